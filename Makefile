@@ -1,0 +1,57 @@
+# `make bench` and `make test` do all the set-up on a fresh clone. `make help` lists the rest.
+#
+# PYTHON=...      the interpreter to make .venv with (3.11 or newer; default python3)
+# SYSTEM_SITE=1   let .venv see that interpreter's packages, to use a CUDA torch that is there as it is
+
+PYTHON ?= python3
+SYSTEM_SITE ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+# The pins are of a plain install; a torch that is there already brings its own versions.
+PINS := $(if $(SYSTEM_SITE),,-c constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help install bench test check lint report golden clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## Make .venv with the command `bench` in it.
+
+bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU sweep) and write the reports.
+	$(BIN)/bench run
+	$(BIN)/bench report
+
+test: check ## Run what CI runs.
+
+check: lint ## The same as test: ruff, mypy, pytest with coverage.
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+report: $(STAMP) ## Write reports/ again from results/.
+	$(BIN)/bench report
+
+golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema on purpose; look at the diff.
+	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit
+
+clean: ## Remove .venv and caches; results stay.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with: make install PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(if $(SYSTEM_SITE),--system-site-packages) $(VENV)
+
+$(STAMP): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e .
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,19 @@
+"""The VAE of FLUX.1: sixteen latent channels, no quantisation convolutions."""
+
+from bench.models.spec import AutoencoderKLSpec
+
+MODEL = AutoencoderKLSpec(
+    key="flux",
+    title="Flux",
+    also_titled=("FLUX.1", "FLUX.1-schnell"),
+    hub_id="black-forest-labs/FLUX.1-schnell",
+    hub_subfolder="vae",
+    latent_channels=16,
+    sample_size=1024,
+    scaling_factor=0.3611,
+    shift_factor=0.1159,
+    quant_convs=False,
+    dtype="bfloat16",
+    tile=1024,
+    order=3,
+)

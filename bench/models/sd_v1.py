@@ -1,0 +1,14 @@
+"""The VAE of Stable Diffusion 1.x."""
+
+from bench.models.spec import AutoencoderKLSpec
+
+MODEL = AutoencoderKLSpec(
+    key="sd-v1",
+    title="SD v1.5",
+    also_titled=("SD v1", "Stable Diffusion v1", "Stable Diffusion v1.5"),
+    hub_id="stabilityai/sd-vae-ft-mse",
+    scaling_factor=0.18215,
+    dtype="float16",
+    tile=512,
+    order=1,
+)

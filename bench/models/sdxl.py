@@ -1,0 +1,15 @@
+"""The VAE of Stable Diffusion XL. float32: the original has `force_upcast`, and the docs' figures look like it."""
+
+from bench.models.spec import AutoencoderKLSpec
+
+MODEL = AutoencoderKLSpec(
+    key="sdxl",
+    title="SDXL",
+    also_titled=("SD XL", "Stable Diffusion XL"),
+    hub_id="madebyollin/sdxl-vae-fp16-fix",
+    sample_size=1024,
+    scaling_factor=0.13025,
+    dtype="float32",
+    tile=1024,
+    order=2,
+)

@@ -1,0 +1,16 @@
+"""A VAE of a few layers, for tests and first steps: the real code path in milliseconds."""
+
+from bench.models.spec import AutoencoderKLSpec
+
+MODEL = AutoencoderKLSpec(
+    key="tiny",
+    title="Tiny",
+    block_out_channels=(32, 64),
+    layers_per_block=1,
+    norm_num_groups=8,
+    sample_size=64,
+    scaling_factor=1.0,
+    dtype="float32",
+    tile=64,
+    order=9,
+)

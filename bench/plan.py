@@ -1,0 +1,72 @@
+"""Sweep to the tuple of cases, in the order in which they run and stand in the tables. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal
+
+from bench import models
+from bench.config import Resolution, Sweep
+from bench.errors import ConfigError
+from bench.models import AutoencoderKLSpec
+from bench.record import Case, MeasureSettings, Tile, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cases of one run and how they are measured. Its id says whether an unfinished run is of the same plan."""
+
+    config: str
+    cases: tuple[Case, ...]
+    measure: MeasureSettings
+    timeout_s: float
+
+    @property
+    def id(self) -> str:
+        """Digest of everything that decides which figures a run yields (its name does not)."""
+        return digest([[case.id for case in self.cases], self.measure.model_dump(), self.timeout_s])
+
+
+def make(sweep: Sweep) -> Plan:
+    """All cases of the sweep: models outermost, then operations, and tiling innermost. Raises ConfigError."""
+    cases: dict[str, Case] = {}
+    for key, weights, dtype, variant in itertools.product(sweep.models, sweep.weights, sweep.dtypes, sweep.variants):
+        spec = models.get(key)
+        if weights == "hub" and spec.hub_id is None:
+            raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {key} has no checkpoint on the hub. Use random.")
+        for operation, batch, frames, resolution, tiling in itertools.product(
+            sweep.operations, sweep.batch, sweep.frames, sweep.resolutions, sweep.tiling
+        ):
+            if frames != 1:
+                raise ConfigError(f"Sweep {sweep.name!r}, key `frames`: {key} is an image VAE and takes 1 frame.")
+            _check_size(spec, resolution, sweep.name)
+            case = Case(
+                model=key,
+                operation=operation,
+                width=resolution.width,
+                height=resolution.height,
+                frames=frames,
+                batch=batch,
+                dtype=spec.dtype if dtype == "model" else dtype,
+                tiling=_tile(spec, tiling),
+                weights=weights,
+                variant=variant,
+            )
+            cases.setdefault(case.id, case)
+    measure = sweep.measure.model_copy(
+        update={"min_samples": sweep.repeats, "few_samples": min(sweep.measure.few_samples, sweep.repeats)}
+    )
+    return Plan(config=sweep.name, cases=tuple(cases.values()), measure=measure, timeout_s=sweep.timeout)
+
+
+def _tile(spec: AutoencoderKLSpec, tiling: Literal["off", "on"] | Tile) -> Literal["off"] | Tile:
+    return Tile(tile=spec.tile, overlap=spec.tile_overlap) if tiling == "on" else tiling
+
+
+def _check_size(spec: AutoencoderKLSpec, resolution: Resolution, sweep: str) -> None:
+    if resolution.width % spec.spatial_factor or resolution.height % spec.spatial_factor:
+        raise ConfigError(
+            f"Sweep {sweep!r}, key `resolutions`: {resolution} is not a multiple of {spec.spatial_factor} px, "
+            f"which {spec.key} needs."
+        )

@@ -1,0 +1,288 @@
+"""Results on disk: one JSONL file a run, one durable line a case. Read, append, choose what to go on with.
+
+Imports `errors` and `record`; never torch. A torn last line (power cut, full disk) never hides the good ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import ResultsError
+from bench.record import SCHEMA_VERSION, Record
+
+#: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsFile:
+    """What a file held: its good records, how many bytes of it they cover, and what had to be set aside."""
+
+    path: Path
+    records: tuple[Record, ...]
+    good_bytes: int
+    warnings: tuple[str, ...] = ()
+
+
+def read_file(path: Path) -> ResultsFile:
+    """Read one results file. A torn last line is left out with a warning.
+
+    Raises ResultsError for a file that can't be read, a broken line that is not the last, or a newer schema.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
+    records: list[Record] = []
+    good = 0
+    lines = data.split(b"\n")
+    last = max((number for number, line in enumerate(lines, start=1) if line.strip()), default=0)
+    for number, line in enumerate(lines[:last], start=1):
+        if line.strip():
+            try:
+                records.append(_parse(line, f"{path}, line {number}"))
+            except _TornLineError:
+                if number < last:
+                    raise ResultsError(
+                        f"{path}, line {number}: is not JSON, and lines follow it, so it is not a torn end. "
+                        "Was the file edited? Restore it, or delete that line."
+                    ) from None
+                torn = f"{path}: its last line is torn ({len(line)} bytes) and was set aside; all before it are good"
+                return ResultsFile(path, tuple(records), good, (torn,))
+        good += len(line) + 1
+    return ResultsFile(path, tuple(records), min(good, len(data)))
+
+
+class _TornLineError(Exception):
+    """A line that stops before its JSON does."""
+
+
+def _parse(line: bytes, where: str) -> Record:
+    try:
+        data = json.loads(line)
+    except ValueError:  # also UnicodeDecodeError
+        raise _TornLineError from None
+    try:
+        return Record.model_validate(_migrate(data, where))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {first['msg']}.") from None
+
+
+def _migrate(data: Any, where: str) -> Any:
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise ResultsError(f"{where}: has no schema_version, so it is not a record of this program.")
+    if version > SCHEMA_VERSION:
+        raise ResultsError(
+            f"{where}: is of schema version {version}, and this program reads up to {SCHEMA_VERSION}. "
+            "Update Hybrid Bench to read it; nothing was changed."
+        )
+    while version < SCHEMA_VERSION:
+        if version not in MIGRATIONS:
+            raise ResultsError(f"{where}: is of schema version {version}, which this program can't migrate.")
+        data = MIGRATIONS[version](data)
+        version += 1
+    return data
+
+
+def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
+    """Read results files and folders (searched for *.jsonl, in order of path), and the warnings of all.
+
+    A file that is reached twice is read once. Raises ResultsError if a path does not exist.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise ResultsError(f"{path}: there is no such file or folder. `bench run` writes results.")
+        for file in sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]:
+            found.setdefault(file.resolve(), file)
+    files = [read_file(file) for file in found.values()]
+    return files, [warning for file in files for warning in file.warnings]
+
+
+def latest(files: Iterable[ResultsFile]) -> tuple[list[Record], list[str]]:
+    """The records that tables show, in the files' order, and notes on what is not whole.
+
+    Of each (case, device, vram limit, kind) the one of the latest run; finished runs come before unfinished ones,
+    whose records are used, with a note, only where no finished run has the case.
+    """
+    runs: dict[tuple[Path, str], list[Record]] = {}
+    for file in files:
+        for record in file.records:
+            runs.setdefault((file.path, record.run.id), []).append(record)
+    chosen: dict[tuple[str, str, int | None, str], tuple[tuple[bool, str], Record]] = {}
+    unfinished: dict[str, str] = {}
+    for (_, run_id), records in runs.items():
+        planned = records[0].run.cases
+        whole = len({record.key for record in records}) >= planned
+        if not whole:
+            unfinished[run_id] = f"run {run_id} is unfinished: {len(records)} of {planned} cases"
+        for record in records:
+            key = (record.case.id, record.device.name, record.vram_limit_bytes, record.kind)
+            rank = (whole, record.run.started_at)
+            if key not in chosen or rank >= chosen[key][0]:
+                chosen[key] = (rank, record)  # an update keeps the place of the first
+    used = [record for _, record in chosen.values()]
+    return used, [note for run_id, note in unfinished.items() if any(r.run.id == run_id for r in used)]
+
+
+class RunFile:
+    """The file that one run appends to. Each line is on disk before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def repair(self) -> None:
+        """Set a torn tail aside as `NAME.torn`, so that the next line starts on its own."""
+        if not self.path.exists():
+            return
+        good = read_file(self.path).good_bytes
+        with _reported(self.path), self.path.open("r+b") as file:
+            file.seek(good)
+            tail = file.read()
+            if tail.strip():
+                with self.path.with_name(f"{self.path.name}.torn").open("ab") as aside:
+                    aside.write(tail + b"\n")
+            file.truncate(good)
+            if good:
+                file.seek(good - 1)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def append(self, record: Record) -> None:
+        """Write one line and flush it to the disk. On failure the file is left as it was, or away.
+
+        Raises ResultsError (disk full, read-only folder, ...).
+        """
+        line = record.to_json().encode() + b"\n"
+        with _reported(self.path):
+            new = not self.path.exists()
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                before = os.fstat(fd).st_size
+                try:
+                    _write_all(fd, line)
+                    os.fsync(fd)
+                except OSError:
+                    os.ftruncate(fd, before)
+                    if new:
+                        self.path.unlink()
+                    raise
+            finally:
+                os.close(fd)
+            if new:
+                _sync_folder(self.path.parent)
+
+
+def replace_published(path: Path, records: Iterable[Record]) -> None:
+    """Write published records as one file, in place of what an earlier import left there.
+
+    Raises ResultsError rather than write over a file that holds anything else.
+    """
+    if path.exists():
+        held = read_file(path)
+        if held.warnings or any(record.kind != "published" for record in held.records):
+            raise ResultsError(f"{path}: holds lines that are not published records. Choose another file with --out.")
+    fresh = path.with_name(f"{path.name}.new")
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(b"".join(record.to_json().encode() + b"\n" for record in records))
+        fresh.replace(path)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name durable; Windows can't open folders and needs no such thing."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into one paragraph that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"{path}: can't be written: {error.strerror}. Nothing that was finished is lost. Make room or choose "
+            "another folder with --out, then run the same command again to go on."
+        ) from None
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create a results folder and check that a file can be written in it. Raises ResultsError."""
+    probe = folder / f".write-check-{os.getpid()}"
+    with _reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x")
+        probe.unlink()
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a device's results folder for one run; two at once would also spoil each other's figures.
+
+    The lock dies with the process, however it ends. Raises ResultsError if another run holds it.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - POSIX only
+    except ImportError:  # Windows: no lock, and no promise about two runs at once
+        yield
+        return
+    with _reported(folder):
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResultsError(
+                f"{folder}: another `bench run` is measuring on this device; two at once would spoil both. "
+                "Wait for it, or stop it."
+            ) from None
+        except OSError:  # some network file systems have no locks
+            pass
+        yield
+
+
+def unfinished(
+    folder: Path, plan: str, vram_limit_bytes: int | None, same_setting: Callable[[Record], bool]
+) -> ResultsFile | None:
+    """The latest run of `plan` in a device's folder, if it is unfinished and was made in the same setting.
+
+    Files that can't be read are passed over: they are for `report` to complain of.
+    """
+    runs: list[ResultsFile] = []
+    for path in folder.glob("*.jsonl"):
+        try:
+            file = read_file(path)
+        except ResultsError:
+            continue
+        first = file.records[0] if file.records else None
+        if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
+            runs.append(file)
+    if not runs:
+        return None
+    last = max(runs, key=lambda file: file.records[0].run.started_at)
+    done = {record.case.id for record in last.records}
+    return last if len(done) < last.records[0].run.cases else None

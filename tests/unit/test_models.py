@@ -1,0 +1,117 @@
+"""The zoo: what is in it, how its models are found, and that it is data."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench import models
+from bench.config import DTYPES
+from bench.errors import ConfigError
+
+SHIPPED = list(models.zoo())
+
+# What is in it
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "scaling", "shift", "latent_channels", "dtype", "tile"),
+    [
+        ("sd-v1", "SD v1.5", 0.18215, None, 4, "float16", 512),
+        ("sdxl", "SDXL", 0.13025, None, 4, "float32", 1024),
+        ("flux", "Flux", 0.3611, 0.1159, 16, "bfloat16", 1024),
+        ("tiny", "Tiny", 1.0, None, 4, "float32", 64),
+    ],
+)
+def test_the_models_of_the_docs_are_as_published(
+    key: str, title: str, scaling: float, shift: float | None, latent_channels: int, dtype: str, tile: int
+) -> None:
+    spec = models.get(key)
+
+    assert (spec.title, spec.dtype, spec.tile) == (title, dtype, tile)
+    assert (spec.scaling_factor, spec.shift_factor, spec.latent_channels) == (scaling, shift, latent_channels)
+
+
+def test_models_are_listed_in_the_docs_order() -> None:
+    assert [key for key in SHIPPED if key in ("sd-v1", "sdxl", "flux", "tiny")] == ["sd-v1", "sdxl", "flux", "tiny"]
+
+
+@pytest.mark.parametrize("key", SHIPPED)
+def test_a_models_sizes_fit_each_other(key: str) -> None:
+    spec = models.get(key)
+
+    assert spec.tile % spec.spatial_factor == 0
+    assert spec.tile_overlap % spec.spatial_factor == 0
+    assert 0 < spec.tile_overlap < spec.tile
+    assert all(channels % spec.norm_num_groups == 0 for channels in spec.block_out_channels)
+    assert spec.dtype in DTYPES
+
+
+def test_no_title_stands_for_two_models() -> None:
+    names = [
+        name.casefold()
+        for spec in models.zoo().values()
+        for name in {spec.title.casefold(), spec.key.casefold(), *(title.casefold() for title in spec.also_titled)}
+    ]
+
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("key", "factor"), [("sd-v1", 8), ("sdxl", 8), ("flux", 8), ("tiny", 2)])
+def test_each_level_but_the_last_halves_the_image(key: str, factor: int) -> None:
+    assert models.get(key).spatial_factor == factor
+
+
+def test_neighbouring_tiles_overlap_by_a_quarter() -> None:
+    assert models.get("sd-v1").tile_overlap == 128
+
+
+# How a model is found
+
+
+def test_an_unknown_key_is_met_with_the_nearest() -> None:
+    with pytest.raises(ConfigError) as caught:
+        models.get("sdlx")
+
+    assert "'sdlx'" in str(caught.value)
+    assert "Did you mean 'sdxl'?" in str(caught.value)
+
+
+@pytest.mark.parametrize("title", ["SD v1.5", "sd V1.5", " SD v1.5 ", "sd-v1", "Stable Diffusion v1.5"])
+def test_a_title_is_found_in_any_of_its_spellings(title: str) -> None:
+    spec = models.by_title(title)
+
+    assert spec is not None
+    assert spec.key == "sd-v1"
+
+
+@pytest.mark.parametrize("title", ["", "SD v2.1", "SD"])
+def test_a_title_of_no_model_finds_none(title: str) -> None:
+    assert models.by_title(title) is None
+
+
+# What is not in it
+
+
+def python(code: str, **variables: str) -> str:
+    """What a fresh interpreter prints."""
+    environment = {key: value for key, value in os.environ.items() if key != "BENCH_FAULTS"} | variables
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(("variables", "there"), [({}, False), ({"BENCH_FAULTS": "1"}, True)])
+def test_faults_are_there_only_when_asked_for(variables: dict[str, str], there: bool) -> None:
+    listed = python("from bench import models; print(*models.zoo())", **variables).split()
+
+    assert ("fault-oom" in listed) is there
+
+
+def test_the_zoo_is_data_and_loads_no_torch() -> None:
+    loaded = python("import sys; from bench import models; models.zoo(); print(*sys.modules)").split()
+
+    assert not {"torch", "diffusers", "numpy", "yaml"} & set(loaded)

@@ -1,0 +1,219 @@
+"""From a sweep to its cases: their order, their ids, and what decides whether a plan is the same plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from bench import config, models, plan
+from bench.config import Sweep
+from bench.errors import ConfigError
+from bench.plan import Plan
+from bench.record import Tile
+
+
+def make(**keys: Any) -> Plan:
+    """The plan of a sweep of one case, but for the keys given."""
+    defaults = {"name": "test", "models": "tiny", "operations": "encode", "resolutions": 64, "tiling": "off"}
+    return plan.make(Sweep.model_validate(defaults | keys))
+
+
+def labels(made: Plan) -> list[str]:
+    return [case.label for case in made.cases]
+
+
+# Order
+
+
+def test_the_docs_sweep_has_the_docs_rows_in_their_order() -> None:
+    # given the sweep of the docs, which has two models, two operations, four resolutions and two tilings
+    made = plan.make(config.load(config.find("docs")))
+
+    # when its first table is looked at, then it goes by resolution as the docs do, each untiled and tiled
+    assert len(made.cases) == 2 * 2 * 4 * 2
+    assert labels(made)[:8] == [
+        "sd-v1 encode 512x512 float16 untiled",
+        "sd-v1 encode 512x512 float16 tiled 512/128",
+        "sd-v1 encode 256x256 float16 untiled",
+        "sd-v1 encode 256x256 float16 tiled 512/128",
+        "sd-v1 encode 2048x2048 float16 untiled",
+        "sd-v1 encode 2048x2048 float16 tiled 512/128",
+        "sd-v1 encode 1024x1024 float16 untiled",
+        "sd-v1 encode 1024x1024 float16 tiled 512/128",
+    ]
+
+
+def test_a_model_is_done_with_before_the_next_begins() -> None:
+    made = plan.make(config.load(config.find("docs")))
+
+    assert [case.model for case in made.cases] == ["sd-v1"] * 16 + ["sdxl"] * 16
+
+
+def test_an_operation_is_done_with_before_the_next_begins() -> None:
+    made = make(operations=["decode", "encode"], resolutions=[64, 128])
+
+    assert [case.operation for case in made.cases] == ["decode", "decode", "encode", "encode"]
+
+
+def test_what_needs_another_model_in_memory_is_outside_of_operations() -> None:
+    # given two dtypes and two operations, then each dtype's model is loaded once
+    made = make(dtypes=["float32", "bfloat16"], operations=["encode", "decode"])
+
+    assert [case.dtype for case in made.cases] == ["float32", "float32", "bfloat16", "bfloat16"]
+
+
+# Cases
+
+
+def test_width_comes_before_height() -> None:
+    (case,) = make(resolutions="128x64").cases
+
+    assert (case.width, case.height) == (128, 64)
+
+
+@pytest.mark.parametrize(("model", "tile"), [("tiny", (64, 16)), ("sd-v1", (512, 128)), ("sdxl", (1024, 256))])
+def test_tiling_on_means_the_models_own_tile(model: str, tile: tuple[int, int]) -> None:
+    (case,) = make(models=model, tiling="on").cases
+
+    assert case.tiling == Tile(tile=tile[0], overlap=tile[1])
+
+
+def test_a_tile_that_is_spelt_out_is_kept() -> None:
+    (case,) = make(tiling="96/24").cases
+
+    assert case.tiling == Tile(tile=96, overlap=24)
+
+
+@pytest.mark.parametrize(("model", "dtype"), [("sd-v1", "float16"), ("sdxl", "float32"), ("flux", "bfloat16")])
+def test_the_dtype_model_means_the_models_own(model: str, dtype: str) -> None:
+    (case,) = make(models=model, dtypes="model").cases
+
+    assert case.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"resolutions": [64, "64x64"]},
+        {"models": ["tiny", "tiny"]},
+        {"tiling": ["on", "64/16"]},
+        {"dtypes": ["model", "float32"], "tiling": ["on"]},
+    ],
+)
+def test_a_case_that_is_there_already_is_dropped(keys: dict[str, Any]) -> None:
+    assert len(make(**keys).cases) == 1
+
+
+def test_a_dropped_double_leaves_the_first_in_its_place() -> None:
+    made = make(resolutions=[128, 64, 128])
+
+    assert [case.width for case in made.cases] == [128, 64]
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    ("label", "identity"),
+    # Stored results are found by these ids: to change one orphans every record of it on every machine. If a change
+    # of Case moves them, it needs a new schema version and a migration, not new figures here.
+    [
+        ("sd-v1 encode 512x512 float16 untiled", "5253bf77b0a20d3e"),
+        ("sdxl decode 1024x1024 float32 tiled 1024/256", "8bcdb436dfe9bbfa"),
+    ],
+)
+def test_a_case_has_the_id_that_results_are_stored_under(label: str, identity: str) -> None:
+    made = plan.make(config.load(config.find("docs")))
+
+    assert {case.label: case.id for case in made.cases}[label] == identity
+
+
+def test_the_cases_of_a_plan_differ_in_id() -> None:
+    made = plan.make(config.load(config.find("docs")))
+
+    assert len({case.id for case in made.cases}) == len(made.cases)
+
+
+def test_the_same_sweep_is_the_same_plan() -> None:
+    assert make().id == make().id
+
+
+def test_a_sweep_of_another_name_is_the_same_plan() -> None:
+    assert make(name="other").id == make(name="test").id
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"resolutions": 128},
+        {"resolutions": [64, 128]},
+        {"repeats": 11},
+        {"timeout": 5},
+        {"measure": {"max_time": 1}},
+        {"measure": {"min_time": 1}},
+        {"measure": {"few_samples": 2}},
+    ],
+    ids=str,
+)
+def test_what_changes_the_figures_makes_another_plan(keys: dict[str, Any]) -> None:
+    assert make(**keys).id != make().id
+
+
+def test_the_order_of_its_cases_makes_another_plan() -> None:
+    assert make(resolutions=[64, 128]).id != make(resolutions=[128, 64]).id
+
+
+# How it's measured
+
+
+def test_repeats_are_the_least_number_of_samples() -> None:
+    assert make(repeats=25).measure.min_samples == 25
+
+
+def test_a_slow_call_is_not_repeated_more_often_than_a_quick_one() -> None:
+    # given fewer repeats than the samples that are enough for a slow call
+    made = make(repeats=2, measure={"few_samples": 3})
+
+    # then those are enough
+    assert made.measure.few_samples == 2
+
+
+def test_a_plan_keeps_its_sweeps_name_and_time_out() -> None:
+    made = make(name="mine", timeout=7)
+
+    assert (made.config, made.timeout_s) == ("mine", 7)
+
+
+# What can't be run
+
+
+def test_a_model_without_a_checkpoint_is_refused_hub_weights() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make(weights="hub")
+
+    assert "`weights`" in str(caught.value)
+    assert "tiny" in str(caught.value)
+
+
+def test_an_image_model_is_refused_frames() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make(frames=2)
+
+    assert "`frames`" in str(caught.value)
+    assert "tiny" in str(caught.value)
+
+
+def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a model that makes sixteen pixels one
+    deep = dataclasses.replace(models.get("tiny"), block_out_channels=(32,) * 5)
+    monkeypatch.setattr(models, "get", lambda key: deep)
+
+    # when a size that is a multiple of eight alone is planned
+    with pytest.raises(ConfigError) as caught:
+        make(resolutions="64x72")
+
+    # then that's refused
+    assert "`resolutions`" in str(caught.value)
+    assert "64x72 is not a multiple of 16" in str(caught.value)

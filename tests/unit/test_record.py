@@ -1,0 +1,210 @@
+"""What is written to disk: identity of a case, the JSON of a record and back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from factories import a_case, a_device, a_record, a_run, failed, measured, out_of_memory, published
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bench.record import Case, Crashed, Outcome, Record, Skipped, Tile, TimedOut, digest, json_schema
+
+#: A value other than the factory's, for each field that makes a case what it is.
+OTHER_VALUES: dict[str, Any] = {
+    "model": "sdxl",
+    "operation": "decode",
+    "width": 128,
+    "height": 128,
+    "frames": 2,
+    "batch": 2,
+    "dtype": "float16",
+    "tiling": Tile(tile=64, overlap=16),
+    "weights": "hub",
+    "variant": "channels-last",
+}
+
+# A case's identity
+
+
+def test_equal_cases_have_equal_ids() -> None:
+    assert a_case().id == a_case().id
+
+
+def test_defaults_that_are_spelt_out_change_no_id() -> None:
+    assert a_case(frames=1, batch=1, tiling="off", weights="random", variant="default").id == a_case().id
+
+
+@pytest.mark.parametrize("field", sorted(OTHER_VALUES))
+def test_every_field_is_part_of_the_id(field: str) -> None:
+    assert a_case(**{field: OTHER_VALUES[field]}).id != a_case().id
+
+
+def test_no_field_of_a_case_is_forgotten_here() -> None:
+    assert set(OTHER_VALUES) == set(Case.model_fields)
+
+
+@pytest.mark.parametrize("tile", [Tile(tile=64, overlap=8), Tile(tile=128, overlap=16)])
+def test_cases_that_differ_in_their_tile_differ_in_id(tile: Tile) -> None:
+    assert a_case(tiling=tile).id != a_case(tiling=Tile(tile=64, overlap=16)).id
+
+
+def test_a_wide_image_is_not_a_tall_one() -> None:
+    assert a_case(width=64, height=128).id != a_case(width=128, height=64).id
+
+
+@given(st.dictionaries(st.text(), st.integers(), max_size=5))
+def test_a_digest_does_not_depend_on_the_order_of_keys(value: dict[str, int]) -> None:
+    assert digest(dict(reversed(value.items()))) == digest(value)
+
+
+def test_an_id_stands_in_the_json_of_its_case() -> None:
+    case = a_case()
+
+    assert json.loads(case.model_dump_json())["id"] == case.id
+
+
+def test_a_case_whose_id_contradicts_its_fields_is_refused() -> None:
+    # given a stored case whose width was edited by hand
+    stored = a_case().model_dump() | {"width": 128}
+
+    # when it's read, then it is refused
+    with pytest.raises(ValidationError, match="does not match"):
+        Case.model_validate(stored)
+
+
+def test_a_case_is_not_to_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        a_case().width = 128
+
+
+@pytest.mark.parametrize("field", ["width", "height", "frames", "batch"])
+@pytest.mark.parametrize("value", [0, -8])
+def test_a_case_has_positive_sizes(field: str, value: int) -> None:
+    with pytest.raises(ValidationError, match=field):
+        a_case(**{field: value})
+
+
+# A case in words
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({}, "tiny encode 64x64 float32 untiled"),
+        ({"width": 96, "tiling": Tile(tile=64, overlap=16)}, "tiny encode 96x64 float32 tiled 64/16"),
+        ({"batch": 4}, "tiny encode 64x64 float32 untiled batch 4"),
+        ({"frames": 9}, "tiny encode 64x64 float32 untiled 9 frames"),
+        (
+            {"weights": "hub", "variant": "channels-last"},
+            "tiny encode 64x64 float32 untiled hub channels-last",
+        ),
+    ],
+)
+def test_a_label_names_what_is_not_the_default(fields: dict[str, Any], label: str) -> None:
+    assert a_case(**fields).label == label
+
+
+def test_a_case_without_tiling_has_no_tile() -> None:
+    assert a_case(tiling="off").tile is None
+
+
+# A device's folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "slug"),
+    [
+        ("cuda", "NVIDIA H100 80GB HBM3", "nvidia-h100-80gb-hbm3"),
+        ("cuda", "NVIDIA GeForce RTX 4080 SUPER", "nvidia-geforce-rtx-4080-super"),
+        ("cpu", "AMD EPYC 9B14", "cpu-amd-epyc-9b14"),
+        ("cpu", "Intel(R) Xeon(R) CPU @ 2.20GHz", "cpu-intel-xeon-cpu-2-20ghz"),
+        ("cpu", "CPU of a test", "cpu-of-a-test"),
+        ("cuda", "../../etc", "etc"),
+        ("cuda", "显卡", "cuda"),
+    ],
+)
+def test_a_device_has_a_folder_name_that_any_system_takes(kind: str, name: str, slug: str) -> None:
+    assert a_device(kind=kind, name=name).slug == slug
+
+
+# A record's JSON and back
+
+RECORDS = {
+    "measured": measured(case=a_case(tiling=Tile(tile=64, overlap=16)), tiles=4, warnings=("noisy",)),
+    "published": published(vram_limit_bytes=8 * 2**30),
+    "out of memory": out_of_memory(),
+    "failed": failed(),
+    "crashed": a_record(outcome=Crashed(signal="SIGSEGV", phase="run", stderr_tail="Fatal\nerror\n")),
+    "timed out": a_record(outcome=TimedOut(timeout_s=5, phase="load")),
+    "skipped": a_record(outcome=Skipped(reason="no such dtype here")),
+}
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.keys())
+def test_a_record_comes_back_as_it_was_written(record: Record) -> None:
+    assert Record.model_validate_json(record.to_json()) == record
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.keys())
+def test_a_record_is_one_line(record: Record) -> None:
+    assert "\n" not in record.to_json()
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.keys())
+def test_a_record_meets_its_own_schema(record: Record) -> None:
+    jsonschema.validate(json.loads(record.to_json()), json_schema())
+
+
+def test_every_kind_of_outcome_is_tried_here() -> None:
+    said = {record.outcome.status for record in RECORDS.values()}
+
+    assert said == {kind.model_fields["status"].default for kind in Outcome.__args__[0].__args__}
+
+
+@given(st.floats(min_value=1e-9, max_value=1e6))
+def test_seconds_come_back_to_the_last_bit(seconds: float) -> None:
+    timing = Record.model_validate_json(measured(seconds).to_json()).timing
+
+    assert timing is not None
+    assert timing.median_s == seconds
+
+
+def test_a_field_that_nobody_knows_is_refused() -> None:
+    data = json.loads(measured().to_json()) | {"mood": "good"}
+
+    with pytest.raises(ValidationError, match="mood"):
+        Record.model_validate(data)
+
+
+def test_an_outcome_that_nobody_knows_is_refused() -> None:
+    data = json.loads(measured().to_json()) | {"outcome": {"status": "tired"}}
+
+    with pytest.raises(ValidationError, match="tired"):
+        Record.model_validate(data)
+
+
+# A record's key
+
+
+def test_a_record_measured_again_in_its_run_has_the_same_key() -> None:
+    assert measured(0.05).key == measured(0.06).key
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"case": a_case(size=128)},
+        {"device": a_device(name="NVIDIA Other")},
+        {"vram_limit_bytes": 2**33},
+        {"kind": "predicted"},
+        {"run": a_run(id="run-2")},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_case_device_limit_kind_and_run_keep_keys_apart(fields: dict[str, Any]) -> None:
+    assert a_record(**fields).key != a_record().key

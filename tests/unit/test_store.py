@@ -1,0 +1,320 @@
+"""Results files: what is appended is read, torn ends are set aside, and what can't be read is an error."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import a_case, measured, refusal, write_lines
+
+from bench import store
+from bench.errors import ResultsError
+from bench.record import SCHEMA_VERSION, Record
+from bench.store import ResultsFile, RunFile
+
+FIRST, SECOND = measured(case=a_case(size=64)), measured(case=a_case(size=128))
+LINE = FIRST.to_json().encode()
+
+#: What a power cut or a full disk may leave after the last newline.
+TORN_TAILS = {
+    "cut in the middle": LINE[: len(LINE) // 2],
+    "cut before its last byte": LINE[:-1],
+    "cut after its first byte": LINE[:1],
+    "cut in a character": '{"mood": "é"}'.encode()[:11],
+    "NUL bytes": b"\0" * 64,
+    "NUL bytes after a part": LINE[:40] + b"\0" * 64,
+    "NUL bytes and a newline": b"\0" * 64 + b"\n",
+    "cut in the middle, with a newline": LINE[: len(LINE) // 2] + b"\n",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run-1.jsonl"
+
+
+@pytest.fixture(params=TORN_TAILS.values(), ids=TORN_TAILS.keys())
+def torn_tail(request: pytest.FixtureRequest) -> bytes:
+    tail: bytes = request.param
+    return tail
+
+
+def edited(record: Record, **fields: Any) -> bytes:
+    """A record's line with other fields at its top level; None leaves one out."""
+    data = json.loads(record.to_json()) | fields
+    return json.dumps({key: value for key, value in data.items() if value is not None}).encode()
+
+
+# Append and read
+
+
+def test_what_is_appended_is_read_in_its_order(path: Path) -> None:
+    # given a new file
+    file = RunFile(path)
+
+    # when two records are appended
+    file.append(SECOND)
+    file.append(FIRST)
+
+    # then they're read as they were written
+    assert store.read_file(path) == ResultsFile(path, (SECOND, FIRST), good_bytes=path.stat().st_size)
+
+
+def test_a_record_is_one_line_of_the_file(path: Path) -> None:
+    RunFile(path).append(FIRST)
+    RunFile(path).append(SECOND)
+
+    assert path.read_bytes() == LINE + b"\n" + SECOND.to_json().encode() + b"\n"
+
+
+def test_a_line_is_on_disk_before_append_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given an eye on what is flushed to the disk
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+
+    # when the first line is appended
+    RunFile(path).append(FIRST)
+
+    # then the file is, and the folder that has its name
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
+
+
+def test_an_empty_file_holds_no_records(path: Path) -> None:
+    path.touch()
+
+    assert store.read_file(path) == ResultsFile(path, (), good_bytes=0)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_blank_lines_hold_no_records(path: Path, end: bytes) -> None:
+    path.write_bytes(end + LINE + end + end + SECOND.to_json().encode() + end + end)
+
+    assert store.read_file(path).records == (FIRST, SECOND)
+
+
+def test_a_file_that_is_not_there_is_named(path: Path) -> None:
+    assert f"{path}: can't be read" in refusal(ResultsError, store.read_file, path)
+
+
+# Torn ends
+
+
+def test_a_torn_line_never_hides_the_good_ones(path: Path, torn_tail: bytes) -> None:
+    write_lines(path, [FIRST, SECOND], torn_tail)
+
+    assert store.read_file(path).records == (FIRST, SECOND)
+
+
+def test_a_torn_line_is_warned_of(path: Path, torn_tail: bytes) -> None:
+    write_lines(path, [FIRST], torn_tail)
+
+    (warning,) = store.read_file(path).warnings
+
+    assert str(path) in warning
+    assert "torn" in warning
+
+
+def test_the_good_bytes_end_where_the_torn_line_begins(path: Path, torn_tail: bytes) -> None:
+    write_lines(path, [FIRST], torn_tail)
+
+    assert store.read_file(path).good_bytes == len(LINE) + 1
+
+
+def test_a_file_of_nothing_but_a_torn_line_holds_no_records(path: Path, torn_tail: bytes) -> None:
+    path.write_bytes(torn_tail)
+
+    assert store.read_file(path).records == ()
+
+
+def test_a_line_that_lacks_only_its_newline_is_good(path: Path) -> None:
+    write_lines(path, [FIRST], SECOND.to_json().encode())
+
+    assert store.read_file(path) == ResultsFile(path, (FIRST, SECOND), good_bytes=path.stat().st_size)
+
+
+def test_reading_changes_no_torn_file(path: Path, torn_tail: bytes) -> None:
+    before = write_lines(path, [FIRST], torn_tail).read_bytes()
+
+    store.read([path])
+
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+# Repair
+
+
+def test_repair_sets_the_torn_end_aside(path: Path, torn_tail: bytes) -> None:
+    # given a file with a torn end
+    write_lines(path, [FIRST], torn_tail)
+
+    # when it is repaired
+    RunFile(path).repair()
+
+    # then the file holds the good lines alone, and the rest is kept beside it
+    assert path.read_bytes() == LINE + b"\n"
+    assert path.with_name("run-1.jsonl.torn").read_bytes() == torn_tail + b"\n"
+
+
+def test_the_next_line_after_a_repair_starts_on_its_own(path: Path, torn_tail: bytes) -> None:
+    write_lines(path, [FIRST], torn_tail)
+
+    RunFile(path).repair()
+    RunFile(path).append(SECOND)
+
+    assert store.read_file(path) == ResultsFile(path, (FIRST, SECOND), good_bytes=path.stat().st_size)
+
+
+def test_repair_keeps_a_good_line_and_gives_it_its_newline(path: Path) -> None:
+    write_lines(path, [FIRST], SECOND.to_json().encode())
+
+    RunFile(path).repair()
+
+    assert path.read_bytes() == LINE + b"\n" + SECOND.to_json().encode() + b"\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_repair_leaves_a_whole_file_alone(path: Path) -> None:
+    before = write_lines(path, [FIRST, SECOND]).read_bytes()
+
+    RunFile(path).repair()
+
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_second_torn_end_does_not_replace_the_first(path: Path) -> None:
+    for tail in (b'{"first', b'{"second'):
+        path.write_bytes(tail)
+        RunFile(path).repair()
+
+    assert path.with_name("run-1.jsonl.torn").read_bytes() == b'{"first\n{"second\n'
+
+
+def test_there_is_nothing_to_repair_in_a_file_that_is_not_there(path: Path) -> None:
+    RunFile(path).repair()
+
+    assert not path.exists()
+
+
+def test_torn_ends_that_were_set_aside_are_not_read_as_results(path: Path) -> None:
+    write_lines(path, [FIRST], LINE[:20])
+    RunFile(path).repair()
+
+    files, warnings = store.read([path.parent])
+
+    assert [file.path for file in files] == [path]
+    assert warnings == []
+
+
+# Broken files
+
+
+@pytest.mark.parametrize("line", [LINE[:-1], b"\0" * 8, b"hello", b"{'a': 1}"])
+def test_a_broken_line_in_the_middle_is_an_error_that_names_it(path: Path, line: bytes) -> None:
+    path.write_bytes(LINE + b"\n" + line + b"\n" + LINE + b"\n")
+
+    assert f"{path}, line 2:" in refusal(ResultsError, store.read_file, path)
+
+
+def test_blank_lines_count_when_a_line_is_named(path: Path) -> None:
+    path.write_bytes(b"\n\n{\n" + LINE + b"\n")
+
+    assert f"{path}, line 3:" in refusal(ResultsError, store.read_file, path)
+
+
+@pytest.mark.parametrize("line", [b"{}", b"[]", b"5", b'"text"', edited(FIRST, schema_version="1")])
+def test_json_without_a_schema_version_is_no_record(path: Path, line: bytes) -> None:
+    path.write_bytes(line + b"\n")
+
+    said = refusal(ResultsError, store.read_file, path)
+
+    assert f"{path}, line 1:" in said
+    assert "schema_version" in said
+
+
+def test_a_newer_schema_version_is_refused_and_nothing_is_changed(path: Path) -> None:
+    # given a file whose second line is of a version to come
+    path.write_bytes(LINE + b"\n" + edited(FIRST, schema_version=SCHEMA_VERSION + 1) + b"\n")
+    before = path.read_bytes()
+
+    # when it is read, or repaired to go on with it
+    said = refusal(ResultsError, store.read_file, path)
+    refusal(ResultsError, RunFile(path).repair)
+
+    # then that's refused with what to do, and the file is as it was
+    assert f"{path}, line 2:" in said
+    assert f"schema version {SCHEMA_VERSION + 1}" in said
+    assert "Update" in said
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_newer_line_is_refused_and_not_taken_for_a_torn_one(path: Path) -> None:
+    # given one with fields that this version does not know
+    path.write_bytes(LINE + b"\n" + edited(FIRST, schema_version=SCHEMA_VERSION + 1, mood="good"))
+
+    assert "schema version" in refusal(ResultsError, store.read_file, path)
+
+
+def test_an_older_schema_version_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a line of two versions ago, when a record's time had other names
+    path.write_bytes(edited(FIRST, schema_version=-1, recorded_at=None, when=FIRST.recorded_at) + b"\n")
+    monkeypatch.setitem(store.MIGRATIONS, -1, lambda data: {"moment" if k == "when" else k: v for k, v in data.items()})
+    monkeypatch.setitem(
+        store.MIGRATIONS,
+        0,
+        lambda data: {
+            **{key: value for key, value in data.items() if key != "moment"},
+            "recorded_at": data["moment"],
+            "schema_version": 1,
+        },
+    )
+
+    # when it is read, then it went through both steps
+    assert store.read_file(path).records == (FIRST,)
+
+
+def test_migrating_changes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_bytes(edited(FIRST, schema_version=0) + b"\n")
+    monkeypatch.setitem(store.MIGRATIONS, 0, lambda data: data | {"schema_version": 1})
+    before = path.read_bytes()
+
+    store.read_file(path)
+
+    assert path.read_bytes() == before
+
+
+def test_a_version_that_nothing_migrates_is_refused(path: Path) -> None:
+    path.write_bytes(edited(FIRST, schema_version=0) + b"\n")
+
+    said = refusal(ResultsError, store.read_file, path)
+
+    assert f"{path}, line 1:" in said
+    assert "schema version 0" in said
+
+
+def test_a_case_that_was_edited_by_hand_is_refused(path: Path) -> None:
+    case = json.loads(LINE)["case"] | {"width": 4096}
+    path.write_bytes(edited(FIRST, case=case) + b"\n")
+
+    said = refusal(ResultsError, store.read_file, path)
+
+    assert f"{path}, line 1:" in said
+    assert "`case`" in said
+    assert "does not match" in said
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"), [({"kind": "guessed"}, "`kind`"), ({"run": None}, "`run`"), ({"mood": "good"}, "`mood`")]
+)
+def test_a_field_that_is_wrong_is_named(path: Path, fields: dict[str, Any], named: str) -> None:
+    path.write_bytes(edited(FIRST, **fields) + b"\n")
+
+    said = refusal(ResultsError, store.read_file, path)
+
+    assert f"{path}, line 1:" in said
+    assert named in said
