@@ -1,0 +1,59 @@
+"""Calls that go wrong on purpose: what each fault model of the zoo does when it is run. Loads torch.
+
+The failures are real ones: a real allocation that can't succeed, a real signal, a real endless wait.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import torch
+
+#: The operation that goes wrong; a fault model's other ones are those of the model that it is made from.
+OPERATION = "encode"
+
+#: Held on to by the leaking fault, so that the memory does not come back.
+_leaked: list[torch.Tensor] = []
+_PIB = 2**50
+
+
+def _oom(device: torch.device) -> torch.Tensor:
+    return torch.empty(_PIB, dtype=torch.uint8, device=device)
+
+
+def _hang(device: torch.device) -> torch.Tensor:
+    threading.Event().wait()
+    raise AssertionError("an event that nobody sets was set")
+
+
+def _segfault(device: torch.device) -> torch.Tensor:
+    ctypes.string_at(0)
+    raise AssertionError("reading address 0 went well")
+
+
+def _raise(device: torch.device) -> torch.Tensor:
+    raise RuntimeError("this fault model raises on purpose")
+
+
+def _kill(device: torch.device) -> torch.Tensor:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("survived SIGKILL")
+
+
+def _leak(device: torch.device) -> torch.Tensor:
+    _leaked.append(torch.ones(2**26, device=device))
+    return _leaked[-1]
+
+
+CALLS: dict[str, Callable[[torch.device], torch.Tensor]] = {
+    "oom": _oom,
+    "hang": _hang,
+    "segfault": _segfault,
+    "raise": _raise,
+    "kill": _kill,
+    "leak": _leak,
+}

@@ -1,0 +1,147 @@
+"""VAE encode and decode: the real diffusers module, a random input, and the call that is timed.
+
+Loads torch and diffusers: only the measuring process imports this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+
+from bench import models
+from bench.models import AutoencoderKLSpec
+from bench.record import Case, Tile
+
+_SEED = 0
+
+
+@dataclass(slots=True)
+class Call:
+    """One prepared call. `run` executes it once (asynchronously on CUDA) and returns the output tensor.
+
+    Encode takes (batch, 3, height, width) in [-1, 1] and ends at `latent_dist.mode()`; decode takes
+    (batch, latent channels, height / f, width / f) and ends at `.sample`.
+    """
+
+    run: Callable[[], torch.Tensor]
+    _tiled: torch.nn.Module | None = None
+
+    @contextmanager
+    def counting_tiles(self) -> Iterator[list[int]]:
+        """Count how often the tiled half of the VAE is entered within the context; stays empty when untiled."""
+        passes: list[int] = []
+        if self._tiled is None:
+            yield passes
+            return
+        handle = self._tiled.register_forward_pre_hook(lambda *_: passes.append(1))
+        try:
+            yield passes
+        finally:
+            handle.remove()
+
+
+class VaeWorkload:
+    """A VAE on a device, ready to be called for any case of its model, weights, dtype and variant."""
+
+    def __init__(self, case: Case, device: torch.device) -> None:
+        """Build or load the VAE. May raise out-of-memory, or OSError if a checkpoint can't be had."""
+        self._device = device
+        self._dtype: torch.dtype = getattr(torch, case.dtype)
+        self._memory_format = torch.channels_last if case.variant == "channels-last" else torch.contiguous_format
+        vae = _load(models.get(case.model), case.weights, self._dtype)
+        self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the parameters and buffers."""
+        return sum(t.numel() * t.element_size() for t in (*self._vae.parameters(), *self._vae.buffers()))
+
+    def prepare(self, case: Case) -> Call:
+        """The input of the case and its call, with tiling set explicitly, whatever the checkpoint's sample size."""
+        vae = self._vae
+        self._set_tiling(case.tile)
+        if case.operation == "encode":
+            image = self._random((case.batch, vae.config.in_channels, case.height, case.width)).tanh_()
+
+            def encode() -> torch.Tensor:
+                mode: torch.Tensor = vae.encode(image).latent_dist.mode()
+                return mode
+
+            return Call(encode, vae.encoder if case.tile else None)
+        height, width = case.height // self._factor, case.width // self._factor
+        latent = self._random((case.batch, vae.config.latent_channels, height, width))
+
+        def decode() -> torch.Tensor:
+            sample: torch.Tensor = vae.decode(latent).sample
+            return sample
+
+        return Call(decode, vae.decoder if case.tile else None)
+
+    @property
+    def _factor(self) -> int:
+        return int(2 ** (len(self._vae.config.block_out_channels) - 1))
+
+    def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Normal values from a fixed seed, drawn on the CPU so that they are the same on every device."""
+        values = torch.randn(shape, generator=torch.Generator().manual_seed(_SEED))
+        return values.to(device=self._device, dtype=self._dtype).contiguous(memory_format=self._memory_format)
+
+    def _set_tiling(self, tile: Tile | None) -> None:
+        vae = self._vae
+        if tile is None:
+            vae.disable_tiling()
+            return
+        vae.enable_tiling()
+        vae.tile_sample_min_size = tile.tile
+        vae.tile_latent_min_size = tile.tile // self._factor
+        # A fraction, because diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels: a float
+        # such as 0.8 makes both end up one too low, and the tiles no longer fit together.
+        vae.tile_overlap_factor = Fraction(tile.overlap, tile.tile)
+
+
+def _load(spec: AutoencoderKLSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL:
+    if weights == "random":
+        torch.manual_seed(_SEED)
+        return build(spec).to(dtype)
+    if weights == "hub":
+        return AutoencoderKL.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
+    inside = None if (Path(weights) / "config.json").is_file() else "vae"
+    return AutoencoderKL.from_pretrained(weights, subfolder=inside, torch_dtype=dtype, local_files_only=True)
+
+
+def build(spec: AutoencoderKLSpec) -> AutoencoderKL:
+    """The architecture of a zoo entry with torch's default initialisation, in float32 on the default device."""
+    levels = len(spec.block_out_channels)
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=spec.block_out_channels,
+        layers_per_block=spec.layers_per_block,
+        latent_channels=spec.latent_channels,
+        norm_num_groups=spec.norm_num_groups,
+        sample_size=spec.sample_size,
+        scaling_factor=spec.scaling_factor,
+        shift_factor=spec.shift_factor,
+        use_quant_conv=spec.quant_convs,
+        use_post_quant_conv=spec.quant_convs,
+    )
+
+
+def exercise(device: torch.device) -> None:
+    """Encode and decode once with the zoo's smallest VAE.
+
+    Threads, handles and the code of every kind of layer are then there before anything is counted: without it the
+    first case of a worker on the CPU shows about 10 MiB that no later one does.
+    """
+    for operation in ("encode", "decode"):
+        case = Case(model="tiny", operation=operation, width=64, height=64, dtype="float32")
+        with torch.inference_mode():
+            VaeWorkload(case, device).prepare(case).run()
