@@ -1,0 +1,131 @@
+"""The worker's side of `--device`: which device torch shall use, or a plain reason why it can't. Loads torch."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from bench.measure import nvml
+from bench.run import host
+
+CHOICES = "auto, cpu, cuda or cuda:N"
+_UNSUPPORTED = {
+    "mps": "Apple's MPS keeps no peak of its memory, so its column would be wrong",
+    "rocm": "ROCm's figures have not been checked against the driver, so they could be wrong",
+    "hip": "ROCm's figures have not been checked against the driver, so they could be wrong",
+    "xpu": "Intel's XPU is not measured by this program",
+}
+
+
+class UnusableError(Exception):
+    """The device can't be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The device that was taken, and what a user should know of it."""
+
+    device: torch.device
+    note: str | None = None
+
+
+def choose(wanted: str) -> Choice:
+    """Resolve `auto`, `cpu`, `cuda` or `cuda:N`. Raises UnusableError."""
+    name = wanted.strip().lower()
+    if name.split(":")[0] in _UNSUPPORTED:
+        raise UnusableError(f"--device {wanted}: {_UNSUPPORTED[name.split(':')[0]]}. Use a CUDA GPU, or --device cpu.")
+    if name == "cpu":
+        return Choice(torch.device("cpu"))
+    if name == "auto":
+        return _automatic()
+    match = re.fullmatch(r"cuda(?::(\d+))?", name)
+    if match is None:
+        raise UnusableError(f"--device {wanted}: is not a device. Valid: {CHOICES}.")
+    why_not = why_no_cuda()
+    if why_not is not None:
+        raise UnusableError(f"--device {wanted}: {why_not}")
+    index = int(match.group(1) or 0)
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise UnusableError(f"--device {wanted}: torch sees {count} CUDA device(s), so the last is cuda:{count - 1}.")
+    return Choice(torch.device("cuda", index))
+
+
+def _automatic() -> Choice:
+    why_not = why_no_cuda()
+    if why_not is None:
+        return Choice(torch.device("cuda", 0))
+    if torch.version.hip is not None and torch.cuda.is_available():
+        raise UnusableError(why_not)
+    note = None
+    if nvml.driver_state() is None:  # there is a GPU, and it will stand idle: say so
+        note = f"An NVIDIA GPU is here, but torch can't use it: {why_not}"
+    elif torch.backends.mps.is_available():
+        note = f"MPS is not used: {_UNSUPPORTED['mps']}."
+    return Choice(torch.device("cpu"), note)
+
+
+def why_no_cuda() -> str | None:
+    """None if torch can use CUDA; else which of driver, build and device is missing, and what to do."""
+    if torch.version.hip is not None:
+        return f"this torch is a ROCm build: {_UNSUPPORTED['rocm']}. Use --device cpu."
+    if torch.version.cuda is None:
+        return (
+            f"this torch ({torch.__version__}) is a CPU-only build. Install a CUDA build of torch, or use --device cpu."
+        )
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (RuntimeError, AssertionError) as error:
+        return _cuda_trouble(" ".join(str(error).split()))
+    return None if torch.cuda.device_count() else _cuda_trouble("torch sees no CUDA device")
+
+
+def _cuda_trouble(error: str) -> str:
+    trouble = nvml.driver_state()
+    if trouble is None:
+        return (
+            f"the NVIDIA driver works, but torch can't use it: {error} If it names a version, the driver is too old "
+            f"for torch's CUDA {torch.version.cuda}: update the driver, or install a torch built for an older CUDA; if "
+            "it sees no device, look at CUDA_VISIBLE_DEVICES."
+        )
+    if "mismatch" in trouble.lower():
+        return f"the NVIDIA driver and its library are of different versions ({trouble}). Reboot, or reload the driver."
+    return f"there is no usable NVIDIA driver or GPU here (NVML: {trouble}; torch: {error}). Use --device cpu."
+
+
+def uuid(device: torch.device) -> str | None:
+    """The device's UUID in NVML's spelling, by which NVML finds it whatever CUDA_VISIBLE_DEVICES says."""
+    value = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    if value is None:
+        return None
+    text = str(value)
+    return text if text.startswith(("GPU-", "MIG-")) else f"GPU-{text}"
+
+
+def may_spill(device: torch.device) -> str | None:
+    """Why the driver may use system memory where a card is full, instead of refusing; None where it can't."""
+    if device.type != "cuda":
+        return None
+    if sys.platform == "win32":
+        return "Windows: the driver may fall back to system memory instead of failing (sysmem fallback policy)"
+    if "microsoft" in platform.release().lower() or Path("/dev/dxg").exists():
+        return "WSL: the driver may fall back to system memory instead of failing (sysmem fallback policy)"
+    return None
+
+
+def total_bytes(device: torch.device) -> int:
+    """All memory of the GPU as torch tells it, or all RAM that this process may use."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return min(psutil.virtual_memory().total, host.memory_limit_bytes() or sys.maxsize)
+
+
+def name(device: torch.device) -> str:
+    """The GPU's name as torch tells it, or the processor's."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else host.cpu_name()

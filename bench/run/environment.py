@@ -1,0 +1,86 @@
+"""The software and host around a measurement, as the record keeps them. Loads torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+import torch
+
+from bench.measure.nvml import Nvml
+from bench.record import Environment, Package
+from bench.run import device as devices
+from bench.run import host
+
+PACKAGES = ("hybrid-bench", "torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "triton")
+#: Environment variables that change time or memory.
+VARIABLES = (
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_MODULE_LOADING",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "LD_PRELOAD",
+    "MALLOC_ARENA_MAX",
+    "GLIBC_TUNABLES",
+)
+
+
+def collect(device: torch.device, nvml: Nvml | None) -> Environment:
+    """Everything about this process and machine that a figure may depend on. Names no user, host or path."""
+    cudnn = torch.backends.cudnn.version() if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+    return Environment(
+        python=platform.python_version(),
+        packages={name: package for name in PACKAGES if (package := _package(name)) is not None},
+        project_commit=_project_commit(),
+        os=f"{platform.system()} {platform.release()}",
+        host_cpu=host.cpu_name(),
+        host_cores=psutil.cpu_count() or 1,
+        host_ram_bytes=psutil.virtual_memory().total,
+        threads=torch.get_num_threads(),
+        variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
+        driver=nvml.driver if nvml else None,
+        cuda=torch.version.cuda if device.type == "cuda" else None,
+        cudnn=None if cudnn is None else str(cudnn),
+        nvml_reason=nvml.reason if nvml else None,
+        may_spill=devices.may_spill(device),
+    )
+
+
+def _package(name: str) -> Package | None:
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return Package(version=torch.__version__) if name == "torch" else None
+    version = torch.__version__ if name == "torch" else distribution.version  # with its +cu130 or +cpu
+    origin = distribution.read_text("direct_url.json")  # PEP 610
+    commit = json.loads(origin).get("vcs_info", {}).get("commit_id") if origin else None
+    return Package(version=str(version), commit=commit)
+
+
+def _project_commit() -> str | None:
+    """The commit of the checkout that this program runs from, `-dirty` if changed; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],  # noqa: S607 - git of the PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip() or None

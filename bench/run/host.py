@@ -1,0 +1,53 @@
+"""Facts of the host, read from the operating system. Free of torch."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cpu_name() -> str:
+    """The processor's marketing name, or its architecture where the system does not tell."""
+    for line in _lines(Path("/proc/cpuinfo")):
+        key, _, value = line.partition(":")
+        if key.strip() in {"model name", "Model", "Hardware"} and value.strip():
+            return " ".join(value.split())
+    return platform.processor() or platform.machine()
+
+
+def memory_limit_bytes() -> int | None:
+    """The memory limit of this process's control group (a container's), or None."""
+    limits = [
+        int(line)
+        for folder in _groups()
+        for line in _lines(folder / "memory.max")[:1] + _lines(folder / "memory.limit_in_bytes")[:1]
+        if line.isdigit()
+    ]
+    limits = [limit for limit in limits if limit < 2**60]  # version 1 writes a huge number for none
+    return min(limits, default=None)
+
+
+def oom_kills() -> int:
+    """How often the kernel has killed for want of memory, machine-wide and in this control group."""
+    counts = [line.split() for line in _lines(Path("/proc/vmstat"))]
+    counts += [line.split() for folder in _groups() for line in _lines(folder / "memory.events")]
+    return sum(int(words[1]) for words in counts if len(words) == 2 and words[0] == "oom_kill")
+
+
+def _groups() -> list[Path]:
+    """The folders of this process's control group and its parents (version 2), and version 1's memory group."""
+    own = [line.rpartition(":")[2].lstrip("/") for line in _lines(Path("/proc/self/cgroup")) if line.startswith("0::")]
+    folders = [_CGROUP / "memory", _CGROUP]
+    for path in own:
+        group = _CGROUP / path
+        folders += [folder for folder in (group, *group.parents) if _CGROUP in folder.parents]
+    return folders
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

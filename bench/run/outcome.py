@@ -1,0 +1,91 @@
+"""What an exception means: out of memory in any of its forms, or a failure. Free of torch; works on names and texts."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.record import Failed, OutOfMemory, Phase
+from bench.units import parse_bytes
+
+#: The device's memory is exhausted, in the words of torch's allocator, the CUDA runtime, cuBLAS and cuDNN 8 and 9.
+_DEVICE_OOM = re.compile(
+    r"CUDA out of memory"
+    r"|CUDA (driver )?error: out of memory"
+    r"|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY"
+    r"|CUBLAS_STATUS_ALLOC_FAILED|CUSOLVER_STATUS_ALLOC_FAILED"
+    r"|CUDNN_STATUS_ALLOC_FAILED|CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"
+)
+#: Errors that CUDA libraries raise for want of memory among other causes: out-of-memory only if the allocator has
+#: refused a request meanwhile (torch tries each convolution plan and reports the last failure, not the first).
+_MAYBE_DEVICE_OOM = re.compile(
+    r"unable to find an engine|CUBLAS_STATUS_NOT_INITIALIZED|CUDNN_STATUS_(NOT_INITIALIZED|INTERNAL_ERROR|"
+    r"NOT_SUPPORTED|EXECUTION_FAILED)"
+)
+#: The host's memory is exhausted, in the words of torch, oneDNN (which says no more than this), C++ and cuDNN.
+_HOST_OOM = re.compile(
+    r"DefaultCPUAllocator: (can't allocate|not enough) memory|could not create a (primitive(?! desc)|memory)|bad_?alloc"
+    r"|Cannot allocate memory|CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED|unable to mmap"
+)
+_REQUESTED = re.compile(r"[Tt]ried to allocate (\d+(?:\.\d+)? (?:bytes|[KMG]iB))")
+_TAIL_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What the worker knows of its device when a call fails."""
+
+    kind: Literal["cuda", "cpu"]
+    free_bytes: int | None = None
+    refusals: int = 0  # requests that the allocator turned down during the case
+
+
+def of_exception(error: BaseException, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:
+    """The outcome of a case that raised."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    message = str(error)
+    where = _out_of_memory(names, message, state)
+    if where is not None:
+        return OutOfMemory(
+            where=where,
+            phase=phase,
+            requested_bytes=requested_bytes(message),
+            free_bytes=state.free_bytes,
+            message=_shortened(message),
+        )
+    tail = _printable("".join(traceback.format_exception(error))[-_TAIL_CHARACTERS:])
+    return Failed(exception=type(error).__name__, message=_shortened(message), phase=phase, traceback_tail=tail)
+
+
+def _out_of_memory(names: set[str], message: str, state: DeviceState) -> Literal["device", "host"] | None:
+    if "MemoryError" in names or _HOST_OOM.search(message):
+        return "host"
+    if "OutOfMemoryError" in names or _DEVICE_OOM.search(message):
+        return "device"
+    if state.kind == "cuda" and state.refusals and _MAYBE_DEVICE_OOM.search(message):
+        return "device"
+    return None
+
+
+def host_memory_in(text: str) -> bool:
+    """Whether the last words of a process that died speak of exhausted host memory."""
+    return _HOST_OOM.search(text) is not None
+
+
+def requested_bytes(message: str) -> int | None:
+    """The size of the refused request, if the message tells it."""
+    match = _REQUESTED.search(message)
+    size = match.group(1).replace("bytes", "").strip() if match else ""
+    return parse_bytes(size) if size and float(size.split()[0]) else None
+
+
+def _printable(text: str) -> str:
+    """The text without lone surrogates, which JSON can't carry."""
+    return text.encode(errors="replace").decode()
+
+
+def _shortened(message: str) -> str:
+    text = " ".join(_printable(message).split())
+    return text if len(text) <= 600 else f"{text[:597]}..."

@@ -1,0 +1,180 @@
+"""What a person sees of a run: a live bar on a terminal, plain lines elsewhere, nothing when quiet; and the summary.
+
+Loads rich, never torch. Writes to standard error; the summary's text is returned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from bench.plan import Plan
+from bench.record import Case, Crashed, Failed, OutOfMemory, Phase, Record, Run, Skipped, TimedOut
+from bench.run.protocol import Ready
+from bench.run.scheduler import RunSummary
+from bench.units import format_bytes, format_metric, format_seconds
+
+_STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
+
+
+class Estimate:
+    """How long the rest will take: the cases so far, weighted by their pixels, at the pace so far."""
+
+    def __init__(self, cases: tuple[Case, ...], clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = {case.id: case.width * case.height * case.batch for case in cases}
+        self._clock, self._begin, self._done = clock, clock(), 0
+
+    def skip(self, case: Case) -> None:
+        """This case need not be run."""
+        self._left.pop(case.id, None)
+
+    def finish(self, case: Case) -> None:
+        """This case has just been run."""
+        self._done += self._left.pop(case.id, 0)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._begin
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds that the rest will take at this pace, or None before the first case is done."""
+        return self.elapsed_s * sum(self._left.values()) / self._done if self._done else None
+
+
+class Reporter:
+    """An Observer that says each case as one line when it is done, above a live bar where there is a terminal."""
+
+    def __init__(self, plan: Plan, console: Console, *, quiet: bool = False) -> None:
+        self.finished = 0
+        self.path: Path | None = None
+        self._plan, self._console, self._quiet = plan, console, quiet
+        self._estimate = Estimate(plan.cases)
+        self._label = ""
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=len(plan.cases), left="")
+
+    def __enter__(self) -> Reporter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
+        self.path, self.finished = path, resumed
+        self._estimate = Estimate(self._plan.cases)
+        device, environment = ready.device, ready.environment
+        torch = environment.packages.get("torch")
+        version = f", torch {torch.version}" if torch else ""
+        self._say(f"Device: {device.name}, {format_bytes(device.total_bytes)}{version}")
+        if ready.note:
+            self._say(f"Note: {ready.note}")
+        if environment.may_spill:
+            self._say(f"Note: {environment.may_spill}; out-of-memory may not show here, and the records say so.")
+        verb = f"Going on with {path} ({resumed} of {len(self._plan.cases)} cases are there)" if resumed else "Writing"
+        self._say(verb if resumed else f"{verb} {path}")
+        self._bar.update(self._task, completed=resumed)
+
+    def case_begun(self, number: int, case: Case) -> None:
+        for earlier in self._plan.cases[: number - 1]:
+            self._estimate.skip(earlier)
+        self._label = case.label
+        self._bar.update(self._task, description=case.label)
+
+    def phase_begun(self, phase: Phase) -> None:
+        self._bar.update(self._task, description=f"{self._label}: {phase}")
+
+    def case_done(self, number: int, record: Record) -> None:
+        self.finished += 1
+        self._estimate.finish(record.case)
+        left = self._estimate.remaining_s
+        about = f"about {format_seconds(left)} left" if left and self.finished < len(self._plan.cases) else ""
+        line = Text(f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] {record.case.label}: ")
+        line.append(describe(record), style=_STYLES.get(record.outcome.status, "red"))
+        if not self._console.is_terminal:
+            line.append(f"  ({format_seconds(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
+        self._say(line)
+        for warning in record.warnings:
+            self._say(f"    warning: {warning}")
+        self._bar.update(self._task, completed=self.finished, left=about)
+
+    def _say(self, text: str | Text) -> None:
+        if not self._quiet:
+            self._bar.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def describe(record: Record) -> str:
+    """One case's outcome in a few words."""
+    outcome = record.outcome
+    if isinstance(outcome, OutOfMemory):
+        asked = f", asked for {format_bytes(outcome.requested_bytes)}" if outcome.requested_bytes else ""
+        return f"out of memory ({outcome.where}, {outcome.phase}{asked})"
+    if isinstance(outcome, TimedOut):
+        return f"timed out after {outcome.timeout_s:g} s ({outcome.phase})"
+    if isinstance(outcome, Crashed):
+        return f"crashed ({outcome.signal or f'exit code {outcome.exit_code}'}, {outcome.phase})"
+    if isinstance(outcome, Failed):
+        return f"failed ({outcome.phase}): {outcome.exception}: {outcome.message}"
+    if isinstance(outcome, Skipped):
+        return f"skipped: {outcome.reason}"
+    return _figures(record)
+
+
+def _figures(record: Record) -> str:
+    parts: list[str] = []
+    if record.timing is not None:
+        count = len(record.timing.samples_s)
+        parts.append(f"{format_seconds(record.timing.median_s)} (median of {count})")
+    memory = record.memory
+    if memory is not None and memory.percent is not None:
+        parts.append(f"{format_bytes(memory.peak_bytes)}, {format_metric('memory_percent', memory.percent)}")
+    if record.tiles is not None:
+        parts.append(f"{record.tiles} tile{'s' if record.tiles != 1 else ''}")
+    return ", ".join(parts)
+
+
+def print_summary(summary: RunSummary, console: Console) -> None:
+    """The run's counts and file, and every case that was not measured, by name."""
+    counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
+    console.print(f"{len(summary.records)} cases: {counts}", highlight=False)
+    for record in summary.records:
+        if record.outcome.status != "measured":
+            line = Text(f"  {record.case.label}: ")
+            line.append(describe(record), style=_STYLES.get(record.outcome.status, "red"))
+            console.print(line, soft_wrap=True, highlight=False)
+    console.print(f"Results: {summary.path}", highlight=False, soft_wrap=True)
+
+
+def summary_json(summary: RunSummary) -> dict[str, object]:
+    """The summary as data: file, counts, and each case's id, label and outcome."""
+    return {
+        "file": str(summary.path),
+        "resumed": summary.resumed,
+        "counts": summary.counts,
+        "cases": [
+            {
+                "id": record.case.id,
+                "label": record.case.label,
+                "status": record.outcome.status,
+                "median_s": record.timing.median_s if record.timing else None,
+                "memory_percent": record.memory.percent if record.memory else None,
+            }
+            for record in summary.records
+        ],
+    }

@@ -1,0 +1,162 @@
+"""Walks a plan: order, resume, one durable record a case. Never loads torch; the executor and the clock are given."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from bench import store
+from bench.plan import Plan
+from bench.record import Case, Phase, Record, Run
+from bench.run.executor import Executor
+from bench.run.protocol import Ready
+
+#: Outcomes after which a run still ends with exit code 0.
+GOOD = ("measured", "out_of_memory", "skipped")
+
+
+class Observer(Protocol):
+    """Is told what happens, as it happens."""
+
+    def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
+        """A run begins, or goes on with `resumed` cases finished."""
+        ...
+
+    def case_begun(self, number: int, case: Case) -> None:
+        """Case `number` of the plan (from 1) is next."""
+        ...
+
+    def phase_begun(self, phase: Phase) -> None:
+        """The case in hand is now loading, warming up, running."""
+        ...
+
+    def case_done(self, number: int, record: Record) -> None:
+        """The case is finished and on disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run ended: its file, and all of its records, those of an earlier session included."""
+
+    path: Path
+    records: tuple[Record, ...]
+    resumed: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cases had each outcome."""
+        return dict(Counter(record.outcome.status for record in self.records))
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every case was measured, out of memory or skipped; 1 otherwise."""
+        return 0 if all(record.outcome.status in GOOD for record in self.records) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where results go and whether an unfinished run is continued."""
+
+    results: Path
+    vram_limit_bytes: int | None = None
+    fresh: bool = False
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+
+def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer) -> RunSummary:
+    """Measure what the plan still lacks, and return when every case has an outcome on disk.
+
+    Goes on with the latest unfinished run of the same plan, device, limit and library versions, unless `fresh`.
+    Raises BenchError if the device, the worker or the disk give out; what was finished stays.
+    """
+    store.prepare_folder(options.results)
+    ready = executor.start()
+    folder = options.results / ready.device.slug
+    store.prepare_folder(folder)
+    with store.exclusive(folder):
+        run_info, file, records = _open(plan, ready, folder, options)
+        observer.begun(run_info, file.path, len(records), ready)
+        done = {record.case.id for record in records}
+        for number, case in enumerate(plan.cases, start=1):
+            if case.id in done:
+                continue
+            observer.case_begun(number, case)
+            record = _measure(case, plan, executor, ready, run_info, options, observer)
+            file.append(record)
+            records.append(record)
+            observer.case_done(number, record)
+    return RunSummary(file.path, tuple(records), resumed=len(done))
+
+
+def _measure(
+    case: Case,
+    plan: Plan,
+    executor: Executor,
+    ready: Ready,
+    run_info: Run,
+    options: RunOptions,
+    observer: Observer,
+) -> Record:
+    begin = time.monotonic()
+    done = executor.run(case, plan.measure, plan.timeout_s, observer.phase_begun)
+    return Record(
+        kind="measured",
+        case=case,
+        device=ready.device,
+        vram_limit_bytes=options.vram_limit_bytes,
+        run=run_info,
+        outcome=done.outcome,
+        timing=done.timing,
+        memory=done.memory,
+        tiles=done.tiles,
+        environment=ready.environment,
+        measure=plan.measure,
+        warnings=done.warnings,
+        wall_s=round(time.monotonic() - begin, 6),
+        recorded_at=timestamp(options.now()),
+    )
+
+
+def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[Run, store.RunFile, list[Record]]:
+    """The run to go on with, or a new one: its identity, its file and the records that it has."""
+
+    def same_setting(record: Record) -> bool:
+        environment = record.environment
+        return (
+            record.device == ready.device
+            and environment is not None
+            and environment.packages == ready.environment.packages
+            and environment.python == ready.environment.python
+        )
+
+    found = None if options.fresh else store.unfinished(folder, plan.id, options.vram_limit_bytes, same_setting)
+    if found is not None:
+        file = store.RunFile(found.path)
+        file.repair()
+        return found.records[0].run, file, list(found.records)
+    started = options.now()
+    path = _new_path(folder, started, plan.config)
+    run_info = Run(id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=timestamp(started))
+    return run_info, store.RunFile(path), []
+
+
+def _new_path(folder: Path, started: datetime, config: str) -> Path:
+    """`<UTC time>-<config>.jsonl`; two runs begun within one second differ by a number."""
+    stem = f"{started:%Y%m%dT%H%M%SZ}-{config}"
+    path = folder / f"{stem}.jsonl"
+    number = 2
+    while path.exists():
+        path = folder / f"{stem}-{number}.jsonl"
+        number += 1
+    return path
+
+
+def timestamp(moment: datetime) -> str:
+    """`2026-01-31T12:00:00.000000Z`: text that sorts as time does, also within a second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

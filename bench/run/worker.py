@@ -1,0 +1,77 @@
+"""The measuring process: `python -m bench.run.worker PARENT_PID`. Joins workloads and meters; never imported.
+
+Speaks `protocol` on its standard input and output, serves one case after another, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from bench.run.protocol import Answer
+    from bench.run.session import Session
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when the parent ends, and end now if it already has (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _read_requests(lines: queue.SimpleQueue[str]) -> NoReturn:
+    """Hand each request on; when the pipe closes, end at once, even in the middle of a call."""
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)
+
+
+def _own_output() -> TextIO:
+    """Keep the protocol's pipe to ourselves: whatever a library prints goes to standard error."""
+    pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return pipe
+
+
+def main() -> None:
+    """Serve until the parent closes the pipe or dies."""
+    _die_with(int(sys.argv[1]))
+    output = _own_output()
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(lines,), daemon=True).start()
+
+    from bench.run import protocol  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench.run.device import UnusableError  # noqa: PLC0415 - loads torch
+    from bench.run.session import Session  # noqa: PLC0415 - loads torch
+
+    def say(answer: Answer) -> None:
+        output.write(answer.model_dump_json() + "\n")
+        output.flush()
+
+    session: Session | None = None
+    while True:
+        request = protocol.requests.validate_json(lines.get())
+        if isinstance(request, protocol.Start):
+            try:
+                session = Session(request.device, request.vram_limit_bytes)
+            except UnusableError as error:
+                say(protocol.Refused(reason=str(error)))
+            else:
+                say(session.ready)
+        elif session is not None:
+            say(session.run(request.case, request.measure, lambda phase: say(protocol.PhaseBegun(phase=phase))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""kill -9 at random moments: no finished record is lost or doubled, the run is completed, no worker is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench import store
+from bench.record import Record
+
+HERE = Path(__file__).parent
+CASES = 1500
+ROUNDS = 24
+
+
+def _records(results: Path) -> list[Record]:
+    files = sorted(results.rglob("*.jsonl"))
+    assert len(files) <= 1, "a run that was cut off must be continued in its own file"
+    return list(store.read_file(files[0]).records) if files else []
+
+
+def _wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _assert_kept(before: list[Record], after: list[Record]) -> None:
+    """Everything that was there still is, unchanged and in place, and no case stands twice."""
+    assert after[: len(before)] == before
+    ids = [record.case.id for record in after]
+    assert len(ids) == len(set(ids))
+
+
+def _kill_a_worker(parent: subprocess.Popen[bytes], moment: random.Random) -> None:
+    _wait_for(lambda: _children(parent.pid), "a worker")
+    time.sleep(moment.uniform(0, 0.4))
+    for worker in _children(parent.pid):
+        worker.kill()
+
+
+def _kill_parent(parent: subprocess.Popen[bytes]) -> None:
+    workers = _children(parent.pid)
+    parent.kill()
+    parent.wait()
+    _wait_for(lambda: all(_gone(worker) for worker in workers), "the worker to die with its parent", 10)
+
+
+def test_no_record_is_lost_or_doubled_by_kills_of_parent_and_worker(tmp_path: Path) -> None:
+    # Given a run of a quick stand-in worker
+    moment = random.Random(2026)
+    command = [sys.executable, str(HERE / "standin_parent.py"), str(tmp_path), str(CASES)]
+    kept: list[Record] = []
+    killed = {"parent": 0, "worker": 0}
+    # When parent or worker are killed at many random moments
+    for number in range(ROUNDS):
+        parent = subprocess.Popen(command)
+        if number % 3 == 2:
+            _kill_a_worker(parent, moment)
+            killed["worker"] += 1
+        time.sleep(moment.uniform(0.0, 1.2))
+        assert parent.poll() is None, "the run must outlive its worker, and be too long to finish here"
+        _kill_parent(parent)
+        killed["parent"] += 1
+        # Then each time all that was finished is still there, once
+        now = _records(tmp_path)
+        _assert_kept(kept, now)
+        kept = now
+    assert sum(killed.values()) >= 20
+    assert 0 < len(kept) < CASES, "the moments are too early, or the run too short"
+    # And the next run completes the same file
+    done = subprocess.run(command, env={**os.environ, "BENCH_STANDIN_SECONDS": "0"}, check=False)
+    final = _records(tmp_path)
+    _assert_kept(kept, final)
+    assert len(final) == CASES
+    crashed = [record for record in final if record.outcome.status == "crashed"]
+    assert done.returncode == (1 if crashed else 0)
+    assert len(crashed) <= killed["worker"]
+
+
+@pytest.mark.slow
+def test_the_real_worker_dies_with_its_parent_and_the_run_is_completed(tmp_path: Path) -> None:
+    # Given a real run of the tiny VAE, long enough to be cut off three times
+    moment = random.Random(7)
+    command = [sys.executable, "-m", "bench", "run", "smoke", "--device", "cpu", "--quiet", "--out", str(tmp_path)]
+    command += ["--set", "resolutions=[128, 136, 144, 152, 160, 168, 176, 184, 192]", "--set", "measure.max_time=0.4"]
+    kept: list[Record] = []
+    for _ in range(3):
+        parent = subprocess.Popen(command)
+        # When its parent is killed a while after the next record
+        _wait_for(lambda: len(_records(tmp_path)) > len(kept), "the next record", 60)  # noqa: B023 - called at once
+        time.sleep(moment.uniform(0, 1))
+        assert parent.poll() is None
+        _kill_parent(parent)
+        now = _records(tmp_path)
+        _assert_kept(kept, now)
+        kept = now
+    # Then the same command completes the same file
+    assert subprocess.run(command, check=False).returncode == 0
+    final = _records(tmp_path)
+    _assert_kept(kept, final)
+    assert len(final) == final[0].run.cases == 36
+
+
+def test_ctrl_c_ends_within_seconds_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    # Given a run under way
+    command = [sys.executable, str(HERE / "standin_parent.py"), str(tmp_path), str(CASES)]
+    parent = subprocess.Popen(command)
+    _wait_for(lambda: _records(tmp_path), "the first record")
+    workers = _children(parent.pid)
+    # When it is interrupted
+    parent.send_signal(signal.SIGINT)
+    # Then it ends with 130, its worker too, and the records are whole
+    assert parent.wait(timeout=10) == 130
+    assert all(_gone(worker) for worker in workers)
+    assert 0 < len(_records(tmp_path)) < CASES

@@ -1,0 +1,117 @@
+"""`--device` in the worker: what is taken, and which of driver, build and device is said to be missing."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+devices = pytest.importorskip("bench.run.device")
+
+
+@pytest.fixture
+def cuda_build(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A CUDA build of torch on a machine whose driver works, with two devices."""
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices.nvml, "driver_state", lambda: None)
+    return monkeypatch
+
+
+def _fails(text: str) -> object:
+    def init() -> None:
+        raise RuntimeError(text)
+
+    return init
+
+
+def test_cpu_is_taken_as_it_is() -> None:
+    assert devices.choose("cpu") == devices.Choice(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("wanted", "index"), [("auto", 0), ("cuda", 0), ("CUDA:1", 1)])
+def test_a_cuda_device_is_taken_where_there_is_one(cuda_build: pytest.MonkeyPatch, wanted: str, index: int) -> None:
+    assert devices.choose(wanted) == devices.Choice(torch.device("cuda", index))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("cuda:2", "torch sees 2 CUDA device(s), so the last is cuda:1"),
+        ("cuda:x", "Valid: auto, cpu, cuda or cuda:N"),
+        ("gpu", "Valid: auto, cpu, cuda or cuda:N"),
+        ("mps", "MPS keeps no peak"),
+        ("mps:0", "MPS keeps no peak"),
+        ("rocm", "ROCm"),
+        ("xpu", "XPU"),
+    ],
+)
+def test_what_is_no_device_or_would_give_wrong_figures_is_refused(
+    cuda_build: pytest.MonkeyPatch, wanted: str, said: str
+) -> None:
+    with pytest.raises(devices.UnusableError) as refused:
+        devices.choose(wanted)
+    assert said in str(refused.value)
+
+
+def test_a_cpu_only_build_is_said_to_be_one(cuda_build: pytest.MonkeyPatch) -> None:
+    cuda_build.setattr(torch.version, "cuda", None)
+    with pytest.raises(devices.UnusableError, match="CPU-only build"):
+        devices.choose("cuda")
+
+
+def test_a_missing_driver_is_said_in_nvml_s_words(cuda_build: pytest.MonkeyPatch) -> None:
+    cuda_build.setattr(torch.cuda, "init", _fails("Found no NVIDIA driver on your system."))
+    cuda_build.setattr(devices.nvml, "driver_state", lambda: "NVML Shared Library Not Found")
+    with pytest.raises(devices.UnusableError, match=r"no usable NVIDIA driver.*NVML Shared Library Not Found"):
+        devices.choose("cuda")
+
+
+def test_a_driver_and_library_mismatch_is_said_with_the_remedy(cuda_build: pytest.MonkeyPatch) -> None:
+    cuda_build.setattr(torch.cuda, "init", _fails("unknown error"))
+    cuda_build.setattr(devices.nvml, "driver_state", lambda: "Driver/library version mismatch")
+    with pytest.raises(devices.UnusableError, match=r"different versions.*Reboot"):
+        devices.choose("cuda")
+
+
+def test_a_driver_too_old_for_torch_is_said_with_the_remedy(cuda_build: pytest.MonkeyPatch) -> None:
+    cuda_build.setattr(torch.cuda, "init", _fails("The NVIDIA driver on your system is too old (found version 11040)."))
+    with pytest.raises(devices.UnusableError, match=r"too old.*update the driver"):
+        devices.choose("cuda")
+
+
+def test_no_device_with_a_working_driver_points_at_cuda_visible_devices(cuda_build: pytest.MonkeyPatch) -> None:
+    cuda_build.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(devices.UnusableError, match="CUDA_VISIBLE_DEVICES"):
+        devices.choose("cuda")
+
+
+def test_auto_without_cuda_is_the_cpu_and_says_so_if_a_gpu_stands_idle(cuda_build: pytest.MonkeyPatch) -> None:
+    cuda_build.setattr(torch.version, "cuda", None)
+    choice = devices.choose("auto")
+    assert choice.device == torch.device("cpu")
+    assert "An NVIDIA GPU is here" in (choice.note or "")
+    # And without a GPU there is nothing to say
+    cuda_build.setattr(devices.nvml, "driver_state", lambda: "NVML Shared Library Not Found")
+    assert devices.choose("auto").note is None
+
+
+@pytest.mark.parametrize("wanted", ["auto", "cuda"])
+def test_a_rocm_build_is_refused_rather_than_measured(cuda_build: pytest.MonkeyPatch, wanted: str) -> None:
+    cuda_build.setattr(torch.version, "hip", "7.0")
+    cuda_build.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(devices.UnusableError, match="ROCm"):
+        devices.choose(wanted)
+
+
+@pytest.mark.parametrize(
+    ("platform", "release", "said"), [("win32", "11", "Windows"), ("linux", "6.6-microsoft-standard-WSL2", "WSL")]
+)
+def test_where_the_driver_may_spill_the_record_is_marked(
+    monkeypatch: pytest.MonkeyPatch, platform: str, release: str, said: str
+) -> None:
+    monkeypatch.setattr(devices.sys, "platform", platform)
+    monkeypatch.setattr(devices.platform, "release", lambda: release)
+    assert said in devices.may_spill(torch.device("cuda", 0))
+    assert devices.may_spill(torch.device("cpu")) is None

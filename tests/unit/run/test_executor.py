@@ -1,0 +1,134 @@
+"""The executor over real processes that misbehave: what becomes of a worker is data, or a clear error."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from factories import a_case, an_environment
+
+from bench.errors import DeviceError, WorkerError
+from bench.record import Crashed, Device, Measured, MeasureSettings, OutOfMemory, TimedOut
+from bench.run.executor import SubprocessExecutor
+from bench.run.protocol import Done, PhaseBegun, Ready, Refused
+
+READY = Ready(device=Device(kind="cpu", name="Test CPU"), environment=an_environment()).model_dump_json()
+PHASE = PhaseBegun(phase="run").model_dump_json()
+DONE = Done(outcome=Measured()).model_dump_json()
+LEAKED = Done(outcome=Measured(), leaked_bytes=2**28).model_dump_json()
+STARTED = f"import os, signal, sys, time\nsys.stdin.readline()\nprint({READY!r}, flush=True)\n"
+SETTINGS = MeasureSettings()
+
+
+def executor(tmp_path: Path, after_ready: str, before: str = STARTED) -> SubprocessExecutor:
+    """An executor whose worker is a script: ready, and then what the test says on being given a case."""
+    script = tmp_path / "worker.py"
+    script.write_text(f"{before}\nfor line in sys.stdin:\n    {after_ready}\n")
+    return SubprocessExecutor(command=(sys.executable, str(script)))
+
+
+def run(made: SubprocessExecutor, timeout_s: float = 20) -> Done:
+    try:
+        return made.run(a_case(), SETTINGS, timeout_s, lambda _: None)
+    finally:
+        made.close()
+
+
+def test_a_case_s_answer_comes_back_with_its_phases(tmp_path: Path) -> None:
+    made = executor(tmp_path, f"print({PHASE!r}); print({DONE!r}, flush=True)")
+    phases: list[str] = []
+    done = made.run(a_case(), SETTINGS, 20, phases.append)
+    made.close()
+    assert phases == ["run"]
+    assert isinstance(done.outcome, Measured)
+
+
+def test_one_worker_serves_many_cases(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    before = f"open({str(starts)!r}, 'a').write('x')\n{STARTED}"
+    made = executor(tmp_path, f"print({PHASE!r}); print({DONE!r}, flush=True)", before)
+    for _ in range(3):
+        made.run(a_case(), SETTINGS, 20, lambda _: None)
+    made.close()
+    assert starts.read_text() == "x"
+
+
+def test_a_leak_is_told_and_replaces_the_worker(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    before = f"open({str(starts)!r}, 'a').write('x')\n{STARTED}"
+    made = executor(tmp_path, f"print({PHASE!r}); print({LEAKED!r}, flush=True)", before)
+    done = made.run(a_case(), SETTINGS, 20, lambda _: None)
+    made.run(a_case(), SETTINGS, 20, lambda _: None)
+    made.close()
+    assert "256 MiB did not return" in done.warnings[0]
+    assert starts.read_text() == "xx"
+
+
+def test_a_hang_is_a_time_out_in_its_phase(tmp_path: Path) -> None:
+    done = run(executor(tmp_path, f"print({PHASE!r}, flush=True); time.sleep(600)"), timeout_s=0.5)
+    assert done.outcome == TimedOut(timeout_s=0.5, phase="run")
+
+
+def test_a_signal_is_a_crash_with_its_name_and_last_words(tmp_path: Path) -> None:
+    die = "print('last words', file=sys.stderr, flush=True); os.kill(os.getpid(), signal.SIGABRT)"
+    done = run(executor(tmp_path, f"print({PHASE!r}, flush=True); {die}"))
+    assert done.outcome == Crashed(signal="SIGABRT", phase="run", stderr_tail="last words")
+
+
+def test_an_exit_is_a_crash_with_its_code(tmp_path: Path) -> None:
+    done = run(executor(tmp_path, f"print({PHASE!r}, flush=True); os._exit(7)"))
+    assert done.outcome == Crashed(exit_code=7, phase="run")
+
+
+def test_a_kill_is_out_of_memory_only_if_the_kernel_counted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker that is killed
+    die = f"print({PHASE!r}, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    # When the kernel's counter stands still, it is a crash
+    monkeypatch.setattr("bench.run.host.oom_kills", lambda: 3)
+    assert run(executor(tmp_path, die)).outcome == Crashed(signal="SIGKILL", phase="run")
+    # And when it rose, the host was out of memory
+    counts = iter(range(100))
+    monkeypatch.setattr("bench.run.host.oom_kills", lambda: next(counts))
+    outcome = run(executor(tmp_path, die)).outcome
+    assert isinstance(outcome, OutOfMemory)
+    assert outcome.where == "host"
+
+
+def test_last_words_about_memory_are_out_of_memory(tmp_path: Path) -> None:
+    die = "print('terminate called: std::bad_alloc', file=sys.stderr, flush=True); os.abort()"
+    outcome = run(executor(tmp_path, f"print({PHASE!r}, flush=True); {die}")).outcome
+    assert isinstance(outcome, OutOfMemory)
+    assert outcome.where == "host"
+
+
+def test_nonsense_on_the_pipe_is_a_crash(tmp_path: Path) -> None:
+    done = run(executor(tmp_path, f"print({PHASE!r}); print('Hello!', flush=True); time.sleep(600)"))
+    assert isinstance(done.outcome, Crashed)
+
+
+def test_a_worker_that_died_idle_is_replaced_and_the_case_is_run(tmp_path: Path) -> None:
+    # Given a worker that ends after its first case, before it is given a second
+    made = executor(tmp_path, f"print({PHASE!r}); print({DONE!r}, flush=True); os._exit(0)")
+    for _ in range(3):
+        assert isinstance(made.run(a_case(), SETTINGS, 20, lambda _: None).outcome, Measured)
+    made.close()
+
+
+def test_workers_that_never_begin_with_a_case_are_an_error_not_an_outcome(tmp_path: Path) -> None:
+    with pytest.raises(WorkerError, match="before it began"):
+        run(executor(tmp_path, "os._exit(1)"))
+
+
+def test_a_worker_that_never_gets_ready_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(WorkerError, match="no module of that name"):
+        run(executor(tmp_path, "pass", "import sys; sys.exit('no module of that name')"))
+
+
+def test_a_refused_device_is_an_error_with_the_reason(tmp_path: Path) -> None:
+    refused = Refused(reason="no such device").model_dump_json()
+    before = f"import sys, time\nsys.stdin.readline()\nprint({refused!r}, flush=True)\ntime.sleep(600)"
+    with pytest.raises(DeviceError, match="no such device"):
+        executor(tmp_path, "pass", before).start()

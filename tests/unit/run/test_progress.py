@@ -1,0 +1,101 @@
+"""What a person sees of a run, on a fake clock and a console that writes to a string."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from factories import a_case, a_device, a_run, an_environment, failed, measured, out_of_memory
+from rich.console import Console
+
+from bench.plan import Plan
+from bench.record import Crashed, MeasureSettings, Record, TimedOut
+from bench.run.progress import Estimate, Reporter, describe, print_summary, summary_json
+from bench.run.protocol import Ready
+from bench.run.scheduler import RunSummary
+
+CASES = (a_case(size=64), a_case(size=128), a_case(size=256))
+PLAN = Plan(config="test", cases=CASES, measure=MeasureSettings(), timeout_s=5)
+READY = Ready(device=a_device(), environment=an_environment(may_spill="WSL: it may"), note="A note.")
+
+
+def console(text: io.StringIO, *, terminal: bool = False) -> Console:
+    return Console(file=text, force_terminal=terminal, width=200)
+
+
+def say(reporter: Reporter, *records: Record, resumed: int = 0) -> None:
+    reporter.begun(a_run(cases=3), Path("results/x.jsonl"), resumed, READY)
+    for number, record in enumerate(records, start=1 + resumed):
+        reporter.case_begun(number, record.case)
+        reporter.phase_begun("run")
+        reporter.case_done(number, record)
+
+
+def test_plain_lines_name_each_case_its_outcome_and_the_time_left() -> None:
+    text = io.StringIO()
+    say(Reporter(PLAN, console(text)), measured(0.25, case=CASES[0]), out_of_memory(case=CASES[1]))
+    lines = text.getvalue().splitlines()
+    assert any("[1/3] tiny encode 64x64 float32 untiled: 250 ms (median of 3), 2.00 GiB, 8.40%" in ln for ln in lines)
+    assert any("[2/3]" in ln and "out of memory (device, warm-up, asked for 2.00 GiB)" in ln for ln in lines)
+    assert any("left)" in ln for ln in lines)
+
+
+def test_notes_and_marks_of_the_device_are_said_at_the_start() -> None:
+    text = io.StringIO()
+    say(Reporter(PLAN, console(text)))
+    assert "A note." in text.getvalue()
+    assert "WSL: it may" in text.getvalue()
+
+
+def test_going_on_says_how_many_are_there() -> None:
+    text = io.StringIO()
+    reporter = Reporter(PLAN, console(text))
+    say(reporter, measured(case=CASES[2]), resumed=2)
+    assert "Going on with results/x.jsonl (2 of 3 cases are there)" in text.getvalue()
+    assert reporter.finished == 3
+
+
+def test_a_terminal_has_a_bar_and_the_same_lines() -> None:
+    text = io.StringIO()
+    with Reporter(PLAN, console(text, terminal=True)) as reporter:
+        say(reporter, measured(case=CASES[0]))
+    assert "1/3" in text.getvalue()
+    assert "tiny encode 64x64" in text.getvalue()
+
+
+def test_quiet_says_nothing() -> None:
+    text = io.StringIO()
+    with Reporter(PLAN, console(text), quiet=True) as reporter:
+        say(reporter, measured(case=CASES[0]))
+    assert text.getvalue() == ""
+
+
+def test_the_estimate_goes_by_pixels() -> None:
+    # Given a clock on which the first case (1 of 21 parts of the pixels) took two seconds
+    now = [0.0]
+    estimate = Estimate(CASES, clock=lambda: now[0])
+    assert estimate.remaining_s is None
+    now[0] = 2.0
+    estimate.finish(CASES[0])
+    # Then 4 + 16 parts are left, at two seconds a part
+    assert estimate.remaining_s == 40.0
+    # And what an earlier session has done is no part of it
+    estimate.skip(CASES[2])
+    assert estimate.remaining_s == 8.0
+
+
+def test_every_outcome_has_its_words() -> None:
+    assert describe(measured(outcome=TimedOut(timeout_s=5, phase="load"))) == "timed out after 5 s (load)"
+    assert describe(measured(outcome=Crashed(signal="SIGSEGV", phase="run"))) == "crashed (SIGSEGV, run)"
+    assert describe(measured(outcome=Crashed(exit_code=3, phase="run"))) == "crashed (exit code 3, run)"
+    assert describe(failed()) == "failed (run): ValueError: no"
+
+
+def test_the_summary_counts_and_names_what_was_not_measured() -> None:
+    text = io.StringIO()
+    summary = RunSummary(Path("results/x.jsonl"), (measured(case=CASES[0]), failed(case=CASES[1])))
+    print_summary(summary, console(text))
+    assert "2 cases: 1 measured, 1 failed" in text.getvalue()
+    assert "tiny encode 128x128 float32 untiled: failed (run): ValueError: no" in text.getvalue()
+    assert "results/x.jsonl" in text.getvalue()
+    assert summary_json(summary)["counts"] == {"measured": 1, "failed": 1}

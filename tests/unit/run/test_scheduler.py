@@ -1,0 +1,208 @@
+"""The scheduler over an executor that measures nothing: order, resume, what is written when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from factories import a_case, an_environment, measured
+
+from bench import store
+from bench.errors import ResultsError, WorkerError
+from bench.plan import Plan
+from bench.record import (
+    Case,
+    Crashed,
+    Device,
+    Failed,
+    Measured,
+    MeasureSettings,
+    Outcome,
+    OutOfMemory,
+    Package,
+    Phase,
+    Record,
+    Run,
+    TimedOut,
+    Timing,
+)
+from bench.run import scheduler
+from bench.run.protocol import Done, Ready
+
+CASES = tuple(a_case(size=8 * n) for n in range(1, 5))
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class FakeExecutor:
+    """Gives each case the outcome that the test wrote down, and remembers what it was asked."""
+
+    def __init__(self, outcomes: dict[str, Outcome] | None = None, *, torch: str = "2.13.0") -> None:
+        self.asked: list[Case] = []
+        self._outcomes = outcomes or {}
+        environment = an_environment(packages={"torch": Package(version=torch)})
+        self._ready = Ready(device=Device(kind="cpu", name="Test CPU", total_bytes=2**30), environment=environment)
+
+    def start(self) -> Ready:
+        return self._ready
+
+    def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: object) -> Done:
+        self.asked.append(case)
+        outcome = self._outcomes.get(case.id, Measured())
+        if isinstance(outcome, BaseException):
+            raise outcome
+        timing = Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,))
+        return Done(outcome=outcome, timing=timing if isinstance(outcome, Measured) else None)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Watcher:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.resumed = -1
+        self.on_disk_when_told: list[int] = []
+        self.path = Path()
+
+    def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
+        self.path, self.resumed = path, resumed
+
+    def case_begun(self, number: int, case: Case) -> None:
+        """Not of interest."""
+
+    def phase_begun(self, phase: Phase) -> None:
+        """Not of interest."""
+
+    def case_done(self, number: int, record: Record) -> None:
+        self.on_disk_when_told.append(len(store.read_file(self.path).records))
+
+
+def plan(cases: tuple[Case, ...] = CASES, **fields: object) -> Plan:
+    return Plan(**{"config": "test", "cases": cases, "measure": MeasureSettings(), "timeout_s": 5.0} | fields)
+
+
+def go(
+    results: Path, executor: FakeExecutor, made: Plan | None = None, *, at: datetime = NOON, **options: object
+) -> tuple[scheduler.RunSummary, Watcher]:
+    watcher = Watcher()
+    chosen = scheduler.RunOptions(results=results, now=lambda: at, **options)
+    return scheduler.run(made or plan(), executor, chosen, watcher), watcher
+
+
+def cut_off(results: Path, after: int, *, at: datetime = NOON, **options: object) -> None:
+    """A run that stopped after so many cases."""
+    with pytest.raises(KeyboardInterrupt):
+        go(results, FakeExecutor({CASES[after].id: KeyboardInterrupt()}), at=at, **options)
+
+
+def test_each_case_is_on_disk_before_the_next_begins(tmp_path: Path) -> None:
+    _, watcher = go(tmp_path, FakeExecutor())
+    assert watcher.on_disk_when_told == [1, 2, 3, 4]
+
+
+def test_a_run_is_one_file_named_by_device_time_and_config(tmp_path: Path) -> None:
+    summary, _ = go(tmp_path, FakeExecutor())
+    assert summary.path == tmp_path / "cpu-test-cpu" / "20260101T120000Z-test.jsonl"
+    assert [record.case for record in summary.records] == list(CASES)
+
+
+def test_a_run_that_was_cut_off_goes_on_in_its_file_with_what_it_lacks(tmp_path: Path) -> None:
+    # Given a run cut off in its third case
+    cut_off(tmp_path, 2)
+    # When the same plan is run again, later
+    executor = FakeExecutor()
+    summary, watcher = go(tmp_path, executor, at=NOON + timedelta(hours=1))
+    # Then only the rest is measured, in the same file and as the same run
+    assert executor.asked == list(CASES[2:])
+    assert watcher.resumed == summary.resumed == 2
+    assert [record.case for record in summary.records] == list(CASES)
+    assert {record.run.id for record in summary.records} == {"20260101T120000Z-test"}
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "executor", "made"),
+    [
+        ({"fresh": True}, FakeExecutor(), plan()),
+        ({"vram_limit_bytes": 2**28}, FakeExecutor(), plan()),
+        ({}, FakeExecutor(torch="2.14.0"), plan()),
+        ({}, FakeExecutor(), plan(CASES[:3])),
+        ({}, FakeExecutor(), plan(measure=MeasureSettings(min_samples=99))),
+    ],
+    ids=["fresh", "another limit", "another torch", "another plan", "other settings"],
+)
+def test_only_the_same_plan_limit_and_libraries_are_continued(
+    tmp_path: Path, change: dict[str, object], executor: FakeExecutor, made: Plan
+) -> None:
+    cut_off(tmp_path, 2)
+    _, watcher = go(tmp_path, executor, made, at=NOON + timedelta(hours=1), **change)
+    assert watcher.resumed == 0
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 2
+
+
+def test_a_torn_line_is_set_aside_and_its_case_measured_again(tmp_path: Path) -> None:
+    # Given a run whose last line the power cut tore
+    cut_off(tmp_path, 3)
+    (file,) = tmp_path.rglob("*.jsonl")
+    file.write_bytes(file.read_bytes()[:-20])
+    # When it goes on
+    executor = FakeExecutor()
+    summary, _ = go(tmp_path, executor)
+    # Then every case is there once
+    assert executor.asked == list(CASES[2:])
+    assert [record.case for record in store.read_file(file).records] == list(CASES)
+    assert summary.exit_code == 0
+
+
+def test_two_runs_begun_within_one_second_have_files_of_their_own(tmp_path: Path) -> None:
+    first, _ = go(tmp_path, FakeExecutor())
+    second, _ = go(tmp_path, FakeExecutor(), at=NOON + timedelta(microseconds=1))
+    assert first.path != second.path
+    assert first.records[0].key != second.records[0].key
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (OutOfMemory(where="device"), 0),
+        (TimedOut(timeout_s=1), 1),
+        (Crashed(signal="SIGSEGV"), 1),
+        (Failed(exception="ValueError"), 1),
+    ],
+)
+def test_no_outcome_stops_the_sweep_and_the_exit_code_tells_bad_ones(
+    tmp_path: Path, outcome: Outcome, code: int
+) -> None:
+    summary, _ = go(tmp_path, FakeExecutor({CASES[1].id: outcome}))
+    assert [record.outcome.status for record in summary.records].count("measured") == 3
+    assert summary.exit_code == code
+
+
+def test_a_worker_that_can_t_be_started_stops_the_run_and_what_was_measured_stays(tmp_path: Path) -> None:
+    with pytest.raises(WorkerError):
+        go(tmp_path, FakeExecutor({CASES[2].id: WorkerError("gone")}))
+    (file,) = tmp_path.rglob("*.jsonl")
+    assert len(store.read_file(file).records) == 2
+
+
+def test_a_second_run_on_the_same_device_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "cpu-test-cpu"
+    folder.mkdir()
+    with store.exclusive(folder), pytest.raises(ResultsError, match="another `bench run`"):
+        go(tmp_path, FakeExecutor())
+
+
+def test_a_results_folder_that_is_a_file_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    executor = FakeExecutor()
+    with pytest.raises(ResultsError, match="can't be written"):
+        go(tmp_path / "taken", executor)
+    assert executor.asked == []
+
+
+def test_a_summary_counts_every_outcome() -> None:
+    records = (measured(), measured(case=CASES[1]), measured(case=CASES[2], outcome=TimedOut(timeout_s=1)))
+    summary = scheduler.RunSummary(Path("x.jsonl"), records)
+    assert summary.counts == {"measured": 2, "timed_out": 1}
