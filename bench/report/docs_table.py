@@ -1,0 +1,282 @@
+"""Records as the tables of the diffusers docs, byte for byte, in the dialects of their encode and decode pages.
+
+Imports `errors`, `units`, `record`, `models`, and the page's reader beside it; pandas only inside the function that
+prints with it. Never torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, cast, get_args
+
+from bench import models, units
+from bench.errors import DocsError, nearest
+from bench.record import Crashed, Failed, Measured, Outcome, OutOfMemory, Record, Skipped, TimedOut
+from bench.report.docs_page import read_page
+
+Dialect = Literal["encode", "decode"]
+
+_OOM, _GAP = "OOM", "n/a"
+_SDXL_COLUMNS = ("Time (seconds)", "Memory Consumed (%)", "Tiled Time (seconds)", "Tiled Memory (%)")
+#: The docs head the table of one model in other words than all the others.
+_COLUMNS = {"SD v1.5": ("Time (seconds)", "Memory (%)", "Tiled Time (secs)", "Tiled Memory (%)")}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The docs' markdown, and one sentence for each case whose cells hold neither a figure nor OOM."""
+
+    text: str
+    gaps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What one case puts in its two cells: None is out of memory, nan a gap."""
+
+    time_s: float | None
+    memory_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    gpu: str
+    resolution: str
+    untiled: _Figures
+    tiled: _Figures
+
+
+#: One table's records: row (GPU as printed, resolution) -> tiled or not -> record. Rows in order of first appearance.
+_Grid = dict[tuple[str, str], dict[bool, Record]]
+
+
+def render(records: Sequence[Record], operation: str, dialect: Dialect | None = None) -> Rendered:
+    """One table for each model of `records` with that operation, as the docs print them.
+
+    `dialect` is the page whose format to write: by default that of the operation. Models and rows come in the order
+    in which `records` first name them. Raises DocsError for records that can't stand in one table, or for none.
+    """
+    dialect = dialect or _dialect(operation)
+    sections: list[str] = []
+    gaps: list[str] = []
+    for title, grid in _grids(_admitted(records, operation)).items():
+        rows = [
+            _Row(gpu, resolution, _figures(pair.get(False)), _figures(pair.get(True)))
+            for (gpu, resolution), pair in grid.items()
+        ]
+        header = ("GPU", "Resolution", *_COLUMNS.get(title, _SDXL_COLUMNS))
+        table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
+        sections.append(f"<details><summary>{title}</summary>\n\n{table}\n\n</details>\n")
+        gaps += _gaps(title, grid)
+    return Rendered("\n".join(sections), tuple(gaps))
+
+
+def difference(page_text: str, rendered: str, operation: str | None = None) -> str:
+    """A unified diff from the tables of a docs page to `rendered`; empty where they say the same.
+
+    The page's tables are read and printed again in the dialect of `rendered`, so that padding is no difference. Of a
+    page that tells apart several operations, `operation` picks one; a page that doesn't say it is taken at that word.
+    Raises DocsError as `read_page` does, and where the operation is needed and not given.
+    """
+    # The reader falls back on the words of the source's name, so this lends a page that says nothing a word.
+    records = read_page(page_text, f"page ({operation or 'encode'})", recorded_at="").records
+    found = sorted({record.case.operation for record in records})
+    if operation is None and len(found) > 1:
+        raise DocsError(f"The page has tables of {' and '.join(found)}: say with --operation which ones to compare.")
+    if operation is not None and operation not in found:
+        records = read_page(page_text, "page", operation, recorded_at="").records
+    dialect: Dialect = "decode" if "\n| --- |" in rendered else "encode"
+    printed = render(records, operation or found[0], dialect).text
+    lines = difflib.unified_diff(printed.splitlines(), rendered.splitlines(), "page", "rendered", lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _dialect(operation: str) -> Dialect:
+    valid = get_args(Dialect)
+    if operation not in valid:
+        raise DocsError(f"The docs have no tables of operation {operation!r}. {nearest(operation, valid)}")
+    return cast("Dialect", operation)
+
+
+def _admitted(records: Sequence[Record], operation: str) -> list[Record]:
+    """The records of that operation. Raises DocsError if there is none, or one that nobody measured."""
+    chosen = [record for record in records if record.case.operation == operation]
+    if not records:
+        raise DocsError("There are no records to make the docs' tables from. Run `bench run`, or name a results file.")
+    if not chosen:
+        others = ", ".join(sorted({record.case.operation for record in records}))
+        runs = ", ".join(dict.fromkeys(record.run.id for record in records))
+        raise DocsError(
+            f"No record has operation {operation!r}: there is only {others}, from {runs}. "
+            "Ask for one of these, or name other results files."
+        )
+    for record in chosen:
+        if record.kind not in ("measured", "published"):
+            raise DocsError(
+                f"The docs' tables take measured and published figures only, and {record.case.label} of run "
+                f"{record.run.id} is {record.kind}. Leave that file out."
+            )
+    return chosen
+
+
+def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
+    """The records by the title of their model. Raises DocsError where two claim one cell."""
+    grids: dict[str, _Grid] = {}
+    for record in records:
+        title = models.get(record.case.model).title
+        pair = grids.setdefault(title, {}).setdefault((_gpu(record), record.case.resolution), {})
+        tiled = record.case.tile is not None
+        if tiled in pair:
+            raise _two_for_one_cell(title, pair[tiled], record)
+        pair[tiled] = record
+    return grids
+
+
+def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
+    cell = f"{title} on {_gpu(second)} at {second.case.resolution}, {_tiling(second.case.tile is not None)}"
+    if first.case.id == second.case.id:
+        return DocsError(
+            f"One cell ({cell}) and twice the same case, {second.case.label}: in run {first.run.id} and in run "
+            f"{second.run.id}. Pass fewer results files, or those of one run."
+        )
+    return DocsError(
+        f"One cell ({cell}) and two different cases: {first.case.label} (run {first.run.id}) and "
+        f"{second.case.label} (run {second.run.id}). Pass fewer results files, or narrow the sweep to one of them."
+    )
+
+
+def _gpu(record: Record) -> str:
+    """The first column. A limited card is another row than the whole one, and a bar in a name must not end the cell."""
+    limit = record.vram_limit_bytes
+    name = record.device.name if limit is None else f"{record.device.name} (limited to {units.format_bytes(limit)})"
+    return name.replace("|", "\\|")
+
+
+def _tiling(tiled: bool) -> str:
+    return "tiled" if tiled else "untiled"
+
+
+def _figures(record: Record | None) -> _Figures:
+    if record is not None and isinstance(record.outcome, OutOfMemory):
+        return _Figures(None, None)
+    if record is None or not isinstance(record.outcome, Measured):
+        return _Figures(math.nan, math.nan)
+    percent = record.memory.percent if record.memory else None
+    return _Figures(record.timing.median_s if record.timing else math.nan, math.nan if percent is None else percent)
+
+
+def _gaps(title: str, grid: _Grid) -> list[str]:
+    sentences = []
+    for (gpu, resolution), pair in grid.items():
+        for tiled in (False, True):
+            reason = _gap_reason(pair.get(tiled))
+            if reason:
+                sentences.append(f"{title} on {gpu} at {resolution}, {_tiling(tiled)}: {reason}.")
+    return sentences
+
+
+def _gap_reason(record: Record | None) -> str | None:
+    """Why a case has no figure to print, or None if it has both, or is out of memory."""
+    if record is None:
+        return "there is no record of it"
+    if not isinstance(record.outcome, Measured):
+        return _outcome_reason(record.outcome)
+    figures = _figures(record)
+    values = {"time": figures.time_s, "memory percentage": figures.memory_percent}
+    missing = [name for name, value in values.items() if value is not None and math.isnan(value)]
+    return f"measured, but the record has no {' and no '.join(missing)}" if missing else None
+
+
+def _outcome_reason(outcome: Outcome) -> str | None:
+    match outcome:
+        case TimedOut(timeout_s=limit):
+            return f"timed out after {units.format_seconds(limit)}"
+        case Crashed(signal=signal, exit_code=code):
+            return f"crashed with {signal or f'exit code {code}'}"
+        case Failed(exception=exception):
+            return f"failed with {exception}"
+        case Skipped(reason=reason):
+            return f"skipped, {reason.rstrip('.')}"
+    return None
+
+
+def _encode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
+    """The encode page's table: `DataFrame.to_markdown` of raw numbers, six significant digits, decimals aligned.
+
+    The columns are of objects, so that None stays apart from nan: the one is printed OOM, the other a gap.
+    """
+    import pandas as pd  # noqa: PLC0415 - half a second that no other command should pay
+
+    cells = [(row.gpu, row.resolution, *_rounded(row.untiled), *_rounded(row.tiled)) for row in rows]
+    frame = pd.DataFrame(cells, columns=list(header), dtype=object)
+    text: str = frame.to_markdown(
+        index=False,
+        missingval=_OOM,
+        # Tabulate infers both of these from the cells, and would set a column of nothing but OOM as words.
+        colalign=("left", "left", "decimal", "decimal", "decimal", "decimal"),
+        disable_numparse=[0, 1],
+    )
+    return "\n".join(_name_gaps(line) for line in text.split("\n"))
+
+
+def _rounded(figures: _Figures) -> tuple[float | None, float | None]:
+    return (None if figures.time_s is None else round(figures.time_s, 3), figures.memory_percent)
+
+
+def _name_gaps(line: str) -> str:
+    """A printed line with `n/a` where one of its last four cells, those of figures, is `nan`. Widths stay."""
+    *names, time, memory, tiled_time, tiled_memory, end = line.split("|")
+    figures = [
+        cell.replace("nan", _GAP) if cell.strip() == "nan" else cell
+        for cell in (time, memory, tiled_time, tiled_memory)
+    ]
+    return "|".join((*names, *figures, end))
+
+
+def _decode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
+    """The decode page's table: nothing padded, memory in per cent, tiled time with its change against untiled."""
+    lines = [header, ["---"] * len(header), *(_decode_cells(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _decode_cells(row: _Row) -> list[str]:
+    untiled, tiled = _seconds(row.untiled.time_s), _seconds(row.tiled.time_s)
+    change = _change(untiled, tiled)
+    return [
+        row.gpu,
+        row.resolution,
+        untiled.rstrip("0").rstrip("."),
+        _percent(row.untiled.memory_percent),
+        f"{tiled} ({change})" if change else tiled,
+        _percent(row.tiled.memory_percent),
+    ]
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return _OOM
+    return _GAP if math.isnan(value) else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return _OOM
+    return _GAP if math.isnan(value) else f"{value:.2f}%"
+
+
+def _change(untiled: str, tiled: str) -> str | None:
+    """The change from one printed time to the other: `0%`, `+0.4%`, `-12%`; None where either is no time, or from 0.
+
+    In decimal, so that a reader with a calculator gets the same digits.
+    """
+    if _GAP in (untiled, tiled) or _OOM in (untiled, tiled) or not Decimal(untiled):
+        return None
+    if untiled == tiled:
+        return "0%"
+    change = (Decimal(tiled) / Decimal(untiled) - 1) * 100
+    step = Decimal("0.1") if abs(change) < 1 else Decimal(1)
+    return f"{change.quantize(step, ROUND_HALF_UP):+}%"

@@ -1,0 +1,78 @@
+"""The report pages: a golden file for their form, and what they must say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from factories import a_case, a_device, a_run, an_environment, measured, out_of_memory, published
+
+from bench.record import Crashed, Memory, Record, Tile, TimedOut
+from bench.report import page
+from bench.units import GIB, MIB
+
+TILE = Tile(tile=512, overlap=128)
+
+
+def _case(side: int, *, tiled: bool = False, **fields: object) -> object:
+    return a_case(model="sd-v1", size=side, dtype="float16", tiling=TILE if tiled else "off", **fields)
+
+
+def _records() -> list[Record]:
+    env = an_environment(
+        driver="580.1", cuda="13.0", cudnn="91200", project_commit="0123456789ab", may_spill="WSL: it may",
+        variables={"CUDA_VISIBLE_DEVICES": "1"},
+    )  # fmt: skip
+    run = a_run(id="20260101T120000Z-docs", config="docs", cases=6)
+    memory = Memory(
+        percent=12.5, peak_bytes=3 * GIB, peak_reserved_bytes=3 * GIB, peak_allocated_bytes=2 * GIB,
+        weights_bytes=160 * MIB, nvml_process_bytes=4 * GIB,
+    )  # fmt: skip
+    common = {"run": run, "environment": env}
+    return [
+        published(0.402, 47.1852, case=_case(2048), device=a_device(name="NVIDIA Published", total_bytes=None)),
+        measured(0.0151, case=_case(512), memory=memory, **common),
+        measured(0.0149, case=_case(512, tiled=True), memory=memory, tiles=1, **common),
+        out_of_memory(case=_case(2048), **common),
+        measured(0.496, case=_case(2048, tiled=True), memory=memory, tiles=36, **common),
+        measured(0.031, case=_case(512), memory=memory, vram_limit_bytes=8 * GIB, **common),
+        measured(0.02, case=_case(256), outcome=TimedOut(timeout_s=5, phase="run"), timing=None, memory=None, **common),
+        measured(0.5, case=a_case(model="sdxl", size=512, batch=2, variant="channels-last"), memory=memory, **common),
+    ]
+
+
+def test_the_page_is_as_it_was(golden: Callable[[str, str], None]) -> None:
+    golden("report_vae_encode.md", page.render("encode", _records()))
+
+
+def test_published_rows_are_marked_and_never_among_the_measured() -> None:
+    rows = [line for line in page.render("encode", _records()).splitlines() if line.startswith("| NVIDIA")]
+    assert ["*published*" in row for row in rows] == ["Published" in row for row in rows]
+    assert "*published*" in rows[-2]  # after all measured rows of its model
+
+
+def test_out_of_memory_and_other_ends_are_told_apart() -> None:
+    text = page.render("encode", _records())
+    assert "OOM" in text
+    assert "timed out" in text
+    crashed = measured(case=_case(512), outcome=Crashed(signal="SIGSEGV"), timing=None, memory=None)
+    assert "crashed" in page.render("encode", [crashed])
+
+
+def test_a_card_under_a_limit_has_rows_of_its_own() -> None:
+    assert "NVIDIA Test, limited to 8.00 GiB" in page.render("encode", _records())
+
+
+def test_two_precisions_of_one_model_are_two_rows() -> None:
+    records = [measured(0.1, case=a_case(dtype=dtype)) for dtype in ("float32", "float16")]
+    table = [line for line in page.render("encode", records).splitlines() if "64x64" in line and "measured" in line]
+    assert len(table) == 2
+
+
+def test_an_operation_without_results_says_how_to_get_them() -> None:
+    assert "`bench run` measures them" in page.render("decode", _records())
+
+
+@pytest.mark.parametrize("operation", ["encode", "decode"])
+def test_pages_of_no_records_at_all_are_pages(operation: str) -> None:
+    assert page.render(operation, []).startswith(f"# VAE {operation}\n")
