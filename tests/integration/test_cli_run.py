@@ -1,0 +1,221 @@
+"""`bench run` as a user starts it, over the real worker and the tiny VAE."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import store
+from bench.record import Failed, Measured, OutOfMemory, Record
+from bench.units import MIB
+
+
+def bench(*arguments: str, env: dict[str, str] | None = None, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, **(env or {})},
+        **kwargs,  # type: ignore[call-overload]
+    )
+
+
+def records(results: Path) -> list[Record]:
+    (file,) = results.rglob("*.jsonl")
+    return list(store.read_file(file).records)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    """One run of the smoke sweep: its results folder, and what `--json` printed."""
+    results = tmp_path_factory.mktemp("smoke")
+    done = bench("run", "smoke", "--device", "cpu", "--out", str(results), "--json")
+    assert done.returncode == 0, done.stderr
+    return results, json.loads(done.stdout)
+
+
+def test_every_case_of_the_plan_is_measured_in_its_order(smoke: tuple[Path, dict[str, object]]) -> None:
+    # Given the plan that a dry run prints
+    plan = json.loads(bench("run", "smoke", "--dry-run", "--json").stdout)
+    # When the sweep has been run
+    results, summary = smoke
+    # Then the file has those cases in that order, and the summary counts them
+    assert [record.case.id for record in records(results)] == [case["id"] for case in plan["cases"]]
+    assert summary["counts"] == {"measured": 8}
+
+
+def test_a_record_keeps_samples_memory_and_environment(smoke: tuple[Path, dict[str, object]]) -> None:
+    for record in records(smoke[0]):
+        timing, memory, environment = record.timing, record.memory, record.environment
+        assert timing is not None
+        assert memory is not None
+        assert environment is not None
+        assert len(timing.samples_s) >= 5
+        assert timing.first_call_s is not None
+        assert memory.peak_rss_bytes is not None
+        assert memory.baseline_rss_bytes is not None
+        assert memory.weights_bytes is not None
+        growth = memory.peak_rss_bytes - memory.baseline_rss_bytes
+        assert memory.peak_bytes == memory.weights_bytes + max(0, growth)
+        assert {"torch", "diffusers"} <= environment.packages.keys()
+
+
+def test_tiling_really_tiles_and_a_covering_tile_is_one(smoke: tuple[Path, dict[str, object]]) -> None:
+    tiles = {(r.case.operation, r.case.resolution): r.tiles for r in records(smoke[0]) if r.case.tile}
+    # A 128 px image in 64 px tiles every 48 px has three starts a side, a 64 px one is covered by one tile.
+    assert tiles == {
+        ("encode", "64x64"): 1,
+        ("encode", "128x128"): 9,
+        ("decode", "64x64"): 1,
+        ("decode", "128x128"): 9,
+    }
+    assert all(record.tiles is None for record in records(smoke[0]) if not record.case.tile)
+
+
+def test_a_finished_run_is_not_continued_but_begun_anew(tmp_path: Path) -> None:
+    # Given a finished run of one case
+    command = ("run", "smoke", "--device", "cpu", "--out", str(tmp_path), "--operation", "encode")
+    command += ("--resolution", "64", "--set", "tiling=off")
+    assert bench(*command).returncode == 0
+    # When the same command is given again
+    assert bench(*command).returncode == 0
+    # Then there are two files
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 2
+
+
+def test_faults_end_in_outcomes_and_all_others_are_measured(tmp_path: Path) -> None:
+    # Given the sweep of faults, with a short time-out
+    done = bench(
+        "run", "faults", "--device", "cpu", "--out", str(tmp_path), "--set", "timeout=4", env={"BENCH_FAULTS": "1"}
+    )
+    # Then each fault has the outcome of its kind, the good cases between them are measured, and the exit code is 1
+    assert done.returncode == 1, done.stderr
+    outcomes = {(r.case.model, r.case.operation): r.outcome.status for r in records(tmp_path)}
+    faults = {model: status for (model, operation), status in outcomes.items() if operation == "encode"}
+    assert faults == {
+        "tiny": "measured",
+        "fault-oom": "out_of_memory",
+        "fault-hang": "timed_out",
+        "fault-segfault": "crashed",
+        "fault-raise": "failed",
+    }
+    assert {status for (_, operation), status in outcomes.items() if operation == "decode"} == {"measured"}
+    by_model = {r.case.model: r.outcome for r in records(tmp_path) if r.case.operation == "encode"}
+    assert "SIGSEGV" in str(by_model["fault-segfault"])
+    assert isinstance(by_model["fault-raise"], Failed)
+    assert by_model["fault-raise"].exception == "RuntimeError"
+    assert "raises on purpose" in by_model["fault-raise"].message
+    assert all(name in done.stdout for name in ("fault-hang", "fault-segfault", "fault-raise", "fault-oom"))
+
+
+def test_only_out_of_memory_ends_with_exit_code_0(tmp_path: Path) -> None:
+    only = ("--model", "tiny", "--model", "fault-oom")
+    done = bench("run", "faults", "--device", "cpu", "--out", str(tmp_path), *only, env={"BENCH_FAULTS": "1"})
+    assert done.returncode == 0, done.stderr
+    oom = next(r.outcome for r in records(tmp_path) if r.case.model == "fault-oom" and r.case.operation == "encode")
+    assert isinstance(oom, OutOfMemory)
+    assert oom.where == "host"
+    assert oom.requested_bytes == 2**50
+
+
+def test_a_leak_is_told_and_the_next_case_has_a_worker_of_its_own(tmp_path: Path) -> None:
+    # Given a case that keeps 256 MiB a call
+    sweep = tmp_path / "leak.yaml"
+    sweep.write_text("models: [fault-leak, tiny]\noperations: encode\nresolutions: 64\ntiling: 'off'\nrepeats: 1\n")
+    sweep.write_text(sweep.read_text() + "measure: {min_time: 0}\n")
+    done = bench("run", str(sweep), "--device", "cpu", "--out", str(tmp_path / "results"), env={"BENCH_FAULTS": "1"})
+    # Then its record says so, and the case after it begins with memory that is not its
+    assert done.returncode == 0, done.stderr
+    leaking, clean = records(tmp_path / "results")
+    assert "did not return" in leaking.warnings[0]
+    assert leaking.memory is not None
+    assert clean.memory is not None
+    assert leaking.memory.timing_peak_rss_bytes is not None
+    assert clean.memory.baseline_rss_bytes is not None
+    assert clean.memory.baseline_rss_bytes < leaking.memory.timing_peak_rss_bytes - 300 * MIB
+
+
+def test_under_a_memory_limit_untiled_is_out_of_memory_and_tiled_is_measured(tmp_path: Path) -> None:
+    # Given a limit that a 512 px image in one piece can't keep, and one in 64 px tiles can
+    done = bench(
+        *("run", "smoke", "--device", "cpu", "--out", str(tmp_path), "--vram-limit", "120MiB"),
+        *("--set", "resolutions=512", "--set", "operations=decode", "--set", "repeats=1"),
+    )
+    # Then the one is out of memory, the other goes on to be measured, and per cent are of the limit
+    assert done.returncode == 0, done.stderr
+    untiled, tiled = records(tmp_path)
+    assert isinstance(untiled.outcome, OutOfMemory)
+    assert untiled.outcome.where == "host"
+    assert untiled.outcome.requested_bytes
+    assert isinstance(tiled.outcome, Measured)
+    assert tiled.vram_limit_bytes == 120 * MIB
+    assert tiled.memory is not None
+    assert tiled.memory.percent is not None
+    assert tiled.memory.peak_bytes is not None
+    assert tiled.memory.percent == pytest.approx(tiled.memory.peak_bytes / (120 * MIB) * 100, rel=0.05)
+
+
+def test_a_full_disk_stops_the_run_with_a_message_and_keeps_whole_lines(tmp_path: Path) -> None:
+    # Given that no file may grow beyond two records or so
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+
+    done = bench("run", "smoke", "--device", "cpu", "--out", str(tmp_path), preexec_fn=small_files)
+    # Then the run ends with one paragraph and exit code 2, and what fitted is whole
+    assert done.returncode == 2
+    assert "can't be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    kept = records(tmp_path)
+    assert 0 < len(kept) < 8
+    # And with room again the same command completes the same file
+    assert bench("run", "smoke", "--device", "cpu", "--out", str(tmp_path)).returncode == 0
+    assert records(tmp_path)[: len(kept)] == kept
+    assert len(records(tmp_path)) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "smoke", "--device", "mps"), "MPS"),
+        (("run", "smoke", "--device", "rocm"), "ROCm"),
+        (("run", "smoke", "--device", "gpu"), "Valid: auto, cpu, cuda"),
+        (("run", "smoke", "--device", "cpu", "--vram-limit", "900TiB"), "has only"),
+        (("run", "smoke", "--vram-limit", "lots"), "not an amount of memory"),
+        (("run", "smoke", "--model", "sdxl"), "only narrows"),
+        (("run", "nothing.yaml"), "no sweep"),
+        (("run", "smoke", "--set", "repeat=3"), "Did you mean 'repeats'"),
+        (("run", "smoke", "--set", "models=tinny"), "Did you mean 'tiny'"),
+        (("run", "smoke", "--set", "resolutions=100"), "multiple of 8"),
+    ],
+)
+def test_bad_input_is_one_paragraph_and_exit_code_2(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    done = bench(*arguments, "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_cuda_without_cuda_says_which_of_driver_build_and_device_is_missing(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA GPU here")
+    done = bench("run", "smoke", "--device", "cuda", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert any(reason in done.stderr for reason in ("CPU-only build", "no usable NVIDIA driver", "sees no CUDA device"))
+
+
+def test_without_a_config_the_sweep_that_fits_is_named_with_the_reason() -> None:
+    done = bench("run", "--dry-run", "--device", "cpu")
+    assert done.returncode == 0
+    assert "cpu.yaml, because no CUDA GPU is used" in done.stderr
+    assert "32 cases of 'cpu'" in done.stdout

@@ -1,0 +1,122 @@
+"""The command line in-process: the docs' tables from file to file, reports, and errors as one paragraph."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from factories import a_case, measured, write_lines
+
+from bench.cli import main
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TABLES = GOLDEN / "vae_encode_tables.md"
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
+
+
+@pytest.mark.parametrize("page", ["vae_encode_tables.md", "seed_vae_encode.md"])
+def test_a_page_imported_and_rendered_is_the_docs_own_bytes(
+    page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["docs", "import", str(GOLDEN / page), "--out", str(out), "--quiet"]) == 0
+    assert main(["docs", "render", str(out), "--operation", "encode"]) == 0
+    assert capsys.readouterr().out == TABLES.read_text()
+
+
+def test_the_committed_published_results_are_the_docs_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["docs", "render", str(PUBLISHED), "--operation", "encode"]) == 0
+    assert capsys.readouterr().out == TABLES.read_text()
+
+
+def test_the_encode_tables_in_the_decode_dialect_import_to_the_same_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["docs", "render", str(PUBLISHED), "--operation", "encode", "--dialect", "decode"]) == 0
+    page = tmp_path / "page.md"
+    page.write_text(capsys.readouterr().out)
+    out = tmp_path / "out.jsonl"
+    assert main(["docs", "import", str(page), "--operation", "encode", "--out", str(out), "--quiet"]) == 0
+    assert main(["docs", "render", str(out), "--operation", "encode", "--dialect", "decode"]) == 0
+    assert capsys.readouterr().out == page.read_text()
+
+
+def test_check_passes_a_page_that_says_the_same_and_fails_another_with_a_diff(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(PUBLISHED), "--operation", "encode"]
+    assert main(["docs", "check", str(GOLDEN / "seed_vae_encode.md"), *arguments]) == 0
+    other = tmp_path / "vae_encode.md"
+    other.write_text(TABLES.read_text().replace("0.402", "0.403"))
+    assert main(["docs", "check", str(other), *arguments]) == 1
+    shown = capsys.readouterr()
+    assert "0.403" in shown.out
+    assert "differ" in shown.err
+
+
+def test_report_writes_both_pages(tmp_path: Path) -> None:
+    out = tmp_path / "reports"
+    assert main(["report", str(PUBLISHED), "--out", str(out), "--quiet"]) == 0
+    assert "*published*" in (out / "vae_encode.md").read_text()
+    assert "no results of VAE decode" in (out / "vae_decode.md").read_text()
+
+
+def test_report_warns_of_a_torn_line_and_shows_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_lines(tmp_path / "a.jsonl", [measured()], tail=b'{"schema_ver')
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "r")]) == 0
+    assert "torn" in capsys.readouterr().err
+    assert "| measured |" in (tmp_path / "r" / "vae_encode.md").read_text()
+
+
+def test_two_cases_for_one_cell_of_the_docs_are_an_error_that_names_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_lines(tmp_path / "a.jsonl", [measured(case=a_case(dtype=dtype)) for dtype in ("float32", "bfloat16")])
+    assert main(["docs", "render", str(path), "--operation", "encode"]) == 2
+    said = capsys.readouterr().err
+    assert "float32" in said
+    assert "bfloat16" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["report", "nowhere"], "no such file"),
+        (["docs", "import", "nowhere.md", "--out", "x.jsonl"], "can't be read"),
+        (["docs", "render", "nowhere", "--operation", "encode"], "no such file"),
+        (["docs", "render", str(PUBLISHED), "--operation", "enode"], "Did you mean 'encode'"),
+        (["docs", "render", str(PUBLISHED), "--operation", "decode"], "decode"),
+        (["run", "docs", "--resolution", "513"], "multiple of 8"),
+    ],
+)
+def test_bad_input_is_one_paragraph_and_exit_code_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.startswith("error: ")
+
+
+def test_an_import_never_writes_over_measurements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = write_lines(tmp_path / "mine.jsonl", [measured()])
+    before = mine.read_bytes()
+    assert main(["docs", "import", str(TABLES), "--out", str(mine)]) == 2
+    assert mine.read_bytes() == before
+    assert "not published records" in capsys.readouterr().err
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_lines(tmp_path / "a.jsonl", [measured()])
+    path.write_text(path.read_text().replace('"schema_version":1', '"schema_version":99'))
+    kept = shutil.copy(path, tmp_path / "copy")
+    assert main(["report", str(path), "--out", str(tmp_path / "r")]) == 2
+    assert "schema version 99" in capsys.readouterr().err
+    assert path.read_bytes() == Path(kept).read_bytes()
+
+
+def test_version_and_help_end_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert main(["--help"]) == 0
+    assert "run" in capsys.readouterr().out

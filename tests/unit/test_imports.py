@@ -1,0 +1,126 @@
+"""The rules of the house about who imports whom (docs/architecture.md), by walking the imports of every module."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "bench"
+HEAVY = {"torch", "diffusers", "pynvml"}
+
+#: room -> the rooms of the project that it may import. A room is a top-level module or folder of `bench`.
+MAY_IMPORT = {
+    "errors": set(),
+    "units": {"errors"},
+    "stats": set(),
+    "record": {"errors", "units"},
+    "models": {"errors"},
+    "config": {"errors", "units", "record", "models"},
+    "plan": {"errors", "units", "record", "models", "config"},
+    "store": {"errors", "units", "record"},
+    "measure": {"errors", "units", "stats", "record"},
+    "workloads": {"errors", "units", "record", "models"},
+    "run": {"errors", "units", "stats", "record", "models", "config", "plan", "store", "measure", "workloads"},
+    "report": {"errors", "units", "stats", "record", "models", "config", "plan", "store"},
+    "cli": {"errors", "units", "record", "models", "config", "plan", "store", "run", "report"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+#: Modules of the parent of `bench run`: none of them may load torch, diffusers or pynvml, at any remove.
+PARENT = {
+    *("errors", "units", "stats", "record", "config", "plan", "store", "cli", "__main__"),
+    *("run.executor", "run.scheduler", "run.protocol", "run.progress", "run.outcome", "run.host"),
+    *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
+}
+
+
+def _modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every imported name, inside functions too; those under `if TYPE_CHECKING:` are for the type checker alone."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _own_imports(path: Path) -> set[str]:
+    """The modules of `bench` that a file imports, by their names inside it."""
+    modules = _modules()
+    found = set()
+    for name in _imports(path):
+        if name.split(".")[0] == "bench":
+            inside = name.removeprefix("bench").lstrip(".")
+            while inside and inside not in modules:
+                inside = inside.rpartition(".")[0]
+            found |= {inside} if inside else set()
+    return found
+
+
+@pytest.mark.parametrize("module", sorted(_modules()))
+def test_a_module_imports_only_the_rooms_below_its_own(module: str) -> None:
+    room = module.split(".", maxsplit=1)[0]
+    assert room in MAY_IMPORT, f"{module}: a new room; say in this test what it may import, and in the architecture"
+    rooms = {name.split(".")[0] for name in _own_imports(_modules()[module])} - {room}
+    assert rooms <= MAY_IMPORT[room]
+
+
+def test_nothing_imports_the_command_line_or_the_worker() -> None:
+    importers = {m: _own_imports(path) & {"cli", "run.worker"} for m, path in _modules().items() if m != "__main__"}
+    assert not {module: names for module, names in importers.items() if names}
+
+
+def test_there_are_no_cycles_between_modules() -> None:
+    graph = {module: _own_imports(path) - {module} for module, path in _modules().items()}
+    while leaves := [module for module, needs in graph.items() if not needs & graph.keys()]:
+        for leaf in leaves:
+            del graph[leaf]
+    # a package's `__init__` and its own modules may need each other: the import system allows for that
+    assert not {m: n & graph.keys() for m, n in graph.items() if not all(x.startswith(m) or m.startswith(x) for x in n)}
+
+
+def test_the_parent_loads_no_torch_diffusers_or_nvml_at_any_remove() -> None:
+    modules = _modules()
+    reached, waiting = set(), set(PARENT)
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        waiting |= _own_imports(modules[module]) - reached
+        packages = {name.split(".")[0] for name in _imports(modules[module])}
+        assert not packages & HEAVY, f"{module} loads {packages & HEAVY}"
+
+
+def test_models_and_measure_loop_are_free_of_torch_and_workloads_of_measure() -> None:
+    for module, path in _modules().items():
+        packages = {name.split(".")[0] for name in _imports(path)}
+        if module.startswith(("models", "report")) or module in {"measure.loop", "measure.host_memory"}:
+            assert not packages & HEAVY, module
+
+
+@pytest.mark.parametrize("name", ["utils", "common", "helpers", "misc"])
+def test_no_module_has_a_name_that_says_nothing(name: str) -> None:
+    assert not list(PACKAGE.rglob(f"{name}*"))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["run", "smoke", "--dry-run"], ["models"]])
+def test_a_command_that_measures_nothing_runs_where_torch_can_t_be_imported(arguments: list[str]) -> None:
+    blocked = "; ".join(f"sys.modules[{name!r}] = None" for name in sorted(HEAVY))
+    code = f"import sys; {blocked}; from bench.cli import main; sys.exit(main({arguments!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,55 @@
+"""The README's commands are commands: each is run, those that would measure as a dry run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.config import load
+from bench.plan import make
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in _blocks("sh") for line in block.splitlines() if line.startswith("bench ")]
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 10
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_readme_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an empty folder with the published results in it
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "published").symlink_to(ROOT / "results" / "published")
+    monkeypatch.chdir(tmp_path)
+    # When the command is given (what would measure: as a dry run, on the CPU)
+    command = shlex.split(line, comments=True)[1:]
+    if command[0] == "run":
+        command += ["--dry-run", "--device", "cpu"]
+    # Then it ends well
+    assert main(command) == 0
+
+
+def test_the_sweep_of_the_readme_is_one(tmp_path: Path) -> None:
+    (text,) = _blocks("yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert len(make(load(path)).cases) == 3 * 2 * 2 * 2 * 3
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    targets = set(re.findall(r"^make ([a-z]+)", "\n".join(_blocks("")), flags=re.MULTILINE))
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets == {"bench", "test", "install"}
+    assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
