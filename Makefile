@@ -2,6 +2,7 @@
 #
 # PYTHON=...      the interpreter to make .venv with (3.11 or newer; default python3)
 # SYSTEM_SITE=1   let .venv see that interpreter's packages, to use a CUDA torch that is there as it is
+#                 (`make clean` first, if there is a .venv without it)
 
 PYTHON ?= python3
 SYSTEM_SITE ?=

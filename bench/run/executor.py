@@ -86,7 +86,7 @@ class SubprocessExecutor:
                 worker.kill()
                 raise
             if isinstance(answer, Ready):
-                self._worker, self._ready = worker, answer
+                self._keep_device(worker, answer)
                 return answer
             worker.kill()
             if isinstance(answer, Refused):
@@ -117,6 +117,16 @@ class SubprocessExecutor:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
+
+    def _keep_device(self, worker: _Worker, ready: Ready) -> None:
+        """Keep a new worker, if it holds the device of the run: `auto` falls back to the CPU when a GPU drops off."""
+        if self._ready is not None and ready.device != self._ready.device:
+            worker.kill()
+            raise DeviceError(
+                f"The device has changed during the run: it was {self._ready.device.name}, and now it is "
+                f"{ready.device.name}. What was measured is kept; the same command goes on once the device is back."
+            )
+        self._worker, self._ready = worker, ready
 
     def _ready_worker(self) -> _Worker:
         self.start()

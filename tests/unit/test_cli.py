@@ -88,6 +88,11 @@ def test_two_cases_for_one_cell_of_the_docs_are_an_error_that_names_both(
         (["docs", "render", str(PUBLISHED), "--operation", "enode"], "Did you mean 'encode'"),
         (["docs", "render", str(PUBLISHED), "--operation", "decode"], "decode"),
         (["run", "docs", "--resolution", "513"], "multiple of 8"),
+        (["run", "smoke", "--vram-limit", "lots"], "not an amount of memory"),
+        (["run", "smoke", "--model", "sdxl"], "only narrows"),
+        (["run", "nothing.yaml"], "no sweep"),
+        (["run", "smoke", "--set", "repeat=3"], "Did you mean 'repeats'"),
+        (["run", "smoke", "--set", "models=tinny"], "Did you mean 'tiny'"),
     ],
 )
 def test_bad_input_is_one_paragraph_and_exit_code_2(

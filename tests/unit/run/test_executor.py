@@ -127,6 +127,18 @@ def test_a_worker_that_never_gets_ready_is_an_error_with_its_last_words(tmp_path
         run(executor(tmp_path, "pass", "import sys; sys.exit('no module of that name')"))
 
 
+def test_a_device_that_changes_between_workers_stops_the_run(tmp_path: Path) -> None:
+    # Given a worker whose device is another one the second time that it starts
+    other = READY.replace("Test CPU", "Another CPU")
+    before = f"import os, sys\nsys.stdin.readline()\nseen = os.path.exists({str(tmp_path / 'seen')!r})\n"
+    before += f"open({str(tmp_path / 'seen')!r}, 'w').close()\nprint({other!r} if seen else {READY!r}, flush=True)\n"
+    made = executor(tmp_path, "os._exit(0)", before)
+    assert made.start().device.name == "Test CPU"
+    # When the first has died, then the next case is not measured on the other device
+    with pytest.raises(DeviceError, match="Another CPU"):
+        run(made)
+
+
 def test_a_refused_device_is_an_error_with_the_reason(tmp_path: Path) -> None:
     refused = Refused(reason="no such device").model_dump_json()
     before = f"import sys, time\nsys.stdin.readline()\nprint({refused!r}, flush=True)\ntime.sleep(600)"

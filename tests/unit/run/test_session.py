@@ -1,0 +1,69 @@
+"""The worker's session on the CPU, in this process: phases, figures, and that no case's error gets out."""
+
+from __future__ import annotations
+
+import pytest
+from factories import a_case
+
+from bench.record import Failed, Measured, MeasureSettings, Tile
+from bench.units import MIB
+
+pytest.importorskip("torch")
+session = pytest.importorskip("bench.run.session")
+QUICK = MeasureSettings(min_samples=2, min_time=0.0)
+
+
+@pytest.fixture(scope="module")
+def cpu() -> object:
+    """A session that holds the CPU."""
+    return session.Session("cpu", None)
+
+
+def test_it_says_what_it_holds_and_where_it_runs(cpu: object) -> None:
+    ready = cpu.ready
+    assert ready.device.kind == "cpu"
+    assert ready.device.total_bytes > 0
+    assert ready.environment.packages["torch"].version
+    assert ready.environment.host_cores >= 1
+
+
+def test_a_case_goes_through_its_phases_and_comes_back_with_figures(cpu: object) -> None:
+    phases: list[str] = []
+    case = a_case(size=128, tiling=Tile(tile=64, overlap=16))
+    done = cpu.run(case, QUICK, phases.append)
+    assert phases == ["load", "warm-up", "run", "clean-up"]
+    assert isinstance(done.outcome, Measured)
+    assert done.timing.clock == "perf_counter"
+    assert len(done.timing.samples_s) == 2
+    assert done.timing.first_call_s > 0
+    assert done.memory.peak_bytes >= done.memory.weights_bytes > 0
+    assert done.tiles == 9
+    assert done.leaked_bytes == 0
+
+
+def test_a_model_is_kept_while_cases_share_it_and_let_go_of_before_the_next(cpu: object) -> None:
+    # Given a case of one precision
+    cpu.run(a_case(), QUICK, lambda _: None)
+    kept = cpu._loaded[1]
+    # When the next case shares it, the model is the same object; when it does not, another
+    cpu.run(a_case(operation="decode"), QUICK, lambda _: None)
+    assert cpu._loaded[1] is kept
+    cpu.run(a_case(dtype="bfloat16"), QUICK, lambda _: None)
+    assert cpu._loaded[1] is not kept
+
+
+def test_the_larger_of_two_images_takes_more(cpu: object) -> None:
+    small, large = (cpu.run(a_case(size=side), QUICK, lambda _: None).memory for side in (64, 384))
+    assert large.peak_bytes > small.peak_bytes + 30 * MIB
+
+
+def test_a_checkpoint_that_can_t_be_loaded_is_a_failure_in_its_phase(cpu: object) -> None:
+    done = cpu.run(a_case(weights="/nowhere"), QUICK, lambda _: None)
+    assert isinstance(done.outcome, Failed)
+    assert done.outcome.phase == "load"
+    assert done.timing is None
+
+
+def test_a_limit_over_the_memory_there_is_is_refused() -> None:
+    with pytest.raises(session.devices.UnusableError, match="has only"):
+        session.Session("cpu", 2**60)
