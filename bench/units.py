@@ -32,7 +32,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "median": Metric("Median", "seconds", "lower", False, "median of the timed calls"),
+    "time": Metric("Time", "seconds", "lower", False, "median of the timed calls"),
     "first_call": Metric(
         "First call", "seconds", "lower", False, "the call before all others: heuristics, lazy loading, autotuning"
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench import models
+from bench import models, stats
 from bench.record import Case, Measured, OutOfMemory, Record, Tile
 from bench.report import markdown
 from bench.units import METRICS, format_bytes, format_metric
@@ -205,16 +205,23 @@ def _all(group: Sequence[Record]) -> str:
     """Every metric of every case, by the table of metrics; columns that no case has are left out."""
     figures = [(record, _figures(record)) for record in group]
     keys = [key for key in METRICS if any(values.get(key) is not None for _, values in figures)]
-    headers = ["Case", "Samples", *(METRICS[key].title for key in keys)]
+    headers = ["Case", "Samples", "Noise", *(METRICS[key].title for key in keys)]
     rows = [
         [
             record.case.label,
             str(len(record.timing.samples_s)) if record.timing else record.outcome.status.replace("_", " "),
+            _noise(record),
             *(format_metric(key, values.get(key)) for key in keys),
         ]
         for record, values in figures
     ]
-    return markdown.table(headers, rows, "lr" + "r" * len(keys))
+    return markdown.table(headers, rows, "lrr" + "r" * len(keys))
+
+
+def _noise(record: Record) -> str:
+    """Relative spread of the samples: their standard deviation over their mean."""
+    spread = stats.noise(record.timing.samples_s) if record.timing else None
+    return "-" if spread is None else f"{spread:.1%}"
 
 
 def _figures(record: Record) -> dict[str, float | None]:
@@ -222,7 +229,7 @@ def _figures(record: Record) -> dict[str, float | None]:
     timing, memory = record.timing, record.memory
     values: dict[str, float | None] = {}
     if timing is not None:
-        values |= {"median": timing.median_s, "first_call": timing.first_call_s}
+        values |= {"time": timing.median_s, "first_call": timing.first_call_s}
     if memory is not None:
         growth = None
         if memory.peak_rss_bytes is not None and memory.baseline_rss_bytes is not None:

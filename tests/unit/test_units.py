@@ -159,10 +159,10 @@ def test_every_metric_describes_itself(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        ("median", 0.0151, "15.1 ms"),
+        ("time", 0.0151, "15.1 ms"),
         ("peak_reserved", 852.0 * MIB, "852 MiB"),
         ("memory_percent", 8.404, "8.40%"),
-        ("median", None, "-"),
+        ("time", None, "-"),
     ],
 )
 def test_a_metric_is_printed_in_its_own_unit(key: str, value: float | None, text: str) -> None:
