@@ -85,7 +85,9 @@ def run(
         str | None, typer.Option(help="Behave like a smaller card, e.g. 8GiB (on a CPU: bound the process).")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<device>/.")] = RESULTS,
-    fresh: Annotated[bool, typer.Option(help="Start a new run even if an unfinished one could go on.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start a new run even if an unfinished one could go on.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
