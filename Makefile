@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 # The pins are of a plain install; a torch that is there already brings its own versions.
-PINS := $(if $(SYSTEM_SITE),,-c constraints.txt)
+SEES_SYSTEM = $(SYSTEM_SITE)$(shell grep -s 'include-system-site-packages = true' $(VENV)/pyvenv.cfg)
+PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help install bench test check lint report golden clean
@@ -22,15 +23,15 @@ help: ## Show this list.
 install: $(STAMP) ## Make .venv with the command `bench` in it.
 
 bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU sweep) and write the reports.
-	$(BIN)/bench run
-	$(BIN)/bench report
+	@status=0; $(BIN)/bench run || status=$$?; \
+		if [ $$status -le 1 ]; then $(BIN)/bench report || exit $$?; fi; exit $$status
 
 test: check ## Run what CI runs.
 
 check: lint ## The same as test: ruff, mypy, pytest with coverage.
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-lint: $(DEV_STAMP)
+lint: $(DEV_STAMP) ## ruff and mypy alone.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

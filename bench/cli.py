@@ -54,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchError as error:
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
-    except BrokenPipeError:  # `bench ... | head`
-        sys.stdout = None
-        return 0
+    except OSError as error:  # a name too long, standard output on a full disk
+        typer.echo(f"error: {error}", err=True)
+        return BenchError.exit_code
     return 0
 
 
@@ -65,7 +65,10 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
     if version:
         from importlib import metadata
 
-        typer.echo(metadata.version("hybrid-bench"))
+        try:
+            typer.echo(metadata.version("hybrid-bench"))
+        except metadata.PackageNotFoundError:
+            typer.echo("not installed: run from a checkout")
         raise typer.Exit
 
 
@@ -97,9 +100,8 @@ def run(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from bench.run.executor import SubprocessExecutor
-    from bench.units import parse_bytes
 
-    limit = parse_bytes(vram_limit) if vram_limit is not None else None
+    limit = None if vram_limit is None else _limit(vram_limit)
     executor = SubprocessExecutor(device, limit)
     chosen: dict[str, Sequence[str]] = {
         "models": model or [],
@@ -113,8 +115,23 @@ def run(
             _print_plan(sweep, as_json=as_json)
         else:
             _measure(sweep, executor, out, limit, fresh=fresh, as_json=as_json, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted before anything was measured.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         executor.close()
+
+
+def _limit(text: str) -> int:
+    from bench.units import MIB, format_bytes, parse_bytes
+
+    try:
+        limit = parse_bytes(text)
+    except BenchError as error:
+        raise BenchError(f"--vram-limit {text[:80]}: {error}") from None
+    if limit < MIB:
+        raise BenchError(f"--vram-limit {text}: that is {format_bytes(limit)}. Did you mean {text.strip()}GiB?")
+    return limit
 
 
 def _sweep(
@@ -131,7 +148,7 @@ def _sweep(
     if name is None:
         ready = executor.start()
         name = "docs" if ready.device.kind == "cuda" else "cpu"
-        why = f"{ready.device.name} is a CUDA GPU" if name == "docs" else f"no CUDA GPU is used: {ready.device.name}"
+        why = f"{ready.device.name} is a CUDA GPU." if name == "docs" else f"no CUDA GPU is used: {ready.reason}"
         if not quiet:
             typer.echo(f"Sweep: {name}.yaml, because {why}", err=True)
     return config.narrow(config.load(config.find(name), overrides), chosen)
@@ -152,8 +169,11 @@ def _measure(
         with reporter:
             summary = scheduler.run(plan, executor, options, reporter)
     except KeyboardInterrupt:
-        kept = f"{reporter.finished} of {len(plan.cases)} cases are kept in {reporter.path}. " if reporter.path else ""
-        typer.echo(f"Interrupted. {kept}The same command goes on from there.", err=True)
+        if not reporter.finished:
+            raise
+        how = "The same command without --fresh" if fresh else "The same command"
+        kept = f"{reporter.finished} of {len(plan.cases)} cases are kept in {reporter.path}."
+        typer.echo(f"Interrupted. {kept} {how} goes on from there.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps(progress.summary_json(summary), indent=2))
@@ -174,8 +194,9 @@ def _print_plan(sweep: Sweep, *, as_json: bool) -> None:
         typer.echo(f"{number:>3}  {case.id}  {case.label}")
     measure = plan.measure
     typer.echo(
-        f"{len(plan.cases)} cases of {plan.config!r}; each at least {measure.min_samples} calls and "
-        f"{measure.min_time:g} s, at most about {measure.max_time:g} s of calls; time-out {plan.timeout_s:g} s a case."
+        f"{len(plan.cases)} cases of {plan.config!r}; each timed for {measure.min_samples} calls and "
+        f"{measure.min_time:g} s or more, or for {measure.few_samples} calls once {measure.max_time:g} s are spent; "
+        f"time-out {plan.timeout_s:g} s a case."
     )
 
 
@@ -227,8 +248,8 @@ def docs_import(
 ) -> None:
     """Read the tables of a docs page into records marked published."""
     from bench import store
+    from bench.record import timestamp
     from bench.report import docs_page
-    from bench.run.scheduler import timestamp
 
     text = _read(page)
     found = docs_page.read_page(text, page.name, _operation(operation), recorded_at=timestamp(datetime.now(UTC)))
@@ -287,9 +308,11 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
+    from bench.store import write_whole
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
+        write_whole(path, text.encode())
     except OSError as error:
         raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
 

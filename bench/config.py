@@ -6,6 +6,7 @@ Imports `errors`, `record` and `models`; never torch.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,6 +22,7 @@ DTYPES = ("model", "float32", "float16", "bfloat16")
 OPERATIONS = ("encode", "decode")
 VARIANTS = ("default", "channels-last")
 _MEASURE_KEYS = [key for key in MeasureSettings.model_fields if key != "min_samples"]
+_NAME_LENGTH = 100
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -111,18 +113,20 @@ def _checkpoint(name: str) -> str:
         raise ValueError(f"{name!r} is neither 'random' nor 'hub' nor an existing checkpoint folder")
     if not any((folder / inside / "config.json").is_file() for inside in ("", "vae")):
         raise ValueError(f"{name!r} is no checkpoint folder: it has neither config.json nor vae/config.json")
-    return str(folder)
+    return name
 
 
 def _plain(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ValueError(f"{name!r} becomes part of a file name: use letters, digits, '.', '_' and '-'")
+    if len(name) > _NAME_LENGTH:
+        raise ValueError(f"it becomes part of a file name, and {len(name)} characters are too many: use {_NAME_LENGTH}")
     return name
 
 
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError(f"{value} is not a count")
+        raise ValueError(f"{value} is not a number")
     return value
 
 
@@ -169,8 +173,8 @@ class Sweep(BaseModel):
     repeats: Annotated[int, BeforeValidator(_no_boolean)] = Field(
         default=10, ge=1, le=100_000, description="timed calls of a case, at the least"
     )
-    timeout: float = Field(
-        default=300.0, gt=0, allow_inf_nan=False, description="seconds that one case may take, loading included"
+    timeout: Annotated[float, BeforeValidator(_no_boolean)] = Field(
+        default=300.0, gt=0, le=1e6, allow_inf_nan=False, description="seconds that one case may take, loading included"
     )
     measure: Annotated[MeasureSettings, BeforeValidator(_without_min_samples)] = MeasureSettings()
 
@@ -212,7 +216,7 @@ def find(name: str) -> Path:
 def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     """Read a sweep and lay `key=value` overrides over it. Raises ConfigError."""
     data = _read_yaml(path)
-    data.setdefault("name", path.stem)
+    data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:_NAME_LENGTH] or "sweep")
     overridden = {_override(data, item) for item in overrides}
     try:
         return Sweep.model_validate(data)
@@ -273,7 +277,7 @@ def _explain(error: ValidationError, path: Path, overridden: set[str]) -> str:
             text = f"{path}: key `{'.'.join(keys)}` is missing, and a sweep needs it."
         else:
             message = item["msg"].removeprefix("Value error, ").rstrip(".")
-            given = "" if item["type"] == "value_error" else f" (it says {item['input']!r})"
+            given = "" if item["type"] == "value_error" else f" (it says {reprlib.repr(item['input'])})"
             text = f"{where}: {message}{given}."
         if text not in said:
             said.append(text)
@@ -294,9 +298,12 @@ def narrow(sweep: Sweep, chosen: dict[str, Sequence[str]]) -> Sweep:
         names = [_resolution_name(name, option) if key == "resolutions" else name for name in wanted]
         for name in names:
             if name not in have:
+                hint = " Give the option once for each." if "," in name else ""
+                if name in models.zoo() or key == "resolutions":
+                    hint = f" To put another in its place: --set {key}={name}"
                 raise ConfigError(
                     f"{option} {name}: the sweep {sweep.name!r} does not have it, and the option only narrows. "
-                    f"{nearest(name, have)} To put another in its place: --set {key}={name}"
+                    f"{nearest(name, have)}{hint}"
                 )
         changes[key] = tuple(value for name, value in have.items() if name in names)
     return sweep.model_copy(update=changes)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
+from bench.units import format_bytes
+
 SCHEMA_VERSION = 1
 
 Kind = Literal["measured", "published", "predicted", "simulated"]
+ContextFoundBy = Literal["NVML process", "device growth", "device in use"]
 Phase = Literal["load", "warm-up", "run", "clean-up"]
 
 
@@ -194,6 +198,7 @@ class Memory(Frozen):
     first_call_peak_allocated_bytes: int | None = None
     first_call_peak_reserved_bytes: int | None = None
     context_bytes: int | None = Field(default=None, description="the CUDA context, measured when the worker started")
+    context_found_by: ContextFoundBy | None = None
     nvml_process_bytes: int | None = None
     nvml_process_reason: str | None = Field(default=None, description="why nvml_process_bytes is null")
     nvml_device_growth_bytes: int | None = Field(
@@ -276,6 +281,28 @@ class Record(Frozen):
     def to_json(self) -> str:
         """One line of JSON, without its newline."""
         return self.model_dump_json()
+
+
+def describe(outcome: Outcome) -> str:
+    """An outcome in a few words, for people: `timed out after 60 s (run)`."""
+    match outcome:
+        case OutOfMemory():
+            asked = f", asked for {format_bytes(outcome.requested_bytes)}" if outcome.requested_bytes else ""
+            return f"out of memory ({outcome.where}, {outcome.phase}{asked})"
+        case TimedOut():
+            return f"timed out after {outcome.timeout_s:g} s ({outcome.phase})"
+        case Crashed():
+            return f"crashed ({outcome.signal or f'exit code {outcome.exit_code}'}, {outcome.phase})"
+        case Failed():
+            return f"failed ({outcome.phase}): {outcome.exception}: {outcome.message}"
+        case Skipped():
+            return f"skipped: {outcome.reason}"
+    return "measured"
+
+
+def timestamp(moment: datetime) -> str:
+    """`2026-01-31T12:00:00.000000Z`: text that sorts as time does, also within a second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def json_schema() -> dict[str, Any]:

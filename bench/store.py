@@ -68,7 +68,7 @@ class _TornLineError(Exception):
 def _parse(line: bytes, where: str) -> Record:
     try:
         data = json.loads(line)
-    except ValueError:  # also UnicodeDecodeError
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
         raise _TornLineError from None
     try:
         return Record.model_validate(_migrate(data, where))
@@ -100,12 +100,13 @@ def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
 
     A file that is reached twice is read once. Raises ResultsError if a path does not exist.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         if not path.exists():
             raise ResultsError(f"{path}: there is no such file or folder. `bench run` writes results.")
-        for file in sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]:
-            found.setdefault(file.resolve(), file)
+        inside = [file for file in sorted(path.rglob("*.jsonl")) if file.is_file()]  # no folders, no broken links
+        for file in inside if path.is_dir() else [path]:
+            found.setdefault(os.path.realpath(file), file)
     files = [read_file(file) for file in found.values()]
     return files, [warning for file in files for warning in file.warnings]
 
@@ -168,22 +169,19 @@ class RunFile:
         """
         line = record.to_json().encode() + b"\n"
         with _reported(self.path):
-            new = not self.path.exists()
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            if self.path.exists():
+                _append(self.path, line)
+                return
+            # The first line makes the file: it is there whole or not at all, so no run is left without a record.
+            fresh = self.path.with_name(f"{self.path.name}.new")
+            fresh.unlink(missing_ok=True)
             try:
-                before = os.fstat(fd).st_size
-                try:
-                    _write_all(fd, line)
-                    os.fsync(fd)
-                except OSError:
-                    os.ftruncate(fd, before)
-                    if new:
-                        self.path.unlink()
-                    raise
-            finally:
-                os.close(fd)
-            if new:
-                _sync_folder(self.path.parent)
+                _append(fresh, line)
+                fresh.replace(self.path)
+            except OSError:
+                fresh.unlink(missing_ok=True)
+                raise
+            _sync_folder(self.path.parent)
 
 
 def replace_published(path: Path, records: Iterable[Record]) -> None:
@@ -195,11 +193,35 @@ def replace_published(path: Path, records: Iterable[Record]) -> None:
         held = read_file(path)
         if held.warnings or any(record.kind != "published" for record in held.records):
             raise ResultsError(f"{path}: holds lines that are not published records. Choose another file with --out.")
-    fresh = path.with_name(f"{path.name}.new")
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(b"".join(record.to_json().encode() + b"\n" for record in records))
+        write_whole(path, b"".join(record.to_json().encode() + b"\n" for record in records))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a whole file in the place of another, or fail and leave that as it was. Raises OSError."""
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        fresh.write_bytes(data)
         fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Append and flush to the disk; on failure cut the file back to what it was."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        before = os.fstat(fd).st_size
+        try:
+            _write_all(fd, line)
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, before)
+            raise
+    finally:
+        os.close(fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -234,9 +256,14 @@ def prepare_folder(folder: Path) -> None:
     """Create a results folder and check that a file can be written in it. Raises ResultsError."""
     probe = folder / f".write-check-{os.getpid()}"
     with _reported(folder):
+        if folder.exists() and not folder.is_dir():
+            raise ResultsError(f"{folder}: is a file, and results need a folder. Choose another one with --out.")
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"x")
-        probe.unlink()
+        _sync_folder(folder.parent)
+        try:
+            probe.write_bytes(b"x")
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 @contextmanager

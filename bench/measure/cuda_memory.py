@@ -6,7 +6,7 @@ import gc
 
 import torch
 
-from bench.measure.memory import Capacity
+from bench.measure.memory import Capacity, Context
 from bench.measure.nvml import Nvml
 from bench.record import Memory
 from bench.units import memory_percent
@@ -18,14 +18,23 @@ class CudaMemory:
     #: Any tensor that outlives its case is a leak here: the allocator counts exactly.
     leak_tolerance_bytes = 0
 
-    def __init__(self, device: torch.device, nvml: Nvml, capacity: Capacity, context_bytes: int | None) -> None:
-        self._device, self._nvml, self._capacity, self._context_bytes = device, nvml, capacity, context_bytes
+    def __init__(self, device: torch.device, nvml: Nvml, capacity: Capacity, context: Context | None) -> None:
+        self._device, self._nvml, self._capacity, self._context = device, nvml, capacity, context
         self._used_before: int | None = None
         self._first: tuple[int, int] = (0, 0)
         self._baseline = 0
 
+    def empty(self) -> None:
+        """Give all cached memory back, cuBLAS's workspaces included: they come from the same pool and would stay."""
+        gc.collect()
+        torch.cuda.synchronize(self._device)
+        clear_workspaces = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
+        if clear_workspaces is not None:
+            clear_workspaces()
+        torch.cuda.empty_cache()
+
     def begin(self) -> None:
-        self._empty()
+        self.empty()
         torch.cuda.reset_peak_memory_stats(self._device)
         self._baseline = torch.cuda.memory_allocated(self._device)
         self._used_before = self._nvml.used().bytes
@@ -45,7 +54,8 @@ class CudaMemory:
             peak_reserved_bytes=reserved,
             first_call_peak_allocated_bytes=self._first[0],
             first_call_peak_reserved_bytes=self._first[1],
-            context_bytes=self._context_bytes,
+            context_bytes=self._context.bytes if self._context else None,
+            context_found_by=self._context.found_by if self._context else None,
             nvml_process_bytes=process.bytes,
             nvml_process_reason=process.reason,
             nvml_device_growth_bytes=growth,
@@ -53,17 +63,8 @@ class CudaMemory:
         )
 
     def left_behind(self) -> int:
-        self._empty()
+        self.empty()
         return torch.cuda.memory_allocated(self._device) - self._baseline
 
     def _peaks(self) -> tuple[int, int]:
         return torch.cuda.max_memory_allocated(self._device), torch.cuda.max_memory_reserved(self._device)
-
-    def _empty(self) -> None:
-        """Give all cached memory back, cuBLAS's workspaces included: they come from the same pool and would stay."""
-        gc.collect()
-        torch.cuda.synchronize(self._device)
-        clear_workspaces = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
-        if clear_workspaces is not None:
-            clear_workspaces()
-        torch.cuda.empty_cache()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.record import Memory
+from bench.record import ContextFoundBy, Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,23 @@ class Capacity:
         return self.total_bytes if self.limit_bytes is None else self.limit_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The CUDA context: its bytes on the device, and by which figure they were found."""
+
+    bytes: int
+    found_by: ContextFoundBy
+
+
 class MemoryMeter(Protocol):
     """Measures the peak of one case."""
 
     #: More than this left behind is a leak.
     leak_tolerance_bytes: int
+
+    def empty(self) -> None:
+        """Give back all memory that is cached and not in use."""
+        ...
 
     def begin(self) -> None:
         """The model is loaded, the case's input is not: empty what is cached and start from here."""

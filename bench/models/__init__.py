@@ -12,7 +12,7 @@ from functools import cache
 from bench.errors import ConfigError, nearest
 from bench.models.spec import AutoencoderKLSpec
 
-__all__ = ["AutoencoderKLSpec", "by_title", "get", "zoo"]
+__all__ = ["AutoencoderKLSpec", "by_title", "get", "title", "zoo"]
 
 
 @cache
@@ -24,7 +24,13 @@ def zoo() -> dict[str, AutoencoderKLSpec]:
             continue
         module = importlib.import_module(f"{__name__}.{info.name}")
         found += getattr(module, "MODELS", None) or ([module.MODEL] if hasattr(module, "MODEL") else [])
-    return {spec.key: spec for spec in sorted(found, key=lambda spec: (spec.order, spec.key))}
+    found.sort(key=lambda spec: (spec.order, spec.key))
+    for name in ("key", "title"):
+        values = [getattr(spec, name) for spec in found]
+        doubled = next((value for value in values if values.count(value) > 1), None)
+        if doubled is not None:
+            raise ConfigError(f"bench/models: two models have the {name} {doubled!r}. Give one of them another.")
+    return {spec.key: spec for spec in found}
 
 
 def get(key: str) -> AutoencoderKLSpec:
@@ -35,9 +41,14 @@ def get(key: str) -> AutoencoderKLSpec:
         raise ConfigError(f"Unknown model {key!r}. {nearest(key, zoo())}") from None
 
 
-def by_title(title: str) -> AutoencoderKLSpec | None:
-    """The model whose title in the docs (or a spelling that they also use) is `title`, letters' case aside."""
-    wanted = title.strip().casefold()
+def title(key: str) -> str:
+    """The docs' title of a model; its key, if the zoo has it no more."""
+    return zoo()[key].title if key in zoo() else key
+
+
+def by_title(text: str) -> AutoencoderKLSpec | None:
+    """The model whose title in the docs (or a spelling that they also use) is `text`, letters' case aside."""
+    wanted = text.strip().casefold()
     for spec in zoo().values():
         if wanted in {name.casefold() for name in (spec.title, spec.key, *spec.also_titled)}:
             return spec

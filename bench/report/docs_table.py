@@ -15,7 +15,7 @@ from typing import Literal, cast, get_args
 
 from bench import models, units
 from bench.errors import DocsError, nearest
-from bench.record import Crashed, Failed, Measured, Outcome, OutOfMemory, Record, Skipped, TimedOut
+from bench.record import Measured, OutOfMemory, Record, describe
 from bench.report.docs_page import read_page
 
 Dialect = Literal["encode", "decode"]
@@ -124,15 +124,20 @@ def _admitted(records: Sequence[Record], operation: str) -> list[Record]:
 
 
 def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
-    """The records by the title of their model. Raises DocsError where two claim one cell."""
+    """The records by the title of their model, a measured one in place of a published one.
+
+    Raises DocsError where two of one kind claim one cell.
+    """
     grids: dict[str, _Grid] = {}
     for record in records:
-        title = models.get(record.case.model).title
+        title = models.title(record.case.model)
         pair = grids.setdefault(title, {}).setdefault((_gpu(record), record.case.resolution), {})
         tiled = record.case.tile is not None
-        if tiled in pair:
-            raise _two_for_one_cell(title, pair[tiled], record)
-        pair[tiled] = record
+        held = pair.get(tiled)
+        if held is not None and held.kind == record.kind:
+            raise _two_for_one_cell(title, held, record)
+        if held is None or record.kind == "measured":  # a figure of one's own stands in for the one that was printed
+            pair[tiled] = record
     return grids
 
 
@@ -184,24 +189,11 @@ def _gap_reason(record: Record | None) -> str | None:
     if record is None:
         return "there is no record of it"
     if not isinstance(record.outcome, Measured):
-        return _outcome_reason(record.outcome)
+        return None if isinstance(record.outcome, OutOfMemory) else describe(record.outcome).rstrip(".")
     figures = _figures(record)
     values = {"time": figures.time_s, "memory percentage": figures.memory_percent}
     missing = [name for name, value in values.items() if value is not None and math.isnan(value)]
     return f"measured, but the record has no {' and no '.join(missing)}" if missing else None
-
-
-def _outcome_reason(outcome: Outcome) -> str | None:
-    match outcome:
-        case TimedOut(timeout_s=limit):
-            return f"timed out after {units.format_seconds(limit)}"
-        case Crashed(signal=signal, exit_code=code):
-            return f"crashed with {signal or f'exit code {code}'}"
-        case Failed(exception=exception):
-            return f"failed with {exception}"
-        case Skipped(reason=reason):
-            return f"skipped, {reason.rstrip('.')}"
-    return None
 
 
 def _encode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench import models, stats
-from bench.record import Case, Measured, OutOfMemory, Record, Tile
+from bench.record import Case, Measured, OutOfMemory, Record, Tile, describe
 from bench.report import markdown
 from bench.units import METRICS, format_bytes, format_metric
 
@@ -41,21 +41,19 @@ def render(operation: str, records: Sequence[Record]) -> str:
         return "\n\n".join(parts) + "\n"
     parts.append(_legend(mine))
     for key in dict.fromkeys(record.case.model for record in mine):
-        parts += [f"## {_title(key)}", _table([record for record in mine if record.case.model == key])]
+        parts += [f"## {models.title(key)}", _table([record for record in mine if record.case.model == key])]
     parts += _trouble(mine)
     parts += ["## Devices", *_devices(mine)]
     return "\n\n".join(parts) + "\n"
-
-
-def _title(key: str) -> str:
-    return models.zoo()[key].title if key in models.zoo() else key
 
 
 def _legend(records: Sequence[Record]) -> str:
     said = [
         "**Time** is the median of one call in seconds. **Memory** is the peak over the device's total, as the docs "
         "give it: peak reserved on CUDA; weights and growth of the resident set on a CPU, over its RAM. "
-        "**Tiles** is how many tiles one tiled call computed."
+        "OOM: out of memory, which is a result. -: not measured.",
+        "**Tile** is the tile's edge and how far neighbours overlap; **Tiles** how many of them one call computed "
+        "(1: the tile covers the image).",
     ]
     if any(record.kind == "published" for record in records):
         said.append(
@@ -153,7 +151,7 @@ def _memory(record: Record | None) -> str:
 def _trouble(records: Iterable[Record]) -> list[str]:
     """A section that names the cases without a figure, other than out-of-memory; none if there is none."""
     lines = [
-        f"{device_label(record)}: {record.case.label}: {_NO_FIGURE[record.outcome.status]}"
+        f"{device_label(record)}: {record.case.label}: {describe(record.outcome)}"
         for record in records
         if record.outcome.status in _NO_FIGURE
     ]
@@ -167,11 +165,15 @@ def _devices(records: Sequence[Record]) -> list[str]:
         groups.setdefault((device_label(record), record.run.id), []).append(record)
     parts: list[str] = []
     published: dict[str, list[str]] = {}
-    for (label, _), group in groups.items():
+    for (label, run_id), group in groups.items():
         if group[0].kind == "published":
             published.setdefault(group[0].run.config, []).append(label)
             continue
-        parts += [f"### {label}", markdown.bullets(_environment(group)), markdown.folded("All figures", _all(group))]
+        parts += [
+            f"### {label}: run {run_id}",
+            markdown.bullets(_environment(group)),
+            markdown.folded("All figures", _all(group)),
+        ]
     for source, labels in published.items():
         parts += [f"### Published in {source}", markdown.bullets(list(dict.fromkeys(labels)))]
     return parts
@@ -195,7 +197,8 @@ def _environment(group: Sequence[Record]) -> list[str]:
     )
     if first.device.kind == "cuda":
         lines.append(f"driver {env.driver or 'unknown'}, CUDA {env.cuda}, cuDNN {env.cudnn}")
-    lines += [f"Hybrid Bench at commit {env.project_commit}"] if env.project_commit else []
+    commits = dict.fromkeys(r.environment.project_commit for r in group if r.environment)  # a run may be continued
+    lines += [f"Hybrid Bench at commit {commit}" for commit in commits if commit]
     lines += [f"out-of-memory may not show: {env.may_spill}"] if env.may_spill else []
     lines += [f"{name}={value}" for name, value in env.variables.items()]
     return lines
@@ -215,7 +218,8 @@ def _all(group: Sequence[Record]) -> str:
         ]
         for record, values in figures
     ]
-    return markdown.table(headers, rows, "lrr" + "r" * len(keys))
+    meaning = markdown.bullets([f"{METRICS[key].title}: {METRICS[key].description}" for key in keys])
+    return f"{markdown.table(headers, rows, 'lrr' + 'r' * len(keys))}\n\n{meaning}"
 
 
 def _noise(record: Record) -> str:

@@ -29,10 +29,11 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The device that was taken, and what a user should know of it."""
+    """The device that was taken, what a user should know of it, and why it is no GPU."""
 
     device: torch.device
     note: str | None = None
+    reason: str | None = None
 
 
 def choose(wanted: str) -> Choice:
@@ -41,7 +42,7 @@ def choose(wanted: str) -> Choice:
     if name.split(":")[0] in _UNSUPPORTED:
         raise UnusableError(f"--device {wanted}: {_UNSUPPORTED[name.split(':')[0]]}. Use a CUDA GPU, or --device cpu.")
     if name == "cpu":
-        return Choice(torch.device("cpu"))
+        return Choice(torch.device("cpu"), reason="the CPU was asked for.")
     if name == "auto":
         return _automatic()
     match = re.fullmatch(r"cuda(?::(\d+))?", name)
@@ -68,7 +69,7 @@ def _automatic() -> Choice:
         note = f"An NVIDIA GPU is here, but torch can't use it: {why_not}"
     elif torch.backends.mps.is_available():
         note = f"MPS is not used: {_UNSUPPORTED['mps']}."
-    return Choice(torch.device("cpu"), note)
+    return Choice(torch.device("cpu"), note, reason=why_not)
 
 
 def why_no_cuda() -> str | None:

@@ -47,7 +47,7 @@ def collect(device: torch.device, nvml: Nvml | None) -> Environment:
         host_cores=psutil.cpu_count() or 1,
         host_ram_bytes=psutil.virtual_memory().total,
         threads=torch.get_num_threads(),
-        variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
+        variables={name: Path(os.environ[name]).name for name in VARIABLES if name in os.environ},
         driver=nvml.driver if nvml else None,
         cuda=torch.version.cuda if device.type == "cuda" else None,
         cudnn=None if cudnn is None else str(cudnn),

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Protocol
 
 from pydantic import ValidationError
@@ -23,14 +24,17 @@ from pydantic import ValidationError
 from bench.errors import DeviceError, WorkerError
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
 from bench.run import host
-from bench.run.outcome import host_memory_in
+from bench.run.outcome import memory_in
 from bench.run.protocol import Answer, Done, PhaseBegun, Ready, Refused, RunCase, Start, answers
 from bench.units import format_bytes
 
-WORKER = (sys.executable, "-m", "bench.run.worker")
+#: -P: a `torch.py` or `bench/` in the folder where the user happens to be is not to be imported.
+WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _START_ATTEMPTS = 3
 _TAIL_BYTES = 2000
+_KILL_TIMEOUT_S = 10.0
 _SIGKILL = 9  # `signal` has no name for it on Windows
 
 OnPhase = Callable[[Phase], None]
@@ -72,15 +76,18 @@ class SubprocessExecutor:
         died: _Worker | None = None
         for _ in range(_START_ATTEMPTS):
             self.close()
-            worker = _Worker(self._command)
+            try:
+                worker = _Worker(self._command)
+            except OSError as error:
+                raise WorkerError(f"The measuring process can't be started: {error}.") from None
             try:
                 worker.send(self._start_request.model_dump_json())
                 answer = worker.answer(_START_TIMEOUT_S)
             except queue.Empty:
                 worker.kill()
                 raise WorkerError(
-                    f"The measuring process did not get ready within {_START_TIMEOUT_S:.0f} s. It printed: "
-                    f"{worker.stderr_tail() or 'nothing'}"
+                    f"The measuring process did not get ready within {_START_TIMEOUT_S:.0f} s. "
+                    f"Its last words: {_last_line(worker)}"
                 ) from None
             except BaseException:  # Ctrl-C while it starts
                 worker.kill()
@@ -92,14 +99,14 @@ class SubprocessExecutor:
             if isinstance(answer, Refused):
                 raise DeviceError(answer.reason)
             died = worker
-        said = died.stderr_tail() if died else ""
         raise WorkerError(
             f"The measuring process ended {_START_ATTEMPTS} times before it was ready. What was measured is kept; "
-            f"the same command goes on from there. Its last words: {said or 'none'}"
+            f"the same command goes on from there. Its last words: {_last_line(died)}"
         )
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         request = RunCase(case=case, measure=measure).model_dump_json()
+        worker: _Worker | None = None
         for _ in range(_START_ATTEMPTS):
             worker = self._ready_worker()
             kills = host.oom_kills()
@@ -110,7 +117,7 @@ class SubprocessExecutor:
             self.close()  # it died before it began with the case: that says nothing about the case
         raise WorkerError(
             f"The measuring process died {_START_ATTEMPTS} times before it began with {case.label}. What was measured "
-            "is kept; the same command goes on from there."
+            f"is kept; the same command goes on from there. Its last words: {_last_line(worker)}"
         )
 
     def close(self) -> None:
@@ -167,10 +174,25 @@ def _cause_of_death(worker: _Worker, phase: Phase, kills_before: int) -> Crashed
     tail = worker.stderr_tail()
     if code == -_SIGKILL and host.oom_kills() > kills_before:
         return OutOfMemory(where="host", phase=phase, message="the kernel's out-of-memory killer ended the worker")
-    if host_memory_in(tail):
-        return OutOfMemory(where="host", phase=phase, message=f"the worker died: {tail[-300:]}")
+    where = memory_in(tail)
+    if where is not None:
+        return OutOfMemory(where=where, phase=phase, message=f"the worker died: {tail[-300:]}")
     name = signal.Signals(-code).name if code < 0 and -code in signal.valid_signals() else None
     return Crashed(signal=name, exit_code=None if code < 0 else code, phase=phase, stderr_tail=tail)
+
+
+def _last_line(worker: _Worker | None) -> str:
+    """The last line that a worker printed: of a traceback the one that says what it was."""
+    said = worker.stderr_tail().splitlines() if worker else []
+    return said[-1] if said else "none"
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment: ours, and from a checkout that is not installed its root to import from."""
+    if not (_CHECKOUT / "pyproject.toml").is_file():
+        return dict(os.environ)
+    paths = [str(_CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 class _Worker:
@@ -183,8 +205,10 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
+            env=_environment(),
             start_new_session=True,  # Ctrl-C in the terminal is the parent's to handle
         )
+        self._heard = 0
         self._said: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -195,7 +219,8 @@ class _Worker:
         return self._process.poll() is None
 
     def send(self, line: str) -> None:
-        """Write one request. A worker that has died is noticed by `answer`."""
+        """Write one request. A worker that has died is noticed by `answer`; what it printed before is forgotten."""
+        self._heard = os.fstat(self._stderr.fileno()).st_size
         assert self._process.stdin is not None  # noqa: S101 - Popen with PIPE sets it
         with contextlib.suppress(OSError):
             self._process.stdin.write(line.encode() + b"\n")
@@ -210,16 +235,22 @@ class _Worker:
         return self._process.wait()
 
     def stderr_tail(self) -> str:
-        """The end of what it printed."""
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - _TAIL_BYTES))
-        return self._stderr.read().decode(errors="replace").strip()
+        """The end of what it printed since the last request. (No seek: the worker shares the file's position.)"""
+        size = os.fstat(self._stderr.fileno()).st_size
+        begin = max(self._heard, size - _TAIL_BYTES)
+        return os.pread(self._stderr.fileno(), size - begin, begin).decode(errors="replace").strip()
 
     def kill(self) -> None:
         """End it at once, whatever it is doing. What it printed can still be read."""
         self._process.kill()
-        self._process.wait()
-        self._listener.join()
+        try:
+            self._process.wait(_KILL_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise WorkerError(
+                f"The measuring process {self._process.pid} can't be ended: it hangs inside the driver. Reset the "
+                "device or reboot, then give the same command to go on."
+            ) from None
+        self._listener.join(_KILL_TIMEOUT_S)  # the pipe stays open if the worker left a child behind
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):  # a request that was never read

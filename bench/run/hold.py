@@ -5,7 +5,6 @@ Two kinds, a GPU and the host. Loads torch.
 
 from __future__ import annotations
 
-import sys
 from typing import Protocol
 
 import psutil
@@ -14,9 +13,9 @@ import torch
 from bench.measure import host_memory
 from bench.measure.cuda_memory import CudaMemory
 from bench.measure.host_memory import HostMemory
-from bench.measure.memory import Capacity, MemoryMeter
+from bench.measure.memory import Capacity, Context, MemoryMeter
 from bench.measure.nvml import Nvml
-from bench.record import Device
+from bench.record import ContextFoundBy, Device
 from bench.run import device as devices
 from bench.run.outcome import DeviceState
 from bench.units import format_bytes
@@ -31,7 +30,7 @@ class Hold(Protocol):
     nvml: Nvml | None
 
     def state(self) -> DeviceState:
-        """What is free now, and how many requests have been turned down so far."""
+        """What is free now, and how many requests the worker has been refused so far."""
         ...
 
 
@@ -50,11 +49,12 @@ class GpuHold:
             total_bytes=capacity.total_bytes,
             nvml_total_bytes=self.nvml.total().bytes,
         )
+        used_before = self.nvml.used().bytes
         torch.cuda.set_device(device)
         vae.exercise(device)
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
-        context = self._context(self.nvml)
+        context, found_by = self._context(self.nvml, used_before)
         if limit_bytes is not None:
             self._cap = limit_bytes - context
             if self._cap <= 0:
@@ -63,7 +63,7 @@ class GpuHold:
                     "Give more."
                 )
             torch.cuda.set_per_process_memory_fraction(self._cap / capacity.total_bytes, device)
-        self.meter: MemoryMeter = CudaMemory(device, self.nvml, capacity, context)
+        self.meter: MemoryMeter = CudaMemory(device, self.nvml, capacity, Context(context, found_by))
 
     def state(self) -> DeviceState:
         free = int(torch.cuda.mem_get_info(self._torch_device)[0])
@@ -72,16 +72,20 @@ class GpuHold:
         refusals = int(torch.cuda.memory_stats(self._torch_device).get("num_ooms", 0))
         return DeviceState("cuda", free, refusals)
 
-    def _context(self, nvml: Nvml) -> int:
-        """Bytes of this process on the device that are not torch's pool.
+    def _context(self, nvml: Nvml, used_before: int | None) -> tuple[int, ContextFoundBy]:
+        """Bytes of this process on the device that are not torch's pool, and by which figure.
 
-        By NVML; where it does not tell a process's memory, all that is used on the device: too much if it is shared.
+        NVML's figure of the process; where it has none, what the whole device has grown by; without NVML, all that is
+        in use on the device, which is too much if others use it.
         """
-        used = nvml.process().bytes
-        if used is None:
-            free, total = torch.cuda.mem_get_info(self._torch_device)
-            used = total - free
-        return max(0, used - torch.cuda.memory_reserved(self._torch_device))
+        pool = torch.cuda.memory_reserved(self._torch_device)
+        mine, used = nvml.process().bytes, nvml.used().bytes
+        if mine is not None:
+            return max(0, mine - pool), "NVML process"
+        if used is not None and used_before is not None:
+            return max(0, used - used_before - pool), "device growth"
+        free, total = torch.cuda.mem_get_info(self._torch_device)
+        return max(0, total - free - pool), "device in use"
 
 
 class HostHold:
@@ -95,7 +99,13 @@ class HostHold:
         self.device = Device(kind="cpu", name=devices.name(device), total_bytes=capacity.total_bytes)
         self.meter: MemoryMeter = HostMemory(capacity)
         vae.exercise(device)
-        self._bound = None if limit_bytes is None else _bound_data_memory(limit_bytes)
+        self._bound = None if limit_bytes is None else self._bind(limit_bytes)
+
+    def _bind(self, limit_bytes: int) -> int:
+        bound = host_memory.bound_data_memory(limit_bytes)
+        if isinstance(bound, str):
+            raise devices.UnusableError(f"--vram-limit can't be had on this CPU: {bound}. Leave the limit out.")
+        return bound
 
     def state(self) -> DeviceState:
         if self._bound is None:
@@ -116,15 +126,3 @@ def _capacity(device: torch.device, limit_bytes: int | None) -> Capacity:
             "Give less, or leave the limit out."
         )
     return Capacity(total, limit_bytes)
-
-
-def _bound_data_memory(limit_bytes: int) -> int:
-    """Bound this process's data memory (setrlimit(2), RLIMIT_DATA) at the limit above now; return the bound."""
-    used = host_memory.data_bytes()
-    if sys.platform != "linux" or used is None:
-        raise devices.UnusableError("--vram-limit on a CPU needs Linux, where RLIMIT_DATA bounds a process.")
-    import resource  # noqa: PLC0415 - POSIX only
-
-    bound = used + limit_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
-    return bound

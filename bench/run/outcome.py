@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.record import Failed, OutOfMemory, Phase
-from bench.units import parse_bytes
+from bench.units import MIB, parse_bytes
 
 #: The device's memory is exhausted, in the words of torch's allocator, the CUDA runtime, cuBLAS and cuDNN 8 and 9.
 _DEVICE_OOM = re.compile(
@@ -16,18 +16,21 @@ _DEVICE_OOM = re.compile(
     r"|CUDA (driver )?error: out of memory"
     r"|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY"
     r"|CUBLAS_STATUS_ALLOC_FAILED|CUSOLVER_STATUS_ALLOC_FAILED"
+    r"|torch\.(cuda\.)?OutOfMemoryError"
     r"|CUDNN_STATUS_ALLOC_FAILED|CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"
 )
 #: Errors that CUDA libraries raise for want of memory among other causes: out-of-memory only if the allocator has
-#: refused a request meanwhile (torch tries each convolution plan and reports the last failure, not the first).
+#: refused a request meanwhile (torch tries each convolution plan and reports the last failure, not the first), or if
+#: next to nothing is free (what the libraries allocate themselves the allocator does not see).
 _MAYBE_DEVICE_OOM = re.compile(
-    r"unable to find an engine|CUBLAS_STATUS_NOT_INITIALIZED|CUDNN_STATUS_(NOT_INITIALIZED|INTERNAL_ERROR|"
-    r"NOT_SUPPORTED|EXECUTION_FAILED)"
+    r"unable to find an engine|(CUBLAS|CUDNN)_STATUS_(NOT_INITIALIZED|INTERNAL_ERROR|NOT_SUPPORTED|EXECUTION_FAILED)"
 )
+_NEXT_TO_NOTHING = 128 * MIB
 #: The host's memory is exhausted, in the words of torch, oneDNN (which says no more than this), C++ and cuDNN.
 _HOST_OOM = re.compile(
     r"DefaultCPUAllocator: (can't allocate|not enough) memory|could not create a (primitive(?! desc)|memory)|bad_?alloc"
-    r"|Cannot allocate memory|CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED|unable to mmap"
+    r"|Cannot allocate memory|^MemoryError\b|CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED|unable to mmap",
+    re.MULTILINE,
 )
 _REQUESTED = re.compile(r"[Tt]ried to allocate (\d+(?:\.\d+)? (?:bytes|[KMG]iB))")
 _TAIL_CHARACTERS = 2000
@@ -39,11 +42,11 @@ class DeviceState:
 
     kind: Literal["cuda", "cpu"]
     free_bytes: int | None = None
-    refusals: int = 0  # requests that the allocator turned down during the case
+    refusals: int = 0  # requests that the allocator turned down
 
 
 def of_exception(error: BaseException, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:
-    """The outcome of a case that raised."""
+    """The outcome of a case that raised. `state` is of the moment it did, its refusals those during the case."""
     names = {kind.__name__ for kind in type(error).__mro__}
     message = str(error)
     where = _out_of_memory(names, message, state)
@@ -64,14 +67,15 @@ def _out_of_memory(names: set[str], message: str, state: DeviceState) -> Literal
         return "host"
     if "OutOfMemoryError" in names or _DEVICE_OOM.search(message):
         return "device"
-    if state.kind == "cuda" and state.refusals and _MAYBE_DEVICE_OOM.search(message):
+    scarce = state.refusals or (state.free_bytes is not None and state.free_bytes < _NEXT_TO_NOTHING)
+    return "device" if state.kind == "cuda" and scarce and _MAYBE_DEVICE_OOM.search(message) else None
+
+
+def memory_in(text: str) -> Literal["device", "host"] | None:
+    """Which memory the last words of a process that died say was exhausted, if any."""
+    if _DEVICE_OOM.search(text):
         return "device"
-    return None
-
-
-def host_memory_in(text: str) -> bool:
-    """Whether the last words of a process that died speak of exhausted host memory."""
-    return _HOST_OOM.search(text) is not None
+    return "host" if _HOST_OOM.search(text) else None
 
 
 def requested_bytes(message: str) -> int | None:

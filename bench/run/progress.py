@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bench.plan import Plan
-from bench.record import Case, Crashed, Failed, OutOfMemory, Phase, Record, Run, Skipped, TimedOut
+from bench.record import Case, Measured, Phase, Record, Run, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 from bench.units import format_bytes, format_metric, format_seconds
@@ -58,11 +58,11 @@ class Reporter:
         self._estimate = Estimate(plan.cases)
         self._label = ""
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[left]}", markup=False),
+            TextColumn("{task.description}", markup=False),
             console=console,
             transient=True,
             disable=quiet or not console.is_terminal,
@@ -87,8 +87,8 @@ class Reporter:
             self._say(f"Note: {ready.note}")
         if environment.may_spill:
             self._say(f"Note: {environment.may_spill}; out-of-memory may not show here, and the records say so.")
-        verb = f"Going on with {path} ({resumed} of {len(self._plan.cases)} cases are there)" if resumed else "Writing"
-        self._say(verb if resumed else f"{verb} {path}")
+        there = f"Going on with {path} ({resumed} of {len(self._plan.cases)} cases are there)"
+        self._say(there if resumed else f"Writing {path}")
         self._bar.update(self._task, completed=resumed)
 
     def case_begun(self, number: int, case: Case) -> None:
@@ -106,7 +106,7 @@ class Reporter:
         left = self._estimate.remaining_s
         about = f"about {format_seconds(left)} left" if left and self.finished < len(self._plan.cases) else ""
         line = Text(f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] {record.case.label}: ")
-        line.append(describe(record), style=_STYLES.get(record.outcome.status, "red"))
+        line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
         if not self._console.is_terminal:
             line.append(f"  ({format_seconds(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
         self._say(line)
@@ -119,21 +119,9 @@ class Reporter:
             self._bar.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
-def describe(record: Record) -> str:
-    """One case's outcome in a few words."""
-    outcome = record.outcome
-    if isinstance(outcome, OutOfMemory):
-        asked = f", asked for {format_bytes(outcome.requested_bytes)}" if outcome.requested_bytes else ""
-        return f"out of memory ({outcome.where}, {outcome.phase}{asked})"
-    if isinstance(outcome, TimedOut):
-        return f"timed out after {outcome.timeout_s:g} s ({outcome.phase})"
-    if isinstance(outcome, Crashed):
-        return f"crashed ({outcome.signal or f'exit code {outcome.exit_code}'}, {outcome.phase})"
-    if isinstance(outcome, Failed):
-        return f"failed ({outcome.phase}): {outcome.exception}: {outcome.message}"
-    if isinstance(outcome, Skipped):
-        return f"skipped: {outcome.reason}"
-    return _figures(record)
+def tell(record: Record) -> str:
+    """One case's outcome in a few words, or its figures."""
+    return _figures(record) if isinstance(record.outcome, Measured) else describe(record.outcome)
 
 
 def _figures(record: Record) -> str:
@@ -156,9 +144,9 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     for record in summary.records:
         if record.outcome.status != "measured":
             line = Text(f"  {record.case.label}: ")
-            line.append(describe(record), style=_STYLES.get(record.outcome.status, "red"))
+            line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
             console.print(line, soft_wrap=True, highlight=False)
-    console.print(f"Results: {summary.path}", highlight=False, soft_wrap=True)
+    console.print(f"Results: {summary.path}", highlight=False, soft_wrap=True, markup=False)
 
 
 def summary_json(summary: RunSummary) -> dict[str, object]:

@@ -30,12 +30,13 @@ class RunCase(Frozen):
 
 
 class Ready(Frozen):
-    """The device is held. `note` says what a user should know of the choice."""
+    """The device is held. `note` says what a user should know of the choice, `reason` why it is no GPU."""
 
     type: Literal["ready"] = "ready"
     device: Device
     environment: Environment
     note: str | None = None
+    reason: str | None = None
 
 
 class Refused(Frozen):

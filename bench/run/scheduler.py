@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bench import store
 from bench.plan import Plan
-from bench.record import Case, Phase, Record, Run
+from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
 from bench.run.executor import Executor
 from bench.run.protocol import Ready
 
@@ -86,6 +86,7 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         for number, case in enumerate(plan.cases, start=1):
             if case.id in done:
                 continue
+            executor.start()  # a replacement, where there is need of one, is no part of the case's time
             observer.case_begun(number, case)
             record = _measure(case, plan, executor, ready, run_info, options, observer)
             file.append(record)
@@ -127,13 +128,7 @@ def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[
     """The run to go on with, or a new one: its identity, its file and the records that it has."""
 
     def same_setting(record: Record) -> bool:
-        environment = record.environment
-        return (
-            record.device == ready.device
-            and environment is not None
-            and environment.packages == ready.environment.packages
-            and environment.python == ready.environment.python
-        )
+        return _setting(record.device, record.environment) == _setting(ready.device, ready.environment)
 
     found = None if options.fresh else store.unfinished(folder, plan.id, options.vram_limit_bytes, same_setting)
     if found is not None:
@@ -146,6 +141,27 @@ def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[
     return run_info, store.RunFile(path), []
 
 
+def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:
+    """What must be the same for a run to be continued: all that its figures depend on.
+
+    Not RAM and NVML's total, which vary by a little with the kernel and the driver's mood.
+    """
+    if environment is None:
+        return (device.kind, device.name)
+    return (
+        device.kind,
+        device.name,
+        device.total_bytes if device.kind == "cuda" else None,
+        environment.packages,
+        environment.python,
+        environment.driver,
+        environment.cuda,
+        environment.cudnn,
+        environment.threads,
+        environment.variables,
+    )
+
+
 def _new_path(folder: Path, started: datetime, config: str) -> Path:
     """`<UTC time>-<config>.jsonl`; two runs begun within one second differ by a number."""
     stem = f"{started:%Y%m%dT%H%M%SZ}-{config}"
@@ -155,8 +171,3 @@ def _new_path(folder: Path, started: datetime, config: str) -> Path:
         path = folder / f"{stem}-{number}.jsonl"
         number += 1
     return path
-
-
-def timestamp(moment: datetime) -> str:
-    """`2026-01-31T12:00:00.000000Z`: text that sorts as time does, also within a second."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

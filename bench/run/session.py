@@ -17,6 +17,11 @@ from bench.run.protocol import Done, Ready
 from bench.workloads import faults
 from bench.workloads.vae import Call, VaeWorkload
 
+_LEANER = (
+    "the allocator turned down {} request(s), so torch fell back to kernels that need less: with more memory free the "
+    "case may be faster and take more"
+)
+
 
 class Session:
     """Holds a device; `run` measures one case and returns what happened, whatever happens."""
@@ -33,6 +38,7 @@ class Session:
             device=self._hold.device,
             environment=environment.collect(choice.device, self._hold.nvml),
             note=choice.note,
+            reason=choice.reason,
         )
 
     def run(self, case: Case, settings: MeasureSettings, begin: Callable[[Phase], None]) -> Done:
@@ -44,22 +50,28 @@ class Session:
             phase = name
             begin(name)
 
+        meter = self._hold.meter
         before = self._state()
         try:
             done = self._measure(case, settings, enter)
+            left = meter.left_behind()
         except Exception as error:  # noqa: BLE001 - a case's failure is data
             now = self._state()
             state = DeviceState(now.kind, now.free_bytes, now.refusals - before.refusals)
             return Done(outcome=outcome.of_exception(error, phase, state))
-        meter = self._hold.meter
-        left = meter.left_behind()
-        return done.model_copy(update={"leaked_bytes": left if left > meter.leak_tolerance_bytes else 0})
+        refused = self._state().refusals - before.refusals
+        return done.model_copy(
+            update={
+                "leaked_bytes": left if left > meter.leak_tolerance_bytes else 0,
+                "warnings": (_LEANER.format(refused),) if refused else (),
+            }
+        )
 
     def _state(self) -> DeviceState:
         """What is free; nothing is known of a device whose context an error has broken."""
         try:
             return self._hold.state()
-        except RuntimeError:
+        except (RuntimeError, MemoryError, OSError):
             return DeviceState(self._hold.device.kind)
 
     def _measure(self, case: Case, settings: MeasureSettings, enter: Callable[[Phase], None]) -> Done:
@@ -94,7 +106,7 @@ class Session:
         key = (case.model, case.weights, case.dtype, case.variant)
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # before the next is built: two models at once might not fit
-            gc.collect()
+            self._hold.meter.empty()
             self._loaded = (key, VaeWorkload(case, self._device))
         return self._loaded[1]
 

@@ -67,6 +67,14 @@ def main() -> None:
                 session = Session(request.device, request.vram_limit_bytes)
             except UnusableError as error:
                 say(protocol.Refused(reason=str(error)))
+            except Exception as error:  # noqa: BLE001 - a full card, a card that this torch has no code for, ...
+                said = next(iter(str(error).splitlines()), "")
+                say(
+                    protocol.Refused(
+                        reason=f"--device {request.device}: can't be used: {type(error).__name__}: {said} "
+                        "Is the device full, or in use by others? Is it one that this torch supports?"
+                    )
+                )
             else:
                 say(session.ready)
         elif session is not None:

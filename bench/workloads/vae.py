@@ -54,7 +54,9 @@ class VaeWorkload:
         self._device = device
         self._dtype: torch.dtype = getattr(torch, case.dtype)
         self._memory_format = torch.channels_last if case.variant == "channels-last" else torch.contiguous_format
-        vae = _load(models.get(case.model), case.weights, self._dtype)
+        spec = models.get(case.model)
+        self._factor = spec.spatial_factor
+        vae = _load(spec, case.weights, self._dtype)
         self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
 
     @property
@@ -83,10 +85,6 @@ class VaeWorkload:
 
         return Call(decode, vae.decoder if case.tile else None)
 
-    @property
-    def _factor(self) -> int:
-        return int(2 ** (len(self._vae.config.block_out_channels) - 1))
-
     def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Normal values from a fixed seed, drawn on the CPU so that they are the same on every device."""
         values = torch.randn(shape, generator=torch.Generator().manual_seed(_SEED))
@@ -110,9 +108,33 @@ def _load(spec: AutoencoderKLSpec, weights: str, dtype: torch.dtype) -> Autoenco
         torch.manual_seed(_SEED)
         return build(spec).to(dtype)
     if weights == "hub":
-        return AutoencoderKL.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
-    inside = None if (Path(weights) / "config.json").is_file() else "vae"
-    return AutoencoderKL.from_pretrained(weights, subfolder=inside, torch_dtype=dtype, local_files_only=True)
+        vae = AutoencoderKL.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
+    else:
+        folder = Path(weights).expanduser()
+        inside = None if (folder / "config.json").is_file() else "vae"
+        vae = AutoencoderKL.from_pretrained(str(folder), subfolder=inside, torch_dtype=dtype, local_files_only=True)
+    _check_architecture(spec, vae)
+    return vae
+
+
+def _check_architecture(spec: AutoencoderKLSpec, vae: AutoencoderKL) -> None:
+    """Raises ValueError if a checkpoint is not of the model under whose name it would be measured."""
+    config = vae.config
+    wanted = {
+        "in_channels": 3,
+        "out_channels": 3,
+        "latent_channels": spec.latent_channels,
+        "block_out_channels": list(spec.block_out_channels),
+        "layers_per_block": spec.layers_per_block,
+        "norm_num_groups": spec.norm_num_groups,
+        "use_quant_conv": spec.quant_convs,
+        "use_post_quant_conv": spec.quant_convs,
+    }
+    found = {key: config.get(key) for key in wanted}
+    found["block_out_channels"] = list(found["block_out_channels"])
+    odd = [f"{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    if odd:
+        raise ValueError(f"the checkpoint is no {spec.key}: {'; '.join(odd)}")
 
 
 def build(spec: AutoencoderKLSpec) -> AutoencoderKL:
@@ -141,7 +163,8 @@ def exercise(device: torch.device) -> None:
     Threads, handles and the code of every kind of layer are then there before anything is counted: without it the
     first case of a worker on the CPU shows about 10 MiB that no later one does.
     """
-    for operation in ("encode", "decode"):
-        case = Case(model="tiny", operation=operation, width=64, height=64, dtype="float32")
-        with torch.inference_mode():
-            VaeWorkload(case, device).prepare(case).run()
+    for dtype in ("float32", "float16") if device.type == "cuda" else ("float32",):
+        for operation in ("encode", "decode"):
+            case = Case(model="tiny", operation=operation, width=64, height=64, dtype=dtype)
+            with torch.inference_mode():
+                VaeWorkload(case, device).prepare(case).run()

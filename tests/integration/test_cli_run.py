@@ -202,4 +202,5 @@ def test_without_a_config_the_sweep_that_fits_is_named_with_the_reason() -> None
     done = bench("run", "--dry-run", "--device", "cpu")
     assert done.returncode == 0
     assert "cpu.yaml, because no CUDA GPU is used" in done.stderr
+    assert "the CPU was asked for" in done.stderr
     assert "32 cases of 'cpu'" in done.stdout

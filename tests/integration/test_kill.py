@@ -132,15 +132,32 @@ def test_with_the_real_worker_too_kills_of_both_lose_nothing_and_leave_nobody_be
     assert code == len(crashed)
 
 
-def test_ctrl_c_ends_within_seconds_and_keeps_what_was_finished(tmp_path: Path) -> None:
-    # Given a run under way
-    command = [sys.executable, str(HERE / "standin_parent.py"), str(tmp_path), str(CASES)]
-    parent = subprocess.Popen(command)
-    _wait_for(lambda: _records(tmp_path), "the first record")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_within_seconds_keeps_what_was_finished_and_says_how_to_go_on(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
+    # Given a real run under way
+    command = [sys.executable, "-m", "bench", "run", "smoke", "--device", "cpu", "--out", str(tmp_path)]
+    parent = subprocess.Popen([*command, "--set", "repeats=200"], stderr=subprocess.PIPE, text=True)
+    _wait_for(lambda: _records(tmp_path), "the first record", 60)
     workers = _children(parent.pid)
     # When it is interrupted
-    parent.send_signal(signal.SIGINT)
-    # Then it ends with 130, its worker too, and the records are whole
-    assert parent.wait(timeout=10) == 130
+    parent.send_signal(sent)
+    said = parent.communicate(timeout=15)[1]
+    # Then it ends with 130, its worker too, the records are whole, and it says what is kept and how to go on
+    assert parent.returncode == 130
+    assert workers
     assert all(_gone(worker) for worker in workers)
-    assert 0 < len(_records(tmp_path)) < CASES
+    assert 0 < len(_records(tmp_path)) < 8
+    assert "of 8 cases are kept in" in said
+    assert "The same command goes on from there" in said
+    assert "Traceback" not in said
+
+
+def test_an_interrupt_before_anything_is_measured_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "run", "--out", str(tmp_path)]
+    parent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    _wait_for(lambda: _children(parent.pid), "the worker")
+    parent.send_signal(signal.SIGINT)
+    assert "Interrupted before anything was measured" in parent.communicate(timeout=15)[1]
+    assert parent.returncode == 130

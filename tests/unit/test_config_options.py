@@ -142,7 +142,7 @@ def test_narrowing_by_one_key_leaves_the_others(wide: Sweep) -> None:
     ("key", "wanted", "has", "instead"),
     [
         ("models", "sdxl", "sd-v1", "--set models=sdxl"),
-        ("operations", "encod", "encode", "--set operations=encod"),
+        ("operations", "encod", "encode", "Did you mean 'encode'"),
         ("resolutions", "256", "128x128", "--set resolutions=256x256"),
     ],
 )

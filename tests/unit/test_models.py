@@ -115,3 +115,17 @@ def test_the_zoo_is_data_and_loads_no_torch() -> None:
     loaded = python("import sys; from bench import models; models.zoo(); print(*sys.modules)").split()
 
     assert not {"torch", "diffusers", "numpy", "yaml"} & set(loaded)
+
+
+def test_two_models_of_one_key_are_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import bench.models.sdxl
+    import bench.models.tiny
+
+    monkeypatch.setattr(bench.models.tiny, "MODEL", bench.models.sdxl.MODEL)
+    models.zoo.cache_clear()
+    try:
+        with pytest.raises(ConfigError, match="'sdxl'"):
+            models.zoo()
+    finally:
+        monkeypatch.undo()
+        models.zoo.cache_clear()

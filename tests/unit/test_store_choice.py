@@ -267,3 +267,15 @@ def test_files_that_tell_nothing_are_passed_over(tmp_path: Path, data: bytes) ->
 
 def test_an_empty_folder_has_nothing_to_go_on_with(tmp_path: Path) -> None:
     assert unfinished(tmp_path) is None
+
+
+def test_what_only_looks_like_a_results_file_is_passed_over(tmp_path: Path) -> None:
+    # Given a folder and links that lead nowhere or in a circle, all named like results
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "broken.jsonl").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    write_lines(tmp_path / "good.jsonl", [measured()])
+
+    # When the folder is read, then the good file is
+    files, _ = store.read([tmp_path])
+    assert [file.path.name for file in files] == ["good.jsonl"]

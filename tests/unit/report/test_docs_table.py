@@ -95,8 +95,8 @@ EVERY_CELL = [
     *a_pair(OOM, (1.8664, 44.47168), size=2048),
     *a_pair((2.5, 99.0), OOM, size=2560),
     *a_pair(OOM, OOM, size=4096),
-    *a_pair(TimedOut(timeout_s=60), (12.3456, 44.47168), size=3072),
-    *a_pair((0.25, 33.3), Failed(exception="RuntimeError"), size=768),
+    *a_pair(TimedOut(timeout_s=60, phase="run"), (12.3456, 44.47168), size=3072),
+    *a_pair((0.25, 33.3), Failed(exception="RuntimeError", message="no", phase="run"), size=768),
     *a_pair((0.0004, 1.5), (0.0006, 1.5), size=64),
     *a_pair((0.7, 60.0), (0.8, 30.0), limit=8 * units.GIB),
     *a_pair(OOM, OOM, model="sdxl"),
@@ -255,10 +255,10 @@ def test_names_and_resolutions_that_look_like_numbers_are_left_alone() -> None:
 def test_each_gap_is_told_with_its_reason() -> None:
     # given one case of each outcome that fills no cell, one without memory, and one without a partner
     records = [
-        a_record(outcome=TimedOut(timeout_s=60), size=1),
-        a_record(outcome=Crashed(signal="SIGSEGV"), size=2),
-        a_record(outcome=Crashed(exit_code=3), size=3),
-        a_record(outcome=Failed(exception="RuntimeError"), size=4),
+        a_record(outcome=TimedOut(timeout_s=60, phase="run"), size=1),
+        a_record(outcome=Crashed(signal="SIGSEGV", phase="run"), size=2),
+        a_record(outcome=Crashed(exit_code=3, phase="load"), size=3),
+        a_record(outcome=Failed(exception="RuntimeError", message="no", phase="run"), size=4),
         a_record(outcome=Skipped(reason="Needs a GPU."), size=5),
         a_record(0.5, None, size=6),
         a_record(None, 5, size=7),
@@ -272,11 +272,11 @@ def test_each_gap_is_told_with_its_reason() -> None:
 
     # then there is one sentence for each of them
     assert rendered.gaps == (
-        "SD v1.5 on NVIDIA Test at 1x1, untiled: timed out after 60.0 s.",
-        "SD v1.5 on NVIDIA Test at 2x2, untiled: crashed with SIGSEGV.",
-        "SD v1.5 on NVIDIA Test at 3x3, untiled: crashed with exit code 3.",
-        "SD v1.5 on NVIDIA Test at 4x4, untiled: failed with RuntimeError.",
-        "SD v1.5 on NVIDIA Test at 5x5, untiled: skipped, Needs a GPU.",
+        "SD v1.5 on NVIDIA Test at 1x1, untiled: timed out after 60 s (run).",
+        "SD v1.5 on NVIDIA Test at 2x2, untiled: crashed (SIGSEGV, run).",
+        "SD v1.5 on NVIDIA Test at 3x3, untiled: crashed (exit code 3, load).",
+        "SD v1.5 on NVIDIA Test at 4x4, untiled: failed (run): RuntimeError: no.",
+        "SD v1.5 on NVIDIA Test at 5x5, untiled: skipped: Needs a GPU.",
         "SD v1.5 on NVIDIA Test at 6x6, untiled: measured, but the record has no memory percentage.",
         "SD v1.5 on NVIDIA Test at 7x7, untiled: measured, but the record has no time.",
         "SD v1.5 on NVIDIA Test at 8x8, untiled: measured, but the record has no time and no memory percentage.",
@@ -494,3 +494,26 @@ def test_the_module_loads_neither_pandas_nor_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+def test_a_measured_figure_stands_in_for_the_published_one_of_its_cell() -> None:
+    # given a published row, another card's too, and the first card measured, in another precision
+    printed = [
+        *a_pair((0.4, 40), (0.5, 4), kind="published"),
+        *a_pair((0.7, 70), (0.8, 8), kind="published", gpu="Other"),
+    ]
+    mine = a_pair((0.3, 30), (0.35, 3), dtype="float32", run="run-2")
+
+    # when both are rendered, in either order
+    for records in ([*printed, *mine], [*mine, *printed]):
+        text = docs_table.render(records, "encode").text
+
+        # then the card has its measured row, once, and the other its published one
+        assert "0.3 " in text
+        assert "0.4 " not in text
+        assert "Other" in text
+        assert text.count("NVIDIA Test") == 1
+
+
+def test_a_model_that_the_zoo_has_no_more_is_headed_by_its_key() -> None:
+    assert "<summary>gone</summary>" in docs_table.render([a_record(0.1, 1, model="gone")], "encode").text

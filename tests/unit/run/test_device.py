@@ -27,7 +27,7 @@ def _fails(text: str) -> object:
 
 
 def test_cpu_is_taken_as_it_is() -> None:
-    assert devices.choose("cpu") == devices.Choice(torch.device("cpu"))
+    assert devices.choose("cpu").device == torch.device("cpu")
 
 
 @pytest.mark.parametrize(("wanted", "index"), [("auto", 0), ("cuda", 0), ("CUDA:1", 1)])
@@ -92,7 +92,8 @@ def test_auto_without_cuda_is_the_cpu_and_says_so_if_a_gpu_stands_idle(cuda_buil
     choice = devices.choose("auto")
     assert choice.device == torch.device("cpu")
     assert "An NVIDIA GPU is here" in (choice.note or "")
-    # And without a GPU there is nothing to say
+    assert "CPU-only build" in (choice.reason or "")
+    # And without a GPU there is nothing to note
     cuda_build.setattr(devices.nvml, "driver_state", lambda: "NVML Shared Library Not Found")
     assert devices.choose("auto").note is None
 

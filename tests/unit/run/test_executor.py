@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,45 @@ def test_a_refused_device_is_an_error_with_the_reason(tmp_path: Path) -> None:
     before = f"import sys, time\nsys.stdin.readline()\nprint({refused!r}, flush=True)\ntime.sleep(600)"
     with pytest.raises(DeviceError, match="no such device"):
         executor(tmp_path, "pass", before).start()
+
+
+def test_what_was_printed_before_the_case_is_not_held_against_it(tmp_path: Path) -> None:
+    # Given a worker that warned of memory while it started, and is killed by something else in a case
+    warned = STARTED + "print('mlock: Cannot allocate memory', file=sys.stderr)\n"
+    warned += "sys.stderr.flush()\n"
+    # The warning comes after `ready` and before the case is sent
+    made = executor(tmp_path, f"print({PHASE!r}, flush=True); os.kill(os.getpid(), signal.SIGSEGV)", warned)
+    made.start()
+    _wait_for_text(made)
+    assert run(made).outcome == Crashed(signal="SIGSEGV", phase="run")
+
+
+def _wait_for_text(made: SubprocessExecutor) -> None:
+    worker = made._worker
+    assert worker is not None
+    for _ in range(1000):
+        if worker.stderr_tail():
+            return
+        time.sleep(0.01)
+    raise AssertionError("the worker printed nothing")
+
+
+def test_last_words_about_the_device_are_out_of_memory_there(tmp_path: Path) -> None:
+    die = "print('what(): CUDA error: out of memory', file=sys.stderr, flush=True); os.abort()"
+    outcome = run(executor(tmp_path, f"print({PHASE!r}, flush=True); {die}")).outcome
+    assert isinstance(outcome, OutOfMemory)
+    assert outcome.where == "device"
+
+
+def test_the_real_worker_does_not_import_from_the_folder_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a folder with files named like modules that the worker needs
+    for name in ("bench", "torch", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    made = SubprocessExecutor("cpu")
+    try:
+        assert made.start().device.kind == "cpu"
+    finally:
+        made.close()

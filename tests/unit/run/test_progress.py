@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.plan import Plan
 from bench.record import Crashed, MeasureSettings, Record, TimedOut
-from bench.run.progress import Estimate, Reporter, describe, print_summary, summary_json
+from bench.run.progress import Estimate, Reporter, print_summary, summary_json, tell
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 
@@ -85,10 +85,10 @@ def test_the_estimate_goes_by_pixels() -> None:
 
 
 def test_every_outcome_has_its_words() -> None:
-    assert describe(measured(outcome=TimedOut(timeout_s=5, phase="load"))) == "timed out after 5 s (load)"
-    assert describe(measured(outcome=Crashed(signal="SIGSEGV", phase="run"))) == "crashed (SIGSEGV, run)"
-    assert describe(measured(outcome=Crashed(exit_code=3, phase="run"))) == "crashed (exit code 3, run)"
-    assert describe(failed()) == "failed (run): ValueError: no"
+    assert tell(measured(outcome=TimedOut(timeout_s=5, phase="load"))) == "timed out after 5 s (load)"
+    assert tell(measured(outcome=Crashed(signal="SIGSEGV", phase="run"))) == "crashed (SIGSEGV, run)"
+    assert tell(measured(outcome=Crashed(exit_code=3, phase="run"))) == "crashed (exit code 3, run)"
+    assert tell(failed()) == "failed (run): ValueError: no"
 
 
 def test_the_summary_counts_and_names_what_was_not_measured() -> None:

@@ -119,3 +119,10 @@ def test_channels_last_is_set_on_weights_and_input() -> None:
     case = a_case(model="tiny", operation="encode", width=64, height=64, variant="channels-last")
     workload = vae.VaeWorkload(case, CPU)
     assert workload._vae.encoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_what_differs(tmp_path: Path) -> None:
+    # Given the tiny VAE's checkpoint under the name of SD v1.5: it would run, and stand in the wrong table
+    vae.build(models.get("tiny")).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"no sd-v1: .*block_out_channels is \[32, 64\]"):
+        vae.VaeWorkload(a_case(model="sd-v1", weights=str(tmp_path)), CPU)
