@@ -140,7 +140,8 @@ def _figures(record: Record) -> str:
 def print_summary(summary: RunSummary, console: Console) -> None:
     """The run's counts and file, and every case that was not measured, by name."""
     counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
-    console.print(f"{len(summary.records)} cases: {counts}", highlight=False)
+    total = len(summary.records)
+    console.print(f"{total} case{'s' if total != 1 else ''}: {counts}", highlight=False)
     for record in summary.records:
         if record.outcome.status != "measured":
             line = Text(f"  {record.case.label}: ")

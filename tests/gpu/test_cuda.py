@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from factories import a_case
+from processes import bench, records
 
-from bench import models, store
-from bench.record import Case, Measured, MeasureSettings, OutOfMemory, Record, Tile
+from bench import models
+from bench.record import Case, Measured, MeasureSettings, OutOfMemory, Tile
 from bench.units import GIB, MIB, memory_percent
 
 torch = pytest.importorskip("torch")
@@ -192,18 +190,6 @@ def test_peak_allocated_is_the_same_in_any_order_of_cases() -> None:
     forward = {c.id: session.run(c, QUICK, _ignore).memory.peak_allocated_bytes for c in cases}
     backward = {c.id: session.run(c, QUICK, _ignore).memory.peak_allocated_bytes for c in reversed(cases)}
     assert forward == backward
-
-
-def bench(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "bench", *arguments]
-    environment = {**os.environ, **(env or {})}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=500, env=environment)
-
-
-def records(results: Path) -> list[Record]:
-    (file,) = results.rglob("*.jsonl")
-    return list(store.read_file(file).records)
 
 
 def test_under_a_limit_untiled_is_out_of_memory_tiled_is_measured_and_the_next_case_too(tmp_path: Path) -> None:

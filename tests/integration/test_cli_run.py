@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import bench, records
 
-from bench import store
-from bench.record import Failed, Measured, OutOfMemory, Record
+from bench.record import Failed, Measured, OutOfMemory
 from bench.units import MIB
-
-
-def bench(*arguments: str, env: dict[str, str] | None = None, **kwargs: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, **(env or {})},
-        **kwargs,  # type: ignore[call-overload]
-    )
-
-
-def records(results: Path) -> list[Record]:
-    (file,) = results.rglob("*.jsonl")
-    return list(store.read_file(file).records)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,30 @@
+"""The command line in a process of its own, and what it wrote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import store
+from bench.record import Record
+
+
+def bench(*arguments: str, env: dict[str, str] | None = None, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    """Run `python -m bench` with these arguments, and with these variables on top of the environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+        env={**os.environ, **(env or {})},
+        **kwargs,  # type: ignore[call-overload]
+    )
+
+
+def records(results: Path) -> list[Record]:
+    """The records of the one run in a results folder."""
+    (file,) = results.rglob("*.jsonl")
+    return list(store.read_file(file).records)
