@@ -86,7 +86,7 @@ def _table(records: Sequence[Record]) -> str:
             row.case.resolution,
             _time(row.untiled),
             _memory(row.untiled),
-            f"{row.tile.tile}/{row.tile.overlap}" if row.tile else "-",
+            _tile(row),
             str(row.tiled.tiles) if row.tiled and row.tiled.tiles is not None else "-",
             _time(row.tiled),
             _memory(row.tiled),
@@ -128,6 +128,13 @@ def _precision(row: _Row) -> str:
     record = row.untiled or row.tiled
     assumed = " (assumed)" if record is not None and "dtype" in record.assumed else ""
     return ", ".join([f"{case.dtype}{assumed}", *extra])
+
+
+def _tile(row: _Row) -> str:
+    if row.tile is None:
+        return "-"
+    assumed = " (assumed)" if row.tiled is not None and "tiling" in row.tiled.assumed else ""
+    return f"{row.tile.tile}/{row.tile.overlap}{assumed}"
 
 
 def _time(record: Record | None) -> str:
@@ -181,9 +188,8 @@ def _devices(records: Sequence[Record]) -> list[str]:
 
 def _environment(group: Sequence[Record]) -> list[str]:
     first = group[0]
-    lines = [
-        f"run {first.run.id} (sweep `{first.run.config}`), begun {first.run.started_at[:16].replace('T', ' ')} UTC"
-    ]
+    begun = first.run.started_at[:16].replace("T", " ")
+    lines = [f"sweep `{first.run.config}`, begun {begun} UTC"]
     env = first.environment
     memory = f"{format_bytes(first.device.total_bytes)} of memory"
     if first.vram_limit_bytes is not None:
