@@ -78,12 +78,13 @@ def run(
         str | None, typer.Argument(help="A YAML sweep or a shipped one's name; default: docs on CUDA, else cpu.")
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep, e.g. repeats=5; repeatable."),
     ] = None,
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="Where to measure: auto, cpu, cuda or cuda:N.")] = "auto",
     vram_limit: Annotated[
         str | None, typer.Option(help="Behave like a smaller card, e.g. 8GiB (on a CPU: bound the process).")
     ] = None,

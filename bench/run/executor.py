@@ -235,9 +235,15 @@ class _Worker:
         return self._process.wait()
 
     def stderr_tail(self) -> str:
-        """The end of what it printed since the last request. (No seek: the worker shares the file's position.)"""
+        """The end of what it printed since the last request.
+
+        Read without a seek, since a worker that still runs shares the file's position.
+        """
         size = os.fstat(self._stderr.fileno()).st_size
         begin = max(self._heard, size - _TAIL_BYTES)
+        if sys.platform == "win32":  # no pread there; it is only asked for the last words of a dead worker
+            self._stderr.seek(begin)
+            return self._stderr.read().decode(errors="replace").strip()
         return os.pread(self._stderr.fileno(), size - begin, begin).decode(errors="replace").strip()
 
     def kill(self) -> None:
