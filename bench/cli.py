@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -253,7 +253,7 @@ def docs_import(
     from bench.report import docs_page
 
     text = _read(page)
-    found = docs_page.read_page(text, page.name, _operation(operation), recorded_at=timestamp(datetime.now(UTC)))
+    found = docs_page.read_page(text, page.name, operation, recorded_at=timestamp(datetime.now(UTC)))
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
     store.replace_published(out, found.records)
@@ -286,19 +286,10 @@ def docs_check(
 def _rendered(results: Sequence[Path], operation: str, dialect: str | None) -> str:
     from bench.report import docs_table
 
-    rendered = docs_table.render(_records(results), _operation(operation) or "", _operation(dialect, "--dialect"))
+    rendered = docs_table.render(_records(results), operation, dialect)
     for gap in rendered.gaps:
         typer.echo(f"warning: {gap}", err=True)
     return rendered.text
-
-
-def _operation(name: str | None, option: str = "--operation") -> Literal["encode", "decode"] | None:
-    from bench.errors import ConfigError, nearest
-
-    known: dict[str, Literal["encode", "decode"]] = {"encode": "encode", "decode": "decode"}
-    if name is not None and name not in known:
-        raise ConfigError(f"{option} {name}: is neither encode nor decode. {nearest(name, known)}")
-    return known[name] if name is not None else None
 
 
 def _read(path: Path) -> str:

@@ -171,17 +171,8 @@ class RunFile:
         with _reported(self.path):
             if self.path.exists():
                 _append(self.path, line)
-                return
-            # The first line makes the file: it is there whole or not at all, so no run is left without a record.
-            fresh = self.path.with_name(f"{self.path.name}.new")
-            fresh.unlink(missing_ok=True)
-            try:
-                _append(fresh, line)
-                fresh.replace(self.path)
-            except OSError:
-                fresh.unlink(missing_ok=True)
-                raise
-            _sync_folder(self.path.parent)
+            else:  # the first line makes the file, so that no run is left without a record
+                write_whole(self.path, line)
 
 
 def replace_published(path: Path, records: Iterable[Record]) -> None:
@@ -199,23 +190,28 @@ def replace_published(path: Path, records: Iterable[Record]) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a whole file in the place of another, or fail and leave that as it was. Raises OSError."""
+    """Put a whole file on the disk, in the place of another if there is one, or fail and leave things as they were.
+
+    Raises OSError.
+    """
     fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
     try:
-        fresh.write_bytes(data)
+        _append(fresh, data)
         fresh.replace(path)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
 
 
-def _append(path: Path, line: bytes) -> None:
+def _append(path: Path, data: bytes) -> None:
     """Append and flush to the disk; on failure cut the file back to what it was."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         before = os.fstat(fd).st_size
         try:
-            _write_all(fd, line)
+            _write_all(fd, data)
             os.fsync(fd)
         except OSError:
             os.ftruncate(fd, before)

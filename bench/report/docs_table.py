@@ -54,13 +54,13 @@ class _Row:
 _Grid = dict[tuple[str, str], dict[bool, Record]]
 
 
-def render(records: Sequence[Record], operation: str, dialect: Dialect | None = None) -> Rendered:
+def render(records: Sequence[Record], operation: str, dialect: str | None = None) -> Rendered:
     """One table for each model of `records` with that operation, as the docs print them.
 
     `dialect` is the page whose format to write: by default that of the operation. Models and rows come in the order
     in which `records` first name them. Raises DocsError for records that can't stand in one table, or for none.
     """
-    dialect = dialect or _dialect(operation)
+    dialect = _dialect(dialect or operation)
     sections: list[str] = []
     gaps: list[str] = []
     for title, grid in _grids(_admitted(records, operation)).items():
@@ -95,11 +95,11 @@ def difference(page_text: str, rendered: str, operation: str | None = None) -> s
     return "".join(f"{line}\n" for line in lines)
 
 
-def _dialect(operation: str) -> Dialect:
+def _dialect(name: str) -> Dialect:
     valid = get_args(Dialect)
-    if operation not in valid:
-        raise DocsError(f"The docs have no tables of operation {operation!r}. {nearest(operation, valid)}")
-    return cast("Dialect", operation)
+    if name not in valid:
+        raise DocsError(f"The docs have no tables of {name!r}. {nearest(name, valid)}")
+    return cast("Dialect", name)
 
 
 def _admitted(records: Sequence[Record], operation: str) -> list[Record]:

@@ -13,7 +13,8 @@ from bench.record import Case, Measured, OutOfMemory, Record, Tile, describe
 from bench.report import markdown
 from bench.units import METRICS, format_bytes, format_metric
 
-_NO_FIGURE = {"timed_out": "timed out", "crashed": "crashed", "failed": "failed", "skipped": "skipped"}
+#: Outcomes that leave a cell without a figure and are no result either.
+_NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,11 @@ def _time(record: Record | None) -> str:
         return "-"
     if isinstance(record.outcome, Measured):
         return f"{record.timing.median_s:.3f}" if record.timing else "-"
-    return "OOM" if isinstance(record.outcome, OutOfMemory) else _NO_FIGURE[record.outcome.status]
+    return "OOM" if isinstance(record.outcome, OutOfMemory) else _status(record)
+
+
+def _status(record: Record) -> str:
+    return record.outcome.status.replace("_", " ")
 
 
 def _memory(record: Record | None) -> str:
@@ -218,7 +223,7 @@ def _all(group: Sequence[Record]) -> str:
     rows = [
         [
             record.case.label,
-            str(len(record.timing.samples_s)) if record.timing else record.outcome.status.replace("_", " "),
+            str(len(record.timing.samples_s)) if record.timing else _status(record),
             _noise(record),
             *(format_metric(key, values.get(key)) for key in keys),
         ]

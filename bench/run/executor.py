@@ -169,7 +169,7 @@ class SubprocessExecutor:
 
 
 def _cause_of_death(worker: _Worker, phase: Phase, kills_before: int) -> Crashed | OutOfMemory:
-    """What ended a worker: host memory where the kernel or its last words say so, else a crash."""
+    """What ended a worker: want of memory where the kernel or its last words say so, else a crash."""
     code = worker.exit_code()
     tail = worker.stderr_tail()
     if code == -_SIGKILL and host.oom_kills() > kills_before:

@@ -249,13 +249,14 @@ def test_published_records_that_can_not_be_written_leave_the_earlier_ones(
 ) -> None:
     before = write_lines(path, [published()]).read_bytes()
 
-    def refuse(path: Path, data: bytes) -> int:
+    def refuse(fd: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(os, "write", refuse)
 
     assert "No space left" in refusal(ResultsError, store.replace_published, path, [published(0.2)])
     assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_an_import_never_writes_over_a_file_of_something_else(path: Path) -> None:
