@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench import models
@@ -21,15 +21,32 @@ class Plan:
     cases: tuple[Case, ...]
     measure: MeasureSettings
     timeout_s: float
+    interleave: bool = False
 
     @property
     def id(self) -> str:
         """Digest of everything that decides which figures a run yields (its name does not)."""
-        return digest([[case.id for case in self.cases], self.measure.model_dump(), self.timeout_s])
+        how = [self.measure.model_dump(), self.timeout_s, *(["interleave"] if self.interleave else [])]
+        return digest([[case.id for case in self.cases], *how])
+
+    @property
+    def turns(self) -> tuple[tuple[Case, ...], ...]:
+        """The cases in groups that take turns: those that differ in nothing but tiling, precision or variant.
+
+        Each case is its own group unless `interleave`.
+        """
+        groups: dict[object, list[Case]] = {}
+        for case in self.cases:
+            alike = case.model_dump(exclude={"id", "tiling", "dtype", "variant"})
+            groups.setdefault(tuple(alike.values()) if self.interleave else case, []).append(case)
+        return tuple(tuple(group) for group in groups.values())
 
 
-def make(sweep: Sweep) -> Plan:
-    """All cases of the sweep: models outermost, then operations, and tiling innermost. Raises ConfigError."""
+def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
+    """All cases of the sweep: models outermost, then operations, and tiling innermost. Raises ConfigError.
+
+    With `interleave` those that take turns stand together.
+    """
     cases: dict[str, Case] = {}
     for key, weights, dtype, variant in itertools.product(sweep.models, sweep.weights, sweep.dtypes, sweep.variants):
         spec = models.get(key)
@@ -57,7 +74,8 @@ def make(sweep: Sweep) -> Plan:
     measure = sweep.measure.model_copy(
         update={"min_samples": sweep.repeats, "few_samples": min(sweep.measure.few_samples, sweep.repeats)}
     )
-    return Plan(config=sweep.name, cases=tuple(cases.values()), measure=measure, timeout_s=sweep.timeout)
+    plan = Plan(sweep.name, tuple(cases.values()), measure, sweep.timeout, interleave)
+    return replace(plan, cases=tuple(case for group in plan.turns for case in group))
 
 
 def _tile(spec: AutoencoderKLSpec, tiling: Literal["off", "on"] | Tile) -> Literal["off"] | Tile:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validat
 
 from bench.units import format_bytes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Kind = Literal["measured", "published", "predicted", "simulated"]
 ContextFoundBy = Literal["NVML process", "device growth", "device in use"]
@@ -166,22 +166,41 @@ class Device(Frozen):
 
 
 class MeasureSettings(Frozen):
-    """When a case has been called often enough. Times in seconds of accumulated sample time."""
+    """When a case has been called often enough; `measure.loop` says how. Times in seconds of accumulated samples."""
 
     min_samples: int = Field(default=10, ge=1, le=100_000)
     min_time: float = Field(default=0.5, ge=0, description="keep sampling until this much time is sampled")
     max_time: float = Field(default=15.0, gt=0, description="stop after this much, with at least `few_samples`")
-    few_samples: int = Field(default=3, ge=1, description="enough for slow calls, which meet max_time first")
+    few_samples: int = Field(default=3, ge=1, description="enough for slow calls, and where max_time is met first")
+    slow_call: float = Field(default=3.0, gt=0, description="calls of this length or more need only `few_samples`")
+    max_noise: float | None = Field(
+        default=0.005, gt=0, description="stop once standard deviation over mean is below this; null: whatever it is"
+    )
+
+
+Seconds = Annotated[float, Field(ge=0)]
+StoppedBy = Literal["noise_target", "inherently_noisy", "max_time", "enough_samples"]
 
 
 class Timing(Frozen):
     """Seconds of one call. A published row has a median and no samples."""
 
     clock: Literal["cuda_event", "perf_counter", "published"]
-    median_s: float
-    samples_s: tuple[float, ...] = ()
-    first_call_s: float | None = None
-    stopped_by: Literal["enough_samples", "max_time"] | None = None
+    median_s: Seconds
+    samples_s: tuple[Seconds, ...] = Field(default=(), description="raw, in the order of the calls")
+    interval_s: tuple[Seconds, Seconds] | None = Field(
+        default=None, description="95% interval of the median, from order statistics; null under 6 samples"
+    )
+    noise: float | None = Field(default=None, description="sample standard deviation over mean; null under 2 samples")
+    outliers: tuple[int, ...] = Field(
+        default=(), description="places in samples_s (from 0) that `stats` calls outliers"
+    )
+    first_call_s: Seconds | None = None
+    stopped_by: StoppedBy | None = Field(
+        default=None,
+        description="noise_target: noise fell below max_noise; inherently_noisy: noise is steady above it; max_time: "
+        "time was spent first; enough_samples: no noise was asked for",
+    )
 
 
 class Memory(Frozen):
@@ -214,6 +233,60 @@ class Memory(Frozen):
     )
 
 
+class Spread(Frozen):
+    """Least, median and greatest of a row of readings."""
+
+    low: float
+    median: float
+    high: float
+
+
+EnergySource = Literal["total energy counter", "integrated power"]
+
+
+class Telemetry(Frozen):
+    """The GPU during the timed calls, read through NVML by a process apart. What it does not tell is null."""
+
+    readings: int = Field(default=0, ge=0)
+    reason: str | None = Field(default=None, description="why there are no readings")
+    sm_clock_hz: Spread | None = None
+    memory_clock_hz: Spread | None = None
+    temperature_c: Spread | None = None
+    power_w: Spread | None = None
+    throttle_reasons: tuple[str, ...] = Field(default=(), description="clock event reasons seen in any reading")
+    throttled_samples: tuple[int, ...] = Field(
+        default=(), description="places in samples_s (from 0) during which the GPU was slowed; they are kept and count"
+    )
+    energy_per_call_j: float | None = Field(default=None, ge=0)
+    energy_source: EnergySource | None = None
+    energy_window_s: float | None = Field(default=None, ge=0, description="over how long the energy was counted")
+    energy_reason: str | None = Field(default=None, description="why energy_per_call_j is null")
+
+
+class Neighbours(Frozen):
+    """Other processes on the GPU when the worker took it."""
+
+    count: int | None = Field(default=None, description="null where NVML lists none, or not this process either")
+    bytes: int | None = Field(default=None, description="device memory that was in use before this process took any")
+    utilization: float | None = Field(default=None, description="share of time in which a kernel ran, 0 to 1")
+
+
+class GpuSettings(Frozen):
+    """How a GPU is set up, as NVML tells it; what it does not tell is null."""
+
+    compute_capability: str | None = None
+    multiprocessors: int | None = None
+    power_limit_w: float | None = None
+    power_default_w: float | None = Field(default=None, description="the power limit as shipped")
+    sm_clock_default_hz: float | None = Field(default=None, description="default application clock, else the highest")
+    sm_clock_max_hz: float | None = None
+    memory_clock_max_hz: float | None = None
+    ecc: bool | None = None
+    persistence: bool | None = None
+    mig: bool | None = None
+    neighbours: Neighbours = Neighbours()
+
+
 class Package(Frozen):
     """An installed distribution; the commit where it was installed from git."""
 
@@ -237,6 +310,7 @@ class Environment(Frozen):
     cuda: str | None = None
     cudnn: str | None = None
     nvml_reason: str | None = Field(default=None, description="why the driver's library was not used")
+    gpu: GpuSettings | None = None
     may_spill: str | None = Field(
         default=None, description="why the driver may have used system memory instead of failing; null if it can't"
     )
@@ -265,6 +339,15 @@ class Record(Frozen):
     timing: Timing | None = None
     memory: Memory | None = None
     tiles: int | None = Field(default=None, description="tiles that one call computed; null when untiled")
+    flops: int | None = Field(
+        default=None,
+        ge=0,
+        description="floating-point operations of one call, a multiply-add being two, by torch's FlopCounterMode",
+    )
+    telemetry: Telemetry | None = None
+    interleaved_with: tuple[str, ...] = Field(
+        default=(), description="ids of the cases whose timed calls took turns with this one's (A-B-B-A)"
+    )
     environment: Environment | None = None
     measure: MeasureSettings | None = None
     assumed: tuple[str, ...] = Field(default=(), description="fields of the case that the source did not say")
@@ -281,6 +364,35 @@ class Record(Frozen):
     def to_json(self) -> str:
         """One line of JSON, without its newline."""
         return self.model_dump_json()
+
+
+class Ceiling(Frozen):
+    """The most that a device was seen to do of one thing: a large matrix product, or a large copy on the device."""
+
+    what: Literal["matmul", "copy"]
+    dtype: str
+    size: int = Field(gt=0, description="matmul: edge of the square matrices; copy: bytes of the source")
+    median_s: float = Field(gt=0)
+    samples_s: tuple[Seconds, ...]
+    per_second: float = Field(gt=0, description="matmul: floating-point operations; copy: bytes read and written")
+
+
+class Ceilings(Frozen):
+    """What `bench doctor --ceilings` measured on one device, as `results/<device>/ceilings.json` holds it."""
+
+    schema_version: int = SCHEMA_VERSION
+    device: Device
+    ceilings: tuple[Ceiling, ...]
+    environment: Environment | None = None
+    recorded_at: str
+
+    def flops_per_second(self, dtype: str) -> float | None:
+        """The matrix-product ceiling of a precision, or None where it was not measured.
+
+        That of float32 is TF32's where it was measured: torch lets convolutions use TF32 unless told otherwise.
+        """
+        alike = {dtype, "tf32"} if dtype == "float32" else {dtype}
+        return max((c.per_second for c in self.ceilings if c.what == "matmul" and c.dtype in alike), default=None)
 
 
 def describe(outcome: Outcome) -> str:

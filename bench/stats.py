@@ -5,6 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from functools import cache
+
+#: |x - median| over the median absolute deviation beyond which a sample is an outlier: a modified Z-score of 10
+#: (hyperfine's bound; Iglewicz and Hoaglin 1993 for the score, 0.6745 * 14.826 = 10).
+OUTLIER_MADS = 14.826
+#: With fewer samples the deviation itself is too much a matter of chance for anything to be judged by it.
+_LEAST_SAMPLES = 6
+#: The deviation is taken as at least this share of the median: where most samples are equal, nothing within
+#: 1.5% of the median is an outlier.
+_LEAST_MAD = 0.001
 
 
 def median(samples: Sequence[float]) -> float:
@@ -13,8 +23,66 @@ def median(samples: Sequence[float]) -> float:
 
 
 def noise(samples: Sequence[float]) -> float | None:
-    """Relative noise: sample standard deviation over the mean; None under two samples or at a mean of zero."""
+    """Relative noise: sample standard deviation over the mean; 0 where all are equal, None under two samples."""
     if len(samples) < 2:
         return None
-    mean = math.fsum(samples) / len(samples)
-    return statistics.stdev(samples) / mean if mean else None
+    spread = statistics.stdev(samples)
+    return spread / (math.fsum(samples) / len(samples)) if spread else 0.0
+
+
+def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """An interval that holds the true median with at least `confidence`, from order statistics.
+
+    Its ends are the samples of rank k and n + 1 - k, k the greatest for which the binomial distribution (n, 1/2)
+    leaves at most half of the rest on each side (Conover, Practical Nonparametric Statistics, 3.2). No shape of the
+    distribution is assumed. None where there are too few samples for any such pair (under 6 at 95%).
+    """
+    rank = _interval_rank(len(samples), confidence)
+    if rank is None:
+        return None
+    ordered = sorted(samples)
+    return ordered[rank - 1], ordered[len(ordered) - rank]
+
+
+@cache
+def _interval_rank(count: int, confidence: float) -> int | None:
+    """The rank (from 1) of the interval's lower end, or None."""
+    most = (1 - confidence) / 2 * 2**count if count < 1000 else int((1 - confidence) / 2 * 2**60) << (count - 60)
+    below, term, rank = 0, 1, 0
+    while below + term <= most:  # below + term: the sequences with at most `rank` samples under the median
+        below += term
+        term = term * (count - rank) // (rank + 1)
+        rank += 1
+    return rank or None
+
+
+def outliers(samples: Sequence[float]) -> tuple[int, ...]:
+    """Places (from 0) of the samples that are further from the median than OUTLIER_MADS deviations; under 6, none."""
+    if len(samples) < _LEAST_SAMPLES:
+        return ()
+    middle = median(samples)
+    deviation = max(median([abs(sample - middle) for sample in samples]), _LEAST_MAD * abs(middle))
+    return tuple(n for n, sample in enumerate(samples) if abs(sample - middle) > OUTLIER_MADS * deviation)
+
+
+def warnings(samples: Sequence[float]) -> tuple[str, ...]:
+    """What a reader of the samples should know, each with what to do: a slow start, outliers."""
+    odd = outliers(samples)
+    middle = median(samples) if odd else 0.0
+    if not middle:
+        return ()
+    said = []
+    if odd[0] == 0 and samples[0] > middle:
+        said.append(
+            f"slow start: the first timed call took {samples[0] / middle:.1f} times the median, although a call came "
+            "before it. Clocks or caches were still settling: raise `repeats`, so that it weighs less"
+        )
+    others = [n for n in odd if n or samples[0] <= middle]
+    if others:
+        worst = max((samples[n] for n in others), key=lambda sample: abs(sample - middle))
+        said.append(
+            f"{len(others)} of {len(samples)} samples {'is an outlier' if len(others) == 1 else 'are outliers'}, up to "
+            f"{worst / middle:.1f} times the median. Something else may have used the machine: look for it "
+            "(`bench doctor`) and measure again with --fresh"
+        )
+    return tuple(said)

@@ -16,10 +16,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import ResultsError
-from bench.record import SCHEMA_VERSION, Record
+from bench.record import SCHEMA_VERSION, Ceilings, Record
 
 #: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no noise target: calls were timed a given number of times, whatever their noise."""
+    measure = line.get("measure")
+    if isinstance(measure, dict):
+        line = {**line, "measure": {**measure, "max_noise": None}}
+    return {**line, "schema_version": 2}
+
+
+MIGRATIONS[1] = _migrate_1
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +198,60 @@ def replace_published(path: Path, records: Iterable[Record]) -> None:
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, b"".join(record.to_json().encode() + b"\n" for record in records))
+
+
+CEILINGS = "ceilings.json"
+
+
+def write_ceilings(folder: Path, ceilings: Ceilings) -> Path:
+    """Write a device's ceilings as `ceilings.json` in its results folder, in the place of older ones.
+
+    Raises ResultsError.
+    """
+    path = folder / CEILINGS
+    with _reported(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, ceilings.model_dump_json(indent=2).encode() + b"\n")
+    return path
+
+
+def read_ceilings(paths: Sequence[Path]) -> list[Ceilings]:
+    """The ceilings that lie in these folders or beside these results files, the newest of each device (by its name).
+
+    Raises ResultsError for one that can't be read as such; paths that do not exist hold none.
+    """
+    newest: dict[str, Ceilings] = {}
+    for path in paths:
+        beside = path.parent / CEILINGS
+        for file in sorted(path.rglob(CEILINGS)) if path.is_dir() else [beside]:
+            if file.is_file():
+                found = _ceilings(file)
+                known = newest.get(found.device.name)
+                if known is None or found.recorded_at >= known.recorded_at:
+                    newest[found.device.name] = found
+    return list(newest.values())
+
+
+def _ceilings(path: Path) -> Ceilings:
+    again = "Delete it, and measure again with `bench doctor --ceilings`."
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        raise ResultsError(f"{path}: is not JSON. {again}") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ResultsError(
+            f"{path}: is of schema version {version}, and this program reads up to {SCHEMA_VERSION}. "
+            "Update Hybrid Bench to read it."
+        )
+    try:
+        return Ceilings.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ResultsError(f"{path}: does not hold a device's ceilings: `{field}`: {first['msg']}. {again}") from None
 
 
 def write_whole(path: Path, data: bytes) -> None:

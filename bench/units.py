@@ -5,7 +5,9 @@ Inside the program quantities are seconds and bytes. (Cells of the docs' tables 
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -20,37 +22,90 @@ _BYTE_UNITS = {
 }  # fmt: skip
 
 
+Unit = Literal["seconds", "bytes", "percent", "flops", "flops/s", "pixels/s", "joules", "ratio"]
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a figure of a record is: its unit, which way is better, and whether it is exact or noisy."""
+    """What a figure of a record is: its unit, which way is better, whether it is exact or noisy, and how much matters.
+
+    `factor` is the practical factor: a relative change of a noisy metric below it is never called one, nor is one of
+    less than `least` in the metric's unit.
+    """
 
     title: str
-    unit: Literal["seconds", "bytes", "percent"]
+    unit: Unit
     better: Literal["lower", "higher"]
     exact: bool
+    factor: float
     description: str
+    least: float = 0.0
 
 
 METRICS: dict[str, Metric] = {
-    "time": Metric("Time", "seconds", "lower", False, "median of the timed calls"),
+    "time": Metric("Time", "seconds", "lower", False, 0.02, "median of the timed calls"),
     "first_call": Metric(
-        "First call", "seconds", "lower", False, "the call before all others: heuristics, lazy loading, autotuning"
+        "First call", "seconds", "lower", False, 0.25, "the one before all others: heuristics, lazy loading, autotuning"
     ),
     "memory_percent": Metric(
-        "Memory", "percent", "lower", False, "the docs' memory column: peak over the device's total, or over the limit"
+        "Memory",
+        "percent",
+        "lower",
+        False,
+        0.01,
+        "the docs' memory column: peak over the device's total, or over the limit",
     ),
     "peak_allocated": Metric(
-        "Peak allocated", "bytes", "lower", True, "torch.cuda.max_memory_allocated over the case, weights included"
+        "Peak allocated",
+        "bytes",
+        "lower",
+        True,
+        0.0,
+        "torch.cuda.max_memory_allocated over the case, weights included",
     ),
     "peak_reserved": Metric(
-        "Peak reserved", "bytes", "lower", False, "torch.cuda.max_memory_reserved over the case, pool emptied before it"
+        "Peak reserved",
+        "bytes",
+        "lower",
+        False,
+        0.01,
+        "torch.cuda.max_memory_reserved over the case, pool emptied before it",
     ),
     "peak_rss": Metric(
-        "Peak RSS growth", "bytes", "lower", False, "CPU: peak resident set less that after loading, heap trimmed"
+        "Peak RSS growth",
+        "bytes",
+        "lower",
+        False,
+        0.05,
+        "CPU: peak resident set less that after loading, heap trimmed",
+        8 * MIB,  # what two runs of one case differ by, whatever its size (docs/architecture.md)
     ),
-    "weights": Metric("Weights", "bytes", "lower", True, "parameters and buffers of the model"),
+    "weights": Metric("Weights", "bytes", "lower", True, 0.0, "parameters and buffers of the model"),
     "nvml_process": Metric(
-        "NVML process", "bytes", "lower", False, "the process's memory by the driver, read after the calls"
+        "NVML process", "bytes", "lower", False, 0.01, "the process's memory by the driver, read after the calls"
+    ),
+    "flops": Metric(
+        "FLOPs", "flops", "lower", True, 0.0, "floating-point operations of one call, by torch's FlopCounterMode"
+    ),
+    "achieved": Metric("Achieved", "flops/s", "higher", False, 0.02, "FLOPs of one call over its median time"),
+    "ceiling_fraction": Metric(
+        "Of ceiling",
+        "ratio",
+        "higher",
+        False,
+        0.02,
+        "achieved over a large matrix product of the same precision on the same device (`bench doctor --ceilings`)",
+    ),
+    "pixel_rate": Metric(
+        "Pixel rate",
+        "pixels/s",
+        "higher",
+        False,
+        0.02,
+        "image pixels of one call, batch included, over its median time",
+    ),
+    "energy": Metric(
+        "Energy per image", "joules", "lower", False, 0.05, "of the whole GPU during the timed calls, over their images"
     ),
 }
 
@@ -86,13 +141,35 @@ def format_seconds(seconds: float | None) -> str:
 
 
 def format_metric(key: str, value: float | None) -> str:
-    """A value of `METRICS[key]`, in the unit that the table gives it."""
-    if value is None:
-        return "-"
-    unit = METRICS[key].unit
-    if unit == "bytes":
-        return format_bytes(int(value))
-    return format_seconds(value) if unit == "seconds" else f"{value:.2f}%"
+    """A value of `METRICS[key]`, in the unit that the table gives it; `-` for None."""
+    return "-" if value is None else _FORMATS[METRICS[key].unit](value)
+
+
+def _scaled(value: float, unit: str) -> str:
+    """Three digits and an SI prefix: `1.23 TFLOP/s`, `45.6 Mpx/s`."""
+    for prefix, factor in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(float(f"{value:.3g}")) >= factor:
+            return f"{_three_digits(value / factor)} {prefix}{unit}"
+    return f"{_three_digits(value)} {unit}"
+
+
+def _three_digits(value: float) -> str:
+    rounded = float(f"{value:.3g}")
+    return (
+        f"{rounded:.{max(0, 2 - int(math.log10(abs(rounded))))}f}" if rounded and abs(rounded) >= 1 else f"{value:.3g}"
+    )
+
+
+_FORMATS: dict[Unit, Callable[[float], str]] = {
+    "seconds": format_seconds,
+    "bytes": lambda value: format_bytes(int(value)),
+    "percent": lambda value: f"{value:.2f}%",
+    "ratio": lambda value: f"{value:.0%}" if value >= 0.1 else f"{value:.1%}",
+    "flops": lambda value: _scaled(value, "FLOP"),
+    "flops/s": lambda value: _scaled(value, "FLOP/s"),
+    "pixels/s": lambda value: _scaled(value, "px/s"),
+    "joules": lambda value: _scaled(value, "J") if value >= 1 else f"{value * 1e3:.3g} mJ",
+}
 
 
 def parse_bytes(text: str) -> int:

@@ -1,12 +1,22 @@
-"""The timing loop: when one case has been called often enough. Free of torch; the clock is handed in."""
+"""The timing loop: when one case has been called often enough. Free of torch; the clock is handed in.
+
+The rule is nvbench's `stdrel` (detail/stdrel_criterion.cuh) with a minimum that drops for slow calls: at least so many
+samples over so much time, then until the noise is below the target, or is steady above it, or time is spent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from bench.record import MeasureSettings
+from bench.record import MeasureSettings, StoppedBy
+
+#: How many values of the noise must lie behind before it can be called steady (nvbench).
+_STEADY_WINDOW = 64
+#: The noise is steady where its standard deviation over the window is below this share of its mean (nvbench).
+_STEADY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +24,98 @@ class Samples:
     """Raw seconds of each call in the order in which they were made, and what ended the sampling."""
 
     seconds: tuple[float, ...]
-    stopped_by: Literal["enough_samples", "max_time"]
+    stopped_by: StoppedBy
+
+
+class StoppingRule:
+    """Takes one sample after another and says when they are enough: always at the same place for the same samples."""
+
+    def __init__(self, settings: MeasureSettings) -> None:
+        self._settings = settings
+        self._seconds: list[float] = []
+        self._spent = 0.0
+        self._spread = _Spread()
+        self._noises: deque[float] = deque(maxlen=_STEADY_WINDOW)
+        self.stopped_by: StoppedBy | None = None
+
+    @property
+    def samples(self) -> Samples:
+        """What was taken. Raises ValueError before the rule is met."""
+        if self.stopped_by is None:
+            raise ValueError("the sampling has not ended")
+        return Samples(tuple(self._seconds), self.stopped_by)
+
+    @property
+    def time_is_spent(self) -> bool:
+        """Whether the samples fill `max_time`: beyond it no call is made for the sake of another case."""
+        return self._spent >= self._settings.max_time
+
+    def add(self, seconds: float) -> None:
+        """Take one more sample, also after the end (where another case is waited for): it then counts as well."""
+        self._seconds.append(seconds)
+        self._spent += seconds
+        self._spread.add(seconds)
+        if self._spread.noise is not None:
+            self._noises.append(self._spread.noise)
+        self.stopped_by = self.stopped_by or self._why_stop()
+
+    def _why_stop(self) -> StoppedBy | None:
+        settings, count = self._settings, len(self._seconds)
+        slow = self._spent >= settings.slow_call * count
+        fewest = min(settings.min_samples, settings.few_samples) if slow else settings.min_samples
+        if count >= fewest and self._spent >= min(settings.min_time, settings.max_time):
+            if settings.max_noise is None:
+                return "enough_samples"
+            if self._spread.noise is not None and self._spread.noise < settings.max_noise:
+                return "noise_target"
+            if self._is_steady():
+                return "inherently_noisy"
+        return "max_time" if count >= settings.few_samples and self.time_is_spent else None
+
+    def _is_steady(self) -> bool:
+        """Whether the last noises agree with one another: more calls would not bring the noise down."""
+        if len(self._noises) < _STEADY_WINDOW or len(self._seconds) <= _STEADY_WINDOW + 1:
+            return False
+        mean = math.fsum(self._noises) / _STEADY_WINDOW
+        variance = math.fsum((noise - mean) ** 2 for noise in self._noises) / (_STEADY_WINDOW - 1)
+        return mean > 0 and math.sqrt(variance) < _STEADY * mean
+
+
+class _Spread:
+    """Mean and variance of a growing row, one value at a time (Welford 1962)."""
+
+    def __init__(self) -> None:
+        self._count, self._mean, self._squares = 0, 0.0, 0.0
+
+    def add(self, value: float) -> None:
+        self._count += 1
+        away = value - self._mean
+        self._mean += away / self._count
+        self._squares += away * (value - self._mean)
+
+    @property
+    def noise(self) -> float | None:
+        """Sample standard deviation over mean, as `stats.noise`; 0 where all values are equal, None under two."""
+        if self._count < 2:
+            return None
+        return math.sqrt(self._squares / (self._count - 1)) / self._mean if self._squares else 0.0
 
 
 def sample(time_once: Callable[[], float], settings: MeasureSettings) -> Samples:
-    """Call until there are `min_samples` that add up to `min_time`, or `few_samples` that add up to `max_time`."""
-    seconds: list[float] = []
-    spent = 0.0
-    while True:
-        seconds.append(time_once())
-        spent += seconds[-1]
-        if len(seconds) >= settings.min_samples and spent >= min(settings.min_time, settings.max_time):
-            return Samples(tuple(seconds), "enough_samples")
-        if len(seconds) >= settings.few_samples and spent >= settings.max_time:
-            return Samples(tuple(seconds), "max_time")
+    """Call until the rule is met."""
+    return take_turns([time_once], settings)[0]
+
+
+def take_turns(calls: Sequence[Callable[[], float]], settings: MeasureSettings) -> tuple[Samples, ...]:
+    """Call each in turn, there and back (A-B-B-A), until the rule is met for all, so that drift hits them alike.
+
+    A call whose rule is met goes on while others need it, unless its own time is spent.
+    """
+    rules = [StoppingRule(settings) for _ in calls]
+    order = list(range(len(calls)))
+    while any(rule.stopped_by is None for rule in rules):
+        for place in order:
+            if rules[place].stopped_by is None or not rules[place].time_is_spent:
+                rules[place].add(calls[place]())
+        order.reverse()
+    return tuple(rule.samples for rule in rules)

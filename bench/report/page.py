@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench import models, stats
-from bench.record import Case, Measured, OutOfMemory, Record, Tile, describe
-from bench.report import markdown
-from bench.units import METRICS, format_bytes, format_metric
+from bench import models
+from bench.record import Case, Ceilings, Measured, OutOfMemory, Record, Tile, describe
+from bench.report import markdown, run_details
+from bench.units import format_bytes, format_metric
 
 #: Outcomes that leave a cell without a figure and are no result either.
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")
@@ -29,8 +29,11 @@ class _Row:
     tiled: Record | None
 
 
-def render(operation: str, records: Sequence[Record]) -> str:
-    """The page `reports/vae_<operation>.md`: tables by model, all figures, devices. Ends in a newline."""
+def render(operation: str, records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> str:
+    """The page `reports/vae_<operation>.md`: tables by model, all figures, devices. Ends in a newline.
+
+    `ceilings` are those of the records' devices that were measured, one a device.
+    """
     mine = [record for record in records if record.case.operation == operation]
     parts = [
         f"# VAE {operation}",
@@ -44,7 +47,7 @@ def render(operation: str, records: Sequence[Record]) -> str:
     for key in dict.fromkeys(record.case.model for record in mine):
         parts += [f"## {models.title(key)}", _table([record for record in mine if record.case.model == key])]
     parts += _trouble(mine)
-    parts += ["## Devices", *_devices(mine)]
+    parts += ["## Devices", *run_details.sections(mine, ceilings)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -103,22 +106,16 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
     for record in sorted(records, key=lambda record: record.kind != "measured"):
         case = record.case
         alike = (case.dtype, case.batch, case.frames, case.weights, case.variant, case.resolution)
-        groups.setdefault((record.kind, device_label(record), *alike), []).append(record)
+        groups.setdefault((record.kind, run_details.device_label(record), *alike), []).append(record)
     rows: list[_Row] = []
     for group in groups.values():
-        first, label = group[0], device_label(group[0])
+        first, label = group[0], run_details.device_label(group[0])
         untiled = next((record for record in group if record.case.tile is None), None)
         tiled = [record for record in group if record.case.tile is not None]
         rows += [_Row(label, first.kind, first.case, record.case.tile, untiled, record) for record in tiled]
         if not tiled:
             rows.append(_Row(label, first.kind, first.case, None, untiled, None))
     return rows
-
-
-def device_label(record: Record) -> str:
-    """The device's name, with the limit under which it imitated a smaller one."""
-    limit = record.vram_limit_bytes
-    return record.device.name if limit is None else f"{record.device.name}, limited to {format_bytes(limit)}"
 
 
 def _precision(row: _Row) -> str:
@@ -143,11 +140,7 @@ def _time(record: Record | None) -> str:
         return "-"
     if isinstance(record.outcome, Measured):
         return f"{record.timing.median_s:.3f}" if record.timing else "-"
-    return "OOM" if isinstance(record.outcome, OutOfMemory) else _status(record)
-
-
-def _status(record: Record) -> str:
-    return record.outcome.status.replace("_", " ")
+    return "OOM" if isinstance(record.outcome, OutOfMemory) else run_details.status(record)
 
 
 def _memory(record: Record | None) -> str:
@@ -163,98 +156,8 @@ def _memory(record: Record | None) -> str:
 def _trouble(records: Iterable[Record]) -> list[str]:
     """A section that names the cases without a figure, other than out-of-memory; none if there is none."""
     lines = [
-        f"{device_label(record)}: {record.case.label}: {describe(record.outcome)}"
+        f"{run_details.device_label(record)}: {record.case.label}: {describe(record.outcome)}"
         for record in records
         if record.outcome.status in _NO_FIGURE
     ]
     return ["## Cases without a figure", markdown.bullets(lines)] if lines else []
-
-
-def _devices(records: Sequence[Record]) -> list[str]:
-    """One section a device and run: what it was measured with, and all figures of each case."""
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        groups.setdefault((device_label(record), record.run.id), []).append(record)
-    parts: list[str] = []
-    published: dict[str, list[str]] = {}
-    for (label, run_id), group in groups.items():
-        if group[0].kind == "published":
-            published.setdefault(group[0].run.config, []).append(label)
-            continue
-        parts += [
-            f"### {label}: run {run_id}",
-            markdown.bullets(_environment(group)),
-            markdown.folded("All figures", _all(group)),
-        ]
-    for source, labels in published.items():
-        parts += [f"### Published in {source}", markdown.bullets(list(dict.fromkeys(labels)))]
-    return parts
-
-
-def _environment(group: Sequence[Record]) -> list[str]:
-    first = group[0]
-    begun = first.run.started_at[:16].replace("T", " ")
-    lines = [f"sweep `{first.run.config}`, begun {begun} UTC"]
-    env = first.environment
-    memory = f"{format_bytes(first.device.total_bytes)} of memory"
-    if first.vram_limit_bytes is not None:
-        memory += f", limited to {format_bytes(first.vram_limit_bytes)}: memory is a percentage of the limit"
-    lines.append(memory)
-    if env is None:
-        return lines
-    lines.append(", ".join(f"{name} {package.version}" for name, package in env.packages.items()))
-    lines.append(
-        f"Python {env.python}, {env.os}, {env.host_cpu} ({env.host_cores} cores, {env.threads or '?'} torch threads)"
-    )
-    if first.device.kind == "cuda":
-        lines.append(f"driver {env.driver or 'unknown'}, CUDA {env.cuda}, cuDNN {env.cudnn}")
-    commits = dict.fromkeys(r.environment.project_commit for r in group if r.environment)  # a run may be continued
-    lines += [f"Hybrid Bench at commit {commit}" for commit in commits if commit]
-    lines += [f"out-of-memory may not show: {env.may_spill}"] if env.may_spill else []
-    lines += [f"{name}={value}" for name, value in env.variables.items()]
-    return lines
-
-
-def _all(group: Sequence[Record]) -> str:
-    """Every metric of every case, by the table of metrics; columns that no case has are left out."""
-    figures = [(record, _figures(record)) for record in group]
-    keys = [key for key in METRICS if any(values.get(key) is not None for _, values in figures)]
-    headers = ["Case", "Samples", "Noise", *(METRICS[key].title for key in keys)]
-    rows = [
-        [
-            record.case.label,
-            str(len(record.timing.samples_s)) if record.timing else _status(record),
-            _noise(record),
-            *(format_metric(key, values.get(key)) for key in keys),
-        ]
-        for record, values in figures
-    ]
-    meaning = markdown.bullets([f"{METRICS[key].title}: {METRICS[key].description}" for key in keys])
-    return f"{markdown.table(headers, rows, 'lrr' + 'r' * len(keys))}\n\n{meaning}"
-
-
-def _noise(record: Record) -> str:
-    """Relative spread of the samples: their standard deviation over their mean."""
-    spread = stats.noise(record.timing.samples_s) if record.timing else None
-    return "-" if spread is None else f"{spread:.1%}"
-
-
-def _figures(record: Record) -> dict[str, float | None]:
-    """A record's value for each metric of `units.METRICS`."""
-    timing, memory = record.timing, record.memory
-    values: dict[str, float | None] = {}
-    if timing is not None:
-        values |= {"time": timing.median_s, "first_call": timing.first_call_s}
-    if memory is not None:
-        growth = None
-        if memory.peak_rss_bytes is not None and memory.baseline_rss_bytes is not None:
-            growth = memory.peak_rss_bytes - memory.baseline_rss_bytes
-        values |= {
-            "memory_percent": memory.percent,
-            "peak_allocated": memory.peak_allocated_bytes,
-            "peak_reserved": memory.peak_reserved_bytes,
-            "peak_rss": growth,
-            "weights": memory.weights_bytes,
-            "nvml_process": memory.nvml_process_bytes,
-        }
-    return values

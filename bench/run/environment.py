@@ -13,7 +13,7 @@ import psutil
 import torch
 
 from bench.measure.nvml import Nvml
-from bench.record import Environment, Package
+from bench.record import Environment, GpuSettings, Package
 from bench.run import device as devices
 from bench.run import host
 
@@ -22,6 +22,8 @@ PACKAGES = ("hybrid-bench", "torch", "diffusers", "transformers", "accelerate", 
 VARIABLES = (
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_NO_CUDA_MEMORY_CACHING",
+    "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_VISIBLE_DEVICES",
     "CUDA_LAUNCH_BLOCKING",
     "CUDA_MODULE_LOADING",
@@ -35,7 +37,7 @@ VARIABLES = (
 )
 
 
-def collect(device: torch.device, nvml: Nvml | None) -> Environment:
+def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) -> Environment:
     """Everything about this process and machine that a figure may depend on. Names no user, host or path."""
     cudnn = torch.backends.cudnn.version() if device.type == "cuda" else None  # type: ignore[no-untyped-call]
     return Environment(
@@ -52,6 +54,7 @@ def collect(device: torch.device, nvml: Nvml | None) -> Environment:
         cuda=torch.version.cuda if device.type == "cuda" else None,
         cudnn=None if cudnn is None else str(cudnn),
         nvml_reason=nvml.reason if nvml else None,
+        gpu=gpu,
         may_spill=devices.may_spill(device),
     )
 

@@ -6,35 +6,38 @@ did not return.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import IO, Protocol
-
-from pydantic import ValidationError
+from typing import Protocol
 
 from bench.errors import DeviceError, WorkerError
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
 from bench.run import host
 from bench.run.outcome import memory_in
-from bench.run.protocol import Answer, Done, PhaseBegun, Ready, Refused, RunCase, Start, answers
+from bench.run.protocol import (
+    Broken,
+    CeilingMeasured,
+    Done,
+    Examine,
+    Examined,
+    MeasureCeiling,
+    PhaseBegun,
+    Ready,
+    Refused,
+    RunCase,
+    Start,
+    TakeTurns,
+)
+from bench.run.worker_process import WorkerProcess
 from bench.units import format_bytes
 
 #: -P: a `torch.py` or `bench/` in the folder where the user happens to be is not to be imported.
 WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
-_CHECKOUT = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _START_ATTEMPTS = 3
-_TAIL_BYTES = 2000
-_KILL_TIMEOUT_S = 10.0
 _SIGKILL = 9  # `signal` has no name for it on Windows
 
 OnPhase = Callable[[Phase], None]
@@ -54,6 +57,15 @@ class Executor(Protocol):
         """Measure one case within `timeout_s` seconds; never raises for what the case does."""
         ...
 
+    def take_turns(
+        self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
+    ) -> tuple[Done, ...] | Broken:
+        """Measure cases whose timed calls take turns, `timeout_s` seconds for each of them.
+
+        If anything goes wrong with one nothing is known of any: they are then to be measured one by one.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the device, at once."""
         ...
@@ -67,17 +79,17 @@ class SubprocessExecutor:
     ) -> None:
         self._start_request = Start(device=device, vram_limit_bytes=vram_limit_bytes)
         self._command = tuple(command)
-        self._worker: _Worker | None = None
+        self._worker: WorkerProcess | None = None
         self._ready: Ready | None = None
 
     def start(self) -> Ready:
         if self._ready is not None and self._worker is not None and self._worker.alive:
             return self._ready
-        died: _Worker | None = None
+        died: WorkerProcess | None = None
         for _ in range(_START_ATTEMPTS):
             self.close()
             try:
-                worker = _Worker(self._command)
+                worker = WorkerProcess(self._command)
             except OSError as error:
                 raise WorkerError(f"The measuring process can't be started: {error}.") from None
             try:
@@ -100,13 +112,13 @@ class SubprocessExecutor:
                 raise DeviceError(answer.reason)
             died = worker
         raise WorkerError(
-            f"The measuring process ended {_START_ATTEMPTS} times before it was ready. What was measured is kept; "
-            f"the same command goes on from there. Its last words: {_last_line(died)}"
+            f"The measuring process ended {_START_ATTEMPTS} times before it was ready. What a run has "
+            f"measured is kept, and the same command goes on from there. Its last words: {_last_line(died)}"
         )
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         request = RunCase(case=case, measure=measure).model_dump_json()
-        worker: _Worker | None = None
+        worker: WorkerProcess | None = None
         for _ in range(_START_ATTEMPTS):
             worker = self._ready_worker()
             kills = host.oom_kills()
@@ -120,12 +132,50 @@ class SubprocessExecutor:
             f"is kept; the same command goes on from there. Its last words: {_last_line(worker)}"
         )
 
+    def take_turns(
+        self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
+    ) -> tuple[Done, ...] | Broken:
+        worker = self._ready_worker()
+        worker.send(TakeTurns(cases=tuple(cases), measure=measure).model_dump_json())
+        deadline = time.monotonic() + timeout_s * len(cases)
+        dones: list[Done] = []
+        while len(dones) < len(cases):
+            try:
+                answer = worker.answer(max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                answer = Broken(reason=f"no answer within {timeout_s * len(cases):g} s")
+            if isinstance(answer, PhaseBegun):
+                on_phase(answer.phase)
+            elif isinstance(answer, Done):
+                dones.append(answer)
+            else:
+                self.close()
+                return answer if isinstance(answer, Broken) else Broken(reason="the measuring process died")
+        return tuple([self._after(done) for done in dones])
+
+    def ask(self, request: Examine | MeasureCeiling, timeout_s: float) -> Examined | CeilingMeasured:
+        """What the worker answers to `bench doctor` within `timeout_s` seconds.
+
+        Raises WorkerError if it dies or hangs over it (the next question starts another), and what `start` raises.
+        """
+        worker = self._ready_worker()
+        worker.send(request.model_dump_json())
+        try:
+            answer = worker.answer(timeout_s)
+        except queue.Empty:
+            self.close()
+            raise WorkerError(f"The measuring process gave no answer in {timeout_s:.0f} s, and was ended.") from None
+        if isinstance(answer, Examined | CeilingMeasured):
+            return answer
+        self.close()
+        raise WorkerError(f"The measuring process died over it. Its last words: {_last_line(worker)}")
+
     def close(self) -> None:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
 
-    def _keep_device(self, worker: _Worker, ready: Ready) -> None:
+    def _keep_device(self, worker: WorkerProcess, ready: Ready) -> None:
         """Keep a new worker, if it holds the device of the run: `auto` falls back to the CPU when a GPU drops off."""
         if self._ready is not None and ready.device != self._ready.device:
             worker.kill()
@@ -135,12 +185,12 @@ class SubprocessExecutor:
             )
         self._worker, self._ready = worker, ready
 
-    def _ready_worker(self) -> _Worker:
+    def _ready_worker(self) -> WorkerProcess:
         self.start()
         assert self._worker is not None  # noqa: S101 - start() sets it or raises
         return self._worker
 
-    def _await(self, worker: _Worker, timeout_s: float, on_phase: OnPhase, kills: int) -> Done | None:
+    def _await(self, worker: WorkerProcess, timeout_s: float, on_phase: OnPhase, kills: int) -> Done | None:
         """The case's outcome, or None if the worker died before its first phase."""
         deadline = time.monotonic() + timeout_s
         phase: Phase | None = None
@@ -168,7 +218,7 @@ class SubprocessExecutor:
         return done
 
 
-def _cause_of_death(worker: _Worker, phase: Phase, kills_before: int) -> Crashed | OutOfMemory:
+def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> Crashed | OutOfMemory:
     """What ended a worker: want of memory where the kernel or its last words say so, else a crash."""
     code = worker.exit_code()
     tail = worker.stderr_tail()
@@ -181,92 +231,7 @@ def _cause_of_death(worker: _Worker, phase: Phase, kills_before: int) -> Crashed
     return Crashed(signal=name, exit_code=None if code < 0 else code, phase=phase, stderr_tail=tail)
 
 
-def _last_line(worker: _Worker | None) -> str:
+def _last_line(worker: WorkerProcess | None) -> str:
     """The last line that a worker printed: of a traceback the one that says what it was."""
     said = worker.stderr_tail().splitlines() if worker else []
     return said[-1] if said else "none"
-
-
-def _environment() -> dict[str, str]:
-    """The worker's environment: ours, and from a checkout that is not installed its root to import from."""
-    if not (_CHECKOUT / "pyproject.toml").is_file():
-        return dict(os.environ)
-    paths = [str(_CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-class _Worker:
-    """One worker process: its pipes, and a thread that waits for what it says."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-        self._process = subprocess.Popen(  # noqa: S603 - our own worker
-            [*command, str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C in the terminal is the parent's to handle
-        )
-        self._heard = 0
-        self._said: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still be given a case."""
-        return self._process.poll() is None
-
-    def send(self, line: str) -> None:
-        """Write one request. A worker that has died is noticed by `answer`; what it printed before is forgotten."""
-        self._heard = os.fstat(self._stderr.fileno()).st_size
-        assert self._process.stdin is not None  # noqa: S101 - Popen with PIPE sets it
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
-
-    def answer(self, timeout_s: float) -> Answer | None:
-        """What it says next, or None once it is dead. Raises queue.Empty after `timeout_s` seconds of silence."""
-        return self._said.get(timeout=timeout_s)
-
-    def exit_code(self) -> int:
-        """As subprocess gives it: negative for a signal."""
-        return self._process.wait()
-
-    def stderr_tail(self) -> str:
-        """The end of what it printed since the last request.
-
-        Read without a seek, since a worker that still runs shares the file's position.
-        """
-        size = os.fstat(self._stderr.fileno()).st_size
-        begin = max(self._heard, size - _TAIL_BYTES)
-        if sys.platform == "win32":  # no pread there; it is only asked for the last words of a dead worker
-            self._stderr.seek(begin)
-            return self._stderr.read().decode(errors="replace").strip()
-        return os.pread(self._stderr.fileno(), size - begin, begin).decode(errors="replace").strip()
-
-    def kill(self) -> None:
-        """End it at once, whatever it is doing. What it printed can still be read."""
-        self._process.kill()
-        try:
-            self._process.wait(_KILL_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            raise WorkerError(
-                f"The measuring process {self._process.pid} can't be ended: it hangs inside the driver. Reset the "
-                "device or reboot, then give the same command to go on."
-            ) from None
-        self._listener.join(_KILL_TIMEOUT_S)  # the pipe stays open if the worker left a child behind
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # a request that was never read
-                    pipe.close()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - Popen with PIPE sets it
-        try:
-            for line in self._process.stdout:
-                self._said.put(answers.validate_json(line))
-        except (ValidationError, ValueError):
-            self._process.kill()  # it no longer makes sense, so it can't be trusted with a case
-        self._said.put(None)

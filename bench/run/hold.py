@@ -15,7 +15,8 @@ from bench.measure.cuda_memory import CudaMemory
 from bench.measure.host_memory import HostMemory
 from bench.measure.memory import Capacity, Context, MemoryMeter
 from bench.measure.nvml import Nvml
-from bench.record import ContextFoundBy, Device
+from bench.measure.watch import GpuWatch, HostWatch, Watch
+from bench.record import ContextFoundBy, Device, GpuSettings
 from bench.run import device as devices
 from bench.run.outcome import DeviceState
 from bench.units import format_bytes
@@ -27,7 +28,10 @@ class Hold(Protocol):
 
     device: Device
     meter: MemoryMeter
+    watch: Watch
     nvml: Nvml | None
+    #: How the GPU was found, before this process used it.
+    settings: GpuSettings | None
 
     def state(self) -> DeviceState:
         """What is free now, and how many requests the worker has been refused so far."""
@@ -49,6 +53,7 @@ class GpuHold:
             total_bytes=capacity.total_bytes,
             nvml_total_bytes=self.nvml.total().bytes,
         )
+        self.settings: GpuSettings | None = self._settings(self.nvml)
         used_before = self.nvml.used().bytes
         torch.cuda.set_device(device)
         vae.exercise(device)
@@ -64,6 +69,7 @@ class GpuHold:
                 )
             torch.cuda.set_per_process_memory_fraction(self._cap / capacity.total_bytes, device)
         self.meter: MemoryMeter = CudaMemory(device, self.nvml, capacity, Context(context, found_by))
+        self.watch: Watch = GpuWatch(self.nvml, devices.uuid(device))
 
     def state(self) -> DeviceState:
         free = int(torch.cuda.mem_get_info(self._torch_device)[0])
@@ -71,6 +77,16 @@ class GpuHold:
             free = min(free, max(0, self._cap - torch.cuda.memory_reserved(self._torch_device)))
         refusals = int(torch.cuda.memory_stats(self._torch_device).get("num_ooms", 0))
         return DeviceState("cuda", free, refusals)
+
+    def _settings(self, nvml: Nvml) -> GpuSettings:
+        """NVML's settings, and from torch what NVML does not tell."""
+        properties = torch.cuda.get_device_properties(self._torch_device)
+        return nvml.settings().model_copy(
+            update={
+                "compute_capability": f"{properties.major}.{properties.minor}",
+                "multiprocessors": properties.multi_processor_count,
+            }
+        )
 
     def _context(self, nvml: Nvml, used_before: int | None) -> tuple[int, ContextFoundBy]:
         """Bytes of this process on the device that are not torch's pool, and by which figure.
@@ -92,12 +108,14 @@ class HostHold:
     """The CPU: the limit bounds the process's data memory above what it is before any model is loaded."""
 
     nvml: Nvml | None = None
+    settings: GpuSettings | None = None
 
     def __init__(self, device: torch.device, limit_bytes: int | None) -> None:
         """Raises UnusableError if the limit is over the RAM, or can't be set on this system."""
         capacity = _capacity(device, limit_bytes)
         self.device = Device(kind="cpu", name=devices.name(device), total_bytes=capacity.total_bytes)
         self.meter: MemoryMeter = HostMemory(capacity)
+        self.watch: Watch = HostWatch()
         vae.exercise(device)
         self._bound = None if limit_bytes is None else self._bind(limit_bytes)
 

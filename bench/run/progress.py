@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from bench.doctor.finding import Finding
+from bench.doctor.gpu import company
 from bench.plan import Plan
-from bench.record import Case, Measured, Phase, Record, Run, describe
+from bench.record import Case, Measured, Phase, Record, Run, Timing, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 from bench.units import format_bytes, format_metric, format_seconds
@@ -87,6 +89,9 @@ class Reporter:
             self._say(f"Note: {ready.note}")
         if environment.may_spill:
             self._say(f"Note: {environment.may_spill}; out-of-memory may not show here, and the records say so.")
+        crowd = _crowd(ready)
+        if crowd is not None:
+            self._say(f"Warning: {crowd.said} {crowd.remedy or ''}")
         there = f"Going on with {path} ({resumed} of {len(self._plan.cases)} cases are there)"
         self._say(there if resumed else f"Writing {path}")
         self._bar.update(self._task, completed=resumed)
@@ -119,6 +124,13 @@ class Reporter:
             self._bar.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
+def _crowd(ready: Ready) -> Finding | None:
+    """What is to be said of other processes on the GPU, where they matter."""
+    settings = ready.environment.gpu
+    finding = company(settings.neighbours, ready.device) if settings else None
+    return finding if finding is not None and finding.level == "problem" else None
+
+
 def tell(record: Record) -> str:
     """One case's outcome in a few words, or its figures."""
     return _figures(record) if isinstance(record.outcome, Measured) else describe(record.outcome)
@@ -127,14 +139,22 @@ def tell(record: Record) -> str:
 def _figures(record: Record) -> str:
     parts: list[str] = []
     if record.timing is not None:
-        count = len(record.timing.samples_s)
-        parts.append(f"{format_seconds(record.timing.median_s)} (median of {count})")
+        parts.append(f"{format_seconds(record.timing.median_s)} ({_quality(record.timing)})")
     memory = record.memory
     if memory is not None and memory.percent is not None:
         parts.append(f"{format_bytes(memory.peak_bytes)}, {format_metric('memory_percent', memory.percent)}")
     if record.tiles is not None:
         parts.append(f"{record.tiles} tile{'s' if record.tiles != 1 else ''}")
     return ", ".join(parts)
+
+
+def _quality(timing: Timing) -> str:
+    """Of how many samples the median is, and how far it can be trusted: half its 95% interval, else the noise."""
+    said = f"median of {len(timing.samples_s)}"
+    if timing.interval_s is not None and timing.median_s > 0:
+        low, high = timing.interval_s
+        return f"{said} ±{(high - low) / 2 / timing.median_s:.1%}"
+    return said if timing.noise is None else f"{said}, noise {timing.noise:.1%}"
 
 
 def print_summary(summary: RunSummary, console: Console) -> None:

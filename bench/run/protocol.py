@@ -1,7 +1,9 @@
 """What parent and worker say to each other: one JSON line a message. Free of torch.
 
-The parent writes a `Start`, then one `RunCase` at a time; it ends the worker by closing the pipe. The worker answers
-`Ready` or `Refused` to the first, and to each case any number of `PhaseBegun` and one `Done`.
+The parent writes a `Start`, then one `RunCase` or `TakeTurns` at a time; it ends the worker by closing the pipe. The
+worker answers `Ready` or `Refused` to the first, and to each of the others any number of `PhaseBegun` and one `Done` a
+case, or one `Broken`. `bench doctor` asks with
+`Examine` and `MeasureCeiling` instead of cases; each has one answer.
 """
 
 from __future__ import annotations
@@ -10,7 +12,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from bench.record import Case, Device, Environment, Frozen, Measured, MeasureSettings, Memory, Outcome, Phase, Timing
+from bench.doctor import DeviceFacts
+from bench.record import (
+    Case,
+    Ceiling,
+    Device,
+    Environment,
+    Frozen,
+    Measured,
+    MeasureSettings,
+    Memory,
+    Outcome,
+    Phase,
+    Telemetry,
+    Timing,
+)
 
 
 class Start(Frozen):
@@ -26,6 +42,14 @@ class RunCase(Frozen):
 
     type: Literal["run_case"] = "run_case"
     case: Case
+    measure: MeasureSettings
+
+
+class TakeTurns(Frozen):
+    """Measure these cases, their timed calls taking turns."""
+
+    type: Literal["take_turns"] = "take_turns"
+    cases: tuple[Case, ...] = Field(min_length=2)
     measure: MeasureSettings
 
 
@@ -61,11 +85,52 @@ class Done(Frozen):
     timing: Timing | None = None
     memory: Memory | None = None
     tiles: int | None = None
+    flops: int | None = None
+    telemetry: Telemetry | None = None
     warnings: tuple[str, ...] = ()
     leaked_bytes: int = 0
 
 
-Request = Annotated[Start | RunCase, Field(discriminator="type")]
-Answer = Annotated[Ready | Refused | PhaseBegun | Done, Field(discriminator="type")]
+class Broken(Frozen):
+    """The cases could not be measured together, and why: nothing is known of any of them."""
+
+    type: Literal["broken"] = "broken"
+    reason: str
+
+
+class Examine(Frozen):
+    """Tell what `bench doctor` asks of the device that is held."""
+
+    type: Literal["examine"] = "examine"
+
+
+class Examined(Frozen):
+    """What the worker knows of the device besides `Ready`."""
+
+    type: Literal["examined"] = "examined"
+    facts: DeviceFacts
+
+
+class MeasureCeiling(Frozen):
+    """Measure the most that the device does of one thing."""
+
+    type: Literal["measure_ceiling"] = "measure_ceiling"
+    what: Literal["matmul", "copy"]
+    dtype: str = Field(description="matmul: float16, bfloat16, float32 or tf32 (float32 inputs); copy: float32")
+
+
+class CeilingMeasured(Frozen):
+    """One ceiling, or the reason why there is none. `note` says what setting of torch is part of it."""
+
+    type: Literal["ceiling_measured"] = "ceiling_measured"
+    ceiling: Ceiling | None = None
+    reason: str | None = None
+    note: str | None = None
+
+
+Request = Annotated[Start | RunCase | TakeTurns | Examine | MeasureCeiling, Field(discriminator="type")]
+Answer = Annotated[
+    Ready | Refused | PhaseBegun | Done | Broken | Examined | CeilingMeasured, Field(discriminator="type")
+]
 requests: TypeAdapter[Request] = TypeAdapter(Request)
 answers: TypeAdapter[Answer] = TypeAdapter(Answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from bench import store
 from bench.plan import Plan
 from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
 from bench.run.executor import Executor
-from bench.run.protocol import Ready
+from bench.run.protocol import Broken, Done, Ready
 
 #: Outcomes after which a run still ends with exit code 0.
 GOOD = ("measured", "out_of_memory", "skipped")
@@ -83,45 +83,71 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         run_info, file, records = _open(plan, ready, folder, options)
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}
-        for number, case in enumerate(plan.cases, start=1):
-            if case.id in done:
-                continue
+        for number, cases in _left(plan, done):
             executor.start()  # a replacement, where there is need of one, is no part of the case's time
-            observer.case_begun(number, case)
-            record = _measure(case, plan, executor, ready, run_info, options, observer)
-            file.append(record)
-            records.append(record)
-            observer.case_done(number, record)
+            observer.case_begun(number, cases[0])
+            for record in _measure(cases, plan, executor, ready, run_info, options, observer):
+                file.append(record)
+                records.append(record)
+                observer.case_done(plan.cases.index(record.case) + 1, record)
     return RunSummary(file.path, tuple(records), resumed=len(done))
 
 
+def _left(plan: Plan, done: set[str]) -> Iterator[tuple[int, tuple[Case, ...]]]:
+    """The groups of cases that are still to be measured, each with the number (from 1) of its first."""
+    for group in plan.turns:
+        cases = tuple(case for case in group if case.id not in done)
+        if cases:
+            yield plan.cases.index(cases[0]) + 1, cases
+
+
 def _measure(
-    case: Case,
+    cases: tuple[Case, ...],
     plan: Plan,
     executor: Executor,
     ready: Ready,
     run_info: Run,
     options: RunOptions,
     observer: Observer,
-) -> Record:
-    begin = time.monotonic()
-    done = executor.run(case, plan.measure, plan.timeout_s, observer.phase_begun)
-    return Record(
-        kind="measured",
-        case=case,
-        device=ready.device,
-        vram_limit_bytes=options.vram_limit_bytes,
-        run=run_info,
-        outcome=done.outcome,
-        timing=done.timing,
-        memory=done.memory,
-        tiles=done.tiles,
-        environment=ready.environment,
-        measure=plan.measure,
-        warnings=done.warnings,
-        wall_s=round(time.monotonic() - begin, 6),
-        recorded_at=timestamp(options.now()),
-    )
+) -> Iterator[Record]:
+    """A record of each of these cases: they take turns if there are several and all goes well, else one by one."""
+
+    def record(case: Case, done: Done, wall_s: float, interleaved_with: tuple[str, ...] = ()) -> Record:
+        return Record(
+            kind="measured",
+            case=case,
+            device=ready.device,
+            vram_limit_bytes=options.vram_limit_bytes,
+            run=run_info,
+            outcome=done.outcome,
+            timing=done.timing,
+            memory=done.memory,
+            tiles=done.tiles,
+            flops=done.flops,
+            telemetry=done.telemetry,
+            interleaved_with=interleaved_with,
+            environment=ready.environment,
+            measure=plan.measure,
+            warnings=done.warnings,
+            wall_s=round(wall_s, 6),
+            recorded_at=timestamp(options.now()),
+        )
+
+    alone: tuple[str, ...] = ()
+    if len(cases) > 1:
+        begin = time.monotonic()
+        dones = executor.take_turns(cases, plan.measure, plan.timeout_s, observer.phase_begun)
+        if not isinstance(dones, Broken):
+            share = (time.monotonic() - begin) / len(cases)
+            for case, done in zip(cases, dones, strict=True):
+                yield record(case, done, share, tuple(other.id for other in cases if other is not case))
+            return
+        alone = (f"measured alone, although it was to take turns with {len(cases) - 1} more: {dones.reason}",)
+    for case in cases:
+        begin = time.monotonic()
+        done = executor.run(case, plan.measure, plan.timeout_s, observer.phase_begun)
+        wall_s = time.monotonic() - begin
+        yield record(case, done.model_copy(update={"warnings": (*done.warnings, *alone)}), wall_s)
 
 
 def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[Run, store.RunFile, list[Record]]:

@@ -1,30 +1,36 @@
-"""One worker's session: measures a case at a time and keeps the model between cases. Loads torch."""
+"""One worker's session: the border at which whatever a case does becomes data, and the model kept between cases.
+
+Loads torch.
+"""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from bench import models, stats
 from bench.measure import clock, loop
-from bench.record import Case, MeasureSettings, Phase, Timing
+from bench.measure.telemetry import Window
+from bench.measure.watch import windowed
+from bench.record import Case, MeasureSettings, Memory, Phase, Telemetry, Timing
 from bench.run import device as devices
 from bench.run import environment, hold, outcome
 from bench.run.outcome import DeviceState
-from bench.run.protocol import Done, Ready
-from bench.workloads import faults
+from bench.run.protocol import Broken, Done, Ready
+from bench.workloads import faults, flops
 from bench.workloads.vae import Call, VaeWorkload
 
 _LEANER = (
     "the allocator turned down {} request(s), so torch fell back to kernels that need less: with more memory free the "
     "case may be faster and take more"
 )
+_Enter = Callable[[Phase], None]
 
 
 class Session:
-    """Holds a device; `run` measures one case and returns what happened, whatever happens."""
+    """Holds a device; `run` measures one case, `take_turns` several at once, and both return what happened."""
 
     def __init__(self, wanted: str, vram_limit_bytes: int | None) -> None:
         """Take the device that was asked for and set the limit. Raises UnusableError."""
@@ -36,12 +42,12 @@ class Session:
         gc.freeze()  # hundreds of thousands of objects of torch's import, which each collection would walk again
         self.ready = Ready(
             device=self._hold.device,
-            environment=environment.collect(choice.device, self._hold.nvml),
+            environment=environment.collect(choice.device, self._hold.nvml, self._hold.settings),
             note=choice.note,
             reason=choice.reason,
         )
 
-    def run(self, case: Case, settings: MeasureSettings, begin: Callable[[Phase], None]) -> Done:
+    def run(self, case: Case, settings: MeasureSettings, begin: _Enter) -> Done:
         """Measure one case, telling `begin` each phase. Every exception becomes an outcome: the border for all."""
         phase: Phase = "load"
 
@@ -50,22 +56,32 @@ class Session:
             phase = name
             begin(name)
 
-        meter = self._hold.meter
         before = self._state()
         try:
             done = self._measure(case, settings, enter)
-            left = meter.left_behind()
+            left = self._hold.meter.left_behind()
         except Exception as error:  # noqa: BLE001 - a case's failure is data
             now = self._state()
             state = DeviceState(now.kind, now.free_bytes, now.refusals - before.refusals)
             return Done(outcome=outcome.of_exception(error, phase, state))
+        return self._checked(done, before, left)
+
+    def take_turns(self, cases: Sequence[Case], settings: MeasureSettings, begin: _Enter) -> tuple[Done, ...] | Broken:
+        """Measure cases whose timed calls take turns. If anything goes wrong nothing is said of any of them."""
+        before = self._state()
+        try:
+            dones = self._measure_in_turns(cases, settings, begin)
+            left = self._hold.meter.left_behind()
+        except Exception as error:  # noqa: BLE001 - each case is measured alone then, and fails on its own
+            return Broken(reason=f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:300])
+        return tuple(self._checked(done, before, left) for done in dones)
+
+    def _checked(self, done: Done, before: DeviceState, left: int) -> Done:
+        """With what the whole device says of the case: memory left behind, requests turned down."""
         refused = self._state().refusals - before.refusals
-        return done.model_copy(
-            update={
-                "leaked_bytes": left if left > meter.leak_tolerance_bytes else 0,
-                "warnings": (_LEANER.format(refused),) if refused else (),
-            }
-        )
+        leaner = (_LEANER.format(refused),) if refused else ()
+        leaked = left if left > self._hold.meter.leak_tolerance_bytes else 0
+        return done.model_copy(update={"leaked_bytes": leaked, "warnings": (*leaner, *done.warnings)})
 
     def _state(self) -> DeviceState:
         """What is free; nothing is known of a device whose context an error has broken."""
@@ -74,40 +90,106 @@ class Session:
         except (RuntimeError, MemoryError, OSError):
             return DeviceState(self._hold.device.kind)
 
-    def _measure(self, case: Case, settings: MeasureSettings, enter: Callable[[Phase], None]) -> Done:
-        meter = self._hold.meter
-        enter("load")
-        workload = self._load(case)
-        meter.begin()
-        enter("warm-up")
-        call = self._prepare(workload, case)
-        with torch.inference_mode(), call.counting_tiles() as passes:
-            first_call_s = self._clock.time(call.run)
-        meter.first_call_done()
+    def _measure(self, case: Case, settings: MeasureSettings, enter: _Enter) -> Done:
+        meter, watch = self._hold.meter, self._hold.watch
+        workload, call, first_call_s, passes = self._first_call(case, enter)
         enter("run")
+        windows: list[Window] = []
         with torch.inference_mode():
-            samples = loop.sample(lambda: self._clock.time(call.run), settings)
+            watch.begin()
+            samples = loop.sample(self._timed(call, windows), settings)
+            telemetry = watch.end(windows)
         memory = meter.calls_done(workload.weights_bytes)
         enter("clean-up")
+        return self._done(case, samples, first_call_s, passes, memory, telemetry)
+
+    def _measure_in_turns(self, cases: Sequence[Case], settings: MeasureSettings, enter: _Enter) -> list[Done]:
+        """First calls and peaks of one case after another, as if alone; then all are held, and called in turns."""
+        firsts: list[tuple[float, list[tuple[int, ...]], Memory]] = []
+        for case in cases:
+            workload, call, first_call_s, passes = self._first_call(case, enter)
+            memory = self._hold.meter.calls_done(workload.weights_bytes)
+            alone = {"measured_during": "first call", "timing_peak_rss_bytes": None}
+            firsts.append((first_call_s, passes, memory.model_copy(update=alone)))
+            del call
+        enter("run")
+        held = {_key(cases[-1]): workload}
+        for case in cases:
+            if _key(case) not in held:
+                held[_key(case)] = VaeWorkload(case, self._device)
+        calls = [self._prepare(held[_key(case)], case) for case in cases]
+        rows: list[list[Window]] = [[] for _ in cases]
+        timed = [self._timed(call, windows) for call, windows in zip(calls, rows, strict=True)]
+        with torch.inference_mode():
+            for once in timed:
+                once()
+            for windows in rows:
+                windows.clear()
+            self._hold.watch.begin()
+            samples = loop.take_turns(timed, settings)
+            telemetry = self._hold.watch.end_each(rows)
+        enter("clean-up")
+        return [
+            self._done(case, taken, first_call_s, passes, memory, told)
+            for case, taken, (first_call_s, passes, memory), told in zip(cases, samples, firsts, telemetry, strict=True)
+        ]
+
+    def _first_call(self, case: Case, enter: _Enter) -> tuple[VaeWorkload, Call, float, list[tuple[int, ...]]]:
+        """Load, and call once: the call kept apart. Its seconds, and the shape of each pass that it made."""
+        enter("load")
+        workload = self._load(case)
+        self._hold.meter.begin()
+        enter("warm-up")
+        call = self._prepare(workload, case)
+        call.set_up()
+        with torch.inference_mode(), call.watching_passes() as passes:
+            first_call_s = self._clock.time(call.run)
+        self._hold.meter.first_call_done()
+        return workload, call, first_call_s, passes
+
+    def _timed(self, call: Call, windows: list[Window]) -> Callable[[], float]:
+        once = windowed(lambda: self._clock.time(call.run), windows)
+
+        def prepared() -> float:
+            call.set_up()
+            return once()
+
+        return prepared
+
+    def _done(
+        self,
+        case: Case,
+        samples: loop.Samples,
+        first_call_s: float,
+        passes: list[tuple[int, ...]],
+        memory: Memory,
+        telemetry: Telemetry,
+    ) -> Done:
+        seconds = samples.seconds
         return Done(
             timing=Timing(
                 clock=self._clock.name,
-                median_s=stats.median(samples.seconds),
-                samples_s=samples.seconds,
+                median_s=stats.median(seconds),
+                samples_s=seconds,
+                interval_s=stats.interval(seconds),
+                noise=stats.noise(seconds),
+                outliers=stats.outliers(seconds),
                 first_call_s=first_call_s,
                 stopped_by=samples.stopped_by,
             ),
             memory=memory,
             tiles=len(passes) if case.tile else None,
+            flops=flops.of_call(case.model, case.operation, passes) if passes else None,
+            telemetry=telemetry,
+            warnings=(*stats.warnings(seconds), *self._hold.watch.warnings(telemetry, len(seconds))),
         )
 
     def _load(self, case: Case) -> VaeWorkload:
         """The model of the case, kept from the case before where it is the same."""
-        key = (case.model, case.weights, case.dtype, case.variant)
-        if self._loaded is None or self._loaded[0] != key:
+        if self._loaded is None or self._loaded[0] != _key(case):
             self._loaded = None  # before the next is built: two models at once might not fit
             self._hold.meter.empty()
-            self._loaded = (key, VaeWorkload(case, self._device))
+            self._loaded = (_key(case), VaeWorkload(case, self._device))
         return self._loaded[1]
 
     def _prepare(self, workload: VaeWorkload, case: Case) -> Call:
@@ -115,3 +197,8 @@ class Session:
         if fault is None or case.operation != faults.OPERATION:
             return workload.prepare(case)
         return Call(lambda: faults.CALLS[fault](self._device))
+
+
+def _key(case: Case) -> tuple[str, ...]:
+    """What two cases must share to use one model."""
+    return (case.model, case.weights, case.dtype, case.variant)

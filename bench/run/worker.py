@@ -15,7 +15,10 @@ import threading
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 if TYPE_CHECKING:
-    from bench.run.protocol import Answer
+    from collections.abc import Callable
+
+    from bench.record import Phase
+    from bench.run.protocol import Answer, Examine, MeasureCeiling, RunCase, TakeTurns
     from bench.run.session import Session
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -42,6 +45,29 @@ def _own_output() -> TextIO:
     pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     return pipe
+
+
+def _looked(request: Examine | MeasureCeiling, session: Session) -> Answer:
+    """What `bench doctor` asked of the device."""
+    from bench.run import ceilings, facts, protocol  # noqa: PLC0415 - load torch
+
+    if isinstance(request, protocol.MeasureCeiling):
+        return ceilings.measure(request, session.ready.device)
+    return protocol.Examined(facts=facts.gather(session.ready.device))
+
+
+def _answers(
+    request: RunCase | TakeTurns | Examine | MeasureCeiling, session: Session, begin: Callable[[Phase], None]
+) -> tuple[Answer, ...]:
+    """One answer a case, or the one that they could not be measured together; one to each question of the doctor's."""
+    from bench.run import protocol  # noqa: PLC0415 - after the parent's death can be noticed
+
+    if isinstance(request, protocol.Examine | protocol.MeasureCeiling):
+        return (_looked(request, session),)
+    if isinstance(request, protocol.RunCase):
+        return (session.run(request.case, request.measure, begin),)
+    said = session.take_turns(request.cases, request.measure, begin)
+    return (said,) if isinstance(said, protocol.Broken) else said
 
 
 def main() -> None:
@@ -78,7 +104,8 @@ def main() -> None:
             else:
                 say(session.ready)
         elif session is not None:
-            say(session.run(request.case, request.measure, lambda phase: say(protocol.PhaseBegun(phase=phase))))
+            for answer in _answers(request, session, lambda phase: say(protocol.PhaseBegun(phase=phase))):
+                say(answer)
 
 
 if __name__ == "__main__":

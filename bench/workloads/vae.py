@@ -25,23 +25,30 @@ _SEED = 0
 class Call:
     """One prepared call. `run` executes it once (asynchronously on CUDA) and returns the output tensor.
 
+    `set_up` comes before it where another case's call has used the same model meanwhile: it sets the tiling, so that
+    this is no part of the call's time.
+
     Encode takes (batch, 3, height, width) in [-1, 1] and ends at `latent_dist.mode()`; decode takes
     (batch, latent channels, height / f, width / f) and ends at `.sample`.
     """
 
     run: Callable[[], torch.Tensor]
-    _tiled: torch.nn.Module | None = None
+    set_up: Callable[[], None] = lambda: None
+    _half: torch.nn.Module | None = None
 
     @contextmanager
-    def counting_tiles(self) -> Iterator[list[int]]:
-        """Count how often the tiled half of the VAE is entered within the context; stays empty when untiled."""
-        passes: list[int] = []
-        if self._tiled is None:
-            yield passes
+    def watching_passes(self) -> Iterator[list[tuple[int, ...]]]:
+        """Note the input's shape (batch, channels, height, width) of each pass through the encoder or decoder.
+
+        One pass a call when untiled, one a tile when tiled.
+        """
+        shapes: list[tuple[int, ...]] = []
+        if self._half is None:
+            yield shapes
             return
-        handle = self._tiled.register_forward_pre_hook(lambda *_: passes.append(1))
+        handle = self._half.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
         try:
-            yield passes
+            yield shapes
         finally:
             handle.remove()
 
@@ -67,7 +74,11 @@ class VaeWorkload:
     def prepare(self, case: Case) -> Call:
         """The input of the case and its call, with tiling set explicitly, whatever the checkpoint's sample size."""
         vae = self._vae
-        self._set_tiling(case.tile)
+
+        def set_up() -> None:
+            self._set_tiling(case.tile)
+
+        set_up()
         if case.operation == "encode":
             image = self._random((case.batch, vae.config.in_channels, case.height, case.width)).tanh_()
 
@@ -75,7 +86,7 @@ class VaeWorkload:
                 mode: torch.Tensor = vae.encode(image).latent_dist.mode()
                 return mode
 
-            return Call(encode, vae.encoder if case.tile else None)
+            return Call(encode, set_up, vae.encoder)
         height, width = case.height // self._factor, case.width // self._factor
         latent = self._random((case.batch, vae.config.latent_channels, height, width))
 
@@ -83,7 +94,7 @@ class VaeWorkload:
             sample: torch.Tensor = vae.decode(latent).sample
             return sample
 
-        return Call(decode, vae.decoder if case.tile else None)
+        return Call(decode, set_up, vae.decoder)
 
     def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Normal values from a fixed seed, drawn on the CPU so that they are the same on every device."""

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available() or torch.version.hip is not None, reason="no CUDA GPU here"),
 ]
-QUICK = MeasureSettings(min_samples=3, min_time=0.0, max_time=5.0)
+QUICK = MeasureSettings(min_samples=3, min_time=0.0, max_time=5.0, max_noise=None)
 
 
 def docs_case(model: str, operation: str, side: int, *, tiled: bool = False) -> Case:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from bench.record import Case, Device, Environment, Measured, MeasureSettings, Package, Phase, Timing
@@ -32,6 +32,11 @@ class StandInSession:
         begin("run")
         time.sleep(SECONDS)
         return Done(outcome=Measured(), timing=Timing(clock="perf_counter", median_s=SECONDS, samples_s=(SECONDS,)))
+
+    def take_turns(
+        self, cases: Sequence[Case], settings: MeasureSettings, begin: Callable[[Phase], None]
+    ) -> tuple[Done, ...]:
+        return tuple([self.run(case, settings, begin) for case in cases])
 
 
 class UnusableError(Exception):

@@ -9,6 +9,7 @@ import pytest
 from factories import a_case, measured, write_lines
 
 from bench.cli import main
+from bench.record import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TABLES = GOLDEN / "vae_encode_tables.md"
@@ -116,7 +117,7 @@ def test_an_import_never_writes_over_measurements(tmp_path: Path, capsys: pytest
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_lines(tmp_path / "a.jsonl", [measured()])
-    path.write_text(path.read_text().replace('"schema_version":1', '"schema_version":99'))
+    path.write_text(path.read_text().replace(f'"schema_version":{SCHEMA_VERSION}', '"schema_version":99'))
     kept = shutil.copy(path, tmp_path / "copy")
     assert main(["report", str(path), "--out", str(tmp_path / "r")]) == 2
     assert "schema version 99" in capsys.readouterr().err

@@ -14,10 +14,10 @@ from bench.plan import Plan
 from bench.record import Tile
 
 
-def make(**keys: Any) -> Plan:
+def make(*, interleave: bool = False, **keys: Any) -> Plan:
     """The plan of a sweep of one case, but for the keys given."""
     defaults = {"name": "test", "models": "tiny", "operations": "encode", "resolutions": 64, "tiling": "off"}
-    return plan.make(Sweep.model_validate(defaults | keys))
+    return plan.make(Sweep.model_validate(defaults | keys), interleave=interleave)
 
 
 def labels(made: Plan) -> list[str]:
@@ -217,3 +217,30 @@ def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pyte
     # then that's refused
     assert "`resolutions`" in str(caught.value)
     assert "64x72 is not a multiple of 16" in str(caught.value)
+
+
+# Taking turns
+
+
+def test_cases_that_differ_in_tiling_precision_or_variant_take_turns_and_stand_together() -> None:
+    keys = {"resolutions": [64, 128], "dtypes": ["float32", "bfloat16"], "tiling": ["off", "on"]}
+    made = make(**keys, interleave=True)
+
+    # then each size has its four variants, and the order is that in which they run
+    assert [{case.width for case in group} for group in made.turns] == [{64}, {128}]
+    assert [len(group) for group in made.turns] == [4, 4]
+    assert made.cases == tuple(case for group in made.turns for case in group)
+    assert set(made.cases) == set(make(**keys).cases)
+
+
+def test_cases_of_another_model_operation_size_or_batch_never_take_turns() -> None:
+    made = make(models=["tiny", "sdxl"], operations=["encode", "decode"], batch=[1, 2], interleave=True)
+
+    assert len(made.turns) == len(made.cases) == 8
+
+
+def test_taking_turns_is_another_plan() -> None:
+    keys = {"tiling": ["off", "on"]}
+
+    assert make(**keys, interleave=True).id != make(**keys).id
+    assert [len(group) for group in make(**keys).turns] == [1, 1]

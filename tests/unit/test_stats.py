@@ -1,6 +1,9 @@
-"""Median and noise of samples."""
+"""Median, its interval, noise, outliers and what is said of them."""
 
 from __future__ import annotations
+
+import random
+from math import comb
 
 import pytest
 from hypothesis import given
@@ -32,7 +35,7 @@ def test_equal_samples_have_no_noise() -> None:
     assert stats.noise((0.05, 0.05, 0.05)) == 0
 
 
-@pytest.mark.parametrize("samples", [(), (1.0,), (0.0, 0.0)])
+@pytest.mark.parametrize("samples", [(), (1.0,)])
 def test_noise_that_is_not_defined_is_none(samples: tuple[float, ...]) -> None:
     assert stats.noise(samples) is None
 
@@ -40,3 +43,91 @@ def test_noise_that_is_not_defined_is_none(samples: tuple[float, ...]) -> None:
 @given(st.lists(SECONDS, min_size=2, max_size=20), st.sampled_from([0.25, 8.0]))
 def test_noise_does_not_depend_on_the_unit(samples: list[float], factor: float) -> None:
     assert stats.noise([factor * sample for sample in samples]) == pytest.approx(stats.noise(samples), abs=1e-12)
+
+
+# The interval of the median
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(6, 1, 6), (8, 1, 8), (9, 2, 8), (10, 2, 9), (20, 6, 15), (100, 40, 61)]
+)
+def test_the_interval_is_of_the_tabled_ranks(count: int, low: int, high: int) -> None:
+    # given samples that are their own ranks; the ranks are those of published tables of the sign interval at 95%
+    samples = random.Random(1).sample(range(1, count + 1), count)
+
+    assert stats.interval([float(sample) for sample in samples]) == (low, high)
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_under_six_samples_there_is_no_interval_at_95_per_cent(count: int) -> None:
+    assert stats.interval([1.0] * count) is None
+
+
+@pytest.mark.parametrize("count", [6, 7, 11, 25, 64, 333, 999, 1000, 1500])
+def test_the_ranks_are_the_narrowest_that_keep_the_confidence(count: int) -> None:
+    low, high = stats.interval([float(rank) for rank in range(1, count + 1)])
+    rank = int(low)
+
+    # then the chance that the median lies below the lower end is at most 2.5%, and one rank further up it is not
+    assert high == count + 1 - rank
+    assert sum(comb(count, k) for k in range(rank)) / 2**count <= 0.025
+    assert sum(comb(count, k) for k in range(rank + 1)) / 2**count > 0.025
+
+
+def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
+    # given 2,000 rows of 15 samples from a skewed distribution whose median is 1
+    draw = random.Random(7)
+    rows = ([draw.lognormvariate(0, 0.5) for _ in range(15)] for _ in range(2000))
+    held = sum(low <= 1 <= high for low, high in map(stats.interval, rows))
+
+    assert 0.95 <= held / 2000 <= 0.98
+
+
+# Outliers
+
+
+def test_a_sample_far_from_the_others_is_an_outlier() -> None:
+    assert stats.outliers([1.0, 1.01, 0.99, 1.02, 3.0, 0.98]) == (4,)
+
+
+def test_a_sample_beside_equal_ones_is_an_outlier_only_if_it_matters() -> None:
+    # given samples whose median absolute deviation is nothing
+    assert stats.outliers([1.0, 1.0, 1.0, 1.0, 1.01, 1.0]) == ()
+    assert stats.outliers([1.0, 1.0, 1.0, 1.0, 1.02, 1.0]) == (4,)
+
+
+@pytest.mark.parametrize("samples", [(), (1.0,), (1.0, 9.0), (1.0, 1.01, 0.99, 1.0, 9.0), (0.0,) * 6, (1.0,) * 6])
+def test_too_few_or_equal_samples_have_no_outliers(samples: tuple[float, ...]) -> None:
+    assert stats.outliers(samples) == ()
+    assert stats.warnings(samples) == ()
+
+
+@given(st.lists(SECONDS, min_size=6, max_size=20))
+def test_fewer_than_half_of_the_samples_are_outliers(samples: list[float]) -> None:
+    assert len(stats.outliers(samples)) < len(samples) / 2
+
+
+def test_a_slow_first_sample_has_a_message_of_its_own_that_says_what_to_do() -> None:
+    (said,) = stats.warnings([2.5, 1.0, 1.01, 0.99, 1.0, 1.0])
+
+    assert "slow start" in said
+    assert "2.5 times" in said
+    assert "repeats" in said
+
+
+def test_other_outliers_are_counted_with_the_worst_and_what_to_do() -> None:
+    (said,) = stats.warnings([1.0, 1.01, 4.0, 0.99, 1.0, 3.0, 1.0])
+
+    assert "2 of 7" in said
+    assert "4.0 times" in said
+    assert "--fresh" in said
+
+
+def test_a_slow_start_and_other_outliers_are_both_said() -> None:
+    assert len(stats.warnings([2.5, 1.0, 1.01, 4.0, 0.99, 1.0, 1.0])) == 2
+
+
+def test_a_first_sample_that_is_too_quick_is_no_slow_start() -> None:
+    (said,) = stats.warnings([0.1, 1.0, 1.01, 0.99, 1.0, 1.0])
+
+    assert "1 of 6 samples is an outlier" in said

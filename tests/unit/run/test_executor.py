@@ -12,7 +12,7 @@ from factories import a_case, an_environment
 from bench.errors import DeviceError, WorkerError
 from bench.record import Crashed, Device, Measured, MeasureSettings, OutOfMemory, TimedOut
 from bench.run.executor import SubprocessExecutor
-from bench.run.protocol import Done, PhaseBegun, Ready, Refused
+from bench.run.protocol import Broken, Done, PhaseBegun, Ready, Refused
 
 READY = Ready(device=Device(kind="cpu", name="Test CPU"), environment=an_environment()).model_dump_json()
 PHASE = PhaseBegun(phase="run").model_dump_json()
@@ -187,3 +187,48 @@ def test_the_real_worker_does_not_import_from_the_folder_where_the_user_is(
         assert made.start().device.kind == "cpu"
     finally:
         made.close()
+
+
+# Taking turns
+
+TWO = (a_case(size=64), a_case(size=128))
+BROKEN = Broken(reason="out of memory").model_dump_json()
+
+
+def take_turns(made: SubprocessExecutor, timeout_s: float = 20) -> tuple[Done, ...] | Broken:
+    try:
+        return made.take_turns(TWO, SETTINGS, timeout_s, lambda _: None)
+    finally:
+        made.close()
+
+
+def test_cases_that_take_turns_have_an_answer_each(tmp_path: Path) -> None:
+    dones = take_turns(executor(tmp_path, f"print({PHASE!r}); print({DONE!r}); print({DONE!r}, flush=True)"))
+
+    assert [done.outcome.status for done in dones] == ["measured", "measured"]
+
+
+def test_a_group_that_breaks_up_says_why_and_replaces_the_worker(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    before = f"open({str(starts)!r}, 'a').write('x')\n{STARTED}"
+    made = executor(tmp_path, f"print({BROKEN!r}, flush=True)", before)
+    said = made.take_turns(TWO, SETTINGS, 20, lambda _: None)
+    made.start()
+    made.close()
+
+    assert said == Broken(reason="out of memory")
+    assert starts.read_text() == "xx"
+
+
+def test_a_worker_that_dies_over_a_group_breaks_it_up(tmp_path: Path) -> None:
+    said = take_turns(executor(tmp_path, f"print({DONE!r}, flush=True); os.kill(os.getpid(), signal.SIGKILL)"))
+
+    assert said == Broken(reason="the measuring process died")
+
+
+def test_a_group_has_the_time_of_all_its_cases(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    said = take_turns(executor(tmp_path, "time.sleep(600)"), timeout_s=0.3)
+
+    assert said == Broken(reason="no answer within 0.6 s")
+    assert time.monotonic() - begin > 0.6

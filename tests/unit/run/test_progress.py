@@ -9,10 +9,11 @@ from factories import a_case, a_device, a_run, an_environment, failed, measured,
 from rich.console import Console
 
 from bench.plan import Plan
-from bench.record import Crashed, MeasureSettings, Record, TimedOut
+from bench.record import Crashed, GpuSettings, MeasureSettings, Neighbours, Record, TimedOut, Timing
 from bench.run.progress import Estimate, Reporter, print_summary, summary_json, tell
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
+from bench.units import GIB
 
 CASES = (a_case(size=64), a_case(size=128), a_case(size=256))
 PLAN = Plan(config="test", cases=CASES, measure=MeasureSettings(), timeout_s=5)
@@ -45,6 +46,24 @@ def test_notes_and_marks_of_the_device_are_said_at_the_start() -> None:
     say(Reporter(PLAN, console(text)))
     assert "A note." in text.getvalue()
     assert "WSL: it may" in text.getvalue()
+
+
+def _begun_beside(others: Neighbours) -> str:
+    text = io.StringIO()
+    ready = READY.model_copy(update={"environment": an_environment(gpu=GpuSettings(neighbours=others))})
+    Reporter(PLAN, console(text)).begun(a_run(cases=3), Path("results/x.jsonl"), 0, ready)
+    return text.getvalue()
+
+
+def test_others_on_the_gpu_are_warned_of_with_what_to_do() -> None:
+    said = _begun_beside(Neighbours(count=2, bytes=6 * GIB, utilization=0.4))
+
+    assert "Warning: 2 other processes; 6.00 GiB (25%)" in said
+    assert "nvidia-smi" in said
+
+
+def test_a_desktop_s_own_use_of_the_gpu_is_not_warned_of() -> None:
+    assert "Warning" not in _begun_beside(Neighbours(count=1, bytes=GIB // 2, utilization=0.0))
 
 
 def test_going_on_says_how_many_are_there() -> None:
@@ -99,3 +118,13 @@ def test_the_summary_counts_and_names_what_was_not_measured() -> None:
     assert "tiny encode 128x128 float32 untiled: failed (run): ValueError: no" in text.getvalue()
     assert "results/x.jsonl" in text.getvalue()
     assert summary_json(summary)["counts"] == {"measured": 1, "failed": 1}
+
+
+def test_a_median_says_how_far_it_can_be_trusted() -> None:
+    # given six samples, whose interval is from the least to the greatest
+    samples = (0.24, 0.25, 0.25, 0.25, 0.25, 0.26)
+    timing = Timing(clock="perf_counter", median_s=0.25, samples_s=samples, interval_s=(0.24, 0.26), noise=0.025)
+    assert "250 ms (median of 6 ±4.0%)" in tell(measured(timing=timing))
+    # and fewer, which have noise alone
+    few = Timing(clock="perf_counter", median_s=0.25, samples_s=samples[:3], noise=0.023)
+    assert "250 ms (median of 3, noise 2.3%)" in tell(measured(timing=few))

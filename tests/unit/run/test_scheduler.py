@@ -24,11 +24,12 @@ from bench.record import (
     Phase,
     Record,
     Run,
+    Tile,
     TimedOut,
     Timing,
 )
 from bench.run import scheduler
-from bench.run.protocol import Done, Ready
+from bench.run.protocol import Broken, Done, Ready
 
 CASES = tuple(a_case(size=8 * n) for n in range(1, 5))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -39,6 +40,7 @@ class FakeExecutor:
 
     def __init__(self, outcomes: dict[str, Outcome] | None = None, *, torch: str = "2.13.0") -> None:
         self.asked: list[Case] = []
+        self.groups: list[tuple[Case, ...]] = []
         self._outcomes = outcomes or {}
         environment = an_environment(packages={"torch": Package(version=torch)})
         self._ready = Ready(device=Device(kind="cpu", name="Test CPU", total_bytes=2**30), environment=environment)
@@ -53,6 +55,16 @@ class FakeExecutor:
             raise outcome
         timing = Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,))
         return Done(outcome=outcome, timing=timing if isinstance(outcome, Measured) else None)
+
+    def take_turns(
+        self, cases: tuple[Case, ...], measure: MeasureSettings, timeout_s: float, on_phase: object
+    ) -> tuple[Done, ...] | Broken:
+        """All of them, or, where the test wrote down another outcome than measured, none."""
+        self.groups.append(cases)
+        if any(case.id in self._outcomes for case in cases):
+            return Broken(reason="one of them went wrong")
+        timing = Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,))
+        return tuple(Done(timing=timing) for _ in cases)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -206,3 +218,58 @@ def test_a_summary_counts_every_outcome() -> None:
     records = (measured(), measured(case=CASES[1]), measured(case=CASES[2], outcome=TimedOut(timeout_s=1)))
     summary = scheduler.RunSummary(Path("x.jsonl"), records)
     assert summary.counts == {"measured": 2, "timed_out": 1}
+
+
+# Taking turns
+
+PAIRS = tuple(a_case(size=size, tiling=tiling) for size in (64, 128) for tiling in ("off", Tile(tile=64, overlap=16)))
+
+
+def test_cases_that_take_turns_are_measured_together_and_say_with_whom(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    summary, watcher = go(tmp_path, executor, plan(PAIRS, interleave=True))
+
+    # then each group was asked for as one, and each case has a record that names the other
+    assert executor.groups == [PAIRS[:2], PAIRS[2:]]
+    assert executor.asked == []
+    others = {record.case.id: record.interleaved_with for record in summary.records}
+    assert others == {a.id: (b.id,) for a, b in zip(PAIRS, (PAIRS[1], PAIRS[0], PAIRS[3], PAIRS[2]), strict=True)}
+    assert watcher.on_disk_when_told == [1, 2, 3, 4]
+
+
+def test_a_group_in_which_something_goes_wrong_is_measured_one_by_one(tmp_path: Path) -> None:
+    oom = OutOfMemory(where="device", phase="run")
+    executor = FakeExecutor({PAIRS[0].id: oom})
+    summary, _ = go(tmp_path, executor, plan(PAIRS, interleave=True))
+
+    # then its cases have their own outcomes, and say that they did not take turns
+    assert executor.asked == list(PAIRS[:2])
+    assert [record.outcome.status for record in summary.records] == ["out_of_memory", *["measured"] * 3]
+    assert all("measured alone" in record.warnings[0] for record in summary.records[:2])
+    assert all("one of them went wrong" in record.warnings[0] for record in summary.records[:2])
+    assert not any(record.interleaved_with for record in summary.records[:2])
+    assert all(record.interleaved_with and not record.warnings for record in summary.records[2:])
+
+
+def test_a_group_that_was_cut_short_goes_on_with_what_it_lacks(tmp_path: Path) -> None:
+    # given three cases that take turns, of which the first is on disk
+    three = (*PAIRS[:2], a_case(size=64, dtype="float16"))
+    made = plan(three, interleave=True)
+    summary, _ = go(tmp_path, FakeExecutor(), made)
+    first = summary.path.read_bytes().splitlines(keepends=True)[0]
+    summary.path.write_bytes(first)
+
+    # when the run goes on, then the other two take turns
+    executor = FakeExecutor()
+    summary, watcher = go(tmp_path, executor, made)
+    assert watcher.resumed == 1
+    assert executor.groups == [three[1:]]
+    assert len(summary.records) == 3
+
+
+def test_without_interleaving_each_case_is_measured_alone(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    go(tmp_path, executor, plan(PAIRS))
+
+    assert executor.asked == list(PAIRS)
+    assert executor.groups == []

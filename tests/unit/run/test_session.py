@@ -6,11 +6,12 @@ import pytest
 from factories import a_case
 
 from bench.record import Failed, Measured, MeasureSettings, Tile
+from bench.run.protocol import Broken
 from bench.units import MIB
 
 pytest.importorskip("torch")
 session = pytest.importorskip("bench.run.session")
-QUICK = MeasureSettings(min_samples=2, min_time=0.0)
+QUICK = MeasureSettings(min_samples=2, min_time=0.0, max_noise=None)
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +68,46 @@ def test_a_checkpoint_that_can_t_be_loaded_is_a_failure_in_its_phase(cpu: object
 def test_a_limit_over_the_memory_there_is_is_refused() -> None:
     with pytest.raises(session.devices.UnusableError, match="has only"):
         session.Session("cpu", 2**60)
+
+
+def test_a_case_says_how_good_its_figures_are(cpu: object) -> None:
+    settings = MeasureSettings(min_samples=8, min_time=0.0, max_noise=None)
+    done = cpu.run(a_case(batch=2), settings, lambda _: None)
+
+    low, high = done.timing.interval_s
+    assert low <= done.timing.median_s <= high
+    assert done.timing.noise > 0
+    assert done.timing.stopped_by == "enough_samples"
+    assert done.telemetry.readings == 0
+    assert "not a GPU" in done.telemetry.reason
+
+
+def test_a_case_s_operations_are_those_of_its_whole_batch(cpu: object) -> None:
+    one, two = (cpu.run(a_case(batch=batch), QUICK, lambda _: None).flops for batch in (1, 2))
+
+    assert two == 2 * one > 10**9
+
+
+def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have_alone(cpu: object) -> None:
+    # given a tiled and an untiled case in each of two precisions
+    settings = MeasureSettings(min_samples=3, min_time=0.0, max_time=600, max_noise=None)
+    tilings = ("off", Tile(tile=64, overlap=16))
+    cases = [a_case(size=192, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
+    phases: list[str] = []
+    together = cpu.take_turns(cases, settings, phases.append)
+
+    assert [len(done.timing.samples_s) for done in together] == [3] * 4
+    assert [done.tiles for done in together] == [None, None, 16, 16]
+    assert phases == ["load", "warm-up"] * 4 + ["run", "clean-up"]
+    for case, done in zip(cases, together, strict=True):
+        alone = cpu.run(case, settings, lambda _: None)
+        assert done.memory.measured_during == "first call"
+        assert done.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=24 * MIB)
+        assert done.flops == alone.flops
+
+
+def test_a_group_with_a_case_that_can_t_run_is_broken_up(cpu: object) -> None:
+    said = cpu.take_turns([a_case(), a_case(weights="/nowhere")], QUICK, lambda _: None)
+
+    assert isinstance(said, Broken)
+    assert said.reason

@@ -61,23 +61,23 @@ def test_tiles_of_any_overlap_fit_together_to_the_full_size(operation: str, tile
     case = a_case(model="tiny", operation=operation, width=136, height=104, tiling=Tile(tile=tile, overlap=overlap))
     workload = vae.VaeWorkload(case, CPU)
     call = workload.prepare(case)
-    with torch.inference_mode(), call.counting_tiles() as passes:
+    with torch.inference_mode(), call.watching_passes() as passes:
         output = call.run()
     starts = [len(range(0, side, tile - overlap)) for side in (104, 136)]
     assert output.shape[-2:] == ((52, 68) if operation == "encode" else (104, 136))
     assert len(passes) == starts[0] * starts[1]
 
 
-def test_an_untiled_call_counts_no_tiles_and_a_tiled_one_is_not_tiled_after_it() -> None:
+def test_an_untiled_call_after_a_tiled_one_is_one_pass_of_the_whole_image() -> None:
     tiled = a_case(model="tiny", operation="encode", width=128, height=128, tiling=Tile(tile=64, overlap=16))
     untiled = a_case(model="tiny", operation="encode", width=128, height=128)
     workload = vae.VaeWorkload(tiled, CPU)
     with torch.inference_mode():
         first = workload.prepare(tiled).run()
         call = workload.prepare(untiled)
-        with call.counting_tiles() as passes:
+        with call.watching_passes() as passes:
             second = call.run()
-    assert passes == []
+    assert passes == [(1, 3, 128, 128)]
     assert not torch.allclose(first, second)
 
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_folder_is_loaded_and_its_own_sample_size_changes_no_tile(t
     # When it is measured with a tile of 64
     workload = vae.VaeWorkload(case, CPU)
     call = workload.prepare(case)
-    with torch.inference_mode(), call.counting_tiles() as passes:
+    with torch.inference_mode(), call.watching_passes() as passes:
         call.run()
     # Then these are its weights, and there are as many tiles as one of 64 makes
     parameters = zip(workload._vae.parameters(), saved.parameters(), strict=True)
@@ -126,3 +126,21 @@ def test_a_checkpoint_of_another_model_is_refused_with_what_differs(tmp_path: Pa
     vae.build(models.get("tiny")).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"no sd-v1: .*block_out_channels is \[32, 64\]"):
         vae.VaeWorkload(a_case(model="sd-v1", weights=str(tmp_path)), CPU)
+
+
+def test_two_calls_of_one_model_can_take_turns() -> None:
+    # given a tiled and an untiled call that were both prepared before either ran
+    cases = (a_case(size=128, tiling=Tile(tile=64, overlap=16)), a_case(size=128))
+    workload = vae.VaeWorkload(cases[0], CPU)
+    calls = [workload.prepare(case) for case in cases]
+
+    # when they run in turns, each set up before
+    counts = []
+    for call in (*calls, *reversed(calls)):
+        call.set_up()
+        with torch.inference_mode(), call.watching_passes() as passes:
+            call.run()
+        counts.append(len(passes))
+
+    # then each runs in its own tiling
+    assert counts == [9, 1, 1, 9]

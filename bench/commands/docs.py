@@ -1,0 +1,74 @@
+"""`bench docs`: the tables of the diffusers docs, read, printed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.files import read_text, table_records
+from bench.commands.options import Quiet
+from bench.errors import GateError
+
+docs = typer.Typer(no_args_is_help=True, help="The tables of the diffusers docs: read, print, check.")
+
+Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
+Results = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
+Dialect = Annotated[str | None, typer.Option(help="encode or decode page; default: the operation's own.")]
+
+
+@docs.command("import")
+def docs_import(
+    page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The results file to write.")],
+    operation: Annotated[
+        str | None, typer.Option("--operation", help="encode or decode; default: what the page says.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Read the tables of a docs page into records marked published."""
+    from bench import store
+    from bench.record import timestamp
+    from bench.report import docs_page
+
+    text = read_text(page)
+    found = docs_page.read_page(text, page.name, operation, recorded_at=timestamp(datetime.now(UTC)))
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    store.replace_published(out, found.records)
+    if not quiet:
+        typer.echo(f"Wrote {len(found.records)} published records to {out}")
+
+
+@docs.command("render")
+def docs_render(results: Results, operation: Operation, dialect: Dialect = None) -> None:
+    """Print the docs' tables of one operation from results, byte for byte in the docs' own format."""
+    typer.echo(_rendered(results, operation, dialect), nl=False)
+
+
+@docs.command("check")
+def docs_check(
+    page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
+    results: Results,
+    operation: Operation,
+    dialect: Dialect = None,
+) -> None:
+    """Compare a page's tables with what the results would print; exit code 1 and a diff if they differ."""
+    from bench.report import docs_table
+
+    difference = docs_table.difference(read_text(page), _rendered(results, operation, dialect), operation)
+    if difference:
+        typer.echo(difference, nl=False)
+        raise GateError(f"{page}: its tables differ from the results.")
+
+
+def _rendered(results: Sequence[Path], operation: str, dialect: str | None) -> str:
+    from bench.report import docs_table
+
+    rendered = docs_table.render(table_records(results), operation, dialect)
+    for gap in rendered.gaps:
+        typer.echo(f"warning: {gap}", err=True)
+    return rendered.text

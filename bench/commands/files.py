@@ -1,0 +1,44 @@
+"""Reading and writing of what a command was given, with errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.record import Record
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises BenchError."""
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise BenchError(f"{path}: can't be read: {error.strerror}.") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put a whole file on the disk, and its folder. Raises BenchError."""
+    from bench.store import write_whole
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
+
+
+def table_records(paths: Sequence[Path]) -> list[Record]:
+    """The records that tables show, out of files and folders; warnings go to standard error."""
+    from bench import store
+
+    files, warnings = store.read(paths)
+    records, notes = store.latest(files)
+    for text in (*warnings, *notes):
+        typer.echo(f"warning: {text}", err=True)
+    return records

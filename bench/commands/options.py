@@ -1,0 +1,20 @@
+"""Options that are spelt the same in every command, and their defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+INTERRUPTED = 130
+RESULTS = Path("results")
+REPORTS = Path("reports")
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model of the sweep; repeatable.")]
+Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only encode or decode; repeatable.")]
+Resolutions = Annotated[
+    list[str] | None, typer.Option("--resolution", help="Only this resolution (512 or 512x768); repeatable.")
+]

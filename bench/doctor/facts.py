@@ -1,0 +1,81 @@
+"""What is known of a machine: the host, which any process can tell, and the device, which the worker tells.
+
+Quantities are bytes, watts, hertz and degrees Celsius; what the system does not tell is None.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bench.record import Device, Environment, Frozen
+
+
+class FolderFacts(Frozen):
+    """The folder that results shall go to, or the one that it would be made in."""
+
+    path: str
+    trouble: str | None = Field(default=None, description="why no file can be written there; null if one can")
+    free_bytes: int | None = None
+
+
+class HostFacts(Frozen):
+    """The host as a process without torch sees it, before the worker starts."""
+
+    os: str
+    cpu: str
+    cores: int = Field(description="logical cores of the machine")
+    usable_cores: float = Field(description="those that this process may use, by affinity and the group's CPU quota")
+    ram_bytes: int
+    available_bytes: int | None = None
+    memory_limit_bytes: int | None = Field(default=None, description="of this process's control group")
+    swap_used_bytes: int | None = None
+    load: float | None = Field(default=None, description="tasks that wanted a core, on average over the last minute")
+    governors: tuple[str, ...] = Field(default=(), description="CPU frequency governors in use (Linux)")
+    python: str
+    packages: dict[str, str] = Field(default={}, description="installed distribution: version")
+    variables: dict[str, str] = Field(default={}, description="environment variables that change figures; no paths")
+    results: FolderFacts
+
+
+class GpuFacts(Frozen):
+    """The GPU that the worker has taken, idle, its context included."""
+
+    capability: str = Field(description="compute capability, as 9.0")
+    architectures: tuple[str, ...] = Field(default=(), description="what this torch has code for: sm_90, compute_90")
+    free_bytes: int | None = None
+    total_bytes: int | None = None
+    compute_mode: int | None = Field(
+        default=None, description="nvmlComputeMode_t: 0 default, 2 prohibited, 3 exclusive"
+    )
+    temperature_c: float | None = None
+    power_w: float | None = None
+    sm_clock_hz: float | None = None
+    reasons: int | None = Field(default=None, description="NVML's bitmask of what holds the clocks down now")
+    reason_names: tuple[str, ...] = ()
+
+
+class DeviceFacts(Frozen):
+    """What the worker can tell besides `Ready`."""
+
+    torch_cuda: str | None = Field(default=None, description="the CUDA that torch was built with; null: a CPU build")
+    driver_cuda: str | None = Field(default=None, description="the highest CUDA that the driver supports")
+    no_nvidia: str | None = Field(default=None, description="why the driver shows no NVIDIA GPU; null if it shows one")
+    gpu: GpuFacts | None = Field(default=None, description="null where the CPU is measured")
+
+
+class Facts(Frozen):
+    """All that `examine` judges. Without a worker only the host is known, and `refused` says why."""
+
+    asked: str = Field(description="--device as it was given")
+    host: HostFacts
+    refused: str | None = Field(default=None, description="why the device can't be used; null if it can")
+    device: Device | None = None
+    environment: Environment | None = None
+    note: str | None = Field(default=None, description="what the choice of the device left aside")
+    reason: str | None = Field(default=None, description="why the device is no GPU")
+    found: DeviceFacts | None = None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU is measured."""
+        return self.device is not None and self.device.kind == "cuda"

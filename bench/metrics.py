@@ -1,0 +1,51 @@
+"""A record's figures by the table of metrics, the derived ones computed. Pure; imports `record` and `units`."""
+
+from __future__ import annotations
+
+from bench.record import Ceilings, Measured, Record
+
+
+def values(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
+    """The value of each metric of `units.METRICS` that the record has or lets be computed, in the metric's unit.
+
+    `ceilings` are those of the record's device, where they were measured. A case that was not measured has no figures.
+    """
+    if not isinstance(record.outcome, Measured):
+        return {}
+    return {**_timed(record, ceilings), **_memory(record), "flops": record.flops, "energy": _energy(record)}
+
+
+def _timed(record: Record, ceilings: Ceilings | None) -> dict[str, float | None]:
+    timing, case = record.timing, record.case
+    if timing is None:
+        return {}
+    figures: dict[str, float | None] = {"time": timing.median_s, "first_call": timing.first_call_s}
+    if timing.median_s > 0:
+        figures["pixel_rate"] = case.width * case.height * case.frames * case.batch / timing.median_s
+        if record.flops is not None:
+            figures["achieved"] = record.flops / timing.median_s
+            most = ceilings.flops_per_second(case.dtype) if ceilings else None
+            figures["ceiling_fraction"] = None if most is None else record.flops / timing.median_s / most
+    return figures
+
+
+def _memory(record: Record) -> dict[str, float | None]:
+    memory = record.memory
+    if memory is None:
+        return {}
+    growth = None
+    if memory.peak_rss_bytes is not None and memory.baseline_rss_bytes is not None:
+        growth = memory.peak_rss_bytes - memory.baseline_rss_bytes
+    return {
+        "memory_percent": memory.percent,
+        "peak_allocated": memory.peak_allocated_bytes,
+        "peak_reserved": memory.peak_reserved_bytes,
+        "peak_rss": growth,
+        "weights": memory.weights_bytes,
+        "nvml_process": memory.nvml_process_bytes,
+    }
+
+
+def _energy(record: Record) -> float | None:
+    per_call = record.telemetry.energy_per_call_j if record.telemetry else None
+    return None if per_call is None else per_call / (record.case.batch * record.case.frames)

@@ -1,0 +1,80 @@
+"""What `bench doctor` shows: findings as lines for a terminal, and all of it as JSON. Pure but for rich's printing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.doctor import Facts, Finding, Level, sound
+from bench.record import Ceiling
+from bench.units import format_bytes, format_metric, format_seconds
+
+_STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
+_QUIET: tuple[Level, ...] = ("warning", "problem")
+
+
+def to_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
+    """`facts`, `findings` and `sound`, ready for json.dumps."""
+    return {
+        "sound": sound(findings),
+        "findings": [finding.model_dump(mode="json") for finding in findings],
+        "facts": facts.model_dump(mode="json"),
+    }
+
+
+def print_findings(findings: Sequence[Finding], console: Console, *, quiet: bool = False) -> None:
+    """A row a finding, its remedy under it, and the verdict; when quiet only warnings and problems, and no verdict."""
+    shown = [finding for finding in findings if not quiet or finding.level in _QUIET]
+    if shown:
+        console.print(_table(shown))
+    if not quiet:
+        console.print()
+        console.print(verdict(findings), highlight=False, markup=False, soft_wrap=True)
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    """`A run here would be sound (2 warnings, 1 note).`"""
+    findings = list(findings)
+    counts = Counter(finding.level for finding in findings)
+    levels: tuple[Level, ...] = ("problem", "warning", "note")
+    parts = [f"{counts[level]} {level}{'s' * (counts[level] != 1)}" for level in levels if counts[level]]
+    told = f" ({', '.join(parts)})" if parts else ""
+    if not sound(findings):
+        return f"A run here would not be sound{told}: put the problems right first."
+    return f"A run here would be sound{told}."
+
+
+def ceiling_line(ceiling: Ceiling) -> str:
+    """`matmul float16    668 TFLOP/s   8192 x 8192, median of 381 calls 1.65 ms`."""
+    if ceiling.what == "copy":
+        rate = f"{_gigabytes(ceiling.per_second)} GB/s"
+        size = f"{format_bytes(ceiling.size)} read and written"
+    else:
+        rate, size = format_metric("achieved", ceiling.per_second), f"{ceiling.size} x {ceiling.size}"
+    name = "copy" if ceiling.what == "copy" else f"matmul {ceiling.dtype}"
+    calls = f"median of {len(ceiling.samples_s)} calls {format_seconds(ceiling.median_s)}"
+    return f"{name:<16} {rate:>14}   {size}, {calls}"
+
+
+def _gigabytes(per_second: float) -> str:
+    """Three digits; 10^9 bytes, as data sheets count bandwidth."""
+    value = per_second / 1e9
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _table(findings: Iterable[Finding]) -> Table:
+    table = Table.grid(padding=(0, 2), expand=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        said = Text(finding.said)
+        if finding.remedy:
+            said.append(f"\n-> {finding.remedy}", style="bold" if finding.level in _QUIET else "dim")
+        table.add_row(Text(finding.level, style=_STYLES[finding.level]), finding.subject, said)
+    return table

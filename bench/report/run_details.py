@@ -1,0 +1,163 @@
+"""What stands under a page's tables: each device and run, every figure of each case, and how good the figures are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench import metrics, stats
+from bench.record import Ceilings, GpuSettings, Record
+from bench.report import markdown
+from bench.units import METRICS, format_bytes, format_metric
+
+_STOPPED = {
+    "noise_target": "noise",
+    "inherently_noisy": "steady noise",
+    "max_time": "time",
+    "enough_samples": "count",
+}
+_LEGEND = (
+    "±: half the 95% interval of the median (order statistics; under 6 samples there is none), over the median",
+    "Noise: standard deviation of the samples over their mean",
+    "Ended by: noise (it fell below the target), steady noise (inherently noisy: more calls would not lower it), time "
+    "(it was spent first), count (no target was set)",
+)
+
+
+def device_label(record: Record) -> str:
+    """The device's name, with the limit under which it imitated a smaller one."""
+    limit = record.vram_limit_bytes
+    return record.device.name if limit is None else f"{record.device.name}, limited to {format_bytes(limit)}"
+
+
+def status(record: Record) -> str:
+    """The outcome in a word or two."""
+    return record.outcome.status.replace("_", " ")
+
+
+def sections(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[str]:
+    """One section a device and run: what it was measured with, all figures of each case, and warnings."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((device_label(record), record.run.id), []).append(record)
+    parts: list[str] = []
+    published: dict[str, list[str]] = {}
+    for (label, run_id), group in groups.items():
+        if group[0].kind == "published":
+            published.setdefault(group[0].run.config, []).append(label)
+            continue
+        device = next((each for each in ceilings if each.device.name == group[0].device.name), None)
+        parts += [
+            f"### {label}: run {run_id}",
+            markdown.bullets([*_environment(group), *_ceilings(device)]),
+            markdown.folded("All figures", _all(group, device)),
+        ]
+        said = [f"{record.case.label}: {warning}" for record in group for warning in record.warnings]
+        if said:
+            parts.append(markdown.folded(f"Warnings ({len(said)})", markdown.bullets(said)))
+    for source, labels in published.items():
+        parts += [f"### Published in {source}", markdown.bullets(list(dict.fromkeys(labels)))]
+    return parts
+
+
+def _environment(group: Sequence[Record]) -> list[str]:
+    first = group[0]
+    begun = first.run.started_at[:16].replace("T", " ")
+    lines = [f"sweep `{first.run.config}`, begun {begun} UTC"]
+    env = first.environment
+    memory = f"{format_bytes(first.device.total_bytes)} of memory"
+    if first.vram_limit_bytes is not None:
+        memory += f", limited to {format_bytes(first.vram_limit_bytes)}: memory is a percentage of the limit"
+    lines.append(memory)
+    if env is None:
+        return lines
+    lines.append(", ".join(f"{name} {package.version}" for name, package in env.packages.items()))
+    lines.append(
+        f"Python {env.python}, {env.os}, {env.host_cpu} ({env.host_cores} cores, {env.threads or '?'} torch threads)"
+    )
+    if first.device.kind == "cuda":
+        lines.append(f"driver {env.driver or 'unknown'}, CUDA {env.cuda}, cuDNN {env.cudnn}")
+    lines += _gpu(env.gpu)
+    commits = dict.fromkeys(r.environment.project_commit for r in group if r.environment)  # a run may be continued
+    lines += [f"Hybrid Bench at commit {commit}" for commit in commits if commit]
+    lines += [f"out-of-memory may not show: {env.may_spill}"] if env.may_spill else []
+    lines += [f"{name}={value}" for name, value in env.variables.items()]
+    return lines
+
+
+def _gpu(gpu: GpuSettings | None) -> list[str]:
+    """How the GPU was set up, and who else used it, as far as NVML told."""
+    if gpu is None:
+        return []
+    said = [f"compute capability {gpu.compute_capability}"] if gpu.compute_capability else []
+    said += [f"{gpu.multiprocessors} multiprocessors"] if gpu.multiprocessors else []
+    said += [f"SM clock up to {gpu.sm_clock_max_hz / 1e6:.0f} MHz"] if gpu.sm_clock_max_hz else []
+    if gpu.power_limit_w:
+        shipped = f" of {gpu.power_default_w:.0f} W" if gpu.power_default_w else ""
+        said.append(f"power limit {gpu.power_limit_w:.0f} W{shipped}")
+    switches = (("ECC", gpu.ecc), ("persistence", gpu.persistence), ("MIG", gpu.mig))
+    said += [f"{name} {'on' if on else 'off'}" for name, on in switches if on is not None]
+    lines = [", ".join(said)] if said else []
+    others = gpu.neighbours
+    if others.count:
+        used = format_bytes(others.bytes)
+        lines.append(f"other processes on the GPU when the run began: {others.count}, device memory in use {used}")
+    return lines
+
+
+def _ceilings(device: Ceilings | None) -> list[str]:
+    """What the device was seen to do at most; figures as a share of it are in the table."""
+    if device is None:
+        return []
+    said = []
+    for ceiling in device.ceilings:
+        if ceiling.what == "matmul":
+            rate = format_metric("achieved", ceiling.per_second)
+            said.append(f"{ceiling.dtype} matrix product of {ceiling.size} {rate}")
+        else:
+            said.append(f"copy {ceiling.per_second / 1e9:.4g} GB/s")
+    return [f"ceilings measured on {device.recorded_at[:10]}: {', '.join(said)}"]
+
+
+def _all(group: Sequence[Record], ceilings: Ceilings | None) -> str:
+    """Every metric of every case, by the table of metrics; columns that no case has are left out."""
+    figures = [(record, metrics.values(record, ceilings)) for record in group]
+    keys = [key for key in METRICS if any(values.get(key) is not None for _, values in figures)]
+    headers = ["Case", "Samples", "±", "Noise", "Ended by", *(METRICS[key].title for key in keys)]
+    rows = [
+        [
+            record.case.label,
+            _samples(record),
+            _uncertainty(record),
+            _noise(record),
+            _STOPPED.get(record.timing.stopped_by or "", "-") if record.timing else "-",
+            *(format_metric(key, values.get(key)) for key in keys),
+        ]
+        for record, values in figures
+    ]
+    meaning = markdown.bullets([*_LEGEND, *(f"{METRICS[key].title}: {METRICS[key].description}" for key in keys)])
+    return f"{markdown.table(headers, rows, 'lrrrl' + 'r' * len(keys))}\n\n{meaning}"
+
+
+def _samples(record: Record) -> str:
+    """How many there are, and how many of them are doubtful."""
+    if record.timing is None:
+        return status(record)
+    slowed = len(record.telemetry.throttled_samples) if record.telemetry else 0
+    marks = [f"{slowed} slowed"] if slowed else []
+    marks += [f"{len(record.timing.outliers)} odd"] if record.timing.outliers else []
+    return f"{len(record.timing.samples_s)} ({', '.join(marks)})" if marks else str(len(record.timing.samples_s))
+
+
+def _uncertainty(record: Record) -> str:
+    """Half the 95% interval of the median, over the median."""
+    timing = record.timing
+    between = stats.interval(timing.samples_s) if timing else None
+    if timing is None or between is None or not timing.median_s:
+        return "-"
+    return f"{(between[1] - between[0]) / 2 / timing.median_s:.1%}"
+
+
+def _noise(record: Record) -> str:
+    """Relative spread of the samples: their standard deviation over their mean."""
+    spread = stats.noise(record.timing.samples_s) if record.timing else None
+    return "-" if spread is None else f"{spread:.1%}"

@@ -1,0 +1,58 @@
+"""What only the worker can tell `bench doctor`: torch's build, the driver behind it, the GPU's state. Loads torch.
+
+To be asked once the device is held; it touches nothing else of it.
+"""
+
+from __future__ import annotations
+
+import pynvml
+import torch
+
+from bench.doctor import DeviceFacts, GpuFacts
+from bench.measure import nvml
+from bench.record import Device
+from bench.run import device as devices
+
+
+def gather(held: Device) -> DeviceFacts:
+    """Facts of the device that this process holds (on CUDA torch's current one)."""
+    no_nvidia = nvml.driver_state()
+    if held.kind != "cuda":
+        driver_cuda = nvml.Nvml(None).cuda_version() if no_nvidia is None else None
+        return DeviceFacts(torch_cuda=torch.version.cuda, driver_cuda=driver_cuda, no_nvidia=no_nvidia)
+    device = torch.device("cuda", torch.cuda.current_device())
+    uuid = devices.uuid(device)
+    meter = nvml.Nvml(uuid)
+    return DeviceFacts(
+        torch_cuda=torch.version.cuda,
+        driver_cuda=meter.cuda_version(),
+        no_nvidia=no_nvidia,
+        gpu=_gpu(device, uuid, meter),
+    )
+
+
+def _gpu(device: torch.device, uuid: str | None, meter: nvml.Nvml) -> GpuFacts:
+    free, total = torch.cuda.mem_get_info(device)
+    now = meter.conditions()
+    return GpuFacts(
+        capability="{}.{}".format(*torch.cuda.get_device_capability(device)),
+        architectures=tuple(torch.cuda.get_arch_list()),
+        free_bytes=int(free),
+        total_bytes=int(total),
+        compute_mode=_compute_mode(uuid),
+        temperature_c=now.temperature_c,
+        power_w=now.power_w,
+        sm_clock_hz=now.sm_clock_hz,
+        reasons=now.reasons,
+        reason_names=nvml.reason_names(now.reasons) if now.reasons is not None else (),
+    )
+
+
+def _compute_mode(uuid: str | None) -> int | None:
+    """nvmlComputeMode_t of the GPU; None where NVML does not tell."""
+    if uuid is None:
+        return None
+    try:
+        return int(pynvml.nvmlDeviceGetComputeMode(pynvml.nvmlDeviceGetHandleByUUID(uuid)))
+    except pynvml.NVMLError:
+        return None

@@ -1,0 +1,140 @@
+"""The host as `bench doctor` looks at it before the worker starts. Free of torch; Linux tells most, others less."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from bench.doctor import FolderFacts, HostFacts
+from bench.run import host
+
+PACKAGES = ("hybrid-bench", "torch", "diffusers")
+_CPU_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
+_CPUS = Path("/sys/devices/system/cpu")
+#: Environment variables that can change time or memory: by name, and by how the name begins. Container images set
+#: versions and places of the same prefixes, which change nothing.
+_VARIABLES = (
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_NO_CUDA_MEMORY_CACHING",
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_MODULE_LOADING",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "LD_PRELOAD",
+    "GLIBC_TUNABLES",
+)
+_PREFIXES = ("CUDNN_", "CUBLAS_", "CUBLASLT_", "TORCH_CUDNN_", "TORCH_BLAS_", "MALLOC_")
+_PLACES = re.compile(r"_(VERSION|PATH|HOME|ROOT|DIR|INCLUDE|LIBRARY)\b")
+
+
+def look(results: Path) -> HostFacts:
+    """The host at this moment, and the folder that results shall go to. Names no user, host or other path."""
+    return HostFacts(
+        os=f"{platform.system()} {platform.release()}",
+        cpu=host.cpu_name(),
+        cores=psutil.cpu_count() or 1,
+        usable_cores=usable_cores(),
+        ram_bytes=psutil.virtual_memory().total,
+        available_bytes=psutil.virtual_memory().available,
+        memory_limit_bytes=host.memory_limit_bytes(),
+        swap_used_bytes=_swap_used(),
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        governors=_governors(),
+        python=platform.python_version(),
+        packages=_packages(),
+        variables=variables(os.environ),
+        results=folder(results),
+    )
+
+
+def usable_cores() -> float:
+    """Cores that this process may use: the fewest of machine, affinity and the control group's CPU quota."""
+    cores = float(psutil.cpu_count() or 1)
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    return min([cores, *_quotas()])
+
+
+def variables(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+    """Those that can change what is measured, with the folders cut out of their values."""
+    return {
+        name: re.sub(r"[^\s:,=]*/", "", value)
+        for name, value in environment.items()
+        if name in _VARIABLES or (name.startswith(_PREFIXES) and not _PLACES.search(name))
+    }
+
+
+def folder(results: Path) -> FolderFacts:
+    """Whether a file can be made in the folder, or in the nearest one above it that exists; leaves nothing behind."""
+    try:
+        place = next(path for path in (results, *results.resolve().parents) if path.exists())
+        if not place.is_dir():
+            return FolderFacts(path=str(results), trouble=f"{place} is a file, and results need a folder.")
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(b"x")
+        return FolderFacts(path=str(results), free_bytes=psutil.disk_usage(str(place)).free)
+    except OSError as error:
+        return FolderFacts(path=str(results), trouble=f"can't be written: {error.strerror}.")
+
+
+def _quotas() -> list[float]:
+    """CPU quotas in cores of this process's control group and those above it (version 2), or version 1's own."""
+    found = [_quota(*line.split()) for line in _first_lines("cpu.max") if len(line.split()) == 2]
+    quota, period = _CPU_GROUPS / "cpu/cpu.cfs_quota_us", _CPU_GROUPS / "cpu/cpu.cfs_period_us"
+    found.append(_quota(_text(quota), _text(period)))
+    return [quota for quota in found if quota]
+
+
+def _first_lines(name: str) -> list[str]:
+    own = [line.rpartition(":")[2].lstrip("/") for line in _text(_OWN_GROUP).splitlines() if line.startswith("0::")]
+    groups = {
+        group
+        for path in ["", *own]
+        for group in (_CPU_GROUPS / path, *(_CPU_GROUPS / path).parents)
+        if group.is_relative_to(_CPU_GROUPS)
+    }
+    return [_text(group / name) for group in groups]
+
+
+def _quota(quota: str, period: str) -> float | None:
+    """`200000`, `100000` (microseconds) -> 2.0; None for `max`, -1, or nothing."""
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
+
+
+def _swap_used() -> int | None:
+    try:
+        return int(psutil.swap_memory().used)
+    except (OSError, RuntimeError, ValueError):  # kernels that have no such counters
+        return None
+
+
+def _governors() -> tuple[str, ...]:
+    return tuple(sorted({text for path in _CPUS.glob("cpu[0-9]*/cpufreq/scaling_governor") if (text := _text(path))}))
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,184 @@
+"""What is found out about a machine: the host by reading it, the GPU behind fakes of torch and NVML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from factories import GIB, a_device
+
+from bench.run import surroundings
+
+CPU = a_device(kind="cpu", name="Test CPU")
+
+
+# --- the host, without torch
+
+
+def test_the_host_is_told(tmp_path: Path) -> None:
+    host = surroundings.look(tmp_path)
+    assert host.cores == psutil.cpu_count()
+    assert 0 < host.usable_cores <= host.cores
+    assert host.ram_bytes > host.available_bytes > 0
+    assert set(host.packages) <= set(surroundings.PACKAGES)
+    assert host.results.trouble is None
+    assert host.results.free_bytes > 0
+
+
+def test_looking_at_a_results_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    # Given a folder that does not exist yet, in one that does
+    found = surroundings.folder(tmp_path / "results" / "of" / "mine")
+    assert found.trouble is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_the_folder_should_be_is_trouble(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    assert "is a file" in (surroundings.folder(tmp_path / "results").trouble or "")
+    assert "is a file" in (surroundings.folder(tmp_path / "results" / "deeper").trouble or "")
+
+
+def test_a_folder_that_can_t_be_written_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(surroundings.tempfile, "TemporaryFile", refuse)
+    assert surroundings.folder(tmp_path).trouble == "can't be written: Read-only file system."
+
+
+def test_variables_that_matter_are_told_without_folders() -> None:
+    told = surroundings.variables(
+        {
+            "LD_PRELOAD": "/home/me/lib/libjemalloc.so:/opt/other.so",
+            "PYTORCH_ALLOC_CONF": "backend:native,expandable_segments:True",
+            "MALLOC_CONF": "prof:true,prof_prefix:/home/me/jeprof",
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+            "CUDNN_VERSION": "9.1.0",  # container images set these
+            "CUBLAS_LIBRARY_PATH": "/usr/lib",
+            "HOME": "/home/me",
+        }
+    )
+    assert told == {
+        "LD_PRELOAD": "libjemalloc.so:other.so",
+        "PYTORCH_ALLOC_CONF": "backend:native,expandable_segments:True",
+        "MALLOC_CONF": "prof:true,prof_prefix:jeprof",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    }
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Control groups in a folder of the test's own, the process in /box/inner; a machine of 64 cores."""
+    root = tmp_path / "cgroup"
+    (root / "box" / "inner").mkdir(parents=True)
+    own = tmp_path / "own"
+    own.write_text("0::/box/inner\n")
+    monkeypatch.setattr(surroundings, "_CPU_GROUPS", root)
+    monkeypatch.setattr(surroundings, "_OWN_GROUP", own)
+    monkeypatch.setattr(surroundings.psutil, "cpu_count", lambda: 64)
+    monkeypatch.setattr(surroundings.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    return root
+
+
+def test_cores_are_bounded_by_affinity(groups: Path) -> None:
+    assert surroundings.usable_cores() == 16
+
+
+@pytest.mark.parametrize(("text", "cores"), [("250000 100000", 2.5), ("max 100000", 16), ("", 16)])
+@pytest.mark.parametrize("group", ["", "box", "box/inner"])
+def test_cores_are_bounded_by_the_quota_of_any_group_above(groups: Path, group: str, text: str, cores: float) -> None:
+    (groups / group / "cpu.max").write_text(text)
+    assert surroundings.usable_cores() == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("400000", 4), ("-1", 16)])
+def test_cores_are_bounded_by_a_version_1_quota(groups: Path, quota: str, cores: float) -> None:
+    (groups / "cpu").mkdir()
+    (groups / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (groups / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert surroundings.usable_cores() == cores
+
+
+def test_governors_are_told_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, governor in enumerate(("powersave", "performance", "powersave")):
+        (tmp_path / f"cpu{number}" / "cpufreq").mkdir(parents=True)
+        (tmp_path / f"cpu{number}" / "cpufreq" / "scaling_governor").write_text(f"{governor}\n")
+    monkeypatch.setattr(surroundings, "_CPUS", tmp_path)
+    assert surroundings.look(tmp_path).governors == ("performance", "powersave")
+
+
+# --- the device, by the worker
+
+
+@pytest.fixture
+def facts() -> object:
+    pytest.importorskip("torch")
+    return pytest.importorskip("bench.run.facts")
+
+
+class FakeNvml:
+    """NVML as one card tells it."""
+
+    def __init__(self, uuid: str | None) -> None:
+        self.uuid = uuid
+
+    def cuda_version(self) -> str:
+        return "13.0"
+
+    def conditions(self) -> object:
+        return SimpleNamespace(
+            sm_clock_hz=1.98e9, memory_clock_hz=2.6e9, temperature_c=41.0, power_w=70.5, reasons=0x1 | 0x4
+        )
+
+
+def test_on_a_cpu_without_a_gpu_it_is_said_why_none_is_seen(facts: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts.nvml, "driver_state", lambda: "NVML Shared Library Not Found")
+    found = facts.gather(CPU)
+    assert found.no_nvidia == "NVML Shared Library Not Found"
+    assert found.driver_cuda is None
+    assert found.gpu is None
+
+
+def test_on_a_cpu_beside_a_gpu_the_driver_s_cuda_is_told(facts: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts.nvml, "driver_state", lambda: None)
+    monkeypatch.setattr(facts.nvml, "Nvml", FakeNvml)
+    found = facts.gather(CPU)
+    assert (found.no_nvidia, found.driver_cuda, found.gpu) == (None, "13.0", None)
+
+
+@pytest.fixture
+def cuda(facts: object, monkeypatch: pytest.MonkeyPatch) -> object:
+    """A card of compute capability 9.0 as torch and NVML tell it."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (23 * GIB, 24 * GIB))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_90", "compute_90"])
+    monkeypatch.setattr(facts.devices, "uuid", lambda device: f"GPU-{device.index}")
+    monkeypatch.setattr(facts.nvml, "driver_state", lambda: None)
+    monkeypatch.setattr(facts.nvml, "Nvml", FakeNvml)
+    monkeypatch.setattr(facts.pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
+    monkeypatch.setattr(facts.pynvml, "nvmlDeviceGetComputeMode", lambda _: 3)
+    return facts
+
+
+def test_a_gpu_is_told_as_torch_and_nvml_see_it(cuda: object) -> None:
+    found = cuda.gather(a_device())
+    assert (found.torch_cuda, found.driver_cuda, found.no_nvidia) == ("13.0", "13.0", None)
+    gpu = found.gpu
+    assert (gpu.capability, gpu.architectures) == ("9.0", ("sm_90", "compute_90"))
+    assert (gpu.free_bytes, gpu.total_bytes) == (23 * GIB, 24 * GIB)
+    assert (gpu.temperature_c, gpu.power_w, gpu.sm_clock_hz) == (41.0, 70.5, 1.98e9)
+    assert (gpu.compute_mode, gpu.reasons) == (3, 0x5)
+    assert len(gpu.reason_names) == 2
+
+
+def test_a_compute_mode_that_nvml_does_not_tell_is_none(cuda: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> int:
+        raise cuda.pynvml.NVMLError(cuda.pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    monkeypatch.setattr(cuda.pynvml, "nvmlDeviceGetComputeMode", refuse)
+    assert cuda.gather(a_device()).gpu.compute_mode is None
