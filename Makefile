@@ -15,7 +15,7 @@ SEES_SYSTEM = $(SYSTEM_SITE)$(shell grep -s 'include-system-site-packages = true
 PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check lint report golden clean
+.PHONY: help install bench test check lint report golden benchmark clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,11 @@ report: $(STAMP) ## Write reports/ again from results/.
 
 golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema on purpose; look at the diff.
 	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit
+
+benchmark: $(DEV_STAMP) ## What the harness costs, how it agrees with other timers, how often `compare` is wrong.
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/agreement.py
+	$(BIN)/python benchmarks/false_alarms.py
 
 clean: ## Remove .venv and caches; results stay.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage

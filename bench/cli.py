@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from bench.commands.compare import compare
 from bench.commands.docs import docs
 from bench.commands.doctor import doctor
 from bench.commands.models import models
@@ -26,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (run, doctor, models, report):
+for command in (run, doctor, models, compare, report):
     app.command()(command)
 app.add_typer(docs, name="docs")
 

@@ -18,12 +18,14 @@ MAY_IMPORT = {
     "errors": set(),
     "units": {"errors"},
     "stats": set(),
+    "significance": {"stats"},
     "record": {"errors", "units"},
     "metrics": {"record", "units"},
     "models": {"errors"},
     "config": {"errors", "units", "record", "models"},
     "plan": {"errors", "units", "record", "models", "config"},
     "store": {"errors", "units", "record"},
+    "compare": {"errors", "units", "stats", "significance", "record", "metrics"},
     "doctor": {"errors", "units", "record"},
     "measure": {"errors", "units", "stats", "record"},
     "workloads": {"errors", "units", "record", "models"},
@@ -54,7 +56,7 @@ MAY_IMPORT = {
         "doctor",
     },
     "commands": {
-        *("errors", "units", "record", "models", "config", "plan", "store", "doctor", "run", "report"),
+        *("errors", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run", "report"),
     },
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
@@ -65,7 +67,7 @@ PARENT = {
     *("errors", "units", "stats", "record", "config", "plan", "store", "cli", "__main__"),
     *("run.executor", "run.scheduler", "run.protocol", "run.progress", "run.outcome", "run.host"),
     *("run.surroundings", "report.diagnosis", "report.run_details", "commands.doctor"),
-    *("metrics", "doctor"),
+    *("metrics", "compare", "significance", "doctor"),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
 }
 

@@ -1,0 +1,258 @@
+"""What is shown of one metric: each case's medians, change, interval, test and verdict.
+
+Imports `metrics`, `record`, `significance`, `stats` and `units`.
+
+Three things can be compared. The raw samples of one run a side (time only: all else is one figure a run). The medians
+of several runs, as soon as a side has more than one of a case: an offset from run to run is then no change. Or two
+figures without a test, where the metric is exact or there is but one of a noisy one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench import significance
+from bench.compare.outcomes import Pair
+from bench.metrics import values
+from bench.record import Case, Measured, Record
+from bench.significance import ALPHA, LEAST_RUNS
+from bench.units import METRICS
+
+Verdict = Literal["better", "worse", "same", "too few samples", "too few runs"]
+#: exact: any difference counts. figure: one noisy figure a side, held against the practical factor alone. constant:
+#: several runs that do not vary, held against it as well.
+Test = Literal["exact", "figure", "constant", "mann-whitney", "welch"]
+_Compared = Literal["exact", "figure", "constant", "samples", "runs"]
+
+UNTESTED: tuple[Test, ...] = ("exact", "figure", "constant")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One side of one case and metric, in the metric's unit.
+
+    `values` are what is compared: the raw samples of one run (none in a published row), else one figure a run. The
+    median is theirs, or where there are none the one that was recorded.
+    """
+
+    median: float
+    values: tuple[float, ...]
+    runs: int
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """The values, or the median where there are none: never empty."""
+        return self.values or (self.median,)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case of a table. `change` is head over base less 1, None where the base is not above zero.
+
+    `p` is None where nothing was tested, `p_holm` is it adjusted for all tested cases of the metric. `needed` is how
+    many samples or runs a side would do, where there are too few.
+    """
+
+    case: Case
+    base: Figures
+    head: Figures
+    change: float | None
+    interval: tuple[float, float] | None
+    test: Test | None
+    p: float | None
+    p_holm: float | None
+    verdict: Verdict
+    needed: int | None = None
+
+    @property
+    def rises(self) -> bool:
+        """Whether head's median is above base's."""
+        return self.head.median > self.base.median
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One metric of all cases that have it on both sides.
+
+    `one_sided` counts those that were measured on both and have it on one.
+    """
+
+    metric: str
+    factor: float
+    rows: tuple[Row, ...]
+    one_sided: int
+
+    @property
+    def ratio(self) -> float | None:
+        """The geometric mean of head over base; None where no case has both above zero."""
+        both = [(row.base.median, row.head.median) for row in self.rows]
+        ratios = [head / base for base, head in both if base > 0 and head > 0]
+        return significance.geometric_mean([ratio for ratio in ratios if 0 < ratio < math.inf])
+
+    def count(self, *verdicts: Verdict) -> int:
+        """How many rows have one of these verdicts."""
+        return sum(row.verdict in verdicts for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A row before it is judged."""
+
+    case: Case
+    base: Figures
+    head: Figures
+    by: _Compared
+
+    @property
+    def least_p(self) -> float:
+        """The least p that its number of values can give."""
+        counts = len(self.base.values), len(self.head.values)
+        return 0.0 if self.by == "runs" and min(counts) >= LEAST_RUNS else significance.least_p(*counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    test: Test
+    p: float
+    p_holm: float
+
+
+def table(metric: str, pairs: Sequence[Pair], factor: float) -> Table:
+    """Judge one metric of all cases. `factor` is the relative change below which none is shown."""
+    drafts: list[_Draft] = []
+    one_sided = 0
+    for pair in pairs:
+        base, head = figures(metric, pair.base), figures(metric, pair.head)
+        if base is None or head is None:
+            one_sided += (base is None) != (head is None) and all(map(_any_measured, (pair.base, pair.head)))
+        else:
+            drafts.append(_Draft(pair.case, base, head, _compared(metric, base, head)))
+    tested = _test(drafts)
+    asked = sum(draft.by in {"samples", "runs"} for draft in drafts)
+    rows = (_row(draft, done, metric, factor, asked) for draft, done in zip(drafts, tested, strict=True))
+    return Table(metric, factor, tuple(rows), one_sided)
+
+
+def _any_measured(records: Sequence[Record]) -> bool:
+    return any(isinstance(record.outcome, Measured) for record in records)
+
+
+def figures(metric: str, records: Sequence[Record]) -> Figures | None:
+    """The figures of one case's records, one a run; None where none of them has the metric."""
+    runs = [one for one in (_one_run(metric, record) for record in records) if one is not None]
+    if len(runs) <= 1:
+        return runs[0] if runs else None
+    medians = tuple(one.median for one in runs)
+    return Figures(significance.middle(medians), medians, len(runs))
+
+
+def _one_run(metric: str, record: Record) -> Figures | None:
+    value = values(record).get(metric)
+    if value is None:
+        return None
+    if metric != "time":
+        return Figures(value, (value,), 1)
+    samples = record.timing.samples_s if record.timing else ()
+    return Figures(significance.middle(samples) if samples else value, samples, 1)
+
+
+def _compared(metric: str, base: Figures, head: Figures) -> _Compared:
+    if METRICS[metric].exact:
+        return "exact"
+    if base.runs == head.runs == 1:
+        return "samples" if metric == "time" else "figure"
+    if min(base.runs, head.runs) > 1 and significance.constant(base.values, head.values):
+        return "constant"
+    return "runs"
+
+
+def _test(drafts: Sequence[_Draft]) -> list[_Tested | None]:
+    """Test what can be tested, and adjust for the number of those; None for the others."""
+    places = [place for place, draft in enumerate(drafts) if draft.by in {"samples", "runs"}]
+    reach = significance.within_reach([drafts[place].least_p for place in places])
+    places = [place for place, within in zip(places, reach, strict=True) if within]
+    found = [_p(drafts[place], len(places)) for place in places]
+    adjusted = significance.holm([p for _, p in found])
+    tested: list[_Tested | None] = [None] * len(drafts)
+    for place, (test, p), p_holm in zip(places, found, adjusted, strict=True):
+        tested[place] = _Tested(test, p, p_holm)
+    return tested
+
+
+def _p(draft: _Draft, cases: int) -> tuple[Test, float]:
+    """The test that can show a change of one case among that many, and its p."""
+    base, head = draft.base.values, draft.head.values
+    if draft.by == "samples" or significance.least_p(len(base), len(head)) < ALPHA / cases:
+        return "mann-whitney", significance.mann_whitney(base, head)
+    return "welch", significance.welch(base, head).p
+
+
+def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, asked: int) -> Row:
+    test = tested.test if tested else _untested(draft.by)
+    few: Verdict | None = None
+    if test is None:
+        few = "too few runs" if draft.by == "runs" else "too few samples"
+    interval = _interval(draft)
+    apart = significance.separated(draft.base.spread, draft.head.spread)
+    shown = tested.p_holm < ALPHA and not _holds_zero(interval) if tested else apart
+    return Row(
+        case=draft.case,
+        base=draft.base,
+        head=draft.head,
+        change=significance.change(draft.base.median, draft.head.median),
+        interval=interval,
+        test=test,
+        p=tested.p if tested else None,
+        p_holm=tested.p_holm if tested else None,
+        verdict=few or (_direction(draft, metric) if shown and _matters(draft, metric, factor) else "same"),
+        needed=_needed(few, asked),
+    )
+
+
+def _holds_zero(interval: tuple[float, float] | None) -> bool:
+    """Whether no change at all lies in the interval: then none is shown, whatever the test says."""
+    return interval is not None and interval[0] <= 0 <= interval[1]
+
+
+def _matters(draft: _Draft, metric: str, factor: float) -> bool:
+    """Whether the change is as large as the practical factor and the metric's least difference ask for."""
+    base, head = draft.base.median, draft.head.median
+    change = significance.change(base, head)
+    return head != base and abs(head - base) >= METRICS[metric].least and (change is None or abs(change) >= factor)
+
+
+def _untested(by: _Compared) -> Test | None:
+    match by:
+        case "exact" | "figure" | "constant":
+            return by
+        case _:
+            return None
+
+
+def _direction(draft: _Draft, metric: str) -> Verdict:
+    rises = draft.head.median > draft.base.median
+    return "worse" if rises == (METRICS[metric].better == "lower") else "better"
+
+
+def _interval(draft: _Draft) -> tuple[float, float] | None:
+    """By order statistics where there are enough values for them, else of few runs by Welch's t."""
+    if draft.by not in {"samples", "runs"}:
+        return None
+    base, head = draft.base.values, draft.head.values
+    found = significance.interval(base, head)
+    if found is None and draft.by == "runs" and min(len(base), len(head)) >= LEAST_RUNS:
+        return significance.welch(base, head).interval
+    return found
+
+
+def _needed(few: Verdict | None, cases: int) -> int | None:
+    match few:
+        case "too few samples":
+            return significance.samples_needed(cases)
+        case "too few runs":
+            return LEAST_RUNS
+        case _:
+            return None

@@ -1,0 +1,88 @@
+"""A comparison as data: everything, in seconds, bytes and shares of 1; finite numbers or null only."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bench.compare import Comparison, MachineComparison
+from bench.compare.gates import GateResult
+from bench.compare.outcomes import OutcomeChange
+from bench.compare.sides import Machine
+from bench.compare.verdicts import Figures, Row, Table
+from bench.record import Case
+from bench.units import METRICS
+
+
+def to_json(comparison: Comparison) -> dict[str, object]:
+    """The comparison as what `json.dumps` takes. `change` 0.05 is 5% more than the base."""
+    return {
+        "verdicts": dict(comparison.verdicts),
+        "machines": [_machine(part) for part in comparison.machines],
+        "gates": [_gate(result) for result in comparison.gates],
+        "notes": list(comparison.notes),
+    }
+
+
+def _machine(part: MachineComparison) -> dict[str, object]:
+    return {
+        "base": _identity(part.base),
+        "head": _identity(part.head),
+        "runs": {"base": part.runs[0], "head": part.runs[1]},
+        "verdicts": dict(part.verdicts),
+        "metrics": [_table(table) for table in part.tables],
+        "outcomes": [_outcome(one) for one in part.outcomes],
+        "only_base": [_case(case) for case in part.only_base],
+        "only_head": [_case(case) for case in part.only_head],
+        "differences": [dataclasses.asdict(one) for one in part.differences],
+        "notes": list(part.notes),
+    }
+
+
+def _identity(machine: Machine) -> dict[str, object]:
+    return dataclasses.asdict(machine)
+
+
+def _table(table: Table) -> dict[str, object]:
+    metric = METRICS[table.metric]
+    return {
+        "metric": table.metric,
+        "unit": metric.unit,
+        "better": metric.better,
+        "factor": table.factor,
+        "geometric_mean_ratio": table.ratio,
+        "one_sided": table.one_sided,
+        "rows": [_row(row) for row in table.rows],
+    }
+
+
+def _row(row: Row) -> dict[str, object]:
+    return {
+        **_case(row.case),
+        "base": _figures(row.base),
+        "head": _figures(row.head),
+        "change": row.change,
+        "interval": list(row.interval) if row.interval else None,
+        "test": row.test,
+        "p": row.p,
+        "p_holm": row.p_holm,
+        "verdict": row.verdict,
+        "needed": row.needed,
+    }
+
+
+def _figures(figures: Figures) -> dict[str, object]:
+    """`n` counts what was compared: samples where there is one run, else runs; 0 for a median without samples."""
+    return {"median": figures.median, "n": len(figures.values), "runs": figures.runs}
+
+
+def _outcome(change: OutcomeChange) -> dict[str, object]:
+    return {**_case(change.case), "base": change.base, "head": change.head, "verdict": change.verdict}
+
+
+def _gate(result: GateResult) -> dict[str, object]:
+    failures = [{**_case(one.case), "why": one.why} for one in result.failures]
+    return {"gate": result.gate.text, "holds": not failures, "compared": result.compared, "failures": failures}
+
+
+def _case(case: Case) -> dict[str, object]:
+    return {"id": case.id, "case": case.label}

@@ -1,0 +1,120 @@
+"""Our median beside other ways to time the same calls, in one run: a plain loop, torch.utils.benchmark, do_bench.
+
+    python benchmarks/agreement.py [--device auto] [--rounds 4]
+
+Each round measures every way once, in the order A-B-C, then C-B-A, so that drift hits all alike; what is printed are
+medians over the rounds, and their ratios to the plain loop's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch.utils.benchmark import Timer
+
+from bench.record import Case, MeasureSettings
+from bench.run import device as devices
+from bench.run.session import Session
+from bench.workloads.vae import VaeWorkload
+
+CPU_CASES = (("tiny", 128), ("tiny", 256), ("sd-v1", 64))
+CUDA_CASES = (("tiny", 256), ("sd-v1", 512), ("sdxl", 512), ("sd-v1", 1024))
+SETTINGS = MeasureSettings(min_samples=10, min_time=1.0, max_time=5.0)
+
+
+def session(wanted: str) -> Callable[[Case], float]:
+    """The program's own session, as the worker runs it."""
+    holder = Session(wanted, None)
+
+    def median(case: Case) -> float:
+        done = holder.run(case, SETTINGS, lambda _: None)
+        if done.timing is None:
+            raise SystemExit(f"{case.label}: {done.outcome}")
+        return done.timing.median_s
+
+    return median
+
+
+def prepared(case: Case, device: torch.device) -> Callable[[], torch.Tensor]:
+    """The same call, outside of the harness."""
+    return VaeWorkload(case, device).prepare(case).run
+
+
+def plain_loop(call: Callable[[], object], device: torch.device) -> float:
+    """What anyone would write: synchronise, take the time, call, synchronise, take the time."""
+
+    def synchronise() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    call()
+    samples: list[float] = []
+    while len(samples) < SETTINGS.min_samples or sum(samples) < SETTINGS.min_time:
+        synchronise()
+        begin = time.perf_counter()
+        call()
+        synchronise()
+        samples.append(time.perf_counter() - begin)
+    return statistics.median(samples)
+
+
+def torch_timer(call: Callable[[], object]) -> float:
+    """torch.utils.benchmark, with our number of threads: its own default is one."""
+    timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+    return float(timer.blocked_autorange(min_run_time=SETTINGS.min_time).median)
+
+
+def do_bench(call: Callable[[], object]) -> float:
+    """triton.testing.do_bench, which also empties the L2 cache before each call."""
+    from triton.testing import do_bench as triton_do_bench  # noqa: PLC0415 - comes with CUDA builds of torch alone
+
+    return float(triton_do_bench(call, warmup=100, rep=1000, return_mode="median")) / 1e3
+
+
+def compare(case: Case, ours: Callable[[Case], float], device: torch.device, rounds: int) -> dict[str, float]:
+    """Median seconds of each way over the rounds."""
+    call = prepared(case, device)
+    ways: dict[str, Callable[[], float]] = {
+        "plain loop": lambda: plain_loop(call, device),
+        "ours": lambda: ours(case),
+        "torch Timer": lambda: torch_timer(call),
+    }
+    if device.type == "cuda":
+        ways["do_bench"] = lambda: do_bench(call)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
+    with torch.inference_mode():
+        ours(case)
+        for _ in range(rounds):
+            for name in names:
+                seconds[name].append(ways[name]())
+            names.reverse()
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def main() -> None:
+    """Print a line a case."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--rounds", type=int, default=4)
+    arguments = parser.parse_args()
+    device = devices.choose(arguments.device).device
+    ours = session(arguments.device)
+    print(f"{devices.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print("seconds, and the ratio to the plain loop")
+    for model, side in CUDA_CASES if device.type == "cuda" else CPU_CASES:
+        for operation in ("encode", "decode"):
+            dtype = "float16" if device.type == "cuda" else "float32"
+            case = Case(model=model, operation=operation, width=side, height=side, dtype=dtype)
+            medians = compare(case, ours, device, arguments.rounds)
+            base = medians["plain loop"]
+            told = "  ".join(f"{name} {value:.5f} ({value / base:.3f})" for name, value in medians.items())
+            print(f"{case.label:<38} {told}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

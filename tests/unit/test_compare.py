@@ -1,0 +1,368 @@
+"""The verdict between two sides: what is tested, what is shown, and how often it is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from factories import a_case, a_record, a_run, failed, measured, out_of_memory, published, refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.compare import Comparison, Request, compare, request
+from bench.compare.sides import Side, SideName, side
+from bench.compare.verdicts import Row
+from bench.errors import BenchError
+from bench.record import Crashed, Memory, Record, Skipped, Telemetry, TimedOut, Timing
+
+MIB = 2**20
+FALSE_ALARMS = Path(__file__).parents[2] / "benchmarks" / "false_alarms.py"
+
+
+def _noisy(seed: int, centre: float = 0.05, count: int = 20) -> tuple[float, ...]:
+    draw = random.Random(seed)
+    return tuple(centre * (1 + draw.gauss(0, 0.01)) for _ in range(count))
+
+
+def _timed(samples: Sequence[float], **fields: Any) -> Record:
+    samples = tuple(samples)
+    return a_record(
+        timing=Timing(clock="cuda_event", median_s=sorted(samples)[len(samples) // 2], samples_s=samples), **fields
+    )
+
+
+def _side(name: SideName, *records: Record) -> Side:
+    return side(name, [(f"{name}.jsonl", records)])
+
+
+def _compare(base: Sequence[Record], head: Sequence[Record], asked: Request | None = None) -> Comparison:
+    return compare(_side("base", *base), _side("head", *head), asked or Request())
+
+
+def _row(base: Sequence[Record], head: Sequence[Record], asked: Request | None = None) -> Row:
+    """The one row of the one table."""
+    ((row,),) = (table.rows for table in _compare(base, head, asked).machines[0].tables)
+    return row
+
+
+def _runs(medians: Sequence[float]) -> list[Record]:
+    """A record of the same case of each of several runs."""
+    return [_timed([one] * 3, run=a_run(id=f"run-{n}")) for n, one in enumerate(medians)]
+
+
+# one run a side
+
+
+def test_a_shift_of_four_per_cent_is_shown_with_its_interval() -> None:
+    row = _row([_timed(_noisy(1))], [_timed(_noisy(2, centre=0.052))])
+    assert (row.verdict, row.test, len(row.base.values)) == ("worse", "mann-whitney", 20)
+    assert row.change == pytest.approx(0.04, abs=0.01)
+    assert row.interval is not None
+    assert row.interval[0] < row.change < row.interval[1]
+
+
+def test_less_time_is_better() -> None:
+    assert _row([_timed(_noisy(1))], [_timed(_noisy(2, centre=0.045))]).verdict == "better"
+
+
+def test_a_change_below_the_practical_factor_is_not_shown_however_sure() -> None:
+    # given samples that lie apart by one per cent
+    base, head = [_timed([1.0 + n / 1e5 for n in range(20)])], [_timed([1.01 + n / 1e5 for n in range(20)])]
+    # then the test is sure, and the change is shown only where one per cent is asked for
+    assert _row(base, head).verdict == "same"
+    assert _row(base, head, request(factors=["time=0.5%"])).verdict == "worse"
+    assert (_row(base, head).p_holm or 1) < 1e-6
+
+
+def test_a_change_that_the_test_does_not_show_is_not_one() -> None:
+    base, head = [_timed([1.0, 2.0] * 10)], [_timed([1.0, 2.0] * 9 + [2.0, 2.0])]
+    row = _row(base, head)
+    assert row.change == pytest.approx(1 / 3)
+    assert row.verdict == "same"
+
+
+def test_a_change_whose_interval_holds_none_is_not_shown_whatever_the_test_says() -> None:
+    # given sides of which the test says that they differ, in their tails, while the medians may be the same
+    base, head = [1.0] * 8 + [1.05] * 12, [1.0] * 5 + [1.05] * 4 + [1.2] * 11
+    row = _row([_timed(base)], [_timed(head)])
+    assert (row.p_holm or 1) < 0.05
+    assert row.interval is not None
+    assert row.interval[0] <= 0
+    assert row.verdict == "same"
+
+
+def test_three_samples_are_too_few_and_how_many_would_do_is_said() -> None:
+    row = _row([measured(0.05)], [measured(0.06)])
+    assert (row.verdict, row.test, row.p, row.needed) == ("too few samples", None, None, 4)
+
+
+def test_with_more_cases_more_samples_are_needed() -> None:
+    # given four samples a side, enough for one case and not for two
+    sizes = (64, 128)
+    base = [_timed(_noisy(size, count=4), case=a_case(size=size)) for size in sizes]
+    head = [_timed(_noisy(size, 0.06, count=4), case=a_case(size=size)) for size in sizes]
+    # then neither is tested
+    rows = _compare(base, head).machines[0].tables[0].rows
+    assert {(row.verdict, row.needed) for row in rows} == {("too few samples", 5)}
+    assert _row(base[:1], head[:1]).verdict == "worse"
+
+
+def test_a_published_median_has_no_samples_and_is_no_exception() -> None:
+    row = _row([published(0.05)], [published(0.06)], request(["time"]))
+    assert (row.verdict, row.base.values, row.base.median) == ("too few samples", (), 0.05)
+
+
+@pytest.mark.parametrize("samples", [(0.05,), (0.05,) * 20, (0.0,) * 20])
+def test_identical_samples_show_nothing(samples: tuple[float, ...]) -> None:
+    row = _row([_timed(samples)], [_timed(samples)])
+    assert row.verdict == ("same" if len(samples) > 1 else "too few samples")
+    assert row.change == 0
+
+
+def test_a_peak_on_the_cpu_changes_only_by_more_than_two_runs_differ() -> None:
+    # given peaks that grow by a half, of 8 MiB and of 24
+    def peak(growth: int) -> Record:
+        return a_record(memory=Memory(baseline_rss_bytes=0, peak_rss_bytes=growth))
+
+    assert _row([peak(8 * MIB)], [peak(12 * MIB)]).verdict == "same"
+    assert _row([peak(24 * MIB)], [peak(36 * MIB)]).verdict == "worse"
+
+
+def test_from_zero_there_is_no_ratio_but_a_verdict() -> None:
+    row = _row([_timed([0.0] * 20)], [_timed(_noisy(1))])
+    assert (row.change, row.interval, row.verdict) == (None, None, "worse")
+
+
+@given(*[st.lists(st.floats(min_value=0, allow_nan=False, allow_infinity=False), min_size=1, max_size=9)] * 2)
+def test_any_two_lists_of_finite_times_have_a_finite_answer(base: list[float], head: list[float]) -> None:
+    row = _row([_timed(base)], [_timed(head)])
+    numbers = (row.base.median, row.head.median, row.change, *(row.interval or ()), row.p, row.p_holm)
+    assert all(math.isfinite(number) for number in numbers if number is not None)
+
+
+# several runs a side
+
+
+def test_medians_of_runs_are_the_units_so_that_an_offset_of_a_run_is_no_change() -> None:
+    # given runs with many samples each, offset by up to 3% from one another, on both sides alike
+    base = [_timed(_noisy(n, 0.05 * o), run=a_run(id=f"run-{n}")) for n, o in enumerate((1.0, 1.03, 1.01))]
+    head = [_timed(_noisy(n + 9, 0.05 * o), run=a_run(id=f"run-{n}")) for n, o in enumerate((1.03, 1.0, 1.03))]
+    # then what their samples would show is not shown
+    row = _row(base, head)
+    assert (row.base.runs, len(row.base.values), row.test, row.verdict) == (3, 3, "welch", "same")
+
+
+def test_five_runs_that_agree_show_a_shift_among_forty_cases() -> None:
+    # given a rank test that can't reach 0.05 / 40 with five runs a side, then Welch's is used and can
+    base, head = [], []
+    for size in range(64, 64 * 41, 64):
+        for n in range(5):
+            fields = {"run": a_run(id=f"run-{n}"), "case": a_case(size=size)}
+            base.append(_timed([1 + n / 500], **fields))
+            head.append(_timed([(1.04 if size == 64 else 1) + (4 - n) / 500], **fields))
+    rows = _compare(base, head).machines[0].tables[0].rows
+    assert [(row.test, row.verdict) for row in rows] == [("welch", "worse")] + [("welch", "same")] * 39
+    assert rows[0].interval is not None
+
+
+def test_one_case_of_five_runs_is_tested_by_ranks() -> None:
+    assert _row(_runs([1, 1.1, 1.2, 1.3, 1.4]), _runs([2, 2.1, 2.2, 2.3, 2.4])).test == "mann-whitney"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_than_three_runs_are_too_few(count: int) -> None:
+    row = _row(_runs([1.0, 1.1][:count]), _runs([2.0, 2.1]))
+    assert (row.verdict, row.needed) == ("too few runs", 3)
+
+
+@pytest.mark.parametrize(("head", "verdict"), [(1.0, "same"), (1.01, "same"), (1.1, "worse")])
+def test_runs_that_do_not_vary_are_held_against_the_factor(head: float, verdict: str) -> None:
+    row = _row(_runs([1.0] * 3), _runs([head] * 3))
+    assert (row.test, row.p, row.verdict) == ("constant", None, verdict)
+
+
+@given(*[st.lists(st.floats(min_value=0, allow_nan=False, allow_infinity=False), min_size=1, max_size=7)] * 2)
+def test_any_two_rows_of_runs_have_a_finite_answer(base: list[float], head: list[float]) -> None:
+    row = _row(_runs(base), _runs(head))
+    numbers = (row.base.median, row.head.median, row.change, *(row.interval or ()), row.p, row.p_holm)
+    assert all(math.isfinite(number) for number in numbers if number is not None)
+
+
+# figures without a test
+
+
+def _memory(**fields: Any) -> Record:
+    return a_record(memory=Memory(**fields))
+
+
+@pytest.mark.parametrize(
+    ("field", "base", "head", "verdict"),
+    [
+        ("peak_allocated_bytes", 100 * MIB, 100 * MIB + 512, "worse"),
+        ("peak_allocated_bytes", 100 * MIB, 100 * MIB, "same"),
+        ("peak_allocated_bytes", 100 * MIB, 99 * MIB, "better"),
+        ("peak_reserved_bytes", 1000 * MIB, 1009 * MIB, "same"),
+        ("peak_reserved_bytes", 1000 * MIB, 1010 * MIB, "worse"),
+        ("peak_allocated_bytes", 0, 512, "worse"),
+    ],
+)
+def test_exact_figures_differ_by_a_byte_and_noisy_ones_by_the_factor(
+    field: str, base: int, head: int, verdict: str
+) -> None:
+    row = _row([_memory(**{field: base})], [_memory(**{field: head})])
+    assert row.verdict == verdict
+    assert row.p is None
+
+
+def test_an_exact_figure_that_varies_within_a_side_changes_only_beyond_that() -> None:
+    base = [a_record(memory=Memory(peak_allocated_bytes=n), run=a_run(id=f"run-{n}")) for n in (100, 120)]
+    head = [a_record(memory=Memory(peak_allocated_bytes=n), run=a_run(id=f"run-{n}")) for n in (110, 130)]
+    assert _row(base, head).verdict == "same"
+
+
+def test_where_more_is_better_less_is_worse() -> None:
+    base, head = [_timed([0.05] * 3)], [_timed([0.06] * 3)]
+    assert _row(base, head, request(["pixel_rate"])).verdict == "worse"
+
+
+def test_a_figure_on_one_side_only_is_noted_and_not_compared() -> None:
+    base = [measured(memory=Memory(peak_reserved_bytes=MIB))]
+    part = _compare(base, [measured()]).machines[0]
+    assert [table.metric for table in part.tables] == ["time"]
+    assert part.notes == ("Peak reserved: 1 case has it on one side only and can't be compared.",)
+
+
+def test_a_metric_that_was_asked_for_and_is_nowhere_is_noted() -> None:
+    notes = _compare([measured()], [measured()], request(["energy", "time"])).machines[0].notes
+    assert notes == ("Energy per image: no case has it on either side.",)
+
+
+# cases and outcomes
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "verdict"),
+    [
+        (measured(), out_of_memory(), "worse"),
+        (out_of_memory(), failed(), "worse"),
+        (failed(), measured(), "better"),
+        (a_record(outcome=TimedOut(timeout_s=60)), out_of_memory(), "better"),
+        (a_record(outcome=Crashed(signal="SIGSEGV")), a_record(outcome=TimedOut(timeout_s=60)), None),
+        (out_of_memory(), out_of_memory(), None),
+    ],
+)
+def test_a_case_that_newly_fails_is_worse_and_one_that_newly_runs_better(
+    base: Record, head: Record, verdict: str | None
+) -> None:
+    found = _compare([base], [head])
+    assert [one.verdict for one in found.machines[0].outcomes] == ([verdict] if verdict else [])
+    assert found.verdicts[verdict or "unchanged"] == 1  # type: ignore[index]
+
+
+def test_of_several_runs_the_share_that_was_measured_decides() -> None:
+    base = [measured(run=a_run(id=f"run-{n}")) for n in range(3)]
+    head = [*base[:2], out_of_memory(run=a_run(id="run-2"))]
+    (change,) = _compare(base, head).machines[0].outcomes
+    assert change.verdict == "worse"
+    assert change.base == "measured in 3 of 3 runs"
+    assert change.head.startswith("measured in 2 of 3 runs, out of memory (device, warm-up")
+
+
+def test_cases_of_one_side_only_are_listed_and_a_skipped_one_is_as_good_as_absent() -> None:
+    # given a case of both sides, one of the base, and one that the base skipped
+    base = [measured(), measured(case=a_case(size=128)), a_record(case=a_case(size=256), outcome=Skipped(reason="no"))]
+    head = [measured(), measured(case=a_case(size=256))]
+    # then only the first is compared
+    part = _compare(base, head).machines[0]
+    assert [case.width for case in part.only_base] == [128]
+    assert [case.width for case in part.only_head] == [256]
+    assert sum(part.verdicts.values()) == 1
+
+
+def test_cases_are_matched_by_id_and_not_by_place() -> None:
+    one, other = _timed(_noisy(1)), _timed(_noisy(2, 0.5), case=a_case(size=128))
+    rows = _compare([one, other], [other, one]).machines[0].tables[0].rows
+    assert [(row.case.width, row.change) for row in rows] == [(64, 0), (128, 0)]
+
+
+def test_sides_without_a_case_in_common_are_an_error() -> None:
+    message = refusal(BenchError, _compare, [measured()], [measured(case=a_case(size=128))])
+    assert "no case in common" in message
+
+
+def test_a_run_compared_with_itself_is_noted() -> None:
+    assert "Run run-1 is on both sides" in _compare([measured()], [measured()]).notes[0]
+
+
+def test_throttled_samples_are_noted() -> None:
+    slowed = measured(telemetry=Telemetry(readings=9, throttled_samples=(1,)))
+    (note,) = _compare([measured()], [slowed]).machines[0].notes
+    assert note.startswith("head: the GPU was throttled during samples of 1 case")
+
+
+def test_a_case_that_is_faster_and_takes_more_memory_is_mixed() -> None:
+    base = _timed(_noisy(1), memory=Memory(peak_allocated_bytes=100))
+    head = _timed(_noisy(1, 0.04), memory=Memory(peak_allocated_bytes=200))
+    assert _compare([base], [head]).verdicts["mixed"] == 1
+
+
+def test_the_geometric_mean_leaves_out_what_has_no_ratio() -> None:
+    sizes = (64, 128, 256)
+    base = [_timed([s] * 3, case=a_case(size=n)) for s, n in zip((1.0, 4.0, 0.0), sizes, strict=True)]
+    head = [_timed([s] * 3, case=a_case(size=n)) for s, n in zip((2.0, 2.0, 1.0), sizes, strict=True)]
+    assert _compare(base, head).machines[0].tables[0].ratio == pytest.approx(1)
+
+
+def test_a_gate_adds_its_metric_and_one_below_the_factor_is_noted() -> None:
+    found = _compare([_timed(_noisy(1))], [_timed(_noisy(2))], request(["pixel_rate"], fail_on=["time>1%"]))
+    assert [table.metric for table in found.machines[0].tables] == ["pixel_rate", "time"]
+    assert any("the practical factor of time is 2%" in note for note in found.notes)
+    assert found.failures == ()
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest() -> None:
+    assert "Did you mean 'time'?" in refusal(BenchError, request, ["tme"])
+
+
+# how often it is wrong
+
+
+@pytest.fixture(scope="module")
+def false_alarms() -> ModuleType:
+    """benchmarks/false_alarms.py, whose 1,000 comparisons a line are a few dozen here."""
+    spec = importlib.util.spec_from_file_location("false_alarms", FALSE_ALARMS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("setting", "least", "most"),
+    [
+        ("false alarms, 1 run a side", 0.0, 0.05),
+        ("found, 4% in one case, 1 run a side", 0.95, 1.0),
+        ("false alarms, 5 runs a side, offsets of 0.5%", 0.0, 0.05),
+        ("found, 4% in one case, 5 runs a side, offsets", 0.95, 1.0),
+    ],
+)
+def test_false_alarms_are_rare_and_a_shift_is_found(
+    false_alarms: ModuleType, setting: str, least: float, most: float
+) -> None:
+    one = next(one for one in false_alarms.SETTINGS if one.name == setting)
+    hits = sum(false_alarms.hit(one, seed) for seed in range(40))
+    assert least <= hits / 40 <= most
+
+
+def test_without_the_practical_factor_holm_alone_holds_the_alarms(false_alarms: ModuleType) -> None:
+    one = next(one for one in false_alarms.SETTINGS if one.name == "false alarms, 1 run a side, no practical factor")
+    assert sum(false_alarms.hit(one, seed) for seed in range(60)) / 60 <= 0.10  # 5% or less, as 60 can tell
