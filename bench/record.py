@@ -353,7 +353,10 @@ class Record(Frozen):
     assumed: tuple[str, ...] = Field(default=(), description="fields of the case that the source did not say")
     source: str | None = Field(default=None, description="where a published figure was printed")
     warnings: tuple[str, ...] = ()
-    wall_s: float | None = Field(default=None, description="the whole case: load, warm-up, calls, clean-up")
+    wall_s: float | None = Field(
+        default=None,
+        description="the whole case: load, warm-up, calls, clean-up; an equal share of it where cases took turns",
+    )
     recorded_at: str
 
     @property

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -27,10 +25,6 @@ class Format(StrEnum):
     TERMINAL = "terminal"
     MARKDOWN = "markdown"
     JSON = "json"
-
-
-#: The width of tables that go to a file or a pipe, in characters.
-_PIPED_WIDTH = 120
 
 
 def compare(
@@ -107,30 +101,26 @@ def _side(name: SideName, paths: Sequence[Path]) -> Side:
 
 
 def _print(comparison: Comparison, form: Format) -> None:
-    if form is not Format.TERMINAL or not sys.stdout.isatty():
-        typer.echo(_text(comparison, form), nl=False)
-        return
-    from rich.console import Console
-
+    from bench.report import terminal
     from bench.report.comparison import print_terminal
 
-    print_terminal(comparison, Console())
+    if form is Format.TERMINAL:
+        terminal.show(lambda console: print_terminal(comparison, console))
+    else:
+        typer.echo(_text(comparison, form), nl=False)
 
 
 def _text(comparison: Comparison, form: Format) -> str:
     """The whole report as text that ends in a newline."""
     from bench.report import comparison as report
+    from bench.report import terminal
     from bench.report.comparison_json import to_json
 
     if form is Format.JSON:
         return json.dumps(to_json(comparison), indent=2, allow_nan=False) + "\n"
     if form is Format.MARKDOWN:
         return report.to_markdown(comparison)
-    from rich.console import Console
-
-    text = io.StringIO()
-    report.print_terminal(comparison, Console(file=text, width=_PIPED_WIDTH, force_terminal=False))
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+    return terminal.plain(lambda console: report.print_terminal(comparison, console))
 
 
 def _judge(comparison: Comparison) -> None:

@@ -57,7 +57,7 @@ def doctor(
     from rich.console import Console
 
     from bench import doctor as doctors
-    from bench.report import diagnosis
+    from bench.report import diagnosis, terminal
     from bench.run.executor import SubprocessExecutor
 
     executor = SubprocessExecutor(device)
@@ -68,7 +68,7 @@ def doctor(
         findings = doctors.examine(facts)
         sound = doctors.sound(findings)
         if not as_json:
-            diagnosis.print_findings(findings, Console(), quiet=quiet)
+            terminal.show(lambda console: diagnosis.print_findings(findings, console, quiet=quiet))
         said = diagnosis.to_json(facts, findings)
         if ceilings and facts.device is not None:
             warned = any(finding.level == "warning" for finding in findings)

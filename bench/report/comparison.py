@@ -32,7 +32,7 @@ _HOW = {
 }
 _LEGEND = (
     "Change is head over base. [ ]: its 95% interval. p: adjusted for all tested cases of the metric (Holm). "
-    "~: nothing is shown, because p is 0.05 or more or the change is below the factor."
+    "~: nothing is shown, because p is 0.05 or more, the interval holds 0, or the change is too small to matter."
 )
 _ONE_RUN = (
     "There is one run a side: an offset from one run to the next can't be told from a change. Give several runs with "
@@ -57,7 +57,9 @@ def summary(table: Table) -> str:
     ratio = table.ratio
     mean = f"geometric mean {format_relative(ratio - 1)}" if ratio is not None else "no geometric mean"
     how = [_HOW[test] for test in dict.fromkeys(row.test for row in table.rows) if test]
+    least = METRICS[table.metric].least
     factor = f"changes from {format_percent(table.factor)}" if table.factor else ""
+    factor += f" and {format_metric(table.metric, least)}" if factor and least else ""
     return "; ".join(part for part in (", ".join(said), mean, *how, factor) if part)
 
 

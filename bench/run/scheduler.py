@@ -83,10 +83,11 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         run_info, file, records = _open(plan, ready, folder, options)
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}
+        going = _Going(plan, executor, ready, run_info, options, observer)
         for number, cases in _left(plan, done):
             executor.start()  # a replacement, where there is need of one, is no part of the case's time
             observer.case_begun(number, cases[0])
-            for record in _measure(cases, plan, executor, ready, run_info, options, observer):
+            for record in going.measure(cases):
                 file.append(record)
                 records.append(record)
                 observer.case_done(plan.cases.index(record.case) + 1, record)
@@ -101,24 +102,46 @@ def _left(plan: Plan, done: set[str]) -> Iterator[tuple[int, tuple[Case, ...]]]:
             yield plan.cases.index(cases[0]) + 1, cases
 
 
-def _measure(
-    cases: tuple[Case, ...],
-    plan: Plan,
-    executor: Executor,
-    ready: Ready,
-    run_info: Run,
-    options: RunOptions,
-    observer: Observer,
-) -> Iterator[Record]:
-    """A record of each of these cases: they take turns if there are several and all goes well, else one by one."""
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """A run that is under way: what its records have in common."""
 
-    def record(case: Case, done: Done, wall_s: float, interleaved_with: tuple[str, ...] = ()) -> Record:
+    plan: Plan
+    executor: Executor
+    ready: Ready
+    run: Run
+    options: RunOptions
+    observer: Observer
+
+    def measure(self, cases: tuple[Case, ...]) -> Iterator[Record]:
+        """A record of each of these cases: they take turns if there are several and all goes well, else one by one."""
+        if len(cases) == 1:
+            yield self._alone(cases[0])
+            return
+        begin = time.monotonic()
+        dones = self.executor.take_turns(cases, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
+        if isinstance(dones, Broken):
+            why = f"measured alone, although it was to take turns with {len(cases) - 1} more: {dones.reason}"
+            for case in cases:
+                yield self._alone(case, why)
+            return
+        share = (time.monotonic() - begin) / len(cases)
+        for case, done in zip(cases, dones, strict=True):
+            yield self._record(case, done, share, tuple(other.id for other in cases if other is not case))
+
+    def _alone(self, case: Case, *warnings: str) -> Record:
+        begin = time.monotonic()
+        done = self.executor.run(case, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
+        wall_s = time.monotonic() - begin
+        return self._record(case, done.model_copy(update={"warnings": (*done.warnings, *warnings)}), wall_s)
+
+    def _record(self, case: Case, done: Done, wall_s: float, interleaved_with: tuple[str, ...] = ()) -> Record:
         return Record(
             kind="measured",
             case=case,
-            device=ready.device,
-            vram_limit_bytes=options.vram_limit_bytes,
-            run=run_info,
+            device=self.ready.device,
+            vram_limit_bytes=self.options.vram_limit_bytes,
+            run=self.run,
             outcome=done.outcome,
             timing=done.timing,
             memory=done.memory,
@@ -126,28 +149,12 @@ def _measure(
             flops=done.flops,
             telemetry=done.telemetry,
             interleaved_with=interleaved_with,
-            environment=ready.environment,
-            measure=plan.measure,
+            environment=self.ready.environment,
+            measure=self.plan.measure,
             warnings=done.warnings,
             wall_s=round(wall_s, 6),
-            recorded_at=timestamp(options.now()),
+            recorded_at=timestamp(self.options.now()),
         )
-
-    alone: tuple[str, ...] = ()
-    if len(cases) > 1:
-        begin = time.monotonic()
-        dones = executor.take_turns(cases, plan.measure, plan.timeout_s, observer.phase_begun)
-        if not isinstance(dones, Broken):
-            share = (time.monotonic() - begin) / len(cases)
-            for case, done in zip(cases, dones, strict=True):
-                yield record(case, done, share, tuple(other.id for other in cases if other is not case))
-            return
-        alone = (f"measured alone, although it was to take turns with {len(cases) - 1} more: {dones.reason}",)
-    for case in cases:
-        begin = time.monotonic()
-        done = executor.run(case, plan.measure, plan.timeout_s, observer.phase_begun)
-        wall_s = time.monotonic() - begin
-        yield record(case, done.model_copy(update={"warnings": (*done.warnings, *alone)}), wall_s)
 
 
 def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[Run, store.RunFile, list[Record]]:

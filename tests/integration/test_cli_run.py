@@ -29,7 +29,7 @@ def test_every_case_of_the_plan_is_measured_in_its_order(smoke: tuple[Path, dict
     results, summary = smoke
     # Then the file has those cases in that order, and the summary counts them
     assert [record.case.id for record in records(results)] == [case["id"] for case in plan["cases"]]
-    assert summary["counts"] == {"measured": 8}
+    assert summary["counts"] == {"measured": 12}
 
 
 def test_a_record_keeps_samples_memory_and_environment(smoke: tuple[Path, dict[str, object]]) -> None:
@@ -38,7 +38,10 @@ def test_a_record_keeps_samples_memory_and_environment(smoke: tuple[Path, dict[s
         assert timing is not None
         assert memory is not None
         assert environment is not None
-        assert len(timing.samples_s) >= 5
+        assert len(timing.samples_s) >= 3
+        assert timing.stopped_by is not None
+        assert timing.noise is not None
+        assert record.flops
         assert timing.first_call_s is not None
         assert memory.peak_rss_bytes is not None
         assert memory.baseline_rss_bytes is not None
@@ -54,10 +57,37 @@ def test_tiling_really_tiles_and_a_covering_tile_is_one(smoke: tuple[Path, dict[
     assert tiles == {
         ("encode", "64x64"): 1,
         ("encode", "128x128"): 9,
+        ("encode", "192x192"): 16,
         ("decode", "64x64"): 1,
         ("decode", "128x128"): 9,
+        ("decode", "192x192"): 16,
     }
     assert all(record.tiles is None for record in records(smoke[0]) if not record.case.tile)
+
+
+def test_tiled_and_untiled_take_turns_when_asked_to(tmp_path: Path) -> None:
+    # Given two sizes, each tiled and untiled
+    narrow = ("--operation", "encode", "--resolution", "64", "--resolution", "128")
+    done = bench("run", "smoke", *narrow, "--device", "cpu", "--out", str(tmp_path), "--interleave")
+    # Then each case names the other of its size, and none of them broke up
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path)
+    pairs = {record.case.id: record.interleaved_with for record in found}
+    assert len(found) == 4
+    assert all(pairs[other] == (mine,) for mine, (other,) in pairs.items())
+    assert {len({r.case.width for r in found if r.case.id in (mine, *others)}) for mine, others in pairs.items()} == {1}
+    assert not any("alone" in warning for record in found for warning in record.warnings)
+
+
+def test_faults_that_take_turns_end_in_the_outcomes_that_they_have_alone(tmp_path: Path) -> None:
+    # Given a model that runs out of memory, tiled and untiled
+    narrow = ("--model", "fault-oom", "--operation", "encode", "--set", "tiling=['off', 'on']")
+    flags = ("--device", "cpu", "--out", str(tmp_path), "--interleave")
+    done = bench("run", "faults", *narrow, *flags, env={"BENCH_FAULTS": "1"})
+    # Then both are out of memory, and say that they were measured alone after all
+    assert done.returncode == 0, done.stderr
+    assert [record.outcome.status for record in records(tmp_path)] == ["out_of_memory"] * 2
+    assert all("measured alone" in record.warnings[-1] for record in records(tmp_path))
 
 
 def test_faults_end_in_outcomes_and_all_others_are_measured(tmp_path: Path) -> None:
@@ -147,7 +177,7 @@ def test_a_full_disk_stops_the_run_with_a_message_and_keeps_whole_lines(tmp_path
     # And with room again the same command completes the same file
     assert bench("run", "smoke", "--device", "cpu", "--out", str(tmp_path)).returncode == 0
     assert records(tmp_path)[: len(kept)] == kept
-    assert len(records(tmp_path)) == 8
+    assert len(records(tmp_path)) == 12
 
 
 @pytest.mark.parametrize(

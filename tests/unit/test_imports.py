@@ -66,7 +66,15 @@ MAY_IMPORT = {
 PARENT = {
     *("errors", "units", "stats", "record", "config", "plan", "store", "cli", "__main__"),
     *("run.executor", "run.scheduler", "run.protocol", "run.progress", "run.outcome", "run.host"),
-    *("run.surroundings", "report.diagnosis", "report.run_details", "commands.doctor"),
+    *(
+        "run.surroundings",
+        "report.diagnosis",
+        "report.run_details",
+        "report.terminal",
+        "report.comparison",
+        "commands.compare",
+        "commands.doctor",
+    ),
     *("metrics", "compare", "significance", "doctor"),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
 }
