@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 from bench.record import Ceilings, Measured, Record
 
 
 def values(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
     """The value of each metric of `units.METRICS` that the record has or lets be computed, in the metric's unit.
 
-    `ceilings` are those of the record's device, where they were measured. A case that was not measured has no figures.
+    `ceilings` are those of the record's device, where they were measured. A case that was not measured has no figures;
+    what is no finite number (a rate of a time next to nothing) is None.
     """
     if not isinstance(record.outcome, Measured):
         return {}
-    return {**_timed(record, ceilings), **_memory(record), "flops": record.flops, "energy": _energy(record)}
+    found = {**_timed(record, ceilings), **_memory(record), "flops": record.flops, "energy": _energy(record)}
+    return {name: value if value is None or _finite(value) else None for name, value in found.items()}
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the greatest float
+        return False
 
 
 def _timed(record: Record, ceilings: Ceilings | None) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
-from bench.units import format_bytes
+from bench.units import format_bytes, one_line
 
 SCHEMA_VERSION = 2
 
@@ -84,14 +84,14 @@ class Case(Frozen):
 
     @property
     def label(self) -> str:
-        """One line for people: `sdxl encode 512x512 float32 tiled 256/64`."""
+        """One line for people, whatever the names hold: `sdxl encode 512x512 float32 tiled 256/64`."""
         parts = [self.model, self.operation, self.resolution, self.dtype]
         parts += [f"tiled {self.tile.tile}/{self.tile.overlap}"] if self.tile else ["untiled"]
         parts += [f"batch {self.batch}"] if self.batch != 1 else []
         parts += [f"{self.frames} frames"] if self.frames != 1 else []
         parts += [self.weights] if self.weights != "random" else []
         parts += [self.variant] if self.variant != "default" else []
-        return " ".join(parts)
+        return one_line(" ".join(parts))
 
 
 class Measured(Frozen):
@@ -172,7 +172,9 @@ class MeasureSettings(Frozen):
     min_time: float = Field(default=0.5, ge=0, description="keep sampling until this much time is sampled")
     max_time: float = Field(default=15.0, gt=0, description="stop after this much, with at least `few_samples`")
     few_samples: int = Field(default=3, ge=1, description="enough for slow calls, and where max_time is met first")
-    slow_call: float = Field(default=3.0, gt=0, description="calls of this length or more need only `few_samples`")
+    slow_call: float | None = Field(
+        default=3.0, gt=0, description="calls of this length or more need only `few_samples`; null: none is slow"
+    )
     max_noise: float | None = Field(
         default=0.005, gt=0, description="stop once standard deviation over mean is below this; null: whatever it is"
     )

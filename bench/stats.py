@@ -81,8 +81,8 @@ def warnings(samples: Sequence[float]) -> tuple[str, ...]:
     if others:
         worst = max((samples[n] for n in others), key=lambda sample: abs(sample - middle))
         said.append(
-            f"{len(others)} of {len(samples)} samples {'is an outlier' if len(others) == 1 else 'are outliers'}, up to "
-            f"{worst / middle:.1f} times the median. Something else may have used the machine: look for it "
+            f"{len(others)} of {len(samples)} samples {'is an outlier' if len(others) == 1 else 'are outliers'}, the "
+            f"furthest {worst / middle:.1f} times the median. Something else may have used the machine: look for it "
             "(`bench doctor`) and measure again with --fresh"
         )
     return tuple(said)

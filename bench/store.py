@@ -23,10 +23,10 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 knew no noise target: calls were timed a given number of times, whatever their noise."""
+    """Version 1 knew no noise target and no slow calls: all were timed a given number of times."""
     measure = line.get("measure")
     if isinstance(measure, dict):
-        line = {**line, "measure": {**measure, "max_noise": None}}
+        line = {**line, "measure": {**measure, "max_noise": None, "slow_call": None}}
     return {**line, "schema_version": 2}
 
 
@@ -77,8 +77,13 @@ class _TornLineError(Exception):
 
 
 def _parse(line: bytes, where: str) -> Record:
+    def whole_number(digits: str) -> int:
+        if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+            raise ResultsError(f"{where}: {digits[:24]}... is beyond 2**63 - 1, and no quantity of a record is.")
+        return int(digits)
+
     try:
-        data = json.loads(line)
+        data = json.loads(line, parse_int=whole_number)
     except (ValueError, RecursionError):  # also UnicodeDecodeError
         raise _TornLineError from None
     try:
@@ -149,7 +154,7 @@ def latest(files: Iterable[ResultsFile]) -> tuple[list[Record], list[str]]:
 
 
 class RunFile:
-    """The file that one run appends to. Each line is on disk before `append` returns."""
+    """The file that one run appends to. What is appended is on disk before `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -173,17 +178,17 @@ class RunFile:
             file.flush()
             os.fsync(file.fileno())
 
-    def append(self, record: Record) -> None:
-        """Write one line and flush it to the disk. On failure the file is left as it was, or away.
+    def append(self, *records: Record) -> None:
+        """Write a line for each, all at once, and flush them to the disk. On failure the file is left as it was.
 
         Raises ResultsError (disk full, read-only folder, ...).
         """
-        line = record.to_json().encode() + b"\n"
+        lines = b"".join(record.to_json().encode() + b"\n" for record in records)
         with _reported(self.path):
             if self.path.exists():
-                _append(self.path, line)
+                _append(self.path, lines)
             else:  # the first line makes the file, so that no run is left without a record
-                write_whole(self.path, line)
+                write_whole(self.path, lines)
 
 
 def replace_published(path: Path, records: Iterable[Record]) -> None:
@@ -215,21 +220,26 @@ def write_ceilings(folder: Path, ceilings: Ceilings) -> Path:
     return path
 
 
-def read_ceilings(paths: Sequence[Path]) -> list[Ceilings]:
+def read_ceilings(paths: Sequence[Path]) -> tuple[list[Ceilings], list[str]]:
     """The ceilings that lie in these folders or beside these results files, the newest of each device (by its name).
 
-    Raises ResultsError for one that can't be read as such; paths that do not exist hold none.
+    A file that can't be read as such is left out with a warning; paths that do not exist hold none.
     """
     newest: dict[str, Ceilings] = {}
+    warnings: list[str] = []
     for path in paths:
         beside = path.parent / CEILINGS
         for file in sorted(path.rglob(CEILINGS)) if path.is_dir() else [beside]:
             if file.is_file():
-                found = _ceilings(file)
+                try:
+                    found = _ceilings(file)
+                except ResultsError as error:
+                    warnings.append(str(error))
+                    continue
                 known = newest.get(found.device.name)
                 if known is None or found.recorded_at >= known.recorded_at:
                     newest[found.device.name] = found
-    return list(newest.values())
+    return list(newest.values()), warnings
 
 
 def _ceilings(path: Path) -> Ceilings:

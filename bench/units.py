@@ -145,6 +145,44 @@ def format_metric(key: str, value: float | None) -> str:
     return "-" if value is None else _FORMATS[METRICS[key].unit](value)
 
 
+def format_relative(change: float) -> str:
+    """`+8.1%`, `-0.03%` where one decimal would hide it, `x 250` from a hundredfold, `0%` for no change at all."""
+    if not change:
+        return "0%"
+    if change >= 99:
+        return f"x {change + 1:.3g}"
+    return f"{change:+.1%}" if abs(change) >= 0.0005 else f"{Decimal(f'{change * 100:.1g}'):+f}%"
+
+
+def format_change(key: str, base: float, change: float | None) -> str:
+    """A relative change of a metric from `base`: `+8.1%`, or where there is no ratio (None) `from 0`."""
+    if change is None:
+        return f"from {format_metric(key, base) if base else '0'}"
+    return format_relative(change)
+
+
+def format_percent(share: float) -> str:
+    """`5%` of 0.05, `0.25%` of 0.0025."""
+    return f"{Decimal(f'{share * 100:.12g}'):f}%"
+
+
+def format_p(p: float | None) -> str:
+    """`0.031`, `<0.001`; `-` for None."""
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def format_count(count: int, noun: str) -> str:
+    """`1 case`, `2 cases`: a count of what has a regular plural."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def one_line(text: str) -> str:
+    """Text out of a file in one line, with a question mark for whatever a terminal would act on rather than show."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def _scaled(value: float, unit: str) -> str:
     """Three digits and an SI prefix: `1.23 TFLOP/s`, `45.6 Mpx/s`."""
     for prefix, factor in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):

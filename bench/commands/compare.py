@@ -35,13 +35,13 @@ def compare(
         Path | None, typer.Argument(metavar="HEAD", help="What to judge: a results file or folder.")
     ] = None,
     more_base: Annotated[
-        list[Path] | None, typer.Option("--base", help="One more file or folder of the base; repeatable.")
+        list[Path] | None, typer.Option("--base", help="A file or folder of the base; repeatable.")
     ] = None,
     more_head: Annotated[
-        list[Path] | None, typer.Option("--head", help="One more file or folder of the head; repeatable.")
+        list[Path] | None, typer.Option("--head", help="A file or folder of the head; repeatable.")
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="Compare this metric, e.g. first_call; repeatable.")
+        list[str] | None, typer.Option("--metric", help="Compare this metric, not the default ones; repeatable.")
     ] = None,
     factor: Annotated[
         list[str] | None,
@@ -59,11 +59,35 @@ def compare(
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TERMINAL,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead of printing.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but failed gates and errors.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", help="Print only failed gates, what a gate did not judge, errors, and warnings of lost lines."
+        ),
+    ] = False,
 ) -> None:
-    """Say what changed between two runs: time and memory, case by case, with the chance of a false alarm held at 5%.
+    """Say what changed between two runs, case by case, and whether that is more than noise.
 
-    Every run found on a side counts. With several runs a side their medians are compared, not their samples.
+    Per tested metric the chance of a false alarm is held at 5%, against the
+    noise within a run. Every run found on a side counts. With several a side
+    their medians are compared, not their samples, so that an offset from one
+    run to the next is no change: give 5 or more.
+
+    Metrics, and the least change that is shown of each:
+    - tested: time 2%
+    - tested with several runs a side, else held against this alone:
+      peak_reserved 1%, peak_rss 5% (and 8 MiB), energy 5%, first_call 25%,
+      memory_percent 1%, nvml_process 1%
+    - exact, any change: peak_allocated, weights, flops
+
+    Without --metric: time, peak_allocated, peak_reserved, peak_rss, weights,
+    energy; memory_percent where there is none of the peaks in bytes.
+
+    In a table ~ means that no change is shown. A case that newly fails, runs
+    out of memory or out of time is worse as well, and fails every gate.
+
+    Exit codes: 0 done, every gate holds; 1 a case fails a gate; 2 wrong usage,
+    files that can't be used or compared, or nothing that a gate could judge.
 
     No GPU is needed, and torch is not loaded.
     """
@@ -72,10 +96,15 @@ def compare(
 
     if as_json and form is Format.MARKDOWN:
         raise BenchError("--json and --format markdown ask for two formats. Give one.")
+    if base and head is None and more_base:
+        raise BenchError(
+            f"{base} stands alone beside --base, so that it may be meant for either side. Write --base or --head "
+            "before each file: `bench compare --base A --base B --head C --head D`."
+        )
     form = Format.JSON if as_json else form
     asked = request(metric or (), factor or (), fail_on or (), across=across_machines)
-    before = _side("base", [*([base] if base else []), *(more_base or [])])
-    after = _side("head", [*([head] if head else []), *(more_head or [])])
+    before = _side("base", [*([base] if base else []), *(more_base or [])], out)
+    after = _side("head", [*([head] if head else []), *(more_head or [])], out)
     comparison = compare_sides(before, after, asked)
     if out is not None:
         write_text(out, _text(comparison, form))
@@ -84,7 +113,7 @@ def compare(
     _judge(comparison)
 
 
-def _side(name: SideName, paths: Sequence[Path]) -> Side:
+def _side(name: SideName, paths: Sequence[Path], out: Path | None) -> Side:
     """All runs in what was given for a side; warnings go to standard error."""
     from bench import store
     from bench.compare import sides
@@ -95,6 +124,10 @@ def _side(name: SideName, paths: Sequence[Path]) -> Side:
             "as there are runs; each is a results file or a folder of them."
         )
     files, warnings = store.read(paths)
+    if out is not None and out.exists() and any(out.samefile(file.path) for file in files):
+        raise BenchError(
+            f"--out {out}: is a results file of the {name} side. Choose another name: nothing was written."
+        )
     for text in warnings:
         typer.echo(f"warning: {text}", err=True)
     return sides.side(name, ((str(file.path), file.records) for file in files))
@@ -102,7 +135,7 @@ def _side(name: SideName, paths: Sequence[Path]) -> Side:
 
 def _print(comparison: Comparison, form: Format) -> None:
     from bench.report import terminal
-    from bench.report.comparison import print_terminal
+    from bench.report.comparison_terminal import print_terminal
 
     if form is Format.TERMINAL:
         terminal.show(lambda console: print_terminal(comparison, console))
@@ -112,23 +145,29 @@ def _print(comparison: Comparison, form: Format) -> None:
 
 def _text(comparison: Comparison, form: Format) -> str:
     """The whole report as text that ends in a newline."""
-    from bench.report import comparison as report
     from bench.report import terminal
     from bench.report.comparison_json import to_json
+    from bench.report.comparison_markdown import to_markdown
+    from bench.report.comparison_terminal import print_terminal
 
     if form is Format.JSON:
         return json.dumps(to_json(comparison), indent=2, allow_nan=False) + "\n"
     if form is Format.MARKDOWN:
-        return report.to_markdown(comparison)
-    return terminal.plain(lambda console: report.print_terminal(comparison, console))
+        return to_markdown(comparison)
+    return terminal.plain(lambda console: print_terminal(comparison, console))
 
 
 def _judge(comparison: Comparison) -> None:
-    """Name every case that fails a gate on standard error, and end in exit code 1 if there is one."""
+    """Name on standard error what no gate judged and every case that fails one; exit code 1 if there is one."""
+    from bench.report.comparison import gate_line
+
+    for result in comparison.gates:
+        if result.untested or result.unjudged:
+            typer.echo(f"gate {gate_line(result)}", err=True)
     for line in comparison.failures:
         typer.echo(line, err=True)
     failed = [result for result in comparison.gates if result.failures]
     if failed:
-        cases = len({failure.case for result in failed for failure in result.failures})
+        cases = len({(failure.machine, failure.case) for result in failed for failure in result.failures})
         gates = ", ".join(result.gate.text for result in failed)
         raise GateError(f"{cases} case{'s' if cases != 1 else ''} failed --fail-on {gates}.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.options import INTERRUPTED, RESULTS, AsJson
-from bench.errors import DeviceError, WorkerError
+from bench.errors import DeviceError, ResultsError, WorkerError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,12 +70,19 @@ def doctor(
         if not as_json:
             terminal.show(lambda console: diagnosis.print_findings(findings, console, quiet=quiet))
         said = diagnosis.to_json(facts, findings)
+        trouble = None
         if ceilings and facts.device is not None:
-            warned = any(finding.level == "warning" for finding in findings)
-            doubt = " (they may be too low: see the warnings above)" if warned else ""
-            said |= _ceilings(executor, facts, out if sound else None, progress, doubt, show=not (as_json or quiet))
+            try:
+                said |= _ceilings(executor, facts, out if sound else None, progress, show=not (as_json or quiet))
+            except ResultsError as error:
+                trouble = error
+                said |= {"ceilings": None, "ceilings_reason": str(error)}
         if as_json:
             typer.echo(json.dumps(said, indent=2))
+        if trouble is not None:
+            raise trouble
+        if ceilings and sound and not (as_json or quiet) and any(found.level == "warning" for found in findings):
+            typer.echo("They may be too low: see the warnings above.")
     except KeyboardInterrupt:
         typer.echo("Interrupted.", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -97,9 +104,10 @@ def _facts(executor: SubprocessExecutor, device: str, out: Path, progress: Conso
             answer = executor.ask(Examine(), _EXAMINE_S)
     except (DeviceError, WorkerError) as error:
         return Facts(asked=device, host=host, refused=str(error))
+    place = surroundings.folder(out / ready.device.slug)  # where a run would really write
     return Facts(
         asked=device,
-        host=host,
+        host=host.model_copy(update={"results": place}),
         device=ready.device,
         environment=ready.environment,
         note=ready.note,
@@ -109,7 +117,7 @@ def _facts(executor: SubprocessExecutor, device: str, out: Path, progress: Conso
 
 
 def _ceilings(
-    executor: SubprocessExecutor, facts: Facts, out: Path | None, progress: Console, doubt: str, *, show: bool
+    executor: SubprocessExecutor, facts: Facts, out: Path | None, progress: Console, *, show: bool
 ) -> dict[str, object]:
     """Measure, print and write the ceilings; without a folder they are not kept. What JSON output says of it."""
     from bench.record import Ceilings, timestamp
@@ -125,11 +133,12 @@ def _ceilings(
         )
         path = _kept(found, folder)
     if show:
-        typer.echo(f"Wrote {path}{doubt}" if path else "Not kept: " + _why_not_kept(measured))
+        typer.echo(f"Wrote {path}" if path else "Not kept: " + _why_not_kept(measured))
     return {
         "ceilings": found.model_dump(mode="json"),
         "ceilings_failed": failed,
         "ceilings_path": str(path) if path else None,
+        "ceilings_reason": None if path else _why_not_kept(measured),
     }
 
 

@@ -22,7 +22,10 @@ def report(
     from bench.store import read_ceilings
 
     paths = results or [RESULTS]
-    records, ceilings = table_records(paths), read_ceilings(paths)
+    records = table_records(paths)
+    ceilings, warnings = read_ceilings(paths)
+    for text in warnings:
+        typer.echo(f"warning: {text}", err=True)
     for operation in OPERATIONS:
         path = out / f"vae_{operation}.md"
         write_text(path, page.render(operation, records, ceilings))

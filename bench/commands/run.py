@@ -144,10 +144,11 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
     for number, case in enumerate(plan.cases, start=1):
         typer.echo(f"{number:>3}  {case.id}  {case.label}")
     measure = plan.measure
+    least_s = min(measure.min_time, measure.max_time)
     noise = "" if measure.max_noise is None else f", until their noise is below {measure.max_noise:.1%} or steady"
     turns = f" in {len(plan.turns)} groups that take turns" if plan.interleave else ""
     typer.echo(
         f"{len(plan.cases)} cases of {plan.config!r}{turns}; each timed for {measure.min_samples} calls and "
-        f"{measure.min_time:g} s or more{noise}, or for {measure.few_samples} calls once {measure.max_time:g} s are "
-        f"spent; time-out {plan.timeout_s:g} s a case."
+        f"{least_s:g} s or more{noise}, or for {measure.few_samples} calls once {measure.max_time:g} s are spent; "
+        f"time-out {plan.timeout_s:g} s a case."
     )

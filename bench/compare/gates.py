@@ -1,4 +1,4 @@
-"""Gates: `time>5%` fails a comparison in which a case is worse by more than that.
+"""Gates: `time>5%` fails a comparison in which a case is worse by more than that, and says what it did not judge.
 
 Imports `errors`, `record`, `significance` and `units`.
 """
@@ -6,119 +6,151 @@ Imports `errors`, `record`, `significance` and `units`.
 from __future__ import annotations
 
 import math
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from bench import significance
-from bench.compare.outcomes import OutcomeChange
+from bench.compare.figures import figures
+from bench.compare.machines import Machine
+from bench.compare.outcomes import Matched, OutcomeChange, Pair, any_measured
+from bench.compare.request import Gate
 from bench.compare.verdicts import UNTESTED, Row, Table
-from bench.errors import BenchError, nearest
+from bench.errors import BenchError
 from bench.record import Case
-from bench.units import METRICS, format_metric
-
-_PERCENT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%\s*")
+from bench.units import METRICS, format_change, format_count, format_metric, format_percent
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """Fails where `metric` is worse by more than `limit` (0.05 is 5%), whichever way is worse for it."""
+class Evidence:
+    """What a gate is held against on one machine; one of one side only has cases of that side and nothing else."""
 
-    metric: str
-    limit: float
-
-    @property
-    def text(self) -> str:
-        """As it is written: `time>5%`."""
-        return f"{self.metric}>{format_percent(self.limit)}"
+    machine: Machine
+    matched: Matched
+    tables: tuple[Table, ...] = ()
+    outcomes: tuple[OutcomeChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A case that fails a gate, and why in one line that names neither."""
 
+    machine: Machine
     case: Case
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """How a gate ended: how many figures it was held against, and what failed it."""
+    """How a gate ended.
+
+    `compared` counts the figures that it was held against, `untested` those of them that are too few for a test
+    and were judged by whether the sides lie apart, by what is too few. `unjudged` counts the cases of each machine that it could
+    not be held against, by the reason. `machines` counts those compared: where there are several, lines name them.
+    """
 
     gate: Gate
     compared: int
     failures: tuple[Failure, ...]
+    untested: tuple[tuple[str, int], ...] = ()
+    unjudged: tuple[tuple[str, int], ...] = ()
+    machines: int = 1
+
+    @property
+    def failed_cases(self) -> int:
+        """How many cases fail it, on each machine anew."""
+        return len({(failure.machine, failure.case) for failure in self.failures})
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """A line a failure that names gate, case and change."""
-        return tuple(f"{self.gate.text}: {one.case.label}: {one.why}" for one in self.failures)
+        """A line a failure that names gate, case and change, and the machine where there are several."""
+        return tuple(
+            f"{self.gate.text}: {f'{one.machine.label}: ' if self.machines > 1 else ''}{one.case.label}: {one.why}"
+            for one in self.failures
+        )
 
 
-def parse_gate(text: str) -> Gate:
-    """A gate out of `METRIC>N%`. Raises BenchError."""
-    metric, sign, percent = text.partition(">")
-    form = f"--fail-on {text[:80]!r}: write METRIC>N%, like 'time>5%' (in quotes: a shell takes > for a redirection)"
-    if not sign:
-        raise BenchError(f"{form}.")
-    return Gate(known_metric(metric.strip(), "--fail-on"), parse_percent(percent, form))
-
-
-def parse_factor(text: str) -> tuple[str, float]:
-    """A metric and its practical factor out of `METRIC=N%`. Raises BenchError."""
-    metric, _, percent = text.partition("=")
-    form = f"--factor {text[:80]!r}: write METRIC=N%, like time=5%"
-    return known_metric(metric.strip(), "--factor"), parse_percent(percent, form)
-
-
-def known_metric(name: str, option: str) -> str:
-    """The name, if METRICS has it. Raises BenchError with the nearest one."""
-    if name not in METRICS:
-        raise BenchError(f"{option}: there is no metric {name[:80]!r}. {nearest(name[:80], METRICS)}")
-    return name
-
-
-def parse_percent(text: str, form: str) -> float:
-    """0.05 out of `5%`. Raises BenchError that says the form."""
-    match = _PERCENT.fullmatch(text)
-    if match is None:
-        raise BenchError(f"{form}; N is a number of 0 or more.")
-    return float(match.group(1)) / 100
-
-
-def check(gate: Gate, tables: Sequence[Table], outcomes: Sequence[OutcomeChange]) -> GateResult:
+def check(gate: Gate, evidence: Sequence[Evidence]) -> GateResult:
     """Hold a gate against all tables of its metric. A case whose outcome got worse fails every gate.
 
-    Raises BenchError where there is nothing to hold it against: silence would look like a pass.
+    Raises BenchError where it could not be held against anything: silence would look like a pass.
     """
-    rows = [row for one in tables if one.metric == gate.metric for row in one.rows]
-    lost = [
-        Failure(one.case, f"its outcome got worse: {one.base} -> {one.head}")
-        for one in outcomes
-        if one.verdict == "worse"
-    ]
-    if not rows and not lost:
-        raise BenchError(
-            f"--fail-on {gate.text}: there is nothing to gate on: no case has {gate.metric} on both sides. Measure it "
-            "on both, or leave the gate out."
-        )
-    judged = ((row, _why(row, gate)) for row in rows)
-    return GateResult(gate, len(rows), (*lost, *(Failure(row.case, why) for row, why in judged if why)))
+    failures: list[Failure] = []
+    untested: Counter[str] = Counter()
+    unjudged: Counter[str] = Counter()
+    compared = 0
+    for one in evidence:
+        rows = [row for table in one.tables if table.metric == gate.metric for row in table.rows]
+        lost = {c.case: f"its outcome got worse: {c.base} -> {c.head}" for c in one.outcomes if c.verdict == "worse"}
+        beyond = {row.case: why for row in rows if (why := _why(row, gate))}
+        failures += [Failure(one.machine, case, why) for whys in (lost, beyond) for case, why in whys.items()]
+        compared += len(rows)
+        untested.update(row.verdict for row in rows if row.test is None and row.case not in {*beyond, *lost})
+        unjudged.update(_absent(gate.metric, one.matched, {*lost, *(row.case for row in rows)}))
+    if not compared and not failures:
+        raise BenchError(_nothing(gate, evidence))
+    machines = sum(bool(one.matched.pairs) for one in evidence)
+    return GateResult(gate, compared, tuple(failures), tuple(untested.items()), tuple(unjudged.items()), machines)
+
+
+def _absent(metric: str, matched: Matched, judged: set[Case]) -> list[str]:
+    """Of each case that there are no two figures of, why."""
+    reasons = [_without(metric, pair) for pair in matched.pairs if pair.case not in judged]
+    for here, there, cases in (("base", "head", matched.only_base), ("head", "base", matched.only_head)):
+        reasons += [
+            f"skipped on the {there} side" if case.id in matched.skipped else f"only on the {here} side"
+            for case in cases
+        ]
+    return reasons
+
+
+def _without(metric: str, pair: Pair) -> str:
+    """Why a case that both sides tried has no figures to compare."""
+    missing = [name for name in ("base", "head") if figures(metric, getattr(pair, name)) is None]
+    where = f"on the {missing[0]} side" if len(missing) == 1 else "on either side"
+    measured = all(any_measured(getattr(pair, name)) for name in missing)
+    return f"without {metric} {where}" if measured else f"not measured {where}"
+
+
+def tell_unjudged(result: GateResult) -> str:
+    """`3 judged without a test (too few samples); 2 not judged (2 cases only on the base side)`; else empty."""
+    few = sum(count for _, count in result.untested)
+    none = sum(count for _, count in result.unjudged)
+    reasons = ", ".join(f"{format_count(count, 'case')} {why}" for why, count in result.unjudged)
+    said = [f"{few} judged without a test ({', '.join(why for why, _ in result.untested)})"] if few else []
+    return "; ".join([*said, f"{none} not judged ({reasons})"] if none else said)
+
+
+def _nothing(gate: Gate, evidence: Sequence[Evidence]) -> str:
+    """What to say where a gate could not be held against anything."""
+    said = f"--fail-on {gate.text}: there is nothing to gate on: "
+    pairs = [pair for one in evidence for pair in one.matched.pairs]
+    if not any(any_measured((*pair.base, *pair.head)) for pair in pairs):
+        return f"{said}no case that both sides have was measured on either. Find out why, or leave the gate out."
+    return f"{said}no case has {gate.metric} on both sides. Measure it on both, or leave the gate out."
 
 
 def _why(row: Row, gate: Gate) -> str | None:
-    """Why a case fails a gate, or None."""
-    if _worsening(row, gate.metric) <= gate.limit:
+    """Why a case fails a gate, or None.
+
+    What is shown fails by its change; a figure without a test does where all values of the sides lie apart. Of runs,
+    and of samples that are too few to be tested, more is known than a test says: they fail where even the best of head
+    is worse than the worst of base by more than the limit, so that more runs never turn a failure into a pass.
+    """
+    beyond = significance.exceeds(_worsening(row, gate.metric), gate.limit)
+    if not beyond or abs(row.head.median - row.base.median) < METRICS[gate.metric].least:
         return None
     told = tell_change(row, gate.metric)
-    enough = abs(row.head.median - row.base.median) >= METRICS[gate.metric].least
-    if row.verdict == "worse" or (row.test in UNTESTED and enough):
+    if row.verdict == "worse":
         return told
-    if row.test is None and _nearest_worsening(row, gate.metric) > gate.limit:
-        everywhere = f"all of head is worse than all of base by more than {format_percent(gate.limit)}"
+    if row.test in UNTESTED and significance.separated(row.base.spread, row.head.spread):
+        return told
+    if not significance.exceeds(_nearest_worsening(row, gate.metric), gate.limit):
+        return None
+    everywhere = f"all of head is worse than all of base by more than {format_percent(gate.limit)}"
+    if row.test is None:
         return f"{told}, judged without a test ({row.verdict}): {everywhere}"
-    return None
+    return f"{told}, although no change is shown: in its runs {everywhere}" if row.of_runs else None
 
 
 def _worsening(row: Row, metric: str) -> float:
@@ -133,31 +165,12 @@ def _nearest_worsening(row: Row, metric: str) -> float:
     worst = (max if lower else min)(row.base.spread)
     best = (min if lower else max)(row.head.spread)
     change = significance.change(worst, best)
-    return (1 if lower else -1) * (math.inf if change is None else change)
+    if change is None:
+        change = math.inf if best > worst else -math.inf
+    return change if lower else -change
 
 
 def tell_change(row: Row, metric: str) -> str:
     """`+8.1% (50.1 ms -> 54.2 ms)`, or `from 0 (0 B -> 8 MiB)`."""
     medians = (format_metric(metric, median) for median in (row.base.median, row.head.median))
-    return f"{format_change(row, metric)} ({' -> '.join(medians)})"
-
-
-def format_change(row: Row, metric: str) -> str:
-    """`+8.1%`, or where a ratio means nothing `from 0`."""
-    if row.change is None:
-        return f"from {format_metric(metric, row.base.median) if row.base.median else '0'}"
-    return format_relative(row.change)
-
-
-def format_relative(change: float) -> str:
-    """`+8.1%`, `-0.03%` where one decimal would hide it, `x 250` from a hundredfold, `0%` for no change at all."""
-    if not change:
-        return "0%"
-    if change >= 99:
-        return f"x {change + 1:.3g}"
-    return f"{change:+.1%}" if abs(change) >= 0.0005 else f"{Decimal(f'{change * 100:.1g}'):+f}%"
-
-
-def format_percent(share: float) -> str:
-    """`5%` of 0.05, `0.25%` of 0.0025."""
-    return f"{Decimal(f'{share * 100:.12g}'):f}%"
+    return f"{format_change(metric, row.base.median, row.change)} ({' -> '.join(medians)})"

@@ -1,18 +1,15 @@
-"""Cases matched by id, and how their outcomes changed. Imports `record`."""
+"""Cases matched by id, and how their outcomes changed. Imports `record` and `units`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal
 
 from bench.compare.sides import Run
-from bench.record import Case, Record, Skipped, describe
-
-#: Measured is better than out of memory, which is a result, and that is better than no result.
-_RANKS = {"measured": 2, "out_of_memory": 1, "crashed": 0, "failed": 0, "timed_out": 0}
+from bench.record import Case, Measured, Record, Skipped, describe
+from bench.units import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +23,42 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The cases of both sides in the order of the base, and those of one side only."""
+    """The cases of both sides in the order of the base, and those of one side only.
+
+    `skipped` are the ids of those of one side only that the other has, but skipped.
+    """
 
     pairs: tuple[Pair, ...]
     only_base: tuple[Case, ...]
     only_head: tuple[Case, ...]
+    skipped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeChange:
-    """A case that newly runs or newly does not, or does in another share of the runs; both sides in words."""
+    """A case that newly runs, newly does not, or still does not but for another reason; both sides in words."""
 
     case: Case
-    verdict: Literal["better", "worse"]
+    verdict: Literal["better", "worse", "changed"]
     base: str
     head: str
 
 
 def match(base: Sequence[Run], head: Sequence[Run]) -> Matched:
     """Match cases by id, never by place. A skipped case is as good as absent."""
-    mine, theirs = _by_case(base), _by_case(head)
+    of_base, of_head = _by_case(base), _by_case(head)
+    only_base = {one: records[0].case for one, records in of_base.items() if one not in of_head}
+    only_head = {one: records[0].case for one, records in of_head.items() if one not in of_base}
     return Matched(
-        tuple(Pair(mine[one][0].case, mine[one], theirs[one]) for one in mine if one in theirs),
-        tuple(records[0].case for one, records in mine.items() if one not in theirs),
-        tuple(records[0].case for one, records in theirs.items() if one not in mine),
+        tuple(Pair(of_base[one][0].case, of_base[one], of_head[one]) for one in of_base if one in of_head),
+        tuple(only_base.values()),
+        tuple(only_head.values()),
+        frozenset((_skipped(head) & only_base.keys()) | (_skipped(base) & only_head.keys())),
     )
+
+
+def _skipped(runs: Sequence[Run]) -> set[str]:
+    return {one for run in runs for one, record in run.records.items() if isinstance(record.outcome, Skipped)}
 
 
 def _by_case(runs: Sequence[Run]) -> dict[str, tuple[Record, ...]]:
@@ -62,28 +70,40 @@ def _by_case(runs: Sequence[Run]) -> dict[str, tuple[Record, ...]]:
     return found
 
 
-def changes(pairs: Sequence[Pair]) -> tuple[OutcomeChange, ...]:
-    """The cases whose outcome got better or worse.
+def any_measured(records: Iterable[Record]) -> bool:
+    """Whether one of the runs measured the case."""
+    return any(isinstance(record.outcome, Measured) for record in records)
 
-    With several runs a side the share of measured ones decides, then, where it is the same, the mean rank.
+
+def changes(pairs: Sequence[Pair]) -> tuple[OutcomeChange, ...]:
+    """The cases whose outcomes changed.
+
+    Worse is a case that a run of head could not measure and every run of base could, better the other way round. Where
+    runs of both sides could not there is no verdict, whatever their share, but what else became of them is told.
     """
     found = []
     for pair in pairs:
-        base, head = _standing(pair.base), _standing(pair.head)
-        if base != head:
-            verdict: Literal["better", "worse"] = "better" if head > base else "worse"
+        verdict = _verdict(_statuses(pair.base), _statuses(pair.head))
+        if verdict:
             found.append(OutcomeChange(pair.case, verdict, _words(pair.base), _words(pair.head)))
     return tuple(found)
 
 
-def _standing(records: Sequence[Record]) -> tuple[Fraction, Fraction]:
-    ranks = [_RANKS[record.outcome.status] for record in records]
-    return Fraction(ranks.count(2), len(ranks)), Fraction(sum(ranks), len(ranks))
+def _statuses(records: Sequence[Record]) -> set[str]:
+    return {record.outcome.status for record in records}
+
+
+def _verdict(base: set[str], head: set[str]) -> Literal["better", "worse", "changed"] | None:
+    if base == head:
+        return None
+    if base == {"measured"}:
+        return "worse"
+    return "better" if head == {"measured"} else "changed"
 
 
 def _words(records: Sequence[Record]) -> str:
     """`measured`, or with several runs `measured in 2 of 3 runs, out of memory (device, run) in 1`."""
-    counts = Counter(" ".join(describe(record.outcome).split()) for record in records)  # one line, whatever it raised
+    counts = Counter(one_line(" ".join(describe(record.outcome).split())) for record in records)
     if len(records) == 1:
         return next(iter(counts))
     (first, count), *others = counts.items()

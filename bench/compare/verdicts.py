@@ -1,6 +1,6 @@
 """What is shown of one metric: each case's medians, change, interval, test and verdict.
 
-Imports `metrics`, `record`, `significance`, `stats` and `units`.
+Imports `record`, `significance` and `units`.
 
 Three things can be compared. The raw samples of one run a side (time only: all else is one figure a run). The medians
 of several runs, as soon as a side has more than one of a case: an offset from run to run is then no change. Or two
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench import significance
-from bench.compare.outcomes import Pair
-from bench.metrics import values
-from bench.record import Case, Measured, Record
+from bench.compare.figures import Figures, figures
+from bench.compare.outcomes import Pair, any_measured
+from bench.record import Case
 from bench.significance import ALPHA, LEAST_RUNS
 from bench.units import METRICS
 
@@ -28,24 +28,6 @@ Test = Literal["exact", "figure", "constant", "mann-whitney", "welch"]
 _Compared = Literal["exact", "figure", "constant", "samples", "runs"]
 
 UNTESTED: tuple[Test, ...] = ("exact", "figure", "constant")
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """One side of one case and metric, in the metric's unit.
-
-    `values` are what is compared: the raw samples of one run (none in a published row), else one figure a run. The
-    median is theirs, or where there are none the one that was recorded.
-    """
-
-    median: float
-    values: tuple[float, ...]
-    runs: int
-
-    @property
-    def spread(self) -> tuple[float, ...]:
-        """The values, or the median where there are none: never empty."""
-        return self.values or (self.median,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +53,17 @@ class Row:
     def rises(self) -> bool:
         """Whether head's median is above base's."""
         return self.head.median > self.base.median
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether figures of runs are compared, not the samples of one run a side."""
+        return max(self.base.runs, self.head.runs) > 1
+
+    @property
+    def remedy(self) -> str:
+        """How many would do, where there are too few: `7 samples a side would do`."""
+        what = self.verdict.removeprefix("too few ")
+        return f"{self.needed} {what} a side would do{', 5 or more are better' if what == 'runs' else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,36 +120,13 @@ def table(metric: str, pairs: Sequence[Pair], factor: float) -> Table:
     for pair in pairs:
         base, head = figures(metric, pair.base), figures(metric, pair.head)
         if base is None or head is None:
-            one_sided += (base is None) != (head is None) and all(map(_any_measured, (pair.base, pair.head)))
+            one_sided += (base is None) != (head is None) and all(map(any_measured, (pair.base, pair.head)))
         else:
             drafts.append(_Draft(pair.case, base, head, _compared(metric, base, head)))
     tested = _test(drafts)
     asked = sum(draft.by in {"samples", "runs"} for draft in drafts)
     rows = (_row(draft, done, metric, factor, asked) for draft, done in zip(drafts, tested, strict=True))
     return Table(metric, factor, tuple(rows), one_sided)
-
-
-def _any_measured(records: Sequence[Record]) -> bool:
-    return any(isinstance(record.outcome, Measured) for record in records)
-
-
-def figures(metric: str, records: Sequence[Record]) -> Figures | None:
-    """The figures of one case's records, one a run; None where none of them has the metric."""
-    runs = [one for one in (_one_run(metric, record) for record in records) if one is not None]
-    if len(runs) <= 1:
-        return runs[0] if runs else None
-    medians = tuple(one.median for one in runs)
-    return Figures(significance.middle(medians), medians, len(runs))
-
-
-def _one_run(metric: str, record: Record) -> Figures | None:
-    value = values(record).get(metric)
-    if value is None:
-        return None
-    if metric != "time":
-        return Figures(value, (value,), 1)
-    samples = record.timing.samples_s if record.timing else ()
-    return Figures(significance.middle(samples) if samples else value, samples, 1)
 
 
 def _compared(metric: str, base: Figures, head: Figures) -> _Compared:
@@ -187,7 +157,7 @@ def _p(draft: _Draft, cases: int) -> tuple[Test, float]:
     base, head = draft.base.values, draft.head.values
     if draft.by == "samples" or significance.least_p(len(base), len(head)) < ALPHA / cases:
         return "mann-whitney", significance.mann_whitney(base, head)
-    return "welch", significance.welch(base, head).p
+    return "welch", significance.t_test(base, head).p
 
 
 def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, asked: int) -> Row:
@@ -195,15 +165,14 @@ def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, aske
     few: Verdict | None = None
     if test is None:
         few = "too few runs" if draft.by == "runs" else "too few samples"
-    interval = _interval(draft)
     apart = significance.separated(draft.base.spread, draft.head.spread)
-    shown = tested.p_holm < ALPHA and not _holds_zero(interval) if tested else apart
+    shown = tested.p_holm < ALPHA if tested else apart
     return Row(
         case=draft.case,
         base=draft.base,
         head=draft.head,
         change=significance.change(draft.base.median, draft.head.median),
-        interval=interval,
+        interval=_interval(draft),
         test=test,
         p=tested.p if tested else None,
         p_holm=tested.p_holm if tested else None,
@@ -212,16 +181,13 @@ def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, aske
     )
 
 
-def _holds_zero(interval: tuple[float, float] | None) -> bool:
-    """Whether no change at all lies in the interval: then none is shown, whatever the test says."""
-    return interval is not None and interval[0] <= 0 <= interval[1]
-
-
 def _matters(draft: _Draft, metric: str, factor: float) -> bool:
     """Whether the change is as large as the practical factor and the metric's least difference ask for."""
     base, head = draft.base.median, draft.head.median
     change = significance.change(base, head)
-    return head != base and abs(head - base) >= METRICS[metric].least and (change is None or abs(change) >= factor)
+    if head == base or abs(head - base) < METRICS[metric].least:
+        return False
+    return change is None or significance.reaches(abs(change), factor)
 
 
 def _untested(by: _Compared) -> Test | None:
@@ -238,13 +204,13 @@ def _direction(draft: _Draft, metric: str) -> Verdict:
 
 
 def _interval(draft: _Draft) -> tuple[float, float] | None:
-    """By order statistics where there are enough values for them, else of few runs by Welch's t."""
+    """By order statistics where there are enough values for them, else of few runs by the t tests."""
     if draft.by not in {"samples", "runs"}:
         return None
     base, head = draft.base.values, draft.head.values
     found = significance.interval(base, head)
     if found is None and draft.by == "runs" and min(len(base), len(head)) >= LEAST_RUNS:
-        return significance.welch(base, head).interval
+        return significance.t_test(base, head).interval
     return found
 
 

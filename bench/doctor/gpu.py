@@ -121,6 +121,12 @@ def company(others: Neighbours, device: Device) -> Finding:
     return note("neighbours", f"{said}: little enough for a run.") if others.count else ok("neighbours", said)
 
 
+def crowding(settings: GpuSettings | None, device: Device) -> str | None:
+    """What a run on a GPU that others use should be told, and what to do; None where they don't matter."""
+    found = company(settings.neighbours, device) if settings else None
+    return f"{found.said} {found.remedy}" if found is not None and found.level == "problem" else None
+
+
 def conditions(facts: Facts) -> Iterator[Finding]:
     """Temperature, power and what holds the clocks down, before any load."""
     gpu = _gpu(facts)

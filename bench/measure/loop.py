@@ -1,7 +1,7 @@
 """The timing loop: when one case has been called often enough. Free of torch; the clock is handed in.
 
-The rule is nvbench's `stdrel` (detail/stdrel_criterion.cuh) with a minimum that drops for slow calls: at least so many
-samples over so much time, then until the noise is below the target, or is steady above it, or time is spent.
+The rule is nvbench's `stdrel` (nvbench/detail/stdrel_criterion.cuh) with a minimum that drops for slow calls: at least
+so many samples over so much time, then until the noise is below the target, or is steady above it, or time is spent.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from bench.record import MeasureSettings, StoppedBy
 
-#: How many values of the noise must lie behind before it can be called steady (nvbench).
-_STEADY_WINDOW = 64
-#: The noise is steady where its standard deviation over the window is below this share of its mean (nvbench).
+#: The window of noise values, how many of them there must be more than, and how often it is looked at. nvbench's window
+#: is 512, for calls of microseconds; here a call takes milliseconds to seconds, and 512 of them would fill `max_time`.
+_WINDOW, _MORE_THAN, _EVERY = 128, 64, 16
+#: The noise is steady where its standard deviation over the window is below this share of its mean.
 _STEADY = 0.05
 
 
@@ -35,7 +36,7 @@ class StoppingRule:
         self._seconds: list[float] = []
         self._spent = 0.0
         self._spread = _Spread()
-        self._noises: deque[float] = deque(maxlen=_STEADY_WINDOW)
+        self._noises: deque[float] = deque(maxlen=_WINDOW)
         self.stopped_by: StoppedBy | None = None
 
     @property
@@ -51,17 +52,20 @@ class StoppingRule:
         return self._spent >= self._settings.max_time
 
     def add(self, seconds: float) -> None:
-        """Take one more sample, also after the end (where another case is waited for): it then counts as well."""
+        """Take one more sample, also after the end (where another case is waited for): it counts as well, and where it
+        brings the noise above the target again, the rule is no longer met.
+        """
         self._seconds.append(seconds)
         self._spent += seconds
         self._spread.add(seconds)
         if self._spread.noise is not None:
             self._noises.append(self._spread.noise)
-        self.stopped_by = self.stopped_by or self._why_stop()
+        if self.stopped_by in {None, "noise_target"}:
+            self.stopped_by = self._why_stop()
 
     def _why_stop(self) -> StoppedBy | None:
         settings, count = self._settings, len(self._seconds)
-        slow = self._spent >= settings.slow_call * count
+        slow = settings.slow_call is not None and self._spent >= settings.slow_call * count
         fewest = min(settings.min_samples, settings.few_samples) if slow else settings.min_samples
         if count >= fewest and self._spent >= min(settings.min_time, settings.max_time):
             if settings.max_noise is None:
@@ -73,11 +77,12 @@ class StoppingRule:
         return "max_time" if count >= settings.few_samples and self.time_is_spent else None
 
     def _is_steady(self) -> bool:
-        """Whether the last noises agree with one another: more calls would not bring the noise down."""
-        if len(self._noises) < _STEADY_WINDOW or len(self._seconds) <= _STEADY_WINDOW + 1:
+        """Whether the noises so far agree with one another: more calls are not expected to bring them down soon."""
+        count = len(self._noises)
+        if count <= _MORE_THAN or len(self._seconds) % _EVERY:
             return False
-        mean = math.fsum(self._noises) / _STEADY_WINDOW
-        variance = math.fsum((noise - mean) ** 2 for noise in self._noises) / (_STEADY_WINDOW - 1)
+        mean = math.fsum(self._noises) / count
+        variance = math.fsum((noise - mean) ** 2 for noise in self._noises) / (count - 1)
         return mean > 0 and math.sqrt(variance) < _STEADY * mean
 
 

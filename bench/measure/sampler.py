@@ -13,26 +13,24 @@ somewhere, no reading would fall into a timed call, and the telemetry would say 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 import os
 import queue
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from typing import NoReturn, Protocol
 
+from bench import lifeline
 from bench.measure.nvml import Conditions, Nvml
 
 PERIOD_S = 0.05
 #: Above so many readings every other one is dropped, and the period doubled: at 50 ms after 1000 s.
 MOST_READINGS = 20_000
 _NICENESS = 5
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 #: Seconds of `time.monotonic`, and the GPU at that moment.
 Stamped = tuple[float, Conditions]
@@ -133,9 +131,9 @@ class Sampler:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Serve until the standard input ends."""
     uuid, period_s = sys.argv[1:] if arguments is None else arguments
-    _die_with_parent()
-    inbox: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(inbox,), daemon=True).start()
+    _step_back()
+    lifeline.die_with()
+    inbox = lifeline.requests()
     nvml = Nvml(uuid)
     sampler = Sampler(nvml.conditions, inbox, period_s=float(period_s))
     while True:
@@ -143,24 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
 
 
-def _receive(inbox: queue.SimpleQueue[str]) -> NoReturn:
-    """Hand each line on; when the pipe closes, end at once, even in the middle of a call into the driver."""
-    for line in sys.stdin:
-        inbox.put(line)
-    os._exit(0)
-
-
-def _die_with_parent() -> None:
-    """Step back behind the worker, leave Ctrl-C to it, and end with it.
-
-    A parent that ended before this was asked for has closed the pipe, which ends this process too.
-    """
+def _step_back() -> None:
+    """Let the worker go first, and leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):  # Windows has no nice
         os.nice(_NICENESS)
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

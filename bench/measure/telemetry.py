@@ -70,15 +70,17 @@ def summarise(
     period_s: float,
     counter: Counter | None = None,
     reason: str | None = None,
+    alone: bool = True,
 ) -> Telemetry:
     """The telemetry of a case from readings in the order of time, `period_s` apart, and a window for each sample.
 
     Spreads and reasons are those of the readings from the first call's begin to the last one's end; where the calls
     were over between two readings, those of the nearest reading within a period. `gpu idle` is told like any other:
     within timed calls it means that the device waits for the host. `reason` is why there are no readings, if known.
+    Where the calls are not `alone`, but take turns with another case's, only readings in or beside its own calls count.
     """
     telling = [reading for reading in readings if reading.conditions != Conditions()]
-    during = _during(telling, windows, period_s)
+    during = _during(telling, windows, period_s) if alone else _in_own_calls(telling, windows, period_s)
     mask = 0
     for reading in during:
         mask |= reading.conditions.reasons or 0
@@ -148,6 +150,13 @@ def _during(readings: Sequence[Reading], windows: Sequence[Window], period_s: fl
     if not windows:
         return ()
     return _near(readings, [reading.at_s for reading in readings], _whole(windows), period_s)
+
+
+def _in_own_calls(readings: Sequence[Reading], windows: Sequence[Window], period_s: float) -> Sequence[Reading]:
+    """The readings in each window or nearest to it, each once, in their order."""
+    times = [reading.at_s for reading in readings]
+    found = {reading.at_s: reading for window in windows for reading in _near(readings, times, window, period_s)}
+    return [found[at_s] for at_s in sorted(found)]
 
 
 def _whole(windows: Sequence[Window]) -> Window:

@@ -5,17 +5,13 @@ Imports no torch. Nothing here raises or waits for long: a sampler that fails le
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import IO, Protocol
+from typing import Protocol
 
+from bench.child import Child
 from bench.measure import sampler, telemetry
 from bench.measure.nvml import Nvml
 from bench.measure.telemetry import Counter, Reading, Window
@@ -25,7 +21,6 @@ from bench.record import Telemetry
 SAMPLER = (sys.executable, "-P", "-m", "bench.measure.sampler")
 _TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 2.0
-_TAIL_BYTES = 1000
 #: The energy of calls that took turns with another case's: one counter and one sensor can't tell them apart.
 _SHARED = {
     "energy_per_call_j": None,
@@ -98,13 +93,14 @@ class GpuWatch:
         self._nvml = nvml
         self._period_s = period_s
         self._now = now
+        self._timeout_s = timeout_s
         self._default_sm_clock_hz = nvml.sm_clock_default_hz()
         self._begun: tuple[float, float | None] | None = None
         self._reason = nvml.reason
-        self._process: _Process | None = None
+        self._process: Child | None = None
         if uuid is not None and self._reason is None:
             try:
-                self._process = _Process((*command, uuid, str(period_s)), timeout_s)
+                self._process = Child((*command, uuid, str(period_s)))
             except OSError as error:
                 self._reason = f"the sampler can't be started: {error}"
 
@@ -130,6 +126,7 @@ class GpuWatch:
                 period_s=answer.period_s,
                 counter=counter,
                 reason=answer.reason,
+                alone=len(groups) == 1,
             )
             for windows in groups
         )
@@ -141,7 +138,7 @@ class GpuWatch:
     def close(self) -> None:
         """End the sampler."""
         if self._process is not None:
-            self._process.close()
+            self._process.kill(_KILL_TIMEOUT_S)  # one that hangs inside the driver must not hold the worker up
             self._process = None
             self._reason = "the watch was closed"
 
@@ -155,7 +152,7 @@ class GpuWatch:
         """What the sampler has read. One that fails is ended, and not started again in this worker."""
         if self._process is None:
             return sampler.Answer((), self._period_s, self._reason)
-        answer = self._process.ask("end")
+        answer = _ask(self._process, "end", self._timeout_s)
         if isinstance(answer, sampler.Answer):
             return answer
         self.close()
@@ -177,67 +174,18 @@ def windowed(
     return noted
 
 
-class _Process:
-    """The sampler's process, with pipes of its own and a thread that waits for what it says."""
-
-    def __init__(self, command: Sequence[str], timeout_s: float) -> None:
-        """Raises OSError if it can't be started."""
-        self._timeout_s = timeout_s
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        try:
-            self._popen = subprocess.Popen(  # noqa: S603 - our own sampler
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr
-            )
-        except OSError:
-            self._stderr.close()
-            raise
-        self._said: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def send(self, order: str) -> None:
-        """Write an order; never waits, since a pipe holds thousands. That it has died is noticed by `ask`."""
-        assert self._popen.stdin is not None  # noqa: S101 - Popen with PIPE sets it
-        with contextlib.suppress(OSError):
-            self._popen.stdin.write(order.encode() + b"\n")
-            self._popen.stdin.flush()
-
-    def ask(self, order: str) -> sampler.Answer | str:
-        """The answer to an order, or why there is none."""
-        self.send(order)
-        try:
-            line = self._said.get(timeout=self._timeout_s)
-        except queue.Empty:
-            return f"the sampler did not answer within {self._timeout_s:g} s"
-        if line is None:
-            return f"the sampler died ({self._last_words()})"
-        try:
-            return sampler.Answer.from_json(line)
-        except ValueError:
-            return "the sampler's answer made no sense"
-
-    def close(self) -> None:
-        """End it at once."""
-        self._popen.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs inside the driver; the worker must not
-            self._popen.wait(_KILL_TIMEOUT_S)
-        self._listener.join(_KILL_TIMEOUT_S)
-        said = None if self._listener.is_alive() else self._popen.stdout  # a pipe that is being read can't be closed
-        for pipe in (self._popen.stdin, said, self._stderr):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # an order that was never read
-                    pipe.close()
-
-    def _last_words(self) -> str:
-        """The end of what a dead sampler printed on its standard error, and its exit code."""
-        self._stderr.seek(max(0, os.fstat(self._stderr.fileno()).st_size - _TAIL_BYTES))
-        said = self._stderr.read().decode(errors="replace").splitlines()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it has closed its pipe, so it is about to end
-            self._popen.wait(_KILL_TIMEOUT_S)
-        return f"exit code {self._popen.returncode}" + (f": {said[-1]}" if said else "")
-
-    def _listen(self) -> None:
-        assert self._popen.stdout is not None  # noqa: S101 - Popen with PIPE sets it
-        for line in self._popen.stdout:
-            self._said.put(line)
-        self._said.put(None)
+def _ask(child: Child, order: str, timeout_s: float) -> sampler.Answer | str:
+    """The sampler's answer to an order, or why there is none."""
+    child.send(order)
+    try:
+        line = child.line(timeout_s)
+    except queue.Empty:
+        return f"the sampler did not answer within {timeout_s:g} s"
+    if line is None:
+        code = child.exit_code(_KILL_TIMEOUT_S)  # it has closed its pipe, so it is about to end
+        said = child.stderr_tail().splitlines()
+        return f"the sampler died (exit code {code}{f': {said[-1]}' if said else ''})"
+    try:
+        return sampler.Answer.from_json(line)
+    except ValueError:
+        return "the sampler's answer made no sense"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from bench.compare import Comparison, MachineComparison
+from bench.compare.figures import Figures
 from bench.compare.gates import GateResult
+from bench.compare.machines import Machine
 from bench.compare.outcomes import OutcomeChange
-from bench.compare.sides import Machine
-from bench.compare.verdicts import Figures, Row, Table
+from bench.compare.verdicts import Row, Table
 from bench.record import Case
 from bench.units import METRICS
 
@@ -31,8 +32,8 @@ def _machine(part: MachineComparison) -> dict[str, object]:
         "verdicts": dict(part.verdicts),
         "metrics": [_table(table) for table in part.tables],
         "outcomes": [_outcome(one) for one in part.outcomes],
-        "only_base": [_case(case) for case in part.only_base],
-        "only_head": [_case(case) for case in part.only_head],
+        "only_base": [_case(case) for case in part.matched.only_base],
+        "only_head": [_case(case) for case in part.matched.only_head],
         "differences": [dataclasses.asdict(one) for one in part.differences],
         "notes": list(part.notes),
     }
@@ -80,8 +81,15 @@ def _outcome(change: OutcomeChange) -> dict[str, object]:
 
 
 def _gate(result: GateResult) -> dict[str, object]:
-    failures = [{**_case(one.case), "why": one.why} for one in result.failures]
-    return {"gate": result.gate.text, "holds": not failures, "compared": result.compared, "failures": failures}
+    """`without_test` counts the figures that are too few for one, `not_judged` the cases that it did not judge."""
+    return {
+        "gate": result.gate.text,
+        "holds": not result.failures,
+        "compared": result.compared,
+        "without_test": [{"why": why, "cases": count} for why, count in result.untested],
+        "not_judged": [{"why": why, "cases": count} for why, count in result.unjudged],
+        "failures": [{"machine": one.machine.label, **_case(one.case), "why": one.why} for one in result.failures],
+    }
 
 
 def _case(case: Case) -> dict[str, object]:

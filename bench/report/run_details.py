@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench import metrics, stats
-from bench.record import Ceilings, GpuSettings, Record
+from bench.doctor.gpu import company
+from bench.record import Ceilings, Device, GpuSettings, Record
 from bench.report import markdown
 from bench.units import METRICS, format_bytes, format_metric
 
@@ -18,7 +19,7 @@ _STOPPED = {
 _LEGEND = (
     "±: half the 95% interval of the median (order statistics; under 6 samples there is none), over the median",
     "Noise: standard deviation of the samples over their mean",
-    "Ended by: noise (it fell below the target), steady noise (inherently noisy: more calls would not lower it), time "
+    "Ended by: noise (it fell below the target), steady noise (inherently noisy: more calls hardly lower it), time "
     "(it was spent first), count (no target was set)",
 )
 
@@ -48,7 +49,7 @@ def sections(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[st
         device = next((each for each in ceilings if each.device.name == group[0].device.name), None)
         parts += [
             f"### {label}: run {run_id}",
-            markdown.bullets([*_environment(group), *_ceilings(device)]),
+            markdown.bullets([*_environment(group), *_ceilings(device, group)]),
             markdown.folded("All figures", _all(group, device)),
         ]
         said = [f"{record.case.label}: {warning}" for record in group for warning in record.warnings]
@@ -76,7 +77,7 @@ def _environment(group: Sequence[Record]) -> list[str]:
     )
     if first.device.kind == "cuda":
         lines.append(f"driver {env.driver or 'unknown'}, CUDA {env.cuda}, cuDNN {env.cudnn}")
-    lines += _gpu(env.gpu)
+    lines += _gpu(env.gpu, first.device)
     commits = dict.fromkeys(r.environment.project_commit for r in group if r.environment)  # a run may be continued
     lines += [f"Hybrid Bench at commit {commit}" for commit in commits if commit]
     lines += [f"out-of-memory may not show: {env.may_spill}"] if env.may_spill else []
@@ -84,7 +85,7 @@ def _environment(group: Sequence[Record]) -> list[str]:
     return lines
 
 
-def _gpu(gpu: GpuSettings | None) -> list[str]:
+def _gpu(gpu: GpuSettings | None, device: Device) -> list[str]:
     """How the GPU was set up, and who else used it, as far as NVML told."""
     if gpu is None:
         return []
@@ -97,14 +98,11 @@ def _gpu(gpu: GpuSettings | None) -> list[str]:
     switches = (("ECC", gpu.ecc), ("persistence", gpu.persistence), ("MIG", gpu.mig))
     said += [f"{name} {'on' if on else 'off'}" for name, on in switches if on is not None]
     lines = [", ".join(said)] if said else []
-    others = gpu.neighbours
-    if others.count:
-        used = format_bytes(others.bytes)
-        lines.append(f"other processes on the GPU when the run began: {others.count}, device memory in use {used}")
-    return lines
+    others = company(gpu.neighbours, device)
+    return lines if others.level == "ok" else [*lines, f"others on the GPU when the run began: {others.said}"]
 
 
-def _ceilings(device: Ceilings | None) -> list[str]:
+def _ceilings(device: Ceilings | None, group: Sequence[Record]) -> list[str]:
     """What the device was seen to do at most; figures as a share of it are in the table."""
     if device is None:
         return []
@@ -115,7 +113,9 @@ def _ceilings(device: Ceilings | None) -> list[str]:
             said.append(f"{ceiling.dtype} matrix product of {ceiling.size} {rate}")
         else:
             said.append(f"copy {ceiling.per_second / 1e9:.4g} GB/s")
-    return [f"ceilings measured on {device.recorded_at[:10]}: {', '.join(said)}"]
+    shares = [metrics.values(record, device).get("ceiling_fraction") or 0.0 for record in group]
+    low = "; some cases went beyond, so it was too low: measure it again on a quiet machine" if max(shares) > 1 else ""
+    return [f"ceilings measured on {device.recorded_at[:10]}: {', '.join(said)}{low}"]
 
 
 def _all(group: Sequence[Record], ceilings: Ceilings | None) -> str:

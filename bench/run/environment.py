@@ -15,26 +15,9 @@ import torch
 from bench.measure.nvml import Nvml
 from bench.record import Environment, GpuSettings, Package
 from bench.run import device as devices
-from bench.run import host
+from bench.run import host, surroundings
 
 PACKAGES = ("hybrid-bench", "torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "triton")
-#: Environment variables that change time or memory.
-VARIABLES = (
-    "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "PYTORCH_NO_CUDA_MEMORY_CACHING",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "CUDA_VISIBLE_DEVICES",
-    "CUDA_LAUNCH_BLOCKING",
-    "CUDA_MODULE_LOADING",
-    "NVIDIA_TF32_OVERRIDE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "LD_PRELOAD",
-    "MALLOC_ARENA_MAX",
-    "GLIBC_TUNABLES",
-)
 
 
 def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) -> Environment:
@@ -49,7 +32,7 @@ def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) ->
         host_cores=psutil.cpu_count() or 1,
         host_ram_bytes=psutil.virtual_memory().total,
         threads=torch.get_num_threads(),
-        variables={name: Path(os.environ[name]).name for name in VARIABLES if name in os.environ},
+        variables=surroundings.variables(os.environ),
         driver=nvml.driver if nvml else None,
         cuda=torch.version.cuda if device.type == "cuda" else None,
         cudnn=None if cudnn is None else str(cudnn),

@@ -11,7 +11,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from bench.errors import DeviceError, WorkerError
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
@@ -44,7 +45,7 @@ OnPhase = Callable[[Phase], None]
 
 
 class Executor(Protocol):
-    """Measures cases, one at a time."""
+    """Measures cases, one by one or taking turns."""
 
     def start(self) -> Ready:
         """Take the device, unless it is held already.
@@ -117,41 +118,42 @@ class SubprocessExecutor:
         )
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
-        request = RunCase(case=case, measure=measure).model_dump_json()
-        worker: WorkerProcess | None = None
-        for _ in range(_START_ATTEMPTS):
-            worker = self._ready_worker()
-            kills = host.oom_kills()
-            worker.send(request)
-            done = self._await(worker, timeout_s, on_phase, kills)
-            if done is not None:
-                return self._after(done)
-            self.close()  # it died before it began with the case: that says nothing about the case
-        raise WorkerError(
-            f"The measuring process died {_START_ATTEMPTS} times before it began with {case.label}. What was measured "
-            f"is kept; the same command goes on from there. Its last words: {_last_line(worker)}"
-        )
+        talk = self._talk(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
+        if talk.end == "silence":
+            return self._after(Done(outcome=TimedOut(timeout_s=timeout_s, phase=talk.phase)))
+        if talk.end == "answers":
+            return self._after(talk.dones[0])
+        assert talk.phase is not None  # noqa: S101 - a worker that dies before that is replaced
+        return self._after(Done(outcome=_cause_of_death(talk.worker, talk.phase, talk.kills_before)))
 
     def take_turns(
         self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
     ) -> tuple[Done, ...] | Broken:
-        worker = self._ready_worker()
-        worker.send(TakeTurns(cases=tuple(cases), measure=measure).model_dump_json())
-        deadline = time.monotonic() + timeout_s * len(cases)
-        dones: list[Done] = []
-        while len(dones) < len(cases):
-            try:
-                answer = worker.answer(max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                answer = Broken(reason=f"no answer within {timeout_s * len(cases):g} s")
-            if isinstance(answer, PhaseBegun):
-                on_phase(answer.phase)
-            elif isinstance(answer, Done):
-                dones.append(answer)
-            else:
-                self.close()
-                return answer if isinstance(answer, Broken) else Broken(reason="the measuring process died")
-        return tuple([self._after(done) for done in dones])
+        limit_s = timeout_s * len(cases)
+        talk = self._talk(TakeTurns(cases=tuple(cases), measure=measure), cases, limit_s, on_phase)
+        if talk.end == "answers":
+            return tuple([self._after(done) for done in talk.dones])
+        self.close()
+        if isinstance(talk.end, Broken):
+            return talk.end
+        silent = f"no answer within {limit_s:g} s"
+        return Broken(reason=silent if talk.end == "silence" else "the measuring process died")
+
+    def _talk(self, request: RunCase | TakeTurns, cases: Sequence[Case], timeout_s: float, on_phase: OnPhase) -> _Talk:
+        """Give the worker these cases and hear it out. One that dies before it began says nothing about them."""
+        worker: WorkerProcess | None = None
+        for _ in range(_START_ATTEMPTS):
+            worker = self._ready_worker()
+            talk = _Talk(worker, host.oom_kills())
+            worker.send(request.model_dump_json())
+            talk.hear(len(cases), timeout_s, on_phase)
+            if talk.end != "death" or talk.phase is not None:
+                return talk
+            self.close()
+        raise WorkerError(
+            f"The measuring process died {_START_ATTEMPTS} times before it began with {cases[0].label}. What was "
+            f"measured is kept; the same command goes on from there. Its last words: {_last_line(worker)}"
+        )
 
     def ask(self, request: Examine | MeasureCeiling, timeout_s: float) -> Examined | CeilingMeasured:
         """What the worker answers to `bench doctor` within `timeout_s` seconds.
@@ -190,23 +192,6 @@ class SubprocessExecutor:
         assert self._worker is not None  # noqa: S101 - start() sets it or raises
         return self._worker
 
-    def _await(self, worker: WorkerProcess, timeout_s: float, on_phase: OnPhase, kills: int) -> Done | None:
-        """The case's outcome, or None if the worker died before its first phase."""
-        deadline = time.monotonic() + timeout_s
-        phase: Phase | None = None
-        while True:
-            try:
-                answer = worker.answer(max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                return Done(outcome=TimedOut(timeout_s=timeout_s, phase=phase))
-            if isinstance(answer, PhaseBegun):
-                phase = answer.phase
-                on_phase(phase)
-            elif isinstance(answer, Done):
-                return answer
-            else:
-                return None if phase is None else Done(outcome=_cause_of_death(worker, phase, kills))
-
     def _after(self, done: Done) -> Done:
         """Replace the worker where its state can't be trusted any more."""
         if not isinstance(done.outcome, Measured):
@@ -216,6 +201,35 @@ class SubprocessExecutor:
             leak = f"{format_bytes(done.leaked_bytes)} did not return after the case, so the worker was replaced"
             return done.model_copy(update={"warnings": (*done.warnings, leak)})
         return done
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What a worker said to one request, and how that ended."""
+
+    worker: WorkerProcess
+    kills_before: int
+    phase: Phase | None = None
+    dones: list[Done] = field(default_factory=list)
+    end: Literal["answers", "silence", "death"] | Broken = "answers"
+
+    def hear(self, count: int, timeout_s: float, on_phase: OnPhase) -> None:
+        """Listen until there are `count` answers, or `timeout_s` seconds are over, or there will be none."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.dones) < count:
+            try:
+                answer = self.worker.answer(max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                self.end = "silence"
+                return
+            if isinstance(answer, PhaseBegun):
+                self.phase = answer.phase
+                on_phase(answer.phase)
+            elif isinstance(answer, Done):
+                self.dones.append(answer)
+            else:
+                self.end = answer if isinstance(answer, Broken) else "death"
+                return
 
 
 def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> Crashed | OutOfMemory:

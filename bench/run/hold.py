@@ -75,8 +75,8 @@ class GpuHold:
         free = int(torch.cuda.mem_get_info(self._torch_device)[0])
         if self._cap is not None:
             free = min(free, max(0, self._cap - torch.cuda.memory_reserved(self._torch_device)))
-        refusals = int(torch.cuda.memory_stats(self._torch_device).get("num_ooms", 0))
-        return DeviceState("cuda", free, refusals)
+        counters = torch.cuda.memory_stats(self._torch_device)
+        return DeviceState("cuda", free, int(counters.get("num_ooms", 0)), int(counters.get("num_alloc_retries", 0)))
 
     def _settings(self, nvml: Nvml) -> GpuSettings:
         """NVML's settings, and from torch what NVML does not tell."""

@@ -43,6 +43,7 @@ class DeviceState:
     kind: Literal["cuda", "cpu"]
     free_bytes: int | None = None
     refusals: int = 0  # requests that the allocator turned down
+    squeezes: int = 0  # how often it gave cached memory back to the device in order to grant one
 
 
 def of_exception(error: BaseException, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:

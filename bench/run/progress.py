@@ -6,15 +6,14 @@ Loads rich, never torch. Writes to standard error; the summary's text is returne
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from bench.doctor.finding import Finding
-from bench.doctor.gpu import company
+from bench.doctor.gpu import crowding
 from bench.plan import Plan
 from bench.record import Case, Measured, Phase, Record, Run, Timing, describe
 from bench.run.protocol import Ready
@@ -38,6 +37,10 @@ class Estimate:
     def finish(self, case: Case) -> None:
         """This case has just been run."""
         self._done += self._left.pop(case.id, 0)
+
+    def waits_for(self, ids: Iterable[str]) -> bool:
+        """Whether one of these cases is yet to be finished."""
+        return any(one in self._left for one in ids)
 
     @property
     def elapsed_s(self) -> float:
@@ -89,9 +92,9 @@ class Reporter:
             self._say(f"Note: {ready.note}")
         if environment.may_spill:
             self._say(f"Note: {environment.may_spill}; out-of-memory may not show here, and the records say so.")
-        crowd = _crowd(ready)
-        if crowd is not None:
-            self._say(f"Warning: {crowd.said} {crowd.remedy or ''}")
+        crowd = crowding(environment.gpu, device)
+        if crowd:
+            self._say(f"Warning: {crowd}")
         there = f"Going on with {path} ({resumed} of {len(self._plan.cases)} cases are there)"
         self._say(there if resumed else f"Writing {path}")
         self._bar.update(self._task, completed=resumed)
@@ -108,7 +111,7 @@ class Reporter:
     def case_done(self, number: int, record: Record) -> None:
         self.finished += 1
         self._estimate.finish(record.case)
-        left = self._estimate.remaining_s
+        left = None if self._estimate.waits_for(record.interleaved_with) else self._estimate.remaining_s
         about = f"about {format_seconds(left)} left" if left and self.finished < len(self._plan.cases) else ""
         line = Text(f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] {record.case.label}: ")
         line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
@@ -122,13 +125,6 @@ class Reporter:
     def _say(self, text: str | Text) -> None:
         if not self._quiet:
             self._bar.console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
-def _crowd(ready: Ready) -> Finding | None:
-    """What is to be said of other processes on the GPU, where they matter."""
-    settings = ready.environment.gpu
-    finding = company(settings.neighbours, ready.device) if settings else None
-    return finding if finding is not None and finding.level == "problem" else None
 
 
 def tell(record: Record) -> str:

@@ -2,8 +2,7 @@
 
 The parent writes a `Start`, then one `RunCase` or `TakeTurns` at a time; it ends the worker by closing the pipe. The
 worker answers `Ready` or `Refused` to the first, and to each of the others any number of `PhaseBegun` and one `Done` a
-case, or one `Broken`. `bench doctor` asks with
-`Examine` and `MeasureCeiling` instead of cases; each has one answer.
+case, or one `Broken`. `bench doctor` asks with `Examine` and `MeasureCeiling` instead of cases; each has one answer.
 """
 
 from __future__ import annotations

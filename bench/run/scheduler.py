@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from bench import store
+from bench.doctor.gpu import crowding
 from bench.plan import Plan
 from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
 from bench.run.executor import Executor
@@ -83,23 +84,23 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         run_info, file, records = _open(plan, ready, folder, options)
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}
-        going = _Going(plan, executor, ready, run_info, options, observer)
-        for number, cases in _left(plan, done):
-            executor.start()  # a replacement, where there is need of one, is no part of the case's time
-            observer.case_begun(number, cases[0])
-            for record in going.measure(cases):
-                file.append(record)
-                records.append(record)
-                observer.case_done(plan.cases.index(record.case) + 1, record)
+        crowd = crowding(ready.environment.gpu, ready.device)
+        going = _Going(plan, executor, ready, run_info, options, observer, (crowd,) if crowd else ())
+        for cases, missing in _left(plan, done):
+            for batch in going.measure(cases, missing):
+                file.append(*batch)
+                records += batch
+                for record in batch:
+                    observer.case_done(going.number(record.case), record)
     return RunSummary(file.path, tuple(records), resumed=len(done))
 
 
-def _left(plan: Plan, done: set[str]) -> Iterator[tuple[int, tuple[Case, ...]]]:
-    """The groups of cases that are still to be measured, each with the number (from 1) of its first."""
+def _left(plan: Plan, done: set[str]) -> Iterator[tuple[tuple[Case, ...], int]]:
+    """The groups of cases that are still to be measured, each with how many of the group already are."""
     for group in plan.turns:
         cases = tuple(case for case in group if case.id not in done)
         if cases:
-            yield plan.cases.index(cases[0]) + 1, cases
+            yield cases, len(group) - len(cases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +113,44 @@ class _Going:
     run: Run
     options: RunOptions
     observer: Observer
+    crowd: tuple[str, ...]
 
-    def measure(self, cases: tuple[Case, ...]) -> Iterator[Record]:
-        """A record of each of these cases: they take turns if there are several and all goes well, else one by one."""
+    def number(self, case: Case) -> int:
+        """Its place in the plan, from 1."""
+        return self.plan.cases.index(case) + 1
+
+    def measure(self, cases: tuple[Case, ...], missing: int) -> Iterator[tuple[Record, ...]]:
+        """Records that are to be written together: of all these cases, taking turns, if there are several and all goes
+        well; else of one after another. `missing` more of their group were measured by an earlier session.
+        """
+        earlier = (f"measured without {missing} more of its group, which an earlier session measured",) * bool(missing)
         if len(cases) == 1:
-            yield self._alone(cases[0])
+            yield (self._alone(cases[0], *earlier),)
             return
+        self._begin(cases[0])
         begin = time.monotonic()
         dones = self.executor.take_turns(cases, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
         if isinstance(dones, Broken):
             why = f"measured alone, although it was to take turns with {len(cases) - 1} more: {dones.reason}"
             for case in cases:
-                yield self._alone(case, why)
+                yield (self._alone(case, *earlier, why),)
             return
         share = (time.monotonic() - begin) / len(cases)
-        for case, done in zip(cases, dones, strict=True):
-            yield self._record(case, done, share, tuple(other.id for other in cases if other is not case))
+        yield tuple(
+            self._record(case, _warned(done, earlier), share, tuple(other.id for other in cases if other is not case))
+            for case, done in zip(cases, dones, strict=True)
+        )
+
+    def _begin(self, case: Case) -> None:
+        self.executor.start()  # a replacement, where there is need of one, is no part of the case's time
+        self.observer.case_begun(self.number(case), case)
 
     def _alone(self, case: Case, *warnings: str) -> Record:
+        self._begin(case)
         begin = time.monotonic()
         done = self.executor.run(case, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
         wall_s = time.monotonic() - begin
-        return self._record(case, done.model_copy(update={"warnings": (*done.warnings, *warnings)}), wall_s)
+        return self._record(case, _warned(done, warnings), wall_s)
 
     def _record(self, case: Case, done: Done, wall_s: float, interleaved_with: tuple[str, ...] = ()) -> Record:
         return Record(
@@ -151,10 +168,14 @@ class _Going:
             interleaved_with=interleaved_with,
             environment=self.ready.environment,
             measure=self.plan.measure,
-            warnings=done.warnings,
+            warnings=(*done.warnings, *self.crowd),
             wall_s=round(wall_s, 6),
             recorded_at=timestamp(self.options.now()),
         )
+
+
+def _warned(done: Done, warnings: Iterable[str]) -> Done:
+    return done.model_copy(update={"warnings": (*done.warnings, *warnings)})
 
 
 def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[Run, store.RunFile, list[Record]]:
@@ -192,6 +213,7 @@ def _setting(device: Device, environment: Environment | None) -> tuple[object, .
         environment.cudnn,
         environment.threads,
         environment.variables,
+        environment.gpu and (environment.gpu.power_limit_w, environment.gpu.ecc, environment.gpu.mig),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -26,7 +27,25 @@ _LEANER = (
     "the allocator turned down {} request(s), so torch fell back to kernels that need less: with more memory free the "
     "case may be faster and take more"
 )
+_SQUEEZED = (
+    "memory was so tight that during the timed calls the allocator gave cached blocks back and asked for them again {} "
+    "time(s): that is part of their time"
+)
 _Enter = Callable[[Phase], None]
+
+
+class _TooTightError(Exception):
+    """Cases that take turns leave each other too little memory: their times would be the allocator's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What the first call of a case told that takes turns."""
+
+    seconds: float
+    passes: list[tuple[int, ...]]
+    memory: Memory
+    warnings: tuple[str, ...]
 
 
 class Session:
@@ -59,29 +78,28 @@ class Session:
         before = self._state()
         try:
             done = self._measure(case, settings, enter)
-            left = self._hold.meter.left_behind()
+            leaked = self._leaked()
         except Exception as error:  # noqa: BLE001 - a case's failure is data
             now = self._state()
             state = DeviceState(now.kind, now.free_bytes, now.refusals - before.refusals)
             return Done(outcome=outcome.of_exception(error, phase, state))
-        return self._checked(done, before, left)
+        after = self._state()
+        odd = (*_leaner(after.refusals - before.refusals), *done.warnings)
+        return done.model_copy(update={"leaked_bytes": leaked, "warnings": odd})
 
     def take_turns(self, cases: Sequence[Case], settings: MeasureSettings, begin: _Enter) -> tuple[Done, ...] | Broken:
         """Measure cases whose timed calls take turns. If anything goes wrong nothing is said of any of them."""
-        before = self._state()
         try:
-            dones = self._measure_in_turns(cases, settings, begin)
-            left = self._hold.meter.left_behind()
+            *others, last = self._measure_in_turns(cases, settings, begin)
+            leaked = self._leaked()
         except Exception as error:  # noqa: BLE001 - each case is measured alone then, and fails on its own
             return Broken(reason=f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:300])
-        return tuple(self._checked(done, before, left) for done in dones)
+        return (*others, last.model_copy(update={"leaked_bytes": leaked}))
 
-    def _checked(self, done: Done, before: DeviceState, left: int) -> Done:
-        """With what the whole device says of the case: memory left behind, requests turned down."""
-        refused = self._state().refusals - before.refusals
-        leaner = (_LEANER.format(refused),) if refused else ()
-        leaked = left if left > self._hold.meter.leak_tolerance_bytes else 0
-        return done.model_copy(update={"leaked_bytes": leaked, "warnings": (*leaner, *done.warnings)})
+    def _leaked(self) -> int:
+        """Bytes that the cases left behind, above what is tolerated."""
+        left = self._hold.meter.left_behind()
+        return left if left > self._hold.meter.leak_tolerance_bytes else 0
 
     def _state(self) -> DeviceState:
         """What is free; nothing is known of a device whose context an error has broken."""
@@ -95,25 +113,22 @@ class Session:
         workload, call, first_call_s, passes = self._first_call(case, enter)
         enter("run")
         windows: list[Window] = []
+        before = self._hold.state().squeezes
         with torch.inference_mode():
             watch.begin()
             samples = loop.sample(self._timed(call, windows), settings)
             telemetry = watch.end(windows)
+        squeezed = self._hold.state().squeezes - before
         memory = meter.calls_done(workload.weights_bytes)
         enter("clean-up")
-        return self._done(case, samples, first_call_s, passes, memory, telemetry)
+        tight = (_SQUEEZED.format(squeezed),) if squeezed else ()
+        return self._done(case, samples, first_call_s, passes, memory, telemetry, tight)
 
     def _measure_in_turns(self, cases: Sequence[Case], settings: MeasureSettings, enter: _Enter) -> list[Done]:
         """First calls and peaks of one case after another, as if alone; then all are held, and called in turns."""
-        firsts: list[tuple[float, list[tuple[int, ...]], Memory]] = []
-        for case in cases:
-            workload, call, first_call_s, passes = self._first_call(case, enter)
-            memory = self._hold.meter.calls_done(workload.weights_bytes)
-            alone = {"measured_during": "first call", "timing_peak_rss_bytes": None}
-            firsts.append((first_call_s, passes, memory.model_copy(update=alone)))
-            del call
+        firsts = [self._first_alone(case, enter) for case in cases]
         enter("run")
-        held = {_key(cases[-1]): workload}
+        held = dict([self._loaded]) if self._loaded else {}
         for case in cases:
             if _key(case) not in held:
                 held[_key(case)] = VaeWorkload(case, self._device)
@@ -125,14 +140,26 @@ class Session:
                 once()
             for windows in rows:
                 windows.clear()
+            before = self._hold.state().squeezes
             self._hold.watch.begin()
             samples = loop.take_turns(timed, settings)
             telemetry = self._hold.watch.end_each(rows)
+        if self._hold.state().squeezes > before:
+            raise _TooTightError("the calls took each other's cached memory: the cases do not fit beside each other")
         enter("clean-up")
         return [
-            self._done(case, taken, first_call_s, passes, memory, told)
-            for case, taken, (first_call_s, passes, memory), told in zip(cases, samples, firsts, telemetry, strict=True)
+            self._done(case, taken, first.seconds, first.passes, first.memory, told, first.warnings)
+            for case, taken, first, told in zip(cases, samples, firsts, telemetry, strict=True)
         ]
+
+    def _first_alone(self, case: Case, enter: _Enter) -> _First:
+        """A case's first call and the peak of it, with no other case's model or input on the device."""
+        before = self._hold.state().refusals
+        workload, _, first_call_s, passes = self._first_call(case, enter)
+        memory = self._hold.meter.calls_done(workload.weights_bytes)
+        refused = self._hold.state().refusals - before
+        alone = {"measured_during": "first call", "timing_peak_rss_bytes": None}
+        return _First(first_call_s, passes, memory.model_copy(update=alone), _leaner(refused))
 
     def _first_call(self, case: Case, enter: _Enter) -> tuple[VaeWorkload, Call, float, list[tuple[int, ...]]]:
         """Load, and call once: the call kept apart. Its seconds, and the shape of each pass that it made."""
@@ -164,8 +191,10 @@ class Session:
         passes: list[tuple[int, ...]],
         memory: Memory,
         telemetry: Telemetry,
+        warnings: tuple[str, ...] = (),
     ) -> Done:
         seconds = samples.seconds
+        operations, why_none = _operations(case, passes)
         return Done(
             timing=Timing(
                 clock=self._clock.name,
@@ -179,9 +208,14 @@ class Session:
             ),
             memory=memory,
             tiles=len(passes) if case.tile else None,
-            flops=flops.of_call(case.model, case.operation, passes) if passes else None,
+            flops=operations,
             telemetry=telemetry,
-            warnings=(*stats.warnings(seconds), *self._hold.watch.warnings(telemetry, len(seconds))),
+            warnings=(
+                *warnings,
+                *stats.warnings(seconds),
+                *self._hold.watch.warnings(telemetry, len(seconds)),
+                *why_none,
+            ),
         )
 
     def _load(self, case: Case) -> VaeWorkload:
@@ -197,6 +231,20 @@ class Session:
         if fault is None or case.operation != faults.OPERATION:
             return workload.prepare(case)
         return Call(lambda: faults.CALLS[fault](self._device))
+
+
+def _leaner(refused: int) -> tuple[str, ...]:
+    return (_LEANER.format(refused),) if refused else ()
+
+
+def _operations(case: Case, passes: list[tuple[int, ...]]) -> tuple[int | None, tuple[str, ...]]:
+    """FLOPs of the call, or None and why: a torch that can't count them is no reason to lose the measurement."""
+    if not passes:
+        return None, ()
+    try:
+        return flops.of_call(case.model, case.operation, passes), ()
+    except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
+        return None, (f"FLOPs could not be counted: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}",)
 
 
 def _key(case: Case) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The host as `bench doctor` looks at it before the worker starts. Free of torch; Linux tells most, others less."""
+"""The host around a measurement, as `bench doctor` and the records tell it. Free of torch; Linux tells most."""
 
 from __future__ import annotations
 
@@ -77,15 +77,18 @@ def variables(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
 
 def folder(results: Path) -> FolderFacts:
     """Whether a file can be made in the folder, or in the nearest one above it that exists; leaves nothing behind."""
+    place = results
     try:
-        place = next(path for path in (results, *results.resolve().parents) if path.exists())
+        place = next(path for path in (results, *results.absolute().parents) if os.path.lexists(path))
+        if place.is_symlink() and not place.exists():
+            return FolderFacts(path=str(results), trouble=f"{place} is a link that leads nowhere.")
         if not place.is_dir():
             return FolderFacts(path=str(results), trouble=f"{place} is a file, and results need a folder.")
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"x")
         return FolderFacts(path=str(results), free_bytes=psutil.disk_usage(str(place)).free)
     except OSError as error:
-        return FolderFacts(path=str(results), trouble=f"can't be written: {error.strerror}.")
+        return FolderFacts(path=str(results), trouble=f"no file can be made in {place}: {error.strerror}.")
 
 
 def _quotas() -> list[float]:

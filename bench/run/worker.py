@@ -5,14 +5,11 @@ Speaks `protocol` on its standard input and output, serves one case after anothe
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import queue
-import signal
 import sys
-import threading
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from bench import lifeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,24 +17,6 @@ if TYPE_CHECKING:
     from bench.record import Phase
     from bench.run.protocol import Answer, Examine, MeasureCeiling, RunCase, TakeTurns
     from bench.run.session import Session
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when the parent ends, and end now if it already has (Linux)."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def _read_requests(lines: queue.SimpleQueue[str]) -> NoReturn:
-    """Hand each request on; when the pipe closes, end at once, even in the middle of a call."""
-    for line in sys.stdin:
-        lines.put(line)
-    os._exit(0)
 
 
 def _own_output() -> TextIO:
@@ -72,10 +51,9 @@ def _answers(
 
 def main() -> None:
     """Serve until the parent closes the pipe or dies."""
-    _die_with(int(sys.argv[1]))
+    lifeline.die_with(int(sys.argv[1]))
     output = _own_output()
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read_requests, args=(lines,), daemon=True).start()
+    lines = lifeline.requests()
 
     from bench.run import protocol  # noqa: PLC0415 - after the parent's death can be noticed
     from bench.run.device import UnusableError  # noqa: PLC0415 - loads torch

@@ -256,3 +256,26 @@ def test_faults_on_the_device_are_outcomes_and_good_cases_between_them_are_measu
         "fault-raise": "failed",
     }
     assert all(r.outcome.status == "measured" for r in records(tmp_path) if r.case.operation == "decode")
+
+
+def test_cases_that_take_turns_have_the_peaks_that_they_have_alone() -> None:
+    from bench.run.session import Session
+
+    # Given a case in two precisions, tiled and untiled
+    held = Session("cuda", None)
+    spec = models.get("sd-v1")
+    tilings = ("off", Tile(tile=spec.tile, overlap=spec.tile_overlap))
+    cases = [
+        a_case(model="sd-v1", size=768, dtype=dtype, tiling=tiling)
+        for dtype in ("float16", "bfloat16")
+        for tiling in tilings
+    ]
+    # When they take turns, and then each is measured alone
+    together = held.take_turns(cases, QUICK, lambda _: None)
+    assert isinstance(together, tuple), together
+    alone = [held.run(case, QUICK, lambda _: None) for case in cases]
+    # Then each first call allocated the same bytes, and their times agree
+    for turned, single in zip(together, alone, strict=True):
+        assert turned.memory.peak_allocated_bytes == single.memory.first_call_peak_allocated_bytes
+        assert turned.leaked_bytes == single.leaked_bytes == 0
+        assert turned.timing.median_s == pytest.approx(single.timing.median_s, rel=0.1)

@@ -72,7 +72,7 @@ def test_the_command_s_own_process_loads_no_torch(tmp_path: Path) -> None:
 def test_ceilings_of_the_cpu_are_measured_and_kept(tmp_path: Path) -> None:
     done = bench_doctor("--device", "cpu", "--ceilings", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    (found,) = store.read_ceilings([tmp_path])
+    ((found,), _) = store.read_ceilings([tmp_path])
     assert str(next(tmp_path.rglob("ceilings.json"))) in done.stdout
     assert 1e9 < (found.flops_per_second("float32") or 0) < 1e14
     copy = next(ceiling for ceiling in found.ceilings if ceiling.what == "copy")
@@ -85,7 +85,7 @@ def test_a_worker_that_dies_over_a_question_is_an_error_and_the_next_one_is_answ
         made.start()
         assert made._worker is not None
         # Given a worker that is stopped, so that it hangs over the question
-        os.kill(made._worker._process.pid, signal.SIGSTOP)
+        os.kill(made._worker._child.pid, signal.SIGSTOP)
         with pytest.raises(WorkerError, match="no answer in 1 s"):
             made.ask(Examine(), 1.0)
         # When the next is asked, another worker answers it

@@ -16,6 +16,8 @@ HEAVY = {"torch", "diffusers", "pynvml"}
 #: room -> the rooms of the project that it may import. A room is a top-level module or folder of `bench`.
 MAY_IMPORT = {
     "errors": set(),
+    "lifeline": set(),
+    "child": set(),
     "units": {"errors"},
     "stats": set(),
     "significance": {"stats"},
@@ -27,10 +29,12 @@ MAY_IMPORT = {
     "store": {"errors", "units", "record"},
     "compare": {"errors", "units", "stats", "significance", "record", "metrics"},
     "doctor": {"errors", "units", "record"},
-    "measure": {"errors", "units", "stats", "record"},
+    "measure": {"errors", "lifeline", "child", "units", "stats", "record"},
     "workloads": {"errors", "units", "record", "models"},
     "run": {
         "errors",
+        "lifeline",
+        "child",
         "units",
         "stats",
         "record",

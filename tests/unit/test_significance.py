@@ -44,27 +44,63 @@ def test_nothing_is_shown_by_equal_samples_or_by_none(base: tuple[float, ...], h
     assert significance.mann_whitney(base, head) == 1.0
 
 
-def test_welch_is_scipy_s_on_logarithms_and_its_interval_is_of_the_ratio() -> None:
-    # given medians of 5 and 7 runs
-    base, head = _samples(3, 5), _samples(4, 7, centre=1.05)
+@pytest.mark.parametrize(("counts", "spread", "pooled"), [((5, 5), 1, False), ((4, 12), 1, True), ((4, 12), 9, False)])
+def test_of_welch_s_and_the_pooled_t_the_more_careful_one_counts(
+    counts: tuple[int, int], spread: float, pooled: bool
+) -> None:
+    # given medians of runs whose logarithms have the same spread on both sides, or a wider one in the shorter side
+    base = [math.exp(spread * 0.01 * (n / (counts[0] - 1) - 0.5)) for n in range(counts[0])]
+    head = [math.exp(0.05 + 0.01 * (n / (counts[1] - 1) - 0.5)) for n in range(counts[1])]
     # when they are tested
-    found = significance.welch(base, head)
-    # then p and interval are scipy's
-    expected = ttest_ind([math.log(v) for v in head], [math.log(v) for v in base], equal_var=False)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert found.interval == pytest.approx([math.expm1(end) for end in expected.confidence_interval(0.95)])
+    found = significance.t_test(base, head)
+    # then p is the greater and the interval the wider of scipy's two, on logarithms
+    both = [
+        ttest_ind([math.log(v) for v in head], [math.log(v) for v in base], equal_var=equal) for equal in (False, True)
+    ]
+    assert found.p == pytest.approx(max(one.pvalue for one in both))
+    wider = max((one.confidence_interval(0.95) for one in both), key=lambda ends: ends.high - ends.low)
+    assert found.interval == pytest.approx([math.expm1(end) for end in wider])
+    if not pooled:
+        assert found.p == pytest.approx(both[0].pvalue)
+
+
+def test_the_t_test_is_no_more_than_the_pooled_one_where_few_runs_happen_to_agree() -> None:
+    # given four runs that happen to lie closer together than twelve others: Welch's alone would be surer
+    base, head = [1.0, 1.0001, 1.0002, 1.0003], [1.02 + 0.01 * n for n in range(-5, 7)]
+    welch = ttest_ind([math.log(v) for v in head], [math.log(v) for v in base], equal_var=False)
+    assert significance.t_test(base, head).p > 2 * welch.pvalue
 
 
 @pytest.mark.parametrize(("head", "p"), [((2.0,) * 3, 0.0), ((1.0,) * 3, 1.0)])
 def test_sides_that_do_not_vary_are_equal_or_not(head: tuple[float, ...], p: float) -> None:
-    assert significance.welch((1.0,) * 3, head) == significance.Welch(p, None)
+    assert significance.t_test((1.0,) * 3, head) == significance.TTest(p, None)
     assert significance.constant((1.0,) * 3, head)
 
 
-def test_welch_takes_zeros_and_then_has_no_interval() -> None:
-    found = significance.welch((0.0, 0.0, 1.0), (8.0, 9.0, 10.0))
+def test_the_t_test_takes_zeros_and_then_has_no_interval() -> None:
+    found = significance.t_test((0.0, 0.0, 1.0), (8.0, 9.0, 10.0))
     assert 0 < found.p < 0.05
     assert found.interval is None
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "exceeds", "reaches"),
+    [
+        (1050 / 1000 - 1, 0.05, False, True),  # 0.050000000000000044
+        (1.02 / 1 - 1, 0.02, False, True),
+        (1.1 / 1 - 1, 0.1, False, True),
+        (57 / 50 - 1, 0.14, False, True),  # 0.1399999999999999
+        (0.050001, 0.05, True, True),
+        (0.049999, 0.05, False, False),
+        (1e-12, 0.0, True, True),
+        (0.0, 0.0, False, True),
+        (math.inf, 9.0, True, True),
+    ],
+)
+def test_a_share_that_is_the_limit_but_for_the_last_bits_is_the_limit(
+    share: float, limit: float, exceeds: bool, reaches: bool
+) -> None:
+    assert (significance.exceeds(share, limit), significance.reaches(share, limit)) == (exceeds, reaches)
 
 
 def test_the_interval_joins_the_arms_of_both_sides() -> None:
@@ -86,7 +122,7 @@ def test_there_is_no_interval_of_few_samples_or_zeros(base: list[float], head: l
 def test_the_interval_holds_the_true_change_as_often_as_it_says() -> None:
     # given 400 pairs of sides whose true change is 4%
     pairs = [(_samples(n, 20), _samples(-n - 1, 20, centre=1.04)) for n in range(400)]
-    # then about 95 in 100 of their intervals hold it; order statistics err on the safe side
+    # then 95 in 100 of their intervals hold it or more; order statistics err on the safe side
     ends = [significance.interval(base, head) or (0.0, 0.0) for base, head in pairs]
     assert 0.93 < sum(low <= 0.04 <= high for low, high in ends) / 400 <= 1
 
@@ -143,7 +179,7 @@ def test_any_finite_times_have_a_finite_answer(base: list[float], head: list[flo
     assert 0 <= significance.mann_whitney(base, head) <= 1
     ends = significance.interval(base, head)
     if min(len(base), len(head)) >= 2:
-        found = significance.welch(base, head)
+        found = significance.t_test(base, head)
         assert 0 <= found.p <= 1
         ends = (*(ends or ()), *(found.interval or ()))
     assert all(math.isfinite(end) for end in ends or ())

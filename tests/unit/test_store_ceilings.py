@@ -26,14 +26,14 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     folder = tmp_path / "results" / "nvidia-test"
     path = store.write_ceilings(folder, ceilings())
     assert path == folder / "ceilings.json"
-    assert store.read_ceilings([tmp_path / "results"]) == [ceilings()]
+    assert store.read_ceilings([tmp_path / "results"]) == ([ceilings()], [])
     assert [file.name for file in folder.iterdir()] == ["ceilings.json"]
 
 
 def test_new_ceilings_take_the_place_of_old_ones(tmp_path: Path) -> None:
     store.write_ceilings(tmp_path, ceilings(flops=1e14))
     store.write_ceilings(tmp_path, ceilings(flops=2e14))
-    assert store.read_ceilings([tmp_path])[0].flops_per_second("float16") == 2e14
+    assert store.read_ceilings([tmp_path])[0][0].flops_per_second("float16") == 2e14
 
 
 def test_of_each_device_the_newest_wins_wherever_it_lies(tmp_path: Path) -> None:
@@ -42,18 +42,18 @@ def test_of_each_device_the_newest_wins_wherever_it_lies(tmp_path: Path) -> None
     store.write_ceilings(tmp_path / "b", ceilings(flops=1e14, at="2026-01-01T00:00:00.000000Z"))
     store.write_ceilings(tmp_path / "c", ceilings("Another", flops=3e14))
     # When they are read, then there is one a device
-    found = {each.device.name: each.flops_per_second("float16") for each in store.read_ceilings([tmp_path])}
+    found = {each.device.name: each.flops_per_second("float16") for each in store.read_ceilings([tmp_path])[0]}
     assert found == {"NVIDIA Test": 2e14, "Another": 3e14}
 
 
 def test_the_ceilings_beside_a_results_file_belong_to_it(tmp_path: Path) -> None:
     store.write_ceilings(tmp_path, ceilings())
     file = write_lines(tmp_path / "run.jsonl", [measured()])
-    assert store.read_ceilings([file]) == [ceilings()]
+    assert store.read_ceilings([file]) == ([ceilings()], [])
 
 
 def test_no_ceilings_are_none(tmp_path: Path) -> None:
-    assert store.read_ceilings([tmp_path, tmp_path / "nowhere"]) == []
+    assert store.read_ceilings([tmp_path, tmp_path / "nowhere"]) == ([], [])
 
 
 def test_results_files_are_read_as_before_where_ceilings_lie_beside_them(tmp_path: Path) -> None:
@@ -80,7 +80,8 @@ def test_a_broken_file_is_an_error_that_says_which_and_what_to_do(
     whole = json.loads(ceilings().model_dump_json())
     text = change if isinstance(change, str) else json.dumps(whole | change)
     (tmp_path / "ceilings.json").write_text(text)
-    message = refusal(ResultsError, store.read_ceilings, [tmp_path])
+    found, (message,) = store.read_ceilings([tmp_path])
+    assert found == []
     assert str(tmp_path / "ceilings.json") in message
     assert said in message
 

@@ -15,7 +15,11 @@ from factories import a_case, a_device, a_record, a_run, measured, out_of_memory
 
 from bench import cli
 from bench.commands.compare import compare
+from bench.compare.comparison import DEFAULT_METRICS
+from bench.compare.request import FROM_TIME
 from bench.record import Record, Timing
+from bench.store import read_file
+from bench.units import METRICS, format_percent
 
 Run = Callable[..., tuple[int, str, str]]
 SIZES = (64, 128, 256)
@@ -50,6 +54,10 @@ def _run_file(path: Path, slower: float = 1.0, seed: int = 0, **fields: Any) -> 
     return write_lines(path, records)
 
 
+def _records(path: Path) -> list[Record]:
+    return list(read_file(path).records)
+
+
 def _lines(path: Path, *records: Record) -> Path:
     return write_lines(path, records)
 
@@ -72,7 +80,7 @@ def slowed(tmp_path: Path) -> Path:
 def test_two_runs_alike_pass_a_gate(bench: Run, before: Path, after: Path) -> None:
     code, out, err = bench(before, after, "--fail-on", "time>25%")
     assert (code, err) == (0, "")
-    assert "gate time>25%: holds (3 figures compared)" in out
+    assert "gate time>25%: holds for 3 figures" in out
     assert "0 worse, 0 better, 3 unchanged (3 cases)" in out
 
 
@@ -100,6 +108,67 @@ def test_json_is_json_also_where_a_gate_fails(bench: Run, before: Path, slowed: 
     assert [one["case"] for one in gate["failures"]] == ["tiny encode 128x128 float32 untiled"]
 
 
+def test_what_a_gate_did_not_judge_is_said_even_where_all_else_is_quiet(
+    bench: Run, before: Path, tmp_path: Path
+) -> None:
+    # given a head that has one of three cases
+    head = _lines(tmp_path / "head.jsonl", *_records(before)[:1])
+    # then a gate that holds says for how much
+    assert bench(before, head, "--quiet", "--fail-on", "time>25%") == (
+        0,
+        "",
+        "gate time>25%: holds for 1 figure; 2 not judged (2 cases only on the base side)\n",
+    )
+
+
+def test_quiet_does_not_hide_that_a_line_was_lost(bench: Run, before: Path, tmp_path: Path) -> None:
+    torn = write_lines(tmp_path / "torn.jsonl", _records(before), tail=b'{"schema')
+    code, out, err = bench(before, torn, "--quiet")
+    assert (code, out) == (0, "")
+    assert "its last line is torn" in err
+
+
+def test_several_machines_are_named_in_the_gate_s_lines_and_their_cases_counted_each(
+    bench: Run, tmp_path: Path
+) -> None:
+    # given two machines on which the same case is slower
+    files = []
+    for name, time in (("base", 0.05), ("head", 0.1)):
+        run = a_run(id=name, cases=2)
+        devices = (a_device(name="NVIDIA A"), a_device(name="NVIDIA B"))
+        files.append(_lines(tmp_path / f"{name}.jsonl", *(measured(time, device=one, run=run) for one in devices)))
+    # then both fail
+    code, _, err = bench(*files, "--quiet", "--fail-on", "time>25%")
+    assert code == 1
+    assert [line.split(": ")[1] for line in err.splitlines()] == [
+        "NVIDIA A",
+        "NVIDIA B",
+        "2 cases failed --fail-on time>25%.",
+    ]
+
+
+def test_the_report_is_not_written_over_what_was_read(bench: Run, before: Path, after: Path, tmp_path: Path) -> None:
+    # given a results file under another name, too
+    (tmp_path / "link.jsonl").symlink_to(after)
+    content = after.read_bytes()
+    for out in (after, tmp_path / "link.jsonl"):
+        code, _, err = bench(before, after, "-o", out)
+        assert code == 2
+        assert "is a results file of the head side" in err
+    assert after.read_bytes() == content
+
+
+def test_the_help_lists_every_metric_with_its_factor() -> None:
+    words = " ".join((compare.__doc__ or "").split())
+    for name, metric in METRICS.items():
+        if name not in FROM_TIME:
+            assert (name if metric.exact else f"{name} {format_percent(metric.factor)}") in words
+    exact = words.partition("exact, any change: ")[2].partition(" Without")[0]
+    assert exact.split(", ") == ["peak_allocated", "weights", "flops"]
+    without = words.partition("Without --metric: ")[2]
+    assert without.startswith(", ".join(DEFAULT_METRICS))
+
+
 def test_markdown_goes_to_a_file(bench: Run, before: Path, slowed: Path, tmp_path: Path) -> None:
     page = tmp_path / "new" / "summary.md"
     assert bench(before, slowed, "--format", "markdown", "-o", page) == (0, "", "")
@@ -107,17 +176,16 @@ def test_markdown_goes_to_a_file(bench: Run, before: Path, slowed: Path, tmp_pat
 
 
 def test_several_runs_a_side_are_given_by_options_or_in_folders(bench: Run, tmp_path: Path) -> None:
-    # given three runs a side, two of the base in a folder
-    base = [_run_file(tmp_path / name, seed=1) for name in ("b/1.jsonl", "b/2.jsonl", "b3.jsonl")]
-    head = [_run_file(tmp_path / f"h{n}.jsonl", slower=1.5, seed=2) for n in range(3)]
-    # when the folder is the base, and all others are added
-    code, out, _ = bench(
-        base[0].parent, "--base", base[2], *(part for one in head for part in ("--head", one)), "--json"
-    )
-    # then there are three units a side
+    # given four runs a side, three of the base in a folder
+    base = [_run_file(tmp_path / name, seed=1) for name in ("b/1.jsonl", "b/2.jsonl", "b/3.jsonl", "b4.jsonl")]
+    head = [_run_file(tmp_path / f"h{n}.jsonl", slower=1.5, seed=2) for n in range(4)]
+    # when the folder is of the base, and all others are added
+    options = [part for one in head for part in ("--head", one)]
+    code, out, _ = bench("--base", base[0].parent, "--base", base[3], *options, "--json")
+    # then there are four units a side
     (machine,) = json.loads(out)["machines"]
     assert code == 0
-    assert machine["runs"] == {"base": 3, "head": 3}
+    assert machine["runs"] == {"base": 4, "head": 4}
     assert [row["verdict"] for row in machine["metrics"][0]["rows"]] == ["same", "worse", "same"]
 
 
@@ -157,6 +225,12 @@ def test_a_case_that_newly_runs_out_of_memory_fails_a_gate(bench: Run, tmp_path:
         (("{before}", "{before}", "--factor", "time"), "write METRIC=N%"),
         (("{before}", "{before}", "--json", "--format", "markdown"), "two formats"),
         (("{before}",), "Nothing was given for the head side"),
+        (("{before}", "{before}", "--fail-on", "pixel_rate>5%"), "pixel_rate follows from time: use time"),
+        (("{before}", "{before}", "--metric", "achieved"), "achieved follows from time: use time"),
+        (("--base", "{before}", "--head", "{before}", "{before}"), "stands alone beside --base"),
+        (("{before}", "{huge}"), "huge.jsonl, line 1: 9223372036854775808... is beyond 2**63 - 1"),
+        (("{before}", "{digits}"), "digits.jsonl, line 1: 111111111111111111111111... is beyond 2**63 - 1"),
+        (("{before}", "{small}"), "small.jsonl, line 1: -9223372036854775809... is beyond 2**63 - 1"),
         ((), "Nothing was given for the base side"),
         (("{before}", "{empty}"), "no record on the head side"),
         (("{folder}", "{before}"), "no record on the base side"),
@@ -179,6 +253,9 @@ def test_bad_input_is_one_paragraph_and_exit_code_2(
         "nan": text.replace(samples, '"samples_s":[NaN,'),
         "negative": text.replace(samples, '"samples_s":[-1,'),
         "newer": text.replace('"schema_version":2', '"schema_version":99'),
+        "huge": text.replace('"cases":1', f'"cases":{2**63}'),
+        "digits": text.replace('"cases":1', f'"cases":{"1" * 5000}'),
+        "small": text.replace('"cases":1', f'"cases":{-(2**63) - 1}'),
         "apart": measured(case=a_case(size=4096)).to_json() + "\n",
     }
     for name, content in files.items():

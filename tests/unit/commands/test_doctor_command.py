@@ -155,7 +155,7 @@ def test_ceilings_are_measured_printed_and_written_in_the_device_s_folder(
     assert facts.device is not None
     path = tmp_path / facts.device.slug / "ceilings.json"
     assert f"Wrote {path}" in done.stdout.replace("\n", "")
-    (found,) = store.read_ceilings([tmp_path])
+    ((found,), _) = store.read_ceilings([tmp_path])
     assert found.device == facts.device
     assert found.environment == facts.environment
     assert [f"{ceiling.what} {ceiling.dtype}" for ceiling in found.ceilings] == asked
@@ -164,7 +164,7 @@ def test_ceilings_are_measured_printed_and_written_in_the_device_s_folder(
 def test_ceilings_that_a_warning_casts_doubt_on_say_so(machine: type[FakeExecutor], tmp_path: Path) -> None:
     assert "too low" not in run(tmp_path, "--ceilings").stdout
     machine.machine = cpu_machine(environment={"threads": 99})
-    assert "(they may be too low: see the warnings above)" in run(tmp_path, "--ceilings").stdout
+    assert "They may be too low: see the warnings above." in run(tmp_path, "--ceilings").stdout
 
 
 @pytest.mark.parametrize("how", ["answer", "death"])
@@ -182,7 +182,7 @@ def test_a_ceiling_that_can_t_be_measured_is_said_and_the_others_go_on(
     done = run(tmp_path, "--ceilings")
     assert done.exit_code == 0
     assert "matmul bfloat16  not measured: it died." in done.stderr
-    assert len(store.read_ceilings([tmp_path])[0].ceilings) == 3
+    assert len(store.read_ceilings([tmp_path])[0][0].ceilings) == 3
 
 
 def test_where_a_run_would_not_be_sound_ceilings_are_shown_and_not_kept(

@@ -9,7 +9,7 @@ from factories import GIB, a_case, a_device, a_run, an_environment, measured, pu
 
 from bench.compare import sides
 from bench.errors import ResultsError
-from bench.record import MeasureSettings, Package, Record
+from bench.record import Record
 
 OTHER = a_device(name="NVIDIA Other")
 
@@ -41,6 +41,23 @@ def test_a_copy_of_a_run_is_counted_once_with_a_note() -> None:
     assert "b.jsonl is a copy of run run-1" in side.notes[0]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_partial_copy_of_a_run_is_counted_once_by_the_fuller(order: tuple[int, int]) -> None:
+    # given a run of three cases, and a copy that was taken after two of them
+    full = [measured(case=a_case(size=size), run=a_run(cases=3)) for size in (64, 128, 256)]
+    files = [("full.jsonl", full), ("part.jsonl", full[:2])]
+    # when both are given, in whichever order
+    side = sides.side("base", [files[place] for place in order])
+    # then the fuller one counts, and is not called unfinished
+    assert [(run.file, len(run.records)) for run in side.runs] == [("full.jsonl", 3)]
+    assert side.notes == ("base: part.jsonl is a copy of part of run run-1 in full.jsonl; it is counted once.",)
+
+
+def test_a_run_in_two_files_without_a_case_in_common_is_no_copy() -> None:
+    parts = [("a.jsonl", [measured()]), ("b.jsonl", [measured(case=a_case(size=128))])]
+    assert len(sides.side("base", parts).runs) == 2
+
+
 def test_runs_of_one_id_that_hold_other_figures_are_two() -> None:
     assert len(sides.side("base", [("a.jsonl", [measured(1.0)]), ("b.jsonl", [measured(2.0)])]).runs) == 2
 
@@ -59,7 +76,10 @@ def test_a_side_without_a_record_is_an_error_that_says_how_to_give_one() -> None
         ({"vram_limit_bytes": 8 * GIB}, "VRAM limit: base none, head 8.00 GiB"),
         ({"environment": an_environment(host_cpu="Another CPU")}, "host CPU: base Test CPU, head Another CPU"),
         ({"environment": an_environment(host_cores=4)}, "host cores: base 2, head 4"),
-        ({"environment": an_environment(host_ram_bytes=16 * GIB)}, "host RAM: base 8 GiB, head 16 GiB"),
+        (
+            {"environment": an_environment(host_ram_bytes=16 * GIB)},
+            "host RAM: base 8.00 GiB (8589934592 bytes), head 16.00 GiB",
+        ),
         ({"environment": None}, "host CPU: base Test CPU, head not known"),
     ],
 )
@@ -70,21 +90,43 @@ def test_unlike_machines_are_refused_with_what_differs(fields: dict[str, Any], w
     assert "--across-machines" in message
 
 
-def test_a_few_bytes_of_ram_make_no_other_machine() -> None:
-    head = _side("head", measured(environment=an_environment(host_ram_bytes=8 * GIB + 4096)))
-    assert len(sides.paired_machines(_side("base", measured()), head, across=False)) == 1
+@pytest.mark.parametrize("total", [15.5 * GIB, 8 * GIB])
+def test_a_few_kib_of_ram_make_no_other_machine(total: float) -> None:
+    # given totals on both sides of what would be rounded to another number of GiB
+    base, head = (
+        _side(name, measured(environment=an_environment(host_ram_bytes=int(total) + more)))
+        for name, more in (("base", -4096), ("head", 4096))
+    )
+    # then there is one machine, also where both are on one side, and no difference is told
+    ((one, other),) = sides.paired_machines(base, head, across=False)
+    assert not one.unlike(other)
+    both = _side("base", *(record for side in (base, head) for run in side.runs for record in run.records.values()))
+    assert len(both.machines) == 1
+
+
+@pytest.mark.parametrize(("total", "unlike"), [(24 * GIB - 300 * 2**20, ()), (20 * GIB, ("total_bytes",))])
+def test_the_device_s_total_may_differ_as_drivers_do(total: int, unlike: tuple[str, ...]) -> None:
+    base, head = _side("base", measured()), _side("head", measured(device=a_device(total_bytes=total)))
+    assert base.machines[0].unlike(head.machines[0]) == unlike
+
+
+def test_each_machine_is_paired_once() -> None:
+    # given two machines 3% apart, and on the other side one in between
+    near = [measured(device=a_device(total_bytes=int(24 * GIB * share))) for share in (1, 1.03)]
+    head = _side("head", measured(device=a_device(total_bytes=int(24 * GIB * 1.015))))
+    assert len(sides.paired_machines(_side("base", *near), head, across=False)) == 1
 
 
 def test_across_machines_compares_one_with_the_other() -> None:
     base, head = _side("base", measured()), _side("head", measured(device=OTHER))
-    ((mine, theirs),) = sides.paired_machines(base, head, across=True)
-    assert (mine.name, theirs.name) == ("NVIDIA Test", "NVIDIA Other")
+    ((one, other),) = sides.paired_machines(base, head, across=True)
+    assert (one.name, other.name) == ("NVIDIA Test", "NVIDIA Other")
 
 
 def test_of_several_machines_those_of_both_sides_are_compared() -> None:
     base = _side("base", measured(), measured(device=OTHER))
     head = _side("head", measured(device=OTHER))
-    assert [mine.name for mine, _ in sides.paired_machines(base, head, across=False)] == ["NVIDIA Other"]
+    assert [one.name for one, _ in sides.paired_machines(base, head, across=False)] == ["NVIDIA Other"]
 
 
 @pytest.mark.parametrize("across", [False, True])
@@ -100,37 +142,3 @@ def test_several_machines_and_none_in_common_say_to_name_the_files(across: bool)
 def test_a_published_page_is_a_run_a_machine() -> None:
     records = [published(device=a_device(name=name, total_bytes=None)) for name in ("RTX 3080", "RTX 3090")]
     assert [run.machine.label for run in _side("base", *records).runs] == ["RTX 3080", "RTX 3090"]
-
-
-def _told(mine: Record, *theirs: Record) -> list[str]:
-    base, head = _side("base", mine), _side("head", *theirs)
-    return [sides.told(one) for one in sides.software_differences(base.runs, head.runs)]
-
-
-def test_software_and_settings_that_differ_are_told() -> None:
-    # given a newer torch without diffusers, an environment variable and other settings
-    software = an_environment(packages={"torch": Package(version="2.14.0")}, variables={"OMP_NUM_THREADS": "1"})
-    settings = MeasureSettings(max_noise=None)
-    # then each is a line; what is alike is none
-    assert _told(measured(measure=MeasureSettings()), measured(environment=software, measure=settings)) == [
-        "torch: base 2.13.0, head 2.14.0",
-        "diffusers: base 0.40.0 (abc123), head none",
-        "$OMP_NUM_THREADS: base none, head 1",
-        "measure.max_noise: base 0.005, head none",
-    ]
-
-
-def test_what_differs_inside_a_side_is_told_too() -> None:
-    second = measured(run=a_run(id="run-2"), environment=an_environment(python="3.12.1"))
-    assert _told(measured(), measured(), second) == ["python: base 3.11.7, head 3.11.7 and 3.12.1"]
-
-
-def test_a_side_that_says_nothing_of_its_software_is_one_line() -> None:
-    assert _told(published(), measured()) == [
-        "kind of record: base published, head measured",
-        "software: base not known, head known",
-    ]
-
-
-def test_sides_of_the_same_software_differ_in_nothing() -> None:
-    assert _told(measured(case=a_case(size=64)), measured(case=a_case(size=128))) == []

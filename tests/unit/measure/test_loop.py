@@ -224,6 +224,15 @@ def test_a_call_that_has_enough_goes_on_while_another_needs_it() -> None:
     assert quiet.stopped_by == settling.stopped_by == "noise_target"
 
 
+def test_a_reason_that_is_no_longer_true_is_not_kept() -> None:
+    # given a call that is quiet at first and then is not, in turns with one that needs many samples
+    calls = Calls(a=chain(repeat(0.01, 60), repeat(0.05)), b=noisy(0.05))
+    turned, _ = take_turns(calls.each(), SETTINGS)
+
+    assert stats.noise(turned.seconds) > 0.005
+    assert turned.stopped_by != "noise_target"
+
+
 def test_a_call_whose_time_is_spent_is_not_made_for_the_sake_of_another() -> None:
     # given a slow call and a quick one that is far from its noise target
     calls = Calls(a=repeat(5.0), b=noisy(0.05))

@@ -51,6 +51,18 @@ def test_spreads_are_of_the_readings_from_the_first_call_to_the_last() -> None:
     assert telemetry.temperature_c == Spread(low=60, median=61, high=66)
 
 
+def test_of_calls_that_take_turns_each_has_the_readings_during_its_own() -> None:
+    # given a quiet case in turns with one that draws all the power there is
+    mine, other = [Window(0.0, 0.1), Window(0.3, 0.4)], [Window(0.1, 0.2), Window(0.2, 0.3)]
+    readings = [reading(0.05), *(reading(at_s, power_w=700, reasons=POWER_CAP) for at_s in (0.15, 0.25)), reading(0.35)]
+
+    quiet, loud = (told(readings, windows, alone=False, period_s=0.01) for windows in (mine, other))
+
+    # then neither has the other's
+    assert (quiet.readings, quiet.power_w, quiet.throttle_reasons) == (2, Spread(low=400, median=400, high=400), ())
+    assert (loud.readings, loud.power_w.low, loud.throttle_reasons) == (2, 700, ("software power cap",))
+
+
 def test_each_quantity_has_its_own_spread_and_none_where_nothing_is_told() -> None:
     readings = [reading(0.1, power_w=None, memory_clock_hz=None), reading(0.2, power_w=300.0, memory_clock_hz=None)]
 

@@ -14,7 +14,11 @@ from bench.compare import Comparison, Request, compare, request
 from bench.compare.sides import side
 from bench.record import Failed, Memory, Record, Timing
 from bench.report import comparison as report
+from bench.report import comparison_markdown
 from bench.report.comparison_json import to_json
+from bench.report.comparison_markdown import to_markdown
+from bench.report.comparison_terminal import fit, print_terminal
+from bench.units import format_change, format_relative
 
 MIB = 2**20
 
@@ -57,7 +61,7 @@ def _one(base: Sequence[Record], head: Sequence[Record]) -> Comparison:
 
 def _terminal(comparison: Comparison, width: int = 100) -> str:
     text = io.StringIO()
-    report.print_terminal(comparison, Console(file=text, width=width, force_terminal=False))
+    print_terminal(comparison, Console(file=text, width=width, force_terminal=False))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
@@ -66,7 +70,7 @@ def test_the_terminal_report_is_the_golden_one(golden: Callable[[str, str], None
 
 
 def test_the_markdown_report_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
-    golden("compare.md", report.to_markdown(_every_kind()))
+    golden("compare.md", to_markdown(_every_kind()))
 
 
 def test_the_json_report_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
@@ -79,31 +83,143 @@ def test_the_headline_counts_each_case_once() -> None:
     )
 
 
+def _holds(text: str, lines: list[str]) -> bool:
+    """Whether a text stands at the beginning of these lines, folded or not."""
+    rest = text.replace(" ", "")
+    for line in lines:
+        for character in line.replace(" ", ""):
+            if not rest.startswith(character):
+                break
+            rest = rest[1:]
+    return not rest
+
+
 @pytest.mark.parametrize("width", [60, 80, 100])
-def test_a_narrow_terminal_folds_case_names_and_cuts_nothing(width: int) -> None:
-    # given a case with a long name
+def test_a_narrow_terminal_folds_cells_and_cuts_nothing(width: int) -> None:
+    # given a case with a long name, one that is not tested, and twelve samples a side, so that no column is missing
     long = a_case(size=1024, tiling={"tile": 512, "overlap": 128}, batch=16, variant="channels-last-compiled")
-    text = _terminal(_one([measured(case=long)], [measured(case=long)]), width)
-    # then all of its words are there, and no ellipsis
-    assert "…" not in text
-    column = "".join(line[:45].split("  ")[0].strip() for line in text.splitlines())
-    assert long.label.replace(" ", "")[:20] in column.replace(" ", "")
-    assert "too few samples" in text
+    sides = []
+    for run, centre in (("before", 0.05), ("after", 0.06)):
+        few = _case_record(64, run, centre, GIB, count=3)
+        many = _case_record(1024, run, centre, GIB, count=12).model_copy(update={"case": long})
+        sides.append([many, few])
+    # when it is printed
+    lines = _terminal(_one(*sides), width).splitlines()
+    # then no line of the tables is too long, and names, intervals and verdicts are whole
+    table = lines[: next(n for n, line in enumerate(lines) if line.startswith("1 worse"))]
+    assert all(len(line) <= width for line in table)
+    assert "…" not in "".join(lines)
+    start = next(n for n, line in enumerate(table) if line.startswith(" tiny"))
+    assert _holds(long.label, table[start:])
+    words = " ".join(table).split()
+    assert {"worse", "too", "few", "samples", "<0.001"} <= set(words)
+    assert sum(word[0] == "[" or word[-1] == "]" for word in words) == 2
+    # and the name's words are whole but for those that are longer than the column
+    assert {"tiny", "encode", "1024x1024", "float32", "512/128", "batch"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("room", "widths", "padding"),
+    [
+        (120, [60, 6, 6, 12, 15], 1),
+        (110, [57, 6, 6, 12, 15], 1),  # the lines between five columns take 14
+        (74, [24, 6, 6, 9, 15], 1),
+        (64, [24, 6, 6, 6, 8], 1),
+        (60, [24, 6, 6, 6, 7], 0),  # and 6 without blanks
+        (50, [19, 6, 6, 6, 7], 0),
+        (10, [12, 6, 6, 6, 7], 0),
+    ],
+)
+def test_columns_give_way_in_turn(room: int, widths: list[int], padding: int) -> None:
+    # given a name of 60 columns, and a change and a verdict of several words
+    rows = [["x" * 60, "50 ms", "60 ms", "+0.1% [0.1%]", "too few samples"], ["y", "500 ms", "600 ms", "+10.0%", "~"]]
+    # then the name folds first, change and verdict next, the blanks go, and the name keeps its least
+    assert fit(rows, room) == (widths, padding)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/models/__v2__", "/models/\\_\\_v2\\_\\_"),
+        ("a\\|b", "a\\\\&#124;b"),
+        ("*x* ~y~ `z` !", "\\*x\\* \\~y\\~ \\`z\\` \\!"),
+        ("[l](http://x)", "\\[l\\](http:\\//x)"),
+        ("www.example.org", "www\\.example.org"),
+        ("@torch #12", "\\@&#8203;torch \\#&#8203;12"),
+        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
+        ("two\nlines \x1b[2J", "two lines ?\\[2J"),
+    ],
+)
+def test_what_github_takes_for_markup_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert comparison_markdown.safe(text) == shown
 
 
 def test_markdown_takes_no_markup_from_a_file() -> None:
-    # given an exception whose message is markup over several lines
-    nasty = a_record(outcome=Failed(exception="ValueError", message="<script>|\n`x`", phase="run"))
-    text = report.to_markdown(_one([measured()], [nasty]))
-    # then it is text in one cell
+    # given a case and an exception whose names are markup, over several lines
+    case = a_case(variant="__init__|\n# 2 better")
+    nasty = a_record(case=case, outcome=Failed(exception="ValueError", message="<script>|\n`x`", phase="run"))
+    text = to_markdown(_one([measured(case=case)], [nasty]))
+    # then it is text in one cell each
     assert "<script>" not in text
-    assert "&lt;script&gt;\\| 'x'" in text
+    (row,) = [line for line in text.splitlines() if "ValueError" in line]
+    assert row.replace("\\|", "").count("|") == 5
+    assert "&lt;script&gt;&#124; \\`x\\`" in row
+    assert "\\_\\_init\\_\\_&#124;?\\#" in row
+
+
+def test_each_list_of_a_page_stands_under_its_name() -> None:
+    text = to_markdown(_every_kind())
+    lines = text.splitlines()
+    starts = [n for n, line in enumerate(lines) if line.startswith("- ") and not lines[n - 1].startswith("- ")]
+    assert {lines[n - 2] for n in starts if "summary" not in lines[n - 2]} == {"**Gates**", "**Failures**"}
+    same = [measured(run=a_run(cases=9))]
+    assert "**Notes**\n\n- base: run run-1 is unfinished: 1 of 9 cases." in to_markdown(_one(same, same))
+
+
+def test_the_gate_line_says_how_much_was_judged() -> None:
+    # given a case of one side only
+    asked = request(fail_on=["time>50%"])
+    base = [_case_record(size, "before", 0.05, GIB) for size in (64, 128)]
+    sides = side("base", [("base.jsonl", base)]), side("head", [("head.jsonl", base[:1])])
+    # then the line says so, as does the JSON
+    comparison = compare(*sides, asked)
+    words = "time>50%: holds for 1 figure; 1 not judged (1 case only on the base side)"
+    assert report.gate_line(comparison.gates[0]) == words
+    assert to_json(comparison)["gates"] == [
+        {
+            "gate": "time>50%",
+            "holds": True,
+            "compared": 1,
+            "without_test": [],
+            "not_judged": [{"why": "only on the base side", "cases": 1}],
+            "failures": [],
+        }
+    ]
+
+
+def test_how_a_metric_was_judged_is_said_under_its_table() -> None:
+    lines = [report.summary(table) for table in _every_kind().machines[0].tables]
+    assert "1 too few (5 samples a side would do)" in lines[0]
+    assert "exact, no test" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [(0.0, "0%"), (0.0814, "+8.1%"), (-0.0003, "-0.03%"), (6e-8, "+0.000006%"), (249.0, "x 250"), (1e300, "x 1e+300")],
+)
+def test_a_change_is_told_in_two_or_three_digits(change: float, text: str) -> None:
+    assert format_relative(change) == text
+
+
+def test_a_change_without_a_ratio_is_told_from_where() -> None:
+    assert format_change("peak_rss", 0, None) == "from 0"
+    assert format_change("peak_rss", -8 * MIB, None) == "from -8 MiB"
 
 
 def test_one_run_a_side_is_a_warning_to_the_reader() -> None:
     runs = [measured(run=a_run(id=f"run-{n}")) for n in range(2)]
-    assert "There is one run a side" in report.to_markdown(_one(runs[:1], runs[:1]))
-    assert "There is one run a side" not in report.to_markdown(_one(runs, runs))
+    assert "There is one run a side" in to_markdown(_one(runs[:1], runs[:1]))
+    assert "There is one run a side" not in to_markdown(_one(runs, runs))
 
 
 def test_json_has_null_for_what_there_is_not() -> None:

@@ -221,7 +221,9 @@ def test_a_group_that_breaks_up_says_why_and_replaces_the_worker(tmp_path: Path)
 
 
 def test_a_worker_that_dies_over_a_group_breaks_it_up(tmp_path: Path) -> None:
-    said = take_turns(executor(tmp_path, f"print({DONE!r}, flush=True); os.kill(os.getpid(), signal.SIGKILL)"))
+    said = take_turns(
+        executor(tmp_path, f"print({PHASE!r}); print({DONE!r}, flush=True); os.kill(os.getpid(), signal.SIGKILL)")
+    )
 
     assert said == Broken(reason="the measuring process died")
 
@@ -232,3 +234,14 @@ def test_a_group_has_the_time_of_all_its_cases(tmp_path: Path) -> None:
 
     assert said == Broken(reason="no answer within 0.6 s")
     assert time.monotonic() - begin > 0.6
+
+
+def test_a_worker_that_dies_before_it_began_with_a_group_is_replaced(tmp_path: Path) -> None:
+    # given a worker whose first process ends when it is given the group
+    first = tmp_path / "first"
+    after = f"""
+    if not os.path.exists({str(first)!r}):
+        open({str(first)!r}, "w"); os._exit(1)
+    print({PHASE!r}); print({DONE!r}); print({DONE!r}, flush=True)"""
+
+    assert len(take_turns(executor(tmp_path, after))) == 2

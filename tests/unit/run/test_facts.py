@@ -40,12 +40,19 @@ def test_a_file_where_the_folder_should_be_is_trouble(tmp_path: Path) -> None:
     assert "is a file" in (surroundings.folder(tmp_path / "results" / "deeper").trouble or "")
 
 
+def test_a_link_that_leads_nowhere_or_round_in_a_circle_is_trouble(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to(tmp_path / "not there")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for name in ("nowhere", "circle", "circle/deeper"):
+        assert "leads nowhere" in (surroundings.folder(tmp_path / name).trouble or "")
+
+
 def test_a_folder_that_can_t_be_written_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(surroundings.tempfile, "TemporaryFile", refuse)
-    assert surroundings.folder(tmp_path).trouble == "can't be written: Read-only file system."
+    assert surroundings.folder(tmp_path).trouble == f"no file can be made in {tmp_path}: Read-only file system."
 
 
 def test_variables_that_matter_are_told_without_folders() -> None:

@@ -234,7 +234,7 @@ def test_cases_that_take_turns_are_measured_together_and_say_with_whom(tmp_path:
     assert executor.asked == []
     others = {record.case.id: record.interleaved_with for record in summary.records}
     assert others == {a.id: (b.id,) for a, b in zip(PAIRS, (PAIRS[1], PAIRS[0], PAIRS[3], PAIRS[2]), strict=True)}
-    assert watcher.on_disk_when_told == [1, 2, 3, 4]
+    assert watcher.on_disk_when_told == [2, 2, 4, 4]  # a group is written at once, so that no kill splits it
 
 
 def test_a_group_in_which_something_goes_wrong_is_measured_one_by_one(tmp_path: Path) -> None:
@@ -265,6 +265,8 @@ def test_a_group_that_was_cut_short_goes_on_with_what_it_lacks(tmp_path: Path) -
     assert watcher.resumed == 1
     assert executor.groups == [three[1:]]
     assert len(summary.records) == 3
+    assert not summary.records[0].warnings
+    assert all("without 1 more of its group" in record.warnings[0] for record in summary.records[1:])
 
 
 def test_without_interleaving_each_case_is_measured_alone(tmp_path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
+import weakref
+
 import pytest
 from factories import a_case
 
 from bench.record import Failed, Measured, MeasureSettings, Tile
+from bench.run.outcome import DeviceState
 from bench.run.protocol import Broken
 from bench.units import MIB
 
@@ -104,6 +109,59 @@ def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have
         assert done.memory.measured_during == "first call"
         assert done.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=24 * MIB)
         assert done.flops == alone.flops
+
+
+def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given two precisions, and a meter that looks which models are alive when it begins
+    alive: list[weakref.ref[object]] = []
+    seen: list[int] = []
+    build, begin = session.VaeWorkload, cpu._hold.meter.begin
+
+    def building(*given: object) -> object:
+        made = build(*given)
+        alive.append(weakref.ref(made))
+        return made
+
+    def beginning() -> None:
+        gc.collect()
+        seen.append(sum(one() is not None for one in alive))
+        begin()
+
+    monkeypatch.setattr(session, "VaeWorkload", building)
+    monkeypatch.setattr(cpu._hold.meter, "begin", beginning)
+    cases = [
+        a_case(dtype="float16"),
+        a_case(dtype="bfloat16"),
+        a_case(dtype="bfloat16", tiling=Tile(tile=64, overlap=16)),
+    ]
+    cpu.take_turns(cases, QUICK, lambda _: None)
+
+    # then there was one each time
+    assert seen == [1, 1, 1]
+
+
+def test_cases_that_take_each_other_s_memory_do_not_take_turns(cpu: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given an allocator that gives cached memory back each time that it is asked for its state
+    squeezes = itertools.count()
+    monkeypatch.setattr(cpu._hold, "state", lambda: DeviceState("cpu", squeezes=next(squeezes)))
+    said = cpu.take_turns([a_case(), a_case(operation="encode", size=128)], QUICK, lambda _: None)
+
+    assert isinstance(said, Broken)
+    assert "do not fit beside each other" in said.reason
+    # and alone a case says that its time has that in it
+    assert any("memory was so tight" in warning for warning in cpu.run(a_case(), QUICK, lambda _: None).warnings)
+
+
+def test_operations_that_can_t_be_counted_cost_no_measurement(cpu: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def uncountable(*_: object) -> int:
+        raise NotImplementedError("no meta kernel")
+
+    monkeypatch.setattr(session.flops, "of_call", uncountable)
+    done = cpu.run(a_case(), QUICK, lambda _: None)
+
+    assert isinstance(done.outcome, Measured)
+    assert done.flops is None
+    assert done.warnings == ("FLOPs could not be counted: NotImplementedError: no meta kernel",)
 
 
 def test_a_group_with_a_case_that_can_t_run_is_broken_up(cpu: object) -> None:
