@@ -46,7 +46,8 @@ class GateResult:
 
     `compared` counts the figures that it was held against, `untested` those of them that are too few for a test and
     were judged by whether the sides lie apart, by what is too few. `unjudged` counts the cases of each machine that it
-    could not be held against, by the reason. `machines` counts those compared: where there are several, lines name them.
+    could not be held against, by the reason. `machines` counts those compared: where there are several, lines
+    name them.
     """
 
     gate: Gate

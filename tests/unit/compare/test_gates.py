@@ -187,7 +187,8 @@ def test_what_a_gate_did_not_judge_is_counted_by_the_reason() -> None:
     assert gates.tell_unjudged(result) == (
         "1 judged without a test (too few samples); 8 not judged (1 case without time on the head side, "
         "1 case without time on either side, 1 case not measured on the base side, "
-        "1 case not measured on either side, 2 cases only on the base side, 1 case skipped on the head side, 1 case only on the head side)"
+        "1 case not measured on either side, 2 cases only on the base side, 1 case skipped on the head side, "
+        "1 case only on the head side)"
     )
     assert result.machines == 1
 
