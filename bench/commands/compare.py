@@ -76,7 +76,7 @@ def compare(
     Metrics, and the least change that is shown of each:
     - tested: time 2%
     - tested with several runs a side, else held against this alone:
-      peak_reserved 1%, peak_rss 5% (and 8 MiB), energy 5%, first_call 25%,
+      peak_reserved 1%, peak_rss 5% (and 32 MiB), energy 5%, first_call 25%,
       memory_percent 1%, nvml_process 1%
     - exact, any change: peak_allocated, weights, flops
 

@@ -138,12 +138,12 @@ def test_identical_samples_show_nothing(samples: tuple[float, ...]) -> None:
 
 
 def test_a_peak_on_the_cpu_changes_only_by_more_than_two_runs_differ() -> None:
-    # given peaks that grow by a half, of 8 MiB and of 24
+    # given peaks that grow by a half, of 40 MiB and of 80
     def peak(growth: int) -> Record:
         return a_record(memory=Memory(baseline_rss_bytes=0, peak_rss_bytes=growth))
 
-    assert _row([peak(8 * MIB)], [peak(12 * MIB)]).verdict == "same"
-    assert _row([peak(24 * MIB)], [peak(36 * MIB)]).verdict == "worse"
+    assert _row([peak(40 * MIB)], [peak(60 * MIB)]).verdict == "same"
+    assert _row([peak(80 * MIB)], [peak(120 * MIB)]).verdict == "worse"
 
 
 def test_from_zero_there_is_no_ratio_but_a_verdict() -> None:

@@ -98,14 +98,14 @@ def test_too_few_samples_fail_only_where_even_the_nearest_pair_is_beyond_the_lim
 
 
 def test_a_difference_below_the_metric_s_least_fails_no_gate() -> None:
-    # given two peaks that lie 1 and 9 MiB apart: two runs of one case differ by as much as 7
+    # given two peaks that lie 20 and 40 MiB apart: two runs of one case have differed by 28
     gate, mib = Gate("peak_rss", 0.05), 2**20
-    assert _failures(_row(10 * mib, 11 * mib, "same", "figure"), gate) == []
-    assert len(_failures(_row(10 * mib, 19 * mib, "worse", "figure"), gate)) == 1
+    assert _failures(_row(10 * mib, 30 * mib, "same", "figure"), gate) == []
+    assert len(_failures(_row(10 * mib, 50 * mib, "worse", "figure"), gate)) == 1
 
 
 def test_from_zero_is_more_than_any_limit() -> None:
-    assert _failures(_row(0.0, 8 * 2**20, "worse", "figure"), Gate("peak_rss", 9.0)) == ["from 0 (0 B -> 8 MiB)"]
+    assert _failures(_row(0.0, 48 * 2**20, "worse", "figure"), Gate("peak_rss", 9.0)) == ["from 0 (0 B -> 48 MiB)"]
 
 
 def test_runs_of_which_all_are_worse_fail_although_none_is_shown() -> None:
