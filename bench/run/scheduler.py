@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,13 +85,14 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}
         crowd = crowding(ready.environment.gpu, ready.device)
-        going = _Going(plan, executor, ready, run_info, options, observer, (crowd,) if crowd else ())
+        numbers = {case.id: number for number, case in enumerate(plan.cases, start=1)}
+        going = _Going(plan, executor, ready, run_info, options, observer, (crowd,) if crowd else (), numbers)
         for cases, missing in _left(plan, done):
             for batch in going.measure(cases, missing):
                 file.append(*batch)
                 records += batch
                 for record in batch:
-                    observer.case_done(going.number(record.case), record)
+                    observer.case_done(numbers[record.case.id], record)
     return RunSummary(file.path, tuple(records), resumed=len(done))
 
 
@@ -114,10 +115,8 @@ class _Going:
     options: RunOptions
     observer: Observer
     crowd: tuple[str, ...]
-
-    def number(self, case: Case) -> int:
-        """Its place in the plan, from 1."""
-        return self.plan.cases.index(case) + 1
+    #: The place of each case in the plan, from 1, by its id.
+    numbers: Mapping[str, int]
 
     def measure(self, cases: tuple[Case, ...], missing: int) -> Iterator[tuple[Record, ...]]:
         """Records that are to be written together: of all these cases, taking turns, if there are several and all goes
@@ -143,7 +142,7 @@ class _Going:
 
     def _begin(self, case: Case) -> None:
         self.executor.start()  # a replacement, where there is need of one, is no part of the case's time
-        self.observer.case_begun(self.number(case), case)
+        self.observer.case_begun(self.numbers[case.id], case)
 
     def _alone(self, case: Case, *warnings: str) -> Record:
         self._begin(case)
