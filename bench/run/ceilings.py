@@ -19,7 +19,7 @@ from bench.record import Ceiling, Device, MeasureSettings
 from bench.run.protocol import CeilingMeasured, MeasureCeiling
 from bench.units import GIB, MIB, format_seconds
 
-SETTINGS = MeasureSettings(min_samples=10, min_time=0.5, max_time=5.0)
+SETTINGS = MeasureSettings(min_samples=10, min_time=0.5, max_time=3.0)
 #: TF32 is float32 in memory, with 10 bits of mantissa in the product; torch's convolutions use it by default.
 _TORCH_DTYPES = {
     "float16": torch.float16,

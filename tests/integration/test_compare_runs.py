@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,13 +52,27 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Measure:
     return run
 
 
+#: A shared machine's speed can drift by more than the gate allows between two runs of a second or two each: that is no
+#: fault of the program, so a fresh pair is measured then. A program that is wrong is wrong each time.
+ATTEMPTS = 3
+
+
+def _named(stderr: str) -> set[str]:
+    """The operations that failed the gate."""
+    return set(re.findall(r"^time>25%: tiny (\w+) 128x128 float32 untiled: ", stderr, flags=re.MULTILINE))
+
+
 def test_two_runs_of_one_code_pass_a_gate_that_a_slower_one_fails_by_name(measure: Measure) -> None:
-    base, same, slower = measure("base", WORKER), measure("same", WORKER), measure("slower", SLOWED)
-
-    passed = bench("compare", str(base), str(same), "--fail-on", "time>25%")
-    assert passed.returncode == 0, passed.stdout + passed.stderr
-
-    failed = bench("compare", str(base), str(slower), "--fail-on", "time>25%")
-    assert failed.returncode == 1, failed.stdout + failed.stderr
-    assert "time>25%: tiny encode 128x128 float32 untiled" in failed.stderr
-    assert "time>25%: tiny decode" not in failed.stderr
+    said = []
+    for attempt in range(ATTEMPTS):
+        # given two runs of one code, and one whose encode does its work twice
+        folders = [measure(f"{name}{attempt}", w) for name, w in (("base", WORKER), ("same", WORKER), ("slow", SLOWED))]
+        base, same, slow = map(str, folders)
+        # when each is held against the first
+        passed = bench("compare", base, same, "--fail-on", "time>25%")
+        failed = bench("compare", base, slow, "--fail-on", "time>25%")
+        # then the one passes, and the other fails by the name of what was slowed, and of nothing else
+        if (passed.returncode, failed.returncode, _named(failed.stderr)) == (0, 1, {"encode"}):
+            return
+        said.append(passed.stdout + passed.stderr + failed.stdout + failed.stderr)
+    pytest.fail("\n".join(said))

@@ -97,12 +97,12 @@ def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have
     # given a tiled and an untiled case in each of two precisions
     settings = MeasureSettings(min_samples=3, min_time=0.0, max_time=600, max_noise=None)
     tilings = ("off", Tile(tile=64, overlap=16))
-    cases = [a_case(size=192, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
+    cases = [a_case(size=128, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
     phases: list[str] = []
     together = cpu.take_turns(cases, settings, phases.append)
 
     assert [len(done.timing.samples_s) for done in together] == [3] * 4
-    assert [done.tiles for done in together] == [None, None, 16, 16]
+    assert [done.tiles for done in together] == [None, None, 9, 9]
     assert phases == ["load", "warm-up"] * 4 + ["run", "clean-up"]
     for case, done in zip(cases, together, strict=True):
         alone = cpu.run(case, settings, lambda _: None)
