@@ -56,7 +56,7 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(if $(SYSTEM_SITE),--system-site-packages) $(VENV)
 
 $(STAMP): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[endpoint,remote]'
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)
