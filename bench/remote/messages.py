@@ -1,0 +1,68 @@
+"""What travels to and from an endpoint, apart from HTTP. Free of torch and of the web stack.
+
+A `Service` is one operation of one model in three steps, so that the device need not wait for codecs: `read` and `write`
+run on any thread, `compute` on the one that drives the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+#: Every response of `bench serve` says with this what weights it was computed with; `random` is noise, for measuring only.
+WEIGHTS_HEADER = "x-weights"
+#: SHA-256 of the request's body as it was received, in hex.
+RECEIVED_HEADER = "x-received-sha256"
+#: How many tiles one call computed; absent where the image was computed at once.
+TILES_HEADER = "x-tiles"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request: its query in order, repeated keys included, the two headers that matter, and its body."""
+
+    query: tuple[tuple[str, str], ...]
+    body: bytes
+    content_type: str | None = None
+    accept: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good response: body, Content-Type and further headers."""
+
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class RefusedError(Exception):
+    """A request that can't be served. `reason` is one word for programs: `bad_request`, `too_large`, `out_of_memory`, ..."""
+
+    def __init__(self, status: int, message: str, reason: str = "bad_request") -> None:
+        super().__init__(message)
+        self.status, self.message, self.reason = status, message, reason
+
+
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+
+
+class Service(Protocol, Generic[Request, Result]):
+    """One operation of one model. Every step may raise RefusedError; anything else is a fault of the server's."""
+
+    #: No body that can be served is longer than this.
+    max_body_bytes: int
+
+    def read(self, message: Message) -> Request:
+        """Parse and check a message, and decode its body; touches no device."""
+        ...
+
+    def compute(self, request: Request) -> Result:
+        """Run the VAE. Called on the device's thread alone; the result lies in host memory."""
+        ...
+
+    def write(self, result: Result) -> Answer:
+        """Encode the result as the request asked; touches no device."""
+        ...
