@@ -44,6 +44,14 @@ def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float,
     return ordered[rank - 1], ordered[len(ordered) - rank]
 
 
+def uncertainty(samples: Sequence[float]) -> float | None:
+    """Half of the median's interval over the median; None where there is no interval, or the median is 0."""
+    between = interval(samples)
+    if between is None or not median(samples):
+        return None
+    return (between[1] - between[0]) / 2 / median(samples)
+
+
 @cache
 def _interval_rank(count: int, confidence: float) -> int | None:
     """The rank (from 1) of the interval's lower end, or None."""

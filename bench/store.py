@@ -18,9 +18,6 @@ from pydantic import ValidationError
 from bench.errors import ResultsError
 from bench.record import SCHEMA_VERSION, Ceilings, Record
 
-#: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-
 
 def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew no noise target and no slow calls: all were timed a given number of times."""
@@ -30,7 +27,8 @@ def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "schema_version": 2}
 
 
-MIGRATIONS[1] = _migrate_1
+#: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _migrate_1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ _ANSWERS = {
     "nvmlDeviceGetEccMode": [1, 1],
     "nvmlDeviceGetPersistenceMode": 1,
     "nvmlDeviceGetMigMode": [0, 1],
+    "nvmlDeviceGetComputeMode": 3,
     "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=7, memory=3),
 }
 _CLOCKS = {pynvml.NVML_CLOCK_SM: 1755, pynvml.NVML_CLOCK_MEM: 2619}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import write_text
+from bench.commands.files import warn, write_text
 from bench.commands.options import AsJson
 from bench.errors import BenchError, GateError
 
@@ -128,8 +128,7 @@ def _side(name: SideName, paths: Sequence[Path], out: Path | None) -> Side:
         raise BenchError(
             f"--out {out}: is a results file of the {name} side. Choose another name: nothing was written."
         )
-    for text in warnings:
-        typer.echo(f"warning: {text}", err=True)
+    warn(warnings)
     return sides.side(name, ((str(file.path), file.records) for file in files))
 
 
@@ -160,6 +159,7 @@ def _text(comparison: Comparison, form: Format) -> str:
 def _judge(comparison: Comparison) -> None:
     """Name on standard error what no gate judged and every case that fails one; exit code 1 if there is one."""
     from bench.report.comparison import gate_line
+    from bench.units import format_count
 
     for result in comparison.gates:
         if result.untested or result.unjudged:
@@ -170,4 +170,4 @@ def _judge(comparison: Comparison) -> None:
     if failed:
         cases = len({(failure.machine, failure.case) for result in failed for failure in result.failures})
         gates = ", ".join(result.gate.text for result in failed)
-        raise GateError(f"{cases} case{'s' if cases != 1 else ''} failed --fail-on {gates}.")
+        raise GateError(f"{format_count(cases, 'case')} failed --fail-on {gates}.")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.files import read_text, table_records
+from bench.commands.files import read_text, table_records, warn
 from bench.commands.options import Quiet
 from bench.errors import GateError
 
@@ -36,8 +36,7 @@ def docs_import(
 
     text = read_text(page)
     found = docs_page.read_page(text, page.name, operation, recorded_at=timestamp(datetime.now(UTC)))
-    for warning in found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+    warn(found.warnings)
     store.replace_published(out, found.records)
     if not quiet:
         typer.echo(f"Wrote {len(found.records)} published records to {out}")
@@ -69,6 +68,5 @@ def _rendered(results: Sequence[Path], operation: str, dialect: str | None) -> s
     from bench.report import docs_table
 
     rendered = docs_table.render(table_records(results), operation, dialect)
-    for gap in rendered.gaps:
-        typer.echo(f"warning: {gap}", err=True)
+    warn(rendered.gaps)
     return rendered.text

@@ -1,8 +1,8 @@
-"""Reading and writing of what a command was given, with errors that say what to do."""
+"""Reading and writing of what a command was given, with errors that say what to do, and warnings of what was odd."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,11 @@ def table_records(paths: Sequence[Path]) -> list[Record]:
 
     files, warnings = store.read(paths)
     records, notes = store.latest(files)
-    for text in (*warnings, *notes):
-        typer.echo(f"warning: {text}", err=True)
+    warn([*warnings, *notes])
     return records
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Say each on standard error: what a command noticed that does not stop it."""
+    for text in texts:
+        typer.echo(f"warning: {text}", err=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.files import table_records, write_text
+from bench.commands.files import table_records, warn, write_text
 from bench.commands.options import REPORTS, RESULTS, Quiet
 
 
@@ -24,8 +24,7 @@ def report(
     paths = results or [RESULTS]
     records = table_records(paths)
     ceilings, warnings = read_ceilings(paths)
-    for text in warnings:
-        typer.echo(f"warning: {text}", err=True)
+    warn(warnings)
     for operation in OPERATIONS:
         path = out / f"vae_{operation}.md"
         write_text(path, page.render(operation, records, ceilings))

@@ -82,26 +82,40 @@ def compare(base: Side, head: Side, asked: Request) -> Comparison:
             "The sides have no case in common: nothing can be compared. Cases are matched by all of their fields "
             "(model, operation, size, dtype, tiling, weights, ...): compare runs of the same sweep."
         )
+    alone = _one_sided(base, head, paired)
     notes = (
         *base.notes,
         *head.notes,
         *_on_both(base, head),
-        *_left_out(base, head, paired),
+        *(_left_out(side, machine) for side, machine in alone),
         *(f"{part.base.label}: the sides have no case in common on it." for part in parts if not part.matched.pairs),
         *_weak_gates(asked, [table for part in machines for table in part.tables]),
     )
     evidence = [Evidence(part.base, part.matched, part.tables, part.outcomes) for part in parts]
-    evidence += _alone(base, head, paired)
+    evidence += [Evidence(machine, _unmatched(side, machine)) for side, machine in alone]
     return Comparison(machines, notes, tuple(check(gate, evidence) for gate in asked.gates))
 
 
-def _alone(base: Side, head: Side, paired: Sequence[tuple[Machine, Machine]]) -> list[Evidence]:
-    """The cases of machines that only one side has: no gate can judge them."""
-    of_base, of_head = ({one for one, _ in paired}, {other for _, other in paired})
+def _one_sided(base: Side, head: Side, paired: Sequence[tuple[Machine, Machine]]) -> list[tuple[Side, Machine]]:
+    """The machines of one side that the other does not have."""
+    used = ({one for one, _ in paired}, {other for _, other in paired})
     return [
-        *(Evidence(one, outcomes.match(base.on(one), ())) for one in base.machines if one not in of_base),
-        *(Evidence(one, outcomes.match((), head.on(one))) for one in head.machines if one not in of_head),
+        (side, machine)
+        for side, there in zip((base, head), used, strict=True)
+        for machine in side.machines
+        if machine not in there
     ]
+
+
+def _unmatched(side: Side, machine: Machine) -> Matched:
+    """The cases of a machine that only one side has: no gate can judge them."""
+    runs = side.on(machine)
+    return outcomes.match(runs, ()) if side.name == "base" else outcomes.match((), runs)
+
+
+def _left_out(side: Side, machine: Machine) -> str:
+    runs = format_count(len(side.on(machine)), "run")
+    return f"Only on the {side.name} side, and left out: {machine.label} ({runs})."
 
 
 def _compare_machine(
@@ -136,8 +150,8 @@ def _tables(pairs: Sequence[Pair], asked: Request) -> tuple[tuple[Table, ...], t
     notes = []
     for table in tables:
         if table.one_sided:
-            many = "1 case has" if table.one_sided == 1 else f"{table.one_sided} cases have"
-            notes.append(f"{METRICS[table.metric].title}: {many} it on one side only and can't be compared.")
+            many, has = format_count(table.one_sided, "case"), "has" if table.one_sided == 1 else "have"
+            notes.append(f"{METRICS[table.metric].title}: {many} {has} it on one side only and can't be compared.")
         elif not table.rows and table.metric in asked.metrics:
             notes.append(f"{METRICS[table.metric].title}: no case has it on either side.")
     return tuple(table for table in tables if table.rows), tuple(notes)
@@ -181,17 +195,6 @@ def _on_both(base: Side, head: Side) -> list[str]:
             of_head.setdefault(run.id, []).append(run.machine)
     shared = [run.id for run in base.runs if any(not run.machine.unlike(one) for one in of_head.get(run.id, ()))]
     return [f"Run {one} is on both sides: it is compared with itself." for one in dict.fromkeys(shared)]
-
-
-def _left_out(base: Side, head: Side, paired: Sequence[tuple[Machine, Machine]]) -> list[str]:
-    """Machines of one side that the other does not have."""
-    used = ({one for one, _ in paired}, {other for _, other in paired})
-    return [
-        f"Only on the {side.name} side, and left out: {machine.label} ({format_count(len(side.on(machine)), 'run')})."
-        for side, there in zip((base, head), used, strict=True)
-        for machine in side.machines
-        if machine not in there
-    ]
 
 
 def _throttled(pairs: Sequence[Pair]) -> list[str]:

@@ -145,6 +145,11 @@ class Nvml:
             or self._hertz("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM)
         )
 
+    def compute_mode(self) -> int | None:
+        """nvmlComputeMode_t: who may use the GPU."""
+        mode = self._ask("nvmlDeviceGetComputeMode")
+        return None if mode is None else int(mode)
+
     def settings(self) -> GpuSettings:
         """How the GPU is set up, and its neighbours; to be called before this process touches the device.
 

@@ -7,7 +7,6 @@ import dataclasses
 from bench.compare import Comparison, MachineComparison
 from bench.compare.figures import Figures
 from bench.compare.gates import GateResult
-from bench.compare.machines import Machine
 from bench.compare.outcomes import OutcomeChange
 from bench.compare.verdicts import Row, Table
 from bench.record import Case
@@ -26,8 +25,8 @@ def to_json(comparison: Comparison) -> dict[str, object]:
 
 def _machine(part: MachineComparison) -> dict[str, object]:
     return {
-        "base": _identity(part.base),
-        "head": _identity(part.head),
+        "base": dataclasses.asdict(part.base),
+        "head": dataclasses.asdict(part.head),
         "runs": {"base": part.runs[0], "head": part.runs[1]},
         "verdicts": dict(part.verdicts),
         "metrics": [_table(table) for table in part.tables],
@@ -37,10 +36,6 @@ def _machine(part: MachineComparison) -> dict[str, object]:
         "differences": [dataclasses.asdict(one) for one in part.differences],
         "notes": list(part.notes),
     }
-
-
-def _identity(machine: Machine) -> dict[str, object]:
-    return dataclasses.asdict(machine)
 
 
 def _table(table: Table) -> dict[str, object]:

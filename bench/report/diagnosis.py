@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.doctor import Facts, Finding, Level, sound
 from bench.record import Ceiling
-from bench.units import format_bytes, format_metric, format_seconds
+from bench.units import format_bytes, format_count, format_metric, format_seconds
 
 _STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 _QUIET: tuple[Level, ...] = ("warning", "problem")
@@ -42,7 +42,7 @@ def verdict(findings: Iterable[Finding]) -> str:
     findings = list(findings)
     counts = Counter(finding.level for finding in findings)
     levels: tuple[Level, ...] = ("problem", "warning", "note")
-    parts = [f"{counts[level]} {level}{'s' * (counts[level] != 1)}" for level in levels if counts[level]]
+    parts = [format_count(counts[level], level) for level in levels if counts[level]]
     told = f" ({', '.join(parts)})" if parts else ""
     if not sound(findings):
         return f"A run here would not be sound{told}: put the problems right first."

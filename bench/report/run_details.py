@@ -150,11 +150,8 @@ def _samples(record: Record) -> str:
 
 def _uncertainty(record: Record) -> str:
     """Half the 95% interval of the median, over the median."""
-    timing = record.timing
-    between = stats.interval(timing.samples_s) if timing else None
-    if timing is None or between is None or not timing.median_s:
-        return "-"
-    return f"{(between[1] - between[0]) / 2 / timing.median_s:.1%}"
+    share = stats.uncertainty(record.timing.samples_s) if record.timing else None
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _noise(record: Record) -> str:

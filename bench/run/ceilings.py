@@ -16,6 +16,7 @@ import torch
 from bench import stats
 from bench.measure import clock, loop
 from bench.record import Ceiling, Device, MeasureSettings
+from bench.run.outcome import brief
 from bench.run.protocol import CeilingMeasured, MeasureCeiling
 from bench.units import GIB, MIB, format_seconds
 
@@ -53,8 +54,7 @@ def measure(request: MeasureCeiling, held: Device) -> CeilingMeasured:
         with torch.inference_mode():
             return _copy(device) if request.what == "copy" else _matmul(request.dtype, device)
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        said = next(iter(str(error).splitlines()), "")
-        return CeilingMeasured(reason=f"{type(error).__name__}: {said}")
+        return CeilingMeasured(reason=brief(error))
     finally:
         gc.collect()
         if device.type == "cuda":

@@ -5,7 +5,6 @@ To be asked once the device is held; it touches nothing else of it.
 
 from __future__ import annotations
 
-import pynvml
 import torch
 
 from bench.doctor import DeviceFacts, GpuFacts
@@ -21,17 +20,16 @@ def gather(held: Device) -> DeviceFacts:
         driver_cuda = nvml.Nvml(None).cuda_version() if no_nvidia is None else None
         return DeviceFacts(torch_cuda=torch.version.cuda, driver_cuda=driver_cuda, no_nvidia=no_nvidia)
     device = torch.device("cuda", torch.cuda.current_device())
-    uuid = devices.uuid(device)
-    meter = nvml.Nvml(uuid)
+    meter = nvml.Nvml(devices.uuid(device))
     return DeviceFacts(
         torch_cuda=torch.version.cuda,
         driver_cuda=meter.cuda_version(),
         no_nvidia=no_nvidia,
-        gpu=_gpu(device, uuid, meter),
+        gpu=_gpu(device, meter),
     )
 
 
-def _gpu(device: torch.device, uuid: str | None, meter: nvml.Nvml) -> GpuFacts:
+def _gpu(device: torch.device, meter: nvml.Nvml) -> GpuFacts:
     free, total = torch.cuda.mem_get_info(device)
     now = meter.conditions()
     return GpuFacts(
@@ -39,20 +37,10 @@ def _gpu(device: torch.device, uuid: str | None, meter: nvml.Nvml) -> GpuFacts:
         architectures=tuple(torch.cuda.get_arch_list()),
         free_bytes=int(free),
         total_bytes=int(total),
-        compute_mode=_compute_mode(uuid),
+        compute_mode=meter.compute_mode(),
         temperature_c=now.temperature_c,
         power_w=now.power_w,
         sm_clock_hz=now.sm_clock_hz,
         reasons=now.reasons,
         reason_names=nvml.reason_names(now.reasons) if now.reasons is not None else (),
     )
-
-
-def _compute_mode(uuid: str | None) -> int | None:
-    """nvmlComputeMode_t of the GPU; None where NVML does not tell."""
-    if uuid is None:
-        return None
-    try:
-        return int(pynvml.nvmlDeviceGetComputeMode(pynvml.nvmlDeviceGetHandleByUUID(uuid)))
-    except pynvml.NVMLError:
-        return None

@@ -10,7 +10,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 def cpu_name() -> str:
     """The processor's marketing name, or its architecture where the system does not tell."""
-    for line in _lines(Path("/proc/cpuinfo")):
+    for line in lines(Path("/proc/cpuinfo")):
         key, _, value = line.partition(":")
         if key.strip() in {"model name", "Model", "Hardware"} and value.strip():
             return " ".join(value.split())
@@ -21,8 +21,8 @@ def memory_limit_bytes() -> int | None:
     """The memory limit of this process's control group (a container's), or None."""
     limits = [
         int(line)
-        for folder in _groups()
-        for line in _lines(folder / "memory.max")[:1] + _lines(folder / "memory.limit_in_bytes")[:1]
+        for folder in groups("memory")
+        for line in lines(folder / "memory.max")[:1] + lines(folder / "memory.limit_in_bytes")[:1]
         if line.isdigit()
     ]
     limits = [limit for limit in limits if limit < 2**60]  # version 1 writes a huge number for none
@@ -31,22 +31,23 @@ def memory_limit_bytes() -> int | None:
 
 def oom_kills() -> int:
     """How often the kernel has killed for want of memory, machine-wide and in this control group."""
-    counts = [line.split() for line in _lines(Path("/proc/vmstat"))]
-    counts += [line.split() for folder in _groups() for line in _lines(folder / "memory.events")]
+    counts = [line.split() for line in lines(Path("/proc/vmstat"))]
+    counts += [line.split() for folder in groups("memory") for line in lines(folder / "memory.events")]
     return sum(int(words[1]) for words in counts if len(words) == 2 and words[0] == "oom_kill")
 
 
-def _groups() -> list[Path]:
-    """The folders of this process's control group and its parents (version 2), and version 1's memory group."""
-    own = [line.rpartition(":")[2].lstrip("/") for line in _lines(Path("/proc/self/cgroup")) if line.startswith("0::")]
-    folders = [_CGROUP / "memory", _CGROUP]
+def groups(controller: str) -> list[Path]:
+    """The folders of this process's control group and its parents (version 2), and version 1's of that controller."""
+    own = [line.rpartition(":")[2].lstrip("/") for line in lines(Path("/proc/self/cgroup")) if line.startswith("0::")]
+    folders = [_CGROUP / controller, _CGROUP]
     for path in own:
         group = _CGROUP / path
         folders += [folder for folder in (group, *group.parents) if _CGROUP in folder.parents]
     return folders
 
 
-def _lines(path: Path) -> list[str]:
+def lines(path: Path) -> list[str]:
+    """The lines of one of the system's files; none where it can't be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

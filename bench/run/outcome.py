@@ -86,6 +86,11 @@ def requested_bytes(message: str) -> int | None:
     return parse_bytes(size) if size and float(size.split()[0]) else None
 
 
+def brief(error: BaseException) -> str:
+    """`RuntimeError: what it said`: the error's kind and the first line of its message."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
 def _printable(text: str) -> str:
     """The text without lone surrogates, which JSON can't carry."""
     return text.encode(errors="replace").decode()

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from bench import stats
 from bench.doctor.gpu import crowding
 from bench.plan import Plan
 from bench.record import Case, Measured, Phase, Record, Run, Timing, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
-from bench.units import format_bytes, format_metric, format_seconds
+from bench.units import format_bytes, format_count, format_metric, format_seconds
 
 _STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
 
@@ -140,24 +141,23 @@ def _figures(record: Record) -> str:
     if memory is not None and memory.percent is not None:
         parts.append(f"{format_bytes(memory.peak_bytes)}, {format_metric('memory_percent', memory.percent)}")
     if record.tiles is not None:
-        parts.append(f"{record.tiles} tile{'s' if record.tiles != 1 else ''}")
+        parts.append(format_count(record.tiles, "tile"))
     return ", ".join(parts)
 
 
 def _quality(timing: Timing) -> str:
     """Of how many samples the median is, and how far it can be trusted: half its 95% interval, else the noise."""
     said = f"median of {len(timing.samples_s)}"
-    if timing.interval_s is not None and timing.median_s > 0:
-        low, high = timing.interval_s
-        return f"{said} ±{(high - low) / 2 / timing.median_s:.1%}"
+    uncertainty = stats.uncertainty(timing.samples_s)
+    if uncertainty is not None:
+        return f"{said} ±{uncertainty:.1%}"
     return said if timing.noise is None else f"{said}, noise {timing.noise:.1%}"
 
 
 def print_summary(summary: RunSummary, console: Console) -> None:
     """The run's counts and file, and every case that was not measured, by name."""
     counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
-    total = len(summary.records)
-    console.print(f"{total} case{'s' if total != 1 else ''}: {counts}", highlight=False)
+    console.print(f"{format_count(len(summary.records), 'case')}: {counts}", highlight=False)
     for record in summary.records:
         if record.outcome.status != "measured":
             line = Text(f"  {record.case.label}: ")

@@ -93,7 +93,7 @@ class Session:
             *others, last = self._measure_in_turns(cases, settings, begin)
             leaked = self._leaked()
         except Exception as error:  # noqa: BLE001 - each case is measured alone then, and fails on its own
-            return Broken(reason=f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:300])
+            return Broken(reason=outcome.brief(error)[:300])
         return (*others, last.model_copy(update={"leaked_bytes": leaked}))
 
     def _leaked(self) -> int:
@@ -244,7 +244,7 @@ def _operations(case: Case, passes: list[tuple[int, ...]]) -> tuple[int | None, 
     try:
         return flops.of_call(case.model, case.operation, passes), ()
     except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
-        return None, (f"FLOPs could not be counted: {type(error).__name__}: {next(iter(str(error).splitlines()), '')}",)
+        return None, (f"FLOPs could not be counted: {outcome.brief(error)}",)
 
 
 def _key(case: Case) -> tuple[str, ...]:

@@ -15,8 +15,6 @@ from bench.doctor import FolderFacts, HostFacts
 from bench.run import host
 
 PACKAGES = ("hybrid-bench", "torch", "diffusers")
-_CPU_GROUPS = Path("/sys/fs/cgroup")
-_OWN_GROUP = Path("/proc/self/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 #: Environment variables that can change time or memory: by name, and by how the name begins. Container images set
 #: versions and places of the same prefixes, which change nothing.
@@ -93,21 +91,10 @@ def folder(results: Path) -> FolderFacts:
 
 def _quotas() -> list[float]:
     """CPU quotas in cores of this process's control group and those above it (version 2), or version 1's own."""
-    found = [_quota(*line.split()) for line in _first_lines("cpu.max") if len(line.split()) == 2]
-    quota, period = _CPU_GROUPS / "cpu/cpu.cfs_quota_us", _CPU_GROUPS / "cpu/cpu.cfs_period_us"
-    found.append(_quota(_text(quota), _text(period)))
-    return [quota for quota in found if quota]
-
-
-def _first_lines(name: str) -> list[str]:
-    own = [line.rpartition(":")[2].lstrip("/") for line in _text(_OWN_GROUP).splitlines() if line.startswith("0::")]
-    groups = {
-        group
-        for path in ["", *own]
-        for group in (_CPU_GROUPS / path, *(_CPU_GROUPS / path).parents)
-        if group.is_relative_to(_CPU_GROUPS)
-    }
-    return [_text(group / name) for group in groups]
+    groups = host.groups("cpu")
+    limits = [_words(group / "cpu.max") for group in groups]
+    limits += [_words(group / "cpu.cfs_quota_us") + _words(group / "cpu.cfs_period_us") for group in groups]
+    return [quota for limit in limits if len(limit) == 2 and (quota := _quota(*limit))]
 
 
 def _quota(quota: str, period: str) -> float | None:
@@ -123,7 +110,7 @@ def _swap_used() -> int | None:
 
 
 def _governors() -> tuple[str, ...]:
-    return tuple(sorted({text for path in _CPUS.glob("cpu[0-9]*/cpufreq/scaling_governor") if (text := _text(path))}))
+    return tuple(sorted({word for path in _CPUS.glob("cpu[0-9]*/cpufreq/scaling_governor") for word in _words(path)}))
 
 
 def _packages() -> dict[str, str]:
@@ -136,8 +123,5 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+def _words(path: Path) -> list[str]:
+    return " ".join(host.lines(path)).split()

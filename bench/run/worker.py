@@ -55,7 +55,7 @@ def main() -> None:
     output = _own_output()
     lines = lifeline.requests()
 
-    from bench.run import protocol  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench.run import outcome, protocol  # noqa: PLC0415 - after the parent's death can be noticed
     from bench.run.device import UnusableError  # noqa: PLC0415 - loads torch
     from bench.run.session import Session  # noqa: PLC0415 - loads torch
 
@@ -72,10 +72,9 @@ def main() -> None:
             except UnusableError as error:
                 say(protocol.Refused(reason=str(error)))
             except Exception as error:  # noqa: BLE001 - a full card, a card that this torch has no code for, ...
-                said = next(iter(str(error).splitlines()), "")
                 say(
                     protocol.Refused(
-                        reason=f"--device {request.device}: can't be used: {type(error).__name__}: {said} "
+                        reason=f"--device {request.device}: can't be used: {outcome.brief(error)} "
                         "Is the device full, or in use by others? Is it one that this torch supports?"
                     )
                 )

@@ -83,6 +83,18 @@ def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
     assert 0.95 <= held / 2000 <= 0.98
 
 
+# Uncertainty
+
+
+def test_the_uncertainty_is_half_the_interval_over_the_median() -> None:
+    assert stats.uncertainty([0.24, 0.25, 0.25, 0.25, 0.25, 0.26]) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize("samples", [(), (1.0,) * 5, (0.0,) * 6])
+def test_too_few_samples_or_a_median_of_nothing_have_no_uncertainty(samples: tuple[float, ...]) -> None:
+    assert stats.uncertainty(samples) is None
+
+
 # Outliers
 
 

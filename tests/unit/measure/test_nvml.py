@@ -314,6 +314,13 @@ def test_each_setting_fails_on_its_own(driver: FakeDriver) -> None:
     assert settings.power_limit_w == 600
 
 
+def test_the_compute_mode_is_told_or_none(driver: FakeDriver) -> None:
+    assert Nvml(UUID).compute_mode() == 3
+    driver.failures["nvmlDeviceGetComputeMode"] = NOT_SUPPORTED
+    assert Nvml(UUID).compute_mode() is None
+    assert Nvml(None).compute_mode() is None
+
+
 # Neighbours
 
 

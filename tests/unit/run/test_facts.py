@@ -9,7 +9,7 @@ import psutil
 import pytest
 from factories import GIB, a_device
 
-from bench.run import surroundings
+from bench.run import host, surroundings
 
 CPU = a_device(kind="cpu", name="Test CPU")
 
@@ -78,12 +78,13 @@ def test_variables_that_matter_are_told_without_folders() -> None:
 @pytest.fixture
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Control groups in a folder of the test's own, the process in /box/inner; a machine of 64 cores."""
-    root = tmp_path / "cgroup"
+    root = tmp_path / "sys/fs/cgroup"
     (root / "box" / "inner").mkdir(parents=True)
-    own = tmp_path / "own"
+    own = tmp_path / "proc/self/cgroup"
+    own.parent.mkdir(parents=True)
     own.write_text("0::/box/inner\n")
-    monkeypatch.setattr(surroundings, "_CPU_GROUPS", root)
-    monkeypatch.setattr(surroundings, "_OWN_GROUP", own)
+    lines = host.lines
+    monkeypatch.setattr(host, "lines", lambda path: lines(tmp_path / path.relative_to("/")))
     monkeypatch.setattr(surroundings.psutil, "cpu_count", lambda: 64)
     monkeypatch.setattr(surroundings.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     return root
@@ -134,6 +135,9 @@ class FakeNvml:
     def cuda_version(self) -> str:
         return "13.0"
 
+    def compute_mode(self) -> int | None:
+        return 3
+
     def conditions(self) -> object:
         return SimpleNamespace(
             sm_clock_hz=1.98e9, memory_clock_hz=2.6e9, temperature_c=41.0, power_w=70.5, reasons=0x1 | 0x4
@@ -167,8 +171,6 @@ def cuda(facts: object, monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(facts.devices, "uuid", lambda device: f"GPU-{device.index}")
     monkeypatch.setattr(facts.nvml, "driver_state", lambda: None)
     monkeypatch.setattr(facts.nvml, "Nvml", FakeNvml)
-    monkeypatch.setattr(facts.pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: uuid)
-    monkeypatch.setattr(facts.pynvml, "nvmlDeviceGetComputeMode", lambda _: 3)
     return facts
 
 
@@ -184,8 +186,5 @@ def test_a_gpu_is_told_as_torch_and_nvml_see_it(cuda: object) -> None:
 
 
 def test_a_compute_mode_that_nvml_does_not_tell_is_none(cuda: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> int:
-        raise cuda.pynvml.NVMLError(cuda.pynvml.NVML_ERROR_NOT_SUPPORTED)
-
-    monkeypatch.setattr(cuda.pynvml, "nvmlDeviceGetComputeMode", refuse)
+    monkeypatch.setattr(FakeNvml, "compute_mode", lambda _: None)
     assert cuda.gather(a_device()).gpu.compute_mode is None

@@ -32,8 +32,8 @@ class System:
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     """A machine that shows no files at all yet."""
-    lines = host._lines
-    monkeypatch.setattr(host, "_lines", lambda path: lines(tmp_path / path.relative_to("/")))
+    lines = host.lines
+    monkeypatch.setattr(host, "lines", lambda path: lines(tmp_path / path.relative_to("/")))
     return System(tmp_path)
 
 
