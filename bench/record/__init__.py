@@ -1,0 +1,51 @@
+"""What is written to disk: Case, Outcome, Record and their parts, as frozen pydantic models with a JSON form.
+
+Imports only `errors` and `units`; never torch. Quantities are seconds and bytes; what is missing is None, with a
+reason beside it where there is one to give.
+"""
+
+from bench.record.case import Case, MeasureSettings, Tile
+from bench.record.ceilings import Ceiling, Ceilings
+from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
+from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
+from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
+from bench.record.record import Kind, Record, Run, json_schema
+from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Case",
+    "Ceiling",
+    "Ceilings",
+    "ContextFoundBy",
+    "Crashed",
+    "Device",
+    "EnergySource",
+    "Environment",
+    "Failed",
+    "Frozen",
+    "GpuSettings",
+    "Kind",
+    "MeasureSettings",
+    "Measured",
+    "Memory",
+    "Neighbours",
+    "OutOfMemory",
+    "Outcome",
+    "Package",
+    "Phase",
+    "Record",
+    "Run",
+    "Seconds",
+    "Skipped",
+    "Spread",
+    "StoppedBy",
+    "Telemetry",
+    "Tile",
+    "TimedOut",
+    "Timing",
+    "describe",
+    "digest",
+    "json_schema",
+    "timestamp",
+]

@@ -1,0 +1,84 @@
+"""How a case ended."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bench.record.stored import Frozen
+from bench.units import format_bytes
+
+Phase = Literal["load", "warm-up", "run", "clean-up"]
+
+
+class Measured(Frozen):
+    """The case ran and was measured (or, in a published row, a figure was printed)."""
+
+    status: Literal["measured"] = "measured"
+
+
+class OutOfMemory(Frozen):
+    """The case asked for more memory than there was: a result, not an error."""
+
+    status: Literal["out_of_memory"] = "out_of_memory"
+    where: Literal["device", "host"]
+    phase: Phase | None = None
+    requested_bytes: int | None = Field(default=None, description="what the failing allocation asked for, if it said")
+    free_bytes: int | None = Field(default=None, description="what was free when it failed")
+    message: str = ""
+
+
+class TimedOut(Frozen):
+    """The case was stopped at its time-out."""
+
+    status: Literal["timed_out"] = "timed_out"
+    timeout_s: float
+    phase: Phase | None = None
+
+
+class Crashed(Frozen):
+    """The measuring process died."""
+
+    status: Literal["crashed"] = "crashed"
+    signal: str | None = Field(default=None, description="name of the signal that ended it")
+    exit_code: int | None = None
+    phase: Phase | None = None
+    stderr_tail: str = ""
+
+
+class Failed(Frozen):
+    """The case raised an exception other than out-of-memory."""
+
+    status: Literal["failed"] = "failed"
+    exception: str
+    message: str = ""
+    phase: Phase | None = None
+    traceback_tail: str = ""
+
+
+class Skipped(Frozen):
+    """The case was not run, for a stated reason."""
+
+    status: Literal["skipped"] = "skipped"
+    reason: str
+
+
+Outcome = Annotated[Measured | OutOfMemory | TimedOut | Crashed | Failed | Skipped, Field(discriminator="status")]
+
+
+def describe(outcome: Outcome) -> str:
+    """An outcome in a few words, for people: `timed out after 60 s (run)`."""
+    match outcome:
+        case OutOfMemory():
+            asked = f", asked for {format_bytes(outcome.requested_bytes)}" if outcome.requested_bytes else ""
+            return f"out of memory ({outcome.where}, {outcome.phase}{asked})"
+        case TimedOut():
+            return f"timed out after {outcome.timeout_s:g} s ({outcome.phase})"
+        case Crashed():
+            return f"crashed ({outcome.signal or f'exit code {outcome.exit_code}'}, {outcome.phase})"
+        case Failed():
+            return f"failed ({outcome.phase}): {outcome.exception}: {outcome.message}"
+        case Skipped():
+            return f"skipped: {outcome.reason}"
+    return "measured"

@@ -1,0 +1,73 @@
+"""One line of a results file, and the run that it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bench.record.case import Case, MeasureSettings
+from bench.record.environment import Device, Environment
+from bench.record.figures import Memory, Telemetry, Timing
+from bench.record.outcome import Outcome
+from bench.record.stored import SCHEMA_VERSION, Frozen
+
+Kind = Literal["measured", "published", "predicted", "simulated"]
+
+
+class Run(Frozen):
+    """The run that a record belongs to: one file, one plan."""
+
+    id: str
+    config: str
+    plan: str = Field(description="digest of the planned cases and of how they are measured")
+    cases: int = Field(ge=0, description="how many cases the plan has: fewer lines than this is an unfinished run")
+    started_at: str
+
+
+class Record(Frozen):
+    """One line of a results file."""
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Kind
+    case: Case
+    device: Device
+    vram_limit_bytes: int | None = Field(default=None, description="a smaller card was imitated; percent divides by it")
+    run: Run
+    outcome: Outcome
+    timing: Timing | None = None
+    memory: Memory | None = None
+    tiles: int | None = Field(default=None, description="tiles that one call computed; null when untiled")
+    flops: int | None = Field(
+        default=None,
+        ge=0,
+        description="floating-point operations of one call, a multiply-add being two, by torch's FlopCounterMode",
+    )
+    telemetry: Telemetry | None = None
+    interleaved_with: tuple[str, ...] = Field(
+        default=(), description="ids of the cases whose timed calls took turns with this one's (A-B-B-A)"
+    )
+    environment: Environment | None = None
+    measure: MeasureSettings | None = None
+    assumed: tuple[str, ...] = Field(default=(), description="fields of the case that the source did not say")
+    source: str | None = Field(default=None, description="where a published figure was printed")
+    warnings: tuple[str, ...] = ()
+    wall_s: float | None = Field(
+        default=None,
+        description="the whole case: load, warm-up, calls, clean-up; an equal share of it where cases took turns",
+    )
+    recorded_at: str
+
+    @property
+    def key(self) -> tuple[str, str, int | None, str, str]:
+        """(case id, device, vram limit, kind, run): no two records of a results folder share one."""
+        return (self.case.id, self.device.name, self.vram_limit_bytes, self.kind, self.run.id)
+
+    def to_json(self) -> str:
+        """One line of JSON, without its newline."""
+        return self.model_dump_json()
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a stored record, as `docs/record.schema.json` carries it."""
+    return Record.model_json_schema(mode="serialization")

@@ -1,0 +1,27 @@
+"""Results on disk: one JSONL file a run, one durable line a case. Read, append, choose what to go on with.
+
+Imports `errors` and `record`; never torch. A torn last line (power cut, full disk) never hides the good ones.
+"""
+
+from bench.store.ceilings import CEILINGS, read_ceilings, write_ceilings
+from bench.store.choice import latest, unfinished
+from bench.store.disk import exclusive, prepare_folder, write_whole
+from bench.store.reading import MIGRATIONS, ResultsFile, read, read_file
+from bench.store.writing import RunFile, replace_published
+
+__all__ = [
+    "CEILINGS",
+    "MIGRATIONS",
+    "ResultsFile",
+    "RunFile",
+    "exclusive",
+    "latest",
+    "prepare_folder",
+    "read",
+    "read_ceilings",
+    "read_file",
+    "replace_published",
+    "unfinished",
+    "write_ceilings",
+    "write_whole",
+]

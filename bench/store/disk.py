@@ -1,0 +1,109 @@
+"""Bytes that stay on the disk: appended or put there whole, and flushed; folders that can take them, and their lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.errors import ResultsError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a whole file on the disk, in the place of another if there is one, or fail and leave things as they were.
+
+    Raises OSError.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    try:
+        append_bytes(fresh, data)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def append_bytes(path: Path, data: bytes) -> None:
+    """Append and flush to the disk; on failure cut the file back to what it was."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        before = os.fstat(fd).st_size
+        try:
+            _write_all(fd, data)
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, before)
+            raise
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name durable; Windows can't open folders and needs no such thing."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into one paragraph that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"{path}: can't be written: {error.strerror}. Nothing that was finished is lost. Make room or choose "
+            "another folder with --out, then run the same command again to go on."
+        ) from None
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create a results folder and check that a file can be written in it. Raises ResultsError."""
+    probe = folder / f".write-check-{os.getpid()}"
+    with reported(folder):
+        if folder.exists() and not folder.is_dir():
+            raise ResultsError(f"{folder}: is a file, and results need a folder. Choose another one with --out.")
+        folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
+        try:
+            probe.write_bytes(b"x")
+        finally:
+            probe.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a device's results folder for one run; two at once would also spoil each other's figures.
+
+    The lock dies with the process, however it ends. Raises ResultsError if another run holds it.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - POSIX only
+    except ImportError:  # Windows: no lock, and no promise about two runs at once
+        yield
+        return
+    with reported(folder):
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResultsError(
+                f"{folder}: another `bench run` is measuring on this device; two at once would spoil both. "
+                "Wait for it, or stop it."
+            ) from None
+        except OSError:  # some network file systems have no locks
+            pass
+        yield

@@ -1,0 +1,121 @@
+"""Results files read: a torn last line never hides the good ones, and lines of older versions are migrated."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import ResultsError
+from bench.record import SCHEMA_VERSION, Record
+
+
+def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no noise target and no slow calls: all were timed a given number of times."""
+    measure = line.get("measure")
+    if isinstance(measure, dict):
+        line = {**line, "measure": {**measure, "max_noise": None, "slow_call": None}}
+    return {**line, "schema_version": 2}
+
+
+#: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _migrate_1}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsFile:
+    """What a file held: its good records, how many bytes of it they cover, and what had to be set aside."""
+
+    path: Path
+    records: tuple[Record, ...]
+    good_bytes: int
+    warnings: tuple[str, ...] = ()
+
+
+def read_file(path: Path) -> ResultsFile:
+    """Read one results file. A torn last line is left out with a warning.
+
+    Raises ResultsError for a file that can't be read, a broken line that is not the last, or a newer schema.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
+    records: list[Record] = []
+    good = 0
+    lines = data.split(b"\n")
+    last = max((number for number, line in enumerate(lines, start=1) if line.strip()), default=0)
+    for number, line in enumerate(lines[:last], start=1):
+        if line.strip():
+            try:
+                records.append(_parse(line, f"{path}, line {number}"))
+            except _TornLineError:
+                if number < last:
+                    raise ResultsError(
+                        f"{path}, line {number}: is not JSON, and lines follow it, so it is not a torn end. "
+                        "Was the file edited? Restore it, or delete that line."
+                    ) from None
+                torn = f"{path}: its last line is torn ({len(line)} bytes) and was set aside; all before it are good"
+                return ResultsFile(path, tuple(records), good, (torn,))
+        good += len(line) + 1
+    return ResultsFile(path, tuple(records), min(good, len(data)))
+
+
+class _TornLineError(Exception):
+    """A line that stops before its JSON does."""
+
+
+def _parse(line: bytes, where: str) -> Record:
+    def whole_number(digits: str) -> int:
+        if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+            raise ResultsError(f"{where}: {digits[:24]}... is beyond 2**63 - 1, and no quantity of a record is.")
+        return int(digits)
+
+    try:
+        data = json.loads(line, parse_int=whole_number)
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
+        raise _TornLineError from None
+    try:
+        return Record.model_validate(_migrate(data, where))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {first['msg']}.") from None
+
+
+def _migrate(data: Any, where: str) -> Any:
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise ResultsError(f"{where}: has no schema_version, so it is not a record of this program.")
+    if version > SCHEMA_VERSION:
+        raise ResultsError(
+            f"{where}: is of schema version {version}, and this program reads up to {SCHEMA_VERSION}. "
+            "Update Hybrid Bench to read it; nothing was changed."
+        )
+    while version < SCHEMA_VERSION:
+        if version not in MIGRATIONS:
+            raise ResultsError(f"{where}: is of schema version {version}, which this program can't migrate.")
+        data = MIGRATIONS[version](data)
+        version += 1
+    return data
+
+
+def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
+    """Read results files and folders (searched for *.jsonl, in order of path), and the warnings of all.
+
+    A file that is reached twice is read once. Raises ResultsError if a path does not exist.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise ResultsError(f"{path}: there is no such file or folder. `bench run` writes results.")
+        inside = [file for file in sorted(path.rglob("*.jsonl")) if file.is_file()]  # no folders, no broken links
+        for file in inside if path.is_dir() else [path]:
+            found.setdefault(os.path.realpath(file), file)
+    files = [read_file(file) for file in found.values()]
+    return files, [warning for file in files for warning in file.warnings]

@@ -1,0 +1,64 @@
+"""Results files written: a run's, a durable line a case, and published records as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.errors import ResultsError
+from bench.record import Record
+from bench.store.disk import append_bytes, reported, write_whole
+from bench.store.reading import read_file
+
+
+class RunFile:
+    """The file that one run appends to. What is appended is on disk before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def repair(self) -> None:
+        """Set a torn tail aside as `NAME.torn`, so that the next line starts on its own."""
+        if not self.path.exists():
+            return
+        good = read_file(self.path).good_bytes
+        with reported(self.path), self.path.open("r+b") as file:
+            file.seek(good)
+            tail = file.read()
+            if tail.strip():
+                with self.path.with_name(f"{self.path.name}.torn").open("ab") as aside:
+                    aside.write(tail + b"\n")
+            file.truncate(good)
+            if good:
+                file.seek(good - 1)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def append(self, *records: Record) -> None:
+        """Write a line for each, all at once, and flush them to the disk. On failure the file is left as it was.
+
+        Raises ResultsError (disk full, read-only folder, ...).
+        """
+        lines = b"".join(record.to_json().encode() + b"\n" for record in records)
+        with reported(self.path):
+            if self.path.exists():
+                append_bytes(self.path, lines)
+            else:  # the first line makes the file, so that no run is left without a record
+                write_whole(self.path, lines)
+
+
+def replace_published(path: Path, records: Iterable[Record]) -> None:
+    """Write published records as one file, in place of what an earlier import left there.
+
+    Raises ResultsError rather than write over a file that holds anything else.
+    """
+    if path.exists():
+        held = read_file(path)
+        if held.warnings or any(record.kind != "published" for record in held.records):
+            raise ResultsError(f"{path}: holds lines that are not published records. Choose another file with --out.")
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, b"".join(record.to_json().encode() + b"\n" for record in records))
