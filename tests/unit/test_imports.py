@@ -46,6 +46,10 @@ MAY_IMPORT = {
         "measure",
         "workloads",
     },
+    "remote": {
+        *("errors", "lifeline", "child", "units", "stats", "record", "models", "config", "plan", "workloads"),
+        *("measure", "run"),
+    },
     "report": {
         "errors",
         "units",
@@ -60,7 +64,8 @@ MAY_IMPORT = {
         "doctor",
     },
     "commands": {
-        *("errors", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run", "report"),
+        *("errors", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run", "remote"),
+        "report",
     },
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
