@@ -1,6 +1,6 @@
-"""VAE encode and decode: the real diffusers module, a random input, and the call that is timed.
+"""VAE encode and decode: the real diffusers module on a device, and for the benchmark its input and the timed call.
 
-Loads torch and diffusers: only the measuring process imports this.
+Loads torch and diffusers: only processes that compute import this (the measuring one, and the endpoint's).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL
@@ -42,19 +43,28 @@ class Call:
 
         One pass a call when untiled, one a tile when tiled.
         """
-        shapes: list[tuple[int, ...]] = []
-        if self._half is None:
+        with _watching(self._half) as shapes:
             yield shapes
-            return
-        handle = self._half.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
-        try:
-            yield shapes
-        finally:
-            handle.remove()
+
+
+@contextmanager
+def _watching(half: torch.nn.Module | None) -> Iterator[list[tuple[int, ...]]]:
+    shapes: list[tuple[int, ...]] = []
+    if half is None:
+        yield shapes
+        return
+    handle = half.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
+    try:
+        yield shapes
+    finally:
+        handle.remove()
 
 
 class VaeWorkload:
-    """A VAE on a device, ready to be called for any case of its model, weights, dtype and variant."""
+    """A VAE on a device, ready to be called for any case of its model, weights, dtype and variant.
+
+    The benchmark calls it through `prepare`; the endpoint through `place`, `set_tiling`, `encode` and `decode`.
+    """
 
     def __init__(self, case: Case, device: torch.device) -> None:
         """Build or load the VAE. May raise out-of-memory, or OSError if a checkpoint can't be had."""
@@ -71,37 +81,32 @@ class VaeWorkload:
         """Bytes of the parameters and buffers."""
         return sum(t.numel() * t.element_size() for t in (*self._vae.parameters(), *self._vae.buffers()))
 
-    def prepare(self, case: Case) -> Call:
-        """The input of the case and its call, with tiling set explicitly, whatever the checkpoint's sample size."""
-        vae = self._vae
+    @property
+    def own_scaling(self) -> tuple[float, float | None]:
+        """The scaling factor and shift of the checkpoint's own configuration; the shift is None where it has none."""
+        config = self._vae.config
+        shift = config.get("shift_factor")
+        return float(config.scaling_factor), None if shift is None else float(shift)
 
-        def set_up() -> None:
-            self._set_tiling(case.tile)
+    def encode(self, image: torch.Tensor) -> torch.Tensor:
+        """(batch, 3, height, width) in [-1, 1], placed -> (batch, latent channels, height / f, width / f), unscaled.
 
-        set_up()
-        if case.operation == "encode":
-            image = self._random((case.batch, vae.config.in_channels, case.height, case.width)).tanh_()
+        Ends at the mode of the latent distribution; asynchronous on CUDA.
+        """
+        mode: torch.Tensor = self._vae.encode(image).latent_dist.mode()
+        return mode
 
-            def encode() -> torch.Tensor:
-                mode: torch.Tensor = vae.encode(image).latent_dist.mode()
-                return mode
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """(batch, latent channels, height / f, width / f), unscaled and placed -> (batch, 3, height, width)."""
+        sample: torch.Tensor = self._vae.decode(latent).sample
+        return sample
 
-            return Call(encode, set_up, vae.encoder)
-        height, width = case.height // self._factor, case.width // self._factor
-        latent = self._random((case.batch, vae.config.latent_channels, height, width))
-
-        def decode() -> torch.Tensor:
-            sample: torch.Tensor = vae.decode(latent).sample
-            return sample
-
-        return Call(decode, set_up, vae.decoder)
-
-    def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Normal values from a fixed seed, drawn on the CPU so that they are the same on every device."""
-        values = torch.randn(shape, generator=torch.Generator().manual_seed(_SEED))
+    def place(self, values: torch.Tensor) -> torch.Tensor:
+        """The values on the model's device, in its precision and memory format."""
         return values.to(device=self._device, dtype=self._dtype).contiguous(memory_format=self._memory_format)
 
-    def _set_tiling(self, tile: Tile | None) -> None:
+    def set_tiling(self, tile: Tile | None) -> None:
+        """Calls from now on go in tiles where the image is larger than one; None: always the whole image at once."""
         vae = self._vae
         if tile is None:
             vae.disable_tiling()
@@ -112,6 +117,31 @@ class VaeWorkload:
         # A fraction, because diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels: a float
         # such as 0.8 makes both end up one too low, and the tiles no longer fit together.
         vae.tile_overlap_factor = Fraction(tile.overlap, tile.tile)
+
+    @contextmanager
+    def watching_passes(self, operation: Literal["encode", "decode"]) -> Iterator[list[tuple[int, ...]]]:
+        """As `Call.watching_passes`, for calls of `encode` or `decode` themselves."""
+        with _watching(self._vae.encoder if operation == "encode" else self._vae.decoder) as shapes:
+            yield shapes
+
+    def prepare(self, case: Case) -> Call:
+        """The input of the case and its call, with tiling set explicitly, whatever the checkpoint's sample size."""
+
+        def set_up() -> None:
+            self.set_tiling(case.tile)
+
+        set_up()
+        config = self._vae.config
+        if case.operation == "encode":
+            image = self._random((case.batch, config.in_channels, case.height, case.width)).tanh_()
+            return Call(lambda: self.encode(image), set_up, self._vae.encoder)
+        height, width = case.height // self._factor, case.width // self._factor
+        latent = self._random((case.batch, config.latent_channels, height, width))
+        return Call(lambda: self.decode(latent), set_up, self._vae.decoder)
+
+    def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Normal values from a fixed seed, drawn on the CPU so that they are the same on every device."""
+        return self.place(torch.randn(shape, generator=torch.Generator().manual_seed(_SEED)))
 
 
 def _load(spec: AutoencoderKLSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL:
