@@ -4,12 +4,13 @@ Imports only `errors` and `units`; never torch. Quantities are seconds and bytes
 reason beside it where there is one to give.
 """
 
-from bench.record.case import Case, MeasureSettings, Tile
+from bench.record.case import Case, MeasureSettings, Tile, Transport
 from bench.record.ceilings import Ceiling, Ceilings
 from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.record import Kind, Record, Run, json_schema
+from bench.record.remote import EndpointFacts, Exchange, Load, Percentile, Remote, ServerTimes, Split
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 
 __all__ = [
@@ -20,12 +21,15 @@ __all__ = [
     "ContextFoundBy",
     "Crashed",
     "Device",
+    "EndpointFacts",
     "EnergySource",
     "Environment",
+    "Exchange",
     "Failed",
     "Frozen",
     "GpuSettings",
     "Kind",
+    "Load",
     "MeasureSettings",
     "Measured",
     "Memory",
@@ -33,17 +37,22 @@ __all__ = [
     "OutOfMemory",
     "Outcome",
     "Package",
+    "Percentile",
     "Phase",
     "Record",
+    "Remote",
     "Run",
     "Seconds",
+    "ServerTimes",
     "Skipped",
+    "Split",
     "Spread",
     "StoppedBy",
     "Telemetry",
     "Tile",
     "TimedOut",
     "Timing",
+    "Transport",
     "describe",
     "digest",
     "json_schema",

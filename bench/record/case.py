@@ -9,6 +9,10 @@ from pydantic import Field, computed_field, model_validator
 from bench.record.stored import Frozen, digest
 from bench.units import one_line
 
+#: How a payload travels. decode: jpg and png (an image), pt (a tensor in the model's own precision, NCHW) and
+#: pt-partial (uint8, NHWC); encode: png (an image is sent) and pt (a tensor is).
+Transport = Literal["jpg", "png", "pt", "pt-partial"]
+
 
 class Tile(Frozen):
     """A square tile's edge and how far neighbours overlap, both in image pixels."""
@@ -30,11 +34,17 @@ class Case(Frozen):
     tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole image at once")
     weights: str = Field(default="random", description="random, hub, or the path of a checkpoint folder")
     variant: str = "default"
+    transport: Transport | None = Field(
+        default=None, description="how the payload travels to an endpoint; null: locally"
+    )
 
-    @computed_field(description="digest of the other fields")  # type: ignore[prop-decorator]
+    @computed_field(description="digest of the other fields, a transport of null left out")  # type: ignore[prop-decorator]
     @property
     def id(self) -> str:
-        return digest(self.model_dump(exclude={"id"}))
+        fields = self.model_dump(exclude={"id"})
+        if self.transport is None:
+            del fields["transport"]  # what local cases are, and were before there were others
+        return digest(fields)
 
     @model_validator(mode="before")
     @classmethod
@@ -53,6 +63,11 @@ class Case(Frozen):
         return None if self.tiling == "off" else self.tiling
 
     @property
+    def local(self) -> Case:
+        """The same case without a transport: what a local run measures."""
+        return self.model_copy(update={"transport": None})
+
+    @property
     def resolution(self) -> str:
         """`512x768`, width by height, as the docs write it."""
         return f"{self.width}x{self.height}"
@@ -66,6 +81,7 @@ class Case(Frozen):
         parts += [f"{self.frames} frames"] if self.frames != 1 else []
         parts += [self.weights] if self.weights != "random" else []
         parts += [self.variant] if self.variant != "default" else []
+        parts += [f"over {self.transport}"] if self.transport else []
         return one_line(" ".join(parts))
 
 

@@ -11,18 +11,18 @@ from bench.record.stored import Frozen
 
 
 class Device(Frozen):
-    """What a case ran on. `total_bytes` is torch's figure for a GPU and physical RAM for a CPU."""
+    """What a case ran on. `total_bytes` is torch's figure for a GPU, physical RAM for a CPU, null for an endpoint."""
 
-    kind: Literal["cuda", "cpu"]
+    kind: Literal["cuda", "cpu", "endpoint"]
     name: str
     total_bytes: int | None = Field(default=None, gt=0)
     nvml_total_bytes: int | None = None
 
     @property
     def slug(self) -> str:
-        """The name of this device's results folder: `nvidia-h100-80gb-hbm3`, `cpu-amd-epyc-9b14`."""
+        """The name of this device's results folder: `nvidia-h100-80gb-hbm3`, `cpu-amd-epyc-9b14`, `endpoint-mine`."""
         name = re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("(r)", " ").replace("(tm)", " ")).strip("-")
-        kind = "" if self.kind == "cuda" or name.startswith("cpu") else self.kind
+        kind = "" if self.kind == "cuda" or name.startswith(self.kind) else self.kind
         return "-".join(part for part in (kind, name) if part) or self.kind
 
 

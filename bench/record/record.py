@@ -10,6 +10,7 @@ from bench.record.case import Case, MeasureSettings
 from bench.record.environment import Device, Environment
 from bench.record.figures import Memory, Telemetry, Timing
 from bench.record.outcome import Outcome
+from bench.record.remote import Remote
 from bench.record.stored import SCHEMA_VERSION, Frozen
 
 Kind = Literal["measured", "published", "predicted", "simulated"]
@@ -44,6 +45,7 @@ class Record(Frozen):
         description="floating-point operations of one call, a multiply-add being two, by torch's FlopCounterMode",
     )
     telemetry: Telemetry | None = None
+    remote: Remote | None = Field(default=None, description="null unless an endpoint did the work")
     interleaved_with: tuple[str, ...] = Field(
         default=(), description="ids of the cases whose timed calls took turns with this one's (A-B-B-A)"
     )

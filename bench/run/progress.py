@@ -88,7 +88,7 @@ class Reporter:
         device, environment = ready.device, ready.environment
         torch = environment.packages.get("torch")
         version = f", torch {torch.version}" if torch else ""
-        self._say(f"Device: {device.name}, {format_bytes(device.total_bytes)}{version}")
+        self._say(_where(ready, version))
         if ready.note:
             self._say(f"Note: {ready.note}")
         if environment.may_spill:
@@ -126,6 +126,14 @@ class Reporter:
     def _say(self, text: str | Text) -> None:
         if not self._quiet:
             self._bar.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _where(ready: Ready, version: str) -> str:
+    """What is measured, in one line."""
+    if ready.device.kind != "endpoint":
+        return f"Device: {ready.device.name}, {format_bytes(ready.device.total_bytes)}{version}"
+    server = ready.endpoint and ready.endpoint.server_device
+    return f"Endpoint: {ready.device.name}{f', on {server.name}' if server else ''}"
 
 
 def tell(record: Record) -> str:

@@ -16,6 +16,7 @@ from bench.record import (
     Case,
     Ceiling,
     Device,
+    EndpointFacts,
     Environment,
     Frozen,
     Measured,
@@ -23,6 +24,7 @@ from bench.record import (
     Memory,
     Outcome,
     Phase,
+    Remote,
     Telemetry,
     Timing,
 )
@@ -53,13 +55,17 @@ class TakeTurns(Frozen):
 
 
 class Ready(Frozen):
-    """The device is held. `note` says what a user should know of the choice, `reason` why it is no GPU."""
+    """The device is held. `note` says what a user should know of the choice, `reason` why it is no GPU.
+
+    `endpoint` is what is known of an endpoint that tells of itself.
+    """
 
     type: Literal["ready"] = "ready"
     device: Device
     environment: Environment
     note: str | None = None
     reason: str | None = None
+    endpoint: EndpointFacts | None = None
 
 
 class Refused(Frozen):
@@ -77,7 +83,10 @@ class PhaseBegun(Frozen):
 
 
 class Done(Frozen):
-    """The case in hand has ended. `leaked_bytes` is memory that did not return, above what is tolerated."""
+    """The case in hand has ended. `leaked_bytes` is memory that did not return, above what is tolerated.
+
+    `assumed` are the fields of the case that the endpoint does not tell.
+    """
 
     type: Literal["done"] = "done"
     outcome: Outcome = Measured()
@@ -86,6 +95,8 @@ class Done(Frozen):
     tiles: int | None = None
     flops: int | None = None
     telemetry: Telemetry | None = None
+    remote: Remote | None = None
+    assumed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     leaked_bytes: int = 0
 

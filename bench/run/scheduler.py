@@ -13,7 +13,7 @@ from typing import Protocol
 from bench import store
 from bench.doctor.gpu import crowding
 from bench.plan import Plan
-from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
+from bench.record import Case, Device, EndpointFacts, Environment, Phase, Record, Run, timestamp
 from bench.run.executor import Executor
 from bench.run.protocol import Broken, Done, Ready
 
@@ -164,9 +164,11 @@ class _Going:
             tiles=done.tiles,
             flops=done.flops,
             telemetry=done.telemetry,
+            remote=done.remote,
             interleaved_with=interleaved_with,
             environment=self.ready.environment,
             measure=self.plan.measure,
+            assumed=done.assumed,
             warnings=(*done.warnings, *self.crowd),
             wall_s=round(wall_s, 6),
             recorded_at=timestamp(self.options.now()),
@@ -181,7 +183,9 @@ def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[
     """The run to go on with, or a new one: its identity, its file and the records that it has."""
 
     def same_setting(record: Record) -> bool:
-        return _setting(record.device, record.environment) == _setting(ready.device, ready.environment)
+        return _setting(record.device, record.environment) == _setting(ready.device, ready.environment) and _server(
+            record.remote.endpoint if record.remote else None
+        ) == _server(ready.endpoint)
 
     found = None if options.fresh else store.unfinished(folder, plan.id, options.vram_limit_bytes, same_setting)
     if found is not None:
@@ -192,6 +196,11 @@ def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[
     path = _new_path(folder, started, plan.config)
     run_info = Run(id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=timestamp(started))
     return run_info, store.RunFile(path), []
+
+
+def _server(endpoint: EndpointFacts | None) -> tuple[object, ...] | None:
+    """What does the work behind an endpoint that tells of itself."""
+    return endpoint.server if endpoint and endpoint.server_device else None
 
 
 def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:

@@ -106,7 +106,7 @@ class Session:
         try:
             return self._hold.state()
         except (RuntimeError, MemoryError, OSError):
-            return DeviceState(self._hold.device.kind)
+            return DeviceState("cuda" if self._hold.device.kind == "cuda" else "cpu")
 
     def _measure(self, case: Case, settings: MeasureSettings, enter: _Enter) -> Done:
         meter, watch = self._hold.meter, self._hold.watch

@@ -23,8 +23,13 @@ def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "schema_version": 2}
 
 
+def _migrate_2(line: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew no endpoints; its fields mean what they did."""
+    return {**line, "schema_version": 3}
+
+
 #: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _migrate_1}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _migrate_1, 2: _migrate_2}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ OTHER_VALUES: dict[str, Any] = {
     "tiling": Tile(tile=64, overlap=16),
     "weights": "hub",
     "variant": "channels-last",
+    "transport": "jpg",
 }
 
 # A case's identity
@@ -46,6 +47,19 @@ def test_every_field_is_part_of_the_id(field: str) -> None:
 
 def test_no_field_of_a_case_is_forgotten_here() -> None:
     assert set(OTHER_VALUES) == set(Case.model_fields)
+
+
+def test_the_id_of_a_local_case_is_what_it_was_before_there_were_transports() -> None:
+    # given the id under which version 2 stored this case
+    assert a_case().id == a_case(transport=None).id == "150f9d05748c997b"
+
+
+def test_a_case_over_a_transport_knows_the_local_one() -> None:
+    case = a_case(transport="pt-partial")
+
+    assert case.local == a_case()
+    assert case.local.id == a_case().id
+    assert case.label.endswith("over pt-partial")
 
 
 @pytest.mark.parametrize("tile", [Tile(tile=64, overlap=8), Tile(tile=128, overlap=16)])

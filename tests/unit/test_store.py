@@ -274,7 +274,17 @@ def test_an_older_schema_version_is_migrated(path: Path, monkeypatch: pytest.Mon
         },
     )
 
-    # when it is read, then it went through both steps
+    # when it is read, then it went through all steps
+    assert store.read_file(path).records == (FIRST,)
+
+
+def test_a_line_of_version_2_is_read_as_it_is(path: Path) -> None:
+    # given a line from before there were endpoints
+    line = json.loads(FIRST.to_json())
+    del line["remote"], line["assumed"], line["case"]["transport"]
+    path.write_text(json.dumps(line | {"schema_version": 2}) + "\n")
+
+    # when it is read, then nothing of it has changed, its case's id included
     assert store.read_file(path).records == (FIRST,)
 
 

@@ -17,7 +17,7 @@ from bench import cli
 from bench.commands.compare import compare
 from bench.compare.comparison import DEFAULT_METRICS
 from bench.compare.request import FROM_TIME
-from bench.record import Record, Timing
+from bench.record import SCHEMA_VERSION, Record, Timing
 from bench.store import read_file
 from bench.units import METRICS, format_percent
 
@@ -252,7 +252,7 @@ def test_bad_input_is_one_paragraph_and_exit_code_2(
         "empty": "",
         "nan": text.replace(samples, '"samples_s":[NaN,'),
         "negative": text.replace(samples, '"samples_s":[-1,'),
-        "newer": text.replace('"schema_version":2', '"schema_version":99'),
+        "newer": text.replace(f'"schema_version":{SCHEMA_VERSION}', '"schema_version":99'),
         "huge": text.replace('"cases":1', f'"cases":{2**63}'),
         "digits": text.replace('"cases":1', f'"cases":{"1" * 5000}'),
         "small": text.replace('"cases":1', f'"cases":{-(2**63) - 1}'),
@@ -279,7 +279,7 @@ def test_an_unknown_format_is_exit_code_2(bench: Run, before: Path) -> None:
 def test_versions_of_the_schema_mix(bench: Run, tmp_path: Path) -> None:
     new = _lines(tmp_path / "new.jsonl", measured(0.05))
     old = tmp_path / "old.jsonl"
-    old.write_text(new.read_text().replace('"schema_version":2', '"schema_version":1'))
+    old.write_text(new.read_text().replace(f'"schema_version":{SCHEMA_VERSION}', '"schema_version":1'))
     code, out, _ = bench(old, new)
     assert code == 0
     assert "too few samples" in out

@@ -1,0 +1,118 @@
+"""What the latency of an endpoint is made of: requests one after another, and load."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bench.record.environment import Device, Package
+from bench.record.figures import Seconds, Timing
+from bench.record.stored import Frozen
+
+#: A row of seconds, one a request, in the order of the calls.
+EachCall = tuple[Seconds, ...]
+Count = Annotated[int, Field(ge=0)]
+
+
+class EndpointFacts(Frozen):
+    """The endpoint behind a record. What an endpoint of another kind does not tell is null."""
+
+    url: str = Field(description="without user, password, query and fragment")
+    server_device: Device | None = None
+    server_packages: dict[str, Package] = Field(default={}, description="torch, diffusers and the like on the server")
+    server_commit: str | None = Field(default=None, description="of Hybrid Bench on the server; '-dirty' if changed")
+    reason: str | None = Field(default=None, description="why nothing is known of the server")
+
+    @property
+    def server(self) -> tuple[object, ...]:
+        """What must be the same for figures of two sittings to be of one run; its address may change."""
+        return (self.server_device, self.server_packages)
+
+
+class Split(Frozen):
+    """Seconds of each part of each request. A row that is not empty has one figure for each request."""
+
+    prepare_s: EachCall = Field(default=(), description="what the user has, to the bytes that are sent")
+    connect_s: EachCall = Field(default=(), description="name lookup and TCP; empty on a kept connection")
+    tls_s: EachCall = Field(default=(), description="the TLS handshake; empty without TLS")
+    upload_s: EachCall = Field(default=(), description="headers and body handed to the operating system")
+    server_s: EachCall = Field(
+        default=(), description="from the last byte sent to the response's headers: the network's way included"
+    )
+    download_s: EachCall = Field(default=(), description="the response's body")
+    decode_s: EachCall = Field(default=(), description="bytes to what the user gets, a PIL image or a tensor")
+
+
+class ServerTimes(Frozen):
+    """Seconds that the server says (Server-Timing) it took over each request. A row that it does not say is empty."""
+
+    receive_s: EachCall = ()
+    queue_s: EachCall = ()
+    deserialize_s: EachCall = ()
+    compute_s: EachCall = ()
+    serialize_s: EachCall = ()
+
+
+class Exchange(Frozen):
+    """Requests one after another, by one client over one kind of connection.
+
+    `timing` is end to end: from the tensor (or image) in memory to the result in memory.
+    """
+
+    client: Literal["diffusers", "bench"] = Field(
+        description="diffusers: its remote_encode and remote_decode; bench: this program's own, which sends the same"
+    )
+    connection: Literal["new", "kept"] = Field(description="whether each request opens a connection of its own")
+    timing: Timing
+    split: Split | None = Field(default=None, description="null for diffusers' client, which does not tell")
+    server: ServerTimes | None = Field(default=None, description="null where the server does not say")
+
+
+class Percentile(Frozen):
+    """The latency within which a share of the good answers came."""
+
+    q: float = Field(gt=0, lt=1)
+    seconds: Seconds
+    interval_s: tuple[Seconds, Seconds] | None = Field(
+        default=None, description="95% interval, from order statistics (binomial); null where there are too few"
+    )
+
+
+class Load(Frozen):
+    """Requests that come whether or not earlier ones are answered (open: Poisson), or always as many at once (closed).
+
+    Latencies are of the good answers, in the order in which they were due, from the scheduled time (open) or the
+    sending (closed) to the last byte of the body, which is not decoded.
+    """
+
+    kind: Literal["open", "closed"]
+    rate_per_s: float | None = Field(default=None, gt=0, description="open: requests per second that were asked for")
+    share: float | None = Field(default=None, gt=0, description="open: the rate over the capacity that was measured")
+    concurrency: int | None = Field(default=None, ge=1, description="closed: requests at once")
+    seed: int | None = Field(default=None, description="open: of the arrivals")
+    duration_s: float = Field(gt=0, description="over how long requests were sent")
+    timeout_s: float | None = Field(default=None, gt=0, description="what one request may take")
+    sent: Count
+    succeeded: Count
+    throughput_per_s: float = Field(ge=0, description="good answers over the time from the first request to the last")
+    latency_s: EachCall = ()
+    percentiles: tuple[Percentile, ...] = ()
+    errors: dict[str, int] = Field(default={}, description="by kind: `503 busy`, `timed out`, `ConnectError`, ...")
+    retry_after: Count = Field(default=0, description="refusals that carried Retry-After")
+    lag_p99_s: Seconds | None = Field(
+        default=None,
+        description="open: how late the generator itself was: a loaded client would pass for a slow server",
+    )
+
+
+class Remote(Frozen):
+    """The endpoint, the payload and the latency of one case over one transport."""
+
+    endpoint: EndpointFacts
+    request_bytes: int | None = Field(default=None, ge=0, description="of the body")
+    response_bytes: int | None = Field(default=None, ge=0, description="of the body; the median where it varies")
+    content: str | None = Field(default=None, description="what was sent: an image's bytes depend on what it shows")
+    checked: Count = Field(default=0, description="requests whose body the server's checksum confirmed")
+    exchanges: tuple[Exchange, ...] = ()
+    loads: tuple[Load, ...] = ()
