@@ -1,1 +1,1 @@
-"""The endpoint that `bench serve` runs: the VAEs behind it, the one thread that drives the device, and the web around."""
+"""The endpoint that `bench serve` runs: VAEs, the one thread that drives the device, and the web around them."""

@@ -1,0 +1,155 @@
+"""The endpoint as an ASGI application: its routes, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bench.errors import nearest
+from bench.remote.messages import RefusedError
+from bench.remote.server.endpoint import Endpoint
+from bench.remote.server.operation import Operation, error_response
+from bench.remote.server.shell import Shell
+
+_NOISE = "random weights: what is served is noise, for measuring only"
+
+
+def make(endpoint: Endpoint, *, log: bool = False) -> ASGIApp:
+    """The application. `log`: a line a request on standard error."""
+    pages: dict[str, dict[str, ASGIApp]] = {
+        "/": {"GET": _Page(lambda: _index(endpoint))},
+        "/health": {"GET": _Page(lambda: _health(endpoint))},
+        "/ready": {"GET": _Page(lambda: _ready(endpoint))},
+        "/metrics": {"GET": _Metrics(endpoint)},
+    }
+    for path, (model, operation) in endpoint.offer.routes.items():
+        pages.setdefault(path, {})["POST"] = Operation(endpoint, model, operation)
+    routes = [Route(path, _ByMethod(path, methods, endpoint)) for path, methods in pages.items()]
+
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint.metrics.refused("not_found")
+        text = f"{scope['path'][:200]}: is not served here. {nearest(scope['path'][:200], pages)}"
+        await error_response(RefusedError(404, text, "not_found"))(scope, receive, send)
+
+    router = Router(routes, redirect_slashes=False, default=not_found)
+    return Shell(router, endpoint.bounds, endpoint.offer.weights, log)
+
+
+@dataclass(frozen=True, slots=True)
+class _ByMethod:
+    """One path, and what it does by method."""
+
+    path: str
+    methods: Mapping[str, ASGIApp]
+    endpoint: Endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["bench.route"] = f"{scope['method'] if scope['method'].isalpha() else '?'} {self.path}"
+        app = self.methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if app is None:
+            allowed = ", ".join((*self.methods, *(["HEAD"] if "GET" in self.methods else [])))
+            self.endpoint.metrics.refused("method")
+            text = f"{self.path} takes no {scope['method'][:40]}. Valid: {allowed}."
+            app = error_response(RefusedError(405, text, "method"), {"allow": allowed})
+        await app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A GET that answers with JSON."""
+
+    tell: Callable[[], tuple[int, dict[str, Any]]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, said = self.tell()
+        headers = {"retry-after": "5"} if status == 503 else {}
+        response = Response(json.dumps(said), status, headers, media_type="application/json")
+        await response(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    """GET /metrics, behind the token as the operations are."""
+
+    endpoint: Endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        given = request.headers.get("authorization")
+        try:
+            self.endpoint.bearer.check(None if given is None else given.encode("latin-1"))
+        except RefusedError as error:
+            self.endpoint.metrics.refused(error.reason)
+            response = error_response(error)
+        else:
+            metrics = self.endpoint.metrics
+            response = Response(metrics.text(), headers={"content-type": metrics.media_type})
+        await response(scope, receive, send)
+
+
+def _index(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
+    offer = endpoint.offer
+    return 200, {
+        "name": "hybrid-bench endpoint",
+        "routes": [f"POST {path}" for path in offer.routes]
+        + [f"GET {path}" for path in ("/health", "/ready", "/metrics")],
+        "weights": offer.weights,
+        **_noise(endpoint),
+    }
+
+
+def _ready(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
+    why = endpoint.not_ready
+    if why is None:
+        return 200, {"ready": True}
+    told = endpoint.broken or {"loading": "models are being loaded", "stopping": "shutting down"}[why]
+    return 503, {"ready": False, "error": f"The endpoint is not ready: {told}", "reason": why}
+
+
+def _health(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
+    offer, machine = endpoint.offer, endpoint.machine
+    environment = machine.environment.model_dump(mode="json") if machine else None
+    return 200, {
+        "status": "alive",
+        "ready": endpoint.not_ready is None,
+        "weights": offer.weights,
+        **_noise(endpoint),
+        "models": {model: _model(endpoint, model) for model in offer.models},
+        "limits": {**offer.limits, **asdict(endpoint.bounds)},
+        "device": machine.device.model_dump(mode="json") if machine else None,
+        "versions": _versions(environment),
+        "environment": environment,
+        "token_required": endpoint.bearer.required,
+    }
+
+
+def _noise(endpoint: Endpoint) -> dict[str, Any]:
+    return {"noise": True, "note": _NOISE} if endpoint.offer.weights == "random" else {"noise": False}
+
+
+def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:
+    offer, served = endpoint.offer, endpoint.models.get(model)
+    return {
+        "loaded": served is not None,
+        "weights": offer.weights,
+        "dtype": served.dtype if served else None,
+        "weights_bytes": served.weights_bytes if served else None,
+        "routes": {operation: f"/{model}/{operation}" for operation in offer.operations},
+        "max_body_bytes": {name: service.max_body_bytes for name, service in served.services.items()}
+        if served
+        else None,
+    }
+
+
+def _versions(environment: dict[str, Any] | None) -> dict[str, Any] | None:
+    if environment is None:
+        return None
+    packages = {name: package["version"] for name, package in environment["packages"].items()}
+    return {**packages, "commit": environment["project_commit"]}

@@ -1,0 +1,43 @@
+"""The bearer token: read from an environment variable, compared in constant time, never told or logged."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+
+from bench.errors import BenchError
+from bench.remote.messages import RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who may post: everyone where there is no token."""
+
+    _token: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, text: str | None, variable: str) -> Bearer:
+        """The token that the variable holds. Raises BenchError if no header could carry it."""
+        if not text:
+            return cls()
+        if not all("!" <= letter <= "~" for letter in text):
+            raise BenchError(
+                f"{variable}: holds a token with spaces, line breaks or letters beyond ASCII, which no header can "
+                "carry. Set it to visible ASCII characters alone."
+            )
+        return cls(text.encode("ascii"))
+
+    @property
+    def required(self) -> bool:
+        """Whether requests need a token."""
+        return self._token is not None
+
+    def check(self, authorization: bytes | None) -> None:
+        """Raises RefusedError (401) unless the Authorization header carries the token, or none is needed."""
+        if self._token is None:
+            return
+        scheme, _, given = (authorization or b"").partition(b" ")
+        right = hmac.compare_digest(given.strip(), self._token)
+        if scheme.lower() != b"bearer" or not right:
+            what = "is wrong" if authorization else "is missing"
+            raise RefusedError(401, f"The token {what}. Send `Authorization: Bearer TOKEN`.", "unauthorized")

@@ -1,0 +1,161 @@
+"""What is true of every response, whatever the application did: ASGI around the application.
+
+- The client gets it: what is left of the request's body is read away, within bounds, before and after it is sent.
+  (A socket that is closed with unread bytes resets the connection, and the client loses the response.)
+- It names the weights, and an error is JSON.
+- A client that does not take it is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import sys
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bench.remote.messages import WEIGHTS_HEADER
+from bench.remote.server.connection import STATE_KEY
+from bench.remote.server.limits import Bounds
+
+_LOG = logging.getLogger("bench.endpoint")
+#: A refusal waits for so long for the rest of the body; then it is sent, and the connection ends with it.
+_REST_S = 1.0
+_PIECE = 256 * 1024
+#: A client that takes less than this a second is dropped some time.
+_SLOWEST = 256 * 1024
+
+
+class SlowClientError(Exception):
+    """The client did not take the response in time; its connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The outermost application. `log`: print a line a request to standard error."""
+
+    app: ASGIApp
+    bounds: Bounds
+    weights: str
+    log: bool = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"the endpoint speaks HTTP, not {scope['type']}")
+        exchange = _Exchange(scope, receive, send, self.bounds, self.weights)
+        begun = time.monotonic()
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except SlowClientError:
+            _LOG.debug("A client was dropped: it did not take its response")
+        except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
+            _LOG.exception("A request failed through a fault of the endpoint's")
+            await exchange.fail()
+        if self.log:
+            route = scope.get("bench.route", "-")
+            took_ms = (time.monotonic() - begun) * 1e3
+            print(  # noqa: T201 - the access log
+                f"{time.strftime('%H:%M:%S')} {route} {exchange.status or 'gone'} {took_ms:.1f} ms",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+class _Exchange:
+    """One request and its response, as they pass through the shell."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, bounds: Bounds, weights: str) -> None:
+        headers = Headers(scope=scope)
+        self._receive, self._send = receive, send
+        self._bounds, self._weights = bounds, weights
+        self._connection = scope.get("state", {}).get(STATE_KEY)
+        self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        #: The client waits to be told to send its body, and was not.
+        self._not_asked_for = headers.get("expect", "").lower() == "100-continue"
+        self._gone = False
+        self._read_away = 0
+        self._closing = False
+        self.status: int | None = None
+        self._finished = False
+
+    async def receive(self) -> Message:
+        """The next part of the request."""
+        self._not_asked_for = False
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._gone = True
+        elif not message.get("more_body", False):
+            self._body_left = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        """A part of the response."""
+        if message["type"] == "http.response.start":
+            await self._begin(message)
+        elif message["type"] == "http.response.body":
+            await self._go_on(message)
+
+    async def fail(self) -> None:
+        """Say that something went wrong, if nothing has been said yet; else break off."""
+        if self.status is not None:
+            self._abort()
+            return
+        body = json.dumps({"error": "The endpoint failed; its log says how.", "reason": "internal"}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def _begin(self, message: Message) -> None:
+        if self._body_left and not self._not_asked_for:
+            await self._discard(_REST_S)
+        headers = MutableHeaders(raw=list(message.get("headers", [])))
+        headers.setdefault(WEIGHTS_HEADER, self._weights)
+        self._closing = self._body_left
+        if self._closing:
+            headers["connection"] = "close"
+        self.status = message["status"]
+        await self._pass_on({**message, "headers": headers.raw})
+
+    async def _go_on(self, message: Message) -> None:
+        body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
+        due = asyncio.get_running_loop().time() + self._bounds.send_timeout_s + len(body) / _SLOWEST
+        for start in range(0, len(body), _PIECE):
+            piece = bytes(body[start : start + _PIECE])
+            last = start + _PIECE >= len(body) and not more and not self._closing
+            await self._pass_on({"type": "http.response.body", "body": piece, "more_body": not last}, due)
+            self._finished = last
+        if more or self._finished:
+            return
+        if self._closing and not self._not_asked_for:
+            await self._discard(self._bounds.linger_s)
+        await self._pass_on({"type": "http.response.body", "body": b"", "more_body": False})
+        self._finished = True
+
+    async def _pass_on(self, message: Message, due: float = math.inf) -> None:
+        """Send a part, whose client has to take what came before in time, and everything until `due`."""
+        now = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(min(now + self._bounds.send_timeout_s, due)):
+                await self._send(message)
+        except TimeoutError:
+            self._abort()
+            raise SlowClientError from None
+
+    def _abort(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+
+    async def _discard(self, seconds: float) -> None:
+        """Read the rest of the body away: for so long, and no more than the bounds allow."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._body_left and not self._gone and self._read_away < self._bounds.linger_bytes:
+                    self._read_away += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            pass
