@@ -1,4 +1,7 @@
-"""`bench doctor`: what this machine is, what would spoil a measurement, and what to do; and what the device can do."""
+"""`bench doctor`: what this machine is, what would spoil a measurement, and what to do; and what the device can do.
+
+With `--client`: what the installed diffusers does to what it sends to an endpoint.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from bench.commands.options import INTERRUPTED, RESULTS, AsJson
-from bench.errors import DeviceError, ResultsError, WorkerError
+from bench.errors import BenchError, DeviceError, ResultsError, WorkerError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from bench.run.protocol import CeilingMeasured
 
 _EXAMINE_S, _CEILING_S = 60.0, 180.0
+#: Payloads of each layout, operation and precision: corruption that was seen struck every one or nearly so.
+_TRIES = 20
 #: What is measured on a kind of device, in this order. TF32 is what torch's float32 convolutions use on a GPU.
 _WANTED = {
     "cuda": (
@@ -47,6 +52,14 @@ def doctor(
             help="Also measure the most that the device does (matrix products, a copy): OUT/<device>/ceilings.json.",
         ),
     ] = False,
+    client: Annotated[
+        bool,
+        typer.Option(
+            "--client",
+            help="Look only at the installed diffusers' client: does what it sends to an endpoint arrive as it was? "
+            "Tried against an echo on loopback.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and problems.")] = False,
 ) -> None:
@@ -60,6 +73,8 @@ def doctor(
     from bench.report import diagnosis, terminal
     from bench.run.executor import SubprocessExecutor
 
+    if client:
+        _client(ceilings, as_json, quiet)
     executor = SubprocessExecutor(device)
     progress = Console(stderr=True, quiet=quiet or as_json)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -68,7 +83,8 @@ def doctor(
         findings = doctors.examine(facts)
         sound = doctors.sound(findings)
         if not as_json:
-            terminal.show(lambda console: diagnosis.print_findings(findings, console, quiet=quiet))
+            verdict = diagnosis.verdict(findings)
+            terminal.show(lambda console: diagnosis.print_findings(findings, console, verdict, quiet=quiet))
         said = diagnosis.to_json(facts, findings)
         trouble = None
         if ceilings and facts.device is not None:
@@ -89,6 +105,33 @@ def doctor(
     finally:
         executor.close()
     raise typer.Exit(0 if sound else 1)
+
+
+def _client(ceilings: bool, as_json: bool, quiet: bool) -> NoReturn:
+    """`--client`, and nothing else: no device is taken. Exit code 1 if payloads are corrupted even with the remedy."""
+    from rich.console import Console
+
+    from bench import doctor as doctors
+    from bench.remote.payloads import probe
+    from bench.report import diagnosis, terminal
+
+    if ceilings:
+        raise BenchError("--client looks at the installed client and takes no device: leave --ceilings out.")
+    progress = Console(stderr=True, quiet=quiet or as_json)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with progress.status("Loading diffusers (which can take a minute) ...") as status:
+            facts = probe.check(probe.ask(_TRIES), lambda layout: status.update(f"Sending payloads: {layout} ..."))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    findings = doctors.examine_client(facts)
+    if as_json:
+        typer.echo(json.dumps(diagnosis.to_json(facts, findings), indent=2))
+    else:
+        verdict = diagnosis.client_verdict(findings)
+        terminal.show(lambda console: diagnosis.print_findings(findings, console, verdict, quiet=quiet))
+    raise typer.Exit(0 if doctors.sound(findings) else 1)
 
 
 def _facts(executor: SubprocessExecutor, device: str, out: Path, progress: Console) -> Facts:

@@ -8,18 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.doctor import device, gpu, host, variables
-from bench.doctor.facts import DeviceFacts, Facts, FolderFacts, GpuFacts, HostFacts
+from bench.doctor.client import examine_client
+from bench.doctor.facts import (
+    ClientFacts,
+    DeviceFacts,
+    Facts,
+    FolderFacts,
+    GpuFacts,
+    HostFacts,
+    LayoutFacts,
+    PayloadCount,
+    PayloadCrash,
+    PayloadKind,
+)
 from bench.doctor.finding import Finding, Level
 
 __all__ = [
+    "ClientFacts",
     "DeviceFacts",
     "Facts",
     "Finding",
     "FolderFacts",
     "GpuFacts",
     "HostFacts",
+    "LayoutFacts",
     "Level",
+    "PayloadCount",
+    "PayloadCrash",
+    "PayloadKind",
     "examine",
+    "examine_client",
     "sound",
 ]
 

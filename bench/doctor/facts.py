@@ -5,6 +5,8 @@ Quantities are bytes, watts, hertz and degrees Celsius; what the system does not
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from bench.record import Device, Environment, Frozen
@@ -79,3 +81,48 @@ class Facts(Frozen):
     def on_gpu(self) -> bool:
         """Whether a GPU is measured."""
         return self.device is not None and self.device.kind == "cuda"
+
+
+class PayloadKind(Frozen):
+    """What is sent through the installed diffusers: a layout in memory, an operation, a precision.
+
+    `remedied`: made contiguous on the CPU first, as `bench remote` does.
+    """
+
+    layout: str
+    operation: Literal["decode", "encode"]
+    dtype: str
+    remedied: bool
+
+
+class PayloadCount(Frozen):
+    """How many payloads of a kind arrived, and how many of them were other bytes than the tensor held."""
+
+    kind: PayloadKind
+    sent: int = Field(ge=0)
+    differing: int = Field(ge=0)
+    error: str | None = Field(default=None, description="why the rest was not sent; null if all were")
+
+
+class PayloadCrash(Frozen):
+    """The process that sent payloads of a kind died over it, which loses its count."""
+
+    kind: PayloadKind
+    how: str = Field(description="the signal or exit code that it ended in, or that it did not answer")
+
+
+class LayoutFacts(Frozen):
+    """What became of the payloads of one layout."""
+
+    layout: str
+    counts: tuple[PayloadCount, ...] = ()
+    crash: PayloadCrash | None = None
+    not_checked: str | None = Field(default=None, description="why none was sent; null if some were")
+
+
+class ClientFacts(Frozen):
+    """What the installed diffusers does to what it sends to an endpoint."""
+
+    packages: dict[str, str] = Field(default={}, description="installed distribution: version")
+    refused: str | None = Field(default=None, description="why its client can't be tried; null if it can")
+    layouts: tuple[LayoutFacts, ...] = ()

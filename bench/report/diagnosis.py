@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.doctor import Facts, Finding, Level, sound
+from bench.doctor import ClientFacts, Facts, Finding, Level, sound
 from bench.record import Ceiling
 from bench.units import format_bytes, format_count, format_metric, format_seconds
 
@@ -18,7 +18,7 @@ _STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warning": "yellow",
 _QUIET: tuple[Level, ...] = ("warning", "problem")
 
 
-def to_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
+def to_json(facts: Facts | ClientFacts, findings: Sequence[Finding]) -> dict[str, Any]:
     """`facts`, `findings` and `sound`, ready for json.dumps."""
     return {
         "sound": sound(findings),
@@ -27,26 +27,40 @@ def to_json(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
     }
 
 
-def print_findings(findings: Sequence[Finding], console: Console, *, quiet: bool = False) -> None:
+def print_findings(findings: Sequence[Finding], console: Console, verdict: str, *, quiet: bool = False) -> None:
     """A row a finding, its remedy under it, and the verdict; when quiet only warnings and problems, and no verdict."""
     shown = [finding for finding in findings if not quiet or finding.level in _QUIET]
     if shown:
         console.print(_table(shown))
     if not quiet:
         console.print()
-        console.print(verdict(findings), highlight=False, markup=False, soft_wrap=True)
+        console.print(verdict, highlight=False, markup=False, soft_wrap=True)
 
 
-def verdict(findings: Iterable[Finding]) -> str:
+def verdict(findings: Sequence[Finding]) -> str:
     """`A run here would be sound (2 warnings, 1 note).`"""
-    findings = list(findings)
+    if not sound(findings):
+        return f"A run here would not be sound{_counts(findings)}: put the problems right first."
+    return f"A run here would be sound{_counts(findings)}."
+
+
+def client_verdict(findings: Sequence[Finding]) -> str:
+    """The same of what the installed diffusers sends to an endpoint."""
+    if not sound(findings):
+        return (
+            f"What the installed diffusers sends can't be relied on{_counts(findings)}: put the problems right first."
+        )
+    if any(finding.level == "warning" for finding in findings):
+        return f"The installed diffusers corrupts what it is passed as it is{_counts(findings)}; the remedy holds."
+    return f"What the installed diffusers sends is what the tensors hold{_counts(findings)}."
+
+
+def _counts(findings: Iterable[Finding]) -> str:
+    """` (2 warnings, 1 note)`; nothing where there is none."""
     counts = Counter(finding.level for finding in findings)
     levels: tuple[Level, ...] = ("problem", "warning", "note")
     parts = [format_count(counts[level], level) for level in levels if counts[level]]
-    told = f" ({', '.join(parts)})" if parts else ""
-    if not sound(findings):
-        return f"A run here would not be sound{told}: put the problems right first."
-    return f"A run here would be sound{told}."
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def ceiling_line(ceiling: Ceiling) -> str:

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     },
     "remote": {
         *("errors", "lifeline", "child", "units", "stats", "record", "models", "config", "plan", "workloads"),
-        *("measure", "run"),
+        *("doctor", "measure", "run"),
     },
     "report": {
         "errors",
@@ -84,7 +84,7 @@ PARENT = {
         "commands.compare",
         "commands.doctor",
     ),
-    *("metrics", "compare", "significance", "doctor"),
+    *("metrics", "compare", "significance", "doctor", "remote.payloads", "remote.payloads.probe"),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
 }
 

@@ -22,7 +22,7 @@ PROBLEM = Finding(level="problem", subject="results", said="no room", remedy="ma
 def shown(*findings: Finding, width: int = 80, quiet: bool = False) -> list[str]:
     """The lines on a terminal of that width, without the blanks at their ends."""
     console = Console(file=io.StringIO(), width=width)
-    diagnosis.print_findings(findings, console, quiet=quiet)
+    diagnosis.print_findings(findings, console, diagnosis.verdict(findings), quiet=quiet)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
@@ -58,6 +58,21 @@ def test_quiet_shows_warnings_and_problems_alone() -> None:
 )
 def test_the_verdict_counts_what_was_found(findings: tuple[Finding, ...], said: str) -> None:
     assert diagnosis.verdict(findings) == said
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ((OK, NOTE), "What the installed diffusers sends is what the tensors hold (1 note)."),
+        ((OK, WARNING), "The installed diffusers corrupts what it is passed as it is (1 warning); the remedy holds."),
+        (
+            (PROBLEM,),
+            "What the installed diffusers sends can't be relied on (1 problem): put the problems right first.",
+        ),
+    ],
+)
+def test_the_verdict_on_the_client_tells_what_the_remedy_is_good_for(findings: tuple[Finding, ...], said: str) -> None:
+    assert diagnosis.client_verdict(findings) == said
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -1,0 +1,186 @@
+"""The checking process: `python -m bench.remote.payloads.check PARENT_PID`; never imported by its parent.
+
+Sends tensors through the functions of the installed diffusers and compares what arrived with what they held. Those
+functions may read memory that has been freed, and end the process: the parent makes a finding of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, TextIO
+
+from bench import lifeline
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.doctor import PayloadCount, PayloadKind
+    from bench.remote.payloads.layouts import Fill, Layout
+    from bench.remote.payloads.lines import Ask, Line
+
+_PACKAGES = ("diffusers", "safetensors", "torch", "requests")
+DTYPES = ("float16", "bfloat16", "float32")
+#: Latents and images: from 32 KiB, which the C library's heap serves again and again, to 384 KiB, which it maps and
+#: returns to the system, so that a late read ends the process.
+_SHAPES = {"decode": (2, 4, 64, 64), "encode": (2, 3, 128, 128)}
+
+#: Sends a tensor for an operation and returns the SHA-256, in hex, of what arrived.
+Deliver = Callable[[str, "torch.Tensor"], str]
+
+
+def kinds(layout: str) -> Iterator[PayloadKind]:
+    """All that is sent of a layout; first with the remedy, which ends no process, and last what may."""
+    from bench.doctor import PayloadKind  # noqa: PLC0415 - after the parent's death can be noticed
+
+    for remedied, operation in ((True, "decode"), (True, "encode"), (False, "decode"), (False, "encode")):
+        for dtype in DTYPES:
+            yield PayloadKind.model_validate(
+                {"layout": layout, "operation": operation, "dtype": dtype, "remedied": remedied}
+            )
+
+
+def count(kind: PayloadKind, layout: Layout, tries: int, deliver: Deliver) -> PayloadCount:
+    """Send `tries` payloads of a kind, each of other values, and compare their digests. Never raises."""
+    from bench.doctor import PayloadCount  # noqa: PLC0415
+    from bench.remote.payloads import bytes_of, sendable  # noqa: PLC0415
+
+    sent = differing = 0
+    try:
+        fill = _fill(kind.dtype, layout.device)
+        for _ in range(tries):
+            tensor = layout.build(fill, *_SHAPES[kind.operation])
+            wanted = hashlib.sha256(bytes_of(tensor)).hexdigest()
+            if kind.remedied:
+                tensor = sendable(tensor)
+            differing += deliver(kind.operation, tensor) != wanted
+            sent += 1
+    except Exception as error:  # noqa: BLE001 - whatever the installed versions make of it is what is asked for
+        said = " ".join(str(error).split())[:200]
+        return PayloadCount(kind=kind, sent=sent, differing=differing, error=f"{type(error).__name__}: {said}")
+    return PayloadCount(kind=kind, sent=sent, differing=differing)
+
+
+def _fill(dtype: str, device: str) -> Fill:
+    import torch  # noqa: PLC0415
+
+    generator = torch.Generator().manual_seed(0)
+
+    def fill(*shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=generator).to(device, getattr(torch, dtype))
+
+    return fill
+
+
+def _deliver(remote_utils: Any, urls: dict[str, str]) -> Deliver:
+    """Through diffusers' own functions. They keep the response's headers to themselves, so its `post` is overheard."""
+    from bench.remote.messages import RECEIVED_HEADER  # noqa: PLC0415
+
+    received: list[str] = []
+    post = remote_utils.requests.post
+
+    def overheard(*arguments: Any, **named: Any) -> Any:
+        response = post(*arguments, timeout=60, **named)
+        received.extend(response.headers.get(RECEIVED_HEADER, "").split()[:1])
+        return response
+
+    remote_utils.requests.post = overheard
+
+    def deliver(operation: str, tensor: torch.Tensor) -> str:
+        received.clear()
+        try:
+            if operation == "encode":
+                remote_utils.remote_encode(urls[operation], tensor, scaling_factor=1.0)
+            else:
+                remote_utils.remote_decode(
+                    urls[operation],
+                    tensor,
+                    scaling_factor=1.0,
+                    output_type="pt",
+                    return_type="pt",
+                    partial_postprocess=True,
+                )
+        except Exception:
+            if not received:  # else it arrived, and was refused for what it had become
+                raise
+        if not received:
+            raise RuntimeError(f"the endpoint did not say {RECEIVED_HEADER}")
+        return received[0]
+
+    return deliver
+
+
+def _without(layout: Layout) -> str | None:
+    """Why this machine can't have tensors of a layout; None if it can."""
+    import torch  # noqa: PLC0415
+
+    return "no CUDA device" if layout.device == "cuda" and not torch.cuda.is_available() else None
+
+
+def _check(ask: Ask, deliver: Deliver, say: Callable[[Line], None]) -> None:
+    from bench.remote.payloads.layouts import LAYOUTS  # noqa: PLC0415
+    from bench.remote.payloads.lines import Begun, Counted, Finished, NotChecked  # noqa: PLC0415
+
+    for layout in (LAYOUTS[name] for name in ask.layouts):
+        reason = _without(layout)
+        if reason is not None:
+            say(NotChecked(layout=layout.name, reason=reason))
+            continue
+        for kind in kinds(layout.name):
+            say(Begun(kind=kind))
+            say(Counted(count=count(kind, layout, ask.tries, deliver)))
+    say(Finished())
+
+
+def _versions(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _own_output() -> TextIO:
+    """Keep the pipe of the messages to ourselves: whatever a library prints goes to standard error."""
+    pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return pipe
+
+
+def main() -> None:
+    """Answer one `Ask` and end."""
+    lifeline.die_with(int(sys.argv[1]))
+    output = _own_output()
+    inbox = lifeline.requests()
+
+    from bench.remote.payloads.echo import Echo  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench.remote.payloads.lines import Ask, Client  # noqa: PLC0415
+
+    def say(line: Line) -> None:
+        output.write(line.model_dump_json() + "\n")
+        output.flush()
+
+    ask = Ask.model_validate_json(inbox.get())
+    packages = dict(_versions(_PACKAGES))
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+    try:
+        from diffusers.utils import remote_utils  # noqa: PLC0415 - loads torch
+    except ImportError as error:
+        say(Client(packages=packages, refused=f"diffusers.utils.remote_utils can't be imported: {error}"))
+        return
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)  # what is made and copied here is small, and other threads would wait for each other
+    say(Client(packages=packages))
+    with ExitStack() as stack:
+        own = "" if ask.decode_url and ask.encode_url else stack.enter_context(Echo()).url
+        urls = {"decode": ask.decode_url or own, "encode": ask.encode_url or own}
+        _check(ask, _deliver(remote_utils, urls), say)
+
+
+if __name__ == "__main__":
+    main()

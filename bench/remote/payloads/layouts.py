@@ -1,0 +1,69 @@
+"""The ways in which a tensor can lie in memory when a user sends it. Imports nothing of the project, and not torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Fill(Protocol):
+    """Makes a contiguous tensor of that shape, on the layout's device, of values that were in no payload before."""
+
+    def __call__(self, *shape: int) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A layout: `build(fill, batch, channels, height, width)` returns a tensor of that shape which lies like this."""
+
+    name: str
+    build: Callable[[Fill, int, int, int, int], torch.Tensor]
+    device: str = "cpu"
+
+
+def _contiguous(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
+    return fill(b, c, h, w)
+
+
+def _permuted(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
+    """As images are that were stacked channel by channel."""
+    return fill(c, b, h, w).permute(1, 0, 2, 3)
+
+
+def _channels_last(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
+    """The strides of torch.channels_last; also those of an image out of NumPy or Pillow."""
+    return fill(b, h, w, c).permute(0, 3, 1, 2)
+
+
+def _transposed(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
+    return fill(b, c, w, h).transpose(2, 3)
+
+
+def _sliced(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
+    """Every second pixel of a larger image."""
+    return fill(b, c, 2 * h, 2 * w)[:, :, ::2, ::2]
+
+
+def _expanded(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
+    """One image in memory, shown as a batch."""
+    return fill(1, c, h, w).expand(b, c, h, w)
+
+
+#: In the order in which they are checked and told.
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout("contiguous", _contiguous),
+        Layout("permuted", _permuted),
+        Layout("channels-last", _channels_last),
+        Layout("transposed", _transposed),
+        Layout("sliced", _sliced),
+        Layout("expanded", _expanded),
+        Layout("CUDA", _contiguous, "cuda"),
+        Layout("CUDA, permuted", _permuted, "cuda"),
+    )
+}

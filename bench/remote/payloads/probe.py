@@ -1,0 +1,147 @@
+"""Runs the checking process and gathers what it found, its deaths included. Never loads torch."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.child import Child
+from bench.doctor import ClientFacts, LayoutFacts, PayloadCount, PayloadCrash, PayloadKind
+from bench.errors import WorkerError
+from bench.remote.payloads.layouts import LAYOUTS
+from bench.remote.payloads.lines import Ask, Begun, Client, Counted, Finished, Line, NotChecked, lines
+
+#: -P: nothing is imported from the folder where the user happens to be. This process's id follows.
+CHECK = (sys.executable, "-P", "-m", "bench.remote.payloads.check")
+_START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
+_KIND_TIMEOUT_S = 300.0
+_KILL_TIMEOUT_S = 5.0
+
+OnLayout = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known so far. `left` are the layouts that no process has come to yet."""
+
+    left: list[str]
+    packages: dict[str, str] = field(default_factory=dict)
+    refused: str | None = None
+    found: dict[str, LayoutFacts] = field(default_factory=dict)
+    in_hand: PayloadKind | None = None
+    started: bool = False
+    finished: bool = False
+
+
+def check(
+    ask: Ask,
+    on_layout: OnLayout = lambda _: None,
+    *,
+    command: Sequence[str] = CHECK,
+    start_timeout_s: float = _START_TIMEOUT_S,
+    kind_timeout_s: float = _KIND_TIMEOUT_S,
+) -> ClientFacts:
+    """What the installed client does to payloads, layout by layout; `on_layout` is told of each when it is begun.
+
+    A process that dies over a layout loses the rest of it, and another goes on with the next one. Raises WorkerError
+    if one dies before it sent anything.
+    """
+    progress = _Progress(list(ask.layouts))
+    while progress.left and progress.refused is None:
+        _Listener(progress, on_layout, (start_timeout_s, kind_timeout_s)).run(ask, command)
+    return ClientFacts(
+        packages=progress.packages,
+        refused=progress.refused,
+        layouts=tuple(progress.found[name] for name in ask.layouts if name in progress.found),
+    )
+
+
+def ask(tries: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> Ask:
+    """What `check` is to do by default: all layouts, against an echo on loopback."""
+    return Ask(layouts=tuple(layouts), tries=tries)
+
+
+class _Listener:
+    """One checking process, from its start to its end."""
+
+    def __init__(self, progress: _Progress, on_layout: OnLayout, timeouts_s: tuple[float, float]) -> None:
+        self._progress, self._on_layout, self._timeouts_s = progress, on_layout, timeouts_s
+
+    def run(self, ask: Ask, command: Sequence[str]) -> None:
+        progress = self._progress
+        progress.started = progress.finished = False
+        progress.in_hand = None
+        try:
+            child = Child((*command, str(os.getpid())))
+        except OSError as error:
+            raise WorkerError(f"The checking process can't be started: {error}.") from None
+        try:
+            child.send(ask.model_copy(update={"layouts": tuple(progress.left)}).model_dump_json())
+            how = self._listen(child)
+            if how is not None and progress.in_hand is None:
+                words = child.stderr_tail().splitlines()[-1:] or ["none"]
+                raise WorkerError(
+                    f"The checking process ended before it sent anything ({how}). Its last words: {words[0]}"
+                )
+        finally:
+            child.kill(_KILL_TIMEOUT_S)
+        if how is not None and progress.in_hand is not None:
+            self._add(progress.in_hand.layout, crash=PayloadCrash(kind=progress.in_hand, how=how))
+
+    def _listen(self, child: Child) -> str | None:
+        """Take in what it says until it ends; how it died, or None if it ended well."""
+        progress = self._progress
+        while not progress.finished and progress.refused is None:
+            timeout_s = self._timeouts_s[progress.started]
+            try:
+                line = child.line(timeout_s)
+            except queue.Empty:
+                return f"no answer within {timeout_s:g} s"
+            if line is None:
+                return _end(child.exit_code(_KILL_TIMEOUT_S))
+            self._take_in(lines.validate_json(line))
+        return None
+
+    def _take_in(self, line: Line) -> None:
+        progress = self._progress
+        match line:
+            case Client():
+                progress.packages, progress.refused, progress.started = line.packages, line.refused, True
+            case Begun():
+                progress.in_hand = line.kind
+                self._begin(line.kind.layout)
+            case Counted():
+                self._add(line.count.kind.layout, line.count)
+            case NotChecked():
+                self._begin(line.layout)
+                progress.found[line.layout] = LayoutFacts(layout=line.layout, not_checked=line.reason)
+            case Finished():
+                progress.finished = True
+                progress.left.clear()
+
+    def _begin(self, layout: str) -> None:
+        progress = self._progress
+        if layout in progress.left:
+            progress.left.remove(layout)
+            progress.found[layout] = LayoutFacts(layout=layout)
+            self._on_layout(layout)
+
+    def _add(self, layout: str, *counts: PayloadCount, crash: PayloadCrash | None = None) -> None:
+        found = self._progress.found[layout]
+        self._progress.found[layout] = found.model_copy(update={"counts": (*found.counts, *counts), "crash": crash})
+
+
+def _end(exit_code: int | None) -> str:
+    """`SIGSEGV`, or `exit code 3`."""
+    if exit_code is None:
+        return "it closed its output and did not end"
+    if exit_code < 0:
+        try:
+            return signal.Signals(-exit_code).name
+        except ValueError:
+            return f"signal {-exit_code}"
+    return f"exit code {exit_code}"
