@@ -1,0 +1,121 @@
+"""A VAE on its device as both services use it: scaling, tiling, want of memory, and how a result becomes an answer.
+
+Loads torch and diffusers; must not import the web stack.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gc
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import psutil
+import torch
+
+from bench.models import AutoencoderKLSpec
+from bench.record import Failed, Tile
+from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError
+from bench.remote.server import images, tensors
+from bench.remote.server.protocol import Form, Scaling
+from bench.remote.server.shapes import Geometry
+from bench.run.outcome import DeviceState, of_exception
+from bench.units import format_bytes
+from bench.workloads.vae import VaeWorkload
+
+WeightsKind = Literal["random", "hub", "local"]
+#: Images with a longer side (px) are computed in tiles of the zoo's size, shorter ones at once.
+UNTILED_SIDE = 2048
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A contiguous tensor on the CPU, the form it is to be sent in, and the tiles it took (None: not tiled)."""
+
+    tensor: torch.Tensor
+    form: Form
+    base64: bool
+    tiles: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VaeCore:
+    """What both services of a model share."""
+
+    workload: VaeWorkload
+    spec: AutoencoderKLSpec
+    weights: WeightsKind
+    device: torch.device
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(self.spec.spatial_factor, self.spec.latent_channels)
+
+    def resolved(self, scaling: Scaling) -> Scaling:
+        """The scaling with the checkpoint's own values where the client asked for those."""
+        if not scaling.own:
+            return scaling
+        factor, shift = self.workload.own_scaling
+        return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
+
+    def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+        """Call the VAE with a placed image or latent, in tiles where it is large; the result and how many tiles."""
+        call = self.workload.encode if operation == "encode" else self.workload.decode
+        side = max(values.shape[-2:]) * (1 if operation == "encode" else self.spec.spatial_factor)
+        if side <= UNTILED_SIDE:
+            self.workload.set_tiling(None)
+            return call(values), None
+        self.workload.set_tiling(Tile(tile=self.spec.tile, overlap=self.spec.tile_overlap))
+        with self.workload.watching_passes(operation) as passes:
+            return call(values), len(passes)
+
+    def guarded(self, compute: Callable[[], T]) -> T:
+        """Compute; out-of-memory in any of its forms becomes a refusal (507) once what was held is freed."""
+        refusals = self._refusals()
+        try:
+            with torch.inference_mode():
+                return compute()
+        except (RuntimeError, MemoryError) as error:
+            found = of_exception(error, "run", self._state(refusals))
+            if isinstance(found, Failed):
+                raise
+        # only here, past the handler, has the traceback let go of the tensors of the frames that failed
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        asked = f" (asked for {format_bytes(found.requested_bytes)})" if found.requested_bytes else ""
+        raise RefusedError(
+            507,
+            f"the {found.where}'s memory is exhausted{asked}. Send a smaller image or a smaller batch.",
+            "out_of_memory",
+        )
+
+    def _refusals(self) -> int:
+        """How many requests torch's allocator has turned down so far."""
+        return int(torch.cuda.memory_stats(self.device).get("num_ooms", 0)) if self.device.type == "cuda" else 0
+
+    def _state(self, refusals_before: int) -> DeviceState:
+        if self.device.type != "cuda":
+            return DeviceState("cpu", int(psutil.virtual_memory().available))
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return DeviceState("cuda", free, self._refusals() - refusals_before)
+
+    def answer(self, computed: Computed) -> Answer:
+        """Encode a result as it was asked for; the headers say what it is and where it comes from."""
+        headers: dict[str, str] = {WEIGHTS_HEADER: self.weights}
+        if computed.tiles is not None:
+            headers[TILES_HEADER] = str(computed.tiles)
+        if computed.form in {"jpeg", "png"}:
+            kind: Literal["jpeg", "png"] = "jpeg" if computed.form == "jpeg" else "png"
+            return Answer(images.write(tensors.pixels(computed.tensor)[0], kind), f"image/{kind}", headers)
+        shape, dtype = list(computed.tensor.shape), tensors.dtype_name(computed.tensor)
+        headers |= {"shape": json.dumps(shape), "dtype": dtype}
+        body = tensors.to_bytes(computed.tensor)
+        if not computed.base64:
+            return Answer(body, "tensor/binary", headers)
+        inside = {"inputs": base64.b64encode(body).decode(), "parameters": {"shape": shape, "dtype": dtype}}
+        return Answer(json.dumps(inside).encode(), "tensor/base64", headers)

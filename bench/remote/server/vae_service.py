@@ -1,0 +1,156 @@
+"""Encode and decode of one VAE as services: what the endpoint computes, apart from how it is asked for over HTTP.
+
+`read` and `write` run on codec threads, `compute` on the device's alone. Loads torch and diffusers; must not import
+the web stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bench import models
+from bench.errors import ConfigError, nearest
+from bench.record import Case
+from bench.remote.messages import Answer, Message, RefusedError
+from bench.remote.server import images, protocol, shapes, tensors
+from bench.remote.server.protocol import Form, Limits, Scaling
+from bench.remote.server.shapes import Packed
+from bench.remote.server.vae_core import Computed, VaeCore, WeightsKind
+from bench.workloads.vae import VaeWorkload
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """A latent on the CPU, and what to make of it."""
+
+    latent: torch.Tensor
+    packed: Packed | None
+    scaling: Scaling
+    form: Form
+    base64: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeJob:
+    """Images on the CPU: floats [B, 3, H, W] in [-1, 1], or the pixels of a file, uint8 [1, H, W, 3]."""
+
+    images: torch.Tensor
+    scaling: Scaling
+    base64: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedVae:
+    """A VAE that is ready to serve.
+
+    Attributes:
+        weights: `random`, `hub` or `local` (a folder).
+        dtype: the precision that it computes in, `float16` for example.
+    """
+
+    model: str
+    weights: WeightsKind
+    dtype: str
+    weights_bytes: int
+    encode: EncodeService
+    decode: DecodeService
+
+
+def load(model: str, weights: str, device: torch.device, dtype: str | None, limits: Limits) -> LoadedVae:
+    """Build or load a VAE of the zoo. `weights` is `random`, `hub` or a folder; `dtype` None takes the zoo's own.
+
+    Raises ConfigError for an unknown model or dtype; OSError or ValueError if a checkpoint can't be had or is of
+    another model; out-of-memory as torch raises it.
+    """
+    spec = models.get(model)
+    if spec.fault is not None:
+        raise ConfigError(f"Model {model!r} exists to fail in tests; it can't be served.")
+    if weights == "hub" and spec.hub_id is None:
+        raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random, or a folder.")
+    if dtype is not None and dtype not in shapes.ITEM_BYTES:
+        raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, shapes.ITEM_BYTES)}")
+    side = spec.spatial_factor * 8
+    case = Case(model=model, operation="decode", width=side, height=side, dtype=dtype or spec.dtype, weights=weights)
+    kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"
+    core = VaeCore(VaeWorkload(case, device), spec, kind, device)
+    return LoadedVae(
+        model, kind, case.dtype, core.workload.weights_bytes, EncodeService(core, limits), DecodeService(core, limits)
+    )
+
+
+class DecodeService:
+    """Latents to images."""
+
+    def __init__(self, core: VaeCore, limits: Limits) -> None:
+        self._core, self._limits = core, limits
+        self.max_body_bytes = core.geometry.max_latent_bytes(limits)
+
+    def read(self, message: Message) -> DecodeJob:
+        """Parse and check a request and its latent. Raises RefusedError."""
+        request, payload = protocol.decode_request(message)
+        packed = shapes.latent_layout(request.shape, request.size, self._core.geometry, self._limits)
+        if request.form in {"jpeg", "png"} and request.shape[0] > 1:
+            raise RefusedError(
+                400,
+                f"shape {list(request.shape)} is a batch of {request.shape[0]}, and an image file holds one picture. "
+                "Use output_type=pt with Accept: tensor/binary.",
+            )
+        shapes.check_length(payload, request.shape, request.dtype)
+        latent = tensors.from_bytes(payload, request.shape, request.dtype)
+        return DecodeJob(latent, packed, self._core.resolved(request.scaling), request.form, request.base64)
+
+    def compute(self, job: DecodeJob) -> Computed:
+        """Decode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
+        return self._core.guarded(lambda: self._decoded(job))
+
+    def _decoded(self, job: DecodeJob) -> Computed:
+        core = self._core
+        latent = job.latent if job.packed is None else tensors.unpack(job.latent, job.packed)
+        latent = tensors.from_wire(core.workload.place(latent), job.scaling)
+        tensors.check_finite(latent, "the latent")
+        sample, tiles = core.run("decode", latent)
+        return Computed(tensors.rendered(sample, job.form).cpu(), job.form, job.base64, tiles)
+
+    def write(self, result: Computed) -> Answer:
+        """The image file or tensor that was asked for."""
+        return self._core.answer(result)
+
+
+class EncodeService:
+    """Images to latents."""
+
+    def __init__(self, core: VaeCore, limits: Limits) -> None:
+        self._core, self._limits = core, limits
+        self.max_body_bytes = core.geometry.max_image_bytes(limits)
+
+    def read(self, message: Message) -> EncodeJob:
+        """Parse and check a request and its tensor or image file. Raises RefusedError."""
+        request, payload = protocol.encode_request(message)
+        geometry = self._core.geometry
+        if request.shape is None or request.dtype is None:
+            pictures = torch.from_numpy(images.read(payload, self._limits, geometry.factor))
+        else:
+            shapes.check_image_tensor(request.shape, geometry, self._limits)
+            shapes.check_length(payload, request.shape, request.dtype)
+            pictures = tensors.from_bytes(payload, request.shape, request.dtype)
+        return EncodeJob(pictures, request.scaling, request.base64)
+
+    def compute(self, job: EncodeJob) -> Computed:
+        """Encode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
+        return self._core.guarded(lambda: self._encoded(job))
+
+    def _encoded(self, job: EncodeJob) -> Computed:
+        core = self._core
+        pictures = job.images
+        if pictures.dtype == torch.uint8:
+            pictures = tensors.from_pixels(pictures.to(core.device))
+        pictures = core.workload.place(pictures)
+        tensors.check_finite(pictures, "the image")
+        latent, tiles = core.run("encode", pictures)
+        return Computed(tensors.to_wire(latent, job.scaling).contiguous().cpu(), "raw", job.base64, tiles)
+
+    def write(self, result: Computed) -> Answer:
+        """The latent."""
+        return self._core.answer(result)
