@@ -19,6 +19,7 @@ from bench.commands.doctor import doctor
 from bench.commands.models import models
 from bench.commands.report import report
 from bench.commands.run import run
+from bench.commands.serve import serve
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (run, doctor, models, compare, report):
+for command in (run, doctor, models, compare, report, serve):
     app.command()(command)
 app.add_typer(docs, name="docs")
 

@@ -1,0 +1,232 @@
+"""`bench serve`: VAEs behind the protocol of hybrid inference."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.options import AsJson, Quiet
+from bench.errors import BenchError, ConfigError, nearest
+
+if TYPE_CHECKING:
+    from bench.remote.server.endpoint import Endpoint, Machine, Offer, Served
+    from bench.remote.server.loading import Loader
+    from bench.remote.server.shapes import Limits
+
+_OPERATIONS = ("encode", "decode")
+_DTYPES = ("model", "float32", "float16", "bfloat16")
+_LOCAL = re.compile(r"localhost|::1|127(\.\d+){3}")
+
+
+def serve(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="A model of the zoo; repeatable. Required.")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="random (noise, for measuring only), hub, or a folder of checkpoints. Required."),
+    ] = None,
+    operation: Annotated[
+        list[str] | None, typer.Option("--operation", help="Serve only encode or decode; repeatable.")
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option(help=f"Precision to compute in: {', '.join(_DTYPES)} (the zoo's own).")
+    ] = "model",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.")] = "auto",
+    host: Annotated[
+        str, typer.Option(help="Address to serve at; 0.0.0.0 for every one of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0 picks one that is free.")] = 8000,
+    queue: Annotated[int, typer.Option(min=1, max=10_000, help="Requests that may wait for the device.")] = 16,
+    max_pixels: Annotated[
+        str, typer.Option(help="Pixels of one request, batch included: 4096x4096 or a number.")
+    ] = "4096x4096",
+    max_batch: Annotated[int, typer.Option(min=1, max=1024, help="Images of one request.")] = 16,
+    time_limit: Annotated[
+        float, typer.Option(min=0.001, max=86400, help="Seconds within which a request comes to its turn.")
+    ] = 60.0,
+    body_timeout: Annotated[
+        float, typer.Option(min=0.001, max=86400, help="Seconds within which a request's body must come.")
+    ] = 30.0,
+    token_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the bearer token; unset or empty: none is needed.")
+    ] = "BENCH_ENDPOINT_TOKEN",  # noqa: S107 - a variable's name
+    with_parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Serve VAE encode and decode as the endpoints of hybrid inference do.
+
+    Any client of that protocol can use it, and `bench remote` measures it. Ctrl-C finishes what was accepted and ends.
+    """
+    if with_parent is not None:
+        from bench import lifeline
+
+        lifeline.die_with(with_parent)
+    _check_extra()
+    from bench.remote.server import serve as server
+    from bench.remote.server.auth import Bearer
+    from bench.remote.server.endpoint import Endpoint, Offer
+    from bench.remote.server.limits import Bounds
+    from bench.remote.server.shapes import Limits
+
+    models = _models(model or [])
+    operations = tuple(dict.fromkeys(_known("--operation", name, _OPERATIONS) for name in operation or _OPERATIONS))
+    limits = Limits(max_pixels=_pixels(max_pixels), max_batch=max_batch)
+    offer = Offer(models, operations, _weights(weights, models), asdict(limits))
+    later = _Later(
+        device, weights or "", None if _known("--dtype", dtype, _DTYPES) == "model" else dtype, offer, limits
+    )
+    bearer = Bearer.of(os.environ.get(token_env), token_env)
+    with server.listen(host, port) as listener:
+        endpoint = Endpoint(offer, Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout), bearer)
+        address = server.url(host, listener)
+        _announce(endpoint, address, local=_LOCAL.fullmatch(host) is not None, as_json=as_json, quiet=quiet)
+        ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
+        ended = server.serve(endpoint, listener, server.Loading(later.take_device, later.load), ready, log=not quiet)
+    if not quiet:
+        typer.echo("stopped", err=as_json)
+    if not ended:  # a thread that is in the middle of torch can't be ended otherwise
+        sys.stdout.flush()
+        os._exit(0)
+
+
+class _Later:
+    """The loader, made on the device's thread: it imports torch, and the socket listens by then."""
+
+    def __init__(self, device: str, weights: str, dtype: str | None, offer: Offer, limits: Limits) -> None:
+        self._device, self._weights, self._dtype, self._offer, self._limits = device, weights, dtype, offer, limits
+        self._loader: Loader | None = None
+
+    def take_device(self) -> Machine:
+        from bench.remote.server.loading import Loader
+
+        many = self._offer.weights == "local" and len(self._offer.models) > 1
+        self._loader = Loader(
+            self._device, self._weights, many, self._dtype, tuple(self._offer.operations), self._limits
+        )
+        return self._loader.take_device()
+
+    def load(self, model: str) -> Served:
+        assert self._loader is not None  # noqa: S101 - the device is taken first
+        return self._loader.load(model)
+
+
+def _check_extra() -> None:
+    missing = [name for name in ("h11", "prometheus_client", "starlette", "uvicorn") if not _there(name)]
+    if missing:
+        raise BenchError(
+            f"bench serve needs {', '.join(missing)}, which is not installed. Install the extra: "
+            "pip install 'hybrid-bench[endpoint]'"
+        )
+
+
+def _there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # a module that is blocked by `sys.modules[name] = None`
+        return False
+
+
+def _models(asked: Sequence[str]) -> tuple[str, ...]:
+    from bench import models
+
+    valid = [key for key, spec in models.zoo().items() if spec.fault is None]
+    if not asked:
+        raise ConfigError(f"--model: say what to serve, e.g. --model {valid[0]}. Valid: {', '.join(valid)}.")
+    return tuple(dict.fromkeys(_known("--model", key, valid) for key in asked))
+
+
+def _known(option: str, name: str, valid: Sequence[str]) -> str:
+    if name not in valid:
+        raise ConfigError(f"{option} {name[:80]}: is unknown. {nearest(name, valid)}")
+    return name
+
+
+def _pixels(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text.strip().lower())
+    pixels = int(match.group(1)) * int(match.group(2) or 1) if match else 0
+    if not 64 <= pixels <= 2**31:
+        raise ConfigError(
+            f"--max-pixels {text[:80]}: is not a size such as 4096x4096, or a number from 64 to 2147483648."
+        )
+    return pixels
+
+
+def _weights(asked: str | None, keys: Sequence[str]) -> str:
+    """`random`, `hub` or `local`; raises ConfigError before anything is loaded where it can't be had."""
+    from bench import models
+
+    if not asked:
+        raise ConfigError(
+            "--weights: say which. random: no download, but what is served is noise, for measuring only; hub: the "
+            "published ones; or a folder: a checkpoint's, or with several models one that has a folder for each."
+        )
+    if asked == "hub":
+        none = [key for key in keys if models.get(key).hub_id is None]
+        if none:
+            raise ConfigError(f"--weights hub: there are none of {', '.join(none)}. Use --weights random for it.")
+    if asked in {"random", "hub"}:
+        return asked
+    folders = [Path(asked, key) for key in keys] if len(keys) > 1 else [Path(asked)]
+    gone = next((folder for folder in folders if not folder.expanduser().is_dir()), None)
+    if gone is not None:
+        raise ConfigError(f"--weights {asked[:200]}: there is no folder {gone}. Valid: random, hub, or a folder.")
+    return "local"
+
+
+def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, quiet: bool) -> None:
+    """Where it serves and what; warnings even if it shall be quiet."""
+    offer = endpoint.offer
+    if not quiet:
+        typer.echo(f"Serving at {address}; loading {', '.join(offer.models)} ...", err=as_json)
+        for path, (model, operation) in offer.routes.items():
+            typer.echo(
+                f"  POST {address}{path}  ({model} {operation})" if path == "/" else f"  POST {address}{path}",
+                err=as_json,
+            )
+        typer.echo("  GET  /health /ready /metrics", err=as_json)
+        if offer.weights == "random":
+            typer.echo("Random weights: what is served is noise, for measuring only.", err=as_json)
+    if not local and not endpoint.bearer.required:
+        typer.echo(
+            "warning: others can reach this address, and no token is needed. Set one in BENCH_ENDPOINT_TOKEN (or the "
+            "variable that --token-env names), or serve at 127.0.0.1.",
+            err=True,
+        )
+
+
+def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) -> None:
+    """One line of JSON for programs, or one for people."""
+    machine = endpoint.machine
+    assert machine is not None  # noqa: S101 - it is ready
+    if as_json:
+        routes = {
+            model: {
+                **{operation: f"{address}/{model}/{operation}" for operation in endpoint.offer.operations},
+                "dtype": served.dtype,
+                "weights_bytes": served.weights_bytes,
+            }
+            for model, served in endpoint.models.items()
+        }
+        said = {
+            "url": address,
+            "models": routes,
+            "weights": endpoint.offer.weights,
+            "noise": endpoint.offer.weights == "random",
+            "device": machine.device.model_dump(mode="json"),
+        }
+        typer.echo(json.dumps(said))
+    elif not quiet:
+        typer.echo(f"Ready on {machine.device.name}. Ctrl-C finishes what was accepted and ends.")
+    sys.stdout.flush()

@@ -1,0 +1,140 @@
+"""An endpoint over real sockets with services that do as they are told: no torch, no model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bench.record import Device, Environment
+from bench.remote.messages import Answer, Message, RefusedError
+from bench.remote.server import serve
+from bench.remote.server.auth import Bearer
+from bench.remote.server.endpoint import Endpoint, Machine, Offer, Served
+from bench.remote.server.limits import Bounds
+
+ENVIRONMENT = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
+#: Of a server that waits for nobody for long.
+QUICK = Bounds(
+    queue=2, header_timeout_s=0.3, body_timeout_s=0.4, send_timeout_s=0.4, linger_s=0.5, time_limit_s=5, keep_alive_s=1
+)
+
+
+class FakeService:
+    """Answers with the body it got. The query says what else: refuse, crash, oom, hold, size."""
+
+    max_body_bytes = 1_000_000
+
+    def __init__(self) -> None:
+        self.computing = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.computed: list[bytes] = []
+
+    def read(self, message: Message) -> Message:
+        if message.body == b"nonsense":
+            raise RefusedError(400, "it is nonsense")
+        return message
+
+    def compute(self, message: Message) -> tuple[bytes, int]:
+        told = dict(message.query)
+        if "crash" in told:
+            raise RuntimeError("a secret of the server's")
+        if "oom" in told:
+            raise RefusedError(507, "out of memory", "out_of_memory")
+        self.computing.set()
+        assert self.gate.wait(20)
+        self.computed.append(message.body)
+        return message.body, int(told.get("size", "1"))
+
+    def write(self, result: tuple[bytes, int]) -> Answer:
+        body, times = result
+        return Answer(body * times, "tensor/binary", {"shape": "[1]", "dtype": "uint8"})
+
+
+@dataclass
+class Live:
+    """A running endpoint."""
+
+    endpoint: Endpoint
+    services: Mapping[str, FakeService]
+    port: int
+    server: serve.Server
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def connect(self, receive_buffer: int | None = None) -> socket.socket:
+        """A raw connection."""
+        client = socket.socket()
+        if receive_buffer is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.settimeout(10)
+        client.connect(("127.0.0.1", self.port))
+        return client
+
+    def say(self, *parts: bytes) -> bytes:
+        """Send these bytes and read until the server closes."""
+        with self.connect() as client:
+            for part in parts:
+                client.sendall(part)
+            return read_all(client)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    received = b""
+    while part := client.recv(65536):
+        received += part
+    return received
+
+
+def read_head(client: socket.socket) -> bytes:
+    """A response's head, and what came with it."""
+    received = b""
+    while b"\r\n\r\n" not in received and (part := client.recv(65536)):
+        received += part
+    return received
+
+
+def error_of(response: bytes) -> tuple[int, dict[str, str]]:
+    """Status and JSON of a raw response that ends with the connection."""
+    head, _, body = response.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+@contextmanager
+def live(
+    bounds: Bounds = QUICK, token: str | None = None, operations: tuple[str, ...] = ("encode", "decode")
+) -> Iterator[Live]:
+    """Serve the model `tiny` with fake services, on a thread of its own."""
+    services = {name: FakeService() for name in operations}
+    endpoint = Endpoint(Offer(("tiny",), operations, "random"), bounds, Bearer.of(token, "TOKEN"))
+    listener = serve.listen("127.0.0.1", 0)
+    server = serve.prepare(endpoint)
+    running = Live(endpoint, services, listener.getsockname()[1], server)
+
+    def check() -> None:
+        if running.broken:
+            raise RuntimeError(running.broken[0])
+
+    endpoint.machine = Machine(Device(kind="cpu", name="fake"), ENVIRONMENT, check)
+    endpoint.models["tiny"] = Served("tiny", "float32", 4, services)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    thread.start()
+    try:
+        yield running
+    finally:
+        for service in services.values():
+            service.gate.set()
+        server.should_exit = True
+        thread.join(20)
+        endpoint.close(5)
+        listener.close()
+        assert not thread.is_alive()

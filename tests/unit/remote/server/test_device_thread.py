@@ -1,0 +1,170 @@
+"""The device's thread and its queue."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bench.remote.messages import RefusedError
+from bench.remote.server.device_thread import DeviceThread
+from bench.remote.server.limits import BusyError
+
+
+@pytest.fixture
+def device() -> Iterator[DeviceThread]:
+    made = DeviceThread(2)
+    yield made
+    made.close(5)
+
+
+class Held:
+    """Work that runs until it is released."""
+
+    def __init__(self) -> None:
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        assert self.gate.wait(10)
+
+    async def started(self, device: DeviceThread) -> asyncio.Task[object]:
+        task: asyncio.Task[object] = asyncio.ensure_future(device.submit(self, "held"))  # type: ignore[arg-type]
+        await asyncio.to_thread(self.begun.wait, 10)
+        return task
+
+
+def test_work_runs_on_one_thread_in_the_order_it_came(device: DeviceThread) -> None:
+    order: list[int] = []
+
+    async def main() -> set[int]:
+        held = Held()
+        first = await held.started(device)
+        others = [
+            asyncio.ensure_future(device.submit(lambda n=n: (order.append(n), threading.get_ident())[1], "k"))
+            for n in range(2)
+        ]
+        await asyncio.sleep(0)
+        held.gate.set()
+        await first
+        return {(await other).value for other in others}
+
+    threads = asyncio.run(main())
+    assert order == [0, 1]
+    assert threads == {device._thread.ident}
+
+
+def test_a_full_queue_refuses_with_a_time_to_try_again(device: DeviceThread) -> None:
+    async def main() -> BusyError:
+        held = Held()
+        running = await held.started(device)
+        waiting = [asyncio.ensure_future(device.submit(lambda: None, "k")) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match="all 2 places") as refused:
+            await device.submit(lambda: None, "k")
+        held.gate.set()
+        await asyncio.gather(running, *waiting)
+        return refused.value
+
+    busy = asyncio.run(main())
+    assert (busy.status, busy.reason) == (503, "busy")
+    assert busy.retry_after_s >= 1
+
+
+def test_work_whose_deadline_passes_before_its_turn_is_not_run(device: DeviceThread) -> None:
+    ran: list[bool] = []
+
+    async def main() -> None:
+        held = Held()
+        running = await held.started(device)
+        # Given a deadline that is over when the running work ends
+        deadline = time.monotonic() + 0.001
+        late = asyncio.ensure_future(device.submit(lambda: ran.append(True), "k", deadline))
+        while time.monotonic() <= deadline:
+            await asyncio.sleep(0.001)
+        held.gate.set()
+        await running
+        with pytest.raises(BusyError, match="within the time limit"):
+            await late
+
+    asyncio.run(main())
+    assert not ran
+
+
+def test_cancelled_work_gives_its_place_back_and_is_not_run(device: DeviceThread) -> None:
+    ran: list[bool] = []
+
+    async def main() -> None:
+        held = Held()
+        running = await held.started(device)
+        gone = asyncio.ensure_future(device.submit(lambda: ran.append(True), "k"))
+        await asyncio.sleep(0)
+        assert device.waiting == 1
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert device.waiting == 0
+        held.gate.set()
+        await running
+
+    asyncio.run(main())
+    assert not ran
+
+
+def test_an_error_reaches_whoever_waits_and_the_next_work_runs(device: DeviceThread) -> None:
+    def fail() -> None:
+        raise RuntimeError("broken")
+
+    async def main() -> int:
+        with pytest.raises(RuntimeError, match="broken"):
+            await device.submit(fail, "k")
+        return (await device.submit(lambda: 7, "k")).value
+
+    assert asyncio.run(main()) == 7
+
+
+def test_the_wait_is_estimated_from_what_the_kind_took_before(device: DeviceThread) -> None:
+    device._means["slow"] = 30.0
+
+    async def main() -> tuple[float, int]:
+        held = Held()
+        running = await held.started(device)
+        waiting = asyncio.ensure_future(device.submit(lambda: None, "slow"))
+        await asyncio.sleep(0)
+        told = device.estimated_wait_s(), device.retry_after_s()
+        with pytest.raises(BusyError, match="within the time limit"):
+            await device.submit(lambda: None, "slow", time.monotonic() + 10)
+        held.gate.set()
+        await asyncio.gather(running, waiting)
+        return told
+
+    assert asyncio.run(main()) == (30.0, 30)
+
+
+def test_a_slow_kind_is_still_served_when_nothing_is_before_it(device: DeviceThread) -> None:
+    device._means["slow"] = 1000.0
+    done = asyncio.run(device.submit(lambda: 1, "slow", time.monotonic() + 5))
+    assert done.value == 1
+    assert device._means["slow"] < 1000
+
+
+def test_closing_refuses_what_waits() -> None:
+    device = DeviceThread(2)
+
+    async def main() -> None:
+        held = Held()
+        running = await held.started(device)
+        waiting = asyncio.ensure_future(device.submit(lambda: None, "k"))
+        await asyncio.sleep(0)
+        assert not device.close(0)
+        with pytest.raises(RefusedError, match="shutting down"):
+            await waiting
+        held.gate.set()
+        await running
+        with pytest.raises(BusyError):
+            await device.submit(lambda: None, "k")
+
+    asyncio.run(main())
+    assert device.close(5)

@@ -1,0 +1,229 @@
+"""What the endpoint says over HTTP, with fake services."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+from endpoints import Live, live
+
+from bench.errors import BenchError
+from bench.remote.server.auth import Bearer
+from bench.remote.server.endpoint import Offer
+from bench.remote.server.limits import Admission, Bounds, BusyError
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Live]:
+    with live() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: Live) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=20) as made:
+        yield made
+
+
+def metric(client: httpx2.Client, name: str) -> float:
+    """The value of one series; 0 if there is none yet."""
+    line = next((line for line in client.get("/metrics").text.splitlines() if line.startswith(name)), f"{name} 0")
+    return float(line.rsplit(" ", 1)[1])
+
+
+def test_a_good_request_carries_timings_checksum_and_weights(client: httpx2.Client) -> None:
+    said = client.post("/tiny/decode?size=2", content=b"abc")
+    assert (said.status_code, said.content) == (200, b"abcabc")
+    assert said.headers["content-type"] == "tensor/binary"
+    assert (said.headers["shape"], said.headers["dtype"]) == ("[1]", "uint8")
+    assert said.headers["x-received-sha256"] == hashlib.sha256(b"abc").hexdigest()
+    assert said.headers["x-weights"] == "random"
+    phases = ("receive", "queue", "deserialize", "compute", "serialize")
+    assert re.fullmatch(", ".join(rf"{phase};dur=\d+\.\d{{3}}" for phase in phases), said.headers["server-timing"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason", "text"),
+    [
+        ("POST", "/tiny/decod", 404, "not_found", "Did you mean '/tiny/decode'"),
+        ("POST", "/", 405, "method", "Valid: GET, HEAD"),
+        ("GET", "/tiny/decode", 405, "method", "Valid: POST"),
+        ("OPTIONS", "/health", 405, "method", "Valid: GET, HEAD"),
+    ],
+)
+def test_a_wrong_path_or_method_is_told_in_json(
+    client: httpx2.Client, method: str, path: str, status: int, reason: str, text: str
+) -> None:
+    said = client.request(method, path, content=b"x")
+    assert (said.status_code, said.json()["reason"]) == (status, reason)
+    assert text in said.json()["error"]
+    assert said.headers["x-weights"] == "random"
+    assert (status == 405) == ("allow" in said.headers)
+
+
+def test_a_service_s_refusal_is_told_and_the_next_request_works(client: httpx2.Client) -> None:
+    said = client.post("/tiny/encode", content=b"nonsense")
+    assert (said.status_code, said.json()) == (400, {"error": "it is nonsense", "reason": "bad_request"})
+    assert client.post("/tiny/encode", content=b"fine").content == b"fine"
+
+
+def test_running_out_of_memory_is_507_and_counted(client: httpx2.Client) -> None:
+    before = metric(client, "bench_endpoint_out_of_memory_total")
+    assert client.post("/tiny/encode?oom=1", content=b"x").status_code == 507
+    assert metric(client, "bench_endpoint_out_of_memory_total") == before + 1
+
+
+def test_a_fault_of_the_server_s_tells_nothing_of_its_inside(client: httpx2.Client) -> None:
+    said = client.post("/tiny/encode?crash=1", content=b"x")
+    assert (said.status_code, said.json()["reason"]) == (500, "internal")
+    assert "secret" not in said.text
+    assert client.get("/ready").status_code == 200
+    assert client.post("/tiny/encode", content=b"fine").content == b"fine"
+
+
+def test_a_device_that_does_nothing_any_more_is_not_ready() -> None:
+    with live() as running:
+        running.broken.append("CUDA error: device-side assert")
+        assert httpx2.post(f"{running.url}/tiny/encode?crash=1", content=b"x").status_code == 500
+        # The device is looked at after the answer: the next request waits for its turn behind that
+        ready = httpx2.get(f"{running.url}/ready")
+        while ready.status_code == 200:
+            ready = httpx2.get(f"{running.url}/ready")
+        assert ready.json()["reason"] == "device_broken"
+        assert "device-side assert" in ready.json()["error"]
+        assert httpx2.post(f"{running.url}/tiny/encode", content=b"x").status_code == 503
+        assert httpx2.get(f"{running.url}/health").status_code == 200
+
+
+def test_a_content_encoding_is_refused(client: httpx2.Client) -> None:
+    said = client.post("/tiny/encode", content=b"x", headers={"content-encoding": "gzip"})
+    assert (said.status_code, said.json()["reason"]) == (415, "encoding")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_long_is_refused_and_the_client_sees_it(client: httpx2.Client, *, chunked: bool) -> None:
+    body = bytes(3_000_000)
+    said = client.post("/tiny/encode", content=iter([body[:1_500_000], body[1_500_000:]]) if chunked else body)
+    assert (said.status_code, said.json()["reason"]) == (413, "too_large")
+
+
+def test_too_many_parameters_are_refused(client: httpx2.Client) -> None:
+    said = client.post("/tiny/encode?" + "a=1&" * 2000, content=b"x")
+    assert said.status_code == 400
+    assert "parameters" in said.json()["error"]
+
+
+def test_health_tells_models_limits_device_and_that_it_is_noise(client: httpx2.Client) -> None:
+    said = client.get("/health").json()
+    assert said["status"] == "alive"
+    assert said["noise"] is True
+    assert said["models"]["tiny"]["routes"] == {"encode": "/tiny/encode", "decode": "/tiny/decode"}
+    assert said["models"]["tiny"]["dtype"] == "float32"
+    assert said["device"]["name"] == "fake"
+    assert said["limits"]["queue"] == 2
+    assert client.head("/health").status_code == 200
+
+
+def test_the_index_tells_the_routes(client: httpx2.Client) -> None:
+    assert "POST /tiny/encode" in client.get("/").json()["routes"]
+
+
+def test_metrics_count_requests_bytes_and_phases(client: httpx2.Client) -> None:
+    name = 'bench_endpoint_requests_total{model="tiny",operation="decode",status="200"}'
+    requests, received = metric(client, name), metric(client, "bench_endpoint_received_bytes_total")
+    client.post("/tiny/decode", content=b"12345")
+    assert metric(client, name) == requests + 1
+    assert metric(client, "bench_endpoint_received_bytes_total") == received + 5
+    assert metric(client, "bench_endpoint_in_flight") == 0
+    assert "bench_endpoint_phase_seconds_bucket" in client.get("/metrics").text
+
+
+def test_a_full_queue_answers_503_with_retry_after_and_accepted_ones_finish() -> None:
+    with live() as running, ThreadPoolExecutor(3) as pool:
+        service = running.services["encode"]
+        service.gate.clear()
+        # Given one that computes and two that wait
+        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"0")
+        assert service.computing.wait(10)
+        others = [pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"1") for _ in range(2)]
+        while running.endpoint.device.waiting < 2:
+            threading.Event().wait(0.005)
+        # When a fourth comes
+        said = httpx2.post(f"{running.url}/tiny/encode", content=bytes(900_000))
+        assert (said.status_code, said.json()["reason"]) == (503, "busy")
+        assert int(said.headers["retry-after"]) >= 1
+        service.gate.set()
+        assert [done.result().status_code for done in (first, *others)] == [200, 200, 200]
+
+
+def test_while_loading_or_stopping_it_is_alive_but_not_ready() -> None:
+    with live() as running:
+        loaded = running.endpoint.models.pop("tiny")
+        ready = httpx2.get(f"{running.url}/ready")
+        assert (ready.status_code, ready.json()["reason"]) == (503, "loading")
+        assert httpx2.get(f"{running.url}/health").json()["models"]["tiny"]["loaded"] is False
+        said = httpx2.post(f"{running.url}/tiny/encode", content=b"x")
+        assert (said.status_code, said.json()["reason"]) == (503, "loading")
+        running.endpoint.models["tiny"] = loaded
+        running.endpoint.stopping = True
+        assert httpx2.get(f"{running.url}/ready").json()["reason"] == "stopping"
+        assert httpx2.post(f"{running.url}/tiny/encode", content=b"x").status_code == 503
+
+
+def test_the_token_is_asked_for_where_it_matters() -> None:
+    with live(token="correct-horse") as running:  # noqa: S106 - a made-up one
+        right, wrong = {"authorization": "Bearer correct-horse"}, {"authorization": "Bearer wrong-horse"}
+        for headers in (
+            {},
+            wrong,
+            {"authorization": "Basic correct-horse"},
+            {"authorization": "Bearer \u00e9".encode()},
+        ):
+            said = httpx2.post(f"{running.url}/tiny/encode", content=bytes(500_000), headers=headers)
+            assert (said.status_code, said.headers["www-authenticate"]) == (401, "Bearer")
+            assert "horse" not in said.text
+        assert httpx2.post(f"{running.url}/tiny/encode", content=b"x", headers=right).status_code == 200
+        assert httpx2.get(f"{running.url}/metrics").status_code == 401
+        assert httpx2.get(f"{running.url}/metrics", headers=right).status_code == 200
+        assert httpx2.get(f"{running.url}/health").json()["token_required"] is True
+
+
+def test_a_token_that_no_header_can_carry_is_an_error_that_does_not_tell_it() -> None:
+    with pytest.raises(BenchError, match="MY_TOKEN") as refused:
+        Bearer.of("two words", "MY_TOKEN")
+    assert "two words" not in str(refused.value)
+    assert "horse" not in repr(Bearer.of("horse", "MY_TOKEN"))
+    assert not Bearer.of("", "MY_TOKEN").required
+
+
+def test_the_only_operation_of_the_only_model_is_also_at_the_root() -> None:
+    with live(operations=("decode",)) as running:
+        assert httpx2.post(running.url, content=b"x").content == b"x"
+        assert httpx2.get(running.url).status_code == 200
+    assert "/" not in Offer(("tiny", "sdxl"), ("decode",), "random").routes
+
+
+def test_bodies_are_admitted_up_to_a_sum_of_bytes() -> None:
+    admission = Admission(Bounds(held_bytes=100))
+    with admission.admit(1) as first, admission.admit(1) as second:
+        first.hold(90)
+        with pytest.raises(BusyError, match="hold"):
+            second.hold(20)
+        second.hold(10)
+    assert (admission.requests, admission.held_bytes) == (0, 0)
+    with admission.admit(1) as alone:
+        alone.hold(500)  # one body always finds room
+
+
+def test_requests_in_hand_are_bounded() -> None:
+    bounds = Bounds(queue=1)
+    admission = Admission(bounds)
+    admission.requests = bounds.in_flight
+    with pytest.raises(BusyError) as refused, admission.admit(3):
+        pass
+    assert refused.value.retry_after_s == 3
