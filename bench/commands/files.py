@@ -23,12 +23,17 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Put a whole file of text on the disk, and its folder. Raises BenchError."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Put a whole file on the disk, and its folder. Raises BenchError."""
     from bench.store import write_whole
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode())
+        write_whole(path, content)
     except OSError as error:
         raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
 

@@ -1,4 +1,4 @@
-"""`bench report`: the pages."""
+"""`bench report`: the pages, and the plots that they show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.files import table_records, warn, write_text
+from bench.commands.files import table_records, warn, write_bytes, write_text
 from bench.commands.options import REPORTS, RESULTS, Quiet
 
 
@@ -18,15 +18,26 @@ def report(
 ) -> None:
     """Write the report pages from all results: no GPU needed, and torch is not loaded."""
     from bench.config import OPERATIONS
-    from bench.report import page
+    from bench.report import page, remote, remote_plot
     from bench.store import read_ceilings
 
     paths = results or [RESULTS]
     records = table_records(paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    for operation in OPERATIONS:
-        path = out / f"vae_{operation}.md"
-        write_text(path, page.render(operation, records, ceilings))
-        if not quiet:
-            typer.echo(f"Wrote {path}")
+    pages = {f"vae_{operation}.md": page.render(operation, records, ceilings) for operation in OPERATIONS}
+    found = remote.endpoints(records)
+    pages["remote.md"] = remote.render(found)
+    for name, text in pages.items():
+        write_text(out / name, text)
+        _say(out / name, quiet)
+    for slug, group in found.items():
+        image = remote_plot.draw(group)
+        if image is not None:
+            write_bytes(out / remote.plot_name(slug), image)
+            _say(out / remote.plot_name(slug), quiet)
+
+
+def _say(path: Path, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(f"Wrote {path}")

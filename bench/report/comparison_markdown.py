@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Sequence
 
 from bench.compare import Comparison, MachineComparison
 from bench.compare.verdicts import Row, Table
 from bench.report import markdown
 from bench.report.comparison import cells, gate_line, has_p, header, headline, legend, sides_line, summary
-from bench.units import METRICS, one_line
-
-#: What GitHub takes for markup; bare addresses too.
-_MARKUP = re.compile(r"://|\bwww\.|[\\*_\[\]~#@!`|$]")
-#: What a backslash does not help against. A mention or a reference is one even then, and is broken by a blank of no
-#: width; a pipe ends a cell after two backslashes, of which the first stands for the second.
-_INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203;", "|": "&#124;"}
+from bench.report.markdown import safe
+from bench.units import METRICS
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -68,9 +62,3 @@ def _rows(rows: Iterable[Row], table: Table) -> str:
     """Only the case's name comes out of a file; of our own figures, `<0.001` alone could be taken for markup."""
     texts = [[safe(name), *(html.escape(cell) for cell in others)] for name, *others in (cells(r, table) for r in rows)]
     return markdown.table(header(table), texts, "lrrr" + ("r" if has_p(table) else "") + "l")
-
-
-def safe(text: str) -> str:
-    """Text that GitHub shows as it is: names and messages come out of files."""
-    plain = html.escape(one_line(" ".join(text.split())), quote=False)
-    return _MARKUP.sub(lambda found: _INSTEAD.get(found.group(), f"\\{found.group()}"), plain)

@@ -1,7 +1,7 @@
 """Records as the tables of the diffusers docs, byte for byte, in the dialects of their encode and decode pages.
 
-Imports `errors`, `units`, `record`, `models`, and the page's reader beside it; pandas only inside the function that
-prints with it. Never torch.
+Imports `errors`, `units`, `record`, `models`, and of its neighbours the page's reader and `run_details`; pandas only
+inside the function that prints with it. Never torch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bench import models, units
 from bench.errors import DocsError, nearest
 from bench.record import Measured, OutOfMemory, Record, describe
 from bench.report.docs_page import read_page
+from bench.report.run_details import local
 
 Dialect = Literal["encode", "decode"]
 
@@ -103,7 +104,8 @@ def _dialect(name: str) -> Dialect:
 
 
 def _admitted(records: Sequence[Record], operation: str) -> list[Record]:
-    """The records of that operation. Raises DocsError if there is none, or one that nobody measured."""
+    """The records of that operation, endpoints' left out. Raises DocsError for none, or one that nobody measured."""
+    records = local(records)
     chosen = [record for record in records if record.case.operation == operation]
     if not records:
         raise DocsError("There are no records to make the docs' tables from. Run `bench run`, or name a results file.")

@@ -32,9 +32,10 @@ class _Row:
 def render(operation: str, records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> str:
     """The page `reports/vae_<operation>.md`: tables by model, all figures, devices. Ends in a newline.
 
-    `ceilings` are those of the records' devices that were measured, one a device.
+    What an endpoint did is on a page of its own (`report.remote`). `ceilings` are those of the records' devices that
+    were measured, one a device.
     """
-    mine = [record for record in records if record.case.operation == operation]
+    mine = [record for record in run_details.local(records) if record.case.operation == operation]
     parts = [
         f"# VAE {operation}",
         "Written by `bench report` from the results; edit nothing here. What the docs would print is "

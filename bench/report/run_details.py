@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bench import metrics, stats
 from bench.doctor.gpu import company
@@ -22,6 +22,11 @@ _LEGEND = (
     "Ended by: noise (it fell below the target), steady noise (inherently noisy: more calls hardly lower it), time "
     "(it was spent first), count (no target was set)",
 )
+
+
+def local(records: Iterable[Record]) -> list[Record]:
+    """Those of devices that this program drove itself; an endpoint's times have the network in them."""
+    return [record for record in records if record.device.kind != "endpoint"]
 
 
 def device_label(record: Record) -> str:

@@ -86,6 +86,7 @@ PARENT = {
     ),
     *("metrics", "compare", "significance", "doctor", "remote.payloads", "remote.payloads.probe"),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
+    *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
 COMPUTES = {"remote.server.loading"}

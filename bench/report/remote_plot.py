@@ -1,0 +1,118 @@
+"""The plot of an endpoint: where the time of a request goes, by resolution and transport, as a PNG.
+
+Reads records; matplotlib is loaded inside the function that draws. Never torch.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench import models
+from bench.record import Record
+from bench.report.remote_parts import order, stack
+from bench.units import format_seconds, one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Part -> colour, in the order of the stack. Okabe and Ito's palette, which those who see few colours can tell apart.
+_COLOURS = {
+    "prepare": "#999999",
+    "connect": "#F0E442",
+    "upload": "#56B4E9",
+    "server: compute": "#D55E00",
+    "server: queue and codecs": "#E69F00",
+    "way and rest": "#CC79A7",
+    "wait for the server": "#CC79A7",
+    "download": "#0072B2",
+    "decode": "#009E73",
+}
+_DPI = 110
+_WIDTH, _BAR, _FRAME = 9.0, 0.26, 0.8  # inches; a bar with its gap; what a panel, and the figure, have besides
+#: More bars than this in one panel can't be read.
+_MOST_BARS = 60
+_GAP = 0.6  # between two resolutions, in bars
+
+
+def draw(records: Sequence[Record]) -> bytes | None:
+    """The PNG of one endpoint's records: a panel a model and operation, a stacked bar a resolution and transport.
+
+    The same records give the same bytes under one version of matplotlib. None where no record has a split.
+    """
+    panels: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda one: (one.case.model, one.case.operation, *order(one))):
+        if stack(record):
+            title = one_line(f"{models.title(record.case.model)} {record.case.operation}")
+            panels.setdefault(title, []).append(record)
+    if not panels:
+        return None
+    panels = {title: group[:_MOST_BARS] for title, group in panels.items()}
+    import matplotlib as mpl  # noqa: PLC0415 - half a second that no other command should pay
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    settings = {**mpl.rcParamsDefault, "text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "0"}
+    with mpl.rc_context(settings):  # a user's own settings are not to change the picture
+        heights = [_extent(_places(group)) for group in panels.values()]
+        size = (_WIDTH, _BAR * sum(heights) + _FRAME * (len(panels) + 1))
+        figure = Figure(figsize=size, dpi=_DPI, facecolor="white", layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for panel, (title, group) in zip(axes, panels.items(), strict=True):
+            _panel(panel, title, group)
+        figure.suptitle(one_line(f"{records[0].device.name}: time of one request, by its parts"), fontsize=11)
+        seen = {name: handle for panel in axes for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)}
+        named = [name for name in _COLOURS if name in seen]
+        figure.legend([seen[name] for name in named], named, loc="outside lower center", ncols=4, frameon=False)
+        image = io.BytesIO()
+        figure.savefig(image, format="png", metadata={"Software": None})
+    return image.getvalue()
+
+
+def _panel(axes: Axes, title: str, records: Sequence[Record]) -> None:
+    """Bars from the top, those of one resolution together; milliseconds."""
+    places = _places(records)
+    for at, record in zip(places, records, strict=True):
+        left = 0.0
+        for name, seconds in stack(record).items():
+            axes.barh(at, seconds * 1e3, left=left, height=0.8, color=_COLOURS[name], label=name, linewidth=0)
+            left += seconds * 1e3
+        axes.annotate(format_seconds(left / 1e3), (left, at), (4, 0), textcoords="offset points", va="center", size=8)
+    axes.set_yticks(places, [_name(record, records) for record in records])
+    axes.set_ylim(_extent(places) - 0.6, -0.6)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_xlabel("milliseconds (medians, a new connection each)")
+    axes.set_xlim(0, 1.12 * max(sum(stack(record).values()) for record in records) * 1e3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _places(records: Sequence[Record]) -> list[float]:
+    """Where each bar is, in bars from the top: those of one resolution together."""
+    places: list[float] = []
+    for n, record in enumerate(records):
+        gap = _GAP if n and record.case.resolution != records[n - 1].case.resolution else 0.0
+        places.append(places[-1] + 1.0 + gap if places else 0.0)
+    return places
+
+
+def _extent(places: Sequence[float]) -> float:
+    """The height of a panel, in bars."""
+    return places[-1] + 1.2
+
+
+def _name(record: Record, among: Sequence[Record]) -> str:
+    """`512x512 jpg`, and what else tells it from its neighbours."""
+    case = record.case
+    said = [case.resolution, case.transport or ""]
+    alike = [
+        one.case for one in among if (one.case.resolution, one.case.transport) == (case.resolution, case.transport)
+    ]
+    told = [
+        field for field in ("dtype", "batch", "weights", "variant") if len({getattr(one, field) for one in alike}) > 1
+    ]
+    said += [f"batch {case.batch}" if field == "batch" else str(getattr(case, field)) for field in told]
+    return one_line(" ".join(said))

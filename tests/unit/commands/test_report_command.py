@@ -1,0 +1,62 @@
+"""`bench report`: which files it writes, and out of what; and endpoints in the commands beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from endpoint_records import an_endpoint_record, endpoint_records
+from factories import a_run, measured, write_lines
+
+from bench.cli import main
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_page_of_endpoints_is_written_also_where_there_is_none(tmp_path: Path) -> None:
+    results = write_lines(tmp_path / "results" / "a.jsonl", [measured()])
+    assert main(["report", str(results), "--out", str(tmp_path / "reports")]) == 0
+    assert written(tmp_path / "reports") == ["remote.md", "vae_decode.md", "vae_encode.md"]
+
+
+def test_each_endpoint_has_the_plot_that_its_page_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Given results of an endpoint, in a process that can't import torch
+    results = write_lines(tmp_path / "results" / "a.jsonl", endpoint_records())
+    blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = sys.modules['pynvml'] = None\n"
+    code = (
+        f"{blocked}from bench.cli import main; sys.exit(main({['report', str(results), '-o', str(tmp_path / 'r')]!r}))"
+    )
+    # When the reports are written
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    # Then the page shows a file that is there
+    assert done.returncode == 0, done.stderr
+    plot = "remote-loopback-on-test-cpu.png"
+    assert plot in written(tmp_path / "r")
+    assert f"]({plot})" in (tmp_path / "r" / "remote.md").read_text()
+    assert f"Wrote {tmp_path / 'r' / plot}" in done.stdout
+
+
+def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Path) -> None:
+    results = write_lines(tmp_path / "a.jsonl", [an_endpoint_record(remote=None, timing=None)])
+    assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
+    assert written(tmp_path / "reports") == ["remote.md", "vae_decode.md", "vae_encode.md"]
+    assert ".png" not in (tmp_path / "reports" / "remote.md").read_text()
+
+
+def test_two_runs_of_an_endpoint_are_compared_case_by_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = [
+        write_lines(
+            tmp_path / f"{name}.jsonl",
+            [an_endpoint_record(slow * 0.05, case={"transport": over}, run=a_run(id=name)) for over in ("jpg", "pt")],
+        )
+        for name, slow in (("base", 1), ("head", 2))
+    ]
+    assert main(["compare", *map(str, sides), "--fail-on", "time>5%"]) == 1
+    said = capsys.readouterr().out
+    assert "over jpg" in said
+    assert "over pt" in said
+    assert "2 worse" in said
