@@ -85,6 +85,7 @@ PARENT = {
         "commands.doctor",
     ),
     *("metrics", "compare", "significance", "doctor", "remote.payloads", "remote.payloads.probe"),
+    "remote.server.protocol",
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
