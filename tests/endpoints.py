@@ -1,14 +1,20 @@
-"""An endpoint over real sockets with services that do as they are told: no torch, no model."""
+"""Endpoints for tests: one with services that do as they are told, without a model, and the real one in a process."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from bench.record import Device, Environment
 from bench.remote.messages import Answer, Message, RefusedError
@@ -138,3 +144,45 @@ def live(
         endpoint.close(5)
         listener.close()
         assert not thread.is_alive()
+
+
+@dataclass
+class Child:
+    """`bench serve` in a process of its own, ready."""
+
+    process: subprocess.Popen[str]
+    said: dict[str, Any]
+    stderr: Path
+
+    @property
+    def url(self) -> str:
+        return str(self.said["url"])
+
+    def route(self, model: str, operation: str) -> str:
+        """Where an operation is served."""
+        return str(self.said["models"][model][operation])
+
+    def end(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout_s)
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """`bench serve --weights random --port 0 --json` with these arguments; killed at the end if it still runs."""
+    command = [sys.executable, "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", *arguments]
+    stderr = folder / "serve.err"
+    with stderr.open("w") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **(env or {})}
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()  # ends if the process does
+        assert line, stderr.read_text()
+        yield Child(process, json.loads(line), stderr)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
