@@ -204,6 +204,7 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
             "variable that --token-env names), or serve at 127.0.0.1.",
             err=True,
         )
+    sys.stdout.flush()
 
 
 def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) -> None:

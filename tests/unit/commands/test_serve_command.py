@@ -1,0 +1,56 @@
+"""What `bench serve` refuses before it serves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import cli
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--weights", "random"], "--model: say what to serve"),
+        (["--model", "tiny"], "--weights: say which"),
+        (["--model", "tny", "--weights", "random"], "Did you mean 'tiny'"),
+        (["--model", "tiny", "--weights", "hub"], "there are none of tiny"),
+        (["--model", "tiny", "--weights", "/no/such/folder"], "there is no folder"),
+        (["--model", "tiny", "--weights", "random", "--dtype", "float61"], "Did you mean 'float16'"),
+        (["--model", "tiny", "--weights", "random", "--operation", "encod"], "Did you mean 'encode'"),
+        (["--model", "tiny", "--weights", "random", "--max-pixels", "big"], "--max-pixels big"),
+        (["--model", "tiny", "--weights", "random", "--host", "no.such.host.invalid"], "--host no.such.host.invalid"),
+    ],
+)
+def test_what_can_t_be_served_ends_in_2_with_what_to_do(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["serve", *arguments]) == 2
+    said = capsys.readouterr()
+    assert told in said.err
+    assert said.out == ""
+
+
+def test_several_models_need_a_folder_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tiny").mkdir()
+    models = ["--model", "tiny", "--model", "sdxl"]
+    assert cli.main(["serve", *models, "--weights", str(tmp_path)]) == 2
+    assert f"there is no folder {tmp_path / 'sdxl'}" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    assert cli.main(["serve", "--model", "tiny", "--weights", "random"]) == 2
+    assert "pip install 'hybrid-bench[endpoint]'" in capsys.readouterr().err
+
+
+def test_a_token_that_no_header_can_carry_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "not a token")
+    assert cli.main(["serve", "--model", "tiny", "--weights", "random", "--token-env", "MY_TOKEN"]) == 2
+    said = capsys.readouterr().err
+    assert "MY_TOKEN" in said
+    assert "not a token" not in said
