@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("diffusers", "safetensors", "torch", "requests")
 DTYPES = ("float16", "bfloat16", "float32")
-#: Latents and images: from 32 KiB, which the C library's heap serves again and again, to 384 KiB, which it maps and
-#: returns to the system, so that a late read ends the process.
-_SHAPES = {"decode": (2, 4, 64, 64), "encode": (2, 3, 128, 128)}
-
 #: Sends a tensor for an operation and returns the SHA-256, in hex, of what arrived.
 Deliver = Callable[[str, "torch.Tensor"], str]
 
@@ -44,16 +40,25 @@ def kinds(layout: str) -> Iterator[PayloadKind]:
             )
 
 
-def count(kind: PayloadKind, layout: Layout, tries: int, deliver: Deliver) -> PayloadCount:
-    """Send `tries` payloads of a kind, each of other values, and compare their digests. Never raises."""
+def shape(operation: str, side: int) -> tuple[int, int, int, int]:
+    """Two latents, or two images of that side.
+
+    At 128 pixels they take from 64 KiB, which the C library's heap serves again and again, to 384 KiB, which it maps
+    and returns to the system, so that a late read can end the process.
+    """
+    return (2, 3, side, side) if operation == "encode" else (2, 4, side // 2, side // 2)
+
+
+def count(kind: PayloadKind, layout: Layout, ask: Ask, deliver: Deliver) -> PayloadCount:
+    """Send the payloads of a kind, each of other values, and compare their digests. Never raises."""
     from bench.doctor import PayloadCount  # noqa: PLC0415
     from bench.remote.payloads import bytes_of, sendable  # noqa: PLC0415
 
     sent = differing = 0
     try:
         fill = _fill(kind.dtype, layout.device)
-        for _ in range(tries):
-            tensor = layout.build(fill, *_SHAPES[kind.operation])
+        for _ in range(ask.tries):
+            tensor = layout.build(fill, *shape(kind.operation, ask.side))
             wanted = hashlib.sha256(bytes_of(tensor)).hexdigest()
             if kind.remedied:
                 tensor = sendable(tensor)
@@ -132,7 +137,7 @@ def _check(ask: Ask, deliver: Deliver, say: Callable[[Line], None]) -> None:
             continue
         for kind in kinds(layout.name):
             say(Begun(kind=kind))
-            say(Counted(count=count(kind, layout, ask.tries, deliver)))
+            say(Counted(count=count(kind, layout, ask, deliver)))
     say(Finished())
 
 

@@ -15,6 +15,7 @@ class Ask(Frozen):
 
     layouts: tuple[str, ...]
     tries: int = Field(gt=0)
+    side: int = Field(default=128, ge=16, multiple_of=2, description="of the images, in pixels; latents are half of it")
     decode_url: str | None = None
     encode_url: str | None = None
 

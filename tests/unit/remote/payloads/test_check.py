@@ -18,12 +18,17 @@ from bench.remote.messages import RECEIVED_HEADER
 from bench.remote.payloads import bytes_of, check
 from bench.remote.payloads.echo import Echo
 from bench.remote.payloads.layouts import LAYOUTS
+from bench.remote.payloads.lines import Ask
 
 torch = pytest.importorskip("torch")
 
 
 def a_kind(**fields: Any) -> PayloadKind:
     return PayloadKind(**{"layout": "permuted", "operation": "decode", "dtype": "float16", "remedied": False} | fields)
+
+
+def asked(tries: int) -> Ask:
+    return Ask(layouts=(), tries=tries, side=16)
 
 
 def as_it_lies(operation: str, tensor: torch.Tensor) -> str:
@@ -33,7 +38,9 @@ def as_it_lies(operation: str, tensor: torch.Tensor) -> str:
 
 
 def test_payloads_in_another_order_are_counted_and_the_remedy_mends_them() -> None:
-    counts = [check.count(a_kind(remedied=remedied), LAYOUTS["permuted"], 3, as_it_lies) for remedied in (False, True)]
+    counts = [
+        check.count(a_kind(remedied=remedied), LAYOUTS["permuted"], asked(3), as_it_lies) for remedied in (False, True)
+    ]
     assert [(count.sent, count.differing) for count in counts] == [(3, 3), (3, 0)]
 
 
@@ -44,7 +51,7 @@ def test_each_payload_has_other_values_so_that_stale_memory_shows() -> None:
         seen.append(hashlib.sha256(bytes_of(tensor)).hexdigest())
         return seen[-1]
 
-    assert check.count(a_kind(), LAYOUTS["contiguous"], 4, deliver).differing == 0
+    assert check.count(a_kind(), LAYOUTS["contiguous"], asked(4), deliver).differing == 0
     assert len(set(seen)) == 4
 
 
@@ -57,7 +64,7 @@ def test_what_a_client_raises_is_told_with_what_was_sent_before() -> None:
         sent.append(tensor)
         return as_it_lies(operation, tensor)
 
-    count = check.count(a_kind(), LAYOUTS["contiguous"], 4, deliver)
+    count = check.count(a_kind(), LAYOUTS["contiguous"], asked(4), deliver)
     assert (count.sent, count.differing, count.error) == (2, 0, "RuntimeError: no route")
 
 
