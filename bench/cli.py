@@ -17,6 +17,7 @@ from bench.commands.compare import compare
 from bench.commands.docs import docs
 from bench.commands.doctor import doctor
 from bench.commands.models import models
+from bench.commands.remote import remote
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.serve import serve
@@ -28,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (run, doctor, models, compare, report, serve):
+for command in (run, doctor, models, compare, report, serve, remote):
     app.command()(command)
 app.add_typer(docs, name="docs")
 

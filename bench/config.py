@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench import models
 from bench.errors import ConfigError, nearest
-from bench.record import MeasureSettings, Tile
+from bench.record import MeasureSettings, Tile, Transport
 
 DTYPES = ("model", "float32", "float16", "bfloat16")
 OPERATIONS = ("encode", "decode")
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 VARIANTS = ("default", "channels-last")
 _MEASURE_KEYS = [key for key in MeasureSettings.model_fields if key != "min_samples"]
 _NAME_LENGTH = 100
@@ -153,6 +154,43 @@ _Variant = Annotated[str, _known(lambda: VARIANTS, "variant")]
 _Resolution = Annotated[Resolution, BeforeValidator(parse_resolution)]
 _Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 _Count = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]
+_Transport = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_boolean)]
+
+
+class LoadSettings(BaseModel):
+    """Requests to an endpoint that do not wait for each other's answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rates: Annotated[tuple[_Positive, ...], BeforeValidator(_listed)] | None = Field(
+        default=None, description="requests per second, each a load of its own"
+    )
+    shares: Annotated[tuple[_Positive, ...], BeforeValidator(_listed)] | None = Field(
+        default=None, description="rates as shares of the capacity that a closed loop finds first"
+    )
+    concurrency: _Count = Field(default=8, le=256, description="requests at once when capacity is measured")
+    seconds: _Positive = Field(default=30.0, le=86_400, description="over how long requests are sent")
+    seed: Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_no_boolean)] = 0
+    timeout: _Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
+
+    @model_validator(mode="after")
+    def _has_a_rate(self) -> LoadSettings:
+        if not self.rates and not self.shares:
+            raise ValueError("a load needs `rates` (requests per second) or `shares` (of the capacity): give one")
+        most = 1_000_000
+        if any(rate * self.seconds > most for rate in self.rates or ()):
+            raise ValueError(f"a rate times `seconds` is more than {most} requests: lower one of them")
+        return self
+
+
+class RemoteSettings(BaseModel):
+    """What `bench remote` measures besides; `bench run` passes it over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transports: _Listed[_Transport] = TRANSPORTS
+    load: LoadSettings | None = None
 
 
 class Sweep(BaseModel):
@@ -177,6 +215,7 @@ class Sweep(BaseModel):
         default=300.0, gt=0, le=1e6, allow_inf_nan=False, description="seconds that one case may take, loading included"
     )
     measure: Annotated[MeasureSettings, BeforeValidator(_without_min_samples)] = MeasureSettings()
+    remote: RemoteSettings = RemoteSettings()
 
 
 class _Loader(yaml.SafeLoader):
@@ -242,7 +281,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _override(data: dict[str, Any], item: str) -> str:
-    """Lay one `key=value` over `data`; return the key's first part."""
+    """Lay one `key=value` over `data`; return the key."""
     key, equals, text = item.partition("=")
     key = key.strip()
     if not equals or not key:
@@ -254,14 +293,22 @@ def _override(data: dict[str, Any], item: str) -> str:
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"--set {item!r}: {text!r} is not a YAML value.") from None
-    if not second:
-        data[first] = value
-    elif first == "measure":
-        whole = data.get(first) or {}
-        data[first] = {**whole, second: value} if isinstance(whole, dict) else whole  # what it is then is complained of
-    else:
+    if second and first not in {"measure", "remote"}:
         raise ConfigError(f"--set {item!r}: {first!r} has no parts. Write --set {first}=...")
-    return first
+    _put(data, key.split("."), value)
+    return key
+
+
+def _put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Lay a value over a nested key. What is no mapping on the way is left, and complained of when it is read."""
+    first, *rest = keys
+    if not rest:
+        data[first] = value
+        return
+    whole = data.get(first) or {}
+    if isinstance(whole, dict):
+        data[first] = dict(whole)
+        _put(data[first], rest, value)
 
 
 def _explain(error: ValidationError, path: Path, overridden: set[str]) -> str:
@@ -269,9 +316,10 @@ def _explain(error: ValidationError, path: Path, overridden: set[str]) -> str:
     said: list[str] = []
     for item in error.errors():
         keys = [str(part) for part in item["loc"]]
-        where = f"--set {keys[0]}" if keys and keys[0] in overridden else f"{path}: key `{'.'.join(keys[:2])}`"
+        option = next((key for key in overridden if keys and _about(keys, key.split("."))), None)
+        where = f"--set {option}" if option else f"{path}: key `{'.'.join(keys[: _depth(keys)])}`"
         if item["type"] == "extra_forbidden":
-            fields = _MEASURE_KEYS if keys[0] == "measure" else Sweep.model_fields
+            fields = _fields(keys)
             text = f"{where}: unknown key {keys[-1]!r}. {nearest(keys[-1], fields)}"
         elif item["type"] == "missing":
             text = f"{path}: key `{'.'.join(keys)}` is missing, and a sweep needs it."
@@ -282,6 +330,25 @@ def _explain(error: ValidationError, path: Path, overridden: set[str]) -> str:
         if text not in said:
             said.append(text)
     return " ".join(said)
+
+
+def _about(keys: Sequence[str], option: Sequence[str]) -> bool:
+    """Whether a complaint is of the key that an option set, of one inside it, or of the whole that it is part of."""
+    return all(one == other for one, other in zip(keys, option, strict=False))
+
+
+def _depth(keys: Sequence[str]) -> int:
+    """How many parts of a place name a key; what follows are places in lists, and pydantic's own words."""
+    return 3 if list(keys[:2]) == ["remote", "load"] else 2
+
+
+def _fields(keys: Sequence[str]) -> Iterable[str]:
+    """The keys that are valid where an unknown one stands."""
+    if keys[0] == "measure":
+        return _MEASURE_KEYS
+    if keys[0] == "remote":
+        return LoadSettings.model_fields if len(keys) > 2 else RemoteSettings.model_fields
+    return Sweep.model_fields
 
 
 def narrow(sweep: Sweep, chosen: dict[str, Sequence[str]]) -> Sweep:
@@ -307,6 +374,19 @@ def narrow(sweep: Sweep, chosen: dict[str, Sequence[str]]) -> Sweep:
                 )
         changes[key] = tuple(value for name, value in have.items() if name in names)
     return sweep.model_copy(update=changes)
+
+
+def narrow_transports(sweep: Sweep, wanted: Sequence[str]) -> Sweep:
+    """Keep only the transports that were asked for, in the sweep's order. Raises ConfigError for one it has not."""
+    have = sweep.remote.transports
+    for name in wanted:
+        if name not in have:
+            hint = f" To put another in its place: --set remote.transports={name}" if name in TRANSPORTS else ""
+            raise ConfigError(
+                f"--transport {name}: the sweep {sweep.name!r} does not have it. {nearest(name, have)}{hint}"
+            )
+    kept = tuple(name for name in have if name in wanted or not wanted)
+    return sweep.model_copy(update={"remote": sweep.remote.model_copy(update={"transports": kept})})
 
 
 def _resolution_name(text: str, option: str) -> str:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench import models
-from bench.config import Resolution, Sweep
+from bench.config import LoadSettings, Resolution, Sweep
 from bench.errors import ConfigError
 from bench.models import AutoencoderKLSpec
-from bench.record import Case, MeasureSettings, Tile, digest
+from bench.record import Case, MeasureSettings, Tile, Transport, digest
+
+#: Which ways of a payload there are for each operation.
+TRANSPORTS: dict[str, tuple[Transport, ...]] = {
+    "encode": ("png", "pt"),
+    "decode": ("jpg", "png", "pt", "pt-partial"),
+}
+#: From which side on in pixels an endpoint of this kind works in tiles; what others do is not known.
+ENDPOINT_UNTILED_PX = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +31,13 @@ class Plan:
     measure: MeasureSettings
     timeout_s: float
     interleave: bool = False
+    load: LoadSettings | None = None
 
     @property
     def id(self) -> str:
         """Digest of everything that decides which figures a run yields (its name does not)."""
         how = [self.measure.model_dump(), self.timeout_s, *(["interleave"] if self.interleave else [])]
+        how += [self.load.model_dump()] if self.load else []
         return digest([[case.id for case in self.cases], *how])
 
     @property
@@ -71,11 +82,57 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
                 variant=variant,
             )
             cases.setdefault(case.id, case)
-    measure = sweep.measure.model_copy(
+    plan = Plan(sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, interleave)
+    return replace(plan, cases=tuple(case for group in plan.turns for case in group))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an endpoint computes a model with."""
+
+    weights: str
+    dtype: str
+
+
+def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
+    """The sweep's cases as an endpoint computes them, each over every transport that there is for it.
+
+    Weights and precision are the endpoint's (`served`, by model), and so is tiling. Raises ConfigError.
+    """
+    cases: dict[str, Case] = {}
+    for key, operation, batch, resolution in itertools.product(
+        sweep.models, sweep.operations, sweep.batch, sweep.resolutions
+    ):
+        spec = models.get(key)
+        _check_size(spec, resolution, sweep.name)
+        for transport in sweep.remote.transports:
+            one_image = transport in {"jpg", "png"}  # a file holds one
+            if transport not in TRANSPORTS[operation] or (one_image and batch > 1):
+                continue
+            case = Case(
+                model=key,
+                operation=operation,
+                width=resolution.width,
+                height=resolution.height,
+                batch=batch,
+                dtype=served[key].dtype,
+                tiling=_tile(spec, "on" if max(resolution.width, resolution.height) > ENDPOINT_UNTILED_PX else "off"),
+                weights=served[key].weights,
+                transport=transport,
+            )
+            cases.setdefault(case.id, case)
+    if not cases:
+        raise ConfigError(
+            f"Sweep {sweep.name!r}, key `remote.transports`: nothing is left to measure. An encode goes over png or "
+            "pt; jpg and png carry one image, so that `batch` must be 1."
+        )
+    return Plan(sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=sweep.remote.load)
+
+
+def _measure(sweep: Sweep) -> MeasureSettings:
+    return sweep.measure.model_copy(
         update={"min_samples": sweep.repeats, "few_samples": min(sweep.measure.few_samples, sweep.repeats)}
     )
-    plan = Plan(sweep.name, tuple(cases.values()), measure, sweep.timeout, interleave)
-    return replace(plan, cases=tuple(case for group in plan.turns for case in group))
 
 
 def _tile(spec: AutoencoderKLSpec, tiling: Literal["off", "on"] | Tile) -> Literal["off"] | Tile:

@@ -44,6 +44,39 @@ def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float,
     return ordered[rank - 1], ordered[len(ordered) - rank]
 
 
+def percentile(samples: Sequence[float], q: float) -> float:
+    """The value below which the share `q` of at least one sample lies, linear between the two nearest.
+
+    Hyndman and Fan 1996, type 7: that of NumPy and R.
+    """
+    ordered = sorted(samples)
+    place = q * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def percentile_interval(samples: Sequence[float], q: float, confidence: float = 0.95) -> tuple[float, float] | None:
+    """An interval that holds the true percentile with at least `confidence`, from order statistics.
+
+    Its ends are the samples of the ranks beyond which the binomial distribution (n, q) leaves at most half of the rest
+    on each side (David and Nagaraja, Order Statistics, 7.1). No shape is assumed, but that the samples are independent:
+    latencies under load hang together, and the interval of a short run is then too narrow. None where there are too
+    few samples: at 95% under 6 for the median, 72 for q = 0.95, 368 for q = 0.99.
+    """
+    from scipy import stats as distributions  # noqa: PLC0415 - heavy
+
+    count, half = len(samples), (1 - confidence) / 2
+    if not count:
+        return None
+    binomial = distributions.binom(count, q)
+    low, high = int(binomial.ppf(half)), int(binomial.ppf(1 - half)) + 1
+    if low < 1 or high > count:
+        return None
+    ordered = sorted(samples)
+    return ordered[low - 1], ordered[high - 1]
+
+
 def uncertainty(samples: Sequence[float]) -> float | None:
     """Half of the median's interval over the median; None where there is no interval, or the median is 0."""
     between = interval(samples)

@@ -18,3 +18,10 @@ Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only 
 Resolutions = Annotated[
     list[str] | None, typer.Option("--resolution", help="Only this resolution (512 or 512x768); repeatable.")
 ]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep, e.g. repeats=5; repeatable."),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<device>/.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start a new run even if an unfinished one could go on.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")]

@@ -21,7 +21,7 @@ class WorkerProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         """Raises OSError if it can't be started."""
-        self._child = Child([*command, str(os.getpid())], env=_environment(), own_session=True)
+        self._child = Child([*command, str(os.getpid())], env=checkout_environment(), own_session=True)
 
     @property
     def alive(self) -> bool:
@@ -62,8 +62,8 @@ class WorkerProcess:
             )
 
 
-def _environment() -> dict[str, str]:
-    """The worker's environment: ours, and from a checkout that is not installed its root to import from."""
+def checkout_environment() -> dict[str, str]:
+    """A child's environment: ours, and from a checkout that is not installed its root to import from."""
     if not (_CHECKOUT / "pyproject.toml").is_file():
         return dict(os.environ)
     paths = [str(_CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]

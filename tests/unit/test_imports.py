@@ -85,12 +85,12 @@ PARENT = {
         "commands.doctor",
     ),
     *("metrics", "compare", "significance", "doctor", "remote.payloads", "remote.payloads.probe"),
-    "remote.server.protocol",
+    *("remote.server.protocol", "remote.messages", "remote.address", "remote.client.load", "commands.remote"),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
-COMPUTES = {"remote.server.loading"}
+COMPUTES = {"remote.server.loading", "remote.client.executor"}
 
 
 def _modules() -> dict[str, Path]:

@@ -1,0 +1,201 @@
+"""`bench remote`: the latency of an endpoint."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands import sweeps
+from bench.commands.options import (
+    INTERRUPTED,
+    RESULTS,
+    AsJson,
+    DryRun,
+    Fresh,
+    Models,
+    Operations,
+    Out,
+    Overrides,
+    Quiet,
+    Resolutions,
+)
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bench.config import Sweep
+    from bench.plan import Plan
+    from bench.remote.address import Endpoints, Token
+    from bench.remote.client.executor import EndpointExecutor, Options
+
+_TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
+
+
+def remote(
+    config: Annotated[
+        str | None, typer.Argument(help="A YAML sweep or a shipped one's name; default: remote, or loopback.")
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--endpoint",
+            metavar="URL",
+            help="http://host:8000 of `bench serve`, or sd-v1/encode=URL for one operation of any other; repeatable.",
+        ),
+    ] = None,
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="Start `bench serve` on this machine, measure it, and stop it.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option(help="What to call the endpoint in results and reports; default: its host.")
+    ] = None,
+    transport: Annotated[
+        list[str] | None, typer.Option("--transport", help="Only jpg, png, pt or pt-partial; repeatable.")
+    ] = None,
+    rate: Annotated[
+        list[float] | None, typer.Option("--rate", help="Also put it under load: requests per second; repeatable.")
+    ] = None,
+    load_seconds: Annotated[float | None, typer.Option(help="How long each load lasts.")] = None,
+    token_env: Annotated[
+        str | None, typer.Option(help=f"Environment variable with the bearer token; default: {_TOKEN_ENV}.")
+    ] = None,
+    insecure_token: Annotated[
+        bool, typer.Option("--insecure-token", help="Send the token even where all on the way can read it.")
+    ] = False,
+    overrides: Overrides = None,
+    model: Models = None,
+    operation: Operations = None,
+    resolution: Resolutions = None,
+    out: Out = RESULTS,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure an endpoint's latency: from end to end as a user has it, split into its parts, and under load.
+
+    A run that was stopped goes on where it was when the same command is given again.
+    """
+    from bench.remote.client.executor import Options
+    from bench.run.scheduler import RunOptions
+
+    _check(endpoint, name, loopback=loopback)
+    settings = [*(overrides or []), *_load_settings(rate or [], load_seconds)]
+    sweep = _sweep(config or ("loopback" if loopback else "remote"), settings, model, operation, resolution, transport)
+    token = _token(token_env, loopback=loopback)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if loopback and dry_run:
+            sweeps.print_plan(_loopback_plan(sweep), as_json=as_json)
+            return
+        with _endpoints(endpoint or [], sweep, token_env, loopback=loopback) as endpoints:
+            _check_secrecy(endpoints, token, token_env, insecure=insecure_token)
+            with _asked(endpoints, token, Options(name, sweep.remote.load, loopback=loopback), sweep) as asked:
+                if dry_run:
+                    sweeps.print_plan(asked.plan, as_json=as_json)
+                    return
+                options = RunOptions(results=out, fresh=fresh)
+                sweeps.measure(asked.plan, asked.executor, options, as_json=as_json, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted before anything was measured.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _asked(endpoints: Endpoints, token: Token | None, options: Options, sweep: Sweep) -> Iterator[_Asked]:
+    """The endpoint, asked what it is, and the sweep's cases as it computes them."""
+    from bench import plan as plans
+    from bench.remote.client.executor import EndpointExecutor
+
+    executor = EndpointExecutor(endpoints, token, options)
+    try:
+        yield _Asked(executor, plans.make_remote(sweep, executor.served(sweep.models)))
+    finally:
+        executor.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An endpoint that has told what it is, and the plan that follows from it."""
+
+    executor: EndpointExecutor
+    plan: Plan
+
+
+def _check(endpoint: Sequence[str] | None, name: str | None, *, loopback: bool) -> None:
+    if loopback and endpoint:
+        raise ConfigError("--loopback starts an endpoint of its own: give either it or --endpoint.")
+    if not loopback and not endpoint:
+        raise ConfigError(
+            "Which endpoint? Give --endpoint http://host:8000 (of `bench serve`), --endpoint sd-v1/encode=URL for each "
+            "operation of any other, or --loopback to start one on this machine."
+        )
+    if name is not None and not re.fullmatch(r"(?=.*[A-Za-z0-9])[ -~]{1,80}", name):
+        raise ConfigError("--name: it becomes a folder's name: use letters or digits, and at most 80 characters.")
+
+
+def _load_settings(rates: Sequence[float], seconds: float | None) -> list[str]:
+    """--rate and --load-seconds as keys of the sweep; a rate takes the place of shares."""
+    given = [f"remote.load.rates={list(rates)}", "remote.load.shares=null"] if rates else []
+    return given + ([] if seconds is None else [f"remote.load.seconds={seconds}"])
+
+
+def _sweep(
+    name: str,
+    overrides: Sequence[str],
+    model: Sequence[str] | None,
+    operation: Sequence[str] | None,
+    resolution: Sequence[str] | None,
+    transport: Sequence[str] | None,
+) -> Sweep:
+    from bench import config
+
+    chosen = {"models": model or [], "operations": operation or [], "resolutions": resolution or []}
+    sweep = config.narrow(config.load(config.find(name), overrides), chosen)
+    return config.narrow_transports(sweep, transport or [])
+
+
+def _token(variable: str | None, *, loopback: bool) -> Token | None:
+    from bench.remote.address import parse_token
+
+    if variable is None and loopback:
+        return None  # it asks for none
+    value = os.environ.get(variable or _TOKEN_ENV, "")
+    if variable is not None and not value:
+        raise ConfigError(f"--token-env {variable}: there is no such environment variable, or it is empty.")
+    return parse_token(value, variable or _TOKEN_ENV) if value else None
+
+
+def _check_secrecy(endpoints: Endpoints, token: Token | None, variable: str | None, *, insecure: bool) -> None:
+    from bench.remote.address import check_secrecy
+
+    check_secrecy(endpoints, token, variable or _TOKEN_ENV, insecure=insecure)
+
+
+@contextmanager
+def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loopback: bool) -> Iterator[Endpoints]:
+    """The endpoints that were given, or the one that is started here."""
+    from bench.remote.address import Endpoints, parse_endpoints
+
+    if not loopback:
+        yield parse_endpoints(given)
+        return
+    from bench.remote.client import loopback as here
+
+    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+    with here.serving(sweep.models, token_env=token_env) as address:
+        yield Endpoints(base=address)
+
+
+def _loopback_plan(sweep: Sweep) -> Plan:
+    """What would be measured of an endpoint that is started here."""
+    from bench import models
+    from bench import plan as plans
+
+    return plans.make_remote(sweep, {key: plans.Served("random", models.get(key).dtype) for key in sweep.models})

@@ -1,0 +1,59 @@
+"""What `bench run` and `bench remote` share: a plan printed, and a plan measured, with its progress and its end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from bench.commands.options import INTERRUPTED
+
+if TYPE_CHECKING:
+    from bench.plan import Plan
+    from bench.run.executor import Executor
+    from bench.run.scheduler import RunOptions
+
+
+def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: bool, quiet: bool) -> None:
+    """Run a plan, say how it goes and how it ended, and exit with its code."""
+    from rich.console import Console
+
+    from bench.run import progress, scheduler
+
+    reporter = progress.Reporter(plan, Console(stderr=True), quiet=quiet)
+    try:
+        with reporter:
+            summary = scheduler.run(plan, executor, options, reporter)
+    except KeyboardInterrupt:
+        if not reporter.finished:
+            raise
+        how = "The same command without --fresh" if options.fresh else "The same command"
+        kept = f"{reporter.finished} of {len(plan.cases)} cases are kept in {reporter.path}."
+        typer.echo(f"Interrupted. {kept} {how} goes on from there.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        typer.echo(json.dumps(progress.summary_json(summary), indent=2))
+    elif not quiet:
+        progress.print_summary(summary, Console())
+    raise typer.Exit(summary.exit_code)
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """The cases of a plan, and how they would be measured."""
+    if as_json:
+        cases = [case.model_dump() for case in plan.cases]
+        typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases}, indent=2))
+        return
+    for number, case in enumerate(plan.cases, start=1):
+        typer.echo(f"{number:>3}  {case.id}  {case.label}")
+    measure = plan.measure
+    least_s = min(measure.min_time, measure.max_time)
+    noise = "" if measure.max_noise is None else f", until their noise is below {measure.max_noise:.1%} or steady"
+    turns = f" in {len(plan.turns)} groups that take turns" if plan.interleave else ""
+    load = f", then put under load for {plan.load.seconds:g} s each" if plan.load else ""
+    typer.echo(
+        f"{len(plan.cases)} cases of {plan.config!r}{turns}; each timed for {measure.min_samples} calls and "
+        f"{least_s:g} s or more{noise}, or for {measure.few_samples} calls once {measure.max_time:g} s are spent"
+        f"{load}; time-out {plan.timeout_s:g} s a case."
+    )

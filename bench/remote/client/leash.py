@@ -1,0 +1,153 @@
+"""Calls that end: a deadline and a bound on memory for code that has neither, such as diffusers' client.
+
+The call runs in a thread of its own. When its time is over, or the process grows too much meanwhile, the connections
+that the thread has opened are shut, which ends whatever waits for them; a thread that ends even so not (a name server
+that is silent) is left behind. Free of torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import psutil
+
+Result = TypeVar("Result")
+_LOOK_EVERY_S = 0.05
+_AFTER_SHUT_S = 1.0
+
+
+class OutOfTimeError(Exception):
+    """The call did not end within its time."""
+
+
+class TooMuchError(Exception):
+    """The process grew by more than a call may take."""
+
+
+@dataclass(slots=True)
+class _Call(Generic[Result]):
+    """One call as both threads see it."""
+
+    run: Callable[[], Result]
+    ended: threading.Event = field(default_factory=threading.Event)
+    result: Result | None = None
+    error: BaseException | None = None
+
+
+class Leash:
+    """Runs one call at a time in a thread. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def call(self, run: Callable[[], Result], deadline: float, growth_bytes: int | None = None) -> Result:
+        """What `run` returns or raises.
+
+        Raises OutOfTimeError at `deadline` (of time.monotonic), TooMuchError if the process's resident set has grown by
+        more than `growth_bytes`.
+        """
+        call = _Call(run)
+        process = psutil.Process() if growth_bytes is not None else None
+        before = process.memory_info().rss if process else 0
+        self._hand(call)
+        while not call.ended.wait(max(0.0, min(_LOOK_EVERY_S if process else 3600.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                self._cut()
+                raise OutOfTimeError
+            if process and growth_bytes is not None and process.memory_info().rss - before > growth_bytes:
+                self._cut()
+                raise TooMuchError
+        if call.error is not None:
+            raise call.error
+        return call.result  # type: ignore[return-value]  # a call that raised nothing has a result
+
+    def close(self) -> None:
+        """Let the thread end."""
+        if self._thread is not None:
+            self._calls.put(None)
+            self._thread = None
+
+    def _hand(self, call: _Call[Any]) -> None:
+        if self._thread is None:
+            self._calls = queue.SimpleQueue()
+            self._thread = threading.Thread(target=_serve, args=(self._calls,), daemon=True)
+            self._thread.start()
+        self._calls.put(call)
+
+    def _cut(self) -> None:
+        """Shut what the thread has opened, and take another one next time."""
+        if self._thread is not None and self._thread.ident is not None:
+            _WATCH.shut(self._thread.ident)
+            thread = self._thread
+            self.close()
+            thread.join(_AFTER_SHUT_S)
+
+
+class _Watch:
+    """The connections that watched threads have opened. A second descriptor of each is held, since TLS takes the first.
+
+    Python tells of `socket.connect` by its audit events (PEP 578), so that nothing of diffusers or requests is touched.
+    """
+
+    def __init__(self) -> None:
+        self._opened: dict[int, list[int]] = {}
+        self._installed = False
+
+    def begin(self, thread: int) -> None:
+        if not self._installed:
+            sys.addaudithook(self._hear)
+            self._installed = True
+        self._opened[thread] = []
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect":
+            opened = self._opened.get(threading.get_ident())
+            if opened is not None:
+                with contextlib.suppress(OSError):
+                    opened.append(os.dup(arguments[0].fileno()))
+
+    def forget(self, thread: int) -> None:
+        """Let go of the second descriptors, so that a connection that its user closes is closed."""
+        for descriptor in _taken(self._opened.get(thread, [])):
+            os.close(descriptor)
+
+    def shut(self, thread: int) -> None:
+        for descriptor in _taken(self._opened.get(thread, [])):
+            with contextlib.suppress(OSError), socket.socket(fileno=descriptor) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+_WATCH = _Watch()
+
+
+def _taken(descriptors: list[int]) -> list[int]:
+    """Take all out, so that no two threads close the same one."""
+    taken = []
+    with contextlib.suppress(IndexError):
+        while True:
+            taken.append(descriptors.pop())
+    return taken
+
+
+def _serve(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
+    """Run one call after another; one that was cut off says its last words to nobody."""
+    me = threading.get_ident()
+    _WATCH.begin(me)
+    while (call := calls.get()) is not None:
+        try:
+            call.result = call.run()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+            call.error = error
+        finally:
+            _WATCH.forget(me)
+            call.ended.set()
