@@ -244,3 +244,50 @@ def test_taking_turns_is_another_plan() -> None:
 
     assert make(**keys, interleave=True).id != make(**keys).id
     assert [len(group) for group in make(**keys).turns] == [1, 1]
+
+
+# Plans of an endpoint
+
+
+def make_remote(**keys: Any) -> Plan:
+    """The plan of a sweep of one size against an endpoint with random weights in float16."""
+    defaults = {"name": "test", "models": "tiny", "operations": "encode", "resolutions": 64}
+    sweep = Sweep.model_validate(defaults | keys)
+    return plan.make_remote(sweep, {key: plan.Served("random", "float16") for key in sweep.models})
+
+
+def test_each_case_goes_over_every_transport_that_there_is_for_it() -> None:
+    made = make_remote(operations=["encode", "decode"])
+    assert [(case.operation, case.transport) for case in made.cases] == [
+        *(("encode", transport) for transport in ("png", "pt")),
+        *(("decode", transport) for transport in ("jpg", "png", "pt", "pt-partial")),
+    ]
+
+
+def test_a_batch_does_not_go_over_a_file_that_holds_one_image() -> None:
+    assert [case.transport for case in make_remote(operations="decode", batch=2).cases] == ["pt", "pt-partial"]
+
+
+def test_a_case_of_an_endpoint_is_a_local_one_of_its_weights_and_precision() -> None:
+    (remote,) = make_remote(remote={"transports": "png"}).cases
+    (local,) = make(dtypes="float16").cases
+    assert remote.local.id == local.id != remote.id
+
+
+def test_above_2048_px_an_endpoint_works_in_the_tiles_of_the_zoo() -> None:
+    made = make_remote(resolutions=[2048, "2048x2056"], remote={"transports": "png"})
+    assert [case.tiling for case in made.cases] == ["off", Tile(tile=64, overlap=16)]
+
+
+def test_nothing_left_to_measure_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"remote\.transports"):
+        make_remote(remote={"transports": "jpg"})
+
+
+def test_the_load_is_part_of_a_plan_s_id() -> None:
+    loads = [{}, {"load": {"rates": 1}}, {"load": {"rates": 2}}]
+    assert len({make_remote(remote=load).id for load in loads}) == 3
+
+
+def test_what_is_asked_of_endpoints_is_no_part_of_a_local_plan() -> None:
+    assert make(remote={"load": {"rates": 1}}).id == make().id

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from math import comb
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +83,44 @@ def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
     held = sum(low <= 1 <= high for low, high in map(stats.interval, rows))
 
     assert 0.95 <= held / 2000 <= 0.98
+
+
+# Percentiles
+
+
+@given(st.lists(SECONDS, min_size=1, max_size=30), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_percentiles_are_those_of_numpy(samples: list[float], q: float) -> None:
+    assert stats.percentile(samples, q) == pytest.approx(float(numpy.quantile(samples, q)), rel=1e-9)
+
+
+def test_a_percentile_lies_between_its_neighbours() -> None:
+    assert stats.percentile([10.0, 20.0, 30.0], 0.75) == 25.0
+
+
+@pytest.mark.parametrize("count", [6, 9, 20, 100])
+def test_the_interval_of_the_50th_percentile_is_that_of_the_median(count: int) -> None:
+    samples = [float(rank) for rank in range(count)]
+    assert stats.percentile_interval(samples, 0.5) == stats.interval(samples)
+
+
+@pytest.mark.parametrize(("q", "fewest"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368)])
+def test_a_percentile_has_an_interval_once_there_are_enough_samples(q: float, fewest: int) -> None:
+    # 368: the first n for which 0.99 ** n, the chance that no sample is above the 99th percentile, is under 2.5%
+    assert stats.percentile_interval([1.0] * (fewest - 1), q) is None
+    assert stats.percentile_interval([1.0] * fewest, q) == (1.0, 1.0)
+    assert q**fewest <= 0.025 < q ** (fewest - 1)
+
+
+def test_the_interval_holds_the_percentile_as_often_as_it_says() -> None:
+    draw = numpy.random.default_rng(5)
+    true = -math.log(0.1)  # the 90th percentile of an exponential
+    rows = [stats.percentile_interval(list(draw.exponential(size=60)), 0.9) for _ in range(800)]
+    held = sum(row is not None and row[0] <= true <= row[1] for row in rows)
+    assert 0.935 <= held / 800 <= 0.99
+
+
+def test_no_samples_have_no_interval() -> None:
+    assert stats.percentile_interval([], 0.9) is None
 
 
 # Uncertainty

@@ -1,0 +1,96 @@
+"""The part of a sweep that is about endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from factories import load_sweep, refusal
+
+from bench import config
+from bench.config import Sweep
+from bench.errors import ConfigError
+
+Load = Callable[..., Sweep]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Loads a file `mine.yaml` of that text."""
+    return partial(load_sweep, tmp_path)
+
+
+def test_a_sweep_that_says_nothing_goes_over_every_transport_without_load(load: Load) -> None:
+    remote = load("").remote
+    assert remote.transports == config.TRANSPORTS == ("jpg", "png", "pt", "pt-partial")
+    assert remote.load is None
+
+
+def test_a_single_value_stands_for_a_list(load: Load) -> None:
+    remote = load("remote: {transports: pt, load: {rates: 2}}\n").remote
+    assert remote.transports == ("pt",)
+    assert remote.load is not None
+    assert remote.load.rates == (2.0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("remote: {transports: jpeg}", "remote.transports", "Did you mean 'jpg'"),
+        ("remote: {transports: []}", "remote.transports", "at least one"),
+        ("remote: {transport: jpg}", "remote.transport", "Did you mean 'transports'"),
+        ("remote: 5", "remote", "it says 5"),
+        ("remote: {load: {rate: 5}}", "remote.load.rate", "Did you mean 'rates'"),
+        ("remote: {load: {}}", "remote.load", "`rates`"),
+        ("remote: {load: {rates: 0}}", "remote.load.rates", "greater than 0"),
+        ("remote: {load: {rates: .inf}}", "remote.load.rates", "finite"),
+        ("remote: {load: {rates: true}}", "remote.load.rates", "not a number"),
+        ("remote: {load: {rates: 1, seconds: -1}}", "remote.load.seconds", "greater than 0"),
+        ("remote: {load: {rates: 1e6, seconds: 60}}", "remote.load", "lower one"),
+        ("remote: {load: {shares: 1, concurrency: 0}}", "remote.load.concurrency", "greater than or equal to 1"),
+        ("remote: {load: {rates: 1, seed: -1}}", "remote.load.seed", "greater than or equal to 0"),
+    ],
+)
+def test_an_error_names_the_file_and_the_key(load: Load, text: str, key: str, words: str) -> None:
+    said = refusal(ConfigError, load, text + "\n")
+    assert f"mine.yaml: key `{key}`" in said
+    assert words in said
+
+
+def test_a_nested_key_can_be_set(load: Load) -> None:
+    remote = load("", "remote.load.rates=[1, 2]", "remote.load.seconds=5", "remote.transports=png").remote
+    assert remote.load is not None
+    assert (remote.load.rates, remote.load.seconds, remote.transports) == ((1.0, 2.0), 5.0, ("png",))
+
+
+def test_setting_a_nested_key_leaves_its_neighbours(load: Load) -> None:
+    remote = load("remote: {load: {rates: 3, timeout: 4}}\n", "remote.load.seconds=5").remote
+    assert remote.load is not None
+    assert (remote.load.rates, remote.load.timeout, remote.load.seconds) == ((3.0,), 4.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("remote.load.seconds=0", "--set remote.load.seconds: "),
+        ("remote.load.sceonds=5", "--set remote.load.sceonds: unknown key"),
+        ("remote.transports=gif", "--set remote.transports: "),
+        ("models.first=tiny", "has no parts"),
+    ],
+)
+def test_an_error_of_an_option_names_the_option(load: Load, override: str, words: str) -> None:
+    assert words in refusal(ConfigError, load, "remote: {load: {rates: 3}}\n", override)
+
+
+def test_the_transport_option_narrows(load: Load) -> None:
+    sweep = load("remote: {transports: [jpg, png, pt]}\n")
+    assert config.narrow_transports(sweep, ["pt", "jpg"]).remote.transports == ("jpg", "pt")
+    assert config.narrow_transports(sweep, []) == sweep
+
+
+@pytest.mark.parametrize(("name", "words"), [("pngg", "Did you mean 'png'"), ("pt-partial", "--set remote.transports")])
+def test_a_transport_that_the_sweep_has_not_is_refused(load: Load, name: str, words: str) -> None:
+    sweep = load("remote: {transports: [jpg, png, pt]}\n")
+    assert words in refusal(ConfigError, config.narrow_transports, sweep, [name])
