@@ -35,6 +35,8 @@ class Misbehaving(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[str] = []
         self.authorizations: list[str | None] = []
+        #: Of each request the target, what it says of its body and of the answer, and the body's digest.
+        self.requests: list[tuple[str, str | None, str | None, str]] = []
         self.stop = threading.Event()
         self.one_at_a_time = threading.Lock()
         self.stalled = False
@@ -59,6 +61,8 @@ class _Handler(socketserver.StreamRequestHandler):
                 body = self.rfile.read(int(headers.get("content-length", 0)))
                 self.server.asked.append(path)
                 self.server.authorizations.append(headers.get("authorization"))
+                told = (headers.get("content-type"), headers.get("accept"), hashlib.sha256(body).hexdigest())
+                self.server.requests.append((line.split()[1].decode(), *told))
                 if not _BEHAVIOURS.get(path.rpartition("/")[2], _good)(self, body, headers):
                     return
 

@@ -189,8 +189,8 @@ def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loo
     from bench.remote.client import loopback as here
 
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
-    with here.serving(sweep.models, token_env=token_env) as address:
-        yield Endpoints(base=address)
+    with here.serving(sweep.models, token_env=token_env) as server:
+        yield Endpoints(base=server.address)
 
 
 def _loopback_plan(sweep: Sweep) -> Plan:

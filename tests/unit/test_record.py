@@ -12,7 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bench.record import Case, Crashed, Outcome, Record, Skipped, Tile, TimedOut, digest, json_schema
+from bench.record import (
+    Case,
+    Crashed,
+    Device,
+    EndpointFacts,
+    Outcome,
+    Package,
+    Record,
+    Skipped,
+    Tile,
+    TimedOut,
+    digest,
+    json_schema,
+)
 
 #: A value other than the factory's, for each field that makes a case what it is.
 OTHER_VALUES: dict[str, Any] = {
@@ -28,6 +41,23 @@ OTHER_VALUES: dict[str, Any] = {
     "variant": "channels-last",
     "transport": "jpg",
 }
+
+# An endpoint
+
+
+def test_an_endpoint_that_has_moved_is_the_same_server() -> None:
+    device = Device(kind="cpu", name="Test CPU", total_bytes=1)
+    here, there = (EndpointFacts(url=f"http://h:{port}", server_device=device) for port in (1, 2))
+    assert here.server == there.server
+    assert here.server != there.model_copy(update={"server_packages": {"torch": Package(version="9")}}).server
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"), [("host:8000", "endpoint-host-8000"), ("Endpoint 1", "endpoint-1"), ("a.b", "endpoint-a-b")]
+)
+def test_an_endpoint_has_a_folder_of_its_own(name: str, slug: str) -> None:
+    assert Device(kind="endpoint", name=name).slug == slug
+
 
 # A case's identity
 

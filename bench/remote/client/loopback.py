@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from bench.child import Child
 from bench.errors import WorkerError
@@ -23,8 +24,16 @@ _KILL_TIMEOUT_S = 10.0
 _NO_TOKEN = "BENCH_LOOPBACK_HAS_NO_TOKEN"  # noqa: S105 - a variable that nobody sets
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where it serves, and its process."""
+
+    address: Address
+    pid: int
+
+
 @contextmanager
-def serving(models: Sequence[str], *, token_env: str | None = None, arguments: Sequence[str] = ()) -> Iterator[Address]:
+def serving(models: Sequence[str], *, token_env: str | None = None, arguments: Sequence[str] = ()) -> Iterator[Server]:
     """`bench serve` with random weights for these models, on a free port, until the end of the block.
 
     Without `token_env` it asks for no token, whatever the environment holds. Raises WorkerError if it does not start.
@@ -43,7 +52,7 @@ def serving(models: Sequence[str], *, token_env: str | None = None, arguments: S
     except OSError as error:
         raise WorkerError(f"The endpoint can't be started: {error}.") from None
     try:
-        yield parse(_url(child))
+        yield Server(parse(_url(child)), child.pid)
         _stop(child)
     finally:
         child.kill(_KILL_TIMEOUT_S)

@@ -60,6 +60,22 @@ def test_a_good_answer_is_measured_by_all_clients(server: Misbehaving) -> None:
     assert done.assumed == ("weights", "dtype", "tiling")
 
 
+@pytest.mark.parametrize(
+    ("operation", "transport"), [("encode", "png"), ("encode", "pt"), ("decode", "jpg"), ("decode", "pt-partial")]
+)
+def test_the_own_client_sends_what_diffusers_sends(server: Misbehaving, operation: str, transport: str) -> None:
+    # given a model that has a shift as well; whatever the answer is, both clients ask once at least
+    address = parse(f"{server.url}/good?mine=1")
+    executor = EndpointExecutor(Endpoints(single={("flux", operation): address}), None)
+    before = len(server.requests)
+    executor.run(a_case(model="flux", operation=operation, transport=transport), ONCE, 20, lambda _: None)
+
+    diffusers, *own = server.requests[before:]
+    assert "shift_factor=0.1159" in diffusers[0]
+    assert len(own) >= 1
+    assert set(own) == {diffusers}
+
+
 def test_parts_add_up_to_no_more_than_the_whole(server: Misbehaving) -> None:
     done = measure(server, "good")
     assert done.remote is not None

@@ -1,0 +1,106 @@
+"""`bench remote` as a user starts it, over an endpoint that it starts itself, and over none."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from misbehaving import misbehaving
+from processes import bench, records
+
+from bench.record import Failed, Measured
+
+pytest.importorskip("httpx2")
+pytest.importorskip("starlette")
+#: The shipped sweep in its shortest form: an encode and a decode.
+SHORT = (
+    *("remote", "loopback", "--loopback", "--resolution", "64", "--set", "repeats=2", "--set", "measure.few_samples=1"),
+    *("--set", "remote.transports=png", "--set", "remote.load.seconds=0.2"),
+)
+
+
+@pytest.fixture(scope="module")
+def loopback(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """One run of it, with a token in the environment that this endpoint does not ask for."""
+    results = tmp_path_factory.mktemp("loopback")
+    done = bench(*SHORT, "--out", str(results), "--json", env={"BENCH_ENDPOINT_TOKEN": "s3cret"})
+    assert done.returncode == 0, done.stderr
+    return results, done
+
+
+def test_an_endpoint_that_is_started_for_it_is_measured(
+    loopback: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    results, done = loopback
+    assert json.loads(done.stdout)["counts"] == {"measured": 2}
+    for record in records(results):
+        assert isinstance(record.outcome, Measured)
+        assert record.device.kind == "endpoint"
+        assert record.device.name.startswith("loopback on ")
+        assert record.case.weights == "random"
+        assert record.assumed == ()
+        remote = record.remote
+        assert remote is not None
+        assert remote.endpoint.server_device is not None
+        assert "torch" in remote.endpoint.server_packages
+        assert [(e.client, e.connection) for e in remote.exchanges] == [
+            ("diffusers", "new"), ("bench", "new"), ("bench", "kept")
+        ]  # fmt: skip
+        assert record.timing == remote.exchanges[0].timing
+        assert remote.checked >= 4
+        assert all(exchange.server and exchange.server.compute_s for exchange in remote.exchanges[1:])
+        assert [load.kind for load in remote.loads] == ["closed", "open"]
+        assert remote.loads[0].errors == {}
+
+
+def test_nothing_of_a_token_is_written(loopback: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    results, done = loopback
+    assert "s3cret" not in done.stdout + done.stderr + "".join(f.read_text() for f in results.rglob("*.jsonl"))
+
+
+def test_a_run_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    sweep = tmp_path / "two.yaml"
+    sweep.write_text(
+        "models: [tiny, sdxl]\noperations: decode\nresolutions: 64\nrepeats: 2\nremote: {transports: jpg}\n"
+    )
+    command = ("remote", str(sweep), "--out", str(tmp_path), "--json", "--set", "measure.max_noise=null")
+    with misbehaving() as server:
+        good = [f"--endpoint={model}/decode={server.url}/good" for model in ("tiny", "sdxl")]
+        # given a run that is interrupted over its second case, which does not end
+        stuck = (*command, good[0], f"--endpoint=sdxl/decode={server.url}/slow")
+        with subprocess.Popen([sys.executable, "-m", "bench", *stuck], stderr=subprocess.PIPE, text=True) as child:
+            assert child.stderr is not None
+            for line in child.stderr:
+                if line.startswith("[1/2]"):
+                    child.send_signal(signal.SIGINT)
+                    break
+            said = child.stderr.read()
+            assert child.wait(60) == 130, said
+        assert "1 of 2 cases are kept" in said
+
+        # when the same command is given again, then only the rest is measured
+        again = bench(*command, *good)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["resumed"] == 1
+    assert [record.case.model for record in records(tmp_path)] == ["tiny", "sdxl"]
+
+
+def test_an_endpoint_that_is_not_there_gives_every_case_an_outcome(tmp_path: Path) -> None:
+    with misbehaving() as gone:
+        pass
+    done = bench(
+        *("remote", "loopback", "--endpoint", gone.url, "--resolution", "64", "--out", str(tmp_path)),
+        env={"BENCH_ENDPOINT_TOKEN": "s3cret"},
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "can't be asked" in done.stderr
+    found = records(tmp_path)
+    assert len(found) == 5
+    assert all(isinstance(record.outcome, Failed) for record in found)
+    assert found[0].assumed == ("weights", "dtype", "tiling")
+    assert "s3cret" not in done.stdout + done.stderr + "".join(f.read_text() for f in tmp_path.rglob("*.jsonl"))
