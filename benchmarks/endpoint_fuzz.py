@@ -310,7 +310,7 @@ def endpoint(url: str | None) -> Iterator[tuple[tuple[str, int], psutil.Process 
         parts = urlsplit(url)
         yield (parts.hostname or "127.0.0.1", parts.port or 80), None
         return
-    command = [sys.executable, "-m", "bench", "serve", *SERVE, *LIMITS]
+    command = [sys.executable, "-m", "bench", "serve", *SERVE, *LIMITS, "--with-parent", str(os.getpid())]
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}  # it is not about computing
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as child:  # noqa: S603 - ourselves
         assert child.stdout is not None  # noqa: S101 - it is a pipe

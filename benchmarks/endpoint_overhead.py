@@ -1,0 +1,149 @@
+"""What `bench serve` costs beyond computing: a decode's wall time less the server's own compute, on loopback.
+
+    python benchmarks/endpoint_overhead.py [--model sd-v1] [--size 512] [--requests 12] [--dtype float32]
+
+A latent is decoded to a JPEG again and again, as a user has it: through diffusers' remote_decode (a connection for each
+request, and the JPEG opened), and over a connection that is kept (the bytes alone). The two take turns (A-B-B-A), and
+compute is of the same request, from its Server-Timing; so neither the machine's drift nor the model's own time is part
+of the figure. The default is sd-v1: the tiny model halves an image only once, and its attention over a latent of
+256x256 takes longer than all of sd-v1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx2
+import torch
+from diffusers.utils import remote_utils
+
+from bench import models
+from bench.run import device as devices
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request: seconds end to end, and the server's own phases."""
+
+    wall_s: float
+    phases_s: dict[str, float]
+
+    @property
+    def overhead_s(self) -> float:
+        """All but computing."""
+        return self.wall_s - self.phases_s["compute"]
+
+
+def phases(header: str) -> dict[str, float]:
+    """Seconds by name from a Server-Timing header."""
+    return {name: float(ms) / 1e3 for name, ms in re.findall(r"(\w+);dur=([\d.]+)", header)}
+
+
+@contextlib.contextmanager
+def endpoint(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """`bench serve` on loopback with the model; what it says once it is ready."""
+    chosen = ("--model", arguments.model, "--dtype", arguments.dtype, "--device", arguments.device)
+    command = [sys.executable, "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", "--quiet"]
+    command += ["--with-parent", str(os.getpid())]
+    with subprocess.Popen([*command, *chosen], stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - ourselves
+        assert child.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            yield json.loads(child.stdout.readline())
+        finally:
+            child.terminate()
+
+
+def through_diffusers(url: str, latent: torch.Tensor) -> Callable[[], Sample]:
+    """diffusers' own function; the response is looked at on its way."""
+    seen: list[str] = []
+    post = remote_utils.requests.post
+
+    def noted(*args: object, **kwargs: object) -> object:
+        response = post(*args, **kwargs)
+        seen.append(response.headers["server-timing"])
+        return response
+
+    def call() -> Sample:
+        remote_utils.requests.post = noted
+        begun = time.perf_counter()
+        remote_utils.remote_decode(url, latent, do_scaling=False)
+        wall_s = time.perf_counter() - begun
+        remote_utils.requests.post = post
+        return Sample(wall_s, phases(seen.pop()))
+
+    return call
+
+
+def kept(url: str, latent: torch.Tensor, client: httpx2.Client) -> Callable[[], Sample]:
+    """The same request over one connection; the JPEG's bytes are not opened."""
+    asked = remote_utils.prepare_decode(latent, do_scaling=False)
+
+    def call() -> Sample:
+        begun = time.perf_counter()
+        response = client.post(url, params=asked["params"], headers=asked["headers"], content=asked["data"])
+        wall_s = time.perf_counter() - begun
+        response.raise_for_status()
+        return Sample(wall_s, phases(response.headers["server-timing"]))
+
+    return call
+
+
+def measure(ways: dict[str, Callable[[], Sample]], requests: int) -> dict[str, list[Sample]]:
+    """So many samples of each way, in turns, after one that does not count."""
+    names = list(ways)
+    for name in names:
+        ways[name]()
+    samples: dict[str, list[Sample]] = {name: [] for name in names}
+    for _ in range(requests):
+        for name in names:
+            samples[name].append(ways[name]())
+        names.reverse()
+    return samples
+
+
+def row(name: str, samples: list[Sample]) -> str:
+    """Milliseconds: the overhead's median and 95th percentile, and medians of what it is made of."""
+    overhead = [sample.overhead_s * 1e3 for sample in samples]
+    p95 = statistics.quantiles(overhead, n=20, method="inclusive")[-1]
+    cells = [statistics.median(overhead), p95, statistics.median(sample.wall_s * 1e3 for sample in samples)]
+    for phase in ("receive", "queue", "deserialize", "compute", "serialize"):
+        cells += [statistics.median(sample.phases_s[phase] * 1e3 for sample in samples)]
+    return f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |"
+
+
+def main() -> None:
+    """Print the machine and a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="sd-v1")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--requests", type=int, default=12)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    device, spec = devices.choose(arguments.device).device, models.get(arguments.model)
+    side = arguments.size // spec.spatial_factor
+    latent = torch.randn(1, spec.latent_channels, side, side, generator=torch.Generator().manual_seed(0))
+    with endpoint(arguments) as said, httpx2.Client(timeout=600) as client:
+        url = f"{said['url']}/{arguments.model}/decode"
+        ways = {"diffusers, a new connection": through_diffusers(url, latent), "kept": kept(url, latent, client)}
+        samples = measure(ways, arguments.requests)
+    print(f"{devices.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{arguments.model} decode, {arguments.size} px, jpg, {arguments.dtype}; {arguments.requests} requests a way")
+    print("| milliseconds | beyond compute | p95 | end to end | receive | queue | deserialize | compute | serialize |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, taken in samples.items():
+        print(row(name, taken))
+
+
+if __name__ == "__main__":
+    main()
