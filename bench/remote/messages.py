@@ -1,7 +1,7 @@
 """What travels to and from an endpoint, apart from HTTP. Free of torch and of the web stack.
 
-A `Service` is one operation of one model in three steps, so that the device need not wait for codecs: `read` and `write`
-run on any thread, `compute` on the one that drives the device.
+A `Service` is one operation of one model in three steps, so that the device need not wait for codecs: `read` and
+`write` run on any thread, `compute` on the one that drives the device.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-#: Every response of `bench serve` says with this what weights it was computed with; `random` is noise, for measuring only.
+#: With this every response of `bench serve` says what weights it was computed with; `random` is noise, to measure with.
 WEIGHTS_HEADER = "x-weights"
 #: SHA-256 of the request's body as it was received, in hex.
 RECEIVED_HEADER = "x-received-sha256"
@@ -38,7 +38,7 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """A request that can't be served. `reason` is one word for programs: `bad_request`, `too_large`, `out_of_memory`, ..."""
+    """A request that can't be served. `reason` is one word for programs: `bad_request`, `too_large`, ..."""
 
     def __init__(self, status: int, message: str, reason: str = "bad_request") -> None:
         super().__init__(message)
