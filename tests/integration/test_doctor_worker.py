@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import STANDIN
 
 from bench import store
 from bench.errors import WorkerError
@@ -25,10 +26,10 @@ app()
 """
 
 
-def bench_doctor(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def bench_doctor(*arguments: str, code: str = COMMAND, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", COMMAND, *arguments],
+        [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -37,8 +38,10 @@ def bench_doctor(*arguments: str, **variables: str) -> subprocess.CompletedProce
     )
 
 
-def test_the_cpu_is_told_and_sound(tmp_path: Path) -> None:
-    done = bench_doctor("--device", "cpu", "--json", "--out", str(tmp_path))
+def test_the_cpu_is_told_and_sound_by_a_process_that_loads_no_torch(tmp_path: Path) -> None:
+    # Given that the command's own process can't import torch: its worker alone does
+    blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = sys.modules['pynvml'] = None\n"
+    done = bench_doctor("--device", "cpu", "--json", "--out", str(tmp_path), code=blocked + COMMAND)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["sound"] is True
@@ -56,18 +59,6 @@ def test_a_device_that_is_not_there_ends_in_1_with_the_host_told(tmp_path: Path)
     assert "ok       machine" in done.stdout
 
 
-def test_the_command_s_own_process_loads_no_torch(tmp_path: Path) -> None:
-    blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = sys.modules['pynvml'] = None\n"
-    done = subprocess.run(
-        [sys.executable, "-c", blocked + COMMAND, "--device", "cpu", "--quiet", "--out", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.slow
 def test_ceilings_of_the_cpu_are_measured_and_kept(tmp_path: Path) -> None:
     done = bench_doctor("--device", "cpu", "--ceilings", "--out", str(tmp_path))
@@ -80,7 +71,7 @@ def test_ceilings_of_the_cpu_are_measured_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_dies_over_a_question_is_an_error_and_the_next_one_is_answered() -> None:
-    made = SubprocessExecutor("cpu")
+    made = SubprocessExecutor("cpu", command=STANDIN)
     try:
         made.start()
         assert made._worker is not None

@@ -8,17 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+from processes import BENCH, STANDIN_BENCH
 
 from bench import store
 from bench.record import Record
 
-HERE = Path(__file__).parent
+PARENT = Path(__file__).parents[1] / "standin_parent.py"
 CASES = 1500
 ROUNDS = 16
 
@@ -82,7 +83,7 @@ def _kill_parent(parent: subprocess.Popen[bytes]) -> None:
 def test_no_record_is_lost_or_doubled_by_kills_of_parent_and_worker(tmp_path: Path) -> None:
     # Given a run of a quick stand-in worker
     moment = random.Random(2026)
-    command = [sys.executable, str(HERE / "standin_parent.py"), str(tmp_path), str(CASES)]
+    command = [sys.executable, str(PARENT), str(tmp_path), str(CASES)]
     kept: list[Record] = []
     killed = {"parent": 0, "worker": 0}
     # When parent or worker are killed at many random moments
@@ -115,8 +116,8 @@ def test_no_record_is_lost_or_doubled_by_kills_of_parent_and_worker(tmp_path: Pa
 def test_with_the_real_worker_too_kills_of_both_lose_nothing_and_leave_nobody_behind(tmp_path: Path) -> None:
     # Given a real run of the tiny VAE, long enough to be cut off three times
     moment = random.Random(7)
-    command = [sys.executable, "-m", "bench", "run", "smoke", "--device", "cpu", "--quiet", "--out", str(tmp_path)]
-    command += ["--set", "resolutions=[128, 136, 144, 152, 160, 168, 176, 184, 192]", "--set", "measure.max_time=0.4"]
+    command = [*BENCH, "run", "smoke", "--device", "cpu", "--quiet", "--out", str(tmp_path)]
+    command += ["--set", "resolutions=[128, 136, 144, 152, 160]", "--set", "measure.max_time=0.3"]
     command += ["--set", "measure.max_noise=null"]
     kept: list[Record] = []
     for number in range(3):
@@ -136,18 +137,19 @@ def test_with_the_real_worker_too_kills_of_both_lose_nothing_and_leave_nobody_be
     code = subprocess.run(command, check=False).returncode
     final = _records(tmp_path)
     _assert_kept(kept, final)
-    assert len(final) == final[0].run.cases == 36
+    assert len(final) == final[0].run.cases == 20
     crashed = [record for record in final if record.outcome.status == "crashed"]
     assert len(crashed) <= 1
     assert code == len(crashed)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("sent", "program"), [(signal.SIGINT, BENCH), (signal.SIGTERM, STANDIN_BENCH)])
 def test_an_interrupt_ends_within_seconds_keeps_what_was_finished_and_says_how_to_go_on(
-    tmp_path: Path, sent: signal.Signals
+    tmp_path: Path, sent: signal.Signals, program: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a real run under way
-    command = [sys.executable, "-m", "bench", "run", "smoke", "--device", "cpu", "--out", str(tmp_path)]
+    # Given a run under way, over the real worker or the stand-in
+    monkeypatch.setenv("BENCH_STANDIN_SECONDS", "0.5")
+    command = [*program, "run", "smoke", "--device", "cpu", "--out", str(tmp_path)]
     parent = _interruptible([*command, "--set", "repeats=200"])
     _wait_for(lambda: _records(tmp_path), "the first record", 60)
     workers = _children(parent.pid)
@@ -165,8 +167,7 @@ def test_an_interrupt_ends_within_seconds_keeps_what_was_finished_and_says_how_t
 
 
 def test_an_interrupt_before_anything_is_measured_says_so(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench", "run", "--out", str(tmp_path)]
-    parent = _interruptible(command)
+    parent = _interruptible([*BENCH, "run", "--out", str(tmp_path)])
     _wait_for(lambda: _children(parent.pid), "the worker")
     parent.send_signal(signal.SIGINT)
     assert "Interrupted before anything was measured" in parent.communicate(timeout=15)[1]

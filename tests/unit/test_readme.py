@@ -1,16 +1,19 @@
-"""The README's commands are commands: each is run, those that would measure as a dry run."""
+"""The README's commands are commands: each is run, over a worker that measures nothing; `bench run` as a dry run."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
 import pytest
+from processes import STANDIN
 
 from bench.cli import main
 from bench.config import load
 from bench.plan import make
+from bench.run import executor
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,6 +36,9 @@ def test_a_command_of_the_readme_runs(line: str, tmp_path: Path, monkeypatch: py
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "published").symlink_to(ROOT / "results" / "published")
     monkeypatch.chdir(tmp_path)
+    # And a worker that takes no device
+    over_standin = partial(executor.SubprocessExecutor, command=STANDIN)
+    monkeypatch.setattr(executor, "SubprocessExecutor", over_standin)
     # When the command is given (what would measure: as a dry run, on the CPU)
     command = shlex.split(line, comments=True)[1:]
     if command[0] == "run":

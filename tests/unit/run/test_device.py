@@ -27,7 +27,7 @@ def _fails(text: str) -> object:
 
 
 def test_cpu_is_taken_as_it_is() -> None:
-    assert devices.choose("cpu").device == torch.device("cpu")
+    assert devices.choose("cpu") == devices.Choice(torch.device("cpu"), reason="the CPU was asked for.")
 
 
 @pytest.mark.parametrize(("wanted", "index"), [("auto", 0), ("cuda", 0), ("CUDA:1", 1)])

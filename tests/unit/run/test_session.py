@@ -59,7 +59,7 @@ def test_a_model_is_kept_while_cases_share_it_and_let_go_of_before_the_next(cpu:
 
 
 def test_the_larger_of_two_images_takes_more(cpu: object) -> None:
-    small, large = (cpu.run(a_case(size=side), QUICK, lambda _: None).memory for side in (64, 384))
+    small, large = (cpu.run(a_case(size=side), QUICK, lambda _: None).memory for side in (64, 256))
     assert large.peak_bytes > small.peak_bytes + 30 * MIB
 
 

@@ -1,6 +1,6 @@
-"""The real worker's main loop over a session that measures nothing: for killing it often and quickly.
+"""The real worker's main loop over a session that measures nothing: it is there at once, and may be killed often.
 
-BENCH_STANDIN_SECONDS is how long a case pretends to take.
+BENCH_STANDIN_SECONDS is how long a case pretends to take. No torch is loaded.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from bench.record import Case, Device, Environment, Measured, MeasureSettings, Package, Phase, Timing
-from bench.run.protocol import Done, Ready
+from bench.doctor import DeviceFacts
+from bench.record import Case, Ceiling, Device, Environment, Measured, MeasureSettings, Package, Phase, Timing
+from bench.run.protocol import CeilingMeasured, Done, MeasureCeiling, Ready
 
 SECONDS = float(os.environ.get("BENCH_STANDIN_SECONDS", "0.01"))
 
@@ -26,6 +27,7 @@ class StandInSession:
             environment=Environment(
                 python="3", packages={"torch": Package(version="0")}, os="", host_cpu="", host_cores=1, host_ram_bytes=1
             ),
+            reason="a stand-in was asked for",
         )
 
     def run(self, case: Case, settings: MeasureSettings, begin: Callable[[Phase], None]) -> Done:
@@ -43,9 +45,26 @@ class UnusableError(Exception):
     """What the real device module raises."""
 
 
+def gather(held: Device) -> DeviceFacts:
+    """The doctor's facts: a CPU build of torch on a machine without a GPU."""
+    return DeviceFacts(no_nvidia="stand-in")
+
+
+def measure(request: MeasureCeiling, held: Device) -> CeilingMeasured:
+    """A made-up ceiling; KeyError over a precision that is none, as the real one has."""
+    dtype = {"float32": "float32"}[request.dtype]
+    made_up = Ceiling(what=request.what, dtype=dtype, size=64, median_s=1, samples_s=(1,), per_second=1)
+    return CeilingMeasured(ceiling=made_up)
+
+
 def main() -> None:
     """Put the stand-ins where the worker looks for the modules that load torch, and serve."""
-    for name, member in (("session", {"Session": StandInSession}), ("device", {"UnusableError": UnusableError})):
+    for name, member in {
+        "session": {"Session": StandInSession},
+        "device": {"UnusableError": UnusableError},
+        "facts": {"gather": gather},
+        "ceilings": {"measure": measure},
+    }.items():
         module = ModuleType(f"bench.run.{name}")
         vars(module).update(member)
         sys.modules[module.__name__] = module

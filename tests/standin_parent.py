@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from processes import STANDIN
 from rich.console import Console
 
 from bench.plan import Plan
@@ -12,8 +13,6 @@ from bench.record import Case, MeasureSettings
 from bench.run.executor import SubprocessExecutor
 from bench.run.progress import Reporter
 from bench.run.scheduler import RunOptions, run
-
-WORKER = (sys.executable, str(Path(__file__).with_name("standin_worker.py")))
 
 
 def plan(cases: int) -> Plan:
@@ -27,7 +26,7 @@ def plan(cases: int) -> Plan:
 def main() -> int:
     """Run the plan and return the exit code."""
     made = plan(int(sys.argv[2]))
-    executor = SubprocessExecutor(command=WORKER)
+    executor = SubprocessExecutor(command=STANDIN)
     try:
         with Reporter(made, Console(stderr=True), quiet=True) as reporter:
             return run(made, executor, RunOptions(results=Path(sys.argv[1])), reporter).exit_code
