@@ -15,6 +15,9 @@ DEV_STAMP := $(VENV)/.installed-dev
 SEES_SYSTEM = $(SYSTEM_SITE)$(shell grep -s 'include-system-site-packages = true' $(VENV)/pyvenv.cfg)
 PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 
+# The tests run in two processes, a file in one of them; where there is a GPU, which they would share, in one.
+PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
+
 .DEFAULT_GOAL := help
 .PHONY: help install bench test check lint report golden benchmark clean
 
@@ -32,7 +35,7 @@ bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU 
 test: check ## Run what CI runs.
 
 check: lint ## The same as test: ruff, mypy, pytest with coverage.
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 lint: $(DEV_STAMP) ## ruff and mypy alone.
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: golden files, and records to build tests from."""
+"""Set-up of the whole suite: torch's threads, and the fixture of golden files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+#: The tests' models are tiny: two threads that wait for each other gain nothing, and where something else uses a core
+#: they take ten times as long. Read when torch is loaded, here and in each worker.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
