@@ -55,6 +55,7 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/payloads.py
 	$(BIN)/python benchmarks/endpoint_fuzz.py
 	$(BIN)/python benchmarks/endpoint_overhead.py
+	$(BIN)/python benchmarks/endpoint_throughput.py
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
 
 clean: ## Remove .venv and caches; results stay.
