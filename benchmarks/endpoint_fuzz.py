@@ -48,6 +48,8 @@ NAMES = (
     *("do_scaling", "height", "width", "input_tensor_type", "unknown"),
 )
 TYPES = ("tensor/binary", "tensor/base64", "application/json", "image/png", "image/jpeg", "text/plain", "*/*", "", "x")
+#: `100 Continue`, which an answer follows.
+INTERIM = re.compile(rb"\AHTTP/1\.1 1\d\d .*?\r\n\r\n", re.DOTALL)
 Query = list[tuple[str, str]]
 
 
@@ -271,7 +273,7 @@ def _exchange(client: socket.socket, request: Request) -> str:
         client.shutdown(socket.SHUT_WR)
     received = b""
     while not _whole(received, request.method) and (part := client.recv(65536)):
-        received += part
+        received = INTERIM.sub(b"", received + part)
     if not received.startswith(b"HTTP/1.1 "):
         return "closed"
     status = received[9:12].decode()
@@ -284,7 +286,7 @@ def _exchange(client: socket.socket, request: Request) -> str:
 def _whole(received: bytes, method: str) -> bool:
     """Whether this is all of a response; further ones of the same connection are not waited for."""
     head, separator, body = received.partition(b"\r\n\r\n")
-    if not separator or head.startswith(b"HTTP/1.1 1"):
+    if not separator:
         return False
     length = re.search(rb"\r\ncontent-length: (\d+)", head.lower())
     return method == "HEAD" or (length is not None and len(body) >= int(length[1]))
