@@ -147,7 +147,8 @@ class VaeWorkload:
 def _load(spec: AutoencoderKLSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL:
     if weights == "random":
         torch.manual_seed(_SEED)
-        return build(spec).to(dtype)
+        # torch's own `to`: that of diffusers warns of modules that were to stay in float32, even where there are none
+        return torch.nn.Module.to(build(spec), dtype)
     if weights == "hub":
         vae = AutoencoderKL.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
     else:

@@ -18,6 +18,12 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _MOST_DIMENSIONS = 8
+#: Where the base64 of a legacy body begins. It is cut out before the JSON is read.
+_INPUTS = re.compile(rb'"inputs"\s*:\s*"')
+#: JSON beside the base64: names, shape, dtype. What is longer could take gigabytes as Python's lists and dicts.
+_MOST_JSON = 64 * 1024
+#: Base64 is decoded in pieces of so many bytes (a multiple of four), since other threads stand still meanwhile.
+_PIECE = 1 << 20
 
 
 class Parameters:
@@ -110,7 +116,8 @@ def unwrap(message: Message) -> tuple[Parameters, bytes]:
     media_type = (message.content_type or "").partition(";")[0].strip().lower()
     if media_type not in {"tensor/base64", "application/json"}:
         return query, message.body
-    inside = _json(message.body, media_type)
+    rest, encoded = _cut(message.body, media_type)
+    inside = _json(rest, media_type)
     inputs, parameters = inside.get("inputs"), inside.get("parameters")
     if not isinstance(inputs, str):
         raise RefusedError(
@@ -118,16 +125,42 @@ def unwrap(message: Message) -> tuple[Parameters, bytes]:
         )
     if parameters is not None and not isinstance(parameters, dict):
         raise RefusedError(400, '"parameters" of the JSON body must be an object.')
-    try:
-        body = base64.b64decode(inputs.encode("ascii"), validate=True)
-    except (UnicodeEncodeError, binascii.Error) as error:
-        raise RefusedError(400, f'"inputs" of the JSON body is not base64: {error}.') from None
+    body = _decoded(encoded if inputs == "" else inputs.encode("utf-8", "replace"))
     return Parameters(_pairs(parameters or {})).below(query), body
 
 
-def _json(body: bytes, media_type: str) -> dict[str, object]:
+def _cut(body: bytes, media_type: str) -> tuple[bytes, bytes]:
+    """The JSON with its first `inputs` emptied, and what that held, as it was sent."""
+    found = _INPUTS.search(body, 0, _MOST_JSON)
+    start = found.end() if found else len(body)
+    end = body.find(b'"', start) if found else len(body)
+    if end < 0:
+        raise RefusedError(400, f'Content-Type is {media_type}, but the body is not JSON: "inputs" does not end.')
+    if start + len(body) - end > _MOST_JSON:
+        raise RefusedError(
+            400,
+            f"Content-Type is {media_type}, but the body is not JSON of base64 alone: more than {_MOST_JSON} bytes of "
+            'it are something else than the text of "inputs".',
+        )
+    return body[:start] + body[end:], body[start:end]
+
+
+def _decoded(encoded: bytes) -> bytes:
+    """The bytes behind base64. JSON may spell its slashes `\\/`."""
+    if b"\\" in encoded:
+        encoded = encoded.replace(b"\\/", b"/")
     try:
-        inside = json.loads(body)
+        if -1 < encoded.find(b"=") < len(encoded) - 2:
+            raise binascii.Error("there is padding before its end")
+        pieces = range(0, len(encoded), _PIECE)
+        return b"".join([base64.b64decode(encoded[start : start + _PIECE], validate=True) for start in pieces])
+    except binascii.Error as error:
+        raise RefusedError(400, f'"inputs" of the JSON body is not base64: {error}.') from None
+
+
+def _json(text: bytes, media_type: str) -> dict[str, object]:
+    try:
+        inside = json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: not JSON, not UTF-8, or an absurd number
         raise RefusedError(
             400, f"Content-Type is {media_type}, but the body is not JSON: {str(error)[:100]}."

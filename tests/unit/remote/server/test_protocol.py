@@ -194,6 +194,14 @@ def test_the_first_draft_s_parameters_inside_the_body_are_read() -> None:
     assert request == DecodeRequest((1, 256, 64), "float16", Scaling(own=True), "unit", base64=True, size=(256, 256))
 
 
+def test_base64_of_many_pieces_with_json_s_spelling_of_slashes_is_read() -> None:
+    content = b"\xff" * 3_000_001
+    text = base64.b64encode(content).replace(b"/", b"\\/")
+    query = (("shape", "1"), ("dtype", "float32"))
+    _, payload = decode_request(Message(query, b'{"inputs": "' + text + b'"}', "application/json"))
+    assert payload == content
+
+
 def test_the_query_wins_over_the_body_s_parameters() -> None:
     request, _ = decode_request(_legacy({"shape": [9, 9], "dtype": "float32", "output_type": "pt"}, query=LATENT))
     assert (request.shape, request.dtype, request.form) == ((1, 4, 8, 8), "float16", "raw")
@@ -205,6 +213,12 @@ def test_the_query_wins_over_the_body_s_parameters() -> None:
         (b"", "not JSON"),
         (b"\xff\xfe\xff", "not JSON"),
         (b"[" * 100_000, "not JSON"),
+        (b"[" * 60_000, "not JSON"),
+        (b'{"inputs": "YQ==", "x": [' + b"[]," * 30_000 + b"0]}", "not JSON of base64 alone"),
+        (b'{"x": [' + b"[]," * 30_000 + b'0], "inputs": "YQ=="}', "not JSON of base64 alone"),
+        (b'{"inputs": "YQ==', "does not end"),
+        (b'{"inputs": "YQ==YQ=="}', "not base64"),
+        (b'{"parameters": {"inputs": "YQ=="}}', '"inputs"'),
         (b"[]", "must be an object"),
         (b"{}", '"inputs"'),
         (b'{"inputs": 5}', '"inputs"'),
