@@ -5,10 +5,12 @@ Imports `errors`, `record` and `models`; never torch.
 
 from __future__ import annotations
 
+import math
 import re
 import reprlib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
@@ -24,6 +26,9 @@ TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 VARIANTS = ("default", "channels-last")
 _MEASURE_KEYS = [key for key in MeasureSettings.model_fields if key != "min_samples"]
 _NAME_LENGTH = 100
+#: No load asks for more requests than this.
+MOST_REQUESTS = 1_000_000
+MOST_SHARE = 10
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -139,6 +144,25 @@ def _listed(value: Any) -> list[Any]:
     return values
 
 
+def _different(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    doubled = next((value for value in values or () if (values or ()).count(value) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"{doubled:g} stands twice: give each once")
+    return values
+
+
+def _rate(value: float) -> float:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{value:g} is no rate: give requests per second, a finite number greater than 0")
+    return value
+
+
+def _share(value: float) -> float:
+    if not 0 < value <= MOST_SHARE:
+        raise ValueError(f"{value:g} is no share of a capacity: give more than 0, and at most {MOST_SHARE}")
+    return value
+
+
 def _without_min_samples(value: Any) -> Any:
     if isinstance(value, dict) and "min_samples" in value:
         raise ValueError("min_samples is the sweep's own key `repeats`: set that")
@@ -157,18 +181,22 @@ _Count = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]
 _Transport = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_boolean)]
 
+_Rate = Annotated[float, BeforeValidator(_no_boolean), AfterValidator(_rate)]
+_Share = Annotated[float, BeforeValidator(_no_boolean), AfterValidator(_share)]
+
 
 class LoadSettings(BaseModel):
     """Requests to an endpoint that do not wait for each other's answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rates: Annotated[tuple[_Positive, ...], BeforeValidator(_listed)] | None = Field(
+    rates: Annotated[_Listed[_Rate] | None, AfterValidator(_different)] = Field(
         default=None, description="requests per second, each a load of its own"
     )
-    shares: Annotated[tuple[_Positive, ...], BeforeValidator(_listed)] | None = Field(
+    shares: Annotated[_Listed[_Share] | None, AfterValidator(_different)] = Field(
         default=None, description="rates as shares of the capacity that a closed loop finds first"
     )
+    transports: _Listed[_Transport] | None = Field(default=None, description="only these of the sweep's; null: all")
     concurrency: _Count = Field(default=8, le=256, description="requests at once when capacity is measured")
     seconds: _Positive = Field(default=30.0, le=86_400, description="over how long requests are sent")
     seed: Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_no_boolean)] = 0
@@ -177,11 +205,16 @@ class LoadSettings(BaseModel):
     @model_validator(mode="after")
     def _has_a_rate(self) -> LoadSettings:
         if not self.rates and not self.shares:
-            raise ValueError("a load needs `rates` (requests per second) or `shares` (of the capacity): give one")
-        most = 1_000_000
-        if any(rate * self.seconds > most for rate in self.rates or ()):
-            raise ValueError(f"a rate times `seconds` is more than {most} requests: lower one of them")
+            raise ValueError(
+                "a load needs `rates` (requests per second; or --rate) or `shares` (of the capacity): give one"
+            )
+        if any(rate * self.seconds > MOST_REQUESTS for rate in self.rates or ()):
+            raise ValueError(f"a rate times `seconds` is more than {MOST_REQUESTS} requests: lower one of them")
         return self
+
+    def of(self, transport: str | None) -> bool:
+        """Whether cases over that transport are put under load."""
+        return self.transports is None or transport in self.transports
 
 
 class RemoteSettings(BaseModel):
@@ -252,11 +285,15 @@ def find(name: str) -> Path:
     raise ConfigError(f"There is no sweep {name!r}: no such file, and no shipped sweep. {nearest(path.stem, known)}")
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
-    """Read a sweep and lay `key=value` overrides over it. Raises ConfigError."""
+def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] = MappingProxyType({})) -> Sweep:
+    """Read a sweep and lay `key=value` overrides over it. Raises ConfigError.
+
+    `options` are the keys that the user set by an option other than --set, with that option's name.
+    """
     data = _read_yaml(path)
     data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:_NAME_LENGTH] or "sweep")
-    overridden = {_override(data, item) for item in overrides}
+    keys = [_override(data, item) for item in overrides]
+    overridden = {key: options.get(key, f"--set {key}") for key in keys}
     try:
         return Sweep.model_validate(data)
     except ValidationError as error:
@@ -311,13 +348,13 @@ def _put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
         _put(data[first], rest, value)
 
 
-def _explain(error: ValidationError, path: Path, overridden: set[str]) -> str:
+def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) -> str:
     """One paragraph from pydantic's list: each complaint with the file (or option) and key that it is about."""
     said: list[str] = []
     for item in error.errors():
         keys = [str(part) for part in item["loc"]]
         option = next((key for key in overridden if keys and _about(keys, key.split("."))), None)
-        where = f"--set {option}" if option else f"{path}: key `{'.'.join(keys[: _depth(keys)])}`"
+        where = overridden[option] if option else f"{path}: key `{'.'.join(keys[: _depth(keys)])}`"
         if item["type"] == "extra_forbidden":
             fields = _fields(keys)
             text = f"{where}: unknown key {keys[-1]!r}. {nearest(keys[-1], fields)}"

@@ -18,8 +18,6 @@ TRANSPORTS: dict[str, tuple[Transport, ...]] = {
     "encode": ("png", "pt"),
     "decode": ("jpg", "png", "pt", "pt-partial"),
 }
-#: From which side on in pixels an endpoint of this kind works in tiles; what others do is not known.
-ENDPOINT_UNTILED_PX = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,9 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                 height=resolution.height,
                 batch=batch,
                 dtype=served[key].dtype,
-                tiling=_tile(spec, "on" if max(resolution.width, resolution.height) > ENDPOINT_UNTILED_PX else "off"),
+                tiling=_tile(
+                    spec, "on" if max(resolution.width, resolution.height) > models.SERVED_UNTILED_PX else "off"
+                ),
                 weights=served[key].weights,
                 transport=transport,
             )

@@ -114,6 +114,26 @@ def _dripping_headers(handler: _Handler, *_: object) -> bool:
     return False
 
 
+def _dripping_body(handler: _Handler, *_: object) -> bool:
+    handler.wfile.write(b"HTTP/1.1 200 Said\r\nContent-Length: 5000\r\n\r\n")
+    for _turn in range(1000):
+        handler.wfile.write(b"x")
+        if handler.server.stop.wait(0.02):
+            break
+    return False
+
+
+def _good_once(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
+    """A good answer to the first three requests, which are first calls; then refusals."""
+    again = handler.server.asked.count("/good-once") > 2
+    return handler.answer(404, b'{"error": "gone since"}') if again else _good(handler, body, headers)
+
+
+def _closing(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
+    """A good answer, after which the connection ends without a word."""
+    return _good(handler, body, headers) and False
+
+
 def _stall(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
     """One request at a time, and the first takes half a second."""
     with handler.server.one_at_a_time:
@@ -145,6 +165,10 @@ _BEHAVIOURS: dict[str, Callable[..., bool]] = {
     "slow": _slow,
     "dripping": _dripping_headers,
     "stall": _stall,
+    "dripping-body": _dripping_body,
+    "good-once": _good_once,
+    "closing": _closing,
+    "three-tiles": lambda handler, *_: handler.answer(200, jpeg(), x_tiles="3"),
     "no-headers": _says(200, bytes(64 * 64 * 3 * 4)),
     "bad-headers": _says(200, bytes(100), shape="[[[", dtype="float7"),
     "short-tensor": _says(200, bytes(100), shape="[1, 3, 64, 64]", dtype="float32"),

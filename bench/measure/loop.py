@@ -47,6 +47,15 @@ class StoppingRule:
         return Samples(tuple(self._seconds), self.stopped_by)
 
     @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self._seconds)
+
+    def end(self) -> None:
+        """There is no time for more."""
+        self.stopped_by = self.stopped_by or "max_time"
+
+    @property
     def time_is_spent(self) -> bool:
         """Whether the samples fill `max_time`: beyond it no call is made for the sake of another case."""
         return self._spent >= self._settings.max_time
@@ -111,16 +120,32 @@ def sample(time_once: Callable[[], float], settings: MeasureSettings) -> Samples
     return take_turns([time_once], settings)[0]
 
 
-def take_turns(calls: Sequence[Callable[[], float]], settings: MeasureSettings) -> tuple[Samples, ...]:
+def take_turns(
+    calls: Sequence[Callable[[], float]],
+    settings: MeasureSettings,
+    left_s: Callable[[], float] = lambda: math.inf,
+    round_s: float = 0.0,
+) -> tuple[Samples, ...]:
     """Call each in turn, there and back (A-B-B-A), until the rule is met for all, so that drift hits them alike.
 
-    A call whose rule is met goes on while others need it, unless its own time is spent.
+    A call whose rule is met goes on while others need it, unless its own time is spent. All end before the time that is
+    left (`left_s`) is less than two rounds: of `round_s` seconds at first, then of the longest. The first call is made
+    once all the same; the others may then have no sample.
     """
     rules = [StoppingRule(settings) for _ in calls]
     order = list(range(len(calls)))
     while any(rule.stopped_by is None for rule in rules):
+        begin = left_s()
+        if begin < 2 * round_s:
+            break
         for place in order:
             if rules[place].stopped_by is None or not rules[place].time_is_spent:
                 rules[place].add(calls[place]())
+        if begin < math.inf:
+            round_s = max(round_s, begin - left_s())
         order.reverse()
+    if not rules[0].count:
+        rules[0].add(calls[0]())
+    for rule in rules:
+        rule.end()
     return tuple(rule.samples for rule in rules)

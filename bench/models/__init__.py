@@ -10,9 +10,9 @@ import pkgutil
 from functools import cache
 
 from bench.errors import ConfigError, nearest
-from bench.models.spec import AutoencoderKLSpec
+from bench.models.spec import SERVED_UNTILED_PX, AutoencoderKLSpec
 
-__all__ = ["AutoencoderKLSpec", "by_title", "get", "title", "zoo"]
+__all__ = ["SERVED_UNTILED_PX", "AutoencoderKLSpec", "by_title", "get", "title", "zoo"]
 
 
 @cache

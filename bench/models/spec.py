@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: An endpoint of this kind computes images *above* this side (px) in tiles of the zoo's size, others at once.
+SERVED_UNTILED_PX = 2048
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoencoderKLSpec:

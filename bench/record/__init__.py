@@ -5,7 +5,7 @@ reason beside it where there is one to give.
 """
 
 from bench.record.case import Case, MeasureSettings, Tile, Transport
-from bench.record.ceilings import Ceiling, Ceilings
+from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
 from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
@@ -14,6 +14,7 @@ from bench.record.remote import EndpointFacts, Exchange, Load, Percentile, Remot
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 
 __all__ = [
+    "CEILINGS_VERSION",
     "SCHEMA_VERSION",
     "Case",
     "Ceiling",

@@ -63,11 +63,6 @@ class Case(Frozen):
         return None if self.tiling == "off" else self.tiling
 
     @property
-    def local(self) -> Case:
-        """The same case without a transport: what a local run measures."""
-        return self.model_copy(update={"transport": None})
-
-    @property
     def resolution(self) -> str:
         """`512x768`, width by height, as the docs write it."""
         return f"{self.width}x{self.height}"

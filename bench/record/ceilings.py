@@ -8,7 +8,10 @@ from pydantic import Field
 
 from bench.record.environment import Device, Environment
 from bench.record.figures import Seconds
-from bench.record.stored import SCHEMA_VERSION, Frozen
+from bench.record.stored import Frozen
+
+#: Of `ceilings.json`, apart from the records' own. Files of 2 and 3 have the same fields.
+CEILINGS_VERSION = 3
 
 
 class Ceiling(Frozen):
@@ -25,7 +28,7 @@ class Ceiling(Frozen):
 class Ceilings(Frozen):
     """What `bench doctor --ceilings` measured on one device, as `results/<device>/ceilings.json` holds it."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = CEILINGS_VERSION
     device: Device
     ceilings: tuple[Ceiling, ...]
     environment: Environment | None = None

@@ -71,14 +71,20 @@ def describe(outcome: Outcome) -> str:
     """An outcome in a few words, for people: `timed out after 60 s (run)`."""
     match outcome:
         case OutOfMemory():
-            asked = f", asked for {format_bytes(outcome.requested_bytes)}" if outcome.requested_bytes else ""
-            return f"out of memory ({outcome.where}, {outcome.phase}{asked})"
+            asked = f"asked for {format_bytes(outcome.requested_bytes)}" if outcome.requested_bytes else None
+            return f"out of memory{_within(outcome.where, outcome.phase, asked)}"
         case TimedOut():
-            return f"timed out after {outcome.timeout_s:g} s ({outcome.phase})"
+            return f"timed out after {outcome.timeout_s:g} s{_within(outcome.phase)}"
         case Crashed():
-            return f"crashed ({outcome.signal or f'exit code {outcome.exit_code}'}, {outcome.phase})"
+            return f"crashed{_within(outcome.signal or f'exit code {outcome.exit_code}', outcome.phase)}"
         case Failed():
-            return f"failed ({outcome.phase}): {outcome.exception}: {outcome.message}"
+            return f"failed{_within(outcome.phase)}: {outcome.exception}: {outcome.message}"
         case Skipped():
             return f"skipped: {outcome.reason}"
     return "measured"
+
+
+def _within(*parts: str | None) -> str:
+    """` (device, run)`, what is not known left out."""
+    known = ", ".join(part for part in parts if part)
+    return f" ({known})" if known else ""

@@ -9,6 +9,10 @@ from pydantic import Field
 from bench.record.environment import Device, Package
 from bench.record.figures import Seconds, Timing
 from bench.record.stored import Frozen
+from bench.units import format_percent
+
+#: A generator of load that is itself later than this share of the median latency casts doubt on it.
+LATE_SHARE = 0.1
 
 #: A row of seconds, one a request, in the order of the calls.
 EachCall = tuple[Seconds, ...]
@@ -65,6 +69,9 @@ class Exchange(Frozen):
     )
     connection: Literal["new", "kept"] = Field(description="whether each request opens a connection of its own")
     timing: Timing
+    reopened: Count = Field(
+        default=0, description="kept: requests that found the connection closed, and opened another"
+    )
     split: Split | None = Field(default=None, description="null for diffusers' client, which does not tell")
     server: ServerTimes | None = Field(default=None, description="null where the server does not say")
 
@@ -93,17 +100,37 @@ class Load(Frozen):
     seed: int | None = Field(default=None, description="open: of the arrivals")
     duration_s: float = Field(gt=0, description="over how long requests were sent")
     timeout_s: float | None = Field(default=None, gt=0, description="what one request may take")
-    sent: Count
+    sent: Count = Field(description="requests that fell due; one that found no place is an error, `not sent`")
     succeeded: Count
-    throughput_per_s: float = Field(ge=0, description="good answers over the time from the first request to the last")
+    throughput_per_s: float = Field(
+        ge=0,
+        description="good answers over the time from the loop's begin to the last of them, or to the end of sending if "
+        "that was later",
+    )
     latency_s: EachCall = ()
     percentiles: tuple[Percentile, ...] = ()
     errors: dict[str, int] = Field(default={}, description="by kind: `503 busy`, `timed out`, `ConnectError`, ...")
     retry_after: Count = Field(default=0, description="refusals that carried Retry-After")
     lag_p99_s: Seconds | None = Field(
         default=None,
-        description="open: how late the generator itself was: a loaded client would pass for a slow server",
+        description="open: how late the generator itself was, its wait for a free place included: a loaded client "
+        "would pass for a slow server",
     )
+    connections: int | None = Field(default=None, ge=0, description="that were opened; they are kept and used again")
+
+    @property
+    def title(self) -> str:
+        """`open, 12.5 /s (80% of capacity)`, or `closed, 8 at once`."""
+        if self.kind == "closed":
+            return f"closed, {self.concurrency or '?'} at once"
+        share = f" ({format_percent(self.share)} of capacity)" if self.share is not None else ""
+        return f"open, {self.rate_per_s:.3g} /s{share}" if self.rate_per_s is not None else "open"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the generator was so late that its figures are partly its own."""
+        middle = next((one.seconds for one in self.percentiles if one.q == 0.5), None)
+        return None not in (self.lag_p99_s, middle) and (self.lag_p99_s or 0) >= LATE_SHARE * (middle or 0)
 
 
 class Remote(Frozen):

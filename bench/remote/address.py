@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from bench import models
 from bench.config import OPERATIONS
@@ -17,6 +17,8 @@ from bench.units import one_line
 
 _ONE_OPERATION = re.compile(r"(?P<model>[^/=:?#]+)/(?P<operation>[^/=:?#]+)=(?P<url>.*)", re.DOTALL)
 _HIDDEN = "***"
+#: What requests never escapes.
+_LEFT_ALONE = "!#$&'()*+,/:;=?@[]~"
 _LONGEST_WORDS = 300
 
 
@@ -48,9 +50,10 @@ class Address:
         """What its user, password and query might give away, as it was written and decoded."""
         parts = urlsplit(self.url)
         user, _, password = _user(parts).partition(":")
-        known = {_user(parts), password, unquote(password), parts.query, unquote(parts.query)}
-        known |= {base64.b64encode(unquote(_user(parts)).encode()).decode()} if user or password else set()
+        known = {_user(parts), password, parts.query}
         known |= {value for item in parts.query.split("&") if len(value := item.partition("=")[2]) > 3}
+        known = {spelling for text in known for spelling in _spellings(text)}
+        known |= {base64.b64encode(unquote(_user(parts)).encode()).decode()} if user or password else set()
         return tuple(sorted(filter(None, known), key=len, reverse=True))
 
     def below(self, path: str) -> Address:
@@ -181,6 +184,21 @@ def check_secrecy(endpoints: Endpoints, token: Token | None, variable: str, *, i
                 f"{address.shown}: the token in {variable} would travel unencrypted for all between here and there to "
                 f"read. Use https, or unset {variable}, or accept it with --insecure-token."
             )
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """A text as it was written, decoded, and as libraries write it again: requests, urllib, httpx2."""
+    yield text
+    for plain in (unquote(text), unquote_plus(text)):
+        yield from (plain, quote(plain), quote(plain, safe=""), quote_plus(plain), quote(plain, safe=_LEFT_ALONE))
+    needless = re.sub("%[0-9A-Fa-f]{2}", lambda found: _if_unreserved(found.group()), text)
+    yield quote(needless, safe=_LEFT_ALONE + "%")  # requests.utils.requote_uri
+
+
+def _if_unreserved(escape: str) -> str:
+    """`a` for `%61`, which means the same; anything else stays as it is."""
+    plain = chr(int(escape[1:], 16))
+    return plain if re.fullmatch("[A-Za-z0-9._~-]", plain) else escape
 
 
 def _user(parts: SplitResult) -> str:

@@ -57,7 +57,8 @@ class TakeTurns(Frozen):
 class Ready(Frozen):
     """The device is held. `note` says what a user should know of the choice, `reason` why it is no GPU.
 
-    `endpoint` is what is known of an endpoint that tells of itself.
+    `endpoint` is what is known of an endpoint that tells of itself; `addresses` is where those are that do not, by
+    `sd-v1/encode`. `client` is whose requests a case's own figure is of.
     """
 
     type: Literal["ready"] = "ready"
@@ -66,6 +67,8 @@ class Ready(Frozen):
     note: str | None = None
     reason: str | None = None
     endpoint: EndpointFacts | None = None
+    addresses: dict[str, str] = Field(default={})
+    client: Literal["diffusers", "bench"] | None = None
 
 
 class Refused(Frozen):

@@ -13,7 +13,7 @@ from typing import Protocol
 from bench import store
 from bench.doctor.gpu import crowding
 from bench.plan import Plan
-from bench.record import Case, Device, EndpointFacts, Environment, Phase, Record, Run, timestamp
+from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
 from bench.run.executor import Executor
 from bench.run.protocol import Broken, Done, Ready
 
@@ -183,9 +183,9 @@ def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[
     """The run to go on with, or a new one: its identity, its file and the records that it has."""
 
     def same_setting(record: Record) -> bool:
-        return _setting(record.device, record.environment) == _setting(ready.device, ready.environment) and _server(
-            record.remote.endpoint if record.remote else None
-        ) == _server(ready.endpoint)
+        return _setting(record.device, record.environment) == _setting(
+            ready.device, ready.environment
+        ) and _same_endpoint(record, ready)
 
     found = None if options.fresh else store.unfinished(folder, plan.id, options.vram_limit_bytes, same_setting)
     if found is not None:
@@ -198,9 +198,22 @@ def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[
     return run_info, store.RunFile(path), []
 
 
-def _server(endpoint: EndpointFacts | None) -> tuple[object, ...] | None:
-    """What does the work behind an endpoint that tells of itself."""
-    return endpoint.server if endpoint and endpoint.server_device else None
+def _same_endpoint(record: Record, ready: Ready) -> bool:
+    """Whether a record's figures are of the same endpoint, through the same client.
+
+    One that tells of itself may have moved; of any other the address is all that is known.
+    """
+    remote = record.remote
+    if remote is None:
+        return ready.endpoint is None
+    client = remote.exchanges[0].client if remote.exchanges else ready.client
+    here, there = ready.endpoint, remote.endpoint
+    if (here and here.server_device) or there.server_device:
+        same = here is not None and here.server == there.server
+    else:
+        url = here.url if here else ready.addresses.get(f"{record.case.model}/{record.case.operation}", "")
+        same = url == there.url
+    return same and client == ready.client
 
 
 def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench.errors import ResultsError
-from bench.record import SCHEMA_VERSION, Ceilings
+from bench.record import CEILINGS_VERSION, Ceilings
 from bench.store.disk import reported, write_whole
 
 CEILINGS = "ceilings.json"
@@ -58,9 +58,9 @@ def _ceilings(path: Path) -> Ceilings:
     except (ValueError, RecursionError):
         raise ResultsError(f"{path}: is not JSON. {again}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if isinstance(version, int) and version > CEILINGS_VERSION:
         raise ResultsError(
-            f"{path}: is of schema version {version}, and this program reads up to {SCHEMA_VERSION}. "
+            f"{path}: is of schema version {version}, and this program reads up to {CEILINGS_VERSION}. "
             "Update Hybrid Bench to read it."
         )
     try:

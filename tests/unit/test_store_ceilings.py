@@ -11,7 +11,7 @@ from factories import NOON, a_device, an_environment, measured, refusal, write_l
 
 from bench import store
 from bench.errors import ResultsError
-from bench.record import SCHEMA_VERSION, Ceiling, Ceilings
+from bench.record import CEILINGS_VERSION, Ceiling, Ceilings
 
 
 def ceilings(name: str = "NVIDIA Test", flops: float = 1e14, at: str = NOON) -> Ceilings:
@@ -71,7 +71,7 @@ def test_results_files_are_read_as_before_where_ceilings_lie_beside_them(tmp_pat
         ("[1]", "does not hold a device's ceilings"),
         ({"ceilings": "none"}, "`ceilings`"),
         ({"colour": "red"}, "`colour`"),
-        ({"schema_version": SCHEMA_VERSION + 1}, "Update Hybrid Bench"),
+        ({"schema_version": CEILINGS_VERSION + 1}, "Update Hybrid Bench"),
     ],
 )
 def test_a_broken_file_is_an_error_that_says_which_and_what_to_do(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
+from bench.config import DTYPES
 from bench.record import Device, EndpointFacts, Package
 from bench.remote.address import Address, Discretion, Token
 from bench.remote.client.http import CONNECT_TIMEOUT_S, authorization, library
+from bench.remote.client.leash import Leash, OutOfTimeError
 
 _ANSWER_S = 15.0
 _MOST_BYTES = 2**20
@@ -19,9 +22,24 @@ _READY_WITHIN_S = 120.0
 _ALONE = "an endpoint that is known by its address alone tells nothing of its server"
 
 
+def _known_fields(device: Any) -> Any:
+    """A device without the fields that a newer server may tell besides."""
+    return (
+        {key: value for key, value in device.items() if key in Device.model_fields}
+        if isinstance(device, dict)
+        else device
+    )
+
+
+def _precision(dtype: str | None) -> str | None:
+    if dtype is not None and (dtype not in DTYPES or dtype == "model"):
+        raise ValueError("no precision")
+    return dtype
+
+
 class _Model(BaseModel):
     weights: str = "random"
-    dtype: str | None = None
+    dtype: Annotated[str | None, AfterValidator(_precision)] = None
     routes: dict[str, str] = {}
 
 
@@ -30,7 +48,7 @@ class _Health(BaseModel):
 
     ready: bool = True
     models: dict[str, _Model]
-    device: Device | None = None
+    device: Annotated[Device | None, BeforeValidator(_known_fields)] = None
     versions: dict[str, str | None] | None = None
     token_required: bool = False
 
@@ -60,17 +78,32 @@ def unknown(address: Address) -> EndpointFacts:
 
 
 def ask(
-    address: Address, token: Token | None, discretion: Discretion, sleep: Callable[[float], None] = time.sleep
+    address: Address,
+    token: Token | None,
+    discretion: Discretion,
+    leash: Leash,
+    say: Callable[[str], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Told:
-    """What `/health` tells, once the endpoint is ready; waits two minutes for that. No fault of its raises."""
+    """What `/health` tells, once the endpoint is ready; waits two minutes for that, and `say`s so.
+
+    No fault of the endpoint's raises.
+    """
     health = address.below("health")
     until = time.monotonic() + _READY_WITHIN_S
+    waits = False
     while True:
-        told = _ask_once(health, token, discretion)
+        try:
+            told = leash.call(lambda: _ask_once(health, token, discretion), time.monotonic() + 2 * _ANSWER_S)
+        except OutOfTimeError:
+            told = f"{health.shown} does not answer within {2 * _ANSWER_S:.0f} s. Check the address."
         if isinstance(told, str):
             return Told(EndpointFacts(url=address.shown, reason=told), trouble=told)
         if told.ready or time.monotonic() > until:
             return _understood(address, told)
+        if not waits:
+            say(f"{address.shown} is not ready yet: waiting for it, {_READY_WITHIN_S:.0f} s at most.")
+        waits = True
         sleep(1.0)
 
 

@@ -5,6 +5,7 @@ Loads torch (the payloads are tensors), in the process of `bench remote` itself.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ from bench.record import (
     Skipped,
     TimedOut,
 )
-from bench.remote.address import Discretion, Endpoints, Token
-from bench.remote.client import endpoint, load, trouble
+from bench.remote.address import Address, Discretion, Endpoints, Token
+from bench.remote.client import endpoint, load, proxies, trouble
 from bench.remote.client.http import library
 from bench.remote.client.leash import Leash
 from bench.run.protocol import Broken, Done, Ready
@@ -48,6 +49,8 @@ class Options:
     load: LoadSettings | None = None
     #: Whether the endpoint was started for this run: it is then named after what it runs on.
     loopback: bool = False
+    #: Is told what a person should know while this waits.
+    say: Callable[[str], None] = lambda _: None
 
 
 class EndpointExecutor:
@@ -59,6 +62,8 @@ class EndpointExecutor:
         self._leash = Leash()
         self._ready: Ready | None = None
         self._told: endpoint.Told | None = None
+        for address in endpoints.addresses:
+            proxies.spare(address)
 
     def start(self) -> Ready:
         """Ask the endpoint what it is. One that can't be asked is no error: each case will say so.
@@ -67,13 +72,21 @@ class EndpointExecutor:
         """
         if self._ready is None:
             if self._endpoints.base is not None:
-                self._told = endpoint.ask(self._endpoints.base, self._token, self._discretion)
+                self._told = endpoint.ask(
+                    self._endpoints.base, self._token, self._discretion, self._leash, self._options.say
+                )
             self._ready = Ready(
                 device=Device(kind="endpoint", name=self._name()),
                 environment=_environment(),
                 note=self._note(),
                 endpoint=self._told.facts if self._told else None,
+                addresses={
+                    f"{model}/{operation}": at.shown for (model, operation), at in self._endpoints.single.items()
+                },
+                client="bench" if self._token else "diffusers",
             )
+            gc.collect()
+            gc.freeze()  # a collection of all that was imported would be part of some request's time
         return self._ready
 
     def served(self, keys: Sequence[str]) -> Mapping[str, Served]:
@@ -120,9 +133,10 @@ class EndpointExecutor:
         self._leash.close()
 
     def _measure(self, case: Case, measure: MeasureSettings, timeout_s: float, enter: OnPhase) -> Done:
-        from bench.remote.client import exchanges, payload  # noqa: PLC0415 - load torch and diffusers
+        from bench.remote.client import exchanges, payload, warm  # noqa: PLC0415 - load torch and diffusers
 
         enter("load")
+        warm.warm()
         address = self._endpoints.of(case.model, case.operation)
         assert address is not None  # noqa: S101 - `run` has seen to it
         made = payload.make(case)
@@ -136,7 +150,7 @@ class EndpointExecutor:
         )
         enter("warm-up")
         sequential = exchanges.measure(call, measure, self._leash, lambda: enter("run"))
-        loads, notes = self._loads(call)
+        loads, notes = self._loads(call, case)
         return Done(
             timing=sequential.exchanges[0].timing,
             tiles=sequential.tiles if case.tile else None,
@@ -151,13 +165,21 @@ class EndpointExecutor:
                 }
             ),
             assumed=self._assumed(case),
-            warnings=(*sequential.warnings, *notes),
+            warnings=(*sequential.warnings, *self._other_tiling(case, sequential.tiles), *_proxied(address), *notes),
         )
 
-    def _loads(self, call: exchanges.Call) -> tuple[tuple[Load, ...], tuple[str, ...]]:
+    def _other_tiling(self, case: Case, tiles: int | None) -> tuple[str, ...]:
+        """A warning where the endpoint says that it tiled otherwise than the case is named; one may say nothing."""
+        if case.tile is None and tiles is not None:
+            return (f"the case is named untiled, and the endpoint says that it computed {tiles} tiles",)
+        if case.tile is not None and tiles is None and not self._assumed(case):
+            return ("the case is named tiled, and the endpoint says that it computed the image at once",)
+        return ()
+
+    def _loads(self, call: exchanges.Call, case: Case) -> tuple[tuple[Load, ...], tuple[str, ...]]:
         """The loads that were asked for, and what a reader should know of them."""
         settings = self._options.load
-        if settings is None:
+        if settings is None or not settings.of(case.transport):
             return (), ()
         from bench.remote.client.exchanges import load_target  # noqa: PLC0415 - loads torch
 
@@ -209,6 +231,12 @@ class EndpointExecutor:
             return "the endpoint wants a token: put it in the environment variable that --token-env names."
         noise = any(offer.weights == "random" for offer in (self._told.models or {}).values())
         return "the endpoint's weights are random: it serves noise, for measuring only." if noise else None
+
+
+def _proxied(address: Address) -> tuple[str, ...]:
+    """A warning where requests do not go straight to the endpoint."""
+    proxy = proxies.of(address)
+    return (f"requests go through {proxy}, which the environment names as a proxy",) if proxy else ()
 
 
 def _environment() -> Environment:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_TIMEOUT_S = 10.0
-_READ_OF_AN_ERROR = 65536
 _CONNECT, _TLS = "connection.connect_tcp", "connection.start_tls"
 _SENT, _ANSWERED = "http11.send_request_body", "http11.receive_response_headers"
 _BEGUN = "http11.send_request_headers"
@@ -90,30 +89,29 @@ class Client:
         self._client = httpx.Client(
             limits=limits,
             headers=authorization(token),
-            verify=_tls_context(),
+            verify=tls_context(),
             trust_env=not address.is_loopback,  # no proxy stands between this machine and itself
         )
 
     def post(self, request: Post, deadline: float, max_bytes: int) -> Reply:
         """Send and take the whole answer, of at most `max_bytes` bytes, before `deadline` (of time.monotonic).
 
-        A kept connection that the endpoint has closed meanwhile is opened again, once. Raises TroubleError.
+        A kept connection that the endpoint has closed meanwhile is opened again, once. Raises TroubleError, or
+        TimeoutError at the deadline.
         """
         httpx = library()
         try:
+            try:
+                return self._post(request, deadline, max_bytes)
+            except httpx.RemoteProtocolError as error:
+                if not (self._kept and "without sending" in str(error)):
+                    raise
             return self._post(request, deadline, max_bytes)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
-            if not (self._kept and "without sending" in str(error)):
-                raise trouble.of_exception(error, self._address, self._discretion) from None
         except httpx.ConnectTimeout as error:
             raise trouble.of_exception(error, self._address, self._discretion) from None
-        except httpx.TimeoutException:
+        except (TimeoutError, httpx.TimeoutException):  # before OSError, of which the first is one
             raise TimeoutError from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise trouble.of_exception(error, self._address, self._discretion) from None
-        try:
-            return self._post(request, deadline, max_bytes)
-        except (httpx.HTTPError, OSError) as error:
             raise trouble.of_exception(error, self._address, self._discretion) from None
 
     def close(self) -> None:
@@ -163,7 +161,7 @@ def _read(response: httpx2.Response, deadline: float, max_bytes: int) -> bytes:
     for chunk in response.iter_bytes():
         parts.append(chunk)
         size += len(chunk)
-        if not good and size > _READ_OF_AN_ERROR:
+        if not good and size > trouble.READ_OF_AN_ERROR:
             break
         if size > max_bytes and good:
             raise trouble.failed(
@@ -176,8 +174,8 @@ def _read(response: httpx2.Response, deadline: float, max_bytes: int) -> bytes:
 
 
 @cache
-def _tls_context() -> ssl.SSLContext:
-    """Made once: loading the certificates takes longer than a request."""
+def tls_context() -> ssl.SSLContext:
+    """Which certificates are trusted. Made once: loading the certificates takes longer than a request."""
     context: ssl.SSLContext = library().create_ssl_context()
     return context
 

@@ -121,6 +121,10 @@ class _Watch:
         for descriptor in _taken(self._opened.get(thread, [])):
             os.close(descriptor)
 
+    def end(self, thread: int) -> None:
+        """The thread opens nothing any more."""
+        self._opened.pop(thread, None)
+
     def shut(self, thread: int) -> None:
         for descriptor in _taken(self._opened.get(thread, [])):
             with contextlib.suppress(OSError), socket.socket(fileno=descriptor) as connection:
@@ -143,11 +147,14 @@ def _serve(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
     """Run one call after another; one that was cut off says its last words to nobody."""
     me = threading.get_ident()
     _WATCH.begin(me)
-    while (call := calls.get()) is not None:
-        try:
-            call.result = call.run()
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
-            call.error = error
-        finally:
-            _WATCH.forget(me)
-            call.ended.set()
+    try:
+        while (call := calls.get()) is not None:
+            try:
+                call.result = call.run()
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+                call.error = error
+            finally:
+                _WATCH.forget(me)
+                call.ended.set()
+    finally:
+        _WATCH.end(me)

@@ -8,7 +8,7 @@ omission). Free of torch; what is sent is given as bytes, and answers are read t
 from __future__ import annotations
 
 import asyncio
-import math
+import gc
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench import stats
-from bench.config import LoadSettings
+from bench.config import MOST_REQUESTS, LoadSettings
 from bench.record import Load, Percentile
 from bench.remote.address import Token
 from bench.remote.client import trouble
 from bench.remote.client.arrivals import poisson
-from bench.remote.client.http import CONNECT_TIMEOUT_S, Post, authorization, library
+from bench.remote.client.http import CONNECT_TIMEOUT_S, Post, authorization, library, tls_context
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 256
 #: Shorter than any server's own, so that no request goes out on a connection which the server is just closing.
 _IDLE_S = 2.0
-_READ_OF_AN_ERROR = 4096
-#: A generator that is later than this is part of what it measures.
-_LATE_S = 0.02
+#: Beyond so many that wait for a place no more are begun: they are errors of the kind `not sent`.
+_MOST_WAITING = 10_000
+#: asyncio wakes up to so much late: the rest of the way to a due moment is waited for awake.
+_AWAKE_S = 0.002
+#: A capacity is of at least so many answers, unless they take more than so many times the seconds asked for.
+_LEAST_ANSWERS, _MOST_STRETCH = 20, 4
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
@@ -55,7 +58,18 @@ class _Tally:
     lags: list[float] = field(default_factory=list)
     retry_after: int = 0
     sent: int = 0
-    first_due: float = math.inf
+    waiting: int = 0
+    connections: int = 0
+    begun: float = 0.0
+
+    @property
+    def answers(self) -> int:
+        """How many have ended, well or not."""
+        return len(self.good) + sum(self.errors.values())
+
+    async def trace(self, event: str, _: object) -> None:
+        """Count the connections that are opened (httpx2's `trace` extension)."""
+        self.connections += event == "connection.connect_tcp.complete"
 
 
 class _RefusedError(Exception):
@@ -81,20 +95,35 @@ def measure(target: Target, settings: LoadSettings) -> tuple[tuple[Load, ...], t
             rates += [(share * closed.throughput_per_s, share) for share in settings.shares]
         else:
             notes.append("no request of the closed loop succeeded, so there is no capacity to take shares of")
-    loads += [open_loop(target, rate, settings.seconds, settings.seed, share) for rate, share in rates]
-    late = [one for one in loads if (one.lag_p99_s or 0) > _LATE_S]
-    if late:
+    for rate, share in rates:
+        if rate * settings.seconds > MOST_REQUESTS:
+            notes.append(f"no load at {rate:.3g} /s: in {settings.seconds:g} s that is over {MOST_REQUESTS} requests")
+            continue
+        loads.append(open_loop(target, rate, settings.seconds, settings.seed, share))
+    return tuple(loads), (*notes, *(note for one in loads for note in _notes(one)))
+
+
+def _notes(load: Load) -> list[str]:
+    """What a reader should know of one load."""
+    if not load.sent:
+        return [f"{load.title}: no request fell due in {load.duration_s:g} s"]
+    notes = []
+    if load.errors:
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in load.errors.items())
+        notes.append(f"{load.title}: {load.sent - load.succeeded} of {load.sent} requests failed: {kinds}")
+    if load.is_late and load.lag_p99_s is not None:
         notes.append(
-            f"the load generator was up to {max(one.lag_p99_s or 0 for one in late):.3f} s late (p99): this machine is "
-            "too busy for that rate, and latencies are partly its own"
+            f"{load.title}: the load generator was {load.lag_p99_s:.3f} s late (p99), a tenth of the median latency "
+            f"or more: this machine is too busy for that rate, or all of its {_MOST_AT_ONCE} places were taken"
         )
-    return tuple(loads), tuple(notes)
+    return notes
 
 
 def open_loop(target: Target, rate_per_s: float, seconds: float, seed: int, share: float | None = None) -> Load:
     """Send at Poisson moments for `seconds`, then wait for what is on its way: at most the time of one request."""
     tally = _Tally()
     moments = poisson(rate_per_s, seconds, seed)
+    _settle()
     asyncio.run(_send_at(target, moments, tally))
     return Load(
         kind="open",
@@ -104,46 +133,73 @@ def open_loop(target: Target, rate_per_s: float, seconds: float, seed: int, shar
         duration_s=seconds,
         timeout_s=target.timeout_s,
         lag_p99_s=stats.percentile(tally.lags, 0.99) if tally.lags else None,
-        **_figures(tally),
+        **_figures(tally, seconds),
     )
 
 
 def closed_loop(target: Target, concurrency: int, seconds: float) -> Load:
-    """Keep `concurrency` requests on their way for `seconds`: each answer is followed by the next request."""
+    """Keep `concurrency` requests on their way for `seconds`: each answer is followed by the next request.
+
+    Where these are too few answers to be called a capacity, it goes on for up to four times as long.
+    """
     tally = _Tally()
-    asyncio.run(_send_always(target, concurrency, seconds, tally))
+    _settle()
+    took = asyncio.run(_send_always(target, concurrency, seconds, tally))
     return Load(
-        kind="closed", concurrency=concurrency, duration_s=seconds, timeout_s=target.timeout_s, **_figures(tally)
+        kind="closed",
+        concurrency=concurrency,
+        duration_s=took,
+        timeout_s=target.timeout_s,
+        **_figures(tally, took),
     )
+
+
+def _settle() -> None:
+    """Collect garbage now and look at nothing of before again: a collection would be part of some latency."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _send_at(target: Target, moments: Sequence[float], tally: _Tally) -> None:
     places = asyncio.Semaphore(_MOST_AT_ONCE)
     async with _client(target, _MOST_AT_ONCE) as client, asyncio.TaskGroup() as tasks:
-        begin = time.monotonic()
+        tally.begun = time.monotonic()
         for moment in moments:
-            due = begin + moment
-            wait = due - time.monotonic()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            tally.lags.append(max(0.0, time.monotonic() - due))
-            tasks.create_task(_one(client, target, due, tally, places))
-            if wait <= 0:
-                await asyncio.sleep(0)  # a generator that is late must not starve the answers too
+            due = tally.begun + moment
+            await _until(due)
+            if tally.waiting >= _MOST_WAITING:
+                tally.sent += 1
+                tally.errors["not sent"] += 1
+            else:
+                tasks.create_task(_one(client, target, due, tally, places))
 
 
-async def _send_always(target: Target, concurrency: int, seconds: float, tally: _Tally) -> None:
-    end = time.monotonic() + seconds
+async def _until(due: float) -> None:
+    """Wait until a moment of time.monotonic; lets the answers have a turn even where it is over already."""
+    wait = due - time.monotonic() - _AWAKE_S
+    await asyncio.sleep(max(0.0, wait))
+    while time.monotonic() < due:
+        await asyncio.sleep(0)
+
+
+async def _send_always(target: Target, concurrency: int, seconds: float, tally: _Tally) -> float:
+    """Seconds over which requests were sent."""
     places = asyncio.Semaphore(concurrency)
 
-    async def again(client: httpx2.AsyncClient) -> None:
-        while time.monotonic() < end:
+    def goes_on() -> bool:
+        took = time.monotonic() - tally.begun
+        return took < seconds or (tally.answers < _LEAST_ANSWERS and took < _MOST_STRETCH * seconds)
+
+    async def again(client: httpx2.AsyncClient) -> float:
+        while goes_on():
             if not await _one(client, target, time.monotonic(), tally, places):
                 await asyncio.sleep(0.05)  # a server that refuses at once is not to be asked thousands of times
+        return time.monotonic() - tally.begun
 
     async with _client(target, concurrency) as client, asyncio.TaskGroup() as tasks:
-        for _ in range(concurrency):
-            tasks.create_task(again(client))
+        tally.begun = time.monotonic()
+        ends = [tasks.create_task(again(client)) for _ in range(concurrency)]
+    return min(end.result() for end in ends)
 
 
 async def _one(
@@ -152,36 +208,50 @@ async def _one(
     """One request, its time counted from `due`; whether it was answered well. Nothing that it raises goes further."""
     httpx = library()
     tally.sent += 1
-    tally.first_due = min(tally.first_due, due)
+    tally.waiting += 1
+    has_place = False
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(loop.time() + due + target.timeout_s - time.monotonic()), places:
-            await _whole(client, target)
+            has_place = True
+            _has_place(tally, due)
+            await _whole(client, target, tally)
     except _RefusedError as refused:
         tally.errors[refused.kind] += 1
         tally.retry_after += refused.retry_after
     except (TimeoutError, httpx.TimeoutException):
-        tally.errors["timed out"] += 1
+        tally.errors["timed out" if has_place else "not sent"] += 1
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         tally.errors["truncated" if "complete message body" in str(error) else type(error).__name__] += 1
     else:
         answered = time.monotonic()
         tally.good.append((due, answered, answered - due))
         return True
+    finally:
+        if not has_place:
+            _has_place(tally, due)
     return False
 
 
-async def _whole(client: httpx2.AsyncClient, target: Target) -> None:
+def _has_place(tally: _Tally, due: float) -> None:
+    """The request is about to be sent, or given up: what passed since it was due is the generator's own."""
+    tally.waiting -= 1
+    tally.lags.append(max(0.0, time.monotonic() - due))
+
+
+async def _whole(client: httpx2.AsyncClient, target: Target, tally: _Tally) -> None:
     """Send, and read the answer to its end. Raises _RefusedError for one that is no result."""
     request = target.post
-    async with client.stream("POST", request.url, content=request.data, headers=dict(request.headers)) as response:
+    async with client.stream(
+        "POST", request.url, content=request.data, headers=dict(request.headers), extensions={"trace": tally.trace}
+    ) as response:
         good = response.status_code == 200
         kept, size = bytearray(), 0
         async for chunk in response.aiter_raw():
             size += len(chunk)
             if not good:
-                kept += chunk[: _READ_OF_AN_ERROR - len(kept)]
-                if size >= _READ_OF_AN_ERROR:
+                kept += chunk[: trouble.READ_OF_AN_ERROR - len(kept)]
+                if size >= trouble.READ_OF_AN_ERROR:
                     break
             elif size > target.max_bytes:
                 raise _RefusedError("too large")
@@ -201,24 +271,26 @@ def _client(target: Target, connections: int) -> httpx2.AsyncClient:
         ),
         timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, target.timeout_s)),
         headers=authorization(target.token),
+        verify=tls_context(),
         trust_env=not target.post.address.is_loopback,
     )
     return client
 
 
-def _figures(tally: _Tally) -> dict[str, Any]:
-    """The fields of a Load that open and closed loops share."""
+def _figures(tally: _Tally, seconds: float) -> dict[str, Any]:
+    """The fields of a Load that open and closed loops share; requests were sent for `seconds`."""
     good = sorted(tally.good)
     latencies = tuple(latency for _, _, latency in good)
-    span = max((answered for _, answered, _ in good), default=tally.first_due) - tally.first_due
+    span = max(seconds, max((answered for _, answered, _ in good), default=tally.begun) - tally.begun)
     return {
         "sent": tally.sent,
         "succeeded": len(good),
-        "throughput_per_s": len(good) / span if span > 0 else 0.0,
+        "throughput_per_s": len(good) / span,
         "latency_s": latencies,
         "percentiles": tuple(_percentile(latencies, q) for q in _QUANTILES if latencies),
         "errors": dict(sorted(tally.errors.items())),
         "retry_after": tally.retry_after,
+        "connections": tally.connections,
     }
 
 

@@ -9,13 +9,15 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bench.child import Child
 from bench.errors import WorkerError
 from bench.remote.address import Address, parse
+from bench.remote.client import proxies
 from bench.run.worker_process import checkout_environment
 
 _READY_WITHIN_S = 600.0  # a cold disk takes minutes over importing torch
@@ -33,10 +35,17 @@ class Server:
 
 
 @contextmanager
-def serving(models: Sequence[str], *, token_env: str | None = None, arguments: Sequence[str] = ()) -> Iterator[Server]:
+def serving(
+    models: Sequence[str],
+    *,
+    token_env: str | None = None,
+    arguments: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
     """`bench serve` with random weights for these models, on a free port, until the end of the block.
 
-    Without `token_env` it asks for no token, whatever the environment holds. Raises WorkerError if it does not start.
+    Without `token_env` it asks for no token, whatever the environment holds. `arguments` are further ones of `bench
+    serve`, `env` further variables of its environment. Raises WorkerError if it does not start.
     """
     command = [sys.executable, "-P", "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", "--quiet"]
     command += [part for model in models for part in ("--model", model)]
@@ -48,11 +57,13 @@ def serving(models: Sequence[str], *, token_env: str | None = None, arguments: S
         *arguments,
     ]
     try:
-        child = Child(command, env=checkout_environment(), own_session=True)
+        child = Child(command, env={**checkout_environment(), **env}, own_session=True)
     except OSError as error:
         raise WorkerError(f"The endpoint can't be started: {error}.") from None
     try:
-        yield Server(parse(_url(child)), child.pid)
+        address = parse(_url(child))
+        proxies.spare(address)
+        yield Server(address, child.pid)
         _stop(child)
     finally:
         child.kill(_KILL_TIMEOUT_S)

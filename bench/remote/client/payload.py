@@ -93,7 +93,7 @@ class Payload:
         size = (self.case.width, self.case.height)
         images = result if isinstance(result, list) else [result]
         if isinstance(result, torch.Tensor):
-            right = tuple(result.shape) == self._shape()
+            right = tuple(result.shape) == self.shape
         else:
             right = all(isinstance(image, Image.Image) and image.size == size for image in images)
         if not right:
@@ -104,7 +104,9 @@ class Payload:
         assert self.case.transport is not None  # noqa: S101 - cases of an endpoint have one
         return self.case.transport
 
-    def _shape(self) -> tuple[int, ...]:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a right answer that is a tensor."""
         case = self.case
         if case.operation == "encode":
             return _latent_shape(case, models.get(case.model))
@@ -135,10 +137,10 @@ class Payload:
         shape, dtype = _shape_in(headers["shape"]), headers["dtype"]
         if shape is None or dtype not in _ITEM_BYTES:
             raise trouble.failed("BadHeaders", "The answer's headers `shape` and `dtype` make no sense.")
-        if shape != self._shape():
+        if shape != self.shape:
             raise trouble.failed(
                 "WrongShape",
-                f"The answer's shape is {list(shape)[:6]}, not {list(self._shape())}. Is another model behind it?",
+                f"The answer's shape is {list(shape)[:6]}, not {list(self.shape)}. Is another model behind it?",
             )
         if math.prod(shape) * _ITEM_BYTES[dtype] != len(content):
             raise trouble.failed(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 
 from bench.record import Failed, OutOfMemory, TimedOut
 from bench.remote.address import Address, Discretion
@@ -28,7 +29,8 @@ _ADVICE = {
     504: "It took too long for something between here and the endpoint.",
 }
 _REASON = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_READ_OF_AN_ERROR = 65536
+#: Of the body of a refusal no more than these bytes are read.
+READ_OF_AN_ERROR = 65536
 
 
 class TroubleError(Exception):
@@ -53,12 +55,12 @@ def reason_of(body: bytes) -> str | None:
 
 def of_status(status: int, headers: Mapping[str, str], body: bytes, discretion: Discretion) -> TroubleError:
     """What a response other than 200 means; `body` is its beginning."""
-    words = discretion(_words(body[:_READ_OF_AN_ERROR]))
+    words = discretion(_words(body[:READ_OF_AN_ERROR]))
     if status == 507 or reason_of(body) == "out_of_memory":
         return TroubleError(OutOfMemory(where="device", message=words))
     if 300 <= status < 400:
         return failed(f"HTTP {status}", "The endpoint sends on to another address, which is not followed: give that.")
-    if status == 200 or 200 < status < 300:
+    if 200 <= status < 300:
         return failed(f"HTTP {status}", "The endpoint answers without a result: is the address that of a VAE?")
     advice = _ADVICE.get(status, "Its log may say more." if status >= 500 else "Check the address.")
     retry = headers.get("retry-after")
@@ -72,14 +74,24 @@ def of_exception(error: BaseException, address: Address, discretion: Discretion)
     names = {kind.__name__ for kind in type(error).__mro__}
     text = discretion(str(error)) or "it said nothing"
     where = f"{address.shown}: {text.rstrip('.')}."
-    chain = f"{text} {error.__cause__!r} {error.__context__!r}".lower()
-    if "ssl" in chain or "certificate" in chain or "tls" in names:
+    if any(isinstance(one, ssl.SSLError) for one in _chain(error)):
         return failed("TLSError", f"{where} Is it https, and its certificate one that this machine trusts?")
     if names & {"ConnectTimeout", "ConnectError", "ConnectionRefusedError", "gaierror", "ConnectionError"}:
         return failed(type(error).__name__, f"{where} Check the address, and that the endpoint runs.")
     if names & {"RemoteProtocolError", "ChunkedEncodingError", "IncompleteRead", "ReadError", "WriteError"}:
         return failed(type(error).__name__, f"{where} The endpoint, or something before it, broke the answer off.")
     return failed(type(error).__name__, where)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and all that led to it."""
+    left, seen = [error], set[int]()
+    while left:
+        one = left.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            left += [other for other in (one.__cause__, one.__context__) if other is not None]
 
 
 def _words(body: bytes) -> str:

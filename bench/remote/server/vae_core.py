@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import psutil
 import torch
 
-from bench.models import AutoencoderKLSpec
+from bench.models import SERVED_UNTILED_PX, AutoencoderKLSpec
 from bench.record import Failed, Tile
 from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError
 from bench.remote.server import images, tensors
@@ -27,8 +27,6 @@ from bench.units import format_bytes
 from bench.workloads.vae import VaeWorkload
 
 WeightsKind = Literal["random", "hub", "local"]
-#: Images with a longer side (px) are computed in tiles of the zoo's size, shorter ones at once.
-UNTILED_SIDE = 2048
 T = TypeVar("T")
 
 
@@ -66,7 +64,7 @@ class VaeCore:
         """Call the VAE with a placed image or latent, in tiles where it is large; the result and how many tiles."""
         call = self.workload.encode if operation == "encode" else self.workload.decode
         side = max(values.shape[-2:]) * (1 if operation == "encode" else self.spec.spatial_factor)
-        if side <= UNTILED_SIDE:
+        if side <= SERVED_UNTILED_PX:
             self.workload.set_tiling(None)
             return call(values), None
         self.workload.set_tiling(Tile(tile=self.spec.tile, overlap=self.spec.tile_overlap))

@@ -240,3 +240,34 @@ def test_a_call_whose_time_is_spent_is_not_made_for_the_sake_of_another() -> Non
 
     assert len(slow.seconds) == 3
     assert len(quick.seconds) > 65
+
+
+def _within(seconds: float, *lengths: float) -> tuple[list[float], list[Callable[[], float]], Callable[[], float]]:
+    """What is left of a time, calls that take of it, and how to ask for it."""
+    left = [seconds]
+
+    def call(length: float) -> Callable[[], float]:
+        def take() -> float:
+            left[0] -= length
+            return length
+
+        return take
+
+    return left, [call(length) for length in lengths], lambda: left[0]
+
+
+def test_turns_end_before_the_time_does() -> None:
+    left, calls, ask = _within(10.0, 1.0, 2.0)
+    samples = take_turns(calls, MeasureSettings(min_samples=100, few_samples=100, max_time=1000), ask)
+
+    assert [len(each.seconds) for each in samples] == [2, 2]  # a third round would leave less than two
+    assert {each.stopped_by for each in samples} == {"max_time"}
+    assert left[0] > 0
+
+
+def test_where_no_round_fits_the_first_call_is_made_once() -> None:
+    _, calls, ask = _within(3.0, 2.0, 2.0)
+    first, second = take_turns(calls, SETTINGS, ask, round_s=4.0)
+
+    assert (first.seconds, second.seconds) == ((2.0,), ())
+    assert first.stopped_by == second.stopped_by == "max_time"

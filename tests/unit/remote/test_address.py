@@ -115,3 +115,12 @@ def test_a_token_and_a_user_in_the_url_are_one_too_many() -> None:
     assert "unset MY_TOKEN" in refusal(
         ConfigError, lambda: check_secrecy(both, Token("abc"), "MY_TOKEN", insecure=False)
     )
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    ["key=a%20b%2Bc!d", "key=a+b%2Bc%21d", "key=a%20b%2Bc%21d", "key=a b+c!d", "a%20b+c!d"],
+)
+def test_a_query_is_not_told_however_a_library_spells_it(echoed: str) -> None:
+    tell = Discretion(Endpoints(base=parse("http://h/?key=a%20b%2Bc!d")), None)
+    assert "b" not in tell(f"no: {echoed}").removeprefix("no: ")

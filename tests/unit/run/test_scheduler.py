@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from endpoint_records import endpoint_device, exchanges, facts, remote
 from factories import a_case, an_environment, measured
 
 from bench import store
@@ -23,6 +25,7 @@ from bench.record import (
     Package,
     Phase,
     Record,
+    Remote,
     Run,
     Tile,
     TimedOut,
@@ -42,11 +45,12 @@ class FakeExecutor:
         self.asked: list[Case] = []
         self.groups: list[tuple[Case, ...]] = []
         self._outcomes = outcomes or {}
+        self.remote: Remote | None = None
         environment = an_environment(packages={"torch": Package(version=torch)})
-        self._ready = Ready(device=Device(kind="cpu", name="Test CPU", total_bytes=2**30), environment=environment)
+        self.ready = Ready(device=Device(kind="cpu", name="Test CPU", total_bytes=2**30), environment=environment)
 
     def start(self) -> Ready:
-        return self._ready
+        return self.ready
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: object) -> Done:
         self.asked.append(case)
@@ -54,7 +58,7 @@ class FakeExecutor:
         if isinstance(outcome, BaseException):
             raise outcome
         timing = Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,))
-        return Done(outcome=outcome, timing=timing if isinstance(outcome, Measured) else None)
+        return Done(outcome=outcome, timing=timing if isinstance(outcome, Measured) else None, remote=self.remote)
 
     def take_turns(
         self, cases: tuple[Case, ...], measure: MeasureSettings, timeout_s: float, on_phase: object
@@ -275,3 +279,49 @@ def test_without_interleaving_each_case_is_measured_alone(tmp_path: Path) -> Non
 
     assert executor.asked == list(PAIRS)
     assert executor.groups == []
+
+
+def _endpoint(
+    outcomes: dict[str, Outcome] | None = None, *, url: str, client: str = "diffusers", **known: object
+) -> FakeExecutor:
+    """An executor of an endpoint at an address; `known` is what it tells of itself, if it does."""
+    executor = FakeExecutor(outcomes)
+    told = facts(url=url, **known)
+    executor.remote = remote(endpoint=told, exchanges=exchanges(1.0, diffusers=client == "diffusers"))
+    executor.ready = executor.ready.model_copy(
+        update={
+            "device": endpoint_device(),
+            "endpoint": told if told.server_device else None,
+            "addresses": {"tiny/encode": url},
+            "client": client,
+        }
+    )
+    return executor
+
+
+UNKNOWN = {"server_device": None, "server_packages": {}, "server_commit": None}
+
+
+@pytest.mark.parametrize(
+    ("again", "resumed"),
+    [
+        ({"url": "http://a", **UNKNOWN}, 2),
+        ({"url": "http://b", **UNKNOWN}, 0),
+        ({"url": "http://a", "client": "bench", **UNKNOWN}, 0),
+    ],
+    ids=["same", "another address", "another client"],
+)
+def test_a_run_of_an_unknown_endpoint_goes_on_at_its_address_through_its_client(
+    tmp_path: Path, again: dict[str, Any], resumed: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, _endpoint({CASES[2].id: KeyboardInterrupt()}, url="http://a", **UNKNOWN))
+
+    assert go(tmp_path, _endpoint(**again), at=NOON + timedelta(hours=1))[1].resumed == resumed
+
+
+def test_an_endpoint_that_tells_of_itself_may_have_moved(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, _endpoint({CASES[2].id: KeyboardInterrupt()}, url="http://a"))
+
+    assert go(tmp_path, _endpoint(url="http://b"), at=NOON + timedelta(hours=1))[1].resumed == 2

@@ -142,7 +142,7 @@ def test_out_of_memory_on_the_server_is_out_of_memory(server: Misbehaving) -> No
         )
 
 
-@pytest.mark.parametrize("behaviour", ["slow", "dripping", "endless"])
+@pytest.mark.parametrize("behaviour", ["slow", "dripping", "dripping-body", "endless"])
 @pytest.mark.parametrize("token", [TOKEN, None], ids=["own client", "diffusers first"])
 def test_an_answer_that_does_not_end_ends_at_the_deadline(
     server: Misbehaving, behaviour: str, token: Token | None
@@ -154,6 +154,26 @@ def test_an_answer_that_does_not_end_ends_at_the_deadline(
     too_large = isinstance(outcome, Failed) and outcome.exception == "ResponseTooLarge"
     assert isinstance(outcome, TimedOut) or (behaviour == "endless" and too_large), outcome
     assert took < 8
+
+
+def test_a_fault_after_the_first_call_is_told_by_the_own_client(server: Misbehaving) -> None:
+    outcome = measure(server, "good-once", token=None).outcome
+    assert isinstance(outcome, Failed), outcome
+    assert (outcome.exception, outcome.phase) == ("HTTP 404", "run")
+    assert "gone since" in outcome.message
+
+
+def test_a_kept_connection_that_the_endpoint_closes_each_time_is_counted(server: Misbehaving) -> None:
+    done = measure(server, "closing")
+    assert done.remote is not None
+    kept = done.remote.exchanges[-1]
+    assert kept.reopened == len(kept.timing.samples_s)
+    assert any("closed the kept connection" in warning for warning in done.warnings)
+
+
+def test_an_endpoint_that_tiles_where_none_was_planned_is_warned_of(server: Misbehaving) -> None:
+    done = measure(server, "three-tiles")
+    assert any("computed 3 tiles" in warning for warning in done.warnings)
 
 
 def test_a_case_is_measured_after_one_that_was_cut_off(server: Misbehaving) -> None:

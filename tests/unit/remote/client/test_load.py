@@ -123,3 +123,65 @@ def test_a_capacity_of_nothing_has_no_shares(server: Misbehaving) -> None:
     loads, notes = load.measure(target(server, "busy"), LoadSettings(shares=0.5, concurrency=2, seconds=0.2))
     assert [one.kind for one in loads] == ["closed"]
     assert "no capacity" in notes[0]
+
+
+# What figures are of
+
+
+def test_throughput_is_over_the_whole_time_of_the_load(server: Misbehaving) -> None:
+    # given one request, answered at once, of a load that lasts far longer
+    seed = next(n for n in range(100) if len(poisson(2, 0.5, n)) == 1 and poisson(2, 0.5, n)[0] < 0.2)
+    found = load.open_loop(target(server, "good"), 2, 0.5, seed)
+    assert found.succeeded == 1
+    assert found.throughput_per_s <= 1 / 0.5
+
+
+def test_connections_are_kept_and_counted(server: Misbehaving) -> None:
+    found = load.closed_loop(target(server, "good"), 2, 0.2)
+    assert found.connections == 2 < found.sent
+
+
+def test_a_closed_loop_goes_on_where_answers_are_few(server: Misbehaving) -> None:
+    found = load.closed_loop(target(server, "slow", timeout_s=0.1), 1, 0.05)
+    assert found.sent == 2  # of 0.1 s and a pause each, until four times as long are over
+    assert found.duration_s >= 0.2
+
+
+def test_waiting_for_a_place_counts_as_the_generator_s_own_lag(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a single place, which the first request holds for half a second
+    monkeypatch.setattr(load, "_MOST_AT_ONCE", 1)
+    found = load.open_loop(target(server, "stall"), 60, 0.2, seed=2)
+    assert found.lag_p99_s is not None
+    assert found.lag_p99_s > 0.2
+    assert found.is_late
+
+
+def test_requests_beyond_what_may_wait_are_errors(server: Misbehaving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "_MOST_AT_ONCE", 1)
+    monkeypatch.setattr(load, "_MOST_WAITING", 2)
+    found = load.open_loop(target(server, "stall"), 60, 0.3, seed=2)
+    assert found.errors["not sent"] > 0
+    assert found.sent == len(poisson(60, 0.3, seed=2)) == found.succeeded + found.errors["not sent"]
+
+
+def test_errors_are_a_note(server: Misbehaving) -> None:
+    (found,), notes = load.measure(target(server, "busy"), LoadSettings(rates=(40,), seconds=0.2, seed=2))
+    assert notes == (f"{found.title}: {found.sent} of {found.sent} requests failed: {found.sent} x 503 busy",)
+
+
+def test_a_load_in_which_nothing_falls_due_is_a_note(server: Misbehaving) -> None:
+    seed = next(n for n in range(100) if not poisson(1, 0.1, n))
+    (found,), notes = load.measure(target(server, "good"), LoadSettings(rates=(1,), seconds=0.1, seed=seed))
+    assert found.sent == 0
+    assert "no request fell due" in notes[0]
+
+
+def test_a_share_that_comes_to_too_many_requests_is_a_note(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "MOST_REQUESTS", 1)
+    loads, notes = load.measure(target(server, "good"), LoadSettings(shares=1, concurrency=1, seconds=0.1))
+    assert [one.kind for one in loads] == ["closed"]
+    assert "over 1 requests" in notes[0]
