@@ -55,7 +55,8 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
-            while (line := self.rfile.readline(65536)).strip():
+            # the first byte of TLS ends it: what follows is random, and could look like a request that goes on
+            while (line := self.rfile.readline(65536)).strip() and not line.startswith(b"\x16"):
                 path = line.split()[1].decode().partition("?")[0]
                 headers = dict(_headers(iter(self.rfile.readline, b"\r\n")))
                 body = self.rfile.read(int(headers.get("content-length", 0)))

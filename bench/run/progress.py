@@ -61,7 +61,7 @@ class Reporter:
         self.finished = 0
         self.path: Path | None = None
         self._plan, self._console, self._quiet = plan, console, quiet
-        self._estimate = Estimate(plan.cases)
+        self._estimate, self._passed = Estimate(plan.cases), 0
         self._label = ""
         self._bar = Progress(
             MofNCompleteColumn(),
@@ -84,7 +84,7 @@ class Reporter:
 
     def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
         self.path, self.finished = path, resumed
-        self._estimate = Estimate(self._plan.cases)
+        self._estimate, self._passed = Estimate(self._plan.cases), 0
         device, environment = ready.device, ready.environment
         torch = environment.packages.get("torch")
         version = f", torch {torch.version}" if torch else ""
@@ -101,8 +101,9 @@ class Reporter:
         self._bar.update(self._task, completed=resumed)
 
     def case_begun(self, number: int, case: Case) -> None:
-        for earlier in self._plan.cases[: number - 1]:
+        for earlier in self._plan.cases[self._passed : number - 1]:
             self._estimate.skip(earlier)
+        self._passed = max(self._passed, number - 1)
         self._label = case.label
         self._bar.update(self._task, description=case.label)
 
