@@ -123,6 +123,7 @@ def a_load(**fields: Any) -> Load:
         "errors": {"503 busy": 4, "timed out": 1},
         "retry_after": 4,
         "lag_p99_s": 0.0008,
+        "connections": 6,
     }
     return Load(**defaults | fields)
 

@@ -14,7 +14,6 @@ import typer
 
 from bench.commands import sweeps
 from bench.commands.options import (
-    INTERRUPTED,
     RESULTS,
     AsJson,
     DryRun,
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from bench.remote.address import Endpoints, Token
     from bench.remote.client.executor import EndpointExecutor, Options
 
+#: The options that are another way to say --set.
+_OPTIONS = {"remote.load.rates": "--rate", "remote.load.seconds": "--load-seconds"}
 _TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
 
 
@@ -46,7 +47,8 @@ def remote(
         typer.Option(
             "--endpoint",
             metavar="URL",
-            help="http://host:8000 of `bench serve`, or sd-v1/encode=URL for one operation of any other; repeatable.",
+            help="http://host:8000 of `bench serve`, or sd-v1/encode=URL for one operation of any other; repeatable. "
+            "A password in it is visible to other users of this machine, as all command lines are.",
         ),
     ] = None,
     loopback: Annotated[
@@ -61,7 +63,7 @@ def remote(
     rate: Annotated[
         list[float] | None, typer.Option("--rate", help="Also put it under load: requests per second; repeatable.")
     ] = None,
-    load_seconds: Annotated[float | None, typer.Option(help="How long each load lasts.")] = None,
+    load_seconds: Annotated[float | None, typer.Option("--load-seconds", help="How long each load lasts.")] = None,
     token_env: Annotated[
         str | None, typer.Option(help=f"Environment variable with the bearer token; default: {_TOKEN_ENV}.")
     ] = None,
@@ -86,8 +88,14 @@ def remote(
     from bench.run.scheduler import RunOptions
 
     _check(endpoint, name, loopback=loopback)
-    settings = [*(overrides or []), *_load_settings(rate or [], load_seconds)]
-    sweep = _sweep(config or ("loopback" if loopback else "remote"), settings, model, operation, resolution, transport)
+    chosen: dict[str, Sequence[str]] = {
+        "models": model or [],
+        "operations": operation or [],
+        "resolutions": resolution or [],
+    }
+    load = _load_settings(rate or [], load_seconds)
+    sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen)
+    sweep = _narrowed(sweep, transport or [])
     token = _token(token_env, loopback=loopback)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -96,15 +104,26 @@ def remote(
             return
         with _endpoints(endpoint or [], sweep, token_env, loopback=loopback) as endpoints:
             _check_secrecy(endpoints, token, token_env, insecure=insecure_token)
-            with _asked(endpoints, token, Options(name, sweep.remote.load, loopback=loopback), sweep) as asked:
+            say = _nobody if quiet else _say
+            with _asked(endpoints, token, Options(name, sweep.remote.load, loopback=loopback, say=say), sweep) as asked:
                 if dry_run:
+                    note = asked.executor.start().note
+                    if note:
+                        say(f"Note: {note}")
                     sweeps.print_plan(asked.plan, as_json=as_json)
                     return
                 options = RunOptions(results=out, fresh=fresh)
                 sweeps.measure(asked.plan, asked.executor, options, as_json=as_json, quiet=quiet)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted before anything was measured.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise sweeps.interrupted(error) from None
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _nobody(_: str) -> None:
+    """--quiet."""
 
 
 @contextmanager
@@ -146,19 +165,17 @@ def _load_settings(rates: Sequence[float], seconds: float | None) -> list[str]:
     return given + ([] if seconds is None else [f"remote.load.seconds={seconds}"])
 
 
-def _sweep(
-    name: str,
-    overrides: Sequence[str],
-    model: Sequence[str] | None,
-    operation: Sequence[str] | None,
-    resolution: Sequence[str] | None,
-    transport: Sequence[str] | None,
-) -> Sweep:
+def _sweep(name: str, overrides: Sequence[str], load: Sequence[str], chosen: dict[str, Sequence[str]]) -> Sweep:
     from bench import config
 
-    chosen = {"models": model or [], "operations": operation or [], "resolutions": resolution or []}
-    sweep = config.narrow(config.load(config.find(name), overrides), chosen)
-    return config.narrow_transports(sweep, transport or [])
+    typed = {key: option for key, option in _OPTIONS.items() if any(item.startswith(f"{key}=") for item in load)}
+    return config.narrow(config.load(config.find(name), [*overrides, *load], typed), chosen)
+
+
+def _narrowed(sweep: Sweep, transports: Sequence[str]) -> Sweep:
+    from bench import config
+
+    return config.narrow_transports(sweep, transports)
 
 
 def _token(variable: str | None, *, loopback: bool) -> Token | None:
@@ -188,7 +205,6 @@ def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loo
         return
     from bench.remote.client import loopback as here
 
-    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
     with here.serving(sweep.models, token_env=token_env) as server:
         yield Endpoints(base=server.address)
 

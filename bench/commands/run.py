@@ -10,7 +10,6 @@ import typer
 
 from bench.commands import sweeps
 from bench.commands.options import (
-    INTERRUPTED,
     RESULTS,
     AsJson,
     DryRun,
@@ -78,9 +77,8 @@ def run(
         else:
             options = RunOptions(results=out, vram_limit_bytes=limit, fresh=fresh)
             sweeps.measure(plan, executor, options, as_json=as_json, quiet=quiet)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted before anything was measured.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise sweeps.interrupted(error) from None
     finally:
         executor.close()
 

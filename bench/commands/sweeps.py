@@ -10,6 +10,7 @@ import typer
 from bench.commands.options import INTERRUPTED
 
 if TYPE_CHECKING:
+    from bench.config import LoadSettings
     from bench.plan import Plan
     from bench.run.executor import Executor
     from bench.run.scheduler import RunOptions
@@ -39,11 +40,23 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
     raise typer.Exit(summary.exit_code)
 
 
+def interrupted(error: KeyboardInterrupt) -> typer.Exit:
+    """How to end after an interruption. One that comes while all is being stopped finds everything said already."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, typer.Exit):
+            return typer.Exit(INTERRUPTED)
+        cause = cause.__context__
+    typer.echo("Interrupted before anything was measured.", err=True)
+    return typer.Exit(INTERRUPTED)
+
+
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """The cases of a plan, and how they would be measured."""
     if as_json:
         cases = [case.model_dump() for case in plan.cases]
-        typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases}, indent=2))
+        load = plan.load.model_dump() if plan.load else None
+        typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, "load": load}, indent=2))
         return
     for number, case in enumerate(plan.cases, start=1):
         typer.echo(f"{number:>3}  {case.id}  {case.label}")
@@ -51,9 +64,19 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     least_s = min(measure.min_time, measure.max_time)
     noise = "" if measure.max_noise is None else f", until their noise is below {measure.max_noise:.1%} or steady"
     turns = f" in {len(plan.turns)} groups that take turns" if plan.interleave else ""
-    load = f", then put under load for {plan.load.seconds:g} s each" if plan.load else ""
     typer.echo(
         f"{len(plan.cases)} cases of {plan.config!r}{turns}; each timed for {measure.min_samples} calls and "
         f"{least_s:g} s or more{noise}, or for {measure.few_samples} calls once {measure.max_time:g} s are spent"
-        f"{load}; time-out {plan.timeout_s:g} s a case."
+        f"; time-out {plan.timeout_s:g} s a case."
     )
+    if plan.load:
+        typer.echo(_load(plan.load, sum(plan.load.of(case.transport) for case in plan.cases)))
+
+
+def _load(load: LoadSettings, cases: int) -> str:
+    """The loads of each case, in one line."""
+    loads = [f"{rate:g} /s" for rate in load.rates or ()]
+    if load.shares:
+        shares = " and ".join(f"{share:.0%}" for share in load.shares)
+        loads.append(f"{shares} of the capacity that {load.concurrency} requests at once find first")
+    return f"Then {cases} of them are put under load, for {load.seconds:g} s each time: {'; '.join(loads)}."

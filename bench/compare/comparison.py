@@ -16,10 +16,10 @@ from bench.compare.gates import Evidence, GateResult, check
 from bench.compare.machines import Machine, machine_differences
 from bench.compare.outcomes import Matched, OutcomeChange, Pair
 from bench.compare.request import Request
-from bench.compare.sides import Run, Side, paired_machines
+from bench.compare.sides import Run, Side, SideName, paired_machines
 from bench.compare.verdicts import UNTESTED, Table
 from bench.errors import BenchError
-from bench.record import Case
+from bench.record import Case, Record
 from bench.units import METRICS, format_count, format_percent
 
 #: What is compared unless something else is asked for, each where there are figures of it.
@@ -135,7 +135,7 @@ def _compare_machine(
         outcomes=changes,
         verdicts=_verdicts(matched.pairs, tables, changes),
         differences=(*machine_differences(base, head), *software_differences(*records)),
-        notes=(*notes, *_throttled(matched.pairs)),
+        notes=(*notes, *_throttled(matched.pairs), *_other_client(matched.pairs)),
     )
 
 
@@ -210,6 +210,26 @@ def _throttled(pairs: Sequence[Pair]) -> list[str]:
             many = format_count(len(slowed), "case")
             notes.append(f"{name}: the GPU was throttled during samples of {many}; they count: {slowed[0].case.label}.")
     return notes
+
+
+def _other_client(pairs: Sequence[Pair]) -> list[str]:
+    """An endpoint's time through one client is not that through another: a change may be the client's."""
+    unlike = [
+        pair for pair in pairs if len({client for name in ("base", "head") for client in _clients(pair, name)}) > 1
+    ]
+    if not unlike:
+        return []
+    many = format_count(len(unlike), "case")
+    return [
+        "Measured through different clients (diffusers', and this program's, which is used where there is a token), so "
+        f"that a change of time may be the client's: {many}: {unlike[0].case.label}."
+    ]
+
+
+def _clients(pair: Pair, name: SideName) -> list[str]:
+    """Through whose client each record of one side was measured, of an endpoint's records."""
+    records: Sequence[Record] = getattr(pair, name)
+    return [one.remote.exchanges[0].client for one in records if one.remote and one.remote.exchanges]
 
 
 def _weak_gates(asked: Request, tables: Sequence[Table]) -> list[str]:

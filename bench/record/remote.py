@@ -126,6 +126,10 @@ class Load(Frozen):
         share = f" ({format_percent(self.share)} of capacity)" if self.share is not None else ""
         return f"open, {self.rate_per_s:.3g} /s{share}" if self.rate_per_s is not None else "open"
 
+    def is_enough_for(self, q: float) -> bool:
+        """Whether there are good answers enough for a percentile: at least one is expected beyond it."""
+        return self.succeeded * (1 - q) > 1 - 1e-9
+
     @property
     def is_late(self) -> bool:
         """Whether the generator was so late that its figures are partly its own."""

@@ -39,3 +39,9 @@ def safe(text: str) -> str:
     """Text that GitHub shows as it is: names and messages come out of files."""
     plain = html.escape(one_line(" ".join(text.split())), quote=False)
     return _MARKUP.sub(lambda found: _INSTEAD.get(found.group(), f"\\{found.group()}"), plain)
+
+
+def code(text: str) -> str:
+    """Text as code, in which nothing is markup: an address, say."""
+    plain = one_line(" ".join(text.split())).replace("`", "'").replace("|", "&#124;")
+    return f"`{plain}`"

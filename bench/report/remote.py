@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from bench import models
 from bench.record import EndpointFacts, Environment, Package, Record, describe
 from bench.report import markdown, remote_tables
-from bench.report.markdown import safe
-from bench.report.remote_parts import order, stack
+from bench.report.markdown import code, safe
+from bench.report.remote_parts import exchange, order, stack
 from bench.units import format_bytes, format_seconds
 
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped", "out_of_memory")
@@ -52,7 +52,7 @@ def render(found: Mapping[str, Sequence[Record]]) -> str:
     if not found:
         texts.append(
             "There are no results of an endpoint yet. `bench remote --endpoint URL` measures one, and "
-            "`bench remote loopback --loopback` one that it starts on this machine."
+            "`bench remote --loopback` one that it starts on this machine."
         )
         return "\n\n".join(texts) + "\n"
     for slug, records in found.items():
@@ -79,7 +79,10 @@ def _endpoint(slug: str, records: Sequence[Record]) -> list[str]:
     if any(stack(record) for record in records):
         texts.append(f"![{_alt(records)}]({plot_name(slug)})")
     for (model, operation), group in _by_kind(records).items():
-        texts += [f"### {safe(models.title(model))} {safe(operation)}", remote_tables.latency(group)]
+        texts += [f"### {safe(models.title(model))} {safe(operation)}"]
+        alike = remote_tables.alike(group)
+        texts += [f"All rows: {alike}."] if alike else []
+        texts += [remote_tables.latency(group)]
         parts = remote_tables.parts(group)
         texts += ["What it is made of:", parts] if parts else []
         loads = remote_tables.loads(group)
@@ -89,7 +92,8 @@ def _endpoint(slug: str, records: Sequence[Record]) -> list[str]:
 
 def _alt(records: Sequence[Record]) -> str:
     """What the plot shows, for those who don't see it: the quickest and the slowest bar."""
-    totals = sorted((sum(stack(record).values()), record.case.label) for record in records if stack(record))
+    splits = [(exchange(record, "bench", "new"), record.case.label) for record in records if stack(record)]
+    totals = sorted((split.timing.median_s, label) for split, label in splits if split)
     ends = dict.fromkeys((totals[0], totals[-1]))
     said = " to ".join(f"{format_seconds(seconds)} ({label})" for seconds, label in ends)
     return safe(
@@ -144,7 +148,7 @@ def _server(facts: EndpointFacts) -> list[str]:
     known += [f"Hybrid Bench at commit {facts.server_commit}"] if facts.server_commit else []
     if not known:
         known = [f"nothing is known of it{f': {facts.reason}' if facts.reason else ''}"]
-    return [safe(f"endpoint {facts.url}: {'; '.join(known)}")]
+    return [f"endpoint {code(facts.url)}: {safe('; '.join(known))}"]
 
 
 def _client(environment: Environment) -> str:

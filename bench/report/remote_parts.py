@@ -52,8 +52,9 @@ def medians(parts: object | None, names: Mapping[str, str]) -> dict[str, float]:
 
 
 def stack(record: Record) -> dict[str, float]:
-    """The parts of one request over a new connection that add up to it, as medians: name for people -> seconds.
+    """The parts of one request over a new connection: name for people -> seconds.
 
+    Each is a median of its own, so that their sum is about the request's median and need not be it.
     The wait is taken apart where the server says what it did: its computing, its other work, and what is left, which
     is the way there and back. Empty where nothing was split.
     """

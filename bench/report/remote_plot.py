@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bench import models
 from bench.record import Record
-from bench.report.remote_parts import order, stack
-from bench.units import format_seconds, one_line
+from bench.report.remote_parts import exchange, order, stack
+from bench.units import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,8 @@ _DPI = 110
 _WIDTH, _BAR, _FRAME = 9.0, 0.26, 0.8  # inches; a bar with its gap; what a panel, and the figure, have besides
 #: More bars than this in one panel can't be read.
 _MOST_BARS = 60
+#: A panel of longer requests (s) is in seconds.
+_MOST_IN_MS = 10.0
 _GAP = 0.6  # between two resolutions, in bars
 
 
@@ -48,7 +50,7 @@ def draw(records: Sequence[Record]) -> bytes | None:
             panels.setdefault(title, []).append(record)
     if not panels:
         return None
-    panels = {title: group[:_MOST_BARS] for title, group in panels.items()}
+    panels = {_titled(title, len(group)): group[:_MOST_BARS] for title, group in panels.items()}
     import matplotlib as mpl  # noqa: PLC0415 - half a second that no other command should pay
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -71,20 +73,36 @@ def draw(records: Sequence[Record]) -> bytes | None:
     return image.getvalue()
 
 
+def _titled(title: str, bars: int) -> str:
+    """A panel's title, and how many bars are left out of it."""
+    left_out = bars - _MOST_BARS
+    return f"{title} ({left_out} more are left out)" if left_out > 0 else title
+
+
 def _panel(axes: Axes, title: str, records: Sequence[Record]) -> None:
-    """Bars from the top, those of one resolution together; milliseconds."""
+    """Bars from the top, those of one resolution together.
+
+    The number beside a bar is the median of the whole request; the parts are medians of their own, and need not add up
+    to it. All numbers of a panel are in the unit of its axis.
+    """
     places = _places(records)
+    longest_s = max(sum(stack(record).values()) for record in records)
+    unit, per_second = ("ms", 1e3) if longest_s < _MOST_IN_MS else ("s", 1.0)
     for at, record in zip(places, records, strict=True):
         left = 0.0
         for name, seconds in stack(record).items():
-            axes.barh(at, seconds * 1e3, left=left, height=0.8, color=_COLOURS[name], label=name, linewidth=0)
-            left += seconds * 1e3
-        axes.annotate(format_seconds(left / 1e3), (left, at), (4, 0), textcoords="offset points", va="center", size=8)
+            width = seconds * per_second
+            axes.barh(at, width, left=left, height=0.8, color=_COLOURS[name], label=name, linewidth=0)
+            left += width
+        whole = exchange(record, "bench", "new")
+        number = whole.timing.median_s * per_second if whole else left
+        text = f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
+        axes.annotate(text, (left, at), (4, 0), textcoords="offset points", va="center", size=8)
     axes.set_yticks(places, [_name(record, records) for record in records])
     axes.set_ylim(_extent(places) - 0.6, -0.6)
     axes.set_title(title, loc="left", fontsize=10)
-    axes.set_xlabel("milliseconds (medians, a new connection each)")
-    axes.set_xlim(0, 1.12 * max(sum(stack(record).values()) for record in records) * 1e3)
+    axes.set_xlabel(f"{unit} (medians, a new connection each)")
+    axes.set_xlim(0, 1.12 * longest_s * per_second)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

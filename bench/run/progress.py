@@ -16,7 +16,7 @@ from rich.text import Text
 from bench import stats
 from bench.doctor.gpu import crowding
 from bench.plan import Plan
-from bench.record import Case, Measured, Phase, Record, Run, Timing, describe
+from bench.record import Case, Load, Measured, Phase, Record, Remote, Run, Timing, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 from bench.units import format_bytes, format_count, format_metric, format_seconds
@@ -120,6 +120,8 @@ class Reporter:
         if not self._console.is_terminal:
             line.append(f"  ({format_seconds(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
         self._say(line)
+        for load in record.remote.loads if record.remote else ():
+            self._say(f"    {tell_load(load)}")
         for warning in record.warnings:
             self._say(f"    warning: {warning}")
         self._bar.update(self._task, completed=self.finished, left=about)
@@ -140,6 +142,17 @@ def _where(ready: Ready, version: str) -> str:
 def tell(record: Record) -> str:
     """One case's outcome in a few words, or its figures."""
     return _figures(record) if isinstance(record.outcome, Measured) else describe(record.outcome)
+
+
+def tell_load(load: Load) -> str:
+    """One load in a line: how many answers were good, how many a second, and how long they took."""
+    said = [f"{load.succeeded:,} of {load.sent:,} good", f"{load.throughput_per_s:.3g} /s"]
+    said += [
+        f"p{percentile.q * 100:g} {format_seconds(percentile.seconds)}"
+        for percentile in load.percentiles
+        if percentile.q in {0.5, 0.99} and load.is_enough_for(percentile.q)
+    ]
+    return f"load, {load.title}: {', '.join(said)}"
 
 
 def _figures(record: Record) -> str:
@@ -188,7 +201,31 @@ def summary_json(summary: RunSummary) -> dict[str, object]:
                 "status": record.outcome.status,
                 "median_s": record.timing.median_s if record.timing else None,
                 "memory_percent": record.memory.percent if record.memory else None,
+                **(_remote_json(record.remote) if record.remote else {}),
             }
             for record in summary.records
+        ],
+    }
+
+
+def _remote_json(remote: Remote) -> dict[str, object]:
+    """What an endpoint's case has besides."""
+    return {
+        "request_bytes": remote.request_bytes,
+        "response_bytes": remote.response_bytes,
+        "exchanges": [
+            {"client": one.client, "connection": one.connection, "median_s": one.timing.median_s}
+            for one in remote.exchanges
+        ],
+        "loads": [
+            {
+                "load": load.title,
+                "sent": load.sent,
+                "succeeded": load.succeeded,
+                "throughput_per_s": load.throughput_per_s,
+                "percentiles_s": {f"p{one.q * 100:g}": one.seconds for one in load.percentiles},
+                "errors": load.errors,
+            }
+            for load in remote.loads
         ],
     }

@@ -19,7 +19,7 @@ pytest.importorskip("starlette")
 #: The shipped sweep in its shortest form: an encode and a decode.
 SHORT = (
     *("remote", "loopback", "--loopback", "--resolution", "64", "--set", "repeats=2", "--set", "measure.few_samples=1"),
-    *("--set", "remote.transports=png", "--set", "remote.load.seconds=0.2"),
+    *("--set", "remote.transports=png", "--set", "remote.load.transports=png", "--set", "remote.load.seconds=0.2"),
 )
 
 

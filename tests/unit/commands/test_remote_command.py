@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import typer
+from misbehaving import misbehaving
 
 from bench import cli
+from bench.commands import sweeps
 
 
 @pytest.mark.parametrize(
@@ -17,7 +20,10 @@ from bench import cli
         (("--endpoint", "h:8000"), "no URL"),
         (("--endpoint", "sd-v1/encode=http://h", "--name", "/"), "--name"),
         (("--endpoint", "http://h", "--transport", "gif"), "--transport gif"),
-        (("--endpoint", "http://h", "--rate", "-1"), "--set remote.load.rates"),
+        (("--endpoint", "http://h", "--rate", "-1"), "--rate: -1 is no rate"),
+        (("--endpoint", "http://h", "--rate", "2", "--rate", "2"), "--rate: 2 stands twice"),
+        (("--endpoint", "http://h", "--rate", "2", "--load-seconds", "-3"), "--load-seconds: "),
+        (("--endpoint", "http://h", "--set", "remote.load.rates=-1"), "--set remote.load.rates"),
         (("--endpoint", "http://h", "--load-seconds", "3"), "give one"),
         (("--endpoint", "http://h", "--token-env", "NOT_THERE"), "no such environment variable"),
         (("--endpoint", "http://h", "--model", "tiny"), "only narrows"),
@@ -49,3 +55,35 @@ def test_a_dry_run_of_loopback_starts_nothing(capsys: pytest.CaptureFixture[str]
     assert {(case["operation"], case["transport"], case["weights"]) for case in plan["cases"]} == {
         ("decode", "jpg", "random")
     }
+
+
+def test_a_plan_tells_of_its_loads(capsys: pytest.CaptureFixture[str]) -> None:
+    loads = ("--loopback", "--dry-run", "--rate", "2", "--rate", "5", "--load-seconds", "3")
+    assert cli.main(["remote", *loads]) == 0
+    assert "put under load, for 3 s each time: 2 /s; 5 /s" in capsys.readouterr().out
+
+    assert cli.main(["remote", *loads, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["load"]["rates"] == [2, 5]
+
+
+def test_a_dry_run_says_the_endpoint_s_note(capsys: pytest.CaptureFixture[str]) -> None:
+    with misbehaving() as server:
+        assert cli.main(["remote", "--endpoint", server.url, "--dry-run", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "Note: " in said.err
+    assert json.loads(said.out)["cases"]
+
+
+def test_an_interruption_while_all_is_stopped_says_nothing_of_what_was_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(KeyboardInterrupt) as second:
+        try:
+            raise typer.Exit(130)
+        finally:
+            raise KeyboardInterrupt
+
+    assert sweeps.interrupted(second.value).exit_code == 130
+    assert capsys.readouterr().err == ""
+    assert sweeps.interrupted(KeyboardInterrupt()).exit_code == 130
+    assert "before anything" in capsys.readouterr().err

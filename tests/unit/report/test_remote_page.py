@@ -74,12 +74,12 @@ def test_a_page_of_no_records_says_how_to_get_some() -> None:
 
 def test_end_to_end_is_diffusers_and_the_kept_connection_is_beside_it() -> None:
     (row, *_) = rows(rendered(an_endpoint_record(0.1)), "64x64")
-    assert row[4:8] == ["110 ms", "6.0%", "330 ms", "90 ms"]
+    assert row[2:6] == ["110 ms", "6.0%", "330 ms", "90 ms"]
 
 
 def test_where_diffusers_could_not_be_used_the_row_says_whose_client_it_was() -> None:
     record = an_endpoint_record(0.1, remote=remote(exchanges=exchanges(0.1, diffusers=False)))
-    assert rows(rendered(record), "64x64")[0][4] == "100 ms (*bench*)"
+    assert rows(rendered(record), "64x64")[0][2] == "100 ms (*bench*)"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_where_diffusers_could_not_be_used_the_row_says_whose_client_it_was() ->
 )
 def test_a_case_without_a_figure_has_its_row_and_its_reason(outcome: object, word: str) -> None:
     text = rendered(an_endpoint_record(outcome=outcome, **FAILURE))
-    assert rows(text, "64x64")[0][4] == word
+    assert rows(text, "64x64")[0][2] == word
     assert "- tiny decode 64x64 float32 untiled over jpg: " in text
 
 
@@ -136,7 +136,7 @@ def test_a_late_generator_is_marked() -> None:
 def test_a_load_without_a_good_answer_has_no_percentiles() -> None:
     load = a_load(succeeded=0, throughput_per_s=0, percentiles=(), latency_s=())
     row = rows(rendered(an_endpoint_record(remote=remote(loads=(load,)))), "64x64")[-1]
-    assert row[6:12] == ["0", "0 /s", "-", "-", "-", "-"]
+    assert row[5:11] == ["0", "0 /s", "-", "-", "-", "-"]
 
 
 def test_what_comes_out_of_files_is_shown_as_it_is() -> None:
@@ -161,6 +161,38 @@ def test_a_server_that_says_more_than_the_client_waited_takes_no_more_than_that(
     parts = stack(an_endpoint_record(remote=remote(exchanges=(long,))))
     assert parts["server: compute"] == 0.02
     assert sum(parts.values()) == pytest.approx(0.36 * 0.1 - 0.002 + 0.02)
+
+
+def test_a_percentile_of_too_few_answers_is_left_out() -> None:
+    row = rows(rendered(an_endpoint_record(remote=remote(loads=(a_load(succeeded=99),)))), "64x64")[-1]
+    assert row[7].startswith("61 ms")
+    assert row[10] == "-"
+
+
+def test_a_load_with_errors_is_marked() -> None:
+    loads = (a_load(), a_load(errors={}, retry_after=0))
+    lost, whole = rows(rendered(an_endpoint_record(remote=remote(loads=loads))), "64x64")[-2:]
+    assert lost[2].endswith("!")
+    assert not whole[2].endswith("!")
+
+
+def test_a_kept_connection_that_was_mostly_reopened_has_no_figure() -> None:
+    first, new, kept = exchanges(0.1)
+    reopened = kept.model_copy(update={"reopened": 4})
+    text = rendered(an_endpoint_record(remote=remote(exchanges=(first, new, reopened))))
+    assert rows(text, "64x64")[0][5] == "reopened"
+
+
+def test_what_all_rows_share_is_said_once_and_what_differs_has_a_column() -> None:
+    assert "| Case " not in rendered(an_endpoint_record())
+    assert "All rows: float32, random weights." in rendered(an_endpoint_record())
+    text = rendered(an_endpoint_record(), an_endpoint_record(case={"dtype": "float16"}))
+    assert "| Case " in text
+    assert "All rows" not in text
+
+
+def test_a_phase_that_is_not_known_is_not_shown() -> None:
+    assert "None" not in rendered(an_endpoint_record(outcome=TimedOut(timeout_s=5), **FAILURE))
 
 
 # --- other pages

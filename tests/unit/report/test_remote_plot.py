@@ -58,3 +58,26 @@ def test_a_name_out_of_a_file_is_no_formula() -> None:
 
 def test_nothing_is_drawn_where_nothing_was_split() -> None:
     assert remote_plot.draw([an_endpoint_record(remote=None, timing=None)]) is None
+
+
+@pytest.mark.parametrize(("median_s", "said"), [(0.02, "20 ms"), (12.0, "12 s")])
+def test_numbers_are_the_requests_own_medians_in_the_unit_of_the_axis(
+    median_s: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    written: list[str] = []
+    annotate = Axes.annotate
+
+    def noted(axes: Axes, text: str, *args: object, **kwargs: object) -> object:
+        written.append(text)
+        return annotate(axes, text, *args, **kwargs)
+
+    monkeypatch.setattr(Axes, "annotate", noted)
+    remote_plot.draw([an_endpoint_record(median_s)])
+    assert written == [said]
+
+
+def test_bars_that_are_left_out_are_counted() -> None:
+    assert remote_plot._titled("Tiny decode", 60) == "Tiny decode"
+    assert remote_plot._titled("Tiny decode", 63) == "Tiny decode (3 more are left out)"

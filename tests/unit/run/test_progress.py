@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from endpoint_records import a_load, an_endpoint_record, remote
 from factories import a_case, a_device, a_run, an_environment, failed, measured, out_of_memory
 from rich.console import Console
 
@@ -128,3 +129,18 @@ def test_a_median_says_how_far_it_can_be_trusted() -> None:
     # and fewer, which have noise alone
     few = Timing(clock="perf_counter", median_s=0.25, samples_s=samples[:3], noise=0.023)
     assert "250 ms (median of 3, noise 2.3%)" in tell(measured(timing=few))
+
+
+def test_each_load_is_a_line_and_part_of_the_summary() -> None:
+    text = io.StringIO()
+    record = an_endpoint_record(remote=remote(loads=(a_load(),)))
+    say(Reporter(PLAN, console(text)), record)
+    assert (
+        "    load, open, 12.5 /s (80% of capacity): 370 of 375 good, 12.3 /s, p50 61 ms, p99 300 ms" in text.getvalue()
+    )
+
+    (case,) = summary_json(RunSummary(Path("x.jsonl"), (record,)))["cases"]
+    assert [one["client"] for one in case["exchanges"]] == ["diffusers", "bench", "bench"]
+    assert case["request_bytes"] == 32768
+    assert case["loads"][0]["percentiles_s"]["p99"] == 0.3
+    assert case["loads"][0]["errors"] == {"503 busy": 4, "timed out": 1}
