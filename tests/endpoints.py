@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.record import Device, Environment
-from bench.remote.messages import Answer, Message, RefusedError
+from bench.remote.messages import Answer, Message, RefusedError, Size
 from bench.remote.server import serve
 from bench.remote.server.auth import Bearer
 from bench.remote.server.endpoint import Endpoint, Machine, Offer, Served
@@ -30,8 +31,12 @@ QUICK = Bounds(
 )
 
 
+class Tensor:
+    """What takes memory."""
+
+
 class FakeService:
-    """Answers with the body it got. The query says what else: refuse, crash, oom, hold, size."""
+    """Answers with the body it got. The query says what else: crash, oom, refuse, size, held."""
 
     max_body_bytes = 1_000_000
 
@@ -40,16 +45,27 @@ class FakeService:
         self.gate = threading.Event()
         self.gate.set()
         self.computed: list[bytes] = []
+        #: What failed computes had in hand.
+        self.tensors: list[weakref.ref[Tensor]] = []
 
     def read(self, message: Message) -> Message:
         if message.body == b"nonsense":
             raise RefusedError(400, "it is nonsense")
+        if message.body == b"too much":
+            raise MemoryError
         return message
+
+    def size(self, message: Message) -> Size:
+        return Size(1, int(dict(message.query).get("held", "0")))
 
     def compute(self, message: Message) -> tuple[bytes, int]:
         told = dict(message.query)
+        tensor = Tensor()
+        self.tensors.append(weakref.ref(tensor))
         if "crash" in told:
             raise RuntimeError("a secret of the server's")
+        if "refuse" in told:
+            raise RefusedError(422, "it can't be computed", "not_finite")
         if "oom" in told:
             raise RefusedError(507, "out of memory", "out_of_memory")
         self.computing.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _OPERATIONS = ("encode", "decode")
 _DTYPES = ("model", "float32", "float16", "bfloat16")
-_LOCAL = re.compile(r"localhost|::1|127(\.\d+){3}")
+_TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
 
 
 def serve(
@@ -40,14 +41,14 @@ def serve(
         list[str] | None, typer.Option("--operation", help="Serve only encode or decode; repeatable.")
     ] = None,
     dtype: Annotated[
-        str, typer.Option(help=f"Precision to compute in: {', '.join(_DTYPES)} (the zoo's own).")
+        str, typer.Option(help=f"Precision to compute in: {', '.join(_DTYPES)}; model: that of the zoo.")
     ] = "model",
     device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.")] = "auto",
     host: Annotated[
         str, typer.Option(help="Address to serve at; 0.0.0.0 for every one of this machine.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0 picks one that is free.")] = 8000,
-    queue: Annotated[int, typer.Option(min=1, max=10_000, help="Requests that may wait for the device.")] = 16,
+    queue: Annotated[int, typer.Option(min=1, max=10_000, help="Requests that may wait for the device.")] = 128,
     max_pixels: Annotated[
         str, typer.Option(help="Pixels of one request, batch included: 4096x4096 or a number.")
     ] = "4096x4096",
@@ -56,11 +57,13 @@ def serve(
         float, typer.Option(min=0.001, max=86400, help="Seconds within which a request comes to its turn.")
     ] = 60.0,
     body_timeout: Annotated[
-        float, typer.Option(min=0.001, max=86400, help="Seconds within which a request's body must come.")
+        float, typer.Option(min=0.001, max=86400, help="Seconds for a request's body, and 1 for each 256 KiB of it.")
     ] = 30.0,
     token_env: Annotated[
-        str, typer.Option(help="Environment variable that holds the bearer token; unset or empty: none is needed.")
-    ] = "BENCH_ENDPOINT_TOKEN",  # noqa: S107 - a variable's name
+        str | None,
+        typer.Option(help=f"Environment variable that holds the bearer token. Else {_TOKEN_ENV}, where it is set."),
+    ] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help=f"Need no token, whatever {_TOKEN_ENV} holds.")] = False,
     with_parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -87,18 +90,34 @@ def serve(
     later = _Later(
         device, weights or "", None if _known("--dtype", dtype, _DTYPES) == "model" else dtype, offer, limits
     )
-    bearer = Bearer.of(os.environ.get(token_env), token_env)
+    bearer = Bearer.of(None if no_token else _token(token_env), token_env or _TOKEN_ENV)
     with server.listen(host, port) as listener:
         endpoint = Endpoint(offer, Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout), bearer)
         address = server.url(host, listener)
-        _announce(endpoint, address, local=_LOCAL.fullmatch(host) is not None, as_json=as_json, quiet=quiet)
+        _announce(endpoint, address, local=server.is_loopback(listener), as_json=as_json, quiet=quiet)
         ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
         ended = server.serve(endpoint, listener, server.Loading(later.take_device, later.load), ready, log=not quiet)
     if not quiet:
-        typer.echo("stopped", err=as_json)
+        _say("stopped", err=as_json)
     if not ended:  # a thread that is in the middle of torch can't be ended otherwise
-        sys.stdout.flush()
         os._exit(0)
+
+
+def _say(text: str, *, err: bool) -> None:
+    """Print a line. Nobody need read it: that is no reason to end."""
+    with contextlib.suppress(OSError, ValueError):
+        typer.echo(text, err=err)
+        (sys.stderr if err else sys.stdout).flush()
+
+
+def _token(variable: str | None) -> str | None:
+    """What the variable holds. Raises ConfigError if one was named and is empty: an open endpoint was not asked for."""
+    text = os.environ.get(variable or _TOKEN_ENV)
+    if variable is not None and not text:
+        raise ConfigError(
+            f"--token-env {variable[:80]}: the variable is not set, or empty. Set it to the token, or say --no-token."
+        )
+    return text
 
 
 class _Later:
@@ -186,31 +205,34 @@ def _weights(asked: str | None, keys: Sequence[str]) -> str:
 
 
 def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, quiet: bool) -> None:
-    """Where it serves and what; warnings even if it shall be quiet."""
+    """Where it listens, what it will serve and to whom; warnings even if it shall be quiet."""
     offer = endpoint.offer
     if not quiet:
-        typer.echo(f"Serving at {address}; loading {', '.join(offer.models)} ...", err=as_json)
+        _say(f"Listening at {address}; loading {', '.join(offer.models)} ...", err=as_json)
         for path, (model, operation) in offer.routes.items():
-            typer.echo(
-                f"  POST {address}{path}  ({model} {operation})" if path == "/" else f"  POST {address}{path}",
-                err=as_json,
-            )
-        typer.echo("  GET  /health /ready /metrics", err=as_json)
+            what = f"  ({model} {operation})" if path == "/" else ""
+            _say(f"  POST {address}{path}{what}", err=as_json)
+        _say("  GET  /health /ready /metrics", err=as_json)
+        _say("A token is needed." if endpoint.bearer.required else "No token is needed.", err=as_json)
         if offer.weights == "random":
-            typer.echo("Random weights: what is served is noise, for measuring only.", err=as_json)
+            _say("Random weights: what is served is noise, for measuring only.", err=as_json)
     if not local and not endpoint.bearer.required:
-        typer.echo(
-            "warning: others can reach this address, and no token is needed. Set one in BENCH_ENDPOINT_TOKEN (or the "
+        _say(
+            f"warning: others can reach this address, and no token is needed. Set one in {_TOKEN_ENV} (or the "
             "variable that --token-env names), or serve at 127.0.0.1.",
             err=True,
         )
-    sys.stdout.flush()
 
 
 def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) -> None:
     """One line of JSON for programs, or one for people."""
     machine = endpoint.machine
     assert machine is not None  # noqa: S101 - it is ready
+    slow = [model for model, served in endpoint.models.items() if served.dtype != "float32"]
+    if slow and machine.device.kind == "cpu":
+        _say(
+            f"warning: {', '.join(slow)}: 16-bit precisions are usually slower on a CPU than --dtype float32.", err=True
+        )
     if as_json:
         routes = {
             model: {
@@ -227,7 +249,6 @@ def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) 
             "noise": endpoint.offer.weights == "random",
             "device": machine.device.model_dump(mode="json"),
         }
-        typer.echo(json.dumps(said))
+        _say(json.dumps(said), err=False)
     elif not quiet:
-        typer.echo(f"Ready on {machine.device.name}. Ctrl-C finishes what was accepted and ends.")
-    sys.stdout.flush()
+        _say(f"Serving at {address} on {machine.device.name}. Ctrl-C finishes what was accepted and ends.", err=False)

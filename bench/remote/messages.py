@@ -6,6 +6,7 @@ A `Service` is one operation of one model in three steps, so that the device nee
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -45,6 +46,24 @@ class RefusedError(Exception):
         self.status, self.message, self.reason = status, message, reason
 
 
+def error_body(message: str, reason: str) -> bytes:
+    """The JSON that every client of this protocol expects of an error."""
+    return json.dumps({"error": message, "reason": reason}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much work a request is.
+
+    Attributes:
+        pixels: of all its images together; what the device's time goes by.
+        held_bytes: what its tensors and its answer take of the host's memory at most.
+    """
+
+    pixels: int
+    held_bytes: int
+
+
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
@@ -57,6 +76,10 @@ class Service(Protocol, Generic[Request, Result]):
 
     def read(self, message: Message) -> Request:
         """Parse and check a message, and decode its body; touches no device."""
+        ...
+
+    def size(self, request: Request) -> Size:
+        """How much work it is; known from its shape and form, before anything is computed."""
         ...
 
     def compute(self, request: Request) -> Result:

@@ -82,6 +82,11 @@ class VaeWorkload:
         return sum(t.numel() * t.element_size() for t in (*self._vae.parameters(), *self._vae.buffers()))
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return self._dtype
+
+    @property
     def own_scaling(self) -> tuple[float, float | None]:
         """The scaling factor and shift of the checkpoint's own configuration; the shift is None where it has none."""
         config = self._vae.config

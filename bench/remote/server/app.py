@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,18 +14,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bench.errors import nearest
 from bench.remote.messages import RefusedError
 from bench.remote.server.endpoint import Endpoint
-from bench.remote.server.operation import Operation, error_response
+from bench.remote.server.operation import Operation, authorization, error_response
 from bench.remote.server.shell import Shell
 
 _NOISE = "random weights: what is served is noise, for measuring only"
 
 
-def make(endpoint: Endpoint, *, log: bool = False) -> ASGIApp:
-    """The application. `log`: a line a request on standard error."""
+def make(endpoint: Endpoint) -> ASGIApp:
+    """The application."""
     pages: dict[str, dict[str, ASGIApp]] = {
-        "/": {"GET": _Page(lambda: _index(endpoint))},
-        "/health": {"GET": _Page(lambda: _health(endpoint))},
-        "/ready": {"GET": _Page(lambda: _ready(endpoint))},
+        "/": {"GET": _Page(lambda _: _index(endpoint))},
+        "/health": {"GET": _Page(lambda scope: _health(endpoint, scope))},
+        "/ready": {"GET": _Page(lambda _: _ready(endpoint))},
         "/metrics": {"GET": _Metrics(endpoint)},
     }
     for path, (model, operation) in endpoint.offer.routes.items():
@@ -39,7 +38,7 @@ def make(endpoint: Endpoint, *, log: bool = False) -> ASGIApp:
         await error_response(RefusedError(404, text, "not_found"))(scope, receive, send)
 
     router = Router(routes, redirect_slashes=False, default=not_found)
-    return Shell(router, endpoint.bounds, endpoint.offer.weights, log)
+    return Shell(router, endpoint.bounds, endpoint.offer.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,10 @@ class _ByMethod:
 class _Page:
     """A GET that answers with JSON."""
 
-    tell: Callable[[], tuple[int, dict[str, Any]]]
+    tell: Callable[[Scope], tuple[int, dict[str, Any]]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, said = self.tell()
+        status, said = self.tell(scope)
         headers = {"retry-after": "5"} if status == 503 else {}
         response = Response(json.dumps(said), status, headers, media_type="application/json")
         await response(scope, receive, send)
@@ -81,10 +80,8 @@ class _Metrics:
     endpoint: Endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        given = request.headers.get("authorization")
         try:
-            self.endpoint.bearer.check(None if given is None else given.encode("latin-1"))
+            self.endpoint.bearer.check(authorization(scope))
         except RefusedError as error:
             self.endpoint.metrics.refused(error.reason)
             response = error_response(error)
@@ -113,11 +110,19 @@ def _ready(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
     return 503, {"ready": False, "error": f"The endpoint is not ready: {told}", "reason": why}
 
 
-def _health(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
-    offer, machine = endpoint.offer, endpoint.machine
+def _health(endpoint: Endpoint, scope: Scope) -> tuple[int, dict[str, Any]]:
+    """200 while the process is worth keeping; 503 once its device is broken, which only a restart can mend.
+
+    Where a token is needed, those without it are not told what the machine is.
+    """
+    offer = endpoint.offer
+    machine = endpoint.machine if endpoint.bearer.admits(authorization(scope)) else None
     environment = machine.environment.model_dump(mode="json") if machine else None
-    return 200, {
-        "status": "alive",
+    broken = endpoint.broken
+    trouble = {"error": f"The device does not work any more: {broken}", "reason": "device_broken"} if broken else {}
+    return 503 if broken else 200, {
+        "status": "broken" if broken else "alive",
+        **trouble,
         "ready": endpoint.not_ready is None,
         "weights": offer.weights,
         **_noise(endpoint),

@@ -32,6 +32,14 @@ class Bearer:
         """Whether requests need a token."""
         return self._token is not None
 
+    def admits(self, authorization: bytes | None) -> bool:
+        """Whether the Authorization header carries the token, or none is needed."""
+        try:
+            self.check(authorization)
+        except RefusedError:
+            return False
+        return True
+
     def check(self, authorization: bytes | None) -> None:
         """Raises RefusedError (401) unless the Authorization header carries the token, or none is needed."""
         if self._token is None:

@@ -6,7 +6,8 @@ Whatever goes wrong before a request has headers is answered here; everything af
 from __future__ import annotations
 
 import asyncio
-import json
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -14,11 +15,40 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from bench.remote.messages import WEIGHTS_HEADER
+from bench.remote.messages import WEIGHTS_HEADER, error_body
 from bench.remote.server.limits import Bounds
 
 #: Where a request's scope["state"] holds its connection.
 STATE_KEY = "connection"
+#: After a refusal, what still comes is read away for so long.
+_DRAIN_S = 1.0
+#: A chunk costs far more than its bytes: a body of more than so many must have so many bytes in each, on average.
+_FREE_CHUNKS = 4096
+_SMALLEST_CHUNK = 64
+#: Bytes of a request's line and headers.
+_LARGEST_HEAD = 16 * 1024
+#: How often a client that sends no more is looked at, whether it still listens.
+_LOOK_S = 0.05
+
+
+class _Parser(h11.Connection):
+    """h11's, but for bodies in tiny chunks."""
+
+    def __init__(self, largest_head: int) -> None:
+        super().__init__(h11.SERVER, largest_head)
+        self._chunks = self._bytes = 0
+
+    def next_event(self) -> Any:
+        """The next event. Raises RemoteProtocolError for what is no HTTP, or too laborious."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_end
+            self._bytes += len(event.data)
+            if self._chunks > _FREE_CHUNKS and self._bytes < self._chunks * _SMALLEST_CHUNK:
+                raise h11.RemoteProtocolError("The body comes in too many tiny chunks.")
+        return event
 
 
 class Connection(H11Protocol):
@@ -33,12 +63,22 @@ class Connection(H11Protocol):
         *,
         bounds: Bounds,
         weights: str,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`refused` is told the reason of every refusal that happens here."""
         super().__init__(config, server_state, {**app_state, STATE_KEY: self}, _loop)
         self._bounds = bounds
         self._weights = weights
+        self._refused = refused
+        self.conn = _Parser(_LARGEST_HEAD)
+        #: It is over, and what the client still sends is read away.
+        self._ending = False
+        #: The client sends no more, and waits for its answer.
+        self._half_closed = False
+        self._drained = 0
         self._headers_due: asyncio.TimerHandle | None = None
         self._end_due: asyncio.TimerHandle | None = None
+        self._close_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or turn it away where there are too many."""
@@ -51,7 +91,11 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, and start or stop the clock for the headers."""
-        if self.transport.is_closing():
+        if self._ending:
+            self._drained += len(data)
+            if self._drained > self._bounds.linger_bytes:
+                self.abort()
+        if self._ending or self.transport.is_closing():
             return
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
@@ -59,9 +103,32 @@ class Connection(H11Protocol):
         elif self._headers_due is None and self.timeout_keep_alive_task is None:
             self._headers_due = self.loop.call_later(self._bounds.header_timeout_s, self._headers_too_slow)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that sends no more still gets its answer; one that is gone is found out by telling it something."""
+        cycle = self.cycle
+        if self._ending or cycle is None or cycle.more_body or cycle.response_complete:
+            return False
+        if not self._half_closed:
+            self._half_closed = True
+            if not cycle.response_started and self.conn.their_http_version == b"1.1":
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._look()
+        return True
+
+    def _look(self) -> None:
+        """Drop the connection if its other end has said that it knows nothing of it any more."""
+        if self.transport.is_closing() or self.cycle.response_started:
+            return
+        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.abort()
+            return
+        self.loop.call_later(_LOOK_S, self._look)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all clocks."""
         self._stop_headers_clock()
+        if self._close_due is not None:
+            self._close_due.cancel()
         if self._end_due is not None:
             self._end_due.cancel()
         self._unset_keepalive_if_required()
@@ -70,6 +137,8 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         """A response that ends the connection must be taken in time."""
         super().on_response_complete()
+        if self._half_closed and self.cycle.response_complete:
+            self.transport.close()
         if self.transport.is_closing():
             self._end_soon()
 
@@ -80,16 +149,29 @@ class Connection(H11Protocol):
 
     def shutdown(self) -> None:
         """End with the server."""
-        super().shutdown()
+        if self._ending:
+            self.transport.close()
+        else:
+            super().shutdown()
         if self.transport.is_closing():
             self._end_soon()
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the client is gone before its response was complete."""
+        return self.cycle is not None and self.cycle.disconnected
+
+    @property
+    def waits_to_be_asked(self) -> bool:
+        """Whether the client asked for `100 Continue`, and has sent nothing of its body so far."""
+        return self.conn.they_are_waiting_for_100_continue
 
     def abort(self) -> None:
         """Drop the connection at once, and what is yet to be sent."""
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls if something is no HTTP."""
+        """What uvicorn calls if something is no HTTP, or is so only to keep the server busy."""
         self._refuse(400, msg, "bad_request")
 
     def _headers_too_slow(self) -> None:
@@ -98,9 +180,13 @@ class Connection(H11Protocol):
 
     def _refuse(self, status: int, text: str, reason: str, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """Answer in JSON and close. If a response is under way the connection is closed without another."""
-        if self.transport.is_closing():
+        if self._ending or self.transport.is_closing():
             return
-        body = json.dumps({"error": text, "reason": reason}).encode()
+        self._ending = True
+        self._refused(reason)
+        self._stop_headers_clock()
+        self._unset_keepalive_if_required()
+        body = error_body(text, reason)
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -115,7 +201,13 @@ class Connection(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        # closed with bytes unread, the connection would be reset, and the client lose the answer
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self._close_due = self.loop.call_later(min(_DRAIN_S, self._bounds.linger_s), self.transport.close)
+        else:
+            self.transport.close()
         self._end_soon()
 
     def _take_over(self) -> bool:

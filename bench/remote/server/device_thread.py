@@ -11,6 +11,7 @@ import contextlib
 import math
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from bench.remote.server.limits import BusyError
 
 T = TypeVar("T")
 
-#: Weight of the newest call in the moving mean of a kind's seconds.
+_TOO_LATE = "it did not come to its turn within the time limit"
+#: Weight of the newest call in the moving mean of a kind's rate.
 _NEWEST = 0.2
 
 
@@ -34,10 +36,33 @@ class Done(Generic[T]):
     compute_s: float
 
 
+@dataclass(slots=True)
+class _Rate:
+    """Seconds for a unit of cost: sums that fade, so that large calls count for more than small ones."""
+
+    seconds: float = 0.0
+    cost: float = 0.0
+    calls: int = 0
+
+    def of(self, cost: float) -> float:
+        """Seconds that so much costs; 0 where nothing is known."""
+        return cost * self.seconds / self.cost if self.cost else 0.0
+
+    def learn(self, seconds: float, cost: float) -> None:
+        """A call took so long. The first one often has much to set up: a quicker second one stands in its stead."""
+        self.calls += 1
+        if self.calls == 1 or (self.calls == 2 and seconds < self.of(cost)):
+            self.seconds, self.cost = seconds, cost
+            return
+        self.seconds += _NEWEST * (seconds - self.seconds)
+        self.cost += _NEWEST * (cost - self.cost)
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     work: Callable[[], Any]
     kind: str
+    cost: float
     deadline: float
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Done[Any]]
@@ -54,7 +79,7 @@ class DeviceThread:
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
         self._closed = False
-        self._means: dict[str, float] = {}
+        self._rates: dict[str, _Rate] = {}
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve, name="device", daemon=True)
         self._thread.start()
@@ -65,28 +90,36 @@ class DeviceThread:
         return len(self._waiting)
 
     def estimated_wait_s(self) -> float:
-        """Seconds until work submitted now would have its turn: means of the kinds before it, 0 for unknown ones."""
+        """Seconds until work submitted now would have its turn, by what its kind took a unit of cost (0: unknown yet).
+
+        Work that runs for longer than that is expected to go on for as long as it is late, up to its estimate.
+        """
         with self._changed:
-            wait = sum(self._means.get(job.kind, 0.0) for job in self._waiting)
+            wait = sum(self._estimate_s(job) for job in self._waiting)
             if self._running is not None and self._running.begun is not None:
-                mean = self._means.get(self._running.kind, 0.0)
-                wait += max(0.0, mean - (time.monotonic() - self._running.begun))
+                estimate = self._estimate_s(self._running)
+                wait += min(estimate, abs(estimate - (time.monotonic() - self._running.begun)))
         return wait
+
+    def _estimate_s(self, job: _Job) -> float:
+        rate = self._rates.get(job.kind)
+        return rate.of(job.cost) if rate else 0.0
 
     def retry_after_s(self) -> int:
         """Whole seconds after which a refused request is worth another try, at least 1."""
         return max(1, math.ceil(self.estimated_wait_s()))
 
-    async def submit(self, work: Callable[[], T], kind: str, deadline: float = math.inf) -> Done[T]:
+    async def submit(self, work: Callable[[], T], kind: str, deadline: float = math.inf, cost: float = 1.0) -> Done[T]:
         """Run `work` on the device's thread when its turn comes, and return what it returned or raise what it raised.
 
-        Raises BusyError if no place is free, if it would not come to its turn before `deadline` (by `time.monotonic`),
-        or did not. Cancelling gives the place back; work that has begun runs to its end, and its result is dropped.
+        `cost` is what the seconds of this kind go by, pixels for example. Raises BusyError if no place is free, if it
+        would not come to its turn before `deadline` (by `time.monotonic`), or, at that very time, if it did not.
+        Cancelling gives the place back; work that has begun runs to its end, and its result is dropped.
         """
         loop = asyncio.get_running_loop()
         if time.monotonic() + self.estimated_wait_s() > deadline:
-            raise self._busy("it would not come to its turn within the time limit")
-        job = _Job(work, kind, deadline, loop, loop.create_future())
+            raise self._busy(_TOO_LATE)
+        job = _Job(work, kind, cost, deadline, loop, loop.create_future())
         with self._changed:
             full = self._closed or len(self._waiting) >= self._places
             if not full:
@@ -94,12 +127,28 @@ class DeviceThread:
                 self._changed.notify()
         if full:
             raise self._busy(f"all {self._places} places of the queue are taken")
+        timer = None if deadline == math.inf else loop.call_later(deadline - time.monotonic(), self._expire, job)
         try:
             done: Done[T] = await job.future
         finally:
-            with self._changed, contextlib.suppress(ValueError):
-                self._waiting.remove(job)
+            if timer is not None:
+                timer.cancel()
+            self._leave(job)
+            del job  # an error's traceback holds this frame, and the job would hold the error
         return done
+
+    def _leave(self, job: _Job) -> bool:
+        """Take it out of the queue. False if it is not in there any more."""
+        with self._changed:
+            try:
+                self._waiting.remove(job)
+            except ValueError:
+                return False
+        return True
+
+    def _expire(self, job: _Job) -> None:
+        if self._leave(job) and not job.future.done():
+            job.future.set_exception(self._busy(_TOO_LATE))
 
     def close(self, timeout_s: float) -> bool:
         """Refuse what waits and end the thread. False if what it runs did not end in time."""
@@ -137,17 +186,35 @@ class DeviceThread:
         if job.future.cancelled():
             return
         if begun > job.deadline:
-            _tell(job, self._busy("it did not come to its turn within the time limit"))
+            _tell(job, self._busy(_TOO_LATE))
             return
         try:
             value = job.work()
         except BaseException as error:  # noqa: BLE001 - handed to whoever awaits it; the thread goes on
-            _tell(job, error)
+            _tell(job, _freed(error))
             return
         seconds = time.monotonic() - begun
-        mean = self._means.get(job.kind, seconds)
-        self._means[job.kind] = mean + _NEWEST * (seconds - mean)
+        with self._changed:
+            self._rates.setdefault(job.kind, _Rate()).learn(seconds, job.cost)
         _tell(job, Done(value, begun - job.submitted, seconds))
+
+
+def _freed(error: BaseException) -> BaseException:
+    """The error, whose tracebacks say where it came from but hold none of the tensors of the frames that failed.
+
+    Frames and errors refer to each other, so that they would live until the garbage is collected.
+    """
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        traceback.clear_frames(each.__traceback__)
+        left += [each.__cause__, each.__context__]
+    here = error.__traceback__
+    return error.with_traceback(here.tb_next if here else None)
 
 
 def _tell(job: _Job, outcome: Done[Any] | BaseException) -> None:

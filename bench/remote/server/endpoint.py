@@ -57,6 +57,11 @@ class Offer:
         return {**routes, "/": next(iter(routes.values()))} if len(routes) == 1 else routes
 
 
+def _cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Endpoint:
     """The state of a server. Used from the event loop alone."""
 
@@ -65,8 +70,10 @@ class Endpoint:
         self.device = DeviceThread(bounds.queue)
         self.admission = Admission(bounds)
         #: Decode and encode bodies while the device computes.
-        self.codecs = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="codec")
-        self.metrics = Metrics(lambda: self.device.waiting, lambda: self.admission.requests)
+        self.codecs = ThreadPoolExecutor(_cores(), thread_name_prefix="codec")
+        self.metrics = Metrics(
+            lambda: self.device.waiting, lambda: self.admission.requests, lambda: self.not_ready is None
+        )
         self.models: dict[str, Served] = {}
         self.machine: Machine | None = None
         self.stopping = False
@@ -93,7 +100,7 @@ class Endpoint:
         return self.models[model].services[operation]
 
     def make_room(self) -> None:
-        """Raises BusyError if a request that came now would not be served."""
+        """Raises BusyError if a request that came now would not come to its turn."""
         if self.device.waiting >= self.bounds.queue:
             text = f"The endpoint is busy: all {self.bounds.queue} places of the queue are taken. Try again later."
             raise BusyError(text, self.device.retry_after_s())

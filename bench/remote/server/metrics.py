@@ -16,8 +16,10 @@ class Metrics:
 
     media_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, queue_depth: Callable[[], float], in_flight: Callable[[], float]) -> None:
-        """The two gauges are asked whenever the figures are."""
+    def __init__(
+        self, queue_depth: Callable[[], float], in_flight: Callable[[], float], ready: Callable[[], float]
+    ) -> None:
+        """The gauges are asked whenever the figures are."""
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "bench_endpoint_requests",
@@ -27,7 +29,7 @@ class Metrics:
         )
         self._phases = Histogram(
             "bench_endpoint_phase_seconds",
-            "Seconds of each phase of a request: receive, queue, deserialize, compute, serialize.",
+            "Seconds of each phase of a request: receive, queue, deserialize, compute, serialize, send.",
             ("model", "operation", "phase"),
             buckets=_BUCKETS,
             registry=registry,
@@ -38,13 +40,14 @@ class Metrics:
         self.received = Counter(
             "bench_endpoint_received_bytes", "Bytes of request bodies that were read.", registry=registry
         )
-        self.sent = Counter("bench_endpoint_sent_bytes", "Bytes of response bodies.", registry=registry)
+        self.sent = Counter("bench_endpoint_sent_bytes", "Bytes of bodies that were sent whole.", registry=registry)
         self.out_of_memory = Counter(
             "bench_endpoint_out_of_memory", "Requests that the device had too little memory for.", registry=registry
         )
         for name, text, ask in (
             ("bench_endpoint_queue_depth", "Requests that wait for the device.", queue_depth),
-            ("bench_endpoint_in_flight", "Requests that are received, queued, computed or sent.", in_flight),
+            ("bench_endpoint_in_flight", "Requests that are decoded, queued, computed or sent.", in_flight),
+            ("bench_endpoint_ready", "1 if requests are served, 0 while loading, stopping or broken.", ready),
         ):
             Gauge(name, text, registry=registry).set_function(ask)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
+import math
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -16,16 +17,18 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from bench.remote.messages import RECEIVED_HEADER, Answer, Message, RefusedError
+from bench.remote.messages import RECEIVED_HEADER, Answer, Message, RefusedError, error_body
 from bench.remote.server.endpoint import AnyService, Endpoint
 from bench.remote.server.limits import BusyError, Place
-from bench.remote.server.shell import SlowClientError
+from bench.remote.server.shell import DroppedError
+from bench.units import format_bytes
 
 _LOG = logging.getLogger("bench.endpoint")
-_PHASES = ("receive", "queue", "deserialize", "compute", "serialize")
+_PHASES = ("receive", "queue", "deserialize", "compute", "serialize", "send")
 _MOST_PARAMETERS = 1000
 #: nginx's status for a client that closed its connection; only metrics ever see it.
 _GONE = 499
+_INTERNAL = "internal"
 T = TypeVar("T")
 
 
@@ -54,8 +57,12 @@ def error_response(error: RefusedError, headers: Mapping[str, str] | None = None
         more["retry-after"] = str(error.retry_after_s)
     if error.status == 401:
         more["www-authenticate"] = "Bearer"
-    body = json.dumps({"error": error.message, "reason": error.reason})
-    return Response(body, error.status, more, media_type="application/json")
+    return Response(error_body(error.message, error.reason), error.status, more, media_type="application/json")
+
+
+def authorization(scope: Scope) -> bytes | None:
+    """The header that carries a token."""
+    return next((value for key, value in scope["headers"] if key.lower() == b"authorization"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +77,58 @@ class Operation:
         """Answer one request; whatever goes wrong, the next one is served."""
         progress = _Progress()
         try:
+            refusal = await self._attempt(scope, receive, send, progress)
+            if refusal is None:
+                return
+            if refusal.reason != _INTERNAL:
+                self.endpoint.metrics.refused(refusal.reason)
+            await error_response(refusal, progress.headers())(scope, receive, send)
+            self._count(refusal.status, progress, 0)
+        except DroppedError:
+            self._count(_GONE, progress, 0)
+            raise  # the shell knows
+        if refusal.reason == _INTERNAL:
+            await self.endpoint.check_device()
+
+    async def _attempt(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> RefusedError | None:
+        """Serve it, or say why not. The refusal is a bare one: no traceback of it holds what failed in memory."""
+        try:
             await self._serve(scope, receive, send, progress)
         except GoneError:
-            self.endpoint.metrics.answered(self.model, self.name, _GONE)
+            self._count(_GONE, progress, 0)
         except RefusedError as error:
-            await self._refuse(error, progress, scope, receive, send)
-        except SlowClientError:
-            raise  # the shell has dropped it
+            error.__cause__ = error.__context__ = None
+            return error.with_traceback(None)
+        except DroppedError:
+            raise
         except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
             _LOG.exception("%s of %s failed", self.name, self.model)
-            fault = RefusedError(500, "The endpoint failed; its log says how.", "internal")
-            await self._refuse(fault, progress, scope, receive, send)
-            await self.endpoint.check_device()
+            return RefusedError(500, "The endpoint failed; its log says how.", _INTERNAL)
+        return None
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> None:
         headers = Headers(scope=scope)
         endpoint = self.endpoint
-        service = self._admit(headers)
-        announced = int(headers.get("content-length", "0"))
-        with endpoint.admission.admit(endpoint.device.retry_after_s()) as place:
-            place.hold(announced)
+        service = self._admit(scope, headers)
+        with endpoint.admission.place() as place:
             body = await self._body(receive, place, service.max_body_bytes, progress)
+            place.enter(endpoint.device.retry_after_s())
             message = Message(_query(scope), body, headers.get("content-type"), headers.get("accept"))
             del body
-            answer = await self._compute(service, message, receive, progress)
+            answer = await self._compute(service, message, place, receive, progress)
             del message
-            self._count(200, progress, len(answer.body))
             response = Response(answer.body, 200, {**answer.headers, **progress.headers()}, answer.media_type)
             if answer.media_type.startswith("text/"):
                 response.headers["content-type"] = answer.media_type
+            begun = time.monotonic()
             await response(scope, receive, send)
+            progress.seconds["send"] = time.monotonic() - begun
+            self._count(200, progress, len(answer.body))
 
-    def _admit(self, headers: Headers) -> AnyService:
+    def _admit(self, scope: Scope, headers: Headers) -> AnyService:
         """Refuse what needs no body to be refused."""
         endpoint = self.endpoint
-        endpoint.bearer.check(_raw(headers, b"authorization"))
+        endpoint.bearer.check(authorization(scope))
         service = endpoint.service(self.model, self.name)
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
@@ -115,12 +139,13 @@ class Operation:
         return service
 
     async def _body(self, receive: Receive, place: Place, limit: int, progress: _Progress) -> bytes:
-        begun = time.monotonic()
+        """All of it. What came so far extends the time for the rest, as its bytes take at the slowest rate."""
+        loop, bounds = asyncio.get_running_loop(), self.endpoint.bounds
+        begun, due = time.monotonic(), loop.time() + bounds.body_timeout_s
         parts: list[bytes] = []
         total, digest = 0, hashlib.sha256()
-        timeout_s = self.endpoint.bounds.body_timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout_at(due) as limited:
                 more = True
                 while more:
                     message = await receive()
@@ -133,34 +158,58 @@ class Operation:
                     place.hold(total)
                     digest.update(part)
                     parts.append(part)
+                    limited.reschedule(due + total / bounds.slowest_rate)
         except TimeoutError:
-            raise RefusedError(408, f"The body did not come within {timeout_s:g} s.", "slow_body") from None
+            text = f"The body did not come within {bounds.body_timeout_s:g} s"
+            text += f" and 1 s for each {format_bytes(int(bounds.slowest_rate))} of it."
+            raise RefusedError(408, text, "slow_body") from None
         progress.seconds["receive"] = time.monotonic() - begun
         progress.sha256 = digest.hexdigest()
         self.endpoint.metrics.received.inc(total)
+        place.hold(2 * total)  # the parts, or what is decoded of them, beside the whole
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _compute(self, service: AnyService, message: Message, receive: Receive, progress: _Progress) -> Answer:
+    async def _compute(
+        self, service: AnyService, message: Message, place: Place, receive: Receive, progress: _Progress
+    ) -> Answer:
         """The service's three steps. The second one is given up if the client goes away before its turn."""
-        endpoint, loop = self.endpoint, asyncio.get_running_loop()
-        deadline = time.monotonic() + endpoint.bounds.time_limit_s
+        deadline = time.monotonic() + self.endpoint.bounds.time_limit_s
         begun = time.monotonic()
-        request = await loop.run_in_executor(endpoint.codecs, service.read, message)
+        request = await self._on_codec_thread(lambda: service.read(message), deadline)
         progress.seconds["deserialize"] = time.monotonic() - begun
+        size = service.size(request)
+        place.hold(len(message.body) + size.held_bytes)
         kind = f"{self.model}/{self.name}"
-        done = await _unless_gone(endpoint.device.submit(lambda: service.compute(request), kind, deadline), receive)
+        work = self.endpoint.device.submit(lambda: service.compute(request), kind, deadline, size.pixels)
+        done = await _unless_gone(work, receive)
         progress.seconds["queue"], progress.seconds["compute"] = done.queue_s, done.compute_s
         begun = time.monotonic()
-        answer: Answer = await loop.run_in_executor(endpoint.codecs, service.write, done.value)
+        answer: Answer = await self._on_codec_thread(lambda: service.write(done.value), math.inf)
         progress.seconds["serialize"] = time.monotonic() - begun
         return answer
 
-    async def _refuse(
-        self, error: RefusedError, progress: _Progress, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self.endpoint.metrics.refused(error.reason)
-        self._count(error.status, progress, 0)
-        await error_response(error, progress.headers())(scope, receive, send)
+    async def _on_codec_thread(self, work: Callable[[], T], deadline: float) -> T:
+        """What `work` returns. Raises BusyError if no thread takes it by the deadline, or memory does not suffice."""
+        future: Future[T] = self.endpoint.codecs.submit(work)
+        loop = asyncio.get_running_loop()
+        left = deadline - time.monotonic()
+        timer = None if deadline == math.inf else loop.call_later(left, future.cancel)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            if time.monotonic() < deadline - 0.01 or not future.cancelled():
+                raise
+        except MemoryError:
+            pass
+        finally:
+            if timer is not None:
+                timer.cancel()
+            late = future.cancelled()
+            del future  # an error's traceback holds this frame, and the future the error
+        if late:
+            text = "The endpoint is busy: no thread was free to decode it within the time limit. Try again later."
+            raise BusyError(text, self.endpoint.device.retry_after_s())
+        raise BusyError("The endpoint is busy: its memory is used up for now. Try again later.", 1)
 
     def _count(self, status: int, progress: _Progress, sent: int) -> None:
         metrics = self.endpoint.metrics
@@ -184,9 +233,10 @@ async def _unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
             return working.result()
         raise GoneError
     finally:
-        for task in (working, watching):
-            task.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
+        working.cancel()
+        watching.cancel()
+        await asyncio.wait({working, watching})
+        del working, watching  # an error's traceback holds this frame, and the task the error
 
 
 def _query(scope: Scope) -> tuple[tuple[str, str], ...]:
@@ -195,10 +245,6 @@ def _query(scope: Scope) -> tuple[tuple[str, str], ...]:
         return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
     except ValueError:
         raise RefusedError(400, f"The query has more than {_MOST_PARAMETERS} parameters.") from None
-
-
-def _raw(headers: Headers, name: bytes) -> bytes | None:
-    return next((value for key, value in headers.raw if key.lower() == name), None)
 
 
 def _too_long(limit: int) -> RefusedError:

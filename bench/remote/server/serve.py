@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import ipaddress
 import os
 import signal
 import socket
@@ -17,13 +17,11 @@ from types import FrameType
 import uvicorn
 
 from bench.errors import BenchError
-from bench.remote.server import app
+from bench.remote.server import app, logs
 from bench.remote.server.connection import Connection
 from bench.remote.server.endpoint import Endpoint, Machine, Served
 
 _INTERRUPTED = 130
-#: What a graceful end takes beyond the time limit of a request.
-_GRACE_S = 10.0
 #: For the device's thread to end once nothing is asked of it any more.
 _END_S = 2.0
 
@@ -63,9 +61,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url(host: str, listener: socket.socket) -> str:
-    """Where the endpoint is reached, as far as the host that was asked for tells."""
-    port = listener.getsockname()[1]
+    """Where the endpoint is reached from this machine; what serves at every address is reached at the loopback one."""
+    bound, port = listener.getsockname()[:2]
+    if ipaddress.ip_address(bound).is_unspecified:
+        host = "::1" if ":" in bound else "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine reaches it."""
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def serve(
@@ -73,11 +78,13 @@ def serve(
 ) -> bool:
     """Serve until a signal comes, then finish what was accepted. `ready` is called once the models are there.
 
+    `log`: a line a request on standard error.
+
     Raises what loading raised. A second signal ends the process at once with 130. False if the device's thread is
     still busy (a signal came while a model was being loaded).
     """
-    server = prepare(endpoint, log=log)
-    with _signals(endpoint, server):
+    server = prepare(endpoint)
+    with _signals(endpoint, server), logs.on_stderr(access=log):
         try:
             asyncio.run(_run(server, endpoint, listener, loading, ready))
         finally:
@@ -85,12 +92,17 @@ def serve(
     return ended
 
 
-def prepare(endpoint: Endpoint, *, log: bool = False) -> Server:
-    """uvicorn for an endpoint: its connections, its limits, and as little else as possible."""
+def prepare(endpoint: Endpoint) -> Server:
+    """uvicorn for an endpoint: its connections, its limits, and as little else as possible.
+
+    Everything that it waits for at its end has a limit of its own, so that it needs none.
+    """
     bounds = endpoint.bounds
     config = uvicorn.Config(
-        app.make(endpoint, log=log),
-        http=partial(Connection, bounds=bounds, weights=endpoint.offer.weights),  # type: ignore[arg-type] # it calls it
+        app.make(endpoint),
+        http=partial(  # type: ignore[arg-type] # it calls it
+            Connection, bounds=bounds, weights=endpoint.offer.weights, refused=endpoint.metrics.refused
+        ),
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -100,9 +112,7 @@ def prepare(endpoint: Endpoint, *, log: bool = False) -> Server:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=max(1, round(bounds.keep_alive_s)),
-        timeout_graceful_shutdown=round(bounds.time_limit_s + bounds.body_timeout_s + _GRACE_S),
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return Server(config)
 
 

@@ -9,40 +9,38 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import logging
 import math
-import sys
 import time
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bench.remote.messages import WEIGHTS_HEADER
+from bench.remote.messages import WEIGHTS_HEADER, error_body
 from bench.remote.server.connection import STATE_KEY
 from bench.remote.server.limits import Bounds
 
 _LOG = logging.getLogger("bench.endpoint")
+_ACCESS = logging.getLogger("bench.endpoint.access")
 #: A refusal waits for so long for the rest of the body; then it is sent, and the connection ends with it.
 _REST_S = 1.0
 _PIECE = 256 * 1024
-#: A client that takes less than this a second is dropped some time.
-_SLOWEST = 256 * 1024
+_FAILED = "The endpoint failed; its log says how."
 
 
-class SlowClientError(Exception):
-    """The client did not take the response in time; its connection is gone."""
+class DroppedError(Exception):
+    """The client went away, or did not take the response in time; its connection is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The outermost application. `log`: print a line a request to standard error."""
+    """The outermost application. It logs a line a request."""
 
     app: ASGIApp
     bounds: Bounds
     weights: str
-    log: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -52,19 +50,15 @@ class Shell:
         begun = time.monotonic()
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except SlowClientError:
+        except DroppedError:
             _LOG.debug("A client was dropped: it did not take its response")
+        except asyncio.CancelledError:
+            await exchange.fail(503, "The endpoint is shutting down.", "stopping")
         except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
             _LOG.exception("A request failed through a fault of the endpoint's")
-            await exchange.fail()
-        if self.log:
-            route = scope.get("bench.route", "-")
-            took_ms = (time.monotonic() - begun) * 1e3
-            print(  # noqa: T201 - the access log
-                f"{time.strftime('%H:%M:%S')} {route} {exchange.status or 'gone'} {took_ms:.1f} ms",
-                file=sys.stderr,
-                flush=True,
-            )
+            await exchange.fail(500, _FAILED, "internal")
+        route, took_ms = scope.get("bench.route", "-"), (time.monotonic() - begun) * 1e3
+        _ACCESS.info("%s %s %s %.1f ms", time.strftime("%H:%M:%S"), route, exchange.status or "gone", took_ms)
 
 
 class _Exchange:
@@ -76,8 +70,7 @@ class _Exchange:
         self._bounds, self._weights = bounds, weights
         self._connection = scope.get("state", {}).get(STATE_KEY)
         self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        #: The client waits to be told to send its body, and was not.
-        self._not_asked_for = headers.get("expect", "").lower() == "100-continue"
+        self._linger_s = bounds.linger_s
         self._gone = False
         self._read_away = 0
         self._closing = False
@@ -86,7 +79,6 @@ class _Exchange:
 
     async def receive(self) -> Message:
         """The next part of the request."""
-        self._not_asked_for = False
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._gone = True
@@ -101,18 +93,24 @@ class _Exchange:
         elif message["type"] == "http.response.body":
             await self._go_on(message)
 
-    async def fail(self) -> None:
+    async def fail(self, status: int, text: str, reason: str) -> None:
         """Say that something went wrong, if nothing has been said yet; else break off."""
         if self.status is not None:
             self._abort()
             return
-        body = json.dumps({"error": "The endpoint failed; its log says how.", "reason": "internal"}).encode()
+        body = error_body(text, reason)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        if status == 503:
+            headers.append((b"retry-after", b"5"))
+        with contextlib.suppress(DroppedError):
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
+            await self.send({"type": "http.response.body", "body": body})
 
     async def _begin(self, message: Message) -> None:
-        if self._body_left and not self._not_asked_for:
+        unasked = self._connection is not None and self._connection.waits_to_be_asked
+        if unasked:  # it may send its body all the same, but need not
+            self._linger_s = min(self._linger_s, _REST_S)
+        elif self._body_left:
             await self._discard(_REST_S)
         headers = MutableHeaders(raw=list(message.get("headers", [])))
         headers.setdefault(WEIGHTS_HEADER, self._weights)
@@ -124,7 +122,7 @@ class _Exchange:
 
     async def _go_on(self, message: Message) -> None:
         body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
-        due = asyncio.get_running_loop().time() + self._bounds.send_timeout_s + len(body) / _SLOWEST
+        due = asyncio.get_running_loop().time() + self._bounds.send_timeout_s + len(body) / self._bounds.slowest_rate
         for start in range(0, len(body), _PIECE):
             piece = bytes(body[start : start + _PIECE])
             last = start + _PIECE >= len(body) and not more and not self._closing
@@ -132,8 +130,8 @@ class _Exchange:
             self._finished = last
         if more or self._finished:
             return
-        if self._closing and not self._not_asked_for:
-            await self._discard(self._bounds.linger_s)
+        if self._closing:
+            await self._discard(self._linger_s)
         await self._pass_on({"type": "http.response.body", "body": b"", "more_body": False})
         self._finished = True
 
@@ -145,7 +143,9 @@ class _Exchange:
                 await self._send(message)
         except TimeoutError:
             self._abort()
-            raise SlowClientError from None
+            raise DroppedError from None
+        if self._connection is not None and self._connection.dropped:
+            raise DroppedError
 
     def _abort(self) -> None:
         if self._connection is not None:

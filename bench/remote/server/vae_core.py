@@ -17,8 +17,8 @@ import psutil
 import torch
 
 from bench.models import SERVED_UNTILED_PX, AutoencoderKLSpec
-from bench.record import Failed, Tile
-from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError
+from bench.record import Failed, OutOfMemory, Tile
+from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.remote.server import images, tensors
 from bench.remote.server.protocol import Form, Scaling
 from bench.remote.server.shapes import Geometry
@@ -27,6 +27,9 @@ from bench.units import format_bytes
 from bench.workloads.vae import VaeWorkload
 
 WeightsKind = Literal["random", "hub", "local"]
+#: Activations grow with a batch's pixels as with an image's.
+PIXELS_AT_ONCE = 2048 * 2048
+_NO_MEMORY = 507
 T = TypeVar("T")
 
 
@@ -61,7 +64,20 @@ class VaeCore:
         return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
 
     def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
-        """Call the VAE with a placed image or latent, in tiles where it is large; the result and how many tiles."""
+        """Call the VAE with placed images or latents; the result and how many tiles it took.
+
+        A batch of more pixels than are computed at once goes in slices that are not, image by image if need be.
+        """
+        factor = 1 if operation == "encode" else self.spec.spatial_factor
+        pixels = values.shape[-2] * values.shape[-1] * factor**2
+        images = max(1, PIXELS_AT_ONCE // pixels)
+        if values.shape[0] <= images:
+            return self._run(operation, values)
+        parts = [self._run(operation, part) for part in torch.split(values, images)]
+        tiles = [count for _, count in parts if count is not None]
+        return torch.cat([part for part, _ in parts]), sum(tiles) if tiles else None
+
+    def _run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         call = self.workload.encode if operation == "encode" else self.workload.decode
         side = max(values.shape[-2:]) * (1 if operation == "encode" else self.spec.spatial_factor)
         if side <= SERVED_UNTILED_PX:
@@ -77,20 +93,19 @@ class VaeCore:
         try:
             with torch.inference_mode():
                 return compute()
+        except RefusedError as error:
+            refusal = RefusedError(error.status, error.message, error.reason)
         except (RuntimeError, MemoryError) as error:
             found = of_exception(error, "run", self._state(refusals))
             if isinstance(found, Failed):
                 raise
-        # only here, past the handler, has the traceback let go of the tensors of the frames that failed
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        asked = f" (asked for {format_bytes(found.requested_bytes)})" if found.requested_bytes else ""
-        raise RefusedError(
-            507,
-            f"the {found.where}'s memory is exhausted{asked}. Send a smaller image or a smaller batch.",
-            "out_of_memory",
-        )
+            refusal = _exhausted(found)
+        # only here, past the handlers, has the traceback let go of the tensors of the frames that failed
+        if refusal.status == _NO_MEMORY:
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        raise refusal
 
     def _refusals(self) -> int:
         """How many requests torch's allocator has turned down so far."""
@@ -115,5 +130,20 @@ class VaeCore:
         body = tensors.to_bytes(computed.tensor)
         if not computed.base64:
             return Answer(body, "tensor/binary", headers)
-        inside = {"inputs": base64.b64encode(body).decode(), "parameters": {"shape": shape, "dtype": dtype}}
-        return Answer(json.dumps(inside).encode(), "tensor/base64", headers)
+        about = json.dumps({"shape": shape, "dtype": dtype}).encode()
+        inside = b'{"inputs": "%b", "parameters": %b}' % (base64.b64encode(body), about)
+        return Answer(inside, "tensor/base64", headers)
+
+    def size(self, given: torch.Tensor, pixels: int, answer_bytes: int, *, base64: bool) -> Size:
+        """The work of a request whose images have so many pixels.
+
+        Held are the tensor that came, the result of so many bytes, and the answer made of it: no file of an image is
+        longer than its raw pixels by much, and base64 is longer by a third.
+        """
+        return Size(pixels, given.nbytes + answer_bytes + (answer_bytes * 4 // 3 if base64 else answer_bytes))
+
+
+def _exhausted(found: OutOfMemory) -> RefusedError:
+    asked = f" (asked for {format_bytes(found.requested_bytes)})" if found.requested_bytes else ""
+    text = f"the {found.where}'s memory is exhausted{asked}. Send a smaller image or a smaller batch."
+    return RefusedError(_NO_MEMORY, text, "out_of_memory")

@@ -13,7 +13,7 @@ import torch
 from bench import models
 from bench.errors import ConfigError, nearest
 from bench.record import Case
-from bench.remote.messages import Answer, Message, RefusedError
+from bench.remote.messages import Answer, Message, RefusedError, Size
 from bench.remote.server import images, protocol, shapes, tensors
 from bench.remote.server.protocol import Form, Limits, Scaling
 from bench.remote.server.shapes import Packed
@@ -101,6 +101,17 @@ class DecodeService:
         latent = tensors.from_bytes(payload, request.shape, request.dtype)
         return DecodeJob(latent, packed, self._core.resolved(request.scaling), request.form, request.base64)
 
+    def size(self, job: DecodeJob) -> Size:
+        """The pixels of the images, and the bytes of the latent and of what is sent."""
+        factor = self._core.geometry.factor
+        if job.packed is None:
+            batch, _, rows, columns = job.latent.shape
+        else:
+            batch, rows, columns = job.latent.shape[0], 2 * job.packed.rows, 2 * job.packed.columns
+        pixels = batch * rows * columns * factor**2
+        item = self._core.workload.dtype.itemsize if job.form == "raw" else 4 if job.form == "unit" else 1
+        return self._core.size(job.latent, pixels, 3 * pixels * item, base64=job.base64)
+
     def compute(self, job: DecodeJob) -> Computed:
         """Decode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
         return self._core.guarded(lambda: self._decoded(job))
@@ -136,6 +147,13 @@ class EncodeService:
             shapes.check_length(payload, request.shape, request.dtype)
             pictures = tensors.from_bytes(payload, request.shape, request.dtype)
         return EncodeJob(pictures, request.scaling, request.base64)
+
+    def size(self, job: EncodeJob) -> Size:
+        """The pixels of the images, and the bytes of those and of the latent."""
+        geometry, core = self._core.geometry, self._core
+        pixels = job.images.numel() // 3
+        latent = pixels // geometry.factor**2 * geometry.channels * core.workload.dtype.itemsize
+        return core.size(job.images, pixels, latent, base64=job.base64)
 
     def compute(self, job: EncodeJob) -> Computed:
         """Encode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
 from bench.remote.messages import RefusedError
-from bench.remote.server.device_thread import DeviceThread
+from bench.remote.server.device_thread import DeviceThread, _Rate
 from bench.remote.server.limits import BusyError
 
 
@@ -94,6 +96,54 @@ def test_work_whose_deadline_passes_before_its_turn_is_not_run(device: DeviceThr
     assert not ran
 
 
+def test_work_is_answered_at_its_deadline_though_what_runs_goes_on(device: DeviceThread) -> None:
+    async def main() -> None:
+        held = Held()
+        running = await held.started(device)
+        with pytest.raises(BusyError, match="within the time limit"):
+            await device.submit(lambda: None, "k", time.monotonic() + 0.02)
+        assert (running.done(), device.waiting) == (False, 0)
+        held.gate.set()
+        await running
+
+    asyncio.run(main())
+
+
+def test_the_wait_goes_by_the_cost_and_a_slow_first_call_is_forgotten() -> None:
+    rate = _Rate()
+    rate.learn(60.0, 100.0)
+    rate.learn(1.0, 100.0)
+    assert rate.of(400.0) == pytest.approx(4.0)
+    for _ in range(50):
+        rate.learn(2.0, 100.0)
+    assert rate.of(100.0) == pytest.approx(2.0, rel=0.01)
+
+
+def test_an_error_holds_nothing_of_the_frames_that_failed(device: DeviceThread) -> None:
+    held: list[weakref.ref[Held]] = []
+
+    def fail() -> None:
+        large = Held()
+        held.append(weakref.ref(large))
+        try:
+            large.gate.wait(-1)
+            raise ValueError("first")
+        except ValueError as error:
+            raise RuntimeError("broken") from error
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="broken") as caught:
+            await device.submit(fail, "k")
+        assert held[0]() is None
+        assert "fail" in [entry.name for entry in caught.traceback]
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+
+
 def test_cancelled_work_gives_its_place_back_and_is_not_run(device: DeviceThread) -> None:
     ran: list[bool] = []
 
@@ -126,7 +176,7 @@ def test_an_error_reaches_whoever_waits_and_the_next_work_runs(device: DeviceThr
 
 
 def test_the_wait_is_estimated_from_what_the_kind_took_before(device: DeviceThread) -> None:
-    device._means["slow"] = 30.0
+    device._rates["slow"] = _Rate(30.0, 1.0, 2)
 
     async def main() -> tuple[float, int]:
         held = Held()
@@ -144,10 +194,10 @@ def test_the_wait_is_estimated_from_what_the_kind_took_before(device: DeviceThre
 
 
 def test_a_slow_kind_is_still_served_when_nothing_is_before_it(device: DeviceThread) -> None:
-    device._means["slow"] = 1000.0
+    device._rates["slow"] = _Rate(1000.0, 1.0, 2)
     done = asyncio.run(device.submit(lambda: 1, "slow", time.monotonic() + 5))
     assert done.value == 1
-    assert device._means["slow"] < 1000
+    assert device._rates["slow"].of(1.0) < 1000
 
 
 def test_closing_refuses_what_waits() -> None:

@@ -97,7 +97,9 @@ def test_a_device_that_does_nothing_any_more_is_not_ready() -> None:
         assert ready.json()["reason"] == "device_broken"
         assert "device-side assert" in ready.json()["error"]
         assert httpx2.post(f"{running.url}/tiny/encode", content=b"x").status_code == 503
-        assert httpx2.get(f"{running.url}/health").status_code == 200
+        health = httpx2.get(f"{running.url}/health")
+        assert (health.status_code, health.json()["status"]) == (503, "broken")
+        assert "device-side assert" in health.json()["error"]
 
 
 def test_a_content_encoding_is_refused(client: httpx2.Client) -> None:
@@ -210,20 +212,21 @@ def test_the_only_operation_of_the_only_model_is_also_at_the_root() -> None:
 
 def test_bodies_are_admitted_up_to_a_sum_of_bytes() -> None:
     admission = Admission(Bounds(held_bytes=100))
-    with admission.admit(1) as first, admission.admit(1) as second:
+    with admission.place() as first, admission.place() as second:
         first.hold(90)
         with pytest.raises(BusyError, match="hold"):
             second.hold(20)
         second.hold(10)
     assert (admission.requests, admission.held_bytes) == (0, 0)
-    with admission.admit(1) as alone:
-        alone.hold(500)  # one body always finds room
+    with admission.place() as alone:
+        alone.hold(50)
+        alone.hold(500)  # a single request always finds room
 
 
 def test_requests_in_hand_are_bounded() -> None:
     bounds = Bounds(queue=1)
     admission = Admission(bounds)
     admission.requests = bounds.in_flight
-    with pytest.raises(BusyError) as refused, admission.admit(3):
-        pass
+    with admission.place() as place, pytest.raises(BusyError) as refused:
+        place.enter(3)
     assert refused.value.retry_after_s == 3

@@ -172,7 +172,7 @@ def test_an_idle_connection_is_closed(server: Live) -> None:
 
 
 def test_connections_are_bounded_and_the_excess_is_told() -> None:
-    with live(Bounds(connections=2)) as running:
+    with live(Bounds(max_connections=2)) as running:
         held: list[socket.socket] = [running.connect() for _ in range(2)]
         until(lambda: len(running.server.server_state.connections) == 2)
         status, said = error_of(running.say(b""))
