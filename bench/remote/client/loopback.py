@@ -23,7 +23,6 @@ from bench.run.worker_process import checkout_environment
 _READY_WITHIN_S = 600.0  # a cold disk takes minutes over importing torch
 _STOPS_WITHIN_S = 20.0
 _KILL_TIMEOUT_S = 10.0
-_NO_TOKEN = "BENCH_LOOPBACK_HAS_NO_TOKEN"  # noqa: S105 - a variable that nobody sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,7 @@ def serving(
     command += [
         "--with-parent",
         str(os.getpid()),
-        "--token-env",
-        token_env or _NO_TOKEN,
+        *(("--token-env", token_env) if token_env and os.environ.get(token_env) else ("--no-token",)),
         *arguments,
     ]
     try:
