@@ -118,8 +118,6 @@ class Operation:
             answer = await self._compute(service, message, place, receive, progress)
             del message
             response = Response(answer.body, 200, {**answer.headers, **progress.headers()}, answer.media_type)
-            if answer.media_type.startswith("text/"):
-                response.headers["content-type"] = answer.media_type
             begun = time.monotonic()
             await response(scope, receive, send)
             progress.seconds["send"] = time.monotonic() - begun

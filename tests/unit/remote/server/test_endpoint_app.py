@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx2
 import pytest
-from endpoints import Live, live
+from endpoints import QUICK, Live, live
 
 from bench.errors import BenchError
 from bench.remote.server.auth import Bearer
@@ -100,6 +102,85 @@ def test_a_device_that_does_nothing_any_more_is_not_ready() -> None:
         health = httpx2.get(f"{running.url}/health")
         assert (health.status_code, health.json()["status"]) == (503, "broken")
         assert "device-side assert" in health.json()["error"]
+
+
+@pytest.mark.parametrize(("query", "status"), [("crash", 500), ("oom", 507), ("refuse", 422)])
+def test_a_compute_that_failed_leaves_nothing_in_memory(
+    server: Live, client: httpx2.Client, query: str, status: int
+) -> None:
+    tensors = server.services["encode"].tensors
+    tensors.clear()
+    gc.disable()
+    try:
+        assert client.post(f"/tiny/encode?{query}=1", content=b"x").status_code == status
+        assert client.get("/ready").status_code == 200
+        assert [tensor() for tensor in tensors] == [None]
+    finally:
+        gc.enable()
+
+
+def test_a_codec_without_memory_is_503(client: httpx2.Client) -> None:
+    said = client.post("/tiny/encode", content=b"too much")
+    assert (said.status_code, said.json()["reason"]) == (503, "busy")
+
+
+def test_what_an_answer_will_take_is_held_before_it_is_computed() -> None:
+    with live(replace(QUICK, held_bytes=1000)) as running, ThreadPoolExecutor(1) as pool:
+        service = running.services["encode"]
+        service.gate.clear()
+        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode?held=5000", content=b"0")
+        assert service.computing.wait(10)
+        said = httpx2.post(f"{running.url}/tiny/encode?held=5000", content=b"1")
+        assert (said.status_code, said.json()["reason"]) == (503, "busy")
+        service.gate.set()
+        assert first.result().status_code == 200
+        assert service.computed == [b"0"]
+        assert running.endpoint.admission.held_bytes == 0
+
+
+def test_a_request_is_answered_at_its_deadline_though_the_device_goes_on() -> None:
+    with live(replace(QUICK, time_limit_s=0.05)) as running, ThreadPoolExecutor(1) as pool:
+        service = running.services["encode"]
+        service.gate.clear()
+        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"0")
+        assert service.computing.wait(10)
+        said = httpx2.post(f"{running.url}/tiny/encode", content=b"1")
+        assert (said.status_code, said.json()["reason"]) == (503, "busy")
+        assert not first.done()
+        service.gate.set()
+        assert first.result().status_code == 200
+
+
+def test_a_request_is_answered_at_its_deadline_though_all_codec_threads_go_on() -> None:
+    with live(replace(QUICK, time_limit_s=0.05)) as running:
+        gate = threading.Event()
+        held = [running.endpoint.codecs.submit(gate.wait, 10) for _ in range(running.endpoint.codecs._max_workers)]
+        said = httpx2.post(f"{running.url}/tiny/encode", content=b"1")
+        gate.set()
+        assert (said.status_code, said.json()["reason"]) == (503, "busy")
+        assert "no thread" in said.json()["error"]
+        assert all(done.result() for done in held)
+
+
+def test_a_request_that_is_cancelled_is_told_so_in_json() -> None:
+    with live() as running, ThreadPoolExecutor(1) as pool:
+        service = running.services["encode"]
+        service.gate.clear()
+        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"0")
+        assert service.computing.wait(10)
+        (task,) = running.server.server_state.tasks
+        task.get_loop().call_soon_threadsafe(task.cancel)
+        assert (first.result().status_code, first.result().json()["reason"]) == (503, "stopping")
+
+
+def test_faults_are_no_refusals_and_phases_end_with_sending(client: httpx2.Client) -> None:
+    client.post("/tiny/encode?crash=1", content=b"x")
+    client.post("/tiny/encode", content=b"x")
+    told = client.get("/metrics").text
+    assert 'reason="internal"' not in told
+    assert 'status="500"' in told
+    assert 'phase="send"' in told
+    assert "bench_endpoint_ready 1.0" in told
 
 
 def test_a_content_encoding_is_refused(client: httpx2.Client) -> None:
@@ -192,7 +273,12 @@ def test_the_token_is_asked_for_where_it_matters() -> None:
         assert httpx2.post(f"{running.url}/tiny/encode", content=b"x", headers=right).status_code == 200
         assert httpx2.get(f"{running.url}/metrics").status_code == 401
         assert httpx2.get(f"{running.url}/metrics", headers=right).status_code == 200
-        assert httpx2.get(f"{running.url}/health").json()["token_required"] is True
+        # The machine is told to those with the token alone
+        health = httpx2.get(f"{running.url}/health").json()
+        assert (health["token_required"], health["ready"]) == (True, True)
+        assert health["models"]["tiny"]["loaded"] is True
+        assert (health["device"], health["versions"], health["environment"]) == (None, None, None)
+        assert httpx2.get(f"{running.url}/health", headers=right).json()["device"]["name"] == "fake"
 
 
 def test_a_token_that_no_header_can_carry_is_an_error_that_does_not_tell_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -181,6 +182,72 @@ def test_connections_are_bounded_and_the_excess_is_told() -> None:
             client.close()
         until(lambda: not running.server.server_state.connections)
         assert httpx2.get(f"{running.url}/ready").status_code == 200
+
+
+def test_connections_that_only_announce_a_body_keep_nobody_out() -> None:
+    with live(replace(QUICK, body_timeout_s=20, held_bytes=1_500_000)) as running:
+        # Given more of them than may be in flight, with more bytes announced than may be held
+        silent = [running.connect() for _ in range(running.endpoint.bounds.in_flight + 14)]
+        for client in silent:
+            client.sendall(POST + b"Content-Length: 900000\r\n\r\nx")
+        until(lambda: running.endpoint.admission.held_bytes == len(silent))
+        # Then the next request is served
+        assert httpx2.post(f"{running.url}/tiny/encode", content=b"fine").content == b"fine"
+        for client in silent:
+            client.close()
+        until(lambda: running.endpoint.admission.open == 0)
+
+
+def test_a_body_that_comes_at_more_than_the_slowest_rate_has_its_time() -> None:
+    with live(replace(QUICK, body_timeout_s=0.1, slowest_rate=1.0)) as running, running.connect() as client:
+        # Given a byte, which stands for a second more than the tenth of one
+        client.sendall(POST + b"Content-Length: 3\r\nConnection: close\r\n\r\na")
+        until(lambda: running.endpoint.admission.held_bytes == 1)
+        threading.Event().wait(0.2)
+        client.sendall(b"bc")
+        assert read_all(client).endswith(b"abc")
+
+
+def test_a_body_in_tiny_chunks_gets_400(server: Live) -> None:
+    status, said = error_of(server.say(POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 5000))
+    assert (status, said["reason"]) == (400, "bad_request")
+
+
+def test_what_is_refused_before_its_headers_is_counted(server: Live) -> None:
+    server.say(b"garbage\r\n\r\n")
+    told = httpx2.get(f"{server.url}/metrics").text
+    assert 'bench_endpoint_refused_total{reason="bad_request"}' in told
+
+
+def test_a_client_that_sends_no_more_gets_its_answer(server: Live) -> None:
+    service = server.services["encode"]
+    service.gate.clear()
+    service.computing.clear()
+    with server.connect() as client:
+        client.sendall(POST + b"Content-Length: 3\r\n\r\nabc")
+        client.shutdown(socket.SHUT_WR)
+        assert service.computing.wait(10)
+        service.gate.set()
+        assert read_all(client).endswith(b"abc")
+
+
+def test_a_refused_body_that_comes_although_it_was_not_asked_for_does_not_lose_the_answer(server: Live) -> None:
+    with server.connect() as client:
+        client.sendall(POST + b"Content-Length: 9000000\r\nExpect: 100-continue\r\n\r\n" + bytes(9_000_000))
+        answer = read_all(client)
+    assert b" 413 " in answer
+
+
+def test_a_dropped_client_is_counted_as_499(server: Live) -> None:
+    def dropped() -> bool:
+        return 'operation="encode",status="499"' in httpx2.get(f"{server.url}/metrics").text
+
+    with server.connect(receive_buffer=4096) as client:
+        client.sendall(
+            b"POST /tiny/encode?size=30 HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + bytes(900_000)
+        )
+        client.recv(100)
+    until(dropped)
 
 
 def test_pipelined_requests_are_all_answered(server: Live) -> None:

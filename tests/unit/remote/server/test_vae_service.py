@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import importlib
 import io
 import json
 import math
@@ -236,6 +237,39 @@ def test_a_side_above_2048_px_is_computed_in_the_zoo_s_tiles(tiny: Any, local: A
     assert answer.headers["x-tiles"] == str(math.ceil(2056 / 48))
 
 
+@pytest.mark.parametrize(("operation", "shape"), [("decode", (5, 4, 8, 8)), ("encode", (5, 3, 16, 16))])
+def test_a_batch_of_many_pixels_is_computed_in_slices_with_the_same_result(
+    tiny: Any, local: Any, operation: str, shape: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a limit of two images of 16 px
+    core = importlib.import_module("bench.remote.server.vae_core")
+    monkeypatch.setattr(core, "PIXELS_AT_ONCE", 2 * 16 * 16)
+    values, batches = _random(*shape).tanh(), []
+    workload = tiny.decode._core.workload
+    call = getattr(workload, operation)
+    monkeypatch.setattr(workload, operation, lambda part: (batches.append(len(part)), call(part))[1])
+    # when five come
+    got = _tensor(_ask(getattr(tiny, operation), _message(values, output_type="pt")))
+    # then they go two by two, and make what each makes alone
+    assert batches == [2, 2, 1]
+    each = _decoded if operation == "decode" else _encoded
+    assert torch.allclose(got, torch.cat([each(local, values[i : i + 1]) for i in range(5)]), atol=1e-5)
+
+
+def test_the_size_of_a_request_bounds_its_answer(tiny: Any) -> None:
+    for service, message in (
+        (tiny.decode, _message(_random(2, 4, 8, 8), output_type="pt")),
+        (tiny.decode, _message(_random(2, 4, 8, 8), output_type="pil")),
+        (tiny.decode, _message(_random(1, 4, 8, 8), "tensor/base64", output_type="pt")),
+        (tiny.encode, _message(_random(2, 3, 16, 16))),
+    ):
+        request = service.read(message)
+        size = service.size(request)
+        answer = service.write(service.compute(request))
+        assert size.pixels in {256, 512}
+        assert len(message.body) + len(answer.body) <= size.held_bytes <= 3 * (len(message.body) + len(answer.body))
+
+
 def test_after_a_tiled_image_one_of_2048_px_is_computed_at_once(tiny: Any, local: Any) -> None:
     _ask(tiny.decode, _message(_random(1, 4, 4, 1028), output_type="pt"))
     latent = _random(1, 4, 4, 1024)
@@ -337,6 +371,26 @@ def test_want_of_memory_is_refused_and_what_was_held_is_freed(
     assert (caught.value.status, caught.value.reason) == (507, "out_of_memory")
     assert held[0]() is None
     assert torch.equal(_tensor(_ask(tiny.decode, _message(latent, output_type="pt"))), _decoded(local, latent))
+
+
+def test_a_refusal_of_values_holds_none_of_them(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[Any]] = []
+    place = tiny.decode._core.workload.place
+
+    def placed(values: Any) -> Any:
+        tensor = place(values) * 1
+        held.append(weakref.ref(tensor))
+        return tensor
+
+    monkeypatch.setattr(tiny.decode._core.workload, "place", placed)
+    gc.disable()
+    try:
+        with pytest.raises(RefusedError) as caught:
+            tiny.decode.compute(tiny.decode.read(_message(torch.full((1, 4, 8, 8), math.nan))))
+        assert caught.value.status == 422
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_any_other_error_of_the_device_is_not_passed_off_as_want_of_memory(
