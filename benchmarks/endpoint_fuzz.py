@@ -15,12 +15,10 @@ import argparse
 import base64
 import contextlib
 import json
-import os
 import random
 import re
 import socket
 import struct
-import subprocess
 import sys
 import time
 import zlib
@@ -33,11 +31,12 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+from bench.remote.client import loopback
+
 THREADS = 4
 #: Longer than any limit of the endpoint that is started here.
 HANG_S = 30.0
 MOST_GROWTH = 0.05
-SERVE = ("--model", "tiny", "--weights", "random", "--port", "0", "--json", "--quiet")
 LIMITS = ("--max-pixels", "128x128", "--body-timeout", "1", "--time-limit", "20")
 NASTY = (
     *("", "0", "-1", "1e999", "nan", "inf", "-inf", "99999999999999999999", "1.5", "true", "True", "None", "[]", "{}"),
@@ -312,15 +311,9 @@ def endpoint(url: str | None) -> Iterator[tuple[tuple[str, int], psutil.Process 
         parts = urlsplit(url)
         yield (parts.hostname or "127.0.0.1", parts.port or 80), None
         return
-    command = [sys.executable, "-m", "bench", "serve", *SERVE, *LIMITS, "--with-parent", str(os.getpid())]
-    variables = {**os.environ, "OMP_NUM_THREADS": "1"}  # it is not about computing
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as child:  # noqa: S603 - ourselves
-        assert child.stdout is not None  # noqa: S101 - it is a pipe
-        try:
-            parts = urlsplit(json.loads(child.stdout.readline())["url"])
-            yield (parts.hostname or "", parts.port or 0), psutil.Process(child.pid)
-        finally:
-            child.terminate()
+    # one thread: it is not about computing
+    with loopback.serving(["tiny"], arguments=LIMITS, env={"OMP_NUM_THREADS": "1"}) as server:
+        yield (server.address.host, server.address.port), psutil.Process(server.pid)
 
 
 def run(address: tuple[str, int], requests: list[Request]) -> Counter[str]:

@@ -12,15 +12,10 @@ of the figure. The default is sd-v1: the tiny model halves an image only once, a
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
 import re
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx2
@@ -28,6 +23,7 @@ import torch
 from diffusers.utils import remote_utils
 
 from bench import models
+from bench.remote.client import loopback
 from bench.run import device as devices
 
 
@@ -47,20 +43,6 @@ class Sample:
 def phases(header: str) -> dict[str, float]:
     """Seconds by name from a Server-Timing header."""
     return {name: float(ms) / 1e3 for name, ms in re.findall(r"(\w+);dur=([\d.]+)", header)}
-
-
-@contextlib.contextmanager
-def endpoint(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    """`bench serve` on loopback with the model; what it says once it is ready."""
-    chosen = ("--model", arguments.model, "--dtype", arguments.dtype, "--device", arguments.device)
-    command = [sys.executable, "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", "--quiet"]
-    command += ["--with-parent", str(os.getpid())]
-    with subprocess.Popen([*command, *chosen], stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - ourselves
-        assert child.stdout is not None  # noqa: S101 - it is a pipe
-        try:
-            yield json.loads(child.stdout.readline())
-        finally:
-            child.terminate()
 
 
 def through_diffusers(url: str, latent: torch.Tensor) -> Callable[[], Sample]:
@@ -133,8 +115,12 @@ def main() -> None:
     device, spec = devices.choose(arguments.device).device, models.get(arguments.model)
     side = arguments.size // spec.spatial_factor
     latent = torch.randn(1, spec.latent_channels, side, side, generator=torch.Generator().manual_seed(0))
-    with endpoint(arguments) as said, httpx2.Client(timeout=600) as client:
-        url = f"{said['url']}/{arguments.model}/decode"
+    chosen = ("--dtype", arguments.dtype, "--device", arguments.device)
+    with (
+        loopback.serving([arguments.model], arguments=chosen) as server,
+        httpx2.Client(timeout=600, trust_env=False) as client,
+    ):
+        url = f"{server.address.url}/{arguments.model}/decode"
         ways = {"diffusers, a new connection": through_diffusers(url, latent), "kept": kept(url, latent, client)}
         samples = measure(ways, arguments.requests)
     print(f"{devices.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")

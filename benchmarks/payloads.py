@@ -11,48 +11,19 @@ computes nothing. Exit code 1 if one with the remedy differs.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import queue
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
-from bench.child import Child
 from bench.doctor import ClientFacts, LayoutFacts
+from bench.remote.client import loopback
 from bench.remote.payloads import probe
 from bench.remote.payloads.layouts import LAYOUTS
 from bench.remote.payloads.lines import Ask
 from bench.run import surroundings
 
-SERVE = (sys.executable, "-P", "-m", "bench", "serve", "--model", "tiny", "--weights", "random", "--device", "cpu")
-_READY_S, _STOP_S, _KIND_S = 600.0, 60.0, 3600.0
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """The address of a `bench serve` of the tiny model, a process of its own. Raises RuntimeError if it won't start.
-
-    It computes on one thread: what it computes matters to nobody here, and two would wait for each other.
-    """
-    variables = {name: value for name, value in os.environ.items() if name != "BENCH_ENDPOINT_TOKEN"}
-    variables["OMP_NUM_THREADS"] = "1"
-    child = Child((*SERVE, "--port", "0", "--json", "--quiet", "--with-parent", str(os.getpid())), env=variables)
-    try:
-        try:
-            line = child.line(_READY_S)
-        except queue.Empty:
-            line = None
-        if line is None:
-            raise RuntimeError(f"bench serve did not get ready: {child.stderr_tail()}")
-        yield json.loads(line)["url"]
-        os.kill(child.pid, signal.SIGTERM)
-        child.exit_code(_STOP_S)
-    finally:
-        child.kill(_STOP_S)
+_KIND_S = 3600.0
 
 
 def counted(layout: LayoutFacts, dtype: str, *, remedied: bool) -> tuple[int, int]:
@@ -115,8 +86,10 @@ def main() -> int:
     if arguments.echo:
         facts = send(ask)
     else:
-        with serving() as url:
-            urls = {"decode_url": f"{url}/tiny/decode", "encode_url": f"{url}/tiny/encode"}
+        # One thread: what is computed matters to nobody here, and two would wait for each other.
+        with loopback.serving(["tiny"], arguments=("--device", "cpu"), env={"OMP_NUM_THREADS": "1"}) as server:
+            base = server.address.url
+            urls = {"decode_url": f"{base}/tiny/decode", "encode_url": f"{base}/tiny/encode"}
             facts = send(ask.model_copy(update=urls))
     host, to = surroundings.look(Path()), "an echo" if arguments.echo else "bench serve"
     versions = ", ".join(f"{name} {version}" for name, version in facts.packages.items())
