@@ -124,6 +124,11 @@ def _dripping_body(handler: _Handler, *_: object) -> bool:
     return False
 
 
+def _delayed(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
+    handler.server.stop.wait(0.05)
+    return _good(handler, body, headers)
+
+
 def _good_once(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
     """A good answer to the first three requests, which are first calls; then refusals."""
     again = handler.server.asked.count("/good-once") > 2
@@ -168,6 +173,7 @@ _BEHAVIOURS: dict[str, Callable[..., bool]] = {
     "stall": _stall,
     "dripping-body": _dripping_body,
     "good-once": _good_once,
+    "delayed": _delayed,
     "closing": _closing,
     "three-tiles": lambda handler, *_: handler.answer(200, jpeg(), x_tiles="3"),
     "no-headers": _says(200, bytes(64 * 64 * 3 * 4)),

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from endpoint_records import an_endpoint_record, exchanges, remote
 from factories import a_case, a_device, a_record, a_run, failed, measured, out_of_memory, published, refusal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -466,3 +467,12 @@ def test_false_alarms_are_rare_and_a_shift_is_found(
 def test_without_the_practical_factor_holm_alone_holds_the_alarms(false_alarms: ModuleType) -> None:
     one = next(one for one in false_alarms.SETTINGS if one.name == "false alarms, 1 run a side, no practical factor")
     assert sum(false_alarms.hit(one, seed) for seed in range(60)) / 60 <= 0.10  # 5% or less, as 60 can tell
+
+
+def test_an_endpoint_through_another_client_is_a_note() -> None:
+    by_diffusers = an_endpoint_record(remote=remote(exchanges=exchanges(0.05)))
+    by_own = an_endpoint_record(remote=remote(exchanges=exchanges(0.05, diffusers=False)))
+
+    (note,) = _compare([by_diffusers], [by_own]).machines[0].notes
+    assert note.startswith("Measured through different clients")
+    assert not _compare([by_own], [by_own]).machines[0].notes

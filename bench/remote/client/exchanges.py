@@ -22,6 +22,10 @@ from bench.remote.client.load import Target
 
 __all__ = ["Call", "Sequential", "load_target", "measure"]
 
+#: The time of so many of the slowest first request is left for the kept connection, which needs at least that of so
+#: many requests.
+_FOR_KEPT, _LEAST_FOR_KEPT = 6, 4
+
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
@@ -47,8 +51,8 @@ def measure(call: Call, settings: MeasureSettings, leash: Leash, begun: Callable
     callers: tuple[Caller, ...] = (new,) if call.token else (Diffusers(call, leash, new), new)
     try:
         _reach(call, leash)
-        exchanges = _block(call, callers, settings, begun)
-        exchanges += _block(call, (kept,), settings) if _left_s(call) > 4 * _slowest(exchanges) else ()
+        exchanges = _block(call, callers, settings, begun, kept_for_others=_FOR_KEPT)
+        exchanges += _block(call, (kept,), settings) if _left_s(call) > _LEAST_FOR_KEPT * _slowest(exchanges) else ()
     finally:
         new.close()
         kept.close()
@@ -75,7 +79,11 @@ def load_target(call: Call, timeout_s: float) -> Target:
 
 
 def _block(
-    call: Call, callers: Sequence[Caller], settings: MeasureSettings, begun: Callable[[], None] = lambda: None
+    call: Call,
+    callers: Sequence[Caller],
+    settings: MeasureSettings,
+    begun: Callable[[], None] = lambda: None,
+    kept_for_others: float = 0,
 ) -> tuple[Exchange, ...]:
     """Exchanges of clients that take turns; of the first at least, while others end where time does."""
     firsts: list[float] = []
@@ -85,7 +93,10 @@ def _block(
     for caller in callers:
         caller.forget()
     begun()
-    rows = take_turns([caller.call for caller in callers[: len(firsts)]], settings, lambda: _left_s(call), sum(firsts))
+    others_s = kept_for_others * max(firsts)
+    rows = take_turns(
+        [caller.call for caller in callers[: len(firsts)]], settings, lambda: _left_s(call) - others_s, sum(firsts)
+    )
     return tuple(
         caller.exchange(_timing(samples, first_s))
         for caller, samples, first_s in zip(callers, rows, firsts, strict=False)

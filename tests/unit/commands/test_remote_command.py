@@ -77,12 +77,14 @@ def test_a_dry_run_says_the_endpoint_s_note(capsys: pytest.CaptureFixture[str]) 
 def test_an_interruption_while_all_is_stopped_says_nothing_of_what_was_kept(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(KeyboardInterrupt) as second:
+    def interrupted_twice() -> None:
         try:
             raise typer.Exit(130)
         finally:
             raise KeyboardInterrupt
 
+    with pytest.raises(KeyboardInterrupt) as second:
+        interrupted_twice()
     assert sweeps.interrupted(second.value).exit_code == 130
     assert capsys.readouterr().err == ""
     assert sweeps.interrupted(KeyboardInterrupt()).exit_code == 130

@@ -156,6 +156,20 @@ def test_an_answer_that_does_not_end_ends_at_the_deadline(
     assert took < 8
 
 
+def test_a_case_whose_time_is_short_keeps_what_was_sampled(server: Misbehaving) -> None:
+    # given far more samples to take than there is time for
+    address = parse(f"{server.url}/delayed")
+    executor = EndpointExecutor(Endpoints(single={("tiny", "decode"): address}), TOKEN)
+    many = MeasureSettings(min_samples=10_000, few_samples=10_000, min_time=0)
+    done = executor.run(a_case(operation="decode", transport="jpg"), many, 2.0, lambda _: None)
+    executor.close()
+
+    assert isinstance(done.outcome, Measured), done.outcome
+    assert done.remote is not None
+    assert [exchange.connection for exchange in done.remote.exchanges] == ["new", "kept"]
+    assert {exchange.timing.stopped_by for exchange in done.remote.exchanges} == {"max_time"}
+
+
 def test_a_fault_after_the_first_call_is_told_by_the_own_client(server: Misbehaving) -> None:
     outcome = measure(server, "good-once", token=None).outcome
     assert isinstance(outcome, Failed), outcome

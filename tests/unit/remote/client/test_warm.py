@@ -1,0 +1,21 @@
+"""What the client warms up with is what a good endpoint would answer."""
+
+from __future__ import annotations
+
+import pytest
+from factories import a_case
+
+from bench.plan import TRANSPORTS
+from bench.remote.client import warm
+from bench.remote.client.payload import make
+
+pytest.importorskip("httpx2")
+
+
+@pytest.mark.parametrize(("operation", "transport"), [(name, way) for name in TRANSPORTS for way in TRANSPORTS[name]])
+def test_each_way_is_warmed_with_an_answer_that_is_read_to_its_end(operation: str, transport: str) -> None:
+    payload = make(a_case(operation=operation, transport=transport))
+    body, headers = warm._answer(payload)
+
+    payload.check_answer(body, headers)
+    payload.check_result(payload.result(body, headers))
