@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 
-from bench.errors import BenchError
+from bench.remote.address import parse_token
 from bench.remote.messages import RefusedError
 
 
@@ -17,15 +17,8 @@ class Bearer:
 
     @classmethod
     def of(cls, text: str | None, variable: str) -> Bearer:
-        """The token that the variable holds. Raises BenchError if no header could carry it."""
-        if not text:
-            return cls()
-        if not all("!" <= letter <= "~" for letter in text):
-            raise BenchError(
-                f"{variable}: holds a token with spaces, line breaks or letters beyond ASCII, which no header can "
-                "carry. Set it to visible ASCII characters alone."
-            )
-        return cls(text.encode("ascii"))
+        """The token that the variable holds. Raises ConfigError if no header could carry it."""
+        return cls(parse_token(text, variable).value.encode("ascii")) if text else cls()
 
     @property
     def required(self) -> bool:

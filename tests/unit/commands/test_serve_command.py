@@ -54,3 +54,14 @@ def test_a_token_that_no_header_can_carry_is_not_told(
     said = capsys.readouterr().err
     assert "MY_TOKEN" in said
     assert "not a token" not in said
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_token_that_was_asked_for_and_is_not_there_is_an_error(
+    value: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MY_TOKEN", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MY_TOKEN", value)
+    assert cli.main(["serve", "--model", "tiny", "--weights", "random", "--token-env", "MY_TOKEN"]) == 2
+    assert "--token-env MY_TOKEN: the variable is not set, or empty" in capsys.readouterr().err
