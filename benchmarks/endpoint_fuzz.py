@@ -6,7 +6,8 @@ Starts an endpoint with the tiny model on loopback (or takes the one at --url) a
 threads, each over a connection of its own: valid ones, valid ones with their query, headers or body broken, bombs,
 wrong lengths, half requests whose client goes away, and bytes that are no HTTP. Counts the answers by status. The
 resident set of the endpoint is read after the warm-up and at the end. Exits with 1 if there was a 5xx other than 503
-and 507, an answer without JSON, a request that got no answer in time, or if memory grew by more than 5%.
+and 507, an answer without JSON, a request that got no answer
+in time or lost its connection, a valid one that was not served, or if memory grew by more than 5%.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ THREADS = 4
 #: Longer than any limit of the endpoint that is started here.
 HANG_S = 30.0
 MOST_GROWTH = 0.05
-LIMITS = ("--max-pixels", "128x128", "--body-timeout", "1", "--time-limit", "20")
+LIMITS = ("--max-pixels", "256x256", "--body-timeout", "1", "--time-limit", "20")
 NASTY = (
     *("", "0", "-1", "1e999", "nan", "inf", "-inf", "99999999999999999999", "1.5", "true", "True", "None", "[]", "{}"),
     *("\x00", "é", "%", "float64", "float16", "uint8", "pil", "pt", "mp4", "gif", "a" * 3000, "1,4,8,8", "2147483648"),
@@ -54,7 +55,16 @@ Query = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Request:
-    """What is sent. `stop`: after how many bytes the client stops; `gone`: and closes the connection."""
+    """What is sent.
+
+    Attributes:
+        stop: after how many bytes the client stops.
+        gone: and closes the connection.
+        chunks: bytes of a chunk, where the body goes in chunks.
+        kept: it is sent twice, over the same connection.
+        valid: it must be answered with 200.
+        loose: the connection may be closed without an answer: it is no HTTP, or not all of it.
+    """
 
     path: str
     query: Query
@@ -65,6 +75,10 @@ class Request:
     raw: bytes | None = None
     stop: int | None = None
     gone: bool = False
+    chunks: int | None = None
+    kept: bool = False
+    valid: bool = False
+    loose: bool = False
 
     def wire(self) -> bytes:
         """The bytes on the wire."""
@@ -72,10 +86,17 @@ class Request:
             return self.raw
         query = "&".join(f"{quote(name)}={quote(value)}" for name, value in self.query)
         length = len(self.body) if self.length is None else self.length
-        headers = [("Host", "x"), ("Connection", "close"), ("Content-Length", str(length)), *self.headers]
+        framing = ("Transfer-Encoding", "chunked") if self.chunks else ("Content-Length", str(length))
+        headers = [("Host", "x"), ("Connection", "keep-alive" if self.kept else "close"), framing, *self.headers]
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-        wire = f"{self.method} {self.path}?{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1", "replace") + self.body
+        wire = f"{self.method} {self.path}?{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1", "replace")
+        wire += _chunked(self.body, self.chunks) if self.chunks else self.body
         return wire if self.stop is None else wire[: self.stop]
+
+
+def _chunked(body: bytes, size: int) -> bytes:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
 
 
 def png(width: int, height: int, rows: bytes, *extra: bytes) -> bytes:
@@ -102,13 +123,25 @@ BOMBS = (
 )
 
 
+#: Of few bytes, and of gigabytes if all of it were parsed.
+JSON_BOMBS = (
+    b'{"inputs": "AAAA", "x": [' + b"[]," * 100_000 + b"0]}",
+    b'{"x": [' + b"{}," * 100_000 + b'0], "inputs": "AAAA"}',
+    b'{"inputs": "' + b"A" * 300_000,
+    b"[" * 300_000,
+    b'{"inputs": "AAAA", "parameters": {"shape": [' + b"1," * 15_000 + b"1]}}",
+)
+
+
 class Fuzzer:
     """Requests from a seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - seeded on purpose
         self._kinds: tuple[tuple[Callable[[], Request], int], ...] = (
-            (self._valid, 30),
+            (self._valid_one, 20),
+            (self._chunked, 5),
+            (self._kept, 5),
             (self._broken_query, 30),
             (self._broken_body, 15),
             (self._broken_headers, 10),
@@ -123,6 +156,27 @@ class Fuzzer:
         """One more request."""
         kinds, weights = zip(*self._kinds, strict=True)
         return self._random.choices(kinds, weights)[0]()
+
+    def _valid_one(self) -> Request:
+        request = self._valid()
+        request.valid = not self._asks_for_a_file_of_many(request)
+        return request
+
+    def _asks_for_a_file_of_many(self, request: Request) -> bool:
+        """Whether it wants several pictures in an image file."""
+        accept = dict(request.headers).get("Accept", "")
+        a_file = accept.startswith("image/") or (accept == "*/*" and ("output_type", "pil") in request.query)
+        return ("shape", "2") in request.query[2:3] and a_file
+
+    def _chunked(self) -> Request:
+        request = self._valid_one()
+        request.chunks = self._random.choice((64, 100, 1000, 1_000_000))
+        return request
+
+    def _kept(self) -> Request:
+        request = self._valid_one()
+        request.kept = True
+        return request
 
     def _valid(self) -> Request:
         return self._random.choice(
@@ -148,7 +202,7 @@ class Fuzzer:
         return Request("/tiny/encode", query, bytes(12 * side * side))
 
     def _encode_image(self) -> Request:
-        width, height = self._random.choice(((16, 16), (32, 16), (33, 17), (512, 512)))
+        width, height = self._random.choice(((16, 16), (32, 16), (33, 17), (256, 256)))
         return Request("/tiny/encode", [], png(width, height, bytes(height * (1 + 3 * width))))
 
     def _legacy(self) -> Request:
@@ -209,15 +263,20 @@ class Fuzzer:
         return request
 
     def _bomb(self) -> Request:
+        if self._random.random() < 0.3:
+            kind = self._random.choice(("tensor/base64", "application/json"))
+            return Request("/tiny/decode", [], self._random.choice(JSON_BOMBS), [("Content-Type", kind)])
         return Request("/tiny/encode", [], self._random.choice(BOMBS))
 
     def _wrong_length(self) -> Request:
         request = self._valid()
+        request.loose = True
         request.length = self._random.choice((0, 1, len(request.body) - 1, len(request.body) + 5, 10**12, -1))
         return request
 
     def _half(self) -> Request:
         request = self._valid()
+        request.loose = True
         request.stop = self._random.randrange(len(request.wire()))
         request.gone = self._random.random() < 0.9
         return request
@@ -236,7 +295,7 @@ class Fuzzer:
                 b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n" * 20,
             )
         )
-        return Request("", [], b"", raw=raw, gone=True)
+        return Request("", [], b"", raw=raw, gone=True, loose=True)
 
     def _elsewhere(self) -> Request:
         request, pick = self._valid(), self._random.choice
@@ -251,7 +310,11 @@ def shaped(shape: tuple[int, ...]) -> Query:
 
 
 def send(address: tuple[str, int], request: Request) -> str:
-    """The status of the answer, or what came instead: `closed`, `hang`, `no json`."""
+    """The status of the answer, or what came instead: `hang`, `closed`, `no json`, `lost` or `unserved`.
+
+    A connection may be `closed` where the request was no whole one; else its answer is `lost`. `unserved` is a valid
+    request that was not answered with 200.
+    """
     begun = time.monotonic()
     try:
         with socket.create_connection(address, timeout=HANG_S) as client:
@@ -260,7 +323,11 @@ def send(address: tuple[str, int], request: Request) -> str:
         return "hang"
     except OSError:
         told = "reset"
-    return "hang" if time.monotonic() - begun > HANG_S else told
+    if time.monotonic() - begun > HANG_S:
+        return "hang"
+    if told in {"closed", "reset"}:
+        return "closed" if request.loose else f"lost ({told})"
+    return f"unserved ({told})" if request.valid and told != "200" else told
 
 
 def _exchange(client: socket.socket, request: Request) -> str:
@@ -270,6 +337,16 @@ def _exchange(client: socket.socket, request: Request) -> str:
         return "left"
     if request.gone:
         client.shutdown(socket.SHUT_WR)
+    if request.kept:
+        first = _answer(client, request)
+        if first != "200":
+            return first
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(request.wire())
+    return _answer(client, request)
+
+
+def _answer(client: socket.socket, request: Request) -> str:
     received = b""
     while not _whole(received, request.method) and (part := client.recv(65536)):
         received = INTERIM.sub(b"", received + part)
@@ -328,7 +405,8 @@ def wrong(counts: Counter[str]) -> list[str]:
     return [
         told
         for told in counts
-        if told == "hang" or told.startswith("no json") or (told.startswith("5") and told not in allowed_5xx)
+        if told.startswith(("hang", "no json", "lost", "unserved"))
+        or (told.startswith("5") and told not in allowed_5xx)
     ]
 
 
