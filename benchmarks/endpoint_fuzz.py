@@ -202,7 +202,7 @@ class Fuzzer:
         return Request("/tiny/encode", query, bytes(12 * side * side))
 
     def _encode_image(self) -> Request:
-        width, height = self._random.choice(((16, 16), (32, 16), (33, 17), (256, 256)))
+        width, height = self._random.choice(((16, 16), (32, 16), (33, 17), (96, 64)))
         return Request("/tiny/encode", [], png(width, height, bytes(height * (1 + 3 * width))))
 
     def _legacy(self) -> Request:
