@@ -22,6 +22,7 @@ from bench.remote.server.limits import BusyError
 
 T = TypeVar("T")
 
+_STOPPING = "The endpoint is shutting down."
 _TOO_LATE = "it did not come to its turn within the time limit"
 #: Weight of the newest call in the moving mean of a kind's rate.
 _NEWEST = 0.2
@@ -121,10 +122,12 @@ class DeviceThread:
             raise self._busy(_TOO_LATE)
         job = _Job(work, kind, cost, deadline, loop, loop.create_future())
         with self._changed:
-            full = self._closed or len(self._waiting) >= self._places
-            if not full:
+            closed, full = self._closed, len(self._waiting) >= self._places
+            if not (closed or full):
                 self._waiting.append(job)
                 self._changed.notify()
+        if closed:
+            raise BusyError(_STOPPING, 5, "stopping")
         if full:
             raise self._busy(f"all {self._places} places of the queue are taken")
         timer = None if deadline == math.inf else loop.call_later(deadline - time.monotonic(), self._expire, job)
@@ -157,7 +160,7 @@ class DeviceThread:
             left, self._waiting = list(self._waiting), deque()
             self._changed.notify()
         for job in left:
-            _tell(job, RefusedError(503, "The endpoint is shutting down.", "stopping"))
+            _tell(job, RefusedError(503, _STOPPING, "stopping"))
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

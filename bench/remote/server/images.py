@@ -54,7 +54,7 @@ def read(payload: bytes, limits: Limits, factor: int) -> Pixels:
     except UnidentifiedImageError:
         raise RefusedError(
             400,
-            f"the body ({len(payload)} bytes) is no PNG or JPEG file. An image tensor needs its shape and dtype in the "
+            f"The body ({len(payload)} bytes) is no PNG or JPEG file. An image tensor needs its shape and dtype in the "
             "query.",
         ) from None
     except _BROKEN as error:

@@ -135,7 +135,7 @@ def _cut(body: bytes, media_type: str) -> tuple[bytes, bytes]:
     start = found.end() if found else len(body)
     end = body.find(b'"', start) if found else len(body)
     if end < 0:
-        raise RefusedError(400, f'Content-Type is {media_type}, but the body is not JSON: "inputs" does not end.')
+        raise RefusedError(400, f'Content-Type is {media_type}, but the body is not JSON: its "inputs" does not end.')
     if start + len(body) - end > _MOST_JSON:
         raise RefusedError(
             400,
@@ -166,7 +166,7 @@ def _json(text: bytes, media_type: str) -> dict[str, object]:
             400, f"Content-Type is {media_type}, but the body is not JSON: {str(error)[:100]}."
         ) from None
     if not isinstance(inside, dict):
-        raise RefusedError(400, "the JSON body must be an object.")
+        raise RefusedError(400, "The JSON body must be an object.")
     return inside
 
 

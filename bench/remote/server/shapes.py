@@ -152,7 +152,7 @@ def check_length(body: bytes, shape: tuple[int, ...], dtype: str) -> None:
     """Raises RefusedError (400) unless the body is as long as the shape and dtype say."""
     wanted = prod(shape) * ITEM_BYTES[dtype]
     if len(body) != wanted:
-        raise RefusedError(400, f"the body has {len(body)} bytes; shape {list(shape)} in {dtype} takes {wanted}.")
+        raise RefusedError(400, f"The body has {len(body)} bytes; shape {list(shape)} in {dtype} takes {wanted}.")
 
 
 def no_video(what: str) -> RefusedError:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
 from bench import cli
+from bench.commands.serve import _say_ready
+from bench.record import Device, Environment
+from bench.remote.server.endpoint import Machine, Offer, Served
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,18 @@ def test_a_token_that_was_asked_for_and_is_not_there_is_an_error(
         monkeypatch.setenv("MY_TOKEN", value)
     assert cli.main(["serve", "--model", "tiny", "--weights", "random", "--token-env", "MY_TOKEN"]) == 2
     assert "--token-env MY_TOKEN: the variable is not set, or empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "warned"), [("bfloat16", "cpu", True), ("float32", "cpu", False), ("bfloat16", "cuda", False)]
+)
+def test_16_bits_on_a_cpu_are_warned_of(
+    dtype: str, kind: Literal["cpu", "cuda"], warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
+    machine = Machine(Device(kind=kind, name="fake"), environment, lambda: None)
+    models = {"tiny": Served("tiny", dtype, 4, {})}
+    endpoint = SimpleNamespace(machine=machine, models=models, offer=Offer(("tiny",), ("decode",), "random"))
+    _say_ready(endpoint, "http://127.0.0.1:1", as_json=False, quiet=True)  # type: ignore[arg-type]
+    said = capsys.readouterr()
+    assert ("--dtype float32" in said.err, said.out) == (warned, "")

@@ -7,6 +7,7 @@ import gc
 import importlib
 import io
 import json
+import logging
 import math
 import weakref
 from collections.abc import Callable
@@ -425,6 +426,19 @@ def test_what_can_t_be_loaded_is_an_error_for_the_operator(
 ) -> None:
     with pytest.raises(ConfigError, match=what):
         vae_service.load(model, weights, CPU, dtype, Limits())
+
+
+def test_building_a_model_in_16_bits_warns_of_nothing() -> None:
+    said: list[str] = []
+    logger = logging.getLogger("diffusers.models.modeling_utils")
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    try:
+        loaded = vae_service.load("tiny", "random", CPU, "bfloat16", Limits())
+    finally:
+        logger.removeHandler(handler)
+    assert (loaded.dtype, said) == ("bfloat16", [])
 
 
 def test_a_loaded_model_says_what_it_is(tiny: Any, local: Any) -> None:
