@@ -52,25 +52,26 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Measure:
     return run
 
 
-#: A shared machine's speed can drift by more than the gate allows between two runs of a second or two each: that is no
-#: fault of the program, so a fresh pair is measured then. A program that is wrong is wrong each time.
+#: A shared machine's speed can drift between two runs of a second or two each, most of all where other tests run beside
+#: this one: that is no fault of the program. So the gate is wide, what it shall find is far beyond it, and a fresh pair
+#: is measured where that did not do. A program that is wrong is wrong each time.
 ATTEMPTS = 3
 
 
 def _named(stderr: str) -> set[str]:
     """The operations that failed the gate."""
-    return set(re.findall(r"^time>40%: tiny (\w+) 128x128 float32 untiled: ", stderr, flags=re.MULTILINE))
+    return set(re.findall(r"^time>100%: tiny (\w+) 128x128 float32 untiled: ", stderr, flags=re.MULTILINE))
 
 
 def test_two_runs_of_one_code_pass_a_gate_that_a_slower_one_fails_by_name(measure: Measure) -> None:
     said = []
     for attempt in range(ATTEMPTS):
-        # given two runs of one code, and one whose encode does its work twice
+        # given two runs of one code, and one whose encode does its work four times
         folders = [measure(f"{name}{attempt}", w) for name, w in (("base", WORKER), ("same", WORKER), ("slow", SLOWED))]
         base, same, slow = map(str, folders)
         # when each is held against the first
-        passed = bench("compare", base, same, "--fail-on", "time>40%")
-        failed = bench("compare", base, slow, "--fail-on", "time>40%")
+        passed = bench("compare", base, same, "--fail-on", "time>100%")
+        failed = bench("compare", base, slow, "--fail-on", "time>100%")
         # then the one passes, and the other fails by the name of what was slowed, and of nothing else
         if (passed.returncode, failed.returncode, _named(failed.stderr)) == (0, 1, {"encode"}):
             return
