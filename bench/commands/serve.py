@@ -48,7 +48,7 @@ def serve(
         str, typer.Option(help="Address to serve at; 0.0.0.0 for every one of this machine.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0 picks one that is free.")] = 8000,
-    queue: Annotated[int, typer.Option(min=1, max=10_000, help="Requests that may wait for the device.")] = 128,
+    queue: Annotated[int, typer.Option(min=1, max=10_000, help="Requests that may wait for the device.")] = 192,
     max_pixels: Annotated[
         str, typer.Option(help="Pixels of one request, batch included: 4096x4096 or a number.")
     ] = "4096x4096",

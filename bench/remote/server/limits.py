@@ -32,7 +32,7 @@ class Bounds:
         held_bytes: of bodies, tensors and answers held at once, all requests together.
     """
 
-    queue: int = 128
+    queue: int = 192
     time_limit_s: float = 60.0
     body_timeout_s: float = 30.0
     slowest_rate: float = 256 * 1024.0
