@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +75,11 @@ class Loader:
 
 
 def _warm_up(model: str, operation: str, service: AnyService) -> None:
-    """One call of the smallest kind, through all three steps: what is loaded or compiled late is there then."""
+    """Small calls through all three steps, tensors and a JPEG: what is loaded or compiled late is there then."""
     spec = models.get(model)
     side = _WARM_UP_PIXELS if operation == "encode" else _WARM_UP_PIXELS // spec.spatial_factor
     shape = (1, 3 if operation == "encode" else spec.latent_channels, side, side)
-    query = (*(("shape", str(size)) for size in shape), ("dtype", "float32"), ("output_type", "pt"))
-    count = shape[1] * side * side
-    message = Message(query, bytes(4 * count), "tensor/binary", "tensor/binary")
-    service.write(service.compute(service.read(message)))
+    tensor = (*(("shape", str(size)) for size in shape), ("dtype", "float32"))
+    for output in ("pt", "pil"):
+        message = Message((*tensor, ("output_type", output)), bytes(4 * math.prod(shape)), "tensor/binary", None)
+        service.write(service.compute(service.read(message)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import os
 import signal
@@ -145,6 +146,8 @@ async def _load(endpoint: Endpoint, loading: Loading, ready: Callable[[], None])
     endpoint.machine = (await endpoint.device.submit(loading.take_device, "load")).value
     for model in endpoint.offer.models:
         endpoint.models[model] = (await endpoint.device.submit(partial(loading.load, model), "load")).value
+    gc.collect()
+    gc.freeze()  # or each full collection would walk torch's import (400,000 objects) while no request moves
     ready()
 
 
