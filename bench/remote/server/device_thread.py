@@ -136,7 +136,8 @@ class DeviceThread:
         finally:
             if timer is not None:
                 timer.cancel()
-            self._leave(job)
+            if job.begun is None:  # else the thread has taken it, and may hold the lock
+                self._leave(job)
             del job  # an error's traceback holds this frame, and the job would hold the error
         return done
 
