@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,16 @@ ENVIRONMENT = Environment(python="3", packages={}, os="", host_cpu="", host_core
 QUICK = Bounds(
     queue=2, header_timeout_s=0.3, body_timeout_s=0.4, send_timeout_s=0.4, linger_s=0.5, time_limit_s=5, keep_alive_s=1
 )
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait until it holds; fails after so many seconds."""
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it did not come true")
 
 
 class Tensor:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import httpx2
 import pytest
-from endpoints import QUICK, Live, error_of, live, read_all, read_head
+from endpoints import QUICK, Live, error_of, live, read_all, read_head, until
 
 from bench.remote.server.limits import Bounds
 
@@ -26,16 +26,6 @@ def server() -> Iterator[Live]:
 def the_next_request_works(server: Live) -> Iterator[None]:
     yield
     assert httpx2.post(f"{server.url}/tiny/encode", content=b"fine").content == b"fine"
-
-
-def until(condition: object, *, seconds: float = 10) -> None:
-    """Wait until it holds; fails after so many seconds."""
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.01)):
-        if condition():  # type: ignore[operator]
-            return
-        pause.wait(0.01)
-    pytest.fail("it did not come true")
 
 
 @pytest.mark.parametrize("garbage", [b"garbage\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n"])
