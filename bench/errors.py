@@ -6,7 +6,7 @@ A message says what was wrong, where, and what to do. `cli` alone prints them.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class BenchError(Exception):
@@ -41,6 +41,17 @@ class GateError(BenchError):
     """A check that was asked for says no."""
 
     exit_code = 1
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that led to it, each once: causes and contexts, suppressed ones too."""
+    left, seen = [error], set[int]()
+    while left:
+        one = left.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            left += [other for other in (one.__cause__, one.__context__) if other is not None]
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

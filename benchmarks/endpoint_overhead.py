@@ -6,14 +6,13 @@ A latent is decoded to a JPEG again and again, as a user has it: through diffuse
 request), and over a connection that is kept. The two take turns (A-B-B-A), and compute is of the same request, from its
 Server-Timing; so neither the machine's drift nor the model's own time is part of the figure. Opening the JPEG is the
 client's own work whatever the endpoint: diffusers' requests are shown without it (to the last byte) and with it. The
-default is sd-v1: the tiny model halves an image only once, and its attention over a latent of
-256x256 takes longer than all of sd-v1.
+default is sd-v1: the tiny model halves an image only once, and its attention over a latent of 256x256 takes longer than
+all of sd-v1.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
 import time
 from collections.abc import Callable
@@ -23,8 +22,9 @@ import httpx2
 import torch
 from diffusers.utils import remote_utils
 
-from bench import models
+from bench import models, stats
 from bench.remote.client import loopback
+from bench.remote.client.callers import server_timing
 from bench.run import device as devices
 
 
@@ -45,11 +45,6 @@ class Sample:
 Way = Callable[[], dict[str, Sample]]
 
 
-def phases(header: str) -> dict[str, float]:
-    """Seconds by name from a Server-Timing header."""
-    return {name: float(ms) / 1e3 for name, ms in re.findall(r"(\w+);dur=([\d.]+)", header)}
-
-
 def through_diffusers(url: str, latent: torch.Tensor) -> Way:
     """diffusers' own function; the response is looked at on its way, once its last byte is there."""
     seen: list[tuple[float, str]] = []
@@ -67,7 +62,7 @@ def through_diffusers(url: str, latent: torch.Tensor) -> Way:
         ended = time.perf_counter()
         remote_utils.requests.post = post
         arrived, header = seen.pop()
-        taken = phases(header)
+        taken = server_timing(header)
         return {
             "diffusers, a new connection, to the last byte": Sample(arrived - begun, taken),
             "diffusers, and the JPEG opened": Sample(ended - begun, taken),
@@ -85,7 +80,7 @@ def kept(url: str, latent: torch.Tensor, client: httpx2.Client) -> Way:
         response = client.post(url, params=asked["params"], headers=asked["headers"], content=asked["data"])
         wall_s = time.perf_counter() - begun
         response.raise_for_status()
-        return {"a kept connection, to the last byte": Sample(wall_s, phases(response.headers["server-timing"]))}
+        return {"a kept connection, to the last byte": Sample(wall_s, server_timing(response.headers["server-timing"]))}
 
     return call
 
@@ -105,8 +100,11 @@ def measure(ways: list[Way], requests: int) -> dict[str, list[Sample]]:
 def row(name: str, samples: list[Sample]) -> str:
     """Milliseconds: the overhead's median and 95th percentile, and medians of what it is made of."""
     overhead = [sample.overhead_s * 1e3 for sample in samples]
-    p95 = statistics.quantiles(overhead, n=20, method="inclusive")[-1]
-    cells = [statistics.median(overhead), p95, statistics.median(sample.wall_s * 1e3 for sample in samples)]
+    cells = [
+        statistics.median(overhead),
+        stats.percentile(overhead, 0.95),
+        statistics.median(sample.wall_s * 1e3 for sample in samples),
+    ]
     for phase in ("receive", "queue", "deserialize", "compute", "serialize"):
         cells += [statistics.median(sample.phases_s[phase] * 1e3 for sample in samples)]
     return f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |"

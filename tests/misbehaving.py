@@ -91,14 +91,19 @@ def _tensor(handler: _Handler, body: bytes, _: dict[str, str]) -> bool:
     return handler.answer(200, bytes(64 * 64 * 3 * 4), shape="[1, 3, 64, 64]", dtype="float32")
 
 
-def _endless(handler: _Handler, *_: object) -> bool:
-    handler.wfile.write(b"HTTP/1.1 200 Said\r\nTransfer-Encoding: chunked\r\n\r\n")
-    chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+def _drip(handler: _Handler, begin: bytes, piece: bytes, pause_s: float) -> bool:
+    """A beginning, then a piece now and then until the test is over."""
+    handler.wfile.write(begin)
     for _turn in range(1000):
-        handler.wfile.write(chunk)
-        if handler.server.stop.wait(0.01):
+        handler.wfile.write(piece)
+        if handler.server.stop.wait(pause_s):
             break
     return False
+
+
+def _endless(handler: _Handler, *_: object) -> bool:
+    chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+    return _drip(handler, b"HTTP/1.1 200 Said\r\nTransfer-Encoding: chunked\r\n\r\n", chunk, 0.01)
 
 
 def _slow(handler: _Handler, *_: object) -> bool:
@@ -107,21 +112,11 @@ def _slow(handler: _Handler, *_: object) -> bool:
 
 
 def _dripping_headers(handler: _Handler, *_: object) -> bool:
-    handler.wfile.write(b"HTTP/1.1 200 Said\r\nX-Drip: ")
-    for _turn in range(1000):
-        handler.wfile.write(b"x")
-        if handler.server.stop.wait(0.02):
-            break
-    return False
+    return _drip(handler, b"HTTP/1.1 200 Said\r\nX-Drip: ", b"x", 0.02)
 
 
 def _dripping_body(handler: _Handler, *_: object) -> bool:
-    handler.wfile.write(b"HTTP/1.1 200 Said\r\nContent-Length: 5000\r\n\r\n")
-    for _turn in range(1000):
-        handler.wfile.write(b"x")
-        if handler.server.stop.wait(0.02):
-            break
-    return False
+    return _drip(handler, b"HTTP/1.1 200 Said\r\nContent-Length: 5000\r\n\r\n", b"x", 0.02)
 
 
 def _delayed(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:

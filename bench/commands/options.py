@@ -18,6 +18,8 @@ Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only 
 Resolutions = Annotated[
     list[str] | None, typer.Option("--resolution", help="Only this resolution (512 or 512x768); repeatable.")
 ]
+#: The variable that holds an endpoint's bearer token, unless --token-env names another.
+TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep, e.g. repeats=5; repeatable."),

@@ -6,8 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,7 @@ import typer
 from bench.commands import sweeps
 from bench.commands.options import (
     RESULTS,
+    TOKEN_ENV,
     AsJson,
     DryRun,
     Fresh,
@@ -31,11 +31,9 @@ if TYPE_CHECKING:
     from bench.config import Sweep
     from bench.plan import Plan
     from bench.remote.address import Endpoints, Token
-    from bench.remote.client.executor import EndpointExecutor, Options
 
 #: The options that are another way to say --set.
 _OPTIONS = {"remote.load.rates": "--rate", "remote.load.seconds": "--load-seconds"}
-_TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
 
 
 def remote(
@@ -65,7 +63,7 @@ def remote(
     ] = None,
     load_seconds: Annotated[float | None, typer.Option("--load-seconds", help="How long each load lasts.")] = None,
     token_env: Annotated[
-        str | None, typer.Option(help=f"Environment variable with the bearer token; default: {_TOKEN_ENV}.")
+        str | None, typer.Option(help=f"Environment variable with the bearer token; default: {TOKEN_ENV}.")
     ] = None,
     insecure_token: Annotated[
         bool, typer.Option("--insecure-token", help="Send the token even where all on the way can read it.")
@@ -84,7 +82,8 @@ def remote(
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    from bench.remote.client.executor import Options
+    from bench import plan as plans
+    from bench.remote.client.executor import EndpointExecutor, Options
     from bench.run.scheduler import RunOptions
 
     _check(endpoint, name, loopback=loopback)
@@ -94,8 +93,7 @@ def remote(
         "resolutions": resolution or [],
     }
     load = _load_settings(rate or [], load_seconds)
-    sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen)
-    sweep = _narrowed(sweep, transport or [])
+    sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen, transport or [])
     token = _token(token_env, loopback=loopback)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -105,15 +103,16 @@ def remote(
         with _endpoints(endpoint or [], sweep, token_env, loopback=loopback) as endpoints:
             _check_secrecy(endpoints, token, token_env, insecure=insecure_token)
             say = _nobody if quiet else _say
-            with _asked(endpoints, token, Options(name, sweep.remote.load, loopback=loopback, say=say), sweep) as asked:
+            options = Options(name, sweep.remote.load, loopback=loopback, say=say)
+            with closing(EndpointExecutor(endpoints, token, options)) as executor:
+                plan = plans.make_remote(sweep, executor.served(sweep.models))
                 if dry_run:
-                    note = asked.executor.start().note
+                    note = executor.start().note
                     if note:
                         say(f"Note: {note}")
-                    sweeps.print_plan(asked.plan, as_json=as_json)
+                    sweeps.print_plan(plan, as_json=as_json)
                     return
-                options = RunOptions(results=out, fresh=fresh)
-                sweeps.measure(asked.plan, asked.executor, options, as_json=as_json, quiet=quiet)
+                sweeps.measure(plan, executor, RunOptions(results=out, fresh=fresh), as_json=as_json, quiet=quiet)
     except KeyboardInterrupt as error:
         raise sweeps.interrupted(error) from None
 
@@ -124,27 +123,6 @@ def _say(text: str) -> None:
 
 def _nobody(_: str) -> None:
     """--quiet."""
-
-
-@contextmanager
-def _asked(endpoints: Endpoints, token: Token | None, options: Options, sweep: Sweep) -> Iterator[_Asked]:
-    """The endpoint, asked what it is, and the sweep's cases as it computes them."""
-    from bench import plan as plans
-    from bench.remote.client.executor import EndpointExecutor
-
-    executor = EndpointExecutor(endpoints, token, options)
-    try:
-        yield _Asked(executor, plans.make_remote(sweep, executor.served(sweep.models)))
-    finally:
-        executor.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An endpoint that has told what it is, and the plan that follows from it."""
-
-    executor: EndpointExecutor
-    plan: Plan
 
 
 def _check(endpoint: Sequence[str] | None, name: str | None, *, loopback: bool) -> None:
@@ -165,16 +143,17 @@ def _load_settings(rates: Sequence[float], seconds: float | None) -> list[str]:
     return given + ([] if seconds is None else [f"remote.load.seconds={seconds}"])
 
 
-def _sweep(name: str, overrides: Sequence[str], load: Sequence[str], chosen: dict[str, Sequence[str]]) -> Sweep:
+def _sweep(
+    name: str,
+    overrides: Sequence[str],
+    load: Sequence[str],
+    chosen: dict[str, Sequence[str]],
+    transports: Sequence[str],
+) -> Sweep:
     from bench import config
 
     typed = {key: option for key, option in _OPTIONS.items() if any(item.startswith(f"{key}=") for item in load)}
-    return config.narrow(config.load(config.find(name), [*overrides, *load], typed), chosen)
-
-
-def _narrowed(sweep: Sweep, transports: Sequence[str]) -> Sweep:
-    from bench import config
-
+    sweep = config.narrow(config.load(config.find(name), [*overrides, *load], typed), chosen)
     return config.narrow_transports(sweep, transports)
 
 
@@ -183,16 +162,16 @@ def _token(variable: str | None, *, loopback: bool) -> Token | None:
 
     if variable is None and loopback:
         return None  # it asks for none
-    value = os.environ.get(variable or _TOKEN_ENV, "")
+    value = os.environ.get(variable or TOKEN_ENV, "")
     if variable is not None and not value:
         raise ConfigError(f"--token-env {variable}: there is no such environment variable, or it is empty.")
-    return parse_token(value, variable or _TOKEN_ENV) if value else None
+    return parse_token(value, variable or TOKEN_ENV) if value else None
 
 
 def _check_secrecy(endpoints: Endpoints, token: Token | None, variable: str | None, *, insecure: bool) -> None:
     from bench.remote.address import check_secrecy
 
-    check_secrecy(endpoints, token, variable or _TOKEN_ENV, insecure=insecure)
+    check_secrecy(endpoints, token, variable or TOKEN_ENV, insecure=insecure)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import AsJson, Quiet
+from bench.commands.options import TOKEN_ENV, AsJson, Quiet
 from bench.errors import BenchError, ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _OPERATIONS = ("encode", "decode")
 _DTYPES = ("model", "float32", "float16", "bfloat16")
-_TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
 
 
 def serve(
@@ -61,9 +60,9 @@ def serve(
     ] = 30.0,
     token_env: Annotated[
         str | None,
-        typer.Option(help=f"Environment variable that holds the bearer token. Else {_TOKEN_ENV}, where it is set."),
+        typer.Option(help=f"Environment variable that holds the bearer token. Else {TOKEN_ENV}, where it is set."),
     ] = None,
-    no_token: Annotated[bool, typer.Option("--no-token", help=f"Need no token, whatever {_TOKEN_ENV} holds.")] = False,
+    no_token: Annotated[bool, typer.Option("--no-token", help=f"Need no token, whatever {TOKEN_ENV} holds.")] = False,
     with_parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -90,7 +89,7 @@ def serve(
     later = _Later(
         device, weights or "", None if _known("--dtype", dtype, _DTYPES) == "model" else dtype, offer, limits
     )
-    bearer = Bearer.of(None if no_token else _token(token_env), token_env or _TOKEN_ENV)
+    bearer = Bearer.of(None if no_token else _token(token_env), token_env or TOKEN_ENV)
     with server.listen(host, port) as listener:
         endpoint = Endpoint(offer, Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout), bearer)
         address = server.url(host, listener)
@@ -112,7 +111,7 @@ def _say(text: str, *, err: bool) -> None:
 
 def _token(variable: str | None) -> str | None:
     """What the variable holds. Raises ConfigError if one was named and is empty: an open endpoint was not asked for."""
-    text = os.environ.get(variable or _TOKEN_ENV)
+    text = os.environ.get(variable or TOKEN_ENV)
     if variable is not None and not text:
         raise ConfigError(
             f"--token-env {variable[:80]}: the variable is not set, or empty. Set it to the token, or say --no-token."
@@ -218,7 +217,7 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
             _say("Random weights: what is served is noise, for measuring only.", err=as_json)
     if not local and not endpoint.bearer.required:
         _say(
-            f"warning: others can reach this address, and no token is needed. Set one in {_TOKEN_ENV} (or the "
+            f"warning: others can reach this address, and no token is needed. Set one in {TOKEN_ENV} (or the "
             "variable that --token-env names), or serve at 127.0.0.1.",
             err=True,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.commands.options import INTERRUPTED
+from bench.errors import chain
 
 if TYPE_CHECKING:
     from bench.config import LoadSettings
@@ -42,12 +43,8 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
 
 def interrupted(error: KeyboardInterrupt) -> typer.Exit:
     """How to end after an interruption. One that comes while all is being stopped finds everything said already."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, typer.Exit):
-            return typer.Exit(INTERRUPTED)
-        cause = cause.__context__
-    typer.echo("Interrupted before anything was measured.", err=True)
+    if not any(isinstance(one, typer.Exit) for one in chain(error)):
+        typer.echo("Interrupted before anything was measured.", err=True)
     return typer.Exit(INTERRUPTED)
 
 

@@ -10,8 +10,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from bench.record import MeasureSettings, StoppedBy
+from bench import stats
+from bench.record import MeasureSettings, StoppedBy, Timing
 
 #: The window of noise values, how many of them there must be more than, and how often it is looked at. nvbench's window
 #: is 512, for calls of microseconds; here a call takes milliseconds to seconds, and 512 of them would fill `max_time`.
@@ -26,6 +28,19 @@ class Samples:
 
     seconds: tuple[float, ...]
     stopped_by: StoppedBy
+
+    def timing(self, clock: Literal["cuda_event", "perf_counter"], first_call_s: float) -> Timing:
+        """At least one sample as its record; `first_call_s` is of the call before them."""
+        return Timing(
+            clock=clock,
+            median_s=stats.median(self.seconds),
+            samples_s=self.seconds,
+            interval_s=stats.interval(self.seconds),
+            noise=stats.noise(self.seconds),
+            outliers=stats.outliers(self.seconds),
+            first_call_s=first_call_s,
+            stopped_by=self.stopped_by,
+        )
 
 
 class StoppingRule:

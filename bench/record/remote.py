@@ -134,7 +134,7 @@ class Load(Frozen):
     def is_late(self) -> bool:
         """Whether the generator was so late that its figures are partly its own."""
         middle = next((one.seconds for one in self.percentiles if one.q == 0.5), None)
-        return None not in (self.lag_p99_s, middle) and (self.lag_p99_s or 0) >= LATE_SHARE * (middle or 0)
+        return self.lag_p99_s is not None and middle is not None and self.lag_p99_s >= LATE_SHARE * middle
 
 
 class Remote(Frozen):

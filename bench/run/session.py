@@ -15,7 +15,7 @@ from bench import models, stats
 from bench.measure import clock, loop
 from bench.measure.telemetry import Window
 from bench.measure.watch import windowed
-from bench.record import Case, MeasureSettings, Memory, Phase, Telemetry, Timing
+from bench.record import Case, MeasureSettings, Memory, Phase, Telemetry
 from bench.run import device as devices
 from bench.run import environment, hold, outcome
 from bench.run.outcome import DeviceState
@@ -196,16 +196,7 @@ class Session:
         seconds = samples.seconds
         operations, why_none = _operations(case, passes)
         return Done(
-            timing=Timing(
-                clock=self._clock.name,
-                median_s=stats.median(seconds),
-                samples_s=seconds,
-                interval_s=stats.interval(seconds),
-                noise=stats.noise(seconds),
-                outliers=stats.outliers(seconds),
-                first_call_s=first_call_s,
-                stopped_by=samples.stopped_by,
-            ),
+            timing=samples.timing(self._clock.name, first_call_s),
             memory=memory,
             tiles=len(passes) if case.tile else None,
             flops=operations,

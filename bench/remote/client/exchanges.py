@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench import stats
-from bench.measure.loop import Samples, take_turns
-from bench.record import Exchange, MeasureSettings, Timing
+from bench.measure.loop import take_turns
+from bench.record import Exchange, MeasureSettings
 from bench.remote.client import proxies, trouble
 from bench.remote.client.callers import Call, Caller, Diffusers, Own
 from bench.remote.client.http import CONNECT_TIMEOUT_S
@@ -98,7 +98,7 @@ def _block(
         [caller.call for caller in callers[: len(firsts)]], settings, lambda: _left_s(call) - others_s, sum(firsts)
     )
     return tuple(
-        caller.exchange(_timing(samples, first_s))
+        caller.exchange(samples.timing("perf_counter", first_s))
         for caller, samples, first_s in zip(callers, rows, firsts, strict=False)
         if samples.seconds
     )
@@ -129,17 +129,3 @@ def _reach(call: Call, leash: Leash) -> None:
             "ConnectError",
             f"{address.shown}: can't be reached ({text}). Check the address, and that the endpoint runs.",
         ) from None
-
-
-def _timing(samples: Samples, first_call_s: float) -> Timing:
-    seconds: Sequence[float] = samples.seconds
-    return Timing(
-        clock="perf_counter",
-        median_s=stats.median(seconds),
-        samples_s=tuple(seconds),
-        interval_s=stats.interval(seconds),
-        noise=stats.noise(seconds),
-        outliers=stats.outliers(seconds),
-        first_call_s=first_call_s,
-        stopped_by=samples.stopped_by,
-    )

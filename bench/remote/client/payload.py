@@ -22,11 +22,12 @@ from bench.record import Case
 from bench.remote.address import Address
 from bench.remote.client import trouble
 from bench.remote.client.http import Post
+from bench.remote.messages import ITEM_BYTES
 from bench.remote.payloads import bytes_of, sendable
 
 _SEED = 0
 _SLACK_BYTES = 2**20
-_ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "uint8": 1}
+_ITEM_BYTES = {**ITEM_BYTES, "uint8": 1}
 #: What each way of a decode's result asks of diffusers' function.
 _DECODES: dict[str, dict[str, Any]] = {
     "jpg": {"output_type": "pil", "return_type": "pil", "image_format": "jpg"},

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from bench.errors import chain
 from bench.record import Failed, OutOfMemory, TimedOut
 from bench.remote.address import Address, Discretion
 
@@ -74,24 +75,13 @@ def of_exception(error: BaseException, address: Address, discretion: Discretion)
     names = {kind.__name__ for kind in type(error).__mro__}
     text = discretion(str(error)) or "it said nothing"
     where = f"{address.shown}: {text.rstrip('.')}."
-    if any(isinstance(one, ssl.SSLError) for one in _chain(error)):
+    if any(isinstance(one, ssl.SSLError) for one in chain(error)):
         return failed("TLSError", f"{where} Is it https, and its certificate one that this machine trusts?")
     if names & {"ConnectTimeout", "ConnectError", "ConnectionRefusedError", "gaierror", "ConnectionError"}:
         return failed(type(error).__name__, f"{where} Check the address, and that the endpoint runs.")
     if names & {"RemoteProtocolError", "ChunkedEncodingError", "IncompleteRead", "ReadError", "WriteError"}:
         return failed(type(error).__name__, f"{where} The endpoint, or something before it, broke the answer off.")
     return failed(type(error).__name__, where)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, and all that led to it."""
-    left, seen = [error], set[int]()
-    while left:
-        one = left.pop()
-        if id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            left += [other for other in (one.__cause__, one.__context__) if other is not None]
 
 
 def _words(body: bytes) -> str:

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from bench.errors import chain
 from bench.remote.messages import RefusedError
-from bench.remote.server.limits import BusyError
+from bench.remote.server.limits import STOPPING, BusyError
 
 T = TypeVar("T")
 
-_STOPPING = "The endpoint is shutting down."
 _TOO_LATE = "it did not come to its turn within the time limit"
 #: Weight of the newest call in the moving mean of a kind's rate.
 _NEWEST = 0.2
@@ -110,6 +110,11 @@ class DeviceThread:
         """Whole seconds after which a refused request is worth another try, at least 1."""
         return max(1, math.ceil(self.estimated_wait_s()))
 
+    def check_room(self) -> None:
+        """Raises BusyError if all places of the queue are taken."""
+        if len(self._waiting) >= self._places:
+            raise self._busy(f"all {self._places} places of the queue are taken")
+
     async def submit(self, work: Callable[[], T], kind: str, deadline: float = math.inf, cost: float = 1.0) -> Done[T]:
         """Run `work` on the device's thread when its turn comes, and return what it returned or raise what it raised.
 
@@ -120,16 +125,13 @@ class DeviceThread:
         loop = asyncio.get_running_loop()
         if time.monotonic() + self.estimated_wait_s() > deadline:
             raise self._busy(_TOO_LATE)
+        self.check_room()
         job = _Job(work, kind, cost, deadline, loop, loop.create_future())
         with self._changed:
-            closed, full = self._closed, len(self._waiting) >= self._places
-            if not (closed or full):
-                self._waiting.append(job)
-                self._changed.notify()
-        if closed:
-            raise BusyError(_STOPPING, 5, "stopping")
-        if full:
-            raise self._busy(f"all {self._places} places of the queue are taken")
+            if self._closed:
+                raise BusyError(STOPPING, 5, "stopping")
+            self._waiting.append(job)
+            self._changed.notify()
         timer = None if deadline == math.inf else loop.call_later(deadline - time.monotonic(), self._expire, job)
         try:
             done: Done[T] = await job.future
@@ -161,7 +163,7 @@ class DeviceThread:
             left, self._waiting = list(self._waiting), deque()
             self._changed.notify()
         for job in left:
-            _tell(job, RefusedError(503, _STOPPING, "stopping"))
+            _tell(job, RefusedError(503, STOPPING, "stopping"))
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -208,15 +210,8 @@ def _freed(error: BaseException) -> BaseException:
 
     Frames and errors refer to each other, so that they would live until the garbage is collected.
     """
-    seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        each = left.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
+    for each in chain(error):
         traceback.clear_frames(each.__traceback__)
-        left += [each.__cause__, each.__context__]
     here = error.__traceback__
     return error.with_traceback(here.tb_next if here else None)
 

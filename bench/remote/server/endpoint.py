@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,9 +11,9 @@ from bench.record import Device, Environment
 from bench.remote.messages import RefusedError, Service
 from bench.remote.server.auth import Bearer
 from bench.remote.server.device_thread import DeviceThread
-from bench.remote.server.limits import Admission, Bounds, BusyError
+from bench.remote.server.limits import STOPPING, Admission, Bounds, BusyError
 from bench.remote.server.metrics import Metrics
-from bench.run import outcome
+from bench.run import outcome, surroundings
 
 AnyService = Service[Any, Any]
 
@@ -57,11 +56,6 @@ class Offer:
         return {**routes, "/": next(iter(routes.values()))} if len(routes) == 1 else routes
 
 
-def _cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Endpoint:
     """The state of a server. Used from the event loop alone."""
 
@@ -70,7 +64,7 @@ class Endpoint:
         self.device = DeviceThread(bounds.queue)
         self.admission = Admission(bounds)
         #: Decode and encode bodies while the device computes.
-        self.codecs = ThreadPoolExecutor(_cores(), thread_name_prefix="codec")
+        self.codecs = ThreadPoolExecutor(max(1, int(surroundings.usable_cores())), thread_name_prefix="codec")
         self.metrics = Metrics(
             lambda: self.device.waiting, lambda: self.admission.requests, lambda: self.not_ready is None
         )
@@ -92,7 +86,7 @@ class Endpoint:
     def service(self, model: str, operation: str) -> AnyService:
         """The service of an operation. Raises RefusedError (503) if it can't be had now."""
         if self.stopping:
-            raise BusyError("The endpoint is shutting down.", 5, "stopping")
+            raise BusyError(STOPPING, 5, "stopping")
         if self.broken is not None:
             raise RefusedError(503, f"The device does not work any more: {self.broken}", "device_broken")
         if model not in self.models:
@@ -101,9 +95,7 @@ class Endpoint:
 
     def make_room(self) -> None:
         """Raises BusyError if a request that came now would not come to its turn."""
-        if self.device.waiting >= self.bounds.queue:
-            text = f"The endpoint is busy: all {self.bounds.queue} places of the queue are taken. Try again later."
-            raise BusyError(text, self.device.retry_after_s())
+        self.device.check_room()
         if self.device.estimated_wait_s() > self.bounds.time_limit_s:
             text = f"The endpoint is busy: the queue takes longer than the limit of {self.bounds.time_limit_s:g} s."
             raise BusyError(f"{text} Try again later.", self.device.retry_after_s())

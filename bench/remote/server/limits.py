@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,8 @@ from bench.units import MIB, format_bytes
 #: Requests beyond the queue and the one that is computed: those being decoded, encoded or sent.
 _ON_THE_WAY = 8
 _FEWEST_CONNECTIONS = 256
+#: What every request is told once the endpoint ends.
+STOPPING = "The endpoint is shutting down."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,8 @@ class Place:
         self._admission.take(more, self.held_bytes)
         self.held_bytes += more
 
-    def enter(self, retry_after_s: int) -> None:
-        """Count among the requests in flight. Raises BusyError if there are too many."""
+    def enter(self, retry_after_s: Callable[[], int]) -> None:
+        """Count among the requests in flight. Raises BusyError if there are too many; only then is the time asked."""
         self._admission.enter(retry_after_s)
         self._entered = True
 
@@ -110,11 +112,11 @@ class Admission:
         finally:
             place.leave()
 
-    def enter(self, retry_after_s: int) -> None:
+    def enter(self, retry_after_s: Callable[[], int]) -> None:
         """One more in flight. Raises BusyError."""
         if self.requests >= self._bounds.in_flight:
             text = f"The endpoint is busy: it has {self._bounds.in_flight} requests in hand. Try again later."
-            raise BusyError(text, retry_after_s)
+            raise BusyError(text, retry_after_s())
         self.requests += 1
 
     def take(self, count: int, own: int) -> None:

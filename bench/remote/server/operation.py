@@ -112,7 +112,7 @@ class Operation:
         service = self._admit(scope, headers)
         with endpoint.admission.place() as place:
             body = await self._body(receive, place, service.max_body_bytes, progress)
-            place.enter(endpoint.device.retry_after_s())
+            place.enter(endpoint.device.retry_after_s)
             message = Message(_query(scope), body, headers.get("content-type"), headers.get("accept"))
             del body
             answer = await self._compute(service, message, place, receive, progress)

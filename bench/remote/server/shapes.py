@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from bench.remote.messages import RefusedError
+from bench.remote.messages import ITEM_BYTES, RefusedError
 
-#: Bytes of one value of each precision on the wire.
-ITEM_BYTES = {"float16": 2, "float32": 4, "bfloat16": 2}
 #: JSON around base64 in the legacy form of a request: names, shape, dtype.
 _JSON_SLACK = 64 * 1024
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.remote.messages import WEIGHTS_HEADER, error_body
 from bench.remote.server.connection import STATE_KEY
-from bench.remote.server.limits import Bounds
+from bench.remote.server.limits import STOPPING, Bounds
 
 _LOG = logging.getLogger("bench.endpoint")
 _ACCESS = logging.getLogger("bench.endpoint.access")
@@ -53,7 +53,7 @@ class Shell:
         except DroppedError:
             _LOG.debug("A client was dropped: it did not take its response")
         except asyncio.CancelledError:
-            await exchange.fail(503, "The endpoint is shutting down.", "stopping")
+            await exchange.fail(503, STOPPING, "stopping")
         except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
             _LOG.exception("A request failed through a fault of the endpoint's")
             await exchange.fail(500, _FAILED, "internal")

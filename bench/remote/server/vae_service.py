@@ -13,7 +13,7 @@ import torch
 from bench import models
 from bench.errors import ConfigError, nearest
 from bench.record import Case
-from bench.remote.messages import Answer, Message, RefusedError, Size
+from bench.remote.messages import ITEM_BYTES, Answer, Message, RefusedError, Size
 from bench.remote.server import images, protocol, shapes, tensors
 from bench.remote.server.protocol import Form, Limits, Scaling
 from bench.remote.server.shapes import Packed
@@ -69,8 +69,8 @@ def load(model: str, weights: str, device: torch.device, dtype: str | None, limi
         raise ConfigError(f"Model {model!r} exists to fail in tests; it can't be served.")
     if weights == "hub" and spec.hub_id is None:
         raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random, or a folder.")
-    if dtype is not None and dtype not in shapes.ITEM_BYTES:
-        raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, shapes.ITEM_BYTES)}")
+    if dtype is not None and dtype not in ITEM_BYTES:
+        raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, ITEM_BYTES)}")
     side = spec.spatial_factor * 8
     case = Case(model=model, operation="decode", width=side, height=side, dtype=dtype or spec.dtype, weights=weights)
     kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +11,11 @@ from typing import Literal
 import pytest
 
 from bench import cli
-from bench.commands.serve import _say_ready
+from bench.commands.serve import _pixels, _say_ready, serve
 from bench.record import Device, Environment
 from bench.remote.server.endpoint import Machine, Offer, Served
+from bench.remote.server.limits import Bounds
+from bench.remote.server.shapes import Limits
 
 
 @pytest.mark.parametrize(
@@ -85,3 +88,11 @@ def test_16_bits_on_a_cpu_are_warned_of(
     _say_ready(endpoint, "http://127.0.0.1:1", as_json=False, quiet=True)  # type: ignore[arg-type]
     said = capsys.readouterr()
     assert ("--dtype float32" in said.err, said.out) == (warned, "")
+
+
+def test_the_options_are_by_default_what_the_server_s_bounds_are() -> None:
+    option = {name: parameter.default for name, parameter in inspect.signature(serve).parameters.items()}
+    assert Bounds() == Bounds(
+        queue=option["queue"], time_limit_s=option["time_limit"], body_timeout_s=option["body_timeout"]
+    )
+    assert Limits() == Limits(max_pixels=_pixels(option["max_pixels"]), max_batch=option["max_batch"])

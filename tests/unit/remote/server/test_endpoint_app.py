@@ -7,7 +7,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import httpx2
@@ -36,6 +36,15 @@ def metric(client: httpx2.Client, name: str) -> float:
     """The value of one series; 0 if there is none yet."""
     line = next((line for line in client.get("/metrics").text.splitlines() if line.startswith(name)), f"{name} 0")
     return float(line.rsplit(" ", 1)[1])
+
+
+def computing(running: Live, pool: ThreadPoolExecutor, query: str = "") -> Future[httpx2.Response]:
+    """An encode of b"0" that the device has in hand, until the service's gate is set."""
+    service = running.services["encode"]
+    service.gate.clear()
+    sent = pool.submit(httpx2.post, f"{running.url}/tiny/encode{query}", content=b"0")
+    assert service.computing.wait(10)
+    return sent
 
 
 def test_a_good_request_carries_timings_checksum_and_weights(client: httpx2.Client) -> None:
@@ -127,9 +136,7 @@ def test_a_codec_without_memory_is_503(client: httpx2.Client) -> None:
 def test_what_an_answer_will_take_is_held_before_it_is_computed() -> None:
     with live(replace(QUICK, held_bytes=1000)) as running, ThreadPoolExecutor(1) as pool:
         service = running.services["encode"]
-        service.gate.clear()
-        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode?held=5000", content=b"0")
-        assert service.computing.wait(10)
+        first = computing(running, pool, "?held=5000")
         said = httpx2.post(f"{running.url}/tiny/encode?held=5000", content=b"1")
         assert (said.status_code, said.json()["reason"]) == (503, "busy")
         service.gate.set()
@@ -141,9 +148,7 @@ def test_what_an_answer_will_take_is_held_before_it_is_computed() -> None:
 def test_a_request_is_answered_at_its_deadline_though_the_device_goes_on() -> None:
     with live(replace(QUICK, time_limit_s=0.05)) as running, ThreadPoolExecutor(1) as pool:
         service = running.services["encode"]
-        service.gate.clear()
-        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"0")
-        assert service.computing.wait(10)
+        first = computing(running, pool)
         said = httpx2.post(f"{running.url}/tiny/encode", content=b"1")
         assert (said.status_code, said.json()["reason"]) == (503, "busy")
         assert not first.done()
@@ -164,10 +169,7 @@ def test_a_request_is_answered_at_its_deadline_though_all_codec_threads_go_on() 
 
 def test_a_request_that_is_cancelled_is_told_so_in_json() -> None:
     with live() as running, ThreadPoolExecutor(1) as pool:
-        service = running.services["encode"]
-        service.gate.clear()
-        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"0")
-        assert service.computing.wait(10)
+        first = computing(running, pool)
         (task,) = running.server.server_state.tasks
         task.get_loop().call_soon_threadsafe(task.cancel)
         assert (first.result().status_code, first.result().json()["reason"]) == (503, "stopping")
@@ -229,10 +231,8 @@ def test_metrics_count_requests_bytes_and_phases(client: httpx2.Client) -> None:
 def test_a_full_queue_answers_503_with_retry_after_and_accepted_ones_finish() -> None:
     with live() as running, ThreadPoolExecutor(3) as pool:
         service = running.services["encode"]
-        service.gate.clear()
         # Given one that computes and two that wait
-        first = pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"0")
-        assert service.computing.wait(10)
+        first = computing(running, pool)
         others = [pool.submit(httpx2.post, f"{running.url}/tiny/encode", content=b"1") for _ in range(2)]
         while running.endpoint.device.waiting < 2:
             threading.Event().wait(0.005)
@@ -314,5 +314,5 @@ def test_requests_in_hand_are_bounded() -> None:
     admission = Admission(bounds)
     admission.requests = bounds.in_flight
     with admission.place() as place, pytest.raises(BusyError) as refused:
-        place.enter(3)
+        place.enter(lambda: 3)
     assert refused.value.retry_after_s == 3
