@@ -1,0 +1,99 @@
+"""What a sweep is: its keys, their types and defaults, and what must hold between them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bench.config.values import (
+    OPERATIONS,
+    TRANSPORTS,
+    Count,
+    Dtype,
+    Listed,
+    Model,
+    Name,
+    NoBoolean,
+    Operation,
+    Positive,
+    Rates,
+    Shares,
+    Size,
+    Tiling,
+    TransportName,
+    Variant,
+    Weights,
+)
+from bench.record import MeasureSettings
+
+#: No load asks for more requests than this.
+MOST_REQUESTS = 1_000_000
+
+
+def _without_min_samples(value: Any) -> Any:
+    if isinstance(value, dict) and "min_samples" in value:
+        raise ValueError("min_samples is the sweep's own key `repeats`: set that")
+    return value
+
+
+class LoadSettings(BaseModel):
+    """Requests to an endpoint that do not wait for each other's answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rates: Rates = Field(default=None, description="requests per second, each a load of its own")
+    shares: Shares = Field(default=None, description="rates as shares of the capacity that a closed loop finds first")
+    transports: Listed[TransportName] | None = Field(default=None, description="only these of the sweep's; null: all")
+    concurrency: Count = Field(default=8, le=256, description="requests at once when capacity is measured")
+    seconds: Positive = Field(default=30.0, le=86_400, description="over how long requests are sent")
+    seed: Annotated[int, Field(ge=0, lt=2**63), NoBoolean] = 0
+    timeout: Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
+
+    @model_validator(mode="after")
+    def _has_a_rate(self) -> LoadSettings:
+        if not self.rates and not self.shares:
+            raise ValueError(
+                "a load needs `rates` (requests per second; or --rate) or `shares` (of the capacity): give one"
+            )
+        if any(rate * self.seconds > MOST_REQUESTS for rate in self.rates or ()):
+            raise ValueError(f"a rate times `seconds` is more than {MOST_REQUESTS} requests: lower one of them")
+        return self
+
+    def of(self, transport: str | None) -> bool:
+        """Whether cases over that transport are put under load."""
+        return self.transports is None or transport in self.transports
+
+
+class RemoteSettings(BaseModel):
+    """What `bench remote` measures besides; `bench run` passes it over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transports: Listed[TransportName] = TRANSPORTS
+    load: LoadSettings | None = None
+
+
+class Sweep(BaseModel):
+    """What to measure: the product of its lists, in the order in which they stand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    models: Listed[Model]
+    operations: Listed[Operation] = OPERATIONS
+    resolutions: Listed[Size]
+    frames: Listed[Count] = (1,)
+    batch: Listed[Count] = (1,)
+    dtypes: Listed[Dtype] = ("model",)
+    tiling: Listed[Tiling] = ("off", "on")
+    weights: Listed[Weights] = ("random",)
+    variants: Listed[Variant] = ("default",)
+    repeats: Annotated[int, NoBoolean] = Field(
+        default=10, ge=1, le=100_000, description="timed calls of a case, at the least"
+    )
+    timeout: Annotated[float, NoBoolean] = Field(
+        default=300.0, gt=0, le=1e6, allow_inf_nan=False, description="seconds that one case may take, loading included"
+    )
+    measure: Annotated[MeasureSettings, BeforeValidator(_without_min_samples)] = MeasureSettings()
+    remote: RemoteSettings = RemoteSettings()

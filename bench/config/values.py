@@ -1,0 +1,173 @@
+"""The values that keys of a sweep take: each from what YAML gives, or a ValueError that says what is wrong."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from bench import models
+from bench.errors import nearest
+from bench.record import Tile, Transport
+
+DTYPES = ("model", "float32", "float16", "bfloat16")
+OPERATIONS = ("encode", "decode")
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
+VARIANTS = ("default", "channels-last")
+#: A sweep's name becomes part of file names.
+NAME_LENGTH = 100
+_MOST_SHARE = 10
+
+
+class Resolution(BaseModel):
+    """Width and height in image pixels."""
+
+    model_config = ConfigDict(frozen=True)
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def _one_of(name: str, valid: Sequence[str], what: str) -> str:
+    if name not in valid:
+        raise ValueError(f"unknown {what} {name!r}. {nearest(name, valid)}")
+    return name
+
+
+def _side(text: str | int, what: str) -> int:
+    side = int(text)
+    if side <= 0:
+        raise ValueError(f"{what} {side} px is not a size: give a positive multiple of 8")
+    if side % 8:
+        low = side - side % 8
+        tries = f"{low} or {low + 8}" if low else "8"
+        raise ValueError(f"{what} {side} px is not a multiple of 8: try {tries}")
+    return side
+
+
+def parse_resolution(value: Any) -> Resolution:
+    """`512` (square) or `512x768` (width x height). Raises ValueError that says what is wrong."""
+    if isinstance(value, Resolution):
+        return value
+    match = re.fullmatch(r"\s*(-?\d+)(?:\s*[xX]\s*(-?\d+))?\s*", str(value))
+    if match is None or isinstance(value, (bool, float)):
+        raise ValueError(f"{value!r} is not a resolution: write 512, or 512x768 (width x height)")
+    width = _side(match.group(1), "width")
+    return Resolution(width=width, height=_side(match.group(2), "height") if match.group(2) else width)
+
+
+def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
+    """`off`, `on` (the zoo's tile), `128` or `128/32` (tile and overlap in pixels), or `{tile: 128, overlap: 32}`."""
+    if isinstance(value, Tile):
+        return value
+    if isinstance(value, bool):  # YAML 1.1 reads a bare on or off as a boolean
+        return "on" if value else "off"
+    if value in ("on", "off"):
+        return "on" if value == "on" else "off"
+    if isinstance(value, dict):
+        for key in value:
+            _one_of(str(key), ("tile", "overlap"), "key of a tile")
+        if "tile" not in value:
+            raise ValueError(f"{value!r} does not say the tile's size: write {{tile: 128, overlap: 32}}")
+        text = f"{value['tile']}/{value['overlap']}" if "overlap" in value else str(value["tile"])
+    else:
+        text = str(value)
+    match = re.fullmatch(r"\s*(-?\d+)(?:\s*/\s*(-?\d+))?\s*", text)
+    if match is None:
+        raise ValueError(f"{value!r} is not a tiling: write off, on, 128/32 or {{tile: 128, overlap: 32}}")
+    tile = _side(match.group(1), "tile")
+    overlap = tile // 32 * 8 if match.group(2) is None else int(match.group(2))
+    if not 0 <= overlap < tile or overlap % 8:
+        raise ValueError(f"overlap {overlap} px must be a multiple of 8, from 0 to less than the tile's {tile} px")
+    return Tile(tile=tile, overlap=overlap)
+
+
+def _known(valid: Callable[[], Sequence[str]], what: str) -> AfterValidator:
+    return AfterValidator(lambda name: _one_of(name, valid(), what))
+
+
+def _model(name: str) -> str:
+    if name.startswith("fault-") and name not in models.zoo():
+        raise ValueError(f"{name!r} exists only for testing the harness: set BENCH_FAULTS=1 in the environment")
+    return _one_of(name, list(models.zoo()), "model")
+
+
+def _checkpoint(name: str) -> str:
+    if name in {"random", "hub"}:
+        return name
+    try:
+        folder = Path(name).expanduser()
+        exists = folder.is_dir()
+    except (OSError, RuntimeError):  # a name too long, a user that is not there
+        exists = False
+    if not exists:
+        raise ValueError(f"{name!r} is neither 'random' nor 'hub' nor an existing checkpoint folder")
+    if not any((folder / inside / "config.json").is_file() for inside in ("", "vae")):
+        raise ValueError(f"{name!r} is no checkpoint folder: it has neither config.json nor vae/config.json")
+    return name
+
+
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} becomes part of a file name: use letters, digits, '.', '_' and '-'")
+    if len(name) > NAME_LENGTH:
+        raise ValueError(f"it becomes part of a file name, and {len(name)} characters are too many: use {NAME_LENGTH}")
+    return name
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is not a number")
+    return value
+
+
+def _listed(value: Any) -> list[Any]:
+    """A single value stands for a list of one; an empty list is an empty sweep."""
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not values or values == [None]:
+        raise ValueError("the sweep is empty: give at least one")
+    return values
+
+
+def _different(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    doubled = next((value for value in values or () if (values or ()).count(value) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"{doubled:g} stands twice: give each once")
+    return values
+
+
+def _rate(value: float) -> float:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{value:g} is no rate: give requests per second, a finite number greater than 0")
+    return value
+
+
+def _share(value: float) -> float:
+    if not 0 < value <= _MOST_SHARE:
+        raise ValueError(f"{value:g} is no share of a capacity: give more than 0, and at most {_MOST_SHARE}")
+    return value
+
+
+_Item = TypeVar("_Item")
+#: No true or false where a number is meant.
+NoBoolean = BeforeValidator(_no_boolean)
+Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
+Name = Annotated[str, AfterValidator(_plain)]
+Model = Annotated[str, AfterValidator(_model)]
+Operation = Annotated[str, _known(lambda: OPERATIONS, "operation")]
+Dtype = Annotated[str, _known(lambda: DTYPES, "dtype")]
+Variant = Annotated[str, _known(lambda: VARIANTS, "variant")]
+Weights = Annotated[str, AfterValidator(_checkpoint)]
+Size = Annotated[Resolution, BeforeValidator(parse_resolution)]
+Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
+Count = Annotated[int, Field(ge=1), NoBoolean]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NoBoolean]
+TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
+Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_different)]
+Shares = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_share)]] | None, AfterValidator(_different)]
