@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "child": set(),
     "units": {"errors"},
     "stats": set(),
+    "network": set(),
     "significance": {"stats"},
     "record": {"errors", "units"},
     "metrics": {"record", "units"},
