@@ -15,6 +15,8 @@ from typing import Literal
 from bench.errors import BenchError
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
+#: Bytes of one value of each precision.
+ITEM_BYTES = {"float16": 2, "float32": 4, "bfloat16": 2}
 _BYTE_UNITS = {
     "": 1, "b": 1,
     "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": 2**40, "tib": 2**40,
@@ -138,6 +140,25 @@ def format_seconds(seconds: float | None) -> str:
         return f"{seconds:.1f} s" if round(seconds, 2) >= 10 else f"{seconds:.2f} s"
     milliseconds = float(f"{seconds * 1e3:.3g}")
     return f"{milliseconds:.3g} ms" if milliseconds >= 1 else f"{seconds * 1e6:.3g} us"
+
+
+def format_amount(amount: float) -> str:
+    """An amount of money without its currency, or any number: three digits, `0.00737`, `18.0`, `1,230`."""
+    if not amount:
+        return "0"
+    rounded = float(f"{amount:.3g}")
+    digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{digits}f}"
+
+
+def format_size(count: int) -> str:
+    """Bytes on the wire, in decimal units as rates are: `32.8 kB`, `2.76 MB`."""
+    return _scaled(count, "B")
+
+
+def format_rate(bit_s: float) -> str:
+    """Bits a second as networks are sold: `57 Mbit/s`, `1.2 Gbit/s`."""
+    return _scaled(bit_s, "bit/s")
 
 
 def format_metric(key: str, value: float | None) -> str:

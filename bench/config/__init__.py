@@ -1,6 +1,8 @@
-"""YAML to a frozen Sweep. Every error names the file, the key and the nearest valid name; never loads torch."""
+"""YAML to frozen data: sweeps, networks, prices. Every error names file, key and nearest valid name; never torch."""
 
 from bench.config.narrowing import narrow, narrow_transports
+from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
+from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
 from bench.config.reading import find, load, shipped
 from bench.config.sweep import MOST_REQUESTS, LoadSettings, RemoteSettings, Sweep
 from bench.config.values import DTYPES, OPERATIONS, TRANSPORTS, Resolution, parse_resolution, parse_tiling
@@ -10,12 +12,22 @@ __all__ = [
     "MOST_REQUESTS",
     "OPERATIONS",
     "TRANSPORTS",
+    "Card",
+    "EndpointPrice",
+    "FileFormat",
+    "Files",
     "LoadSettings",
+    "Network",
+    "Networks",
+    "Prices",
     "RemoteSettings",
     "Resolution",
+    "Sourced",
     "Sweep",
     "find",
     "load",
+    "load_networks",
+    "load_prices",
     "narrow",
     "narrow_transports",
     "parse_resolution",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import reprlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,30 +11,18 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bench.config.sweep import LoadSettings, RemoteSettings, Sweep
+from bench.config.sweep import Sweep
 from bench.config.values import NAME_LENGTH
+from bench.config.yaml_file import Loader, complaints, configs, read_mapping
 from bench.errors import ConfigError, nearest
-from bench.record import MeasureSettings
 
-_MEASURE_KEYS = [key for key in MeasureSettings.model_fields if key != "min_samples"]
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML takes the last of two equal keys without a word; this says so."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        doubled = next((key for key in keys if keys.count(key) > 1), None)
-        if doubled is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {doubled!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+#: Files beside the sweeps that are something else: what they are, and the command that reads them.
+_NO_SWEEPS = {"networks": "bench hybrid", "prices": "bench cost"}
 
 
 def shipped() -> dict[str, Path]:
-    """The sweeps that come with the program, by name: from the wheel, or from a checkout's `configs/`."""
-    folder = next((f for f in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if f.is_dir()), None)
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+    """The sweeps that come with the program, by name."""
+    return {name: path for name, path in configs().items() if name not in _NO_SWEEPS}
 
 
 def find(name: str) -> Path:
@@ -60,7 +47,7 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
 
     `options` are the keys that the user set by an option other than --set, with that option's name.
     """
-    data = _read_yaml(path)
+    data = read_mapping(path, "a sweep", list(Sweep.model_fields), "`models` and `resolutions`")
     data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:NAME_LENGTH] or "sweep")
     keys = [_override(data, item) for item in overrides]
     overridden = {key: options.get(key, f"--set {key}") for key in keys}
@@ -68,23 +55,6 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
         return Sweep.model_validate(data)
     except ValidationError as error:
         raise ConfigError(_explain(error, path, overridden)) from None
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}. Check the path and its permissions.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text. A sweep is a YAML file.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-02-30
-        what = " ".join(str(error).split())
-        raise ConfigError(f"{path}: is not valid YAML: {what}") from None
-    if data is None:
-        raise ConfigError(f"{path}: the sweep is empty. It needs at least `models` and `resolutions`.")
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a sweep is a mapping of keys to values. {nearest('', Sweep.model_fields)}")
-    return {str(key): value for key, value in data.items()}
 
 
 def _override(data: dict[str, Any], item: str) -> str:
@@ -97,7 +67,7 @@ def _override(data: dict[str, Any], item: str) -> str:
     if first not in Sweep.model_fields:
         raise ConfigError(f"--set {item!r}: unknown key {first!r}. {nearest(first, Sweep.model_fields)}")
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        value = yaml.load(text, Loader=Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"--set {item!r}: {text!r} is not a YAML value.") from None
     if second and first not in {"measure", "remote"}:
@@ -120,23 +90,14 @@ def _put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
 
 def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) -> str:
     """One paragraph from pydantic's list: each complaint with the file (or option) and key that it is about."""
-    said: list[str] = []
-    for item in error.errors():
-        keys = [str(part) for part in item["loc"]]
+
+    def place(keys: Sequence[str]) -> str:
         option = next((key for key in overridden if keys and _about(keys, key.split("."))), None)
-        where = overridden[option] if option else f"{path}: key `{'.'.join(keys[: _depth(keys)])}`"
-        if item["type"] == "extra_forbidden":
-            fields = _fields(keys)
-            text = f"{where}: unknown key {keys[-1]!r}. {nearest(keys[-1], fields)}"
-        elif item["type"] == "missing":
-            text = f"{path}: key `{'.'.join(keys)}` is missing, and a sweep needs it."
-        else:
-            message = item["msg"].removeprefix("Value error, ").rstrip(".")
-            given = "" if item["type"] == "value_error" else f" (it says {reprlib.repr(item['input'])})"
-            text = f"{where}: {message}{given}."
-        if text not in said:
-            said.append(text)
-    return " ".join(said)
+        if option:
+            return overridden[option]
+        return f"{path}: key `{'.'.join(keys[: _depth(keys)])}`" if keys else str(path)
+
+    return " ".join(complaints(error, Sweep, "a sweep", place))
 
 
 def _about(keys: Sequence[str], option: Sequence[str]) -> bool:
@@ -147,12 +108,3 @@ def _about(keys: Sequence[str], option: Sequence[str]) -> bool:
 def _depth(keys: Sequence[str]) -> int:
     """How many parts of a place name a key; what follows are places in lists, and pydantic's own words."""
     return 3 if list(keys[:2]) == ["remote", "load"] else 2
-
-
-def _fields(keys: Sequence[str]) -> Iterable[str]:
-    """The keys that are valid where an unknown one stands."""
-    if keys[0] == "measure":
-        return _MEASURE_KEYS
-    if keys[0] == "remote":
-        return LoadSettings.model_fields if len(keys) > 2 else RemoteSettings.model_fields
-    return Sweep.model_fields

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import statistics
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -32,6 +35,15 @@ class EndpointFacts(Frozen):
     def server(self) -> tuple[object, ...]:
         """What must be the same for figures of two sittings to be of one run; its address may change."""
         return (self.server_device, self.server_packages)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it was on the client's own machine, without a network. An address that can't be read was not."""
+        try:
+            host = urlsplit(self.url).hostname or ""
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 class Split(Frozen):
@@ -147,3 +159,19 @@ class Remote(Frozen):
     checked: Count = Field(default=0, description="requests whose body the server's checksum confirmed")
     exchanges: tuple[Exchange, ...] = ()
     loads: tuple[Load, ...] = ()
+
+    def exchange(self, client: Literal["diffusers", "bench"], connection: Literal["new", "kept"]) -> Exchange | None:
+        """The exchange by that client over that kind of connection, if there was one."""
+        return next((one for one in self.exchanges if (one.client, one.connection) == (client, connection)), None)
+
+    @property
+    def primary(self) -> Exchange | None:
+        """What a user has: diffusers' own functions; where a token is needed, which they can't send, ours."""
+        return self.exchange("diffusers", "new") or self.exchange("bench", "new")
+
+    @property
+    def compute_s(self) -> float | None:
+        """Median of what the server says that computing took; None where it does not say."""
+        own = self.exchange("bench", "new")
+        rows = own.server.compute_s if own and own.server else ()
+        return statistics.median(rows) if rows else None

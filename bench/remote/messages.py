@@ -17,8 +17,6 @@ WEIGHTS_HEADER = "x-weights"
 RECEIVED_HEADER = "x-received-sha256"
 #: How many tiles one call computed; absent where the image was computed at once.
 TILES_HEADER = "x-tiles"
-#: Bytes of one value of each precision that a request may be in; answers may also be uint8.
-ITEM_BYTES = {"float16": 2, "float32": 4, "bfloat16": 2}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,7 @@ Reads records only; imports neither `remote` nor torch. The plots that it shows 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from bench import models
 from bench.record import EndpointFacts, Environment, Package, Record, describe
@@ -70,7 +68,7 @@ def _legends(found: Mapping[str, Sequence[Record]]) -> list[str]:
 
 
 def _endpoint(slug: str, records: Sequence[Record]) -> list[str]:
-    loopback = all(_on_loopback(facts.url) for facts in _facts(records)) and bool(_facts(records))
+    loopback = all(facts.is_loopback for facts in _facts(records)) and bool(_facts(records))
     name = records[0].device.name
     texts = [f"## {safe(name)}{' (loopback)' if loopback and 'loopback' not in name else ''}"]
     if loopback:
@@ -160,15 +158,6 @@ def _client(environment: Environment) -> str:
 
 def _packages(packages: Mapping[str, Package]) -> str:
     return ", ".join(f"{name} {package.version}" for name, package in packages.items())
-
-
-def _on_loopback(url: str) -> bool:
-    """Whether an address is this machine's own. One that can't be read is not."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _trouble(records: Sequence[Record]) -> list[str]:

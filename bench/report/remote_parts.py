@@ -36,13 +36,12 @@ def exchange(
     record: Record, client: Literal["diffusers", "bench"], connection: Literal["new", "kept"]
 ) -> Exchange | None:
     """The record's exchange by that client over that kind of connection, if it has one."""
-    exchanges = record.remote.exchanges if record.remote else ()
-    return next((one for one in exchanges if (one.client, one.connection) == (client, connection)), None)
+    return record.remote.exchange(client, connection) if record.remote else None
 
 
 def primary(record: Record) -> Exchange | None:
-    """What a user has: diffusers' own functions; where a token is needed, which they can't send, this program's."""
-    return exchange(record, "diffusers", "new") or exchange(record, "bench", "new")
+    """The record's requests as a user has them, if it has any."""
+    return record.remote.primary if record.remote else None
 
 
 def medians(parts: object | None, names: Mapping[str, str]) -> dict[str, float]:

@@ -1,16 +1,16 @@
 """The plot of an endpoint: where the time of a request goes, by resolution and transport, as a PNG.
 
-Reads records; matplotlib is loaded inside the function that draws. Never torch.
+Reads records; never torch.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench import models
 from bench.record import Record
+from bench.report.figure import drawing, legend_below, plain
 from bench.report.remote_parts import exchange, order, stack
 from bench.units import one_line
 
@@ -29,7 +29,6 @@ _COLOURS = {
     "download": "#0072B2",
     "decode": "#009E73",
 }
-_DPI = 110
 _WIDTH, _BAR, _FRAME = 9.0, 0.26, 0.8  # inches; a bar with its gap; what a panel, and the figure, have besides
 #: More bars than this in one panel can't be read.
 _MOST_BARS = 60
@@ -51,26 +50,14 @@ def draw(records: Sequence[Record]) -> bytes | None:
     if not panels:
         return None
     panels = {_titled(title, len(group)): group[:_MOST_BARS] for title, group in panels.items()}
-    import matplotlib as mpl  # noqa: PLC0415 - half a second that no other command should pay
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    settings = {**mpl.rcParamsDefault, "text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "0"}
-    with mpl.rc_context(settings):  # a user's own settings are not to change the picture
-        heights = [_extent(_places(group)) for group in panels.values()]
-        size = (_WIDTH, _BAR * sum(heights) + _FRAME * (len(panels) + 1))
-        figure = Figure(figsize=size, dpi=_DPI, facecolor="white", layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    heights = [_extent(_places(group)) for group in panels.values()]
+    with drawing(_WIDTH, _BAR * sum(heights) + _FRAME * (len(panels) + 1)) as made:
+        axes = made.figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
         for panel, (title, group) in zip(axes, panels.items(), strict=True):
             _panel(panel, title, group)
-        figure.suptitle(one_line(f"{records[0].device.name}: time of one request, by its parts"), fontsize=11)
-        seen = {name: handle for panel in axes for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)}
-        named = [name for name in _COLOURS if name in seen]
-        figure.legend([seen[name] for name in named], named, loc="outside lower center", ncols=4, frameon=False)
-        image = io.BytesIO()
-        figure.savefig(image, format="png", metadata={"Software": None})
-    return image.getvalue()
+        made.figure.suptitle(one_line(f"{records[0].device.name}: time of one request, by its parts"), fontsize=11)
+        legend_below(made.figure, list(axes), 4, tuple(_COLOURS))
+    return made.png
 
 
 def _titled(title: str, bars: int) -> str:
@@ -103,9 +90,7 @@ def _panel(axes: Axes, title: str, records: Sequence[Record]) -> None:
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel(f"{unit} (medians, a new connection each)")
     axes.set_xlim(0, 1.12 * longest_s * per_second)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
+    plain(axes, "x")
 
 
 def _places(records: Sequence[Record]) -> list[float]:

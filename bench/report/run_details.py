@@ -30,9 +30,13 @@ def local(records: Iterable[Record]) -> list[Record]:
 
 
 def device_label(record: Record) -> str:
-    """The device's name, with the limit under which it imitated a smaller one."""
-    limit = record.vram_limit_bytes
-    return record.device.name if limit is None else f"{record.device.name}, limited to {format_bytes(limit)}"
+    """The record's device, with the limit under which it imitated a smaller one."""
+    return limited(record.device, record.vram_limit_bytes)
+
+
+def limited(device: Device, limit_bytes: int | None) -> str:
+    """A device's name, with a limit if there is one."""
+    return device.name if limit_bytes is None else f"{device.name}, limited to {format_bytes(limit_bytes)}"
 
 
 def status(record: Record) -> str:

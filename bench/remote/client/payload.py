@@ -22,8 +22,8 @@ from bench.record import Case
 from bench.remote.address import Address
 from bench.remote.client import trouble
 from bench.remote.client.http import Post
-from bench.remote.messages import ITEM_BYTES
 from bench.remote.payloads import bytes_of, sendable
+from bench.units import ITEM_BYTES
 
 _SEED = 0
 _SLACK_BYTES = 2**20
@@ -161,7 +161,7 @@ def make(case: Case) -> Payload:
     if case.operation == "decode":
         latents = torch.randn(_latent_shape(case, spec), generator=torch.Generator().manual_seed(_SEED))
         return _of_tensor(case, latents.to(dtype), "normal latents")
-    image = np.stack([_natural(case.height, case.width, _SEED + place) for place in range(case.batch)])
+    image = np.stack([natural_image(case.height, case.width, _SEED + place) for place in range(case.batch)])
     if case.transport == "png":
         pixels = np.rint(image[0] * 255).astype(np.uint8)
         return Payload(case, Image.fromarray(pixels), "1/f noise image", None)
@@ -185,7 +185,7 @@ def _factors(case: Case) -> dict[str, float]:
     return {"scaling_factor": spec.scaling_factor, **shift}
 
 
-def _natural(height: int, width: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def natural_image(height: int, width: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     """(height, width, 3) in [0, 1]: grey with an amplitude of 1/f, and a quarter as much of each colour's own."""
     draw = np.random.default_rng(seed)
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.remote.messages import ITEM_BYTES, Message, RefusedError
+from bench.remote.messages import Message, RefusedError
 from bench.remote.server.parameters import Parameters, unwrap
 from bench.remote.server.shapes import Limits, no_video
+from bench.units import ITEM_BYTES
 
 __all__ = ["DecodeRequest", "EncodeRequest", "Form", "Limits", "Scaling", "decode_request", "encode_request"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from bench.remote.messages import ITEM_BYTES, RefusedError
+from bench.remote.messages import RefusedError
+from bench.units import ITEM_BYTES
 
 #: JSON around base64 in the legacy form of a request: names, shape, dtype.
 _JSON_SLACK = 64 * 1024

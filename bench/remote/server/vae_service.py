@@ -13,11 +13,12 @@ import torch
 from bench import models
 from bench.errors import ConfigError, nearest
 from bench.record import Case
-from bench.remote.messages import ITEM_BYTES, Answer, Message, RefusedError, Size
+from bench.remote.messages import Answer, Message, RefusedError, Size
 from bench.remote.server import images, protocol, shapes, tensors
 from bench.remote.server.protocol import Form, Limits, Scaling
 from bench.remote.server.shapes import Packed
 from bench.remote.server.vae_core import Computed, VaeCore, WeightsKind
+from bench.units import ITEM_BYTES
 from bench.workloads.vae import VaeWorkload
 
 

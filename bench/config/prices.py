@@ -1,0 +1,144 @@
+"""`prices.yaml`: what cards, electricity and endpoints cost. Every price says its unit, its source and its date."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from bench.config.values import NoBoolean
+from bench.config.yaml_file import configs, read_mapping, validated
+
+_Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
+_Said = Annotated[str, Field(min_length=3)]
+
+
+def _date(value: Any) -> Any:
+    """A date alone: a time of day, or a number that pydantic would take for seconds since 1970, is a slip."""
+    if isinstance(value, datetime.datetime) or not isinstance(value, (datetime.date, str)):
+        raise ValueError(f"{value!r} is no date: write it like 2026-05-19")
+    return value
+
+
+def _unit(per: str) -> AfterValidator:
+    """A currency's three letters, and what the price is for."""
+    wanted = f"USD{per}"
+
+    def check(text: str, _: ValidationInfo) -> str:
+        if not re.fullmatch(rf"[A-Z]{{3}}{re.escape(per)}", text):
+            raise ValueError(f"{text!r} is not the unit of such a price: write {wanted}, or another currency's letters")
+        return text
+
+    return AfterValidator(check)
+
+
+class Sourced(BaseModel):
+    """A figure that says where it is from, and of when it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: _Said
+    date: Annotated[datetime.date, BeforeValidator(_date)]
+
+
+class Electricity(Sourced):
+    """What a kilowatt-hour costs."""
+
+    price: Annotated[_Figure, Field(ge=0)]
+    unit: Annotated[str, _unit("/kWh")]
+
+
+class BoardPower(Sourced):
+    """What a card draws at the most, which stands for its energy where nobody measured it."""
+
+    watts: Annotated[_Figure, Field(gt=0)]
+
+
+class Purchase(Sourced):
+    """A card bought, and over how long its price is spread."""
+
+    price: Annotated[_Figure, Field(ge=0)]
+    unit: Annotated[str, _unit("")]
+    lifetime_years: Annotated[_Figure, Field(gt=0, le=100)]
+
+
+class Rental(Sourced):
+    """A card rented."""
+
+    price: Annotated[_Figure, Field(ge=0)]
+    unit: Annotated[str, _unit("/hour")]
+
+
+class Card(BaseModel):
+    """What one kind of card costs; what is not known is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    board_power: BoardPower | None = None
+    purchase: Purchase | None = None
+    rental: Rental | None = None
+
+
+class EndpointPrice(Sourced):
+    """An endpoint by the hour, with how it starts and stops.
+
+    Attributes:
+        accelerator: the device's name as torch reports it; None where that is not known of one that is free.
+        start_s: what a start takes, billed.
+        idle_s: seconds without a request after which it stops, billed; None: it always runs.
+        stand_in: a device whose times stand for the accelerator's where nobody measured that one.
+        stand_in_reason: why that device may.
+    """
+
+    accelerator: _Said | None = None
+    price: Annotated[_Figure, Field(ge=0)]
+    unit: Annotated[str, _unit("/hour")]
+    start_s: Annotated[_Figure, Field(ge=0)] = 0.0
+    idle_s: Annotated[_Figure, Field(gt=0)] | None = None
+    stand_in: _Said | None = None
+    stand_in_reason: str = ""
+
+    @model_validator(mode="after")
+    def _has_an_accelerator(self) -> EndpointPrice:
+        if self.price and self.accelerator is None:
+            raise ValueError("an endpoint that costs something needs its `accelerator`, the device's name")
+        return self
+
+
+class Prices(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    electricity: Electricity
+    cards: dict[str, Card] = {}
+    endpoints: dict[str, EndpointPrice] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Prices:
+        if len(self._units) > 1:
+            raise ValueError(
+                f"prices in {' and '.join(sorted(self._units))} stand side by side: convert them to one currency"
+            )
+        return self
+
+    @property
+    def _units(self) -> set[str]:
+        units = [self.electricity.unit, *(one.unit for one in self.endpoints.values())]
+        units += [one.unit for card in self.cards.values() for one in (card.purchase, card.rental) if one]
+        return {unit[:3] for unit in units}
+
+    @property
+    def currency(self) -> str:
+        """The three letters of all prices."""
+        return self.electricity.unit[:3]
+
+
+def load_prices(path: Path | None = None) -> Prices:
+    """Read a file of prices; the shipped one, unless a path is given. Raises ConfigError."""
+    path = path or configs()["prices"]
+    data = read_mapping(path, "a file of prices", list(Prices.model_fields), "`electricity` and `endpoints`")
+    return validated(Prices, data, path, "it")
