@@ -14,8 +14,10 @@ from typing import Annotated
 import typer
 
 from bench.commands.compare import compare
+from bench.commands.cost import cost
 from bench.commands.docs import docs
 from bench.commands.doctor import doctor
+from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.remote import remote
 from bench.commands.report import report
@@ -29,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (run, doctor, models, compare, report, serve, remote):
+for command in (run, doctor, models, compare, report, serve, remote, hybrid, cost):
     app.command()(command)
 app.add_typer(docs, name="docs")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         write_whole(path, content)
     except OSError as error:
         raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
+
+
+def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> None:
+    """Put whole files into a folder, and say so. Raises BenchError."""
+    for name, content in pages.items():
+        write_bytes(folder / name, content)
+        if not quiet:
+            typer.echo(f"Wrote {folder / name}")
 
 
 def table_records(paths: Sequence[Path]) -> list[Record]:

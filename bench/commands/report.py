@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.files import table_records, warn, write_bytes, write_text
+from bench.commands.files import table_records, warn, write_pages
 from bench.commands.options import REPORTS, RESULTS, Quiet
 
 
@@ -17,7 +17,10 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write the report pages from all results: no GPU needed, and torch is not loaded."""
-    from bench.config import OPERATIONS
+    from bench.commands import comparisons
+    from bench.config import OPERATIONS, load_prices
+    from bench.cost.comparison import compare
+    from bench.hybrid.comparison import Wanted
     from bench.report import page, remote, remote_plot
     from bench.store import read_ceilings
 
@@ -25,19 +28,12 @@ def report(
     records = table_records(paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    pages = {f"vae_{operation}.md": page.render(operation, records, ceilings) for operation in OPERATIONS}
+    pages = {f"vae_{name}.md": page.render(name, records, ceilings).encode() for name in OPERATIONS}
     found = remote.endpoints(records)
-    pages["remote.md"] = remote.render(found)
-    for name, text in pages.items():
-        write_text(out / name, text)
-        _say(out / name, quiet)
-    for slug, group in found.items():
-        image = remote_plot.draw(group)
-        if image is not None:
-            write_bytes(out / remote.plot_name(slug), image)
-            _say(out / remote.plot_name(slug), quiet)
-
-
-def _say(path: Path, quiet: bool) -> None:
-    if not quiet:
-        typer.echo(f"Wrote {path}")
+    pages["remote.md"] = remote.render(found).encode()
+    images = {remote.plot_name(slug): remote_plot.draw(group) for slug, group in found.items()}
+    pages |= {name: image for name, image in images.items() if image is not None}
+    comparison, networks = comparisons.compare_ways(records, Wanted())
+    pages |= comparisons.hybrid_pages(comparison, networks, records)
+    pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
+    write_pages(out, pages, quiet=quiet)

@@ -1,0 +1,112 @@
+"""What `bench hybrid`, `bench cost` and `bench report` share: records and networks compared, and the pages of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from bench.config import Network
+    from bench.cost.comparison import Costs
+    from bench.hybrid.comparison import Comparison, Wanted
+    from bench.record import Record, Transport
+
+NetworksFile = Annotated[Path | None, typer.Option("--networks", metavar="FILE", help="Another networks.yaml.")]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--network", help="Only this network of the file; repeatable. The first is the one to choose for."),
+]
+Gpus = Annotated[
+    list[str] | None, typer.Option("--gpu", metavar="NAME", help="Only this device, or part of its name; repeatable.")
+]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="NAME",
+        help="The card that stands in for an endpoint where none was measured; default: the quickest of the results.",
+    ),
+]
+Transports = Annotated[
+    list[str] | None,
+    typer.Option("--transport", help="How payloads travel: jpg, png, pt or pt-partial; default: png up, jpg down."),
+]
+
+
+def compare_ways(
+    records: Sequence[Record],
+    wanted: Wanted,
+    networks: Sequence[str] = (),
+    file: Path | None = None,
+    server: str | None = None,
+    transports: Sequence[str] = (),
+) -> tuple[Comparison, dict[str, Network]]:
+    """Local beside remote over these networks of the file. Raises ConfigError."""
+    from bench import config
+    from bench.hybrid import comparison
+
+    found = config.load_networks(file)
+    chosen = found.chosen(networks)
+    paths = {name: one.path for name, one in chosen.items()}
+    request = comparison.Request(paths, found.files, _transports(transports), server)
+    return comparison.compare(records, request, wanted), chosen
+
+
+def wanted_of(
+    models: Sequence[str], operations: Sequence[str], resolutions: Sequence[str], gpus: Sequence[str]
+) -> Wanted:
+    """The options that narrow, checked. Raises ConfigError."""
+    from bench import config
+    from bench import models as zoo
+    from bench.hybrid.comparison import Wanted
+
+    for name in operations:
+        if name not in config.OPERATIONS:
+            raise ConfigError(f"--operation {name}: there is no such operation. {nearest(name, config.OPERATIONS)}")
+    sizes = []
+    for text in resolutions:
+        try:
+            size = config.parse_resolution(text)
+        except ValueError as error:
+            raise ConfigError(f"--resolution {text}: {error}.") from None
+        sizes.append((size.width, size.height))
+    return Wanted(tuple(zoo.get(key).key for key in models), tuple(operations), tuple(sizes), tuple(gpus))
+
+
+def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:
+    """The files of the page that sets local beside remote, by name."""
+    from bench.report import hybrid, hybrid_plot
+
+    image = hybrid_plot.draw(comparison, networks)
+    page = {"hybrid.md": hybrid.render(comparison, networks, records).encode()}
+    return page | ({hybrid.PLOT: image} if image else {})
+
+
+def cost_pages(costs: Costs) -> dict[str, bytes]:
+    """The files of the page of costs, by name."""
+    from bench.report import cost, cost_plot
+
+    image = cost_plot.draw(costs)
+    return {"cost.md": cost.render(costs).encode()} | ({cost.PLOT: image} if image else {})
+
+
+def _transports(given: Sequence[str]) -> dict[str, Transport]:
+    """The transport of each operation: the one given that it can take, else the usual one."""
+    from bench.config import TRANSPORTS
+    from bench.hybrid.payload import USUAL
+    from bench.plan import TRANSPORTS as BY_OPERATION
+
+    found = dict(USUAL)
+    for name in given:
+        if name not in TRANSPORTS:
+            raise ConfigError(f"--transport {name}: there is no such transport. {nearest(name, TRANSPORTS)}")
+        for operation, possible in BY_OPERATION.items():
+            taken = next((one for one in possible if one == name), None)
+            if taken is not None:
+                found[operation] = taken
+    return found

@@ -1,0 +1,53 @@
+"""`bench cost`: what an image costs here and on an endpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.comparisons import Gpus
+from bench.commands.files import table_records, write_pages
+from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Quiet, Resolutions
+
+
+def cost(
+    results: Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")] = None,
+    volume: Annotated[
+        list[float] | None, typer.Option("--volume", help="Images an hour; repeatable. Default: 1 to 10,000.")
+    ] = None,
+    prices_file: Annotated[Path | None, typer.Option("--prices", metavar="FILE", help="Another prices.yaml.")] = None,
+    gpu: Gpus = None,
+    model: Models = None,
+    operation: Operations = None,
+    resolution: Resolutions = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the page.")] = REPORTS,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """What 1,000 images cost on cards bought and rented and on endpoints, by images an hour, and where they break even.
+
+    Prices are those of prices.yaml, each with its source and date. No GPU needed, and torch is not loaded. --json
+    prints the costs and writes nothing.
+    """
+    from bench.commands import comparisons
+    from bench.config import load_prices
+    from bench.cost import comparison as costs
+    from bench.report import cost as page
+    from bench.report import cost_json
+
+    prices = load_prices(prices_file)
+    wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
+    volumes = costs.checked(volume or costs.VOLUMES)
+    records = table_records(results or [RESULTS])
+    comparison, _ = comparisons.compare_ways(records, wanted)
+    found = costs.compare(records, comparison, prices, volumes)
+    if as_json:
+        typer.echo(json.dumps(cost_json.render(found), indent=2))
+        return
+    if not quiet:
+        for line in [*page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]:
+            typer.echo(line)
+    write_pages(out, comparisons.cost_pages(found), quiet=quiet)

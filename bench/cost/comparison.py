@@ -1,0 +1,209 @@
+"""Each image's cost on the cards and endpoints that have a price, at each volume. Pure; builds on `hybrid`'s rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from bench import metrics, models
+from bench.config import Card, EndpointPrice, Prices
+from bench.cost.arithmetic import (
+    Charge,
+    EndpointCost,
+    LocalCost,
+    energy_cost,
+    ownership_per_hour,
+)
+from bench.errors import ConfigError
+from bench.hybrid.comparison import Comparison, Row
+from bench.hybrid.service import alike
+from bench.record import Case, Kind, Measured, Record
+
+#: Images an hour that tables show unless others are asked for.
+VOLUMES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
+LEAST_VOLUME, MOST_VOLUME = 1e-4, 1e12
+#: How a card can be charged.
+CHARGES: tuple[Charge, ...] = get_args(Charge)
+#: At most this share of an endpoint's time is planned to be busy. Near 1 requests wait for one another without end.
+BUSY = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Joules of one image: measured by the driver, or the board's power over the time, which is the most it can be."""
+
+    joules: float
+    found_by: Literal["measured", "board power"]
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """One row of `hybrid` at one way to have its card.
+
+    Attributes:
+        energy: None for a rented card, whose price has it, and where nothing is known of it.
+        cost: None where nothing fits on the card. It is charged for the seconds that it computes.
+    """
+
+    row: Row
+    way: Literal["bought", "rented"]
+    energy: Energy | None
+    cost: LocalCost | None
+
+    def charged(self, charge: Charge) -> LocalCost | None:
+        """The same card charged so."""
+        return replace(self.cost, charge=charge) if self.cost else None
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An endpoint with a price, for one image.
+
+    Attributes:
+        seconds, kind: of one image on it, and what that time is; None where nobody has it.
+        by: the device whose time it is, if it is not the endpoint's own accelerator.
+        cost: None where there is no time, and it is not free.
+    """
+
+    name: str
+    price: EndpointPrice
+    seconds: float | None
+    kind: Kind | None
+    by: str | None
+    cost: EndpointCost | None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image (model, operation, size): what it costs where."""
+
+    case: Case
+    local: tuple[Local, ...]
+    remote: tuple[Remote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Everything, image by image."""
+
+    images: tuple[Image, ...]
+    volumes: tuple[float, ...]
+    prices: Prices
+    gaps: tuple[str, ...]
+
+
+def compare(
+    records: Sequence[Record], comparison: Comparison, prices: Prices, volumes: Sequence[float] = VOLUMES
+) -> Costs:
+    """What each image of the comparison costs, at these images an hour."""
+    images = []
+    for way in comparison.ways:
+        rows = [row for row in comparison.rows if alike(row.case) == alike(way.case)]
+        mine = [record for record in records if alike(record.case) == alike(way.case)]
+        local = [one for row in rows for one in _local(row, prices)]
+        remote = [_remote(name, price, mine) for name, price in prices.endpoints.items()]
+        images.append(Image(way.case, tuple(local), tuple(remote)))
+    gaps = tuple(_gaps(comparison, images, prices))
+    return Costs(tuple(images), tuple(volumes), prices, gaps)
+
+
+def checked(volumes: Sequence[float]) -> tuple[float, ...]:
+    """Images an hour, rising and each once. Raises ConfigError for what is no volume."""
+    for volume in volumes:
+        if not MOST_VOLUME >= volume >= LEAST_VOLUME:
+            raise ConfigError(
+                f"--volume {volume:g}: give images per hour, more than 0 ({LEAST_VOLUME:g} to {MOST_VOLUME:g})."
+            )
+    return tuple(sorted(set(volumes)))
+
+
+def _local(row: Row, prices: Prices) -> Iterable[Local]:
+    """The row at each way to have its card that has a price."""
+    card = prices.cards.get(row.device.name)
+    if card is None or (row.local_s is None and not row.only_remote_fits):
+        return
+    if card.purchase:
+        energy = _energy(row, card)
+        rate = ownership_per_hour(card.purchase.price, card.purchase.lifetime_years)
+        yield Local(row, "bought", energy, _cost(row, rate, energy, prices))
+    if card.rental:
+        yield Local(row, "rented", None, _cost(row, card.rental.price, None, prices))
+
+
+def _cost(row: Row, rate: float, energy: Energy | None, prices: Prices) -> LocalCost | None:
+    if row.local_s is None:
+        return None
+    paid = energy_cost(energy.joules, prices.electricity.price) if energy else 0.0
+    return LocalCost(rate, row.local_s / row.case.batch, paid)
+
+
+def _energy(row: Row, card: Card) -> Energy | None:
+    """Joules of one image by the quickest local way."""
+    best = min((r for r in (row.untiled, row.tiled) if r and _seconds(r)), key=lambda r: _seconds(r) or 0, default=None)
+    if best is None or row.local_s is None:
+        return None
+    joules = metrics.values(best).get("energy")
+    if joules is not None:
+        return Energy(joules, "measured")
+    if card.board_power is None:
+        return None
+    return Energy(card.board_power.watts * row.local_s / row.case.batch, "board power")
+
+
+def _remote(name: str, price: EndpointPrice, records: Sequence[Record]) -> Remote:
+    """An endpoint's time for an image: its accelerator's own, else of the device that stands in for it."""
+    for device in (price.accelerator, price.stand_in) if price.price else ():
+        found = _served(device, records) if device else None
+        if found:
+            seconds, record = found
+            by = None if device == price.accelerator else device
+            kind: Kind = record.kind if by is None else "simulated"
+            cost = EndpointCost(price.price, seconds, price.start_s, price.idle_s, BUSY)
+            return Remote(name, price, seconds, kind, by, cost)
+    return Remote(name, price, None, None, None, EndpointCost(0.0, 0.0) if not price.price else None)
+
+
+def _served(device: str, records: Sequence[Record]) -> tuple[float, Record] | None:
+    """Seconds in which that device computes one image when it serves: the least of what is known.
+
+    Of an endpoint on it by the throughput of a closed load, which has codecs and queue in it, else by what it says of
+    its computing; of the device itself by its local time.
+    """
+    found: list[tuple[float, Record]] = []
+    for record in records:
+        seconds = _served_s(record, device)
+        if seconds is not None:
+            found.append((seconds / record.case.batch, record))
+    endpoints = [one for one in found if one[1].device.kind == "endpoint"]
+    return min(endpoints or found, key=lambda one: one[0], default=None)
+
+
+def _served_s(record: Record, device: str) -> float | None:
+    if record.remote is None:
+        return _seconds(record) if record.device.name == device else None
+    server = record.remote.endpoint.server_device
+    if server is None or server.name != device or not isinstance(record.outcome, Measured):
+        return None
+    rates = [load.throughput_per_s for load in record.remote.loads if load.kind == "closed" and not load.errors]
+    best = max(rates, default=0.0)
+    return 1 / best if best else record.remote.compute_s
+
+
+def _seconds(record: Record) -> float | None:
+    return record.timing.median_s if isinstance(record.outcome, Measured) and record.timing else None
+
+
+def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> Iterable[str]:
+    unpriced = dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards)
+    for name in unpriced:
+        yield f"{name}: no price of it: add it to `cards` of prices.yaml, or of a file for --prices"
+    for name, price in prices.endpoints.items():
+        remote = [next(one for one in image.remote if one.name == name) for image in images]
+        if images and all(one.cost is None for one in remote):
+            yield f"{name} ({price.accelerator}): nobody has a time of it, nor of a device that stands in for it"
+
+
+def title(case: Case) -> str:
+    """`SD v1.5 encode 512x512`."""
+    return f"{models.title(case.model)} {case.operation} {case.resolution}"

@@ -1,0 +1,108 @@
+"""The page that sets local beside remote, `reports/hybrid.md`. Reads what `hybrid` compared; never torch.
+
+Every figure is marked with the word for what it is: measured, published or simulated. The plot is `hybrid_plot`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench import models
+from bench.hybrid.comparison import Comparison
+from bench.record import Record
+from bench.report import markdown, overlap
+from bench.report.hybrid_tables import Networks, local_table, networks_table, remote_table, title_of
+from bench.report.markdown import safe
+from bench.report.run_details import limited
+
+PLOT = "hybrid.png"
+
+_LEGEND = (
+    "*measured*: by this program, on the device that is named. *published*: printed in the docs, not measured by this "
+    "program; what they do not say of it (precision, batch, tile) is assumed from the model zoo. *simulated*: a model "
+    "of the network of these figures, added to what was measured or published.",
+    "Local times are of one call; peak memory beside them as the docs give it. Remote times are from end to end: from "
+    "the image or tensor in memory to the result in memory, with a new connection and TLS for each request, as "
+    "diffusers' client does. **A remote VAE takes none of your GPU's memory.**",
+    "OOM: out of memory, which is a result. -: nothing is known.",
+    "**Fastest**: of all that fits, over {network}. **Remote wins from**: the bandwidth from which on (both "
+    "directions in {network}'s proportion, at its round trip), or the round trip up to which (at its bandwidth), it "
+    "is quicker than the best local way. *never*: what the endpoint computes and the image files take is longer.",
+)
+_REMOTE_LEGEND = (
+    "**Computed by**: whose time stands for the endpoint's: an endpoint's own on loopback, or that of the card named, "
+    "as if it served.",
+    "**Endpoint**: all but the network: computing, and writing and reading image files at both ends; measured as a "
+    "whole on loopback, else a sum. **Sent** and **Received** are the bodies. *by shape* is exact; the bytes of an "
+    "image file depend on what it shows, and are simulated by what `networks.yaml` says of a pixel.",
+)
+
+
+def render(comparison: Comparison, networks: Networks, records: Sequence[Record]) -> str:
+    """The page; `records` are those that were compared. Ends in a newline."""
+    texts = [
+        "# Local or remote",
+        "Written by `bench hybrid` (and `bench report`) from the results and `networks.yaml`; edit nothing here.",
+    ]
+    if not comparison.ways:
+        texts.append(
+            "There are no results yet. `bench run` measures this machine, `bench remote --loopback` an endpoint on it; "
+            "`bench docs import` takes the docs' published tables."
+        )
+        return "\n\n".join([*texts, *_gaps(comparison)]) + "\n"
+    title = safe(title_of(comparison.network, networks))
+    texts += [markdown.bullets([line.format(network=title) for line in _LEGEND]), *_answer(comparison, networks)]
+    for key, operation in dict.fromkeys((way.case.model, way.case.operation) for way in comparison.ways):
+        texts += _section(comparison, networks, key, operation)
+    texts += ["## The remote way, read", markdown.bullets(_REMOTE_LEGEND)]
+    texts += ["## Networks", networks_table(networks)]
+    return "\n\n".join([*texts, *overlap.section(records), *_gaps(comparison)]) + "\n"
+
+
+def _answer(comparison: Comparison, networks: Networks) -> list[str]:
+    """What follows from it all, in a few lines, and the plot."""
+    said = []
+    if comparison.server:
+        said.append(f"Where no endpoint was measured, **{safe(comparison.server)}** stands in for one (`--server`).")
+    said += [markdown.bullets(summary(comparison, networks))] if comparison.rows else []
+    if any(row.local_s is not None for row in comparison.rows):
+        said.append(
+            f"![Time of one image, local and remote, over its resolution; the tables have the figures.]({PLOT})"
+        )
+    return said
+
+
+def summary(comparison: Comparison, networks: Networks) -> list[str]:
+    """A line a device and VAE operation: at which sizes which way is the quickest, and where only remote fits."""
+    lines: dict[str, dict[str, list[str]]] = {}
+    for row in comparison.rows:
+        if row.fastest is None:
+            continue
+        way: str = row.fastest.way
+        way += f" over {title_of(comparison.network, networks)}" if row.fastest.network else ""
+        way = f"{way} (only it fits)" if row.only_remote_fits else way
+        label = limited(row.device, row.vram_limit_bytes)
+        key = f"{models.title(row.case.model)} {row.case.operation} on {label} ({row.kind})"
+        lines.setdefault(key, {}).setdefault(way, []).append(row.case.resolution)
+    return [
+        safe(f"{key}: {'; '.join(f'{way} at {_listed(sizes)}' for way, sizes in ways.items())}")
+        for key, ways in lines.items()
+    ]
+
+
+def _listed(sizes: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(sizes))
+
+
+def _section(comparison: Comparison, networks: Networks, key: str, operation: str) -> list[str]:
+    texts = [f"## {safe(models.title(key))} {safe(operation)}"]
+    rows = [row for row in comparison.rows if (row.case.model, row.case.operation) == (key, operation)]
+    texts += [local_table(rows, networks)] if rows else ["No local figures."]
+    ways = [way for way in comparison.ways if (way.case.model, way.case.operation) == (key, operation)]
+    if any(way.remote.service or way.remote.measured for way in ways):
+        texts += ["The remote way:", remote_table(ways, networks)]
+    return texts
+
+
+def _gaps(comparison: Comparison) -> list[str]:
+    return ["## What is missing", markdown.bullets([safe(gap) for gap in comparison.gaps])] if comparison.gaps else []

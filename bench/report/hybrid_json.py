@@ -1,0 +1,81 @@
+"""Local beside remote as JSON, for programs. Times in seconds, rates in bits a second, memory in per cent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.hybrid.comparison import Comparison, Row, Way
+from bench.record import Record
+
+
+def render(comparison: Comparison) -> dict[str, Any]:
+    """The comparison, each figure with its `kind`."""
+    return {
+        "network": comparison.network,
+        "networks": {
+            name: {"rtt_s": path.rtt_s, "down_bit_s": path.down_bit_s, "up_bit_s": path.up_bit_s, "tls": path.tls}
+            for name, path in comparison.request.paths.items()
+        },
+        "server": comparison.server,
+        "local": [_row(row) for row in comparison.rows],
+        "remote": [_way(way) for way in comparison.ways],
+        "missing": list(comparison.gaps),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    choice, found = row.fastest, row.crossover
+    return {
+        "device": row.device.name,
+        "vram_limit_bytes": row.vram_limit_bytes,
+        "case": row.case.model_dump(exclude={"id", "tiling", "transport"}),
+        "untiled": _record(row.untiled),
+        "tiled": _record(row.tiled),
+        "only_remote_fits": row.only_remote_fits,
+        "fastest": choice
+        and {
+            "way": choice.way,
+            "seconds": choice.seconds,
+            "kind": choice.kind,
+            "network": choice.network,
+            "endpoint": choice.endpoint,
+        },
+        "remote_wins": found and {"verdict": found.verdict, "from_rate_factor": found.factor, "to_rtt_s": found.rtt_s},
+    }
+
+
+def _record(record: Record | None) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    return {
+        "case": record.case.id,
+        "tiling": record.case.model_dump()["tiling"],
+        "kind": record.kind,
+        "outcome": record.outcome.status,
+        "seconds": record.timing.median_s if record.timing else None,
+        "memory_percent": record.memory.percent if record.memory else None,
+    }
+
+
+def _way(way: Way) -> dict[str, Any]:
+    service = way.remote.service
+    return {
+        "case": way.case.model_dump(include={"model", "operation", "width", "height", "frames", "batch"}),
+        "reason": way.remote.reason,
+        "service": service
+        and {
+            "by": service.by,
+            "kind": service.kind,
+            "transport": service.transport,
+            "compute_s": service.compute_s,
+            "off_network_s": service.off_network_s,
+            "sent_bytes": service.sent_bytes,
+            "received_bytes": service.received_bytes,
+        },
+        "simulated_s": dict(way.remote.over_s),
+        "measured": [
+            {"endpoint": record.device.name, "seconds": record.timing.median_s if record.timing else None}
+            for record in way.remote.measured
+        ],
+        "local_memory_bytes": 0,
+    }

@@ -1,0 +1,151 @@
+"""The tables of the page that sets local beside remote. Reads what `hybrid` compared; never torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.config import Network
+from bench.hybrid.comparison import Remote, Row, Way
+from bench.hybrid.crossover import Crossover
+from bench.hybrid.service import Service
+from bench.record import Case, Record
+from bench.report import markdown
+from bench.report.kinds import marked, memory_cell, time_cell
+from bench.report.markdown import safe
+from bench.report.run_details import limited
+from bench.units import format_rate, format_seconds, format_size
+
+Networks = Mapping[str, Network]
+
+
+def title_of(name: str, networks: Networks) -> str:
+    """What a network is called in tables."""
+    return networks[name].title or name
+
+
+def networks_table(networks: Networks) -> str:
+    """The networks that are simulated, each with its source."""
+    rows = []
+    for name, one in networks.items():
+        figures = (format_seconds(one.path.rtt_s), format_rate(one.path.down_bit_s), format_rate(one.path.up_bit_s))
+        rows.append((safe(title_of(name, networks)), *figures, safe(one.source)))
+    return markdown.table(("Network", "Round trip", "Down", "Up", "Source"), rows, "lrrrl")
+
+
+def local_table(rows: Sequence[Row], networks: Networks) -> str:
+    """A line a local case: untiled, tiled, remote over the first network, and what follows."""
+    name = next(iter(networks))
+    headers = ["Device", "Precision", "Resolution", "Untiled", "Memory", "Tiled", "Tiled memory"]
+    headers = [*headers, f"Remote over {safe(title_of(name, networks))}", "Fastest", "Remote wins from"]
+    cells = [
+        (
+            safe(limited(row.device, row.vram_limit_bytes)),
+            _precision(row),
+            _size(row.case),
+            time_cell(row.untiled),
+            memory_cell(row.untiled),
+            _tile(row) + time_cell(row.tiled),
+            memory_cell(row.tiled),
+            _over(row.remote, name),
+            fastest_text(row, networks),
+            crossover_text(row.crossover, networks[name]),
+        )
+        for row in rows
+    ]
+    return markdown.table(headers, cells, "lllrrrrrll")
+
+
+def remote_table(ways: Sequence[Way], networks: Networks) -> str:
+    """A line an image: what the endpoint takes, what travels, and the whole over each network."""
+    ways = [way for way in ways if way.remote.service or way.remote.measured]
+    measured = any(way.remote.measured for way in ways)
+    headers = ["Resolution", "Over", "Computed by", "Compute", "Endpoint", "Sent", "Received"]
+    headers += ["Measured end to end"] if measured else []
+    headers += [safe(title_of(name, networks)) for name in networks]
+    rows = []
+    for way in ways:
+        row = [_size(way.case), *_service(way.remote.service)]
+        row += [_measured(way.remote.measured)] if measured else []
+        rows.append(row + [_over(way.remote, name) for name in networks])
+    return markdown.table(headers, rows, "lll" + "r" * (len(headers) - 3))
+
+
+def fastest_text(row: Row, networks: Networks) -> str:
+    """The way that takes least, with its time; and that only remote fits, where it is so."""
+    choice = row.fastest
+    if choice is None:
+        return "nothing fits" if row.only_remote_fits else "-"
+    way: str = choice.way
+    way += f" over {title_of(choice.network, networks)}" if choice.network else ""
+    way += f" at {choice.endpoint}" if choice.endpoint else ""
+    text = f"{safe(way)}, {marked(format_seconds(choice.seconds), choice.kind)}"
+    return f"**only remote fits**: {text}" if row.only_remote_fits else text
+
+
+def crossover_text(found: Crossover | None, network: Network) -> str:
+    """From which bandwidth on, or up to which round trip, remote wins."""
+    if found is None:
+        return "-"
+    if found.verdict == "always":
+        return "always: nothing else fits"
+    if found.verdict == "never":
+        return marked("never", "simulated")
+    path = network.path
+    rates = "no bandwidth"
+    if found.factor is not None:
+        rates = f"{format_rate(path.down_bit_s * found.factor)} down, {format_rate(path.up_bit_s * found.factor)} up"
+    trip = "no round trip" if found.rtt_s is None else f"up to {format_seconds(found.rtt_s)} of round trip"
+    return marked(f"{rates}; or {trip}", "simulated")
+
+
+def _service(service: Service | None) -> list[str]:
+    if service is None:
+        return ["-"] * 6
+    tiled = f", tiled {service.case.tile.tile}/{service.case.tile.overlap}" if service.case.tile else ""
+    shapes = service.transport in {"pt", "pt-partial"}
+
+    def body(count: int, *, is_file: bool) -> str:
+        kind = service.kind if service.whole else "simulated" if is_file and not shapes else "by shape"
+        return marked(format_size(count), kind)
+
+    sends_file = service.case.operation == "encode"
+    return [
+        service.transport,
+        safe(f"{service.by}, {service.case.dtype}{tiled}"),
+        marked(format_seconds(service.compute_s), service.kind),
+        marked(format_seconds(service.off_network_s), service.kind if service.whole else "simulated"),
+        body(service.sent_bytes, is_file=sends_file),
+        body(service.received_bytes, is_file=not sends_file),
+    ]
+
+
+def _measured(records: Sequence[Record]) -> str:
+    said = []
+    for record in records:
+        loopback = record.remote is not None and record.remote.endpoint.is_loopback
+        at = "loopback, no network" if loopback else safe(record.device.name)
+        said.append(f"{time_cell(record)} ({at})")
+    return "; ".join(said) or "-"
+
+
+def _over(remote: Remote, name: str) -> str:
+    seconds = remote.over_s.get(name)
+    return "-" if seconds is None else marked(format_seconds(seconds), "simulated")
+
+
+def _size(case: Case) -> str:
+    frames = f", {case.frames} frames" if case.frames != 1 else ""
+    return f"{case.resolution}{frames}{f', batch {case.batch}' if case.batch != 1 else ''}"
+
+
+def _precision(row: Row) -> str:
+    case, record = row.case, row.untiled or row.tiled
+    said = [case.dtype + (" (assumed)" if record and "dtype" in record.assumed else "")]
+    said += [f"weights {case.weights}"] if case.weights != "random" else []
+    said += [case.variant] if case.variant != "default" else []
+    return safe(", ".join(said))
+
+
+def _tile(row: Row) -> str:
+    """The tile, where it is not the only one that stands in the results."""
+    return f"{row.tiled.case.tile.tile} px: " if row.tiles > 1 and row.tiled and row.tiled.case.tile else ""

@@ -1,0 +1,31 @@
+"""Figures with the word for what they are: measured, published, simulated. For the pages that mix them."""
+
+from __future__ import annotations
+
+from bench.record import Measured, OutOfMemory, Record
+from bench.report.run_details import status
+from bench.units import format_metric, format_seconds
+
+
+def marked(text: str, kind: str) -> str:
+    """`15 ms *published*`."""
+    return f"{text} *{kind}*"
+
+
+def time_cell(record: Record | None) -> str:
+    """The median of a record, marked; OOM, or another outcome in a word; `-` for no record."""
+    if record is None:
+        return "-"
+    if isinstance(record.outcome, OutOfMemory):
+        return marked("OOM", record.kind)
+    if not isinstance(record.outcome, Measured):
+        return status(record)
+    return marked(format_seconds(record.timing.median_s), record.kind) if record.timing else "-"
+
+
+def memory_cell(record: Record | None) -> str:
+    """The peak of a record as the docs give it, marked; OOM; `-` where it is not known."""
+    if record is not None and isinstance(record.outcome, OutOfMemory):
+        return marked("OOM", record.kind)
+    percent = record.memory.percent if record and record.memory else None
+    return "-" if percent is None else marked(format_metric("memory_percent", percent), record.kind if record else "")

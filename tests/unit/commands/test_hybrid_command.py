@@ -1,0 +1,141 @@
+"""`bench hybrid` and `bench cost`: what they write, what they say, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from endpoint_records import endpoint_records
+from factories import a_case, a_device, published, write_lines
+
+from bench import config
+from bench.cli import main
+
+PUBLISHED = Path(__file__).parents[3] / "results" / "published"
+CARDS = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3070")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two of the docs' cards at two sizes."""
+    records = [
+        published(
+            0.015 * (n + 1) * (size / 512) ** 2,
+            device=a_device(name=name, total_bytes=None),
+            case=a_case(model="sd-v1", size=size, dtype="float16"),
+        )
+        for n, name in enumerate(CARDS)
+        for size in (512, 1024)
+    ]
+    return write_lines(tmp_path / "published" / "docs.jsonl", records)
+
+
+@pytest.mark.parametrize(("command", "page"), [("hybrid", "hybrid"), ("cost", "cost")])
+def test_published_rows_and_a_loopback_endpoint_are_enough_and_torch_is_not_loaded(
+    tmp_path: Path, command: str, page: str
+) -> None:
+    # Given the docs' rows, an endpoint on loopback, and a process that can't import torch
+    loopback = write_lines(tmp_path / "loopback.jsonl", endpoint_records())
+    arguments = [command, str(PUBLISHED), str(loopback), "--out", str(tmp_path / "reports")]
+    blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = sys.modules['pynvml'] = None\n"
+    code = f"{blocked}from bench.cli import main; sys.exit(main({arguments!r}))"
+    # When the command runs
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    # Then page and plot are there, and the page shows the plot
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == [f"{page}.md", f"{page}.png"]
+    assert f"]({page}.png)" in (tmp_path / "reports" / f"{page}.md").read_text()
+    assert f"Wrote {tmp_path / 'reports' / page}.md" in done.stdout
+
+
+def test_hybrid_says_which_way_is_the_quickest(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["hybrid", str(results), "-o", str(tmp_path), "--gpu", "3070"]) == 0
+    said = capsys.readouterr().out
+    assert "SD v1.5 encode on NVIDIA GeForce RTX 3070 (published): untiled at 512x512, 1024x1024" in said
+    assert "4090 (published)" not in said
+
+
+def test_json_prints_and_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "none"
+    assert main(["hybrid", str(results), "-o", str(folder), "--json", "--network", "4g", "--network", "fibre"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["network"], list(told["networks"])) == ("4g", ["4g", "fibre"])
+    assert main(["cost", str(results), "-o", str(folder), "--json", "--volume", "50"]) == 0
+    assert json.loads(capsys.readouterr().out)["images_per_hour"] == [50]
+    assert not folder.exists()
+
+
+def test_quiet_says_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hybrid", str(results), "-o", str(tmp_path), "--quiet"]) == 0
+    assert main(["cost", str(results), "-o", str(tmp_path), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_only_what_was_asked_for_is_on_the_page(results: Path, tmp_path: Path) -> None:
+    options = ["--model", "sd-v1", "--operation", "encode", "--resolution", "1024", "--transport", "pt"]
+    assert main(["hybrid", str(results), "-o", str(tmp_path), *options, "--quiet"]) == 0
+    text = (tmp_path / "hybrid.md").read_text()
+    assert "1024x1024" in text
+    assert "512x512" not in text
+    assert "6.29 MB *by shape*" in text
+
+
+def test_a_model_without_figures_is_a_gap_and_no_error(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["hybrid", str(results), "-o", str(tmp_path), "--model", "flux"]) == 0
+    assert "Missing: Flux decode: no figures at all" in capsys.readouterr().out
+
+
+def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
+    """A copy of a shipped file with one thing changed."""
+    shipped = Path(config.__file__).parents[2] / "configs" / f"{name}.yaml"
+    text = shipped.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["hybrid", "--network", "fiber"], "Did you mean 'fibre'?"),
+        (["hybrid", "--server", "RTX 5090"], "--server RTX 5090: No device of these results is called so."),
+        (["hybrid", "--gpu", "RTX"], "--gpu RTX: Several devices are called so."),
+        (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
+        (["hybrid", "--model", "sd-v2"], "Unknown model 'sd-v2'"),
+        (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
+        (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
+        (["cost", "--volume", "-5"], "--volume -5: give images per hour, more than 0"),
+        (["cost", "--volume", "0"], "--volume 0: give images per hour, more than 0"),
+        (["cost", "--prices", "nowhere.yaml"], "nowhere.yaml: can't be read"),
+    ],
+)
+def test_what_can_t_be_done_is_refused_with_exit_code_2(
+    results: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *options = arguments
+    assert main([command, str(results), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_of_the_user_s_own_that_is_wrong_is_refused(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_rate = edited(tmp_path, "networks", "down_mbit_s: 171", "down_mbit_s: 0")
+    assert main(["hybrid", str(results), "--networks", no_rate]) == 2
+    assert "key `networks.fibre.down_mbit_s`: Input should be greater than 0" in capsys.readouterr().err
+    no_unit = edited(tmp_path, "prices", "  unit: USD/kWh\n", "")
+    assert main(["cost", str(results), "--prices", no_unit]) == 2
+    assert "key `electricity`: key `unit` is missing" in capsys.readouterr().err
+
+
+def test_a_file_of_networks_or_prices_is_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "networks", "--dry-run"]) == 2
+    assert "There is no sweep 'networks'" in capsys.readouterr().err

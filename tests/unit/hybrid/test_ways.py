@@ -1,0 +1,174 @@
+"""Local beside remote: what stands for an endpoint, what is quickest, and what is missing."""
+
+from __future__ import annotations
+
+import pytest
+from endpoint_records import an_endpoint_record, endpoint_device, facts, remote
+from factories import GIB, a_case, a_device, measured, out_of_memory, published, refusal
+from sides import NETWORKS, compared, request
+
+from bench.errors import ConfigError
+from bench.hybrid.comparison import Row, Wanted, compare
+from bench.hybrid.service import of_loopback
+from bench.record import Failed, Record, Tile
+
+BIG, SMALL = (a_device(name=name, total_bytes=None) for name in ("NVIDIA Big", "NVIDIA Small"))
+TILED = Tile(tile=512, overlap=128)
+
+
+def encode(size: int = 1000, **fields: object) -> dict[str, object]:
+    return {"case": a_case(**{"model": "sd-v1", "operation": "encode", "size": size, "dtype": "float16"} | fields)}
+
+
+def only(records: list[Record], device: str = "NVIDIA Small", **fields: object) -> Row:
+    (row,) = [row for row in compared(records, **fields).rows if row.device.name == device]
+    return row
+
+
+def test_the_quickest_card_stands_in_with_files_at_both_ends_and_the_network() -> None:
+    # Given a card that takes 0.1 s and one that takes 5
+    row = only([published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())])
+    # Then the endpoint takes 0.1, and 0.1 and 0.2 for a PNG of a megapixel
+    service = row.remote.service
+    assert service is not None
+    assert service.by == "NVIDIA Big"
+    assert service.off_network_s == pytest.approx(0.4)
+    assert (service.sent_bytes, service.received_bytes) == (2_000_000, 125_000)
+    assert row.remote.over_s["near"] == pytest.approx(service.over(NETWORKS["near"].path))
+    assert row.remote.over_s["near"] < row.remote.over_s["far"]
+    assert row.fastest is not None
+    assert (row.fastest.way, row.fastest.kind, row.fastest.network) == ("remote", "simulated", "near")
+
+
+def test_local_wins_where_it_takes_less_than_the_endpoint() -> None:
+    row = only([published(0.2, device=SMALL, **encode()), published(0.1, device=BIG, **encode())])
+    assert row.fastest is not None
+    assert (row.fastest.way, row.fastest.seconds, row.fastest.kind) == ("untiled", 0.2, "published")
+    assert row.crossover is not None
+    assert row.crossover.verdict == "never"
+
+
+def test_of_several_tiles_the_quickest_that_fits_counts() -> None:
+    tiles = [Tile(tile=edge, overlap=0) for edge in (256, 512, 768)]
+    records = [
+        out_of_memory(device=SMALL, **encode()),
+        published(3.0, device=SMALL, **encode(tiling=tiles[0])),
+        published(2.0, device=SMALL, **encode(tiling=tiles[1])),
+        out_of_memory(device=SMALL, **encode(tiling=tiles[2])),
+    ]
+    records = [record.model_copy(update={"kind": "published"}) for record in records]
+    row = only(records)
+    assert row.tiled is not None
+    assert row.tiled.case.tile == tiles[1]
+    assert (row.tiles, row.local_s, row.only_remote_fits) == (3, 2.0, False)
+
+
+def test_where_nothing_fits_locally_remote_is_the_only_way() -> None:
+    none = [out_of_memory(device=SMALL, **encode()), out_of_memory(device=SMALL, **encode(tiling=TILED))]
+    row = only([*none, published(0.1, device=BIG, **encode())])
+    assert row.only_remote_fits
+    assert row.local_s is None
+    assert row.fastest is not None
+    assert row.fastest.way == "remote"
+    assert row.crossover is not None
+    assert row.crossover.verdict == "always"
+
+
+def test_a_case_that_failed_is_no_word_on_whether_it_fits() -> None:
+    broken = measured(device=SMALL, outcome=Failed(exception="ValueError"), timing=None, **encode())
+    row = only([broken, published(0.1, device=BIG, **encode())])
+    assert not row.only_remote_fits
+    assert row.crossover is None
+
+
+def test_a_loopback_endpoint_is_taken_whole_and_its_own_bytes_are_sent() -> None:
+    record = an_endpoint_record(0.05, case={"operation": "decode", "size": 64, "transport": "jpg"})
+    service = of_loopback(record)
+    assert service is not None
+    assert service.off_network_s == record.timing.median_s if record.timing else False
+    assert (service.sent_bytes, service.received_bytes) == (32_768, 250_000)
+    assert service.compute_s == pytest.approx(0.025)
+    assert service.whole
+
+
+def test_an_endpoint_across_a_network_is_shown_as_measured_and_not_simulated() -> None:
+    away = remote(0.05, endpoint=facts(url="https://example.org/vae"))
+    record = an_endpoint_record(
+        0.05, case={"operation": "decode", "transport": "jpg"}, remote=away, device=endpoint_device("mine")
+    )
+    local = measured(3.0, device=SMALL, case=a_case(operation="decode"))
+    row = only([record, local])
+    assert row.fastest is not None
+    assert (row.fastest.way, row.fastest.endpoint, row.fastest.kind) == ("remote", "mine", "measured")
+    assert (
+        row.remote.service is not None
+    )  # the card itself stands in, since the endpoint's own time has a network in it
+    assert row.remote.service.by == "NVIDIA Small"
+
+
+def test_what_is_on_loopback_is_never_the_quickest_as_it_was_measured() -> None:
+    record = an_endpoint_record(0.001, case={"operation": "decode", "transport": "jpg"})
+    row = only([record, measured(0.002, device=SMALL, case=a_case(operation="decode"))])
+    assert row.fastest is not None
+    assert row.fastest.endpoint is None
+    assert row.fastest.kind == "measured"
+    assert row.fastest.way == "untiled"
+
+
+def test_a_processor_stands_in_for_nothing() -> None:
+    cpu = a_device(kind="cpu", name="Test CPU")
+    found = compared([measured(1.0, device=cpu, **encode())])
+    assert found.server is None
+    assert found.rows[0].remote.service is None
+    assert any("no GPU's times are there to stand in for one" in gap for gap in found.gaps)
+
+
+def test_a_limited_card_stands_in_for_nothing_either() -> None:
+    found = compared([measured(1.0, device=BIG, vram_limit_bytes=8 * GIB, **encode())])
+    assert found.server is None
+
+
+def test_a_server_out_of_memory_is_said() -> None:
+    found = compared([published(0.1, device=BIG, **encode(512)), out_of_memory(device=BIG, **encode(2048))])
+    assert any("at 2048x2048: no remote figure: out of memory on NVIDIA Big too" in gap for gap in found.gaps)
+
+
+def test_another_server_can_be_named_by_a_part_of_its_name() -> None:
+    records = [published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())]
+    assert compared(records, server="small").server == "NVIDIA Small"
+    assert "Several devices" in refusal(ConfigError, lambda: compared(records, server="nvidia"))
+    assert "Did you mean 'NVIDIA Big'?" in refusal(ConfigError, lambda: compared(records, server="NVIDIA Bug"))
+
+
+def test_another_transport_is_another_payload() -> None:
+    row = only([published(5.0, device=SMALL, **encode())], transports={"encode": "pt", "decode": "jpg"})
+    assert row.remote.service is not None
+    assert row.remote.service.off_network_s == 5.0
+    assert row.remote.service.sent_bytes == 6_000_000
+
+
+def test_only_what_was_asked_for_is_compared_and_what_of_it_is_missing_is_told() -> None:
+    records = [published(0.1, device=BIG, **encode(size)) for size in (512, 1024)]
+    found = compared(records, Wanted(models=("sd-v1", "flux"), operations=("encode",), sizes=((512, 512),)))
+    assert [row.case.resolution for row in found.rows] == ["512x512"]
+    assert found.gaps == ("Flux encode: no figures at all, neither local nor remote, neither measured nor published",)
+
+
+def test_a_device_is_narrowed_to_and_the_server_still_stands_in() -> None:
+    records = [published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())]
+    found = compared(records, Wanted(devices=("small",)))
+    assert [row.device.name for row in found.rows] == ["NVIDIA Small"]
+    assert found.server == "NVIDIA Big"
+
+
+def test_rows_stand_by_size_within_a_device_and_measured_ones_first() -> None:
+    records = [published(0.1, device=BIG, **encode(size)) for size in (1024, 256, 512)]
+    records += [measured(0.1, device=SMALL, **encode(512))]
+    found = [(row.device.name, row.case.width) for row in compared(records).rows]
+    assert found == [("NVIDIA Small", 512), ("NVIDIA Big", 256), ("NVIDIA Big", 512), ("NVIDIA Big", 1024)]
+
+
+def test_nothing_at_all_is_no_error() -> None:
+    found = compare([], request())
+    assert (found.rows, found.ways, found.server) == ((), (), None)
+    assert any(gap.startswith("SDXL decode: no figures at all") for gap in found.gaps)

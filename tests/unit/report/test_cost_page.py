@@ -1,0 +1,78 @@
+"""The page of costs: a golden file for its form, and what it must say."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+from factories import a_case, a_device, measured, out_of_memory, published
+from PIL import Image
+from sides import compared, prices
+
+from bench.cost.arithmetic import EndpointCost, LocalCost
+from bench.cost.comparison import VOLUMES, Costs, compare
+from bench.record import Record, Telemetry
+from bench.report import cost, cost_json, cost_plot
+
+TEST = a_device(name="NVIDIA Test", total_bytes=None)
+OTHER = a_device(name="NVIDIA Other", total_bytes=None)
+
+
+def costs(*records: Record) -> Costs:
+    return compare(records, compared(list(records)), prices(), VOLUMES)
+
+
+def every_kind() -> list[Record]:
+    """Published and measured times and energy, a card on which nothing fits, one without a price."""
+    return [
+        published(0.5, device=TEST, case=a_case(size=1024)),
+        measured(0.1, device=TEST, case=a_case(size=512), telemetry=Telemetry(energy_per_call_j=20.0)),
+        out_of_memory(device=TEST, case=a_case(size=2048)),
+        measured(0.1, device=OTHER, case=a_case(size=1024)),
+    ]
+
+
+def test_the_page_with_every_kind_of_cell(golden: Callable[[str, str], None]) -> None:
+    golden("report_cost.md", cost.render(costs(*every_kind())))
+
+
+def test_the_size_that_is_shown_first_is_the_docs_or_the_nearest() -> None:
+    text = cost.render(costs(*every_kind()))
+    assert text.index("At 1024x1024:") < text.index("<summary>At 512x512</summary>")
+
+
+def test_what_has_no_price_makes_no_table_and_is_told() -> None:
+    text = cost.render(costs(measured(0.1, device=OTHER)))
+    assert "There is nothing that has both a time and a price." in text
+    assert "NVIDIA Other: no price of it" in text
+
+
+def test_break_evens_in_words() -> None:
+    card = LocalCost(rate=0.36, seconds=0.5, energy=0.0)
+    assert cost.break_even_text(card, EndpointCost(0.1, 0.01)).startswith("above 2,000/h")
+    assert cost.break_even_text(card, EndpointCost(0.0, 0.0)).startswith("always")
+    assert cost.break_even_text(card, EndpointCost(50.0, 1.0)).startswith("never")
+    kept = LocalCost(rate=0.5, seconds=0.1, energy=0.0, charge="hour")
+    assert cost.break_even_text(kept, EndpointCost(1.0, 0.1, idle_s=3600)).startswith("below 0.693/h")
+    assert cost.break_even_text(None, EndpointCost(1.0, 0.1)) == "only it fits"
+    assert cost.break_even_text(card, None) == "-"
+
+
+def test_the_same_as_json() -> None:
+    told = cost_json.render(costs(*every_kind()))
+    assert json.loads(json.dumps(told)) == told
+    (image,) = [one for one in told["images"] if one["case"]["width"] == 512]
+    bought = next(one for one in image["local"] if one["way"] == "bought")
+    assert (bought["energy_j"], bought["energy_from"]) == (20.0, "measured")
+    assert set(bought["break_even"]["mine"]) == {"use", "hour"}
+    assert len(bought["per_1000"]) == len(told["images_per_hour"])
+
+
+def test_the_plot_is_a_picture_and_the_same_each_time() -> None:
+    found = costs(*every_kind())
+    drawn = cost_plot.draw(found)
+    assert drawn is not None
+    assert Image.open(io.BytesIO(drawn)).format == "PNG"
+    assert cost_plot.draw(found) == drawn
+    assert cost_plot.draw(costs(measured(0.1, device=OTHER))) is None

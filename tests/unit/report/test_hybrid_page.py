@@ -1,0 +1,103 @@
+"""The page that sets local beside remote: a golden file for its form, and what each cell must say."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+from endpoint_records import an_endpoint_record, endpoint_device, facts, remote
+from factories import GIB, a_case, a_device, measured, out_of_memory, published
+from PIL import Image
+from sides import NETWORKS, compared
+
+from bench.hybrid.comparison import Wanted
+from bench.record import Failed, Record, Tile
+from bench.report import hybrid, hybrid_json, hybrid_plot
+
+BIG, SMALL = (a_device(name=name, total_bytes=None) for name in ("NVIDIA Big", "NVIDIA Small <b>"))
+TILED = Tile(tile=512, overlap=128)
+
+
+def encode(size: int, **fields: object) -> dict[str, object]:
+    return {"case": a_case(**{"model": "sd-v1", "operation": "encode", "size": size, "dtype": "float16"} | fields)}
+
+
+def every_kind() -> list[Record]:
+    """Published, measured and simulated figures; out of memory here, there and everywhere; loopback and a network."""
+    away = remote(0.4, endpoint=facts(url="https://example.org/vae"))
+    decode = {"operation": "decode", "transport": "jpg", "size": 64}
+    return [
+        published(0.015, 3.5, device=BIG, **encode(512)),
+        published(0.016, 3.5, device=BIG, **encode(512, tiling=TILED)),
+        published(0.4, 47.2, device=BIG, **encode(2048)),
+        published(2.0, 9.0, device=SMALL, **encode(512)),
+        out_of_memory(device=SMALL, **encode(2048)),
+        out_of_memory(device=SMALL, **encode(2048, tiling=TILED)),
+        measured(3.0, device=SMALL, vram_limit_bytes=8 * GIB, **encode(2048, tiling=TILED)),
+        measured(device=SMALL, outcome=Failed(exception="ValueError"), timing=None, memory=None, **encode(1024)),
+        measured(0.5, device=a_device(kind="cpu", name="Test CPU"), case=a_case(operation="decode")),
+        an_endpoint_record(0.05, case=decode),
+        an_endpoint_record(0.4, case=decode, remote=away, device=endpoint_device("mi|ne")),
+    ]
+
+
+def rendered(*records: Record) -> str:
+    return hybrid.render(compared(list(records)), NETWORKS, records)
+
+
+def test_the_page_with_every_kind_of_cell(golden: Callable[[str, str], None]) -> None:
+    golden("report_hybrid.md", rendered(*every_kind()))
+
+
+def test_every_cell_with_a_figure_has_the_word_for_what_it_is() -> None:
+    for line in rendered(*every_kind()).splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("| ") else []
+        for cell in cells:
+            if " ms" in cell or " s " in cell or "%" in cell or "OOM" in cell:
+                marks = ("*measured*", "*published*", "*simulated*")
+                assert any(mark in cell for mark in marks) or cells[0] in {"Near &#124; by", "far"}, cell
+
+
+def test_where_only_remote_fits_the_row_and_the_answer_say_so() -> None:
+    text = rendered(*every_kind())
+    assert "**only remote fits**: remote over Near &#124; by" in text
+    assert "remote over Near &#124; by (only it fits) at 2048x2048" in text
+    assert "always: nothing else fits" in text
+
+
+def test_a_page_without_results_says_what_to_do() -> None:
+    text = hybrid.render(compared([]), NETWORKS, [])
+    assert "`bench run` measures this machine" in text
+    assert "Flux encode: no figures at all" in text
+
+
+def test_a_model_without_figures_is_a_stated_gap() -> None:
+    text = hybrid.render(compared(every_kind(), Wanted(models=("flux",))), NETWORKS, [])
+    assert "Flux decode: no figures at all, neither local nor remote, neither measured nor published" in text
+
+
+def test_the_same_as_json_has_a_kind_for_every_figure() -> None:
+    told = hybrid_json.render(compared(every_kind()))
+    assert json.loads(json.dumps(told)) == told
+    assert told["network"] == "near"
+    first = next(row for row in told["local"] if row["device"] == "NVIDIA Big")
+    assert first["untiled"]["kind"] == "published"
+    assert {row["fastest"]["kind"] for row in told["local"] if row["fastest"]} >= {"published", "simulated"}
+    loopback = next(way for way in told["remote"] if way["measured"])
+    assert loopback["service"]["by"] == "loopback on Test CPU"
+
+
+def test_the_plot_is_a_picture_and_the_same_each_time() -> None:
+    comparison = compared(every_kind())
+    drawn = hybrid_plot.draw(comparison, NETWORKS)
+    assert drawn is not None
+    assert Image.open(io.BytesIO(drawn)).format == "PNG"
+    assert hybrid_plot.draw(comparison, NETWORKS) == drawn
+
+
+@pytest.mark.parametrize("records", [[], [out_of_memory()]])
+def test_without_a_local_time_there_is_no_plot_and_none_is_shown(records: list[Record]) -> None:
+    assert hybrid_plot.draw(compared(records), NETWORKS) is None
+    assert "](hybrid.png)" not in rendered(*records)
