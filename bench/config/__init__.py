@@ -2,7 +2,7 @@
 
 from bench.config.narrowing import narrow, narrow_transports
 from bench.config.reading import find, load, shipped
-from bench.config.sweep import MOST_REQUESTS, LoadSettings, RemoteSettings, Sweep
+from bench.config.sweep import MOST_REQUESTS, LoadSettings, OverlapSettings, RemoteSettings, Sweep
 from bench.config.values import DTYPES, OPERATIONS, TRANSPORTS, Resolution, parse_resolution, parse_tiling
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "OPERATIONS",
     "TRANSPORTS",
     "LoadSettings",
+    "OverlapSettings",
     "RemoteSettings",
     "Resolution",
     "Sweep",

@@ -12,12 +12,17 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bench.config.sweep import LoadSettings, RemoteSettings, Sweep
+from bench.config.sweep import LoadSettings, OverlapSettings, RemoteSettings, Sweep
 from bench.config.values import NAME_LENGTH
 from bench.errors import ConfigError, nearest
 from bench.record import MeasureSettings
 
 _MEASURE_KEYS = [key for key in MeasureSettings.model_fields if key != "min_samples"]
+#: What `remote` has parts of, and their keys.
+_REMOTE_KEYS: dict[str, Iterable[str]] = {
+    "load": LoadSettings.model_fields,
+    "overlap": OverlapSettings.model_fields,
+}
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -146,7 +151,7 @@ def _about(keys: Sequence[str], option: Sequence[str]) -> bool:
 
 def _depth(keys: Sequence[str]) -> int:
     """How many parts of a place name a key; what follows are places in lists, and pydantic's own words."""
-    return 3 if list(keys[:2]) == ["remote", "load"] else 2
+    return 3 if keys[0] == "remote" and len(keys) > 1 and keys[1] in _REMOTE_KEYS else 2
 
 
 def _fields(keys: Sequence[str]) -> Iterable[str]:
@@ -154,5 +159,5 @@ def _fields(keys: Sequence[str]) -> Iterable[str]:
     if keys[0] == "measure":
         return _MEASURE_KEYS
     if keys[0] == "remote":
-        return LoadSettings.model_fields if len(keys) > 2 else RemoteSettings.model_fields
+        return _REMOTE_KEYS[keys[1]] if len(keys) > 2 else RemoteSettings.model_fields
     return Sweep.model_fields
