@@ -87,6 +87,7 @@ PARENT = {
     ),
     *("metrics", "compare", "significance", "hybrid.overlap", "doctor", "remote.payloads", "remote.payloads.probe"),
     *("remote.server.protocol", "remote.messages", "remote.address", "remote.client.load", "commands.remote"),
+    "remote.client.overlap",
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
