@@ -56,6 +56,7 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/endpoint_fuzz.py
 	$(BIN)/python benchmarks/endpoint_overhead.py
 	$(BIN)/python benchmarks/endpoint_throughput.py
+	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
 
 clean: ## Remove .venv and caches; results stay.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench import models
-from bench.config import LoadSettings, Resolution, Sweep
+from bench.config import LoadSettings, OverlapSettings, Resolution, Sweep
 from bench.errors import ConfigError
 from bench.models import AutoencoderKLSpec
 from bench.record import Case, MeasureSettings, Tile, Transport, digest
@@ -30,12 +30,14 @@ class Plan:
     timeout_s: float
     interleave: bool = False
     load: LoadSettings | None = None
+    overlap: OverlapSettings | None = None
 
     @property
     def id(self) -> str:
         """Digest of everything that decides which figures a run yields (its name does not)."""
         how = [self.measure.model_dump(), self.timeout_s, *(["interleave"] if self.interleave else [])]
         how += [self.load.model_dump()] if self.load else []
+        how += [{"overlap": self.overlap.model_dump()}] if self.overlap else []
         return digest([[case.id for case in self.cases], *how])
 
     @property
@@ -126,7 +128,10 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
             f"Sweep {sweep.name!r}, key `remote.transports`: nothing is left to measure. An encode goes over png or "
             "pt; jpg and png carry one image, so that `batch` must be 1."
         )
-    return Plan(sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=sweep.remote.load)
+    asked = sweep.remote
+    return Plan(
+        sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=asked.load, overlap=asked.overlap
+    )
 
 
 def _measure(sweep: Sweep) -> MeasureSettings:

@@ -12,6 +12,7 @@ from bench.record import (
     EndpointFacts,
     Exchange,
     Load,
+    Overlap,
     Package,
     Percentile,
     Record,
@@ -126,6 +127,24 @@ def a_load(**fields: Any) -> Load:
         "connections": 6,
     }
     return Load(**defaults | fields)
+
+
+def an_overlap(**fields: Any) -> Overlap:
+    """Two rounds each way of three images: generation takes 50 ms, as long as a request."""
+    defaults = {
+        "generation_s": 0.05,
+        "share": 1.0,
+        "images": 3,
+        "workers": 1,
+        "client": "diffusers",
+        "timeout_s": 30.0,
+        "in_turn_s": (0.3, 0.3),
+        "overlapped_s": (0.2, 0.2),
+        "requests_in_turn_s": (0.05,) * 6,
+        "requests_overlapped_s": (0.05,) * 6,
+        "generated_s": (0.05,) * 12,
+    }
+    return Overlap(**defaults | fields)
 
 
 def an_endpoint_record(median_s: float = 0.05, **fields: Any) -> Record:

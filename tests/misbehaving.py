@@ -130,6 +130,12 @@ def _good_once(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
     return handler.answer(404, b'{"error": "gone since"}') if again else _good(handler, body, headers)
 
 
+def _good_ten_times(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
+    """A good answer to the first ten requests; then refusals."""
+    again = handler.server.asked.count("/good-ten-times") > 10
+    return handler.answer(404, b'{"error": "gone since"}') if again else _good(handler, body, headers)
+
+
 def _closing(handler: _Handler, body: bytes, headers: dict[str, str]) -> bool:
     """A good answer, after which the connection ends without a word."""
     return _good(handler, body, headers) and False
@@ -168,6 +174,7 @@ _BEHAVIOURS: dict[str, Callable[..., bool]] = {
     "stall": _stall,
     "dripping-body": _dripping_body,
     "good-once": _good_once,
+    "good-ten-times": _good_ten_times,
     "delayed": _delayed,
     "closing": _closing,
     "three-tiles": lambda handler, *_: handler.answer(200, jpeg(), x_tiles="3"),

@@ -103,7 +103,7 @@ def remote(
         with _endpoints(endpoint or [], sweep, token_env, loopback=loopback) as endpoints:
             _check_secrecy(endpoints, token, token_env, insecure=insecure_token)
             say = _nobody if quiet else _say
-            options = Options(name, sweep.remote.load, loopback=loopback, say=say)
+            options = Options(name, sweep.remote.load, sweep.remote.overlap, loopback=loopback, say=say)
             with closing(EndpointExecutor(endpoints, token, options)) as executor:
                 plan = plans.make_remote(sweep, executor.served(sweep.models))
                 if dry_run:

@@ -9,9 +9,10 @@ import typer
 
 from bench.commands.options import INTERRUPTED
 from bench.errors import chain
+from bench.units import format_count
 
 if TYPE_CHECKING:
-    from bench.config import LoadSettings
+    from bench.config import LoadSettings, OverlapSettings
     from bench.plan import Plan
     from bench.run.executor import Executor
     from bench.run.scheduler import RunOptions
@@ -52,8 +53,11 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     """The cases of a plan, and how they would be measured."""
     if as_json:
         cases = [case.model_dump() for case in plan.cases]
-        load = plan.load.model_dump() if plan.load else None
-        typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, "load": load}, indent=2))
+        besides = {
+            "overlap": plan.overlap.model_dump() if plan.overlap else None,
+            "load": plan.load.model_dump() if plan.load else None,
+        }
+        typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, **besides}, indent=2))
         return
     for number, case in enumerate(plan.cases, start=1):
         typer.echo(f"{number:>3}  {case.id}  {case.label}")
@@ -66,6 +70,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         f"{least_s:g} s or more{noise}, or for {measure.few_samples} calls once {measure.max_time:g} s are spent"
         f"; time-out {plan.timeout_s:g} s a case."
     )
+    if plan.overlap:
+        typer.echo(_overlap(plan.overlap, sum(plan.overlap.of(case) for case in plan.cases)))
     if plan.load:
         typer.echo(_load(plan.load, sum(plan.load.of(case.transport) for case in plan.cases)))
 
@@ -77,3 +83,14 @@ def _load(load: LoadSettings, cases: int) -> str:
         shares = " and ".join(f"{share:.0%}" for share in load.shares)
         loads.append(f"{shares} of the capacity that {load.concurrency} requests at once find first")
     return f"Then {cases} of them are put under load, for {load.seconds:g} s each time: {'; '.join(loads)}."
+
+
+def _overlap(overlap: OverlapSettings, cases: int) -> str:
+    """The overlaps of each case, in one line."""
+    times = [f"{generation:g} s" for generation in overlap.generation or ()]
+    times += [f"{share:.0%} of the case's own median request" for share in overlap.shares or ()]
+    workers = format_count(overlap.workers, "worker")
+    return (
+        f"Then {cases} of them are asked for {overlap.images} images in turn with generation and overlapped with it "
+        f"({workers}), {overlap.rounds} times each way, a generation being: {'; '.join(times)}."
+    )

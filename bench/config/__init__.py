@@ -4,7 +4,7 @@ from bench.config.narrowing import narrow, narrow_transports
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
 from bench.config.reading import find, load, shipped
-from bench.config.sweep import MOST_REQUESTS, LoadSettings, RemoteSettings, Sweep
+from bench.config.sweep import MOST_REQUESTS, LoadSettings, OverlapSettings, RemoteSettings, Sweep
 from bench.config.values import DTYPES, OPERATIONS, TRANSPORTS, Resolution, parse_resolution, parse_tiling
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "LoadSettings",
     "Network",
     "Networks",
+    "OverlapSettings",
     "Prices",
     "RemoteSettings",
     "Resolution",

@@ -107,4 +107,4 @@ def _about(keys: Sequence[str], option: Sequence[str]) -> bool:
 
 def _depth(keys: Sequence[str]) -> int:
     """How many parts of a place name a key; what follows are places in lists, and pydantic's own words."""
-    return 3 if list(keys[:2]) == ["remote", "load"] else 2
+    return 3 if keys[0] == "remote" and len(keys) > 1 and keys[1] in {"load", "overlap"} else 2

@@ -11,6 +11,7 @@ from bench.config.values import (
     TRANSPORTS,
     Count,
     Dtype,
+    Generations,
     Listed,
     Model,
     Name,
@@ -19,15 +20,16 @@ from bench.config.values import (
     Positive,
     Rates,
     Shares,
+    SharesOfARequest,
     Size,
     Tiling,
     TransportName,
     Variant,
     Weights,
 )
-from bench.record import MeasureSettings
+from bench.record import Case, MeasureSettings
 
-#: No load asks for more requests than this.
+#: No load and no overlap asks for more requests than this.
 MOST_REQUESTS = 1_000_000
 
 
@@ -65,12 +67,43 @@ class LoadSettings(BaseModel):
         return self.transports is None or transport in self.transports
 
 
+class OverlapSettings(BaseModel):
+    """Decodes by an endpoint while the next image is generated, and in turn with it: what the first gains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    generation: Generations = Field(default=None, description="seconds that an image takes, each an overlap of its own")
+    shares: SharesOfARequest = Field(default=None, description="the same, as shares of the case's own median request")
+    images: Annotated[int, NoBoolean] = Field(default=12, ge=2, le=10_000, description="of each round")
+    workers: Count = Field(default=1, le=64, description="threads that make the requests")
+    rounds: Count = Field(default=2, le=1000, description="how often it is done each way")
+    transports: Listed[TransportName] | None = Field(default=None, description="only these of the sweep's; null: all")
+    timeout: Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
+
+    @model_validator(mode="after")
+    def _has_a_generation(self) -> OverlapSettings:
+        count = len(self.generation or ()) + len(self.shares or ())
+        if not count:
+            raise ValueError(
+                "an overlap needs `generation` (seconds that an image takes) or `shares` (of the case's own median "
+                "request): give one"
+            )
+        if count * 2 * self.rounds * self.images > MOST_REQUESTS:
+            raise ValueError(f"`images` times `rounds`, each way, is more than {MOST_REQUESTS} requests: lower one")
+        return self
+
+    def of(self, case: Case) -> bool:
+        """Whether a case is measured so: a decode, which comes after its generation, over one of the transports."""
+        return case.operation == "decode" and (self.transports is None or case.transport in self.transports)
+
+
 class RemoteSettings(BaseModel):
     """What `bench remote` measures besides; `bench run` passes it over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     transports: Listed[TransportName] = TRANSPORTS
+    overlap: OverlapSettings | None = None
     load: LoadSettings | None = None
 
 

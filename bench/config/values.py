@@ -21,6 +21,10 @@ VARIANTS = ("default", "channels-last")
 #: A sweep's name becomes part of file names.
 NAME_LENGTH = 100
 _MOST_SHARE = 10
+#: Where a generation takes a hundred times as long as a request, there is nothing to gain any more.
+_MOST_SHARE_OF_A_REQUEST = 100
+#: A day.
+_LONGEST_S = 86_400
 
 
 class Resolution(BaseModel):
@@ -154,6 +158,19 @@ def _share(value: float) -> float:
     return value
 
 
+def _generation(value: float) -> float:
+    if not 0 < value <= _LONGEST_S:
+        raise ValueError(f"{value:g} is no time of generation: give seconds, more than 0, and at most {_LONGEST_S}")
+    return value
+
+
+def _share_of_a_request(value: float) -> float:
+    if not 0 < value <= _MOST_SHARE_OF_A_REQUEST:
+        most = _MOST_SHARE_OF_A_REQUEST
+        raise ValueError(f"{value:g} is no share of a request's time: give more than 0, and at most {most}")
+    return value
+
+
 _Item = TypeVar("_Item")
 #: No true or false where a number is meant.
 NoBoolean = BeforeValidator(_no_boolean)
@@ -171,3 +188,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NoBoolean]
 TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
 Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_different)]
 Shares = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_share)]] | None, AfterValidator(_different)]
+Generations = Annotated[
+    Listed[Annotated[float, NoBoolean, AfterValidator(_generation)]] | None, AfterValidator(_different)
+]
+SharesOfARequest = Annotated[
+    Listed[Annotated[float, NoBoolean, AfterValidator(_share_of_a_request)]] | None, AfterValidator(_different)
+]

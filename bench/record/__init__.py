@@ -10,7 +10,7 @@ from bench.record.environment import Device, Environment, GpuSettings, Neighbour
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.record import Kind, Record, Run, json_schema
-from bench.record.remote import EndpointFacts, Exchange, Load, Percentile, Remote, ServerTimes, Split
+from bench.record.remote import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Neighbours",
     "OutOfMemory",
     "Outcome",
+    "Overlap",
     "Package",
     "Percentile",
     "Phase",

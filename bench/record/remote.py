@@ -1,4 +1,4 @@
-"""What the latency of an endpoint is made of: requests one after another, and load."""
+"""What the latency of an endpoint is made of: requests one after another, while images are generated, and load."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ LATE_SHARE = 0.1
 
 #: A row of seconds, one a request, in the order of the calls.
 EachCall = tuple[Seconds, ...]
+#: A row of seconds, one a round, in the order of the rounds.
+EachRound = Annotated[tuple[Seconds, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -149,6 +151,48 @@ class Load(Frozen):
         return self.lag_p99_s is not None and middle is not None and self.lag_p99_s >= LATE_SHARE * middle
 
 
+class Overlap(Frozen):
+    """Images that are generated and then decoded by the endpoint: in turn, or the last one while the next one is
+    generated (overlapped: a queue, and worker threads that make the requests, as in the diffusers docs' Queueing).
+
+    Generation is stood in for by sleeping: a GPU at work leaves the CPU to the client, and sleeping does too. Both ways
+    are run in rounds that take turns, A-B-B-A, after a request of each worker that is not counted.
+    """
+
+    generation_s: float = Field(gt=0, description="seconds of generation of an image that were asked for")
+    share: float | None = Field(
+        default=None, gt=0, description="generation_s over the case's own median request, where that was asked for"
+    )
+    images: int = Field(ge=1, description="in each round")
+    workers: int = Field(ge=1, description="threads that make requests when overlapped; in turn there is one")
+    client: Literal["diffusers", "bench"] = Field(
+        description="whose requests they are, over a new connection each; bench only where there is a token"
+    )
+    timeout_s: float | None = Field(default=None, gt=0, description="what one request may take")
+    in_turn_s: EachRound = Field(description="seconds of each round in which an image waits for the one before")
+    overlapped_s: EachRound = Field(
+        description="seconds of each overlapped round, from the first generation's begin to the last request's end"
+    )
+    requests_in_turn_s: EachCall = Field(
+        description="latency of each request of the rounds in turn, as the thread that waits for it sees it"
+    )
+    requests_overlapped_s: EachCall = Field(
+        description="latency of each request of the overlapped rounds, in the order of the images; without its wait in "
+        "the queue"
+    )
+    generated_s: EachCall = Field(
+        description="how long each generation really was, as sleep ends late: first those of the rounds in turn, then "
+        "those of the overlapped ones; sleeping stands in for a GPU, which leaves the CPU alone as well"
+    )
+
+    @property
+    def title(self) -> str:
+        """`12 images of 0.05 s`, or `12 images of 0.05 s (50% of a request)`; `2 workers` where there are more."""
+        share = f" ({format_percent(self.share)} of a request)" if self.share is not None else ""
+        workers = f", {self.workers} workers" if self.workers > 1 else ""
+        return f"{self.images} images of {self.generation_s:.3g} s{share}{workers}"
+
+
 class Remote(Frozen):
     """The endpoint, the payload and the latency of one case over one transport."""
 
@@ -158,6 +202,7 @@ class Remote(Frozen):
     content: str | None = Field(default=None, description="what was sent: an image's bytes depend on what it shows")
     checked: Count = Field(default=0, description="requests whose body the server's checksum confirmed")
     exchanges: tuple[Exchange, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
     loads: tuple[Load, ...] = ()
 
     def exchange(self, client: Literal["diffusers", "bench"], connection: Literal["new", "kept"]) -> Exchange | None:

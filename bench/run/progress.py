@@ -16,7 +16,7 @@ from rich.text import Text
 from bench import stats
 from bench.doctor.gpu import crowding
 from bench.plan import Plan
-from bench.record import Case, Load, Measured, Phase, Record, Remote, Run, Timing, describe
+from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Timing, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 from bench.units import format_bytes, format_count, format_metric, format_seconds
@@ -120,6 +120,8 @@ class Reporter:
         if not self._console.is_terminal:
             line.append(f"  ({format_seconds(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
         self._say(line)
+        for overlap in record.remote.overlaps if record.remote else ():
+            self._say(f"    {tell_overlap(overlap)}")
         for load in record.remote.loads if record.remote else ():
             self._say(f"    {tell_load(load)}")
         for warning in record.warnings:
@@ -153,6 +155,12 @@ def tell_load(load: Load) -> str:
         if percentile.q in {0.5, 0.99} and load.is_enough_for(percentile.q)
     ]
     return f"load, {load.title}: {', '.join(said)}"
+
+
+def tell_overlap(overlap: Overlap) -> str:
+    """One overlap in a line: how long its images took in turn with generation, and how long overlapped with it."""
+    in_turn_s, overlapped_s = stats.median(overlap.in_turn_s), stats.median(overlap.overlapped_s)
+    return f"overlap, {overlap.title}: {format_seconds(in_turn_s)} in turn, {format_seconds(overlapped_s)} overlapped"
 
 
 def _figures(record: Record) -> str:
@@ -216,6 +224,15 @@ def _remote_json(remote: Remote) -> dict[str, object]:
         "exchanges": [
             {"client": one.client, "connection": one.connection, "median_s": one.timing.median_s}
             for one in remote.exchanges
+        ],
+        "overlaps": [
+            {
+                "overlap": overlap.title,
+                "generation_s": overlap.generation_s,
+                "in_turn_s": stats.median(overlap.in_turn_s),
+                "overlapped_s": stats.median(overlap.overlapped_s),
+            }
+            for overlap in remote.overlaps
         ],
         "loads": [
             {

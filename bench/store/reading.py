@@ -28,8 +28,17 @@ def _migrate_2(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "schema_version": 3}
 
 
+def _migrate_3(line: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 knew no requests that overlap with generation; its fields mean what they did."""
+    return {**line, "schema_version": 4}
+
+
 #: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _migrate_1, 2: _migrate_2}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _migrate_1,
+    2: _migrate_2,
+    3: _migrate_3,
+}
 
 
 @dataclass(frozen=True, slots=True)

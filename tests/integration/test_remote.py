@@ -20,6 +20,7 @@ pytest.importorskip("starlette")
 SHORT = (
     *("remote", "loopback", "--loopback", "--resolution", "64", "--set", "repeats=2", "--set", "measure.few_samples=1"),
     *("--set", "remote.transports=png", "--set", "remote.load.transports=png", "--set", "remote.load.seconds=0.2"),
+    *("--set", "remote.overlap.transports=png", "--set", "remote.overlap.images=3"),
 )
 
 
@@ -55,6 +56,25 @@ def test_an_endpoint_that_is_started_for_it_is_measured(
         assert all(exchange.server and exchange.server.compute_s for exchange in remote.exchanges[1:])
         assert [load.kind for load in remote.loads] == ["closed", "open"]
         assert remote.loads[0].errors == {}
+
+
+def test_images_are_decoded_in_turn_with_generation_and_overlapped_with_it(
+    loopback: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    results, _ = loopback
+    encode, decode = (record.remote for record in records(results))
+    assert encode is not None
+    assert decode is not None
+    assert encode.overlaps == ()
+    assert [overlap.share for overlap in decode.overlaps] == [0.5, 1, 2]
+    for overlap in decode.overlaps:
+        assert overlap.generation_s == overlap.share * decode.exchanges[0].timing.median_s
+        assert overlap.client == "diffusers"
+        assert len(overlap.in_turn_s) == len(overlap.overlapped_s) == 2
+        assert len(overlap.requests_in_turn_s) == len(overlap.requests_overlapped_s) == 6
+        assert all(seconds >= overlap.images * overlap.generation_s for seconds in overlap.overlapped_s)
+        whole = sum(overlap.generated_s[:6]) + sum(overlap.requests_in_turn_s)
+        assert sum(overlap.in_turn_s) == pytest.approx(whole)
 
 
 def test_nothing_of_a_token_is_written(loopback: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

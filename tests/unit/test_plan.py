@@ -289,5 +289,14 @@ def test_the_load_is_part_of_a_plan_s_id() -> None:
     assert len({make_remote(remote=load).id for load in loads}) == 3
 
 
+def test_the_overlap_is_part_of_a_plan_s_id() -> None:
+    one, other = {"overlap": {"shares": 1}}, {"overlap": {"shares": 2}}
+    assert len({make_remote(remote=asked).id for asked in ({}, one, other, one | {"load": {"rates": 1}})}) == 4
+
+
+def test_the_id_of_a_plan_without_overlap_is_what_it_was_before_there_were_any() -> None:
+    assert make_remote(remote={"transports": "pt", "load": {"rates": 1}}).id == "f1ac5a7dde17dcd5"
+
+
 def test_what_is_asked_of_endpoints_is_no_part_of_a_local_plan() -> None:
-    assert make(remote={"load": {"rates": 1}}).id == make().id
+    assert make(remote={"load": {"rates": 1}, "overlap": {"shares": 1}}).id == make().id

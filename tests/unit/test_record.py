@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from endpoint_records import a_load, an_endpoint_record, an_overlap, remote
 from factories import a_case, a_device, a_record, a_run, failed, measured, out_of_memory, published
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,11 @@ def test_an_endpoint_that_has_moved_is_the_same_server() -> None:
 )
 def test_an_endpoint_has_a_folder_of_its_own(name: str, slug: str) -> None:
     assert Device(kind="endpoint", name=name).slug == slug
+
+
+def test_an_overlap_has_at_least_one_round_of_each_way() -> None:
+    with pytest.raises(ValidationError, match="overlapped_s"):
+        an_overlap(overlapped_s=())
 
 
 # A case's identity
@@ -184,6 +190,7 @@ RECORDS = {
     "failed": failed(),
     "crashed": a_record(outcome=Crashed(signal="SIGSEGV", phase="run", stderr_tail="Fatal\nerror\n")),
     "timed out": a_record(outcome=TimedOut(timeout_s=5, phase="load")),
+    "of an endpoint": an_endpoint_record(remote=remote(overlaps=(an_overlap(),), loads=(a_load(),))),
     "skipped": a_record(outcome=Skipped(reason="no such dtype here")),
 }
 

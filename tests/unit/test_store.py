@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint_records import an_endpoint_record
 from factories import a_case, measured, refusal, write_lines
 
 from bench import store
@@ -286,6 +287,17 @@ def test_a_line_of_version_2_is_read_as_it_is(path: Path) -> None:
 
     # when it is read, then nothing of it has changed, its case's id included
     assert store.read_file(path).records == (FIRST,)
+
+
+def test_a_line_of_version_3_is_read_as_it_is(path: Path) -> None:
+    # given a line from before requests overlapped with generation
+    record = an_endpoint_record()
+    line = json.loads(record.to_json())
+    del line["remote"]["overlaps"]
+    path.write_text(json.dumps(line | {"schema_version": 3}) + "\n")
+
+    # when it is read, then there is no overlap, and nothing else has changed
+    assert store.read_file(path).records == (record,)
 
 
 def test_migrating_changes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from bench.record import Exchange, ServerTimes, Split, TimedOut, Timing
 from bench.remote.address import Address, Discretion, Token
 from bench.remote.client import trouble
 from bench.remote.client.http import Client, Reply
-from bench.remote.client.leash import Leash, OutOfTimeError, TooMuchError
+from bench.remote.client.leash import CutOffError, Leash, OutOfTimeError, TooMuchError
 from bench.remote.client.payload import Payload
 from bench.remote.messages import RECEIVED_HEADER, TILES_HEADER
 
@@ -43,8 +43,11 @@ class Caller(Protocol):
     client: Literal["diffusers", "bench"]
     connection: Literal["new", "kept"]
 
-    def call(self) -> float:
-        """Seconds of one request, end to end. Raises TroubleError."""
+    def call(self, deadline: float | None = None) -> float:
+        """Seconds of one request, end to end, that ends at a deadline of its own or, without one, at the call's.
+
+        Raises TroubleError.
+        """
         ...
 
     def forget(self) -> None:
@@ -65,13 +68,13 @@ class Diffusers:
     def __init__(self, call: Call, leash: Leash, own: Own) -> None:
         self._call, self._leash, self._own = call, leash, own
 
-    def call(self) -> float:
+    def call(self, deadline: float | None = None) -> float:
         """Seconds of one request. Where it fails, the own client is asked to say why, for it sees more."""
         try:
-            return self._once()
+            return self._once(self._call.deadline if deadline is None else deadline)
         except trouble.TroubleError as error:
             if not isinstance(error.outcome, TimedOut):
-                self._own.call()  # raises, unless it is diffusers' client alone that fails
+                self._own.call(deadline)  # raises, unless it is diffusers' client alone that fails
             raise
 
     def forget(self) -> None:
@@ -81,7 +84,7 @@ class Diffusers:
         """The requests as their record: diffusers' client tells of no parts."""
         return Exchange(client=self.client, connection=self.connection, timing=timing)
 
-    def _once(self) -> float:
+    def _once(self, deadline: float) -> float:
         """Bounded in time and memory from outside, since diffusers bounds neither."""
         call = self._call
 
@@ -92,7 +95,9 @@ class Diffusers:
 
         growth = _MOST_GROWTH + 8 * call.payload.max_response_bytes
         try:
-            seconds, result = self._leash.call(once, call.deadline, growth)
+            seconds, result = self._leash.call(once, deadline, growth)
+        except CutOffError:
+            raise
         except OutOfTimeError:
             raise _timed_out(call) from None
         except TooMuchError:
@@ -127,13 +132,13 @@ class Own:
         self.response_bytes: list[int] = []
         self.tiles: int | None = None
 
-    def call(self) -> float:
+    def call(self, deadline: float | None = None) -> float:
         """Seconds of one request; the checks of the answer are no part of them."""
-        call = self._call
+        until = self._call.deadline if deadline is None else deadline
         try:
-            return self._leash.call(self._once, call.deadline + 1)  # its own time-outs come first
+            return self._leash.call(lambda: self._once(until), until + 1)  # its own time-outs come first
         except (TimeoutError, OutOfTimeError):
-            raise _timed_out(call) from None
+            raise _timed_out(self._call) from None
 
     def forget(self) -> None:
         """Let go of what was noted of the first call."""
@@ -168,12 +173,12 @@ class Own:
             "requests, which include opening another",
         )
 
-    def _once(self) -> float:
+    def _once(self, deadline: float) -> float:
         call, payload = self._call, self._call.payload
         begin = time.perf_counter()
         request = payload.post(call.address)
         prepared = time.perf_counter()
-        reply = self._client.post(request, call.deadline, payload.max_response_bytes)
+        reply = self._client.post(request, deadline, payload.max_response_bytes)
         received = time.perf_counter()
         self._check_digest(payload.sent_digest(request), reply)
         payload.check_answer(reply.content, reply.headers)
@@ -220,6 +225,30 @@ class Own:
         self.response_bytes.append(reply.wire_bytes)
         tiles = reply.headers.get(TILES_HEADER, "")
         self.tiles = int(tiles) if tiles.isascii() and tiles.isdigit() and 0 < len(tiles) < 7 else None
+
+
+class Decoder:
+    """A user's client for one thread, on a leash of its own: diffusers', or with a token this program's.
+
+    What many threads do at once, and what must end when they are told to, goes through one of these each.
+    """
+
+    def __init__(self, call: Call, timeout_s: float) -> None:
+        call = replace(call, timeout_s=timeout_s)
+        self._timeout_s, self._leash = timeout_s, Leash()
+        self._own = Own(call, self._leash, "new")
+        self._caller: Caller = self._own if call.token else Diffusers(call, self._leash, self._own)
+        self.client = self._caller.client
+
+    def decode(self) -> None:
+        """One request, of `timeout_s` seconds at the most. Raises TroubleError, CutOffError once it is cut off."""
+        self._caller.call(time.monotonic() + self._timeout_s)
+        self._own.forget()  # one case may ask for a million
+
+    def cut_off(self) -> None:
+        """End the request that is under way, and refuse every other; from any thread."""
+        self._leash.cut_off()
+        self._own.close()
 
 
 def server_timing(header: str) -> dict[str, float]:

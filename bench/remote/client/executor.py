@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import models
-from bench.config import LoadSettings
+from bench.config import LoadSettings, OverlapSettings
 from bench.errors import BenchError
 from bench.plan import Served
 from bench.record import (
@@ -23,13 +23,14 @@ from bench.record import (
     Load,
     MeasureSettings,
     Outcome,
+    Overlap,
     Phase,
     Remote,
     Skipped,
     TimedOut,
 )
 from bench.remote.address import Address, Discretion, Endpoints, Token
-from bench.remote.client import endpoint, load, proxies, trouble
+from bench.remote.client import endpoint, load, overlap, proxies, trouble
 from bench.remote.client.http import library
 from bench.remote.client.leash import Leash
 from bench.run.protocol import Broken, Done, Ready
@@ -47,6 +48,7 @@ class Options:
 
     name: str | None = None
     load: LoadSettings | None = None
+    overlap: OverlapSettings | None = None
     #: Whether the endpoint was started for this run: it is then named after what it runs on.
     loopback: bool = False
     #: Is told what a person should know while this waits.
@@ -101,7 +103,8 @@ class EndpointExecutor:
         return found
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
-        """Measure one case: requests one after another within `timeout_s` seconds, then load, whose time is its own."""
+        """Measure one case: requests one after another within `timeout_s` seconds, then overlap and load, whose time is
+        their own."""
         self.start()
         why_not = self._why_not(case)
         address = self._endpoints.of(case.model, case.operation)
@@ -150,6 +153,7 @@ class EndpointExecutor:
         )
         enter("warm-up")
         sequential = exchanges.measure(call, measure, self._leash, lambda: enter("run"))
+        overlaps, heard = self._overlaps(call, case, sequential.exchanges[0].timing.median_s)
         loads, notes = self._loads(call, case)
         return Done(
             timing=sequential.exchanges[0].timing,
@@ -161,11 +165,18 @@ class EndpointExecutor:
                     "content": made.content,
                     "checked": sequential.checked,
                     "exchanges": sequential.exchanges,
+                    "overlaps": overlaps,
                     "loads": loads,
                 }
             ),
             assumed=self._assumed(case),
-            warnings=(*sequential.warnings, *self._other_tiling(case, sequential.tiles), *_proxied(address), *notes),
+            warnings=(
+                *sequential.warnings,
+                *self._other_tiling(case, sequential.tiles),
+                *_proxied(address),
+                *heard,
+                *notes,
+            ),
         )
 
     def _other_tiling(self, case: Case, tiles: int | None) -> tuple[str, ...]:
@@ -175,6 +186,17 @@ class EndpointExecutor:
         if case.tile is not None and tiles is None and not self._assumed(case):
             return ("the case is named tiled, and the endpoint says that it computed the image at once",)
         return ()
+
+    def _overlaps(
+        self, call: exchanges.Call, case: Case, request_s: float
+    ) -> tuple[tuple[Overlap, ...], tuple[str, ...]]:
+        """The overlaps that were asked for, and what a reader should know of them; `request_s` is the median."""
+        settings = self._options.overlap
+        if settings is None or not settings.of(case):
+            return (), ()
+        from bench.remote.client.callers import Decoder  # noqa: PLC0415 - loads torch
+
+        return overlap.measure(lambda: Decoder(call, settings.timeout), settings, request_s)
 
     def _loads(self, call: exchanges.Call, case: Case) -> tuple[tuple[Load, ...], tuple[str, ...]]:
         """The loads that were asked for, and what a reader should know of them."""

@@ -29,6 +29,10 @@ class OutOfTimeError(Exception):
     """The call did not end within its time."""
 
 
+class CutOffError(Exception):
+    """Another thread has ended the leash's calls."""
+
+
 class TooMuchError(Exception):
     """The process grew by more than a call may take."""
 
@@ -44,17 +48,20 @@ class _Call(Generic[Result]):
 
 
 class Leash:
-    """Runs one call at a time in a thread. Not for several threads at once."""
+    """Runs one call at a time in a thread. Not for several threads at once, but for `cut_off`."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._ended: threading.Event | None = None  # of the call that is under way
+        self._is_cut_off = False
 
     def call(self, run: Callable[[], Result], deadline: float, growth_bytes: int | None = None) -> Result:
         """What `run` returns or raises.
 
         Raises OutOfTimeError at `deadline` (of time.monotonic), TooMuchError if the process's resident set has grown by
-        more than `growth_bytes`.
+        more than `growth_bytes`, CutOffError once `cut_off` was called.
         """
         call = _Call(run)
         process = psutil.Process() if growth_bytes is not None else None
@@ -67,9 +74,20 @@ class Leash:
             if process and growth_bytes is not None and process.memory_info().rss - before > growth_bytes:
                 self._cut()
                 raise TooMuchError
+        if self._is_cut_off:
+            raise CutOffError
         if call.error is not None:
             raise call.error
         return call.result  # type: ignore[return-value]  # a call that raised nothing has a result
+
+    def cut_off(self) -> None:
+        """End the call that is under way, and its thread, and refuse every other. May be called from any thread."""
+        with self._lock:
+            self._is_cut_off = True
+            ended = self._ended
+        if ended is not None:
+            ended.set()
+        self._cut()
 
     def close(self) -> None:
         """Let the thread end."""
@@ -78,19 +96,26 @@ class Leash:
             self._thread = None
 
     def _hand(self, call: _Call[Any]) -> None:
-        if self._thread is None:
-            self._calls = queue.SimpleQueue()
-            self._thread = threading.Thread(target=_serve, args=(self._calls,), daemon=True)
-            self._thread.start()
-        self._calls.put(call)
+        with self._lock:
+            if self._is_cut_off:
+                raise CutOffError
+            if self._thread is None:
+                self._calls = queue.SimpleQueue()
+                self._thread = threading.Thread(target=_serve, args=(self._calls,), daemon=True)
+                self._thread.start()
+            self._ended = call.ended
+            self._calls.put(call)
 
     def _cut(self) -> None:
-        """Shut what the thread has opened, and take another one next time."""
-        if self._thread is not None and self._thread.ident is not None:
-            _WATCH.shut(self._thread.ident)
-            thread = self._thread
-            self.close()
-            thread.join(_AFTER_SHUT_S)
+        """Shut what the thread has opened and still opens, and take another one next time."""
+        thread = self._thread
+        if thread is None or thread.ident is None:
+            return
+        self.close()
+        give_up = time.monotonic() + _AFTER_SHUT_S
+        while thread.is_alive() and time.monotonic() < give_up:
+            _WATCH.shut(thread.ident)
+            thread.join(_LOOK_EVERY_S)
 
 
 class _Watch:

@@ -25,6 +25,7 @@ from bench.commands import sweeps
         (("--endpoint", "http://h", "--rate", "2", "--load-seconds", "-3"), "--load-seconds: "),
         (("--endpoint", "http://h", "--set", "remote.load.rates=-1"), "--set remote.load.rates"),
         (("--endpoint", "http://h", "--load-seconds", "3"), "give one"),
+        (("--endpoint", "http://h", "--set", "remote.overlap.images=5"), "give one"),
         (("--endpoint", "http://h", "--token-env", "NOT_THERE"), "no such environment variable"),
         (("--endpoint", "http://h", "--model", "tiny"), "only narrows"),
         (("nowhere", "--loopback"), "no sweep"),
@@ -64,6 +65,21 @@ def test_a_plan_tells_of_its_loads(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert cli.main(["remote", *loads, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["load"]["rates"] == [2, 5]
+
+
+def test_a_plan_tells_of_its_overlaps(capsys: pytest.CaptureFixture[str]) -> None:
+    overlaps = (
+        *("remote", "--loopback", "--dry-run", "--set", "remote.overlap.generation=[2]"),
+        *("--set", "remote.overlap.workers=2", "--set", "remote.overlap.images=12"),
+    )
+    assert cli.main([*overlaps]) == 0
+    said = capsys.readouterr().out
+    assert "Then 2 of them are asked for 12 images" in said
+    assert "(2 workers), 2 times each way, a generation being: 2 s; 50% of the case's own median request; 100%" in said
+
+    assert cli.main([*overlaps, "--json"]) == 0
+    overlap = json.loads(capsys.readouterr().out)["overlap"]
+    assert (overlap["generation"], overlap["shares"], overlap["images"]) == ([2], [0.5, 1, 2], 12)
 
 
 def test_a_dry_run_says_the_endpoint_s_note(capsys: pytest.CaptureFixture[str]) -> None:

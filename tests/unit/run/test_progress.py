@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from endpoint_records import a_load, an_endpoint_record, remote
+from endpoint_records import a_load, an_endpoint_record, an_overlap, remote
 from factories import a_case, a_device, a_run, an_environment, failed, measured, out_of_memory
 from rich.console import Console
 
@@ -144,3 +144,16 @@ def test_each_load_is_a_line_and_part_of_the_summary() -> None:
     assert case["request_bytes"] == 32768
     assert case["loads"][0]["percentiles_s"]["p99"] == 0.3
     assert case["loads"][0]["errors"] == {"503 busy": 4, "timed out": 1}
+
+
+def test_each_overlap_is_a_line_and_part_of_the_summary() -> None:
+    text = io.StringIO()
+    record = an_endpoint_record(remote=remote(overlaps=(an_overlap(), an_overlap(share=None, workers=2))))
+    say(Reporter(PLAN, console(text)), record)
+    assert (
+        "    overlap, 3 images of 0.05 s (100% of a request): 300 ms in turn, 200 ms overlapped\n"
+        "    overlap, 3 images of 0.05 s, 2 workers: 300 ms in turn, 200 ms overlapped\n"
+    ) in text.getvalue()
+
+    (case,) = summary_json(RunSummary(Path("x.jsonl"), (record,)))["cases"]
+    assert [one["overlapped_s"] for one in case["overlaps"]] == [0.2, 0.2]
