@@ -20,7 +20,7 @@ from contextlib import closing
 import psutil
 
 from bench.config import OverlapSettings
-from bench.hybrid.overlap import overlapped_s, throughput_per_s
+from bench.hybrid.overlap import predicted_s, throughput_per_s
 from bench.record import Case, MeasureSettings, Overlap
 from bench.remote.address import Endpoints
 from bench.remote.client import loopback
@@ -34,18 +34,10 @@ _WITHIN = (0.85, 1.15)
 _REQUESTS = MeasureSettings(min_samples=15, few_samples=15, min_time=0, max_time=30, max_noise=None)
 
 
-def predicted(overlap: Overlap) -> float:
-    """Seconds of an overlapped round, the median of what each round in turn predicts."""
-    generation_s = statistics.fmean(overlap.generated_s[: len(overlap.requests_in_turn_s)])
-    images = overlap.images
-    rounds = [overlap.requests_in_turn_s[n * images : (n + 1) * images] for n in range(len(overlap.in_turn_s))]
-    return statistics.median(overlapped_s(images, generation_s, one, overlap.workers) for one in rounds)
-
-
 def line(size: int, overlap: Overlap) -> tuple[str, float]:
     """One row of the table, and measured over predicted."""
     in_turn, measured = statistics.median(overlap.in_turn_s), statistics.median(overlap.overlapped_s)
-    ratio = measured / predicted(overlap)
+    ratio = measured / predicted_s(overlap)
     cells = [
         f"{size} px",
         f"{overlap.share:g}",
@@ -54,7 +46,7 @@ def line(size: int, overlap: Overlap) -> tuple[str, float]:
         f"{statistics.median(overlap.requests_overlapped_s) * 1e3:.1f}",
         f"{in_turn:.3f}",
         f"{measured:.3f}",
-        f"{predicted(overlap):.3f}",
+        f"{predicted_s(overlap):.3f}",
         f"{ratio:.3f}",
         f"{throughput_per_s(overlap.images, in_turn):.2f}",
         f"{throughput_per_s(overlap.images, measured):.2f}",

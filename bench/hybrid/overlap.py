@@ -3,7 +3,7 @@
 A generator makes an image's latent every `generation_s` seconds and puts it in a queue, from which workers take one
 after another and have it decoded (the diffusers docs, "Hybrid Inference", Queueing). That is a queue whose arrivals are
 the generator's and whose services are the requests; what is said here follows from its recursion, with no distribution
-assumed. Imports nothing of the project.
+assumed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import math
 import statistics
 from collections.abc import Sequence
 from itertools import cycle, islice
+
+from bench.record import Overlap
 
 
 def in_turn_s(images: int, generation_s: float, requests_s: Sequence[float]) -> float:
@@ -61,6 +63,17 @@ def overlapped_s(
         begun.append(max(put, free[0]))
         heapq.heapreplace(free, begun[-1] + request_s)
     return max(free)
+
+
+def predicted_s(overlap: Overlap) -> float:
+    """Seconds of an overlapped round by what the rounds in turn took: the median of what each of them predicts.
+
+    Nothing that was measured with overlap is used.
+    """
+    images = overlap.images
+    generation_s = statistics.fmean(overlap.generated_s[: len(overlap.requests_in_turn_s)])
+    rounds = [overlap.requests_in_turn_s[n * images : (n + 1) * images] for n in range(len(overlap.in_turn_s))]
+    return statistics.median(overlapped_s(images, generation_s, one, overlap.workers) for one in rounds)
 
 
 def hidden_from_s(requests_s: Sequence[float], workers: int = 1) -> float:

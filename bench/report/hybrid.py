@@ -56,7 +56,7 @@ def render(comparison: Comparison, networks: Networks, records: Sequence[Record]
         texts += _section(comparison, networks, key, operation)
     texts += ["## The remote way, read", markdown.bullets(_REMOTE_LEGEND)]
     texts += ["## Networks", networks_table(networks)]
-    return "\n\n".join([*texts, *overlap.section(records), *_gaps(comparison)]) + "\n"
+    return "\n\n".join([*texts, *overlap.section(comparison, networks, records), *_gaps(comparison)]) + "\n"
 
 
 def _answer(comparison: Comparison, networks: Networks) -> list[str]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from endpoint_records import an_endpoint_record, endpoint_device, facts, remote
+from endpoint_records import an_endpoint_record, an_overlap, endpoint_device, facts, remote
 from factories import GIB, a_case, a_device, measured, out_of_memory, published
 from PIL import Image
 from sides import NETWORKS, compared
@@ -38,7 +38,7 @@ def every_kind() -> list[Record]:
         measured(3.0, device=SMALL, vram_limit_bytes=8 * GIB, **encode(2048, tiling=TILED)),
         measured(device=SMALL, outcome=Failed(exception="ValueError"), timing=None, memory=None, **encode(1024)),
         measured(0.5, device=a_device(kind="cpu", name="Test CPU"), case=a_case(operation="decode")),
-        an_endpoint_record(0.05, case=decode),
+        an_endpoint_record(0.05, case=decode, remote=remote(0.05, overlaps=(an_overlap(), an_overlap(workers=2)))),
         an_endpoint_record(0.4, case=decode, remote=away, device=endpoint_device("mi|ne")),
     ]
 
@@ -76,6 +76,18 @@ def test_a_page_without_results_says_what_to_do() -> None:
 def test_a_model_without_figures_is_a_stated_gap() -> None:
     text = hybrid.render(compared(every_kind(), Wanted(models=("flux",))), NETWORKS, [])
     assert "Flux decode: no figures at all, neither local nor remote, neither measured nor published" in text
+
+
+def test_what_overlap_gained_stands_beside_what_was_predicted() -> None:
+    # 3 images of 0.05 s, each decoded in 0.05: 0.3 s in turn is 10 a second, overlapped 0.05 + 3 * 0.05 = 0.2
+    text = rendered(*every_kind())
+    row = next(line for line in text.splitlines() if "Tiny decode 64x64 over jpg" in line)
+    assert "10 /s *measured*" in row
+    assert row.count("15 /s *measured*") == row.count("15 /s *simulated*") == 1
+    assert "15 /s *simulated* (0%)" in row
+    assert "50 ms *simulated*" in row
+    # over the near network an image of a megapixel takes a second or so: at 16 s of generation it is hidden
+    assert "3.75 /min *simulated*" in text or "3.74 /min *simulated*" in text
 
 
 def test_the_same_as_json_has_a_kind_for_every_figure() -> None:
