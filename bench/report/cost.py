@@ -12,11 +12,10 @@ from bench.report import markdown
 from bench.report.kinds import marked
 from bench.report.markdown import safe
 from bench.report.run_details import limited
+from bench.report.shown import shown
 from bench.units import format_amount, format_metric, format_percent, format_seconds
 
 PLOT = "cost.png"
-#: The image that is shown first and plotted: of this edge (px), or the nearest that has figures.
-SHOWN_PX = 1024
 _CHARGES: dict[Charge, str] = {"use": "generates as well", "hour": "is kept for this alone"}
 
 
@@ -27,13 +26,13 @@ def render(costs: Costs) -> str:
         "Written by `bench cost` (and `bench report`) from the results and `prices.yaml`; edit nothing here.",
         markdown.bullets(_legend(costs)),
     ]
-    shown = priced(costs)
-    if not shown:
+    found = priced(costs)
+    if not found:
         texts.append("There is nothing that has both a time and a price.")
     else:
         texts.append(f"![{safe(costs.prices.currency)} for 1,000 images over images an hour; figures below.]({PLOT})")
-    for key, operation in dict.fromkeys((image.case.model, image.case.operation) for image in shown):
-        mine = [image for image in shown if (image.case.model, image.case.operation) == (key, operation)]
+    for key, operation in dict.fromkeys((image.case.model, image.case.operation) for image in found):
+        mine = [image for image in found if (image.case.model, image.case.operation) == (key, operation)]
         texts += [f"## {safe(models.title(key))} {safe(operation)}", *_images(mine, costs)]
     texts += ["## Prices", *_prices(costs.prices)]
     if costs.gaps:
@@ -51,8 +50,8 @@ def priced(costs: Costs) -> list[Image]:
 
 
 def chosen(images: Sequence[Image]) -> Image:
-    """The image of SHOWN_PX, or the nearest in size."""
-    return min(images, key=lambda image: abs((image.case.width * image.case.height) ** 0.5 - SHOWN_PX))
+    """The image that is shown first, and plotted."""
+    return shown(images, lambda image: image.case)
 
 
 def local_name(local: Local) -> str:

@@ -11,9 +11,10 @@ from bench import models
 from bench.hybrid.comparison import Comparison
 from bench.record import Record
 from bench.report import markdown, overlap
-from bench.report.hybrid_tables import Networks, local_table, networks_table, remote_table, title_of
+from bench.report.hybrid_tables import Networks, local_table, networks_table, parts_table, remote_table, title_of
 from bench.report.markdown import safe
 from bench.report.run_details import limited
+from bench.report.shown import shown
 
 PLOT = "hybrid.png"
 
@@ -101,6 +102,12 @@ def _section(comparison: Comparison, networks: Networks, key: str, operation: st
     ways = [way for way in comparison.ways if (way.case.model, way.case.operation) == (key, operation)]
     if any(way.remote.service or way.remote.measured for way in ways):
         texts += ["The remote way:", remote_table(ways, networks)]
+    served = [way for way in ways if way.remote.service]
+    if served:
+        way = shown(served, lambda one: one.case)
+        assert way.remote.service is not None  # noqa: S101 - by the line above
+        said = f"What it is made of at {way.case.resolution}, network by network"
+        texts.append(markdown.folded(said, parts_table(way.remote.service, networks)))
     return texts
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.hybrid.comparison import Comparison, Row, Way
+from bench.hybrid.comparison import Comparison, Request, Row, Way
+from bench.hybrid.service import Service
+from bench.network import Path
 from bench.record import Record
 
 
@@ -18,7 +20,7 @@ def render(comparison: Comparison) -> dict[str, Any]:
         },
         "server": comparison.server,
         "local": [_row(row) for row in comparison.rows],
-        "remote": [_way(way) for way in comparison.ways],
+        "remote": [_way(way, comparison.request) for way in comparison.ways],
         "missing": list(comparison.gaps),
     }
 
@@ -57,7 +59,7 @@ def _record(record: Record | None) -> dict[str, Any] | None:
     }
 
 
-def _way(way: Way) -> dict[str, Any]:
+def _way(way: Way, request: Request) -> dict[str, Any]:
     service = way.remote.service
     return {
         "case": way.case.model_dump(include={"model", "operation", "width", "height", "frames", "batch"}),
@@ -72,10 +74,23 @@ def _way(way: Way) -> dict[str, Any]:
             "sent_bytes": service.sent_bytes,
             "received_bytes": service.received_bytes,
         },
-        "simulated_s": dict(way.remote.over_s),
+        "over": {name: _over(service, path) for name, path in request.paths.items()} if service else {},
         "measured": [
             {"endpoint": record.device.name, "seconds": record.timing.median_s if record.timing else None}
             for record in way.remote.measured
         ],
         "local_memory_bytes": 0,
+    }
+
+
+def _over(service: Service, path: Path) -> dict[str, Any]:
+    """Seconds from end to end over a network, and its own part of them."""
+    way = service.way(path)
+    return {
+        "kind": "simulated",
+        "seconds": service.over(path),
+        "connect_s": way.connect_s,
+        "tls_s": way.tls_s,
+        "upload_s": way.upload_s,
+        "download_s": way.download_s,
     }

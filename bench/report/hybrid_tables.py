@@ -70,6 +70,18 @@ def remote_table(ways: Sequence[Way], networks: Networks) -> str:
     return markdown.table(headers, rows, "lll" + "r" * (len(headers) - 3))
 
 
+def parts_table(service: Service, networks: Networks) -> str:
+    """A line a network: what the time of one image over it is made of."""
+    rows = []
+    for name, network in networks.items():
+        way = service.way(network.path)
+        parts = [way.connect_s, way.tls_s, way.upload_s, way.download_s, service.over(network.path)]
+        cells = [marked(format_seconds(seconds), "simulated") for seconds in parts]
+        rows.append([safe(title_of(name, networks)), *cells[:3], _off_network(service), *cells[3:]])
+    headers = ("Network", "Connect", "TLS", "Upload", "Endpoint", "Download", "Whole")
+    return markdown.table(headers, rows, "lrrrrrr")
+
+
 def fastest_text(row: Row, networks: Networks) -> str:
     """The way that takes least, with its time; and that only remote fits, where it is so."""
     choice = row.fastest
@@ -113,10 +125,14 @@ def _service(service: Service | None) -> list[str]:
         service.transport,
         safe(f"{service.by}, {service.case.dtype}{tiled}"),
         marked(format_seconds(service.compute_s), service.kind),
-        marked(format_seconds(service.off_network_s), service.kind if service.whole else "simulated"),
+        _off_network(service),
         body(service.sent_bytes, is_file=sends_file),
         body(service.received_bytes, is_file=not sends_file),
     ]
+
+
+def _off_network(service: Service) -> str:
+    return marked(format_seconds(service.off_network_s), service.kind if service.whole else "simulated")
 
 
 def _measured(records: Sequence[Record]) -> str:

@@ -14,12 +14,11 @@ from bench.report.hybrid_tables import Networks, title_of
 from bench.report.kinds import marked
 from bench.report.markdown import safe
 from bench.report.remote_parts import order
+from bench.report.shown import shown
 from bench.units import format_relative, format_seconds
 
 #: Generation times (s) and images of the simulated table.
 _GENERATIONS_S, _IMAGES = (1.0, 4.0, 16.0), 100
-#: The size (px) whose remote way is simulated, or the nearest that there is.
-_SHOWN_PX = 1024
 _LEGEND = (
     "The docs' pattern: while an image is generated, a worker thread has the one before decoded by the endpoint. "
     "**Hidden from**: the generation time from which on that costs no time at all; it is the remote time of an image, "
@@ -91,7 +90,7 @@ def _simulated(comparison: Comparison, networks: Networks) -> list[str]:
         headers += [f"Generated in {seconds:g} s: in turn", "overlapped"]
     rows = []
     for ways in groups.values():
-        way = min(ways, key=lambda one: abs((one.case.width * one.case.height) ** 0.5 - _SHOWN_PX))
+        way = shown(ways, lambda one: one.case)
         request_s = way.remote.over_s[name]
         row = [safe(f"{models.title(way.case.model)} {way.case.operation} {way.case.resolution}")]
         row.append(marked(format_seconds(hidden_from_s([request_s])), "simulated"))

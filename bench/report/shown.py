@@ -1,0 +1,16 @@
+"""Of images of several sizes the one that a page shows first: the docs' 1024 px, or what is nearest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from bench.record import Case
+
+_EDGE_PX = 1024
+_Item = TypeVar("_Item")
+
+
+def shown(items: Iterable[_Item], case: Callable[[_Item], Case]) -> _Item:
+    """The item whose case is nearest in size; of several the first. Raises ValueError where there is none."""
+    return min(items, key=lambda item: abs((case(item).width * case(item).height) ** 0.5 - _EDGE_PX))
