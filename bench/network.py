@@ -4,13 +4,13 @@ The model is the one of textbooks: TCP's handshake, TLS 1.3's, slow start from a
 each round trip, and then the rate of the link. There is no loss, no queue but the request's own, no name lookup, no
 proxy. What server and client compute is no part of it.
 
-Held against Linux's TCP (cubic) over paths of 2 to 200 ms and 5 to 300 Mbit/s by benchmarks/network.py. Left out on
+Held against Linux's TCP (cubic) over paths of 2 to 170 ms and 5 to 300 Mbit/s by benchmarks/network.py. Left out on
 purpose, since it made no difference or does not follow from the three figures:
 
 - HyStart, by which cubic leaves slow start early: on an empty path it does so when the window covers the path.
 - The receiver's window, of 64 KiB at first on Linux: it opens as quickly as slow start does, unless the receiver reads
-  late. A third flight (58 KB) then lacks its last segments, which costs a round trip; over TLS, where a record is read
-  when the whole of its 16 KiB is there, that is seen now and then.
+  late. An early flight (the third, of 58 KB) then lacks its last segments, which costs a round trip. It is seen now and
+  then, mostly over TLS, where a record can be read only when the whole of its 16 KiB is there.
 - What TLS adds to the bytes: 22 a record, 0.13%.
 """
 
