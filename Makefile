@@ -53,6 +53,8 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/agreement.py
 	$(BIN)/python benchmarks/false_alarms.py
 	$(BIN)/python benchmarks/payloads.py
+	$(BIN)/python benchmarks/network.py
+	$(BIN)/python benchmarks/network_drawn.py
 	$(BIN)/python benchmarks/endpoint_fuzz.py
 	$(BIN)/python benchmarks/endpoint_overhead.py
 	$(BIN)/python benchmarks/endpoint_throughput.py
