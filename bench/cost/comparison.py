@@ -181,7 +181,8 @@ def _served(device: str, records: Sequence[Record]) -> tuple[float, Record] | No
 
 def _served_s(record: Record, device: str) -> float | None:
     if record.remote is None:
-        return _seconds(record) if record.device.name == device else None
+        whole = record.device.name == device and record.vram_limit_bytes is None
+        return _seconds(record) if whole else None
     server = record.remote.endpoint.server_device
     if server is None or server.name != device or not isinstance(record.outcome, Measured):
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.config import Files
 from bench.hybrid.payload import payload
-from bench.network import Connection, Path, Way, request
+from bench.network import Path, Way, request
 from bench.record import Case, Kind, Measured, Record, Transport
 
 
@@ -35,13 +35,13 @@ class Service:
     off_network_s: float
     whole: bool
 
-    def way(self, path: Path, connection: Connection = "new") -> Way:
-        """What a network adds: simulated."""
-        return request(path, self.sent_bytes, self.received_bytes, connection)
+    def way(self, path: Path) -> Way:
+        """What a network adds to a request over a new connection, as diffusers' client makes it: simulated."""
+        return request(path, self.sent_bytes, self.received_bytes)
 
-    def over(self, path: Path, connection: Connection = "new") -> float:
+    def over(self, path: Path) -> float:
         """Seconds from end to end over a network: simulated."""
-        return self.off_network_s + self.way(path, connection).total_s
+        return self.off_network_s + self.way(path).total_s
 
 
 def alike(case: Case) -> tuple[object, ...]:
