@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "report": {
         "errors",
         "units",
+        "network",
         "stats",
         "record",
         "metrics",
