@@ -28,7 +28,8 @@ _LEGEND = (
     "OOM: out of memory, which is a result. -: nothing is known.",
     "**Fastest**: of all that fits, over {network}. **Remote wins from**: the bandwidth from which on (both "
     "directions in {network}'s proportion, at its round trip), or the round trip up to which (at its bandwidth), it "
-    "is quicker than the best local way. *never*: what the endpoint computes and the image files take is longer.",
+    "is quicker than the best local way. *never*: what the endpoint computes and the image files take is longer; "
+    "*neither alone*: both would have to be better.",
 )
 _REMOTE_LEGEND = (
     "**Computed by**: whose time stands for the endpoint's: an endpoint's own on loopback, or that of the card named, "

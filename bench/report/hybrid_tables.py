@@ -102,12 +102,13 @@ def crossover_text(found: Crossover | None, network: Network) -> str:
         return "always: nothing else fits"
     if found.verdict == "never":
         return marked("never", "simulated")
-    path = network.path
-    rates = "no bandwidth"
+    path, said = network.path, []
     if found.factor is not None:
-        rates = f"{format_rate(path.down_bit_s * found.factor)} down, {format_rate(path.up_bit_s * found.factor)} up"
-    trip = "no round trip" if found.rtt_s is None else f"up to {format_seconds(found.rtt_s)} of round trip"
-    return marked(f"{rates}; or {trip}", "simulated")
+        rates = (format_rate(path.down_bit_s * found.factor), format_rate(path.up_bit_s * found.factor))
+        said.append(f"{rates[0]} down, {rates[1]} up")
+    if found.rtt_s is not None:
+        said.append(f"up to {format_seconds(found.rtt_s)} of round trip")
+    return marked("; or ".join(said) or "neither alone is enough", "simulated")
 
 
 def _service(service: Service | None) -> list[str]:
