@@ -10,11 +10,11 @@ import typer
 
 from bench.commands.comparisons import Gpus
 from bench.commands.files import table_records, write_pages
-from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Quiet, Resolutions
+from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Pages, Quiet, Resolutions, Results
 
 
 def cost(
-    results: Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")] = None,
+    results: Results = None,
     volume: Annotated[
         list[float] | None, typer.Option("--volume", help="Images an hour; repeatable. Default: 1 to 10,000.")
     ] = None,
@@ -23,7 +23,7 @@ def cost(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the page.")] = REPORTS,
+    out: Pages = REPORTS,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from bench.commands.comparisons import Gpus, Networks, NetworksFile, Server, Transports
 from bench.commands.files import table_records, write_pages
-from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Quiet, Resolutions
+from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Pages, Quiet, Resolutions, Results
 
 
 def hybrid(
-    results: Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")] = None,
+    results: Results = None,
     network: Networks = None,
     networks_file: NetworksFile = None,
     server: Server = None,
@@ -23,7 +21,7 @@ def hybrid(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the page.")] = REPORTS,
+    out: Pages = REPORTS,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

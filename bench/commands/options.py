@@ -11,6 +11,10 @@ INTERRUPTED = 130
 RESULTS = Path("results")
 REPORTS = Path("reports")
 
+#: What the commands that write pages take and where they put them.
+Results = Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")]
+Pages = Annotated[Path, typer.Option("--out", "-o", help="The folder of the pages.")]
+
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model of the sweep; repeatable.")]

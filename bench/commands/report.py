@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from bench.commands.files import table_records, warn, write_pages
-from bench.commands.options import REPORTS, RESULTS, Quiet
+from bench.commands.options import REPORTS, RESULTS, Pages, Quiet, Results
 
 
 def report(
-    results: Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the pages.")] = REPORTS,
+    results: Results = None,
+    out: Pages = REPORTS,
     quiet: Quiet = False,
 ) -> None:
     """Write the report pages from all results: no GPU needed, and torch is not loaded."""
