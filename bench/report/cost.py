@@ -79,10 +79,10 @@ def summary(costs: Costs) -> list[str]:
 
 def _legend(costs: Costs) -> list[str]:
     return [
-        f"All amounts are {costs.prices.currency} for 1,000 images at a steady volume, of the VAE alone: generating costs "
-        "the same wherever that runs. They are *simulated*: nobody ran that volume for an hour. Times and energy are "
-        "*measured* or *published* as marked; a time of a device that stands in for another is *simulated*, and the "
-        "device named.",
+        f"All amounts are {costs.prices.currency} for 1,000 images at a steady volume, of the VAE alone: generating "
+        "costs the same wherever that runs. They are *simulated*: nobody ran that volume for an hour. Times and energy "
+        "are *measured* or *published* as marked; a time of a device that stands in for another is *simulated*, and "
+        "the device named.",
         "A card is charged for **the seconds that it computes**, since it has the generating to do as well; the second "
         "of the break-even tables is for one that is **kept for this alone** and charged for every hour. A card "
         "*bought* is spread over all hours of its lifetime and pays its electricity; a *rented* one has it in its "
