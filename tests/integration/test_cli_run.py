@@ -182,4 +182,4 @@ def test_without_a_config_the_sweep_that_fits_is_named_with_the_reason() -> None
     done = bench("run", "--dry-run", command=STANDIN_BENCH)
     assert done.returncode == 0
     assert "cpu.yaml, because no CUDA GPU is used: a stand-in was asked for" in done.stderr
-    assert "32 cases of 'cpu'" in done.stdout
+    assert "48 cases of 'cpu'" in done.stdout
