@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.config import FileFormat, Files, Network, Prices
-from bench.hybrid.comparison import Comparison, Request, Wanted, compare
+from bench.hybrid.comparison import Comparison, compare
+from bench.hybrid.request import EVERYTHING, Request, Wanted
 from bench.network import Path
 from bench.record import Record
 
@@ -27,9 +28,9 @@ def request(**fields: Any) -> Request:
     return Request(**{"paths": paths, "files": FILES} | fields)
 
 
-def compared(records: list[Record], wanted: Wanted | None = None, **fields: Any) -> Comparison:
+def compared(records: list[Record], wanted: Wanted = EVERYTHING, **fields: Any) -> Comparison:
     """The records side by side."""
-    return compare(records, request(**fields), wanted or Wanted())
+    return compare(records, request(**fields), wanted)
 
 
 def prices(**fields: Any) -> Prices:

@@ -13,7 +13,8 @@ from bench.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from bench.config import Network
     from bench.cost.comparison import Costs
-    from bench.hybrid.comparison import Comparison, Wanted
+    from bench.hybrid.comparison import Comparison
+    from bench.hybrid.request import Wanted
     from bench.record import Record, Transport
 
 NetworksFile = Annotated[Path | None, typer.Option("--networks", metavar="FILE", help="Another networks.yaml.")]
@@ -49,11 +50,12 @@ def compare_ways(
     """Local beside remote over these networks of the file. Raises ConfigError."""
     from bench import config
     from bench.hybrid import comparison
+    from bench.hybrid.request import Request
 
     found = config.load_networks(file)
     chosen = found.chosen(networks)
     paths = {name: one.path for name, one in chosen.items()}
-    request = comparison.Request(paths, found.files, _transports(transports), server)
+    request = Request(paths, found.files, _transports(transports, wanted), server)
     return comparison.compare(records, request, wanted), chosen
 
 
@@ -63,7 +65,7 @@ def wanted_of(
     """The options that narrow, checked. Raises ConfigError."""
     from bench import config
     from bench import models as zoo
-    from bench.hybrid.comparison import Wanted
+    from bench.hybrid.request import Wanted
 
     for name in operations:
         if name not in config.OPERATIONS:
@@ -95,18 +97,20 @@ def cost_pages(costs: Costs) -> dict[str, bytes]:
     return {"cost.md": cost.render(costs).encode()} | ({cost.PLOT: image} if image else {})
 
 
-def _transports(given: Sequence[str]) -> dict[str, Transport]:
-    """The transport of each operation: the one given that it can take, else the usual one."""
-    from bench.config import TRANSPORTS
+def _transports(given: Sequence[str], wanted: Wanted) -> dict[str, Transport]:
+    """The transport of each operation: the one given that it can take, else the usual one. Raises ConfigError."""
+    from bench.config import OPERATIONS, TRANSPORTS
     from bench.hybrid.payload import USUAL
     from bench.plan import TRANSPORTS as BY_OPERATION
 
-    found = dict(USUAL)
+    found: dict[str, Transport] = {}
     for name in given:
         if name not in TRANSPORTS:
             raise ConfigError(f"--transport {name}: there is no such transport. {nearest(name, TRANSPORTS)}")
-        for operation, possible in BY_OPERATION.items():
-            taken = next((one for one in possible if one == name), None)
-            if taken is not None:
-                found[operation] = taken
-    return found
+        taking = [one for one in wanted.operations or OPERATIONS if name in BY_OPERATION[one]]
+        doubled = next((one for one in taking if found.get(one, name) != name), None)
+        if not taking or doubled:
+            why = f"{doubled} has {found[doubled]} already" if doubled else f"{wanted.operations[0]} can't take it"
+            raise ConfigError(f"--transport {name}: {why}. Give one for each operation.")
+        found |= {one: possible for one in taking for possible in BY_OPERATION[one] if possible == name}
+    return {**USUAL, **found}

@@ -37,6 +37,7 @@ def cost(
     from bench.cost import comparison as costs
     from bench.report import cost as page
     from bench.report import cost_json
+    from bench.units import one_line
 
     prices = load_prices(prices_file)
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
@@ -45,9 +46,9 @@ def cost(
     comparison, _ = comparisons.compare_ways(records, wanted)
     found = costs.compare(records, comparison, prices, volumes)
     if as_json:
-        typer.echo(json.dumps(cost_json.render(found), indent=2))
+        typer.echo(json.dumps(cost_json.render(found), indent=2, allow_nan=False))
         return
     if not quiet:
         for line in [*page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]:
-            typer.echo(line)
+            typer.echo(one_line(line))
     write_pages(out, comparisons.cost_pages(found), quiet=quiet)

@@ -33,6 +33,7 @@ def hybrid(
     from bench.commands import comparisons
     from bench.report import hybrid as page
     from bench.report import hybrid_json
+    from bench.units import one_line
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
     records = table_records(results or [RESULTS])
@@ -40,9 +41,10 @@ def hybrid(
         records, wanted, network or [], networks_file, server, transport or []
     )
     if as_json:
-        typer.echo(json.dumps(hybrid_json.render(comparison), indent=2))
+        typer.echo(json.dumps(hybrid_json.render(comparison), indent=2, allow_nan=False))
         return
     if not quiet:
-        for line in [*page.summary(comparison, networks), *(f"Missing: {gap}" for gap in comparison.gaps)]:
-            typer.echo(line)
+        missing = [f"Missing: {gap}" for gap in (*comparison.without, *comparison.gaps)]
+        for line in [*page.summary(comparison, networks), *missing]:
+            typer.echo(one_line(line))
     write_pages(out, comparisons.hybrid_pages(comparison, networks, records), quiet=quiet)

@@ -15,7 +15,7 @@ def report(
     from bench.commands import comparisons
     from bench.config import OPERATIONS, load_prices
     from bench.cost.comparison import compare
-    from bench.hybrid.comparison import Wanted
+    from bench.hybrid.request import EVERYTHING
     from bench.report import page, remote, remote_plot
     from bench.store import read_ceilings
 
@@ -28,7 +28,7 @@ def report(
     pages["remote.md"] = remote.render(found).encode()
     images = {remote.plot_name(slug): remote_plot.draw(group) for slug, group in found.items()}
     pages |= {name: image for name, image in images.items() if image is not None}
-    comparison, networks = comparisons.compare_ways(records, Wanted())
+    comparison, networks = comparisons.compare_ways(records, EVERYTHING)
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
     write_pages(out, pages, quiet=quiet)

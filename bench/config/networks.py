@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bench import network
 from bench.config.values import NoBoolean
@@ -14,7 +14,9 @@ from bench.config.yaml_file import configs, read_mapping, validated
 from bench.errors import ConfigError, nearest
 
 _Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
-_Said = Annotated[str, Field(min_length=3, description="where the figures are from, or that they are assumed")]
+_Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+_Rate = Annotated[_Figure, Field(ge=1e-3, le=1e6)]
+_PerMegapixel = Annotated[_Figure, Field(ge=0, le=1e3)]
 
 
 class Network(BaseModel):
@@ -24,8 +26,8 @@ class Network(BaseModel):
 
     title: str = Field(default="", description="in tables; default: its name")
     rtt_ms: Annotated[_Figure, Field(ge=0, le=60_000)]
-    down_mbit_s: Annotated[_Figure, Field(gt=0, le=1e6)]
-    up_mbit_s: Annotated[_Figure, Field(gt=0, le=1e6)]
+    down_mbit_s: _Rate
+    up_mbit_s: _Rate
     tls: bool = True
     source: _Said
 
@@ -40,9 +42,9 @@ class FileFormat(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bytes_per_pixel: Annotated[_Figure, Field(gt=0)]
-    write_s_per_mpx: Annotated[_Figure, Field(ge=0)]
-    read_s_per_mpx: Annotated[_Figure, Field(ge=0)]
+    bytes_per_pixel: Annotated[_Figure, Field(gt=0, le=100)]
+    write_s_per_mpx: _PerMegapixel
+    read_s_per_mpx: _PerMegapixel
     source: _Said
 
 

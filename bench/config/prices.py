@@ -7,18 +7,31 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
 
 from bench.config.values import NoBoolean
 from bench.config.yaml_file import configs, read_mapping, validated
 
 _Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
-_Said = Annotated[str, Field(min_length=3)]
+#: No price, whatever the currency, is more.
+_Price = Annotated[_Figure, Field(ge=0, le=1e9)]
+_Waiting = Annotated[_Figure, Field(le=1e7)]
+_Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 
 
 def _date(value: Any) -> Any:
     """A date alone: a time of day, or a number that pydantic would take for seconds since 1970, is a slip."""
-    if isinstance(value, datetime.datetime) or not isinstance(value, (datetime.date, str)):
+    written = isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value)
+    if isinstance(value, datetime.datetime) or not (written or isinstance(value, datetime.date)):
         raise ValueError(f"{value!r} is no date: write it like 2026-05-19")
     return value
 
@@ -47,28 +60,28 @@ class Sourced(BaseModel):
 class Electricity(Sourced):
     """What a kilowatt-hour costs."""
 
-    price: Annotated[_Figure, Field(ge=0)]
+    price: _Price
     unit: Annotated[str, _unit("/kWh")]
 
 
 class BoardPower(Sourced):
     """What a card draws at the most, which stands for its energy where nobody measured it."""
 
-    watts: Annotated[_Figure, Field(gt=0)]
+    watts: Annotated[_Figure, Field(gt=0, le=1e5)]
 
 
 class Purchase(Sourced):
     """A card bought, and over how long its price is spread."""
 
-    price: Annotated[_Figure, Field(ge=0)]
+    price: _Price
     unit: Annotated[str, _unit("")]
-    lifetime_years: Annotated[_Figure, Field(gt=0, le=100)]
+    lifetime_years: Annotated[_Figure, Field(ge=0.01, le=100)]
 
 
 class Rental(Sourced):
     """A card rented."""
 
-    price: Annotated[_Figure, Field(ge=0)]
+    price: _Price
     unit: Annotated[str, _unit("/hour")]
 
 
@@ -94,10 +107,10 @@ class EndpointPrice(Sourced):
     """
 
     accelerator: _Said | None = None
-    price: Annotated[_Figure, Field(ge=0)]
+    price: _Price
     unit: Annotated[str, _unit("/hour")]
-    start_s: Annotated[_Figure, Field(ge=0)] = 0.0
-    idle_s: Annotated[_Figure, Field(gt=0)] | None = None
+    start_s: Annotated[_Waiting, Field(ge=0)] = 0.0
+    idle_s: Annotated[_Waiting, Field(ge=1)] | None = None
     stand_in: _Said | None = None
     stand_in_reason: str = ""
 
@@ -141,4 +154,4 @@ def load_prices(path: Path | None = None) -> Prices:
     """Read a file of prices; the shipped one, unless a path is given. Raises ConfigError."""
     path = path or configs()["prices"]
     data = read_mapping(path, "a file of prices", list(Prices.model_fields), "`electricity` and `endpoints`")
-    return validated(Prices, data, path, "it")
+    return validated(Prices, data, path, "such a file")

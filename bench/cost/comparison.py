@@ -16,9 +16,10 @@ from bench.cost.arithmetic import (
     ownership_per_hour,
 )
 from bench.errors import ConfigError
-from bench.hybrid.comparison import Comparison, Row
-from bench.hybrid.service import alike
-from bench.record import Case, Kind, Measured, Record
+from bench.hybrid.comparison import Comparison
+from bench.hybrid.rows import Row
+from bench.hybrid.service import alike, seconds
+from bench.record import Case, Kind, Record
 
 #: Images an hour that tables show unless others are asked for.
 VOLUMES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
@@ -42,7 +43,7 @@ class Local:
     """One row of `hybrid` at one way to have its card.
 
     Attributes:
-        energy: None for a rented card, whose price has it, and where nothing is known of it.
+        energy: None where nothing is known of it. A rented card's price has its electricity in it.
         cost: None where nothing fits on the card. It is charged for the seconds that it computes.
     """
 
@@ -119,28 +120,32 @@ def checked(volumes: Sequence[float]) -> tuple[float, ...]:
 
 
 def _local(row: Row, prices: Prices) -> Iterable[Local]:
-    """The row at each way to have its card that has a price."""
+    """The row at each way to have its card that has a price; none where it has no time and is not out of memory."""
     card = prices.cards.get(row.device.name)
     if card is None or (row.local_s is None and not row.only_remote_fits):
         return
+    energy = _energy(row, card)
     if card.purchase:
-        energy = _energy(row, card)
         rate = ownership_per_hour(card.purchase.price, card.purchase.lifetime_years)
-        yield Local(row, "bought", energy, _cost(row, rate, energy, prices))
+        paid = energy_cost(energy.joules, prices.electricity.price) if energy else 0.0
+        yield Local(row, "bought", energy, _cost(row, rate, paid))
     if card.rental:
-        yield Local(row, "rented", None, _cost(row, card.rental.price, None, prices))
+        yield Local(row, "rented", energy, _cost(row, card.rental.price, 0.0))
 
 
-def _cost(row: Row, rate: float, energy: Energy | None, prices: Prices) -> LocalCost | None:
-    if row.local_s is None:
-        return None
-    paid = energy_cost(energy.joules, prices.electricity.price) if energy else 0.0
-    return LocalCost(rate, row.local_s / row.case.batch, paid)
+def _cost(row: Row, rate: float, energy: float) -> LocalCost | None:
+    return None if row.local_s is None else LocalCost(rate, row.local_s / _images(row.case), energy)
+
+
+def _images(case: Case) -> int:
+    """Images (or frames) that one call computes."""
+    return case.batch * case.frames
 
 
 def _energy(row: Row, card: Card) -> Energy | None:
     """Joules of one image by the quickest local way."""
-    best = min((r for r in (row.untiled, row.tiled) if r and _seconds(r)), key=lambda r: _seconds(r) or 0, default=None)
+    timed = [record for record in (row.untiled, row.tiled) if record and seconds(record) is not None]
+    best = min(timed, key=lambda record: seconds(record) or 0.0, default=None)
     if best is None or row.local_s is None:
         return None
     joules = metrics.values(best).get("energy")
@@ -148,7 +153,7 @@ def _energy(row: Row, card: Card) -> Energy | None:
         return Energy(joules, "measured")
     if card.board_power is None:
         return None
-    return Energy(card.board_power.watts * row.local_s / row.case.batch, "board power")
+    return Energy(card.board_power.watts * row.local_s / _images(row.case), "board power")
 
 
 def _remote(name: str, price: EndpointPrice, records: Sequence[Record]) -> Remote:
@@ -156,55 +161,63 @@ def _remote(name: str, price: EndpointPrice, records: Sequence[Record]) -> Remot
     for device in (price.accelerator, price.stand_in) if price.price else ():
         found = _served(device, records) if device else None
         if found:
-            seconds, record = found
-            by = None if device == price.accelerator else device
-            kind: Kind = record.kind if by is None else "simulated"
-            cost = EndpointCost(price.price, seconds, price.start_s, price.idle_s, BUSY)
-            return Remote(name, price, seconds, kind, by, cost)
+            taken, record = found
+            own = device == price.accelerator and record.remote is not None
+            kind: Kind = record.kind if own else "simulated"
+            cost = EndpointCost(price.price, taken, price.start_s, price.idle_s, BUSY)
+            return Remote(name, price, taken, kind, None if own else record.device.name, cost)
     return Remote(name, price, None, None, None, EndpointCost(0.0, 0.0) if not price.price else None)
 
 
 def _served(device: str, records: Sequence[Record]) -> tuple[float, Record] | None:
-    """Seconds in which that device computes one image when it serves: the least of what is known.
+    """Seconds in which that device computes one image when it serves, and the record that says so.
 
-    Of an endpoint on it by the throughput of a closed load, which has codecs and queue in it, else by what it says of
-    its computing; of the device itself by its local time.
+    An endpoint on it is asked before the device itself: what it bears is the throughput of a closed load, which has
+    codecs and queue in it, or what it says of its computing.
     """
     found: list[tuple[float, Record]] = []
     for record in records:
-        seconds = _served_s(record, device)
-        if seconds is not None:
-            found.append((seconds / record.case.batch, record))
-    endpoints = [one for one in found if one[1].device.kind == "endpoint"]
+        taken = _served_s(record, device)
+        if taken is not None:
+            found.append((taken / _images(record.case), record))
+    endpoints = [one for one in found if one[1].remote is not None]
     return min(endpoints or found, key=lambda one: one[0], default=None)
 
 
 def _served_s(record: Record, device: str) -> float | None:
-    if record.remote is None:
+    """Seconds of one request on the device, if it is the one that computed."""
+    remote = record.remote
+    if remote is None:
         whole = record.device.name == device and record.vram_limit_bytes is None
-        return _seconds(record) if whole else None
-    server = record.remote.endpoint.server_device
-    if server is None or server.name != device or not isinstance(record.outcome, Measured):
+        return seconds(record) if whole else None
+    server = remote.endpoint.server_device
+    if server is None or server.name != device or seconds(record) is None:
         return None
-    rates = [load.throughput_per_s for load in record.remote.loads if load.kind == "closed" and not load.errors]
-    best = max(rates, default=0.0)
-    return 1 / best if best else record.remote.compute_s
-
-
-def _seconds(record: Record) -> float | None:
-    return record.timing.median_s if isinstance(record.outcome, Measured) and record.timing else None
+    # across a network, or with one request at a time, a closed load shows latency and not what the device bears
+    loads = [one for one in remote.loads if one.kind == "closed" and (one.concurrency or 0) > 1 and not one.errors]
+    best = max((one.throughput_per_s for one in loads), default=0.0) if remote.endpoint.is_loopback else 0.0
+    return 1 / best if best else remote.compute_s
 
 
 def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> Iterable[str]:
-    unpriced = dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards)
-    for name in unpriced:
-        yield f"{name}: no price of it: add it to `cards` of prices.yaml, or of a file for --prices"
+    """What has no cost, and why."""
+    yield from comparison.without
+    for label in dict.fromkeys(row.label for row in comparison.rows if row.device.name not in prices.cards):
+        yield f"{label}: no price of it: add it to `cards` of prices.yaml, or of a file for --prices"
+    for row in comparison.rows:
+        if row.device.name in prices.cards and row.fits in {"unknown", "untiled: no"}:
+            yield f"{row.label}: {row.case.label}: no local time, and it is not known that nothing fits"
     for name, price in prices.endpoints.items():
-        remote = [next(one for one in image.remote if one.name == name) for image in images]
-        if images and all(one.cost is None for one in remote):
-            yield f"{name} ({price.accelerator}): nobody has a time of it, nor of a device that stands in for it"
+        without = [image for image in images if next(one for one in image.remote if one.name == name).cost is None]
+        if not without:
+            continue
+        missing = f"{name} ({price.accelerator}): nobody has a time of it, nor of a device that stands in for it"
+        some = f", for {len(without)} of {len(images)} images" if len(without) < len(images) else ""
+        yield f"{missing}{some}"
 
 
 def title(case: Case) -> str:
-    """`SD v1.5 encode 512x512`."""
-    return f"{models.title(case.model)} {case.operation} {case.resolution}"
+    """`SD v1.5 encode 512x512`, and how many images and frames where that is not one."""
+    batch = f", batch {case.batch}" if case.batch != 1 else ""
+    frames = f", {case.frames} frames" if case.frames != 1 else ""
+    return f"{models.title(case.model)} {case.operation} {case.resolution}{batch}{frames}"

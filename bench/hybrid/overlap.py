@@ -26,16 +26,14 @@ def in_turn_s(images: int, generation_s: float, requests_s: Sequence[float]) -> 
     return images * generation_s + math.fsum(_each(images, generation_s, requests_s))
 
 
-def overlapped_s(
-    images: int, generation_s: float, requests_s: Sequence[float], workers: int = 1, queue: int | None = None
-) -> float:
+def overlapped_s(images: int, generation_s: float, requests_s: Sequence[float], workers: int = 1) -> float:
     """Seconds until the last request has ended, when `workers` threads make the requests while images are generated.
 
-    One worker, no bound: image i (from 0) is ready at a_i = (i + 1) * generation_s. Its request begins once it is ready
-    and the one before it has ended, s_i = max(a_i, e_(i-1)), and ends at e_i = s_i + r_i. What an image waits is then
-    w_i = s_i - a_i = max(0, w_(i-1) + r_(i-1) - generation_s): Lindley's recursion (1952, Proc. Cambridge Phil. Soc.
-    48, 277). Unrolled, e_n is the greatest of a_j + r_j + ... + r_n over all j: generation until some image j, and from
-    there one request after another.
+    One worker, and a queue without a bound as in the docs: image i (from 0) is ready at a_i = (i + 1) * generation_s.
+    Its request begins once it is ready and the one before it has ended, s_i = max(a_i, e_(i-1)), and ends at
+    e_i = s_i + r_i. What an image waits is then w_i = s_i - a_i = max(0, w_(i-1) + r_(i-1) - generation_s): Lindley's
+    recursion (1952, Proc. Cambridge Phil. Soc. 48, 277). Unrolled, e_n is the greatest of a_j + r_j + ... + r_n over
+    all j: generation until some image j, and from there one request after another.
 
     k workers: s_i = max(a_i, f), f the moment at which the first of them is free; only the k moments at which they will
     be free need be kept, the smallest being replaced by s_i + r_i (Kiefer and Wolfowitz 1955, Trans. AMS 78, 1).
@@ -44,24 +42,13 @@ def overlapped_s(
     where k workers keep it busy, their requests wait for each other there, and latencies that were measured one after
     another predict too short a time.
 
-    A queue that holds at most `queue` images (None: any number) blocks the generator as `queue.Queue(maxsize).put`
-    does: image i goes in at p_i = max(ready, s_(i-queue)), when the image so many places before it has been taken out,
-    and image i + 1 is ready at p_i + generation_s.
-
     `requests_s` are used from the beginning again where there are more images. Raises ValueError for arguments that
     make no sense.
     """
-    if workers < 1 or (queue is not None and queue < 1):
-        raise ValueError(f"{workers} workers and a queue of {queue}: give at least 1")
-    free = [0.0] * workers
-    begun: list[float] = []
-    blocked = 0.0
+    free = [0.0] * _some(workers)
     for image, request_s in enumerate(_each(images, generation_s, requests_s)):
-        ready = (image + 1) * generation_s + blocked
-        put = ready if queue is None or image < queue else max(ready, begun[image - queue])
-        blocked += put - ready
-        begun.append(max(put, free[0]))
-        heapq.heapreplace(free, begun[-1] + request_s)
+        begun = max((image + 1) * generation_s, free[0])
+        heapq.heapreplace(free, begun + request_s)
     return max(free)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench import models
 from bench.config import Files
 from bench.hybrid.payload import payload
 from bench.network import Path, Way, request
 from bench.record import Case, Kind, Measured, Record, Transport
+from bench.units import ITEM_BYTES
+
+#: A time below this is none: a docs page prints `0.000` for what is quicker than its digits.
+LEAST_S = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,8 @@ def of_loopback(record: Record) -> Service | None:
     remote = record.remote
     if remote is None or record.case.transport is None or not remote.endpoint.is_loopback:
         return None
-    if not isinstance(record.outcome, Measured) or record.timing is None:
-        return None
-    if remote.request_bytes is None or remote.response_bytes is None:
+    whole_s = seconds(record)
+    if whole_s is None or remote.request_bytes is None or remote.response_bytes is None:
         return None
     compute = remote.compute_s
     return Service(
@@ -69,18 +73,18 @@ def of_loopback(record: Record) -> Service | None:
         transport=record.case.transport,
         sent_bytes=remote.request_bytes,
         received_bytes=remote.response_bytes,
-        compute_s=record.timing.median_s if compute is None else compute,
-        off_network_s=record.timing.median_s,
+        compute_s=whole_s if compute is None else compute,
+        off_network_s=whole_s,
         whole=True,
     )
 
 
 def of_card(record: Record, transport: Transport, files: Files) -> Service | None:
-    """The service that a card would be, by its local time; None if it has none. Its memory would be the server's."""
-    if not isinstance(record.outcome, Measured) or record.timing is None:
+    """The service that a card would be, by its local time; None if it has none, or its payload is not known."""
+    compute_s = seconds(record)
+    if compute_s is None or record.case.model not in models.zoo() or record.case.dtype not in ITEM_BYTES:
         return None
     carried = payload(record.case, transport, files)
-    compute_s = record.timing.median_s
     return Service(
         by=record.device.name,
         kind=record.kind,
@@ -94,25 +98,26 @@ def of_card(record: Record, transport: Transport, files: Files) -> Service | Non
     )
 
 
-def quickest(services: Iterable[Service | None]) -> Service | None:
-    """The one that takes least, the network aside."""
-    return min((one for one in services if one), key=lambda one: one.off_network_s, default=None)
-
-
 def usual_server(records: Sequence[Record]) -> str | None:
-    """The card that stands in for an endpoint unless another is named: the quickest in most cases of all CUDA devices.
+    """The card that stands in for an endpoint unless another is named: the quickest CUDA device.
 
-    None where there are none; a processor stands in for nothing.
+    That is the one which is quickest in most of the images that several of them have; a device is not chosen for what
+    it alone was measured on. Without such images it is the one with most of them. None where there is no CUDA device; a
+    processor stands in for nothing, and nor does a card under a limit.
     """
-    best: dict[tuple[object, ...], Record] = {}
+    images: dict[tuple[object, ...], dict[str, float]] = {}
     for record in records:
-        if record.device.kind == "cuda" and record.vram_limit_bytes is None and _seconds(record) is not None:
-            held = best.get(alike(record.case))
-            if held is None or (_seconds(record) or 0.0) < (_seconds(held) or 0.0):
-                best[alike(record.case)] = record
-    names = [record.device.name for record in best.values()]
+        taken = seconds(record)
+        if record.device.kind == "cuda" and record.vram_limit_bytes is None and taken is not None:
+            times = images.setdefault(alike(record.case), {})
+            times[record.device.name] = min(taken, times.get(record.device.name, taken))
+    shared = [times for times in images.values() if len(times) > 1]
+    names = [min(times, key=times.__getitem__) for times in shared or images.values()]
     return max(dict.fromkeys(names), key=names.count, default=None)
 
 
-def _seconds(record: Record) -> float | None:
-    return record.timing.median_s if isinstance(record.outcome, Measured) and record.timing else None
+def seconds(record: Record | None) -> float | None:
+    """The time of a record that was measured or published; None where there is none, or it was printed as 0."""
+    if record is None or record.timing is None or not isinstance(record.outcome, Measured):
+        return None
+    return record.timing.median_s if record.timing.median_s >= LEAST_S else None

@@ -9,9 +9,9 @@ from bench.config import Prices, Sourced
 from bench.cost.arithmetic import Charge, EndpointCost, LocalCost, break_even, per_1000
 from bench.cost.comparison import BUSY, Costs, Image, Local, Remote, title
 from bench.report import markdown
+from bench.report.hybrid_tables import precision, size
 from bench.report.kinds import marked
 from bench.report.markdown import safe
-from bench.report.run_details import limited
 from bench.report.shown import shown
 from bench.units import format_amount, format_metric, format_percent, format_seconds
 
@@ -55,8 +55,8 @@ def chosen(images: Sequence[Image]) -> Image:
 
 
 def local_name(local: Local) -> str:
-    """`NVIDIA GeForce RTX 3070, bought`."""
-    return f"{limited(local.row.device, local.row.vram_limit_bytes)}, {local.way}"
+    """`NVIDIA GeForce RTX 3070, float16, bought`."""
+    return f"{local.row.label}, {precision(local.row)}, {local.way}"
 
 
 def summary(costs: Costs) -> list[str]:
@@ -71,6 +71,8 @@ def summary(costs: Costs) -> list[str]:
         said = [
             f"{min(ways, key=ways.__getitem__)} {format_amount(min(ways.values()))}" for ways in (local, remote) if ways
         ]
+        if not said:
+            continue
         lines.append(
             f"{title(image.case)} at {volume:,g}/h, {costs.prices.currency} for 1,000 (simulated): {'; '.join(said)}"
         )
@@ -88,7 +90,7 @@ def _legend(costs: Costs) -> list[str]:
         "*bought* is spread over all hours of its lifetime and pays its electricity; a *rented* one has it in its "
         "price.",
         "**Energy** is of one image: *measured* by the driver, or *from board power*, the most that it can be: the "
-        "card's rated watts over the time.",
+        "card's rated watts over the time. An endpoint's is not known, and in its price.",
         "An endpoint bills every minute in which it starts or runs, and stops after an idle time where its line says "
         f"so; requests come at random, and a replica is planned to be at most {format_percent(BUSY)} busy. While it "
         "starts, requests wait. The network costs nothing here, nor does your card's waiting: while the image travels "
@@ -101,10 +103,8 @@ def _legend(costs: Costs) -> list[str]:
 
 def _images(images: Sequence[Image], costs: Costs) -> list[str]:
     first = chosen(images)
-    texts = [f"At {first.case.resolution}:", _table(first, costs)]
-    texts += [
-        markdown.folded(f"At {image.case.resolution}", _table(image, costs)) for image in images if image is not first
-    ]
+    texts = [f"At {size(first.case)}:", _table(first, costs)]
+    texts += [markdown.folded(f"At {size(image.case)}", _table(image, costs)) for image in images if image is not first]
     for charge, said in _CHARGES.items():
         table = _break_even(images, charge)
         texts += [f"Break-even, images an hour, with a card that {said}:", table] if table else []
@@ -121,8 +121,8 @@ def _table(image: Image, costs: Costs) -> str:
 def _local(local: Local, volumes: Sequence[float]) -> list[str]:
     name, row = safe(local_name(local)), local.row
     if local.cost is None:
-        return [name, marked("OOM", row.kind), "-", *["OOM"] * len(volumes)]
-    energy = "in the price" if local.way == "rented" else "-"
+        return [name, marked("OOM", row.kind), "-", *[marked("OOM", row.kind)] * len(volumes)]
+    energy = "-"
     if local.energy:
         found = "measured" if local.energy.found_by == "measured" else "from board power"
         energy = marked(format_metric("energy", local.energy.joules), found)
@@ -132,14 +132,17 @@ def _local(local: Local, volumes: Sequence[float]) -> list[str]:
 
 def _remote(remote: Remote, volumes: Sequence[float]) -> list[str]:
     assert remote.cost is not None  # noqa: S101 - of those alone the table has rows
-    by = f" (time of {remote.by})" if remote.by else ""
+    own = remote.by == remote.price.accelerator
+    by = f" ({'its local time' if own else f'time of {remote.by}'})" if remote.by else ""
     name = safe(f"endpoint {remote.name}{f': {remote.price.accelerator}' if remote.price.accelerator else ''}{by}")
     time = "-" if remote.seconds is None else marked(format_seconds(remote.seconds), remote.kind or "")
     amounts = [
-        "0: free" if not remote.price.price else marked(format_amount(per_1000(remote.cost, volume)), "simulated")
+        marked("0", "free")
+        if not remote.price.price
+        else marked(format_amount(per_1000(remote.cost, volume)), "simulated")
         for volume in volumes
     ]
-    return [name, time, "in the price", *amounts]
+    return [name, time, "-", *amounts]
 
 
 def _break_even(images: Sequence[Image], charge: Charge) -> str | None:
@@ -154,7 +157,7 @@ def _break_even(images: Sequence[Image], charge: Charge) -> str | None:
         remotes = {remote.name: remote for remote in image.remote}
         for local in image.local:
             cells = [break_even_text(local.charged(charge), remotes[name].cost) for name in names]
-            rows.append([safe(local_name(local)), image.case.resolution, *cells])
+            rows.append([safe(local_name(local)), size(image.case), *cells])
     if not rows or not names:
         return None
     return markdown.table(("Card", "Resolution", *map(safe, names)), rows, "ll" + "r" * len(names))
@@ -165,7 +168,7 @@ def break_even_text(local: LocalCost | None, remote: EndpointCost | None) -> str
     if remote is None:
         return "-"
     if local is None:
-        return "only it fits"
+        return "nothing else fits"
     found = break_even(local, remote)
     if found is None:
         return marked("never", "simulated")

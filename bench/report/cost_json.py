@@ -38,6 +38,7 @@ def _local(local: Local, image: Image, costs: Costs) -> dict[str, Any]:
         "energy_j": local.energy and local.energy.joules,
         "energy_from": local.energy and local.energy.found_by,
         "per_1000": cost and [per_1000(cost, volume) for volume in costs.volumes],
+        "per_1000_kind": "simulated",
         "break_even": {one.name: _ranges(local, one.cost) for one in image.remote if one.cost},
     }
 
@@ -61,4 +62,5 @@ def _remote(remote: Remote, costs: Costs) -> dict[str, Any]:
         "kind": remote.kind,
         "time_of": remote.by,
         "per_1000": cost and [per_1000(cost, volume) for volume in costs.volumes],
+        "per_1000_kind": "simulated",
     }

@@ -9,7 +9,6 @@ from bench.cost.arithmetic import Cost, per_1000
 from bench.cost.comparison import Costs, Image, Local, title
 from bench.report.cost import chosen, priced
 from bench.report.figure import PALETTE, drawing, legend_below, plain
-from bench.report.run_details import limited
 from bench.units import one_line
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ def draw(costs: Costs) -> bytes | None:
 
 
 def _device(local: Local) -> str:
-    row = local.row
-    return one_line(limited(row.device, row.vram_limit_bytes))
+    return one_line(f"{local.row.label}, {local.row.case.dtype}")
 
 
 def _panel(axes: Axes, image: Image, colours: dict[str, str], currency: str) -> None:
@@ -61,6 +59,7 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], currency: str) -> 
             _line(axes, volumes, remote.cost, label, color="black", marker=_MARKS[n % len(_MARKS)])
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.minorticks_off()
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.set_xlabel("images an hour")

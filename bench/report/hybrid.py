@@ -9,11 +9,21 @@ from collections.abc import Sequence
 
 from bench import models
 from bench.hybrid.comparison import Comparison
+from bench.hybrid.rows import Row
 from bench.record import Record
 from bench.report import markdown, overlap
-from bench.report.hybrid_tables import Networks, local_table, networks_table, parts_table, remote_table, title_of
+from bench.report.hybrid_tables import (
+    Networks,
+    local_table,
+    networks_table,
+    parts_table,
+    precision,
+    remote_table,
+    size,
+    title_of,
+    way_text,
+)
 from bench.report.markdown import safe
-from bench.report.run_details import limited
 from bench.report.shown import shown
 
 PLOT = "hybrid.png"
@@ -47,12 +57,13 @@ def render(comparison: Comparison, networks: Networks, records: Sequence[Record]
         "Written by `bench hybrid` (and `bench report`) from the results and `networks.yaml`; edit nothing here.",
     ]
     if not comparison.ways:
+        nothing = "There are no results yet." if not records else "The results have nothing of what was asked for."
         texts.append(
-            "There are no results yet. `bench run` measures this machine, `bench remote --loopback` an endpoint on it; "
+            f"{nothing} `bench run` measures this machine, `bench remote --loopback` an endpoint on it; "
             "`bench docs import` takes the docs' published tables."
         )
         return "\n\n".join([*texts, *_gaps(comparison)]) + "\n"
-    title = safe(title_of(comparison.network, networks))
+    title = safe(title_of(comparison.request.network, networks))
     texts += [markdown.bullets([line.format(network=title) for line in _LEGEND]), *_answer(comparison, networks)]
     for key, operation in dict.fromkeys((way.case.model, way.case.operation) for way in comparison.ways):
         texts += _section(comparison, networks, key, operation)
@@ -64,9 +75,14 @@ def render(comparison: Comparison, networks: Networks, records: Sequence[Record]
 def _answer(comparison: Comparison, networks: Networks) -> list[str]:
     """What follows from it all, in a few lines, and the plot."""
     said = []
-    if comparison.server:
-        said.append(f"Where no endpoint was measured, **{safe(comparison.server)}** stands in for one (`--server`).")
-    said += [markdown.bullets(summary(comparison, networks))] if comparison.rows else []
+    if comparison.request.server is not None:
+        said.append(f"The endpoint is **{safe(comparison.request.server)}** (`--server`).")
+    elif comparison.card:
+        said.append(
+            f"The endpoint is **{safe(comparison.card)}**, as if it served, or one that was measured on loopback where "
+            "that is quicker (`--server` names another)."
+        )
+    said += [markdown.bullets([safe(line) for line in summary(comparison, networks)])] if comparison.rows else []
     if any(row.local_s is not None for row in comparison.rows):
         said.append(
             f"![Time of one image, local and remote, over its resolution; the tables have the figures.]({PLOT})"
@@ -75,21 +91,27 @@ def _answer(comparison: Comparison, networks: Networks) -> list[str]:
 
 
 def summary(comparison: Comparison, networks: Networks) -> list[str]:
-    """A line a device and VAE operation: at which sizes which way is the quickest, and where only remote fits."""
+    """A line a device and VAE operation, in plain text: at which sizes which way is the quickest that fits."""
+    rows = comparison.rows
+    kinds = {(row.label, row.case.model, row.case.operation, precision(row)) for row in rows}
     lines: dict[str, dict[str, list[str]]] = {}
-    for row in comparison.rows:
-        if row.fastest is None:
-            continue
-        way: str = row.fastest.way
-        way += f" over {title_of(comparison.network, networks)}" if row.fastest.network else ""
-        way = f"{way} (only it fits)" if row.only_remote_fits else way
-        label = limited(row.device, row.vram_limit_bytes)
-        key = f"{models.title(row.case.model)} {row.case.operation} on {label} ({row.kind})"
-        lines.setdefault(key, {}).setdefault(way, []).append(row.case.resolution)
+    for row in rows:
+        several = len([one for one in kinds if one[:3] == (row.label, row.case.model, row.case.operation)]) > 1
+        key = f"{models.title(row.case.model)} {row.case.operation} on {row.label}"
+        key += f", {precision(row)}" if several else ""
+        lines.setdefault(key, {}).setdefault(_way(row, networks), []).append(size(row.case))
     return [
-        safe(f"{key}: {'; '.join(f'{way} at {_listed(sizes)}' for way, sizes in ways.items())}")
+        f"{key}: {'; '.join(f'{way} at {_listed(sizes)}' for way, sizes in ways.items())}"
         for key, ways in lines.items()
     ]
+
+
+def _way(row: Row, networks: Networks) -> str:
+    """What is said of one row in the summary."""
+    if row.fastest is None:
+        return "only remote can fit, of which there is no figure," if row.fits == "no" else "no figure"
+    way = f"{way_text(row.fastest, networks)} ({row.fastest.kind})"
+    return {"no": f"{way}, which alone fits,", "untiled: no": f"{way}, tiling untried,"}.get(row.fits, way)
 
 
 def _listed(sizes: Sequence[str]) -> str:
@@ -99,7 +121,8 @@ def _listed(sizes: Sequence[str]) -> str:
 def _section(comparison: Comparison, networks: Networks, key: str, operation: str) -> list[str]:
     texts = [f"## {safe(models.title(key))} {safe(operation)}"]
     rows = [row for row in comparison.rows if (row.case.model, row.case.operation) == (key, operation)]
-    texts += [local_table(rows, networks)] if rows else ["No local figures."]
+    none = "No local figures." if not comparison.wanted.devices else "No local figures of the devices asked for."
+    texts += [local_table(rows, networks)] if rows else [none]
     ways = [way for way in comparison.ways if (way.case.model, way.case.operation) == (key, operation)]
     if any(way.remote.service or way.remote.measured for way in ways):
         texts += ["The remote way:", remote_table(ways, networks)]
@@ -113,4 +136,5 @@ def _section(comparison: Comparison, networks: Networks, key: str, operation: st
 
 
 def _gaps(comparison: Comparison) -> list[str]:
-    return ["## What is missing", markdown.bullets([safe(gap) for gap in comparison.gaps])] if comparison.gaps else []
+    missing = [*comparison.without, *comparison.gaps]
+    return ["## What is missing", markdown.bullets([safe(gap) for gap in missing])] if missing else []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.hybrid.comparison import Comparison, Request, Row, Way
+from bench.hybrid.comparison import Comparison
+from bench.hybrid.request import Request
+from bench.hybrid.rows import Row
 from bench.hybrid.service import Service
+from bench.hybrid.ways import Way
 from bench.network import Path
 from bench.record import Record
 
@@ -13,15 +16,15 @@ from bench.record import Record
 def render(comparison: Comparison) -> dict[str, Any]:
     """The comparison, each figure with its `kind`."""
     return {
-        "network": comparison.network,
+        "network": comparison.request.network,
         "networks": {
             name: {"rtt_s": path.rtt_s, "down_bit_s": path.down_bit_s, "up_bit_s": path.up_bit_s, "tls": path.tls}
             for name, path in comparison.request.paths.items()
         },
-        "server": comparison.server,
+        "server": comparison.request.server or comparison.card,
         "local": [_row(row) for row in comparison.rows],
         "remote": [_way(way, comparison.request) for way in comparison.ways],
-        "missing": list(comparison.gaps),
+        "missing": [*comparison.without, *comparison.gaps],
     }
 
 
@@ -29,10 +32,12 @@ def _row(row: Row) -> dict[str, Any]:
     choice, found = row.fastest, row.crossover
     return {
         "device": row.device.name,
+        "total_bytes": row.device.total_bytes,
         "vram_limit_bytes": row.vram_limit_bytes,
         "case": row.case.model_dump(exclude={"id", "tiling", "transport"}),
         "untiled": _record(row.untiled),
         "tiled": _record(row.tiled),
+        "fits": row.fits,
         "only_remote_fits": row.only_remote_fits,
         "fastest": choice
         and {
@@ -42,7 +47,8 @@ def _row(row: Row) -> dict[str, Any]:
             "network": choice.network,
             "endpoint": choice.endpoint,
         },
-        "remote_wins": found and {"verdict": found.verdict, "from_rate_factor": found.factor, "to_rtt_s": found.rtt_s},
+        "remote_wins": found
+        and {"kind": "simulated", "verdict": found.verdict, "from_rate_factor": found.factor, "to_rtt_s": found.rtt_s},
     }
 
 
@@ -76,7 +82,12 @@ def _way(way: Way, request: Request) -> dict[str, Any]:
         },
         "over": {name: _over(service, path) for name, path in request.paths.items()} if service else {},
         "measured": [
-            {"endpoint": record.device.name, "seconds": record.timing.median_s if record.timing else None}
+            {
+                "endpoint": record.device.name,
+                "kind": record.kind,
+                "loopback": record not in way.remote.across,
+                "seconds": record.timing.median_s if record.timing else None,
+            }
             for record in way.remote.measured
         ],
         "local_memory_bytes": 0,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.config import Network
-from bench.hybrid.comparison import Remote, Row, Way
 from bench.hybrid.crossover import Crossover
+from bench.hybrid.rows import Choice, Row
 from bench.hybrid.service import Service
+from bench.hybrid.ways import Remote, Way
 from bench.record import Case, Record
 from bench.report import markdown
 from bench.report.kinds import marked, memory_cell, time_cell
 from bench.report.markdown import safe
-from bench.report.run_details import limited
 from bench.units import format_rate, format_seconds, format_size
 
 Networks = Mapping[str, Network]
@@ -39,16 +39,16 @@ def local_table(rows: Sequence[Row], networks: Networks) -> str:
     headers = [*headers, f"Remote over {safe(title_of(name, networks))}", "Fastest", "Remote wins from"]
     cells = [
         (
-            safe(limited(row.device, row.vram_limit_bytes)),
-            _precision(row),
-            _size(row.case),
+            safe(row.label),
+            safe(precision(row)),
+            size(row.case),
             time_cell(row.untiled),
             memory_cell(row.untiled),
             _tile(row) + time_cell(row.tiled),
             memory_cell(row.tiled),
             _over(row.remote, name),
             fastest_text(row, networks),
-            crossover_text(row.crossover, networks[name]),
+            crossover_text(row.crossover, networks[name], row.kind),
         )
         for row in rows
     ]
@@ -64,7 +64,7 @@ def remote_table(ways: Sequence[Way], networks: Networks) -> str:
     headers += [safe(title_of(name, networks)) for name in networks]
     rows = []
     for way in ways:
-        row = [_size(way.case), *_service(way.remote.service)]
+        row = [size(way.case), *_service(way.remote.service)]
         row += [_measured(way.remote.measured)] if measured else []
         rows.append(row + [_over(way.remote, name) for name in networks])
     return markdown.table(headers, rows, "lll" + "r" * (len(headers) - 3))
@@ -82,24 +82,31 @@ def parts_table(service: Service, networks: Networks) -> str:
     return markdown.table(headers, rows, "lrrrrrr")
 
 
+def way_text(choice: Choice, networks: Networks) -> str:
+    """`tiled`, `remote over Fibre`, `remote at mine`."""
+    over = f" over {title_of(choice.network, networks)}" if choice.network else ""
+    return f"{choice.way}{over}{f' at {choice.endpoint}' if choice.endpoint else ''}"
+
+
 def fastest_text(row: Row, networks: Networks) -> str:
-    """The way that takes least, with its time; and that only remote fits, where it is so."""
+    """The way that takes least, with its time; and that only remote fits, or that nobody knows, where it is so."""
     choice = row.fastest
     if choice is None:
-        return "nothing fits" if row.only_remote_fits else "-"
-    way: str = choice.way
-    way += f" over {title_of(choice.network, networks)}" if choice.network else ""
-    way += f" at {choice.endpoint}" if choice.endpoint else ""
-    text = f"{safe(way)}, {marked(format_seconds(choice.seconds), choice.kind)}"
+        return (
+            f"**only remote can fit**, {marked('OOM', row.kind)} here, and has no figure" if row.fits == "no" else "-"
+        )
+    text = f"{safe(way_text(choice, networks))}, {marked(format_seconds(choice.seconds), choice.kind)}"
+    if row.fits == "untiled: no":
+        return f"{text} (tiling was not tried)"
     return f"**only remote fits**: {text}" if row.only_remote_fits else text
 
 
-def crossover_text(found: Crossover | None, network: Network) -> str:
-    """From which bandwidth on, or up to which round trip, remote wins."""
+def crossover_text(found: Crossover | None, network: Network, kind: str) -> str:
+    """From which bandwidth on, or up to which round trip, remote wins; `kind` is that of the local outcome."""
     if found is None:
         return "-"
     if found.verdict == "always":
-        return "always: nothing else fits"
+        return marked("always: nothing else fits", kind)
     if found.verdict == "never":
         return marked("never", "simulated")
     path, said = network.path, []
@@ -150,17 +157,19 @@ def _over(remote: Remote, name: str) -> str:
     return "-" if seconds is None else marked(format_seconds(seconds), "simulated")
 
 
-def _size(case: Case) -> str:
+def size(case: Case) -> str:
+    """`1024x1024`, and how many frames and images, where that is not one."""
     frames = f", {case.frames} frames" if case.frames != 1 else ""
     return f"{case.resolution}{frames}{f', batch {case.batch}' if case.batch != 1 else ''}"
 
 
-def _precision(row: Row) -> str:
+def precision(row: Row) -> str:
+    """`float16 (assumed)`, and what else tells a case from another of its size."""
     case, record = row.case, row.untiled or row.tiled
     said = [case.dtype + (" (assumed)" if record and "dtype" in record.assumed else "")]
     said += [f"weights {case.weights}"] if case.weights != "random" else []
     said += [case.variant] if case.variant != "default" else []
-    return safe(", ".join(said))
+    return ", ".join(said)
 
 
 def _tile(row: Row) -> str:

@@ -19,7 +19,7 @@ def time_cell(record: Record | None) -> str:
     if isinstance(record.outcome, OutOfMemory):
         return marked("OOM", record.kind)
     if not isinstance(record.outcome, Measured):
-        return status(record)
+        return marked(status(record), record.kind)
     return marked(format_seconds(record.timing.median_s), record.kind) if record.timing else "-"
 
 

@@ -6,8 +6,16 @@ import statistics
 from collections.abc import Sequence
 
 from bench import models
-from bench.hybrid.comparison import Comparison, Way
-from bench.hybrid.overlap import hidden_from_s, in_turn_s, overlapped_s, predicted_s, throughput_per_s
+from bench.hybrid.comparison import Comparison
+from bench.hybrid.overlap import (
+    hidden_from_s,
+    in_turn_s,
+    never_waits_from_s,
+    overlapped_s,
+    predicted_s,
+    throughput_per_s,
+)
+from bench.hybrid.ways import Way
 from bench.record import Overlap, Record
 from bench.report import markdown
 from bench.report.hybrid_tables import Networks, title_of
@@ -20,9 +28,10 @@ from bench.units import format_relative, format_seconds
 #: Generation times (s) and images of the simulated table.
 _GENERATIONS_S, _IMAGES = (1.0, 4.0, 16.0), 100
 _LEGEND = (
-    "The docs' pattern: while an image is generated, a worker thread has the one before decoded by the endpoint. "
-    "**Hidden from**: the generation time from which on that costs no time at all; it is the remote time of an image, "
-    "over as many workers as there are. Below it the endpoint sets the pace.",
+    "The docs' pattern: while an image is generated, a worker thread has the one before decoded by the endpoint (and "
+    "where images come in, the next one encoded). **Hidden from**: the generation time from which on the endpoint "
+    "costs no throughput; it is the mean remote time of an image, over as many workers as there are. Below it the "
+    "endpoint sets the pace. **No wait from**: where even the longest request is over before the next image is there.",
     "*measured*: sleep stands in for generating, since a GPU leaves the CPU to the client as sleep does; requests are "
     "those of diffusers' own client. **Predicted**, *simulated*, follows from the requests in turn alone (Lindley's "
     "recursion); in brackets how far its throughput is from the measured one.",
@@ -31,7 +40,7 @@ _LEGEND = (
 
 def section(comparison: Comparison, networks: Networks, records: Sequence[Record]) -> list[str]:
     """The paragraphs on queueing; none where nothing is known of an endpoint."""
-    measured = _measured(records)
+    measured = _measured([record for record in records if comparison.wanted.has(record.case)])
     simulated = _simulated(comparison, networks)
     if not measured and not simulated:
         return []
@@ -41,13 +50,15 @@ def section(comparison: Comparison, networks: Networks, records: Sequence[Record
 
 
 def _measured(records: Sequence[Record]) -> str | None:
-    headers = ("Endpoint", "Image", "Generation", "Request", "In turn", "Overlapped", "Predicted", "Hidden from")
+    headers = ["Endpoint", "Image", "Generation", "Request", "In turn", "Overlapped", "Predicted", "Hidden from"]
+    headers = [*headers, "No wait from"]
     rows = [
         [safe(record.device.name), safe(_image(record, overlap.workers)), *_figures(overlap)]
         for record in sorted((one for one in records if one.remote), key=order)
         for overlap in (record.remote.overlaps if record.remote else ())
+        if overlap.requests_in_turn_s and overlap.generated_s and min(*overlap.in_turn_s, *overlap.overlapped_s, 1) > 0
     ]
-    return markdown.table(headers, rows, "ll" + "r" * 6) if rows else None
+    return markdown.table(headers, rows, "ll" + "r" * 7) if rows else None
 
 
 def _image(record: Record, workers: int) -> str:
@@ -67,6 +78,7 @@ def _figures(overlap: Overlap) -> list[str]:
         marked(_pace(overlap.images, overlapped), "measured"),
         f"{marked(_pace(overlap.images, predicted), 'simulated')} ({format_relative(overlapped / predicted - 1)})",
         marked(format_seconds(hidden_from_s(overlap.requests_in_turn_s, overlap.workers)), "simulated"),
+        marked(format_seconds(never_waits_from_s(overlap.requests_in_turn_s, overlap.workers)), "simulated"),
     ]
 
 
@@ -78,7 +90,7 @@ def _pace(images: int, seconds: float) -> str:
 
 def _simulated(comparison: Comparison, networks: Networks) -> list[str]:
     """The remote way of one size of each model and operation, over the first network."""
-    name = comparison.network
+    name = comparison.request.network
     groups: dict[tuple[str, str], list[Way]] = {}
     for way in comparison.ways:
         if name in way.remote.over_s:

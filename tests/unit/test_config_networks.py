@@ -48,8 +48,16 @@ def test_networks_are_chosen_in_the_order_that_was_asked_for(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("down_mbit_s: 8", "down_mbit_s: 0", "key `networks.slow.down_mbit_s`: Input should be greater than 0"),
-        ("up_mbit_s: 1,", "up_mbit_s: -3,", "key `networks.slow.up_mbit_s`: Input should be greater than 0"),
+        (
+            "down_mbit_s: 8",
+            "down_mbit_s: 0",
+            "key `networks.slow.down_mbit_s`: Input should be greater than or equal to 0.001",
+        ),
+        (
+            "up_mbit_s: 1,",
+            "up_mbit_s: -3,",
+            "key `networks.slow.up_mbit_s`: Input should be greater than or equal to 0.001",
+        ),
         ("rtt_ms: 100", "rtt_ms: -1", "key `networks.slow.rtt_ms`: Input should be greater than or equal to 0"),
         ("rtt_ms: 100", "rtt_ms: yes", "key `networks.slow.rtt_ms`: True is not a number"),
         ("rtt_ms: 100", "rtt_ms: .nan", "key `networks.slow.rtt_ms`"),
@@ -57,6 +65,10 @@ def test_networks_are_chosen_in_the_order_that_was_asked_for(tmp_path: Path) -> 
         ("rtt_ms: 100", "rtt_mss: 100", "unknown key 'rtt_mss'. Did you mean 'rtt_ms'?"),
         (", source: made up here }\n  near", " }\n  near", "key `source` is missing"),
         ("  png:", "  gif:", "key `files.gif`: unknown key 'gif'"),
+        ("bytes_per_pixel: 2.5", "bytes_per_pixel: 1e308", "key `files.png.bytes_per_pixel`"),
+        ("up_mbit_s: 1,", "up_mbit_s: 1e-320,", "key `networks.slow.up_mbit_s`"),
+        ("write_s_per_mpx: 0.1,", "write_s_per_mpx: 1e308,", "key `files.png.write_s_per_mpx`"),
+        ("source: made up here }\n  png", "source: '   ' }\n  png", "key `files.jpg.source`"),
         ("bytes_per_pixel: 2.5", "bytes_per_pixel: 0", "key `files.png.bytes_per_pixel`"),
     ],
 )

@@ -56,8 +56,8 @@ def test_hybrid_says_which_way_is_the_quickest(
 ) -> None:
     assert main(["hybrid", str(results), "-o", str(tmp_path), "--gpu", "3070"]) == 0
     said = capsys.readouterr().out
-    assert "SD v1.5 encode on NVIDIA GeForce RTX 3070 (published): untiled at 512x512, 1024x1024" in said
-    assert "4090 (published)" not in said
+    assert "SD v1.5 encode on NVIDIA GeForce RTX 3070: untiled (published) at 512x512, 1024x1024" in said
+    assert "on NVIDIA GeForce RTX 4090" not in said
 
 
 def test_json_prints_and_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +109,8 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
         (["hybrid", "--server", "RTX 5090"], "--server RTX 5090: No device of these results is called so."),
         (["hybrid", "--gpu", "RTX"], "--gpu RTX: Several devices are called so."),
         (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
+        (["hybrid", "--transport", "jpg", "--operation", "encode"], "--transport jpg: encode can't take it."),
+        (["hybrid", "--transport", "jpg", "--transport", "png"], "--transport png: decode has jpg already."),
         (["hybrid", "--model", "sd-v2"], "Unknown model 'sd-v2'"),
         (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
         (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
@@ -130,7 +132,7 @@ def test_a_file_of_the_user_s_own_that_is_wrong_is_refused(
 ) -> None:
     no_rate = edited(tmp_path, "networks", "down_mbit_s: 171", "down_mbit_s: 0")
     assert main(["hybrid", str(results), "--networks", no_rate]) == 2
-    assert "key `networks.fibre.down_mbit_s`: Input should be greater than 0" in capsys.readouterr().err
+    assert "key `networks.fibre.down_mbit_s`: Input should be greater than or equal to 0.001" in capsys.readouterr().err
     no_unit = edited(tmp_path, "prices", "  unit: USD/kWh\n", "")
     assert main(["cost", str(results), "--prices", no_unit]) == 2
     assert "key `electricity`: key `unit` is missing" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from endpoint_records import an_endpoint_record, endpoint_records
-from factories import a_run, measured, write_lines
+from factories import a_case, a_run, measured, write_lines
 
 from bench.cli import main
 
@@ -62,3 +62,13 @@ def test_two_runs_of_an_endpoint_are_compared_case_by_case(tmp_path: Path, capsy
     assert "over jpg" in said
     assert "over pt" in said
     assert "2 worse" in said
+
+
+@pytest.mark.parametrize("fields", [{"model": "nope"}, {"operation": "text_encode"}, {"dtype": "float8"}])
+def test_results_of_what_this_version_does_not_know_leave_all_other_pages_as_they_are(
+    tmp_path: Path, fields: dict[str, str]
+) -> None:
+    results = write_lines(tmp_path / "a.jsonl", [measured(case=a_case(**fields)), measured(case=a_case(size=128))])
+    assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
+    assert "128x128" in (tmp_path / "reports" / "vae_encode.md").read_text()
+    assert "128x128" in (tmp_path / "reports" / "hybrid.md").read_text()

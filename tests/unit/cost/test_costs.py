@@ -10,7 +10,7 @@ from sides import compared, prices
 from bench.cost.arithmetic import per_1000
 from bench.cost.comparison import BUSY, VOLUMES, Costs, checked, compare
 from bench.errors import ConfigError
-from bench.record import Record, Telemetry
+from bench.record import Record, Telemetry, Tile
 
 NVIDIA = a_device(name="NVIDIA Test", total_bytes=None)
 
@@ -46,13 +46,14 @@ def test_a_batch_is_shared_by_its_images() -> None:
 
 
 def test_a_card_on_which_nothing_fits_has_no_cost() -> None:
-    local = costs(out_of_memory(device=NVIDIA)).images[0].local
+    tiled = a_case(tiling=Tile(tile=64, overlap=16))
+    local = costs(out_of_memory(device=NVIDIA), out_of_memory(device=NVIDIA, case=tiled)).images[0].local
     assert [one.cost for one in local] == [None, None]
 
 
 def test_an_endpoint_s_accelerator_has_its_own_time_where_there_is_one() -> None:
     mine, public = costs(measured(0.5, device=NVIDIA)).images[0].remote
-    assert (mine.seconds, mine.kind, mine.by) == (0.5, "measured", None)
+    assert (mine.seconds, mine.kind, mine.by) == (0.5, "simulated", "NVIDIA Test")  # locally: as if it served
     assert mine.cost is not None
     assert mine.cost.busy == BUSY
     assert public.cost is not None
@@ -81,11 +82,55 @@ def test_an_endpoint_that_was_put_under_load_bears_what_it_answered() -> None:
     assert unloaded.images[0].remote[0].seconds == pytest.approx(0.025)
 
 
+def test_loads_that_say_nothing_of_what_the_endpoint_bears_do_not_count() -> None:
+    device = a_device(name="NVIDIA Test", total_bytes=None)
+    closed = {"kind": "closed", "rate_per_s": None, "share": None, "lag_p99_s": None}
+    wrong = a_load(concurrency=8, errors={"503 busy": 3}, **closed)
+    alone = a_load(concurrency=1, errors={}, **closed)
+    good = a_load(concurrency=8, errors={}, **closed)
+    here, away = facts(server_device=device), facts(server_device=device, url="https://example.org/vae")
+    for endpoint, load in ((here, wrong), (here, alone), (away, good)):
+        record = an_endpoint_record(remote=remote(0.05, endpoint=endpoint, loads=(load,)))
+        assert costs(record).images[0].remote[0].seconds == pytest.approx(0.025)
+
+
+def test_an_endpoint_s_own_time_goes_before_the_local_one_of_its_accelerator() -> None:
+    device = a_device(name="NVIDIA Test", total_bytes=None)
+    record = an_endpoint_record(remote=remote(0.05, endpoint=facts(server_device=device)))
+    mine = costs(record, measured(0.001, device=NVIDIA, case=a_case(operation="decode"))).images[0].remote[0]
+    assert (mine.seconds, mine.kind, mine.by) == (pytest.approx(0.025), "measured", None)
+
+
+def test_a_batch_and_its_frames_are_shared_on_an_endpoint_too() -> None:
+    record = measured(4.5, device=NVIDIA, case=a_case(batch=3, frames=3), telemetry=Telemetry(energy_per_call_j=90.0))
+    image = costs(record).images[0]
+    assert image.remote[0].seconds == 0.5
+    assert image.local[0].energy is not None
+    assert (image.local[0].energy.joules, image.local[0].cost and image.local[0].cost.seconds) == (10.0, 0.5)
+    unmeasured = costs(published(4.5, device=NVIDIA, case=a_case(batch=3, frames=3))).images[0].local[0]
+    assert unmeasured.energy is not None
+    assert unmeasured.energy.joules == 180
+
+
+def test_a_card_under_a_limit_serves_nothing() -> None:
+    limited = measured(0.1, device=NVIDIA, vram_limit_bytes=2**33)
+    assert costs(limited, measured(0.5, device=NVIDIA)).images[0].remote[0].seconds == 0.5
+
+
+def test_energy_is_told_of_a_rented_card_too_and_not_paid_twice() -> None:
+    (_, rented) = costs(measured(0.5, device=NVIDIA, telemetry=Telemetry(energy_per_call_j=72.0))).images[0].local
+    assert rented.energy is not None
+    assert rented.energy.joules == 72
+    assert rented.cost is not None
+    assert rented.cost.energy == 0
+
+
 def test_a_device_without_a_price_and_an_endpoint_without_a_time_are_told() -> None:
     found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown")))
     assert found.images[0].local == ()
     assert "NVIDIA Unknown: no price of it: add it to `cards` of prices.yaml, or of a file for --prices" in found.gaps
     assert any(gap.startswith("mine (NVIDIA Test): nobody has a time of it") for gap in found.gaps)
+    assert any(gap.startswith("Flux encode: no figures at all") for gap in found.gaps)
 
 
 @pytest.mark.parametrize("volume", [0.0, -5.0, float("nan"), float("inf")])

@@ -13,7 +13,6 @@ SECONDS = st.integers(min_value=0, max_value=1000).map(float)
 REQUESTS = st.lists(SECONDS, min_size=1, max_size=8)
 IMAGES = st.integers(min_value=1, max_value=30)
 WORKERS = st.integers(min_value=1, max_value=5)
-QUEUES = st.none() | st.integers(min_value=1, max_value=5)
 
 # In turn
 
@@ -32,53 +31,44 @@ def test_latencies_are_used_from_the_beginning_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "generation_s", "requests_s", "workers", "queue", "seconds"),
+    ("images", "generation_s", "requests_s", "workers", "seconds"),
     [
         # a request is shorter than a generation: 1 is hidden but for the last.     0: 2-3, 1: 4-5, 2: 6-7
-        pytest.param(3, 2, [1], 1, None, 7, id="hidden"),
+        pytest.param(3, 2, [1], 1, 7, id="hidden"),
         # as long as a generation: no image waits.                                  0: 2-4, 1: 4-6, 2: 6-8
-        pytest.param(3, 2, [2], 1, None, 8, id="just hidden"),
+        pytest.param(3, 2, [2], 1, 8, id="just hidden"),
         # longer: all but the first generation is hidden behind requests.           0: 2-7, 1: 7-12, 2: 12-17
-        pytest.param(3, 2, [5], 1, None, 17, id="requests are the bottleneck"),
+        pytest.param(3, 2, [5], 1, 17, id="requests are the bottleneck"),
         # one long request delays the next, which catches up.        ready 2, 4, 6, 8: 2-3, 4-8, 8-9, 9-10
-        pytest.param(4, 2, [1, 4, 1, 1], 1, None, 10, id="a wait that is made up for"),
+        pytest.param(4, 2, [1, 4, 1, 1], 1, 10, id="a wait that is made up for"),
         # the last image's request is never hidden.                                 0: 2-3, 1: 4-5, 2: 6-12
-        pytest.param(3, 2, [1, 1, 6], 1, None, 12, id="a long last one"),
+        pytest.param(3, 2, [1, 1, 6], 1, 12, id="a long last one"),
         # latencies again from the beginning, 3, 1, 3, 1:            ready 2, 4, 6, 8: 2-5, 5-6, 6-9, 9-10
-        pytest.param(4, 2, [3, 1], 1, None, 10, id="cyclic"),
+        pytest.param(4, 2, [3, 1], 1, 10, id="cyclic"),
         # two workers take turns: A 0: 1-4, B 1: 2-5, A 2: 4-7 (ready at 3), B 3: 5-8 (ready at 4)
-        pytest.param(4, 1, [3], 2, None, 8, id="two workers"),
+        pytest.param(4, 1, [3], 2, 8, id="two workers"),
         # three workers: nothing waits.                              1-4, 2-5, 3-6, and the first again at 4: 4-7
-        pytest.param(4, 1, [3], 3, None, 7, id="three workers"),
+        pytest.param(4, 1, [3], 3, 7, id="three workers"),
         # the worker that is free first takes the next: A 0: 1-11, B 1: 2-3, B 2: 3-4, B 3: 4-5
-        pytest.param(4, 1, [10, 1, 1, 1], 2, None, 11, id="the free one takes it"),
-        # a queue of one. 0: put and taken at 1, ends at 6; 1: put at 2, taken at 6; 2: ready at 3, put at 6 as 1 is
-        # taken, taken at 11; 3: ready at 7, put at 11, taken at 16, ends at 21: requests were the bottleneck anyway
-        pytest.param(4, 1, [5], 1, 1, 21, id="a bounded queue costs nothing where requests are the bottleneck"),
-        # a queue of one, a long request first. 0: 1-10; 1: put at 2, taken at 10, to 10; 2: ready at 3, blocked until
-        # 10, to 10; 3: generated from 10 on, ready at 11; 4: ready at 12. Without a bound all were ready: 10
-        pytest.param(5, 1, [9, 0, 0, 0, 0], 1, 1, 12, id="a bounded queue blocks the generator"),
-        pytest.param(5, 1, [9, 0, 0, 0, 0], 1, None, 10, id="one without a bound does not"),
-        # a queue of two: 0: 1-10; 1 and 2 put at 2 and 3; 3: ready at 4, blocked until 10; 4: ready at 11
-        pytest.param(5, 1, [9, 0, 0, 0, 0], 1, 2, 11, id="a longer queue blocks later"),
+        pytest.param(4, 1, [10, 1, 1, 1], 2, 11, id="the free one takes it"),
         # one image: nothing to overlap with
-        pytest.param(1, 2, [5], 1, None, 7, id="one image"),
+        pytest.param(1, 2, [5], 1, 7, id="one image"),
     ],
 )
 def test_overlapped_by_hand(
-    images: int, generation_s: float, requests_s: list[float], workers: int, queue: int | None, seconds: float
+    images: int, generation_s: float, requests_s: list[float], workers: int, seconds: float
 ) -> None:
-    assert overlapped_s(images, generation_s, requests_s, workers, queue) == seconds
+    assert overlapped_s(images, generation_s, requests_s, workers) == seconds
 
 
 # What always holds
 
 
-@given(IMAGES, SECONDS, REQUESTS, WORKERS, QUEUES)
+@given(IMAGES, SECONDS, REQUESTS, WORKERS)
 def test_overlapped_lies_between_its_bounds(
-    images: int, generation_s: float, requests_s: list[float], workers: int, queue: int | None
+    images: int, generation_s: float, requests_s: list[float], workers: int
 ) -> None:
-    seconds = overlapped_s(images, generation_s, requests_s, workers, queue)
+    seconds = overlapped_s(images, generation_s, requests_s, workers)
     all_requests_s = in_turn_s(images, 0, requests_s)
 
     assert seconds <= in_turn_s(images, generation_s, requests_s)
@@ -87,35 +77,20 @@ def test_overlapped_lies_between_its_bounds(
     assert seconds >= generation_s + all_requests_s / workers - 1e-9
 
 
-@given(IMAGES, REQUESTS, QUEUES)
-def test_without_generation_one_worker_takes_the_sum_of_the_requests(
-    images: int, requests_s: list[float], queue: int | None
-) -> None:
-    assert overlapped_s(images, 0, requests_s, queue=queue) == in_turn_s(images, 0, requests_s)
+@given(IMAGES, REQUESTS)
+def test_without_generation_one_worker_takes_the_sum_of_the_requests(images: int, requests_s: list[float]) -> None:
+    assert overlapped_s(images, 0, requests_s) == in_turn_s(images, 0, requests_s)
 
 
-@given(IMAGES, SECONDS, WORKERS, QUEUES)
-def test_without_requests_it_takes_as_long_as_generation(
-    images: int, generation_s: float, workers: int, queue: int | None
-) -> None:
-    assert overlapped_s(images, generation_s, [0.0], workers, queue) == images * generation_s
+@given(IMAGES, SECONDS, WORKERS)
+def test_without_requests_it_takes_as_long_as_generation(images: int, generation_s: float, workers: int) -> None:
+    assert overlapped_s(images, generation_s, [0.0], workers) == images * generation_s
 
 
-@given(IMAGES, SECONDS, REQUESTS, WORKERS, QUEUES)
-def test_more_workers_are_never_slower(
-    images: int, generation_s: float, requests_s: list[float], workers: int, queue: int | None
-) -> None:
-    fewer = overlapped_s(images, generation_s, requests_s, workers, queue)
-    assert overlapped_s(images, generation_s, requests_s, workers + 1, queue) <= fewer
-
-
-@given(IMAGES, SECONDS, REQUESTS, WORKERS, st.integers(min_value=1, max_value=5))
-def test_a_longer_queue_is_never_slower(
-    images: int, generation_s: float, requests_s: list[float], workers: int, queue: int
-) -> None:
-    shorter = overlapped_s(images, generation_s, requests_s, workers, queue)
-    assert overlapped_s(images, generation_s, requests_s, workers, queue + 1) <= shorter
-    assert overlapped_s(images, generation_s, requests_s, workers) <= shorter
+@given(IMAGES, SECONDS, REQUESTS, WORKERS)
+def test_more_workers_are_never_slower(images: int, generation_s: float, requests_s: list[float], workers: int) -> None:
+    fewer = overlapped_s(images, generation_s, requests_s, workers)
+    assert overlapped_s(images, generation_s, requests_s, workers + 1) <= fewer
 
 
 # From when on generation is all that counts
@@ -171,7 +146,6 @@ def test_throughput_is_images_over_seconds() -> None:
         (lambda: overlapped_s(1, 1, []), "at least one"),
         (lambda: overlapped_s(1, 1, [-1]), "negative"),
         (lambda: overlapped_s(1, 1, [1], 0), "at least 1"),
-        (lambda: overlapped_s(1, 1, [1], 1, 0), "at least 1"),
         (lambda: hidden_from_s([1], 0), "at least 1"),
         (lambda: never_waits_from_s([float("inf")]), "latency"),
         (lambda: throughput_per_s(1, 0), "greater than 0"),

@@ -8,7 +8,9 @@ from factories import GIB, a_case, a_device, measured, out_of_memory, published,
 from sides import NETWORKS, compared, request
 
 from bench.errors import ConfigError
-from bench.hybrid.comparison import Row, Wanted, compare
+from bench.hybrid.comparison import compare
+from bench.hybrid.request import Wanted
+from bench.hybrid.rows import Row
 from bench.hybrid.service import of_loopback
 from bench.record import Failed, Record, Tile
 
@@ -74,6 +76,22 @@ def test_where_nothing_fits_locally_remote_is_the_only_way() -> None:
     assert row.crossover.verdict == "always"
 
 
+def test_an_untiled_case_out_of_memory_alone_is_no_word_on_what_a_tile_would_do() -> None:
+    found = compared([out_of_memory(device=SMALL, **encode()), published(0.1, device=BIG, **encode())])
+    row = next(row for row in found.rows if row.device.name == "NVIDIA Small")
+    assert (row.fits, row.only_remote_fits, row.crossover) == ("untiled: no", False, None)
+    assert any("out of memory, and tiling was not tried" in gap for gap in found.gaps)
+
+
+def test_a_tile_that_failed_is_no_word_on_whether_it_fits() -> None:
+    tiles = [Tile(tile=edge, overlap=0) for edge in (256, 512)]
+    broken = measured(device=SMALL, outcome=Failed(exception="ValueError"), timing=None, **encode(tiling=tiles[0]))
+    row = only(
+        [out_of_memory(device=SMALL, **encode()), broken, out_of_memory(device=SMALL, **encode(tiling=tiles[1]))]
+    )
+    assert row.fits == "unknown"
+
+
 def test_a_case_that_failed_is_no_word_on_whether_it_fits() -> None:
     broken = measured(device=SMALL, outcome=Failed(exception="ValueError"), timing=None, **encode())
     row = only([broken, published(0.1, device=BIG, **encode())])
@@ -118,14 +136,14 @@ def test_what_is_on_loopback_is_never_the_quickest_as_it_was_measured() -> None:
 def test_a_processor_stands_in_for_nothing() -> None:
     cpu = a_device(kind="cpu", name="Test CPU")
     found = compared([measured(1.0, device=cpu, **encode())])
-    assert found.server is None
+    assert found.card is None
     assert found.rows[0].remote.service is None
     assert any("no GPU's times are there to stand in for one" in gap for gap in found.gaps)
 
 
 def test_a_limited_card_stands_in_for_nothing_either() -> None:
     found = compared([measured(1.0, device=BIG, vram_limit_bytes=8 * GIB, **encode())])
-    assert found.server is None
+    assert found.card is None
 
 
 def test_a_server_out_of_memory_is_said() -> None:
@@ -135,7 +153,7 @@ def test_a_server_out_of_memory_is_said() -> None:
 
 def test_another_server_can_be_named_by_a_part_of_its_name() -> None:
     records = [published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())]
-    assert compared(records, server="small").server == "NVIDIA Small"
+    assert compared(records, server="small").card == "NVIDIA Small"
     assert "Several devices" in refusal(ConfigError, lambda: compared(records, server="nvidia"))
     assert "Did you mean 'NVIDIA Big'?" in refusal(ConfigError, lambda: compared(records, server="NVIDIA Bug"))
 
@@ -151,14 +169,16 @@ def test_only_what_was_asked_for_is_compared_and_what_of_it_is_missing_is_told()
     records = [published(0.1, device=BIG, **encode(size)) for size in (512, 1024)]
     found = compared(records, Wanted(models=("sd-v1", "flux"), operations=("encode",), sizes=((512, 512),)))
     assert [row.case.resolution for row in found.rows] == ["512x512"]
-    assert found.gaps == ("Flux encode: no figures at all, neither local nor remote, neither measured nor published",)
+    assert found.without == (
+        "Flux encode: no figures at all, neither local nor remote, neither measured nor published",
+    )
 
 
 def test_a_device_is_narrowed_to_and_the_server_still_stands_in() -> None:
     records = [published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())]
     found = compared(records, Wanted(devices=("small",)))
     assert [row.device.name for row in found.rows] == ["NVIDIA Small"]
-    assert found.server == "NVIDIA Big"
+    assert found.card == "NVIDIA Big"
 
 
 def test_rows_stand_by_size_within_a_device_and_measured_ones_first() -> None:
@@ -168,7 +188,67 @@ def test_rows_stand_by_size_within_a_device_and_measured_ones_first() -> None:
     assert found == [("NVIDIA Small", 512), ("NVIDIA Big", 256), ("NVIDIA Big", 512), ("NVIDIA Big", 1024)]
 
 
+def test_a_user_s_own_slow_card_does_not_stand_in_for_the_models_that_it_alone_measured() -> None:
+    # Given one image that both have, and three that only the slow one has
+    records = [published(0.1, device=BIG, **encode(512)), measured(0.5, device=SMALL, **encode(512))]
+    records += [measured(0.5, device=SMALL, **encode(size, operation="decode")) for size in (256, 512, 1024)]
+    assert compared(records).card == "NVIDIA Big"
+
+
+def test_a_card_under_a_limit_does_not_serve_although_the_whole_one_does() -> None:
+    whole = measured(0.5, device=BIG, **encode())
+    limited = measured(0.1, device=BIG, vram_limit_bytes=8 * GIB, **encode())
+    service = compared([whole, limited]).ways[0].remote.service
+    assert service is not None
+    assert service.compute_s == 0.5
+
+
+def test_an_endpoint_on_loopback_can_be_named_as_the_server() -> None:
+    # Given an endpoint that is slower than the card
+    slow = an_endpoint_record(3.0, case={"operation": "encode", "size": 1000, "model": "sd-v1", "transport": "png"})
+    records = [slow, published(0.1, device=BIG, **encode())]
+    assert compared(records).ways[0].remote.service.by == "NVIDIA Big"  # type: ignore[union-attr]
+    named = compared(records, server="loopback")
+    assert named.card is None
+    assert named.ways[0].remote.service.by == "loopback on Test CPU"  # type: ignore[union-attr]
+
+
+def test_an_endpoint_that_was_measured_over_another_transport_is_told() -> None:
+    record = an_endpoint_record(case={"operation": "decode", "transport": "pt"})
+    found = compared([record, measured(1.0, device=a_device(kind="cpu", name="CPU"), case=a_case(operation="decode"))])
+    assert any("was measured over pt, not over jpg; --transport chooses" in gap for gap in found.gaps)
+
+
+def test_what_was_measured_across_a_network_is_no_gap() -> None:
+    away = remote(0.05, endpoint=facts(url="https://example.org/vae"))
+    record = an_endpoint_record(case={"operation": "decode", "transport": "jpg"}, remote=away)
+    cpu = measured(3.0, device=a_device(kind="cpu", name="CPU"), case=a_case(operation="decode"))
+    assert not compared([record, cpu]).gaps
+
+
+@pytest.mark.parametrize(
+    "fields", [{"model": "nope"}, {"operation": "text_encode"}, {"dtype": "float8"}, {"model": "nope", "batch": 3}]
+)
+def test_what_this_program_does_not_know_is_compared_without_a_service(fields: dict[str, object]) -> None:
+    found = compared([published(0.5, device=BIG, **encode(**fields))])
+    assert found.rows[0].local_s == 0.5
+    assert found.rows[0].remote.service is None
+    assert any("is not known" in gap for gap in found.gaps)
+
+
+def test_a_time_that_was_printed_as_0_is_none() -> None:
+    found = compared([published(0.0, device=BIG, **encode())])
+    assert (found.rows[0].local_s, found.rows[0].fits, found.card) == (None, "unknown", None)
+    assert any("no time: it was printed as 0" in gap for gap in found.gaps)
+
+
+def test_devices_of_one_name_and_other_memory_are_told_apart() -> None:
+    cards = [a_device(name="NVIDIA Twin", total_bytes=size * GIB) for size in (10, 12)]
+    found = compared([measured(0.5, device=card, **encode()) for card in cards])
+    assert [row.label for row in found.rows] == ["NVIDIA Twin (10.0 GiB)", "NVIDIA Twin (12.0 GiB)"]
+
+
 def test_nothing_at_all_is_no_error() -> None:
     found = compare([], request())
-    assert (found.rows, found.ways, found.server) == ((), (), None)
-    assert any(gap.startswith("SDXL decode: no figures at all") for gap in found.gaps)
+    assert (found.rows, found.ways, found.card) == ((), (), None)
+    assert any(gap.startswith("SDXL decode: no figures at all") for gap in found.without)

@@ -12,7 +12,7 @@ from sides import compared, prices
 
 from bench.cost.arithmetic import EndpointCost, LocalCost
 from bench.cost.comparison import VOLUMES, Costs, compare
-from bench.record import Record, Telemetry
+from bench.record import Record, Telemetry, Tile
 from bench.report import cost, cost_json, cost_plot
 
 TEST = a_device(name="NVIDIA Test", total_bytes=None)
@@ -29,6 +29,8 @@ def every_kind() -> list[Record]:
         published(0.5, device=TEST, case=a_case(size=1024)),
         measured(0.1, device=TEST, case=a_case(size=512), telemetry=Telemetry(energy_per_call_j=20.0)),
         out_of_memory(device=TEST, case=a_case(size=2048)),
+        out_of_memory(device=TEST, case=a_case(size=2048, tiling=Tile(tile=512, overlap=128))),
+        measured(0.2, device=TEST, case=a_case(size=1024, dtype="float16", batch=4)),
         measured(0.1, device=OTHER, case=a_case(size=1024)),
     ]
 
@@ -55,7 +57,7 @@ def test_break_evens_in_words() -> None:
     assert cost.break_even_text(card, EndpointCost(50.0, 1.0)).startswith("never")
     kept = LocalCost(rate=0.5, seconds=0.1, energy=0.0, charge="hour")
     assert cost.break_even_text(kept, EndpointCost(1.0, 0.1, idle_s=3600)).startswith("below 0.693/h")
-    assert cost.break_even_text(None, EndpointCost(1.0, 0.1)) == "only it fits"
+    assert cost.break_even_text(None, EndpointCost(1.0, 0.1)) == "nothing else fits"
     assert cost.break_even_text(card, None) == "-"
 
 

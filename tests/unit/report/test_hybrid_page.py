@@ -12,7 +12,7 @@ from factories import GIB, a_case, a_device, measured, out_of_memory, published
 from PIL import Image
 from sides import NETWORKS, compared
 
-from bench.hybrid.comparison import Wanted
+from bench.hybrid.request import Wanted
 from bench.record import Failed, Record, Tile
 from bench.report import hybrid, hybrid_json, hybrid_plot
 
@@ -37,6 +37,7 @@ def every_kind() -> list[Record]:
         out_of_memory(device=SMALL, **encode(2048, tiling=TILED)),
         measured(3.0, device=SMALL, vram_limit_bytes=8 * GIB, **encode(2048, tiling=TILED)),
         measured(device=SMALL, outcome=Failed(exception="ValueError"), timing=None, memory=None, **encode(1024)),
+        out_of_memory(device=SMALL, **encode(256)),
         measured(0.5, device=a_device(kind="cpu", name="Test CPU"), case=a_case(operation="decode")),
         an_endpoint_record(0.05, case=decode, remote=remote(0.05, overlaps=(an_overlap(), an_overlap(workers=2)))),
         an_endpoint_record(0.4, case=decode, remote=away, device=endpoint_device("mi|ne")),
@@ -63,8 +64,55 @@ def test_every_cell_with_a_figure_has_the_word_for_what_it_is() -> None:
 def test_where_only_remote_fits_the_row_and_the_answer_say_so() -> None:
     text = rendered(*every_kind())
     assert "**only remote fits**: remote over Near &#124; by" in text
-    assert "remote over Near &#124; by (only it fits) at 2048x2048" in text
+    assert "remote over Near &#124; by (simulated), which alone fits, at 2048x2048" in text
     assert "always: nothing else fits" in text
+
+
+def test_where_only_remote_can_fit_and_nobody_has_a_time_of_it_that_is_said() -> None:
+    both = [out_of_memory(device=SMALL, **encode(2048)), out_of_memory(device=SMALL, **encode(2048, tiling=TILED))]
+    text = rendered(*both)
+    assert "**only remote can fit**, OOM *measured* here, and has no figure" in text
+    assert "only remote can fit, of which there is no figure, at 2048x2048" in text
+
+
+def test_a_median_of_0_and_an_overlap_without_requests_break_no_page() -> None:
+    empty = an_overlap(requests_in_turn_s=(), requests_overlapped_s=(), generated_s=())
+    still = an_overlap(in_turn_s=(0.0,), overlapped_s=(0.0,), requests_in_turn_s=(0.0,) * 3)
+    record = an_endpoint_record(0.05, remote=remote(0.05, overlaps=(empty, still)))
+    text = rendered(record, published(0.0, device=BIG, **encode(512)))
+    assert "no time: it was printed as 0" in text
+    assert "As it was measured:" not in text
+
+
+def test_precisions_of_one_device_are_told_apart_in_the_answer_and_the_plot() -> None:
+    records = [
+        measured(taken, device=BIG, **encode(512, dtype=dtype)) for taken, dtype in ((1, "float16"), (2, "float32"))
+    ]
+    text = rendered(*records)
+    assert "on NVIDIA Big, float16: untiled (measured) at 512x512" in text
+    assert "on NVIDIA Big, float32: " in text
+    names = hybrid_plot._names(compared(records).rows)
+    assert set(names.values()) == {"NVIDIA Big, float16 (measured)", "NVIDIA Big, float32 (measured)"}
+
+
+def test_a_size_at_which_nothing_fits_is_a_cross_in_the_plot(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.axes import Axes
+
+    drawn: list[str] = []
+    annotate = Axes.annotate
+
+    def noted(self: Axes, text: str, *args: object, **kwargs: object) -> object:
+        drawn.append(text)
+        return annotate(self, text, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Axes, "annotate", noted)
+    hybrid_plot.draw(compared(every_kind()), NETWORKS)
+    assert drawn == ["x"]
+
+
+def test_what_was_asked_for_and_is_not_there_is_no_lack_of_results() -> None:
+    text = hybrid.render(compared(every_kind(), Wanted(sizes=((336, 336),))), NETWORKS, every_kind())
+    assert "The results have nothing of what was asked for." in text
 
 
 def test_a_page_without_results_says_what_to_do() -> None:
@@ -85,6 +133,9 @@ def test_what_overlap_gained_stands_beside_what_was_predicted() -> None:
     assert "10 /s *measured*" in row
     assert row.count("15 /s *measured*") == row.count("15 /s *simulated*") == 1
     assert "15 /s *simulated* (0%)" in row
+    # measured 0.25 s where 0.2 was predicted: the prediction's throughput is a quarter higher
+    slower = an_endpoint_record(0.05, remote=remote(0.05, overlaps=(an_overlap(overlapped_s=(0.25, 0.25)),)))
+    assert "15 /s *simulated* (+25.0%)" in rendered(slower)
     assert "50 ms *simulated*" in row
     # over the near network an image of a megapixel takes a second or so: at 16 s of generation it is hidden
     assert "3.75 /min *simulated*" in text or "3.74 /min *simulated*" in text

@@ -1,0 +1,62 @@
+"""What is asked of a comparison: over which networks, by which transport, and what of all that the records hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.config import Files
+from bench.hybrid.payload import USUAL
+from bench.network import Path
+from bench.record import Case, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How remote times are simulated.
+
+    Attributes:
+        paths: the networks, by name; the first is the one that choices are made for.
+        files: what image files take.
+        transports: how payloads travel, by operation; of another operation nothing is simulated.
+        server: the card, or the endpoint on loopback, that serves; None: the usual card (`service.usual_server`) or
+            any endpoint on loopback, whichever is quicker.
+    """
+
+    paths: Mapping[str, Path]
+    files: Files
+    transports: Mapping[str, Transport] = field(default_factory=lambda: USUAL)
+    server: str | None = None
+
+    @property
+    def network(self) -> str:
+        """The network that choices are made for."""
+        return next(iter(self.paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of all that the records hold; empty: all of it.
+
+    Attributes:
+        models: keys of the zoo.
+        operations: encode, decode.
+        sizes: width and height.
+        devices: names, or parts of them, of local devices.
+    """
+
+    models: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    devices: tuple[str, ...] = ()
+
+    def has(self, case: Case) -> bool:
+        """Whether a case is among them."""
+        return (
+            (not self.models or case.model in self.models)
+            and (not self.operations or case.operation in self.operations)
+            and (not self.sizes or (case.width, case.height) in self.sizes)
+        )
+
+
+EVERYTHING = Wanted()
