@@ -26,7 +26,7 @@ help: ## Show this list.
 
 install: $(STAMP) ## Make .venv with the command `bench` in it.
 
-bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU sweep), an endpoint on it; write the reports.
+bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU sweep) and an endpoint on it; write all pages.
 	@status=0; $(BIN)/bench run || status=$$?; \
 		if [ $$status -le 1 ]; then also=0; $(BIN)/bench remote --loopback || also=$$?; \
 			if [ $$also -gt $$status ]; then status=$$also; fi; fi; \

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from bench import metrics, models
+from bench import metrics
 from bench.config import Card, EndpointPrice, Prices
 from bench.cost.arithmetic import (
     Charge,
@@ -214,10 +214,3 @@ def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> It
         missing = f"{name} ({price.accelerator}): nobody has a time of it, nor of a device that stands in for it"
         some = f", for {len(without)} of {len(images)} images" if len(without) < len(images) else ""
         yield f"{missing}{some}"
-
-
-def title(case: Case) -> str:
-    """`SD v1.5 encode 512x512`, and how many images and frames where that is not one."""
-    batch = f", batch {case.batch}" if case.batch != 1 else ""
-    frames = f", {case.frames} frames" if case.frames != 1 else ""
-    return f"{models.title(case.model)} {case.operation} {case.resolution}{batch}{frames}"

@@ -14,14 +14,16 @@ from bench.record import Measured, Record, describe
 
 def of_models(records: Sequence[Record], wanted: Wanted) -> Iterable[str]:
     """Models and operations that were asked for, or are in the zoo, and have no figures here or there."""
-    for key in wanted.models or [key for key, spec in models.zoo().items() if spec.fault is None]:
-        for operation in wanted.operations or OPERATIONS:
-            mine = [record for record in records if (record.case.model, record.case.operation) == (key, operation)]
-            title = f"{models.title(key)} {operation}"
-            if not mine:
-                yield f"{title}: no figures at all, neither local nor remote, neither measured nor published"
-            elif all(record.device.kind == "endpoint" for record in mine):
-                yield f"{title}: no local figures"
+    local = {(one.case.model, one.case.operation) for one in records if one.device.kind != "endpoint"}
+    known = local | {(one.case.model, one.case.operation) for one in records}
+    keys = wanted.models or [key for key, spec in models.zoo().items() if spec.fault is None]
+    asked = [(key, operation) for key in keys for operation in wanted.operations or OPERATIONS]
+    without = [f"{models.title(key)} {operation}" for key, operation in asked if (key, operation) not in known]
+    if without:
+        yield f"no figures at all, neither local nor remote, neither measured nor published: {', '.join(without)}"
+    remote = [f"{models.title(key)} {operation}" for key, operation in asked if (key, operation) in known - local]
+    if remote:
+        yield f"no local figures: {', '.join(remote)}"
 
 
 def of_rows(rows: Sequence[Row]) -> Iterable[str]:

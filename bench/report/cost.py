@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from bench import models
 from bench.config import Prices, Sourced
 from bench.cost.arithmetic import Charge, EndpointCost, LocalCost, break_even, per_1000
-from bench.cost.comparison import BUSY, Costs, Image, Local, Remote, title
+from bench.cost.comparison import BUSY, Costs, Image, Local, Remote
+from bench.record import Case
 from bench.report import markdown
 from bench.report.hybrid_tables import precision, size
 from bench.report.kinds import marked
@@ -52,6 +53,11 @@ def priced(costs: Costs) -> list[Image]:
 def chosen(images: Sequence[Image]) -> Image:
     """The image that is shown first, and plotted."""
     return shown(images, lambda image: image.case)
+
+
+def title(case: Case) -> str:
+    """`SD v1.5 encode 512x512`, and how many images and frames where that is not one."""
+    return f"{models.title(case.model)} {case.operation} {size(case)}"
 
 
 def local_name(local: Local) -> str:

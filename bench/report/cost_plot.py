@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.cost.arithmetic import Cost, per_1000
-from bench.cost.comparison import Costs, Image, Local, title
-from bench.report.cost import chosen, priced
+from bench.cost.comparison import Costs, Image, Local
+from bench.report.cost import chosen, priced, title
 from bench.report.figure import PALETTE, drawing, legend_below, plain
 from bench.units import one_line
 

@@ -89,7 +89,7 @@ def test_a_model_without_figures_is_a_gap_and_no_error(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["hybrid", str(results), "-o", str(tmp_path), "--model", "flux"]) == 0
-    assert "Missing: Flux decode: no figures at all" in capsys.readouterr().out
+    assert "neither measured nor published: Flux encode, Flux decode" in capsys.readouterr().out
 
 
 def edited(tmp_path: Path, name: str, old: str, new: str) -> str:

@@ -118,12 +118,14 @@ def test_what_was_asked_for_and_is_not_there_is_no_lack_of_results() -> None:
 def test_a_page_without_results_says_what_to_do() -> None:
     text = hybrid.render(compared([]), NETWORKS, [])
     assert "`bench run` measures this machine" in text
-    assert "Flux encode: no figures at all" in text
+    assert "neither measured nor published: SD v1.5 encode, SD v1.5 decode, SDXL encode" in text
 
 
 def test_a_model_without_figures_is_a_stated_gap() -> None:
     text = hybrid.render(compared(every_kind(), Wanted(models=("flux",))), NETWORKS, [])
-    assert "Flux decode: no figures at all, neither local nor remote, neither measured nor published" in text
+    assert (
+        "no figures at all, neither local nor remote, neither measured nor published: Flux encode, Flux decode" in text
+    )
 
 
 def test_what_overlap_gained_stands_beside_what_was_predicted() -> None:
