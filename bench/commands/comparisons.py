@@ -98,19 +98,28 @@ def cost_pages(costs: Costs) -> dict[str, bytes]:
 
 
 def _transports(given: Sequence[str], wanted: Wanted) -> dict[str, Transport]:
-    """The transport of each operation: the one given that it can take, else the usual one. Raises ConfigError."""
+    """The transport of each operation: the one given that it can take, else the usual one.
+
+    Of several that an operation can take, one that another operation can do with alone is that one's. Raises
+    ConfigError for what nothing takes, and where two are left.
+    """
     from bench.config import OPERATIONS, TRANSPORTS
     from bench.hybrid.payload import USUAL
     from bench.plan import TRANSPORTS as BY_OPERATION
 
-    found: dict[str, Transport] = {}
+    asked = wanted.operations or OPERATIONS
     for name in given:
         if name not in TRANSPORTS:
             raise ConfigError(f"--transport {name}: there is no such transport. {nearest(name, TRANSPORTS)}")
-        taking = [one for one in wanted.operations or OPERATIONS if name in BY_OPERATION[one]]
-        doubled = next((one for one in taking if found.get(one, name) != name), None)
-        if not taking or doubled:
-            why = f"{doubled} has {found[doubled]} already" if doubled else f"{wanted.operations[0]} can't take it"
-            raise ConfigError(f"--transport {name}: {why}. Give one for each operation.")
-        found |= {one: possible for one in taking for possible in BY_OPERATION[one] if possible == name}
-    return {**USUAL, **found}
+        if not any(name in BY_OPERATION[one] for one in asked):
+            raise ConfigError(f"--transport {name}: {' and '.join(asked)} can't take it.")
+    can = {one: [name for name in BY_OPERATION[one] if name in given] for one in asked}
+    alone = {names[0] for names in can.values() if len(names) == 1}
+    found = dict(USUAL)
+    for one, names in can.items():
+        left = names if len(names) < 2 else [name for name in names if name not in alone]
+        if len(left) > 1:
+            raise ConfigError(f"--transport: {one} can take {' and '.join(left)}. Give one for each operation.")
+        if left:
+            found[one] = left[0]
+    return found

@@ -22,8 +22,8 @@ from bench.config.values import NoBoolean
 from bench.config.yaml_file import configs, read_mapping, validated
 
 _Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
-#: No price, whatever the currency, is more.
-_Price = Annotated[_Figure, Field(ge=0, le=1e9)]
+#: No price, whatever the currency, is more; what is less than a millionth of it is free.
+_Price = Annotated[_Figure, Field(ge=0, le=1e9), AfterValidator(lambda price: price if price >= 1e-6 else 0.0)]
 _Waiting = Annotated[_Figure, Field(le=1e7)]
 _Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, Protocol
 
 HOUR_S = 3600.0
@@ -145,6 +146,7 @@ class BreakEven:
     below: float | None
 
 
+@cache
 def break_even(local: Cost, remote: Cost) -> BreakEven | None:
     """The first range of volumes in which the remote way costs no more; None where it is dearer at all.
 

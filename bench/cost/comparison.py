@@ -18,7 +18,7 @@ from bench.cost.arithmetic import (
 from bench.errors import ConfigError
 from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
-from bench.hybrid.service import alike, seconds
+from bench.hybrid.service import LEAST_S, alike, seconds
 from bench.record import Case, Kind, Record
 
 #: Images an hour that tables show unless others are asked for.
@@ -98,12 +98,17 @@ def compare(
     records: Sequence[Record], comparison: Comparison, prices: Prices, volumes: Sequence[float] = VOLUMES
 ) -> Costs:
     """What each image of the comparison costs, at these images an hour."""
+    rows: dict[object, list[Row]] = {}
+    for row in comparison.rows:
+        rows.setdefault(alike(row.case), []).append(row)
+    mine: dict[object, list[Record]] = {}
+    for record in records:
+        mine.setdefault(alike(record.case), []).append(record)
     images = []
     for way in comparison.ways:
-        rows = [row for row in comparison.rows if alike(row.case) == alike(way.case)]
-        mine = [record for record in records if alike(record.case) == alike(way.case)]
-        local = [one for row in rows for one in _local(row, prices)]
-        remote = [_remote(name, price, mine) for name, price in prices.endpoints.items()]
+        image = alike(way.case)
+        local = [one for row in rows.get(image, ()) for one in _local(row, prices)]
+        remote = [_remote(name, price, mine[image]) for name, price in prices.endpoints.items()]
         images.append(Image(way.case, tuple(local), tuple(remote)))
     gaps = tuple(_gaps(comparison, images, prices))
     return Costs(tuple(images), tuple(volumes), prices, gaps)
@@ -196,14 +201,15 @@ def _served_s(record: Record, device: str) -> float | None:
     # across a network, or with one request at a time, a closed load shows latency and not what the device bears
     loads = [one for one in remote.loads if one.kind == "closed" and (one.concurrency or 0) > 1 and not one.errors]
     best = max((one.throughput_per_s for one in loads), default=0.0) if remote.endpoint.is_loopback else 0.0
-    return 1 / best if best else remote.compute_s
+    taken = 1 / best if best else remote.compute_s
+    return taken if taken is not None and taken >= LEAST_S else None
 
 
 def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> Iterable[str]:
     """What has no cost, and why."""
     yield from comparison.without
-    for label in dict.fromkeys(row.label for row in comparison.rows if row.device.name not in prices.cards):
-        yield f"{label}: no price of it: add it to `cards` of prices.yaml, or of a file for --prices"
+    for device in dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards):
+        yield f"{device}: no price of it: add it to `cards` of prices.yaml, or of a file for --prices"
     for row in comparison.rows:
         if row.device.name in prices.cards and row.fits in {"unknown", "untiled: no"}:
             yield f"{row.label}: {row.case.label}: no local time, and it is not known that nothing fits"

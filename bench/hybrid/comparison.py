@@ -111,22 +111,21 @@ def _images(records: Sequence[Record]) -> dict[_Key, list[Record]]:
 
 
 def _device(record: Record) -> _Key:
-    """What tells one local device from another."""
-    return (record.device.name, record.device.total_bytes, record.vram_limit_bytes)
+    """What tells one local device from another: memory as it is shown, for a machine's may differ by pages."""
+    total_bytes = record.device.total_bytes
+    return (record.device.name, None if total_bytes is None else format_bytes(total_bytes), record.vram_limit_bytes)
 
 
 def _labels(records: Iterable[Record]) -> dict[_Key, str]:
     """What each device is called: its name, its memory where that tells it from another, its limit."""
     found: dict[_Key, str] = {}
-    sizes: dict[str, set[int]] = {}
     for record in records:
-        if record.device.total_bytes is not None:
-            sizes.setdefault(record.device.name, set()).add(record.device.total_bytes)
         found.setdefault(_device(record), record.device.name)
+    sizes = {(name, size) for name, size, _ in found if size is not None}
     for key, name in found.items():
-        _, total_bytes, limit_bytes = key
-        known = isinstance(total_bytes, int) and len(sizes.get(name, ())) > 1
-        memory = f" ({format_bytes(total_bytes)})" if known and isinstance(total_bytes, int) else ""
+        _, size, limit_bytes = key
+        several = size is not None and len([one for one, _ in sizes if one == name]) > 1
+        memory = f" ({size})" if several else ""
         limit = f", limited to {format_bytes(limit_bytes)}" if isinstance(limit_bytes, int) else ""
         found[key] = f"{name}{memory}{limit}"
     return found

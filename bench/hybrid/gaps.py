@@ -9,7 +9,7 @@ from bench.config import OPERATIONS
 from bench.hybrid.request import Wanted
 from bench.hybrid.rows import Row
 from bench.hybrid.service import LEAST_S
-from bench.record import Measured, Record, describe
+from bench.record import Measured, OutOfMemory, Record, describe
 
 
 def of_models(records: Sequence[Record], wanted: Wanted) -> Iterable[str]:
@@ -39,11 +39,11 @@ def of_rows(rows: Sequence[Row]) -> Iterable[str]:
         if row.fits == "untiled: no":
             yield f"{row.label}: {row.case.label}: out of memory, and tiling was not tried"
         for record in (row.untiled, row.tiled) if row.fits == "unknown" else ():
-            if record is not None:
+            if record is not None and not isinstance(record.outcome, OutOfMemory):
                 yield f"{row.label}: {record.case.label}: no time: {_why(record)}"
 
 
 def _why(record: Record) -> str:
-    if isinstance(record.outcome, Measured) and record.timing and record.timing.median_s < LEAST_S:
-        return "it was printed as 0"
-    return describe(record.outcome)
+    if not isinstance(record.outcome, Measured):
+        return describe(record.outcome)
+    return "it was printed as 0" if record.timing and record.timing.median_s < LEAST_S else "none was given"

@@ -96,10 +96,10 @@ def _fits(group: Sequence[Record], tilings: Sequence[Record], local_s: float | N
     return "no" if tilings else "untiled: no"
 
 
-def _rank(record: Record) -> tuple[bool, float]:
-    """Those with a time first, the quickest of them first."""
+def _rank(record: Record) -> tuple[bool, bool, float]:
+    """Those with a time first, the quickest of them first; then those that are not known to be out of memory."""
     taken = seconds(record)
-    return (taken is None, taken or 0.0)
+    return (taken is None, isinstance(record.outcome, OutOfMemory), taken or 0.0)
 
 
 def _fastest(untiled: Record | None, tiled: Record | None, remote: Remote, network: str) -> Choice | None:

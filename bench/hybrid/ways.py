@@ -9,6 +9,9 @@ from bench.hybrid.request import Request
 from bench.hybrid.service import Service, of_card, of_loopback, seconds
 from bench.record import Case, OutOfMemory, Record, Transport
 
+#: Transports of one image each.
+_FILES = ("jpg", "png")
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
@@ -61,8 +64,9 @@ def remote_way(group: Sequence[Record], request: Request, card: str | None) -> R
 def _service(
     group: Sequence[Record], endpoints: Sequence[Record], request: Request, card: str | None, transport: Transport
 ) -> Service | None:
+    one_image = transport not in _FILES or _one_image(group[0].case)
     cards = [one for one in group if one.remote is None and one.device.name == card and one.vram_limit_bytes is None]
-    known = [of_card(one, transport, request.files) for one in cards]
+    known = [of_card(one, transport, request.files) for one in cards if one_image]
     known += [of_loopback(one) for one in endpoints if request.server in {None, one.device.name}]
     path = request.paths[request.network]
     return min((one for one in known if one), key=lambda one: one.over(path), default=None)
@@ -71,15 +75,27 @@ def _service(
 def _why_none(
     group: Sequence[Record], endpoints: Sequence[Record], card: str | None, request: Request, transport: Transport
 ) -> str:
-    others = dict.fromkeys(one.case.transport for one in endpoints if one.case.transport not in {None, transport})
-    if others and request.server is None:
-        over = ", ".join(str(one) for one in others)
-        return f"an endpoint was measured over {over}, not over {transport}; --transport chooses"
-    cards = [one for one in group if one.device.name == card and one.vram_limit_bytes is None]
+    asked = [one for one in endpoints if request.server in {None, one.device.name} and seconds(one) is not None]
+    others = dict.fromkeys(str(one.case.transport) for one in asked)
+    if others:
+        return f"an endpoint was measured over {', '.join(others)}, not over {transport}; --transport chooses"
+    if card is None and request.server is not None:
+        return f"{request.server} was not measured on it"
     if card is None:
         return "no endpoint was measured, and no GPU's times are there to stand in for one"
+    return _why_no_card(group, card, transport)
+
+
+def _why_no_card(group: Sequence[Record], card: str, transport: Transport) -> str:
+    cards = [one for one in group if one.device.name == card and one.vram_limit_bytes is None]
     if cards and all(isinstance(one.outcome, OutOfMemory) for one in cards):
         return f"out of memory on {card} too, which stands in for an endpoint"
-    if any(seconds(one) is not None for one in cards):
-        return f"what a request of it carries is not known, so {card} can't stand in for an endpoint"
-    return f"no time of an endpoint, nor of {card}, which would stand in for one"
+    if not any(seconds(one) is not None for one in cards):
+        return f"no time of an endpoint, nor of {card}, which would stand in for one"
+    if transport in _FILES and not _one_image(group[0].case):
+        return "an image file holds one image; --transport pt carries more"
+    return f"what a request of it carries is not known, so {card} can't stand in for an endpoint"
+
+
+def _one_image(case: Case) -> bool:
+    return case.batch * case.frames == 1

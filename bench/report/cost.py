@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench import models
 from bench.config import Prices, Sourced
-from bench.cost.arithmetic import Charge, EndpointCost, LocalCost, break_even, per_1000
+from bench.cost.arithmetic import Charge, EndpointCost, break_even, per_1000
 from bench.cost.comparison import BUSY, Costs, Image, Local, Remote
 from bench.record import Case
 from bench.report import markdown
@@ -70,17 +70,14 @@ def summary(costs: Costs) -> list[str]:
     volume = costs.volumes[len(costs.volumes) // 2]
     lines = []
     for image in priced(costs):
-        local = {local_name(one): per_1000(one.cost, volume) for one in image.local if one.cost}
-        remote = {
-            f"endpoint {one.name}": per_1000(one.cost, volume) for one in image.remote if one.cost and one.price.price
-        }
-        said = [
-            f"{min(ways, key=ways.__getitem__)} {format_amount(min(ways.values()))}" for ways in (local, remote) if ways
-        ]
+        local = [(per_1000(one.cost, volume), local_name(one)) for one in image.local if one.cost]
+        priced_ones = [one for one in image.remote if one.price.price]
+        remote = [(per_1000(one.cost, volume), f"endpoint {one.name}") for one in priced_ones if one.cost]
+        said = [f"{name} {format_amount(amount)}" for ways in (local, remote) if ways for amount, name in [min(ways)]]
         if not said:
             continue
         lines.append(
-            f"{title(image.case)} at {volume:,g}/h, {costs.prices.currency} for 1,000 (simulated): {'; '.join(said)}"
+            f"{title(image.case)} at {volume:,.12g}/h, {costs.prices.currency} for 1,000 (simulated): {'; '.join(said)}"
         )
     return lines
 
@@ -118,7 +115,7 @@ def _images(images: Sequence[Image], costs: Costs) -> list[str]:
 
 
 def _table(image: Image, costs: Costs) -> str:
-    headers = ("Where", "Time", "Energy", *(f"at {volume:,g}/h" for volume in costs.volumes))
+    headers = ("Where", "Time", "Energy", *(f"at {volume:,.12g}/h" for volume in costs.volumes))
     rows = [_local(local, costs.volumes) for local in image.local]
     rows += [_remote(remote, costs.volumes) for remote in image.remote if remote.cost]
     return markdown.table(headers, rows, "l" + "r" * (len(headers) - 1))
@@ -162,20 +159,21 @@ def _break_even(images: Sequence[Image], charge: Charge) -> str | None:
     for image in images:
         remotes = {remote.name: remote for remote in image.remote}
         for local in image.local:
-            cells = [break_even_text(local.charged(charge), remotes[name].cost) for name in names]
+            cells = [break_even_text(local, charge, remotes[name].cost) for name in names]
             rows.append([safe(local_name(local)), size(image.case), *cells])
     if not rows or not names:
         return None
     return markdown.table(("Card", "Resolution", *map(safe, names)), rows, "ll" + "r" * len(names))
 
 
-def break_even_text(local: LocalCost | None, remote: EndpointCost | None) -> str:
+def break_even_text(local: Local, charge: Charge, remote: EndpointCost | None) -> str:
     """`above 1,230/h`, `below 0.2/h`, `always`, `never`, or that nothing else fits; `-` where a time is missing."""
     if remote is None:
         return "-"
-    if local is None:
-        return "nothing else fits"
-    found = break_even(local, remote)
+    cost = local.charged(charge)
+    if cost is None:
+        return marked("nothing else fits", local.row.kind)
+    found = break_even(cost, remote)
     if found is None:
         return marked("never", "simulated")
     said = [f"above {format_amount(found.above)}/h"] if found.above else []
@@ -204,4 +202,4 @@ def _prices(prices: Prices) -> list[str]:
 
 
 def _price(name: str, price: float, unit: str, how: str, sourced: Sourced) -> list[str]:
-    return [safe(name), f"{price:,g} {unit}", safe(how), safe(sourced.source), str(sourced.date)]
+    return [safe(name), f"{price:,.12g} {unit}", safe(how), safe(sourced.source), str(sourced.date)]

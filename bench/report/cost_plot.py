@@ -9,6 +9,7 @@ from bench.cost.arithmetic import Cost, per_1000
 from bench.cost.comparison import Costs, Image, Local
 from bench.report.cost import chosen, priced, title
 from bench.report.figure import PALETTE, drawing, legend_below, plain
+from bench.report.hybrid_tables import precision
 from bench.units import one_line
 
 if TYPE_CHECKING:
@@ -44,14 +45,16 @@ def draw(costs: Costs) -> bytes | None:
 
 
 def _device(local: Local) -> str:
-    return one_line(f"{local.row.label}, {local.row.case.dtype}")
+    return one_line(local.row.label)
 
 
 def _panel(axes: Axes, image: Image, colours: dict[str, str], currency: str) -> None:
     volumes = [_FROM * (_TO / _FROM) ** (n / (_POINTS - 1)) for n in range(_POINTS)]
     for local in image.local:
         if local.cost:
-            label = f"{_device(local)}, {local.way}"
+            several = len([one for one in image.local if (_device(one), one.way) == (_device(local), local.way)]) > 1
+            apart = f", {precision(local.row)}, {local.row.kind}" if several else ""
+            label = one_line(f"{_device(local)}{apart}, {local.way}")
             _line(axes, volumes, local.cost, label, color=colours[_device(local)], linestyle=_STYLES[local.way])
     for n, remote in enumerate(image.remote):
         if remote.cost and remote.price.price:
@@ -69,4 +72,6 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], currency: str) -> 
 
 def _line(axes: Axes, volumes: Sequence[float], cost: Cost, label: str, **style: Any) -> None:
     amounts = [per_1000(cost, volume) for volume in volumes]
+    if not all(amounts):
+        return  # a logarithm has no 0
     axes.plot(volumes, amounts, label=label, linewidth=1.2, markersize=3.5, markevery=_POINTS // 10, **style)

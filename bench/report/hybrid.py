@@ -12,6 +12,7 @@ from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.record import Record
 from bench.report import markdown, overlap
+from bench.report.hybrid_plot import is_drawn
 from bench.report.hybrid_tables import (
     Networks,
     local_table,
@@ -83,7 +84,7 @@ def _answer(comparison: Comparison, networks: Networks) -> list[str]:
             "that is quicker (`--server` names another)."
         )
     said += [markdown.bullets([safe(line) for line in summary(comparison, networks)])] if comparison.rows else []
-    if any(row.local_s is not None for row in comparison.rows):
+    if is_drawn(comparison):
         said.append(
             f"![Time of one image, local and remote, over its resolution; the tables have the figures.]({PLOT})"
         )

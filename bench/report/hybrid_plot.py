@@ -28,11 +28,11 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
     A point is the best local way of single images (no batch, no video); a cross is a size at which nothing fits. None
     where no local case has a time.
     """
+    if not is_drawn(comparison):
+        return None
     rows = [row for row in comparison.rows if _single(row.case)]
     ways = [way for way in comparison.ways if _single(way.case)]
     kinds = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
-    if not kinds:
-        return None
     names = _names(rows)
     colours = {name: PALETTE[n % (len(PALETTE) - 1)] for n, name in enumerate(dict.fromkeys(names.values()))}
     columns = 2 if len(kinds) > 1 else 1
@@ -50,6 +50,11 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
             panel.set_visible(False)
         legend_below(made.figure, panels[: len(kinds)], 3)
     return made.png
+
+
+def is_drawn(comparison: Comparison) -> bool:
+    """Whether there is anything to draw."""
+    return any(row.local_s is not None and _single(row.case) for row in comparison.rows)
 
 
 def _single(case: Case) -> bool:

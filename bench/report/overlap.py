@@ -56,9 +56,18 @@ def _measured(records: Sequence[Record]) -> str | None:
         [safe(record.device.name), safe(_image(record, overlap.workers)), *_figures(overlap)]
         for record in sorted((one for one in records if one.remote), key=order)
         for overlap in (record.remote.overlaps if record.remote else ())
-        if overlap.requests_in_turn_s and overlap.generated_s and min(*overlap.in_turn_s, *overlap.overlapped_s, 1) > 0
+        if _whole(overlap)
     ]
     return markdown.table(headers, rows, "ll" + "r" * 7) if rows else None
+
+
+def _whole(overlap: Overlap) -> bool:
+    """Whether each round has its requests and generations, and took any time."""
+    requests = overlap.images * len(overlap.in_turn_s)
+    rows = requests and requests == len(overlap.requests_in_turn_s) <= len(overlap.generated_s)
+    return (
+        bool(rows and overlap.overlapped_s) and min(*overlap.in_turn_s, *overlap.overlapped_s, predicted_s(overlap)) > 0
+    )
 
 
 def _image(record: Record, workers: int) -> str:

@@ -85,6 +85,16 @@ def test_only_what_was_asked_for_is_on_the_page(results: Path, tmp_path: Path) -
     assert "6.29 MB *by shape*" in text
 
 
+@pytest.mark.parametrize("given", [["png", "jpg"], ["jpg", "png"], ["pt", "jpg"], ["pt", "pt-partial"]])
+def test_each_operation_can_have_a_transport_of_its_own(
+    results: Path, given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [part for name in given for part in ("--transport", name)]
+    assert main(["hybrid", str(results), "--json", *options]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {way["service"]["transport"] for way in told["remote"]} <= set(given)
+
+
 def test_a_model_without_figures_is_a_gap_and_no_error(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,7 +120,7 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
         (["hybrid", "--gpu", "RTX"], "--gpu RTX: Several devices are called so."),
         (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
         (["hybrid", "--transport", "jpg", "--operation", "encode"], "--transport jpg: encode can't take it."),
-        (["hybrid", "--transport", "jpg", "--transport", "png"], "--transport png: decode has jpg already."),
+        (["hybrid", "--transport", "pt", "--transport", "png"], "--transport: encode can take png and pt."),
         (["hybrid", "--model", "sd-v2"], "Unknown model 'sd-v2'"),
         (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
         (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from endpoint_records import a_load, an_endpoint_record, facts, remote
+from endpoint_records import a_load, an_endpoint_record, each, facts, remote, timing
 from factories import a_case, a_device, measured, out_of_memory, published, refusal
 from sides import compared, prices
 
 from bench.cost.arithmetic import per_1000
 from bench.cost.comparison import BUSY, VOLUMES, Costs, checked, compare
 from bench.errors import ConfigError
-from bench.record import Record, Telemetry, Tile
+from bench.record import Exchange, Record, ServerTimes, Telemetry, Tile
 
 NVIDIA = a_device(name="NVIDIA Test", total_bytes=None)
 
@@ -110,6 +110,19 @@ def test_a_batch_and_its_frames_are_shared_on_an_endpoint_too() -> None:
     unmeasured = costs(published(4.5, device=NVIDIA, case=a_case(batch=3, frames=3))).images[0].local[0]
     assert unmeasured.energy is not None
     assert unmeasured.energy.joules == 180
+
+
+def test_a_server_that_says_it_computes_in_no_time_has_no_cost() -> None:
+    device = a_device(name="NVIDIA Test", total_bytes=None)
+    nothing = ServerTimes(compute_s=each(0.0))
+    exchanged = (Exchange(client="bench", connection="new", timing=timing(0.05), server=nothing),)
+    record = an_endpoint_record(remote=remote(0.05, endpoint=facts(server_device=device), exchanges=exchanged))
+    assert costs(record).images[0].remote[0].cost is None
+
+
+def test_a_card_without_a_price_is_told_by_the_name_that_prices_go_by() -> None:
+    found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown"), vram_limit_bytes=2**33))
+    assert any(gap.startswith("NVIDIA Unknown: no price of it") for gap in found.gaps)
 
 
 def test_a_card_under_a_limit_serves_nothing() -> None:

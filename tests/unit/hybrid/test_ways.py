@@ -226,9 +226,7 @@ def test_what_was_measured_across_a_network_is_no_gap() -> None:
     assert not compared([record, cpu]).gaps
 
 
-@pytest.mark.parametrize(
-    "fields", [{"model": "nope"}, {"operation": "text_encode"}, {"dtype": "float8"}, {"model": "nope", "batch": 3}]
-)
+@pytest.mark.parametrize("fields", [{"model": "nope"}, {"operation": "text_encode"}, {"dtype": "float8"}])
 def test_what_this_program_does_not_know_is_compared_without_a_service(fields: dict[str, object]) -> None:
     found = compared([published(0.5, device=BIG, **encode(**fields))])
     assert found.rows[0].local_s == 0.5
@@ -250,6 +248,41 @@ def test_devices_of_one_name_and_other_memory_are_told_apart() -> None:
 
 def test_a_model_that_only_an_endpoint_has_lacks_local_figures() -> None:
     assert "no local figures: Tiny decode" in compared([an_endpoint_record()]).without
+
+
+def test_a_machine_whose_memory_differs_by_pages_is_one_device() -> None:
+    sizes = (8 * GIB, 8 * GIB - 12 * 1024)
+    records = [
+        measured(0.5, device=a_device(name="NVIDIA Twin", total_bytes=size), **encode(tiling=tiling))
+        for size, tiling in zip(sizes, ("off", TILED), strict=True)
+    ]
+    (row,) = compared(records).rows
+    assert row.untiled is not None
+    assert row.tiled is not None
+    assert row.label == "NVIDIA Twin"
+
+
+def test_a_file_carries_one_image_and_a_tensor_more() -> None:
+    batch = [published(0.5, device=BIG, **encode(batch=4))]
+    found = compared(batch)
+    assert found.rows[0].remote.service is None
+    assert any("an image file holds one image; --transport pt carries more" in gap for gap in found.gaps)
+    assert compared(batch, transports={"encode": "pt"}).rows[0].remote.service is not None
+
+
+def test_an_endpoint_that_was_named_and_not_measured_on_an_image_is_the_reason() -> None:
+    records = [an_endpoint_record(case={"operation": "decode", "transport": "jpg"}), published(0.5, **encode())]
+    gaps = compared(records, server="loopback").gaps
+    assert any("no remote figure: loopback on Test CPU was not measured on it" in gap for gap in gaps)
+
+
+def test_what_kept_a_verdict_from_being_made_is_named() -> None:
+    tiles = [Tile(tile=edge, overlap=0) for edge in (128, 256)]
+    broken = measured(device=SMALL, outcome=Failed(exception="ValueError"), timing=None, **encode(tiling=tiles[0]))
+    out = [out_of_memory(device=SMALL, **encode()), out_of_memory(device=SMALL, **encode(tiling=tiles[1]))]
+    gaps = compared([*out, broken]).gaps
+    assert [gap for gap in gaps if "no time: failed: ValueError" in gap]
+    assert not [gap for gap in gaps if "no time: out of memory" in gap]
 
 
 def test_nothing_at_all_is_no_error() -> None:

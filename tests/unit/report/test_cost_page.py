@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
 from factories import a_case, a_device, measured, out_of_memory, published
 from PIL import Image
 from sides import compared, prices
@@ -51,14 +53,36 @@ def test_what_has_no_price_makes_no_table_and_is_told() -> None:
 
 
 def test_break_evens_in_words() -> None:
-    card = LocalCost(rate=0.36, seconds=0.5, energy=0.0)
-    assert cost.break_even_text(card, EndpointCost(0.1, 0.01)).startswith("above 2,000/h")
-    assert cost.break_even_text(card, EndpointCost(0.0, 0.0)).startswith("always")
-    assert cost.break_even_text(card, EndpointCost(50.0, 1.0)).startswith("never")
-    kept = LocalCost(rate=0.5, seconds=0.1, energy=0.0, charge="hour")
-    assert cost.break_even_text(kept, EndpointCost(1.0, 0.1, idle_s=3600)).startswith("below 0.693/h")
-    assert cost.break_even_text(None, EndpointCost(1.0, 0.1)) == "nothing else fits"
-    assert cost.break_even_text(card, None) == "-"
+    one = costs(measured(0.5, device=TEST)).images[0].local[1]
+    card = replace(one, cost=LocalCost(rate=0.36, seconds=0.5, energy=0.0))
+    assert cost.break_even_text(card, "use", EndpointCost(0.1, 0.01)) == "above 2,000/h *simulated*"
+    assert cost.break_even_text(card, "use", EndpointCost(0.0, 0.0)) == "always *simulated*"
+    assert cost.break_even_text(card, "use", EndpointCost(50.0, 1.0)) == "never *simulated*"
+    kept = replace(one, cost=LocalCost(rate=0.5, seconds=0.1, energy=0.0))
+    assert cost.break_even_text(kept, "hour", EndpointCost(1.0, 0.1, idle_s=3600)) == "below 0.693/h *simulated*"
+    assert (
+        cost.break_even_text(replace(one, cost=None), "use", EndpointCost(1.0, 0.1)) == "nothing else fits *measured*"
+    )
+    assert cost.break_even_text(card, "use", None) == "-"
+
+
+def test_a_card_measured_and_published_is_named_by_the_cheaper_of_both() -> None:
+    found = costs(published(0.2, device=TEST, assumed=()), measured(0.1, device=TEST))
+    assert "NVIDIA Test, float32, bought 0.00339" in cost.summary(found)[0]
+
+
+def test_volumes_that_hardly_differ_have_headings_that_do() -> None:
+    records = [measured(0.1, device=TEST)]
+    text = cost.render(compare(records, compared(records), prices(), (1_234_567.0, 1_234_568.0)))
+    assert "at 1,234,567/h" in text
+    assert "at 1,234,568/h" in text
+
+
+def test_what_costs_nothing_is_no_line(recwarn: pytest.WarningsRecorder) -> None:
+    free = {"NVIDIA Test": {"rental": {"price": 0, "unit": "USD/hour", "source": "made up", "date": "2026-01-31"}}}
+    records = [measured(0.1, device=TEST)]
+    assert cost_plot.draw(compare(records, compared(records), prices(cards=free), VOLUMES)) is not None
+    assert not recwarn.list
 
 
 def test_the_same_as_json() -> None:

@@ -79,7 +79,10 @@ def test_a_median_of_0_and_an_overlap_without_requests_break_no_page() -> None:
     empty = an_overlap(requests_in_turn_s=(), requests_overlapped_s=(), generated_s=())
     still = an_overlap(in_turn_s=(0.0,), overlapped_s=(0.0,), requests_in_turn_s=(0.0,) * 3)
     record = an_endpoint_record(0.05, remote=remote(0.05, overlaps=(empty, still)))
-    text = rendered(record, published(0.0, device=BIG, **encode(512)))
+    torn = [an_overlap(requests_in_turn_s=(0.05,) * 3), an_overlap(in_turn_s=(0.3,) * 4)]
+    torn += [an_overlap(requests_in_turn_s=(0.0,) * 6, generated_s=(0.0,) * 12)]
+    others = an_endpoint_record(0.05, case={"size": 128}, remote=remote(0.05, overlaps=tuple(torn)))
+    text = rendered(record, others, published(0.0, device=BIG, **encode(512)))
     assert "no time: it was printed as 0" in text
     assert "As it was measured:" not in text
 
@@ -162,7 +165,7 @@ def test_the_plot_is_a_picture_and_the_same_each_time() -> None:
     assert hybrid_plot.draw(comparison, NETWORKS) == drawn
 
 
-@pytest.mark.parametrize("records", [[], [out_of_memory()]])
+@pytest.mark.parametrize("records", [[], [out_of_memory()], [measured(0.5, case=a_case(batch=4))]])
 def test_without_a_local_time_there_is_no_plot_and_none_is_shown(records: list[Record]) -> None:
     assert hybrid_plot.draw(compared(records), NETWORKS) is None
     assert "](hybrid.png)" not in rendered(*records)
