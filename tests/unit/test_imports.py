@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "plan": {"errors", "units", "record", "models", "config"},
     "store": {"errors", "units", "record"},
     "compare": {"errors", "units", "stats", "significance", "record", "metrics"},
-    "hybrid": {"errors", "units", "network", "stats", "record", "models", "config"},
+    "hybrid": {"errors", "units", "network", "record", "models", "config"},
     "cost": {"errors", "units", "record", "metrics", "models", "config", "hybrid"},
     "doctor": {"errors", "units", "record"},
     "measure": {"errors", "lifeline", "child", "units", "stats", "record"},
