@@ -11,7 +11,7 @@ from bench import models
 from bench.config import LoadSettings, OverlapSettings, Resolution, Sweep
 from bench.errors import ConfigError
 from bench.models import AutoencoderKLSpec
-from bench.record import Case, MeasureSettings, Tile, Transport, digest
+from bench.record import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, digest
 
 #: Which ways of a payload there are for each operation.
 TRANSPORTS: dict[str, tuple[Transport, ...]] = {
@@ -106,8 +106,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
         spec = models.get(key)
         _check_size(spec, resolution, sweep.name)
         for transport in sweep.remote.transports:
-            one_image = transport in {"jpg", "png"}  # a file holds one
-            if transport not in TRANSPORTS[operation] or (one_image and batch > 1):
+            if transport not in TRANSPORTS[operation] or (transport in FILE_TRANSPORTS and batch > 1):
                 continue
             case = Case(
                 model=key,

@@ -30,7 +30,7 @@ Server = Annotated[
     typer.Option(
         "--server",
         metavar="NAME",
-        help="The card that stands in for an endpoint where none was measured; default: the quickest of the results.",
+        help="The card, or the endpoint measured on loopback, that serves; default: the quickest of the results.",
     ),
 ]
 Transports = Annotated[
@@ -70,14 +70,9 @@ def wanted_of(
     for name in operations:
         if name not in config.OPERATIONS:
             raise ConfigError(f"--operation {name}: there is no such operation. {nearest(name, config.OPERATIONS)}")
-    sizes = []
-    for text in resolutions:
-        try:
-            size = config.parse_resolution(text)
-        except ValueError as error:
-            raise ConfigError(f"--resolution {text}: {error}.") from None
-        sizes.append((size.width, size.height))
-    return Wanted(tuple(zoo.get(key).key for key in models), tuple(operations), tuple(sizes), tuple(gpus))
+    sizes = [config.resolution_of(text, "--resolution") for text in resolutions]
+    keys = tuple(zoo.get(key).key for key in models)
+    return Wanted(keys, tuple(operations), tuple((size.width, size.height) for size in sizes), tuple(gpus))
 
 
 def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:

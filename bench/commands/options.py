@@ -17,7 +17,7 @@ Pages = Annotated[Path, typer.Option("--out", "-o", help="The folder of the page
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model of the sweep; repeatable.")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model; repeatable.")]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only encode or decode; repeatable.")]
 Resolutions = Annotated[
     list[str] | None, typer.Option("--resolution", help="Only this resolution (512 or 512x768); repeatable.")

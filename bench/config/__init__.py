@@ -1,6 +1,6 @@
 """YAML to frozen data: sweeps, networks, prices. Every error names file, key and nearest valid name; never torch."""
 
-from bench.config.narrowing import narrow, narrow_transports
+from bench.config.narrowing import narrow, narrow_transports, resolution_of
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
 from bench.config.reading import find, load, shipped
@@ -33,5 +33,6 @@ __all__ = [
     "narrow_transports",
     "parse_resolution",
     "parse_tiling",
+    "resolution_of",
     "shipped",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import models
 from bench.config.sweep import Sweep
-from bench.config.values import TRANSPORTS, parse_resolution
+from bench.config.values import TRANSPORTS, Resolution, parse_resolution
 from bench.errors import ConfigError, nearest
 
 
@@ -22,7 +22,7 @@ def narrow(sweep: Sweep, chosen: dict[str, Sequence[str]]) -> Sweep:
             continue
         have = {str(value): value for value in getattr(sweep, key)}
         option = f"--{key.removesuffix('s')}"
-        names = [_resolution_name(name, option) if key == "resolutions" else name for name in wanted]
+        names = [str(resolution_of(name, option)) if key == "resolutions" else name for name in wanted]
         for name in names:
             if name not in have:
                 hint = " Give the option once for each." if "," in name else ""
@@ -49,8 +49,9 @@ def narrow_transports(sweep: Sweep, wanted: Sequence[str]) -> Sweep:
     return sweep.model_copy(update={"remote": sweep.remote.model_copy(update={"transports": kept})})
 
 
-def _resolution_name(text: str, option: str) -> str:
+def resolution_of(text: str, option: str) -> Resolution:
+    """The resolution that an option gives. Raises ConfigError that names the option."""
     try:
-        return str(parse_resolution(text))
+        return parse_resolution(text)
     except ValueError as error:
         raise ConfigError(f"{option} {text}: {error}.") from None

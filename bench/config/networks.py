@@ -6,30 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from bench import network
-from bench.config.values import NoBoolean
-from bench.config.yaml_file import configs, read_mapping, validated
+from bench.config.values import Figure, Said, Strict
+from bench.config.yaml_file import configs, load_as
 from bench.errors import ConfigError, nearest
 
-_Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
-_Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
-_Rate = Annotated[_Figure, Field(ge=1e-3, le=1e6)]
-_PerMegapixel = Annotated[_Figure, Field(ge=0, le=1e3)]
+_Rate = Annotated[Figure, Field(ge=1e-3, le=1e6)]
+_PerMegapixel = Annotated[Figure, Field(ge=0, le=1e3)]
 
 
-class Network(BaseModel):
+class Network(Strict):
     """One way between a user and an endpoint, as people know it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     title: str = Field(default="", description="in tables; default: its name")
-    rtt_ms: Annotated[_Figure, Field(ge=0, le=60_000)]
+    rtt_ms: Annotated[Figure, Field(ge=0, le=60_000)]
     down_mbit_s: _Rate
     up_mbit_s: _Rate
     tls: bool = True
-    source: _Said
+    source: Said
 
     @property
     def path(self) -> network.Path:
@@ -37,30 +33,24 @@ class Network(BaseModel):
         return network.Path(self.rtt_ms / 1e3, self.up_mbit_s * 1e6, self.down_mbit_s * 1e6, tls=self.tls)
 
 
-class FileFormat(BaseModel):
+class FileFormat(Strict):
     """What an image file of one kind takes: bytes, and seconds of a processor to write and to read it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    bytes_per_pixel: Annotated[_Figure, Field(gt=0, le=100)]
+    bytes_per_pixel: Annotated[Figure, Field(gt=0, le=100)]
     write_s_per_mpx: _PerMegapixel
     read_s_per_mpx: _PerMegapixel
-    source: _Said
+    source: Said
 
 
-class Files(BaseModel):
+class Files(Strict):
     """The two formats that travel."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     jpg: FileFormat
     png: FileFormat
 
 
-class Networks(BaseModel):
+class Networks(Strict):
     """The file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     networks: dict[str, Network] = Field(min_length=1)
     files: Files
@@ -75,6 +65,4 @@ class Networks(BaseModel):
 
 def load_networks(path: Path | None = None) -> Networks:
     """Read a file of networks; the shipped one, unless a path is given. Raises ConfigError."""
-    path = path or configs()["networks"]
-    data = read_mapping(path, "a file of networks", list(Networks.model_fields), "`networks` and `files`")
-    return validated(Networks, data, path, "such a file")
+    return load_as(Networks, path or configs()["networks"], "a file of networks")

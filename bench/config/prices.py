@@ -7,25 +7,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.config.values import NoBoolean
-from bench.config.yaml_file import configs, read_mapping, validated
+from bench.config.values import Figure, Said, Strict
+from bench.config.yaml_file import configs, load_as
 
-_Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
 #: No price, whatever the currency, is more; what is less than a millionth of it is free.
-_Price = Annotated[_Figure, Field(ge=0, le=1e9), AfterValidator(lambda price: price if price >= 1e-6 else 0.0)]
-_Waiting = Annotated[_Figure, Field(le=1e7)]
-_Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+_Price = Annotated[Figure, Field(ge=0, le=1e9), AfterValidator(lambda price: price if price >= 1e-6 else 0.0)]
+_Waiting = Annotated[Figure, Field(le=1e7)]
 
 
 def _date(value: Any) -> Any:
@@ -40,7 +29,7 @@ def _unit(per: str) -> AfterValidator:
     """A currency's three letters, and what the price is for."""
     wanted = f"USD{per}"
 
-    def check(text: str, _: ValidationInfo) -> str:
+    def check(text: str) -> str:
         if not re.fullmatch(rf"[A-Z]{{3}}{re.escape(per)}", text):
             raise ValueError(f"{text!r} is not the unit of such a price: write {wanted}, or another currency's letters")
         return text
@@ -48,12 +37,10 @@ def _unit(per: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-class Sourced(BaseModel):
+class Sourced(Strict):
     """A figure that says where it is from, and of when it is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: _Said
+    source: Said
     date: Annotated[datetime.date, BeforeValidator(_date)]
 
 
@@ -67,7 +54,7 @@ class Electricity(Sourced):
 class BoardPower(Sourced):
     """What a card draws at the most, which stands for its energy where nobody measured it."""
 
-    watts: Annotated[_Figure, Field(gt=0, le=1e5)]
+    watts: Annotated[Figure, Field(gt=0, le=1e5)]
 
 
 class Purchase(Sourced):
@@ -75,7 +62,7 @@ class Purchase(Sourced):
 
     price: _Price
     unit: Annotated[str, _unit("")]
-    lifetime_years: Annotated[_Figure, Field(ge=0.01, le=100)]
+    lifetime_years: Annotated[Figure, Field(ge=0.01, le=100)]
 
 
 class Rental(Sourced):
@@ -85,10 +72,8 @@ class Rental(Sourced):
     unit: Annotated[str, _unit("/hour")]
 
 
-class Card(BaseModel):
+class Card(Strict):
     """What one kind of card costs; what is not known is left out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     board_power: BoardPower | None = None
     purchase: Purchase | None = None
@@ -106,12 +91,12 @@ class EndpointPrice(Sourced):
         stand_in_reason: why that device may.
     """
 
-    accelerator: _Said | None = None
+    accelerator: Said | None = None
     price: _Price
     unit: Annotated[str, _unit("/hour")]
     start_s: Annotated[_Waiting, Field(ge=0)] = 0.0
     idle_s: Annotated[_Waiting, Field(ge=1)] | None = None
-    stand_in: _Said | None = None
+    stand_in: Said | None = None
     stand_in_reason: str = ""
 
     @model_validator(mode="after")
@@ -121,13 +106,11 @@ class EndpointPrice(Sourced):
         return self
 
 
-class Prices(BaseModel):
+class Prices(Strict):
     """The file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     electricity: Electricity
-    cards: dict[str, Card] = {}
+    cards: dict[str, Card] = Field(default={})
     endpoints: dict[str, EndpointPrice] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -152,6 +135,4 @@ class Prices(BaseModel):
 
 def load_prices(path: Path | None = None) -> Prices:
     """Read a file of prices; the shipped one, unless a path is given. Raises ConfigError."""
-    path = path or configs()["prices"]
-    data = read_mapping(path, "a file of prices", list(Prices.model_fields), "`electricity` and `endpoints`")
-    return validated(Prices, data, path, "such a file")
+    return load_as(Prices, path or configs()["prices"], "a file of prices")

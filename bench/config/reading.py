@@ -16,8 +16,8 @@ from bench.config.values import NAME_LENGTH
 from bench.config.yaml_file import Loader, complaints, configs, read_mapping
 from bench.errors import ConfigError, nearest
 
-#: Files beside the sweeps that are something else: what they are, and the command that reads them.
-_NO_SWEEPS = {"networks": "bench hybrid", "prices": "bench cost"}
+#: Files beside the sweeps that are something else.
+_NO_SWEEPS = {"networks", "prices"}
 
 
 def shipped() -> dict[str, Path]:

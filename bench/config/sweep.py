@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from bench.config.values import (
     OPERATIONS,
@@ -22,6 +22,7 @@ from bench.config.values import (
     Shares,
     SharesOfARequest,
     Size,
+    Strict,
     Tiling,
     TransportName,
     Variant,
@@ -39,10 +40,8 @@ def _without_min_samples(value: Any) -> Any:
     return value
 
 
-class LoadSettings(BaseModel):
+class LoadSettings(Strict):
     """Requests to an endpoint that do not wait for each other's answers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rates: Rates = Field(default=None, description="requests per second, each a load of its own")
     shares: Shares = Field(default=None, description="rates as shares of the capacity that a closed loop finds first")
@@ -67,10 +66,8 @@ class LoadSettings(BaseModel):
         return self.transports is None or transport in self.transports
 
 
-class OverlapSettings(BaseModel):
+class OverlapSettings(Strict):
     """Decodes by an endpoint while the next image is generated, and in turn with it: what the first gains."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     generation: Generations = Field(default=None, description="seconds that an image takes, each an overlap of its own")
     shares: SharesOfARequest = Field(default=None, description="the same, as shares of the case's own median request")
@@ -97,20 +94,16 @@ class OverlapSettings(BaseModel):
         return case.operation == "decode" and (self.transports is None or case.transport in self.transports)
 
 
-class RemoteSettings(BaseModel):
+class RemoteSettings(Strict):
     """What `bench remote` measures besides; `bench run` passes it over."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     transports: Listed[TransportName] = TRANSPORTS
     overlap: OverlapSettings | None = None
     load: LoadSettings | None = None
 
 
-class Sweep(BaseModel):
+class Sweep(Strict):
     """What to measure: the product of its lists, in the order in which they stand."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
     models: Listed[Model]

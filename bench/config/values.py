@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from bench import models
 from bench.errors import nearest
@@ -25,6 +25,12 @@ _MOST_SHARE = 10
 _MOST_SHARE_OF_A_REQUEST = 100
 #: A day.
 _LONGEST_S = 86_400
+
+
+class Strict(BaseModel):
+    """Base of what users write: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Resolution(BaseModel):
@@ -174,6 +180,9 @@ def _share_of_a_request(value: float) -> float:
 _Item = TypeVar("_Item")
 #: No true or false where a number is meant.
 NoBoolean = BeforeValidator(_no_boolean)
+Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
+#: Where a figure is from, in words.
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
 Name = Annotated[str, AfterValidator(_plain)]
 Model = Annotated[str, AfterValidator(_model)]
@@ -184,7 +193,7 @@ Weights = Annotated[str, AfterValidator(_checkpoint)]
 Size = Annotated[Resolution, BeforeValidator(parse_resolution)]
 Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NoBoolean]
+Positive = Annotated[Figure, Field(gt=0)]
 TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
 Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_different)]
 Shares = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_share)]] | None, AfterValidator(_different)]

@@ -57,12 +57,18 @@ def read_mapping(path: Path, what: str, keys: Sequence[str], needs: str) -> dict
     return {str(key): value for key, value in data.items()}
 
 
-def validated(model: type[_Model], data: dict[str, Any], path: Path, what: str) -> _Model:
-    """The data as that model. Raises ConfigError that names file, key and nearest valid key for each complaint."""
+def load_as(model: type[_Model], path: Path, what: str) -> _Model:
+    """A file as that model; `what` names such a file (`a file of prices`).
+
+    Raises ConfigError that names file, key and nearest valid key for each complaint.
+    """
+    fields = model.model_fields
+    needs = " and ".join(f"`{key}`" for key, field in fields.items() if field.is_required())
+    data = read_mapping(path, what, list(fields), needs)
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(" ".join(complaints(error, model, what, lambda keys: _place(path, keys)))) from None
+        raise ConfigError(" ".join(complaints(error, model, "such a file", lambda keys: _place(path, keys)))) from None
 
 
 def complaints(

@@ -44,23 +44,16 @@ def crossover(path: Path, service: Service, local_s: float | None) -> Crossover:
     def wins(way: Path) -> bool:
         return service.over(way) <= local_s
 
-    factor = _least(lambda factor: wins(path.scaled(factor))) if wins(path.scaled(_MOST_FACTOR)) else None
-    rtt_s = None
+    factor = rtt_s = None
+    if wins(path.scaled(_MOST_FACTOR)):
+        most = math.log(_MOST_FACTOR)
+        factor = math.exp(-_greatest(-most, most, lambda lower: wins(path.scaled(math.exp(-lower)))))
     if wins(path.with_rtt(0.0)):
-        rtt_s = _between(0.0, local_s, lambda rtt_s: wins(path.with_rtt(rtt_s)))
+        rtt_s = _greatest(0.0, local_s, lambda rtt_s: wins(path.with_rtt(rtt_s)))
     return Crossover("depends", factor, rtt_s)
 
 
-def _least(wins: Callable[[float], bool]) -> float:
-    """The least factor that wins, to a millionth; the greatest of all does."""
-    low, high = -math.log(_MOST_FACTOR), math.log(_MOST_FACTOR)
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if wins(math.exp(middle)) else (middle, high)
-    return math.exp(high)
-
-
-def _between(low: float, high: float, wins: Callable[[float], bool]) -> float:
+def _greatest(low: float, high: float, wins: Callable[[float], bool]) -> float:
     """The greatest value that wins, where `low` does and `high` does not."""
     for _ in range(_STEPS):
         middle = (low + high) / 2

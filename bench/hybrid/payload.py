@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from bench import models
 from bench.config import Files
-from bench.record import Case, Transport
+from bench.record import FILE_TRANSPORTS, Case, Transport
 from bench.units import ITEM_BYTES
 
 #: What diffusers' own functions use unless told otherwise: an image file is sent, and a small one comes back.
@@ -22,14 +22,12 @@ class Payload:
     Attributes:
         sent_bytes, received_bytes: of the bodies.
         client_s, server_s: seconds in which each end writes or reads an image file.
-        exact: whether the bytes follow from shapes alone; a file's depend on what the image shows.
     """
 
     sent_bytes: int
     received_bytes: int
     client_s: float
     server_s: float
-    exact: bool
 
 
 def payload(case: Case, transport: Transport, files: Files) -> Payload:
@@ -38,13 +36,13 @@ def payload(case: Case, transport: Transport, files: Files) -> Payload:
     pixels = case.batch * case.frames * case.width * case.height
     item = ITEM_BYTES[case.dtype]
     latent = pixels // spec.spatial_factor**2 * spec.latent_channels * item
-    if transport in {"pt", "pt-partial"}:
+    if transport not in FILE_TRANSPORTS:
         image = pixels * 3 * (1 if transport == "pt-partial" else item)
         sent, received = (image, latent) if case.operation == "encode" else (latent, image)
-        return Payload(sent, received, 0.0, 0.0, exact=True)
+        return Payload(sent, received, 0.0, 0.0)
     kind = files.png if transport == "png" else files.jpg
     image = round(pixels * kind.bytes_per_pixel)
     write_s, read_s = pixels / 1e6 * kind.write_s_per_mpx, pixels / 1e6 * kind.read_s_per_mpx
     if case.operation == "encode":
-        return Payload(image, latent, write_s, read_s, exact=False)
-    return Payload(latent, image, read_s, write_s, exact=False)
+        return Payload(image, latent, write_s, read_s)
+    return Payload(latent, image, read_s, write_s)

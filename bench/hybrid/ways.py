@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.hybrid.request import Request
 from bench.hybrid.service import Service, of_card, of_loopback, seconds
-from bench.record import Case, OutOfMemory, Record, Transport
-
-#: Transports of one image each.
-_FILES = ("jpg", "png")
+from bench.record import FILE_TRANSPORTS, Case, OutOfMemory, Record, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +50,27 @@ def remote_way(group: Sequence[Record], request: Request, card: str | None) -> R
         return Remote(None, {}, (), "how its payload travels is not known")
     endpoints = [one for one in group if one.remote is not None]
     mine = [one for one in endpoints if one.case.transport == transport]
-    service = _service(group, mine, request, card, transport)
+    cards = [one for one in group if one.remote is None and one.device.name == card and one.vram_limit_bytes is None]
+    service = _service(cards, mine, request, transport)
     over_s = {name: service.over(path) for name, path in request.paths.items()} if service else {}
     measured = tuple(one for one in mine if seconds(one) is not None)
     found = Remote(service, over_s, measured)
-    reason = None if service or found.across else _why_none(group, endpoints, card, request, transport)
-    return Remote(service, over_s, measured, reason)
+    if service or found.across:
+        return found
+    return replace(found, reason=_why_none(endpoints, cards, card, request, transport))
 
 
 def _service(
-    group: Sequence[Record], endpoints: Sequence[Record], request: Request, card: str | None, transport: Transport
+    cards: Sequence[Record], endpoints: Sequence[Record], request: Request, transport: Transport
 ) -> Service | None:
-    one_image = transport not in _FILES or _one_image(group[0].case)
-    cards = [one for one in group if one.remote is None and one.device.name == card and one.vram_limit_bytes is None]
-    known = [of_card(one, transport, request.files) for one in cards if one_image]
+    known = [of_card(one, transport, request.files) for one in cards if _carries(transport, one.case)]
     known += [of_loopback(one) for one in endpoints if request.server in {None, one.device.name}]
     path = request.paths[request.network]
     return min((one for one in known if one), key=lambda one: one.over(path), default=None)
 
 
 def _why_none(
-    group: Sequence[Record], endpoints: Sequence[Record], card: str | None, request: Request, transport: Transport
+    endpoints: Sequence[Record], cards: Sequence[Record], card: str | None, request: Request, transport: Transport
 ) -> str:
     asked = [one for one in endpoints if request.server in {None, one.device.name} and seconds(one) is not None]
     others = dict.fromkeys(str(one.case.transport) for one in asked)
@@ -83,19 +80,20 @@ def _why_none(
         return f"{request.server} was not measured on it"
     if card is None:
         return "no endpoint was measured, and no GPU's times are there to stand in for one"
-    return _why_no_card(group, card, transport)
+    return _why_no_card(cards, card, transport)
 
 
-def _why_no_card(group: Sequence[Record], card: str, transport: Transport) -> str:
-    cards = [one for one in group if one.device.name == card and one.vram_limit_bytes is None]
+def _why_no_card(cards: Sequence[Record], card: str, transport: Transport) -> str:
     if cards and all(isinstance(one.outcome, OutOfMemory) for one in cards):
         return f"out of memory on {card} too, which stands in for an endpoint"
-    if not any(seconds(one) is not None for one in cards):
+    timed = [one for one in cards if seconds(one) is not None]
+    if not timed:
         return f"no time of an endpoint, nor of {card}, which would stand in for one"
-    if transport in _FILES and not _one_image(group[0].case):
+    if not _carries(transport, timed[0].case):
         return "an image file holds one image; --transport pt carries more"
     return f"what a request of it carries is not known, so {card} can't stand in for an endpoint"
 
 
-def _one_image(case: Case) -> bool:
-    return case.batch * case.frames == 1
+def _carries(transport: Transport, case: Case) -> bool:
+    """Whether a request over the transport holds as many images."""
+    return transport not in FILE_TRANSPORTS or case.batch * case.frames == 1

@@ -4,7 +4,7 @@ Imports only `errors` and `units`; never torch. Quantities are seconds and bytes
 reason beside it where there is one to give.
 """
 
-from bench.record.case import Case, MeasureSettings, Tile, Transport
+from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
 from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
@@ -15,6 +15,7 @@ from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 
 __all__ = [
     "CEILINGS_VERSION",
+    "FILE_TRANSPORTS",
     "SCHEMA_VERSION",
     "Case",
     "Ceiling",

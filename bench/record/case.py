@@ -12,6 +12,8 @@ from bench.units import one_line
 #: How a payload travels. decode: jpg and png (an image), pt (a tensor in the model's own precision, NCHW) and
 #: pt-partial (uint8, NHWC); encode: png (an image is sent) and pt (a tensor is).
 Transport = Literal["jpg", "png", "pt", "pt-partial"]
+#: Those by which an image file travels, which holds one image.
+FILE_TRANSPORTS = ("jpg", "png")
 
 
 class Tile(Frozen):

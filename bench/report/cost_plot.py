@@ -26,10 +26,12 @@ def draw(costs: Costs) -> bytes | None:
 
     Cards are in colour, endpoints in black with marks; a free one is no line, for a logarithm has no 0.
     """
-    kinds = dict.fromkeys((image.case.model, image.case.operation) for image in priced(costs))
-    if not kinds:
+    groups: dict[tuple[str, str], list[Image]] = {}
+    for image in priced(costs):
+        groups.setdefault((image.case.model, image.case.operation), []).append(image)
+    if not groups:
         return None
-    shown = [chosen([i for i in priced(costs) if (i.case.model, i.case.operation) == kind]) for kind in kinds]
+    shown = [chosen(group) for group in groups.values()]
     names = dict.fromkeys(_device(local) for image in shown for local in image.local)
     colours = {name: PALETTE[n % (len(PALETTE) - 1)] for n, name in enumerate(names)}
     height = -(-len(shown) // 2)

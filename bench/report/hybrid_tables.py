@@ -9,8 +9,8 @@ from bench.hybrid.crossover import Crossover
 from bench.hybrid.rows import Choice, Row
 from bench.hybrid.service import Service
 from bench.hybrid.ways import Remote, Way
-from bench.record import Case, Record
-from bench.report import markdown
+from bench.record import FILE_TRANSPORTS, Case, Record
+from bench.report import kinds, markdown
 from bench.report.kinds import marked, memory_cell, time_cell
 from bench.report.markdown import safe
 from bench.units import format_rate, format_seconds, format_size
@@ -122,10 +122,10 @@ def _service(service: Service | None) -> list[str]:
     if service is None:
         return ["-"] * 6
     tiled = f", tiled {service.case.tile.tile}/{service.case.tile.overlap}" if service.case.tile else ""
-    shapes = service.transport in {"pt", "pt-partial"}
+    files = service.transport in FILE_TRANSPORTS
 
     def body(count: int, *, is_file: bool) -> str:
-        kind = service.kind if service.whole else "simulated" if is_file and not shapes else "by shape"
+        kind = service.kind if service.whole else "simulated" if is_file and files else "by shape"
         return marked(format_size(count), kind)
 
     sends_file = service.case.operation == "encode"
@@ -165,11 +165,7 @@ def size(case: Case) -> str:
 
 def precision(row: Row) -> str:
     """`float16 (assumed)`, and what else tells a case from another of its size."""
-    case, record = row.case, row.untiled or row.tiled
-    said = [case.dtype + (" (assumed)" if record and "dtype" in record.assumed else "")]
-    said += [f"weights {case.weights}"] if case.weights != "random" else []
-    said += [case.variant] if case.variant != "default" else []
-    return ", ".join(said)
+    return kinds.precision(row.case, row.untiled or row.tiled)
 
 
 def _tile(row: Row) -> str:

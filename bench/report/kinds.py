@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.record import Measured, OutOfMemory, Record
+from bench.record import Case, Measured, OutOfMemory, Record
 from bench.report.run_details import status
 from bench.units import format_metric, format_seconds
 
@@ -29,3 +29,11 @@ def memory_cell(record: Record | None) -> str:
         return marked("OOM", record.kind)
     percent = record.memory.percent if record and record.memory else None
     return "-" if percent is None else marked(format_metric("memory_percent", percent), record.kind if record else "")
+
+
+def precision(case: Case, record: Record | None, *also: str) -> str:
+    """`float16 (assumed), weights hub`: what tells a case from another of its size; `also` comes after the dtype."""
+    said = [case.dtype + (" (assumed)" if record is not None and "dtype" in record.assumed else ""), *also]
+    said += [f"weights {case.weights}"] if case.weights != "random" else []
+    said += [case.variant] if case.variant != "default" else []
+    return ", ".join(said)

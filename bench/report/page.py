@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bench import models
 from bench.record import Case, Ceilings, Measured, OutOfMemory, Record, Tile, describe
-from bench.report import markdown, run_details
+from bench.report import kinds, markdown, run_details
 from bench.units import format_bytes, format_metric
 
 #: Outcomes that leave a cell without a figure and are no result either.
@@ -120,13 +120,8 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
 
 
 def _precision(row: _Row) -> str:
-    case = row.case
-    extra = [f"batch {case.batch}"] if case.batch != 1 else []
-    extra += [f"weights {case.weights}"] if case.weights != "random" else []
-    extra += [case.variant] if case.variant != "default" else []
-    record = row.untiled or row.tiled
-    assumed = " (assumed)" if record is not None and "dtype" in record.assumed else ""
-    return ", ".join([f"{case.dtype}{assumed}", *extra])
+    batch = [f"batch {row.case.batch}"] if row.case.batch != 1 else []
+    return kinds.precision(row.case, row.untiled or row.tiled, *batch)
 
 
 def _tile(row: _Row) -> str:

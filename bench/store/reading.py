@@ -20,25 +20,17 @@ def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
     measure = line.get("measure")
     if isinstance(measure, dict):
         line = {**line, "measure": {**measure, "max_noise": None, "slow_call": None}}
-    return {**line, "schema_version": 2}
+    return line
 
 
-def _migrate_2(line: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 knew no endpoints; its fields mean what they did."""
-    return {**line, "schema_version": 3}
+def _as_it_is(line: dict[str, Any]) -> dict[str, Any]:
+    """All fields mean what they did, and some were added."""
+    return line
 
 
-def _migrate_3(line: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 knew no requests that overlap with generation; its fields mean what they did."""
-    return {**line, "schema_version": 4}
-
-
-#: How a line of an older schema version becomes one of the next: version -> function of the parsed line.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: _migrate_1,
-    2: _migrate_2,
-    3: _migrate_3,
-}
+#: How a line of an older schema version becomes one of the next: version -> function of the parsed line. Version 2 knew
+#: no endpoints, version 3 no requests that overlap with generation.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _migrate_1, 2: _as_it_is, 3: _as_it_is}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,7 @@ def _migrate(data: Any, where: str) -> Any:
     while version < SCHEMA_VERSION:
         if version not in MIGRATIONS:
             raise ResultsError(f"{where}: is of schema version {version}, which this program can't migrate.")
-        data = MIGRATIONS[version](data)
+        data = {**MIGRATIONS[version](data), "schema_version": version + 1}
         version += 1
     return data
 

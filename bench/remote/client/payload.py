@@ -18,7 +18,7 @@ from PIL import Image
 
 from bench import models
 from bench.models import AutoencoderKLSpec
-from bench.record import Case
+from bench.record import FILE_TRANSPORTS, Case
 from bench.remote.address import Address
 from bench.remote.client import trouble
 from bench.remote.client.http import Post
@@ -84,7 +84,7 @@ class Payload:
 
     def check_answer(self, content: bytes, headers: Mapping[str, str]) -> None:
         """Raises TroubleError unless the answer is one that diffusers can read, of the right size."""
-        if self.case.operation == "decode" and self._transport in {"jpg", "png"}:
+        if self.case.operation == "decode" and self._transport in FILE_TRANSPORTS:
             self._check_image(content)
         else:
             self._check_tensor(content, headers)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from bench.plan import TRANSPORTS
-from bench.record import Case
+from bench.record import FILE_TRANSPORTS, Case
 from bench.remote.address import Discretion, Endpoints, parse
 from bench.remote.client import proxies
 from bench.remote.client.http import Client
@@ -59,7 +59,7 @@ def warm() -> None:
 def _answer(payload: Payload) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a good answer."""
     transport = payload.case.transport
-    if payload.case.operation == "decode" and transport in {"jpg", "png"}:
+    if payload.case.operation == "decode" and transport in FILE_TRANSPORTS:
         buffer = io.BytesIO()
         Image.new("RGB", (_SIDE, _SIDE)).save(buffer, "JPEG" if transport == "jpg" else "PNG")
         return buffer.getvalue(), {}
