@@ -112,16 +112,7 @@ class VaeWorkload:
 
     def set_tiling(self, tile: Tile | None) -> None:
         """Calls from now on go in tiles where the image is larger than one; None: always the whole image at once."""
-        vae = self._vae
-        if tile is None:
-            vae.disable_tiling()
-            return
-        vae.enable_tiling()
-        vae.tile_sample_min_size = tile.tile
-        vae.tile_latent_min_size = tile.tile // self._factor
-        # A fraction, because diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels: a float
-        # such as 0.8 makes both end up one too low, and the tiles no longer fit together.
-        vae.tile_overlap_factor = Fraction(tile.overlap, tile.tile)
+        tile_with(self._vae, tile, self._factor)
 
     @contextmanager
     def watching_passes(self, operation: Literal["encode", "decode"]) -> Iterator[list[tuple[int, ...]]]:
@@ -182,6 +173,19 @@ def _check_architecture(spec: AutoencoderKLSpec, vae: AutoencoderKL) -> None:
     odd = [f"{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
     if odd:
         raise ValueError(f"the checkpoint is no {spec.key}: {'; '.join(odd)}")
+
+
+def tile_with(module: AutoencoderKL, tile: Tile | None, factor: int) -> None:
+    """As `VaeWorkload.set_tiling`, for a module; `factor` is the image pixels per latent pixel along one side."""
+    if tile is None:
+        module.disable_tiling()
+        return
+    module.enable_tiling()
+    module.tile_sample_min_size = tile.tile
+    module.tile_latent_min_size = tile.tile // factor
+    # A fraction, because diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels: a float
+    # such as 0.8 makes both end up one too low, and the tiles no longer fit together.
+    module.tile_overlap_factor = Fraction(tile.overlap, tile.tile)
 
 
 def build(spec: AutoencoderKLSpec) -> AutoencoderKL:

@@ -1,0 +1,102 @@
+"""What a call allocates, in its order and apart from any backend: storages that are born and die, operators that run.
+
+Pure. Sizes are in elements, since every storage of such a call is of the precision that it computes in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter."""
+
+    input: Shape
+    output: Shape
+    filter: Shape
+    biased: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One scaled dot-product attention, as a memory-efficient kernel computes it: no matrix of queries by keys."""
+
+    batch: int
+    heads: int
+    queries: int
+    keys: int
+    head_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upsampling:
+    """One nearest-neighbour upsampling of (batch, channels, height, width)."""
+
+    input: Shape
+    output: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A matrix product, which a library may want a workspace for."""
+
+
+#: What a backend may want memory of its own for.
+Kernel = Convolution | Attention | Upsampling | Product
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """An operator begins: its name, the path of the module that it is of, and what its kernel is."""
+
+    operator: str
+    module: str
+    kernel: Kernel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """A storage is allocated, by the operator that was launched last."""
+
+    key: int
+    elements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A storage is freed."""
+
+    key: int
+
+
+Event = Launch | Birth | Death
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One call of a model, without its weights.
+
+    Attributes:
+        events: in order. What the call returns never dies in it.
+        input_elements: what is there before the call, of its input.
+        weights: parameters and buffers in the order in which they come to the device, in elements each.
+        passes: input shapes of the passes through encoder or decoder: one, or one a tile.
+    """
+
+    events: tuple[Event, ...]
+    input_elements: int
+    weights: tuple[int, ...]
+    passes: tuple[Shape, ...]
+
+    @property
+    def weight_elements(self) -> int:
+        """Elements of all parameters and buffers."""
+        return sum(self.weights)
+
+
+def renumbered(events: tuple[Event, ...], first: int) -> tuple[Event, ...]:
+    """The same events with every key moved up by `first`, so that they can stand beside others."""
+    return tuple(event if isinstance(event, Launch) else replace(event, key=event.key + first) for event in events)

@@ -1,0 +1,282 @@
+"""What a call of a zoo model allocates, captured from the real module on meta tensors: no weights, no device.
+
+Loads torch and diffusers. Operators that are composed of others are taken apart as a device would; three are not run as
+they stand: group normalisation (its meta kernel computes in temporaries that no device allocates, and takes most of the
+time), scaled dot-product attention (taken as a memory-efficient kernel, which is what CUDA takes for one head of 512), and
+of the rows that blend two tiles into each other one stands for all (they are alike, and none outlives the next).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench import models
+from bench.memory.events import (
+    Attention,
+    Birth,
+    Convolution,
+    Death,
+    Event,
+    Kernel,
+    Launch,
+    Product,
+    Shape,
+    Trace,
+    Upsampling,
+    renumbered,
+)
+from bench.record import Case
+from bench.workloads import vae
+
+_ATEN = torch.ops.aten
+_PRODUCTS = {_ATEN.addmm.default, _ATEN.mm.default, _ATEN.bmm.default, _ATEN.baddbmm.default}
+
+
+def capture(case: Case) -> Trace:
+    """The trace of one call of the case, by its model, operation, size, batch and tiling; its precision is of no matter.
+
+    A tile's shape is captured once, however many tiles have it.
+    """
+    return _capture(case.model, case.operation, case.batch, case.height, case.width, case.tile, case.variant == "sliced")
+
+
+def build(model: str) -> None:
+    """Build a model's module now, so that its first capture need not."""
+    _module(model)
+
+
+@cache
+def _module(model: str) -> _Traced:
+    return _Traced(model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What one pass through encoder or decoder did: its events, and what it returned."""
+
+    events: tuple[Event, ...]
+    keys: int
+    output_key: int
+    output_shape: Shape
+
+
+class _Traced:
+    """A module on meta, and who of its parts is at work."""
+
+    def __init__(self, model: str) -> None:
+        self._spec = models.get(model)
+        with torch.device("meta"):
+            self.vae: AutoencoderKL = vae.build(self._spec)
+        self.vae.eval().requires_grad_(False)
+        self.path: list[str] = [""]
+        for name, module in self.vae.named_modules():
+            if name:
+                module.register_forward_pre_hook(lambda _module, _inputs, name=name: self.path.append(name))
+                module.register_forward_hook(lambda _module, _inputs, _output: self._left(), always_call=True)
+        self.weights = tuple(tensor.numel() for tensor in (*self.vae.parameters(), *self.vae.buffers()))
+
+    def _left(self) -> None:
+        self.path.pop()
+
+    def input_of(self, operation: str, batch: int, height: int, width: int) -> torch.Tensor:
+        if operation == "encode":
+            return torch.empty(batch, 3, height, width, device="meta")
+        factor = self._spec.spatial_factor
+        return torch.empty(batch, self._spec.latent_channels, height // factor, width // factor, device="meta")
+
+    def call(self, operation: str, values: torch.Tensor) -> torch.Tensor:
+        result = self.vae.encode(values).latent_dist.mode() if operation == "encode" else self.vae.decode(values).sample
+        assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: diffusers' are of unknown type
+        return result
+
+
+@cache
+def _capture(model: str, operation: str, batch: int, height: int, width: int, tile: Any, sliced: bool) -> Trace:
+    traced = _module(model)
+    vae.tile_with(traced.vae, tile, models.get(model).spatial_factor)
+    traced.vae.use_slicing = sliced
+    values = traced.input_of(operation, batch, height, width)
+    recorder = _Recorder(traced.path)
+    for tensor in (values, *traced.vae.parameters(), *traced.vae.buffers()):
+        recorder.ignore(tensor)
+    half = traced.vae.encoder if operation == "encode" else traced.vae.decoder
+    with torch.inference_mode(), recorder, _each_shape_once(half, recorder), _one_row_blended(traced.vae):
+        result = traced.call(operation, values)
+    recorder.stop()
+    del result
+    return Trace(tuple(recorder.events), values.numel(), traced.weights, tuple(recorder.passes))
+
+
+class _Recorder(TorchDispatchMode):
+    """Notes every storage's birth and death, and which operator of which module made it."""
+
+    def __init__(self, path: list[str]) -> None:
+        super().__init__()
+        self.events: list[Event] = []
+        self.passes: list[Shape] = []
+        self.next_key = 0
+        self._path = path
+        self._keys: dict[int, int] = {}
+        self._live = True
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        special = _INSTEAD.get(func)
+        if special is None and func._can_decompose():
+            with self:
+                return func.decompose(*args, **kwargs)
+        result = special(*args, **kwargs) if special else func(*args, **kwargs)
+        self._note(func, args, result)
+        return result
+
+    def ignore(self, tensor: torch.Tensor) -> None:
+        """This tensor is there before the call, and is no part of it."""
+        self._keys[tensor.untyped_storage()._cdata] = -1
+
+    def stop(self) -> None:
+        """What dies from now on dies after the call."""
+        self._live = False
+
+    def key_of(self, tensor: torch.Tensor) -> int:
+        """The key of a tensor's storage."""
+        return self._keys[tensor.untyped_storage()._cdata]
+
+    def adopt(self, tensor: torch.Tensor, key: int) -> None:
+        """The tensor stands for the storage of that key, whose birth is noted: note its death."""
+        storage = tensor.untyped_storage()
+        self._keys[storage._cdata] = key
+        weakref.finalize(storage, self._died, storage._cdata)
+
+    def _note(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        outputs = [one for one in (result if isinstance(result, (tuple, list)) else (result,)) if _is_tensor(one)]
+        fresh = [one for one in outputs if one.untyped_storage()._cdata not in self._keys]
+        if not fresh:
+            return
+        self.events.append(Launch(func._schema.name.removeprefix("aten::"), self._path[-1], _kernel(func, args, fresh[0])))
+        copy = self._contiguous_copy(func, args)
+        for tensor in fresh:
+            if tensor.untyped_storage()._cdata not in self._keys:
+                self.adopt(tensor, self._born(tensor.untyped_storage().nbytes() // tensor.element_size()))
+        if copy is not None:
+            self.events.append(Death(copy))
+
+    def _contiguous_copy(self, func: Any, args: tuple[Any, ...]) -> int | None:
+        """A convolution makes its input contiguous first, on every backend (aten/src/ATen/native/Convolution.cpp)."""
+        if func is not _ATEN.convolution.default or args[0].is_contiguous():
+            return None
+        return self._born(args[0].numel())
+
+    def _born(self, elements: int) -> int:
+        key = self.next_key
+        self.next_key += 1
+        self.events.append(Birth(key, elements))
+        return key
+
+    def _died(self, cdata: int) -> None:
+        key = self._keys.pop(cdata)
+        if self._live:
+            self.events.append(Death(key))
+
+
+@contextmanager
+def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[None]:
+    """Run `half` once for each shape of input; further inputs of that shape repeat what it did."""
+    seen: dict[Shape, _Pass] = {}
+    run: Callable[..., torch.Tensor] = half.forward
+
+    def forward(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        shape = tuple(values.shape)
+        recorder.passes.append(shape)
+        known = seen.get(shape)
+        if known is not None:
+            return _again(known, recorder)
+        first_event, first_key = len(recorder.events), recorder.next_key
+        result = run(values, *args, **kwargs)
+        events = tuple(recorder.events[first_event:])
+        seen[shape] = _Pass(
+            renumbered(events, -first_key),
+            recorder.next_key - first_key,
+            recorder.key_of(result) - first_key,
+            tuple(result.shape),
+        )
+        return result
+
+    half.forward = forward  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del half.forward
+
+
+def _again(known: _Pass, recorder: _Recorder) -> torch.Tensor:
+    first = recorder.next_key
+    recorder.events += renumbered(known.events, first)
+    recorder.next_key += known.keys
+    # the constructor of a meta tensor, past the recorder, which would take it for an allocation of its own
+    with torch.utils._python_dispatch._disable_current_modes():
+        result = torch.empty(known.output_shape, device="meta")
+    recorder.adopt(result, known.output_key + first)
+    return result
+
+
+@contextmanager
+def _one_row_blended(module: AutoencoderKL) -> Iterator[None]:
+    """Blend one row or column of two tiles instead of all that overlap."""
+    for name in ("blend_v", "blend_h"):
+        blend = getattr(module, name)
+        setattr(module, name, lambda above, tile, extent, blend=blend: blend(above, tile, min(extent, 1)))
+    try:
+        yield
+    finally:
+        del module.blend_v, module.blend_h
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def _kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | None:
+    if func is _ATEN.convolution.default:
+        return Convolution(tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), args[2] is not None)
+    if func is _ATEN.scaled_dot_product_attention.default:
+        query, key = args[0].shape, args[1].shape
+        return Attention(query[0], query[1], query[2], key[2], query[3])
+    if func is _ATEN.upsample_nearest2d.default:
+        return Upsampling(tuple(args[0].shape), tuple(output.shape))
+    return Product() if func in _PRODUCTS else None
+
+
+def _group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Output, mean and reciprocal deviation of native_group_norm(values, weight, bias, N, C, HxW, groups, eps)."""
+    batch, groups = args[2], args[5]
+    statistics = torch.empty(2, batch, groups, device="meta")
+    return torch.empty_like(values), statistics[0].clone(), statistics[1].clone()
+
+
+def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    """(batch, heads, queries, size of values), laid out as torch's kernels do it: heads inside."""
+    batch, heads, queries, _size = query.shape
+    return torch.empty(batch, queries, heads, value.shape[-1], device="meta").transpose(1, 2)
+
+
+def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
+    """Outside training it hands on what it is given."""
+    return values
+
+
+_INSTEAD: dict[Any, Callable[..., Any]] = {
+    _ATEN.dropout.default: _dropout,
+    _ATEN.native_group_norm.default: _group_norm,
+    _ATEN.scaled_dot_product_attention.default: _attention,
+}
