@@ -1,0 +1,1 @@
+"""VRAM without a GPU: what PyTorch's caching allocator would hold, and why."""

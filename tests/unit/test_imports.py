@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "hybrid": {"errors", "units", "network", "record", "models", "config"},
     "cost": {"errors", "units", "record", "metrics", "models", "config", "hybrid"},
     "doctor": {"errors", "units", "record"},
+    "memory": {"errors", "units", "record", "models", "workloads"},
     "measure": {"errors", "lifeline", "child", "units", "stats", "record"},
     "workloads": {"errors", "units", "record", "models"},
     "run": {
@@ -71,7 +72,7 @@ MAY_IMPORT = {
     },
     "commands": {
         *("errors", "lifeline", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run"),
-        *("hybrid", "cost", "remote", "report"),
+        *("hybrid", "cost", "memory", "remote", "report"),
     },
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
