@@ -1,1 +1,1 @@
-"""VRAM without a GPU: what PyTorch's caching allocator would hold, and why."""
+"""VRAM without a GPU: what a call allocates, what its kernels take besides, and what the allocator makes of it."""

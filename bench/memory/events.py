@@ -5,7 +5,7 @@ Pure. Sizes are in elements, since every storage of such a call is of the precis
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 Shape = tuple[int, ...]
 
@@ -72,31 +72,47 @@ class Death:
     key: int
 
 
-Event = Launch | Birth | Death
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One whole pass through encoder or decoder. Passes of one shape share their events.
+
+    Attributes:
+        events: what it does, keys counted from 0.
+        shift: what is to be added to its keys.
+        output: its key, before that, of what it returns, which outlives it; all else that it allocates does not.
+        shape: of its input.
+    """
+
+    events: tuple[Launch | Birth | Death, ...]
+    shift: int
+    output: int
+    shape: Shape
+
+
+Event = Launch | Birth | Death | Pass
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One call of a model, without its weights.
+    """One call of a model.
 
     Attributes:
         events: in order. What the call returns never dies in it.
         input_elements: what is there before the call, of its input.
         weights: parameters and buffers in the order in which they come to the device, in elements each.
-        passes: input shapes of the passes through encoder or decoder: one, or one a tile.
     """
 
     events: tuple[Event, ...]
     input_elements: int
     weights: tuple[int, ...]
-    passes: tuple[Shape, ...]
+
+    @property
+    def passes(self) -> tuple[Shape, ...]:
+        """Input shapes of the passes through encoder or decoder: one, or one a tile."""
+        return tuple(event.shape for event in self.events if isinstance(event, Pass))
 
     @property
     def weight_elements(self) -> int:
         """Elements of all parameters and buffers."""
         return sum(self.weights)
 
-
-def renumbered(events: tuple[Event, ...], first: int) -> tuple[Event, ...]:
-    """The same events with every key moved up by `first`, so that they can stand beside others."""
-    return tuple(event if isinstance(event, Launch) else replace(event, key=event.key + first) for event in events)

@@ -5,12 +5,12 @@ Pure. A timeline is made of a trace and a backend here, or of recorded events by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from bench.memory.events import Birth, Death, Launch, Trace
+from bench.memory.events import Birth, Death, Event, Launch, Pass, Shape, Trace
 from bench.memory.workspace import NOTHING, Backend, Scratch
 
 Kind = Literal["weights", "input", "activation", "workspace"]
@@ -98,17 +98,20 @@ class Builder:
         return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before)
 
 
-def build(trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1) -> Timeline:
+def build(
+    trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None
+) -> Timeline:
     """The timeline of a traced call, its values of so many bytes, with the workspaces of a backend.
 
-    `round_to` is the granularity of the allocator: 512 bytes for CUDA's, 1 for none.
+    `round_to` is the granularity of the allocator: 512 bytes for CUDA's, 1 for none. `repeats`: passes of one shape come
+    in full so often, and later ones leave behind what they return and no more; None: all in full.
     """
     builder = Builder(round_to)
     for elements in trace.weights:
         builder.allocate(elements * item_bytes, _WEIGHTS)
     builder.allocate(trace.input_elements * item_bytes, _INPUT)
     builder.call_begins()
-    _Call(builder, backend, item_bytes).replay(trace)
+    _Call(builder, backend, item_bytes, repeats).replay(trace.events)
     return builder.done()
 
 
@@ -119,35 +122,50 @@ _INPUT = Owner("", "", "input")
 class _Call:
     """The events of one call, joined by what the backend's kernels take."""
 
-    def __init__(self, builder: Builder, backend: Backend, item_bytes: int) -> None:
-        self._builder, self._backend, self._item_bytes = builder, backend, item_bytes
+    def __init__(self, builder: Builder, backend: Backend, item_bytes: int, repeats: int | None) -> None:
+        self._builder, self._backend, self._item_bytes, self._repeats = builder, backend, item_bytes, repeats
+        self._places: dict[int, int] = {}
+        self._passes: dict[Shape, int] = {}
         self._scratches: dict[Launch, Scratch] = {}
         self._owners: dict[Launch, tuple[Owner, Owner]] = {}
         self._kept = False
 
-    def replay(self, trace: Trace) -> None:
-        allocate, free, item = self._builder.allocate, self._builder.free, self._item_bytes
-        places: dict[int, int] = {}
-        launch = Launch("", "")
+    def replay(self, events: Iterable[Event], shift: int = 0) -> None:
+        """Add these events, `shift` being added to their keys."""
+        allocate, free, places, item = self._builder.allocate, self._builder.free, self._places, self._item_bytes
         scratch, pending = NOTHING, False
-        across: list[int] = []
         activation = workspace = _INPUT
-        for event in trace.events:
+        for event in events:
             if isinstance(event, Birth):
-                if pending:
-                    across = self._before(scratch, workspace)
-                places[event.key] = allocate(event.elements * item, activation)
+                across = self._before(scratch, workspace) if pending else ()
+                places[event.key + shift] = allocate(event.elements * item, activation)
                 if pending:
                     self._after(scratch, across, workspace)
                     pending = False
             elif isinstance(event, Death):
-                free(places.pop(event.key))
-            else:
-                launch = event
-                scratch, activation, workspace = self._of(launch)
+                free(places.pop(event.key + shift))
+            elif isinstance(event, Launch):
+                scratch, activation, workspace = self._of(event)
                 pending = scratch is not NOTHING
+            else:
+                self._pass(event)
 
-    def _before(self, scratch: Scratch, owner: Owner) -> list[int]:
+    def _pass(self, event: Pass) -> None:
+        """A pass in full, or where there were enough of its shape what it leaves behind."""
+        done = self._passes.get(event.shape, 0)
+        self._passes[event.shape] = done + 1
+        if self._repeats is None or done < self._repeats:
+            self.replay(event.events, event.shift)
+            return
+        owner = _INPUT
+        for inner in event.events:
+            if isinstance(inner, Launch):
+                owner = self._of(inner)[1]
+            elif isinstance(inner, Birth) and inner.key == event.output:
+                self._places[inner.key + event.shift] = self._builder.allocate(inner.elements * self._item_bytes, owner)
+                return
+
+    def _before(self, scratch: Scratch, owner: Owner) -> Sequence[int]:
         """What comes before the output; what of it is still to be freed."""
         passing = [self._builder.allocate(size, owner) for size in scratch.before]
         across = [self._builder.allocate(size, owner) for size in scratch.across]

@@ -11,13 +11,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from bench import models
 from bench.memory.events import (
@@ -25,14 +24,13 @@ from bench.memory.events import (
     Birth,
     Convolution,
     Death,
-    Event,
     Kernel,
     Launch,
+    Pass,
     Product,
     Shape,
     Trace,
     Upsampling,
-    renumbered,
 )
 from bench.record import Case
 from bench.workloads import vae
@@ -57,16 +55,6 @@ def build(model: str) -> None:
 @cache
 def _module(model: str) -> _Traced:
     return _Traced(model)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    """What one pass through encoder or decoder did: its events, and what it returned."""
-
-    events: tuple[Event, ...]
-    keys: int
-    output_key: int
-    output_shape: Shape
 
 
 class _Traced:
@@ -99,7 +87,7 @@ class _Traced:
         return result
 
 
-@cache
+@lru_cache(maxsize=256)
 def _capture(model: str, operation: str, batch: int, height: int, width: int, tile: Any, sliced: bool) -> Trace:
     traced = _module(model)
     vae.tile_with(traced.vae, tile, models.get(model).spatial_factor)
@@ -113,7 +101,19 @@ def _capture(model: str, operation: str, batch: int, height: int, width: int, ti
         result = traced.call(operation, values)
     recorder.stop()
     del result
-    return Trace(tuple(recorder.events), values.numel(), traced.weights, tuple(recorder.passes))
+    return Trace(tuple(recorder.events), values.numel(), traced.weights)
+
+
+class _Recording:
+    """What one pass did."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.events: tuple[Launch | Birth | Death, ...] = ()
+        self.keys = self.output = 0
+
+    def at(self, shift: int) -> Pass:
+        return Pass(self.events, shift, self.output, self.shape)
 
 
 class _Recorder(TorchDispatchMode):
@@ -121,11 +121,12 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self, path: list[str]) -> None:
         super().__init__()
-        self.events: list[Event] = []
-        self.passes: list[Shape] = []
+        self.events: list[Any] = []  # Event; within a pass no Pass
         self.next_key = 0
         self._path = path
         self._keys: dict[int, int] = {}
+        self._shift = 0
+        self._late: list[Death] = []
         self._live = True
 
     def __torch_dispatch__(
@@ -158,6 +159,26 @@ class _Recorder(TorchDispatchMode):
         self._keys[storage._cdata] = key
         weakref.finalize(storage, self._died, storage._cdata)
 
+    @contextmanager
+    def within_a_pass(self, shape: Shape) -> Iterator[_Recording]:
+        """Note what happens within as one pass."""
+        outer, shift = self.events, self.next_key
+        self.events, self._shift = [], shift
+        recording = _Recording(shape)
+        yield recording
+        recording.events, recording.keys = tuple(self.events), self.next_key - shift
+        recording.output -= shift
+        self.events, self._shift = outer, 0
+        self.events += [recording.at(shift), *self._late]
+        self._late.clear()
+
+    def repeat(self, recording: _Recording, result: torch.Tensor) -> None:
+        """Note the same pass once more; `result` stands for what it returns."""
+        shift = self.next_key
+        self.events.append(recording.at(shift))
+        self.next_key += recording.keys
+        self.adopt(result, recording.output + shift)
+
     def _note(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         outputs = [one for one in (result if isinstance(result, (tuple, list)) else (result,)) if _is_tensor(one)]
         fresh = [one for one in outputs if one.untyped_storage()._cdata not in self._keys]
@@ -169,7 +190,7 @@ class _Recorder(TorchDispatchMode):
             if tensor.untyped_storage()._cdata not in self._keys:
                 self.adopt(tensor, self._born(tensor.untyped_storage().nbytes() // tensor.element_size()))
         if copy is not None:
-            self.events.append(Death(copy))
+            self.events.append(Death(copy - self._shift))
 
     def _contiguous_copy(self, func: Any, args: tuple[Any, ...]) -> int | None:
         """A convolution makes its input contiguous first, on every backend (aten/src/ATen/native/Convolution.cpp)."""
@@ -180,36 +201,37 @@ class _Recorder(TorchDispatchMode):
     def _born(self, elements: int) -> int:
         key = self.next_key
         self.next_key += 1
-        self.events.append(Birth(key, elements))
+        self.events.append(Birth(key - self._shift, elements))
         return key
 
     def _died(self, cdata: int) -> None:
         key = self._keys.pop(cdata)
-        if self._live:
-            self.events.append(Death(key))
+        if not self._live:
+            return
+        if key >= self._shift:
+            self.events.append(Death(key - self._shift))
+        else:  # an older tensor that dies within a pass: other passes of its shape have none to lose
+            self._late.append(Death(key))
 
 
 @contextmanager
 def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[None]:
     """Run `half` once for each shape of input; further inputs of that shape repeat what it did."""
-    seen: dict[Shape, _Pass] = {}
+    seen: dict[Shape, tuple[_Recording, Shape]] = {}
     run: Callable[..., torch.Tensor] = half.forward
 
     def forward(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         shape = tuple(values.shape)
-        recorder.passes.append(shape)
-        known = seen.get(shape)
-        if known is not None:
-            return _again(known, recorder)
-        first_event, first_key = len(recorder.events), recorder.next_key
-        result = run(values, *args, **kwargs)
-        events = tuple(recorder.events[first_event:])
-        seen[shape] = _Pass(
-            renumbered(events, -first_key),
-            recorder.next_key - first_key,
-            recorder.key_of(result) - first_key,
-            tuple(result.shape),
-        )
+        if shape in seen:
+            known, output_shape = seen[shape]
+            with _disable_current_modes():  # its birth is noted in the pass
+                result = torch.empty(output_shape, device="meta")
+            recorder.repeat(known, result)
+            return result
+        with recorder.within_a_pass(shape) as recording:
+            result = run(values, *args, **kwargs)
+            recording.output = recorder.key_of(result)
+        seen[shape] = (recording, tuple(result.shape))
         return result
 
     half.forward = forward  # type: ignore[method-assign]
@@ -217,17 +239,6 @@ def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[Non
         yield
     finally:
         del half.forward
-
-
-def _again(known: _Pass, recorder: _Recorder) -> torch.Tensor:
-    first = recorder.next_key
-    recorder.events += renumbered(known.events, first)
-    recorder.next_key += known.keys
-    # the constructor of a meta tensor, past the recorder, which would take it for an allocation of its own
-    with torch.utils._python_dispatch._disable_current_modes():
-        result = torch.empty(known.output_shape, device="meta")
-    recorder.adopt(result, known.output_key + first)
-    return result
 
 
 @contextmanager

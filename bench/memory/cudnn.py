@@ -1,0 +1,112 @@
+"""Workspaces of CUDA's libraries: cuDNN's of each convolution, cuBLAS's, and what attention accumulates in.
+
+Pure. cuDNN's tensor-core kernels work on NHWC copies of what torch gives them as NCHW, so a convolution's workspace is a
+share of its input and output, and its filter: how large a share differs between kernels. Where a device's convolutions
+were measured (`bench calibrate`) their own workspaces stand instead.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from bench.memory.events import Attention, Convolution, Kernel, Product
+from bench.memory.workspace import NOTHING, Scratch
+from bench.units import KIB, MIB
+
+#: Where the size of a convolution's workspace is from: measured on this device; fitted to peaks that the docs publish of
+#: this precision and architecture; or neither.
+Source = Literal["calibrated", "published", "rule"]
+
+#: Share of (input + output) that a convolution's workspace takes beside its filter, by bytes of a value and architecture:
+#: fitted to the peaks of the docs' encode table, untiled, at 512, 1024 and 2048 px on cards with memory to spare
+#: (`benchmarks/published_memory.py` fits them again; a test holds these against it).
+SHARES: dict[tuple[int, str], float] = {(2, "ampere"): 1.75, (2, "ada"): 1.75, (4, "ampere"): 1.25, (4, "ada"): 1.0}
+#: Where there is no such figure: an NHWC copy of either (share 1) and half as much again, in the midst of those above.
+_RULE_SHARE = 1.25
+#: The band: the least and most of the share's parts and multiples. It holds every figure of the docs' encode table.
+PUBLISHED_BAND = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+#: From no workspace to nearly twice the middle one, which spans all that was fitted.
+RULE_BAND = (0.0, 0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
+#: Measured workspaces: the order of allocations is the trace's, so a little to either side.
+CALIBRATED_BAND = (0.95, 1.0, 1.05)
+
+#: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, getChosenWorkspaceSize).
+_CUBLAS_BYTES = 2 * 4096 * KIB + 8 * 16 * KIB
+_CUBLAS_BYTES_FROM_HOPPER = 32 * MIB
+_HOPPER = 9
+
+
+class Measured(Protocol):
+    """Workspaces that were measured on a device."""
+
+    def workspace_bytes(self, kernel: Convolution) -> int | None:
+        """Of this convolution; None where nothing like it was measured."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CuDnn:
+    """The CUDA backend.
+
+    Attributes:
+        share: of input and output that a convolution takes beside its filter; 0: no convolution takes anything.
+        source: where that is from.
+        band: multiples of the workspaces whose peaks make the band.
+        cublas_bytes: what cuBLAS keeps.
+        measured: workspaces measured on the device in this precision, if any.
+    """
+
+    share: float
+    source: Source
+    band: tuple[float, ...]
+    cublas_bytes: int = _CUBLAS_BYTES
+    measured: Measured | None = None
+
+    @property
+    def leanest(self) -> CuDnn:
+        """The same where every convolution takes a kernel that needs no workspace."""
+        return replace(self, share=0.0, measured=None)
+
+    def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
+        """What the kernel takes of torch's pool."""
+        match kernel:
+            case Convolution():
+                size = self._convolution(kernel, item_bytes)
+                return Scratch(after=(size,)) if size else NOTHING
+            case Product():
+                return Scratch(kept=(self.cublas_bytes,))
+            case Attention() if item_bytes < _ACCUMULATED_BYTES:
+                return Scratch(after=(_accumulator(kernel),))
+        return NOTHING
+
+    def _convolution(self, kernel: Convolution, item_bytes: int) -> int:
+        if not self.share:
+            return 0
+        known = self.measured.workspace_bytes(kernel) if self.measured else None
+        if known is not None:
+            return known
+        copies = self.share * (math.prod(kernel.input) + math.prod(kernel.output))
+        return int(copies + math.prod(kernel.filter)) * item_bytes
+
+
+_ACCUMULATED_BYTES = 4
+
+
+def _accumulator(kernel: Attention) -> int:
+    """The memory-efficient kernel sums heads of more than 128 up in float32 (mem_eff_attention/kernel_forward.h,
+    kNeedsOutputAccumulatorBuffer)."""
+    return kernel.batch * kernel.queries * kernel.heads * kernel.head_size * _ACCUMULATED_BYTES
+
+
+def backend(architecture: str, compute_capability: str, item_bytes: int, measured: Measured | None = None) -> CuDnn:
+    """The backend of a card, for values of so many bytes."""
+    hopper = int(compute_capability.split(".")[0]) >= _HOPPER
+    cublas = _CUBLAS_BYTES_FROM_HOPPER if hopper else _CUBLAS_BYTES
+    share = SHARES.get((item_bytes, architecture))
+    if measured is not None:
+        return CuDnn(share or _RULE_SHARE, "calibrated", CALIBRATED_BAND, cublas, measured)
+    if share is not None:
+        return CuDnn(share, "published", PUBLISHED_BAND, cublas)
+    return CuDnn(_RULE_SHARE, "rule", RULE_BAND, cublas)
