@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from bench.memory.events import Attention, Convolution, Kernel, Product
 from bench.memory.workspace import NOTHING, Scratch
+from bench.record import WorkspaceSource
 from bench.units import KIB, MIB
-
-#: Where the size of a convolution's workspace is from: measured on this device; fitted to peaks that the docs publish of
-#: this precision and architecture; or neither.
-Source = Literal["calibrated", "published", "rule"]
 
 #: Share of (input + output) that a convolution's workspace takes beside its filter, by bytes of a value and architecture:
 #: fitted to the peaks of the docs' encode table, untiled, at 512, 1024 and 2048 px on cards with memory to spare
@@ -59,7 +56,7 @@ class CuDnn:
     """
 
     share: float
-    source: Source
+    source: WorkspaceSource
     band: tuple[float, ...]
     cublas_bytes: int = _CUBLAS_BYTES
     measured: Measured | None = None
@@ -78,7 +75,7 @@ class CuDnn:
             case Product():
                 return Scratch(kept=(self.cublas_bytes,))
             case Attention() if item_bytes < _ACCUMULATED_BYTES:
-                return Scratch(after=(_accumulator(kernel),))
+                return Scratch(buffers=(_accumulator(kernel),))
         return NOTHING
 
     def _convolution(self, kernel: Convolution, item_bytes: int) -> int:

@@ -68,12 +68,12 @@ class OneDnn:
         rows = min(rows, kernel.queries)
         block = rows * columns + 2 * rows + rows * kernel.head_size
         sums = kernel.batch * kernel.heads * kernel.queries
-        return Scratch(after=(sums * _FLOAT_BYTES, self.threads * block * _FLOAT_BYTES))
+        return Scratch(buffers=(sums * _FLOAT_BYTES, self.threads * block * _FLOAT_BYTES))
 
     def _upsampling(self, kernel: Upsampling, item_bytes: int) -> Scratch:
         if sum(kernel.output[2:]) > _SMALL_UPSAMPLING:
             return NOTHING
-        return Scratch(after=(_bytes(kernel.input, item_bytes), _bytes(kernel.output, item_bytes)))
+        return Scratch(buffers=(_bytes(kernel.input, item_bytes), _bytes(kernel.output, item_bytes)))
 
 
 def _columns(kernel: Convolution, item_bytes: int) -> Scratch:

@@ -10,6 +10,7 @@ from bench.record.case import Case, MeasureSettings
 from bench.record.environment import Device, Environment
 from bench.record.figures import Memory, Telemetry, Timing
 from bench.record.outcome import Outcome
+from bench.record.prediction import Prediction
 from bench.record.remote import Remote
 from bench.record.stored import SCHEMA_VERSION, Frozen
 
@@ -46,6 +47,7 @@ class Record(Frozen):
     )
     telemetry: Telemetry | None = None
     remote: Remote | None = Field(default=None, description="null unless an endpoint did the work")
+    prediction: Prediction | None = Field(default=None, description="null unless the kind is predicted")
     interleaved_with: tuple[str, ...] = Field(
         default=(), description="ids of the cases whose timed calls took turns with this one's (A-B-B-A)"
     )
