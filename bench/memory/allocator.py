@@ -126,7 +126,6 @@ class CachingAllocator:
             return
         self.allocated_bytes -= block.size
         self.requested_bytes -= block.requested
-        block.requested = 0
         pool = self._small if block.size <= SMALL_BYTES else self._large  # what is handed out is as its pool's requests
         self._merge(block, pool)
         if block.split:

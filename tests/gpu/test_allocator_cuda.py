@@ -133,7 +133,8 @@ class Twins:
 
     def layout(self) -> tuple[tuple[int, tuple[tuple[int, bool], ...]], ...]:
         """Torch's segments in order of address, as `CachingAllocator.snapshot` tells the model's."""
-        segments = sorted(torch.cuda.memory_snapshot(), key=lambda one: one["address"])
+        here = [one for one in torch.cuda.memory_snapshot() if one["device"] == torch.cuda.current_device()]
+        segments = sorted(here, key=lambda one: one["address"])
         return tuple(
             (one["total_size"], tuple((part["size"], part["state"] == "active_allocated") for part in one["blocks"]))
             for one in segments
