@@ -68,7 +68,7 @@ class Block:
 
 
 class FreeBlocks:
-    """The free blocks of a pool, ordered by size and then by address: `BlockPool`, `BlockComparatorSize`."""
+    """The free blocks of a pool, by size and then by address: `BlockPool` and its comparator."""
 
     __slots__ = ("_blocks", "_keys")
 
