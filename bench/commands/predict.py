@@ -105,4 +105,4 @@ def _show(records: Sequence[Record], output_format: Format) -> None:
         terminal.show(predicted.draw(records))
         return
     for name in dict.fromkeys(record.case.operation for record in records):
-        typer.echo(docs_table.render(records, name, kind="predicted").text, nl=False)
+        typer.echo(docs_table.render(records, name, predicted=True).text, nl=False)

@@ -67,17 +67,23 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
             f"{format_bytes(wanted.weights_bytes)}. Nothing of this model runs there; free more memory, or go remote."
         )
     verdict, confidence, reason, here = _judge(wanted, card)
+    low, high = wanted.band
+    if verdict == "tight":
+        low, high = min(wanted.needed.reserved_bytes, low), card.capacities[2]
     found = Prediction(
         verdict=verdict,
         confidence=confidence,
         reason=reason,
         workspaces=backend.source,
+        architecture=backend.architecture or None,
         needed_allocated_bytes=wanted.needed.allocated_bytes,
         needed_reserved_bytes=wanted.needed.reserved_bytes,
         taken_allocated_bytes=wanted.taken.allocated_bytes,
         taken_reserved_bytes=wanted.taken.reserved_bytes,
-        reserved_low_bytes=wanted.band[0],
-        reserved_high_bytes=wanted.band[1],
+        taken_low_bytes=wanted.band[0],
+        taken_high_bytes=wanted.band[1],
+        reserved_low_bytes=low,
+        reserved_high_bytes=high,
         capacity_bytes=card.capacities[1],
         context_low_bytes=card.context_bytes[0],
         context_high_bytes=card.context_bytes[1],
