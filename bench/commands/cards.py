@@ -102,12 +102,16 @@ def _record(
         cases=len(plan.cases) * cards,
         started_at=now,
     )
-    memory = here and Memory(
-        percent=memory_percent(here.reserved_bytes, card.usable_bytes),
-        peak_bytes=here.reserved_bytes,
-        weights_bytes=demand.weights_bytes,
-        peak_allocated_bytes=here.allocated_bytes,
-        peak_reserved_bytes=here.reserved_bytes,
+    memory = (
+        None
+        if here is None
+        else Memory(
+            percent=memory_percent(here.reserved_bytes, card.usable_bytes),
+            peak_bytes=here.reserved_bytes,
+            weights_bytes=demand.weights_bytes,
+            peak_allocated_bytes=here.allocated_bytes,
+            peak_reserved_bytes=here.reserved_bytes,
+        )
     )
     return Record(
         kind="predicted",

@@ -43,7 +43,9 @@ def predict(
     resolution: Resolutions = None,
     gpu: Annotated[
         list[str] | None,
-        typer.Option("--gpu", metavar="NAME", help="A card of gpus.yaml, or part of its name; repeatable; default: all."),
+        typer.Option(
+            "--gpu", metavar="NAME", help="A card of gpus.yaml, or part of its name; repeatable; default: all."
+        ),
     ] = None,
     vram_limit: VramLimit = None,
     out: Annotated[
@@ -60,7 +62,8 @@ def predict(
     from bench import plan as plans
     from bench.commands import cards
 
-    wanted = {"models": model or [], "operations": operation or [], "resolutions": resolution or []}
+    wanted: dict[str, Sequence[str]] = {"models": model or [], "operations": operation or []}
+    wanted["resolutions"] = resolution or []
     sweep = configs.narrow(configs.load(configs.find(config), overrides or []), wanted)
     plan = plans.make(sweep)
     chosen = cards.chosen(gpu or [], vram_limit)

@@ -1,8 +1,8 @@
 """Workspaces of CUDA's libraries: cuDNN's of each convolution, cuBLAS's, and what attention accumulates in.
 
-Pure. cuDNN's tensor-core kernels work on NHWC copies of what torch gives them as NCHW, so a convolution's workspace is a
-share of its input and output, and its filter: how large a share differs between kernels. Where a device's convolutions
-were measured (`bench calibrate`) their own workspaces stand instead.
+Pure. cuDNN's tensor-core kernels work on NHWC copies of what torch gives them as NCHW, so a convolution's workspace is
+a share of its input and output, and its filter: how large a share differs between kernels. Where a device's own were
+measured (`bench calibrate`) they stand instead.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from bench.memory.workspace import NOTHING, Scratch
 from bench.record import WorkspaceSource
 from bench.units import KIB, MIB
 
-#: Share of (input + output) that a convolution's workspace takes beside its filter, by bytes of a value and architecture.
-#: In quarters, those with which the docs' encode table, untiled and with memory to spare, comes out within 14% from 256 to
-#: 2048 px (tests/unit/memory/test_published.py): for float16 1.75 would do as well, and 2 is nearer on the docs' decode
-#: page, which is not in this repository.
+#: Share of (input + output) that a convolution's workspace takes beside its filter, by bytes of a value and
+#: architecture. In quarters, those with which the docs' encode table, untiled and with memory to spare, comes out within 14% from 256
+#: to 2048 px (tests/unit/memory/test_published.py). For float16 1.75 would do as well, and 2 is nearer on the docs'
+#: decode page, which is not in this repository.
 SHARES: dict[tuple[int, str], float] = {(2, "ampere"): 2.0, (2, "ada"): 2.0, (4, "ampere"): 1.25, (4, "ada"): 1.0}
 #: Where there is no such figure: an NHWC copy of either (share 1) and half as much again, in the midst of those above.
 _RULE_SHARE = 1.25
@@ -102,7 +102,7 @@ def _accumulator(kernel: Attention) -> int:
 
 def backend(architecture: str, compute_capability: str, item_bytes: int, measured: Measured | None = None) -> CuDnn:
     """The backend of a card, for values of so many bytes."""
-    hopper = int(compute_capability.split(".")[0]) >= _HOPPER
+    hopper = int(compute_capability.partition(".")[0]) >= _HOPPER
     cublas = _CUBLAS_BYTES_FROM_HOPPER if hopper else _CUBLAS_BYTES
     share = SHARES.get((item_bytes, architecture))
     if measured is not None:

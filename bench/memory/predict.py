@@ -133,10 +133,7 @@ def _judge(wanted: Demand, card: Card) -> tuple[Verdict, Confidence, str, Peaks 
         if wanted.taken.reserved_bytes <= low:
             sure = "high" if wanted.band[1] <= low else "medium"
         return "fits", sure, _FITS[sure], wanted.taken
-    try:
-        here = replay(wanted.preferred, middle)
-    except OutOfMemoryError:
-        here = _leanest(wanted, middle)
+    here = _within(wanted.preferred, middle) or _within(wanted.leanest, middle)
     if here is None:
         needed = wanted.needed.allocated_bytes
         sure = "high" if needed > high else "medium" if needed > middle else "low"
@@ -145,9 +142,10 @@ def _judge(wanted: Demand, card: Card) -> tuple[Verdict, Confidence, str, Peaks 
     return "tight", sure, _TIGHT[sure], here
 
 
-def _leanest(wanted: Demand, capacity: int) -> Peaks | None:
+def _within(call: Timeline, capacity: int) -> Peaks | None:
+    """The peaks of a call in a pool of that many bytes, None where it is out of memory."""
     try:
-        return replay(wanted.leanest, capacity)
+        return replay(call, capacity)
     except OutOfMemoryError:
         return None
 

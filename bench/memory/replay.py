@@ -1,4 +1,4 @@
-"""A timeline through the model of torch's caching allocator: what it reserves, and whether a card has that much. Pure."""
+"""A timeline through the model of torch's caching allocator: what it reserves, and whether it fits. Pure."""
 
 from __future__ import annotations
 

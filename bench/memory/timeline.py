@@ -99,13 +99,11 @@ class Builder:
         return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before)
 
 
-def build(
-    trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None
-) -> Timeline:
+def build(trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None) -> Timeline:
     """The timeline of a traced call, its values of so many bytes, with the workspaces of a backend.
 
-    `round_to` is the granularity of the allocator: 512 bytes for CUDA's, 1 for none. `repeats`: passes of one shape come
-    in full so often, and later ones leave behind what they return and no more; None: all in full.
+    `round_to` is the granularity of the allocator: 512 bytes for CUDA's, 1 for none. `repeats`: passes of one shape
+    come in full so often, and later ones leave behind what they return and no more; None: all in full.
     """
     builder = Builder(round_to)
     for elements in trace.weights:

@@ -10,8 +10,8 @@ from bench.record.stored import Frozen
 
 Verdict = Literal["fits", "tight", "out_of_memory"]
 Confidence = Literal["high", "medium", "low"]
-#: Where the size of a convolution's workspace is from: measured on such a device (`bench calibrate`); fitted to peaks that
-#: the docs publish of this precision and architecture; or neither.
+#: Where the size of a convolution's workspace is from: measured on such a device (`bench calibrate`); fitted to peaks
+#: that the docs publish of this precision and architecture; or neither.
 WorkspaceSource = Literal["calibrated", "published", "rule"]
 
 

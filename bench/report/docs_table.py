@@ -74,11 +74,11 @@ def render(
             for (gpu, resolution), pair in grid.items()
         ]
         columns = _COLUMNS.get(title, _SDXL_COLUMNS)
-        if predicted:
-            title, columns = f"{title} (predicted)", tuple(f"{name}, predicted" for name in columns)
-        header = ("GPU", "Resolution", *columns)
+        header = ("GPU", "Resolution", *(f"{name}, predicted" if predicted else name for name in columns))
         table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
-        sections.append(f"<details><summary>{title}</summary>\n\n{table}\n\n</details>\n")
+        sections.append(
+            f"<details><summary>{title}{' (predicted)' if predicted else ''}</summary>\n\n{table}\n\n</details>\n"
+        )
         gaps += [] if predicted else _gaps(title, grid)  # no time was predicted: said once, not of each row
     return Rendered("\n".join(sections), tuple(gaps))
 

@@ -22,8 +22,8 @@ LEGEND = (
     "Needed: live tensors with the leanest kernels, and no card with less runs it. Taken: with the kernels that are "
     "preferred while memory is free; reserved is what torch's allocator holds then, with its band. The CUDA context "
     "comes on top.",
-    "A card's cell: reserved over the card's memory, as the docs give it. tight: it runs, with leaner and perhaps slower "
-    "kernels than it would like. OOM: out of memory. ? and ??: medium and low confidence.",
+    "A card's cell: reserved over the card's memory, as the docs give it. tight: it runs, with leaner and perhaps "
+    "slower kernels than it would like. OOM: out of memory. ? and ??: medium and low confidence.",
 )
 SOURCES = {
     "calibrated": "workspaces of convolutions as `bench calibrate` measured them on that device",
