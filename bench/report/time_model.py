@@ -142,7 +142,7 @@ def _unseen(cells: Sequence[Cell]) -> list[str]:
     architectures = ", ".join(sorted({cell.observed.gpu.architecture for cell in cells}))
     return [
         f"It was fitted on {safe('; '.join(seen))}, each on cards of {architectures} alone. A prediction of another "
-        "operation, model, precision or architecture goes beyond these times, and none of these errors is of such a one."
+        "operation, model, precision or architecture goes beyond these times, and none of these errors is of that."
     ]
 
 
