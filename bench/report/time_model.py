@@ -42,8 +42,9 @@ _LIMITS = (
     "Rates are the makers', at the rated boost clock. What a card runs at depends on its cooler and its power limit, "
     "which no figure here knows: a card may be off to one side throughout.",
     "Caches have no part in it. What a large L2 gains on small images is in the error.",
-    "float16 and bfloat16 share their figures, whichever of them was seen. Of launches only those that blend tiles "
-    "count: on a quick card the others bound small images.",
+    "Small images do not fill a card, and other kernels than those that blend tiles take time to launch as well: on a "
+    "quick card small images take longer than predicted.",
+    "float16 and bfloat16 share their figures, whichever of them was seen.",
 )
 
 
