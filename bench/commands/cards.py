@@ -92,7 +92,6 @@ def _record(
     case: Case, card: Chosen, plan: Plan, cards: int, prediction: Prediction, demand: Demand, here: Peaks | None
 ) -> Record:
     from bench.record import Device, Measured, Memory, OutOfMemory, Record, Run, timestamp
-    from bench.workloads import flops
 
     now = timestamp(datetime.now(UTC))
     run = Run(
@@ -122,7 +121,7 @@ def _record(
         outcome=OutOfMemory(where="device", message=prediction.reason) if here is None else Measured(),
         memory=memory,
         tiles=len(demand.passes) if case.tile else None,
-        flops=flops.of_call(case.model, case.operation, demand.passes),
+        flops=prediction.work.flops,
         prediction=prediction,
         recorded_at=now,
     )

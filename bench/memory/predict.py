@@ -17,6 +17,7 @@ from bench.memory.replay import Peaks, replay, reserved_band
 from bench.memory.timeline import Timeline
 from bench.record import Case, Confidence, Prediction, Verdict
 from bench.units import ITEM_BYTES, format_bytes
+from bench.workloads import work
 
 _BLOCK_BYTES = rounded(1)
 #: What is traced. Of the others the order of layouts, and so of copies, is not known.
@@ -87,6 +88,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
         capacity_bytes=card.capacities[1],
         context_low_bytes=card.context_bytes[0],
         context_high_bytes=card.context_bytes[1],
+        work=work.of_case(case),
     )
     return found, wanted, here
 

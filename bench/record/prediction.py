@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.record.stored import Frozen
+from bench.work import Work
 
 Verdict = Literal["fits", "tight", "out_of_memory"]
 Confidence = Literal["high", "medium", "low"]
@@ -34,3 +35,4 @@ class Prediction(Frozen):
     capacity_bytes: int = Field(description="what the pool may take on this card, by the middle of the context's range")
     context_low_bytes: int = Field(description="what the CUDA context takes besides, at the least")
     context_high_bytes: int = Field(description="and at the most")
+    work: Work = Field(description="what one call computes and moves: what a model of its time is made of")

@@ -43,7 +43,8 @@ class Record(Frozen):
     flops: int | None = Field(
         default=None,
         ge=0,
-        description="floating-point operations of one call, a multiply-add being two, by torch's FlopCounterMode",
+        description="floating-point operations of one call, a multiply-add being two, "
+        "as torch's FlopCounterMode counts",
     )
     telemetry: Telemetry | None = None
     remote: Remote | None = Field(default=None, description="null unless an endpoint did the work")
