@@ -17,7 +17,7 @@ from bench.record import WorkspaceSource
 from bench.units import KIB, MIB
 
 #: Share of (input + output) that a convolution's workspace takes beside its filter, by bytes of a value and
-#: architecture. In quarters, those with which the docs' encode table, untiled and with memory to spare, comes out within
+#: architecture. In quarters, those with which the docs' encode table, untiled, with memory to spare, comes out within
 #: 14% from 256 to 2048 px (tests/unit/memory/test_published.py). For float16 1.75 would do as well, and 2 is nearer on
 #: the docs' decode page, which is not in this repository.
 SHARES: dict[tuple[int, str], float] = {(2, "ampere"): 2.0, (2, "ada"): 2.0, (4, "ampere"): 1.25, (4, "ada"): 1.0}

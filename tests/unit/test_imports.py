@@ -115,7 +115,7 @@ PARENT = {
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
-COMPUTES = {"remote.server.loading", "remote.client.executor"}
+COMPUTES = {"remote.server.loading", "remote.client.executor", "memory.predict"}
 
 
 def _modules() -> dict[str, Path]:
