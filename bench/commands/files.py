@@ -47,13 +47,19 @@ def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> Non
 
 
 def table_records(paths: Sequence[Path]) -> list[Record]:
-    """The records that tables show, out of files and folders; warnings go to standard error."""
+    """The records that tables show, out of files and folders, no predicted ones; warnings go to standard error."""
+    return records_and_predictions(paths)[0]
+
+
+def records_and_predictions(paths: Sequence[Path]) -> tuple[list[Record], list[Record]]:
+    """The records that tables show, and apart from them the predicted ones."""
     from bench import store
 
     files, warnings = store.read(paths)
     records, notes = store.latest(files)
     warn([*warnings, *notes])
-    return records
+    predictions = [record for record in records if record.kind == "predicted"]
+    return [record for record in records if record.kind != "predicted"], predictions
 
 
 def warn(texts: Iterable[str]) -> None:

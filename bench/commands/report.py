@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from bench.commands.files import table_records, warn, write_pages
+from typing import TYPE_CHECKING
+
+from bench.commands.files import records_and_predictions, warn, write_pages
 from bench.commands.options import REPORTS, RESULTS, Pages, Quiet, Results
+
+if TYPE_CHECKING:
+    from bench.record import Record
 
 
 def report(
@@ -16,11 +21,11 @@ def report(
     from bench.config import OPERATIONS, load_prices
     from bench.cost.comparison import compare
     from bench.hybrid.request import EVERYTHING
-    from bench.report import page, remote, remote_plot
+    from bench.report import page, predicted_page, remote, remote_plot
     from bench.store import read_ceilings
 
     paths = results or [RESULTS]
-    records = table_records(paths)
+    records, predictions = records_and_predictions(paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
     pages = {f"vae_{name}.md": page.render(name, records, ceilings).encode() for name in OPERATIONS}
@@ -31,4 +36,23 @@ def report(
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
+    pages["predicted.md"] = predicted_page.render(predictions, records).encode()
+    pages |= _time_model(records, predictions)
     write_pages(out, pages, quiet=quiet)
+
+
+def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, bytes]:
+    """The page of the model of times, where predictions say what the timed cases compute; none with too few times."""
+    from bench.config import load_gpus
+    from bench.report import time_model
+    from bench.speed.held_out import leave_one_card_out
+    from bench.speed.model import fit
+    from bench.speed.observation import observations
+
+    work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
+    timed = [record for record in records if record.case.id in work]
+    found = observations(timed, load_gpus(), lambda case: work[case.id])
+    try:
+        return {"time_model.md": time_model.render(fit(found), leave_one_card_out(found)).encode()}
+    except ValueError:  # times of one precision or one card alone
+        return {}

@@ -49,17 +49,27 @@ class Group:
             yield card, tuple(found.get(case.id) for case in self.cases)
 
     def demands(self) -> Iterator[tuple[Case, str, Prediction]]:
-        """Of each case what it takes with memory to spare, once for each architecture; tiles that cover it left out."""
+        """Of each case what it takes with memory to spare, each different demand once, with the architectures it is of.
+
+        Tiles that cover the image are left out.
+        """
         for case in self.cases:
-            seen: set[tuple[object, ...]] = set()
+            found: dict[tuple[object, ...], list[Prediction]] = {}
             for record in self.records:
-                found = record.prediction
-                if record.case.id != case.id or found is None or record.tiles == 1:
-                    continue
-                key = (found.taken_reserved_bytes, found.taken_low_bytes, found.taken_high_bytes)
-                if key not in seen:
-                    seen.add(key)
-                    yield case, ", ".join(filter(None, (found.workspaces, found.architecture))), found
+                one = record.prediction
+                if record.case.id == case.id and one is not None and record.tiles != 1:
+                    key = (one.workspaces, one.taken_reserved_bytes, one.taken_low_bytes, one.taken_high_bytes)
+                    found.setdefault(key, []).append(one)
+            for alike in found.values():
+                architectures = sorted({one.architecture for one in alike if one.architecture})
+                yield case, ", ".join([alike[0].workspaces, *architectures]), _widest(alike)
+
+
+def _widest(alike: Sequence[Prediction]) -> Prediction:
+    """Predictions that differ in the CUDA context alone, as one with the widest range of it."""
+    low = min(one.context_low_bytes for one in alike)
+    high = max(one.context_high_bytes for one in alike)
+    return alike[0].model_copy(update={"context_low_bytes": low, "context_high_bytes": high})
 
 
 def groups(records: Iterable[Record]) -> list[Group]:
@@ -126,8 +136,8 @@ def draw(records: Sequence[Record]) -> Draw:
 
     def onto(console: Console) -> None:
         for group in groups(records):
-            _print(console, f"{group.title}: predicted", DEMAND_HEADERS, _distinct(group))
-            headers = ("Card", *(_short(case) for case in group.cases))
+            _print(console, f"{group.title}: predicted", DEMAND_HEADERS, demand_rows(group))
+            headers = ("Card", *(short(case) for case in group.cases))
             rows = [(card, *map(cell, found)) for card, found in group.rows()]
             _print(console, f"{group.title}: predicted share of each card", headers, rows)
         for line in (*LEGEND, *sources(records)):
@@ -136,12 +146,13 @@ def draw(records: Sequence[Record]) -> Draw:
     return onto
 
 
-def _distinct(group: Group) -> list[tuple[str, ...]]:
-    """The rows of what cases take; the context's range is the widest of the cards'."""
+def demand_rows(group: Group) -> list[tuple[str, ...]]:
+    """What the cases of a group take, each different one once, in cells under DEMAND_HEADERS."""
     return list(dict.fromkeys(demand_cells(*one) for one in group.demands()))
 
 
-def _short(case: Case) -> str:
+def short(case: Case) -> str:
+    """`1024`, `2048 tile 512`: a case of a group in a column's head."""
     side = str(case.width) if case.width == case.height else case.resolution
     return side if case.tile is None else f"{side} tile {case.tile.tile}"
 

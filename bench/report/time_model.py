@@ -52,7 +52,7 @@ def render(model: Model, cells: Sequence[Cell]) -> str:
     """The page; `cells` are all that the model was fitted on, each predicted without its card. Ends in a newline."""
     texts = [
         "# Time on a card that nobody measured",
-        "Written by Hybrid Bench from the results and `configs/gpus.yaml`; edit nothing here.",
+        "Written by `bench report` from the results and `gpus.yaml`; edit nothing here.",
         *_answer(cells),
         "## The model",
         _MODEL[0],

@@ -1,0 +1,160 @@
+"""The page `reports/predicted.md`: memory on cards that are not here, and how far it is off where figures are known.
+
+Reads records; never torch.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.record import OutOfMemory, Prediction, Record
+from bench.report import markdown, predicted, run_details
+from bench.report.kinds import marked
+from bench.units import GIB, MIB, format_bytes, format_count
+
+#: Published peaks are whole MiB behind six digits of a percentage.
+_ROUNDING_BYTES = 2 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A peak that was published or measured, beside the prediction of the same case on the same card."""
+
+    known: Record
+    predicted: Record
+    prediction: Prediction
+
+    @property
+    def known_bytes(self) -> int | None:
+        """The peak reserved; of a published percentage by the docs' arithmetic. None: out of memory, or not said."""
+        memory, total = self.known.memory, self.predicted.vram_limit_bytes or self.predicted.device.total_bytes
+        if memory is None or self.out_of_memory:
+            return None
+        if memory.peak_reserved_bytes is not None:
+            return memory.peak_reserved_bytes
+        if memory.percent is None or total is None:
+            return None
+        return round(memory.percent / 100 * round(total / GIB, 3) * GIB)
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the card really was."""
+        return isinstance(self.known.outcome, OutOfMemory)
+
+    @property
+    def ratio(self) -> float | None:
+        """Predicted over known peak reserved."""
+        here = self.predicted.memory.peak_reserved_bytes if self.predicted.memory else None
+        return None if self.known_bytes is None or here is None else here / self.known_bytes
+
+    @property
+    def within(self) -> bool | None:
+        """Whether the known peak is in the band."""
+        known = self.known_bytes
+        if known is None:
+            return None
+        low, high = self.prediction.reserved_low_bytes, self.prediction.reserved_high_bytes
+        return low - _ROUNDING_BYTES <= known <= high + _ROUNDING_BYTES
+
+    @property
+    def right(self) -> bool:
+        """Whether the verdict is: tight counts as fits."""
+        return (self.prediction.verdict == "out_of_memory") == self.out_of_memory
+
+
+def cells(predictions: Iterable[Record], known: Iterable[Record]) -> list[Cell]:
+    """The known peaks of CUDA cards that have a prediction, in the order of those. Limits must be alike."""
+    by_key = {(one.case.id, one.device.name, one.vram_limit_bytes): one for one in predictions}
+    found = []
+    for record in known:
+        match = by_key.get((record.case.id, record.device.name, record.vram_limit_bytes))
+        if (
+            match is not None
+            and match.prediction is not None
+            and record.outcome.status in ("measured", "out_of_memory")
+        ):
+            found.append(Cell(record, match, match.prediction))
+    return found
+
+
+def render(predictions: Sequence[Record], known: Sequence[Record]) -> str:
+    """The page. Ends in a newline."""
+    parts = [
+        "# Memory on cards that are not here",
+        "Written by `bench report` from the records of `bench predict` and the results; edit nothing here.",
+    ]
+    if not predictions:
+        parts.append(
+            "There are no predictions yet. `bench predict docs --out results/predicted/docs.jsonl` makes them."
+        )
+        return "\n\n".join(parts) + "\n"
+    held = cells(predictions, known)
+    parts.append(markdown.bullets([*_legend(predictions), *_answer(held)]))
+    for group in predicted.groups(predictions):
+        parts += [f"## {group.title}", _cards(group), markdown.folded("What a call takes", _demands(group))]
+    if held:
+        parts += ["## Against what is known", _against(held)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _legend(records: Sequence[Record]) -> list[str]:
+    first = (
+        "Every figure in the tables of cards and calls is *predicted*: by a trace of the real module, a model of "
+        "torch's allocator, and workspaces of convolutions from where the last column says."
+    )
+    return [first, *predicted.LEGEND, *predicted.sources(records)]
+
+
+def _answer(held: Sequence[Cell]) -> list[str]:
+    """How far off the predictions are, in a sentence a kind of figure."""
+    said = []
+    for kind in dict.fromkeys(cell.known.kind for cell in held):
+        mine = [cell for cell in held if cell.known.kind == kind]
+        ratios = [cell.ratio for cell in mine if cell.ratio is not None]
+        within = [cell.within for cell in mine if cell.within is not None]
+        right = sum(cell.right for cell in mine)
+        text = f"Against {format_count(len(mine), f'{kind} case')}: {right} of {len(mine)} verdicts are right"
+        if ratios:
+            text += (
+                f"; predicted over {kind} peak reserved is {min(ratios):.2f} to {max(ratios):.2f}, median "
+                f"{statistics.median(ratios):.2f}; {sum(within)} of {len(within)} are within the band"
+            )
+        said.append(f"{text}.")
+    return said
+
+
+def _cards(group: predicted.Group) -> str:
+    headers = ["Card", *(predicted.short(case) for case in group.cases)]
+    rows = [[markdown.safe(card), *map(predicted.cell, found)] for card, found in group.rows()]
+    return markdown.table(headers, rows, "l" + "r" * len(group.cases))
+
+
+def _demands(group: predicted.Group) -> str:
+    rows = [list(cells) for cells in predicted.demand_rows(group)]
+    return markdown.table(predicted.DEMAND_HEADERS, rows, "lrrrrrl")
+
+
+def _against(held: Sequence[Cell]) -> str:
+    headers = ["Card", "Case", "Known peak", "Predicted", "Ratio", "Band", "Known verdict", "Predicted verdict"]
+    rows = [_row(cell) for cell in held]
+    return markdown.table(headers, rows, "llrrrrll")
+
+
+def _row(cell: Cell) -> list[str]:
+    found, here = cell.prediction, cell.predicted.memory
+    known = "OOM" if cell.out_of_memory else format_bytes(cell.known_bytes)
+    peak = format_bytes(here.peak_reserved_bytes) if here else "-"
+    band = f"{predicted.mib(found.reserved_low_bytes)} to {predicted.mib(found.reserved_high_bytes)} MiB"
+    outside = "" if cell.within in (True, None) else " (outside)"
+    return [
+        markdown.safe(run_details.device_label(cell.predicted)),
+        markdown.safe(cell.known.case.label),
+        marked(known, cell.known.kind),
+        marked(peak, "predicted") if here else "-",
+        "-" if cell.ratio is None else f"{cell.ratio:.3f}",
+        "-" if cell.out_of_memory else band + outside,
+        "out of memory" if cell.out_of_memory else "fits",
+        f"{found.verdict.replace('_', ' ')}, {found.confidence}" + ("" if cell.right else " (wrong)"),
+    ]
