@@ -12,12 +12,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter."""
+    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter.
+
+    `channels_last`: values of a pixel lie side by side, as tensor cores take them (NHWC).
+    """
 
     input: Shape
     output: Shape
     filter: Shape
-    biased: bool = True
+    channels_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Upsampling:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A matrix product, which a library may want a workspace for."""
+    """A matrix product, for which a library may want a workspace."""
 
 
 #: What a backend may want memory of its own for.

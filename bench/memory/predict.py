@@ -5,7 +5,7 @@ Loads torch (by way of `trace`), and needs neither a GPU nor weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bench.errors import ConfigError
@@ -99,7 +99,7 @@ def demand(case: Case, backend: CuDnn) -> Demand:
         raise ConfigError(f"{case.label}: variant {case.variant!r} can't be predicted, only {' and '.join(VARIANTS)}.")
     whole = case.tile is None or max(case.width, case.height) <= case.tile.tile
     alike = case.model_copy(update={"tiling": "off"}) if whole else case  # a tile that covers the image is no tile
-    return _demand(alike.model_copy(update={"weights": "random"}), backend)
+    return _demand(alike.model_copy(update={"weights": "random"}), replace(backend, architecture=""))
 
 
 @lru_cache(maxsize=1024)
