@@ -12,15 +12,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter.
-
-    `channels_last`: values of a pixel lie side by side, as tensor cores take them (NHWC).
-    """
+    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter."""
 
     input: Shape
     output: Shape
     filter: Shape
-    channels_last: bool = False
+    biased: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Upsampling:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A matrix product, for which a library may want a workspace."""
+    """A matrix product, which a library may want a workspace for."""
 
 
 #: What a backend may want memory of its own for.

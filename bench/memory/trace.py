@@ -1,19 +1,19 @@
 """What a call of a zoo model allocates, captured from the real module on meta tensors: no weights, no device.
 
 Loads torch and diffusers. Operators that are composed of others are taken apart as a device would, CUDA where devices
-differ. Not run as they stand are those whose meta kernels compute in temporaries that no device allocates (group
-normalisation, linear layers, upsampling), and scaled dot-product attention: it is taken as a memory-efficient kernel, as
-CUDA takes it for one head of 512. Of the rows that blend two tiles into each other one stands for all: they are
-alike, and none outlives the next.
+differ. Three are not run as they stand: group normalisation (its meta kernel computes in temporaries that no device
+allocates, and takes most of the time), scaled dot-product attention (taken as a memory-efficient kernel, which is what
+CUDA takes for one head of 512), and of the rows that blend two tiles into each other one stands for all (they are
+alike, and none outlives the next).
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -36,20 +36,18 @@ from bench.memory.events import (
 from bench.record import Case
 from bench.workloads import vae
 
-Layouts = Literal["cuda", "cpu"]
 _ATEN = torch.ops.aten
-_PRODUCTS = {_ATEN.linear.default, _ATEN.addmm.default, _ATEN.mm.default, _ATEN.bmm.default}
+_PRODUCTS = {_ATEN.addmm.default, _ATEN.mm.default, _ATEN.bmm.default, _ATEN.baddbmm.default}
 
 
-def capture(case: Case, layouts: Layouts = "cuda") -> Trace:
+def capture(case: Case) -> Trace:
     """The trace of one call of the case, by its model, operation, size, batch, tiling and slicing.
 
     Its precision does not matter, nor do its weights. A tile's shape is captured once, however many tiles have it.
-    `layouts` is whose choice of memory formats is followed: on CUDA a convolution of a channels-last input returns such
-    a one (ConvUtils.h, cudnn_conv_suggest_memory_format), and what is so after the attention stays so; on the CPU
-    torch was seen to return a contiguous one.
     """
-    return _capture(case.model_copy(update={"dtype": "float32", "weights": "random", "transport": None}), layouts)
+    return _capture(
+        case.model, case.operation, case.batch, case.height, case.width, case.tile, case.variant == "sliced"
+    )
 
 
 def build(model: str) -> None:
@@ -93,13 +91,12 @@ class _Traced:
 
 
 @lru_cache(maxsize=256)
-def _capture(case: Case, layouts: Layouts) -> Trace:
-    traced = _module(case.model)
-    vae.tile_with(traced.vae, case.tile, models.get(case.model).spatial_factor)
-    traced.vae.use_slicing = case.variant == "sliced"
-    operation = case.operation
-    values = traced.input_of(operation, case.batch, case.height, case.width)
-    recorder = _Recorder(traced.path, layouts)
+def _capture(model: str, operation: str, batch: int, height: int, width: int, tile: Any, sliced: bool) -> Trace:
+    traced = _module(model)
+    vae.tile_with(traced.vae, tile, models.get(model).spatial_factor)
+    traced.vae.use_slicing = sliced
+    values = traced.input_of(operation, batch, height, width)
+    recorder = _Recorder(traced.path)
     for tensor in (values, *traced.vae.parameters(), *traced.vae.buffers()):
         recorder.ignore(tensor)
     half = traced.vae.encoder if operation == "encode" else traced.vae.decoder
@@ -125,12 +122,11 @@ class _Recording:
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every storage's birth and death, and which operator of which module made it."""
 
-    def __init__(self, path: list[str], layouts: Layouts) -> None:
+    def __init__(self, path: list[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.events: list[Any] = []  # Event; within a pass no Pass
         self.next_key = 0
         self._path = path
-        self._layouts = layouts
         self._keys: dict[int, int] = {}
         self._shift = 0
         self._late: list[Death] = []
@@ -145,14 +141,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with self:
                 return func.decompose(*args, **kwargs)
         result = special(*args, **kwargs) if special else func(*args, **kwargs)
-        copy = None
-        if func is _ATEN.convolution.default:
-            if self._layouts == "cuda" and _is_channels_last(args[0]):
-                result = torch.empty_like(result, memory_format=torch.channels_last)
-            copy = self._contiguous_copy(args[0])
         self._note(func, args, result)
-        if copy is not None:
-            self.events.append(Death(copy - self._shift))
         return result
 
     def ignore(self, tensor: torch.Tensor) -> None:
@@ -201,16 +190,18 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.events.append(
             Launch(func._schema.name.removeprefix("aten::"), self._path[-1], _kernel(func, args, fresh[0]))
         )
+        copy = self._contiguous_copy(func, args)
         for tensor in fresh:
             if tensor.untyped_storage()._cdata not in self._keys:
                 self.adopt(tensor, self._born(tensor.untyped_storage().nbytes() // tensor.element_size()))
+        if copy is not None:
+            self.events.append(Death(copy - self._shift))
 
-    def _contiguous_copy(self, values: torch.Tensor) -> int | None:
-        """What a convolution makes of an input that is neither contiguous nor channels-last (Convolution.cpp)."""
-        if values.is_contiguous() or (self._layouts == "cuda" and _is_channels_last(values)):
+    def _contiguous_copy(self, func: Any, args: tuple[Any, ...]) -> int | None:
+        """A convolution makes its input contiguous first, on every backend (aten/src/ATen/native/Convolution.cpp)."""
+        if func is not _ATEN.convolution.default or args[0].is_contiguous():
             return None
-        self.events.append(Launch("contiguous", self._path[-1]))
-        return self._born(values.numel())
+        return self._born(args[0].numel())
 
     def _born(self, elements: int) -> int:
         key = self.next_key
@@ -271,19 +262,13 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _is_channels_last(values: torch.Tensor) -> bool:
-    """As torch's suggest_memory_format has it: what is both is contiguous."""
-    return not values.is_contiguous() and values.is_contiguous(memory_format=torch.channels_last)
-
-
 def _kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | None:
     if func is _ATEN.convolution.default:
-        channels_last = _is_channels_last(output)
-        return Convolution(tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), channels_last)
+        return Convolution(tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), args[2] is not None)
     if func is _ATEN.scaled_dot_product_attention.default:
         query, key = args[0].shape, args[1].shape
         return Attention(query[0], query[1], query[2], key[2], query[3])
-    if func is _ATEN.upsample_nearest2d.vec:
+    if func is _ATEN.upsample_nearest2d.default:
         return Upsampling(tuple(args[0].shape), tuple(output.shape))
     return Product() if func in _PRODUCTS else None
 
@@ -301,18 +286,6 @@ def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: 
     return torch.empty(batch, queries, heads, value.shape[-1], device="meta").transpose(1, 2)
 
 
-def _linear(values: torch.Tensor, weight: torch.Tensor, *_: Any) -> torch.Tensor:
-    """(..., in) -> (..., out); the bias is added in place."""
-    return torch.empty(*values.shape[:-1], weight.shape[0], device="meta")
-
-
-def _upsample(values: torch.Tensor, size: Sequence[int] | None, scales: Sequence[float] | None) -> torch.Tensor:
-    """(batch, channels, height, width), to a size or by factors; in the input's memory format."""
-    height, width = size or [int(side * scale) for side, scale in zip(values.shape[2:], scales or (), strict=True)]
-    layout = torch.channels_last if _is_channels_last(values) else torch.contiguous_format
-    return torch.empty(*values.shape[:2], height, width, device="meta", memory_format=layout)
-
-
 def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
     """Outside training it hands on what it is given."""
     return values
@@ -320,8 +293,6 @@ def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
 
 _INSTEAD: dict[Any, Callable[..., Any]] = {
     _ATEN.dropout.default: _dropout,
-    _ATEN.linear.default: _linear,
-    _ATEN.upsample_nearest2d.vec: _upsample,
     _ATEN.native_group_norm.default: _group_norm,
     _ATEN.scaled_dot_product_attention.default: _attention,
 }
