@@ -77,7 +77,7 @@ class CuDnn:
                 return Scratch(after=(size,)) if size else NOTHING
             case Product():
                 return Scratch(kept=(self.cublas_bytes,))
-            case Attention() if item_bytes < _ACCUMULATED_BYTES:
+            case Attention() if item_bytes < _ACCUMULATED_BYTES and kernel.head_size > _HELD_HEAD:
                 return Scratch(buffers=(_accumulator(kernel),))
         return NOTHING
 
@@ -92,6 +92,8 @@ class CuDnn:
 
 
 _ACCUMULATED_BYTES = 4
+#: Heads up to this size are summed up in registers.
+_HELD_HEAD = 128
 
 
 def _accumulator(kernel: Attention) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
+from torch._prims_common import suggest_memory_format
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from bench import models
@@ -137,7 +138,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         special = _INSTEAD.get(func)
-        if special is None and func._can_decompose():
+        if func is _ATEN.linear.default:
+            with self:
+                return _linear(*args)
+        if special is None and func not in _WHOLE and func._can_decompose():
             with self:
                 return func.decompose(*args, **kwargs)
         result = special(*args, **kwargs) if special else func(*args, **kwargs)
@@ -187,10 +191,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         fresh = [one for one in outputs if one.untyped_storage()._cdata not in self._keys]
         if not fresh:
             return
+        copy = self._contiguous_copy(func, args)
         self.events.append(
             Launch(func._schema.name.removeprefix("aten::"), self._path[-1], _kernel(func, args, fresh[0]))
         )
-        copy = self._contiguous_copy(func, args)
         for tensor in fresh:
             if tensor.untyped_storage()._cdata not in self._keys:
                 self.adopt(tensor, self._born(tensor.untyped_storage().nbytes() // tensor.element_size()))
@@ -198,9 +202,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.events.append(Death(copy - self._shift))
 
     def _contiguous_copy(self, func: Any, args: tuple[Any, ...]) -> int | None:
-        """A convolution makes its input contiguous first, on every backend (aten/src/ATen/native/Convolution.cpp)."""
-        if func is not _ATEN.convolution.default or args[0].is_contiguous():
+        """A convolution makes its input contiguous first, on every backend (aten/src/ATen/native/Convolution.cpp).
+
+        One that is laid out channels-last it takes as it is.
+        """
+        if func is not _ATEN.convolution.default or args[0].is_contiguous() or _channels_last(args[0]):
             return None
+        self.events.append(Launch("contiguous", self._path[-1]))  # of its own: what the kernel takes comes after it
         return self._born(args[0].numel())
 
     def _born(self, elements: int) -> int:
@@ -268,7 +276,7 @@ def _kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | 
     if func is _ATEN.scaled_dot_product_attention.default:
         query, key = args[0].shape, args[1].shape
         return Attention(query[0], query[1], query[2], key[2], query[3])
-    if func is _ATEN.upsample_nearest2d.default:
+    if func is _ATEN.upsample_nearest2d.vec:
         return Upsampling(tuple(args[0].shape), tuple(output.shape))
     return Product() if func in _PRODUCTS else None
 
@@ -286,12 +294,42 @@ def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: 
     return torch.empty(batch, queries, heads, value.shape[-1], device="meta").transpose(1, 2)
 
 
+def _divided(values: torch.Tensor, _by: Any) -> torch.Tensor:
+    """Strides as devices have them. The meta kernel gives a batch of one another: the upsampling after it would go by
+    channels-last, and so would all that follows."""
+    return torch.empty_strided(values.shape, values.stride(), device="meta")
+
+
+def _convolution(values: torch.Tensor, *args: Any) -> torch.Tensor:
+    """Laid out as its input is (`_determine_backend_memory_format`), which the meta kernel leaves open."""
+    result: torch.Tensor = _ATEN.convolution.default(values, *args)
+    return result.contiguous(memory_format=torch.channels_last) if _channels_last(values) else result
+
+
+def _channels_last(values: torch.Tensor) -> bool:
+    """Whether torch takes these strides to be channels-last (c10/core/MemoryFormat.h, `suggest_memory_format`)."""
+    return suggest_memory_format(values) == torch.channels_last
+
+
+def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """at::linear (aten/src/ATen/native/Linear.cpp), which under a dispatch mode would add the bias out of place."""
+    if bias is not None and (values.dim() == 2 or (values.dim() == 3 and values.is_contiguous())):
+        flat = torch.addmm(bias, values.reshape(-1, values.shape[-1]), weight.t())
+        return flat.view(*values.shape[:-1], weight.shape[0])
+    product = values.matmul(weight.t())
+    return product if bias is None else product.add_(bias)
+
+
 def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
     """Outside training it hands on what it is given."""
     return values
 
 
+#: What devices run in one kernel, although torch knows how to compose it of others.
+_WHOLE = {_ATEN.upsample_nearest2d.vec}
 _INSTEAD: dict[Any, Callable[..., Any]] = {
+    _ATEN.convolution.default: _convolution,
+    _ATEN.div.Tensor: _divided,
     _ATEN.dropout.default: _dropout,
     _ATEN.native_group_norm.default: _group_norm,
     _ATEN.scaled_dot_product_attention.default: _attention,

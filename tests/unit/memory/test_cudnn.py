@@ -1,0 +1,92 @@
+"""Workspaces of CUDA's libraries: shares of a convolution, cuBLAS's, the accumulator of attention; and which backend."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.memory import cudnn
+from bench.memory.cudnn import CuDnn
+from bench.memory.events import Attention, Convolution, Product, Upsampling
+from bench.memory.workspace import NOTHING, Scratch
+
+MIB = 2**20
+#: 10 channels of 8x8 into 20: 640 values in, 1280 out, 1800 of the filter.
+KERNEL = Convolution((1, 10, 8, 8), (1, 20, 8, 8), (20, 10, 3, 3))
+
+
+class Known:
+    """Workspaces of 7 bytes for KERNEL alone."""
+
+    def workspace_bytes(self, kernel: Convolution) -> int | None:
+        return 7 if kernel == KERNEL else None
+
+
+@pytest.mark.parametrize(("share", "values"), [(1.0, 640 + 1280 + 1800), (1.25, 2400 + 1800), (2.0, 3840 + 1800)])
+def test_a_workspace_is_a_share_of_input_and_output_and_the_filter(share: float, values: int) -> None:
+    assert CuDnn(share, "rule", (1.0,)).scratch(KERNEL, 2) == Scratch(after=(values * 2,))
+
+
+def test_the_leanest_kernels_take_nothing_not_even_what_was_measured() -> None:
+    lean = CuDnn(1.0, "calibrated", (1.0,), measured=Known()).leanest
+    assert lean.scratch(KERNEL, 2) == NOTHING
+
+
+def test_what_was_measured_stands_in_for_the_share_where_there_is_any() -> None:
+    backend = CuDnn(1.0, "calibrated", (1.0,), measured=Known())
+    assert backend.scratch(KERNEL, 2) == Scratch(after=(7,))
+    # 192 values in, 64 out, 27 of the filter: nothing like it was measured
+    other = Convolution((1, 3, 8, 8), (1, 1, 8, 8), (1, 3, 3, 3))
+    assert backend.scratch(other, 2) == Scratch(after=((192 + 64 + 27) * 2,))
+
+
+def test_cublas_keeps_its_workspace_also_with_the_leanest_convolutions() -> None:
+    # 2 x 4096 KiB and 8 x 16 KiB
+    assert CuDnn(1.0, "rule", (1.0,)).leanest.scratch(Product(), 2) == Scratch(kept=(8_519_680,))
+
+
+def test_attention_in_half_precision_accumulates_in_float32() -> None:
+    # 2 images, 3 heads, 16 queries, heads of 512
+    kernel = Attention(2, 3, 16, 16, 512)
+    assert CuDnn(1.0, "rule", (1.0,)).scratch(kernel, 2) == Scratch(buffers=(2 * 3 * 16 * 512 * 4,))
+    assert CuDnn(1.0, "rule", (1.0,)).scratch(kernel, 4) == NOTHING  # in float32 the output itself does
+
+
+def test_a_small_head_needs_no_accumulator() -> None:
+    # tiny's heads of 64 stay within the registers of a block: up to 128 do
+    backend = CuDnn(1.0, "rule", (1.0,))
+    assert backend.scratch(Attention(1, 1, 16, 16, 128), 2) == NOTHING
+    assert backend.scratch(Attention(1, 1, 16, 16, 129), 2) == Scratch(buffers=(16 * 129 * 4,))
+
+
+def test_upsampling_needs_nothing() -> None:
+    assert CuDnn(1.0, "rule", (1.0,)).scratch(Upsampling((1, 8, 8, 8), (1, 8, 16, 16)), 2) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("architecture", "capability", "item_bytes", "source"),
+    [
+        ("ada", "8.9", 2, "published"),
+        ("ampere", "8.6", 4, "published"),
+        ("hopper", "9.0", 2, "rule"),
+        ("turing", "7.5", 4, "rule"),
+        ("", "8.0", 2, "rule"),
+    ],
+)
+def test_a_precision_and_architecture_that_the_docs_publish_has_a_fitted_share_and_others_a_rule_and_a_wide_band(
+    architecture: str, capability: str, item_bytes: int, source: str
+) -> None:
+    found = cudnn.backend(architecture, capability, item_bytes)
+    assert found.source == source
+    width = max(found.band) - min(found.band)
+    assert (width > 1) == (source == "rule")
+    assert 1.0 in found.band
+
+
+def test_a_measured_device_is_calibrated_whatever_its_architecture() -> None:
+    found = cudnn.backend("ada", "8.9", 2, Known())
+    assert (found.source, found.band) == ("calibrated", cudnn.CALIBRATED_BAND)
+
+
+@pytest.mark.parametrize(("capability", "size"), [("8.9", 8_519_680), ("9.0", 32 * MIB), ("12.0", 32 * MIB)])
+def test_cublas_keeps_more_from_hopper_on(capability: str, size: int) -> None:
+    assert cudnn.backend("", capability, 2).cublas_bytes == size
