@@ -12,15 +12,18 @@ from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory
 from bench.record.record import Kind, Record, Run, json_schema
 from bench.record.remote import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
+from bench.record.workspaces import WORKSPACES_VERSION, ConvolutionWorkspace, Workspaces
 
 __all__ = [
     "CEILINGS_VERSION",
     "FILE_TRANSPORTS",
     "SCHEMA_VERSION",
+    "WORKSPACES_VERSION",
     "Case",
     "Ceiling",
     "Ceilings",
     "ContextFoundBy",
+    "ConvolutionWorkspace",
     "Crashed",
     "Device",
     "EndpointFacts",
@@ -56,6 +59,7 @@ __all__ = [
     "TimedOut",
     "Timing",
     "Transport",
+    "Workspaces",
     "describe",
     "digest",
     "json_schema",
