@@ -28,6 +28,8 @@ class Observed:
 
     Attributes:
         input, output, filter: shapes.
+        channels_last: whether the input lay as NHWC, as attention's output does in diffusers and what is added to it;
+            torch has cuDNN compute in that layout then (cudnn_conv_suggest_memory_format in ATen/native/ConvUtils.h).
         requests: by the history; None if the output is not in it.
         counted_peak_bytes: what `requests.peak_bytes` is by the allocator's counters.
     """
@@ -35,6 +37,7 @@ class Observed:
     input: tuple[int, ...]
     output: tuple[int, ...]
     filter: tuple[int, ...]
+    channels_last: bool
     requests: history.Requests | None
     counted_peak_bytes: int
 
@@ -75,12 +78,14 @@ class _Recorder:
         peak = self._counters()[_PEAK] - self._before
         _stop()
         source = inputs[0]
-        copy_bytes = 0 if source.is_contiguous() else source.numel() * source.element_size()
+        plain = source.is_contiguous()
+        copy_bytes = 0 if plain else source.numel() * source.element_size()
         self.seen.append(
             Observed(
                 input=tuple(source.shape),
                 output=tuple(output.shape),
                 filter=tuple(convolution.weight.shape),
+                channels_last=not plain and source.is_contiguous(memory_format=torch.channels_last),
                 requests=history.requests(entries, output.untyped_storage().data_ptr(), copy_bytes),
                 counted_peak_bytes=peak,
             )

@@ -3,6 +3,7 @@
 A convolution of the very shapes that were measured has its own workspace. One of other sizes has the share of input and
 output that the same filter and stride took at the two nearest sizes. That share may jump between two sizes, where cuDNN
 chooses another kernel (SDXL's does between 1024 and 2048 px): between sizes a figure is uncertain, and `basis` says so.
+A traced convolution does not tell its input's layout: where both layouts were measured, the larger workspace counts.
 """
 
 from __future__ import annotations
@@ -54,15 +55,18 @@ class Calibration:
         free = [entry for entry in workspaces.entries if entry.dtype == dtype and not entry.constrained]
         if not free:
             return None
+        exact: dict[tuple[Shape, Shape, Shape], int] = {}
         families: dict[_Family, dict[float, _Point]] = {}
         for entry in free:
+            shapes = (entry.input, entry.output, entry.filter)
+            exact[shapes] = max(entry.workspace_bytes, exact.get(shapes, 0))
             point = _point(entry, item_bytes)
             family = families.setdefault(_family(entry.filter, entry.input, entry.output), {})
             known = family.get(point.log_area)
             if known is None or (known.share, known.fixed) < (point.share, point.fixed):  # of one area: the larger
                 family[point.log_area] = point
         return cls(
-            {(entry.input, entry.output, entry.filter): entry.workspace_bytes for entry in free},
+            exact,
             {key: sorted(points.values(), key=lambda one: one.log_area) for key, points in families.items()},
             item_bytes,
         )

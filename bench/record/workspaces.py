@@ -16,7 +16,7 @@ Shape4 = tuple[int, int, int, int]
 
 
 class ConvolutionWorkspace(Frozen):
-    """The workspace of one two-dimensional convolution, by the precision and the shapes that its kernel was chosen for.
+    """The workspace of one two-dimensional convolution, by the precision, shapes and layout that decide its kernel.
 
     A convolution during which the allocator refused a request is `constrained`: torch tried kernels one after another
     until one fitted, and where memory is free it would take another.
@@ -26,13 +26,14 @@ class ConvolutionWorkspace(Frozen):
     input: Shape4 = Field(description="batch, channels, height, width")
     output: Shape4
     filter: Shape4 = Field(description="output channels, input channels, height, width")
+    channels_last: bool = Field(default=False, description="whether its input lay as NHWC, which needs fewer copies")
     workspace_bytes: int = Field(ge=0, description="requested of the allocator, not rounded to its blocks")
     constrained: bool = False
 
     @property
-    def key(self) -> tuple[str, Shape4, Shape4, Shape4]:
+    def key(self) -> tuple[str, Shape4, Shape4, Shape4, bool]:
         """What tells it from others."""
-        return self.dtype, self.input, self.output, self.filter
+        return self.dtype, self.input, self.output, self.filter, self.channels_last
 
 
 class Workspaces(Frozen):
@@ -62,7 +63,7 @@ class Workspaces(Frozen):
         return gpu.compute_capability if gpu else None
 
     def joined(self, entries: Iterable[ConvolutionWorkspace]) -> tuple[ConvolutionWorkspace, ...]:
-        """Its entries and these, which take the place of those of the same precision and shapes.
+        """Its entries and these, which take the place of those of the same key.
 
         Only a constrained one never takes the place of one that was not: that says less, not more.
         """

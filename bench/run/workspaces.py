@@ -7,7 +7,7 @@ also once memory is free again: after a refused request the parent replaces this
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 
@@ -18,8 +18,6 @@ from bench.run.outcome import DeviceState
 from bench.run.protocol import MeasureWorkspaces, WorkspacesMeasured
 from bench.units import format_count
 from bench.workloads.vae import VaeWorkload
-
-_Key = tuple[tuple[int, ...], ...]
 
 
 def measure(request: MeasureWorkspaces, held: Device) -> WorkspacesMeasured:
@@ -59,9 +57,9 @@ def told(seen: Sequence[Observed], dtype: str) -> WorkspacesMeasured:
     It is constrained if it was in any of its runs: later ones take the kernel that was found then, and meet no refusal.
     One whose history contradicts the counters is left out with a warning.
     """
-    alike: dict[_Key, list[Observed]] = {}
+    alike: dict[Hashable, list[Observed]] = {}
     for one in seen:
-        alike.setdefault((one.input, one.output, one.filter), []).append(one)
+        alike.setdefault((one.input, one.output, one.filter, one.channels_last), []).append(one)
     entries: list[ConvolutionWorkspace] = []
     odd: list[Observed] = []
     for several in alike.values():
@@ -76,6 +74,7 @@ def told(seen: Sequence[Observed], dtype: str) -> WorkspacesMeasured:
                     "input": several[0].input,
                     "output": several[0].output,
                     "filter": several[0].filter,
+                    "channels_last": several[0].channels_last,
                     "workspace_bytes": max(requests.workspace_bytes for requests in found),
                     "constrained": any(requests.refused for requests in found),
                 }
