@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bench.run.protocol import MeasureWorkspaces, Ready, WorkspacesMeasured
 
 _NEEDS_CUDA = (
-    "Calibration measures cuDNN's workspaces and needs a CUDA GPU. `bench predict` works without one, from published "
-    "figures."
+    "Calibration measures cuDNN's workspaces and needs a CUDA GPU: --device cpu will not do here. `bench predict` "
+    "works without one, from published figures."
 )
 _OPERATIONS = ("encode", "decode")
 _SIZES = (512, 1024, 2048)

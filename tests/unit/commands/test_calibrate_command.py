@@ -236,7 +236,8 @@ def test_without_a_cuda_gpu_it_says_that_predict_needs_none(
     done = run(tmp_path, *TINY)
     assert isinstance(done.exception, DeviceError)
     assert done.exception.exit_code == 2
-    assert "needs a CUDA GPU. `bench predict` works without one, from published figures." in str(done.exception)
+    assert "needs a CUDA GPU" in str(done.exception)
+    assert str(done.exception).endswith("`bench predict` works without one, from published figures.")
     assert worker.asked == []
     assert list(tmp_path.iterdir()) == []
     assert worker.closed == 1
