@@ -12,8 +12,19 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from bench.doctor import DeviceFacts
-from bench.record import Case, Ceiling, Device, Environment, Measured, MeasureSettings, Package, Phase, Timing
-from bench.run.protocol import CeilingMeasured, Done, MeasureCeiling, Ready
+from bench.record import (
+    Case,
+    Ceiling,
+    ConvolutionWorkspace,
+    Device,
+    Environment,
+    Measured,
+    MeasureSettings,
+    Package,
+    Phase,
+    Timing,
+)
+from bench.run.protocol import CeilingMeasured, Done, MeasureCeiling, MeasureWorkspaces, Ready, WorkspacesMeasured
 
 SECONDS = float(os.environ.get("BENCH_STANDIN_SECONDS", "0.01"))
 
@@ -23,7 +34,7 @@ class StandInSession:
 
     def __init__(self, device: str, vram_limit_bytes: int | None) -> None:
         self.ready = Ready(
-            device=Device(kind="cpu", name="stand-in", total_bytes=2**30),
+            device=Device(kind="cuda" if device == "cuda" else "cpu", name="stand-in", total_bytes=2**30),
             environment=Environment(
                 python="3", packages={"torch": Package(version="0")}, os="", host_cpu="", host_cores=1, host_ram_bytes=1
             ),
@@ -57,6 +68,15 @@ def measure(request: MeasureCeiling, held: Device) -> CeilingMeasured:
     return CeilingMeasured(ceiling=made_up)
 
 
+def measure_workspaces(request: MeasureWorkspaces, held: Device) -> WorkspacesMeasured:
+    """One made-up convolution of the size that was asked for."""
+    shape = (1, 8, request.edge, request.edge)
+    made_up = ConvolutionWorkspace(
+        dtype=request.dtype, input=shape, output=shape, filter=(8, 8, 3, 3), workspace_bytes=request.edge
+    )
+    return WorkspacesMeasured(entries=(made_up,))
+
+
 def main() -> None:
     """Put the stand-ins where the worker looks for the modules that load torch, and serve."""
     for name, member in {
@@ -64,6 +84,7 @@ def main() -> None:
         "device": {"UnusableError": UnusableError},
         "facts": {"gather": gather},
         "ceilings": {"measure": measure},
+        "workspaces": {"measure": measure_workspaces},
     }.items():
         module = ModuleType(f"bench.run.{name}")
         vars(module).update(member)

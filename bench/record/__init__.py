@@ -13,16 +13,19 @@ from bench.record.prediction import Confidence, Prediction, Verdict, WorkspaceSo
 from bench.record.record import Kind, Record, Run, json_schema
 from bench.record.remote import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
+from bench.record.workspaces import WORKSPACES_VERSION, ConvolutionWorkspace, Workspaces
 
 __all__ = [
     "CEILINGS_VERSION",
     "FILE_TRANSPORTS",
     "SCHEMA_VERSION",
+    "WORKSPACES_VERSION",
     "Case",
     "Ceiling",
     "Ceilings",
     "Confidence",
     "ContextFoundBy",
+    "ConvolutionWorkspace",
     "Crashed",
     "Device",
     "EndpointFacts",
@@ -61,6 +64,7 @@ __all__ = [
     "Transport",
     "Verdict",
     "WorkspaceSource",
+    "Workspaces",
     "describe",
     "digest",
     "json_schema",

@@ -20,17 +20,15 @@ from bench.run import host
 from bench.run.outcome import memory_in
 from bench.run.protocol import (
     Broken,
-    CeilingMeasured,
     Done,
-    Examine,
-    Examined,
-    MeasureCeiling,
     PhaseBegun,
+    Question,
     Ready,
     Refused,
     RunCase,
     Start,
     TakeTurns,
+    Told,
 )
 from bench.run.worker_process import WorkerProcess
 from bench.units import format_bytes
@@ -155,8 +153,8 @@ class SubprocessExecutor:
             f"measured is kept; the same command goes on from there. Its last words: {_last_line(worker)}"
         )
 
-    def ask(self, request: Examine | MeasureCeiling, timeout_s: float) -> Examined | CeilingMeasured:
-        """What the worker answers to `bench doctor` within `timeout_s` seconds.
+    def ask(self, request: Question, timeout_s: float) -> Told:
+        """What the worker answers to `bench doctor` or `bench calibrate` within `timeout_s` seconds.
 
         Raises WorkerError if it dies or hangs over it (the next question starts another), and what `start` raises.
         """
@@ -167,7 +165,7 @@ class SubprocessExecutor:
         except queue.Empty:
             self.close()
             raise WorkerError(f"The measuring process gave no answer in {timeout_s:.0f} s, and was ended.") from None
-        if isinstance(answer, Examined | CeilingMeasured):
+        if isinstance(answer, Told):
             return answer
         self.close()
         raise WorkerError(f"The measuring process died over it. Its last words: {_last_line(worker)}")

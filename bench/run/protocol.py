@@ -2,7 +2,8 @@
 
 The parent writes a `Start`, then one `RunCase` or `TakeTurns` at a time; it ends the worker by closing the pipe. The
 worker answers `Ready` or `Refused` to the first, and to each of the others any number of `PhaseBegun` and one `Done` a
-case, or one `Broken`. `bench doctor` asks with `Examine` and `MeasureCeiling` instead of cases; each has one answer.
+case, or one `Broken`. `bench doctor` asks with `Examine` and `MeasureCeiling` instead of cases, `bench calibrate` with
+`MeasureWorkspaces`; each has one answer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from bench.doctor import DeviceFacts
 from bench.record import (
     Case,
     Ceiling,
+    ConvolutionWorkspace,
     Device,
     EndpointFacts,
     Environment,
@@ -141,9 +143,31 @@ class CeilingMeasured(Frozen):
     note: str | None = None
 
 
-Request = Annotated[Start | RunCase | TakeTurns | Examine | MeasureCeiling, Field(discriminator="type")]
-Answer = Annotated[
-    Ready | Refused | PhaseBegun | Done | Broken | Examined | CeilingMeasured, Field(discriminator="type")
-]
+class MeasureWorkspaces(Frozen):
+    """Run one untiled call of a model of random weights, and note the workspace of each of its convolutions."""
+
+    type: Literal["measure_workspaces"] = "measure_workspaces"
+    model: str
+    operation: Literal["encode", "decode"]
+    dtype: str
+    edge: int = Field(gt=0, description="of the square image in pixels")
+
+
+class WorkspacesMeasured(Frozen):
+    """The workspaces of one call, each convolution once, or the reason why there are none."""
+
+    type: Literal["workspaces_measured"] = "workspaces_measured"
+    entries: tuple[ConvolutionWorkspace, ...] = ()
+    reason: str | None = None
+    out_of_memory: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+#: What is asked of the device apart from cases, and what is answered to it.
+Question = Examine | MeasureCeiling | MeasureWorkspaces
+Told = Examined | CeilingMeasured | WorkspacesMeasured
+
+Request = Annotated[Start | RunCase | TakeTurns | Question, Field(discriminator="type")]
+Answer = Annotated[Ready | Refused | PhaseBegun | Done | Broken | Told, Field(discriminator="type")]
 requests: TypeAdapter[Request] = TypeAdapter(Request)
 answers: TypeAdapter[Answer] = TypeAdapter(Answer)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.record import Phase
-    from bench.run.protocol import Answer, Examine, MeasureCeiling, RunCase, TakeTurns
+    from bench.run.protocol import Answer, Question, RunCase, TakeTurns
     from bench.run.session import Session
 
 
@@ -26,22 +26,24 @@ def _own_output() -> TextIO:
     return pipe
 
 
-def _looked(request: Examine | MeasureCeiling, session: Session) -> Answer:
-    """What `bench doctor` asked of the device."""
-    from bench.run import ceilings, facts, protocol  # noqa: PLC0415 - load torch
+def _looked(request: Question, session: Session) -> Answer:
+    """What `bench doctor` or `bench calibrate` asked of the device."""
+    from bench.run import ceilings, facts, protocol, workspaces  # noqa: PLC0415 - load torch
 
     if isinstance(request, protocol.MeasureCeiling):
         return ceilings.measure(request, session.ready.device)
+    if isinstance(request, protocol.MeasureWorkspaces):
+        return workspaces.measure(request, session.ready.device)
     return protocol.Examined(facts=facts.gather(session.ready.device))
 
 
 def _answers(
-    request: RunCase | TakeTurns | Examine | MeasureCeiling, session: Session, begin: Callable[[Phase], None]
+    request: RunCase | TakeTurns | Question, session: Session, begin: Callable[[Phase], None]
 ) -> tuple[Answer, ...]:
-    """One answer a case, or the one that they could not be measured together; one to each question of the doctor's."""
+    """One answer a case, or the one that they could not be measured together; one to each question."""
     from bench.run import protocol  # noqa: PLC0415 - after the parent's death can be noticed
 
-    if isinstance(request, protocol.Examine | protocol.MeasureCeiling):
+    if isinstance(request, protocol.Question):
         return (_looked(request, session),)
     if isinstance(request, protocol.RunCase):
         return (session.run(request.case, request.measure, begin),)

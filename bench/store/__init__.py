@@ -7,11 +7,13 @@ from bench.store.ceilings import CEILINGS, read_ceilings, write_ceilings
 from bench.store.choice import latest, unfinished
 from bench.store.disk import exclusive, prepare_folder, write_whole
 from bench.store.reading import MIGRATIONS, ResultsFile, read, read_file
+from bench.store.workspaces import WORKSPACES, read_workspaces, write_workspaces
 from bench.store.writing import RunFile, replace
 
 __all__ = [
     "CEILINGS",
     "MIGRATIONS",
+    "WORKSPACES",
     "ResultsFile",
     "RunFile",
     "exclusive",
@@ -20,8 +22,10 @@ __all__ = [
     "read",
     "read_ceilings",
     "read_file",
+    "read_workspaces",
     "replace",
     "unfinished",
     "write_ceilings",
     "write_whole",
+    "write_workspaces",
 ]

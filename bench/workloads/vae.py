@@ -83,6 +83,11 @@ class VaeWorkload:
         return sum(t.numel() * t.element_size() for t in (*self._vae.parameters(), *self._vae.buffers()))
 
     @property
+    def convolutions(self) -> tuple[torch.nn.Conv2d, ...]:
+        """Its two-dimensional convolutions."""
+        return tuple(module for module in self._vae.modules() if isinstance(module, torch.nn.Conv2d))
+
+    @property
     def dtype(self) -> torch.dtype:
         """What it computes in."""
         return self._dtype

@@ -92,6 +92,7 @@ PARENT = {
         "report.run_details",
         "report.terminal",
         "report.comparison",
+        "commands.calibrate",
         "commands.compare",
         "commands.doctor",
     ),

@@ -1,0 +1,97 @@
+"""The workspaces of all convolutions of one untiled call, for `bench calibrate`. Loads torch.
+
+What torch found to fit it keeps for the life of the process (the plan cache of aten/src/ATen/native/cudnn/Conv_v8.cpp),
+also once memory is free again: after a refused request the parent replaces this process.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Hashable, Sequence
+
+import torch
+
+from bench.measure.workspaces import Observed, recording
+from bench.record import Case, ConvolutionWorkspace, Device, OutOfMemory
+from bench.run import outcome
+from bench.run.outcome import DeviceState
+from bench.run.protocol import MeasureWorkspaces, WorkspacesMeasured
+from bench.units import format_count
+from bench.workloads.vae import VaeWorkload
+
+
+def measure(request: MeasureWorkspaces, held: Device) -> WorkspacesMeasured:
+    """Run one call on the device that this process holds. Any failure is an answer with its reason."""
+    if held.kind != "cuda":
+        return WorkspacesMeasured(reason=f"{held.name} is no CUDA GPU, and has no cuDNN")
+    device = torch.device("cuda", torch.cuda.current_device())
+    refused_before = _refused(device)
+    try:
+        return told(_observe(request, device), request.dtype)
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        state = DeviceState("cuda", int(torch.cuda.mem_get_info(device)[0]), _refused(device) - refused_before)
+        fate = outcome.of_exception(error, "run", state)
+        return WorkspacesMeasured(reason=outcome.brief(error), out_of_memory=isinstance(fate, OutOfMemory))
+    finally:
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _observe(request: MeasureWorkspaces, device: torch.device) -> Sequence[Observed]:
+    case = Case(
+        model=request.model, operation=request.operation, width=request.edge, height=request.edge, dtype=request.dtype
+    )
+    workload = VaeWorkload(case, device)
+    call = workload.prepare(case)
+    gc.collect()
+    torch.cuda.empty_cache()
+    with torch.inference_mode(), recording(workload.convolutions, device) as seen:
+        call.run()
+    torch.cuda.synchronize(device)
+    return seen
+
+
+def told(seen: Sequence[Observed], dtype: str) -> WorkspacesMeasured:
+    """Each convolution once, however often it ran: the most that it took.
+
+    It is constrained if it was in any of its runs: later ones take the kernel that was found then, and meet no refusal.
+    One whose history contradicts the counters is left out with a warning.
+    """
+    alike: dict[Hashable, list[Observed]] = {}
+    for one in seen:
+        alike.setdefault((one.input, one.output, one.filter, one.channels_last), []).append(one)
+    entries: list[ConvolutionWorkspace] = []
+    odd: list[Observed] = []
+    for several in alike.values():
+        found = [one.requests for one in several if one.requests and one.requests.peak_bytes == one.counted_peak_bytes]
+        if len(found) < len(several):
+            odd.append(several[0])
+            continue
+        entries.append(
+            ConvolutionWorkspace.model_validate(
+                {
+                    "dtype": dtype,
+                    "input": several[0].input,
+                    "output": several[0].output,
+                    "filter": several[0].filter,
+                    "channels_last": several[0].channels_last,
+                    "workspace_bytes": max(requests.workspace_bytes for requests in found),
+                    "constrained": any(requests.refused for requests in found),
+                }
+            )
+        )
+    return WorkspacesMeasured(entries=tuple(entries), warnings=_contradicted(odd))
+
+
+def _contradicted(odd: Sequence[Observed]) -> tuple[str, ...]:
+    if not odd:
+        return ()
+    first = f"{odd[0].filter} on {odd[0].input}"
+    return (
+        f"{format_count(len(odd), 'convolution')} left out, the first being {first}: the allocator's recorded history "
+        "and its counters differ",
+    )
+
+
+def _refused(device: torch.device) -> int:
+    return int(torch.cuda.memory_stats(device).get("num_ooms", 0))
