@@ -82,6 +82,11 @@ class VaeWorkload:
         return sum(t.numel() * t.element_size() for t in (*self._vae.parameters(), *self._vae.buffers()))
 
     @property
+    def module(self) -> AutoencoderKL:
+        """The VAE itself, for those who watch its parts at work."""
+        return self._vae
+
+    @property
     def dtype(self) -> torch.dtype:
         """What it computes in."""
         return self._dtype
