@@ -6,19 +6,23 @@ Pure.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Literal
 
 from bench.memory.timeline import Kind, Owner, Timeline
+from bench.record import Case
 
 #: What is made outside of all parts of the model: tiles joined, a distribution's mode.
 ITSELF = "(the model itself)"
 WORKSPACES = "workspaces"
 OTHER = "other"
+#: A prediction and a measurement whose peaks are no further apart than this share are said to agree.
+AGREES = 0.02
 _LARGEST = 10
 #: Layers of a plot besides weights, workspaces and the others'; columns of a plot.
-_LAYERS, _COLUMNS = 6, 3000
+_LAYERS, _COLUMNS = 6, 2000
 #: How many runs one side may have that the other has not, before both are passed over.
 _LOOKAHEAD = 8
 
@@ -66,6 +70,38 @@ class Profile:
     def before_bytes(self) -> int:
         """What is there before the call: weights and input."""
         return sum(self.timeline.sizes[place] for place in self.timeline.changes[: self.timeline.before])
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """A case's profile as it is predicted, and where it was run as it was.
+
+    Attributes:
+        case: which.
+        device: where it computes, or would.
+        kernels: whose workspaces are predicted, in words.
+        predicted, measured: the profiles.
+        measured_on: the device's name.
+        allocated_bytes: the measured peak by the allocator's own counter, where it has one.
+    """
+
+    case: Case
+    device: Literal["cpu", "cuda"]
+    kernels: str
+    predicted: Profile
+    measured: Profile | None = None
+    measured_on: str | None = None
+    allocated_bytes: int | None = None
+
+    @property
+    def error(self) -> float | None:
+        """How far the predicted peak is above the measured one, as a share of that; None where nothing was measured."""
+        return self.predicted.peak_bytes / self.measured.peak_bytes - 1 if self.measured else None
+
+    @property
+    def agree(self) -> bool | None:
+        """Whether the two are within 2%; None where nothing was measured."""
+        return None if self.error is None else abs(self.error) <= AGREES
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +196,27 @@ def laid_over(timeline: Timeline, other: Timeline) -> list[float]:
     return found
 
 
+def steps(timeline: Timeline, least_bytes: int) -> list[int]:
+    """How many changes of at least so many bytes there have been, when the call begins and after each of its changes."""
+    sizes = (timeline.sizes[max(place, ~place)] for place in timeline.changes[timeline.before :])
+    return list(accumulate((size >= least_bytes for size in sizes), initial=0))
+
+
+def visits(timeline: Timeline) -> list[tuple[str, int]]:
+    """The parts of the model in the order in which they are at work, each with the change of the call at which it is."""
+    return _runs(timeline, stage_of)
+
+
 def _held(timeline: Timeline, places: Sequence[int]) -> tuple[Held, ...]:
-    weights = [place for place in places if timeline.owners[place].kind == "weights"]
-    held = [Held(timeline.sizes[place], timeline.owners[place]) for place in places if place not in set(weights)]
+    weights, held = [], []
+    for place in places:
+        owner, size = timeline.owners[place], timeline.sizes[place]
+        if owner.kind == "weights":
+            weights.append(size)
+        else:
+            held.append(Held(size, owner))
     if weights:
-        whole = sum(timeline.sizes[place] for place in weights)
-        held.append(Held(whole, timeline.owners[weights[0]], len(weights)))
+        held.append(Held(sum(weights), Owner("", "", "weights"), len(weights)))
     return tuple(sorted(held, key=lambda one: -one.bytes)[:_LARGEST])
 
 
@@ -208,12 +259,12 @@ def _shown(timeline: Timeline, columns: int) -> Iterator[int]:
     yield len(live)
 
 
-def _runs(timeline: Timeline) -> list[tuple[str, int]]:
+def _runs(timeline: Timeline, name: Callable[[str], str] = str) -> list[tuple[str, int]]:
     """Modules in the order in which they allocate, each with the change of the call at which it begins to."""
     found: list[tuple[str, int]] = []
     for number, place in enumerate(timeline.changes[timeline.before :]):
-        if place >= 0 and (not found or found[-1][0] != timeline.owners[place].module):
-            found.append((timeline.owners[place].module, number))
+        if place >= 0 and (not found or found[-1][0] != name(timeline.owners[place].module)):
+            found.append((name(timeline.owners[place].module), number))
     return found
 
 

@@ -85,7 +85,7 @@ def _on_cpu(module: torch.nn.Module, call: Call) -> list[Change]:
     with (
         torch.inference_mode(),
         _watching(module, enter, leave),
-        torch.profiler.profile(activities=activities, profile_memory=True, acc_events=True) as profiler,
+        torch.profiler.profile(activities=activities, profile_memory=True) as profiler,
     ):
         result = call.run()
     del result

@@ -40,9 +40,7 @@ class Mark:
     span: Span
 
 
-def timeline_of(
-    changes: Sequence[Change], weights: Iterable[int], input_bytes: int, round_to: int = 1
-) -> Timeline:
+def timeline_of(changes: Sequence[Change], weights: Iterable[int], input_bytes: int, round_to: int = 1) -> Timeline:
     """The timeline of a recorded call, after weights of these sizes and an input of that one, both in bytes.
 
     What an operator allocates and frees again is its workspace. The end of what was there before the recording is left
