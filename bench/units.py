@@ -87,7 +87,7 @@ METRICS: dict[str, Metric] = {
         "NVML process", "bytes", "lower", False, 0.01, "the process's memory by the driver, read after the calls"
     ),
     "flops": Metric(
-        "FLOPs", "flops", "lower", True, 0.0, "floating-point operations of one call, by torch's FlopCounterMode"
+        "FLOPs", "flops", "lower", True, 0.0, "floating-point operations of one call, as torch's FlopCounterMode counts"
     ),
     "achieved": Metric("Achieved", "flops/s", "higher", False, 0.02, "FLOPs of one call over its median time"),
     "ceiling_fraction": Metric(

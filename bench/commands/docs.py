@@ -37,7 +37,7 @@ def docs_import(
     text = read_text(page)
     found = docs_page.read_page(text, page.name, operation, recorded_at=timestamp(datetime.now(UTC)))
     warn(found.warnings)
-    store.replace_published(out, found.records)
+    store.replace(out, found.records, "published")
     if not quiet:
         typer.echo(f"Wrote {len(found.records)} published records to {out}")
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bench.errors import BenchError
+
 INTERRUPTED = 130
 RESULTS = Path("results")
 REPORTS = Path("reports")
@@ -31,3 +33,19 @@ Overrides = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<device>/.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start a new run even if an unfinished one could go on.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")]
+VramLimit = Annotated[
+    str | None, typer.Option(help="Behave like a smaller card, e.g. 8GiB (on a CPU: bound the process).")
+]
+
+
+def limit_of(text: str) -> int:
+    """The bytes that --vram-limit asks for. Raises BenchError."""
+    from bench.units import MIB, format_bytes, parse_bytes
+
+    try:
+        limit = parse_bytes(text)
+    except BenchError as error:
+        raise BenchError(f"--vram-limit {text[:80]}: {error}") from None
+    if limit < MIB:
+        raise BenchError(f"--vram-limit {text}: that is {format_bytes(limit)}. Did you mean {text.strip()}GiB?")
+    return limit

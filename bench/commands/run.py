@@ -20,8 +20,9 @@ from bench.commands.options import (
     Overrides,
     Quiet,
     Resolutions,
+    VramLimit,
+    limit_of,
 )
-from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.config import Sweep
@@ -37,9 +38,7 @@ def run(
     operation: Operations = None,
     resolution: Resolutions = None,
     device: Annotated[str, typer.Option(help="Where to measure: auto, cpu, cuda or cuda:N.")] = "auto",
-    vram_limit: Annotated[
-        str | None, typer.Option(help="Behave like a smaller card, e.g. 8GiB (on a CPU: bound the process).")
-    ] = None,
+    vram_limit: VramLimit = None,
     out: Out = RESULTS,
     fresh: Fresh = False,
     interleave: Annotated[
@@ -61,7 +60,7 @@ def run(
     from bench.run.executor import SubprocessExecutor
     from bench.run.scheduler import RunOptions
 
-    limit = None if vram_limit is None else _limit(vram_limit)
+    limit = None if vram_limit is None else limit_of(vram_limit)
     executor = SubprocessExecutor(device, limit)
     chosen: dict[str, Sequence[str]] = {
         "models": model or [],
@@ -81,18 +80,6 @@ def run(
         raise sweeps.interrupted(error) from None
     finally:
         executor.close()
-
-
-def _limit(text: str) -> int:
-    from bench.units import MIB, format_bytes, parse_bytes
-
-    try:
-        limit = parse_bytes(text)
-    except BenchError as error:
-        raise BenchError(f"--vram-limit {text[:80]}: {error}") from None
-    if limit < MIB:
-        raise BenchError(f"--vram-limit {text}: that is {format_bytes(limit)}. Did you mean {text.strip()}GiB?")
-    return limit
 
 
 def _sweep(

@@ -1,5 +1,6 @@
-"""YAML to frozen data: sweeps, networks, prices. Every error names file, key and nearest valid name; never torch."""
+"""YAML to frozen data: sweeps, GPUs, networks, prices. Errors name file, key and nearest valid name; never torch."""
 
+from bench.config.gpus import Gpu, Gpus, Precision, TensorTflops, load_gpus
 from bench.config.narrowing import narrow, narrow_transports, resolution_of
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
@@ -16,17 +17,22 @@ __all__ = [
     "EndpointPrice",
     "FileFormat",
     "Files",
+    "Gpu",
+    "Gpus",
     "LoadSettings",
     "Network",
     "Networks",
     "OverlapSettings",
+    "Precision",
     "Prices",
     "RemoteSettings",
     "Resolution",
     "Sourced",
     "Sweep",
+    "TensorTflops",
     "find",
     "load",
+    "load_gpus",
     "load_networks",
     "load_prices",
     "narrow",

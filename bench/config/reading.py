@@ -17,7 +17,7 @@ from bench.config.yaml_file import Loader, complaints, configs, read_mapping
 from bench.errors import ConfigError, nearest
 
 #: Files beside the sweeps that are something else.
-_NO_SWEEPS = {"networks", "prices"}
+_NO_SWEEPS = {"gpus", "networks", "prices"}
 
 
 def shipped() -> dict[str, Path]:

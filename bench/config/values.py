@@ -17,7 +17,7 @@ from bench.record import Tile, Transport
 DTYPES = ("model", "float32", "float16", "bfloat16")
 OPERATIONS = ("encode", "decode")
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
-VARIANTS = ("default", "channels-last")
+VARIANTS = ("default", "channels-last", "sliced")
 #: A sweep's name becomes part of file names.
 NAME_LENGTH = 100
 _MOST_SHARE = 10

@@ -2,12 +2,15 @@
 
 Imports no torch. Modelled is c10/cuda/CUDACachingAllocator.cpp (`DeviceCachingAllocator`) of torch 2.6 to 2.13 with its
 default settings: the native backend, no expandable segments, nothing in PYTORCH_ALLOC_CONF or PYTORCH_CUDA_ALLOC_CONF;
-one device, one stream, no graph capture, no private pools. Within these bounds the rules did not change between those
-versions. Left out, since the defaults never reach it: max_split_size and `release_available_cached_blocks`, garbage
-collection, roundup_power2_divisions.
+one device, one stream, no graph capture, no private pools. Read were the functions named below as they stood shortly
+before 2.6 and at about 2.10, where these rules are the same; of 2.12 the order of `malloc`'s retries, of 2.13 the
+headers with the constants. Left out, since the defaults never reach it: max_split_size and
+`release_available_cached_blocks`, garbage collection, roundup_power2_divisions, pools that help out
+(`try_mempool_fallback`), throw_on_cudamalloc_oom.
 
-What the model can't know is where the driver puts a segment. It matters only among free blocks of just the same size:
-the one at the lowest address is taken. Here each new segment lies above all before it, unless `addresses` says where.
+Among free blocks of just the same size older versions take the one at the lowest address, and where the driver puts a
+segment nobody knows; newer ones (pytorch #183591, of May 2026) that of the oldest segment, and within one the lowest.
+Here each new segment lies above all before it, so that both are the same, unless `addresses` says where it lies.
 """
 
 from __future__ import annotations
@@ -126,7 +129,6 @@ class CachingAllocator:
             return
         self.allocated_bytes -= block.size
         self.requested_bytes -= block.requested
-        block.requested = 0
         pool = self._small if block.size <= SMALL_BYTES else self._large  # what is handed out is as its pool's requests
         self._merge(block, pool)
         if block.split:

@@ -51,7 +51,7 @@ class Block:
     Attributes:
         address: where it begins, in bytes.
         size: what it holds in bytes, which counts as allocated.
-        requested: the bytes that were asked for; 0 while it is free.
+        requested: the bytes that were asked for when it was handed out; 0 if it never was.
         before, after: its neighbours in the segment.
     """
 
@@ -68,7 +68,7 @@ class Block:
 
 
 class FreeBlocks:
-    """The free blocks of a pool, ordered by size and then by address: `BlockPool`, `BlockComparatorSize`."""
+    """The free blocks of a pool, by size and then by address: `BlockPool` and its comparator."""
 
     __slots__ = ("_blocks", "_keys")
 

@@ -1,28 +1,26 @@
 """Workspaces of CUDA's libraries: cuDNN's of each convolution, cuBLAS's, and what attention accumulates in.
 
-Pure. cuDNN's tensor-core kernels work on NHWC copies of what torch gives them as NCHW, so a convolution's workspace is a
-share of its input and output, and its filter: how large a share differs between kernels. Where a device's convolutions
-were measured (`bench calibrate`) their own workspaces stand instead.
+Pure. cuDNN's tensor-core kernels work on NHWC copies of what torch gives them as NCHW, so a convolution's workspace is
+a share of its input and output, and its filter: how large a share differs between kernels. Where a device's own were
+measured (`bench calibrate`) they stand instead.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from bench.memory.events import Attention, Convolution, Kernel, Product
 from bench.memory.workspace import NOTHING, Scratch
+from bench.record import WorkspaceSource
 from bench.units import KIB, MIB
 
-#: Where the size of a convolution's workspace is from: measured on this device; fitted to peaks that the docs publish of
-#: this precision and architecture; or neither.
-Source = Literal["calibrated", "published", "rule"]
-
-#: Share of (input + output) that a convolution's workspace takes beside its filter, by bytes of a value and architecture:
-#: fitted to the peaks of the docs' encode table, untiled, at 512, 1024 and 2048 px on cards with memory to spare
-#: (`benchmarks/published_memory.py` fits them again; a test holds these against it).
-SHARES: dict[tuple[int, str], float] = {(2, "ampere"): 1.75, (2, "ada"): 1.75, (4, "ampere"): 1.25, (4, "ada"): 1.0}
+#: Share of (input + output) that a convolution's workspace takes beside its filter, by bytes of a value and
+#: architecture. In quarters, those with which the docs' encode table, untiled, with memory to spare, comes out within
+#: 14% from 256 to 2048 px (tests/unit/memory/test_published.py). For float16 1.75 would do as well, and 2 is nearer on
+#: the docs' decode page, which is not in this repository.
+SHARES: dict[tuple[int, str], float] = {(2, "ampere"): 2.0, (2, "ada"): 2.0, (4, "ampere"): 1.25, (4, "ada"): 1.0}
 #: Where there is no such figure: an NHWC copy of either (share 1) and half as much again, in the midst of those above.
 _RULE_SHARE = 1.25
 #: The band: the least and most of the share's parts and multiples. It holds every figure of the docs' encode table.
@@ -54,13 +52,15 @@ class CuDnn:
         share: of input and output that a convolution takes beside its filter; 0: no convolution takes anything.
         source: where that is from.
         band: multiples of the workspaces whose peaks make the band.
+        architecture: of the card, empty where only its memory is known.
         cublas_bytes: what cuBLAS keeps.
         measured: workspaces measured on the device in this precision, if any.
     """
 
     share: float
-    source: Source
+    source: WorkspaceSource
     band: tuple[float, ...]
+    architecture: str = ""
     cublas_bytes: int = _CUBLAS_BYTES
     measured: Measured | None = None
 
@@ -78,7 +78,7 @@ class CuDnn:
             case Product():
                 return Scratch(kept=(self.cublas_bytes,))
             case Attention() if item_bytes < _ACCUMULATED_BYTES:
-                return Scratch(after=(_accumulator(kernel),))
+                return Scratch(buffers=(_accumulator(kernel),))
         return NOTHING
 
     def _convolution(self, kernel: Convolution, item_bytes: int) -> int:
@@ -102,11 +102,11 @@ def _accumulator(kernel: Attention) -> int:
 
 def backend(architecture: str, compute_capability: str, item_bytes: int, measured: Measured | None = None) -> CuDnn:
     """The backend of a card, for values of so many bytes."""
-    hopper = int(compute_capability.split(".")[0]) >= _HOPPER
+    hopper = int(compute_capability.partition(".")[0]) >= _HOPPER
     cublas = _CUBLAS_BYTES_FROM_HOPPER if hopper else _CUBLAS_BYTES
     share = SHARES.get((item_bytes, architecture))
     if measured is not None:
-        return CuDnn(share or _RULE_SHARE, "calibrated", CALIBRATED_BAND, cublas, measured)
+        return CuDnn(share or _RULE_SHARE, "calibrated", CALIBRATED_BAND, architecture, cublas, measured)
     if share is not None:
-        return CuDnn(share, "published", PUBLISHED_BAND, cublas)
-    return CuDnn(_RULE_SHARE, "rule", RULE_BAND, cublas)
+        return CuDnn(share, "published", PUBLISHED_BAND, architecture, cublas)
+    return CuDnn(_RULE_SHARE, "rule", RULE_BAND, architecture, cublas)

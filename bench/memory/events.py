@@ -115,4 +115,3 @@ class Trace:
     def weight_elements(self) -> int:
         """Elements of all parameters and buffers."""
         return sum(self.weights)
-

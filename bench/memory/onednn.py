@@ -1,7 +1,7 @@
 """Scratch memory of torch's CPU kernels in float32: oneDNN's layout copies, and what the kernels beside it take.
 
-Pure. Every rule was found by, and is held against, the allocation events of torch's own profiler (torch 2.13, oneDNN with
-AVX-512: `benchmarks/cpu_memory.py`); the places named are where torch decides.
+Pure. Every rule was found by, and is held against, the allocation events of torch's own profiler (torch 2.13, oneDNN
+with AVX-512: `benchmarks/cpu_memory.py`); the places named are where torch decides.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class OneDnn:
             return _columns(kernel, item_bytes)
         padded = (self._padded(out_channels), *kernel.output[2:])
         if in_channels < self.lanes and height * width > 1:  # a kernel for images takes them as they lie
-            source, filter_in = (), in_channels
+            filter_in = in_channels
+            source: tuple[int, ...] = ()
         else:
             filter_in = self._padded(in_channels)
             source = (_bytes((kernel.input[0], filter_in, *kernel.input[2:]), item_bytes),)
@@ -62,18 +63,18 @@ class OneDnn:
         return math.ceil(channels / self.lanes) * self.lanes
 
     def _attention(self, kernel: Attention) -> Scratch:
-        """Log-sum-exp, and a block of scores and results for each thread (FlashAttentionKernel.cpp, cpu_flash_attention)."""
+        """Log-sum-exp, and a block of scores and results a thread (FlashAttentionKernel.cpp, cpu_flash_attention)."""
         rows = 256 if kernel.queries >= 768 else 64 if kernel.queries >= 192 else 32
         columns = min(512, kernel.keys)
         rows = min(rows, kernel.queries)
         block = rows * columns + 2 * rows + rows * kernel.head_size
         sums = kernel.batch * kernel.heads * kernel.queries
-        return Scratch(after=(sums * _FLOAT_BYTES, self.threads * block * _FLOAT_BYTES))
+        return Scratch(buffers=(sums * _FLOAT_BYTES, self.threads * block * _FLOAT_BYTES))
 
     def _upsampling(self, kernel: Upsampling, item_bytes: int) -> Scratch:
         if sum(kernel.output[2:]) > _SMALL_UPSAMPLING:
             return NOTHING
-        return Scratch(after=(_bytes(kernel.input, item_bytes), _bytes(kernel.output, item_bytes)))
+        return Scratch(buffers=(_bytes(kernel.input, item_bytes), _bytes(kernel.output, item_bytes)))
 
 
 def _columns(kernel: Convolution, item_bytes: int) -> Scratch:

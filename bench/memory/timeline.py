@@ -6,14 +6,15 @@ Pure. A timeline is made of a trace and a backend here, or of recorded events by
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
 from bench.memory.events import Birth, Death, Event, Launch, Pass, Shape, Trace
 from bench.memory.workspace import NOTHING, Backend, Scratch
 
-Kind = Literal["weights", "input", "activation", "workspace"]
+#: workspace: a kernel that takes less could be had instead. buffer: none could. library: kept for good.
+Kind = Literal["weights", "input", "activation", "workspace", "buffer", "library"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,11 @@ class Builder:
         return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before)
 
 
-def build(
-    trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None
-) -> Timeline:
+def build(trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None) -> Timeline:
     """The timeline of a traced call, its values of so many bytes, with the workspaces of a backend.
 
-    `round_to` is the granularity of the allocator: 512 bytes for CUDA's, 1 for none. `repeats`: passes of one shape come
-    in full so often, and later ones leave behind what they return and no more; None: all in full.
+    `round_to` is the granularity of the allocator: 512 bytes for CUDA's, 1 for none. `repeats`: passes of one shape
+    come in full so often, and later ones leave behind what they return and no more; None: all in full.
     """
     builder = Builder(round_to)
     for elements in trace.weights:
@@ -176,8 +175,9 @@ class _Call:
         if scratch.kept and not self._kept:
             self._kept = True
             for size in scratch.kept:
-                self._builder.allocate(size, owner)
+                self._builder.allocate(size, replace(owner, kind="library"))
         later = [self._builder.allocate(size, owner) for size in scratch.after]
+        later += [self._builder.allocate(size, replace(owner, kind="buffer")) for size in scratch.buffers]
         self._free_all((*reversed(later), *across))
 
     def _free_all(self, places: Iterator[int] | Sequence[int]) -> None:

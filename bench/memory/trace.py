@@ -1,9 +1,10 @@
 """What a call of a zoo model allocates, captured from the real module on meta tensors: no weights, no device.
 
-Loads torch and diffusers. Operators that are composed of others are taken apart as a device would; three are not run as
-they stand: group normalisation (its meta kernel computes in temporaries that no device allocates, and takes most of the
-time), scaled dot-product attention (taken as a memory-efficient kernel, which is what CUDA takes for one head of 512), and
-of the rows that blend two tiles into each other one stands for all (they are alike, and none outlives the next).
+Loads torch and diffusers. Operators that are composed of others are taken apart as a device would, CUDA where devices
+differ. Three are not run as they stand: group normalisation (its meta kernel computes in temporaries that no device
+allocates, and takes most of the time), scaled dot-product attention (taken as a memory-efficient kernel, which is what
+CUDA takes for one head of 512), and of the rows that blend two tiles into each other one stands for all (they are
+alike, and none outlives the next).
 """
 
 from __future__ import annotations
@@ -40,11 +41,13 @@ _PRODUCTS = {_ATEN.addmm.default, _ATEN.mm.default, _ATEN.bmm.default, _ATEN.bad
 
 
 def capture(case: Case) -> Trace:
-    """The trace of one call of the case, by its model, operation, size, batch and tiling; its precision is of no matter.
+    """The trace of one call of the case, by its model, operation, size, batch, tiling and slicing.
 
-    A tile's shape is captured once, however many tiles have it.
+    Its precision does not matter, nor do its weights. A tile's shape is captured once, however many tiles have it.
     """
-    return _capture(case.model, case.operation, case.batch, case.height, case.width, case.tile, case.variant == "sliced")
+    return _capture(
+        case.model, case.operation, case.batch, case.height, case.width, case.tile, case.variant == "sliced"
+    )
 
 
 def build(model: str) -> None:
@@ -116,11 +119,11 @@ class _Recording:
         return Pass(self.events, shift, self.output, self.shape)
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every storage's birth and death, and which operator of which module made it."""
 
     def __init__(self, path: list[str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.events: list[Any] = []  # Event; within a pass no Pass
         self.next_key = 0
         self._path = path
@@ -184,7 +187,9 @@ class _Recorder(TorchDispatchMode):
         fresh = [one for one in outputs if one.untyped_storage()._cdata not in self._keys]
         if not fresh:
             return
-        self.events.append(Launch(func._schema.name.removeprefix("aten::"), self._path[-1], _kernel(func, args, fresh[0])))
+        self.events.append(
+            Launch(func._schema.name.removeprefix("aten::"), self._path[-1], _kernel(func, args, fresh[0]))
+        )
         copy = self._contiguous_copy(func, args)
         for tensor in fresh:
             if tensor.untyped_storage()._cdata not in self._keys:
@@ -234,7 +239,7 @@ def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[Non
         seen[shape] = (recording, tuple(result.shape))
         return result
 
-    half.forward = forward  # type: ignore[method-assign]
+    half.forward = forward
     try:
         yield
     finally:

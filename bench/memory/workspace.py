@@ -18,13 +18,15 @@ class Scratch:
     Attributes:
         before: allocated before the output and freed before it.
         across: allocated before the output, after those, and freed once it is there.
-        after: allocated once the output is there, and freed.
+        after: allocated once the output is there, and freed; a kernel that takes less, or none, can be had instead.
+        buffers: the same, but there is no doing without.
         kept: allocated at the first launch that has any, and kept for good.
     """
 
     before: tuple[int, ...] = ()
     across: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
+    buffers: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
 
 

@@ -9,6 +9,7 @@ from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
 from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
+from bench.record.prediction import Confidence, Prediction, Verdict, WorkspaceSource
 from bench.record.record import Kind, Record, Run, json_schema
 from bench.record.remote import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
@@ -20,6 +21,7 @@ __all__ = [
     "Case",
     "Ceiling",
     "Ceilings",
+    "Confidence",
     "ContextFoundBy",
     "Crashed",
     "Device",
@@ -42,6 +44,7 @@ __all__ = [
     "Package",
     "Percentile",
     "Phase",
+    "Prediction",
     "Record",
     "Remote",
     "Run",
@@ -56,6 +59,8 @@ __all__ = [
     "TimedOut",
     "Timing",
     "Transport",
+    "Verdict",
+    "WorkspaceSource",
     "describe",
     "digest",
     "json_schema",

@@ -10,6 +10,7 @@ from bench.record.case import Case, MeasureSettings
 from bench.record.environment import Device, Environment
 from bench.record.figures import Memory, Telemetry, Timing
 from bench.record.outcome import Outcome
+from bench.record.prediction import Prediction
 from bench.record.remote import Remote
 from bench.record.stored import SCHEMA_VERSION, Frozen
 
@@ -42,10 +43,12 @@ class Record(Frozen):
     flops: int | None = Field(
         default=None,
         ge=0,
-        description="floating-point operations of one call, a multiply-add being two, by torch's FlopCounterMode",
+        description="floating-point operations of one call, a multiply-add being two, "
+        "as torch's FlopCounterMode counts",
     )
     telemetry: Telemetry | None = None
     remote: Remote | None = Field(default=None, description="null unless an endpoint did the work")
+    prediction: Prediction | None = Field(default=None, description="null unless the kind is predicted")
     interleaved_with: tuple[str, ...] = Field(
         default=(), description="ids of the cases whose timed calls took turns with this one's (A-B-B-A)"
     )

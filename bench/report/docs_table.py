@@ -55,24 +55,31 @@ class _Row:
 _Grid = dict[tuple[str, str], dict[bool, Record]]
 
 
-def render(records: Sequence[Record], operation: str, dialect: str | None = None) -> Rendered:
+def render(
+    records: Sequence[Record], operation: str, dialect: str | None = None, *, predicted: bool = False
+) -> Rendered:
     """One table for each model of `records` with that operation, as the docs print them.
 
     `dialect` is the page whose format to write: by default that of the operation. Models and rows come in the order
-    in which `records` first name them. Raises DocsError for records that can't stand in one table, or for none.
+    in which `records` first name them. With `predicted` the records are predictions, and title and columns say so.
+    Raises DocsError for records that can't stand in one table, or for none.
     """
     dialect = _dialect(dialect or operation)
     sections: list[str] = []
     gaps: list[str] = []
-    for title, grid in _grids(_admitted(records, operation)).items():
+    kinds = ("predicted",) if predicted else ("measured", "published")
+    for title, grid in _grids(_admitted(records, operation, kinds)).items():
         rows = [
             _Row(gpu, resolution, _figures(pair.get(False)), _figures(pair.get(True)))
             for (gpu, resolution), pair in grid.items()
         ]
-        header = ("GPU", "Resolution", *_COLUMNS.get(title, _SDXL_COLUMNS))
+        columns = _COLUMNS.get(title, _SDXL_COLUMNS)
+        header = ("GPU", "Resolution", *(f"{name}, predicted" if predicted else name for name in columns))
         table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
-        sections.append(f"<details><summary>{title}</summary>\n\n{table}\n\n</details>\n")
-        gaps += _gaps(title, grid)
+        sections.append(
+            f"<details><summary>{title}{' (predicted)' if predicted else ''}</summary>\n\n{table}\n\n</details>\n"
+        )
+        gaps += [] if predicted else _gaps(title, grid)  # no time was predicted: said once, not of each row
     return Rendered("\n".join(sections), tuple(gaps))
 
 
@@ -103,7 +110,7 @@ def _dialect(name: str) -> Dialect:
     return cast("Dialect", name)
 
 
-def _admitted(records: Sequence[Record], operation: str) -> list[Record]:
+def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -> list[Record]:
     """The records of that operation, endpoints' left out. Raises DocsError for none, or one that nobody measured."""
     records = local(records)
     chosen = [record for record in records if record.case.operation == operation]
@@ -117,9 +124,9 @@ def _admitted(records: Sequence[Record], operation: str) -> list[Record]:
             "Ask for one of these, or name other results files."
         )
     for record in chosen:
-        if record.kind not in ("measured", "published"):
+        if record.kind not in kinds:
             raise DocsError(
-                f"The docs' tables take measured and published figures only, and {record.case.label} of run "
+                f"These tables take {' and '.join(kinds)} figures only, and {record.case.label} of run "
                 f"{record.run.id} is {record.kind}. Leave that file out."
             )
     return chosen

@@ -20,7 +20,7 @@ from bench.run import device as devices
 from bench.run import environment, hold, outcome
 from bench.run.outcome import DeviceState
 from bench.run.protocol import Broken, Done, Ready
-from bench.workloads import faults, flops
+from bench.workloads import faults, work
 from bench.workloads.vae import Call, VaeWorkload
 
 _LEANER = (
@@ -233,7 +233,7 @@ def _operations(case: Case, passes: list[tuple[int, ...]]) -> tuple[int | None, 
     if not passes:
         return None, ()
     try:
-        return flops.of_call(case.model, case.operation, passes), ()
+        return work.of_call(case.model, case.operation, passes).flops, ()
     except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
         return None, (f"FLOPs could not be counted: {outcome.brief(error)}",)
 

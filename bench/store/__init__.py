@@ -7,7 +7,7 @@ from bench.store.ceilings import CEILINGS, read_ceilings, write_ceilings
 from bench.store.choice import latest, unfinished
 from bench.store.disk import exclusive, prepare_folder, write_whole
 from bench.store.reading import MIGRATIONS, ResultsFile, read, read_file
-from bench.store.writing import RunFile, replace_published
+from bench.store.writing import RunFile, replace
 
 __all__ = [
     "CEILINGS",
@@ -20,7 +20,7 @@ __all__ = [
     "read",
     "read_ceilings",
     "read_file",
-    "replace_published",
+    "replace",
     "unfinished",
     "write_ceilings",
     "write_whole",

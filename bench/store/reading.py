@@ -29,8 +29,13 @@ def _as_it_is(line: dict[str, Any]) -> dict[str, Any]:
 
 
 #: How a line of an older schema version becomes one of the next: version -> function of the parsed line. Version 2 knew
-#: no endpoints, version 3 no requests that overlap with generation.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _migrate_1, 2: _as_it_is, 3: _as_it_is}
+#: no endpoints, version 3 no requests that overlap with generation, version 4 no predictions.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _migrate_1,
+    2: _as_it_is,
+    3: _as_it_is,
+    4: _as_it_is,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Results files written: a run's, a durable line a case, and published records as a whole."""
+"""Results files written: a run's, a durable line a case, and published and predicted records as a whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import ResultsError
-from bench.record import Record
+from bench.record import Kind, Record
 from bench.store.disk import append_bytes, reported, write_whole
 from bench.store.reading import read_file
 
@@ -50,15 +50,15 @@ class RunFile:
                 write_whole(self.path, lines)
 
 
-def replace_published(path: Path, records: Iterable[Record]) -> None:
-    """Write published records as one file, in place of what an earlier import left there.
+def replace(path: Path, records: Iterable[Record], kind: Kind) -> None:
+    """Write records of a kind as one file, in place of what was there of that kind: published or predicted ones.
 
     Raises ResultsError rather than write over a file that holds anything else.
     """
     if path.exists():
         held = read_file(path)
-        if held.warnings or any(record.kind != "published" for record in held.records):
-            raise ResultsError(f"{path}: holds lines that are not published records. Choose another file with --out.")
+        if held.warnings or any(record.kind != kind for record in held.records):
+            raise ResultsError(f"{path}: holds lines that are not {kind} records. Choose another file with --out.")
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, b"".join(record.to_json().encode() + b"\n" for record in records))

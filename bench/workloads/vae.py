@@ -75,6 +75,7 @@ class VaeWorkload:
         self._factor = spec.spatial_factor
         vae = _load(spec, case.weights, self._dtype)
         self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
+        self._vae.use_slicing = case.variant == "sliced"  # a batch's images one after another
 
     @property
     def weights_bytes(self) -> int:

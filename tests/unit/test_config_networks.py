@@ -92,5 +92,5 @@ def test_what_is_no_file_of_networks_is_refused(tmp_path: Path, text: str, said:
     assert said in refusal(ConfigError, lambda: load(tmp_path, text))
 
 
-def test_networks_and_prices_are_no_sweeps() -> None:
-    assert not {"networks", "prices"} & config.shipped().keys()
+def test_cards_networks_and_prices_are_no_sweeps() -> None:
+    assert not {"gpus", "networks", "prices"} & config.shipped().keys()

@@ -21,20 +21,23 @@ MAY_IMPORT = {
     "units": {"errors"},
     "stats": set(),
     "network": set(),
+    "work": set(),
     "significance": {"stats"},
-    "record": {"errors", "units"},
+    "record": {"errors", "units", "work"},
     "metrics": {"record", "units"},
     "models": {"errors"},
+    "tiles": {"record", "models"},
     "config": {"errors", "units", "network", "record", "models"},
     "plan": {"errors", "units", "record", "models", "config"},
     "store": {"errors", "units", "record"},
     "compare": {"errors", "units", "stats", "significance", "record", "metrics"},
     "hybrid": {"errors", "units", "network", "record", "models", "config"},
     "cost": {"errors", "units", "record", "metrics", "models", "config", "hybrid"},
+    "speed": {"units", "record", "models", "config", "work"},
     "doctor": {"errors", "units", "record"},
     "memory": {"errors", "units", "record", "models", "workloads"},
     "measure": {"errors", "lifeline", "child", "units", "stats", "record"},
-    "workloads": {"errors", "units", "record", "models"},
+    "workloads": {"errors", "units", "record", "models", "tiles", "work"},
     "run": {
         "errors",
         "lifeline",
@@ -68,12 +71,13 @@ MAY_IMPORT = {
         "compare",
         "hybrid",
         "cost",
+        "speed",
         "doctor",
         "memory",
     },
     "commands": {
         *("errors", "lifeline", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run"),
-        *("hybrid", "cost", "memory", "remote", "report"),
+        *("hybrid", "cost", "speed", "workloads", "memory", "remote", "report"),
     },
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
@@ -107,11 +111,12 @@ PARENT = {
     ),
     *("report.hybrid", "report.hybrid_plot", "report.cost", "report.cost_plot"),
     "remote.client.overlap",
+    *("speed", "speed.model", "speed.held_out", "speed.reach", "report.time_model"),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
-COMPUTES = {"remote.server.loading", "remote.client.executor"}
+COMPUTES = {"remote.server.loading", "remote.client.executor", "memory.predict"}
 
 
 def _modules() -> dict[str, Path]:

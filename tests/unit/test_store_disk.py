@@ -213,13 +213,13 @@ def test_an_error_of_the_run_itself_stays_what_it_is(tmp_path: Path) -> None:
 def test_published_records_replace_an_earlier_import(path: Path) -> None:
     write_lines(path, [published(0.1), published(0.1, case=a_case(size=128))])
 
-    store.replace_published(path, [published(0.2)])
+    store.replace(path, [published(0.2)], "published")
 
     assert store.read_file(path).records == (published(0.2),)
 
 
 def test_published_records_make_their_file_and_its_folder(tmp_path: Path) -> None:
-    store.replace_published(tmp_path / "published" / "page.jsonl", [published()])
+    store.replace(tmp_path / "published" / "page.jsonl", [published()], "published")
 
     assert [file.name for file in (tmp_path / "published").iterdir()] == ["page.jsonl"]
 
@@ -229,7 +229,7 @@ def test_published_records_never_replace_measured_ones(path: Path) -> None:
     before = write_lines(path, [published(), FIRST]).read_bytes()
 
     # when a page is imported into it, then that's refused
-    said = refusal(ResultsError, store.replace_published, path, [published()])
+    said = refusal(ResultsError, store.replace, path, [published()], "published")
     assert str(path) in said
     assert "--out" in said
     assert path.read_bytes() == before
@@ -239,7 +239,7 @@ def test_published_records_never_replace_measured_ones(path: Path) -> None:
 def test_published_records_never_replace_a_file_of_something_else(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
-    refusal(ResultsError, store.replace_published, path, [published()])
+    refusal(ResultsError, store.replace, path, [published()], "published")
 
     assert path.read_bytes() == data
 
@@ -254,7 +254,7 @@ def test_published_records_that_can_not_be_written_leave_the_earlier_ones(
 
     monkeypatch.setattr(os, "write", refuse)
 
-    assert "No space left" in refusal(ResultsError, store.replace_published, path, [published(0.2)])
+    assert "No space left" in refusal(ResultsError, store.replace, path, [published(0.2)], "published")
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -262,7 +262,7 @@ def test_published_records_that_can_not_be_written_leave_the_earlier_ones(
 def test_an_import_never_writes_over_a_file_of_something_else(path: Path) -> None:
     path.write_text("notes of mine")
 
-    assert "not published records" in refusal(ResultsError, store.replace_published, path, [published()])
+    assert "not published records" in refusal(ResultsError, store.replace, path, [published()], "published")
     assert path.read_text() == "notes of mine"
 
 

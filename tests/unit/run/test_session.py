@@ -156,7 +156,7 @@ def test_operations_that_can_t_be_counted_cost_no_measurement(cpu: object, monke
     def uncountable(*_: object) -> int:
         raise NotImplementedError("no meta kernel")
 
-    monkeypatch.setattr(session.flops, "of_call", uncountable)
+    monkeypatch.setattr(session.work, "of_call", uncountable)
     done = cpu.run(a_case(), QUICK, lambda _: None)
 
     assert isinstance(done.outcome, Measured)

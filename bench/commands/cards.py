@@ -1,0 +1,127 @@
+"""What `bench predict` and `bench advise` share: the cards that were named, and what is predicted of a case on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bench.errors import ConfigError
+from bench.units import ITEM_BYTES, format_bytes, memory_percent
+
+if TYPE_CHECKING:
+    from bench.memory.cudnn import CuDnn
+    from bench.memory.predict import Card, Demand
+    from bench.memory.replay import Peaks
+    from bench.plan import Plan
+    from bench.record import Case, Prediction, Record
+
+#: What a card is called of which only the memory is known, and what kernels are assumed of it.
+_NAMELESS = "CUDA GPU"
+_ANY_CAPABILITY = "8.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A card to predict for.
+
+    Attributes:
+        name: as torch reports it, or what stands for a card of which only the memory is known.
+        total_bytes: of the card.
+        limit_bytes: what it is limited to; None: not at all.
+        architecture, compute_capability: what its kernels go by; the first is empty where that is not known.
+        context_bytes: what the CUDA context takes, at the least and at the most.
+    """
+
+    name: str
+    total_bytes: int
+    limit_bytes: int | None
+    architecture: str
+    compute_capability: str
+    context_bytes: tuple[int, int]
+
+    @property
+    def usable_bytes(self) -> int:
+        """What there is of it, and what memory % divides by."""
+        return self.total_bytes if self.limit_bytes is None else self.limit_bytes
+
+    def card(self, free_bytes: int | None = None) -> Card:
+        """What the memory model wants to know; `free_bytes` where others hold the rest."""
+        from bench.memory.predict import Card
+
+        return Card(self.usable_bytes if free_bytes is None else free_bytes, self.context_bytes)
+
+    def backend(self, case: Case) -> CuDnn:
+        """Whose kernels the case would run."""
+        from bench.memory import cudnn
+
+        return cudnn.backend(self.architecture, self.compute_capability, ITEM_BYTES[case.dtype])
+
+
+def chosen(names: Sequence[str], vram_limit: str | None) -> tuple[Chosen, ...]:
+    """The cards of these names (all where neither a name nor a limit is given), limited. Raises ConfigError."""
+    from bench.commands.options import limit_of
+    from bench.config import load_gpus
+
+    file = load_gpus()
+    limit = None if vram_limit is None else limit_of(vram_limit)
+    if limit is not None and not names:
+        context = file.context.byte_range
+        return (Chosen(_NAMELESS, limit, limit, "", _ANY_CAPABILITY, context),)
+    found: list[Chosen] = []
+    for name, gpu in dict(file.named(name) for name in names).items() if names else file.cards.items():
+        if limit is not None and limit > gpu.total_bytes:
+            raise ConfigError(
+                f"--vram-limit {vram_limit}: {name} has only {format_bytes(gpu.total_bytes)}. Give less, or no --gpu."
+            )
+        own = gpu.context.byte_count if gpu.context else None
+        context = (own, own) if own is not None else file.context.byte_range
+        found.append(Chosen(name, gpu.total_bytes, limit, gpu.architecture, gpu.compute_capability, context))
+    return tuple(found)
+
+
+def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:
+    """The records of a case on each of the cards. Raises ConfigError for what can't be predicted."""
+    from bench.memory.predict import predict
+
+    return [_record(case, card, plan, len(cards), *predict(case, card.backend(case), card.card())) for card in cards]
+
+
+def _record(
+    case: Case, card: Chosen, plan: Plan, cards: int, prediction: Prediction, demand: Demand, here: Peaks | None
+) -> Record:
+    from bench.record import Device, Measured, Memory, OutOfMemory, Record, Run, timestamp
+
+    now = timestamp(datetime.now(UTC))
+    run = Run(
+        id=f"predicted-{plan.config}",
+        config=plan.config,
+        plan=plan.id,
+        cases=len(plan.cases) * cards,
+        started_at=now,
+    )
+    memory = (
+        None
+        if here is None
+        else Memory(
+            percent=memory_percent(here.reserved_bytes, card.usable_bytes),
+            peak_bytes=here.reserved_bytes,
+            weights_bytes=demand.weights_bytes,
+            peak_allocated_bytes=here.allocated_bytes,
+            peak_reserved_bytes=here.reserved_bytes,
+        )
+    )
+    return Record(
+        kind="predicted",
+        case=case,
+        device=Device(kind="cuda", name=card.name, total_bytes=card.total_bytes),
+        vram_limit_bytes=card.limit_bytes,
+        run=run,
+        outcome=OutOfMemory(where="device", message=prediction.reason) if here is None else Measured(),
+        memory=memory,
+        tiles=len(demand.passes) if case.tile else None,
+        flops=prediction.work.flops,
+        prediction=prediction,
+        recorded_at=now,
+    )

@@ -1,0 +1,111 @@
+"""`bench predict`: the memory of a sweep on cards that are not here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.options import (
+    INTERRUPTED,
+    AsJson,
+    Models,
+    Operations,
+    Overrides,
+    Quiet,
+    Resolutions,
+    VramLimit,
+)
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.commands.cards import Chosen
+    from bench.plan import Plan
+    from bench.record import Record
+
+
+class Format(StrEnum):
+    """How predictions are printed."""
+
+    terminal = "terminal"
+    docs = "docs"
+
+
+def predict(
+    config: Annotated[str, typer.Argument(help="A YAML sweep or a shipped one's name.")] = "docs",
+    overrides: Overrides = None,
+    model: Models = None,
+    operation: Operations = None,
+    resolution: Resolutions = None,
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gpu", metavar="NAME", help="A card of gpus.yaml, or part of its name; repeatable; default: all."
+        ),
+    ] = None,
+    vram_limit: VramLimit = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="terminal tables, or the docs' own, marked predicted.")
+    ] = Format.terminal,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict peak memory and whether it fits, for each case of a sweep and each card: no GPU and no weights needed."""
+    from bench import config as configs
+    from bench import plan as plans
+    from bench.commands import cards
+
+    wanted: dict[str, Sequence[str]] = {"models": model or [], "operations": operation or []}
+    wanted["resolutions"] = resolution or []
+    sweep = configs.narrow(configs.load(configs.find(config), overrides or []), wanted)
+    plan = plans.make(sweep)
+    chosen = cards.chosen(gpu or [], vram_limit)
+    try:
+        records = _records(plan, chosen, quiet=quiet or as_json)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted before all was predicted; nothing was written.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if out is not None:
+        _write(out, records, quiet=quiet or as_json)
+    if as_json:
+        typer.echo(json.dumps([json.loads(record.to_json()) for record in records], indent=2))
+    elif not quiet:
+        _show(records, output_format)
+
+
+def _records(plan: Plan, chosen: Sequence[Chosen], *, quiet: bool) -> list[Record]:
+    from rich.console import Console
+    from rich.progress import track
+
+    from bench.commands import cards
+
+    console = Console(stderr=True)
+    cases = track(plan.cases, "Predicting", console=console, disable=quiet or not console.is_terminal, transient=True)
+    return [record for case in cases for record in cards.predicted(case, chosen, plan)]
+
+
+def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
+    from bench import store
+
+    if path.suffix != ".jsonl":
+        raise BenchError(f"--out {path}: records are lines of JSON. Name a file that ends in .jsonl.")
+    store.replace(path, records, "predicted")
+    if not quiet:
+        typer.echo(f"Wrote {len(records)} predicted records to {path}", err=True)
+
+
+def _show(records: Sequence[Record], output_format: Format) -> None:
+    from bench.report import docs_table, predicted, terminal
+
+    if output_format is Format.terminal:
+        terminal.show(predicted.draw(records))
+        return
+    for name in dict.fromkeys(record.case.operation for record in records):
+        typer.echo(docs_table.render(records, name, predicted=True).text, nl=False)

@@ -1,0 +1,169 @@
+"""What a case takes of a card's memory, and whether it fits: trace, workspaces and allocator put together.
+
+Loads torch (by way of `trace`), and needs neither a GPU nor weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from bench.errors import ConfigError
+from bench.memory import timeline, trace
+from bench.memory.allocator import OutOfMemoryError
+from bench.memory.blocks import rounded
+from bench.memory.cudnn import CuDnn
+from bench.memory.replay import Peaks, replay, reserved_band
+from bench.memory.timeline import Timeline
+from bench.record import Case, Confidence, Prediction, Verdict
+from bench.units import ITEM_BYTES, format_bytes
+from bench.workloads import work
+
+_BLOCK_BYTES = rounded(1)
+#: What is traced. Of the others the order of layouts, and so of copies, is not known.
+VARIANTS = ("default", "sliced")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card, or what is left of one.
+
+    Attributes:
+        total_bytes: what the case may take, CUDA context included.
+        context_bytes: what that context takes at the least, and at the most.
+    """
+
+    total_bytes: int
+    context_bytes: tuple[int, int]
+
+    @property
+    def capacities(self) -> tuple[int, int, int]:
+        """What torch's pool may take: with the largest context, one of the middle, the smallest."""
+        low, high = self.context_bytes
+        return self.total_bytes - high, self.total_bytes - (low + high) // 2, self.total_bytes - low
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a case takes of a pool without end: with the leanest kernels, and with those that are preferred."""
+
+    weights_bytes: int
+    passes: tuple[tuple[int, ...], ...]
+    needed: Peaks
+    taken: Peaks
+    band: tuple[int, int]
+    leanest: Timeline
+    preferred: Timeline
+
+
+def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand, Peaks | None]:
+    """The verdict on a case; what it takes with memory to spare; and what it takes on this card, None: out of memory.
+
+    Raises ConfigError for what can't be traced, or a card that can't even hold the weights and a context.
+    """
+    wanted = demand(case, backend)
+    if card.capacities[2] < wanted.weights_bytes:
+        raise ConfigError(
+            f"{case.label}: {format_bytes(card.total_bytes)} less the CUDA context is less than the weights alone, "
+            f"{format_bytes(wanted.weights_bytes)}. Nothing of this model runs there; free more memory, or go remote."
+        )
+    verdict, confidence, reason, here = _judge(wanted, card)
+    low, high = wanted.band
+    if verdict == "tight":
+        low, high = min(wanted.needed.reserved_bytes, low), card.capacities[2]
+    found = Prediction(
+        verdict=verdict,
+        confidence=confidence,
+        reason=reason,
+        workspaces=backend.source,
+        architecture=backend.architecture or None,
+        needed_allocated_bytes=wanted.needed.allocated_bytes,
+        needed_reserved_bytes=wanted.needed.reserved_bytes,
+        taken_allocated_bytes=wanted.taken.allocated_bytes,
+        taken_reserved_bytes=wanted.taken.reserved_bytes,
+        taken_low_bytes=wanted.band[0],
+        taken_high_bytes=wanted.band[1],
+        reserved_low_bytes=low,
+        reserved_high_bytes=high,
+        capacity_bytes=card.capacities[1],
+        context_low_bytes=card.context_bytes[0],
+        context_high_bytes=card.context_bytes[1],
+        work=work.of_case(case),
+    )
+    return found, wanted, here
+
+
+def demand(case: Case, backend: CuDnn) -> Demand:
+    """What the case takes, whatever the card. Raises ConfigError for what can't be traced."""
+    if case.variant not in VARIANTS:
+        raise ConfigError(f"{case.label}: variant {case.variant!r} can't be predicted, only {' and '.join(VARIANTS)}.")
+    whole = case.tile is None or max(case.width, case.height) <= case.tile.tile
+    alike = case.model_copy(update={"tiling": "off"}) if whole else case  # a tile that covers the image is no tile
+    return _demand(alike.model_copy(update={"weights": "random"}), backend)
+
+
+@lru_cache(maxsize=1024)
+def _demand(case: Case, backend: CuDnn) -> Demand:
+    traced = trace.capture(case)
+    item_bytes = ITEM_BYTES[case.dtype]
+    tiled = len(traced.passes) > 1
+    # later tiles repeat the first of their shape, but for what is left of each: that much is added to what is allocated
+    repeats = 1 if tiled else None
+    leanest = timeline.build(traced, backend.leanest, item_bytes, _BLOCK_BYTES, repeats)
+    preferred = timeline.build(traced, backend, item_bytes, _BLOCK_BYTES, repeats)
+    more = 0
+    if tiled:
+        more = timeline.build(traced, backend, item_bytes, _BLOCK_BYTES).peak_bytes - preferred.peak_bytes
+    band = tuple(reserved_band(preferred, backend.band))
+    taken, needed = replay(preferred), replay(leanest)
+    return Demand(
+        weights_bytes=traced.weight_elements * item_bytes,
+        passes=traced.passes,
+        needed=Peaks(needed.allocated_bytes + more, needed.reserved_bytes),
+        taken=Peaks(taken.allocated_bytes + more, taken.reserved_bytes),
+        band=(min(band), max(band)),
+        leanest=leanest,
+        preferred=preferred,
+    )
+
+
+def _judge(wanted: Demand, card: Card) -> tuple[Verdict, Confidence, str, Peaks | None]:
+    """The verdict, how sure it is and why, and the peaks on this card."""
+    low, middle, high = card.capacities
+    if wanted.taken.reserved_bytes <= middle:
+        sure: Confidence = "low"
+        if wanted.taken.reserved_bytes <= low:
+            sure = "high" if wanted.band[1] <= low else "medium"
+        return "fits", sure, _FITS[sure], wanted.taken
+    here = _within(wanted.preferred, middle) or _within(wanted.leanest, middle)
+    if here is None:
+        needed = wanted.needed.allocated_bytes
+        sure = "high" if needed > high else "medium" if needed > middle else "low"
+        return "out_of_memory", sure, _OOM[sure], None
+    sure = "medium" if wanted.needed.reserved_bytes <= low else "low"
+    return "tight", sure, _TIGHT[sure], here
+
+
+def _within(call: Timeline, capacity: int) -> Peaks | None:
+    """The peaks of a call in a pool of that many bytes, None where it is out of memory."""
+    try:
+        return replay(call, capacity)
+    except OutOfMemoryError:
+        return None
+
+
+_FITS: dict[Confidence, str] = {
+    "high": "the whole band of what is taken is within what the pool may take, whatever the context",
+    "medium": "what is taken is within what the pool may take, but not the whole band",
+    "low": "what is taken is within what the pool may take if the CUDA context is no more than middling",
+}
+_OOM: dict[Confidence, str] = {
+    "high": "live tensors alone are more than there is, whatever the kernels and the context",
+    "medium": "live tensors alone are more than there is, unless the CUDA context is small",
+    "low": "live tensors would fit, but not as the allocator places them",
+}
+_TIGHT: dict[Confidence, str] = {
+    "high": "",
+    "medium": "it runs with leaner kernels than it would like, which may be slower",
+    "low": "the leanest kernels just fit, if the CUDA context is no more than middling",
+}

@@ -1,0 +1,38 @@
+"""What is predicted of a case's memory on a card, beside the figures that `Memory` has."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.record.stored import Frozen
+from bench.work import Work
+
+Verdict = Literal["fits", "tight", "out_of_memory"]
+Confidence = Literal["high", "medium", "low"]
+#: Where the size of a convolution's workspace is from: measured on such a device (`bench calibrate`); fitted to peaks
+#: that the docs publish of this precision and architecture; or neither.
+WorkspaceSource = Literal["calibrated", "published", "rule"]
+
+
+class Prediction(Frozen):
+    """A verdict and how sure it is. All bytes are of torch's pool, weights and input included, unless they say else."""
+
+    verdict: Verdict = Field(description="tight: it runs, with leaner and perhaps slower kernels than it would like")
+    confidence: Confidence
+    reason: str = Field(description="what the verdict rests on")
+    workspaces: WorkspaceSource = Field(description="where the size of a convolution's workspace is from")
+    architecture: str | None = Field(description="of the card; null where only its memory is known")
+    needed_allocated_bytes: int = Field(description="peak of live tensors with the leanest kernels, which take nothing")
+    needed_reserved_bytes: int = Field(description="the same, as the allocator reserves it with memory to spare")
+    taken_allocated_bytes: int = Field(description="peak with the kernels that are preferred while memory is free")
+    taken_reserved_bytes: int = Field(description="the same, as the allocator reserves it with memory to spare")
+    taken_low_bytes: int = Field(description="the band of taken_reserved_bytes: its lower end")
+    taken_high_bytes: int = Field(description="and its upper end")
+    reserved_low_bytes: int = Field(description="the band of what is reserved on this card: its lower end")
+    reserved_high_bytes: int = Field(description="and its upper end")
+    capacity_bytes: int = Field(description="what the pool may take on this card, by the middle of the context's range")
+    context_low_bytes: int = Field(description="what the CUDA context takes besides, at the least")
+    context_high_bytes: int = Field(description="and at the most")
+    work: Work = Field(description="what one call computes and moves: what a model of its time is made of")

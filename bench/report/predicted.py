@@ -1,0 +1,160 @@
+"""Predicted memory in words and tables: what each case takes, and on which card it fits. Reads records; never torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench import models
+from bench.record import Case, OutOfMemory, Prediction, Record
+from bench.report import run_details
+from bench.report.terminal import Draw
+from bench.units import MIB, format_bytes, one_line
+
+#: What the verdict and its confidence look like in a cell.
+_SURE = {"high": "", "medium": "?", "low": "??"}
+LEGEND = (
+    "Needed: live tensors with the leanest kernels, and no card with less runs it. Taken: with the kernels that are "
+    "preferred while memory is free; reserved is what torch's allocator holds then, with its band. The CUDA context "
+    "comes on top.",
+    "A card's cell: reserved over the card's memory, as the docs give it. tight: it runs, with leaner and perhaps "
+    "slower kernels than it would like. OOM: out of memory. ? and ??: medium and low confidence.",
+)
+SOURCES = {
+    "calibrated": "workspaces of convolutions as `bench calibrate` measured them on that device",
+    "published": "workspaces fitted to the docs' published peaks of this precision and architecture",
+    "rule": "workspaces by a rule that nothing of this precision and architecture was held against: a wide band",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The predictions of one model, operation and precision; sizes and tilings in the order in which they came."""
+
+    title: str
+    cases: tuple[Case, ...]
+    records: tuple[Record, ...]
+
+    def rows(self) -> Iterator[tuple[str, tuple[Record | None, ...]]]:
+        """Each card with the record of every case, in their order."""
+        by_card: dict[str, dict[str, Record]] = {}
+        for record in self.records:
+            by_card.setdefault(run_details.device_label(record), {})[record.case.id] = record
+        for card, found in by_card.items():
+            yield card, tuple(found.get(case.id) for case in self.cases)
+
+    def demands(self) -> Iterator[tuple[Case, str, Prediction]]:
+        """Of each case what it takes with memory to spare, once for each architecture; tiles that cover it left out."""
+        for case in self.cases:
+            seen: set[tuple[object, ...]] = set()
+            for record in self.records:
+                found = record.prediction
+                if record.case.id != case.id or found is None or record.tiles == 1:
+                    continue
+                key = (found.taken_reserved_bytes, found.taken_low_bytes, found.taken_high_bytes)
+                if key not in seen:
+                    seen.add(key)
+                    yield case, ", ".join(filter(None, (found.workspaces, found.architecture))), found
+
+
+def groups(records: Iterable[Record]) -> list[Group]:
+    """The predictions by model, operation, precision and batch."""
+    found: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        case = record.case
+        key = (case.model, case.operation, case.dtype, case.batch, case.weights, case.variant)
+        found.setdefault(key, []).append(record)
+    return [_group(group) for group in found.values()]
+
+
+def _group(records: Sequence[Record]) -> Group:
+    case = records[0].case
+    also = [f"batch {case.batch}"] if case.batch != 1 else []
+    also += [case.variant] if case.variant != "default" else []
+    title = ", ".join([f"{models.title(case.model)} {case.operation}", case.dtype, *also])
+    cases = {record.case.id: record.case for record in records}
+    return Group(title, tuple(cases.values()), tuple(records))
+
+
+def size(case: Case) -> str:
+    """`1024x1024` or `2048x2048, tile 512/128`."""
+    return case.resolution if case.tile is None else f"{case.resolution}, tile {case.tile.tile}/{case.tile.overlap}"
+
+
+def cell(record: Record | None) -> str:
+    """`48%`, `tight 96%?`, `OOM`."""
+    if record is None or record.prediction is None:
+        return "-"
+    sure = _SURE[record.prediction.confidence]
+    if isinstance(record.outcome, OutOfMemory):
+        return f"OOM{sure}"
+    percent = record.memory.percent if record.memory else None
+    word = "tight " if record.prediction.verdict == "tight" else ""
+    return f"{word}{percent:.0f}%{sure}" if percent is not None else f"{word or 'fits'}{sure}"
+
+
+def demand_cells(case: Case, source: str, found: Prediction) -> tuple[str, ...]:
+    """Size, needed, allocated, reserved and its band, footprint with the context, and where workspaces are from."""
+    low, high = found.taken_low_bytes, found.taken_high_bytes
+    return (
+        size(case),
+        format_bytes(found.needed_allocated_bytes),
+        format_bytes(found.taken_allocated_bytes),
+        format_bytes(found.taken_reserved_bytes),
+        f"{format_bytes(low)} to {format_bytes(high)}",
+        f"{format_bytes(low + found.context_low_bytes)} to {format_bytes(high + found.context_high_bytes)}",
+        source,
+    )
+
+
+DEMAND_HEADERS = ("Size", "Needed", "Allocated", "Reserved", "Band", "With CUDA context", "Workspaces")
+
+
+def sources(records: Iterable[Record]) -> list[str]:
+    """What the words of the last column mean, of those that stand in it."""
+    found = dict.fromkeys(record.prediction.workspaces for record in records if record.prediction)
+    return [f"{word}: {SOURCES[word]}." for word in found]
+
+
+def draw(records: Sequence[Record]) -> Draw:
+    """Two tables for each model, operation and precision: what a case takes, and how it stands on each card."""
+
+    def onto(console: Console) -> None:
+        for group in groups(records):
+            _print(console, f"{group.title}: predicted", DEMAND_HEADERS, _distinct(group))
+            headers = ("Card", *(_short(case) for case in group.cases))
+            rows = [(card, *map(cell, found)) for card, found in group.rows()]
+            _print(console, f"{group.title}: predicted share of each card", headers, rows)
+        for line in (*LEGEND, *sources(records)):
+            console.print(Text(one_line(line), style="dim"))
+
+    return onto
+
+
+def _distinct(group: Group) -> list[tuple[str, ...]]:
+    """The rows of what cases take; the context's range is the widest of the cards'."""
+    return list(dict.fromkeys(demand_cells(*one) for one in group.demands()))
+
+
+def _short(case: Case) -> str:
+    side = str(case.width) if case.width == case.height else case.resolution
+    return side if case.tile is None else f"{side} tile {case.tile.tile}"
+
+
+def _print(console: Console, title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
+    for place, name in enumerate(headers):
+        table.add_column(Text(name), justify="left" if not place else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(one_line(text)) for text in row))
+    console.print(table)
+
+
+def mib(count: int) -> str:
+    """Whole MiB, as the docs' peaks are."""
+    return f"{count / MIB:,.0f}"

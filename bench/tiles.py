@@ -1,0 +1,65 @@
+"""Into which passes a case's call falls, by the rule of diffusers' AutoencoderKL: what is known before a call is made.
+
+Pure; imports `models` and `record`. What the passes of a call really were is noted while it runs (`workloads.vae`).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+from bench import models
+from bench.record import Case, Tile
+
+#: Shape of the input of one pass through encoder or decoder: batch, channels, height, width.
+Shape = tuple[int, int, int, int]
+
+
+def passes(case: Case) -> tuple[Shape, ...]:
+    """The input of each pass of one call, in the order in which they are made: one untiled, else one a tile.
+
+    Heights and widths are in image pixels for encode, in latent ones for decode.
+    """
+    spec = models.get(case.model)
+    unit, channels = (1, 3) if case.operation == "encode" else (spec.spatial_factor, spec.latent_channels)
+    rows, columns = _lengths(case, unit)
+    return tuple((case.batch, channels, height, width) for height, width in product(rows, columns))
+
+
+def blended_lines(case: Case) -> int:
+    """How many rows and columns of the result (latent pixels for encode) one call blends: diffusers takes each alone.
+
+    Each tile is blended with the one above it and the one to its left, over the overlap, or over the whole of the
+    smaller one where that is less.
+    """
+    if case.tile is None:
+        return 0
+    factor = models.get(case.model).spatial_factor
+    encodes = case.operation == "encode"
+    unit, result = (1, factor) if encodes else (factor, 1)
+    rows, columns = ([length * unit // result for length in lengths] for lengths in _lengths(case, unit))
+    extent = _share(case.tile.tile // result, case.tile.overlap, case.tile)
+    return _lines(rows, extent) * len(columns) + _lines(columns, extent) * len(rows)
+
+
+def _lengths(case: Case, unit: int) -> tuple[list[int], list[int]]:
+    """Heights and widths of the tiles, in units of so many image pixels. Both sides are cut as soon as one is too long.
+
+    The last tiles are what is left of the image, however little that is.
+    """
+    height, width = case.height // unit, case.width // unit
+    if case.tile is None or max(height, width) <= case.tile.tile // unit:
+        return [height], [width]
+    edge = case.tile.tile // unit
+    step = _share(edge, case.tile.tile - case.tile.overlap, case.tile)
+    rows, columns = ([min(edge, size - begin) for begin in range(0, size, step)] for size in (height, width))
+    return rows, columns
+
+
+def _share(length: int, part: int, tile: Tile) -> int:
+    """`part` pixels of a tile, where the tile is `length` long; cut to a whole number as diffusers does."""
+    return length * part // tile.tile
+
+
+def _lines(lengths: list[int], extent: int) -> int:
+    """Lines blended along one side: between each two neighbours the extent, or the smaller of them."""
+    return sum(min(one, next_, extent) for one, next_ in pairwise(lengths))

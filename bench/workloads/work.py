@@ -1,0 +1,166 @@
+"""What a VAE's call computes and moves, counted on meta tensors. Loads torch and diffusers; needs no device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench import models, tiles
+from bench.record import Case
+from bench.work import Work
+from bench.workloads import vae
+
+#: Edge, in latent pixels, of the image that is counted.
+_EDGE = 8
+#: Kernels by which diffusers blends one row or column of two tiles: two products, their sum, and its copy.
+_LAUNCHES_A_LINE = 4
+#: How often a normalisation moves its tensor: read for the moments, read again, written.
+_NORM_MOVES = 3
+#: How often padding does: the result is filled, and the tensor read and written into it.
+_PAD_MOVES = 3
+
+
+def of_case(case: Case) -> Work:
+    """The work of one call of the case, blending of tiles included; passes are those of diffusers' rule."""
+    done = of_call(case.model, case.operation, tiles.passes(case))
+    return done + Work(launches=_LAUNCHES_A_LINE * tiles.blended_lines(case))
+
+
+def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> Work:
+    """The work of one call that makes these passes; blending of tiles is left out.
+
+    `passes` are input shapes (batch, channels, height, width), image pixels for encode and latent ones for decode.
+    Linear in the area of a pass are convolutions, linear layers and what is moved, quadratic is attention; filters are
+    read once a pass. So one small count gives that of every size, exactly for sides that the model's factor divides.
+    The rows of zeros that encoders pad with are taken as no part of a tensor.
+    """
+    factor = models.get(model).spatial_factor if operation == "encode" else 1
+    counted = _counted(model, operation)
+    linear = quadratic = Fraction(0)
+    filters = 0
+    for batch, _, height, width in passes:
+        areas = Fraction(height * width, (factor * _EDGE) ** 2)
+        linear += batch * areas
+        quadratic += batch * areas * areas
+        filters += counted.filter_elements
+    return Work(
+        convolution_flops=round(linear * counted.convolution_flops),
+        product_flops=round(linear * counted.product_flops),
+        attention_flops=round(quadratic * counted.attention_flops),
+        elements=round(linear * counted.elements) + filters,
+    )
+
+
+@dataclass(slots=True)
+class Count:
+    """What one pass does, by what it grows with; `elements` leaves out the filters, of which the area is no matter."""
+
+    convolution_flops: int = 0
+    product_flops: int = 0
+    attention_flops: int = 0
+    elements: int = 0
+    filter_elements: int = 0
+
+
+@cache
+def _counted(model: str, operation: str) -> Count:
+    return count(model, operation, 1, _EDGE, _EDGE)
+
+
+def count(model: str, operation: str, batch: int, height: int, width: int) -> Count:
+    """Count one whole pass of a latent of this size, operation by operation."""
+    spec = models.get(model)
+    factor = spec.spatial_factor
+    with torch.device("meta"):
+        module = vae.build(spec).eval()
+        image = torch.empty(batch, 3, height * factor, width * factor)
+        latent = torch.empty(batch, spec.latent_channels, height, width)
+    counter = _Counter()
+    with torch.inference_mode(), counter:
+        if operation == "encode":
+            moments = module.encoder(image)
+            _ = moments if module.quant_conv is None else module.quant_conv(moments)
+        else:
+            _ = module.decoder(latent if module.post_quant_conv is None else module.post_quant_conv(latent))
+    return counter.count
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own is not typed
+    """Sees each operation of a module, as torch calls them: convolution, normalisation, activation, sum, ..."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count: Count = Count()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = [one for one in args if isinstance(one, torch.Tensor)]
+        # No tensor in: what is made of nothing. The same memory out: a view, which moves nothing.
+        if tensors and isinstance(result, torch.Tensor) and not any(_same(result, one) for one in tensors):
+            _HOW.get(func.overloadpacket, _other)(self.count, args, tensors, result)
+        return result
+
+
+def _same(one: torch.Tensor, two: torch.Tensor) -> bool:
+    return bool(one.untyped_storage()._cdata == two.untyped_storage()._cdata)
+
+
+_Tensors = Sequence[torch.Tensor]
+
+
+def _convolution(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Tensor) -> None:
+    filters, stride = tensors[1], args[3] if len(args) > 3 else (1, 1)
+    count.convolution_flops += 2 * result.numel() * math.prod(filters.shape[1:])
+    places = result.shape[0] * result.shape[2] * result.shape[3] * math.prod(stride)
+    count.elements += places * filters.shape[1] + result.numel()
+    count.filter_elements += filters.numel()
+
+
+def _linear(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Tensor) -> None:
+    filters = tensors[1]
+    count.product_flops += 2 * result.numel() * filters.shape[1]
+    count.elements += tensors[0].numel() + result.numel()
+    count.filter_elements += filters.numel()
+
+
+def _attention(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Tensor) -> None:
+    query, key, value = tensors[:3]
+    count.attention_flops += 2 * math.prod(query.shape[:-1]) * key.shape[-2] * (key.shape[-1] + value.shape[-1])
+    _other(count, args, tensors[:3], result)
+
+
+def _norm(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Tensor) -> None:
+    count.elements += _NORM_MOVES * tensors[0].numel()
+
+
+def _pad(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Tensor) -> None:
+    count.elements += _PAD_MOVES * tensors[0].numel()
+
+
+def _other(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Tensor) -> None:
+    """What reads each tensor that it is given once, and writes its result: activations, sums, copies."""
+    count.elements += sum(tensor.numel() for tensor in tensors) + result.numel()
+
+
+_aten = torch.ops.aten
+#: How an operation is counted, by torch's name.
+_HOW: dict[Any, Callable[[Count, Sequence[Any], _Tensors, torch.Tensor], None]] = {
+    _aten.conv2d: _convolution,
+    _aten.linear: _linear,
+    _aten.scaled_dot_product_attention: _attention,
+    _aten.group_norm: _norm,
+    _aten.pad: _pad,
+}

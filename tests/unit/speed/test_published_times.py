@@ -1,0 +1,28 @@
+"""The docs' own times, each card's predicted from the others': how far off the model is, which the page states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.config import load_gpus
+from bench.record import Record
+from bench.speed.held_out import errors, leave_one_card_out
+from bench.speed.observation import observations
+
+work = pytest.importorskip("bench.workloads.work")
+
+PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "vae_encode.jsonl"
+
+
+def test_a_card_s_times_are_predicted_from_the_others_within_the_aims() -> None:
+    lines = PUBLISHED.read_text(encoding="utf-8").splitlines()
+    seen = observations([Record.model_validate_json(line) for line in lines], load_gpus(), work.of_case)
+
+    found = errors(leave_one_card_out(seen))
+
+    # all that is above 10 ms: of 80 figures 2 are out of memory, 12 are of 10 ms or less
+    assert found.cells == 66
+    assert found.median < 0.10
+    assert abs(found.worst.error) < 0.25
