@@ -17,6 +17,8 @@ from bench.record import Case
 #: What is made outside of all parts of the model: tiles joined, a distribution's mode.
 ITSELF = "(the model itself)"
 WORKSPACES = "workspaces"
+#: What kernels take besides tensors.
+SCRATCH: tuple[Kind, ...] = ("workspace", "buffer", "library")
 OTHER = "other"
 #: A prediction and a measurement whose peaks are no further apart than this share are said to agree.
 AGREES = 0.02
@@ -96,7 +98,9 @@ class Profiled:
     @property
     def error(self) -> float | None:
         """How far the predicted peak is above the measured one, as a share of that; None where nothing was measured."""
-        return self.predicted.peak_bytes / self.measured.peak_bytes - 1 if self.measured else None
+        if self.measured is None:
+            return None
+        return (self.predicted.peak_bytes - self.measured.peak_bytes) / self.measured.peak_bytes
 
     @property
     def agree(self) -> bool | None:
@@ -134,8 +138,10 @@ def profile(timeline: Timeline) -> Profile:
 
 def at_work(timeline: Timeline) -> list[Owner]:
     """Who is at work at each change: the owner of the latest allocation."""
-    latest = list(accumulate(timeline.changes, lambda last, place: place if place >= 0 else last))
-    return [timeline.owners[place] for place in latest]
+    found: list[Owner] = []
+    for place in timeline.changes:
+        found.append(timeline.owners[place] if place >= 0 else found[-1])
+    return found
 
 
 def stage_of(module: str) -> str:
@@ -146,7 +152,7 @@ def stage_of(module: str) -> str:
 
 def group_of(owner: Owner) -> str:
     """The layer of a plot that an allocation is in."""
-    if owner.kind == "workspace":
+    if owner.kind in SCRATCH:
         return WORKSPACES
     return owner.kind if owner.kind != "activation" else stage_of(owner.module)
 
@@ -197,13 +203,13 @@ def laid_over(timeline: Timeline, other: Timeline) -> list[float]:
 
 
 def steps(timeline: Timeline, least_bytes: int) -> list[int]:
-    """How many changes of at least so many bytes there have been, when the call begins and after each of its changes."""
+    """How many changes of at least so many bytes there were, when the call begins and after each of its changes."""
     sizes = (timeline.sizes[max(place, ~place)] for place in timeline.changes[timeline.before :])
     return list(accumulate((size >= least_bytes for size in sizes), initial=0))
 
 
 def visits(timeline: Timeline) -> list[tuple[str, int]]:
-    """The parts of the model in the order in which they are at work, each with the change of the call at which it is."""
+    """The parts of the model in the order in which they work, each with the change of the call at which it begins."""
     return _runs(timeline, stage_of)
 
 

@@ -1,5 +1,6 @@
-"""What torch itself notes of its allocator while a case's real call runs: its profiler on the CPU, its memory history on
-CUDA. Loads torch and diffusers.
+"""What torch itself notes of its allocator while a case's real call runs. Loads torch and diffusers.
+
+On the CPU its profiler does, on CUDA its memory history.
 
 Which module is at work is known by hooks; which operator, on the CPU by the profiler's own tree, and on CUDA by a
 dispatch mode. There the allocator's counters at each of these moments say which entries of its history lie between two,
@@ -42,7 +43,7 @@ class Recording:
 
     Attributes:
         timeline: what was alive, weights and input included.
-        allocated_bytes: the peak of what the allocator had handed out, by its own counter; None on the CPU, which has none.
+        allocated_bytes: the most that the allocator had handed out, by its own counter; None on the CPU.
         snapshot: the history as PyTorch's memory viewer (pytorch.org/memory_viz) opens it; None on the CPU.
     """
 
@@ -134,8 +135,8 @@ def _on_cuda(module: torch.nn.Module, call: Call, device: torch.device) -> tuple
     entries = snapshot["device_traces"][device.index or 0]
     if len(entries) >= _MOST_EVENTS:
         raise BenchError(
-            f"The call makes more than {_MOST_EVENTS:,} allocations and frees, and no more are kept. Take larger tiles, "
-            "or a smaller --resolution."
+            f"The call makes more than {_MOST_EVENTS:,} allocations and frees, and no more are kept. Take larger "
+            "tiles, or a smaller --resolution."
         )
     # as torch.cuda.memory._dump_snapshot writes it
     return list(changes_of(entries, watch.marks)), allocated, pickle.dumps(snapshot)
@@ -150,7 +151,7 @@ def _empty_pool(device: torch.device) -> None:
     torch.cuda.reset_peak_memory_stats(device)
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Marks which module and operator is at work from which change of the allocator on.
 
     `counted` says how many changes there have been so far. Operators are those that the module calls, whole: what they
@@ -158,7 +159,7 @@ class Watch(TorchDispatchMode):
     """
 
     def __init__(self, counted: Callable[[], int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.marks: list[Mark] = []
         self._counted = counted
         self._path = [""]

@@ -8,15 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import models
-from bench.memory.profile import ITSELF, Held, Profile, Profiled
+from bench.memory.profile import ITSELF, SCRATCH, Held, Profile, Profiled
 from bench.memory.timeline import Kind, Owner
 from bench.units import format_bytes, format_count, format_metric, format_relative, one_line
 
-KINDS: dict[Kind, str] = {
-    "weights": "weights",
-    "input": "input",
-    "activation": "activations",
-    "workspace": "workspaces",
+#: The parts of a peak, each of these kinds.
+PARTS: dict[str, tuple[Kind, ...]] = {
+    "weights": ("weights",),
+    "input": ("input",),
+    "activations": ("activation",),
+    "workspaces": SCRATCH,
 }
 
 
@@ -44,11 +45,8 @@ def print_profile(profiled: Profiled, console: Console) -> None:
 
 
 def _peak(how: str, profile: Profile, by: str) -> list[str]:
-    parts = [
-        f"{name} {format_bytes(profile.kinds[kind])} ({_share(profile.kinds[kind], profile)})"
-        for kind, name in KINDS.items()
-        if profile.kinds.get(kind)
-    ]
+    sums = {name: sum(profile.kinds.get(kind, 0) for kind in kinds) for name, kinds in PARTS.items()}
+    parts = [f"{name} {format_bytes(size)} ({_share(size, profile)})" for name, size in sums.items() if size]
     return [
         f"{how} ({by}): {format_bytes(profile.peak_bytes)} at the peak, in {place_of(profile.at)}.",
         f"  Of that: {', '.join(parts)}.",
@@ -57,14 +55,14 @@ def _peak(how: str, profile: Profile, by: str) -> list[str]:
 
 def _agreement(profiled: Profiled) -> str:
     assert profiled.error is not None  # noqa: S101 - for the type checker: there is a measurement
-    how = "agree" if profiled.agree else "do not agree"
+    how = "agree" if profiled.agree else "differ"
     counter = (
-        f" The allocator's own counter, which counts blocks, had {format_bytes(profiled.allocated_bytes)}."
+        f" max_memory_allocated, which counts whole blocks: {format_bytes(profiled.allocated_bytes)}."
         if profiled.allocated_bytes is not None
         else ""
     )
-    far = format_relative(profiled.error) if profiled.error else "no difference"
-    return f"Prediction and measurement {how}: {far} of the measured peak.{counter}"
+    far = f"is off by {format_relative(profiled.error)} from" if profiled.error else "equals"
+    return f"Prediction and measurement {how}: the predicted peak {far} the measured one.{counter}"
 
 
 def _share(count: int, profile: Profile) -> str:
@@ -80,7 +78,7 @@ def _largest(profile: Profile, how: str) -> Table:
 
 def _held(held: Held, profile: Profile) -> tuple[str, ...]:
     owner = held.owner
-    module = owner.module or (ITSELF if owner.kind in {"activation", "workspace"} else "")
+    module = owner.module or ("" if owner.kind in {"weights", "input"} else ITSELF)
     if held.count > 1:
         module = format_count(held.count, "tensor")
     return format_bytes(held.bytes), _share(held.bytes, profile), module, owner.operator, owner.kind
@@ -91,7 +89,7 @@ def _stages(profiled: Profiled) -> Table:
     measured = {stage.name: stage.peak_bytes for stage in (profiled.measured.stages if profiled.measured else ())}
     predicted = {stage.name: stage.peak_bytes for stage in profiled.predicted.stages}
     sides = [predicted, *([measured] if measured else [])]
-    table = _table("The most alive while each part is at work", (), ("Part",), ("Predicted", "Measured")[: len(sides)])
+    table = _table("The most alive, by part at work", (), ("Part",), ("Predicted", "Measured")[: len(sides)])
     for name in dict.fromkeys((*predicted, *measured)):
         table.add_row(Text(one_line(name)), *(format_bytes(side.get(name)) for side in sides))
     return table

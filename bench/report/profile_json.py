@@ -55,8 +55,8 @@ def _trace(timeline: Timeline) -> dict[str, Any]:
     """Allocations as columns, and changes as columns.
 
     `owner` counts in `owners`; `born` and `died` count changes, from 0, and what is alive at the end died at null. A
-    change is the number of the allocation that begins, or -number - 1 for the one that ends; the first `before_the_call`
-    are of weights and input; `at_work` is the owner of the latest allocation, so of the module at work.
+    change is the number of the allocation that begins, or -number - 1 for the one that ends; the first
+    `before_the_call` are of weights and input; `at_work` is the owner of the latest allocation: the module at work.
     """
     owners = {owner: number for number, owner in enumerate(dict.fromkeys(timeline.owners))}
     born: list[int] = [0] * len(timeline.sizes)

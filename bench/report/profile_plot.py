@@ -40,7 +40,7 @@ _HEADROOM = 1.18
 
 
 def draw(profiled: Profiled) -> bytes:
-    """The PNG: predicted bytes in layers and their total as a line, the peak marked; what was measured as a broken line."""
+    """The PNG: predicted bytes in layers and in all, the peak marked; what was measured as a broken line."""
     predicted = profiled.predicted
     tops = [predicted.peak_bytes, *([profiled.measured.peak_bytes] if profiled.measured else [])]
     unit, name = (GIB, "GiB") if max(tops) >= GIB / 2 else (MIB, "MiB")

@@ -116,7 +116,7 @@ PARENT = {
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
-COMPUTES = {"remote.server.loading", "remote.client.executor", "memory.predict"}
+COMPUTES = {"remote.server.loading", "remote.client.executor", "memory.predict", "commands.profiling"}
 
 
 def _modules() -> dict[str, Path]:
