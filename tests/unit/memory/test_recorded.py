@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
+from typing import Any
+
 import pytest
 from factories import a_case
 
+from bench.errors import BenchError
 from bench.memory import profile as profiles
 from bench.memory import timeline, trace
 from bench.memory.onednn import OneDnn
 from bench.memory.recorded import Watch, _watching, record
-from bench.memory.recording import Span
+from bench.memory.recording import Change, Span
 from bench.memory.timeline import Timeline
 from bench.record import Tile
+from bench.workloads.vae import Call
 
 
 @pytest.fixture(scope="module", params=["decode", "encode in tiles"])
@@ -78,3 +84,94 @@ def test_marks_say_which_module_and_operator_begin_and_end_at_which_count() -> N
     assert [mark.change for mark in watch.marks] == list(range(len(spans)))
     # And no hook is left
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+class FakeCuda:
+    """torch's history of its allocator and the counters beside it, without a device."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import torch
+
+        self.entries: list[dict[str, Any]] = []
+        self.recording = False
+        self._count = 7  # what came before
+        signature = inspect.signature(torch.cuda.memory._record_memory_history)
+
+        def record_history(*args: Any, **kwargs: Any) -> None:
+            signature.bind(*args, **kwargs)
+            self.recording = kwargs.get("enabled", "all") is not None
+
+        instead = {
+            "_record_memory_history": record_history,
+            "_snapshot": lambda: {"segments": [], "device_traces": [self.entries]},
+        }
+        for name, function in instead.items():
+            monkeypatch.setattr(torch.cuda.memory, name, function)
+        for name in ("synchronize", "empty_cache", "reset_peak_memory_stats"):
+            monkeypatch.setattr(torch.cuda, name, lambda *_: None)
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: 12345)
+        monkeypatch.setattr(
+            torch.cuda,
+            "memory_stats_as_nested_dict",
+            lambda *_: {"allocation": {"all": {"allocated": self._count, "freed": 0}}},
+        )
+
+    def add(self, action: str, address: int, size: int) -> None:
+        """An entry, if it is recorded; allocations and frees are counted either way."""
+        if self.recording:
+            self.entries.append({"action": action, "addr": address, "size": size})
+        self._count += action in {"alloc", "free_requested"}
+
+
+def _on_fake_cuda(fake: FakeCuda) -> tuple[list[Change], int, bytes]:
+    import torch
+
+    from bench.memory.recorded import _on_cuda
+
+    class First(torch.nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            fake.add("segment_alloc", 1, 2**21)
+            fake.add("alloc", 1, 600)
+            return values
+
+    class Second(torch.nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            fake.add("alloc", 2, 700)
+            fake.add("free_requested", 1, 600)
+            fake.add("free_completed", 1, 600)
+            return values
+
+    module = torch.nn.Sequential(First(), Second())
+    return _on_cuda(module, Call(lambda: module(torch.ones(1))), torch.device("cuda", 0))
+
+
+def test_on_cuda_each_entry_of_the_history_is_of_the_module_at_work_by_the_allocator_s_own_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeCuda(monkeypatch)
+    changes, allocated, snapshot = _on_fake_cuda(fake)
+    assert changes == [Change(1, 600, Span("0")), Change(2, 700, Span("1")), Change(1, -600, Span("1"))]
+    assert allocated == 12345
+    # And the snapshot is what PyTorch's memory viewer opens: the pickled dictionary
+    assert pickle.loads(snapshot)["device_traces"] == [fake.entries]  # noqa: S301 - made here
+    assert not fake.recording
+
+
+def test_a_history_that_may_have_lost_its_beginning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.memory import recorded
+
+    monkeypatch.setattr(recorded, "_MOST_EVENTS", 3)
+    with pytest.raises(BenchError, match="no more are kept"):
+        _on_fake_cuda(FakeCuda(monkeypatch))
+
+
+def test_recording_is_off_after_a_call_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCuda(monkeypatch)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(fake, "add", fail)
+    with pytest.raises(RuntimeError):
+        _on_fake_cuda(fake)
+    assert not fake.recording
