@@ -35,7 +35,7 @@ _MOST_NAMED = 24
 #: A part is named if its visit takes at least this share of the call.
 _LEAST_NAMED = 0.02
 #: A line of more points than this is thin, or it would hide what is under it.
-_MANY_POINTS = 700
+_MANY_POINTS, _STRETCHES = 700, 350
 _HEADROOM = 1.18
 
 
@@ -75,11 +75,14 @@ def _stack(axes: Axes, shown: Layers, along: Sequence[int], unit: int) -> None:
 
 
 def _measured(axes: Axes, profiled: Profiled, timeline: Timeline, along: Sequence[int], unit: int) -> None:
-    """What was alive, laid over by the modules at work."""
+    """What was alive, laid over by the modules at work; of very many points the most of each stretch."""
     at = [_between(along, place) for place in laid_over(timeline, profiled.predicted.timeline)]
     live = [count / unit for count in call_live(timeline)]
-    width = 1.3 if len(at) <= _MANY_POINTS else 0.6
-    axes.step(at, live, where="post", color="#D00000", linewidth=width, linestyle=(0, (2, 1.2)), label="measured, all")
+    if len(at) > _MANY_POINTS:
+        width = -(-len(at) // _STRETCHES)
+        live = [max(live[start : start + width]) for start in range(0, len(at), width)]
+        at = at[::width]
+    axes.step(at, live, where="post", color="#D00000", linewidth=1.3, linestyle=(0, (2, 1.2)), label="measured, all")
 
 
 def _between(along: Sequence[int], place: float) -> float:
