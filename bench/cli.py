@@ -21,6 +21,7 @@ from bench.commands.doctor import doctor
 from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.predict import predict
+from bench.commands.profile import profile
 from bench.commands.remote import remote
 from bench.commands.report import report
 from bench.commands.run import run
@@ -33,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (run, doctor, models, compare, report, serve, remote, hybrid, cost, predict, calibrate):
+for command in (run, doctor, models, compare, report, serve, remote, hybrid, cost, predict, profile, calibrate):
     app.command()(command)
 app.add_typer(docs, name="docs")
 

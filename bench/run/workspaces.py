@@ -45,7 +45,8 @@ def _observe(request: MeasureWorkspaces, device: torch.device) -> Sequence[Obser
     call = workload.prepare(case)
     gc.collect()
     torch.cuda.empty_cache()
-    with torch.inference_mode(), recording(workload.convolutions, device) as seen:
+    convolutions = [part for part in workload.module.modules() if isinstance(part, torch.nn.Conv2d)]
+    with torch.inference_mode(), recording(convolutions, device) as seen:
         call.run()
     torch.cuda.synchronize(device)
     return seen

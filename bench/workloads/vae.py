@@ -83,9 +83,9 @@ class VaeWorkload:
         return sum(t.numel() * t.element_size() for t in (*self._vae.parameters(), *self._vae.buffers()))
 
     @property
-    def convolutions(self) -> tuple[torch.nn.Conv2d, ...]:
-        """Its two-dimensional convolutions."""
-        return tuple(module for module in self._vae.modules() if isinstance(module, torch.nn.Conv2d))
+    def module(self) -> AutoencoderKL:
+        """The VAE itself, for those who watch its parts at work."""
+        return self._vae
 
     @property
     def dtype(self) -> torch.dtype:

@@ -73,6 +73,7 @@ MAY_IMPORT = {
         "cost",
         "speed",
         "doctor",
+        "memory",
     },
     "commands": {
         *("errors", "lifeline", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run"),
@@ -116,7 +117,7 @@ PARENT = {
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
-COMPUTES = {"remote.server.loading", "remote.client.executor", "memory.predict"}
+COMPUTES = {"remote.server.loading", "remote.client.executor", "memory.predict", "commands.profiling"}
 
 
 def _modules() -> dict[str, Path]:
@@ -175,9 +176,9 @@ def test_there_are_no_cycles_between_modules() -> None:
     assert not {m: n & graph.keys() for m, n in graph.items() if not all(x.startswith(m) or m.startswith(x) for x in n)}
 
 
-def test_the_parent_loads_no_torch_diffusers_or_nvml_at_any_remove() -> None:
+def test_the_parent_and_reports_load_no_torch_diffusers_or_nvml_at_any_remove() -> None:
     modules = _modules()
-    reached, waiting = set(), set(PARENT)
+    reached, waiting = set(), PARENT | {name for name in modules if name.startswith("report")}
     while waiting:
         module = waiting.pop()
         reached.add(module)

@@ -1,0 +1,120 @@
+"""`bench profile`: where the peak of a call is, and what is alive there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.options import INTERRUPTED, AsJson, Quiet
+from bench.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from bench.memory.profile import Profiled
+    from bench.record import Case
+
+PROFILES = Path("profiles")
+
+
+def profile(
+    model: Annotated[str, typer.Option("--model", help="A model of the zoo.")] = "sdxl",
+    operation: Annotated[str, typer.Option("--operation", help="encode or decode.")] = "decode",
+    resolution: Annotated[str, typer.Option("--resolution", help="512 or 512x768 (width x height).")] = "1024",
+    dtype: Annotated[
+        str | None,
+        typer.Option("--dtype", help="float32, float16 or bfloat16; default: the model's own (on the CPU: float32)."),
+    ] = None,
+    tiling: Annotated[str, typer.Option("--tiling", help="off, on (the model's tile), 256 or 256/64.")] = "off",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at once.")] = 1,
+    measured: Annotated[
+        bool, typer.Option("--measured", help="Run the call as well, and lay what torch records over the prediction.")
+    ] = False,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Whose kernels: auto, cpu, cuda or cuda:N. auto: --measured takes CUDA if it is here, else the CPU."
+        ),
+    ] = "auto",
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            "--gpu", metavar="NAME", help="Predict the workspaces of this card of gpus.yaml, or part of its name."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the plot and the trace.")] = PROFILES,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show where the peak memory of a call is and what is alive there, from a trace of the real module: no GPU needed.
+
+    Writes a plot of live memory by part of the model and the whole trace as JSON; --measured on CUDA also a snapshot
+    for PyTorch's memory viewer (pytorch.org/memory_viz). --json prints what the profile shows.
+    """
+    from bench.report import profile as words
+    from bench.report import profile_json, terminal
+
+    try:
+        from bench.commands import profiling
+
+        place = profiling.place_of(device, gpu, measured=measured)
+        case = _case(model, operation, resolution, profiling.dtype_of(dtype, place), tiling, batch)
+        profiled, snapshot = profiling.profiled(case, place, measured=measured)
+        files = _write(out, profiled, snapshot)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        shown = profile_json.render(profiled) | {"files": [str(path) for path in files]}
+        typer.echo(json.dumps(shown, indent=2, allow_nan=False))
+    elif not quiet:
+        terminal.show(lambda console: words.print_profile(profiled, console))
+        for path in files:
+            typer.echo(f"Wrote {path}")
+
+
+def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:
+    """The case that the options describe, checked as a sweep's are. Raises ConfigError."""
+    from bench import config, models, plan
+
+    if operation not in config.OPERATIONS:
+        raise ConfigError(
+            f"--operation {operation}: there is no such operation. {nearest(operation, config.OPERATIONS)}"
+        )
+    try:
+        tiles = config.parse_tiling(tiling)
+    except ValueError as error:
+        raise ConfigError(f"--tiling {tiling}: {error}.") from None
+    sweep = config.Sweep(
+        name="profile",
+        models=(models.get(model).key,),
+        operations=(operation,),
+        resolutions=(config.resolution_of(resolution, "--resolution"),),
+        batch=(batch,),
+        dtypes=(dtype,),
+        tiling=(tiles,),
+    )
+    (case,) = plan.make(sweep).cases
+    return case
+
+
+def _write(folder: Path, profiled: Profiled, snapshot: bytes | None) -> list[Path]:
+    """Put plot, trace and snapshot on the disk. Raises BenchError."""
+    from bench.commands.files import write_bytes
+    from bench.report import profile_json, profile_plot
+
+    trace = json.dumps(profile_json.render_trace(profiled), allow_nan=False, separators=(",", ":"))
+    contents = {".png": profile_plot.draw(profiled), ".json": trace.encode()}
+    if snapshot is not None:
+        contents["-snapshot.pickle"] = snapshot
+    stem = _stem(profiled)
+    for ending, content in contents.items():
+        write_bytes(folder / f"{stem}{ending}", content)
+    return [folder / f"{stem}{ending}" for ending in contents]
+
+
+def _stem(profiled: Profiled) -> str:
+    """`sdxl-decode-1024x1024-float32-tiled-512-128-cuda`: the case's label as a file's name."""
+    label = profiled.case.label.replace(" ", "-").replace("/", "-")
+    return f"{label}-{profiled.device}"

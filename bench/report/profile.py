@@ -1,0 +1,107 @@
+"""A call's profile in words: the peak, where it is and what it is made of, and the stages. Imports no torch."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench import models
+from bench.memory.profile import ITSELF, SCRATCH, Held, Profile, Profiled
+from bench.memory.timeline import Kind, Owner
+from bench.units import format_bytes, format_count, format_metric, format_relative, one_line
+
+#: The parts of a peak, each of these kinds.
+PARTS: dict[str, tuple[Kind, ...]] = {
+    "weights": ("weights",),
+    "input": ("input",),
+    "activations": ("activation",),
+    "workspaces": SCRATCH,
+}
+
+
+def title_of(profiled: Profiled) -> str:
+    """`SDXL decode 1024x1024 float32 untiled`."""
+    case = profiled.case
+    return one_line(f"{models.title(case.model)}{case.label.removeprefix(case.model)}")
+
+
+def place_of(owner: Owner) -> str:
+    """`decoder.up_blocks.3.resnets.0.conv1, convolution`."""
+    return ", ".join(part for part in (owner.module or ITSELF, owner.operator) if part)
+
+
+def print_profile(profiled: Profiled, console: Console) -> None:
+    """The peaks, what is largest at the peak, the stages, and how prediction and measurement agree."""
+    best = profiled.measured or profiled.predicted
+    lines = [title_of(profiled), *_peak("Predicted", profiled.predicted, profiled.kernels)]
+    if profiled.measured:
+        lines += [*_peak("Measured", profiled.measured, f"on {profiled.measured_on}"), _agreement(profiled)]
+    for line in lines:
+        console.print(Text(one_line(line)), soft_wrap=True)
+    console.print(_largest(best, "measured" if profiled.measured else "predicted"))
+    console.print(_stages(profiled))
+
+
+def _peak(how: str, profile: Profile, by: str) -> list[str]:
+    sums = {name: sum(profile.kinds.get(kind, 0) for kind in kinds) for name, kinds in PARTS.items()}
+    parts = [f"{name} {format_bytes(size)} ({_share(size, profile)})" for name, size in sums.items() if size]
+    return [
+        f"{how} ({by}): {format_bytes(profile.peak_bytes)} at the peak, in {place_of(profile.at)}.",
+        f"  Of that: {', '.join(parts)}.",
+    ]
+
+
+def _agreement(profiled: Profiled) -> str:
+    assert profiled.error is not None  # noqa: S101 - for the type checker: there is a measurement
+    how = "agree" if profiled.agree else "differ"
+    counter = (
+        f" max_memory_allocated, which counts whole blocks: {format_bytes(profiled.allocated_bytes)}."
+        if profiled.allocated_bytes is not None
+        else ""
+    )
+    far = f"is off by {format_relative(profiled.error)} from" if profiled.error else "equals"
+    return f"Prediction and measurement {how}: the predicted peak {far} the measured one.{counter}"
+
+
+def _share(count: int, profile: Profile) -> str:
+    return format_metric("ceiling_fraction", count / profile.peak_bytes)
+
+
+def _largest(profile: Profile, how: str) -> Table:
+    table = _table(f"The largest alive at the {how} peak", ("Memory", "Share"), ("Module", "Operator", "Kind"))
+    for held in profile.largest:
+        table.add_row(*(Text(one_line(cell)) for cell in _held(held, profile)))
+    return table
+
+
+def _held(held: Held, profile: Profile) -> tuple[str, ...]:
+    owner = held.owner
+    module = owner.module or ("" if owner.kind in {"weights", "input"} else ITSELF)
+    if held.count > 1:
+        module = format_count(held.count, "tensor")
+    return format_bytes(held.bytes), _share(held.bytes, profile), module, owner.operator, owner.kind
+
+
+def _stages(profiled: Profiled) -> Table:
+    """A row a stage in the order in which they begin; those that only one side has have a dash on the other."""
+    measured = {stage.name: stage.peak_bytes for stage in (profiled.measured.stages if profiled.measured else ())}
+    predicted = {stage.name: stage.peak_bytes for stage in profiled.predicted.stages}
+    sides = [predicted, *([measured] if measured else [])]
+    table = _table("The most alive, by part at work", (), ("Part",), ("Predicted", "Measured")[: len(sides)])
+    for name in dict.fromkeys((*predicted, *measured)):
+        table.add_row(Text(one_line(name)), *(format_bytes(side.get(name)) for side in sides))
+    return table
+
+
+def _table(title: str, before: tuple[str, ...], words: tuple[str, ...], after: tuple[str, ...] = ()) -> Table:
+    """A table whose columns of words are between columns of numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
+    for name in before:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in after:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

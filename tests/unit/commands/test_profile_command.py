@@ -1,0 +1,109 @@
+"""`bench profile` in-process, with the tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.commands import profiling
+
+TINY = ["profile", "--model", "tiny", "--resolution", "64"]
+
+
+def test_a_prediction_writes_plot_and_trace_and_says_where_the_peak_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TINY, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "Predicted (tensors, and CUDA workspaces of Ada cards, fitted to the docs' figures):" in said
+    assert "at the peak, in decoder." in said
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"tiny-decode-64x64-float32-untiled-cuda.{ending}" for ending in ("png", "json")}
+    trace = json.loads((tmp_path / "tiny-decode-64x64-float32-untiled-cuda.json").read_text())
+    assert max(trace["predicted"]["trace"]["timeline"]["live_bytes"]) == trace["predicted"]["peak_bytes"]
+    assert trace["measured"] is None
+
+
+def test_a_measurement_on_the_cpu_agrees_with_the_prediction(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TINY, "--measured", "--device", "cpu", "--out", str(tmp_path), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["measured"]["peak_bytes"] == pytest.approx(shown["predicted"]["peak_bytes"], rel=0.02)
+    assert shown["agree"] is True
+    assert shown["measured_allocated_bytes"] is None
+    assert [Path(name).suffix for name in shown["files"]] == [".png", ".json"]
+
+
+def test_a_card_is_named_as_in_gpus_yaml_and_quiet_says_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TINY, "--gpu", "4090", "--operation", "encode", "--tiling", "32/8", "-o", str(tmp_path)]) == 0
+    assert "RTX 4090" in capsys.readouterr().out
+    assert main([*TINY, "--dtype", "bfloat16", "--batch", "2", "-o", str(tmp_path), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        "tiny-encode-64x64-float32-tiled-32-8-cuda",
+        "tiny-decode-64x64-bfloat16-untiled-batch-2-cuda",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "sdxxl"], "Did you mean 'sdxl'"),
+        (["--operation", "decod"], "Did you mean 'decode'"),
+        (["--resolution", "513"], "multiple of 8"),
+        (["--tiling", "100"], "--tiling 100: tile 100 px is not a multiple of 8"),
+        (["--tiling", "64/64"], "--tiling 64/64: overlap"),
+        (["--dtype", "float61"], "Did you mean 'float16'"),
+        (["--dtype", "float16", "--device", "cpu"], "on the CPU only float32"),
+        (["--dtype", "float16", "--device", "cpu", "--measured"], "on the CPU only float32"),
+        (["--device", "gpu"], "is not a device"),
+        (["--gpu", "RTX 9999"], "no such card"),
+        (["--gpu", "4090", "--measured"], "leave out --measured"),
+        (["--gpu", "4090", "--device", "cpu"], "leave out --measured"),
+    ],
+)
+def test_what_can_t_be_profiled_is_one_paragraph_and_exit_code_2(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TINY, *arguments, "--out", str(tmp_path)]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_call_that_the_host_can_t_hold_is_refused_before_it_is_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a host with 1 MiB left
+    monkeypatch.setattr(profiling, "_free_bytes", lambda: 2**20)
+    # When the call is to be measured there
+    assert main([*TINY, "--measured", "--device", "cpu", "--out", str(tmp_path)]) == 2
+    # Then the need is told, and what to do
+    said = capsys.readouterr().err
+    assert "Not measured: the call needs 6 MiB by prediction, and 1 MiB" in said.replace("1.00 MiB", "1 MiB")
+    assert "--tiling on" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_can_t_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main([*TINY, "--out", str(tmp_path / "file")]) == 2
+    assert "can't be written" in capsys.readouterr().err
+
+
+def test_an_interruption_ends_with_130_and_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(profiling, "profiled", interrupt)
+    assert main([*TINY, "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
