@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.files import warn
+from bench.commands.options import RESULTS
 from bench.errors import ConfigError
 from bench.units import ITEM_BYTES, format_bytes, memory_percent
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from bench.memory.predict import Card, Demand
     from bench.memory.replay import Peaks
     from bench.plan import Plan
-    from bench.record import Case, Prediction, Record
+    from bench.record import Case, Prediction, Record, Workspaces
 
 #: What a card is called of which only the memory is known, and what kernels are assumed of it.
 _NAMELESS = "CUDA GPU"
@@ -32,6 +35,7 @@ class Chosen:
         limit_bytes: what it is limited to; None: not at all.
         architecture, compute_capability: what its kernels go by; the first is empty where that is not known.
         context_bytes: what the CUDA context takes, at the least and at the most.
+        calibration: workspaces measured on a device of the same compute capability.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Chosen:
     architecture: str
     compute_capability: str
     context_bytes: tuple[int, int]
+    calibration: Workspaces | None = None
 
     @property
     def usable_bytes(self) -> int:
@@ -53,14 +58,19 @@ class Chosen:
         return Card(self.usable_bytes if free_bytes is None else free_bytes, self.context_bytes)
 
     def backend(self, case: Case) -> CuDnn:
-        """Whose kernels the case would run."""
+        """Whose kernels the case would run: as they were measured on such a device, if they were."""
         from bench.memory import cudnn
+        from bench.memory.calibration import Calibration
 
-        return cudnn.backend(self.architecture, self.compute_capability, ITEM_BYTES[case.dtype])
+        measured = None if self.calibration is None else Calibration.of(self.calibration, case.dtype)
+        return cudnn.backend(self.architecture, self.compute_capability, ITEM_BYTES[case.dtype], measured)
 
 
-def chosen(names: Sequence[str], vram_limit: str | None) -> tuple[Chosen, ...]:
-    """The cards of these names (all where neither a name nor a limit is given), limited. Raises ConfigError."""
+def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS) -> tuple[Chosen, ...]:
+    """The cards of these names (all where neither a name nor a limit is given), limited. Raises ConfigError.
+
+    `results` is where `bench calibrate` may have left workspaces; what does not fit there is warned of.
+    """
     from bench.commands.options import limit_of
     from bench.config import load_gpus
 
@@ -70,6 +80,7 @@ def chosen(names: Sequence[str], vram_limit: str | None) -> tuple[Chosen, ...]:
         context = file.context.byte_range
         return (Chosen(_NAMELESS, limit, limit, "", _ANY_CAPABILITY, context),)
     found: list[Chosen] = []
+    measured = _calibrations(results)
     for name, gpu in dict(file.named(name) for name in names).items() if names else file.cards.items():
         if limit is not None and limit > gpu.total_bytes:
             raise ConfigError(
@@ -77,8 +88,38 @@ def chosen(names: Sequence[str], vram_limit: str | None) -> tuple[Chosen, ...]:
             )
         own = gpu.context.byte_count if gpu.context else None
         context = (own, own) if own is not None else file.context.byte_range
-        found.append(Chosen(name, gpu.total_bytes, limit, gpu.architecture, gpu.compute_capability, context))
+        found.append(
+            Chosen(
+                name,
+                gpu.total_bytes,
+                limit,
+                gpu.architecture,
+                gpu.compute_capability,
+                context,
+                _calibration(name, gpu.compute_capability, measured),
+            )
+        )
     return tuple(found)
+
+
+def _calibrations(results: Path) -> list[Workspaces]:
+    """What was measured with the cuDNN that is here, or with any where there is none."""
+    from bench import store
+    from bench.memory.calibration import trusted
+    from bench.memory.predict import cudnn_here
+
+    if not results.exists():
+        return []
+    found, warnings = store.read_workspaces([results])
+    refused = [(one, trusted(one, cudnn_here())) for one in found]
+    warn([*warnings, *(f"{reason} It is left out." for _, reason in refused if reason)])
+    return [one for one, reason in refused if not reason]
+
+
+def _calibration(name: str, compute_capability: str, measured: Sequence[Workspaces]) -> Workspaces | None:
+    """That of the very card, else of one of the same compute capability."""
+    alike = [one for one in measured if one.compute_capability == compute_capability]
+    return next((one for one in alike if one.device.name == name), alike[0] if alike else None)
 
 
 def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:

@@ -3,7 +3,7 @@
 A convolution of the very shapes that were measured has its own workspace. One of other sizes has the share of input and
 output that the same filter and stride took at the two nearest sizes. That share may jump between two sizes, where cuDNN
 chooses another kernel (SDXL's does between 1024 and 2048 px): between sizes a figure is uncertain, and `basis` says so.
-A traced convolution does not tell its input's layout: where both layouts were measured, the larger workspace counts.
+Convolutions of another layout of the input are others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.units import ITEM_BYTES
 #: How a workspace is known: by these very shapes; from a smaller and a larger size; from the nearest size alone.
 Basis = Literal["measured", "between sizes", "beyond sizes"]
 
-_Family = tuple[Shape, tuple[int, int]]
+_Family = tuple[Shape, tuple[int, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class _Point:
 class Calibration:
     """The workspaces of one precision on one device: a `cudnn.Measured`. Made by `of`."""
 
-    _exact: Mapping[tuple[Shape, Shape, Shape], int]
+    _exact: Mapping[Convolution, int]
     _families: Mapping[_Family, Sequence[_Point]]
     _item_bytes: int
 
@@ -55,13 +55,13 @@ class Calibration:
         free = [entry for entry in workspaces.entries if entry.dtype == dtype and not entry.constrained]
         if not free:
             return None
-        exact: dict[tuple[Shape, Shape, Shape], int] = {}
+        exact: dict[Convolution, int] = {}
         families: dict[_Family, dict[float, _Point]] = {}
         for entry in free:
-            shapes = (entry.input, entry.output, entry.filter)
-            exact[shapes] = max(entry.workspace_bytes, exact.get(shapes, 0))
+            kernel = Convolution(entry.input, entry.output, entry.filter, entry.channels_last)
+            exact[kernel] = max(entry.workspace_bytes, exact.get(kernel, 0))
             point = _point(entry, item_bytes)
-            family = families.setdefault(_family(entry.filter, entry.input, entry.output), {})
+            family = families.setdefault(_family(kernel), {})
             known = family.get(point.log_area)
             if known is None or (known.share, known.fixed) < (point.share, point.fixed):  # of one area: the larger
                 family[point.log_area] = point
@@ -73,7 +73,7 @@ class Calibration:
 
     def workspace_bytes(self, kernel: Convolution) -> int | None:
         """Of this convolution; None where none of its filter and stride was measured at any size."""
-        exact = self._exact.get((kernel.input, kernel.output, kernel.filter))
+        exact = self._exact.get(kernel)
         if exact is not None:
             return exact
         points = self._points(kernel)
@@ -85,7 +85,7 @@ class Calibration:
 
     def basis(self, kernel: Convolution) -> Basis | None:
         """How the workspace of this convolution is known; None where it is not."""
-        if (kernel.input, kernel.output, kernel.filter) in self._exact:
+        if kernel in self._exact:
             return "measured"
         points = self._points(kernel)
         if not points:
@@ -94,7 +94,7 @@ class Calibration:
         return "between sizes" if inside else "beyond sizes"
 
     def _points(self, kernel: Convolution) -> Sequence[_Point]:
-        return self._families.get(_family(kernel.filter, kernel.input, kernel.output), ())
+        return self._families.get(_family(kernel), ())
 
 
 def trusted(workspaces: Workspaces, cudnn_version: str | None, dtype: str | None = None) -> str | None:
@@ -138,9 +138,10 @@ def _release(version: str) -> str:
 _FIVE_DIGITS = 90_000
 
 
-def _family(filter_: Shape, source: Shape, output: Shape) -> _Family:
-    """What convolutions of other sizes have in common: the filter, and the stride by how much smaller the output is."""
-    return filter_, (round(source[2] / output[2]), round(source[3] / output[3]))
+def _family(kernel: Convolution) -> _Family:
+    """What convolutions of other sizes have in common: filter, layout, and stride by how much smaller the output is."""
+    source, output = kernel.input, kernel.output
+    return kernel.filter, (round(source[2] / output[2]), round(source[3] / output[3])), kernel.channels_last
 
 
 def _point(entry: ConvolutionWorkspace, item_bytes: int) -> _Point:

@@ -72,6 +72,9 @@ class CuDnn:
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
         """What the kernel takes of torch's pool."""
         match kernel:
+            case Convolution(channels_last=True):  # as the kernels take it, once the filter is copied into that layout
+                known = self.measured.workspace_bytes(kernel) if self.measured else None
+                return Scratch(across=(math.prod(kernel.filter) * item_bytes,), after=(known,) if known else ())
             case Convolution():
                 size = self._convolution(kernel, item_bytes)
                 return Scratch(after=(size,)) if size else NOTHING

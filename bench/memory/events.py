@@ -12,12 +12,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter."""
+    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter.
+
+    `channels_last`: its input lies as NHWC, as tensor cores take it.
+    """
 
     input: Shape
     output: Shape
     filter: Shape
-    biased: bool = True
+    channels_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

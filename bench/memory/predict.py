@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import torch
+
 from bench.errors import ConfigError
 from bench.memory import timeline, trace
 from bench.memory.allocator import OutOfMemoryError
@@ -91,6 +93,11 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
         work=work.of_case(case),
     )
     return found, wanted, here
+
+
+def cudnn_here() -> str | None:
+    """The version of cuDNN as torch tells it (`91002` is 9.10.2), if there is a GPU to use it."""
+    return str(torch.backends.cudnn.version()) if torch.cuda.is_available() else None  # type: ignore[no-untyped-call]
 
 
 def demand(case: Case, backend: CuDnn) -> Demand:

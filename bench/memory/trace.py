@@ -272,7 +272,7 @@ def _is_tensor(value: Any) -> bool:
 
 def _kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | None:
     if func is _ATEN.convolution.default:
-        return Convolution(tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), args[2] is not None)
+        return Convolution(tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), _channels_last(args[0]))
     if func is _ATEN.scaled_dot_product_attention.default:
         query, key = args[0].shape, args[1].shape
         return Attention(query[0], query[1], query[2], key[2], query[3])
