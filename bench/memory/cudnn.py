@@ -24,7 +24,7 @@ SHARES: dict[tuple[int, str], float] = {(2, "ampere"): 2.0, (2, "ada"): 2.0, (4,
 #: Where there is no such figure: an NHWC copy of either (share 1) and half as much again, in the midst of those above.
 _RULE_SHARE = 1.25
 #: The band: the least and most of the share's parts and multiples. It holds every figure of the docs' encode table.
-PUBLISHED_BAND = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+PUBLISHED_BAND = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 #: From no workspace to nearly twice the middle one, which spans all that was fitted.
 RULE_BAND = (0.0, 0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
 #: Measured workspaces: the order of allocations is the trace's, so a little to either side.
