@@ -38,9 +38,10 @@ class Card:
 
     @property
     def capacities(self) -> tuple[int, int, int]:
-        """What torch's pool may take: with the largest context, one of the middle, the smallest."""
+        """What torch's pool may take: with the largest context, one of the middle, the smallest; nothing at the least."""
         low, high = self.context_bytes
-        return self.total_bytes - high, self.total_bytes - (low + high) // 2, self.total_bytes - low
+        most, middle, least = (max(self.total_bytes - one, 0) for one in (high, (low + high) // 2, low))
+        return most, middle, least
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,11 @@ def test_a_card_that_can_t_hold_the_weights_is_an_error_that_says_so(wanted: Dem
     assert "free more memory, or go remote" in said
 
 
+def test_a_card_smaller_than_the_largest_context_has_nothing_left_beside_it() -> None:
+    # Given 20 MiB, and contexts of 10, 30 and by the middle 20
+    assert Card(20 * MIB, CONTEXT).capacities == (0, 0, 10 * MIB)
+
+
 def test_a_layout_that_is_not_known_is_refused() -> None:
     said = refusal(ConfigError, demand, a_case(variant="channels-last"), BACKEND)
     assert "'channels-last' can't be predicted, only default and sliced" in said
