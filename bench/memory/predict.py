@@ -38,7 +38,7 @@ class Card:
 
     @property
     def capacities(self) -> tuple[int, int, int]:
-        """What torch's pool may take: with the largest context, one of the middle, the smallest; nothing at the least."""
+        """What torch's pool may take, if only nothing: with the largest context, one of the middle, the smallest."""
         low, high = self.context_bytes
         most, middle, least = (max(self.total_bytes - one, 0) for one in (high, (low + high) // 2, low))
         return most, middle, least
