@@ -62,6 +62,8 @@ def predict(
     from bench import plan as plans
     from bench.commands import cards
 
+    if out is not None and out.suffix != ".jsonl":
+        raise BenchError(f"--out {out}: records are lines of JSON. Name a file that ends in .jsonl.")
     wanted: dict[str, Sequence[str]] = {"models": model or [], "operations": operation or []}
     wanted["resolutions"] = resolution or []
     sweep = configs.narrow(configs.load(configs.find(config), overrides or []), wanted)
@@ -94,8 +96,6 @@ def _records(plan: Plan, chosen: Sequence[Chosen], *, quiet: bool) -> list[Recor
 def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
     from bench import store
 
-    if path.suffix != ".jsonl":
-        raise BenchError(f"--out {path}: records are lines of JSON. Name a file that ends in .jsonl.")
     store.replace(path, records, "predicted")
     if not quiet:
         typer.echo(f"Wrote {len(records)} predicted records to {path}", err=True)

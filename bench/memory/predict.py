@@ -40,9 +40,10 @@ class Card:
 
     @property
     def capacities(self) -> tuple[int, int, int]:
-        """What torch's pool may take: with the largest context, one of the middle, the smallest."""
+        """What torch's pool may take, if only nothing: with the largest context, one of the middle, the smallest."""
         low, high = self.context_bytes
-        return self.total_bytes - high, self.total_bytes - (low + high) // 2, self.total_bytes - low
+        most, middle, least = (max(self.total_bytes - one, 0) for one in (high, (low + high) // 2, low))
+        return most, middle, least
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +143,15 @@ def _judge(wanted: Demand, card: Card) -> tuple[Verdict, Confidence, str, Peaks 
         if wanted.taken.reserved_bytes <= low:
             sure = "high" if wanted.band[1] <= low else "medium"
         return "fits", sure, _FITS[sure], wanted.taken
-    here = _within(wanted.preferred, middle) or _within(wanted.leanest, middle)
+    liked = _within(wanted.preferred, middle)
+    here = liked or _within(wanted.leanest, middle)
     if here is None:
         needed = wanted.needed.allocated_bytes
         sure = "high" if needed > high else "medium" if needed > middle else "low"
         return "out_of_memory", sure, _OOM[sure], None
     sure = "medium" if wanted.needed.reserved_bytes <= low else "low"
-    return "tight", sure, _TIGHT[sure], here
+    crowded = liked is not None and not liked.leaner and sure == "medium"
+    return "tight", sure, _CROWDED if crowded else _TIGHT[sure], here
 
 
 def _within(call: Timeline, capacity: int) -> Peaks | None:
@@ -169,6 +172,7 @@ _OOM: dict[Confidence, str] = {
     "medium": "live tensors alone are more than there is, unless the CUDA context is small",
     "low": "live tensors would fit, but not as the allocator places them",
 }
+_CROWDED = "it runs with the kernels that it likes, but only once cached memory is given back, which takes time"
 _TIGHT: dict[Confidence, str] = {
     "high": "",
     "medium": "it runs with leaner kernels than it would like, which may be slower",

@@ -1,10 +1,14 @@
 """What a call of a zoo model allocates, captured from the real module on meta tensors: no weights, no device.
 
 Loads torch and diffusers. Operators that are composed of others are taken apart as a device would, CUDA where devices
-differ. Three are not run as they stand: group normalisation (its meta kernel computes in temporaries that no device
+differ. Some are not run as they stand: group normalisation (its meta kernel computes in temporaries that no device
 allocates, and takes most of the time), scaled dot-product attention (taken as a memory-efficient kernel, which is what
-CUDA takes for one head of 512), and of the rows that blend two tiles into each other one stands for all (they are
-alike, and none outlives the next).
+CUDA takes for one head of 512), linear layers, divisions and convolutions (whose meta kernels add biases out of place,
+or leave strides and layouts open), and of the rows that blend two tiles into each other one stands for all (they are
+alike, and none outlives the next). Upsampling is not taken apart: torch knows how, and devices have a kernel for it.
+
+From one image attention comes out with strides that torch does not take to be channels-last; from a batch of several it
+does, and all that follows is channels-last between convolutions and normalisations.
 """
 
 from __future__ import annotations

@@ -300,6 +300,16 @@ def test_a_line_of_version_3_is_read_as_it_is(path: Path) -> None:
     assert store.read_file(path).records == (record,)
 
 
+def test_a_line_of_version_4_is_read_as_it_is(path: Path) -> None:
+    # given a line from before there were predictions
+    line = json.loads(FIRST.to_json())
+    del line["prediction"]
+    path.write_text(json.dumps(line | {"schema_version": 4}) + "\n")
+
+    # when it is read, then none was made of it, and nothing else has changed
+    assert store.read_file(path).records == (FIRST,)
+
+
 def test_migrating_changes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(edited(FIRST, schema_version=0) + b"\n")
     monkeypatch.setitem(store.MIGRATIONS, 0, lambda data: data | {"schema_version": 1})

@@ -235,6 +235,22 @@ def test_published_records_never_replace_measured_ones(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_predicted_records_replace_earlier_ones_and_no_published_ones(path: Path) -> None:
+    # given a file of predictions, and one of published figures
+    first, second = (measured(kind="predicted", case=a_case(size=size)) for size in (64, 128))
+    write_lines(path, [first])
+    others = write_lines(path.with_name("page.jsonl"), [published()])
+
+    # when predictions are written over both
+    store.replace(path, [second], "predicted")
+    said = refusal(ResultsError, store.replace, others, [second], "predicted")
+
+    # then the former holds them alone, and the latter is as it was
+    assert store.read_file(path).records == (second,)
+    assert "not predicted records" in said
+    assert store.read_file(others).records == (published(),)
+
+
 @pytest.mark.parametrize("data", [b"{}\n", b"my notes\n" + LINE + b"\n"])
 def test_published_records_never_replace_a_file_of_something_else(path: Path, data: bytes) -> None:
     path.write_bytes(data)

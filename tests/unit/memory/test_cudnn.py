@@ -1,4 +1,4 @@
-"""Workspaces of CUDA's libraries: shares of a convolution, cuBLAS's, the accumulator of attention; and which backend."""
+"""Workspaces of CUDA's libraries: shares of a convolution, cuBLAS's, attention's accumulator; and which backend."""
 
 from __future__ import annotations
 

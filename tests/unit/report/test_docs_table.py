@@ -517,3 +517,36 @@ def test_a_measured_figure_stands_in_for_the_published_one_of_its_cell() -> None
 
 def test_a_model_that_the_zoo_has_no_more_is_headed_by_its_key() -> None:
     assert "<summary>gone</summary>" in docs_table.render([a_record(0.1, 1, model="gone")], "encode").text
+
+
+# Predictions
+
+
+def test_predicted_tables_say_so_in_title_and_every_column_of_figures_and_list_no_gaps() -> None:
+    # Given a predicted percentage, for which there is no time, and one that is out of memory
+    records = [
+        a_record(percent=12.5, kind="predicted"),
+        a_record(outcome=OOM, kind="predicted", size=1024),
+    ]
+    # When they are printed as predictions
+    found = docs_table.render(records, "encode", predicted=True)
+    # Then title and columns are marked, and only the memory has a figure
+    lines = found.text.splitlines()
+    assert lines[0].endswith("<summary>SD v1.5 (predicted)</summary>")
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    assert cells[0] == [
+        *("GPU", "Resolution", "Time (seconds), predicted", "Memory (%), predicted"),
+        *("Tiled Time (secs), predicted", "Tiled Memory (%), predicted"),
+    ]
+    assert cells[2] == ["NVIDIA Test", "512x512", "n/a", "12.5", "n/a", "n/a"]
+    assert cells[3][2:4] == ["OOM", "OOM"]
+    assert found.gaps == ()
+
+
+@pytest.mark.parametrize(("kind", "predicted"), [("predicted", False), ("measured", True), ("published", True)])
+def test_predictions_and_other_figures_never_stand_in_one_table(kind: str, predicted: bool) -> None:
+    # Given records of the other kind beside one that belongs there
+    fitting = a_record(0.1, 1.0, kind="predicted" if predicted else "measured")
+    odd = a_record(0.1, 2.0, kind=kind, size=1024, run="run-2")
+    with pytest.raises(DocsError, match=f"run-2 is {kind}"):
+        docs_table.render([fitting, odd], "encode", predicted=predicted)

@@ -1,0 +1,182 @@
+"""`bench predict`: what it prints, what it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from factories import measured, write_lines
+
+from bench import store
+from bench.cli import main
+from bench.commands import cards
+from bench.record import Record
+
+#: Two cases of the smallest model: whole, and in tiles that cover it.
+SWEEP = "models: tiny\noperations: encode\nresolutions: 64\ntiling: [off, {tile: 64, overlap: 16}]\n"
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> str:
+    path = tmp_path / "mine.yaml"
+    path.write_text(SWEEP)
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that folds no cell."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def predicted(*arguments: str) -> int:
+    return main(["predict", *arguments])
+
+
+def test_the_terminal_shows_what_a_case_takes_and_its_share_of_a_card(
+    sweep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(sweep, "--gpu", "3070") == 0
+    said = capsys.readouterr().out
+    assert "Tiny encode, float32: predicted\n" in said
+    (demand,) = [line for line in said.splitlines() if line.startswith(" 64x64 ")]  # a tile that covers it has no row
+    assert "published, ampere" in demand
+    (share,) = [line for line in said.splitlines() if line.startswith(" NVIDIA GeForce RTX 3070")]
+    assert share.count("%") == 2
+    assert "published: workspaces fitted to the docs' published peaks" in said
+    assert "rule: " not in said
+
+
+def test_quiet_prints_nothing(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--gpu", "3070", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_every_card_is_taken_where_none_is_named(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--json") == 0
+    found = {record["device"]["name"] for record in json.loads(capsys.readouterr().out)}
+    assert found == {card.name for card in cards.chosen([], None)}
+    assert len(found) > 10
+
+
+def test_the_docs_tables_are_marked_predicted(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--gpu", "4090", "--format", "docs") == 0
+    said = capsys.readouterr().out
+    assert "<summary>Tiny (predicted)</summary>" in said
+    (header,) = [line for line in said.splitlines() if line.startswith("| GPU")]
+    assert header.count("predicted") == 4
+    # no time is predicted: a gap, not a figure
+    (row,) = [line for line in said.splitlines() if "RTX 4090" in line]
+    assert row.count("n/a") == 2
+
+
+def test_json_records_are_predicted_ones(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--gpu", "3090", "--json") == 0
+    records = [Record.model_validate(one) for one in json.loads(capsys.readouterr().out)]
+    assert [record.kind for record in records] == ["predicted", "predicted"]
+    assert [record.tiles for record in records] == [None, 1]
+    whole, tiled = records
+    assert whole.prediction is not None
+    assert whole.prediction.verdict == "fits"
+    assert whole.memory is not None
+    # memory % is of what the card has, by the docs' GiB of few decimals
+    assert whole.memory.peak_reserved_bytes == whole.prediction.taken_reserved_bytes
+    assert whole.memory.percent == pytest.approx(
+        100 * whole.prediction.taken_reserved_bytes / (whole.device.total_bytes or 0), rel=0.02
+    )
+    assert whole.memory == tiled.memory  # a tile that covers the image changes nothing
+    assert whole.timing is None
+
+
+def test_out_writes_the_records_and_writes_them_anew(
+    sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a file that was written before
+    out = tmp_path / "new" / "mine.jsonl"
+    assert predicted(sweep, "--gpu", "3090", "--out", str(out)) == 0
+    assert f"Wrote 2 predicted records to {out}" in capsys.readouterr().err
+    # When it is written for two other cards
+    assert predicted(sweep, "--gpu", "3070", "--gpu", "4090", "--out", str(out), "--quiet") == 0
+    # Then it holds those alone
+    names = [record.device.name.rpartition(" ")[2] for record in store.read_file(out).records]
+    assert names == ["3070", "4090"] * 2
+
+
+def test_out_refuses_a_file_of_measurements_and_leaves_it(
+    sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = write_lines(tmp_path / "run.jsonl", [measured()])
+    before = out.read_bytes()
+    assert predicted(sweep, "--gpu", "3090", "--out", str(out)) == 2
+    assert "holds lines that are not predicted records" in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
+def test_out_refuses_another_suffix_before_anything_is_predicted(
+    sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "predicted", lambda *_: pytest.fail("predicted in vain"))
+    assert predicted(sweep, "--gpu", "3090", "--out", str(tmp_path / "mine.csv")) == 2
+    assert "Name a file that ends in .jsonl" in capsys.readouterr().err
+    assert not (tmp_path / "mine.csv").exists()
+
+
+def test_an_unknown_card_names_the_nearest_and_how_to_give_bytes(
+    sweep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(sweep, "--gpu", "RTX 4091") == 2
+    said = capsys.readouterr().err
+    assert "NVIDIA GeForce RTX 4090" in said
+    assert "--vram-limit 8GiB" in said
+
+
+def test_a_limit_alone_stands_for_a_card_of_that_memory_and_unknown_kernels(
+    sweep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(sweep, "--vram-limit", "6GiB", "--json") == 0
+    record = Record.model_validate(json.loads(capsys.readouterr().out)[0])
+    assert record.device.total_bytes == record.vram_limit_bytes == 6 * 2**30
+    assert record.prediction is not None
+    assert (record.prediction.workspaces, record.prediction.architecture) == ("rule", None)
+
+
+def test_a_limit_below_a_named_card_is_what_memory_per_cent_divides_by(
+    sweep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shares = []
+    for limit in ("6GiB", "3GiB"):
+        assert predicted(sweep, "--gpu", "3070", "--vram-limit", limit, "--json") == 0
+        record = Record.model_validate(json.loads(capsys.readouterr().out)[0])
+        assert record.memory is not None
+        shares.append(record.memory.percent)
+    assert shares[1] == pytest.approx(2 * shares[0], rel=0.01)
+
+
+def test_a_limit_above_the_card_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--gpu", "3070", "--vram-limit", "12GiB") == 2
+    assert "NVIDIA GeForce RTX 3070 has only" in capsys.readouterr().err
+
+
+def test_less_memory_than_the_weights_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # Given 257 MiB, of which the smallest context leaves 1 MiB, and tiny's weights of 2.5 MiB
+    assert predicted(sweep, "--vram-limit", "257MiB") == 2
+    assert "is less than the weights alone" in capsys.readouterr().err
+
+
+def test_a_layout_that_can_t_be_predicted_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--gpu", "3070", "--set", "variants=channels-last") == 2
+    assert "can't be predicted" in capsys.readouterr().err
+
+
+def test_an_interruption_exits_130_and_writes_nothing(
+    sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cards, "predicted", interrupt)
+    out = tmp_path / "mine.jsonl"
+    assert predicted(sweep, "--gpu", "3070", "--out", str(out)) == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert not out.exists()
