@@ -77,7 +77,7 @@ def _tell(name: str, what: str, arguments: list[object]) -> bool:
 
 
 def _run(arguments: list[object]) -> tuple[float, float, int]:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", _ONE, json.dumps(arguments)], capture_output=True, text=True, check=False
     )
     if done.returncode:

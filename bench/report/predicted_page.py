@@ -18,6 +18,13 @@ from bench.units import GIB, MIB, format_bytes, format_count
 _ROUNDING_BYTES = 2 * MIB
 
 
+_FITTED = (
+    "Of published figures, the peaks of encodes decided how large workspaces are taken to be: one number for each "
+    "precision and architecture, and how far the band reaches. So the ratios show how well that form fits, not what it "
+    "does elsewhere; the verdicts owe nothing to them.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A peak that was published or measured, beside the prediction of the same case on the same card."""
@@ -48,6 +55,13 @@ class Cell:
         """Predicted over known peak reserved."""
         here = self.predicted.memory.peak_reserved_bytes if self.predicted.memory else None
         return None if self.known_bytes is None or here is None else here / self.known_bytes
+
+    @property
+    def allocated_ratio(self) -> float | None:
+        """Predicted over known peak allocated, which no page publishes: measured ones alone have it."""
+        known = self.known.memory.peak_allocated_bytes if self.known.memory else None
+        here = self.predicted.memory.peak_allocated_bytes if self.predicted.memory else None
+        return None if not known or here is None else here / known
 
     @property
     def within(self) -> bool | None:
@@ -95,7 +109,7 @@ def render(predictions: Sequence[Record], known: Sequence[Record]) -> str:
     for group in predicted.groups(predictions):
         parts += [f"## {group.title}", _cards(group), markdown.folded("What a call takes", _demands(group))]
     if held:
-        parts += ["## Against what is known", _against(held)]
+        parts += ["## Against what is known", *_FITTED, _against(held)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -121,6 +135,9 @@ def _answer(held: Sequence[Cell]) -> list[str]:
                 f"; predicted over {kind} peak reserved is {min(ratios):.2f} to {max(ratios):.2f}, median "
                 f"{statistics.median(ratios):.2f}; {sum(within)} of {len(within)} are within the band"
             )
+        allocated = [cell.allocated_ratio for cell in mine if cell.allocated_ratio is not None]
+        if allocated:
+            text += f"; of peak allocated it is {min(allocated):.3f} to {max(allocated):.3f}"
         said.append(f"{text}.")
     return said
 
@@ -137,9 +154,9 @@ def _demands(group: predicted.Group) -> str:
 
 
 def _against(held: Sequence[Cell]) -> str:
-    headers = ["Card", "Case", "Known peak", "Predicted", "Ratio", "Band", "Known verdict", "Predicted verdict"]
+    headers = ["Card", "Case", "Known peak reserved", "Predicted", "Ratio", "Band", "Of peak allocated"]
     rows = [_row(cell) for cell in held]
-    return markdown.table(headers, rows, "llrrrrll")
+    return markdown.table([*headers, "Known verdict", "Predicted verdict"], rows, "llrrrrrll")
 
 
 def _row(cell: Cell) -> list[str]:
@@ -155,6 +172,7 @@ def _row(cell: Cell) -> list[str]:
         marked(peak, "predicted") if here else "-",
         "-" if cell.ratio is None else f"{cell.ratio:.3f}",
         "-" if cell.out_of_memory else band + outside,
+        "-" if cell.allocated_ratio is None else f"{cell.allocated_ratio:.3f}",
         "out of memory" if cell.out_of_memory else "fits",
         f"{found.verdict.replace('_', ' ')}, {found.confidence}" + ("" if cell.right else " (wrong)"),
     ]
