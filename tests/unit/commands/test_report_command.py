@@ -20,7 +20,7 @@ def written(folder: Path) -> list[str]:
 def test_the_page_of_endpoints_is_written_also_where_there_is_none(tmp_path: Path) -> None:
     results = write_lines(tmp_path / "results" / "a.jsonl", [measured()])
     assert main(["report", str(results), "--out", str(tmp_path / "reports")]) == 0
-    pages = ["cost.md", "hybrid.md", "hybrid.png", "remote.md", "vae_decode.md", "vae_encode.md"]
+    pages = ["cost.md", "hybrid.md", "hybrid.png", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
     assert written(tmp_path / "reports") == pages
 
 
@@ -44,7 +44,7 @@ def test_each_endpoint_has_the_plot_that_its_page_shows(tmp_path: Path, capsys: 
 def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Path) -> None:
     results = write_lines(tmp_path / "a.jsonl", [an_endpoint_record(remote=None, timing=None)])
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
-    pages = ["cost.md", "hybrid.md", "remote.md", "vae_decode.md", "vae_encode.md"]
+    pages = ["cost.md", "hybrid.md", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
     assert written(tmp_path / "reports") == pages
     assert ".png" not in (tmp_path / "reports" / "remote.md").read_text()
 
