@@ -89,6 +89,14 @@ def test_json_records_are_predicted_ones(sweep: str, capsys: pytest.CaptureFixtu
     assert whole.timing is None
 
 
+def test_json_records_fit_the_published_schema(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((Path(__file__).parents[3] / "docs" / "record.schema.json").read_text())
+    assert predicted(sweep, "--gpu", "3090", "--json") == 0
+    for record in json.loads(capsys.readouterr().out):
+        jsonschema.validate(record, schema)
+
+
 def test_out_writes_the_records_and_writes_them_anew(
     sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
