@@ -19,7 +19,7 @@ PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check lint report golden benchmark clean
+.PHONY: help install bench test check lint report predictions golden benchmark clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,15 @@ lint: $(DEV_STAMP) ## ruff and mypy alone.
 report: $(STAMP) ## Write reports/ again from results/.
 	$(BIN)/bench report
 
+# The docs' five cards, and those that endpoints have.
+CARDS := 4090 "4080 SUPER" 3090 "RTX 3080" 3070 T4 L4 A10G L40S A100-SXM4-80GB H100 H200
+
+predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and write the pages of it.
+	for card in $(CARDS); do set -- "$$@" --gpu "$$card"; done; \
+		$(BIN)/bench predict docs --quiet --out results/predicted/docs.jsonl "$$@"
+	$(BIN)/bench advise
+	$(BIN)/bench report
+
 golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema on purpose; look at the diff.
 	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit
 
@@ -59,6 +68,8 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/endpoint_overhead.py
 	$(BIN)/python benchmarks/endpoint_throughput.py
 	$(BIN)/python benchmarks/overlap.py
+	$(BIN)/python benchmarks/prediction.py
+	$(BIN)/python benchmarks/cpu_memory.py
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
 
 clean: ## Remove .venv and caches; results stay.

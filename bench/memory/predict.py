@@ -18,7 +18,7 @@ from bench.memory.cudnn import CuDnn
 from bench.memory.replay import Peaks, replay, reserved_band
 from bench.memory.timeline import Timeline
 from bench.record import Case, Confidence, Prediction, Verdict
-from bench.units import ITEM_BYTES, format_bytes
+from bench.units import ITEM_BYTES
 from bench.workloads import work
 
 _BLOCK_BYTES = rounded(1)
@@ -62,14 +62,9 @@ class Demand:
 def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand, Peaks | None]:
     """The verdict on a case; what it takes with memory to spare; and what it takes on this card, None: out of memory.
 
-    Raises ConfigError for what can't be traced, or a card that can't even hold the weights and a context.
+    Raises ConfigError for what can't be traced.
     """
     wanted = demand(case, backend)
-    if card.capacities[2] < wanted.weights_bytes:
-        raise ConfigError(
-            f"{case.label}: {format_bytes(card.total_bytes)} less the CUDA context is less than the weights alone, "
-            f"{format_bytes(wanted.weights_bytes)}. Nothing of this model runs there; free more memory, or go remote."
-        )
     verdict, confidence, reason, here = _judge(wanted, card)
     low, high = wanted.band
     if verdict == "tight":
@@ -138,6 +133,8 @@ def _demand(case: Case, backend: CuDnn) -> Demand:
 def _judge(wanted: Demand, card: Card) -> tuple[Verdict, Confidence, str, Peaks | None]:
     """The verdict, how sure it is and why, and the peaks on this card."""
     low, middle, high = card.capacities
+    if high < wanted.weights_bytes:
+        return "out_of_memory", "high", "the weights alone are more than there is: nothing of this model runs", None
     if wanted.taken.reserved_bytes <= middle:
         sure: Confidence = "low"
         if wanted.taken.reserved_bytes <= low:
@@ -174,7 +171,6 @@ _OOM: dict[Confidence, str] = {
 }
 _CROWDED = "it runs with the kernels that it likes, but only once cached memory is given back, which takes time"
 _TIGHT: dict[Confidence, str] = {
-    "high": "",
     "medium": "it runs with leaner kernels than it would like, which may be slower",
     "low": "the leanest kernels just fit, if the CUDA context is no more than middling",
 }

@@ -166,10 +166,10 @@ def test_a_limit_above_the_card_is_refused(sweep: str, capsys: pytest.CaptureFix
     assert "NVIDIA GeForce RTX 3070 has only" in capsys.readouterr().err
 
 
-def test_less_memory_than_the_weights_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_less_memory_than_the_weights_is_out_of_memory(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
     # Given 257 MiB, of which the smallest context leaves 1 MiB, and tiny's weights of 2.5 MiB
-    assert predicted(sweep, "--vram-limit", "257MiB") == 2
-    assert "is less than the weights alone" in capsys.readouterr().err
+    assert predicted(sweep, "--vram-limit", "257MiB") == 0
+    assert "OOM" in capsys.readouterr().out
 
 
 def test_a_layout_that_can_t_be_predicted_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,12 +130,10 @@ def test_more_memory_never_makes_a_verdict_worse(wanted: Demand) -> None:
     assert set(verdicts) == set(order)
 
 
-def test_a_card_that_can_t_hold_the_weights_is_an_error_that_says_so(wanted: Demand) -> None:
-    card = Card(wanted.weights_bytes + 10 * MIB - 1, CONTEXT)
-    said = refusal(ConfigError, predict, CASE, BACKEND, card)
-    assert CASE.label in said
-    assert "less than the weights alone" in said
-    assert "free more memory, or go remote" in said
+def test_a_card_that_can_t_hold_the_weights_is_out_of_memory_and_says_why(wanted: Demand) -> None:
+    found, _, here = predict(CASE, BACKEND, Card(wanted.weights_bytes + 10 * MIB - 1, CONTEXT))
+    assert (found.verdict, found.confidence, here) == ("out_of_memory", "high", None)
+    assert "the weights alone" in found.reason
 
 
 def test_a_card_smaller_than_the_largest_context_has_nothing_left_beside_it() -> None:
