@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from bench.commands.advise import advise
 from bench.commands.compare import compare
 from bench.commands.cost import cost
 from bench.commands.docs import docs
@@ -32,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (run, doctor, models, compare, report, serve, remote, hybrid, cost, predict):
+for command in (run, doctor, models, compare, report, serve, remote, hybrid, cost, predict, advise):
     app.command()(command)
 app.add_typer(docs, name="docs")
 

@@ -11,6 +11,8 @@ from bench.errors import ConfigError
 from bench.units import ITEM_BYTES, format_bytes, memory_percent
 
 if TYPE_CHECKING:
+    from bench.advise.peaks import Foreseen
+    from bench.advise.place import Place
     from bench.memory.cudnn import CuDnn
     from bench.memory.predict import Card, Demand
     from bench.memory.replay import Peaks
@@ -79,6 +81,39 @@ def chosen(names: Sequence[str], vram_limit: str | None) -> tuple[Chosen, ...]:
         context = (own, own) if own is not None else file.context.byte_range
         found.append(Chosen(name, gpu.total_bytes, limit, gpu.architecture, gpu.compute_capability, context))
     return tuple(found)
+
+
+def place(card: Chosen, free: str | None = None) -> Place:
+    """Where `bench advise` is to find room: the card, or what --free says is left of it. Raises ConfigError."""
+    from bench.advise.place import Place
+    from bench.commands.options import limit_of
+    from bench.config import load_gpus
+
+    free_bytes = None if free is None else limit_of(free, "--free")
+    if free_bytes is not None and free_bytes > card.usable_bytes:
+        whole = f"{card.name}{' under its limit' if card.limit_bytes is not None else ''}"
+        raise ConfigError(f"--free {free}: {whole} has only {format_bytes(card.usable_bytes)}. Give less, or leave it out.")
+    gpu = load_gpus().cards.get(card.name)
+    return Place(
+        card=None if gpu is None else card.name,
+        gpu=gpu,
+        total_bytes=card.total_bytes,
+        limit_bytes=card.limit_bytes,
+        free_bytes=free_bytes,
+        capacities=card.card(free_bytes).capacities,
+    )
+
+
+def foreseen(case: Case, card: Chosen, free_bytes: int | None = None) -> Foreseen:
+    """What is predicted of a case on a card, or on what is free of it. Raises ConfigError for what can't be traced."""
+    from bench.advise.peaks import Foreseen
+    from bench.memory.predict import NoRoomError, predict
+
+    try:
+        prediction, _, here = predict(case, card.backend(case), card.card(free_bytes))
+    except NoRoomError as none:
+        return Foreseen(None, weights_bytes=none.weights_bytes)
+    return Foreseen(prediction, None if here is None else here.reserved_bytes)
 
 
 def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:

@@ -24,6 +24,14 @@ _BLOCK_BYTES = rounded(1)
 VARIANTS = ("default", "sliced")
 
 
+class NoRoomError(ConfigError):
+    """A card can't even hold a model's weights and a CUDA context."""
+
+    def __init__(self, message: str, weights_bytes: int) -> None:
+        super().__init__(message)
+        self.weights_bytes = weights_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """A card, or what is left of one.
@@ -59,13 +67,14 @@ class Demand:
 def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand, Peaks | None]:
     """The verdict on a case; what it takes with memory to spare; and what it takes on this card, None: out of memory.
 
-    Raises ConfigError for what can't be traced, or a card that can't even hold the weights and a context.
+    Raises ConfigError for what can't be traced; NoRoomError for a card that can't even hold the weights and a context.
     """
     wanted = demand(case, backend)
     if card.capacities[2] < wanted.weights_bytes:
-        raise ConfigError(
+        raise NoRoomError(
             f"{case.label}: {format_bytes(card.total_bytes)} less the CUDA context is less than the weights alone, "
-            f"{format_bytes(wanted.weights_bytes)}. Nothing of this model runs there; free more memory, or go remote."
+            f"{format_bytes(wanted.weights_bytes)}. Nothing of this model runs there; free more memory, or go remote.",
+            wanted.weights_bytes,
         )
     verdict, confidence, reason, here = _judge(wanted, card)
     low, high = wanted.band

@@ -1,0 +1,232 @@
+"""In which order the ways of an image stand, and why: the first one is the recommendation. Pure.
+
+1. Ways stand in classes: those that fit with high or medium confidence, in the asked precision; such in a lower
+   precision, which changes the whole picture; those that are tight or fit with low confidence, in the asked precision;
+   such in a lower one; remote; out of memory.
+2. Within a class the least time goes first. Times count as equal that are within 10% of the least (or within the time
+   model's median error, where either is predicted and that is more), and of equal ones the way that changes the picture
+   least: untiled, larger tiles, smaller tiles. The next is found among those left in the same manner. Where the time of
+   one of a class is not known, what it changes of the picture alone decides.
+3. Remote goes first of all if it is quicker than the first local way by more than that margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from bench.advise.options import Option
+from bench.advise.peaks import Peak
+from bench.advise.place import Place
+from bench.advise.remote import Away
+from bench.advise.times import Time
+from bench.record import Case
+from bench.units import format_seconds
+
+#: Times that differ by no more than this share count as equal.
+MARGIN = 0.10
+Standing = Literal["fits", "tight", "remote", "out_of_memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """One option on the card, with its peak there, and its time where that is known."""
+
+    option: Option
+    peak: Peak
+    time: Time | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A way in its place, and in a few words why it stands there."""
+
+    way: Local | Away
+    reason: str
+
+    @property
+    def standing(self) -> Standing:
+        """Whether it fits, or is remote."""
+        return "remote" if isinstance(self.way, Away) else self.way.peak.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do with one image in one place.
+
+    Attributes:
+        image: its untiled case in the asked precision.
+        ranked: every way, the recommendation first.
+        reason: of the recommendation, in a sentence.
+        quicker: of a lower precision that would be quicker, in a sentence; None: none would.
+    """
+
+    image: Case
+    place: Place
+    ranked: tuple[Ranked, ...]
+    reason: str
+    quicker: str | None
+
+    @property
+    def best(self) -> Ranked | None:
+        """The recommendation; None where nothing fits and of remote there is no figure."""
+        first = self.ranked[0]
+        known = first.standing in {"fits", "tight"} or (first.standing == "remote" and first.way.time is not None)
+        return first if known else None
+
+    @property
+    def local(self) -> tuple[Local, ...]:
+        """The ways on the card, the best first."""
+        return tuple(one.way for one in self.ranked if isinstance(one.way, Local))
+
+
+def rank(image: Case, place: Place, ways: Sequence[Local], away: Away) -> Advice:
+    """Put the ways of an image in order."""
+    local = _in_order(ways)
+    first = local[0] if _class(local[0]) < _OUT else None
+    ranked = [Ranked(way, _reason(way, local)) for way in local]
+    remote = Ranked(away, _remote_reason(away, first))
+    place_of_remote = len([way for way in local if _class(way) < _OUT])
+    wins = first is not None and _quicker(away.time, first.time)
+    ranked.insert(0 if wins else place_of_remote, remote)
+    reason = _remote_wins(remote, ranked) if wins or first is None else _why(first, local)
+    return Advice(image, place, tuple(ranked), reason, None if wins or not first else _lower(first, local))
+
+
+_COMFORTABLE, _COMFORTABLE_LOWER, _TIGHT, _TIGHT_LOWER, _OUT = range(5)
+
+
+def _class(way: Local) -> int:
+    if way.peak.verdict == "out_of_memory":
+        return _OUT
+    if way.peak.is_comfortable:
+        return _COMFORTABLE_LOWER if way.option.is_lower else _COMFORTABLE
+    return _TIGHT_LOWER if way.option.is_lower else _TIGHT
+
+
+def _in_order(ways: Sequence[Local]) -> list[Local]:
+    found: list[Local] = []
+    for _, group in groupby(sorted(ways, key=lambda way: (_class(way), way.option.change)), key=_class):
+        found += _by_time(list(group))
+    return found
+
+
+def _by_time(ways: list[Local]) -> Iterator[Local]:
+    """Ways of one class, which come in the order of what they change of the picture."""
+    if any(way.time is None for way in ways):
+        yield from ways
+        return
+    while ways:
+        least = min((way.time for way in ways if way.time), key=lambda time: time.seconds)
+        first = next(way for way in ways if way.time and _as_quick(way.time, least))
+        ways.remove(first)
+        yield first
+
+
+def margin(one: Time, other: Time) -> float:
+    """By which share two times may differ and count as equal."""
+    found = [time.errors.median for time in (one, other) if time.kind == "predicted" and time.errors]
+    return max([MARGIN, *found])
+
+
+def _as_quick(one: Time, least: Time) -> bool:
+    return one.seconds <= least.seconds * (1 + margin(one, least))
+
+
+def _quicker(one: Time | None, other: Time | None) -> bool:
+    """Whether one is quicker by more than the margin."""
+    return one is not None and other is not None and not _as_quick(other, one)
+
+
+def _against(one: Time, other: Time, what: str) -> str:
+    """`takes 23% longer than WHAT`, `23% less time than WHAT`, `about as quick as WHAT`."""
+    if _quicker(one, other):
+        return f"takes {1 - one.seconds / other.seconds:.0%} less time than {what}"
+    if _quicker(other, one):
+        factor = one.seconds / other.seconds
+        return f"takes {f'{factor:.1f} times as long as' if factor >= 2 else f'{factor - 1:.0%} longer than'} {what}"
+    return f"takes about as long as {what}"
+
+
+def _reason(way: Local, local: Sequence[Local]) -> str:
+    """Why a way stands where it does."""
+    first = local[0]
+    if _class(way) == _OUT or not way.peak.is_comfortable:
+        return way.peak.reason
+    if way is first:
+        return _merit(way, local)
+    said = [_against(way.time, first.time, first.option.label)] if way.time and first.time else []
+    risk = [way.option.risk] if way.option.is_lower and not first.option.is_lower else []
+    more = ["changes the picture more"] if way.option.change > first.option.change and not risk else []
+    return "; ".join([*said, *risk, *more]) or "fits"
+
+
+def _merit(way: Local, local: Sequence[Local]) -> str:
+    """Why the first of all local ways is the first."""
+    same = [one for one in local if _class(one) == _class(way)]
+    precision = f" in {way.option.case.dtype}" if _class(way) in {_COMFORTABLE_LOWER, _TIGHT_LOWER} else ""
+    if len(same) == 1:
+        return f"the only one{precision} that fits" + (" comfortably" if way.peak.is_comfortable else " at all")
+    if any(one.time is None for one in same) or way.time is None:
+        return f"of those{precision} that fit, it changes the picture least (not all times are known)"
+    least = min(one.time.seconds for one in same if one.time)
+    if way.time.seconds == least:
+        return f"the quickest{precision} that fits" + ("" if way.peak.is_comfortable else ", though tightly")
+    share = f"{way.time.seconds / least - 1:.0%}"
+    return f"within {share} of the quickest{precision} that fits, and changes the picture less"
+
+
+def _why(first: Local, local: Sequence[Local]) -> str:
+    """Of the recommendation: what became of the ways that change the picture less, and its own merit."""
+    less = [way for way in local if way.option.change < first.option.change and way.option.case.variant == "default"]
+    whole = [f"{way.option.label} {_short(way, first)}" for way in less if way.option.case.tile is None]
+    tiles = sorted((way for way in less if way.option.case.tile), key=lambda way: way.option.change)
+    worse = [way.option.label for way in tiles if not way.peak.is_comfortable]
+    slower = [way.option.label for way in tiles if way.peak.is_comfortable and _quicker(first.time, way.time)]
+    said = [f"{', '.join(worse)}: not comfortably"] if worse else []
+    said += [f"{', '.join(slower)}: slower"] if slower else []
+    tight = [] if first.peak.is_comfortable else ["nothing fits comfortably"]
+    return "; ".join([*whole, *said, *tight, _reason(first, local)])
+
+
+def _short(way: Local, first: Local) -> str:
+    if _class(way) == _OUT:
+        return way.peak.reason
+    if not way.peak.is_comfortable:
+        return "only just fits" if way.peak.verdict == "tight" else "fits with low confidence"
+    return _against(way.time, first.time, "this") if way.time and first.time else "fits"
+
+
+def _remote_reason(away: Away, first: Local | None) -> str:
+    if away.time is None:
+        return f"no figure: {away.reason}"
+    none = "takes none of the card's memory"
+    if first is None or first.time is None:
+        return none
+    return f"{none}; {_against(away.time, first.time, f'the best way here ({first.option.label})')}"
+
+
+def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
+    """Why remote is first, or why nothing is: what became of the local ways."""
+    local = [one.way for one in ranked if isinstance(one.way, Local)]
+    fits = [way for way in local if _class(way) < _OUT]
+    if fits:
+        time = format_seconds(fits[0].time.seconds if fits[0].time else None)
+        return f"{remote.reason}, {time}"
+    smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
+    return f"nothing fits here: {smallest.option.label} {smallest.peak.reason}"
+
+
+def _lower(first: Local, local: Sequence[Local]) -> str | None:
+    """What a lower precision would gain, where it is not recommended."""
+    if first.option.is_lower or first.time is None:
+        return None
+    found = [way for way in local if _class(way) == _COMFORTABLE_LOWER and _quicker(way.time, first.time)]
+    if not found:
+        return None
+    way = found[0]
+    assert way.time is not None  # noqa: S101 - by `_quicker`
+    taken = f"{format_seconds(way.time.seconds)} ({way.time.kind})"
+    return f"{way.option.label} {_against(way.time, first.time, 'this')}: {taken}; but {way.option.risk}"
