@@ -30,11 +30,13 @@ class Option:
         case: what would be called.
         change: its place in the order of what changes the picture; 0 changes nothing.
         risk: what its precision risks; empty where the precision is the asked one.
+        last_resort: whether it need be looked at only where nothing in the asked precision fits comfortably.
     """
 
     case: Case
     change: int
     risk: str = ""
+    last_resort: bool = False
 
     @property
     def is_lower(self) -> bool:
@@ -73,7 +75,11 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
     for dtype, risk in _lower(image) if lower else ():
         other = image.model_copy(update={"dtype": dtype})
         cases += [(other, risk), *((_with(other, tile), risk) for tile in few)]
-    return tuple(Option(case, change, risk) for change, (case, risk) in enumerate(cases))
+    zoos = [tile for tile in few if tile.tile == spec.tile]
+    return tuple(
+        Option(case, change, risk, last_resort=bool(risk) and case.tile is not None and case.tile not in zoos)
+        for change, (case, risk) in enumerate(cases)
+    )
 
 
 def tiles_of(image: Case) -> tuple[Tile, ...]:

@@ -76,12 +76,12 @@ def _observed(record: Record, place: Place) -> Peak | None:
     """What a record says of a place; None where it had other memory, and so says nothing certain."""
     had = place.total_bytes if record.vram_limit_bytes is None else record.vram_limit_bytes
     if isinstance(record.outcome, OutOfMemory) and record.outcome.where == "device" and had >= place.usable_bytes:
-        return Peak(record.kind, "out_of_memory", "high", None, None, f"out of memory there: {record.kind}")
+        return Peak(record.kind, "out_of_memory", "high", None, None, f"out of memory ({record.kind})")
     peak = _peak_bytes(record, had)
     if not isinstance(record.outcome, Measured) or peak is None:
         return None
     if peak <= place.capacities[0]:
-        return Peak(record.kind, "fits", "high", peak, None, f"it ran there: {record.kind}")
+        return Peak(record.kind, "fits", "high", peak, None, f"it ran there ({record.kind})")
     if had == place.usable_bytes:
         left = f"it ran there ({record.kind}), with next to nothing left over"
         return Peak(record.kind, "tight", "medium", peak, None, left)

@@ -92,7 +92,7 @@ def rank(image: Case, place: Place, ways: Sequence[Local], away: Away) -> Advice
     wins = first is not None and _quicker(away.time, first.time)
     ranked.insert(0 if wins else place_of_remote, remote)
     reason = _remote_wins(remote, ranked) if wins or first is None else _why(first, local)
-    return Advice(image, place, tuple(ranked), reason, None if wins or not first else _lower(first, local))
+    return Advice(image, place, tuple(ranked), reason, _lower(ranked[0], local))
 
 
 _COMFORTABLE, _COMFORTABLE_LOWER, _TIGHT, _TIGHT_LOWER, _OUT = range(5)
@@ -140,72 +140,71 @@ def _quicker(one: Time | None, other: Time | None) -> bool:
     return one is not None and other is not None and not _as_quick(other, one)
 
 
-def _against(one: Time, other: Time, what: str) -> str:
-    """`takes 23% longer than WHAT`, `23% less time than WHAT`, `about as quick as WHAT`."""
+def _against(one: Time | None, other: Time | None) -> str:
+    """`23% longer`, `2.4 times as long`, `23% less time`, `about as long`; empty where one is not known."""
+    if one is None or other is None:
+        return ""
     if _quicker(one, other):
-        return f"takes {1 - one.seconds / other.seconds:.0%} less time than {what}"
+        return f"{1 - one.seconds / other.seconds:.0%} less time"
     if _quicker(other, one):
         factor = one.seconds / other.seconds
-        return f"takes {f'{factor:.1f} times as long as' if factor >= 2 else f'{factor - 1:.0%} longer than'} {what}"
-    return f"takes about as long as {what}"
+        return f"{factor:.1f} times as long" if factor >= 2 else f"{factor - 1:.0%} longer"
+    return "about as long"
 
 
 def _reason(way: Local, local: Sequence[Local]) -> str:
-    """Why a way stands where it does."""
+    """Why a way stands where it does, beside the first of all local ones."""
     first = local[0]
-    if _class(way) == _OUT or not way.peak.is_comfortable:
+    if not way.peak.is_comfortable:
         return way.peak.reason
     if way is first:
         return _merit(way, local)
-    said = [_against(way.time, first.time, first.option.label)] if way.time and first.time else []
-    risk = [way.option.risk] if way.option.is_lower and not first.option.is_lower else []
-    more = ["changes the picture more"] if way.option.change > first.option.change and not risk else []
-    return "; ".join([*said, *risk, *more]) or "fits"
+    said = [_against(way.time, first.time)]
+    if way.option.is_lower and not first.option.is_lower:
+        said.append("at the risk of a lower precision")
+    elif way.option.change > first.option.change:
+        said.append("changes the picture more")
+    return ", ".join(part for part in said if part) or "fits"
 
 
 def _merit(way: Local, local: Sequence[Local]) -> str:
     """Why the first of all local ways is the first."""
     same = [one for one in local if _class(one) == _class(way)]
-    precision = f" in {way.option.case.dtype}" if _class(way) in {_COMFORTABLE_LOWER, _TIGHT_LOWER} else ""
+    several = len({one.option.case.dtype for one in local}) > 1
+    fits = f"{f'in {way.option.case.dtype} ' if several else ''}that fits comfortably"
     if len(same) == 1:
-        return f"the only one{precision} that fits" + (" comfortably" if way.peak.is_comfortable else " at all")
+        return f"the only way {fits}"
     if any(one.time is None for one in same) or way.time is None:
-        return f"of those{precision} that fit, it changes the picture least (not all times are known)"
+        return f"changes the picture least of all {fits} (not all times are known)"
     least = min(one.time.seconds for one in same if one.time)
     if way.time.seconds == least:
-        return f"the quickest{precision} that fits" + ("" if way.peak.is_comfortable else ", though tightly")
-    share = f"{way.time.seconds / least - 1:.0%}"
-    return f"within {share} of the quickest{precision} that fits, and changes the picture less"
+        return f"the quickest {fits}"
+    return f"within {max(0.01, way.time.seconds / least - 1):.0%} of the quickest {fits}, and changes the picture less"
 
 
 def _why(first: Local, local: Sequence[Local]) -> str:
     """Of the recommendation: what became of the ways that change the picture less, and its own merit."""
     less = [way for way in local if way.option.change < first.option.change and way.option.case.variant == "default"]
-    whole = [f"{way.option.label} {_short(way, first)}" for way in less if way.option.case.tile is None]
+    whole = [f"{way.option.label}: {_short(way, first)}" for way in less if way.option.case.tile is None]
     tiles = sorted((way for way in less if way.option.case.tile), key=lambda way: way.option.change)
     worse = [way.option.label for way in tiles if not way.peak.is_comfortable]
     slower = [way.option.label for way in tiles if way.peak.is_comfortable and _quicker(first.time, way.time)]
     said = [f"{', '.join(worse)}: not comfortably"] if worse else []
     said += [f"{', '.join(slower)}: slower"] if slower else []
-    tight = [] if first.peak.is_comfortable else ["nothing fits comfortably"]
-    return "; ".join([*whole, *said, *tight, _reason(first, local)])
+    own = _reason(first, local) if first.peak.is_comfortable else f"nothing fits comfortably; this: {first.peak.reason}"
+    return "; ".join([*whole, *said, own])
 
 
 def _short(way: Local, first: Local) -> str:
-    if _class(way) == _OUT:
-        return way.peak.reason
-    if not way.peak.is_comfortable:
-        return "only just fits" if way.peak.verdict == "tight" else "fits with low confidence"
-    return _against(way.time, first.time, "this") if way.time and first.time else "fits"
+    return (_against(way.time, first.time) or "fits") if way.peak.is_comfortable else way.peak.reason
 
 
 def _remote_reason(away: Away, first: Local | None) -> str:
     if away.time is None:
         return f"no figure: {away.reason}"
-    none = "takes none of the card's memory"
     if first is None or first.time is None:
-        return none
-    return f"{none}; {_against(away.time, first.time, f'the best way here ({first.option.label})')}"
+        return "none of the card's memory"
+    return f"none of the card's memory; {_against(away.time, first.time)}, beside {first.option.label}"
 
 
 def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
@@ -213,20 +212,22 @@ def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
     local = [one.way for one in ranked if isinstance(one.way, Local)]
     fits = [way for way in local if _class(way) < _OUT]
     if fits:
-        time = format_seconds(fits[0].time.seconds if fits[0].time else None)
-        return f"{remote.reason}, {time}"
+        return f"{remote.reason} ({format_seconds(fits[0].time.seconds if fits[0].time else None)})"
     smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
-    return f"nothing fits here: {smallest.option.label} {smallest.peak.reason}"
+    return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"
 
 
-def _lower(first: Local, local: Sequence[Local]) -> str | None:
+def _lower(first: Ranked, local: Sequence[Local]) -> str | None:
     """What a lower precision would gain, where it is not recommended."""
-    if first.option.is_lower or first.time is None:
+    if isinstance(first.way, Local) and first.way.option.is_lower:
         return None
-    found = [way for way in local if _class(way) == _COMFORTABLE_LOWER and _quicker(way.time, first.time)]
-    if not found:
+    quicker = [
+        (way, way.time)
+        for way in local
+        if _class(way) == _COMFORTABLE_LOWER and way.time is not None and _quicker(way.time, first.way.time)
+    ]
+    if not quicker:
         return None
-    way = found[0]
-    assert way.time is not None  # noqa: S101 - by `_quicker`
-    taken = f"{format_seconds(way.time.seconds)} ({way.time.kind})"
-    return f"{way.option.label} {_against(way.time, first.time, 'this')}: {taken}; but {way.option.risk}"
+    way, time = quicker[0]
+    less = _against(time, first.way.time)
+    return f"{way.option.label}, {format_seconds(time.seconds)} ({time.kind}), {less}, at the risk of a lower precision"

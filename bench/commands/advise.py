@@ -20,7 +20,6 @@ from bench.commands.options import (
     Models,
     Operations,
     Quiet,
-    Resolutions,
     Results,
     VramLimit,
 )
@@ -162,8 +161,10 @@ def _advice(image: Case, card: Chosen, place: Place, known: _Known, *, lower: bo
     from bench.commands import cards
     from bench.hybrid.service import alike
 
-    ways = []
+    ways: list[ranking.Local] = []
     for option in options.of(image, lower=lower):
+        if option.last_resort and any(way.peak.is_comfortable for way in ways):
+            continue
         foreseen = cards.foreseen(option.case, card, place.free_bytes)
         peak = peaks.of(option.case, place, known.records, foreseen)
         work = foreseen.prediction.work if foreseen.prediction else None

@@ -92,7 +92,9 @@ def place(card: Chosen, free: str | None = None) -> Place:
     free_bytes = None if free is None else limit_of(free, "--free")
     if free_bytes is not None and free_bytes > card.usable_bytes:
         whole = f"{card.name}{' under its limit' if card.limit_bytes is not None else ''}"
-        raise ConfigError(f"--free {free}: {whole} has only {format_bytes(card.usable_bytes)}. Give less, or leave it out.")
+        raise ConfigError(
+            f"--free {free}: {whole} has only {format_bytes(card.usable_bytes)}. Give less, or leave it out."
+        )
     gpu = load_gpus().cards.get(card.name)
     return Place(
         card=None if gpu is None else card.name,

@@ -14,7 +14,7 @@ from bench.report.hybrid_tables import Networks, title_of
 from bench.units import format_bytes, format_seconds, memory_percent
 
 #: What fits with less than high confidence, as `bench predict` marks it.
-_SURE = {"high": "", "medium": "?", "low": "??"}
+SURE = {"high": "", "medium": "?", "low": "??"}
 NOTHING = "nothing fits, and there is no figure of remote"
 
 
@@ -48,8 +48,8 @@ def headline(advice: Advice, networks: Networks) -> str:
     peak = best.way.peak
     tight = "tight, " if peak.verdict == "tight" else ""
     sure = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
-    whole = format_bytes(advice.place.whole_bytes)
-    return f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {whole} ({peak.kind}{sure}), {_about(best.way.time)}"
+    room = format_bytes(advice.place.usable_bytes) + (" free" if advice.place.free_bytes is not None else "")
+    return f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}"
 
 
 def _about(time: Time | None) -> str:
@@ -62,19 +62,22 @@ def _about(time: Time | None) -> str:
     return f"{about}{format_seconds(time.seconds)} ({time.kind}{said}{unknown})"
 
 
-def percent(way: Local, place: Place) -> str:
-    """The peak as a share of the card or its limit, as the docs give it: `38%`, `tight 96%?`, `OOM`."""
-    peak = way.peak
-    sure = _SURE[peak.confidence]
-    if peak.reserved_bytes is None:
-        return f"OOM{sure}"
-    return f"{'tight ' if peak.verdict == 'tight' else ''}{memory_percent(peak.reserved_bytes, place.whole_bytes):.0f}%{sure}"
+def share(way: Local, place: Place) -> str:
+    """The peak as a share of the card or its limit, as the docs give it: `38%`; empty where it is out of memory."""
+    if way.peak.reserved_bytes is None:
+        return ""
+    percent = memory_percent(way.peak.reserved_bytes, place.whole_bytes)
+    return f"{percent:.0f}%" if percent >= 1 else "<1%"
 
 
-def beyond(ways: Iterable[Ranked]) -> list[str]:
-    """In what the predicted times of these ways go beyond what the model was fitted on, each once."""
+def beyond(ways: Iterable[Ranked]) -> str:
+    """In what the predicted times of these ways go beyond what the model was fitted on; empty where in nothing."""
     times = [one.way.time for one in ways]
-    return list(dict.fromkeys(word for time in times if time for word in time.beyond))
+    found: dict[str, list[str]] = {}
+    for word in dict.fromkeys(word for time in times if time for word in time.beyond):
+        name, _, fitted = word.partition(" (")
+        found.setdefault(fitted, []).append(name)
+    return "; ".join(f"{', '.join(names)}{f' ({fitted}' if fitted else ''}" for fitted, names in found.items())
 
 
 def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:

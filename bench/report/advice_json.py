@@ -68,4 +68,4 @@ def _way(ranked: Ranked) -> dict[str, Any]:
 
 
 def _time(time: Time | None) -> dict[str, Any] | None:
-    return time and {"kind": time.kind, "seconds": time.seconds, "beyond": list(time.beyond)}
+    return None if time is None else {"kind": time.kind, "seconds": time.seconds, "beyond": list(time.beyond)}

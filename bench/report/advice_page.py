@@ -46,9 +46,10 @@ def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) ->
     for key, operation in dict.fromkeys((one.image.model, one.image.operation) for one in advice):
         mine = [one for one in advice if (one.image.model, one.image.operation) == (key, operation)]
         dtype = mine[0].image.dtype
-        texts += [f"## {safe(models.title(key))} {safe(operation)}", f"In {dtype}.", _table(mine, networks)]
+        own = ", which the model has as its own" if dtype == models.get(key).dtype else ""
+        texts += [f"## {safe(models.title(key))} {safe(operation)}", f"In {dtype}{own}.", _table(mine, networks)]
         told = words.beyond(one.best for one in mine if one.best)
-        texts += [f"{_BEYOND} Beyond what the time model was fitted on: {safe('; '.join(told))}."] if told else []
+        texts += [f"{_BEYOND} Beyond what the time model was fitted on: {safe(told)}."] if told else []
     name = next(iter(networks))
     texts += ["## What changes the picture", markdown.bullets(_PICTURE)]
     texts += ["## The network", networks_table({name: networks[name]})]
@@ -124,7 +125,9 @@ def _cell(one: Advice, networks: Networks) -> str:
     tile = best.way.option.case.tile
     way = "untiled" if tile is None else f"tile {tile.tile}"
     way = f"{best.way.option.case.dtype}, {way}" if best.way.option.is_lower else way
-    share, kind = words.percent(best.way, one.place), best.way.peak.kind
+    peak, kind = best.way.peak, best.way.peak.kind
+    tight = "tight " if peak.verdict == "tight" else ""
+    share = f"{tight}{words.share(best.way, one.place)}{words.SURE[peak.confidence]}"
     if time is None:
         return f"{way}: {share} {_mark(kind)}"
     first = f" {_mark(kind)}" if kind != time.kind else ""

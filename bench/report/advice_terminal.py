@@ -34,14 +34,13 @@ def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
         few = len(advice) <= _FEW
         for one in advice:
             _say(console, words.headline(one, networks), "bold")
-            for line in _notes(one):
+            for line in _notes(one) if few else [f"Why: {one.reason}."]:
                 _say(console, f"  {line}", "")
             if few:
                 console.print(_table([one], networks, None))
         for group in [] if few else _groups(advice):
-            console.print()
             console.print(_table(group, networks, _SHORT))
-        for line in (*_LEGEND, *words.of_times(clock, advice), *_remote(advice)):
+        for line in (*_LEGEND, *_risks(advice), *words.of_times(clock, advice), *_beyond(advice), *_remote(advice)):
             _say(console, line, "dim")
 
     return onto
@@ -53,10 +52,16 @@ def _say(console: Console, line: str, style: str) -> None:
 
 def _notes(one: Advice) -> list[str]:
     """Why, what a lower precision would gain, and in what its time goes beyond what was fitted."""
+    told = words.beyond([one.best] if one.best else [])
     notes = [f"Why: {one.reason}."]
     notes += [f"Quicker: {one.quicker}."] if one.quicker else []
-    told = words.beyond([one.best] if one.best else [])
-    return notes + ([f"Its time goes beyond what was fitted: {', '.join(told)}."] if told else [])
+    return notes + ([f"Its time goes beyond what was fitted: {told}."] if told else [])
+
+
+def _beyond(advice: Sequence[Advice]) -> list[str]:
+    """In what times of all tables go beyond what was fitted."""
+    told = words.beyond(ranked for one in advice for ranked in one.ranked)
+    return [f"Beyond the times that the model was fitted on: {told}."] if told else []
 
 
 def _groups(advice: Sequence[Advice]) -> list[list[Advice]]:
@@ -91,16 +96,21 @@ def _cells(ranked: Ranked, one: Advice, networks: Networks) -> list[str]:
     if not isinstance(ranked.way, Local):
         return [words.way(ranked, networks), "0", "", "", *time, verdict]
     peak = ranked.way.peak
-    sure = {"high": "", "medium": "?", "low": "??"}[peak.confidence]
-    share = words.percent(ranked.way, one.place)
+    sure = words.SURE[peak.confidence]
     least = f">{format_bytes(peak.needed_bytes)}" if peak.needed_bytes is not None else ""
     size = format_bytes(peak.reserved_bytes) if peak.reserved_bytes is not None else least
-    share = "" if peak.reserved_bytes is None else share.removeprefix("tight ").rstrip("?")
+    share = words.share(ranked.way, one.place)
     return [words.way(ranked, networks), size, share, peak.kind, *time, f"{verdict}{sure}"]
 
 
 def _time(time: Time | None) -> list[str]:
     return ["-", ""] if time is None else [format_seconds(time.seconds), time.kind]
+
+
+def _risks(advice: Sequence[Advice]) -> list[str]:
+    """What lower precisions risk, each once."""
+    options = [way.option for one in advice for way in one.local if way.option.is_lower]
+    return [f"Risk of {dtype}: {risk}." for dtype, risk in dict.fromkeys((one.case.dtype, one.risk) for one in options)]
 
 
 def _remote(advice: Sequence[Advice]) -> list[str]:

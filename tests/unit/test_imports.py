@@ -113,7 +113,14 @@ PARENT = {
     *("report.hybrid", "report.hybrid_plot", "report.cost", "report.cost_plot"),
     "remote.client.overlap",
     *("speed", "speed.model", "speed.held_out", "speed.reach", "report.time_model"),
-    *("advise", "advise.ranking", "commands.advise", "report.advice_terminal", "report.advice_page", "report.advice_json"),
+    *(
+        "advise",
+        "advise.ranking",
+        "commands.advise",
+        "report.advice_terminal",
+        "report.advice_page",
+        "report.advice_json",
+    ),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
