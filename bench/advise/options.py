@@ -70,8 +70,9 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
     cases: list[tuple[Case, str]] = [(image, "")]
     sliced = image.model_copy(update={"variant": "sliced"})
     cases += [(sliced, "")] if image.batch > 1 else []
-    cases += [(_with(image, tile), "") for tile in tiles]
-    cases += [(_with(sliced, tile), "") for tile in few] if image.batch > 1 else []
+    for tile in tiles:
+        cases.append((_with(image, tile), ""))
+        cases += [(_with(sliced, tile), "")] if image.batch > 1 and tile in few else []
     for dtype, risk in _lower(image) if lower else ():
         other = image.model_copy(update={"dtype": dtype})
         cases += [(other, risk), *((_with(other, tile), risk) for tile in few)]

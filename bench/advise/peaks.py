@@ -103,7 +103,7 @@ def _predicted(foreseen: Foreseen, place: Place) -> Peak:
         reason = f"the weights alone are {weights}, and {format_bytes(place.usable_bytes)} less the context is less"
         return Peak("predicted", "out_of_memory", "high", None, foreseen.weights_bytes, reason, has_room=False)
     if found.verdict == "out_of_memory":
-        room, needed = format_bytes(place.capacities[1]), format_bytes(found.needed_allocated_bytes)
+        room, needed = format_bytes(max(0, place.capacities[1])), format_bytes(found.needed_allocated_bytes)
         reason = (
             f"needs at least {needed}, and {room} is there for it"
             if found.needed_allocated_bytes > place.capacities[1]

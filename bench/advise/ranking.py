@@ -140,16 +140,18 @@ def _quicker(one: Time | None, other: Time | None) -> bool:
     return one is not None and other is not None and not _as_quick(other, one)
 
 
-def _against(one: Time | None, other: Time | None) -> str:
-    """`23% longer`, `2.4 times as long`, `23% less time`, `about as long`; empty where one is not known."""
+def _against(one: Time | None, other: Time | None, what: str = "") -> str:
+    """`23% longer than WHAT`, `2.4 times as long as`, `23% less time than`, `about as long as`; empty for no time."""
     if one is None or other is None:
         return ""
+    factor = one.seconds / other.seconds
     if _quicker(one, other):
-        return f"{1 - one.seconds / other.seconds:.0%} less time"
-    if _quicker(other, one):
-        factor = one.seconds / other.seconds
-        return f"{factor:.1f} times as long" if factor >= 2 else f"{factor - 1:.0%} longer"
-    return "about as long"
+        return f"{1 - factor:.0%} less time" + (f" than {what}" if what else "")
+    if not _quicker(other, one):
+        return "about as long" + (f" as {what}" if what else "")
+    if factor >= 2:
+        return f"{factor:.1f} times as long" + (f" as {what}" if what else "")
+    return f"{factor - 1:.0%} longer" + (f" than {what}" if what else "")
 
 
 def _reason(way: Local, local: Sequence[Local]) -> str:
@@ -185,14 +187,19 @@ def _merit(way: Local, local: Sequence[Local]) -> str:
 def _why(first: Local, local: Sequence[Local]) -> str:
     """Of the recommendation: what became of the ways that change the picture less, and its own merit."""
     less = [way for way in local if way.option.change < first.option.change and way.option.case.variant == "default"]
-    whole = [f"{way.option.label}: {_short(way, first)}" for way in less if way.option.case.tile is None]
-    tiles = sorted((way for way in less if way.option.case.tile), key=lambda way: way.option.change)
+    less = sorted((way for way in less if not way.option.is_lower), key=lambda way: way.option.change)
+    said = [f"{way.option.label}: {_short(way, first)}" for way in less if way.option.case.tile is None]
+    tiles = [way for way in less if way.option.case.tile]
     worse = [way.option.label for way in tiles if not way.peak.is_comfortable]
     slower = [way.option.label for way in tiles if way.peak.is_comfortable and _quicker(first.time, way.time)]
-    said = [f"{', '.join(worse)}: not comfortably"] if worse else []
-    said += [f"{', '.join(slower)}: slower"] if slower else []
+    said += [f"{_listed(worse)}: not comfortably"] if worse else []
+    said += [f"{_listed(slower)}: slower"] if slower else []
     own = _reason(first, local) if first.peak.is_comfortable else f"nothing fits comfortably; this: {first.peak.reason}"
-    return "; ".join([*whole, *said, own])
+    return "; ".join([*said, own])
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels) if len(labels) < 3 else f"{labels[0]} to {labels[-1]}"
 
 
 def _short(way: Local, first: Local) -> str:
@@ -204,7 +211,7 @@ def _remote_reason(away: Away, first: Local | None) -> str:
         return f"no figure: {away.reason}"
     if first is None or first.time is None:
         return "none of the card's memory"
-    return f"none of the card's memory; {_against(away.time, first.time)}, beside {first.option.label}"
+    return f"none of the card's memory; {_against(away.time, first.time, first.option.label)}"
 
 
 def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:

@@ -89,7 +89,7 @@ def test_remote_goes_first_only_if_it_is_quicker_by_more_than_the_margin() -> No
     ways = [a_way(0, 1.0), a_way(1, 1.3)]
     assert order(ways, away(0.95)) == ["untiled", "tile 1024/256", "remote"]
     assert order(ways, away(0.8))[0] == "remote"
-    assert advised(ways, away(0.8)).reason == "none of the card's memory; 20% less time, beside untiled (1.00 s)"
+    assert advised(ways, away(0.8)).reason == "none of the card's memory; 20% less time than untiled (1.00 s)"
 
 
 def test_remote_is_the_way_where_nothing_fits() -> None:

@@ -50,7 +50,7 @@ def test_one_card_gets_the_recommendation_first_and_then_all_ways(
     text = "\n".join(lines)
     for way in ("untiled", "tile 64/16", "float16, untiled", "bfloat16, untiled", "remote over Fibre"):
         assert f"\n {way} " in text
-    assert "Its time goes beyond what was fitted: Tiny" in text
+    assert "Its time goes beyond what was fitted: times below 10 ms." in text
     assert "Risk of float16: " in text
 
 

@@ -70,7 +70,8 @@ def test_the_page_tells_what_is_assumed_and_what_changes_the_picture() -> None:
 def test_a_headline_has_peak_and_time_with_what_they_are() -> None:
     found = words.headline(advised([a_way(0, 1.5)]), NETWORKS)
     assert found == (
-        "SDXL decode 2048x2048 on NVIDIA GeForce RTX 3070: untiled: 2.00 GiB of 8.00 GiB (predicted), 1.50 s (published)"
+        "SDXL decode 2048x2048 on NVIDIA GeForce RTX 3070: untiled: "
+        "2.00 GiB of 8.00 GiB (predicted), 1.50 s (published)"
     )
 
 
