@@ -203,7 +203,11 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 def _short(way: Local, first: Local) -> str:
-    return (_against(way.time, first.time) or "fits") if way.peak.is_comfortable else way.peak.reason
+    """What became of a way that changes the picture less than the first."""
+    if way.peak.is_comfortable:
+        return _against(way.time, first.time) or "fits"
+    time = f" ({format_seconds(way.time.seconds)} {way.time.kind})" if way.time else ""
+    return f"{way.peak.reason}{time}"
 
 
 def _remote_reason(away: Away, first: Local | None) -> str:

@@ -21,7 +21,6 @@ from bench.commands.options import (
     Operations,
     Quiet,
     Results,
-    VramLimit,
 )
 from bench.errors import ConfigError, nearest
 from bench.units import format_bytes
@@ -54,7 +53,9 @@ def advise(
     gpu: Annotated[
         str | None, typer.Option("--gpu", metavar="NAME", help="A card of gpus.yaml, or part of its name.")
     ] = None,
-    vram_limit: VramLimit = None,
+    vram_limit: Annotated[
+        str | None, typer.Option(help="What the card is limited to, e.g. 10GiB; without --gpu: any card of that much.")
+    ] = None,
     free: Annotated[
         str | None, typer.Option("--free", metavar="BYTES", help="What is free of it now, e.g. 6GiB; default: all.")
     ] = None,

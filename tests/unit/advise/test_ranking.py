@@ -82,7 +82,7 @@ def test_a_lower_precision_is_the_way_where_nothing_else_fits_comfortably() -> N
     assert order(ways)[0] == "float16, untiled"
     found = advised(ways)
     assert found.quicker is None
-    assert found.reason == "untiled: leaner kernels; the only way in float16 that fits comfortably"
+    assert found.reason == "untiled: leaner kernels (1.00 s published); the only way in float16 that fits comfortably"
 
 
 def test_remote_goes_first_only_if_it_is_quicker_by_more_than_the_margin() -> None:
