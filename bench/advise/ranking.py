@@ -119,7 +119,7 @@ def _by_time(ways: list[Local]) -> Iterator[Local]:
         yield from ways
         return
     while ways:
-        least = min((way.time for way in ways if way.time), key=lambda time: time.seconds)
+        least = min((way.time for way in ways if way.time), key=lambda time: time.compared_s)
         first = next(way for way in ways if way.time and _as_quick(way.time, least))
         ways.remove(first)
         yield first
@@ -132,7 +132,7 @@ def margin(one: Time, other: Time) -> float:
 
 
 def _as_quick(one: Time, least: Time) -> bool:
-    return one.seconds <= least.seconds * (1 + margin(one, least))
+    return one.compared_s <= least.compared_s * (1 + margin(one, least))
 
 
 def _quicker(one: Time | None, other: Time | None) -> bool:
@@ -144,7 +144,7 @@ def _against(one: Time | None, other: Time | None, what: str = "") -> str:
     """`23% longer than WHAT`, `2.4 times as long as`, `23% less time than`, `about as long as`; empty for no time."""
     if one is None or other is None:
         return ""
-    factor = one.seconds / other.seconds
+    factor = one.compared_s / other.compared_s
     if _quicker(one, other):
         return f"{1 - factor:.0%} less time" + (f" than {what}" if what else "")
     if not _quicker(other, one):
@@ -178,10 +178,12 @@ def _merit(way: Local, local: Sequence[Local]) -> str:
         return f"the only way {fits}"
     if any(one.time is None for one in same) or way.time is None:
         return f"changes the picture least of all {fits} (not all times are known)"
-    least = min(one.time.seconds for one in same if one.time)
-    if way.time.seconds == least:
+    least = min(one.time.compared_s for one in same if one.time)
+    if way.time.compared_s == least:
         return f"the quickest {fits}"
-    return f"within {max(0.01, way.time.seconds / least - 1):.0%} of the quickest {fits}, and changes the picture less"
+    return (
+        f"within {max(0.01, way.time.compared_s / least - 1):.0%} of the quickest {fits}, and changes the picture less"
+    )
 
 
 def _why(first: Local, local: Sequence[Local]) -> str:

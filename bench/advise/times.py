@@ -40,6 +40,11 @@ class Time:
     errors: Errors | None = None
     beyond: tuple[str, ...] = ()
 
+    @property
+    def compared_s(self) -> float:
+        """What other times are held against: of predictions below what the model was fitted on none is the quicker."""
+        return max(self.seconds, LEAST_S) if self.kind == "predicted" else self.seconds
+
 
 def clock(observations: Sequence[Observation]) -> Clock | None:
     """The model fitted on what was observed; None where that is too little to fit one on."""

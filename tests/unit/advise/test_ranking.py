@@ -58,6 +58,13 @@ def test_a_time_model_that_is_far_off_makes_more_of_them_equal() -> None:
     assert order([way(0, 1.35), way(1, 1.0)])[0] == "tile 1024/256"
 
 
+def test_predictions_below_what_the_model_was_fitted_on_are_all_as_quick() -> None:
+    fields = {"case": HALF, "risk": "it overflows", "time_kind": "predicted"}
+    found = advised([a_way(0, 0.004, time_kind="predicted"), a_way(5, 0.001, **fields)])
+    assert found.quicker is None
+    assert found.ranked[1].reason == "about as long, at the risk of a lower precision"
+
+
 def test_without_all_times_what_changes_the_picture_least_goes_first() -> None:
     ways = [a_way(0, 9.0), a_way(1, None), a_way(2, 1.0)]
     assert order(ways)[:3] == ["untiled", "tile 1024/256", "tile 512/128"]
