@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from bench.commands.advise import advise
 from bench.commands.calibrate import calibrate
 from bench.commands.compare import compare
 from bench.commands.cost import cost
@@ -34,7 +35,10 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (run, doctor, models, compare, report, serve, remote, hybrid, cost, predict, profile, calibrate):
+for command in (
+    *(run, doctor, models, compare, report, serve, remote, hybrid, cost, predict, profile),
+    *(calibrate, advise),
+):
     app.command()(command)
 app.add_typer(docs, name="docs")
 

@@ -14,6 +14,8 @@ from bench.errors import ConfigError
 from bench.units import ITEM_BYTES, format_bytes, memory_percent
 
 if TYPE_CHECKING:
+    from bench.advise.peaks import Foreseen
+    from bench.advise.place import Place
     from bench.memory.cudnn import CuDnn
     from bench.memory.predict import Card, Demand
     from bench.memory.replay import Peaks
@@ -120,6 +122,41 @@ def _calibration(name: str, compute_capability: str, measured: Sequence[Workspac
     """That of the very card, else of one of the same compute capability."""
     alike = [one for one in measured if one.compute_capability == compute_capability]
     return next((one for one in alike if one.device.name == name), alike[0] if alike else None)
+
+
+def place(card: Chosen, free: str | None = None) -> Place:
+    """Where `bench advise` is to find room: the card, or what --free says is left of it. Raises ConfigError."""
+    from bench.advise.place import Place
+    from bench.commands.options import limit_of
+    from bench.config import load_gpus
+
+    free_bytes = None if free is None else limit_of(free, "--free")
+    if free_bytes is not None and free_bytes > card.usable_bytes:
+        whole = f"{card.name}{' under its limit' if card.limit_bytes is not None else ''}"
+        raise ConfigError(
+            f"--free {free}: {whole} has only {format_bytes(card.usable_bytes)}. Give less, or leave it out."
+        )
+    gpu = load_gpus().cards.get(card.name)
+    return Place(
+        card=None if gpu is None else card.name,
+        gpu=gpu,
+        total_bytes=card.total_bytes,
+        limit_bytes=card.limit_bytes,
+        free_bytes=free_bytes,
+        capacities=card.card(free_bytes).capacities,
+    )
+
+
+def foreseen(case: Case, card: Chosen, free_bytes: int | None = None) -> Foreseen:
+    """What is predicted of a case on a card, or on what is free of it. Raises ConfigError for what can't be traced."""
+    from bench.advise.peaks import Foreseen
+    from bench.memory.predict import predict
+
+    room = card.card(free_bytes)
+    prediction, demand, here = predict(case, card.backend(case), room)
+    if room.capacities[2] < demand.weights_bytes:
+        return Foreseen(None, weights_bytes=demand.weights_bytes)
+    return Foreseen(prediction, None if here is None else here.reserved_bytes)
 
 
 def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:

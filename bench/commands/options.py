@@ -38,14 +38,14 @@ VramLimit = Annotated[
 ]
 
 
-def limit_of(text: str) -> int:
-    """The bytes that --vram-limit asks for. Raises BenchError."""
+def limit_of(text: str, option: str = "--vram-limit") -> int:
+    """The bytes that an option asks for. Raises BenchError."""
     from bench.units import MIB, format_bytes, parse_bytes
 
     try:
         limit = parse_bytes(text)
     except BenchError as error:
-        raise BenchError(f"--vram-limit {text[:80]}: {error}") from None
+        raise BenchError(f"{option} {text[:80]}: {error}") from None
     if limit < MIB:
-        raise BenchError(f"--vram-limit {text}: that is {format_bytes(limit)}. Did you mean {text.strip()}GiB?")
+        raise BenchError(f"{option} {text}: that is {format_bytes(limit)}. Did you mean {text.strip()}GiB?")
     return limit

@@ -20,6 +20,7 @@ class AutoencoderKLSpec:
         hub_subfolder: folder of the VAE inside that repository.
         block_out_channels: channels of each resolution level; each level but the last halves the image.
         dtype: the precision that the docs' figures seem to use.
+        float16_risk: what float16 risks, where `dtype` is float32 and that is known.
         tile: edge in pixels of the tile that `tiling: on` means; neighbours overlap by a quarter of it.
         fault: what the call does instead of running (tests of the harness only), or None.
         order: place in listings.
@@ -39,6 +40,7 @@ class AutoencoderKLSpec:
     shift_factor: float | None = None
     quant_convs: bool = True
     dtype: str
+    float16_risk: str = ""
     tile: int
     fault: str | None = None
     order: int = 100

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "hybrid": {"errors", "units", "network", "record", "models", "config"},
     "cost": {"errors", "units", "record", "metrics", "models", "config", "hybrid"},
     "speed": {"units", "record", "models", "config", "work"},
+    "advise": {"errors", "units", "record", "models", "config", "speed", "hybrid", "work"},
     "doctor": {"errors", "units", "record"},
     "memory": {"errors", "units", "record", "models", "workloads"},
     "measure": {"errors", "lifeline", "child", "units", "stats", "record"},
@@ -72,12 +73,13 @@ MAY_IMPORT = {
         "hybrid",
         "cost",
         "speed",
+        "advise",
         "doctor",
         "memory",
     },
     "commands": {
         *("errors", "lifeline", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run"),
-        *("hybrid", "cost", "speed", "workloads", "memory", "remote", "report"),
+        *("hybrid", "cost", "speed", "advise", "workloads", "memory", "remote", "report"),
     },
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
@@ -113,11 +115,22 @@ PARENT = {
     *("report.hybrid", "report.hybrid_plot", "report.cost", "report.cost_plot"),
     "remote.client.overlap",
     *("speed", "speed.model", "speed.held_out", "speed.reach", "report.time_model"),
+    *(
+        "advise",
+        "advise.ranking",
+        "commands.advise",
+        "report.advice_terminal",
+        "report.advice_page",
+        "report.advice_json",
+    ),
     *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
     *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
-COMPUTES = {"remote.server.loading", "remote.client.executor", "memory.predict", "commands.profiling"}
+COMPUTES = {
+    *("remote.server.loading", "remote.client.executor", "memory.predict", "workloads.work"),
+    "commands.profiling",
+}
 
 
 def _modules() -> dict[str, Path]:

@@ -1,0 +1,118 @@
+"""The ways in which a card can compute one image, in the order of what they change of the picture. Pure.
+
+Untiled in the asked precision changes nothing. Slicing a batch neither. Tiles change the picture where they meet, small
+ones more than large ones, for there are more seams and each tile's statistics (group normalisation, attention) are of
+less of the image. A lower precision changes all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench import models
+from bench.errors import ConfigError
+from bench.record import Case, Tile
+
+#: Edges in pixels beside the zoo's own; neighbours overlap by a quarter, as in diffusers.
+_EDGES = (1024, 768, 512, 384, 256)
+#: So many tiles are more than anyone wants, and each has to be traced.
+_MOST_TILES = 500
+_BFLOAT16 = "bfloat16 keeps 8 bits of each value: smooth gradients may show bands"
+_FLOAT16 = "float16 overflows above 65504: check that this VAE's weights bear it"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way of an image on a card.
+
+    Attributes:
+        case: what would be called.
+        change: its place in the order of what changes the picture; 0 changes nothing.
+        risk: what its precision risks; empty where the precision is the asked one.
+        last_resort: whether it need be looked at only where nothing in the asked precision fits comfortably.
+    """
+
+    case: Case
+    change: int
+    risk: str = ""
+    last_resort: bool = False
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether its precision is lower than the model's own."""
+        return bool(self.risk)
+
+    @property
+    def label(self) -> str:
+        """`untiled`, `tile 512/128`, `float16, tile 512/128`, `sliced, untiled`."""
+        case = self.case
+        parts = [case.dtype] if self.is_lower else []
+        parts += [case.variant] if case.variant != "default" else []
+        return ", ".join([*parts, "untiled" if case.tile is None else f"tile {case.tile.tile}/{case.tile.overlap}"])
+
+
+def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
+    """The options of an image, given as its untiled case. Without `lower` none of a lower precision.
+
+    Lower precisions and slices are tried untiled, with the zoo's tile and with the smallest. Raises ConfigError for a
+    size that the model can't take.
+    """
+    spec = models.get(image.model)
+    for side in (image.width, image.height):
+        if side % spec.spatial_factor:
+            raise ConfigError(
+                f"--resolution {image.resolution}: {side} px is not a multiple of {spec.spatial_factor}, "
+                f"which {spec.key} needs."
+            )
+    tiles = tiles_of(image)
+    few = list(dict.fromkeys([*(one for one in tiles if one.tile == spec.tile), *tiles[-1:]]))
+    cases: list[tuple[Case, str]] = [(image, "")]
+    sliced = image.model_copy(update={"variant": "sliced"})
+    cases += [(sliced, "")] if image.batch > 1 else []
+    for tile in tiles:
+        cases.append((_with(image, tile), ""))
+        cases += [(_with(sliced, tile), "")] if image.batch > 1 and tile in few else []
+    for dtype, risk in _lower(image) if lower else ():
+        other = image.model_copy(update={"dtype": dtype})
+        cases += [(other, risk), *((_with(other, tile), risk) for tile in few)]
+    zoos = [tile for tile in few if tile.tile == spec.tile]
+    return tuple(
+        Option(case, change, risk, last_resort=bool(risk) and case.tile is not None and case.tile not in zoos)
+        for change, (case, risk) in enumerate(cases)
+    )
+
+
+def tiles_of(image: Case) -> tuple[Tile, ...]:
+    """Tiles that are smaller than the image, the largest first; those of which it needs hundreds are left out."""
+    spec = models.get(image.model)
+    side = max(image.width, image.height)
+    edges = [edge for edge in sorted({spec.tile, *_EDGES}, reverse=True) if edge < side]
+    return tuple(Tile(tile=edge, overlap=edge // 4) for edge in edges if _count(image, edge) <= _MOST_TILES)
+
+
+def call_of(case: Case) -> tuple[object, ...]:
+    """What makes two cases one call as far as time and memory go: weights are no part, nor is a tile that covers it."""
+    covers = case.tile is None or max(case.width, case.height) <= case.tile.tile
+    tile = None if case.tile is None or covers else (case.tile.tile, case.tile.overlap)
+    return (
+        *(case.model, case.operation, case.width, case.height, case.frames),
+        *(case.batch, case.dtype, case.variant, case.transport, tile),
+    )
+
+
+def _count(image: Case, edge: int) -> int:
+    """How many tiles of that edge an image takes, three quarters of an edge apart."""
+    step = edge * 3 // 4
+    return -(-image.width // step) * -(-image.height // step)
+
+
+def _with(case: Case, tile: Tile) -> Case:
+    return case.model_copy(update={"tiling": tile})
+
+
+def _lower(image: Case) -> Iterator[tuple[str, str]]:
+    """The precisions below the image's own, and what each risks."""
+    if image.dtype == "float32":
+        yield "float16", models.get(image.model).float16_risk or _FLOAT16
+        yield "bfloat16", _BFLOAT16

@@ -1,0 +1,43 @@
+"""The remote way of an image, as `hybrid` has it: over the first network, or as an endpoint was measured. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.advise.times import Time
+from bench.hybrid.service import seconds
+from bench.hybrid.ways import Remote
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """An image on an endpoint.
+
+    Attributes:
+        network: over which network it is simulated.
+        time: from end to end; None where there is no figure.
+        by: what computes it, or which endpoint was measured; empty where there is no figure.
+        reason: why there is no figure.
+    """
+
+    network: str
+    time: Time | None
+    by: str
+    reason: str
+
+
+def of(remote: Remote | None, network: str) -> Away:
+    """The quickest that is known: simulated over the network, or measured across one."""
+    if remote is None:
+        return Away(network, None, "", "neither an endpoint nor a card that would stand in for one was timed on it")
+    found = [
+        (Time(taken, record.kind), record.device.name)
+        for record in remote.across
+        if (taken := seconds(record)) is not None
+    ]
+    if remote.service is not None:
+        found.append((Time(remote.over_s[network], "simulated"), remote.service.by))
+    if not found:
+        return Away(network, None, "", remote.reason or "there is no figure of it")
+    time, by = min(found, key=lambda one: one[0].seconds)
+    return Away(network, time, by, "")

@@ -1,0 +1,214 @@
+"""`bench advise`: which way to take for an image on a card, with the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.comparisons import Networks, NetworksFile, Server, Transports
+from bench.commands.files import table_records, write_pages
+from bench.commands.options import (
+    INTERRUPTED,
+    REPORTS,
+    RESULTS,
+    AsJson,
+    Models,
+    Operations,
+    Quiet,
+    Results,
+)
+from bench.errors import ConfigError, nearest
+from bench.units import format_bytes
+
+if TYPE_CHECKING:
+    from bench.advise.place import Place
+    from bench.advise.ranking import Advice
+    from bench.advise.times import Clock
+    from bench.commands.cards import Chosen
+    from bench.config import Network
+    from bench.hybrid.comparison import Comparison
+    from bench.hybrid.request import Wanted
+    from bench.record import Case, Record
+
+_SIZES = ("512", "1024", "2048")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What advice is made of, besides predictions of memory."""
+
+    records: Sequence[Record]
+    clock: Clock | None
+    comparison: Comparison
+    networks: dict[str, Network]
+
+
+def advise(
+    results: Results = None,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", metavar="NAME", help="A card of gpus.yaml, or part of its name.")
+    ] = None,
+    vram_limit: Annotated[
+        str | None, typer.Option(help="What the card is limited to, e.g. 10GiB; without --gpu: any card of that much.")
+    ] = None,
+    free: Annotated[
+        str | None, typer.Option("--free", metavar="BYTES", help="What is free of it now, e.g. 6GiB; default: all.")
+    ] = None,
+    model: Models = None,
+    operation: Operations = None,
+    resolution: Annotated[
+        list[str] | None,
+        typer.Option("--resolution", help="512 or 512x768; repeatable; default: 512, 1024 and 2048."),
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")] = 1,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", help="Only this precision; default: the model's own, and lower ones where that is float32."
+        ),
+    ] = None,
+    network: Networks = None,
+    networks_file: NetworksFile = None,
+    server: Server = None,
+    transport: Transports = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the page.")] = REPORTS,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Recommend a way for an image on a card: untiled, tiled, sliced, a lower precision, or remote, with the reason.
+
+    With --gpu or --vram-limit it prints the advice; with neither it writes the page advice.md over all cards. Memory is
+    predicted where nobody measured it, and so are times: no GPU and no weights needed.
+    """
+    from bench.commands import cards, comparisons
+
+    wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [])
+    images = _images(wanted, batch, dtype)
+    chosen = cards.chosen([gpu] if gpu is not None else [], vram_limit)
+    is_page = gpu is None and vram_limit is None
+    if is_page and free is not None:
+        raise ConfigError(f"--free {free}: of which card? Name it with --gpu, or give its memory with --vram-limit.")
+    places = [(card, cards.place(card, free)) for card in chosen]
+    try:
+        known = _known(results or [RESULTS], wanted, network or [], networks_file, server, transport or [])
+        lower = dtype is None and not is_page  # on the page a tile always fits first
+        advice = [
+            _advice(image, card, place, known, lower=lower)
+            for image in _tracked(images, quiet=quiet or as_json)
+            for card, place in places
+        ]
+    except KeyboardInterrupt:
+        typer.echo("Interrupted before all was looked at; nothing was written.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _refuse_no_room(advice)
+    _tell(advice, known, out if is_page else None, as_json=as_json, quiet=quiet)
+
+
+def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
+    """The images asked for, each as its untiled case. Raises ConfigError."""
+    from bench import models
+    from bench.config import DTYPES, OPERATIONS
+    from bench.record import Case
+
+    precisions = [name for name in DTYPES if name != "model"]
+    if dtype is not None and dtype not in precisions:
+        raise ConfigError(f"--dtype {dtype}: there is no such precision. {nearest(dtype, precisions)}")
+    keys = wanted.models or [key for key, spec in models.zoo().items() if spec.fault is None and key != "tiny"]
+    return [
+        Case(
+            model=key,
+            operation=name,
+            width=width,
+            height=height,
+            batch=batch,
+            dtype=dtype or models.get(key).dtype,
+        )
+        for key in dict.fromkeys(keys)
+        for name in dict.fromkeys(wanted.operations or OPERATIONS)
+        for width, height in dict.fromkeys(wanted.sizes)
+    ]
+
+
+def _known(
+    paths: Sequence[Path],
+    wanted: Wanted,
+    network: Sequence[str],
+    file: Path | None,
+    server: str | None,
+    transports: Sequence[str],
+) -> _Known:
+    """The records, the model of times that they make, and remote ways. Raises ConfigError."""
+    from bench import models
+    from bench.advise import times
+    from bench.commands import comparisons
+    from bench.config import OPERATIONS, load_gpus
+    from bench.speed.observation import observations
+    from bench.workloads import work
+
+    records = table_records(paths)
+    known = [one for one in records if one.case.model in models.zoo() and one.case.operation in OPERATIONS]
+    clock = times.clock(observations(known, load_gpus(), work.of_case))
+    comparison, networks = comparisons.compare_ways(records, wanted, network, file, server, transports)
+    return _Known(records, clock, comparison, networks)
+
+
+def _advice(image: Case, card: Chosen, place: Place, known: _Known, *, lower: bool) -> Advice:
+    from bench.advise import options, peaks, ranking, remote, times
+    from bench.commands import cards
+    from bench.hybrid.service import alike
+
+    ways: list[ranking.Local] = []
+    for option in options.of(image, lower=lower):
+        if option.last_resort and any(way.peak.is_comfortable for way in ways):
+            continue
+        foreseen = cards.foreseen(option.case, card, place.free_bytes)
+        peak = peaks.of(option.case, place, known.records, foreseen)
+        work = foreseen.prediction.work if foreseen.prediction else None
+        time = times.of(option.case, place, known.records, peak, known.clock, work)
+        ways.append(ranking.Local(option, peak, time))
+    way = next((one for one in known.comparison.ways if alike(one.case) == alike(image)), None)
+    away = remote.of(way.remote if way else None, known.comparison.request.network)
+    return ranking.rank(image, place, ways, away)
+
+
+def _tracked(images: Sequence[Case], *, quiet: bool) -> Iterable[Case]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    return track(images, "Looking at images", console=console, disable=hidden, transient=True)
+
+
+def _refuse_no_room(advice: Sequence[Advice]) -> None:
+    """Raise ConfigError where not even the weights of anything asked for have room: it is no advice then."""
+    ways = [way for one in advice for way in one.local]
+    if any(way.peak.has_room for way in ways):
+        return
+    place = advice[0].place
+    least = min(way.peak.needed_bytes or 0 for way in ways)
+    raise ConfigError(
+        f"{place.label}: {format_bytes(place.usable_bytes)} less the CUDA context is less than the weights alone, "
+        f"{format_bytes(least)} at the least. Nothing of it runs there: free more memory, or go remote (`bench hybrid` "
+        "tells what that takes)."
+    )
+
+
+def _tell(advice: Sequence[Advice], known: _Known, folder: Path | None, *, as_json: bool, quiet: bool) -> None:
+    """Print the advice, or write the page into a folder."""
+    from bench.report import advice_json, advice_terminal, terminal
+    from bench.report import advice_page as page
+
+    if as_json:
+        typer.echo(json.dumps(advice_json.render(advice, known.clock), indent=2, allow_nan=False))
+    elif folder is not None:
+        write_pages(folder, {page.PAGE: page.render(advice, known.clock, known.networks).encode()}, quiet=quiet)
+        if not quiet:
+            typer.echo(page.summary(advice))
+    elif not quiet:
+        terminal.show(advice_terminal.draw(advice, known.clock, known.networks))

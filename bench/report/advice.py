@@ -1,0 +1,99 @@
+"""Words of `bench advise` that its terminal output and its page share. Reads what `advise` ranked; never torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.advise.place import Place
+from bench.advise.ranking import Advice, Local, Ranked
+from bench.advise.remote import Away
+from bench.advise.times import Clock, Time
+from bench.record import Case
+from bench.report import cost
+from bench.report.hybrid_tables import Networks, title_of
+from bench.units import format_bytes, format_seconds, memory_percent
+
+#: What fits with less than high confidence, as `bench predict` marks it.
+SURE = {"high": "", "medium": "?", "low": "??"}
+NOTHING = "nothing fits, and there is no figure of remote"
+
+
+def title(image: Case) -> str:
+    """`SDXL decode 2048x2048`, with the batch where that is not 1."""
+    return cost.title(image)
+
+
+def way(ranked: Ranked, networks: Networks) -> str:
+    """`tile 512/128`, `remote over Fibre`."""
+    return ranked.way.option.label if isinstance(ranked.way, Local) else away(ranked.way, networks)
+
+
+def away(found: Away, networks: Networks) -> str:
+    """`remote over Fibre`; `remote at mine` as it was measured."""
+    if found.time is not None and found.time.kind != "simulated":
+        return f"remote at {found.by}"
+    return f"remote over {title_of(found.network, networks)}"
+
+
+def headline(advice: Advice, networks: Networks) -> str:
+    """The recommendation for an image, in one line."""
+    start = f"{title(advice.image)} on {advice.place.label}"
+    best = advice.best
+    if best is None:
+        return f"{start}: {NOTHING}"
+    said = f"{start}: {way(best, networks)}: "
+    if isinstance(best.way, Away):
+        by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind == "simulated" else ""
+        return f"{said}none of its memory, {_about(best.way.time)}{by}"
+    peak = best.way.peak
+    tight = "tight, " if peak.verdict == "tight" else ""
+    sure = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
+    room = format_bytes(advice.place.usable_bytes) + (" free" if advice.place.free_bytes is not None else "")
+    return f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}"
+
+
+def _about(time: Time | None) -> str:
+    """`about 2.10 s (predicted, median error 6%, worst 18%)`."""
+    if time is None:
+        return "time not known"
+    about = "about " if time.kind in {"predicted", "simulated"} else ""
+    said = f", median error {time.errors.median:.0%}, worst {abs(time.errors.worst.error):.0%}" if time.errors else ""
+    unknown = ", error not known" if time.kind == "predicted" and not time.errors else ""
+    return f"{about}{format_seconds(time.seconds)} ({time.kind}{said}{unknown})"
+
+
+def share(way: Local, place: Place) -> str:
+    """The peak as a share of the card or its limit, as the docs give it: `38%`; empty where it is out of memory."""
+    if way.peak.reserved_bytes is None:
+        return ""
+    percent = memory_percent(way.peak.reserved_bytes, place.whole_bytes)
+    return f"{percent:.0f}%" if percent >= 1 else "<1%"
+
+
+def beyond(ways: Iterable[Ranked]) -> str:
+    """In what the predicted times of these ways go beyond what the model was fitted on; empty where in nothing."""
+    times = [one.way.time for one in ways]
+    found: dict[str, list[str]] = {}
+    for word in dict.fromkeys(word for time in times if time for word in time.beyond):
+        name, _, fitted = word.partition(" (")
+        found.setdefault(fitted, []).append(name)
+    return "; ".join(f"{', '.join(names)}{f' ({fitted}' if fitted else ''}" for fitted, names in found.items())
+
+
+def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
+    """What is to be known of predicted times, in sentences."""
+    if all(one.place.gpu is None for one in advice):
+        return ["No times: memory alone names no card. Give --gpu as well, with --vram-limit for what it may take."]
+    if clock is None:
+        return [
+            "Nothing is predicted of times: the results have too few of cards in gpus.yaml. results/published/ has the "
+            "docs'."
+        ]
+    if clock.errors is None:
+        return ["predicted times: by a model fitted on one card alone; how far it is off on another is not known."]
+    worst = clock.errors.worst
+    return [
+        f"predicted times: by a model fitted on {clock.errors.cells} times. With each card in turn left out of the fit "
+        f"the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} ({worst.observed.card}, "
+        f"{title(worst.observed.case)}). What goes beyond those times is told, and no error is known of it."
+    ]

@@ -1,0 +1,71 @@
+"""Advice as JSON, for programs. Times in seconds, memory in bytes; each figure with its `kind`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.advise.place import Place
+from bench.advise.ranking import Advice, Local, Ranked
+from bench.advise.times import Clock, Time
+
+
+def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:
+    """Every image with its ways in order; the first is the recommendation, unless `recommended` is false."""
+    found = clock.errors if clock else None
+    return {
+        "time_model": found
+        and {"times": found.cells, "median_error": found.median, "worst_error": abs(found.worst.error)},
+        "advice": [
+            {
+                "image": one.image.model_dump(include={"model", "operation", "width", "height", "batch", "dtype"}),
+                "card": _place(one.place),
+                "recommended": one.best is not None,
+                "reason": one.reason,
+                "quicker": one.quicker,
+                "ways": [_way(ranked) for ranked in one.ranked],
+            }
+            for one in advice
+        ],
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        "name": place.card,
+        "total_bytes": place.total_bytes,
+        "vram_limit_bytes": place.limit_bytes,
+        "free_bytes": place.free_bytes,
+        "pool_bytes": {"low": place.capacities[0], "middle": place.capacities[1], "high": place.capacities[2]},
+    }
+
+
+def _way(ranked: Ranked) -> dict[str, Any]:
+    found = ranked.way
+    time = _time(found.time)
+    if not isinstance(found, Local):
+        return {
+            "way": "remote",
+            "network": found.network,
+            "by": found.by or None,
+            "verdict": "remote",
+            "time": time,
+            "reason": ranked.reason,
+        }
+    case, peak = found.option.case, found.peak
+    return {
+        "way": found.option.label,
+        "case": case.id,
+        "dtype": case.dtype,
+        "tiling": case.model_dump()["tiling"],
+        "variant": case.variant,
+        "verdict": peak.verdict,
+        "confidence": peak.confidence,
+        "peak": {"kind": peak.kind, "reserved_bytes": peak.reserved_bytes, "needed_bytes": peak.needed_bytes},
+        "time": time,
+        "reason": ranked.reason,
+    }
+
+
+def _time(time: Time | None) -> dict[str, Any] | None:
+    return None if time is None else {"kind": time.kind, "seconds": time.seconds, "beyond": list(time.beyond)}

@@ -1,0 +1,138 @@
+"""The page of advice over all cards, `reports/advice.md`. Reads what `advise` ranked; never torch.
+
+A cell is the recommended way for one image on one card, with its share of memory and its time, each marked with what
+it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench import models
+from bench.advise.ranking import Advice, Local
+from bench.advise.times import Clock
+from bench.report import advice as words
+from bench.report import markdown
+from bench.report.hybrid_tables import Networks, networks_table, size, title_of
+from bench.report.markdown import safe
+from bench.units import format_bytes, format_count, format_seconds
+
+PAGE = "advice.md"
+#: What stands in a cell, where the whole words would make the tables unreadable.
+_MARKS = {"measured": "*meas*", "published": "*pub*", "predicted": "*pred*", "simulated": "*sim*"}
+_BEYOND = "†"
+_PICTURE = (
+    "**Untiled** changes nothing. Nor does slicing, which computes the images of a batch one after another.",
+    "**Tiles** change the picture where they meet: neighbours are blended over a quarter of a tile, and normalisation "
+    "and attention see a tile and no more. Smaller tiles have more seams, so that larger ones are preferred where they "
+    "take about as long.",
+    "**A lower precision** changes all of it, and is never recommended for its time alone: only where nothing in the "
+    "model's own precision fits. `bench advise --gpu NAME` tells what it would gain, and what it risks.",
+    "**Remote** is what the endpoint makes of it: its precision, tiles and image format (a JPEG unless asked) are its "
+    "own.",
+)
+
+
+def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> str:
+    """The page. Ends in a newline."""
+    over = safe(title_of(next(iter(networks)), networks))
+    texts = [
+        "# Which way to take on which card",
+        "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; edit nothing here. "
+        "`bench advise --gpu NAME` tells all ways of one card, with reasons.",
+        markdown.bullets([*_legend(over), *map(safe, words.of_times(clock, advice)), _assumed(advice)]),
+    ]
+    for key, operation in dict.fromkeys((one.image.model, one.image.operation) for one in advice):
+        mine = [one for one in advice if (one.image.model, one.image.operation) == (key, operation)]
+        dtype = mine[0].image.dtype
+        own = ", which the model has as its own" if dtype == models.get(key).dtype else ""
+        texts += [f"## {safe(models.title(key))} {safe(operation)}", f"In {dtype}{own}.", _table(mine, networks)]
+        told = words.beyond(one.best for one in mine if one.best)
+        texts += [f"{_BEYOND} Beyond what the time model was fitted on: {safe(told)}."] if told else []
+    name = next(iter(networks))
+    texts += ["## What changes the picture", markdown.bullets(_PICTURE)]
+    texts += ["## The network", networks_table({name: networks[name]})]
+    return "\n\n".join(texts) + "\n"
+
+
+def summary(advice: Sequence[Advice]) -> str:
+    """How many of the images fit in which way, in a line."""
+    ways = Counter(_kind(one) for one in advice)
+    told = ", ".join(f"{count} {way}" for way, count in ways.most_common())
+    images = format_count(len({one.image.id for one in advice}), "image")
+    return f"{images} on {format_count(len({one.place.label for one in advice}), 'card')}: {told}"
+
+
+def _kind(one: Advice) -> str:
+    best = one.best
+    if best is None:
+        return "without a way"
+    if not isinstance(best.way, Local):
+        return "remote"
+    return "untiled" if best.way.option.case.tile is None else "tiled"
+
+
+def _legend(network: str) -> list[str]:
+    return [
+        "A cell is the way to take: its peak as a share of the card's memory, as the docs give it, and the time of one "
+        "call. *meas*: measured by this program. *pub*: printed in the docs, not measured by this program; what they "
+        "do not say of it (precision, tile) is assumed from the model zoo. *pred*: predicted, without a GPU. One mark "
+        f"at the end stands for both figures. {_BEYOND}: the time goes beyond what its model was fitted on.",
+        f"*sim*: simulated, an image from end to end at an endpoint over {network}; it takes none of the card's memory "
+        "(`hybrid.md`). Remote is advised where nothing else fits, or where it is quicker by more than a tenth.",
+        "*untiled*: the whole image at once. *tile 512*: in tiles of so many pixels, which overlap by a quarter. Of "
+        "what fits the quickest is advised, and of what takes about as long (within a tenth) what changes the picture "
+        "least.",
+        "*tight*: it runs, with leaner and perhaps slower kernels than it would like. ? and ??: medium and low "
+        "confidence that it fits.",
+    ]
+
+
+def _assumed(advice: Sequence[Advice]) -> str:
+    """What holds for all cells."""
+    image = advice[0].image
+    spare = [one.place.usable_bytes - pool for one in advice for pool in one.place.capacities]
+    return (
+        f"Assumed: batch {image.batch}, nothing else on the card (`--free` says otherwise), and a CUDA context of "
+        f"{format_bytes(min(spare))} to {format_bytes(max(spare))}, or what was reported of the card itself."
+    )
+
+
+def _table(advice: Sequence[Advice], networks: Networks) -> str:
+    """A row a card, by its memory; a column an image."""
+    images = {one.image.id: one.image for one in advice}
+    cells = {(one.place.label, one.image.id): _cell(one, networks) for one in advice}
+    places = sorted({one.place.label: one.place for one in advice}.values(), key=lambda place: place.whole_bytes)
+    rows = [
+        [safe(place.label), format_bytes(place.whole_bytes), *(cells[place.label, image] for image in images)]
+        for place in places
+    ]
+    headers = ["Card", "Memory", *(size(image) for image in images.values())]
+    return markdown.table(headers, rows, "lr" + "l" * len(images))
+
+
+def _cell(one: Advice, networks: Networks) -> str:
+    """`tile 512: 38%, 2.10 s *pred*†`."""
+    best = one.best
+    if best is None:
+        return "nothing fits"
+    time = best.way.time
+    after = _BEYOND if time and time.beyond else ""
+    if not isinstance(best.way, Local):
+        said = words.way(best, networks) if time and time.kind != "simulated" else "remote"
+        return f"**{safe(said)}**: {format_seconds(time.seconds) if time else '-'} {_mark(time.kind if time else None)}"
+    tile = best.way.option.case.tile
+    way = "untiled" if tile is None else f"tile {tile.tile}"
+    way = f"{best.way.option.case.dtype}, {way}" if best.way.option.is_lower else way
+    peak, kind = best.way.peak, best.way.peak.kind
+    tight = "tight " if peak.verdict == "tight" else ""
+    share = f"{tight}{words.share(best.way, one.place)}{words.SURE[peak.confidence]}"
+    if time is None:
+        return f"{way}: {share} {_mark(kind)}"
+    first = f" {_mark(kind)}" if kind != time.kind else ""
+    return f"{way}: {share}{first}, {format_seconds(time.seconds)} {_mark(time.kind)}{after}"
+
+
+def _mark(kind: str | None) -> str:
+    return _MARKS.get(kind or "", "")

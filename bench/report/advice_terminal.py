@@ -1,0 +1,123 @@
+"""Advice for one card on the terminal: the recommendations first, then how all ways stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.advise.ranking import Advice, Local, Ranked
+from bench.advise.times import Clock, Time
+from bench.report import advice as words
+from bench.report.hybrid_tables import Networks
+from bench.report.terminal import Draw
+from bench.units import format_bytes, format_seconds, one_line
+
+#: With more images than this tables are short, and stand after all recommendations.
+_FEW = 4
+_SHORT = 3
+_VERDICTS = {"fits": "fits", "tight": "tight", "remote": "remote", "out_of_memory": "OOM"}
+_LEGEND = (
+    "Peak: of torch's pool, weights included; the CUDA context comes on top. tight: it runs, with leaner and perhaps "
+    "slower kernels than it would like. ? and ??: medium and low confidence.",
+    "Tiles are given as edge/overlap in pixels. They change the picture where they meet; a lower precision all of it.",
+)
+
+
+def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> Draw:
+    """The advice, the recommendations in bold."""
+
+    def onto(console: Console) -> None:
+        few = len(advice) <= _FEW
+        for one in advice:
+            _say(console, words.headline(one, networks), "bold")
+            for line in _notes(one) if few else [f"Why: {one.reason}."]:
+                _say(console, f"  {line}", "")
+            if few:
+                console.print(_table([one], networks, None))
+        for group in [] if few else _groups(advice):
+            console.print(_table(group, networks, _SHORT))
+        for line in (*_LEGEND, *_risks(advice), *words.of_times(clock, advice), *_beyond(advice), *_remote(advice)):
+            _say(console, line, "dim")
+
+    return onto
+
+
+def _say(console: Console, line: str, style: str) -> None:
+    console.print(Text(one_line(line), style=style), soft_wrap=True)
+
+
+def _notes(one: Advice) -> list[str]:
+    """Why, what a lower precision would gain, and in what its time goes beyond what was fitted."""
+    told = words.beyond([one.best] if one.best else [])
+    notes = [f"Why: {one.reason}."]
+    notes += [f"Quicker: {one.quicker}."] if one.quicker else []
+    return notes + ([f"Its time goes beyond what was fitted: {told}."] if told else [])
+
+
+def _beyond(advice: Sequence[Advice]) -> list[str]:
+    """In what times of all tables go beyond what was fitted."""
+    told = words.beyond(ranked for one in advice for ranked in one.ranked)
+    return [f"Beyond the times that the model was fitted on: {told}."] if told else []
+
+
+def _groups(advice: Sequence[Advice]) -> list[list[Advice]]:
+    """By model and operation."""
+    found: dict[tuple[str, str], list[Advice]] = {}
+    for one in advice:
+        found.setdefault((one.image.model, one.image.operation), []).append(one)
+    return list(found.values())
+
+
+def _table(advice: Sequence[Advice], networks: Networks, most: int | None) -> Table:
+    """All ways of one image with their reasons, or the first few of several."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    if most is not None:
+        table.title = Text(f"{words.title(advice[0].image).rpartition(' ')[0]}: the first {most} of the ways")
+        table.add_column("Size")
+    headers = ["Way", "Peak", "Share", "", "Time", "", "Verdict", *(["Reason"] if most is None else [])]
+    for name in headers:
+        table.add_column(name, justify="right" if name in {"Peak", "Share", "Time"} else "left", overflow="fold")
+    for one in advice:
+        for place, ranked in enumerate(one.ranked[:most]):
+            size = [] if most is None else ["" if place else one.image.resolution]
+            reason = [ranked.reason] if most is None else []
+            cells = [*size, *_cells(ranked, one, networks), *reason]
+            table.add_row(*(Text(one_line(cell), style="" if place else "bold") for cell in cells))
+    return table
+
+
+def _cells(ranked: Ranked, one: Advice, networks: Networks) -> list[str]:
+    """Way, peak with its kind, time with its kind, verdict."""
+    time, verdict = _time(ranked.way.time), _VERDICTS[ranked.standing]
+    if not isinstance(ranked.way, Local):
+        return [words.way(ranked, networks), "0", "", "", *time, verdict]
+    peak = ranked.way.peak
+    sure = words.SURE[peak.confidence]
+    least = f">{format_bytes(peak.needed_bytes)}" if peak.needed_bytes is not None else ""
+    size = format_bytes(peak.reserved_bytes) if peak.reserved_bytes is not None else least
+    share = words.share(ranked.way, one.place)
+    return [words.way(ranked, networks), size, share, peak.kind, *time, f"{verdict}{sure}"]
+
+
+def _time(time: Time | None) -> list[str]:
+    return ["-", ""] if time is None else [format_seconds(time.seconds), time.kind]
+
+
+def _risks(advice: Sequence[Advice]) -> list[str]:
+    """What lower precisions risk, each once."""
+    options = [way.option for one in advice for way in one.local if way.option.is_lower]
+    return [f"Risk of {dtype}: {risk}." for dtype, risk in dict.fromkeys((one.case.dtype, one.risk) for one in options)]
+
+
+def _remote(advice: Sequence[Advice]) -> list[str]:
+    """What remote times are, where there are any."""
+    if not any(one.standing == "remote" and one.way.time for each in advice for one in each.ranked):
+        return []
+    return [
+        "simulated times: an image from end to end over the network, a new connection each, by an endpoint or by a "
+        "card that stands in for one (`bench hybrid`). --network names another."
+    ]

@@ -1,0 +1,137 @@
+"""What is known of an option on a card: measured goes before published, and published before predicted."""
+
+from __future__ import annotations
+
+import pytest
+from factories import GIB, a_case, a_device, measured, out_of_memory, published
+from observed import TRUTH, all_observed
+from ways import CARD, IMAGE, WORK, a_place, foreseen
+
+from bench.advise import peaks, times
+from bench.advise.peaks import Peak
+from bench.advise.place import Place
+from bench.record import Device, Memory, Record, Tile
+
+HERE = a_device(name=CARD, total_bytes=8 * GIB)
+CLOCK = times.Clock(TRUTH, all_observed(), None)
+
+
+def a_measurement(gib: float, seconds: float = 1.0, **fields: object) -> Record:
+    memory = Memory(percent=gib / 8 * 100, peak_bytes=int(gib * GIB))
+    return measured(seconds, **{"case": IMAGE, "device": HERE, "memory": memory} | fields)
+
+
+def a_row(percent: float, seconds: float = 2.0) -> Record:
+    return published(seconds, percent, case=IMAGE, device=a_device(name=CARD, total_bytes=None))
+
+
+def peak(records: list[Record], place: Place | None = None, gib: float = 3.0, **fields: object) -> Peak:
+    return peaks.of(IMAGE, place or a_place(), records, foreseen(gib, **fields))
+
+
+def time(records: list[Record], place: Place | None = None) -> times.Time | None:
+    return times.of(IMAGE, place or a_place(), records, peak(records, place), CLOCK, WORK)
+
+
+def test_measured_beats_published_beats_predicted() -> None:
+    row, own = a_row(50), a_measurement(5)
+    assert [peak(records).kind for records in ([row, own], [row], [])] == ["measured", "published", "predicted"]
+    found = [time(records) for records in ([row, own], [row], [])]
+    assert [one.kind for one in found if one] == ["measured", "published", "predicted"]
+    assert [one.seconds for one in found if one][:2] == [1.0, 2.0]
+
+
+def test_a_published_share_is_bytes_by_the_docs_rule() -> None:
+    assert peak([a_row(50)]).reserved_bytes == 4 * GIB
+
+
+def test_another_card_s_figures_are_not_this_one_s() -> None:
+    other = a_measurement(5, device=a_device(name="NVIDIA GeForce RTX 3080"))
+    twin = a_measurement(5, device=a_device(name=CARD, total_bytes=12 * GIB))
+    assert peak([other, twin]).kind == "predicted"
+
+
+def test_a_card_that_gpus_yaml_tells_from_its_twin_by_memory_is_found_by_it() -> None:
+    place = a_place(card="NVIDIA GeForce RTX 4060 Ti 16GB", total_bytes=16 * GIB)
+    sizes = [16, 8, None]
+    found = [Device(kind="cuda", name="NVIDIA GeForce RTX 4060 Ti", total_bytes=n and n * GIB) for n in sizes]
+    assert [place.is_of(a_measurement(5, device=device)) for device in found] == [True, False, False]
+
+
+def test_what_ran_with_next_to_nothing_left_over_is_tight() -> None:
+    found = peak([a_row(96)])
+    assert (found.verdict, found.is_comfortable) == ("tight", False)
+
+
+def test_out_of_memory_there_is_out_of_memory_here() -> None:
+    found = peak([out_of_memory(case=IMAGE, device=HERE)])
+    assert (found.kind, found.verdict) == ("measured", "out_of_memory")
+    assert time([out_of_memory(case=IMAGE, device=HERE)]) is None
+
+
+def test_out_of_memory_under_a_limit_is_no_word_on_the_whole_card() -> None:
+    assert peak([out_of_memory(case=IMAGE, device=HERE, vram_limit_bytes=4 * GIB)]).kind == "predicted"
+
+
+def test_with_less_free_a_measured_peak_counts_only_if_it_fits_in_that() -> None:
+    # Given 4 GiB free of the 8
+    place = a_place(free_bytes=4 * GIB, capacities=(3 * GIB, int(3.2 * GIB), int(3.5 * GIB)))
+    # Then a peak of 2 is one here as well, with its time; one of 5 says nothing certain, nor does its time
+    assert peak([a_measurement(2)], place).kind == "measured"
+    assert time([a_measurement(2)], place).kind == "measured"  # type: ignore[union-attr]
+    tight = [a_measurement(5)]
+    assert peak(tight, place, verdict="tight", confidence="low").kind == "predicted"
+    assert times.of(IMAGE, place, tight, peak(tight, place, verdict="tight"), CLOCK, WORK).kind == "predicted"  # type: ignore[union-attr]
+
+
+def test_a_limit_is_what_memory_is_a_share_of() -> None:
+    place = a_place(limit_bytes=6 * GIB, free_bytes=4 * GIB)
+    assert (place.whole_bytes, place.usable_bytes) == (6 * GIB, 4 * GIB)
+    assert place.label == f"{CARD}, limited to 6.00 GiB, 4.00 GiB of it free"
+
+
+def test_weights_that_have_no_room_are_told() -> None:
+    found = peaks.of(IMAGE, a_place(), [], peaks.Foreseen(None, weights_bytes=9 * GIB))
+    assert (found.verdict, found.has_room) == ("out_of_memory", False)
+    assert "the weights alone are 9.00 GiB" in found.reason
+
+
+@pytest.mark.parametrize(("gib", "said"), [(12, "needs at least 12.0 GiB"), (7, "as the allocator places it")])
+def test_why_it_is_out_of_memory(gib: float, said: str) -> None:
+    assert said in peak([], gib=gib, verdict="out_of_memory").reason
+
+
+def test_a_predicted_time_tells_what_it_goes_beyond() -> None:
+    found = time([])
+    assert found is not None
+    assert found.seconds == pytest.approx(TRUTH.seconds(WORK, "float32", a_place().gpu))  # type: ignore[arg-type]
+    assert "decode (fitted on encode alone)" in found.beyond
+
+
+def test_there_is_no_time_without_a_model_or_a_card() -> None:
+    fits = peak([])
+    assert times.of(IMAGE, a_place(), [], fits, None, WORK) is None
+    assert times.of(IMAGE, a_place(card=None, gpu=None), [], fits, CLOCK, WORK) is None
+
+
+def test_a_clock_needs_both_widths_and_has_errors_from_two_cards_on() -> None:
+    seen = all_observed()
+    assert times.clock([]) is None
+    alone = times.clock([one for one in seen if one.card == "one"])
+    assert alone is not None
+    assert alone.errors is None
+    whole = times.clock(seen)
+    assert whole is not None
+    assert whole.errors is not None
+    assert whole.errors.median < 0.01
+
+
+def test_other_tiles_other_precisions_and_batches_are_other_calls() -> None:
+    others = [
+        a_measurement(5, case=IMAGE.model_copy(update=change))
+        for change in ({"tiling": Tile(tile=512, overlap=128)}, {"dtype": "float16"}, {"batch": 2})
+    ]
+    assert peak(others).kind == "predicted"
+    assert peak([a_measurement(5, case=a_case(**IMAGE.model_dump(exclude={"id", "weights"}), weights="hub"))]).kind == (
+        "measured"
+    )

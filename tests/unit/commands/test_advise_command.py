@@ -1,0 +1,165 @@
+"""`bench advise`: what it says of one card, the page over all, and how it refuses. One small image, to stay quick."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from factories import a_case, a_device, published, write_lines
+
+from bench.cli import main
+
+pytest.importorskip("bench.workloads.work")
+
+CARDS = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3070")
+SMALL = ["--model", "tiny", "--operation", "decode", "--resolution", "128"]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two cards, two precisions, two sizes of encode, and the small image that is asked for on one card."""
+    records = [
+        published(
+            0.03 * (n + 1) * width * (size / 512) ** 2,
+            device=a_device(name=name, total_bytes=None),
+            case=a_case(model=model, size=size, dtype=dtype),
+        )
+        for n, name in enumerate(CARDS)
+        for model, dtype, width in (("sd-v1", "float16", 1), ("sdxl", "float32", 2))
+        for size in (512, 1024)
+    ]
+    small = a_case(operation="decode", size=128)
+    records += [published(0.3, 40, device=a_device(name=CARDS[1], total_bytes=None), case=small)]
+    return write_lines(tmp_path / "published" / "docs.jsonl", records)
+
+
+def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["advise", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_one_card_gets_the_recommendation_first_and_then_all_ways(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = said([str(results), "--gpu", "4090", *SMALL], capsys).splitlines()
+    assert lines[0].startswith("Tiny decode 128x128 on NVIDIA GeForce RTX 4090: untiled: ")
+    assert "of 23.6 GiB (predicted), about" in lines[0]
+    assert "(predicted, median error" in lines[0]
+    assert lines[1].startswith("  Why: ")
+    text = "\n".join(lines)
+    for way in ("untiled", "tile 64/16", "float16, untiled", "bfloat16, untiled", "remote over Fibre"):
+        assert f"\n {way} " in text
+    assert "Its time goes beyond what was fitted: times below 10 ms." in text
+    assert "Risk of float16: " in text
+
+
+def test_published_figures_of_the_card_stand_before_predictions(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads(said([str(results), "--gpu", "3070", "--server", "3070", *SMALL, "--json"], capsys))
+    (one,) = told["advice"]
+    ways = {way["way"]: way for way in one["ways"]}
+    assert ways["untiled"]["peak"]["kind"] == ways["untiled"]["time"]["kind"] == "published"
+    assert ways["tile 64/16"]["time"]["kind"] == "predicted"
+    assert ways["tile 64/16"]["time"]["beyond"]
+    assert ways["remote"]["time"]["kind"] == "simulated"
+    assert told["time_model"]["times"] == 9
+    assert one["recommended"]
+
+
+def test_memory_alone_has_no_times_and_says_why(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said([str(results), "--vram-limit", "10GiB", *SMALL], capsys)
+    assert "on a card of 10.0 GiB: untiled: " in text
+    assert "time not known" in text
+    assert "No times: memory alone names no card." in text
+
+
+def test_without_records_there_is_advice_without_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said([str(tmp_path), "--gpu", "4090", *SMALL], capsys)
+    assert "time not known" in text
+    assert "Nothing is predicted of times" in text
+
+
+def test_what_is_free_is_what_counts(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [str(results), "--gpu", "4090", "--free", "1GiB", *SMALL]
+    text = said(options, capsys)
+    assert "NVIDIA GeForce RTX 4090, 1.00 GiB of it free: untiled: " in text
+    assert "of 1.00 GiB free (predicted)" in text
+    (one,) = json.loads(said([*options, "--json"], capsys))["advice"]
+    assert one["card"]["pool_bytes"]["high"] < 2**30
+
+
+def test_a_precision_that_is_asked_for_is_the_only_one(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(said([str(results), "--gpu", "4090", *SMALL, "--dtype", "float16", "--json"], capsys))
+    assert {way.get("dtype", "float16") for way in told["advice"][0]["ways"]} == {"float16"}
+
+
+def test_a_batch_can_be_sliced_and_more_than_one_image_is_told_briefly(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = [part for size in (64, 72, 80, 88, 96) for part in ("--resolution", str(size))]
+    options = [str(results), "--gpu", "4090", "--model", "tiny", "--operation", "decode", "--dtype", "float16", *sizes]
+    text = said([*options, "--batch", "2"], capsys)
+    lines = text.splitlines()
+    assert [line.split(" on ")[0] for line in lines[:10:2]] == [
+        f"Tiny decode {size}x{size}, batch 2" for size in (64, 72, 80, 88, 96)
+    ]
+    assert "the first 3 of the ways" in text
+    assert "sliced, untiled" in text
+
+
+def test_neither_card_nor_limit_writes_the_page_over_all_cards(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = said([str(results), *SMALL, "--out", str(tmp_path / "reports")], capsys)
+    assert f"Wrote {tmp_path / 'reports' / 'advice.md'}" in text
+    assert "1 image on 25 cards: " in text
+    page = (tmp_path / "reports" / "advice.md").read_text()
+    assert "## Tiny decode" in page
+    assert page.count("| NVIDIA ") >= 20
+    assert said([str(results), *SMALL, "--out", str(tmp_path / "reports"), "--quiet"], capsys) == ""
+
+
+def test_an_interruption_exits_with_130(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.commands.cards.foreseen", interrupted)
+    assert main(["advise", str(results), "--gpu", "4090", *SMALL]) == 130
+    assert "Interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--gpu", "3071"], "Did you mean 'NVIDIA GeForce RTX 3070'?"),
+        (["--gpu", "3071"], "Or give its memory: --vram-limit 8GiB."),
+        (["--gpu", "4090", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
+        (["--gpu", "4090", "--free", "30GiB"], "--free 30GiB: NVIDIA GeForce RTX 4090 has only 23.6 GiB."),
+        (["--vram-limit", "8GiB", "--free", "9GiB"], "--free 9GiB: "),
+        (["--free", "6GiB"], "--free 6GiB: of which card?"),
+        (["--gpu", "4090", "--free", "6"], "--free 6: that is 6 B. Did you mean 6GiB?"),
+        (["--gpu", "4090", "--free", "lots"], "--free lots: 'lots' is not an amount of memory."),
+        (["--gpu", "4090", "--dtype", "float8"], "--dtype float8: there is no such precision."),
+        (["--gpu", "4090", "--network", "cabel"], "Did you mean 'cable'?"),
+        (["--gpu", "4090", "--model", "sd-v2"], "Unknown model 'sd-v2'"),
+        (["--gpu", "4090", "--operation", "decod"], "Did you mean 'decode'?"),
+        (["--gpu", "4090", "--server", "nobody"], "--server nobody: No device"),
+    ],
+)
+def test_what_can_t_be_done_is_refused_with_exit_code_2(
+    results: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["advise", str(results), *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_less_than_the_weights_is_refused_with_what_to_do(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model", "sd-v1", "--operation", "decode", "--resolution", "64"]
+    assert main(["advise", str(results), "--gpu", "4090", "--free", "300MiB", *options]) == 2
+    error = capsys.readouterr().err
+    assert "is less than the weights alone" in error
+    assert "free more memory, or go remote" in error

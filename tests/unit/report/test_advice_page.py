@@ -1,0 +1,100 @@
+"""The page of advice, and the words that it shares with the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factories import GIB
+from sides import NETWORKS
+from ways import IMAGE, a_place, a_way, away
+
+from bench.advise.ranking import Advice, Local, rank
+from bench.advise.remote import Away
+from bench.advise.times import Time
+from bench.report import advice as words
+from bench.report import advice_page
+
+SMALL = IMAGE.model_copy(update={"width": 512, "height": 512})
+
+
+def advised(ways: list[Local], far: Away | None = None, **fields: object) -> Advice:
+    return rank(fields.pop("image", IMAGE), a_place(**fields), ways, far or away())  # type: ignore[arg-type]
+
+
+def beyond(way: Local, *told: str) -> Local:
+    assert way.time is not None
+    return replace(way, time=replace(way.time, kind="predicted", beyond=told))
+
+
+def a_page() -> str:
+    big = {"card": "NVIDIA Big", "total_bytes": 24 * GIB}
+    none = a_way(0, None, "out_of_memory")
+    advice = [
+        advised([a_way(0, 0.1, kind="published")], image=SMALL, **big),
+        advised([a_way(0, 0.3)], image=SMALL),
+        advised([beyond(a_way(0, 1.0), "decode (fitted on encode alone)", "turing (fitted on ada)")], **big),
+        advised([none, a_way(1, 3.0, "tight", confidence="medium")], away(2.0)),
+        advised([none], image=SMALL, card="NVIDIA Old", total_bytes=2 * GIB),
+        advised([none, beyond(a_way(2, 3.0), "volta (fitted on ada)")], card="NVIDIA Old", total_bytes=2 * GIB),
+    ]
+    return advice_page.render(advice, None, NETWORKS)
+
+
+def rows(page: str) -> list[list[str]]:
+    table = page.partition("## SDXL decode")[2].partition("\n\n†")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "GiB" in line]
+
+
+def test_a_row_is_a_card_by_memory_and_a_column_an_image_and_each_figure_is_marked() -> None:
+    assert rows(a_page()) == [
+        ["NVIDIA Old", "2.00 GiB", "nothing fits", "tile 512: 100%, 3.00 s *pred*†"],
+        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "untiled: 25% *pred*, 300 ms *pub*", "**remote**: 2.00 s *sim*"],
+        ["NVIDIA Big", "24.0 GiB", "untiled: 8%, 100 ms *pub*", "untiled: 8%, 1.00 s *pred*†"],
+    ]
+
+
+def test_what_times_go_beyond_is_told_under_the_table() -> None:
+    assert (
+        "† Beyond what the time model was fitted on: decode (fitted on encode alone); turing, volta (fitted on ada)."
+        in (a_page())
+    )
+
+
+def test_the_page_tells_what_is_assumed_and_what_changes_the_picture() -> None:
+    page = a_page()
+    assert "Assumed: batch 1, nothing else on the card" in page
+    assert "## What changes the picture" in page
+    assert "Near &#124; by" in page
+
+
+def test_a_headline_has_peak_and_time_with_what_they_are() -> None:
+    found = words.headline(advised([a_way(0, 1.5)]), NETWORKS)
+    assert found == (
+        "SDXL decode 2048x2048 on NVIDIA GeForce RTX 3070: untiled: "
+        "2.00 GiB of 8.00 GiB (predicted), 1.50 s (published)"
+    )
+
+
+def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() -> None:
+    none = a_way(0, None, "out_of_memory")
+    assert words.headline(advised([none], away(2.0)), NETWORKS).endswith(
+        "remote over Near | by: none of its memory, about 2.00 s (simulated), computed by NVIDIA Big"
+    )
+    assert words.headline(advised([none]), NETWORKS).endswith("3070: nothing fits, and there is no figure of remote")
+    measured = Away("near", Time(2.0, "measured"), "mine", "")
+    assert "remote at mine: none of its memory, 2.00 s (measured)" in words.headline(
+        advised([none], measured), NETWORKS
+    )
+
+
+def test_tight_and_less_than_sure_is_said() -> None:
+    found = words.headline(advised([a_way(0, None, "tight", confidence="medium")]), NETWORKS)
+    assert "untiled: tight, 2.00 GiB of 8.00 GiB (predicted, medium confidence), time not known" in found
+
+
+def test_the_summary_counts_ways() -> None:
+    ways = [a_way(0, 1.0)]
+    found = advice_page.summary(
+        [advised(ways), advised(ways, card="NVIDIA Big"), advised([a_way(0, None, "out_of_memory")], away(1.0))]
+    )
+    assert found == "1 image on 2 cards: 2 untiled, 1 remote"
