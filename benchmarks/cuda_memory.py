@@ -5,8 +5,8 @@
 Calibrates, measures the docs sweep, and again under 8, 10, 16 and 24 GiB (those that the card has), all into OUT, and
 predicts each with and without the calibration. Prints for each how many verdicts are right, how far peak allocated is
 off, and how many peaks reserved are within their band. Exit code 1 where, calibrated, peak allocated is off by more
-than 2%, fewer than 90% of the peaks reserved are within the band, or a verdict is wrong. What was measured stays in OUT: the
-same command goes on where it was. Without a CUDA GPU there is nothing to do.
+than 2%, fewer than 90% of the peaks reserved are within the band, or a verdict is wrong. What was measured stays in
+OUT: the same command goes on where it was. Without a CUDA GPU there is nothing to do.
 """
 
 from __future__ import annotations
