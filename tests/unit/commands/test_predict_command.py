@@ -171,7 +171,8 @@ def test_a_limit_above_the_card_is_refused(sweep: str, capsys: pytest.CaptureFix
 def test_less_memory_than_the_weights_is_out_of_memory(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
     # Given 257 MiB, of which the smallest context leaves 1 MiB, and tiny's weights of 2.5 MiB
     assert predicted(sweep, "--vram-limit", "257MiB") == 0
-    assert "OOM" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "OOM: the weights alone are more than there is: nothing of this model runs." in said
 
 
 def test_a_layout_that_can_t_be_predicted_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
