@@ -1,11 +1,20 @@
-"""A timeline of a call made by hand."""
+"""A timeline of a call made by hand, and a backend that takes nothing."""
 
 from __future__ import annotations
 
+from bench.memory.events import Kernel
 from bench.memory.timeline import Builder, Kind, Owner, Timeline
+from bench.memory.workspace import NOTHING, Scratch
 
 WEIGHTS = Owner("", "", "weights")
 INPUT = Owner("", "", "input")
+
+
+class LiveOnly:
+    """No backend: tensors alone."""
+
+    def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
+        return NOTHING
 
 
 def owner(module: str, operator: str, kind: Kind = "activation") -> Owner:

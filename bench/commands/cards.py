@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ from bench.units import ITEM_BYTES, format_bytes, memory_percent
 if TYPE_CHECKING:
     from bench.advise.peaks import Foreseen
     from bench.advise.place import Place
+    from bench.memory.calibration import Calibration
     from bench.memory.cudnn import CuDnn
     from bench.memory.predict import Card, Demand
     from bench.memory.replay import Peaks
     from bench.plan import Plan
-    from bench.record import Case, Prediction, Record, Workspaces
+    from bench.record import Case, Prediction, Record
 
 #: What a card is called of which only the memory is known, and what kernels are assumed of it.
 _NAMELESS = "CUDA GPU"
@@ -37,7 +38,7 @@ class Chosen:
         limit_bytes: what it is limited to; None: not at all.
         architecture, compute_capability: what its kernels go by; the first is empty where that is not known.
         context_bytes: what the CUDA context takes, at the least and at the most.
-        calibration: workspaces measured on a device of the same compute capability.
+        calibrated: by precision, workspaces measured on a device of the same compute capability.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Chosen:
     architecture: str
     compute_capability: str
     context_bytes: tuple[int, int]
-    calibration: Workspaces | None = None
+    calibrated: Mapping[str, Calibration] = field(default_factory=dict)
 
     @property
     def usable_bytes(self) -> int:
@@ -61,11 +62,14 @@ class Chosen:
 
     def backend(self, case: Case) -> CuDnn:
         """Whose kernels the case would run: as they were measured on such a device, if they were."""
-        from bench.memory import cudnn
-        from bench.memory.calibration import Calibration
+        return backend(case, self.architecture, self.compute_capability, self.calibrated)
 
-        measured = None if self.calibration is None else Calibration.of(self.calibration, case.dtype)
-        return cudnn.backend(self.architecture, self.compute_capability, ITEM_BYTES[case.dtype], measured)
+
+def backend(case: Case, architecture: str, compute_capability: str, calibrated: Mapping[str, Calibration]) -> CuDnn:
+    """The kernels of a card, as they were measured on such a device if they were, in the precision of the case."""
+    from bench.memory import cudnn
+
+    return cudnn.backend(architecture, compute_capability, ITEM_BYTES[case.dtype], calibrated.get(case.dtype))
 
 
 def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS) -> tuple[Chosen, ...]:
@@ -81,9 +85,10 @@ def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS
     if limit is not None and not names:
         context = file.context.byte_range
         return (Chosen(_NAMELESS, limit, limit, "", _ANY_CAPABILITY, context),)
+    named = dict(file.named(name) for name in names) if names else file.cards
     found: list[Chosen] = []
-    measured = _calibrations(results)
-    for name, gpu in dict(file.named(name) for name in names).items() if names else file.cards.items():
+    measured = calibrations(results)
+    for name, gpu in named.items():
         if limit is not None and limit > gpu.total_bytes:
             raise ConfigError(
                 f"--vram-limit {vram_limit}: {name} has only {format_bytes(gpu.total_bytes)}. Give less, or no --gpu."
@@ -98,30 +103,51 @@ def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS
                 gpu.architecture,
                 gpu.compute_capability,
                 context,
-                _calibration(name, gpu.compute_capability, measured),
+                calibration(name, gpu.compute_capability, measured),
             )
         )
     return tuple(found)
 
 
-def _calibrations(results: Path) -> list[Workspaces]:
-    """What was measured with the cuDNN that is here, or with any where there is none."""
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What was measured on one device, by precision."""
+
+    device: str
+    compute_capability: str | None
+    by_precision: Mapping[str, Calibration]
+
+
+def calibrations(results: Path = RESULTS) -> list[Calibrated]:
+    """What was measured with the cuDNN that is here, or with any where there is none; the newest first.
+
+    What can't be read or does not fit is warned of.
+    """
     from bench import store
-    from bench.memory.calibration import trusted
+
+    found, warnings = store.read_workspaces([results])
+    if not found:
+        warn(warnings)
+        return []
+    from bench.memory.calibration import Calibration, trusted
     from bench.memory.predict import cudnn_here
 
-    if not results.exists():
-        return []
-    found, warnings = store.read_workspaces([results])
-    refused = [(one, trusted(one, cudnn_here())) for one in found]
+    found.sort(key=lambda one: one.recorded_at, reverse=True)
+    here = cudnn_here()
+    refused = [(one, trusted(one, here)) for one in found]
     warn([*warnings, *(f"{reason} It is left out." for _, reason in refused if reason)])
-    return [one for one, reason in refused if not reason]
+    return [
+        Calibrated(one.device.name, one.compute_capability, Calibration.by_precision(one))
+        for one, reason in refused
+        if not reason
+    ]
 
 
-def _calibration(name: str, compute_capability: str, measured: Sequence[Workspaces]) -> Workspaces | None:
-    """That of the very card, else of one of the same compute capability."""
-    alike = [one for one in measured if one.compute_capability == compute_capability]
-    return next((one for one in alike if one.device.name == name), alike[0] if alike else None)
+def calibration(name: str, compute_capability: str, found: Sequence[Calibrated]) -> Mapping[str, Calibration]:
+    """By precision that of the very card, else the first of one of the same compute capability."""
+    alike = [one for one in found if one.compute_capability == compute_capability]
+    alike.sort(key=lambda one: one.device != name)
+    return {dtype: one for device in reversed(alike) for dtype, one in device.by_precision.items()}
 
 
 def place(card: Chosen, free: str | None = None) -> Place:

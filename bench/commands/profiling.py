@@ -6,28 +6,31 @@ Loads torch: the command imports it where it begins to compute.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import psutil
 import torch
 
 from bench.commands import cards
-from bench.config import DTYPES
+from bench.config import DTYPES, load_gpus
 from bench.errors import BenchError, ConfigError, DeviceError, nearest
-from bench.memory import cudnn, recorded, timeline, trace
+from bench.memory import recorded, timeline, trace
+from bench.memory.blocks import MIN_BLOCK_BYTES
+from bench.memory.calibration import Calibration
+from bench.memory.cudnn import CuDnn
 from bench.memory.onednn import OneDnn
 from bench.memory.profile import Profiled, profile
 from bench.memory.workspace import Backend
 from bench.record import Case
 from bench.run import device as devices
-from bench.run import host
+from bench.run import host, outcome
 from bench.units import ITEM_BYTES, format_bytes
 
 #: What a call may need of the free memory: the rest is for what a process takes besides tensors.
 _SHARE_OF_FREE = 0.9
-_ADA = (8, 9)
-#: Of compute capabilities by their major number, but for Ada.
-_ARCHITECTURES = {8: "ampere", 9: "hopper", 10: "blackwell", 12: "blackwell"}
+#: Of whatever card: the docs' figures are of such ones.
+_ADA = "8.9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Place:
 
     Attributes:
         device: what there is of it here; None: a CUDA card that need not be here.
-        gpu: the name of a card, or a part of it; None where there is a device, and for whatever card.
+        gpu: a card of gpus.yaml; None where there is a device, and for whatever card.
     """
 
     device: torch.device | None
@@ -53,8 +56,10 @@ def place_of(wanted: str, gpu: str | None, *, measured: bool) -> Place:
     name = wanted.strip().lower()
     if gpu is not None and (measured or name not in {"auto", "cuda"}):
         raise ConfigError("--gpu is of a card that need not be here: leave out --measured and --device, or --gpu.")
-    if gpu is not None or (name == "auto" and not measured):
-        return Place(None, gpu)
+    if gpu is not None:
+        return Place(None, load_gpus().named(gpu, "Or leave --gpu out.")[0])
+    if name == "auto" and not measured:
+        return Place(None)
     try:
         return Place(devices.choose(wanted).device)
     except devices.UnusableError as error:
@@ -78,21 +83,34 @@ def dtype_of(wanted: str | None, place: Place) -> str:
 def backend_of(case: Case, place: Place) -> tuple[Backend, str]:
     """Whose workspaces are predicted, and that in words: the named card's, the device's, or else an Ada card's.
 
-    Raises ConfigError for a card that is not in gpus.yaml.
+    What `bench calibrate` measured on such a card or device is taken where it knows all convolutions of the case.
     """
     if place.on_cpu:
         threads = torch.get_num_threads()
-        return OneDnn(threads), f"tensors, and workspaces of torch's CPU kernels ({threads} threads)"
-    if place.gpu is not None:
-        (card,) = cards.chosen([place.gpu], None)
-        backend, whose = card.backend(case), card.name
-    else:
-        major, minor = _ADA if place.device is None else torch.cuda.get_device_capability(place.device)
-        name = "ada" if (major, minor) == _ADA else _ARCHITECTURES.get(major, "")
-        backend = cudnn.backend(name, f"{major}.{minor}", ITEM_BYTES[case.dtype])
-        whose = f"{name.title()} cards" if name else f"cards of compute capability {major}.{minor}"
+        return OneDnn(threads), f"tensors, and workspaces of torch's CPU kernels ({threads} threads{_layouts(case)})"
+    backend, whose = _on_cuda(case, place)
+    backend = backend.suited(trace.capture(case).kernels, ITEM_BYTES[case.dtype])
     how = {"published": "fitted to the docs' figures", "calibrated": "calibrated"}.get(backend.source, "by rule")
     return backend, f"tensors, and CUDA workspaces of {whose}, {how}"
+
+
+def _on_cuda(case: Case, place: Place) -> tuple[CuDnn, str]:
+    if place.gpu is not None:
+        (card,) = cards.chosen([place.gpu], None)
+        return card.backend(case), card.name
+    capability = _ADA
+    calibrated: Mapping[str, Calibration] = {}
+    if place.device is not None:
+        capability = "{}.{}".format(*torch.cuda.get_device_capability(place.device))
+        calibrated = cards.calibration(devices.name(place.device), capability, cards.calibrations())
+    name = load_gpus().architecture_of(capability)
+    whose = f"{name.title()} cards" if name else f"cards of compute capability {capability}"
+    return cards.backend(case, name, capability, calibrated), whose
+
+
+def _layouts(case: Case) -> str:
+    """What a trace of a batch is not, on the CPU: its normalisations keep channels-last, as CUDA's do not."""
+    return "; of a batch the layouts are CUDA's, and the CPU's peak is another" if case.batch > 1 else ""
 
 
 def profiled(case: Case, place: Place, *, measured: bool) -> tuple[Profiled, bytes | None]:
@@ -102,7 +120,7 @@ def profiled(case: Case, place: Place, *, measured: bool) -> tuple[Profiled, byt
     """
     backend, kernels = backend_of(case, place)
     traced = trace.capture(case)
-    rounded = 1 if place.on_cpu else recorded.CUDA_BLOCK_BYTES
+    rounded = 1 if place.on_cpu else MIN_BLOCK_BYTES
     predicted = profile(timeline.build(traced, backend, ITEM_BYTES[case.dtype], rounded))
     shown = Profiled(case, "cpu" if place.on_cpu else "cuda", kernels, predicted)
     if place.device is None or not measured:
@@ -123,7 +141,9 @@ def _record(case: Case, device: torch.device, input_elements: int, need_bytes: i
         raise BenchError(f"Not measured: {need}, and {format_bytes(free)} of this host's memory are free. {remedy}")
     try:
         return recorded.record(case, device, input_elements)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if outcome.memory_in(outcome.brief(error)) is None:
+            raise
         raise BenchError(f"Out of memory on {device}: {need}. {remedy}") from None
 
 

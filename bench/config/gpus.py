@@ -120,11 +120,18 @@ class Gpus(Strict):
     context: Context
     cards: dict[str, Gpu] = Field(min_length=1)
 
-    def named(self, name: str) -> tuple[str, Gpu]:
+    def architecture_of(self, compute_capability: str) -> str:
+        """That of the cards of this compute capability (`8.6`), empty where none of them has it."""
+        return next(
+            (gpu.architecture for gpu in self.cards.values() if gpu.compute_capability == compute_capability), ""
+        )
+
+    def named(self, name: str, otherwise: str = _OR_ITS_MEMORY) -> tuple[str, Gpu]:
         """The one card of that name, or of which the name is a part (`3070`, `RTX 3080`), with its whole name.
 
         Words of a name go before other parts of it. A `Ti`, `SUPER` or `S` that isn't asked for is another card: an
-        RTX 3080 is no RTX 3080 Ti, an L40 no L40S. Raises ConfigError where no card or several are left.
+        RTX 3080 is no RTX 3080 Ti, an L40 no L40S. Raises ConfigError where no card or several are left; where there is
+        none, its message ends in what to do `otherwise`.
         """
         asked = " ".join(name.casefold().split())
         part = rf"{re.escape(asked)}(?!{_ANOTHER_CARD})"
@@ -135,8 +142,7 @@ class Gpus(Strict):
             if found:
                 raise ConfigError(f"--gpu {name}: several cards have that name: {', '.join(found)}. Write one of them.")
         raise ConfigError(
-            f"--gpu {name}: configs/gpus.yaml has no such card. {nearest(self._near(asked), self.cards)} "
-            f"{_OR_ITS_MEMORY}"
+            f"--gpu {name}: configs/gpus.yaml has no such card. {nearest(self._near(asked), self.cards)} {otherwise}"
         )
 
     def _near(self, asked: str) -> str:

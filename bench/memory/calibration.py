@@ -2,8 +2,8 @@
 
 A convolution of the very shapes that were measured has its own workspace. One of other sizes has the share of input and
 output that the same filter and stride took at the two nearest sizes. That share may jump between two sizes, where cuDNN
-chooses another kernel (SDXL's does between 1024 and 2048 px): between sizes a figure is uncertain, and `basis` says so.
-Convolutions of another layout of the input are others.
+chooses another kernel (SDXL's does between 1024 and 2048 px): at other sizes a figure is uncertain, and `basis`
+says so. Convolutions of another layout of the input are others.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
+from bench.memory.cudnn import Basis
 from bench.memory.events import Convolution, Shape
 from bench.record import ConvolutionWorkspace, Workspaces
 from bench.units import ITEM_BYTES
-
-#: How a workspace is known: by these very shapes; from a smaller and a larger size; from the nearest size alone.
-Basis = Literal["measured", "between sizes", "beyond sizes"]
 
 _Family = tuple[Shape, tuple[int, int], bool]
 
@@ -37,9 +34,9 @@ class _Point:
     fixed: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """The workspaces of one precision on one device: a `cudnn.Measured`. Made by `of`."""
+    """The workspaces of one precision on one device: a `cudnn.Measured`. Made by `of`; equal to itself alone."""
 
     _exact: Mapping[Convolution, int]
     _families: Mapping[_Family, Sequence[_Point]]
@@ -70,6 +67,12 @@ class Calibration:
             {key: sorted(points.values(), key=lambda one: one.log_area) for key, points in families.items()},
             item_bytes,
         )
+
+    @classmethod
+    def by_precision(cls, workspaces: Workspaces) -> dict[str, Calibration]:
+        """The calibrations of all precisions of which anything was measured with memory to spare."""
+        found = {dtype: cls.of(workspaces, dtype) for dtype in dict.fromkeys(one.dtype for one in workspaces.entries)}
+        return {dtype: one for dtype, one in found.items() if one is not None}
 
     def workspace_bytes(self, kernel: Convolution) -> int | None:
         """Of this convolution; None where none of its filter and stride was measured at any size."""

@@ -8,8 +8,9 @@ measured (`bench calibrate`) they stand instead.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bench.memory.events import Attention, Convolution, Kernel, Product
 from bench.memory.workspace import NOTHING, Scratch
@@ -29,6 +30,8 @@ PUBLISHED_BAND = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 RULE_BAND = (0.0, 0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
 #: Measured workspaces: the order of allocations is the trace's, so a little to either side.
 CALIBRATED_BAND = (0.95, 1.0, 1.05)
+#: Some of them at other sizes than these, where cuDNN may choose other kernels: as uncertain as fitted ones.
+OTHER_SIZES_BAND = PUBLISHED_BAND
 
 #: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, getChosenWorkspaceSize).
 _CUBLAS_BYTES = 2 * 4096 * KIB + 8 * 16 * KIB
@@ -36,8 +39,16 @@ _CUBLAS_BYTES_FROM_HOPPER = 32 * MIB
 _HOPPER = 9
 
 
+#: How a workspace is known: by these very shapes; from a smaller and a larger size; from the nearest size alone.
+Basis = Literal["measured", "between sizes", "beyond sizes"]
+
+
 class Measured(Protocol):
     """Workspaces that were measured on a device."""
+
+    def basis(self, kernel: Convolution) -> Basis | None:
+        """How the workspace of this convolution is known; None where it is not."""
+        ...
 
     def workspace_bytes(self, kernel: Convolution) -> int | None:
         """Of this convolution; None where nothing like it was measured."""
@@ -69,12 +80,27 @@ class CuDnn:
         """The same where every convolution takes a kernel that needs no workspace."""
         return replace(self, share=0.0, measured=None)
 
+    def suited(self, kernels: Iterable[Kernel], item_bytes: int) -> CuDnn:
+        """The same for a call of these kernels: what was measured stands only if it knows all of its convolutions.
+
+        Where it knows some of them from other sizes alone, the band is wider.
+        """
+        if self.measured is None:
+            return self
+        bases = {self.measured.basis(kernel) for kernel in kernels if isinstance(kernel, Convolution)}
+        if None in bases:
+            share, source, band = _unmeasured(self.architecture, item_bytes)
+            return replace(self, share=share, source=source, band=band, measured=None)
+        return self if bases <= {"measured"} else replace(self, band=OTHER_SIZES_BAND)
+
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
         """What the kernel takes of torch's pool."""
         match kernel:
             case Convolution(channels_last=True):  # as the kernels take it, once the filter is copied into that layout
                 known = self.measured.workspace_bytes(kernel) if self.measured else None
-                return Scratch(across=(math.prod(kernel.filter) * item_bytes,), after=(known,) if known else ())
+                if known is not None:  # that copy was seen with it
+                    return Scratch(after=(known,)) if known else NOTHING
+                return Scratch(across=(math.prod(kernel.filter) * item_bytes,))
             case Convolution():
                 size = self._convolution(kernel, item_bytes)
                 return Scratch(after=(size,)) if size else NOTHING
@@ -109,9 +135,13 @@ def backend(architecture: str, compute_capability: str, item_bytes: int, measure
     """The backend of a card, for values of so many bytes."""
     hopper = int(compute_capability.partition(".")[0]) >= _HOPPER
     cublas = _CUBLAS_BYTES_FROM_HOPPER if hopper else _CUBLAS_BYTES
-    share = SHARES.get((item_bytes, architecture))
+    share, source, band = _unmeasured(architecture, item_bytes)
     if measured is not None:
-        return CuDnn(share or _RULE_SHARE, "calibrated", CALIBRATED_BAND, architecture, cublas, measured)
-    if share is not None:
-        return CuDnn(share, "published", PUBLISHED_BAND, architecture, cublas)
-    return CuDnn(_RULE_SHARE, "rule", RULE_BAND, architecture, cublas)
+        source, band = "calibrated", CALIBRATED_BAND
+    return CuDnn(share, source, band, architecture, cublas, measured)
+
+
+def _unmeasured(architecture: str, item_bytes: int) -> tuple[float, WorkspaceSource, tuple[float, ...]]:
+    """Share, its source and the band where nothing was measured."""
+    share = SHARES.get((item_bytes, architecture))
+    return (_RULE_SHARE, "rule", RULE_BAND) if share is None else (share, "published", PUBLISHED_BAND)

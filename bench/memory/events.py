@@ -115,6 +115,12 @@ class Trace:
         return tuple(event.shape for event in self.events if isinstance(event, Pass))
 
     @property
+    def kernels(self) -> frozenset[Kernel]:
+        """Of all its launches, each once."""
+        inner = [one for event in self.events for one in (event.events if isinstance(event, Pass) else (event,))]
+        return frozenset(one.kernel for one in inner if isinstance(one, Launch) and one.kernel is not None)
+
+    @property
     def weight_elements(self) -> int:
         """Elements of all parameters and buffers."""
         return sum(self.weights)

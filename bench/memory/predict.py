@@ -13,7 +13,7 @@ import torch
 from bench.errors import ConfigError
 from bench.memory import timeline, trace
 from bench.memory.allocator import OutOfMemoryError
-from bench.memory.blocks import rounded
+from bench.memory.blocks import MIN_BLOCK_BYTES
 from bench.memory.cudnn import CuDnn
 from bench.memory.replay import Peaks, replay, reserved_band
 from bench.memory.timeline import Timeline
@@ -21,7 +21,6 @@ from bench.record import Case, Confidence, Prediction, Verdict
 from bench.units import ITEM_BYTES
 from bench.workloads import work
 
-_BLOCK_BYTES = rounded(1)
 #: What is traced. Of the others the order of layouts, and so of copies, is not known.
 VARIANTS = ("default", "sliced")
 
@@ -64,6 +63,8 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
 
     Raises ConfigError for what can't be traced.
     """
+    if backend.measured is not None:
+        backend = backend.suited(trace.capture(_alike(case)).kernels, ITEM_BYTES[case.dtype])
     wanted = demand(case, backend)
     verdict, confidence, reason, here = _judge(wanted, card)
     low, high = wanted.band
@@ -98,11 +99,16 @@ def cudnn_here() -> str | None:
 
 def demand(case: Case, backend: CuDnn) -> Demand:
     """What the case takes, whatever the card. Raises ConfigError for what can't be traced."""
+    return _demand(_alike(case), replace(backend, architecture=""))
+
+
+def _alike(case: Case) -> Case:
+    """A case that allocates the same, one for all that do. Raises ConfigError for what can't be traced."""
     if case.variant not in VARIANTS:
         raise ConfigError(f"{case.label}: variant {case.variant!r} can't be predicted, only {' and '.join(VARIANTS)}.")
+    # a tile that covers the image is no tile
     whole = case.tile is None or max(case.width, case.height) <= case.tile.tile
-    alike = case.model_copy(update={"tiling": "off"}) if whole else case  # a tile that covers the image is no tile
-    return _demand(alike.model_copy(update={"weights": "random"}), replace(backend, architecture=""))
+    return case.model_copy(update={"weights": "random"} | ({"tiling": "off"} if whole else {}))
 
 
 @lru_cache(maxsize=1024)
@@ -112,8 +118,8 @@ def _demand(case: Case, backend: CuDnn) -> Demand:
     tiled = len(traced.passes) > 1
     # later tiles repeat the first of their shape, but for the results that lie beside them: see `_more`
     repeats = 1 if tiled else None
-    leanest = timeline.build(traced, backend.leanest, item_bytes, _BLOCK_BYTES, repeats)
-    preferred = timeline.build(traced, backend, item_bytes, _BLOCK_BYTES, repeats)
+    leanest = timeline.build(traced, backend.leanest, item_bytes, MIN_BLOCK_BYTES, repeats)
+    preferred = timeline.build(traced, backend, item_bytes, MIN_BLOCK_BYTES, repeats)
     band = tuple(reserved_band(preferred, backend.band))
     taken, needed = replay(preferred), replay(leanest)
     return Demand(

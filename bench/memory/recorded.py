@@ -21,6 +21,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.errors import BenchError
+from bench.memory.blocks import MIN_BLOCK_BYTES
 from bench.memory.recording import Change, Mark, Span, changes_of, timeline_of
 from bench.memory.timeline import Timeline
 from bench.record import Case
@@ -31,8 +32,6 @@ _PREFIX = "bench module "
 _OPERATORS = "aten::"
 #: What Kineto says on standard error of every start and stop is of a level that only this is above.
 _KINETO_SILENT = "6"
-#: CUDA's allocator rounds to it (kMinBlockSize in c10/core/AllocatorConfig.h).
-CUDA_BLOCK_BYTES = 512
 #: More events of one call than this are not kept: each takes kilobytes, with the stack that it came by.
 _MOST_EVENTS = 1_000_000
 
@@ -67,7 +66,7 @@ def record(case: Case, device: torch.device, input_elements: int) -> Recording:
     if device.type == "cpu":
         return Recording(timeline_of(_on_cpu(module, call), weights, input_bytes))
     changes, allocated, snapshot = _on_cuda(module, call, device)
-    return Recording(timeline_of(changes, weights, input_bytes, CUDA_BLOCK_BYTES), allocated, snapshot)
+    return Recording(timeline_of(changes, weights, input_bytes, MIN_BLOCK_BYTES), allocated, snapshot)
 
 
 def _on_cpu(module: torch.nn.Module, call: Call) -> list[Change]:

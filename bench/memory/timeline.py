@@ -1,6 +1,6 @@
 """What is alive at each moment of a call, in bytes: weights, input, activations and workspaces, each with who made it.
 
-Pure. A timeline is made of a trace and a backend here, or of recorded events by `recorded`.
+Pure. A timeline is made of a trace and a backend here, or of recorded events by `recording`.
 """
 
 from __future__ import annotations

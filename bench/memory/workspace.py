@@ -39,10 +39,3 @@ class Backend(Protocol):
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
         """What the kernel takes besides its tensors, whose values have so many bytes."""
         ...
-
-
-class LiveOnly:
-    """No backend: tensors alone."""
-
-    def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
-        return NOTHING

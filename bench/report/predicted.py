@@ -18,6 +18,7 @@ from bench.units import MIB, format_bytes, one_line
 
 #: What the verdict and its confidence look like in a cell.
 _SURE = {"high": "", "medium": "?", "low": "??"}
+_WORDS = {"tight": "tight", "out_of_memory": "OOM"}
 LEGEND = (
     "Needed: live tensors with the leanest kernels, and no card with less runs it. Taken: with the kernels that are "
     "preferred while memory is free; reserved is what torch's allocator holds then, with its band. The CUDA context "
@@ -131,6 +132,16 @@ def sources(records: Iterable[Record]) -> list[str]:
     return [f"{word}: {SOURCES[word]}." for word in found]
 
 
+def reasons(records: Iterable[Record]) -> list[str]:
+    """What each kind of verdict in the cells rests on, but for those that fit."""
+    found = {
+        (one.prediction.verdict, one.prediction.confidence, one.prediction.reason): None
+        for one in records
+        if one.prediction and one.prediction.verdict != "fits"
+    }
+    return [f"{_WORDS[verdict]}{_SURE[sure]}: {reason}." for verdict, sure, reason in sorted(found)]
+
+
 def draw(records: Sequence[Record]) -> Draw:
     """Two tables for each model, operation and precision: what a case takes, and how it stands on each card."""
 
@@ -140,7 +151,7 @@ def draw(records: Sequence[Record]) -> Draw:
             headers = ("Card", *(short(case) for case in group.cases))
             rows = [(card, *map(cell, found)) for card, found in group.rows()]
             _print(console, f"{group.title}: predicted share of each card", headers, rows)
-        for line in (*LEGEND, *sources(records)):
+        for line in (*LEGEND, *reasons(records), *sources(records)):
             console.print(Text(one_line(line), style="dim"))
 
     return onto

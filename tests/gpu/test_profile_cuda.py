@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from factories import a_case
+from timelines import LiveOnly
 
 from bench.cli import main
 from bench.memory import timeline, trace
-from bench.memory.recorded import CUDA_BLOCK_BYTES, Recording, record
-from bench.memory.workspace import LiveOnly
+from bench.memory.blocks import MIN_BLOCK_BYTES
+from bench.memory.recorded import Recording, record
 from bench.record import Tile
 from bench.units import MIB
 
@@ -44,7 +45,7 @@ def test_the_recorded_peak_is_the_allocator_s_own(recorded: Recording) -> None:
     # blocks that it handed out, whose remainders of up to 1 MiB go with them.
     assert recorded.allocated_bytes is not None
     assert 0 <= recorded.allocated_bytes - recorded.timeline.peak_bytes <= 32 * MIB
-    assert all(size % CUDA_BLOCK_BYTES == 0 for size in recorded.timeline.sizes)
+    assert all(size % MIN_BLOCK_BYTES == 0 for size in recorded.timeline.sizes)
 
 
 def test_every_allocation_of_a_size_is_of_a_module_and_an_operator(recorded: Recording) -> None:
@@ -57,7 +58,7 @@ def test_activations_are_no_more_than_the_traced_ones_and_little_less() -> None:
     case = a_case(model="sd-v1", operation="decode", size=512, dtype="float16")
     traced = trace.capture(case)
     found = record(case, torch.device("cuda", 0), traced.input_elements).timeline
-    bare = timeline.build(traced, LiveOnly(), 2, CUDA_BLOCK_BYTES)
+    bare = timeline.build(traced, LiveOnly(), 2, MIN_BLOCK_BYTES)
     # Workspaces come on top, so the whole is no less than live tensors alone
     assert found.peak_bytes >= bare.peak_bytes * 0.98
 

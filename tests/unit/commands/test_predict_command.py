@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from calibrations import calibrate
 from factories import measured, write_lines
 
 from bench import store
 from bench.cli import main
 from bench.commands import cards
-from bench.record import Record
+from bench.memory import predict
+from bench.record import Prediction, Record
 
 #: Two cases of the smallest model: whole, and in tiles that cover it.
 SWEEP = "models: tiny\noperations: encode\nresolutions: 64\ntiling: [off, {tile: 64, overlap: 16}]\n"
@@ -169,7 +171,8 @@ def test_a_limit_above_the_card_is_refused(sweep: str, capsys: pytest.CaptureFix
 def test_less_memory_than_the_weights_is_out_of_memory(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
     # Given 257 MiB, of which the smallest context leaves 1 MiB, and tiny's weights of 2.5 MiB
     assert predicted(sweep, "--vram-limit", "257MiB") == 0
-    assert "OOM" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "OOM: the weights alone are more than there is: nothing of this model runs." in said
 
 
 def test_a_layout_that_can_t_be_predicted_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,3 +191,81 @@ def test_an_interruption_exits_130_and_writes_nothing(
     assert predicted(sweep, "--gpu", "3070", "--out", str(out)) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert not out.exists()
+
+
+# With what `bench calibrate` left
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder results/ of where the command is called."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "results"
+
+
+def only(sweep: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> Prediction:
+    """The prediction of the sweep's untiled case on an RTX 4090, unless the arguments name another card."""
+    card = [] if "--gpu" in arguments else ["--gpu", "4090"]
+    assert predicted(sweep, "--set", "tiling=off", "--json", *card, *arguments) == 0
+    (record,) = [Record.model_validate(one) for one in json.loads(capsys.readouterr().out)]
+    assert record.prediction is not None
+    return record.prediction
+
+
+def test_a_calibration_stands_in_for_what_was_fitted_on_cards_of_its_compute_capability(
+    sweep: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given what is predicted without, and workspaces of 30 MiB each, measured on a card of compute capability 8.9
+    before = only(sweep, capsys)
+    calibrate(results, workspace_bytes=30 * 2**20)
+    # When cards of that one and of another are predicted
+    ada, ampere = only(sweep, capsys), only(sweep, capsys, "--gpu", "3070")
+    # Then the former has them, in a narrow band, and the latter has not
+    assert (before.workspaces, ada.workspaces, ampere.workspaces) == ("published", "calibrated", "published")
+    assert ada.taken_allocated_bytes > 30 * 2**20 > before.taken_allocated_bytes
+    assert ada.taken_high_bytes - ada.taken_low_bytes <= 0.15 * ada.taken_reserved_bytes
+
+
+def test_at_a_size_that_was_not_calibrated_the_band_is_wider(
+    sweep: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate(results, sizes=(128, 256), workspace_bytes=30 * 2**20)
+    exact = only(sweep, capsys, "--set", "resolutions=128")
+    between = only(sweep, capsys, "--set", "resolutions=192")
+    assert exact.workspaces == between.workspaces == "calibrated"
+    widths = [(one.taken_high_bytes - one.taken_low_bytes) / one.taken_reserved_bytes for one in (exact, between)]
+    assert widths[1] > 2 * widths[0]
+
+
+def test_a_calibration_that_lacks_some_convolutions_of_the_case_is_not_taken(
+    sweep: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given decodes that were measured, and an encode to predict, and one in a precision that was not
+    before, half = only(sweep, capsys), only(sweep, capsys, "--set", "dtypes=float16")
+    calibrate(results, operations=("decode",))
+    assert only(sweep, capsys) == before
+    calibrate(results)
+    assert only(sweep, capsys, "--set", "dtypes=float16") == half
+
+
+def test_a_calibration_of_another_cudnn_is_left_out_and_said_so(
+    sweep: str, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrate(results)
+    monkeypatch.setattr(predict, "cudnn_here", lambda: "90100")
+    assert predicted(sweep, "--gpu", "4090") == 0
+    said = capsys.readouterr()
+    assert "warning: The calibration of NVIDIA Test was measured with cuDNN 9.10, and this is for cuDNN 9.1" in said.err
+    assert "It is left out." in said.err
+    assert "published, ada" in said.out
+
+
+def test_a_calibration_that_can_t_be_read_is_left_out_and_said_so(
+    sweep: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate(results)
+    (results / "nvidia-test" / "workspaces.json").write_text("{")
+    assert predicted(sweep, "--gpu", "4090") == 0
+    said = capsys.readouterr()
+    assert "workspaces.json: is not JSON. Delete it, and measure again with `bench calibrate`." in said.err
+    assert "published, ada" in said.out

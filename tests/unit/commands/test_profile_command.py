@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from calibrations import calibrate
+from factories import a_case
 
 from bench.cli import main
 from bench.commands import profiling
@@ -64,6 +67,7 @@ def test_a_card_is_named_as_in_gpus_yaml_and_quiet_says_nothing(
         (["--dtype", "float16", "--device", "cpu", "--measured"], "on the CPU only float32"),
         (["--device", "gpu"], "is not a device"),
         (["--gpu", "RTX 9999"], "no such card"),
+        (["--gpu", "4091"], "Or leave --gpu out."),
         (["--gpu", "4090", "--measured"], "leave out --measured"),
         (["--gpu", "4090", "--device", "cpu"], "leave out --measured"),
     ],
@@ -107,3 +111,40 @@ def test_an_interruption_ends_with_130_and_a_line(
     monkeypatch.setattr(profiling, "profiled", interrupt)
     assert main([*TINY, "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_workspaces_of_a_named_card_are_as_they_were_calibrated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    calibrate(tmp_path / "results", workspace_bytes=30 * 2**20)
+    assert main([*TINY, "--gpu", "4090", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["workspaces_of"] == "tensors, and CUDA workspaces of NVIDIA GeForce RTX 4090, calibrated"
+    assert shown["predicted"]["kinds_bytes"]["workspace"] == 30 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("capability", "words"),
+    [((8, 9), "Ada cards, calibrated"), ((8, 6), "Ampere cards, fitted"), ((9, 9), "capability 9.9, by rule")],
+)
+def test_workspaces_of_the_device_here_are_as_they_were_calibrated_on_such_a_one(
+    capability: tuple[int, int], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given workspaces of compute capability 8.9, and a device
+    monkeypatch.chdir(tmp_path)
+    calibrate(tmp_path / "results")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA Here")
+    # When its workspaces are asked for
+    _, said = profiling.backend_of(
+        a_case(model="tiny", operation="decode", size=64), profiling.Place(torch.device("cuda", 0))
+    )
+    assert words in said
+
+
+def test_of_a_batch_on_the_cpu_it_says_that_the_peak_is_another() -> None:
+    place = profiling.Place(torch.device("cpu"))
+    one, several = (profiling.backend_of(a_case(model="tiny", size=64, batch=batch), place)[1] for batch in (1, 2))
+    assert "layouts" not in one
+    assert "of a batch the layouts are CUDA's" in several

@@ -22,10 +22,8 @@ def _of_profiler(case: Case) -> int:
     """The most that the call's allocations come to at once, its input and the weights apart."""
     call = VaeWorkload(case, torch.device("cpu")).prepare(case)
     activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         call.run()
-        with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-            call.run()
     assert profile.profiler is not None
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
     alive = peak = 0

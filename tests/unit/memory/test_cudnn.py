@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.memory import cudnn
-from bench.memory.cudnn import CuDnn
+from bench.memory.cudnn import Basis, CuDnn
 from bench.memory.events import Attention, Convolution, Product, Upsampling
 from bench.memory.workspace import NOTHING, Scratch
 
@@ -13,9 +15,14 @@ MIB = 2**20
 #: 10 channels of 8x8 into 20: 640 values in, 1280 out, 1800 of the filter.
 KERNEL = Convolution((1, 10, 8, 8), (1, 20, 8, 8), (20, 10, 3, 3))
 
+LARGER = Convolution((1, 10, 16, 16), (1, 20, 16, 16), (20, 10, 3, 3))
+
 
 class Known:
     """Workspaces of 7 bytes for KERNEL alone."""
+
+    def basis(self, kernel: Convolution) -> Basis | None:
+        return "measured" if kernel == KERNEL else "beyond sizes" if kernel == LARGER else None
 
     def workspace_bytes(self, kernel: Convolution) -> int | None:
         return 7 if kernel == KERNEL else None
@@ -85,6 +92,36 @@ def test_a_precision_and_architecture_that_the_docs_publish_has_a_fitted_share_a
 def test_a_measured_device_is_calibrated_whatever_its_architecture() -> None:
     found = cudnn.backend("ada", "8.9", 2, Known())
     assert (found.source, found.band) == ("calibrated", cudnn.CALIBRATED_BAND)
+
+
+def test_what_was_measured_stands_for_a_call_of_which_it_knows_all_convolutions() -> None:
+    backend = cudnn.backend("ada", "8.9", 2, Known())
+    assert backend.suited([KERNEL, Product()], 2) == backend
+
+
+def test_where_some_are_known_from_other_sizes_alone_the_band_is_wider() -> None:
+    found = cudnn.backend("ada", "8.9", 2, Known()).suited([KERNEL, LARGER], 2)
+    assert (found.source, found.band) == ("calibrated", cudnn.OTHER_SIZES_BAND)
+    assert min(found.band) < min(cudnn.CALIBRATED_BAND) < max(cudnn.CALIBRATED_BAND) < max(found.band)
+
+
+@pytest.mark.parametrize("architecture", ["ada", "hopper"])
+def test_where_any_is_not_known_nothing_that_was_measured_stands(architecture: str) -> None:
+    other = Convolution((1, 3, 8, 8), (1, 1, 8, 8), (1, 3, 3, 3))
+    found = cudnn.backend(architecture, "8.9", 2, Known()).suited([KERNEL, other], 2)
+    assert found == cudnn.backend(architecture, "8.9", 2)
+
+
+def test_a_filter_s_copy_is_part_of_what_was_measured_of_channels_last() -> None:
+    kernel = replace(KERNEL, channels_last=True)
+
+    class Also(Known):
+        def workspace_bytes(self, _kernel: Convolution) -> int | None:
+            return 4000
+
+    backend = CuDnn(1.0, "calibrated", (1.0,), measured=Also())
+    assert backend.scratch(kernel, 2) == Scratch(after=(4000,))
+    assert backend.leanest.scratch(kernel, 2) == Scratch(across=(1800 * 2,))
 
 
 @pytest.mark.parametrize(("capability", "size"), [("8.9", 8_519_680), ("9.0", 32 * MIB), ("12.0", 32 * MIB)])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from timelines import LiveOnly
 
 from bench.memory.events import Birth, Death, Kernel, Launch, Pass, Product, Trace, Upsampling
 from bench.memory.timeline import Builder, Owner, Timeline, build
-from bench.memory.workspace import NOTHING, LiveOnly, Scratch
+from bench.memory.workspace import NOTHING, Scratch
 
 PRODUCT = Product()
 #: A launch of `work` with scratch, and one of `plain` without.

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from factories import a_case
+from timelines import LiveOnly
 
 from bench import models
 from bench.memory import trace
 from bench.memory.events import Attention, Birth, Convolution, Death, Launch, Pass, Product, Trace, Upsampling
 from bench.memory.timeline import Timeline, build
-from bench.memory.workspace import LiveOnly
 from bench.record import Case, Tile
 from bench.workloads import vae
 
