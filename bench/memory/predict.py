@@ -116,24 +116,26 @@ def _demand(case: Case, backend: CuDnn) -> Demand:
     traced = trace.capture(case)
     item_bytes = ITEM_BYTES[case.dtype]
     tiled = len(traced.passes) > 1
-    # later tiles repeat the first of their shape, but for what is left of each: that much is added to what is allocated
+    # later tiles repeat the first of their shape, but for the results that lie beside them: see `_more`
     repeats = 1 if tiled else None
     leanest = timeline.build(traced, backend.leanest, item_bytes, MIN_BLOCK_BYTES, repeats)
     preferred = timeline.build(traced, backend, item_bytes, MIN_BLOCK_BYTES, repeats)
-    more = 0
-    if tiled:
-        more = timeline.build(traced, backend, item_bytes, MIN_BLOCK_BYTES).peak_bytes - preferred.peak_bytes
     band = tuple(reserved_band(preferred, backend.band))
     taken, needed = replay(preferred), replay(leanest)
     return Demand(
         weights_bytes=traced.weight_elements * item_bytes,
         passes=traced.passes,
-        needed=Peaks(needed.allocated_bytes + more, needed.reserved_bytes),
-        taken=Peaks(taken.allocated_bytes + more, taken.reserved_bytes),
+        needed=Peaks(needed.allocated_bytes + _more(leanest), needed.reserved_bytes),
+        taken=Peaks(taken.allocated_bytes + _more(preferred), taken.reserved_bytes),
         band=(min(band), max(band)),
         leanest=leanest,
         preferred=preferred,
     )
+
+
+def _more(call: Timeline) -> int:
+    """By how much the tiles that were left out rise above those that are there, since more results lie beside them."""
+    return max(0, call.left_out_bytes - call.peak_bytes)
 
 
 def _judge(wanted: Demand, card: Card) -> tuple[Verdict, Confidence, str, Peaks | None]:

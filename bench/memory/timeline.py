@@ -35,12 +35,14 @@ class Timeline:
         owners: whose each is.
         changes: places in `sizes`: n for its allocation, ~n (that is, -n - 1) for its end.
         before: how many of the first changes come before the call: weights and input.
+        left_out_bytes: the most that was alive at once in passes that were left out (`build`'s `repeats`); 0: none was.
     """
 
     sizes: tuple[int, ...]
     owners: tuple[Owner, ...]
     changes: tuple[int, ...]
     before: int
+    left_out_bytes: int = 0
 
     def live(self) -> Iterator[int]:
         """Bytes alive after each change."""
@@ -77,18 +79,27 @@ class Builder:
         self._owners: list[Owner] = []
         self._changes: list[int] = []
         self._before = 0
+        #: Alive now and at the most since last set, but for what libraries keep, and that.
+        self.passing = self.highest = self.kept = 0
+        self.left_out = 0
 
     def allocate(self, size: int, owner: Owner) -> int:
         """A new allocation; its place. Sizes are rounded up, if at all."""
-        place = len(self._sizes)
-        self._sizes.append(-(-size // self._round_to) * self._round_to)
+        place, rounded = len(self._sizes), -(-size // self._round_to) * self._round_to
+        self._sizes.append(rounded)
         self._owners.append(owner)
         self._changes.append(place)
+        if owner.kind == "library":
+            self.kept += rounded
+        else:
+            self.passing += rounded
+            self.highest = max(self.highest, self.passing)
         return place
 
     def free(self, place: int) -> None:
         """The end of an allocation."""
         self._changes.append(~place)
+        self.passing -= self._sizes[place]
 
     def call_begins(self) -> None:
         """What was allocated so far was there before the call."""
@@ -96,7 +107,7 @@ class Builder:
 
     def done(self) -> Timeline:
         """The timeline."""
-        return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before)
+        return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before, self.left_out)
 
 
 def build(trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None) -> Timeline:
@@ -124,7 +135,7 @@ class _Call:
     def __init__(self, builder: Builder, backend: Backend, item_bytes: int, repeats: int | None) -> None:
         self._builder, self._backend, self._item_bytes, self._repeats = builder, backend, item_bytes, repeats
         self._places: dict[int, int] = {}
-        self._passes: dict[Shape, int] = {}
+        self._passes: dict[Shape, tuple[int, int]] = {}  # how many there were, and by how much one rises
         self._scratches: dict[Launch, Scratch] = {}
         self._owners: dict[Launch, tuple[Owner, Owner]] = {}
         self._kept = False
@@ -151,11 +162,15 @@ class _Call:
 
     def _pass(self, event: Pass) -> None:
         """A pass in full, or where there were enough of its shape what it leaves behind."""
-        done = self._passes.get(event.shape, 0)
-        self._passes[event.shape] = done + 1
+        builder, (done, rise) = self._builder, self._passes.get(event.shape, (0, 0))
         if self._repeats is None or done < self._repeats:
+            begun, highest = builder.passing, builder.highest
+            builder.highest = begun
             self.replay(event.events, event.shift)
+            self._passes[event.shape] = (done + 1, builder.highest - begun)
+            builder.highest = max(builder.highest, highest)
             return
+        builder.left_out = max(builder.left_out, builder.passing + builder.kept + rise)
         owner = _INPUT
         for inner in event.events:
             if isinstance(inner, Launch):

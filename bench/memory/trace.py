@@ -16,7 +16,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import torch
@@ -70,9 +70,7 @@ class _Traced:
 
     def __init__(self, model: str) -> None:
         self._spec = models.get(model)
-        with torch.device("meta"):
-            self.vae: AutoencoderKL = vae.build(self._spec)
-        self.vae.eval().requires_grad_(False)
+        self.vae = vae.on_meta(model)
         self.path: list[str] = [""]
         for name, module in self.vae.named_modules():
             if name:
@@ -260,10 +258,18 @@ def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[Non
 
 @contextmanager
 def _one_row_blended(module: AutoencoderKL) -> Iterator[None]:
-    """Blend one row or column of two tiles instead of all that overlap."""
+    """Of two tiles blend one row or column instead of all that overlap, and of further tiles of their shapes none."""
+    seen: set[tuple[object, ...]] = set()
+
+    def once(blend: Callable[..., torch.Tensor], above: torch.Tensor, tile: torch.Tensor, extent: int) -> torch.Tensor:
+        shapes = (blend.__name__, above.shape, tile.shape)
+        if shapes in seen:
+            return tile
+        seen.add(shapes)
+        return blend(above, tile, min(extent, 1))
+
     for name in ("blend_v", "blend_h"):
-        blend = getattr(module, name)
-        setattr(module, name, lambda above, tile, extent, blend=blend: blend(above, tile, min(extent, 1)))
+        setattr(module, name, partial(once, getattr(module, name)))
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -212,6 +213,14 @@ def build(spec: AutoencoderKLSpec) -> AutoencoderKL:
         use_quant_conv=spec.quant_convs,
         use_post_quant_conv=spec.quant_convs,
     )
+
+
+@cache
+def on_meta(model: str) -> AutoencoderKL:
+    """The module of a zoo model without weights, to count and trace calls with. One for all who ask."""
+    with torch.device("meta"):
+        module = build(models.get(model))
+    return module.eval().requires_grad_(False)
 
 
 def exercise(device: torch.device) -> None:

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,7 @@ COMPUTES = {
 }
 
 
+@cache
 def _modules() -> dict[str, Path]:
     return {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -140,8 +142,13 @@ def _modules() -> dict[str, Path]:
     }
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
     """Every imported name, inside functions too; those under `if TYPE_CHECKING:` are for the type checker alone."""
+    return tuple(_names(path))
+
+
+def _names(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
@@ -154,7 +161,8 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _own_imports(path: Path) -> set[str]:
+@cache
+def _own_imports(path: Path) -> frozenset[str]:
     """The modules of `bench` that a file imports, by their names inside it."""
     modules = _modules()
     found = set()
@@ -164,7 +172,7 @@ def _own_imports(path: Path) -> set[str]:
             while inside and inside not in modules:
                 inside = inside.rpartition(".")[0]
             found |= {inside} if inside else set()
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("module", sorted(_modules()))

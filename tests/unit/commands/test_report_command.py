@@ -12,6 +12,16 @@ from factories import a_case, a_run, measured, write_lines
 
 from bench.cli import main
 
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def of_all_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of all committed results, written anew."""
+    folder = tmp_path_factory.mktemp("reports")
+    assert main(["report", str(ROOT / "results"), "--out", str(folder), "--quiet"]) == 0
+    return folder
+
 
 def written(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
@@ -47,6 +57,11 @@ def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Pat
     pages = ["cost.md", "hybrid.md", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
     assert written(tmp_path / "reports") == pages
     assert ".png" not in (tmp_path / "reports" / "remote.md").read_text()
+
+
+@pytest.mark.parametrize("page", ["predicted.md", "time_model.md"])
+def test_a_committed_page_follows_from_the_committed_results(page: str, of_all_results: Path) -> None:
+    assert (of_all_results / page).read_text() == (ROOT / "reports" / page).read_text()
 
 
 def test_two_runs_of_an_endpoint_are_compared_case_by_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
