@@ -72,7 +72,7 @@ def _predicted(name: str, limited: Sequence[str], results: Path, *, calibrated: 
     planned = plan.make(config.load(config.find("docs")))
     chosen = cards.chosen([name], limited[0] if limited else None, results)
     if not calibrated:
-        chosen = tuple(replace(one, calibration=None) for one in chosen)
+        chosen = tuple(replace(one, calibrated={}) for one in chosen)
     return [record for case in planned.cases for record in cards.predicted(case, chosen, planned)]
 
 
