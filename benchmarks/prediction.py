@@ -24,7 +24,7 @@ _MOST_S = {"untiled": 0.150, "tiled": 0.300, "sweep": 5.0}
 _MOST_BYTES = 2 * 2**30
 #: What one process does: it imports, builds, and predicts; it prints seconds and its greatest resident set.
 _ONE = """
-import json, resource, sys, time
+import json, pathlib, resource, sys, time
 from bench import config, plan
 from bench.commands import cards
 from bench.memory import predict, trace
@@ -32,7 +32,7 @@ from bench.workloads import work
 models, overrides, names = json.loads(sys.argv[1])
 sweep = config.load(config.find("docs"), overrides)
 planned = plan.make(config.narrow(sweep, {"models": models}))
-chosen = cards.chosen(names, None)
+chosen = cards.chosen(names, None, pathlib.Path("no-calibration"))
 for model in models:
     trace.build(model)
 begun, cpu = time.perf_counter(), time.process_time()
