@@ -7,7 +7,9 @@
    model's median error, where either is predicted and that is more), and of equal ones the way that changes the picture
    least: untiled, larger tiles, smaller tiles. The next is found among those left in the same manner. Where the time of
    one of a class is not known, what it changes of the picture alone decides.
-3. Remote goes first of all if it is quicker than the first local way by more than that margin.
+3. Remote takes an endpoint and a network, which are assumed. Where a local way fits comfortably in the asked precision,
+   it goes first only if it takes at most half the time of the first one, and the endpoint's part of that is not
+   predicted; else if it is quicker by more than that margin. Where it is quicker and not first, that is told.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from bench.units import format_seconds
 
 #: Times that differ by no more than this share count as equal.
 MARGIN = 0.10
+#: The most of a comfortable local way's time that remote may take to go first.
+_REMOTE_AT_MOST = 0.5
 Standing = Literal["fits", "tight", "remote", "out_of_memory"]
 
 
@@ -60,7 +64,7 @@ class Advice:
         image: its untiled case in the asked precision.
         ranked: every way, the recommendation first.
         reason: of the recommendation, in a sentence.
-        quicker: of a lower precision that would be quicker, in a sentence; None: none would.
+        quicker: of a lower precision, or remote, that would be quicker and is not recommended; None: neither would.
     """
 
     image: Case
@@ -89,10 +93,11 @@ def rank(image: Case, place: Place, ways: Sequence[Local], away: Away) -> Advice
     ranked = [Ranked(way, _reason(way, local)) for way in local]
     remote = Ranked(away, _remote_reason(away, first))
     place_of_remote = len([way for way in local if _class(way) < _OUT])
-    wins = first is not None and _quicker(away.time, first.time)
+    wins = first is not None and _goes_first(away.time, first)
     ranked.insert(0 if wins else place_of_remote, remote)
     reason = _remote_wins(remote, ranked) if wins or first is None else _why(first, local)
-    return Advice(image, place, tuple(ranked), reason, _lower(ranked[0], local))
+    quicker = [_lower(ranked[0], local), None if wins else _quicker_away(away, first)]
+    return Advice(image, place, tuple(ranked), reason, "; ".join(one for one in quicker if one) or None)
 
 
 _COMFORTABLE, _COMFORTABLE_LOWER, _TIGHT, _TIGHT_LOWER, _OUT = range(5)
@@ -140,6 +145,15 @@ def _quicker(one: Time | None, other: Time | None) -> bool:
     return one is not None and other is not None and not _as_quick(other, one)
 
 
+def _goes_first(away: Time | None, first: Local) -> bool:
+    """Whether remote is so much quicker than the first local way that it is recommended instead."""
+    if away is None or first.time is None:
+        return False
+    if _class(first) == _COMFORTABLE:
+        return away.kind != "predicted" and away.compared_s <= first.time.compared_s * _REMOTE_AT_MOST
+    return _quicker(away, first.time)
+
+
 def _against(one: Time | None, other: Time | None, what: str = "") -> str:
     """`23% longer than WHAT`, `2.4 times as long as`, `23% less time than`, `about as long as`; empty for no time."""
     if one is None or other is None:
@@ -164,7 +178,7 @@ def _reason(way: Local, local: Sequence[Local]) -> str:
     said = [_against(way.time, first.time)]
     if way.option.is_lower and not first.option.is_lower:
         said.append("at the risk of a lower precision")
-    elif way.option.change > first.option.change:
+    elif way.option.change > first.option.change and not way.option.is_exact:
         said.append("changes the picture more")
     return ", ".join(part for part in said if part) or "fits"
 
@@ -228,6 +242,14 @@ def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
         return f"{remote.reason} ({format_seconds(fits[0].time.seconds if fits[0].time else None)})"
     smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
     return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"
+
+
+def _quicker_away(away: Away, first: Local | None) -> str | None:
+    """What remote would gain, where it is not recommended."""
+    if first is None or away.time is None or not _quicker(away.time, first.time):
+        return None
+    less = _against(away.time, first.time)
+    return f"remote, by {away.by}, {format_seconds(away.time.seconds)} ({away.time.kind}), {less}"
 
 
 def _lower(first: Ranked, local: Sequence[Local]) -> str | None:

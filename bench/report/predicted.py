@@ -13,17 +13,16 @@ from rich.text import Text
 from bench import models
 from bench.record import Case, OutOfMemory, Prediction, Record
 from bench.report import run_details
+from bench.report.kinds import SURE, TIGHT
 from bench.report.terminal import Draw
 from bench.units import MIB, format_bytes, one_line
 
-#: What the verdict and its confidence look like in a cell.
-_SURE = {"high": "", "medium": "?", "low": "??"}
 LEGEND = (
     "Needed: live tensors with the leanest kernels, and no card with less runs it. Taken: with the kernels that are "
     "preferred while memory is free; reserved is what torch's allocator holds then, with its band. The CUDA context "
     "comes on top.",
-    "A card's cell: reserved over the card's memory, as the docs give it. tight: it runs, with leaner and perhaps "
-    "slower kernels than it would like. OOM: out of memory. ? and ??: medium and low confidence.",
+    f"A card's cell: reserved over the card's memory, as the docs give it. tight: {TIGHT} OOM: out of memory. ? and "
+    "??: medium and low confidence.",
 )
 SOURCES = {
     "calibrated": "workspaces of convolutions as `bench calibrate` measured them on that device",
@@ -100,7 +99,7 @@ def cell(record: Record | None) -> str:
     """`48%`, `tight 96%?`, `OOM`."""
     if record is None or record.prediction is None:
         return "-"
-    sure = _SURE[record.prediction.confidence]
+    sure = SURE[record.prediction.confidence]
     if isinstance(record.outcome, OutOfMemory):
         return f"OOM{sure}"
     percent = record.memory.percent if record.memory else None
