@@ -3,10 +3,11 @@
 1. Ways stand in classes: those that fit with high or medium confidence, in the asked precision; such in a lower
    precision, which changes the whole picture; those that are tight or fit with low confidence, in the asked precision;
    such in a lower one; remote; out of memory.
-2. Within a class the least time goes first. Times count as equal that are within 10% of the least (or within the time
-   model's median error, where either is predicted and that is more), and of equal ones the way that changes the picture
-   least: untiled, larger tiles, smaller tiles. The next is found among those left in the same manner. Where the time of
-   one of a class is not known, what it changes of the picture alone decides.
+2. Within a class the least time goes first. Times count as equal that are within 10% of the least, or within the time
+   model's error where that is more: its median where both are predicted, which are off to the same side; its worst
+   where one of them is. Of equal ones goes first what changes the picture least: untiled, larger tiles, smaller tiles.
+   The next is found among those left in the same manner. Where the time of one of a class is not known, what it
+   changes of the picture alone decides.
 3. Remote takes an endpoint and a network, which are assumed. Where a local way fits comfortably in the asked precision,
    it goes first only if it takes at most half the time of the first one, and the endpoint's part of that is not
    predicted; else if it is quicker by more than that margin. Where it is quicker and not first, that is told.
@@ -132,8 +133,10 @@ def _by_time(ways: list[Local]) -> Iterator[Local]:
 
 def margin(one: Time, other: Time) -> float:
     """By which share two times may differ and count as equal."""
-    found = [time.errors.median for time in (one, other) if time.kind == "predicted" and time.errors]
-    return max([MARGIN, *found])
+    found = [time.errors for time in (one, other) if time.kind == "predicted" and time.errors]
+    if one.kind == other.kind == "predicted":
+        return max([MARGIN, *(errors.median for errors in found)])
+    return max([MARGIN, *(abs(errors.worst.error) for errors in found)])
 
 
 def _as_quick(one: Time, least: Time) -> bool:

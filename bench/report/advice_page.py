@@ -85,8 +85,8 @@ def _legend(network: str) -> list[str]:
         "whole (*pred*). Remote is advised where nothing fits comfortably and it is quicker by more than a tenth, or "
         "where it takes at most half the time and is not predicted.",
         "*untiled*: the whole image at once. *tile 512*: in tiles of so many pixels, which overlap by a quarter. Of "
-        "what fits the quickest is advised, and of what takes about as long (within a tenth) what changes the picture "
-        "least.",
+        "what fits the quickest is advised, and of what takes about as long (within a tenth; where one of two times is "
+        "predicted, within the worst error below) what changes the picture least.",
         f"*tight*: {TIGHT} ? and ??: medium and low confidence that it fits.",
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factories import measured, published
+from observed import all_observed
 from sides import compared
 from ways import IMAGE, a_place, a_way, away
 
@@ -13,7 +14,7 @@ from bench.advise.ranking import Advice, Local, rank
 from bench.advise.remote import Away
 from bench.advise.times import Time
 from bench.record import Tile
-from bench.speed.held_out import Errors
+from bench.speed.held_out import Cell, Errors
 
 HALF = IMAGE.model_copy(update={"dtype": "float16"})
 
@@ -58,6 +59,22 @@ def test_a_time_model_that_is_far_off_makes_more_of_them_equal() -> None:
 
     assert order([way(0, 1.25), way(1, 1.0)])[0] == "untiled"
     assert order([way(0, 1.35), way(1, 1.0)])[0] == "tile 1024/256"
+
+
+def test_a_prediction_is_no_quicker_than_an_observed_time_within_the_worst_error() -> None:
+    # Given a model that is off by 6% at the median and by 18% at the worst
+    (one, *_) = all_observed()
+    errors = Errors(2, 0.06, Cell(one, one.seconds * 1.18))
+
+    def predicted(change: int, seconds: float) -> Local:
+        found = a_way(change, seconds)
+        return Local(found.option, found.peak, Time(seconds, "predicted", errors))
+
+    # Then a tile that it takes for a little quicker is no reason to tile, and one that it takes for much quicker is
+    assert order([a_way(0, 1.15), predicted(1, 1.0)])[0] == "untiled"
+    assert order([a_way(0, 1.25), predicted(1, 1.0)])[0] == "tile 1024/256"
+    # and two predictions, which are off to the same side, are held against each other more closely
+    assert order([predicted(0, 1.15), predicted(1, 1.0)])[0] == "tile 1024/256"
 
 
 def test_predictions_below_what_the_model_was_fitted_on_are_all_as_quick() -> None:
