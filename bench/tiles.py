@@ -17,19 +17,22 @@ Shape = tuple[int, int, int, int]
 def passes(case: Case) -> tuple[Shape, ...]:
     """The input of each pass of one call, in the order in which they are made: one untiled, else one a tile.
 
-    Heights and widths are in image pixels for encode, in latent ones for decode.
+    Heights and widths are in image pixels for encode, in latent ones for decode. Of a sliced batch each image has its
+    own.
     """
     spec = models.get(case.model)
     unit, channels = (1, 3) if case.operation == "encode" else (spec.spatial_factor, spec.latent_channels)
     rows, columns = _lengths(case, unit)
-    return tuple((case.batch, channels, height, width) for height, width in product(rows, columns))
+    slices = _slices(case)
+    one = tuple((case.batch // slices, channels, height, width) for height, width in product(rows, columns))
+    return one * slices
 
 
 def blended_lines(case: Case) -> int:
     """How many rows and columns of the result (latent pixels for encode) one call blends: diffusers takes each alone.
 
     Each tile is blended with the one above it and the one to its left, over the overlap, or over the whole of the
-    smaller one where that is less.
+    smaller one where that is less. Of a sliced batch each image is blended on its own.
     """
     if case.tile is None:
         return 0
@@ -38,7 +41,12 @@ def blended_lines(case: Case) -> int:
     unit, result = (1, factor) if encodes else (factor, 1)
     rows, columns = ([length * unit // result for length in lengths] for lengths in _lengths(case, unit))
     extent = _share(case.tile.tile // result, case.tile.overlap, case.tile)
-    return _lines(rows, extent) * len(columns) + _lines(columns, extent) * len(rows)
+    return _slices(case) * (_lines(rows, extent) * len(columns) + _lines(columns, extent) * len(rows))
+
+
+def _slices(case: Case) -> int:
+    """Into how many calls a batch falls."""
+    return case.batch if case.variant == "sliced" else 1
 
 
 def _lengths(case: Case, unit: int) -> tuple[list[int], list[int]]:

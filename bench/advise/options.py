@@ -7,7 +7,7 @@ less of the image. A lower precision changes all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench import models
@@ -28,7 +28,7 @@ class Option:
 
     Attributes:
         case: what would be called.
-        change: its place in the order of what changes the picture; 0 changes nothing.
+        change: its place in the order of what changes the picture.
         risk: what its precision risks; empty where the precision is the asked one.
         last_resort: whether it need be looked at only where nothing in the asked precision fits comfortably.
     """
@@ -44,6 +44,11 @@ class Option:
         return bool(self.risk)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether it changes nothing of the picture: slicing does not."""
+        return self.case.tile is None and not self.is_lower
+
+    @property
     def label(self) -> str:
         """`untiled`, `tile 512/128`, `float16, tile 512/128`, `sliced, untiled`."""
         case = self.case
@@ -55,8 +60,8 @@ class Option:
 def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
     """The options of an image, given as its untiled case. Without `lower` none of a lower precision.
 
-    Lower precisions and slices are tried untiled, with the zoo's tile and with the smallest. Raises ConfigError for a
-    size that the model can't take.
+    Lower precisions are tried untiled, with the zoo's tile and with the smallest; a batch whole and sliced. Raises
+    ConfigError for a size that the model can't take.
     """
     spec = models.get(image.model)
     for side in (image.width, image.height):
@@ -67,15 +72,10 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
             )
     tiles = tiles_of(image)
     few = list(dict.fromkeys([*(one for one in tiles if one.tile == spec.tile), *tiles[-1:]]))
-    cases: list[tuple[Case, str]] = [(image, "")]
-    sliced = image.model_copy(update={"variant": "sliced"})
-    cases += [(sliced, "")] if image.batch > 1 else []
-    for tile in tiles:
-        cases.append((_with(image, tile), ""))
-        cases += [(_with(sliced, tile), "")] if image.batch > 1 and tile in few else []
+    cases = [(case, "") for case in _cases(image, tiles)]
     for dtype, risk in _lower(image) if lower else ():
         other = image.model_copy(update={"dtype": dtype})
-        cases += [(other, risk), *((_with(other, tile), risk) for tile in few)]
+        cases += [(case, risk) for case in _cases(other, few)]
     zoos = [tile for tile in few if tile.tile == spec.tile]
     return tuple(
         Option(case, change, risk, last_resort=bool(risk) and case.tile is not None and case.tile not in zoos)
@@ -84,11 +84,15 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
 
 
 def tiles_of(image: Case) -> tuple[Tile, ...]:
-    """Tiles that are smaller than the image, the largest first; those of which it needs hundreds are left out."""
+    """Tiles that are smaller than the image, the largest first; those of which it needs hundreds are left out.
+
+    The largest never is: it may be the only way that fits.
+    """
     spec = models.get(image.model)
     side = max(image.width, image.height)
     edges = [edge for edge in sorted({spec.tile, *_EDGES}, reverse=True) if edge < side]
-    return tuple(Tile(tile=edge, overlap=edge // 4) for edge in edges if _count(image, edge) <= _MOST_TILES)
+    kept = [edge for edge in edges if edge == edges[0] or _count(image, edge) <= _MOST_TILES]
+    return tuple(Tile(tile=edge, overlap=edge // 4) for edge in kept)
 
 
 def call_of(case: Case) -> tuple[object, ...]:
@@ -107,8 +111,12 @@ def _count(image: Case, edge: int) -> int:
     return -(-image.width // step) * -(-image.height // step)
 
 
-def _with(case: Case, tile: Tile) -> Case:
-    return case.model_copy(update={"tiling": tile})
+def _cases(image: Case, tiles: Sequence[Tile]) -> Iterator[Case]:
+    """The image untiled and in each of the tiles; a batch sliced as well."""
+    for case in [image, *(image.model_copy(update={"tiling": tile}) for tile in tiles)]:
+        yield case
+        if case.batch > 1:
+            yield case.model_copy(update={"variant": "sliced"})
 
 
 def _lower(image: Case) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bench.config.gpus import Gpu
@@ -10,6 +11,7 @@ from bench.units import format_bytes
 
 #: Drivers differ by a few per cent in what they report of one card, Windows and Linux by up to 5% (configs/gpus.yaml).
 _ALIKE = 0.06
+_MEMORY = re.compile(r" \d+GB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Place:
 
 def _named(device: Device, card: str, total_bytes: int) -> bool:
     """Names of gpus.yaml go on with the memory where torch gives cards of different memory one name."""
-    if device.name != card and not card.startswith(f"{device.name} "):
+    if device.name != card and not _MEMORY.fullmatch(card.removeprefix(device.name)):
         return False
     if device.total_bytes is None:
         return device.name == card

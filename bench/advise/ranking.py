@@ -3,11 +3,14 @@
 1. Ways stand in classes: those that fit with high or medium confidence, in the asked precision; such in a lower
    precision, which changes the whole picture; those that are tight or fit with low confidence, in the asked precision;
    such in a lower one; remote; out of memory.
-2. Within a class the least time goes first. Times count as equal that are within 10% of the least (or within the time
-   model's median error, where either is predicted and that is more), and of equal ones the way that changes the picture
-   least: untiled, larger tiles, smaller tiles. The next is found among those left in the same manner. Where the time of
-   one of a class is not known, what it changes of the picture alone decides.
-3. Remote goes first of all if it is quicker than the first local way by more than that margin.
+2. Within a class the least time goes first. Times count as equal that are within 10% of the least, or within the time
+   model's error where that is more: its median where both are predicted, which are off to the same side; its worst
+   where one of them is. Of equal ones goes first what changes the picture least: untiled, larger tiles, smaller tiles.
+   The next is found among those left in the same manner. Where the time of one of a class is not known, what it
+   changes of the picture alone decides.
+3. Remote takes an endpoint and a network, which are assumed. Where a local way fits comfortably in the asked precision,
+   it goes first only if it takes at most half the time of the first one, and the endpoint's part of that is not
+   predicted; else if it is quicker by more than that margin. Where it is quicker and not first, that is told.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from bench.units import format_seconds
 
 #: Times that differ by no more than this share count as equal.
 MARGIN = 0.10
+#: The most of a comfortable local way's time that remote may take to go first.
+_REMOTE_AT_MOST = 0.5
 Standing = Literal["fits", "tight", "remote", "out_of_memory"]
 
 
@@ -60,7 +65,7 @@ class Advice:
         image: its untiled case in the asked precision.
         ranked: every way, the recommendation first.
         reason: of the recommendation, in a sentence.
-        quicker: of a lower precision that would be quicker, in a sentence; None: none would.
+        quicker: of a lower precision, or remote, that would be quicker and is not recommended; None: neither would.
     """
 
     image: Case
@@ -89,10 +94,11 @@ def rank(image: Case, place: Place, ways: Sequence[Local], away: Away) -> Advice
     ranked = [Ranked(way, _reason(way, local)) for way in local]
     remote = Ranked(away, _remote_reason(away, first))
     place_of_remote = len([way for way in local if _class(way) < _OUT])
-    wins = first is not None and _quicker(away.time, first.time)
+    wins = first is not None and _goes_first(away.time, first)
     ranked.insert(0 if wins else place_of_remote, remote)
     reason = _remote_wins(remote, ranked) if wins or first is None else _why(first, local)
-    return Advice(image, place, tuple(ranked), reason, _lower(ranked[0], local))
+    quicker = [_lower(ranked[0], local), None if wins else _quicker_away(away, first)]
+    return Advice(image, place, tuple(ranked), reason, "; ".join(one for one in quicker if one) or None)
 
 
 _COMFORTABLE, _COMFORTABLE_LOWER, _TIGHT, _TIGHT_LOWER, _OUT = range(5)
@@ -127,8 +133,10 @@ def _by_time(ways: list[Local]) -> Iterator[Local]:
 
 def margin(one: Time, other: Time) -> float:
     """By which share two times may differ and count as equal."""
-    found = [time.errors.median for time in (one, other) if time.kind == "predicted" and time.errors]
-    return max([MARGIN, *found])
+    found = [time.errors for time in (one, other) if time.kind == "predicted" and time.errors]
+    if one.kind == other.kind == "predicted":
+        return max([MARGIN, *(errors.median for errors in found)])
+    return max([MARGIN, *(abs(errors.worst.error) for errors in found)])
 
 
 def _as_quick(one: Time, least: Time) -> bool:
@@ -138,6 +146,15 @@ def _as_quick(one: Time, least: Time) -> bool:
 def _quicker(one: Time | None, other: Time | None) -> bool:
     """Whether one is quicker by more than the margin."""
     return one is not None and other is not None and not _as_quick(other, one)
+
+
+def _goes_first(away: Time | None, first: Local) -> bool:
+    """Whether remote is so much quicker than the first local way that it is recommended instead."""
+    if away is None or first.time is None:
+        return False
+    if _class(first) == _COMFORTABLE:
+        return away.kind != "predicted" and away.compared_s <= first.time.compared_s * _REMOTE_AT_MOST
+    return _quicker(away, first.time)
 
 
 def _against(one: Time | None, other: Time | None, what: str = "") -> str:
@@ -164,7 +181,7 @@ def _reason(way: Local, local: Sequence[Local]) -> str:
     said = [_against(way.time, first.time)]
     if way.option.is_lower and not first.option.is_lower:
         said.append("at the risk of a lower precision")
-    elif way.option.change > first.option.change:
+    elif way.option.change > first.option.change and not way.option.is_exact:
         said.append("changes the picture more")
     return ", ".join(part for part in said if part) or "fits"
 
@@ -228,6 +245,14 @@ def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
         return f"{remote.reason} ({format_seconds(fits[0].time.seconds if fits[0].time else None)})"
     smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
     return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"
+
+
+def _quicker_away(away: Away, first: Local | None) -> str | None:
+    """What remote would gain, where it is not recommended."""
+    if first is None or away.time is None or not _quicker(away.time, first.time):
+        return None
+    less = _against(away.time, first.time)
+    return f"remote, by {away.by}, {format_seconds(away.time.seconds)} ({away.time.kind}), {less}"
 
 
 def _lower(first: Ranked, local: Sequence[Local]) -> str | None:

@@ -1,12 +1,18 @@
-"""The remote way of an image, as `hybrid` has it: over the first network, or as an endpoint was measured. Pure."""
+"""The remote way of an image, as `hybrid` has it: over the first network, or as an endpoint was measured. Pure.
+
+Where `hybrid` has no figure, for nobody timed the image on the card that stands in for an endpoint, that card's time
+may be predicted.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.advise.times import Time
-from bench.hybrid.service import seconds
+from bench.hybrid.request import Request
+from bench.hybrid.service import of_time, seconds
 from bench.hybrid.ways import Remote
+from bench.record import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +20,7 @@ class Away:
     """An image on an endpoint.
 
     Attributes:
-        network: over which network it is simulated.
+        network: over which network it is simulated, or predicted.
         time: from end to end; None where there is no figure.
         by: what computes it, or which endpoint was measured; empty where there is no figure.
         reason: why there is no figure.
@@ -41,3 +47,13 @@ def of(remote: Remote | None, network: str) -> Away:
         return Away(network, None, "", remote.reason or "there is no figure of it")
     time, by = min(found, key=lambda one: one[0].seconds)
     return Away(network, time, by, "")
+
+
+def predicted(case: Case, time: Time, card: str, request: Request) -> Away | None:
+    """The way over a card that would compute the case in a time that is predicted; None if no request can carry it."""
+    transport = request.transports.get(case.operation)
+    service = None if transport is None else of_time(case, time.seconds, time.kind, card, transport, request.files)
+    if service is None:
+        return None
+    taken = service.over(request.paths[request.network])
+    return Away(request.network, replace(time, seconds=taken), card, "")

@@ -27,7 +27,8 @@ from bench.units import format_bytes
 
 if TYPE_CHECKING:
     from bench.advise.place import Place
-    from bench.advise.ranking import Advice
+    from bench.advise.ranking import Advice, Local
+    from bench.advise.remote import Away
     from bench.advise.times import Clock
     from bench.commands.cards import Chosen
     from bench.config import Network
@@ -40,12 +41,16 @@ _SIZES = ("512", "1024", "2048")
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What advice is made of, besides predictions of memory."""
+    """What advice is made of, besides predictions of memory.
+
+    `server` is the card that stands in for an endpoint, if its rates are known.
+    """
 
     records: Sequence[Record]
     clock: Clock | None
     comparison: Comparison
     networks: dict[str, Network]
+    server: tuple[Chosen, Place] | None
 
 
 def advise(
@@ -85,6 +90,7 @@ def advise(
     With --gpu or --vram-limit it prints the advice; with neither it writes the page advice.md over all cards. Memory is
     predicted where nobody measured it, and so are times: no GPU and no weights needed.
     """
+    from bench.advise import ranking
     from bench.commands import cards, comparisons
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [])
@@ -95,11 +101,19 @@ def advise(
         raise ConfigError(f"--free {free}: of which card? Name it with --gpu, or give its memory with --vram-limit.")
     places = [(card, cards.place(card, free)) for card in chosen]
     try:
-        known = _known(results or [RESULTS], wanted, network or [], networks_file, server, transport or [])
+        known = _known(
+            results or [path for path in [RESULTS] if path.exists()],
+            wanted,
+            network or [],
+            networks_file,
+            server,
+            transport or [],
+        )
         lower = dtype is None and not is_page  # on the page a tile always fits first
         advice = [
-            _advice(image, card, place, known, lower=lower)
+            ranking.rank(image, place, _ways(image, card, place, known, lower=lower), away)
             for image in _tracked(images, quiet=quiet or as_json)
+            for away in [_away(image, known)]
             for card, place in places
         ]
     except KeyboardInterrupt:
@@ -145,24 +159,44 @@ def _known(
     """The records, the model of times that they make, and remote ways. Raises ConfigError."""
     from bench import models
     from bench.advise import times
-    from bench.commands import comparisons
+    from bench.commands import cards, comparisons
     from bench.config import OPERATIONS, load_gpus
     from bench.speed.observation import observations
     from bench.workloads import work
 
     records = table_records(paths)
     known = [one for one in records if one.case.model in models.zoo() and one.case.operation in OPERATIONS]
-    clock = times.clock(observations(known, load_gpus(), work.of_case))
+    gpus = load_gpus()
+    clock = times.clock(observations(known, gpus, work.of_case))
     comparison, networks = comparisons.compare_ways(records, wanted, network, file, server, transports)
-    return _Known(records, clock, comparison, networks)
+    servers = cards.chosen([comparison.card], None) if comparison.card in gpus.cards else ()
+    serves = next(((card, cards.place(card)) for card in servers), None)
+    return _Known(records, clock, comparison, networks, serves)
 
 
-def _advice(image: Case, card: Chosen, place: Place, known: _Known, *, lower: bool) -> Advice:
-    from bench.advise import options, peaks, ranking, remote, times
-    from bench.commands import cards
+def _away(image: Case, known: _Known) -> Away:
+    """The remote way of an image: as `hybrid` has it, else over the card that would stand in, its time predicted."""
+    from bench.advise import ranking, remote
     from bench.hybrid.service import alike
 
-    ways: list[ranking.Local] = []
+    request = known.comparison.request
+    way = next((one for one in known.comparison.ways if alike(one.case) == alike(image)), None)
+    away = remote.of(way.remote if way else None, request.network)
+    if away.time is not None or known.server is None:
+        return away
+    card, place = known.server
+    there = ranking.rank(image, place, _ways(image, card, place, known, lower=False), away).best
+    if there is None or not isinstance(there.way, ranking.Local) or there.way.time is None:
+        return away
+    return remote.predicted(there.way.option.case, there.way.time, card.name, request) or away
+
+
+def _ways(image: Case, card: Chosen, place: Place, known: _Known, *, lower: bool) -> list[Local]:
+    """The ways of an image on a card."""
+    from bench.advise import options, peaks, ranking, times
+    from bench.commands import cards
+
+    ways: list[Local] = []
     for option in options.of(image, lower=lower):
         if option.last_resort and any(way.peak.is_comfortable for way in ways):
             continue
@@ -171,9 +205,7 @@ def _advice(image: Case, card: Chosen, place: Place, known: _Known, *, lower: bo
         work = foreseen.prediction.work if foreseen.prediction else None
         time = times.of(option.case, place, known.records, peak, known.clock, work)
         ways.append(ranking.Local(option, peak, time))
-    way = next((one for one in known.comparison.ways if alike(one.case) == alike(image)), None)
-    away = remote.of(way.remote if way else None, known.comparison.request.network)
-    return ranking.rank(image, place, ways, away)
+    return ways
 
 
 def _tracked(images: Sequence[Case], *, quiet: bool) -> Iterable[Case]:

@@ -47,5 +47,7 @@ def limit_of(text: str, option: str = "--vram-limit") -> int:
     except BenchError as error:
         raise BenchError(f"{option} {text[:80]}: {error}") from None
     if limit < MIB:
-        raise BenchError(f"{option} {text}: that is {format_bytes(limit)}. Did you mean {text.strip()}GiB?")
+        number = text.strip()
+        meant = f"Did you mean {number}GiB?" if number.isdecimal() else f"Give at least {format_bytes(MIB)}."
+        raise BenchError(f"{option} {text}: that is {format_bytes(limit)}. {meant}")
     return limit

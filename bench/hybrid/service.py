@@ -9,7 +9,7 @@ from bench import models
 from bench.config import Files
 from bench.hybrid.payload import payload
 from bench.network import Path, Way, request
-from bench.record import Case, Kind, Measured, Record, Transport
+from bench.record import FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport
 from bench.units import ITEM_BYTES
 
 #: A time below this is none: a docs page prints `0.000` for what is quicker than its digits.
@@ -22,7 +22,7 @@ class Service:
 
     Attributes:
         by: what computes it, for people.
-        kind: where the computing's time is from: measured or published.
+        kind: where the computing's time is from: measured, published or predicted.
         case: as it was computed there.
         sent_bytes, received_bytes: of the bodies.
         compute_s: the computing alone.
@@ -82,13 +82,20 @@ def of_loopback(record: Record) -> Service | None:
 def of_card(record: Record, transport: Transport, files: Files) -> Service | None:
     """The service that a card would be, by its local time; None if it has none, or its payload is not known."""
     compute_s = seconds(record)
-    if compute_s is None or record.case.model not in models.zoo() or record.case.dtype not in ITEM_BYTES:
+    if compute_s is None:
         return None
-    carried = payload(record.case, transport, files)
+    return of_time(record.case, compute_s, record.kind, record.device.name, transport, files)
+
+
+def of_time(case: Case, compute_s: float, kind: Kind, card: str, transport: Transport, files: Files) -> Service | None:
+    """The service that a card would be which computes the case in that time; None if its payload is not known."""
+    if case.model not in models.zoo() or case.dtype not in ITEM_BYTES or not carries(transport, case):
+        return None
+    carried = payload(case, transport, files)
     return Service(
-        by=record.device.name,
-        kind=record.kind,
-        case=record.case,
+        by=card,
+        kind=kind,
+        case=case,
         transport=transport,
         sent_bytes=carried.sent_bytes,
         received_bytes=carried.received_bytes,
@@ -96,6 +103,11 @@ def of_card(record: Record, transport: Transport, files: Files) -> Service | Non
         off_network_s=compute_s + carried.client_s + carried.server_s,
         whole=False,
     )
+
+
+def carries(transport: Transport, case: Case) -> bool:
+    """Whether a request over the transport holds as many images."""
+    return transport not in FILE_TRANSPORTS or case.batch * case.frames == 1
 
 
 def usual_server(records: Sequence[Record]) -> str | None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.hybrid.request import Request
-from bench.hybrid.service import Service, of_card, of_loopback, seconds
-from bench.record import FILE_TRANSPORTS, Case, OutOfMemory, Record, Transport
+from bench.hybrid.service import Service, carries, of_card, of_loopback, seconds
+from bench.record import Case, OutOfMemory, Record, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def remote_way(group: Sequence[Record], request: Request, card: str | None) -> R
 def _service(
     cards: Sequence[Record], endpoints: Sequence[Record], request: Request, transport: Transport
 ) -> Service | None:
-    known = [of_card(one, transport, request.files) for one in cards if _carries(transport, one.case)]
+    known = [of_card(one, transport, request.files) for one in cards]
     known += [of_loopback(one) for one in endpoints if request.server in {None, one.device.name}]
     path = request.paths[request.network]
     return min((one for one in known if one), key=lambda one: one.over(path), default=None)
@@ -89,11 +89,6 @@ def _why_no_card(cards: Sequence[Record], card: str, transport: Transport) -> st
     timed = [one for one in cards if seconds(one) is not None]
     if not timed:
         return f"no time of an endpoint, nor of {card}, which would stand in for one"
-    if not _carries(transport, timed[0].case):
+    if not carries(transport, timed[0].case):
         return "an image file holds one image; --transport pt carries more"
     return f"what a request of it carries is not known, so {card} can't stand in for an endpoint"
-
-
-def _carries(transport: Transport, case: Case) -> bool:
-    """Whether a request over the transport holds as many images."""
-    return transport not in FILE_TRANSPORTS or case.batch * case.frames == 1

@@ -13,8 +13,6 @@ from bench.report import cost
 from bench.report.hybrid_tables import Networks, title_of
 from bench.units import format_bytes, format_seconds, memory_percent
 
-#: What fits with less than high confidence, as `bench predict` marks it.
-SURE = {"high": "", "medium": "?", "low": "??"}
 NOTHING = "nothing fits, and there is no figure of remote"
 
 
@@ -30,7 +28,7 @@ def way(ranked: Ranked, networks: Networks) -> str:
 
 def away(found: Away, networks: Networks) -> str:
     """`remote over Fibre`; `remote at mine` as it was measured."""
-    if found.time is not None and found.time.kind != "simulated":
+    if found.time is not None and found.time.kind == "measured":
         return f"remote at {found.by}"
     return f"remote over {title_of(found.network, networks)}"
 
@@ -43,7 +41,7 @@ def headline(advice: Advice, networks: Networks) -> str:
         return f"{start}: {NOTHING}"
     said = f"{start}: {way(best, networks)}: "
     if isinstance(best.way, Away):
-        by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind == "simulated" else ""
+        by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind != "measured" else ""
         return f"{said}none of its memory, {_about(best.way.time)}{by}"
     peak = best.way.peak
     tight = "tight, " if peak.verdict == "tight" else ""
@@ -53,13 +51,23 @@ def headline(advice: Advice, networks: Networks) -> str:
 
 
 def _about(time: Time | None) -> str:
-    """`about 2.10 s (predicted, median error 6%, worst 18%)`."""
+    """`about 2.10 s (predicted, median error 6%, worst 18%)`; `1.20 s (published)`."""
     if time is None:
         return "time not known"
     about = "about " if time.kind in {"predicted", "simulated"} else ""
-    said = f", median error {time.errors.median:.0%}, worst {abs(time.errors.worst.error):.0%}" if time.errors else ""
-    unknown = ", error not known" if time.kind == "predicted" and not time.errors else ""
-    return f"{about}{format_seconds(time.seconds)} ({time.kind}{said}{unknown})"
+    return f"{about}{format_seconds(time.seconds)} ({time.kind}{_error(time)})"
+
+
+def _error(time: Time) -> str:
+    """How far a predicted time may be off; of what goes beyond the fit only what it is within."""
+    if time.kind != "predicted":
+        return ""
+    if time.errors is None:
+        return ", error not known"
+    median, worst = f"{time.errors.median:.0%}", f"{abs(time.errors.worst.error):.0%}"
+    if time.beyond:
+        return f" beyond what was fitted, where the median error is {median}, the worst {worst}"
+    return f", median error {median}, worst {worst}"
 
 
 def share(way: Local, place: Place) -> str:

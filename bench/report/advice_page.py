@@ -15,6 +15,7 @@ from bench.advise.times import Clock
 from bench.report import advice as words
 from bench.report import markdown
 from bench.report.hybrid_tables import Networks, networks_table, size, title_of
+from bench.report.kinds import SURE, TIGHT
 from bench.report.markdown import safe
 from bench.units import format_bytes, format_count, format_seconds
 
@@ -28,7 +29,7 @@ _PICTURE = (
     "and attention see a tile and no more. Smaller tiles have more seams, so that larger ones are preferred where they "
     "take about as long.",
     "**A lower precision** changes all of it, and is never recommended for its time alone: only where nothing in the "
-    "model's own precision fits. `bench advise --gpu NAME` tells what it would gain, and what it risks.",
+    "model's own precision fits comfortably. `bench advise --gpu NAME` tells what it would gain, and what it risks.",
     "**Remote** is what the endpoint makes of it: its precision, tiles and image format (a JPEG unless asked) are its "
     "own.",
 )
@@ -80,12 +81,13 @@ def _legend(network: str) -> list[str]:
         "do not say of it (precision, tile) is assumed from the model zoo. *pred*: predicted, without a GPU. One mark "
         f"at the end stands for both figures. {_BEYOND}: the time goes beyond what its model was fitted on.",
         f"*sim*: simulated, an image from end to end at an endpoint over {network}; it takes none of the card's memory "
-        "(`hybrid.md`). Remote is advised where nothing else fits, or where it is quicker by more than a tenth.",
+        "(`hybrid.md`); where nobody timed the card that would compute it there, its time is predicted, and so is the "
+        "whole (*pred*). Remote is advised where nothing fits comfortably and it is quicker by more than a tenth, or "
+        "where it takes at most half the time and is not predicted.",
         "*untiled*: the whole image at once. *tile 512*: in tiles of so many pixels, which overlap by a quarter. Of "
-        "what fits the quickest is advised, and of what takes about as long (within a tenth) what changes the picture "
-        "least.",
-        "*tight*: it runs, with leaner and perhaps slower kernels than it would like. ? and ??: medium and low "
-        "confidence that it fits.",
+        "what fits the quickest is advised, and of what takes about as long (within a tenth; where one of two times is "
+        "predicted, within the worst error below) what changes the picture least.",
+        f"*tight*: {TIGHT} ? and ??: medium and low confidence that it fits.",
     ]
 
 
@@ -120,14 +122,15 @@ def _cell(one: Advice, networks: Networks) -> str:
     time = best.way.time
     after = _BEYOND if time and time.beyond else ""
     if not isinstance(best.way, Local):
-        said = words.way(best, networks) if time and time.kind != "simulated" else "remote"
-        return f"**{safe(said)}**: {format_seconds(time.seconds) if time else '-'} {_mark(time.kind if time else None)}"
+        said = words.way(best, networks) if time and time.kind == "measured" else "remote"
+        mark = _mark(time.kind if time else None)
+        return f"**{safe(said)}**: {format_seconds(time.seconds) if time else '-'} {mark}{after}"
     tile = best.way.option.case.tile
     way = "untiled" if tile is None else f"tile {tile.tile}"
     way = f"{best.way.option.case.dtype}, {way}" if best.way.option.is_lower else way
     peak, kind = best.way.peak, best.way.peak.kind
     tight = "tight " if peak.verdict == "tight" else ""
-    share = f"{tight}{words.share(best.way, one.place)}{words.SURE[peak.confidence]}"
+    share = f"{tight}{words.share(best.way, one.place)}{SURE[peak.confidence]}"
     if time is None:
         return f"{way}: {share} {_mark(kind)}"
     first = f" {_mark(kind)}" if kind != time.kind else ""

@@ -13,6 +13,7 @@ from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
 from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
+from bench.report.kinds import SURE, TIGHT
 from bench.report.terminal import Draw
 from bench.units import format_bytes, format_seconds, one_line
 
@@ -21,8 +22,8 @@ _FEW = 4
 _SHORT = 3
 _VERDICTS = {"fits": "fits", "tight": "tight", "remote": "remote", "out_of_memory": "OOM"}
 _LEGEND = (
-    "Peak: of torch's pool, weights included; the CUDA context comes on top. tight: it runs, with leaner and perhaps "
-    "slower kernels than it would like. ? and ??: medium and low confidence.",
+    f"Peak: of torch's pool, weights included; the CUDA context comes on top. tight: {TIGHT} ? and ??: medium and low "
+    "confidence.",
     "Tiles are given as edge/overlap in pixels. They change the picture where they meet; a lower precision all of it.",
 )
 
@@ -96,7 +97,7 @@ def _cells(ranked: Ranked, one: Advice, networks: Networks) -> list[str]:
     if not isinstance(ranked.way, Local):
         return [words.way(ranked, networks), "0", "", "", *time, verdict]
     peak = ranked.way.peak
-    sure = words.SURE[peak.confidence]
+    sure = SURE[peak.confidence]
     least = f">{format_bytes(peak.needed_bytes)}" if peak.needed_bytes is not None else ""
     size = format_bytes(peak.reserved_bytes) if peak.reserved_bytes is not None else least
     share = words.share(ranked.way, one.place)
@@ -118,6 +119,6 @@ def _remote(advice: Sequence[Advice]) -> list[str]:
     if not any(one.standing == "remote" and one.way.time for each in advice for one in each.ranked):
         return []
     return [
-        "simulated times: an image from end to end over the network, a new connection each, by an endpoint or by a "
-        "card that stands in for one (`bench hybrid`). --network names another."
+        "remote: an image from end to end over the network, a new connection each, by an endpoint or by a card that "
+        "stands in for one (`bench hybrid`); predicted where nobody timed that card. --network names another."
     ]

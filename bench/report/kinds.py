@@ -1,10 +1,14 @@
-"""Figures with the word for what they are: measured, published, simulated. For the pages that mix them."""
+"""Figures with the word for what they are: measured, published, simulated, predicted. For the pages that mix them."""
 
 from __future__ import annotations
 
 from bench.record import Case, Measured, OutOfMemory, Record
 from bench.report.run_details import status
 from bench.units import format_metric, format_seconds
+
+#: How sure a predicted verdict is, as it stands after it.
+SURE = {"high": "", "medium": "?", "low": "??"}
+TIGHT = "it runs, with leaner and perhaps slower kernels than it would like."
 
 
 def marked(text: str, kind: str) -> str:

@@ -13,18 +13,17 @@ from rich.text import Text
 from bench import models
 from bench.record import Case, OutOfMemory, Prediction, Record
 from bench.report import run_details
+from bench.report.kinds import SURE, TIGHT
 from bench.report.terminal import Draw
 from bench.units import MIB, format_bytes, one_line
 
-#: What the verdict and its confidence look like in a cell.
-_SURE = {"high": "", "medium": "?", "low": "??"}
 _WORDS = {"tight": "tight", "out_of_memory": "OOM"}
 LEGEND = (
     "Needed: live tensors with the leanest kernels, and no card with less runs it. Taken: with the kernels that are "
     "preferred while memory is free; reserved is what torch's allocator holds then, with its band. The CUDA context "
     "comes on top.",
-    "A card's cell: reserved over the card's memory, as the docs give it. tight: it runs, with leaner and perhaps "
-    "slower kernels than it would like. OOM: out of memory. ? and ??: medium and low confidence.",
+    f"A card's cell: reserved over the card's memory, as the docs give it. tight: {TIGHT} OOM: out of memory. ? and "
+    "??: medium and low confidence.",
 )
 SOURCES = {
     "calibrated": "workspaces of convolutions as `bench calibrate` measured them on that device",
@@ -101,7 +100,7 @@ def cell(record: Record | None) -> str:
     """`48%`, `tight 96%?`, `OOM`."""
     if record is None or record.prediction is None:
         return "-"
-    sure = _SURE[record.prediction.confidence]
+    sure = SURE[record.prediction.confidence]
     if isinstance(record.outcome, OutOfMemory):
         return f"OOM{sure}"
     percent = record.memory.percent if record.memory else None
@@ -139,7 +138,7 @@ def reasons(records: Iterable[Record]) -> list[str]:
         for one in records
         if one.prediction and one.prediction.verdict != "fits"
     }
-    return [f"{_WORDS[verdict]}{_SURE[sure]}: {reason}." for verdict, sure, reason in sorted(found)]
+    return [f"{_WORDS[verdict]}{SURE[sure]}: {reason}." for verdict, sure, reason in sorted(found)]
 
 
 def draw(records: Sequence[Record]) -> Draw:

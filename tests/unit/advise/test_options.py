@@ -49,14 +49,16 @@ def test_no_lower_precision_where_one_was_asked_for() -> None:
 def test_a_batch_can_be_sliced() -> None:
     found = labels(size=1024, batch=4)
     assert found == [
-        *("untiled", "sliced, untiled", "tile 768/192", "tile 512/128", "sliced, tile 512/128", "tile 384/96"),
-        *("tile 256/64", "sliced, tile 256/64"),
+        *("untiled", "sliced, untiled", "tile 768/192", "sliced, tile 768/192", "tile 512/128", "sliced, tile 512/128"),
+        *("tile 384/96", "sliced, tile 384/96", "tile 256/64", "sliced, tile 256/64"),
     ]
+    assert "float16, sliced, untiled" in labels(size=1024, batch=4, dtype="float32")
     assert not any("sliced" in label for label in labels(size=1024))
 
 
-def test_tiles_of_which_hundreds_are_needed_are_left_out() -> None:
+def test_tiles_of_which_hundreds_are_needed_are_left_out_but_for_the_largest() -> None:
     assert labels(size=8192) == ["untiled", "tile 1024/256", "tile 768/192", "tile 512/128"]
+    assert labels(size=32768) == ["untiled", "tile 1024/256"]
 
 
 def test_the_longer_side_decides_which_tiles_are_smaller() -> None:

@@ -58,6 +58,13 @@ def test_a_card_that_gpus_yaml_tells_from_its_twin_by_memory_is_found_by_it() ->
     assert [place.is_of(a_measurement(5, device=device)) for device in found] == [True, False, False]
 
 
+def test_a_card_whose_name_another_s_begins_with_is_not_that_one() -> None:
+    # Given a card of as much memory
+    place = a_place(card="NVIDIA GeForce RTX 4060 Ti 8GB")
+    other = Device(kind="cuda", name="NVIDIA GeForce RTX 4060", total_bytes=place.total_bytes)
+    assert not place.is_of(a_measurement(5, device=other))
+
+
 def test_what_ran_with_next_to_nothing_left_over_is_tight() -> None:
     found = peak([a_row(96)])
     assert (found.verdict, found.is_comfortable) == ("tight", False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from factories import measured, published
+from observed import all_observed
 from sides import compared
 from ways import IMAGE, a_place, a_way, away
 
@@ -11,7 +14,7 @@ from bench.advise.ranking import Advice, Local, rank
 from bench.advise.remote import Away
 from bench.advise.times import Time
 from bench.record import Tile
-from bench.speed.held_out import Errors
+from bench.speed.held_out import Cell, Errors
 
 HALF = IMAGE.model_copy(update={"dtype": "float16"})
 
@@ -58,6 +61,22 @@ def test_a_time_model_that_is_far_off_makes_more_of_them_equal() -> None:
     assert order([way(0, 1.35), way(1, 1.0)])[0] == "tile 1024/256"
 
 
+def test_a_prediction_is_no_quicker_than_an_observed_time_within_the_worst_error() -> None:
+    # Given a model that is off by 6% at the median and by 18% at the worst
+    (one, *_) = all_observed()
+    errors = Errors(2, 0.06, Cell(one, one.seconds * 1.18))
+
+    def predicted(change: int, seconds: float) -> Local:
+        found = a_way(change, seconds)
+        return Local(found.option, found.peak, Time(seconds, "predicted", errors))
+
+    # Then a tile that it takes for a little quicker is no reason to tile, and one that it takes for much quicker is
+    assert order([a_way(0, 1.15), predicted(1, 1.0)])[0] == "untiled"
+    assert order([a_way(0, 1.25), predicted(1, 1.0)])[0] == "tile 1024/256"
+    # and two predictions, which are off to the same side, are held against each other more closely
+    assert order([predicted(0, 1.15), predicted(1, 1.0)])[0] == "tile 1024/256"
+
+
 def test_predictions_below_what_the_model_was_fitted_on_are_all_as_quick() -> None:
     fields = {"case": HALF, "risk": "it overflows", "time_kind": "predicted"}
     found = advised([a_way(0, 0.004, time_kind="predicted"), a_way(5, 0.001, **fields)])
@@ -92,11 +111,33 @@ def test_a_lower_precision_is_the_way_where_nothing_else_fits_comfortably() -> N
     assert found.reason == "untiled: leaner kernels (1.00 s published); the only way in float16 that fits comfortably"
 
 
-def test_remote_goes_first_only_if_it_is_quicker_by_more_than_the_margin() -> None:
+def test_remote_goes_before_what_fits_comfortably_only_with_half_its_time() -> None:
     ways = [a_way(0, 1.0), a_way(1, 1.3)]
-    assert order(ways, away(0.95)) == ["untiled", "tile 1024/256", "remote"]
-    assert order(ways, away(0.8))[0] == "remote"
-    assert advised(ways, away(0.8)).reason == "none of the card's memory; 20% less time than untiled (1.00 s)"
+    assert order(ways, away(0.6)) == ["untiled", "tile 1024/256", "remote"]
+    assert order(ways, away(0.4))[0] == "remote"
+    found = advised(ways, away(0.4))
+    assert (found.reason, found.quicker) == ("none of the card's memory; 60% less time than untiled (1.00 s)", None)
+
+
+def test_remote_by_a_card_of_which_nobody_has_a_time_goes_before_nothing_comfortable() -> None:
+    guess = replace(away(0.1), time=Time(0.1, "predicted"))
+    assert order([a_way(0, 1.0)], guess) == ["untiled", "remote"]
+    assert advised([a_way(0, 1.0)], guess).quicker == "remote, by NVIDIA Big, 100 ms (predicted), 90% less time"
+    assert order([a_way(0, 1.0, "tight")], guess) == ["remote", "untiled"]
+
+
+def test_remote_that_is_quicker_but_not_first_is_told() -> None:
+    ways = [a_way(0, 1.0), a_way(5, 0.4, case=HALF, risk="it overflows")]
+    told = "remote, by NVIDIA Big, 600 ms (simulated), 40% less time"
+    assert advised(ways[:1], away(0.6)).quicker == told
+    assert str(advised(ways, away(0.6)).quicker).endswith(f"at the risk of a lower precision; {told}")
+    assert advised(ways[:1], away(0.95)).quicker is None
+
+
+def test_remote_goes_before_what_is_tight_or_lower_if_it_is_quicker_by_more_than_the_margin() -> None:
+    for way in (a_way(0, 1.0, "tight"), a_way(5, 1.0, case=HALF, risk="it overflows")):
+        assert order([way], away(0.95))[1] == "remote"
+        assert order([way], away(0.8))[0] == "remote"
 
 
 def test_remote_is_the_way_where_nothing_fits() -> None:
@@ -130,7 +171,23 @@ def test_the_remote_way_is_what_hybrid_simulates_over_the_first_network() -> Non
     assert "an image file holds one image" in remote.of(many.remote, "near").reason
 
 
+def test_a_predicted_time_of_the_serving_card_makes_a_predicted_remote_one() -> None:
+    # Given the time that a published record of the image would have
+    comparison = compared([published(0.1, case=IMAGE)])
+    time = Time(0.1, "predicted", beyond=("decode",))
+    found = remote.predicted(IMAGE, time, "NVIDIA Test", comparison.request)
+    # Then it takes from end to end what it would with the record, and says what it is
+    assert found is not None
+    assert found.time == Time(comparison.ways[0].remote.over_s["near"], "predicted", beyond=("decode",))
+    assert (found.network, found.by) == ("near", "NVIDIA Test")
+    # and a batch, which no image file carries, has none
+    assert remote.predicted(IMAGE.model_copy(update={"batch": 2}), time, "NVIDIA Test", comparison.request) is None
+
+
 def test_sliced_changes_nothing_and_goes_before_tiles() -> None:
     sliced = a_way(1, 1.0, case=IMAGE.model_copy(update={"variant": "sliced", "batch": 4}))
     tile = IMAGE.model_copy(update={"tiling": Tile(tile=512, overlap=128)})
     assert order([a_way(0, None, "out_of_memory"), sliced, a_way(2, 1.0, case=tile)])[0] == "sliced, untiled"
+    assert [one.reason for one in advised([a_way(0, 1.0), sliced, a_way(2, 1.0, case=tile)]).ranked[1:3]] == [
+        *("about as long", "about as long, changes the picture more")
+    ]

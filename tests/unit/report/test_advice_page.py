@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factories import GIB
+from observed import all_observed
 from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
 
@@ -13,6 +14,7 @@ from bench.advise.remote import Away
 from bench.advise.times import Time
 from bench.report import advice as words
 from bench.report import advice_page
+from bench.speed.held_out import Cell, errors
 
 SMALL = IMAGE.model_copy(update={"width": 512, "height": 512})
 
@@ -75,12 +77,27 @@ def test_a_headline_has_peak_and_time_with_what_they_are() -> None:
     )
 
 
+def test_an_error_of_the_time_model_is_none_of_what_goes_beyond_it() -> None:
+    found = errors([Cell(all_observed()[0], all_observed()[0].seconds * 1.1)])
+    way = a_way(0, 1.5)
+    known = replace(way, time=Time(1.5, "predicted", found))
+    assert words.headline(advised([known]), NETWORKS).endswith("(predicted, median error 10%, worst 10%)")
+    assert words.headline(advised([beyond(known, "decode")]), NETWORKS).endswith(
+        "(predicted beyond what was fitted, where the median error is 10%, the worst 10%)"
+    )
+    assert words.headline(advised([beyond(way, "decode")]), NETWORKS).endswith("(predicted, error not known)")
+
+
 def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() -> None:
     none = a_way(0, None, "out_of_memory")
     assert words.headline(advised([none], away(2.0)), NETWORKS).endswith(
         "remote over Near | by: none of its memory, about 2.00 s (simulated), computed by NVIDIA Big"
     )
     assert words.headline(advised([none]), NETWORKS).endswith("3070: nothing fits, and there is no figure of remote")
+    predicted = Away("near", Time(2.0, "predicted"), "NVIDIA Big", "")
+    assert words.headline(advised([none], predicted), NETWORKS).endswith(
+        "remote over Near | by: none of its memory, about 2.00 s (predicted, error not known), computed by NVIDIA Big"
+    )
     measured = Away("near", Time(2.0, "measured"), "mine", "")
     assert "remote at mine: none of its memory, 2.00 s (measured)" in words.headline(
         advised([none], measured), NETWORKS
