@@ -3,7 +3,7 @@
     python benchmarks/prediction.py
 
 The model's module is built before the clock starts, as in a process that predicts several cases. Each case is in a
-process of its own, so that nothing is remembered from the one before, and is tried five times. Exit code 1 where a
+process of its own, so that nothing is remembered from the one before, and is tried three times. Exit code 1 where a
 prediction untiled takes more than 150 ms, one tiled at 2048 px more than 300 ms, the sweep more than 5 s, or a process
 more than 2 GiB.
 """
@@ -19,7 +19,7 @@ CARDS = (
     *("4090", "4080 SUPER", "3090", "RTX 3080", "3070", "T4", "L4", "A10G", "L40S"),
     *("A100-SXM4-80GB", "H100", "H200"),
 )
-_TRIES = 5
+_TRIES = 3
 _MOST_S = {"untiled": 0.150, "tiled": 0.300, "sweep": 5.0}
 _MOST_BYTES = 2 * 2**30
 #: What one process does: it imports, builds, and predicts; it prints seconds and its greatest resident set.

@@ -120,8 +120,8 @@ def _demand(case: Case, backend: CuDnn) -> Demand:
     repeats = 1 if tiled else None
     leanest = timeline.build(traced, backend.leanest, item_bytes, MIN_BLOCK_BYTES, repeats)
     preferred = timeline.build(traced, backend, item_bytes, MIN_BLOCK_BYTES, repeats)
-    band = tuple(reserved_band(preferred, backend.band))
     taken, needed = replay(preferred), replay(leanest)
+    band = (taken.reserved_bytes, *reserved_band(preferred, tuple(one for one in backend.band if one != 1)))
     return Demand(
         weights_bytes=traced.weight_elements * item_bytes,
         passes=traced.passes,

@@ -136,8 +136,8 @@ class _Call:
         self._builder, self._backend, self._item_bytes, self._repeats = builder, backend, item_bytes, repeats
         self._places: dict[int, int] = {}
         self._passes: dict[Shape, tuple[int, int]] = {}  # how many there were, and by how much one rises
-        self._scratches: dict[Launch, Scratch] = {}
-        self._owners: dict[Launch, tuple[Owner, Owner]] = {}
+        self._results: dict[Shape, tuple[int, Owner]] = {}
+        self._launches: dict[int, tuple[Scratch, Owner, Owner]] = {}
         self._kept = False
 
     def replay(self, events: Iterable[Event], shift: int = 0) -> None:
@@ -171,13 +171,24 @@ class _Call:
             builder.highest = max(builder.highest, highest)
             return
         builder.left_out = max(builder.left_out, builder.passing + builder.kept + rise)
+        size, owner = self._returned(event)
+        self._places[event.output + event.shift] = builder.allocate(size, owner)
+
+    def _returned(self, event: Pass) -> tuple[int, Owner]:
+        """Bytes of what a pass of this shape returns, and whose it is."""
+        known = self._results.get(event.shape)
+        if known is None:
+            births = self._births(event.events)
+            known = self._results[event.shape] = next(told for key, told in births if key == event.output)
+        return known
+
+    def _births(self, events: Iterable[Launch | Birth | Death]) -> Iterator[tuple[int, tuple[int, Owner]]]:
         owner = _INPUT
-        for inner in event.events:
-            if isinstance(inner, Launch):
-                owner = self._of(inner)[1]
-            elif isinstance(inner, Birth) and inner.key == event.output:
-                self._places[inner.key + event.shift] = self._builder.allocate(inner.elements * self._item_bytes, owner)
-                return
+        for event in events:
+            if isinstance(event, Launch):
+                owner = self._of(event)[1]
+            elif isinstance(event, Birth):
+                yield event.key, (event.elements * self._item_bytes, owner)
 
     def _before(self, scratch: Scratch, owner: Owner) -> Sequence[int]:
         """What comes before the output; what of it is still to be freed."""
@@ -200,13 +211,12 @@ class _Call:
             self._builder.free(place)
 
     def _of(self, launch: Launch) -> tuple[Scratch, Owner, Owner]:
-        scratch = self._scratches.get(launch)
-        if scratch is None:
+        known = self._launches.get(id(launch))  # the trace holds it, and its hash takes longer than all else here
+        if known is None:
             kernel = launch.kernel
-            scratch = NOTHING if kernel is None else self._backend.scratch(kernel, self._item_bytes)
-            self._scratches[launch] = scratch
-            self._owners[launch] = (
+            known = self._launches[id(launch)] = (
+                NOTHING if kernel is None else self._backend.scratch(kernel, self._item_bytes),
                 Owner(launch.module, launch.operator, "activation"),
                 Owner(launch.module, launch.operator, "workspace"),
             )
-        return (scratch, *self._owners[launch])
+        return known

@@ -13,6 +13,7 @@ does, and all that follows is channels-last between convolutions and normalisati
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +63,10 @@ def build(model: str) -> None:
 
 @cache
 def _module(model: str) -> _Traced:
-    return _Traced(model)
+    traced = _Traced(model)
+    gc.collect()
+    gc.freeze()  # else a full collection, which walks all that torch's import left, takes longer than a capture
+    return traced
 
 
 class _Traced:
