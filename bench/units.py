@@ -120,6 +120,11 @@ def memory_percent(peak_bytes: int, total_bytes: int) -> float:
     return round(peak_bytes / GIB, 3) / round(total_bytes / GIB, 3) * 100
 
 
+def memory_bytes(percent: float, total_bytes: int) -> int:
+    """The peak of which `memory_percent` is that percentage: to half a thousandth of a GiB, as it was rounded there."""
+    return round(percent / 100 * round(total_bytes / GIB, 3) * GIB)
+
+
 def format_bytes(count: int | None) -> str:
     """`852 MiB`, `11.2 GiB`, `1.50 GiB`; `-` for None."""
     if count is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.advise.options import call_of
 from bench.advise.place import Place
 from bench.record import Case, Confidence, Kind, Measured, OutOfMemory, Prediction, Record, Verdict
-from bench.units import GIB, format_bytes
+from bench.units import format_bytes, memory_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,11 @@ def _observed(record: Record, place: Place) -> Peak | None:
 
 
 def _peak_bytes(record: Record, had: int) -> int | None:
-    """The peak of a record; of a published one by the docs' rule of the percentage (`units.memory_percent`)."""
+    """The peak of a record; of a published one by the docs' rule of the percentage."""
     memory = record.memory
     if memory is None or memory.peak_bytes is not None:
         return memory.peak_bytes if memory else None
-    return None if memory.percent is None else round(memory.percent / 100 * round(had / GIB, 3) * GIB)
+    return None if memory.percent is None else memory_bytes(memory.percent, had)
 
 
 def _predicted(foreseen: Foreseen, place: Place) -> Peak:

@@ -31,7 +31,6 @@ _NEEDS_CUDA = (
     "Calibration measures cuDNN's workspaces and needs a CUDA GPU: --device cpu will not do here. `bench predict` "
     "works without one, from published figures."
 )
-_OPERATIONS = ("encode", "decode")
 _SIZES = (512, 1024, 2048)
 #: One call, and the model's loading; the first call of a size searches for kernels.
 _CALL_S = 600.0
@@ -86,14 +85,14 @@ def _wanted(
     dtypes: Sequence[str] | None,
 ) -> list[list[MeasureWorkspaces]]:
     """The calls of each model, operation and precision, the smallest size first. Raises ConfigError."""
+    from bench.config import DTYPES, OPERATIONS
     from bench.models import get, zoo
     from bench.run.protocol import MeasureWorkspaces
-    from bench.units import ITEM_BYTES
 
     specs = [get(key) for key in models] if models else [spec for spec in zoo().values() if spec.hub_id]
     precisions = tuple(dict.fromkeys(dtypes or ["model"]))
-    operations = tuple(dict.fromkeys(operations or _OPERATIONS))
-    for name, given, valid in (("operation", operations, _OPERATIONS), ("dtype", precisions, ("model", *ITEM_BYTES))):
+    operations = tuple(dict.fromkeys(operations or OPERATIONS))
+    for name, given, valid in (("operation", operations, OPERATIONS), ("dtype", precisions, DTYPES)):
         for one in given:
             if one not in valid:
                 raise ConfigError(f"--{name} {one}: is unknown. {nearest(one, valid)}")

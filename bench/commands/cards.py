@@ -16,6 +16,7 @@ from bench.units import ITEM_BYTES, format_bytes, memory_percent
 if TYPE_CHECKING:
     from bench.advise.peaks import Foreseen
     from bench.advise.place import Place
+    from bench.config.gpus import Gpu
     from bench.memory.calibration import Calibration
     from bench.memory.cudnn import CuDnn
     from bench.memory.predict import Card, Demand
@@ -36,7 +37,7 @@ class Chosen:
         name: as torch reports it, or what stands for a card of which only the memory is known.
         total_bytes: of the card.
         limit_bytes: what it is limited to; None: not at all.
-        architecture, compute_capability: what its kernels go by; the first is empty where that is not known.
+        gpu: its entry in gpus.yaml; None where only its memory is known.
         context_bytes: what the CUDA context takes, at the least and at the most.
         calibrated: by precision, workspaces measured on a device of the same compute capability.
     """
@@ -44,8 +45,7 @@ class Chosen:
     name: str
     total_bytes: int
     limit_bytes: int | None
-    architecture: str
-    compute_capability: str
+    gpu: Gpu | None
     context_bytes: tuple[int, int]
     calibrated: Mapping[str, Calibration] = field(default_factory=dict)
 
@@ -62,7 +62,9 @@ class Chosen:
 
     def backend(self, case: Case) -> CuDnn:
         """Whose kernels the case would run: as they were measured on such a device, if they were."""
-        return backend(case, self.architecture, self.compute_capability, self.calibrated)
+        if self.gpu is None:
+            return backend(case, "", _ANY_CAPABILITY, self.calibrated)
+        return backend(case, self.gpu.architecture, self.gpu.compute_capability, self.calibrated)
 
 
 def backend(case: Case, architecture: str, compute_capability: str, calibrated: Mapping[str, Calibration]) -> CuDnn:
@@ -84,7 +86,7 @@ def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS
     limit = None if vram_limit is None else limit_of(vram_limit)
     if limit is not None and not names:
         context = file.context.byte_range
-        return (Chosen(_NAMELESS, limit, limit, "", _ANY_CAPABILITY, context),)
+        return (Chosen(_NAMELESS, limit, limit, None, context),)
     named = dict(file.named(name) for name in names) if names else file.cards
     found: list[Chosen] = []
     measured = calibrations(results)
@@ -95,17 +97,8 @@ def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS
             )
         own = gpu.context.byte_count if gpu.context else None
         context = (own, own) if own is not None else file.context.byte_range
-        found.append(
-            Chosen(
-                name,
-                gpu.total_bytes,
-                limit,
-                gpu.architecture,
-                gpu.compute_capability,
-                context,
-                calibration(name, gpu.compute_capability, measured),
-            )
-        )
+        calibrated = calibration(name, gpu.compute_capability, measured)
+        found.append(Chosen(name, gpu.total_bytes, limit, gpu, context, calibrated))
     return tuple(found)
 
 
@@ -154,7 +147,6 @@ def place(card: Chosen, free: str | None = None) -> Place:
     """Where `bench advise` is to find room: the card, or what --free says is left of it. Raises ConfigError."""
     from bench.advise.place import Place
     from bench.commands.options import limit_of
-    from bench.config import load_gpus
 
     free_bytes = None if free is None else limit_of(free, "--free")
     if free_bytes is not None and free_bytes > card.usable_bytes:
@@ -162,10 +154,9 @@ def place(card: Chosen, free: str | None = None) -> Place:
         raise ConfigError(
             f"--free {free}: {whole} has only {format_bytes(card.usable_bytes)}. Give less, or leave it out."
         )
-    gpu = load_gpus().cards.get(card.name)
     return Place(
-        card=None if gpu is None else card.name,
-        gpu=gpu,
+        card=None if card.gpu is None else card.name,
+        gpu=card.gpu,
         total_bytes=card.total_bytes,
         limit_bytes=card.limit_bytes,
         free_bytes=free_bytes,

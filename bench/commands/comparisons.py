@@ -67,12 +67,10 @@ def wanted_of(
     from bench import models as zoo
     from bench.hybrid.request import Wanted
 
-    for name in operations:
-        if name not in config.OPERATIONS:
-            raise ConfigError(f"--operation {name}: there is no such operation. {nearest(name, config.OPERATIONS)}")
+    named = tuple(config.operation_of(name, "--operation") for name in operations)
     sizes = [config.resolution_of(text, "--resolution") for text in resolutions]
     keys = tuple(zoo.get(key).key for key in models)
-    return Wanted(keys, tuple(operations), tuple((size.width, size.height) for size in sizes), tuple(gpus))
+    return Wanted(keys, named, tuple((size.width, size.height) for size in sizes), tuple(gpus))
 
 
 def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:

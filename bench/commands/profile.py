@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.options import INTERRUPTED, AsJson, Quiet
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from bench.memory.profile import Profiled
@@ -78,10 +78,7 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
     """The case that the options describe, checked as a sweep's are. Raises ConfigError."""
     from bench import config, models, plan
 
-    if operation not in config.OPERATIONS:
-        raise ConfigError(
-            f"--operation {operation}: there is no such operation. {nearest(operation, config.OPERATIONS)}"
-        )
+    named = config.operation_of(operation, "--operation")
     try:
         tiles = config.parse_tiling(tiling)
     except ValueError as error:
@@ -89,7 +86,7 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
     sweep = config.Sweep(
         name="profile",
         models=(models.get(model).key,),
-        operations=(operation,),
+        operations=(named,),
         resolutions=(config.resolution_of(resolution, "--resolution"),),
         batch=(batch,),
         dtypes=(dtype,),

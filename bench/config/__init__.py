@@ -1,7 +1,7 @@
 """YAML to frozen data: sweeps, GPUs, networks, prices. Errors name file, key and nearest valid name; never torch."""
 
 from bench.config.gpus import Gpu, Gpus, Precision, TensorTflops, load_gpus
-from bench.config.narrowing import narrow, narrow_transports, resolution_of
+from bench.config.narrowing import narrow, narrow_transports, operation_of, resolution_of
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
 from bench.config.reading import find, load, shipped
@@ -37,6 +37,7 @@ __all__ = [
     "load_prices",
     "narrow",
     "narrow_transports",
+    "operation_of",
     "parse_resolution",
     "parse_tiling",
     "resolution_of",

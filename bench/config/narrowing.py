@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import models
 from bench.config.sweep import Sweep
-from bench.config.values import TRANSPORTS, Resolution, parse_resolution
+from bench.config.values import OPERATIONS, TRANSPORTS, Resolution, parse_resolution
 from bench.errors import ConfigError, nearest
 
 
@@ -47,6 +47,13 @@ def narrow_transports(sweep: Sweep, wanted: Sequence[str]) -> Sweep:
             )
     kept = tuple(name for name in have if name in wanted or not wanted)
     return sweep.model_copy(update={"remote": sweep.remote.model_copy(update={"transports": kept})})
+
+
+def operation_of(name: str, option: str) -> str:
+    """The operation that an option gives. Raises ConfigError that names the option and the nearest."""
+    if name not in OPERATIONS:
+        raise ConfigError(f"{option} {name}: there is no such operation. {nearest(name, OPERATIONS)}")
+    return name
 
 
 def resolution_of(text: str, option: str) -> Resolution:

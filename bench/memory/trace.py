@@ -143,14 +143,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        special = _INSTEAD.get(func)
-        if func is _ATEN.linear.default:
+        apart = _taken_apart(func)
+        if apart is not None:
             with self:
-                return _linear(*args)
-        if special is None and func not in _WHOLE and func._can_decompose():
-            with self:
-                return func.decompose(*args, **kwargs)
-        result = special(*args, **kwargs) if special else func(*args, **kwargs)
+                return apart(*args, **kwargs)
+        result = _INSTEAD.get(func, func)(*args, **kwargs)
         self._note(func, args, result)
         return result
 
@@ -339,6 +336,16 @@ def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
     return values
 
 
+def _taken_apart(func: Any) -> Callable[..., Any] | None:
+    """What an operator is composed of; None where a device has a kernel for the whole."""
+    if func in _INSTEAD or func in _WHOLE or not func._can_decompose():
+        return None
+    apart: Callable[..., Any] = _APART.get(func, func.decompose)
+    return apart
+
+
+#: What is composed otherwise than a dispatch mode would have it.
+_APART: dict[Any, Callable[..., Any]] = {_ATEN.linear.default: _linear}
 #: What devices run in one kernel, although torch knows how to compose it of others.
 _WHOLE = {_ATEN.upsample_nearest2d.vec}
 _INSTEAD: dict[Any, Callable[..., Any]] = {

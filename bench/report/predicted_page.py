@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bench.record import OutOfMemory, Prediction, Record
 from bench.report import markdown, predicted, run_details
 from bench.report.kinds import marked
-from bench.units import GIB, MIB, format_bytes, format_count
+from bench.units import MIB, format_bytes, format_count, memory_bytes
 
 #: Published peaks are whole MiB behind six digits of a percentage.
 _ROUNDING_BYTES = 2 * MIB
@@ -43,7 +43,7 @@ class Cell:
             return memory.peak_reserved_bytes
         if memory.percent is None or total is None:
             return None
-        return round(memory.percent / 100 * round(total / GIB, 3) * GIB)
+        return memory_bytes(memory.percent, total)
 
     @property
     def out_of_memory(self) -> bool:

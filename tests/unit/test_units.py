@@ -144,6 +144,14 @@ def test_memory_rounds_both_quantities_before_it_divides() -> None:
     assert units.memory_percent(int(1.0004 * GIB), int(2.0004 * GIB)) == 50
 
 
+@pytest.mark.parametrize("peak_mib", [318, 852, 2970, 11424])
+def test_a_percentage_is_turned_back_into_the_peak_that_it_is_of(peak_mib: int) -> None:
+    # Given the RTX 4090's memory; half a thousandth of a GiB is 0.512 MiB
+    total = int(23.643 * GIB)
+    back = units.memory_bytes(units.memory_percent(peak_mib * MIB, total), total)
+    assert abs(back - peak_mib * MIB) <= 0.513 * MIB
+
+
 # The table of metrics
 
 
