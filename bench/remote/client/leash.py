@@ -1,8 +1,12 @@
 """Calls that end: a deadline and a bound on memory for code that has neither, such as diffusers' client.
 
 The call runs in a thread of its own. When its time is over, or the process grows too much meanwhile, the connections
-that the thread has opened are shut, which ends whatever waits for them; a thread that ends even so not (a name server
+that the thread has opened are shut, which ends whatever waits for them; a thread that still does not end (a name server
 that is silent) is left behind. Free of torch.
+
+No such thread may be inside torch when the interpreter ends: Python then ends the thread amid C++ code, and C++ ends the
+process ("terminate called without an active exception", exit code 134). So the thread holds nothing of a call that is
+over, and `close` waits until it has ended.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import psutil
 Result = TypeVar("Result")
 _LOOK_EVERY_S = 0.05
 _AFTER_SHUT_S = 1.0
+_ENDS_WITHIN_S = 10.0
 
 
 class OutOfTimeError(Exception):
@@ -90,7 +95,14 @@ class Leash:
         self._cut()
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Let the thread end, and wait until it has; one that is still in a call after ten seconds is left behind."""
+        thread = self._thread
+        self._dismiss()
+        if thread is not None:
+            thread.join(_ENDS_WITHIN_S)
+
+    def _dismiss(self) -> None:
+        """Tell the thread to end after the call that it is in."""
         if self._thread is not None:
             self._calls.put(None)
             self._thread = None
@@ -111,7 +123,7 @@ class Leash:
         thread = self._thread
         if thread is None or thread.ident is None:
             return
-        self.close()
+        self._dismiss()
         give_up = time.monotonic() + _AFTER_SHUT_S
         while thread.is_alive() and time.monotonic() < give_up:
             _WATCH.shut(thread.ident)
@@ -180,6 +192,8 @@ def _serve(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
                 call.error = error
             finally:
                 _WATCH.forget(me)
-                call.ended.set()
+                ended = call.ended
+                del call  # whoever asked frees what the call held, not this thread at the interpreter's end
+                ended.set()
     finally:
         _WATCH.end(me)

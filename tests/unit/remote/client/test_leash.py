@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -56,3 +57,30 @@ def test_the_next_call_has_a_thread_of_its_own_after_one_was_left_behind() -> No
     assert leash.call(lambda: "next", time.monotonic() + 10) == "next"
     release.set()
     leash.close()
+
+
+class _Payload:
+    """Something that a call returns, or holds while it runs."""
+
+
+def test_the_thread_holds_nothing_of_a_call_that_is_over() -> None:
+    # given a call that used one object and returned another
+    leash, used = Leash(), _Payload()
+    returned = leash.call(lambda held=used: (held, _Payload())[1], time.monotonic() + 10)  # type: ignore[misc]
+    alive = [weakref.ref(used), weakref.ref(returned)]
+
+    # when whoever asked lets go of them, then nobody else holds them: no thread frees a tensor later
+    del used, returned
+    assert [reference() for reference in alive] == [None, None]
+    leash.close()
+
+
+def test_closing_waits_for_the_thread_to_end() -> None:
+    # given a leash whose thread has made a call
+    leash = Leash()
+    thread = leash.call(threading.current_thread, time.monotonic() + 10)
+    assert thread.is_alive()
+
+    # when it is closed, then no thread is left that could be inside torch when the interpreter ends
+    leash.close()
+    assert not thread.is_alive()
