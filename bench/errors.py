@@ -37,6 +37,12 @@ class WorkerError(BenchError):
     exit_code = 1
 
 
+class EndpointError(BenchError):
+    """Nothing answers at an endpoint's address."""
+
+    exit_code = 1
+
+
 class GateError(BenchError):
     """A check that was asked for says no."""
 

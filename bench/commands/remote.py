@@ -105,6 +105,8 @@ def remote(
             say = _nobody if quiet else _say
             options = Options(name, sweep.remote.load, sweep.remote.overlap, loopback=loopback, say=say)
             with closing(EndpointExecutor(endpoints, token, options)) as executor:
+                if not dry_run:
+                    executor.check_reach(sweep.models, sweep.operations)
                 plan = plans.make_remote(sweep, executor.served(sweep.models))
                 if dry_run:
                     note = executor.start().note

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 from bench.config import DTYPES
 from bench.record import Device, EndpointFacts, Package
 from bench.remote.address import Address, Discretion, Token
-from bench.remote.client.http import CONNECT_TIMEOUT_S, authorization, library
+from bench.remote.client.http import authorization, library
 from bench.remote.client.leash import Leash, OutOfTimeError
+from bench.remote.client.reach import CONNECT_TIMEOUT_S
 
 _ANSWER_S = 15.0
 _MOST_BYTES = 2**20

@@ -5,7 +5,6 @@ Loads torch and diffusers (through `callers`); must not know of load or of runs.
 
 from __future__ import annotations
 
-import socket
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -14,10 +13,8 @@ from dataclasses import dataclass
 from bench import stats
 from bench.measure.loop import take_turns
 from bench.record import Exchange, MeasureSettings
-from bench.remote.client import proxies, trouble
 from bench.remote.client.callers import Call, Caller, Diffusers, Own
-from bench.remote.client.http import CONNECT_TIMEOUT_S
-from bench.remote.client.leash import Leash, OutOfTimeError
+from bench.remote.client.leash import Leash
 from bench.remote.client.load import Target
 
 __all__ = ["Call", "Sequential", "load_target", "measure"]
@@ -50,7 +47,6 @@ def measure(call: Call, settings: MeasureSettings, leash: Leash, begun: Callable
     new, kept = Own(call, leash, "new"), Own(call, leash, "kept")
     callers: tuple[Caller, ...] = (new,) if call.token else (Diffusers(call, leash, new), new)
     try:
-        _reach(call, leash)
         exchanges = _block(call, callers, settings, begun, kept_for_others=_FOR_KEPT)
         exchanges += _block(call, (kept,), settings) if _left_s(call) > _LEAST_FOR_KEPT * _slowest(exchanges) else ()
     finally:
@@ -110,22 +106,3 @@ def _left_s(call: Call) -> float:
 
 def _slowest(exchanges: Sequence[Exchange]) -> float:
     return max(exchange.timing.median_s for exchange in exchanges)
-
-
-def _reach(call: Call, leash: Leash) -> None:
-    """Raises TroubleError if nothing answers at the address: diffusers' client would wait for it without end."""
-    address = call.address
-    if proxies.of(address):
-        return
-
-    def knock() -> None:
-        socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S).close()
-
-    try:
-        leash.call(knock, min(call.deadline, time.monotonic() + 2 * CONNECT_TIMEOUT_S))
-    except (OSError, OutOfTimeError, UnicodeError) as error:
-        text = call.discretion(str(error)) or "no answer"
-        raise trouble.failed(
-            "ConnectError",
-            f"{address.shown}: can't be reached ({text}). Check the address, and that the endpoint runs.",
-        ) from None

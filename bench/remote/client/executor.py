@@ -6,6 +6,7 @@ Loads torch (the payloads are tensors), in the process of `bench remote` itself.
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from bench.remote.address import Address, Discretion, Endpoints, Token
 from bench.remote.client import endpoint, load, overlap, proxies, trouble
 from bench.remote.client.http import library
 from bench.remote.client.leash import Leash
+from bench.remote.client.reach import Reach
 from bench.run.protocol import Broken, Done, Ready
 
 if TYPE_CHECKING:
@@ -62,10 +64,21 @@ class EndpointExecutor:
         self._endpoints, self._token, self._options = endpoints, token, options
         self._discretion = Discretion(endpoints, token)
         self._leash = Leash()
+        self._reach = Reach(self._leash, self._discretion)
         self._ready: Ready | None = None
         self._told: endpoint.Told | None = None
         for address in endpoints.addresses:
             proxies.spare(address)
+
+    def check_reach(self, keys: Sequence[str], operations: Sequence[str]) -> None:
+        """Ask, before anything slow, whether the first address of these models and operations answers.
+
+        Raises EndpointError where it does not.
+        """
+        addresses = (self._endpoints.of(key, operation) for key in keys for operation in operations)
+        first = next((address for address in addresses if address is not None), None)
+        if first is not None:
+            self._reach.check(first, math.inf)
 
     def start(self) -> Ready:
         """Ask the endpoint what it is. One that can't be asked is no error: each case will say so.
@@ -104,7 +117,10 @@ class EndpointExecutor:
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         """Measure one case: requests one after another within `timeout_s` seconds, then overlap and load, whose time is
-        their own."""
+        their own.
+
+        Raises EndpointError where nothing answers at the address: no other case would fare better.
+        """
         self.start()
         why_not = self._why_not(case)
         address = self._endpoints.of(case.model, case.operation)
@@ -138,10 +154,11 @@ class EndpointExecutor:
     def _measure(self, case: Case, measure: MeasureSettings, timeout_s: float, enter: OnPhase) -> Done:
         from bench.remote.client import exchanges, payload, warm  # noqa: PLC0415 - load torch and diffusers
 
-        enter("load")
-        warm.warm()
         address = self._endpoints.of(case.model, case.operation)
         assert address is not None  # noqa: S101 - `run` has seen to it
+        enter("load")
+        self._reach.check(address, time.monotonic() + timeout_s)
+        warm.warm()
         made = payload.make(case)
         call = exchanges.Call(
             address=address,
@@ -248,7 +265,7 @@ class EndpointExecutor:
         if self._told is None:
             return None
         if self._told.trouble:
-            return f"{self._told.trouble} Each case will be tried all the same."
+            return f"{self._told.trouble} The cases will be tried all the same."
         if self._told.token_required and self._token is None:
             return "the endpoint wants a token: put it in the environment variable that --token-env names."
         noise = any(offer.weights == "random" for offer in (self._told.models or {}).values())

@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 from bench.errors import BenchError
 from bench.remote.address import Address, Discretion, Token
 from bench.remote.client import trouble
+from bench.remote.client.reach import CONNECT_TIMEOUT_S
 
 if TYPE_CHECKING:
     import ssl
 
     import httpx2
 
-CONNECT_TIMEOUT_S = 10.0
 _CONNECT, _TLS = "connection.connect_tcp", "connection.start_tls"
 _SENT, _ANSWERED = "http11.send_request_body", "http11.receive_response_headers"
 _BEGUN = "http11.send_request_headers"

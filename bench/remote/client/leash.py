@@ -4,9 +4,9 @@ The call runs in a thread of its own. When its time is over, or the process grow
 that the thread has opened are shut, which ends whatever waits for them; a thread that still does not end (a name server
 that is silent) is left behind. Free of torch.
 
-No such thread may be inside torch when the interpreter ends: Python then ends the thread amid C++ code, and C++ ends the
-process ("terminate called without an active exception", exit code 134). So the thread holds nothing of a call that is
-over, and `close` waits until it has ended.
+No such thread may be inside torch when the interpreter ends: Python then ends the thread amid C++ code, and the process
+dies of that ("terminate called without an active exception", exit code 134). So the thread holds nothing of a call that
+is over, and `close` waits until it has ended.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from bench.record import Load, Percentile
 from bench.remote.address import Token
 from bench.remote.client import trouble
 from bench.remote.client.arrivals import poisson
-from bench.remote.client.http import CONNECT_TIMEOUT_S, Post, authorization, library, tls_context
+from bench.remote.client.http import Post, authorization, library, tls_context
+from bench.remote.client.reach import CONNECT_TIMEOUT_S
 
 if TYPE_CHECKING:
     import httpx2

@@ -9,6 +9,7 @@ import pytest
 from factories import a_case
 from misbehaving import Misbehaving, misbehaving
 
+from bench.errors import EndpointError
 from bench.record import Case, Failed, Measured, MeasureSettings, OutOfMemory, Skipped, TimedOut
 from bench.remote.address import Endpoints, Token, parse, parse_endpoints
 from bench.remote.client.executor import EndpointExecutor
@@ -203,12 +204,38 @@ def test_a_case_is_measured_after_one_that_was_cut_off(server: Misbehaving) -> N
 
 
 @pytest.mark.parametrize("token", [TOKEN, None], ids=["own client", "diffusers first"])
-def test_an_endpoint_that_is_not_there_is_a_failure(token: Token | None) -> None:
+def test_an_endpoint_that_is_not_there_ends_the_run(token: Token | None) -> None:
+    # given an address at which nothing listens any more
     with misbehaving() as gone:
         pass
-    outcome = measure(gone, "good", token=token).outcome
-    assert isinstance(outcome, Failed)
-    assert "Check the address" in outcome.message
+
+    # when a case is to be measured, then that is no case's outcome: no other case would fare better
+    with pytest.raises(EndpointError) as refused:
+        measure(gone, "good", token=token)
+    assert f"127.0.0.1:{gone.url.rpartition(':')[2]}" in str(refused.value)
+    assert refused.value.exit_code == 1
+
+
+def test_an_endpoint_that_dies_in_the_middle_ends_the_run_at_the_next_case() -> None:
+    # given an endpoint of which a case was measured
+    with misbehaving() as server:
+        address = parse(f"{server.url}/good")
+        executor = EndpointExecutor(Endpoints(single={("tiny", "decode"): address}), TOKEN)
+        case = a_case(operation="decode", transport="jpg")
+        assert isinstance(executor.run(case, ONCE, 10, lambda _: None).outcome, Measured)
+
+    # when it is gone before the next, then the run ends there
+    with pytest.raises(EndpointError):
+        executor.run(case, ONCE, 10, lambda _: None)
+    executor.close()
+
+
+def test_an_unknown_name_ends_the_run() -> None:
+    address = parse("http://no-such-host.invalid/decode")
+    executor = EndpointExecutor(Endpoints(single={("tiny", "decode"): address}), TOKEN)
+    with pytest.raises(EndpointError):
+        executor.run(a_case(operation="decode", transport="jpg"), ONCE, 10, lambda _: None)
+    executor.close()
 
 
 def test_a_server_that_speaks_no_tls_is_a_failure_of_tls(server: Misbehaving) -> None:
@@ -257,6 +284,5 @@ def test_a_base_address_that_is_no_endpoint_of_this_kind_is_noted_and_tried(serv
     executor = EndpointExecutor(parse_endpoints([server.url]), None)
     ready = executor.start()
     assert ready.note is not None
-    assert "Each case will be tried" in ready.note
     case: Case = a_case(operation="decode", transport="jpg")
     assert isinstance(executor.run(case, ONCE, 10, lambda _: None).outcome, Measured)
