@@ -11,8 +11,14 @@ from bench.advise.times import Clock, Time
 from bench.record import Case
 from bench.report import cost
 from bench.report.hybrid_tables import Networks, title_of
-from bench.units import format_bytes, format_seconds, memory_percent
+from bench.units import format_bytes, memory_percent
 
+_RANGES = (
+    "A range, not a time: no fitted time is of that architecture. It goes from the products at the card's rated rates "
+    "to the time of the quickest card of the fit that it exceeds in every rate, with the model's worst error on top. "
+    "It has no upper end ('at least') where there is no such card, or where the fit is tight: leaner kernels may be "
+    "slower. A range is quicker than another time only if all of it is."
+)
 NOTHING = "nothing fits, and there is no figure of remote"
 
 
@@ -51,23 +57,24 @@ def headline(advice: Advice, networks: Networks) -> str:
 
 
 def _about(time: Time | None) -> str:
-    """`about 2.10 s (predicted, median error 6%, worst 18%)`; `1.20 s (published)`."""
+    """`about 2.10 s (predicted, median error 6%, worst 18%)`; `1.20 s (published)`; a range says that it is one."""
     if time is None:
         return "time not known"
+    if time.between is not None and time.between.most_s is not None:
+        return f"between {time.text.replace(' to ', ' and ')} (a predicted range, beyond what was fitted)"
+    if time.between is not None:
+        return f"{time.text} (predicted, beyond what was fitted)"
     about = "about " if time.kind in {"predicted", "simulated"} else ""
-    return f"{about}{format_seconds(time.seconds)} ({time.kind}{_error(time)})"
+    return f"{about}{time.text} ({time.kind}{_error(time)})"
 
 
 def _error(time: Time) -> str:
-    """How far a predicted time may be off; of what goes beyond the fit only what it is within."""
+    """How far a predicted time may be off; what goes beyond the fit has no error of its own."""
     if time.kind != "predicted":
         return ""
-    if time.errors is None:
-        return ", error not known"
-    median, worst = f"{time.errors.median:.0%}", f"{abs(time.errors.worst.error):.0%}"
-    if time.beyond:
-        return f" beyond what was fitted, where the median error is {median}, the worst {worst}"
-    return f", median error {median}, worst {worst}"
+    if time.errors is None or time.beyond:
+        return f"{' beyond what was fitted' if time.beyond else ''}, error not known"
+    return f", median error {time.errors.median:.0%}, worst {abs(time.errors.worst.error):.0%}"
 
 
 def share(way: Local, place: Place) -> str:
@@ -103,5 +110,10 @@ def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
     return [
         f"predicted times: by a model fitted on {clock.errors.cells} times. With each card in turn left out of the fit "
         f"the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} ({worst.observed.card}, "
-        f"{title(worst.observed.case)}). What goes beyond those times is told, and no error is known of it."
+        f"{title(worst.observed.case)}). What goes beyond those times is told, and no error is known of it.",
+        *([_RANGES] if _has_range(advice) else []),
     ]
+
+
+def _has_range(advice: Sequence[Advice]) -> bool:
+    return any(one.way.time and one.way.time.between for each in advice for one in each.ranked)

@@ -68,4 +68,8 @@ def _way(ranked: Ranked) -> dict[str, Any]:
 
 
 def _time(time: Time | None) -> dict[str, Any] | None:
-    return None if time is None else {"kind": time.kind, "seconds": time.seconds, "beyond": list(time.beyond)}
+    """A time, or the range in which it is: `seconds` is null then, and `most_s` where nothing says."""
+    if time is None:
+        return None
+    between = time.between and {"least_s": time.between.least_s, "most_s": time.between.most_s}
+    return {"kind": time.kind, "seconds": time.seconds, "range": between, "beyond": list(time.beyond)}

@@ -15,7 +15,7 @@ from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
 from bench.report.kinds import SURE, TIGHT
 from bench.report.terminal import Draw
-from bench.units import format_bytes, format_seconds, one_line
+from bench.units import format_bytes, one_line
 
 #: With more images than this tables are short, and stand after all recommendations.
 _FEW = 4
@@ -105,7 +105,7 @@ def _cells(ranked: Ranked, one: Advice, networks: Networks) -> list[str]:
 
 
 def _time(time: Time | None) -> list[str]:
-    return ["-", ""] if time is None else [format_seconds(time.seconds), time.kind]
+    return ["-", ""] if time is None else [time.text, time.kind]
 
 
 def _risks(advice: Sequence[Advice]) -> list[str]:
