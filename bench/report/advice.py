@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.remote import Away
@@ -45,7 +46,7 @@ def headline(advice: Advice, networks: Networks) -> str:
     best = advice.best
     if best is None:
         return f"{start}: {NOTHING}"
-    said = f"{start}: {way(best, networks)}: "
+    said = f"{start}: {way(best, networks)}{precision(best)}: "
     if isinstance(best.way, Away):
         by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind != "measured" else ""
         return f"{said}none of its memory, {_about(best.way.time)}{by}"
@@ -53,7 +54,27 @@ def headline(advice: Advice, networks: Networks) -> str:
     tight = "tight, " if peak.verdict == "tight" else ""
     sure = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
     room = format_bytes(advice.place.usable_bytes) + (" free" if advice.place.free_bytes is not None else "")
-    return f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}"
+    risk = f". Risk of {best.way.option.case.dtype}: {best.way.option.risk}" if best.way.option.risk else ""
+    return (
+        f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}{risk}"
+    )
+
+
+def precision(ranked: Ranked) -> str:
+    """` in float16 (its own precision is float32)`; empty for the model's own, and for remote."""
+    if not isinstance(ranked.way, Local):
+        return ""
+    option = ranked.way.option
+    own = models.get(option.case.model).dtype
+    if option.case.dtype == own:
+        return ""
+    return f"{'' if option.is_lower else f' in {option.case.dtype}'} (its own precision is {own})"
+
+
+def risks(ways: Iterable[Local]) -> list[str]:
+    """What the precisions of these ways risk, each once."""
+    found = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
+    return [f"Risk of {dtype}: {risk}." for dtype, risk in found]
 
 
 def _about(time: Time | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
@@ -19,6 +20,7 @@ def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:
         "advice": [
             {
                 "image": one.image.model_dump(include={"model", "operation", "width", "height", "batch", "dtype"}),
+                "own_dtype": models.get(one.image.model).dtype,
                 "card": _place(one.place),
                 "recommended": one.best is not None,
                 "reason": one.reason,
@@ -57,6 +59,7 @@ def _way(ranked: Ranked) -> dict[str, Any]:
         "way": found.option.label,
         "case": case.id,
         "dtype": case.dtype,
+        "risk": found.option.risk or None,
         "tiling": case.model_dump()["tiling"],
         "variant": case.variant,
         "verdict": peak.verdict,

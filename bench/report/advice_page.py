@@ -47,8 +47,11 @@ def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) ->
     for key, operation in dict.fromkeys((one.image.model, one.image.operation) for one in advice):
         mine = [one for one in advice if (one.image.model, one.image.operation) == (key, operation)]
         dtype = mine[0].image.dtype
-        own = ", which the model has as its own" if dtype == models.get(key).dtype else ""
-        texts += [f"## {safe(models.title(key))} {safe(operation)}", f"In {dtype}{own}.", _table(mine, networks)]
+        own = models.get(key).dtype
+        which = "which the model has as its own" if dtype == own else f"while the model's own precision is {own}"
+        texts += [f"## {safe(models.title(key))} {safe(operation)}", f"In {dtype}, {which}.", _table(mine, networks)]
+        recommended = [one.best.way for one in mine if one.best]
+        texts += [safe(line) for line in words.risks(way for way in recommended if isinstance(way, Local))]
         told = words.beyond(one.best for one in mine if one.best)
         texts += [f"{_BEYOND} Beyond what the time model was fitted on: {safe(told)}."] if told else []
     name = next(iter(networks))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from factories import GIB
 from observed import all_observed
 from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
 
+from bench import models
+from bench.advise import options
 from bench.advise.ranking import Advice, Local, rank
 from bench.advise.remote import Away
 from bench.advise.times import Time
@@ -135,3 +138,37 @@ def test_the_summary_counts_ways() -> None:
         [advised(ways), advised(ways, card="NVIDIA Big"), advised([a_way(0, None, "out_of_memory")], away(1.0))]
     )
     assert found == "1 image on 2 cards: 2 untiled, 1 remote"
+
+
+def in_precision(model: str, dtype: str) -> Advice:
+    """What is advised of an image whose precision was named."""
+    image = IMAGE.model_copy(update={"model": model, "dtype": dtype})
+    (option, *_) = options.of(image, lower=False)
+    return advised([replace(a_way(0, 1.0), option=option)], image=image)
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype", "own"),
+    [("sdxl", "float16", "float32"), ("flux", "float16", "bfloat16"), ("sd-v1", "bfloat16", "float16")],
+)
+def test_a_precision_that_is_not_the_model_s_own_is_named_with_its_risk(model: str, dtype: str, own: str) -> None:
+    found = in_precision(model, dtype)
+    risk = models.get(model).risk(dtype)
+    assert risk
+    headline = words.headline(found, NETWORKS)
+    assert f"untiled in {dtype} (its own precision is {own}): " in headline
+    assert headline.endswith(f"Risk of {dtype}: {risk}")
+    assert f"Risk of {dtype}: " in advice_page.render([found], None, NETWORKS)
+    told = advice_json.render([found], None)["advice"][0]
+    assert (told["own_dtype"], told["ways"][0]["risk"]) == (own, risk)
+
+
+def test_a_higher_precision_is_named_and_risks_nothing() -> None:
+    headline = words.headline(in_precision("sd-v1", "float32"), NETWORKS)
+    assert "in float32 (its own precision is float16)" in headline
+    assert "Risk" not in headline
+
+
+def test_the_model_s_own_precision_is_not_named() -> None:
+    headline = words.headline(in_precision("flux", "bfloat16"), NETWORKS)
+    assert "bfloat16" not in headline
