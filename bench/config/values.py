@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bench import models
 from bench.errors import nearest
-from bench.record import Tile, Transport
+from bench.record import Tile, Transport, one_frame
 
 DTYPES = ("model", "float32", "float16", "bfloat16")
 OPERATIONS = ("encode", "decode")
@@ -193,6 +193,7 @@ Weights = Annotated[str, AfterValidator(_checkpoint)]
 Size = Annotated[Resolution, BeforeValidator(parse_resolution)]
 Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]
+Frames = Annotated[Count, AfterValidator(one_frame)]
 Positive = Annotated[Figure, Field(gt=0)]
 TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
 Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_different)]

@@ -101,13 +101,13 @@ def test_an_endpoint_s_own_time_goes_before_the_local_one_of_its_accelerator() -
     assert (mine.seconds, mine.kind, mine.by) == (pytest.approx(0.025), "measured", None)
 
 
-def test_a_batch_and_its_frames_are_shared_on_an_endpoint_too() -> None:
-    record = measured(4.5, device=NVIDIA, case=a_case(batch=3, frames=3), telemetry=Telemetry(energy_per_call_j=90.0))
+def test_a_batch_is_shared_on_an_endpoint_too() -> None:
+    record = measured(4.5, device=NVIDIA, case=a_case(batch=9), telemetry=Telemetry(energy_per_call_j=90.0))
     image = costs(record).images[0]
     assert image.remote[0].seconds == 0.5
     assert image.local[0].energy is not None
     assert (image.local[0].energy.joules, image.local[0].cost and image.local[0].cost.seconds) == (10.0, 0.5)
-    unmeasured = costs(published(4.5, device=NVIDIA, case=a_case(batch=3, frames=3))).images[0].local[0]
+    unmeasured = costs(published(4.5, device=NVIDIA, case=a_case(batch=9))).images[0].local[0]
     assert unmeasured.energy is not None
     assert unmeasured.energy.joules == 180
 
