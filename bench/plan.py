@@ -143,8 +143,6 @@ def _tile(spec: AutoencoderKLSpec, tiling: Literal["off", "on"] | Tile) -> Liter
 
 
 def _check_size(spec: AutoencoderKLSpec, resolution: Resolution, sweep: str) -> None:
-    if resolution.width % spec.spatial_factor or resolution.height % spec.spatial_factor:
-        raise ConfigError(
-            f"Sweep {sweep!r}, key `resolutions`: {resolution} is not a multiple of {spec.spatial_factor} px, "
-            f"which {spec.key} needs."
-        )
+    refusal = spec.size_refusal(resolution.width, resolution.height)
+    if refusal:
+        raise ConfigError(f"Sweep {sweep!r}, key `resolutions`, {resolution}: {refusal}.")

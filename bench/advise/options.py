@@ -61,12 +61,9 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
     ConfigError for a size that the model can't take.
     """
     spec = models.get(image.model)
-    for side in (image.width, image.height):
-        if side % spec.spatial_factor:
-            raise ConfigError(
-                f"--resolution {image.resolution}: {side} px is not a multiple of {spec.spatial_factor}, "
-                f"which {spec.key} needs."
-            )
+    refusal = spec.size_refusal(image.width, image.height)
+    if refusal:
+        raise ConfigError(f"--resolution {image.resolution}: {refusal}.")
     tiles = tiles_of(image)
     few = list(dict.fromkeys([*(one for one in tiles if one.tile == spec.tile), *tiles[-1:]]))
     cases = list(_cases(image, tiles))

@@ -55,6 +55,16 @@ class AutoencoderKLSpec:
         """What computing in a precision risks of the picture; empty for the model's own, and for float32."""
         return "" if dtype == self.dtype else self.risks.get(dtype, _RISKS.get(dtype, ""))
 
+    def size_refusal(self, width: int, height: int) -> str:
+        """Why an image of that size in pixels can't be taken, with the nearest that can; empty if it can."""
+        factor = self.spatial_factor
+        for side in (width, height):
+            if side % factor:
+                low = side - side % factor
+                nearest = f"{low} or {low + factor}" if low else str(factor)
+                return f"{side} px is not a multiple of {factor}, which {self.key} needs: try {nearest}"
+        return ""
+
     @property
     def spatial_factor(self) -> int:
         """Image pixels per latent pixel along one side."""

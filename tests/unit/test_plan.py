@@ -208,7 +208,8 @@ def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pyte
 
     # then that's refused
     assert "`resolutions`" in str(caught.value)
-    assert "64x72 is not a multiple of 16" in str(caught.value)
+    assert "64x72: 72 px is not a multiple of 16" in str(caught.value)
+    assert "try 64 or 80" in str(caught.value)
 
 
 # Taking turns
