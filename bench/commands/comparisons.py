@@ -70,6 +70,13 @@ def wanted_of(
     return Wanted(config.models_of(models), config.operations_of(operations), sizes, tuple(gpus))
 
 
+def folder_of_pages(out: Path | None, *, is_choice: bool, as_json: bool) -> Path | None:
+    """Where pages are written: to --out, else to reports/; None where only what was chosen, or JSON, is printed."""
+    from bench.commands.options import REPORTS
+
+    return REPORTS if out is None and not is_choice and not as_json else out
+
+
 def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:
     """The files of the page that sets local beside remote, by name."""
     from bench.report import hybrid, hybrid_plot

@@ -16,6 +16,13 @@ REPORTS = Path("reports")
 #: What the commands that write pages take and where they put them.
 Results = Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")]
 Pages = Annotated[Path, typer.Option("--out", "-o", help="The folder of the pages.")]
+#: Of commands that print what is chosen, and write whole pages where nothing is.
+ChosenPages = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Write the pages to this folder. Default: reports/; none where something is chosen."
+    ),
+]
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

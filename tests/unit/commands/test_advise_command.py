@@ -154,6 +154,20 @@ def test_neither_card_nor_limit_writes_the_page_over_all_cards(
     assert said([str(results), *SMALL, "--out", str(tmp_path / "reports"), "--quiet"], capsys) == ""
 
 
+def test_out_is_where_the_page_goes_with_a_card_and_with_json_too(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for n, options in enumerate((["--gpu", "4090"], ["--gpu", "4090", "--json"], ["--vram-limit", "4GiB", "--quiet"])):
+        text = said([str(results), *SMALL, *options, "--out", f"pages{n}"], capsys)
+        assert "## Tiny decode" in (tmp_path / f"pages{n}" / "advice.md").read_text()
+        if "--json" in options:
+            assert json.loads(text)["advice"]
+    # and without it nothing is written
+    said([str(results), *SMALL, "--gpu", "4090"], capsys)
+    assert not (tmp_path / "reports").exists()
+
+
 def test_an_interruption_exits_with_130(
     results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,7 +193,7 @@ def test_an_interruption_exits_with_130(
         (["--gpu", "4090", "--free", "lots"], "--free lots: 'lots' is not an amount of memory."),
         (["--gpu", "4090", "--dtype", "float8"], "--dtype float8: there is no such precision."),
         (["--gpu", "4090", "--network", "cabel"], "Did you mean 'cable'?"),
-        (["--gpu", "4090", "--model", "sd-v2"], "Unknown model 'sd-v2'"),
+        (["--gpu", "4090", "--model", "sd-v2"], "--model sd-v2: unknown model 'sd-v2'."),
         (["--gpu", "4090", "--operation", "decod"], "Did you mean 'decode'?"),
         (["--gpu", "4090", "--server", "nobody"], "--server nobody: No device"),
     ],
