@@ -66,8 +66,6 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
         for operation, batch, frames, resolution, tiling in itertools.product(
             sweep.operations, sweep.batch, sweep.frames, sweep.resolutions, sweep.tiling
         ):
-            if frames != 1:
-                raise ConfigError(f"Sweep {sweep.name!r}, key `frames`: {key} is an image VAE and takes 1 frame.")
             _check_size(spec, resolution, sweep.name)
             case = Case(
                 model=key,
@@ -100,8 +98,8 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     Weights and precision are the endpoint's (`served`, by model), and so is tiling. Raises ConfigError.
     """
     cases: dict[str, Case] = {}
-    for key, operation, batch, resolution in itertools.product(
-        sweep.models, sweep.operations, sweep.batch, sweep.resolutions
+    for key, operation, batch, frames, resolution in itertools.product(
+        sweep.models, sweep.operations, sweep.batch, sweep.frames, sweep.resolutions
     ):
         spec = models.get(key)
         _check_size(spec, resolution, sweep.name)
@@ -113,6 +111,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                 operation=operation,
                 width=resolution.width,
                 height=resolution.height,
+                frames=frames,
                 batch=batch,
                 dtype=served[key].dtype,
                 tiling=_tile(
@@ -144,8 +143,6 @@ def _tile(spec: AutoencoderKLSpec, tiling: Literal["off", "on"] | Tile) -> Liter
 
 
 def _check_size(spec: AutoencoderKLSpec, resolution: Resolution, sweep: str) -> None:
-    if resolution.width % spec.spatial_factor or resolution.height % spec.spatial_factor:
-        raise ConfigError(
-            f"Sweep {sweep!r}, key `resolutions`: {resolution} is not a multiple of {spec.spatial_factor} px, "
-            f"which {spec.key} needs."
-        )
+    refusal = spec.size_refusal(resolution.width, resolution.height)
+    if refusal:
+        raise ConfigError(f"Sweep {sweep!r}, key `resolutions`, {resolution}: {refusal}.")

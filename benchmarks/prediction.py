@@ -31,7 +31,7 @@ from bench.memory import predict, trace
 from bench.workloads import work
 models, overrides, names = json.loads(sys.argv[1])
 sweep = config.load(config.find("docs"), overrides)
-planned = plan.make(config.narrow(sweep, {"models": models}))
+planned = plan.make(config.choose(sweep, models))
 chosen = cards.chosen(names, None, pathlib.Path("no-calibration"))
 for model in models:
     trace.build(model)

@@ -47,7 +47,8 @@ def a_way(change: int, seconds: float | None, verdict: str = "fits", **fields: A
     """One way of `IMAGE`: untiled for a change of 0, else tiles of 1024 / change; high confidence, 2 GiB."""
     tile = 1024 // change if change else 0
     case: Case = IMAGE.model_copy(update={"tiling": Tile(tile=tile, overlap=tile // 4)}) if tile else IMAGE
-    option = Option(fields.pop("case", case), change, fields.pop("risk", ""))
+    risk = fields.pop("risk", "")
+    option = Option(fields.pop("case", case), change, risk, is_lower=bool(risk))
     none = verdict == "out_of_memory"
     defaults = {
         "kind": "predicted",

@@ -18,8 +18,8 @@ from bench.record import Case, Tile
 _EDGES = (1024, 768, 512, 384, 256)
 #: So many tiles are more than anyone wants, and each has to be traced.
 _MOST_TILES = 500
-_BFLOAT16 = "bfloat16 keeps 8 bits of each value: smooth gradients may show bands"
-_FLOAT16 = "float16 overflows above 65504: check that this VAE's weights bear it"
+#: What float32 can be lowered to.
+_LOWER = ("float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,16 @@ class Option:
     Attributes:
         case: what would be called.
         change: its place in the order of what changes the picture.
-        risk: what its precision risks; empty where the precision is the asked one.
+        risk: what its precision risks in this model; empty for the model's own.
+        is_lower: whether its precision is lower than the asked one.
         last_resort: whether it need be looked at only where nothing in the asked precision fits comfortably.
     """
 
     case: Case
     change: int
     risk: str = ""
+    is_lower: bool = False
     last_resort: bool = False
-
-    @property
-    def is_lower(self) -> bool:
-        """Whether its precision is lower than the model's own."""
-        return bool(self.risk)
 
     @property
     def is_exact(self) -> bool:
@@ -64,22 +61,24 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
     ConfigError for a size that the model can't take.
     """
     spec = models.get(image.model)
-    for side in (image.width, image.height):
-        if side % spec.spatial_factor:
-            raise ConfigError(
-                f"--resolution {image.resolution}: {side} px is not a multiple of {spec.spatial_factor}, "
-                f"which {spec.key} needs."
-            )
+    refusal = spec.size_refusal(image.width, image.height)
+    if refusal:
+        raise ConfigError(f"--resolution {image.resolution}: {refusal}.")
     tiles = tiles_of(image)
     few = list(dict.fromkeys([*(one for one in tiles if one.tile == spec.tile), *tiles[-1:]]))
-    cases = [(case, "") for case in _cases(image, tiles)]
-    for dtype, risk in _lower(image) if lower else ():
-        other = image.model_copy(update={"dtype": dtype})
-        cases += [(case, risk) for case in _cases(other, few)]
-    zoos = [tile for tile in few if tile.tile == spec.tile]
+    cases = list(_cases(image, tiles))
+    for dtype in _LOWER if lower and image.dtype == "float32" else ():
+        cases += _cases(image.model_copy(update={"dtype": dtype}), few)
+    zoos = [None, *(tile for tile in few if tile.tile == spec.tile)]
     return tuple(
-        Option(case, change, risk, last_resort=bool(risk) and case.tile is not None and case.tile not in zoos)
-        for change, (case, risk) in enumerate(cases)
+        Option(
+            case,
+            change,
+            risk=spec.risk(case.dtype),
+            is_lower=case.dtype != image.dtype,
+            last_resort=case.dtype != image.dtype and case.tile not in zoos,
+        )
+        for change, case in enumerate(cases)
     )
 
 
@@ -117,10 +116,3 @@ def _cases(image: Case, tiles: Sequence[Tile]) -> Iterator[Case]:
         yield case
         if case.batch > 1:
             yield case.model_copy(update={"variant": "sliced"})
-
-
-def _lower(image: Case) -> Iterator[tuple[str, str]]:
-    """The precisions below the image's own, and what each risks."""
-    if image.dtype == "float32":
-        yield "float16", models.get(image.model).float16_risk or _FLOAT16
-        yield "bfloat16", _BFLOAT16

@@ -7,7 +7,8 @@
    model's error where that is more: its median where both are predicted, which are off to the same side; its worst
    where one of them is. Of equal ones goes first what changes the picture least: untiled, larger tiles, smaller tiles.
    The next is found among those left in the same manner. Where the time of one of a class is not known, what it
-   changes of the picture alone decides.
+   changes of the picture alone decides. A time that is a range is quicker than another only if all of it is: where
+   ranges overlap, nothing rests on them.
 3. Remote takes an endpoint and a network, which are assumed. Where a local way fits comfortably in the asked precision,
    it goes first only if it takes at most half the time of the first one, and the endpoint's part of that is not
    predicted; else if it is quicker by more than that margin. Where it is quicker and not first, that is told.
@@ -26,7 +27,6 @@ from bench.advise.place import Place
 from bench.advise.remote import Away
 from bench.advise.times import Time
 from bench.record import Case
-from bench.units import format_seconds
 
 #: Times that differ by no more than this share count as equal.
 MARGIN = 0.10
@@ -125,22 +125,23 @@ def _by_time(ways: list[Local]) -> Iterator[Local]:
         yield from ways
         return
     while ways:
-        least = min((way.time for way in ways if way.time), key=lambda time: time.compared_s)
+        least = min((way.time for way in ways if way.time), key=lambda time: time.most_s)
         first = next(way for way in ways if way.time and _as_quick(way.time, least))
         ways.remove(first)
         yield first
 
 
 def margin(one: Time, other: Time) -> float:
-    """By which share two times may differ and count as equal."""
-    found = [time.errors for time in (one, other) if time.kind == "predicted" and time.errors]
+    """By which share two times may differ and count as equal. A range has the model's error in it already."""
+    found = [time.errors for time in (one, other) if time.kind == "predicted" and not time.between and time.errors]
     if one.kind == other.kind == "predicted":
         return max([MARGIN, *(errors.median for errors in found)])
     return max([MARGIN, *(abs(errors.worst.error) for errors in found)])
 
 
 def _as_quick(one: Time, least: Time) -> bool:
-    return one.compared_s <= least.compared_s * (1 + margin(one, least))
+    """Whether one may be as quick as the other, or takes less."""
+    return one.least_s <= least.most_s * (1 + margin(one, least))
 
 
 def _quicker(one: Time | None, other: Time | None) -> bool:
@@ -153,22 +154,29 @@ def _goes_first(away: Time | None, first: Local) -> bool:
     if away is None or first.time is None:
         return False
     if _class(first) == _COMFORTABLE:
-        return away.kind != "predicted" and away.compared_s <= first.time.compared_s * _REMOTE_AT_MOST
+        return away.kind != "predicted" and away.most_s <= first.time.least_s * _REMOTE_AT_MOST
     return _quicker(away, first.time)
 
 
 def _against(one: Time | None, other: Time | None, what: str = "") -> str:
-    """`23% longer than WHAT`, `2.4 times as long as`, `23% less time than`, `about as long as`; empty for no time."""
+    """`23% longer than WHAT`, `2.4 times as long as`, `23% less time than`, `about as long as`; empty for no time.
+
+    Of ranges no share is told: `longer than`, `less time than`, or that they overlap.
+    """
     if one is None or other is None:
         return ""
-    factor = one.compared_s / other.compared_s
-    if _quicker(one, other):
-        return f"{1 - factor:.0%} less time" + (f" than {what}" if what else "")
-    if not _quicker(other, one):
-        return "about as long" + (f" as {what}" if what else "")
+    than, than_as = (f" than {what}", f" as {what}") if what else ("", "")
+    quicker, slower = _quicker(one, other), _quicker(other, one)
+    if one.between or other.between:
+        return f"less time{than}" if quicker else f"longer{than}" if slower else ""
+    factor = one.least_s / other.least_s
+    if quicker:
+        return f"{1 - factor:.0%} less time{than}"
+    if not slower:
+        return f"about as long{than_as}"
     if factor >= 2:
-        return f"{factor:.1f} times as long" + (f" as {what}" if what else "")
-    return f"{factor - 1:.0%} longer" + (f" than {what}" if what else "")
+        return f"{factor:.1f} times as long{than_as}"
+    return f"{factor - 1:.0%} longer{than}"
 
 
 def _reason(way: Local, local: Sequence[Local]) -> str:
@@ -195,12 +203,14 @@ def _merit(way: Local, local: Sequence[Local]) -> str:
         return f"the only way {fits}"
     if any(one.time is None for one in same) or way.time is None:
         return f"changes the picture least of all {fits} (not all times are known)"
-    least = min(one.time.compared_s for one in same if one.time)
-    if way.time.compared_s == least:
+    if all(_quicker(way.time, one.time) for one in same if one is not way):
         return f"the quickest {fits}"
-    return (
-        f"within {max(0.01, way.time.compared_s / least - 1):.0%} of the quickest {fits}, and changes the picture less"
-    )
+    if any(one.time.between for one in same if one.time):
+        return f"changes the picture least of all {fits} (their times are ranges that overlap)"
+    least = min(one.time.least_s for one in same if one.time)
+    if way.time.least_s == least:
+        return f"the quickest {fits}"
+    return f"within {max(0.01, way.time.least_s / least - 1):.0%} of the quickest {fits}, and changes the picture less"
 
 
 def _why(first: Local, local: Sequence[Local]) -> str:
@@ -225,7 +235,7 @@ def _short(way: Local, first: Local) -> str:
     """What became of a way that changes the picture less than the first."""
     if way.peak.is_comfortable:
         return _against(way.time, first.time) or "fits"
-    time = f" ({format_seconds(way.time.seconds)} {way.time.kind})" if way.time else ""
+    time = f" ({way.time.text} {way.time.kind})" if way.time else ""
     return f"{way.peak.reason}{time}"
 
 
@@ -242,7 +252,7 @@ def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
     local = [one.way for one in ranked if isinstance(one.way, Local)]
     fits = [way for way in local if _class(way) < _OUT]
     if fits:
-        return f"{remote.reason} ({format_seconds(fits[0].time.seconds if fits[0].time else None)})"
+        return f"{remote.reason} ({fits[0].time.text if fits[0].time else '-'})"
     smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
     return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"
 
@@ -252,7 +262,7 @@ def _quicker_away(away: Away, first: Local | None) -> str | None:
     if first is None or away.time is None or not _quicker(away.time, first.time):
         return None
     less = _against(away.time, first.time)
-    return f"remote, by {away.by}, {format_seconds(away.time.seconds)} ({away.time.kind}), {less}"
+    return f"remote, by {away.by}, {away.time.text} ({away.time.kind}), {less}"
 
 
 def _lower(first: Ranked, local: Sequence[Local]) -> str | None:
@@ -268,4 +278,4 @@ def _lower(first: Ranked, local: Sequence[Local]) -> str | None:
         return None
     way, time = quicker[0]
     less = _against(time, first.way.time)
-    return f"{way.option.label}, {format_seconds(time.seconds)} ({time.kind}), {less}, at the risk of a lower precision"
+    return f"{way.option.label}, {time.text} ({time.kind}), {less}, at the risk of a lower precision"

@@ -13,6 +13,7 @@ from bench.hybrid.request import Request
 from bench.hybrid.service import of_time, seconds
 from bench.hybrid.ways import Remote
 from bench.record import Case
+from bench.speed.reach import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,28 @@ def of(remote: Remote | None, network: str) -> Away:
         found.append((Time(remote.over_s[network], "simulated"), remote.service.by))
     if not found:
         return Away(network, None, "", remote.reason or "there is no figure of it")
-    time, by = min(found, key=lambda one: one[0].seconds)
+    time, by = min(found, key=lambda one: one[0].least_s)
     return Away(network, time, by, "")
 
 
 def predicted(case: Case, time: Time, card: str, request: Request) -> Away | None:
-    """The way over a card that would compute the case in a time that is predicted; None if no request can carry it."""
+    """The way over a card that would compute the case in a time that is predicted; None if no request can carry it.
+
+    Where that time is a range, so is the whole.
+    """
     transport = request.transports.get(case.operation)
-    service = None if transport is None else of_time(case, time.seconds, time.kind, card, transport, request.files)
-    if service is None:
+    if transport is None:
         return None
-    taken = service.over(request.paths[request.network])
-    return Away(request.network, replace(time, seconds=taken), card, "")
+
+    def whole(compute_s: float | None) -> float | None:
+        service = None if compute_s is None else of_time(case, compute_s, time.kind, card, transport, request.files)
+        return None if service is None else service.over(request.paths[request.network])
+
+    if time.between is None:
+        taken, between = whole(time.seconds), None
+    else:
+        taken, least = None, whole(time.between.least_s)
+        between = None if least is None else Range(least, whole(time.between.most_s))
+    if taken is None and between is None:
+        return None
+    return Away(request.network, replace(time, seconds=taken, between=between), card, "")

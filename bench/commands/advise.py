@@ -14,9 +14,9 @@ from bench.commands.comparisons import Networks, NetworksFile, Server, Transport
 from bench.commands.files import table_records, write_pages
 from bench.commands.options import (
     INTERRUPTED,
-    REPORTS,
     RESULTS,
     AsJson,
+    ChosenPages,
     Models,
     Operations,
     Quiet,
@@ -81,14 +81,15 @@ def advise(
     networks_file: NetworksFile = None,
     server: Server = None,
     transport: Transports = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the page.")] = REPORTS,
+    out: ChosenPages = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Recommend a way for an image on a card: untiled, tiled, sliced, a lower precision, or remote, with the reason.
 
-    With --gpu or --vram-limit it prints the advice; with neither it writes the page advice.md over all cards. Memory is
-    predicted where nobody measured it, and so are times: no GPU and no weights needed.
+    Without --gpu and --vram-limit it writes the page advice.md over all cards to reports/. With one of them, or --json,
+    it prints the advice, and writes the page only to --out. Memory is predicted where nobody measured it, and so are
+    times: no GPU and no weights needed.
     """
     from bench.advise import ranking
     from bench.commands import cards, comparisons
@@ -120,7 +121,8 @@ def advise(
         typer.echo("Interrupted before all was looked at; nothing was written.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     _refuse_no_room(advice)
-    _tell(advice, known, out if is_page else None, as_json=as_json, quiet=quiet)
+    folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
+    _tell(advice, known, folder, is_page=is_page, as_json=as_json, quiet=quiet)
 
 
 def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
@@ -231,16 +233,20 @@ def _refuse_no_room(advice: Sequence[Advice]) -> None:
     )
 
 
-def _tell(advice: Sequence[Advice], known: _Known, folder: Path | None, *, as_json: bool, quiet: bool) -> None:
-    """Print the advice, or write the page into a folder."""
+def _tell(
+    advice: Sequence[Advice], known: _Known, folder: Path | None, *, is_page: bool, as_json: bool, quiet: bool
+) -> None:
+    """Print the advice, and write the page into a folder."""
     from bench.report import advice_json, advice_terminal, terminal
     from bench.report import advice_page as page
 
     if as_json:
         typer.echo(json.dumps(advice_json.render(advice, known.clock), indent=2, allow_nan=False))
-    elif folder is not None:
-        write_pages(folder, {page.PAGE: page.render(advice, known.clock, known.networks).encode()}, quiet=quiet)
-        if not quiet:
-            typer.echo(page.summary(advice))
-    elif not quiet:
+    elif not quiet and not is_page:
         terminal.show(advice_terminal.draw(advice, known.clock, known.networks))
+    if folder is None:
+        return
+    pages = {page.PAGE: page.render(advice, known.clock, known.networks).encode()}
+    write_pages(folder, pages, quiet=quiet or as_json)
+    if is_page and not (quiet or as_json):
+        typer.echo(page.summary(advice))

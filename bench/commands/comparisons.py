@@ -62,15 +62,19 @@ def compare_ways(
 def wanted_of(
     models: Sequence[str], operations: Sequence[str], resolutions: Sequence[str], gpus: Sequence[str]
 ) -> Wanted:
-    """The options that narrow, checked. Raises ConfigError."""
+    """What options choose, checked. Raises ConfigError."""
     from bench import config
-    from bench import models as zoo
     from bench.hybrid.request import Wanted
 
-    named = tuple(config.operation_of(name, "--operation") for name in operations)
-    sizes = [config.resolution_of(text, "--resolution") for text in resolutions]
-    keys = tuple(zoo.get(key).key for key in models)
-    return Wanted(keys, named, tuple((size.width, size.height) for size in sizes), tuple(gpus))
+    sizes = tuple((size.width, size.height) for size in config.resolutions_of(resolutions))
+    return Wanted(config.models_of(models), config.operations_of(operations), sizes, tuple(gpus))
+
+
+def folder_of_pages(out: Path | None, *, is_choice: bool, as_json: bool) -> Path | None:
+    """Where pages are written: to --out, else to reports/; None where only what was chosen, or JSON, is printed."""
+    from bench.commands.options import REPORTS
+
+    return REPORTS if out is None and not is_choice and not as_json else out
 
 
 def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:

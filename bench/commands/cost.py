@@ -10,7 +10,7 @@ import typer
 
 from bench.commands.comparisons import Gpus
 from bench.commands.files import table_records, write_pages
-from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Pages, Quiet, Resolutions, Results
+from bench.commands.options import RESULTS, AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
 
 
 def cost(
@@ -23,32 +23,37 @@ def cost(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
-    out: Pages = REPORTS,
+    out: ChosenPages = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """What 1,000 images cost on cards bought and rented and on endpoints, by images an hour, and where they break even.
 
-    Prices are those of prices.yaml, each with its source and date. No GPU needed, and torch is not loaded. --json
-    prints the costs and writes nothing.
+    Writes the page over everything to reports/. With a choice (--gpu, --model, --operation, --resolution, --volume) or
+    --json it prints the figures, and writes pages only to --out. Prices are those of prices.yaml, each with its source
+    and date. No GPU needed, and torch is not loaded.
     """
     from bench.commands import comparisons
     from bench.config import load_prices
     from bench.cost import comparison as costs
     from bench.report import cost as page
-    from bench.report import cost_json
+    from bench.report import cost_json, cost_terminal, terminal
     from bench.units import one_line
 
     prices = load_prices(prices_file)
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
+    is_choice = not wanted.is_everything or bool(volume)
     volumes = costs.checked(volume or costs.VOLUMES)
     records = table_records(results or [RESULTS])
     comparison, _ = comparisons.compare_ways(records, wanted)
     found = costs.compare(records, comparison, prices, volumes)
     if as_json:
         typer.echo(json.dumps(cost_json.render(found), indent=2, allow_nan=False))
-        return
-    if not quiet:
+    elif not quiet:
+        if is_choice:
+            terminal.show(cost_terminal.draw(found))
         for line in [*page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]:
             typer.echo(one_line(line))
-    write_pages(out, comparisons.cost_pages(found), quiet=quiet)
+    folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
+    if folder is not None:
+        write_pages(folder, comparisons.cost_pages(found), quiet=quiet or as_json)

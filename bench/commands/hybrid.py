@@ -8,7 +8,7 @@ import typer
 
 from bench.commands.comparisons import Gpus, Networks, NetworksFile, Server, Transports
 from bench.commands.files import table_records, write_pages
-from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Pages, Quiet, Resolutions, Results
+from bench.commands.options import RESULTS, AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
 
 
 def hybrid(
@@ -21,30 +21,35 @@ def hybrid(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
-    out: Pages = REPORTS,
+    out: ChosenPages = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Set local times and memory beside an endpoint's, measured or simulated over networks: which is quicker, where?
 
-    Works from published rows alone: no GPU needed, and torch is not loaded. --json prints the comparison and writes
-    nothing.
+    Writes the page over everything to reports/. With a choice (--gpu, --model, --operation, --resolution, --network,
+    --server, --transport) or --json it prints the figures, and writes pages only to --out. Works from published rows
+    alone: no GPU needed, and torch is not loaded.
     """
     from bench.commands import comparisons
     from bench.report import hybrid as page
-    from bench.report import hybrid_json
+    from bench.report import hybrid_json, hybrid_terminal, terminal
     from bench.units import one_line
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
+    is_choice = not wanted.is_everything or bool(network or server or transport)
     records = table_records(results or [RESULTS])
     comparison, networks = comparisons.compare_ways(
         records, wanted, network or [], networks_file, server, transport or []
     )
     if as_json:
         typer.echo(json.dumps(hybrid_json.render(comparison), indent=2, allow_nan=False))
-        return
-    if not quiet:
+    elif not quiet:
+        if is_choice:
+            terminal.show(hybrid_terminal.draw(comparison, networks))
         missing = [f"Missing: {gap}" for gap in (*comparison.without, *comparison.gaps)]
         for line in [*page.summary(comparison, networks), *missing]:
             typer.echo(one_line(line))
-    write_pages(out, comparisons.hybrid_pages(comparison, networks, records), quiet=quiet)
+    folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
+    if folder is not None:
+        write_pages(folder, comparisons.hybrid_pages(comparison, networks, records), quiet=quiet or as_json)

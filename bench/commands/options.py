@@ -16,13 +16,21 @@ REPORTS = Path("reports")
 #: What the commands that write pages take and where they put them.
 Results = Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")]
 Pages = Annotated[Path, typer.Option("--out", "-o", help="The folder of the pages.")]
+#: Of commands that print what is chosen, and write whole pages where nothing is.
+ChosenPages = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Write the pages to this folder. Default: reports/; none where something is chosen."
+    ),
+]
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="Only this model; repeatable.")]
-Operations = Annotated[list[str] | None, typer.Option("--operation", help="Only encode or decode; repeatable.")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="This model of the zoo; repeatable.")]
+Operations = Annotated[list[str] | None, typer.Option("--operation", help="encode or decode; repeatable.")]
 Resolutions = Annotated[
-    list[str] | None, typer.Option("--resolution", help="Only this resolution (512 or 512x768); repeatable.")
+    list[str] | None,
+    typer.Option("--resolution", help="512, or 512x768 (width x height); repeatable."),
 ]
 #: The variable that holds an endpoint's bearer token, unless --token-env names another.
 TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name

@@ -64,9 +64,8 @@ def predict(
 
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are lines of JSON. Name a file that ends in .jsonl.")
-    wanted: dict[str, Sequence[str]] = {"models": model or [], "operations": operation or []}
-    wanted["resolutions"] = resolution or []
-    sweep = configs.narrow(configs.load(configs.find(config), overrides or []), wanted)
+    listed = configs.load(configs.find(config), overrides or [])
+    sweep = configs.choose(listed, model or [], operation or [], resolution or [])
     plan = plans.make(sweep)
     chosen = cards.chosen(gpu or [], vram_limit)
     try:

@@ -76,7 +76,7 @@ def profile(
 
 def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:
     """The case that the options describe, checked as a sweep's are. Raises ConfigError."""
-    from bench import config, models, plan
+    from bench import config, plan
 
     named = config.operation_of(operation, "--operation")
     try:
@@ -85,7 +85,7 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
         raise ConfigError(f"--tiling {tiling}: {error}.") from None
     sweep = config.Sweep(
         name="profile",
-        models=(models.get(model).key,),
+        models=(config.model_of(model, "--model"),),
         operations=(named,),
         resolutions=(config.resolution_of(resolution, "--resolution"),),
         batch=(batch,),

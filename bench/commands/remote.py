@@ -87,11 +87,7 @@ def remote(
     from bench.run.scheduler import RunOptions
 
     _check(endpoint, name, loopback=loopback)
-    chosen: dict[str, Sequence[str]] = {
-        "models": model or [],
-        "operations": operation or [],
-        "resolutions": resolution or [],
-    }
+    chosen = (model or [], operation or [], resolution or [])
     load = _load_settings(rate or [], load_seconds)
     sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen, transport or [])
     token = _token(token_env, loopback=loopback)
@@ -149,14 +145,14 @@ def _sweep(
     name: str,
     overrides: Sequence[str],
     load: Sequence[str],
-    chosen: dict[str, Sequence[str]],
+    chosen: tuple[Sequence[str], Sequence[str], Sequence[str]],
     transports: Sequence[str],
 ) -> Sweep:
     from bench import config
 
     typed = {key: option for key, option in _OPTIONS.items() if any(item.startswith(f"{key}=") for item in load)}
-    sweep = config.narrow(config.load(config.find(name), [*overrides, *load], typed), chosen)
-    return config.narrow_transports(sweep, transports)
+    sweep = config.choose(config.load(config.find(name), [*overrides, *load], typed), *chosen)
+    return config.choose_transports(sweep, transports)
 
 
 def _token(variable: str | None, *, loopback: bool) -> Token | None:

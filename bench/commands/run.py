@@ -62,11 +62,7 @@ def run(
 
     limit = None if vram_limit is None else limit_of(vram_limit)
     executor = SubprocessExecutor(device, limit)
-    chosen: dict[str, Sequence[str]] = {
-        "models": model or [],
-        "operations": operation or [],
-        "resolutions": resolution or [],
-    }
+    chosen = (model or [], operation or [], resolution or [])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sweep = _sweep(config, overrides or [], chosen, executor, quiet=quiet)
@@ -85,12 +81,12 @@ def run(
 def _sweep(
     name: str | None,
     overrides: Sequence[str],
-    chosen: dict[str, Sequence[str]],
+    chosen: tuple[Sequence[str], Sequence[str], Sequence[str]],
     executor: SubprocessExecutor,
     *,
     quiet: bool,
 ) -> Sweep:
-    """The sweep that was named, or the one that fits the device; overridden and narrowed."""
+    """The sweep that was named, or the one that fits the device; overridden, with what was chosen."""
     from bench import config
 
     if name is None:
@@ -99,4 +95,4 @@ def _sweep(
         why = f"{ready.device.name} is a CUDA GPU." if name == "docs" else f"no CUDA GPU is used: {ready.reason}"
         if not quiet:
             typer.echo(f"Sweep: {name}.yaml, because {why}", err=True)
-    return config.narrow(config.load(config.find(name), overrides), chosen)
+    return config.choose(config.load(config.find(name), overrides), *chosen)

@@ -1,7 +1,16 @@
 """YAML to frozen data: sweeps, GPUs, networks, prices. Errors name file, key and nearest valid name; never torch."""
 
+from bench.config.choosing import (
+    choose,
+    choose_transports,
+    model_of,
+    models_of,
+    operation_of,
+    operations_of,
+    resolution_of,
+    resolutions_of,
+)
 from bench.config.gpus import Gpu, Gpus, Precision, TensorTflops, load_gpus
-from bench.config.narrowing import narrow, narrow_transports, operation_of, resolution_of
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
 from bench.config.reading import find, load, shipped
@@ -30,16 +39,20 @@ __all__ = [
     "Sourced",
     "Sweep",
     "TensorTflops",
+    "choose",
+    "choose_transports",
     "find",
     "load",
     "load_gpus",
     "load_networks",
     "load_prices",
-    "narrow",
-    "narrow_transports",
+    "model_of",
+    "models_of",
     "operation_of",
+    "operations_of",
     "parse_resolution",
     "parse_tiling",
     "resolution_of",
+    "resolutions_of",
     "shipped",
 ]

@@ -11,6 +11,7 @@ from bench.config.values import (
     TRANSPORTS,
     Count,
     Dtype,
+    Frames,
     Generations,
     Listed,
     Model,
@@ -109,7 +110,7 @@ class Sweep(Strict):
     models: Listed[Model]
     operations: Listed[Operation] = OPERATIONS
     resolutions: Listed[Size]
-    frames: Listed[Count] = (1,)
+    frames: Listed[Frames] = (1,)
     batch: Listed[Count] = (1,)
     dtypes: Listed[Dtype] = ("model",)
     tiling: Listed[Tiling] = ("off", "on")

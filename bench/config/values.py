@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bench import models
 from bench.errors import nearest
-from bench.record import Tile, Transport
+from bench.record import Tile, Transport, one_frame
 
 DTYPES = ("model", "float32", "float16", "bfloat16")
 OPERATIONS = ("encode", "decode")
@@ -102,7 +102,8 @@ def _known(valid: Callable[[], Sequence[str]], what: str) -> AfterValidator:
     return AfterValidator(lambda name: _one_of(name, valid(), what))
 
 
-def _model(name: str) -> str:
+def parse_model(name: str) -> str:
+    """A key of the zoo. Raises ValueError that names the nearest."""
     if name.startswith("fault-") and name not in models.zoo():
         raise ValueError(f"{name!r} exists only for testing the harness: set BENCH_FAULTS=1 in the environment")
     return _one_of(name, list(models.zoo()), "model")
@@ -185,7 +186,7 @@ Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
 Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
 Name = Annotated[str, AfterValidator(_plain)]
-Model = Annotated[str, AfterValidator(_model)]
+Model = Annotated[str, AfterValidator(parse_model)]
 Operation = Annotated[str, _known(lambda: OPERATIONS, "operation")]
 Dtype = Annotated[str, _known(lambda: DTYPES, "dtype")]
 Variant = Annotated[str, _known(lambda: VARIANTS, "variant")]
@@ -193,6 +194,7 @@ Weights = Annotated[str, AfterValidator(_checkpoint)]
 Size = Annotated[Resolution, BeforeValidator(parse_resolution)]
 Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]
+Frames = Annotated[Count, AfterValidator(one_frame)]
 Positive = Annotated[Figure, Field(gt=0)]
 TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
 Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_different)]

@@ -18,7 +18,7 @@ from bench.cost.arithmetic import (
 from bench.errors import ConfigError
 from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
-from bench.hybrid.service import LEAST_S, alike, seconds
+from bench.hybrid.service import LEAST_S, alike, seconds, whole_card_s
 from bench.record import Case, Kind, Record
 
 #: Images an hour that tables show unless others are asked for.
@@ -193,8 +193,7 @@ def _served_s(record: Record, device: str) -> float | None:
     """Seconds of one request on the device, if it is the one that computed."""
     remote = record.remote
     if remote is None:
-        whole = record.device.name == device and record.vram_limit_bytes is None
-        return seconds(record) if whole else None
+        return whole_card_s(record) if record.device.name == device else None
     server = remote.endpoint.server_device
     if server is None or server.name != device or seconds(record) is None:
         return None
@@ -213,10 +212,17 @@ def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> It
     for row in comparison.rows:
         if row.device.name in prices.cards and row.fits in {"unknown", "untiled: no"}:
             yield f"{row.label}: {row.case.label}: no local time, and it is not known that nothing fits"
+    some_have_none = False
     for name, price in prices.endpoints.items():
         without = [image for image in images if next(one for one in image.remote if one.name == name).cost is None]
         if not without:
             continue
-        missing = f"{name} ({price.accelerator}): nobody has a time of it, nor of a device that stands in for it"
+        some_have_none = True
+        missing = f"{name} ({price.accelerator}): no time was measured or published of it, nor of a stand-in"
         some = f", for {len(without)} of {len(images)} images" if len(without) < len(images) else ""
         yield f"{missing}{some}"
+    if some_have_none:
+        yield (
+            "a cost is reckoned with times that were measured or published alone: what `bench advise --gpu NAME` "
+            "predicts of a card has no part in it"
+        )

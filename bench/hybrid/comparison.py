@@ -69,7 +69,7 @@ def compare(records: Sequence[Record], request: Request, wanted: Wanted = EVERYT
         tuple(found),
         tuple(ways.values()),
         card,
-        tuple(gaps.of_models(records, wanted)),
+        (*gaps.of_models(records, wanted), *gaps.of_devices(found, wanted)),
         tuple(gaps.of_rows(found)),
     )
 

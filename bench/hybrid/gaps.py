@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bench import models
 from bench.config import OPERATIONS
@@ -11,19 +12,55 @@ from bench.hybrid.rows import Row
 from bench.hybrid.service import LEAST_S
 from bench.record import Measured, OutOfMemory, Record, describe
 
+#: A model, an operation, and a size in pixels where one was asked for.
+_Asked = tuple[str, str, tuple[int, int] | None]
+
 
 def of_models(records: Sequence[Record], wanted: Wanted) -> Iterable[str]:
-    """Models and operations that were asked for, or are in the zoo, and have no figures here or there."""
-    local = {(one.case.model, one.case.operation) for one in records if one.device.kind != "endpoint"}
-    known = local | {(one.case.model, one.case.operation) for one in records}
+    """What was asked for, or is in the zoo, and has no figures here or there."""
+    known = _images(records, wanted)
+    local = _images([one for one in records if one.device.kind != "endpoint"], wanted)
     keys = wanted.models or [key for key, spec in models.zoo().items() if spec.fault is None]
-    asked = [(key, operation) for key in keys for operation in wanted.operations or OPERATIONS]
-    without = [f"{models.title(key)} {operation}" for key, operation in asked if (key, operation) not in known]
+    sizes: Sequence[tuple[int, int] | None] = wanted.sizes or [None]
+    asked = [(key, name, size) for key in keys for name in wanted.operations or OPERATIONS for size in sizes]
+    without = [one for one in asked if one not in known]
     if without:
-        yield f"no figures at all, neither local nor remote, neither measured nor published: {', '.join(without)}"
-    remote = [f"{models.title(key)} {operation}" for key, operation in asked if (key, operation) in known - local]
+        yield (
+            "no figures at all, neither local nor remote, neither measured nor published: "
+            f"{', '.join(map(_title, without))}{_remedy(wanted, without)}"
+        )
+    remote = [one for one in asked if one in known - local]
     if remote:
-        yield f"no local figures: {', '.join(remote)}"
+        yield f"no local figures: {', '.join(map(_title, remote))}{_remedy(wanted, remote)}"
+
+
+def of_devices(rows: Sequence[Row], wanted: Wanted) -> Iterable[str]:
+    """Devices that were chosen, if they have no figures of anything that was chosen."""
+    if wanted.devices and not rows:
+        yield f"no figures of {', '.join(wanted.devices)} for it{_remedy(wanted)}"
+
+
+def _images(records: Sequence[Record], wanted: Wanted) -> set[_Asked]:
+    return {
+        (one.case.model, one.case.operation, (one.case.width, one.case.height) if wanted.sizes else None)
+        for one in records
+    }
+
+
+def _title(asked: _Asked) -> str:
+    key, operation, size = asked
+    return f"{models.title(key)} {operation}{f' {size[0]}x{size[1]}' if size else ''}"
+
+
+def _remedy(wanted: Wanted, missing: Sequence[_Asked] = ()) -> str:
+    """What to run for the figures of a choice that are missing; empty where nothing was chosen."""
+    if wanted.is_everything:
+        return ""
+    keys = [key for key in wanted.models if not missing or key in {one[0] for one in missing}]
+    names = [name for name in wanted.operations if not missing or name in {one[1] for one in missing}]
+    sizes = [size for size in wanted.sizes if not missing or size in {one[2] for one in missing}]
+    options = replace(wanted, models=tuple(keys), operations=tuple(names), sizes=tuple(sizes)).options
+    return f". `bench run{options}` measures it, and `bench advise --gpu NAME{options}` predicts it"
 
 
 def of_rows(rows: Sequence[Row]) -> Iterable[str]:
@@ -31,7 +68,7 @@ def of_rows(rows: Sequence[Row]) -> Iterable[str]:
     groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.remote.reason is not None:
-            title = f"{models.title(row.case.model)} {row.case.operation}"
+            title = _title((row.case.model, row.case.operation, None))
             groups.setdefault((title, row.remote.reason), []).append(row.case.resolution)
     for (title, reason), sizes in groups.items():
         yield f"{title} at {', '.join(dict.fromkeys(sizes))}: no remote figure: {reason}"

@@ -50,6 +50,18 @@ class Wanted:
     sizes: tuple[tuple[int, int], ...] = ()
     devices: tuple[str, ...] = ()
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing was chosen."""
+        return self == EVERYTHING
+
+    @property
+    def options(self) -> str:
+        """What was chosen of images, as a command takes it: ` --model flux --resolution 1024x1024`."""
+        sizes = [f"{width}x{height}" for width, height in self.sizes]
+        given = (("--model", self.models), ("--operation", self.operations), ("--resolution", sizes))
+        return "".join(f" {option} {value}" for option, values in given for value in values)
+
     def has(self, case: Case) -> bool:
         """Whether a case is among them."""
         return (

@@ -14,6 +14,8 @@ from bench.units import ITEM_BYTES
 
 #: A time below this is none: a docs page prints `0.000` for what is quicker than its digits.
 LEAST_S = 1e-9
+#: Records of these kinds have a time that is known; a simulated or predicted one is not.
+_KNOWN: tuple[Kind, ...] = ("measured", "published")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ def usual_server(records: Sequence[Record]) -> str | None:
     """
     images: dict[tuple[object, ...], dict[str, float]] = {}
     for record in records:
-        taken = seconds(record)
-        if record.device.kind == "cuda" and record.vram_limit_bytes is None and taken is not None:
+        taken = whole_card_s(record)
+        if record.device.kind == "cuda" and taken is not None:
             times = images.setdefault(alike(record.case), {})
             times[record.device.name] = min(taken, times.get(record.device.name, taken))
     shared = [times for times in images.values() if len(times) > 1]
@@ -129,7 +131,17 @@ def usual_server(records: Sequence[Record]) -> str | None:
 
 
 def seconds(record: Record | None) -> float | None:
-    """The time of a record that was measured or published; None where there is none, or it was printed as 0."""
-    if record is None or record.timing is None or not isinstance(record.outcome, Measured):
+    """The time of a record that was measured or published; None where there is none, or it was printed as 0.
+
+    What is known of a time, for `hybrid`, `cost` and `advise` alike.
+    """
+    if record is None or record.kind not in _KNOWN or record.timing is None:
         return None
-    return record.timing.median_s if record.timing.median_s >= LEAST_S else None
+    if not isinstance(record.outcome, Measured) or record.timing.median_s < LEAST_S:
+        return None
+    return record.timing.median_s
+
+
+def whole_card_s(record: Record) -> float | None:
+    """The same of a device that was used whole; None under a VRAM limit, where kernels may be leaner and slower."""
+    return seconds(record) if record.vram_limit_bytes is None else None

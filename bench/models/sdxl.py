@@ -10,7 +10,9 @@ MODEL = AutoencoderKLSpec(
     sample_size=1024,
     scaling_factor=0.13025,
     dtype="float32",
-    float16_risk="SDXL's original VAE overflows in float16 (black images), madebyollin/sdxl-vae-fp16-fix does not",
+    risks={
+        "float16": "SDXL's original VAE overflows in float16 (black images), madebyollin/sdxl-vae-fp16-fix does not",
+    },
     tile=1024,
     order=2,
 )

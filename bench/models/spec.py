@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 #: An endpoint of this kind computes images *above* this side (px) in tiles of the zoo's size, others at once.
 SERVED_UNTILED_PX = 2048
+#: What a precision risks in any model that has another as its own, unless the model's entry says more.
+_RISKS = {
+    "bfloat16": "bfloat16 keeps 8 bits of each value: smooth gradients may show bands",
+    "float16": "float16 overflows above 65504: check that this VAE's weights bear it",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +26,7 @@ class AutoencoderKLSpec:
         hub_subfolder: folder of the VAE inside that repository.
         block_out_channels: channels of each resolution level; each level but the last halves the image.
         dtype: the precision that the docs' figures seem to use.
-        float16_risk: what float16 risks, where `dtype` is float32 and that is known.
+        risks: by precision what it risks in this model, where more is known than `risk` says of any.
         tile: edge in pixels of the tile that `tiling: on` means; neighbours overlap by a quarter of it.
         fault: what the call does instead of running (tests of the harness only), or None.
         order: place in listings.
@@ -40,10 +46,24 @@ class AutoencoderKLSpec:
     shift_factor: float | None = None
     quant_convs: bool = True
     dtype: str
-    float16_risk: str = ""
+    risks: Mapping[str, str] = field(default_factory=dict, hash=False)
     tile: int
     fault: str | None = None
     order: int = 100
+
+    def risk(self, dtype: str) -> str:
+        """What computing in a precision risks of the picture; empty for the model's own, and for float32."""
+        return "" if dtype == self.dtype else self.risks.get(dtype, _RISKS.get(dtype, ""))
+
+    def size_refusal(self, width: int, height: int) -> str:
+        """Why an image of that size in pixels can't be taken, with the nearest that can; empty if it can."""
+        factor = self.spatial_factor
+        for side in (width, height):
+            if side % factor:
+                low = side - side % factor
+                nearest = f"{low} or {low + factor}" if low else str(factor)
+                return f"{side} px is not a multiple of {factor}, which {self.key} needs: try {nearest}"
+        return ""
 
     @property
     def spatial_factor(self) -> int:

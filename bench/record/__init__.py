@@ -4,7 +4,7 @@ Imports only `errors` and `units`; never torch. Quantities are seconds and bytes
 reason beside it where there is one to give.
 """
 
-from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport
+from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, one_frame
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
 from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
@@ -68,5 +68,6 @@ __all__ = [
     "describe",
     "digest",
     "json_schema",
+    "one_frame",
     "timestamp",
 ]

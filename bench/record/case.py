@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import AfterValidator, Field, computed_field, model_validator
 
 from bench.record.stored import Frozen, digest
 from bench.units import one_line
@@ -14,6 +14,15 @@ from bench.units import one_line
 Transport = Literal["jpg", "png", "pt", "pt-partial"]
 #: Those by which an image file travels, which holds one image.
 FILE_TRANSPORTS = ("jpg", "png")
+
+
+def one_frame(frames: int) -> int:
+    """The frames of a call, which are 1 until a video VAE can be built. Raises ValueError for any other count."""
+    if frames != 1:
+        raise ValueError(
+            f"{frames} frames: every model here is an image VAE and takes 1 frame; video can't be measured yet"
+        )
+    return frames
 
 
 class Tile(Frozen):
@@ -30,7 +39,7 @@ class Case(Frozen):
     operation: str
     width: int = Field(gt=0, description="image pixels, also for decode")
     height: int = Field(gt=0, description="image pixels, also for decode")
-    frames: int = Field(default=1, gt=0)
+    frames: Annotated[int, Field(gt=0), AfterValidator(one_frame)] = 1
     batch: int = Field(default=1, gt=0)
     dtype: str = Field(description="float32, float16 or bfloat16")
     tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole image at once")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.remote import Away
@@ -11,8 +12,14 @@ from bench.advise.times import Clock, Time
 from bench.record import Case
 from bench.report import cost
 from bench.report.hybrid_tables import Networks, title_of
-from bench.units import format_bytes, format_seconds, memory_percent
+from bench.units import format_bytes, memory_percent
 
+_RANGES = (
+    "A range, not a time: no fitted time is of that architecture. It goes from the products at the card's rated rates "
+    "to the time of the quickest card of the fit that it exceeds in every rate, with the model's worst error on top. "
+    "It has no upper end ('at least') where there is no such card, or where the fit is tight: leaner kernels may be "
+    "slower. A range is quicker than another time only if all of it is."
+)
 NOTHING = "nothing fits, and there is no figure of remote"
 
 
@@ -39,7 +46,7 @@ def headline(advice: Advice, networks: Networks) -> str:
     best = advice.best
     if best is None:
         return f"{start}: {NOTHING}"
-    said = f"{start}: {way(best, networks)}: "
+    said = f"{start}: {way(best, networks)}{precision(best)}: "
     if isinstance(best.way, Away):
         by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind != "measured" else ""
         return f"{said}none of its memory, {_about(best.way.time)}{by}"
@@ -47,27 +54,48 @@ def headline(advice: Advice, networks: Networks) -> str:
     tight = "tight, " if peak.verdict == "tight" else ""
     sure = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
     room = format_bytes(advice.place.usable_bytes) + (" free" if advice.place.free_bytes is not None else "")
-    return f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}"
+    risk = f". Risk of {best.way.option.case.dtype}: {best.way.option.risk}" if best.way.option.risk else ""
+    return (
+        f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}{risk}"
+    )
+
+
+def precision(ranked: Ranked) -> str:
+    """` in float16 (its own precision is float32)`; empty for the model's own, and for remote."""
+    if not isinstance(ranked.way, Local):
+        return ""
+    option = ranked.way.option
+    own = models.get(option.case.model).dtype
+    if option.case.dtype == own:
+        return ""
+    return f"{'' if option.is_lower else f' in {option.case.dtype}'} (its own precision is {own})"
+
+
+def risks(ways: Iterable[Local]) -> list[str]:
+    """What the precisions of these ways risk, each once."""
+    found = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
+    return [f"Risk of {dtype}: {risk}." for dtype, risk in found]
 
 
 def _about(time: Time | None) -> str:
-    """`about 2.10 s (predicted, median error 6%, worst 18%)`; `1.20 s (published)`."""
+    """`about 2.10 s (predicted, median error 6%, worst 18%)`; `1.20 s (published)`; a range says that it is one."""
     if time is None:
         return "time not known"
+    if time.between is not None and time.between.most_s is not None:
+        return f"between {time.text.replace(' to ', ' and ')} (a predicted range, beyond what was fitted)"
+    if time.between is not None:
+        return f"{time.text} (predicted, beyond what was fitted)"
     about = "about " if time.kind in {"predicted", "simulated"} else ""
-    return f"{about}{format_seconds(time.seconds)} ({time.kind}{_error(time)})"
+    return f"{about}{time.text} ({time.kind}{_error(time)})"
 
 
 def _error(time: Time) -> str:
-    """How far a predicted time may be off; of what goes beyond the fit only what it is within."""
+    """How far a predicted time may be off; what goes beyond the fit has no error of its own."""
     if time.kind != "predicted":
         return ""
-    if time.errors is None:
-        return ", error not known"
-    median, worst = f"{time.errors.median:.0%}", f"{abs(time.errors.worst.error):.0%}"
-    if time.beyond:
-        return f" beyond what was fitted, where the median error is {median}, the worst {worst}"
-    return f", median error {median}, worst {worst}"
+    if time.errors is None or time.beyond:
+        return f"{' beyond what was fitted' if time.beyond else ''}, error not known"
+    return f", median error {time.errors.median:.0%}, worst {abs(time.errors.worst.error):.0%}"
 
 
 def share(way: Local, place: Place) -> str:
@@ -103,5 +131,10 @@ def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
     return [
         f"predicted times: by a model fitted on {clock.errors.cells} times. With each card in turn left out of the fit "
         f"the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} ({worst.observed.card}, "
-        f"{title(worst.observed.case)}). What goes beyond those times is told, and no error is known of it."
+        f"{title(worst.observed.case)}). What goes beyond those times is told, and no error is known of it.",
+        *([_RANGES] if _has_range(advice) else []),
     ]
+
+
+def _has_range(advice: Sequence[Advice]) -> bool:
+    return any(one.way.time and one.way.time.between for each in advice for one in each.ranked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
@@ -19,6 +20,7 @@ def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:
         "advice": [
             {
                 "image": one.image.model_dump(include={"model", "operation", "width", "height", "batch", "dtype"}),
+                "own_dtype": models.get(one.image.model).dtype,
                 "card": _place(one.place),
                 "recommended": one.best is not None,
                 "reason": one.reason,
@@ -57,6 +59,7 @@ def _way(ranked: Ranked) -> dict[str, Any]:
         "way": found.option.label,
         "case": case.id,
         "dtype": case.dtype,
+        "risk": found.option.risk or None,
         "tiling": case.model_dump()["tiling"],
         "variant": case.variant,
         "verdict": peak.verdict,
@@ -68,4 +71,8 @@ def _way(ranked: Ranked) -> dict[str, Any]:
 
 
 def _time(time: Time | None) -> dict[str, Any] | None:
-    return None if time is None else {"kind": time.kind, "seconds": time.seconds, "beyond": list(time.beyond)}
+    """A time, or the range in which it is: `seconds` is null then, and `most_s` where nothing says."""
+    if time is None:
+        return None
+    between = time.between and {"least_s": time.between.least_s, "most_s": time.between.most_s}
+    return {"kind": time.kind, "seconds": time.seconds, "range": between, "beyond": list(time.beyond)}

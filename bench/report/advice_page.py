@@ -17,7 +17,7 @@ from bench.report import markdown
 from bench.report.hybrid_tables import Networks, networks_table, size, title_of
 from bench.report.kinds import SURE, TIGHT
 from bench.report.markdown import safe
-from bench.units import format_bytes, format_count, format_seconds
+from bench.units import format_bytes, format_count
 
 PAGE = "advice.md"
 #: What stands in a cell, where the whole words would make the tables unreadable.
@@ -47,8 +47,11 @@ def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) ->
     for key, operation in dict.fromkeys((one.image.model, one.image.operation) for one in advice):
         mine = [one for one in advice if (one.image.model, one.image.operation) == (key, operation)]
         dtype = mine[0].image.dtype
-        own = ", which the model has as its own" if dtype == models.get(key).dtype else ""
-        texts += [f"## {safe(models.title(key))} {safe(operation)}", f"In {dtype}{own}.", _table(mine, networks)]
+        own = models.get(key).dtype
+        which = "which the model has as its own" if dtype == own else f"while the model's own precision is {own}"
+        texts += [f"## {safe(models.title(key))} {safe(operation)}", f"In {dtype}, {which}.", _table(mine, networks)]
+        recommended = [one.best.way for one in mine if one.best]
+        texts += [safe(line) for line in words.risks(way for way in recommended if isinstance(way, Local))]
         told = words.beyond(one.best for one in mine if one.best)
         texts += [f"{_BEYOND} Beyond what the time model was fitted on: {safe(told)}."] if told else []
     name = next(iter(networks))
@@ -124,7 +127,7 @@ def _cell(one: Advice, networks: Networks) -> str:
     if not isinstance(best.way, Local):
         said = words.way(best, networks) if time and time.kind == "measured" else "remote"
         mark = _mark(time.kind if time else None)
-        return f"**{safe(said)}**: {format_seconds(time.seconds) if time else '-'} {mark}{after}"
+        return f"**{safe(said)}**: {time.text if time else '-'} {mark}{after}"
     tile = best.way.option.case.tile
     way = "untiled" if tile is None else f"tile {tile.tile}"
     way = f"{best.way.option.case.dtype}, {way}" if best.way.option.is_lower else way
@@ -134,7 +137,7 @@ def _cell(one: Advice, networks: Networks) -> str:
     if time is None:
         return f"{way}: {share} {_mark(kind)}"
     first = f" {_mark(kind)}" if kind != time.kind else ""
-    return f"{way}: {share}{first}, {format_seconds(time.seconds)} {_mark(time.kind)}{after}"
+    return f"{way}: {share}{first}, {time.text} {_mark(time.kind)}{after}"
 
 
 def _mark(kind: str | None) -> str:

@@ -15,7 +15,7 @@ from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
 from bench.report.kinds import SURE, TIGHT
 from bench.report.terminal import Draw
-from bench.units import format_bytes, format_seconds, one_line
+from bench.units import format_bytes, one_line
 
 #: With more images than this tables are short, and stand after all recommendations.
 _FEW = 4
@@ -41,7 +41,8 @@ def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
                 console.print(_table([one], networks, None))
         for group in [] if few else _groups(advice):
             console.print(_table(group, networks, _SHORT))
-        for line in (*_LEGEND, *_risks(advice), *words.of_times(clock, advice), *_beyond(advice), *_remote(advice)):
+        risks = words.risks(way for one in advice for way in one.local)
+        for line in (*_LEGEND, *risks, *words.of_times(clock, advice), *_beyond(advice), *_remote(advice)):
             _say(console, line, "dim")
 
     return onto
@@ -105,13 +106,7 @@ def _cells(ranked: Ranked, one: Advice, networks: Networks) -> list[str]:
 
 
 def _time(time: Time | None) -> list[str]:
-    return ["-", ""] if time is None else [format_seconds(time.seconds), time.kind]
-
-
-def _risks(advice: Sequence[Advice]) -> list[str]:
-    """What lower precisions risk, each once."""
-    options = [way.option for one in advice for way in one.local if way.option.is_lower]
-    return [f"Risk of {dtype}: {risk}." for dtype, risk in dict.fromkeys((one.case.dtype, one.risk) for one in options)]
+    return ["-", ""] if time is None else [time.text, time.kind]
 
 
 def _remote(advice: Sequence[Advice]) -> list[str]:

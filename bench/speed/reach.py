@@ -1,13 +1,25 @@
-"""In what a prediction goes beyond the times that the model was fitted on. Pure."""
+"""In what a prediction goes beyond the times that the model was fitted on, and what can be said all the same. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 from bench import models
-from bench.config.gpus import Gpu
+from bench.config.gpus import Gpu, Precision
 from bench.record import Case
-from bench.speed.observation import Observation
+from bench.speed.model import Model
+from bench.speed.observation import Observation, least
+from bench.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Between which times a call lies, in seconds; `most_s` is None where nothing says how long it may take."""
+
+    least_s: float
+    most_s: float | None
 
 
 def beyond(case: Case, gpu: Gpu, observations: Sequence[Observation]) -> tuple[str, ...]:
@@ -29,9 +41,44 @@ def beyond(case: Case, gpu: Gpu, observations: Sequence[Observation]) -> tuple[s
         told.append(f"{title} in {case.dtype}")
     if case.batch not in {one.batch for one in cases}:
         told.append(f"batch {case.batch}")
-    if gpu.architecture not in {one.gpu.architecture for one in observations}:
+    if not is_seen(gpu, observations):
         told.append(f"{gpu.architecture} (fitted on {_listed({one.gpu.architecture for one in observations})})")
     return tuple(told)
+
+
+def is_seen(gpu: Gpu, observations: Sequence[Observation]) -> bool:
+    """Whether any of the times is of a card of the same architecture. Elsewhere the model has no error of its own."""
+    return gpu.architecture in {one.gpu.architecture for one in observations}
+
+
+def bounds(
+    work: Work, dtype: str, gpu: Gpu, model: Model, observations: Sequence[Observation], worst: float | None
+) -> Range:
+    """What can be said of a call on an architecture that none of the times is of.
+
+    Least: all products at the card's rated rates. No kernel does more, whatever the architecture.
+
+    Most: as long as on the quickest card of the fit that it exceeds in every rate (tensor cores in that precision,
+    vector units, bandwidth), lengthened by the worst error of the model on a card left out (`worst`, relative). That a
+    card with more of everything is no slower is an assumption. There is no such end where it exceeds none of those
+    cards, or where the model's error is not known. Neither end uses a time of the unseen architecture.
+
+    Raises ValueError for an unknown precision.
+    """
+    parts = least(work, dtype, gpu)
+    rates = _rates(gpu, dtype)
+    slower = {
+        seen.card: seen.gpu
+        for seen in observations
+        if all(own >= other for own, other in zip(rates, _rates(seen.gpu, dtype), strict=True))
+    }
+    times = [model.seconds(work, dtype, card) for card in slower.values()]
+    most_s = min(times) * (1 + worst) if times and worst is not None else None
+    return Range(parts.products_s + parts.attention_s, most_s)
+
+
+def _rates(gpu: Gpu, dtype: str) -> tuple[float, float, float]:
+    return gpu.tensor_flop_s(cast("Precision", dtype)), gpu.vector_tflops, gpu.bandwidth_gb_s
 
 
 def _listed(names: set[str]) -> str:

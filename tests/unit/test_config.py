@@ -320,6 +320,8 @@ def test_a_list_of_nothing_is_an_empty_sweep(load: Load, key: str, nothing: str)
     ("text", "key"),
     [
         ("frames: 0\n", "frames"),
+        ("frames: 16\n", "frames"),
+        ("frames: [1, 2]\n", "frames"),
         ("batch: [1, -1]\n", "batch"),
         ("batch: many\n", "batch"),
         ("batch: 1.5\n", "batch"),

@@ -1,4 +1,4 @@
-"""Sweeps that come with the program, and the options that override and narrow them."""
+"""Sweeps that come with the program, and the options that override them and choose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from factories import MINIMAL, load_sweep, refusal
 
 from bench import config
-from bench.config import Resolution, Sweep, narrow
+from bench.config import Resolution, Sweep, choose, choose_transports
 from bench.errors import ConfigError
 from bench.record import Tile
 
@@ -102,64 +102,91 @@ def test_a_wrong_value_is_blamed_on_the_override_and_not_on_the_file(load: Load)
     assert "mine.yaml" not in said
 
 
-# Narrowing
+# Choosing
 
 
 @pytest.fixture
 def wide(load: Load) -> Sweep:
-    return load("models: [sd-v1, tiny]\nresolutions: [64, 64x96, 128]\n")
+    return load("models: [sd-v1, tiny]\nresolutions: [64, 64x96, 128]\noperations: [encode]\n")
 
 
-def test_narrowing_by_nothing_changes_nothing(wide: Sweep) -> None:
-    assert narrow(wide, {"models": [], "operations": [], "resolutions": []}) == wide
+def test_choosing_nothing_changes_nothing(wide: Sweep) -> None:
+    assert choose(wide) == wide
 
 
 @pytest.mark.parametrize(
     ("key", "wanted", "left"),
     [
         ("models", ["tiny"], ("tiny",)),
-        ("operations", ["decode"], ("decode",)),
         ("models", ["tiny", "sd-v1"], ("sd-v1", "tiny")),  # in the sweep's order
         ("models", ["tiny", "tiny"], ("tiny",)),
+        # what the sweep does not list comes after what it lists
+        ("models", ["flux"], ("flux",)),
+        ("models", ["sdxl", "tiny"], ("tiny", "sdxl")),
+        ("operations", ["decode"], ("decode",)),
     ],
 )
-def test_narrowing_keeps_what_was_asked_for(wide: Sweep, key: str, wanted: Sequence[str], left: Sequence[str]) -> None:
-    assert getattr(narrow(wide, {key: wanted}), key) == left
+def test_what_is_chosen_takes_the_place_of_what_the_sweep_lists(
+    wide: Sweep, key: str, wanted: Sequence[str], left: Sequence[str]
+) -> None:
+    assert getattr(choose(wide, **{key: wanted}), key) == left
 
 
 @pytest.mark.parametrize(
-    ("wanted", "left"), [("64", "64x64"), ("64x64", "64x64"), ("64X96", "64x96"), (" 128 ", "128x128")]
+    ("wanted", "left"),
+    [("64", "64x64"), ("64x64", "64x64"), ("64X96", "64x96"), (" 128 ", "128x128"), ("1920x1080", "1920x1080")],
 )
 def test_one_side_means_a_square(wide: Sweep, wanted: str, left: str) -> None:
-    assert [str(resolution) for resolution in narrow(wide, {"resolutions": [wanted]}).resolutions] == [left]
+    assert [str(resolution) for resolution in choose(wide, resolutions=[wanted]).resolutions] == [left]
 
 
-def test_narrowing_by_one_key_leaves_the_others(wide: Sweep) -> None:
-    assert narrow(wide, {"models": ["tiny"]}).resolutions == wide.resolutions
+def test_choosing_of_one_key_leaves_the_others(wide: Sweep) -> None:
+    assert choose(wide, models=["tiny"]).resolutions == wide.resolutions
 
 
 @pytest.mark.parametrize(
-    ("key", "wanted", "has", "instead"),
+    ("key", "wanted", "meant"),
+    [("models", "sdlx", "Did you mean 'sdxl'"), ("operations", "encod", "Did you mean 'encode'")],
+)
+def test_what_there_is_not_is_refused_with_the_nearest(wide: Sweep, key: str, wanted: str, meant: str) -> None:
+    said = refusal(ConfigError, lambda: choose(wide, **{key: [wanted]}))
+
+    assert f"--{key.removesuffix('s')} {wanted}: " in said
+    assert meant in said
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted", "instead"),
     [
-        ("models", "sdxl", "sd-v1", "--set models=sdxl"),
-        ("operations", "encod", "encode", "Did you mean 'encode'"),
-        ("resolutions", "256", "128x128", "--set resolutions=256x256"),
+        ("models", "sd-v1,sdxl", "--model sd-v1 --model sdxl"),
+        ("operations", "encode, decode", "--operation encode --operation decode"),
+        ("resolutions", "512,1024", "--resolution 512 --resolution 1024"),
     ],
 )
-def test_what_the_sweep_does_not_have_is_refused_with_what_it_has(
-    wide: Sweep, key: str, wanted: str, has: str, instead: str
-) -> None:
-    said = refusal(ConfigError, narrow, wide, {key: [wanted]})
-
-    assert f"--{key.removesuffix('s')} {wanted}" in said
-    assert "'mine'" in said
-    assert has in said
-    assert instead in said
+def test_of_a_list_the_option_is_to_be_repeated(wide: Sweep, key: str, wanted: str, instead: str) -> None:
+    assert instead in refusal(ConfigError, lambda: choose(wide, **{key: [wanted]}))
 
 
 @pytest.mark.parametrize("wanted", ["big", "65", "0", "-64"])
 def test_what_is_no_resolution_is_blamed_on_its_option(wide: Sweep, wanted: str) -> None:
-    assert f"--resolution {wanted}: " in refusal(ConfigError, narrow, wide, {"resolutions": [wanted]})
+    assert f"--resolution {wanted}: " in refusal(ConfigError, lambda: choose(wide, resolutions=[wanted]))
+
+
+def test_a_size_that_no_model_takes_is_refused_with_the_nearest(wide: Sweep) -> None:
+    assert "try 1016 or 1024" in refusal(ConfigError, lambda: choose(wide, resolutions=["1020"]))
+
+
+def test_what_is_long_is_not_repeated_whole(wide: Sweep) -> None:
+    assert len(refusal(ConfigError, lambda: choose(wide, models=["x" * 100_000]))) < 1000
+
+
+def test_a_transport_is_chosen_too(load: Load) -> None:
+    sweep = load("remote: {transports: [jpg]}\n")
+
+    assert choose_transports(sweep, []).remote.transports == ("jpg",)
+    assert choose_transports(sweep, ["pt", "jpg"]).remote.transports == ("jpg", "pt")
+    assert "Did you mean 'png'" in refusal(ConfigError, choose_transports, sweep, ["pgn"])
+    assert "--transport jpg --transport pt" in refusal(ConfigError, choose_transports, sweep, ["jpg,pt"])
 
 
 # Sweeps that come with the program

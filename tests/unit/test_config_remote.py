@@ -124,15 +124,3 @@ def test_setting_a_nested_key_leaves_its_neighbours(load: Load) -> None:
 )
 def test_an_error_of_an_option_names_the_option(load: Load, override: str, words: str) -> None:
     assert words in refusal(ConfigError, load, "remote: {load: {rates: 3}}\n", override)
-
-
-def test_the_transport_option_narrows(load: Load) -> None:
-    sweep = load("remote: {transports: [jpg, png, pt]}\n")
-    assert config.narrow_transports(sweep, ["pt", "jpg"]).remote.transports == ("jpg", "pt")
-    assert config.narrow_transports(sweep, []) == sweep
-
-
-@pytest.mark.parametrize(("name", "words"), [("pngg", "Did you mean 'png'"), ("pt-partial", "--set remote.transports")])
-def test_a_transport_that_the_sweep_has_not_is_refused(load: Load, name: str, words: str) -> None:
-    sweep = load("remote: {transports: [jpg, png, pt]}\n")
-    assert words in refusal(ConfigError, config.narrow_transports, sweep, [name])

@@ -69,6 +69,20 @@ def test_neighbouring_tiles_overlap_by_a_quarter() -> None:
     assert models.get("sd-v1").tile_overlap == 128
 
 
+@pytest.mark.parametrize(("key", "word"), [("sdxl", "overflows"), ("flux", "black images on cards without bfloat16")])
+def test_what_float16_risks_is_data_of_the_model(key: str, word: str) -> None:
+    spec = models.get(key)
+
+    assert word in spec.risk("float16")
+    assert spec.risk(spec.dtype) == spec.risk("float32") == ""
+
+
+def test_a_precision_that_the_model_says_nothing_of_risks_what_it_does_in_any() -> None:
+    assert models.get("tiny").risk("float16") != models.get("sdxl").risk("float16")
+    assert "8 bits" in models.get("sd-v1").risk("bfloat16")
+    assert models.get("sd-v1").risk("float16") == ""
+
+
 # How a model is found
 
 

@@ -197,14 +197,6 @@ def test_a_model_without_a_checkpoint_is_refused_hub_weights() -> None:
     assert "tiny" in str(caught.value)
 
 
-def test_an_image_model_is_refused_frames() -> None:
-    with pytest.raises(ConfigError) as caught:
-        make(frames=2)
-
-    assert "`frames`" in str(caught.value)
-    assert "tiny" in str(caught.value)
-
-
 def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a model that makes sixteen pixels one
     deep = dataclasses.replace(models.get("tiny"), block_out_channels=(32,) * 5)
@@ -216,7 +208,8 @@ def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pyte
 
     # then that's refused
     assert "`resolutions`" in str(caught.value)
-    assert "64x72 is not a multiple of 16" in str(caught.value)
+    assert "64x72: 72 px is not a multiple of 16" in str(caught.value)
+    assert "try 64 or 80" in str(caught.value)
 
 
 # Taking turns

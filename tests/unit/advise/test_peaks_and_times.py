@@ -10,7 +10,10 @@ from ways import CARD, IMAGE, WORK, a_place, foreseen
 from bench.advise import peaks, times
 from bench.advise.peaks import Peak
 from bench.advise.place import Place
+from bench.config import load_gpus
 from bench.record import Device, Memory, Record, Tile
+from bench.speed.reach import Range
+from bench.work import Work
 
 HERE = a_device(name=CARD, total_bytes=8 * GIB)
 CLOCK = times.Clock(TRUTH, all_observed(), None)
@@ -89,6 +92,45 @@ def test_with_less_free_a_measured_peak_counts_only_if_it_fits_in_that() -> None
     tight = [a_measurement(5)]
     assert peak(tight, place, verdict="tight", confidence="low").kind == "predicted"
     assert times.of(IMAGE, place, tight, peak(tight, place, verdict="tight"), CLOCK, WORK).kind == "predicted"  # type: ignore[union-attr]
+
+
+def test_a_time_under_a_tighter_limit_is_not_one_of_the_whole_card() -> None:
+    # Given a time under 6 GiB, which ran there; and one of the whole card
+    limited, whole = a_measurement(2, vram_limit_bytes=6 * GIB), a_measurement(2, 0.7)
+    # Then it counts under that limit, and on less of it where that is enough, but with more memory kernels differ
+    six = a_place(limit_bytes=6 * GIB)
+    four = a_place(free_bytes=4 * GIB, capacities=(3 * GIB, int(3.2 * GIB), int(3.5 * GIB)))
+    assert [time([limited], place).kind for place in (six, four, None)] == [  # type: ignore[union-attr]
+        *("measured", "measured", "predicted")
+    ]
+    # and the whole card's counts in both
+    assert [time([whole], place).seconds for place in (six, None)] == [0.7, 0.7]  # type: ignore[union-attr]
+
+
+def test_a_predicted_time_of_a_tight_fit_is_the_least_that_it_takes() -> None:
+    found = times.of(IMAGE, a_place(), [], peak([], verdict="tight"), CLOCK, WORK)
+    assert found is not None
+    assert found.seconds is None
+    assert found.between == Range(pytest.approx(TRUTH.seconds(WORK, "float32", a_place().gpu)), None)  # type: ignore[arg-type]
+    assert times.TIGHT in found.beyond
+    # but one that was measured there is as it was
+    tight = [a_measurement(7.9, 3.0)]
+    assert times.of(IMAGE, a_place(), tight, peak(tight), CLOCK, WORK) == times.Time(3.0, "measured")
+
+
+def test_on_an_architecture_that_no_time_is_of_the_prediction_is_a_range() -> None:
+    hopper = a_place(card="NVIDIA H200", gpu=load_gpus().cards["NVIDIA H200"])
+    work = Work(convolution_flops=10**14, elements=10**9)
+    known = times.clock(all_observed())
+    found = times.of(IMAGE, hopper, [], peak([], hopper), known, work)
+    assert found is not None
+    assert (found.kind, found.seconds) == ("predicted", None)
+    assert found.between is not None
+    assert found.least_s == found.between.least_s < found.most_s == found.between.most_s
+    # and of one card alone, whose error on another nobody knows, only the least is known
+    alone = times.of(IMAGE, hopper, [], peak([], hopper), CLOCK, work)
+    assert alone is not None
+    assert alone.between == Range(found.between.least_s, None)
 
 
 def test_a_limit_is_what_memory_is_a_share_of() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from factories import measured, published
 from observed import all_observed
 from sides import compared
@@ -15,6 +17,7 @@ from bench.advise.remote import Away
 from bench.advise.times import Time
 from bench.record import Tile
 from bench.speed.held_out import Cell, Errors
+from bench.speed.reach import Range
 
 HALF = IMAGE.model_copy(update={"dtype": "float16"})
 
@@ -82,6 +85,45 @@ def test_predictions_below_what_the_model_was_fitted_on_are_all_as_quick() -> No
     found = advised([a_way(0, 0.004, time_kind="predicted"), a_way(5, 0.001, **fields)])
     assert found.quicker is None
     assert found.ranked[1].reason == "about as long, at the risk of a lower precision"
+
+
+def between(change: int, least_s: float, most_s: float | None, verdict: str = "fits", **fields: Any) -> Local:
+    way = a_way(change, 1.0, verdict, **fields)
+    return replace(way, time=Time(None, "predicted", None, ("hopper",), Range(least_s, most_s)))
+
+
+def test_nothing_rests_on_ranges_that_overlap() -> None:
+    # Given a tile whose range begins and ends below that of the whole image
+    ways = [between(0, 0.5, 5.0), between(1, 0.1, 1.0), between(2, 0.3, None)]
+    found = advised(ways)
+    # Then what changes the picture least goes first, and no share of a time is told
+    assert order(ways)[:3] == ["untiled", "tile 1024/256", "tile 512/128"]
+    assert "ranges that overlap" in found.reason
+    assert [one.reason for one in found.ranked[1:3]] == ["changes the picture more"] * 2
+    assert found.quicker is None
+
+
+def test_a_range_that_lies_below_another_is_quicker() -> None:
+    assert order([between(0, 2.0, 5.0), between(1, 0.1, 1.0)])[0] == "tile 1024/256"
+    assert order([between(0, 2.0, None), a_way(1, 1.0)])[0] == "tile 1024/256"
+
+
+def test_remote_goes_before_a_range_only_if_all_of_it_takes_twice_as_long() -> None:
+    assert order([between(0, 0.5, 5.0)], away(0.4))[0] == "untiled"
+    assert order([between(0, 0.9, 5.0)], away(0.4))[0] == "remote"
+    assert order([between(0, 0.9, None, "tight")], away(0.8))[0] == "remote"
+    assert order([between(0, 0.7, None, "tight")], away(0.8))[0] == "untiled"
+
+
+def test_a_range_of_the_serving_card_makes_a_range_from_end_to_end() -> None:
+    comparison = compared([published(0.1, case=IMAGE)])
+    time = Time(None, "predicted", None, ("hopper",), Range(0.1, 0.4))
+    found = remote.predicted(IMAGE, time, "NVIDIA Test", comparison.request)
+    assert found is not None
+    assert found.time is not None
+    assert found.time.seconds is None
+    whole = comparison.ways[0].remote.over_s["near"]
+    assert found.time.between == Range(whole, pytest.approx(whole + 0.3))  # type: ignore[arg-type]
 
 
 def test_without_all_times_what_changes_the_picture_least_goes_first() -> None:

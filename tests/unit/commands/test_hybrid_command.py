@@ -60,14 +60,89 @@ def test_hybrid_says_which_way_is_the_quickest(
     assert "on NVIDIA GeForce RTX 4090" not in said
 
 
-def test_json_prints_and_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "none"
-    assert main(["hybrid", str(results), "-o", str(folder), "--json", "--network", "4g", "--network", "fibre"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["network"], list(told["networks"])) == ("4g", ["4g", "fibre"])
-    assert main(["cost", str(results), "-o", str(folder), "--json", "--volume", "50"]) == 0
-    assert json.loads(capsys.readouterr().out)["images_per_hour"] == [50]
-    assert not folder.exists()
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that the command runs in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["hybrid", "--json", "--network", "4g", "--network", "fibre"],
+        ["hybrid", "--json"],
+        ["cost", "--json", "--volume", "50"],
+        ["cost", "--json"],
+        ["hybrid", "--gpu", "3070"],
+        ["hybrid", "--model", "sd-v1"],
+        ["hybrid", "--operation", "encode"],
+        ["hybrid", "--resolution", "1024"],
+        ["hybrid", "--network", "cable"],
+        ["hybrid", "--server", "3070"],
+        ["hybrid", "--transport", "pt"],
+        ["cost", "--gpu", "3070"],
+        ["cost", "--resolution", "1024"],
+        ["cost", "--volume", "50"],
+    ],
+    ids=" ".join,
+)
+def test_a_choice_and_json_are_printed_and_written_only_to_out(
+    results: Path, here: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *given = options
+    # When a choice is made, then nothing is written
+    assert main([command, str(results), *given]) == 0
+    told = capsys.readouterr().out
+    assert told
+    assert list(here.iterdir()) == []
+    # but to the folder that is named, beside what is printed
+    assert main([command, str(results), *given, "-o", "mine"]) == 0
+    assert (here / "mine" / f"{command}.md").exists()
+    again = capsys.readouterr().out
+    assert again.startswith(told)
+    if "--json" in given:
+        assert json.loads(again) == json.loads(told)
+
+
+@pytest.mark.parametrize("command", ["hybrid", "cost"])
+def test_without_a_choice_the_page_is_written_to_reports(results: Path, here: Path, command: str) -> None:
+    assert main([command, str(results), "--quiet"]) == 0
+    assert (here / "reports" / f"{command}.md").exists()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_figures_of_a_choice_are_printed_with_times_and_memory(
+    tmp_path: Path, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given the docs' rows, and a terminal of so many columns
+    monkeypatch.setattr("bench.report.terminal._PIPED_WIDTH", columns)
+    options = [str(PUBLISHED), "--gpu", "3070", "--model", "sdxl", "--operation", "encode"]
+    assert main(["hybrid", *options]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    # Then time and memory of the card are there, out of memory too, and the simulated remote time
+    for figure in ("443 ms", "55.78%", "2.67 s", "OOM", "remote", "simulated"):
+        assert figure in told
+    assert main(["cost", *options, "--resolution", "1024"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for figure in ("443 ms published", "memory 55.78% published", "J from board power", "at 100/h", "aws-l40s"):
+        assert figure in told
+
+
+@pytest.mark.parametrize("command", ["hybrid", "cost"])
+def test_a_choice_that_the_results_lack_is_told_with_what_to_run(
+    results: Path, here: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--model", "sd-v1", "--operation", "decode", "--resolution", "1920x1080"]
+    assert main([command, str(results), *options]) == 0
+    told = capsys.readouterr().out
+    assert "SD v1.5 decode 1920x1080" in told
+    assert f"`bench run {' '.join(options)}`" in told
+    assert f"`bench advise --gpu NAME {' '.join(options)}`" in told
+    assert "─" not in told  # no table
+    assert list(here.iterdir()) == []
 
 
 def test_quiet_says_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +196,7 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
         (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
         (["hybrid", "--transport", "jpg", "--operation", "encode"], "--transport jpg: encode can't take it."),
         (["hybrid", "--transport", "pt", "--transport", "png"], "--transport: encode can take png and pt."),
-        (["hybrid", "--model", "sd-v2"], "Unknown model 'sd-v2'"),
+        (["hybrid", "--model", "sd-v2"], "--model sd-v2: unknown model 'sd-v2'. Did you mean 'sd-v1'?"),
         (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
         (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
         (["cost", "--volume", "-5"], "--volume -5: give images per hour, more than 0"),

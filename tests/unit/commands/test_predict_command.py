@@ -269,3 +269,13 @@ def test_a_calibration_that_can_t_be_read_is_left_out_and_said_so(
     said = capsys.readouterr()
     assert "workspaces.json: is not JSON. Delete it, and measure again with `bench calibrate`." in said.err
     assert "published, ada" in said.out
+
+
+def test_a_size_and_a_model_that_the_sweep_does_not_list_are_predicted(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model", "tiny", "--operation", "decode", "--resolution", "192x108", "--gpu", "3070", "--json"]
+    assert main(["predict", "docs", *options, "--set", "tiling=off"]) == 2  # 108 is not a multiple of 8
+    assert "try 104 or 112" in capsys.readouterr().err
+    options[5] = "192x112"
+    assert main(["predict", "docs", *options, "--set", "tiling=off"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["case"]["model"], record["case"]["width"], record["case"]["height"]) == ("tiny", 192, 112)

@@ -27,7 +27,7 @@ from bench.commands import sweeps
         (("--endpoint", "http://h", "--load-seconds", "3"), "give one"),
         (("--endpoint", "http://h", "--set", "remote.overlap.images=5"), "give one"),
         (("--endpoint", "http://h", "--token-env", "NOT_THERE"), "no such environment variable"),
-        (("--endpoint", "http://h", "--model", "tiny"), "only narrows"),
+        (("--endpoint", "http://h", "--model", "tinny"), "Did you mean 'tiny'"),
         (("nowhere", "--loopback"), "no sweep"),
     ],
 )

@@ -101,13 +101,13 @@ def test_an_endpoint_s_own_time_goes_before_the_local_one_of_its_accelerator() -
     assert (mine.seconds, mine.kind, mine.by) == (pytest.approx(0.025), "measured", None)
 
 
-def test_a_batch_and_its_frames_are_shared_on_an_endpoint_too() -> None:
-    record = measured(4.5, device=NVIDIA, case=a_case(batch=3, frames=3), telemetry=Telemetry(energy_per_call_j=90.0))
+def test_a_batch_is_shared_on_an_endpoint_too() -> None:
+    record = measured(4.5, device=NVIDIA, case=a_case(batch=9), telemetry=Telemetry(energy_per_call_j=90.0))
     image = costs(record).images[0]
     assert image.remote[0].seconds == 0.5
     assert image.local[0].energy is not None
     assert (image.local[0].energy.joules, image.local[0].cost and image.local[0].cost.seconds) == (10.0, 0.5)
-    unmeasured = costs(published(4.5, device=NVIDIA, case=a_case(batch=3, frames=3))).images[0].local[0]
+    unmeasured = costs(published(4.5, device=NVIDIA, case=a_case(batch=9))).images[0].local[0]
     assert unmeasured.energy is not None
     assert unmeasured.energy.joules == 180
 
@@ -142,7 +142,7 @@ def test_a_device_without_a_price_and_an_endpoint_without_a_time_are_told() -> N
     found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown")))
     assert found.images[0].local == ()
     assert "NVIDIA Unknown: no price of it: add it to `cards` of prices.yaml, or of a file for --prices" in found.gaps
-    assert any(gap.startswith("mine (NVIDIA Test): nobody has a time of it") for gap in found.gaps)
+    assert any(gap.startswith("mine (NVIDIA Test): no time was measured or published of it") for gap in found.gaps)
     assert any("no figures at all" in gap and "Flux encode" in gap for gap in found.gaps)
 
 

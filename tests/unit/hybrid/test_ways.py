@@ -11,7 +11,7 @@ from bench.errors import ConfigError
 from bench.hybrid.comparison import compare
 from bench.hybrid.request import Wanted
 from bench.hybrid.rows import Row
-from bench.hybrid.service import of_loopback
+from bench.hybrid.service import of_loopback, seconds, whole_card_s
 from bench.record import Failed, Record, Tile
 
 BIG, SMALL = (a_device(name=name, total_bytes=None) for name in ("NVIDIA Big", "NVIDIA Small"))
@@ -170,8 +170,25 @@ def test_only_what_was_asked_for_is_compared_and_what_of_it_is_missing_is_told()
     found = compared(records, Wanted(models=("sd-v1", "flux"), operations=("encode",), sizes=((512, 512),)))
     assert [row.case.resolution for row in found.rows] == ["512x512"]
     assert found.without == (
-        "no figures at all, neither local nor remote, neither measured nor published: Flux encode",
+        "no figures at all, neither local nor remote, neither measured nor published: Flux encode 512x512. "
+        "`bench run --model flux --operation encode --resolution 512x512` measures it, and "
+        "`bench advise --gpu NAME --model flux --operation encode --resolution 512x512` predicts it",
     )
+
+
+def test_a_device_that_has_nothing_of_what_was_chosen_is_told() -> None:
+    records = [published(0.1, device=BIG, **encode(512)), published(0.1, device=SMALL, **encode(1024))]
+    found = compared(records, Wanted(sizes=((1024, 1024),), devices=(BIG.name,)))
+    assert found.rows == ()
+    assert any(f"no figures of {BIG.name} for it" in gap for gap in found.without)
+
+
+def test_only_what_was_measured_or_published_is_a_time_that_is_known() -> None:
+    record = measured(0.1)
+    kinds = ("measured", "published", "predicted", "simulated")
+    assert [seconds(record.model_copy(update={"kind": kind})) for kind in kinds] == [0.1, 0.1, None, None]
+    assert whole_card_s(record) == 0.1
+    assert whole_card_s(record.model_copy(update={"vram_limit_bytes": 2**30})) is None
 
 
 def test_a_device_is_narrowed_to_and_the_server_still_stands_in() -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from factories import GIB
 from observed import all_observed
 from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
 
+from bench import models
+from bench.advise import options
 from bench.advise.ranking import Advice, Local, rank
 from bench.advise.remote import Away
 from bench.advise.times import Time
 from bench.report import advice as words
-from bench.report import advice_page
+from bench.report import advice_json, advice_page
 from bench.speed.held_out import Cell, errors
+from bench.speed.reach import Range
 
 SMALL = IMAGE.model_copy(update={"width": 512, "height": 512})
 
@@ -82,10 +86,29 @@ def test_an_error_of_the_time_model_is_none_of_what_goes_beyond_it() -> None:
     way = a_way(0, 1.5)
     known = replace(way, time=Time(1.5, "predicted", found))
     assert words.headline(advised([known]), NETWORKS).endswith("(predicted, median error 10%, worst 10%)")
-    assert words.headline(advised([beyond(known, "decode")]), NETWORKS).endswith(
-        "(predicted beyond what was fitted, where the median error is 10%, the worst 10%)"
-    )
-    assert words.headline(advised([beyond(way, "decode")]), NETWORKS).endswith("(predicted, error not known)")
+    for predicted in (known, way):
+        told = words.headline(advised([beyond(predicted, "decode")]), NETWORKS)
+        assert told.endswith("(predicted beyond what was fitted, error not known)")
+        assert "10%" not in told
+
+
+def ranged(way: Local, least_s: float, most_s: float | None) -> Local:
+    return replace(way, time=Time(None, "predicted", None, ("hopper (fitted on ada)",), Range(least_s, most_s)))
+
+
+def test_a_range_stands_as_one_in_the_headline_the_page_and_json() -> None:
+    # Given a card whose time is between two, and one of which only the least is known
+    both = advised([ranged(a_way(0, 1.0), 0.01, 0.245)])
+    least = advised([ranged(a_way(0, 1.0), 0.5, None)])
+    # Then no output gives one figure for it
+    assert "between 10 ms and 245 ms (a predicted range, " in words.headline(both, NETWORKS)
+    assert "at least 500 ms (predicted, " in words.headline(least, NETWORKS)
+    page = advice_page.render([both], None, NETWORKS)
+    assert "untiled: 25% *pred*†" not in page
+    assert "10 ms to 245 ms *pred*†" in page
+    told = [advice_json.render([one], None)["advice"][0]["ways"][0]["time"] for one in (both, least)]
+    assert [one["seconds"] for one in told] == [None, None]
+    assert [one["range"] for one in told] == [{"least_s": 0.01, "most_s": 0.245}, {"least_s": 0.5, "most_s": None}]
 
 
 def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() -> None:
@@ -115,3 +138,37 @@ def test_the_summary_counts_ways() -> None:
         [advised(ways), advised(ways, card="NVIDIA Big"), advised([a_way(0, None, "out_of_memory")], away(1.0))]
     )
     assert found == "1 image on 2 cards: 2 untiled, 1 remote"
+
+
+def in_precision(model: str, dtype: str) -> Advice:
+    """What is advised of an image whose precision was named."""
+    image = IMAGE.model_copy(update={"model": model, "dtype": dtype})
+    (option, *_) = options.of(image, lower=False)
+    return advised([replace(a_way(0, 1.0), option=option)], image=image)
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype", "own"),
+    [("sdxl", "float16", "float32"), ("flux", "float16", "bfloat16"), ("sd-v1", "bfloat16", "float16")],
+)
+def test_a_precision_that_is_not_the_model_s_own_is_named_with_its_risk(model: str, dtype: str, own: str) -> None:
+    found = in_precision(model, dtype)
+    risk = models.get(model).risk(dtype)
+    assert risk
+    headline = words.headline(found, NETWORKS)
+    assert f"untiled in {dtype} (its own precision is {own}): " in headline
+    assert headline.endswith(f"Risk of {dtype}: {risk}")
+    assert f"Risk of {dtype}: " in advice_page.render([found], None, NETWORKS)
+    told = advice_json.render([found], None)["advice"][0]
+    assert (told["own_dtype"], told["ways"][0]["risk"]) == (own, risk)
+
+
+def test_a_higher_precision_is_named_and_risks_nothing() -> None:
+    headline = words.headline(in_precision("sd-v1", "float32"), NETWORKS)
+    assert "in float32 (its own precision is float16)" in headline
+    assert "Risk" not in headline
+
+
+def test_the_model_s_own_precision_is_not_named() -> None:
+    headline = words.headline(in_precision("flux", "bfloat16"), NETWORKS)
+    assert "bfloat16" not in headline
