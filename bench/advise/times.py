@@ -11,7 +11,7 @@ from bench.hybrid.service import seconds
 from bench.record import Case, Kind, Record
 from bench.speed.held_out import Errors, errors, leave_one_card_out
 from bench.speed.model import Model, fit
-from bench.speed.observation import LEAST_S, Observation
+from bench.speed.observation import LEAST_S, Observation, fitted
 from bench.speed.reach import beyond
 from bench.work import Work
 
@@ -47,7 +47,8 @@ class Time:
 
 
 def clock(observations: Sequence[Observation]) -> Clock | None:
-    """The model fitted on what was observed; None where that is too little to fit one on."""
+    """The model fitted on the encodes that were observed; None where those are too few to fit one on."""
+    observations = fitted(observations)
     try:
         model = fit(observations)
     except ValueError:
@@ -66,14 +67,14 @@ def of(
 
     A record counts if it had the same memory to use, or if here is enough all the same: with less of it kernels differ.
     """
-    if peak.verdict == "out_of_memory":
+    if peak.verdict not in {"fits", "tight"}:
         return None
     for record in alike(case, place, records):
         taken = seconds(record)
         same = place.free_bytes is None and record.vram_limit_bytes == place.limit_bytes
         if taken is not None and (same or peak.verdict == "fits"):
             return Time(taken, record.kind)
-    if clock is None or place.gpu is None or work is None:
+    if clock is None or place.gpu is None or not place.gpu.has_rates or work is None:
         return None
     told = beyond(case, place.gpu, clock.observations)
     told += (case.variant,) if case.variant != "default" else ()

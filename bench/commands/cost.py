@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from bench.commands.comparisons import Gpus
-from bench.commands.files import table_records, write_pages
-from bench.commands.options import REPORTS, RESULTS, AsJson, Models, Operations, Pages, Quiet, Resolutions, Results
+from bench.commands.files import given_or_all, table_records, write_pages
+from bench.commands.options import REPORTS, AsJson, Models, Operations, Pages, Quiet, Resolutions, Results
 
 
 def cost(
@@ -42,7 +42,7 @@ def cost(
     prices = load_prices(prices_file)
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
     volumes = costs.checked(volume or costs.VOLUMES)
-    records = table_records(results or [RESULTS])
+    records = table_records(given_or_all(results))
     comparison, _ = comparisons.compare_ways(records, wanted)
     found = costs.compare(records, comparison, prices, volumes)
     if as_json:
