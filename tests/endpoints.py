@@ -77,7 +77,7 @@ class FakeService:
         return message.body.startswith(self.name.encode())
 
     def square_flops(self, side: int) -> int:
-        return side * side
+        return side * side * 1_000_000
 
     def compute(self, message: Message) -> tuple[bytes, int]:
         told = dict(message.query)

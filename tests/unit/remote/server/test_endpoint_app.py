@@ -115,15 +115,15 @@ def test_what_was_meant_for_the_other_address_is_told_that_address(client: httpx
 def test_what_takes_longer_than_the_limit_is_refused_before_it_is_computed() -> None:
     with live() as running:
         # Given images of 512 px in 8 s, and a limit of 5 s
-        running.endpoint.device.learn("tiny/decode", 8.0, 512 * 512)
-        said = httpx2.post(f"{running.url}/tiny/decode?flops={1024 * 1024}", content=b"x")
+        running.endpoint.device.learn("tiny/decode", 8.0, 512 * 512 * 1e6)
+        said = httpx2.post(f"{running.url}/tiny/decode?flops={1024 * 1024 * 10**6}", content=b"x")
         assert (said.status_code, said.json()["reason"]) == (413, "too_slow")
         assert (said.json()["estimate_s"], said.json()["limit_s"]) == (32.0, 5)
         # the longest side of what takes less than 5 s, in steps of 64 px
         assert said.json()["largest_side"] == 384
         assert running.services["decode"].computed == []
         # Less than twice the limit may be a slow spell of the machine's: it has its try
-        assert httpx2.post(f"{running.url}/tiny/decode?flops={512 * 512}", content=b"x").status_code == 200
+        assert httpx2.post(f"{running.url}/tiny/decode?flops={512 * 512 * 10**6}", content=b"x").status_code == 200
 
 
 def test_a_request_that_is_served_in_time_after_a_long_one_is_not_refused() -> None:

@@ -55,13 +55,19 @@ class Timed:
 def test_a_quick_device_is_timed_up_to_512_px() -> None:
     service = Timed(lambda side: side / 1e4)
     assert service.warm_up() == [(pytest.approx(side / 1e4), side * side) for side in (64, 128, 256, 512)]
-    assert service.sides == [64, 64, 128, 128, 256, 256, 512, 512]
+    assert service.sides == [side for side in (64, 128, 256, 512) for _ in range(4)]
 
 
 def test_the_next_size_is_left_out_if_it_would_take_a_second() -> None:
     # Given 0.2 s for 128 px, so that 256 px could take 0.8 s, and 512 px 3.2 s
     service = Timed(lambda side: 0.2 * (side / 128) ** 2)
     assert [flops for _, flops in service.warm_up()] == [64 * 64, 128 * 128, 256 * 256]
+
+
+def test_a_slow_device_is_called_twice_and_the_quicker_call_counts() -> None:
+    times = iter((9.0, 4.0))
+    service = Timed(lambda _: next(times))
+    assert service.warm_up() == [(4.0, 64 * 64)]
 
 
 def test_a_device_that_is_too_small_for_the_next_size_is_warm_all_the_same() -> None:

@@ -36,11 +36,11 @@ def test_between_two_sizes_the_time_is_interpolated_and_small_calls_do_not_move_
     assert 0.02 < rate.likely_s(3e10) < 2.0
 
 
-def test_beyond_the_largest_long_call_time_grows_with_the_operations() -> None:
+def test_beyond_the_largest_call_time_grows_with_the_operations() -> None:
     assert of((1.0, 1e12)).likely_s(1e14) == pytest.approx(100.0)
 
 
-def test_a_short_call_is_mostly_overhead_so_that_a_larger_one_may_be_four_times_as_quick_for_its_size() -> None:
+def test_a_small_call_is_mostly_overhead_so_that_a_larger_one_may_be_four_times_as_quick_for_its_size() -> None:
     rate = of((0.01, 1e9))
     assert rate.likely_s(8e9) == pytest.approx(0.01 * 8 / 2)
     assert rate.likely_s(1e12) == pytest.approx(0.01 * 1000 / 4)
