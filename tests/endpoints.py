@@ -46,11 +46,15 @@ class Tensor:
 
 
 class FakeService:
-    """Answers with the body it got. The query says what else: crash, oom, refuse, size, held."""
+    """Answers with the body it got, and takes those that begin with its name.
+
+    The query says what else: nonsense, crash, oom, refuse, size, held, flops.
+    """
 
     max_body_bytes = 1_000_000
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.computing = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
@@ -59,14 +63,21 @@ class FakeService:
         self.tensors: list[weakref.ref[Tensor]] = []
 
     def read(self, message: Message) -> Message:
-        if message.body == b"nonsense":
+        if message.body == b"nonsense" or "nonsense" in dict(message.query):
             raise RefusedError(400, "it is nonsense")
         if message.body == b"too much":
             raise MemoryError
         return message
 
     def size(self, message: Message) -> Size:
-        return Size(1, int(dict(message.query).get("held", "0")))
+        told = dict(message.query)
+        return Size(int(told.get("flops", "1")), int(told.get("held", "0")))
+
+    def takes(self, message: Message) -> bool:
+        return message.body.startswith(self.name.encode())
+
+    def square_flops(self, side: int) -> int:
+        return side * side * 1_000_000
 
     def compute(self, message: Message) -> tuple[bytes, int]:
         told = dict(message.query)
@@ -143,11 +154,14 @@ def error_of(response: bytes) -> tuple[int, dict[str, str]]:
 
 @contextmanager
 def live(
-    bounds: Bounds = QUICK, token: str | None = None, operations: tuple[str, ...] = ("encode", "decode")
+    bounds: Bounds = QUICK,
+    token: str | None = None,
+    operations: tuple[str, ...] = ("encode", "decode"),
+    origins: tuple[str, ...] = (),
 ) -> Iterator[Live]:
     """Serve the model `tiny` with fake services, on a thread of its own."""
-    services = {name: FakeService() for name in operations}
-    endpoint = Endpoint(Offer(("tiny",), operations, "random"), bounds, Bearer.of(token, "TOKEN"))
+    services = {name: FakeService(name) for name in operations}
+    endpoint = Endpoint(Offer(("tiny",), operations, "random"), bounds, Bearer.of(token, "TOKEN"), origins)
     listener = serve.listen("127.0.0.1", 0)
     server = serve.prepare(endpoint)
     running = Live(endpoint, services, listener.getsockname()[1], server)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.remote.server.shapes import Limits
 
 _OPERATIONS = ("encode", "decode")
-_DTYPES = ("model", "float32", "float16", "bfloat16")
+_DTYPES = ("auto", "model", "float32", "float16", "bfloat16")
 
 
 def serve(
@@ -40,8 +40,12 @@ def serve(
         list[str] | None, typer.Option("--operation", help="Serve only encode or decode; repeatable.")
     ] = None,
     dtype: Annotated[
-        str, typer.Option(help=f"Precision to compute in: {', '.join(_DTYPES)}; model: that of the zoo.")
-    ] = "model",
+        str,
+        typer.Option(
+            help=f"Precision to compute in: {', '.join(_DTYPES)}. model: that of the zoo; auto: the same, but float32 "
+            "on a CPU."
+        ),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.")] = "auto",
     host: Annotated[
         str, typer.Option(help="Address to serve at; 0.0.0.0 for every one of this machine.")
@@ -53,7 +57,12 @@ def serve(
     ] = "4096x4096",
     max_batch: Annotated[int, typer.Option(min=1, max=1024, help="Images of one request.")] = 16,
     time_limit: Annotated[
-        float, typer.Option(min=0.001, max=86400, help="Seconds within which a request comes to its turn.")
+        float,
+        typer.Option(
+            min=0.001,
+            max=86400,
+            help="Seconds within which a request comes to its turn. What would take longer to compute is refused.",
+        ),
     ] = 60.0,
     body_timeout: Annotated[
         float, typer.Option(min=0.001, max=86400, help="Seconds for a request's body, and 1 for each 256 KiB of it.")
@@ -61,6 +70,15 @@ def serve(
     token_env: Annotated[
         str | None,
         typer.Option(help=f"Environment variable that holds the bearer token. Else {TOKEN_ENV}, where it is set."),
+    ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cors",
+            metavar="ORIGIN",
+            help="Let web pages of this origin use the endpoint (https://example.com); repeatable, * for all. Default: "
+            "none.",
+        ),
     ] = None,
     no_token: Annotated[bool, typer.Option("--no-token", help=f"Need no token, whatever {TOKEN_ENV} holds.")] = False,
     with_parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")] = None,
@@ -78,6 +96,7 @@ def serve(
     _check_extra()
     from bench.remote.server import serve as server
     from bench.remote.server.auth import Bearer
+    from bench.remote.server.cors import parse_origins
     from bench.remote.server.endpoint import Endpoint, Offer
     from bench.remote.server.limits import Bounds
     from bench.remote.server.shapes import Limits
@@ -86,12 +105,12 @@ def serve(
     operations = tuple(dict.fromkeys(_known("--operation", name, _OPERATIONS) for name in operation or _OPERATIONS))
     limits = Limits(max_pixels=_pixels(max_pixels), max_batch=max_batch)
     offer = Offer(models, operations, _weights(weights, models), asdict(limits))
-    later = _Later(
-        device, weights or "", None if _known("--dtype", dtype, _DTYPES) == "model" else dtype, offer, limits
-    )
+    later = _Later(device, weights or "", _known("--dtype", dtype, _DTYPES), offer, limits)
+    origins = parse_origins(cors or [])
     bearer = Bearer.of(None if no_token else _token(token_env), token_env or TOKEN_ENV)
     with server.listen(host, port) as listener:
-        endpoint = Endpoint(offer, Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout), bearer)
+        bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
+        endpoint = Endpoint(offer, bounds, bearer, origins)
         address = server.url(host, listener)
         _announce(endpoint, address, local=server.is_loopback(listener), as_json=as_json, quiet=quiet)
         ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
@@ -122,7 +141,7 @@ def _token(variable: str | None) -> str | None:
 class _Later:
     """The loader, made on the device's thread: it imports torch, and the socket listens by then."""
 
-    def __init__(self, device: str, weights: str, dtype: str | None, offer: Offer, limits: Limits) -> None:
+    def __init__(self, device: str, weights: str, dtype: str, offer: Offer, limits: Limits) -> None:
         self._device, self._weights, self._dtype, self._offer, self._limits = device, weights, dtype, offer, limits
         self._loader: Loader | None = None
 
@@ -208,8 +227,8 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
     offer = endpoint.offer
     if not quiet:
         _say(f"Listening at {address}; loading {', '.join(offer.models)} ...", err=as_json)
-        for path, (model, operation) in offer.routes.items():
-            what = f"  ({model} {operation})" if path == "/" else ""
+        for path, (model, operations) in offer.routes.items():
+            what = "" if path in {f"/{model}/{name}" for name in operations} else f"  ({' or '.join(operations)})"
             _say(f"  POST {address}{path}{what}", err=as_json)
         _say("  GET  /health /ready /metrics", err=as_json)
         _say("A token is needed." if endpoint.bearer.required else "No token is needed.", err=as_json)
@@ -223,18 +242,25 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
         )
 
 
+def _say_precisions(endpoint: Endpoint) -> None:
+    """A line for each note on a precision: which models it is about."""
+    notes: dict[str, list[str]] = {}
+    for model, served in endpoint.models.items():
+        if served.note is not None:
+            notes.setdefault(served.note, []).append(model)
+    for note, keys in notes.items():
+        _say(f"{', '.join(keys)}: {note}", err=True)
+
+
 def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) -> None:
     """One line of JSON for programs, or one for people."""
     machine = endpoint.machine
     assert machine is not None  # noqa: S101 - it is ready
-    slow = [model for model, served in endpoint.models.items() if served.dtype != "float32"]
-    if slow and machine.device.kind == "cpu":
-        _say(
-            f"warning: {', '.join(slow)}: 16-bit precisions are usually slower on a CPU than --dtype float32.", err=True
-        )
+    _say_precisions(endpoint)
     if as_json:
         routes = {
             model: {
+                "address": f"{address}/{model}",
                 **{operation: f"{address}/{model}/{operation}" for operation in endpoint.offer.operations},
                 "dtype": served.dtype,
                 "weights_bytes": served.weights_bytes,

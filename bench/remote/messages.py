@@ -39,16 +39,23 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """A request that can't be served. `reason` is one word for programs: `bad_request`, `too_large`, ..."""
+    """A request that can't be served.
 
-    def __init__(self, status: int, message: str, reason: str = "bad_request") -> None:
+    Attributes:
+        reason: one word for programs: `bad_request`, `too_large`, ...
+        figures: numbers that the message speaks of, by name, for programs.
+    """
+
+    def __init__(
+        self, status: int, message: str, reason: str = "bad_request", figures: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__(message)
-        self.status, self.message, self.reason = status, message, reason
+        self.status, self.message, self.reason, self.figures = status, message, reason, figures or {}
 
 
-def error_body(message: str, reason: str) -> bytes:
+def error_body(message: str, reason: str, figures: Mapping[str, float] | None = None) -> bytes:
     """The JSON that every client of this protocol expects of an error."""
-    return json.dumps({"error": message, "reason": reason}).encode()
+    return json.dumps({"error": message, "reason": reason, **(figures or {})}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,11 @@ class Size:
     """How much work a request is.
 
     Attributes:
-        pixels: of all its images together; what the device's time goes by.
+        flops: floating-point operations of its computation, tiles and attention included; what its time goes by.
         held_bytes: what its tensors and its answer take of the host's memory at most.
     """
 
-    pixels: int
+    flops: int
     held_bytes: int
 
 
@@ -73,6 +80,17 @@ class Service(Protocol, Generic[Request, Result]):
 
     #: No body that can be served is longer than this.
     max_body_bytes: int
+
+    def takes(self, message: Message) -> bool:
+        """Whether what the message holds looks like what this operation takes: an image, or a latent of the model.
+
+        Raises RefusedError if it can't be told, because the message can't be parsed.
+        """
+        ...
+
+    def square_flops(self, side: int) -> int:
+        """Floating-point operations for one square image of so many pixels a side."""
+        ...
 
     def read(self, message: Message) -> Request:
         """Parse and check a message, and decode its body; touches no device."""

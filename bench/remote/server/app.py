@@ -3,42 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from starlette.responses import Response
-from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.errors import nearest
 from bench.remote.messages import RefusedError
+from bench.remote.server import cors
+from bench.remote.server.cors import Cors
+from bench.remote.server.device_thread import Overdue
 from bench.remote.server.endpoint import Endpoint
 from bench.remote.server.operation import Operation, authorization, error_response
 from bench.remote.server.shell import Shell
 
+_NOT_READY = {"loading": "models are being loaded", "stopping": "shutting down"}
 _NOISE = "random weights: what is served is noise, for measuring only"
 
 
 def make(endpoint: Endpoint) -> ASGIApp:
-    """The application."""
+    """The application. A path means the same with slashes at its end: clients do not follow a redirected POST."""
     pages: dict[str, dict[str, ASGIApp]] = {
         "/": {"GET": _Page(lambda _: _index(endpoint))},
         "/health": {"GET": _Page(lambda scope: _health(endpoint, scope))},
         "/ready": {"GET": _Page(lambda _: _ready(endpoint))},
         "/metrics": {"GET": _Metrics(endpoint)},
     }
-    for path, (model, operation) in endpoint.offer.routes.items():
-        pages.setdefault(path, {})["POST"] = Operation(endpoint, model, operation)
-    routes = [Route(path, _ByMethod(path, methods, endpoint)) for path, methods in pages.items()]
+    for path, (model, operations) in endpoint.offer.routes.items():
+        pages.setdefault(path, {})["POST"] = Operation(endpoint, model, operations)
+    by_path = {path: _ByMethod(path, methods, endpoint) for path, methods in pages.items()}
 
-    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint.metrics.refused("not_found")
-        text = f"{scope['path'][:200]}: is not served here. {nearest(scope['path'][:200], pages)}"
-        await error_response(RefusedError(404, text, "not_found"))(scope, receive, send)
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        app = by_path.get(scope["path"].rstrip("/") or "/") or _not_found(endpoint, scope, pages)
+        await app(scope, receive, send)
 
-    router = Router(routes, redirect_slashes=False, default=not_found)
-    return Shell(router, endpoint.bounds, endpoint.offer.weights)
+    app = Cors(route, endpoint.origins) if endpoint.origins else route
+    return Shell(app, endpoint.bounds, endpoint.offer.weights)
+
+
+def _not_found(endpoint: Endpoint, scope: Scope, pages: Iterable[str]) -> ASGIApp:
+    endpoint.metrics.refused("not_found")
+    path = scope["path"][:200]
+    models = ", ".join(endpoint.offer.models)
+    text = f"{path}: is not served here. {nearest(path.rstrip('/'), pages)} Models: {models}."
+    return error_response(RefusedError(404, text, "not_found"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +62,24 @@ class _ByMethod:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["bench.route"] = f"{scope['method'] if scope['method'].isalpha() else '?'} {self.path}"
         app = self.methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
-        if app is None:
-            allowed = ", ".join((*self.methods, *(["HEAD"] if "GET" in self.methods else [])))
-            self.endpoint.metrics.refused("method")
-            text = f"{self.path} takes no {scope['method'][:40]}. Valid: {allowed}."
-            app = error_response(RefusedError(405, text, "method"), {"allow": allowed})
-        await app(scope, receive, send)
+        await (app or self._without_app(scope))(scope, receive, send)
+
+    def _without_app(self, scope: Scope) -> ASGIApp:
+        """Answer a preflight, or say which methods there are."""
+        endpoint = self.endpoint
+        allowed = ", ".join((*self.methods, *(["HEAD"] if "GET" in self.methods else [])))
+        if endpoint.origins and cors.is_preflight(scope):
+            if cors.allowed_origin(scope, endpoint.origins) is not None:
+                return cors.preflight_response(allowed)
+            endpoint.metrics.refused("origin")
+            text = "This origin may not use the endpoint. Start it with --cors ORIGIN to allow it."
+            return error_response(RefusedError(403, text, "origin"))
+        endpoint.metrics.refused("method")
+        text = f"{self.path} takes no {scope['method'][:40]}. Valid: {allowed}."
+        if scope["method"] == "POST":
+            posts = [path for path in endpoint.offer.routes if path != "/"]
+            text = f"{text} Images and latents are posted to {', '.join(posts)}."
+        return error_response(RefusedError(405, text, "method"), {"allow": allowed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +128,15 @@ def _ready(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
     why = endpoint.not_ready
     if why is None:
         return 200, {"ready": True}
-    told = endpoint.broken or {"loading": "models are being loaded", "stopping": "shutting down"}[why]
+    told = endpoint.broken or _stuck(endpoint.overdue) or _NOT_READY.get(why, why)
     return 503, {"ready": False, "error": f"The endpoint is not ready: {told}", "reason": why}
+
+
+def _stuck(overdue: Overdue | None) -> str | None:
+    if overdue is None:
+        return None
+    expected = f"; about {overdue.likely_s:.3g} s were expected" if overdue.likely_s else ""
+    return f"the device has computed one {overdue.kind} for {overdue.seconds:.0f} s{expected}"
 
 
 def _health(endpoint: Endpoint, scope: Scope) -> tuple[int, dict[str, Any]]:
@@ -145,7 +174,9 @@ def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:
         "loaded": served is not None,
         "weights": offer.weights,
         "dtype": served.dtype if served else None,
+        "dtype_note": served.note if served else None,
         "weights_bytes": served.weights_bytes if served else None,
+        "address": f"/{model}",
         "routes": {operation: f"/{model}/{operation}" for operation in offer.operations},
         "max_body_bytes": {name: service.max_body_bytes for name, service in served.services.items()}
         if served

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import h11
 from uvicorn.config import Config
@@ -32,23 +32,34 @@ _LOOK_S = 0.05
 
 
 class _Parser(h11.Connection):
-    """h11's, but for bodies in tiny chunks."""
+    """h11's, but for bodies in tiny chunks, and other versions of HTTP.
+
+    HTTP/2 begins with what looks like a request to h11, followed by something that does not.
+    """
 
     def __init__(self, largest_head: int) -> None:
         super().__init__(h11.SERVER, largest_head)
         self._chunks = self._bytes = 0
+        #: Why the last event was refused, if not by h11.
+        self.refusal: str | None = None
 
     def next_event(self) -> Any:
         """The next event. Raises RemoteProtocolError for what is no HTTP, or too laborious."""
         event = super().next_event()
         if isinstance(event, h11.Request):
+            if not event.http_version.startswith(b"1."):
+                self._refuse("This endpoint speaks HTTP/1.1 alone. Send the request with that.")
             self._chunks = self._bytes = 0
         elif isinstance(event, h11.Data):
             self._chunks += event.chunk_end
             self._bytes += len(event.data)
             if self._chunks > _FREE_CHUNKS and self._bytes < self._chunks * _SMALLEST_CHUNK:
-                raise h11.RemoteProtocolError("The body comes in too many tiny chunks.")
+                self._refuse("The body comes in too many tiny chunks.")
         return event
+
+    def _refuse(self, why: str) -> NoReturn:
+        self.refusal = why
+        raise h11.RemoteProtocolError(why)
 
 
 class Connection(H11Protocol):
@@ -70,7 +81,7 @@ class Connection(H11Protocol):
         self._bounds = bounds
         self._weights = weights
         self._refused = refused
-        self.conn = _Parser(_LARGEST_HEAD)
+        self.conn = self._parser = _Parser(_LARGEST_HEAD)
         #: It is over, and what the client still sends is read away.
         self._ending = False
         #: The client sends no more, and waits for its answer.
@@ -172,7 +183,7 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls if something is no HTTP, or is so only to keep the server busy."""
-        self._refuse(400, msg, "bad_request")
+        self._refuse(400, self._parser.refusal or msg, "bad_request")
 
     def _headers_too_slow(self) -> None:
         text = f"The headers of the request did not come within {self._bounds.header_timeout_s:g} s."

@@ -20,12 +20,14 @@ from typing import Any, Generic, TypeVar
 from bench.errors import chain
 from bench.remote.messages import RefusedError
 from bench.remote.server.limits import STOPPING, BusyError
+from bench.remote.server.rates import Rate
 
 T = TypeVar("T")
 
-_TOO_LATE = "it did not come to its turn within the time limit"
-#: Weight of the newest call in the moving mean of a kind's rate.
-_NEWEST = 0.2
+_TOO_LATE = "what is before this request takes too long for it to be served within the time limit"
+#: Work that runs for so many times its estimate, and for so many seconds at least, is overdue.
+_OVERDUE_TIMES = 5.0
+_OVERDUE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +39,13 @@ class Done(Generic[T]):
     compute_s: float
 
 
-@dataclass(slots=True)
-class _Rate:
-    """Seconds for a unit of cost: sums that fade, so that large calls count for more than small ones."""
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Work that runs for longer than it should: its kind, its seconds so far, and those expected (0: unknown)."""
 
-    seconds: float = 0.0
-    cost: float = 0.0
-    calls: int = 0
-
-    def of(self, cost: float) -> float:
-        """Seconds that so much costs; 0 where nothing is known."""
-        return cost * self.seconds / self.cost if self.cost else 0.0
-
-    def learn(self, seconds: float, cost: float) -> None:
-        """A call took so long. The first one often has much to set up: a quicker second one stands in its stead."""
-        self.calls += 1
-        if self.calls == 1 or (self.calls == 2 and seconds < self.of(cost)):
-            self.seconds, self.cost = seconds, cost
-            return
-        self.seconds += _NEWEST * (seconds - self.seconds)
-        self.cost += _NEWEST * (cost - self.cost)
+    kind: str
+    seconds: float
+    likely_s: float
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +59,10 @@ class _Job:
     submitted: float = field(default_factory=time.monotonic)
     begun: float | None = None
 
+    def elapsed_s(self) -> float:
+        """Seconds since it began; 0 before."""
+        return 0.0 if self.begun is None else time.monotonic() - self.begun
+
 
 class DeviceThread:
     """Runs one piece of work after another, first come first served, on a thread of its own."""
@@ -80,7 +73,7 @@ class DeviceThread:
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
         self._closed = False
-        self._rates: dict[str, _Rate] = {}
+        self._rates: dict[str, Rate] = {}
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve, name="device", daemon=True)
         self._thread.start()
@@ -90,21 +83,53 @@ class DeviceThread:
         """How much work waits for its turn."""
         return len(self._waiting)
 
-    def estimated_wait_s(self) -> float:
-        """Seconds until work submitted now would have its turn, by what its kind took a unit of cost (0: unknown yet).
-
-        Work that runs for longer than that is expected to go on for as long as it is late, up to its estimate.
-        """
+    @property
+    def running_s(self) -> float:
+        """For how long the piece of work that runs has run; 0 where none does."""
         with self._changed:
-            wait = sum(self._estimate_s(job) for job in self._waiting)
-            if self._running is not None and self._running.begun is not None:
-                estimate = self._estimate_s(self._running)
-                wait += min(estimate, abs(estimate - (time.monotonic() - self._running.begun)))
+            return self._running.elapsed_s() if self._running else 0.0
+
+    def learn(self, kind: str, seconds: float, cost: float) -> None:
+        """Work of this kind and cost took so long."""
+        with self._changed:
+            self._rates.setdefault(kind, Rate()).learn(seconds, cost)
+
+    def likely_s(self, kind: str, cost: float) -> float:
+        """Seconds that work of this kind and cost will probably take; 0 where nothing is known."""
+        rate = self._rates.get(kind)
+        return rate.likely_s(cost) if rate else 0.0
+
+    def least_s(self, kind: str, cost: float) -> float:
+        """Seconds that it takes at the very least (`Rate.least_s`)."""
+        rate = self._rates.get(kind)
+        return rate.least_s(cost) if rate else 0.0
+
+    def overdue(self, limit_s: float) -> Overdue | None:
+        """What runs, if it does so for longer than the limit, or for many times its estimate."""
+        with self._changed:
+            job = self._running
+            if job is None:
+                return None
+            elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
+        late = likely > 0 and elapsed > max(_OVERDUE_S, _OVERDUE_TIMES * likely)
+        return Overdue(job.kind, elapsed, likely) if late or elapsed > limit_s else None
+
+    def estimated_wait_s(self) -> float:
+        """Seconds until work submitted now would have its turn, by what its kind took before (0: unknown yet)."""
+        with self._changed:
+            wait = sum(self.likely_s(job.kind, job.cost) for job in self._waiting)
+            if self._running is not None:
+                wait += self._rest_s(self._running)
         return wait
 
-    def _estimate_s(self, job: _Job) -> float:
-        rate = self._rates.get(job.kind)
-        return rate.of(job.cost) if rate else 0.0
+    def _rest_s(self, job: _Job) -> float:
+        """What running work will still take. If it is late, as long again as it is late: up to its estimate at first,
+        and without a bound once it is so late that the estimate tells nothing."""
+        elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
+        late = elapsed - likely
+        if late <= 0 or elapsed <= _OVERDUE_TIMES * likely:
+            return min(likely, abs(late))
+        return late if likely else 0.0
 
     def retry_after_s(self) -> int:
         """Whole seconds after which a refused request is worth another try, at least 1."""
@@ -118,13 +143,13 @@ class DeviceThread:
     async def submit(self, work: Callable[[], T], kind: str, deadline: float = math.inf, cost: float = 1.0) -> Done[T]:
         """Run `work` on the device's thread when its turn comes, and return what it returned or raise what it raised.
 
-        `cost` is what the seconds of this kind go by, pixels for example. Raises BusyError if no place is free, if it
-        would not come to its turn before `deadline` (by `time.monotonic`), or, at that very time, if it did not.
+        `cost` is what the seconds of this kind go by: floating-point operations. Raises BusyError if no place is free,
+        if with what is before it it would not end before `deadline` (by `time.monotonic`), or, at that very time, if it
+        has not come to its turn.
         Cancelling gives the place back; work that has begun runs to its end, and its result is dropped.
         """
         loop = asyncio.get_running_loop()
-        if time.monotonic() + self.estimated_wait_s() > deadline:
-            raise self._busy(_TOO_LATE)
+        self._check_time(kind, deadline, cost)
         self.check_room()
         job = _Job(work, kind, cost, deadline, loop, loop.create_future())
         with self._changed:
@@ -142,6 +167,13 @@ class DeviceThread:
                 self._leave(job)
             del job  # an error's traceback holds this frame, and the job would hold the error
         return done
+
+    def _check_time(self, kind: str, deadline: float, cost: float) -> None:
+        """Raises BusyError if what is before it leaves too little time; where nothing is, it has its try."""
+        wait = self.estimated_wait_s()
+        late = wait + self.least_s(kind, cost) - (deadline - time.monotonic())
+        if wait > 0 and late > 0:
+            raise BusyError(f"The endpoint is busy: {_TOO_LATE}. Try again later.", max(1, math.ceil(min(late, wait))))
 
     def _leave(self, job: _Job) -> bool:
         """Take it out of the queue. False if it is not in there any more."""
@@ -200,8 +232,7 @@ class DeviceThread:
             _tell(job, _freed(error))
             return
         seconds = time.monotonic() - begun
-        with self._changed:
-            self._rates.setdefault(job.kind, _Rate()).learn(seconds, job.cost)
+        self.learn(job.kind, seconds, job.cost)
         _tell(job, Done(value, begun - job.submitted, seconds))
 
 

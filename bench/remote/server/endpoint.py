@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.models import SERVED_UNTILED_PX
 from bench.record import Device, Environment
 from bench.remote.messages import RefusedError, Service
 from bench.remote.server.auth import Bearer
-from bench.remote.server.device_thread import DeviceThread
+from bench.remote.server.device_thread import DeviceThread, Overdue
 from bench.remote.server.limits import STOPPING, Admission, Bounds, BusyError
 from bench.remote.server.metrics import Metrics
 from bench.run import outcome, surroundings
 
 AnyService = Service[Any, Any]
+#: The kind of the device's work that loads models.
+LOADING = "load"
+#: Sides of images are told in steps of so many pixels, which the factor of every model divides.
+_SIDE_STEP = 64
+
+
+def kind(model: str, operation: str) -> str:
+    """The name under which the device's times of an operation are kept."""
+    return f"{model}/{operation}"
+
+
+def largest_side(fits: Callable[[int], bool]) -> int:
+    """The longest side of a square image, in steps of 64 px and not tiled, that fits; 0 if none does."""
+    sides = range(_SIDE_STEP, SERVED_UNTILED_PX + 1, _SIDE_STEP)
+    return next((side for side in reversed(sides) if fits(side)), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A loaded model. `dtype` is the one it computes in; `max_pixels` and the like are told in `limits`."""
+    """A loaded model.
+
+    Attributes:
+        dtype: the precision that it computes in.
+        timed: of each operation's warm-up calls the seconds and floating-point operations.
+        note: what a user should know of the precision.
+    """
 
     model: str
     dtype: str
     weights_bytes: int
     services: Mapping[str, AnyService]
+    timed: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +75,39 @@ class Offer:
     limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def routes(self) -> dict[str, tuple[str, str]]:
-        """Path -> model and operation. `/` stands for the only operation of the only model."""
-        routes = {f"/{model}/{operation}": (model, operation) for model in self.models for operation in self.operations}
-        return {**routes, "/": next(iter(routes.values()))} if len(routes) == 1 else routes
+    def routes(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Path -> model and operations; a model's own address has all of them, and tells them apart by what is sent.
+
+        `/` stands for the only operation of the only model.
+        """
+        single = {
+            f"/{model}/{operation}": (model, (operation,)) for model in self.models for operation in self.operations
+        }
+        routes = single | {f"/{model}": (model, tuple(self.operations)) for model in self.models}
+        return {**routes, "/": next(iter(single.values()))} if len(single) == 1 else routes
 
 
 class Endpoint:
-    """The state of a server. Used from the event loop alone."""
+    """The state of a server. Used from the event loop alone.
 
-    def __init__(self, offer: Offer, bounds: Bounds, bearer: Bearer | None = None) -> None:
-        self.offer, self.bounds, self.bearer = offer, bounds, bearer or Bearer()
+    Attributes:
+        origins: of the web pages whose browsers may use it (CORS); empty: none.
+    """
+
+    def __init__(
+        self, offer: Offer, bounds: Bounds, bearer: Bearer | None = None, origins: tuple[str, ...] = ()
+    ) -> None:
+        self.offer, self.bounds, self.bearer, self.origins = offer, bounds, bearer or Bearer(), origins
         self.device = DeviceThread(bounds.queue)
         self.admission = Admission(bounds)
         #: Decode and encode bodies while the device computes.
         self.codecs = ThreadPoolExecutor(max(1, int(surroundings.usable_cores())), thread_name_prefix="codec")
         self.metrics = Metrics(
-            lambda: self.device.waiting, lambda: self.admission.requests, lambda: self.not_ready is None
+            lambda: self.device.waiting,
+            lambda: self.admission.requests,
+            lambda: self.not_ready is None,
+            lambda: self.device.running_s,
+            lambda: self.overdue is not None,
         )
         self.models: dict[str, Served] = {}
         self.machine: Machine | None = None
@@ -81,7 +122,22 @@ class Endpoint:
             return "stopping"
         if self.broken is not None:
             return "device_broken"
-        return None if len(self.models) == len(self.offer.models) else "loading"
+        if len(self.models) < len(self.offer.models):
+            return "loading"
+        return None if self.overdue is None else "device_stuck"
+
+    @property
+    def overdue(self) -> Overdue | None:
+        """What the device computes, if that takes far longer than expected, or than the limit; loading may."""
+        overdue = self.device.overdue(self.bounds.time_limit_s)
+        return None if overdue is None or overdue.kind == LOADING else overdue
+
+    def add(self, served: Served) -> None:
+        """A model is there; its warm-up says how long computations take."""
+        for operation, calls in served.timed.items():
+            for seconds, flops in calls:
+                self.device.learn(kind(served.model, operation), seconds, flops)
+        self.models[served.model] = served
 
     def service(self, model: str, operation: str) -> AnyService:
         """The service of an operation. Raises RefusedError (503) if it can't be had now."""
@@ -96,9 +152,26 @@ class Endpoint:
     def make_room(self) -> None:
         """Raises BusyError if a request that came now would not come to its turn."""
         self.device.check_room()
-        if self.device.estimated_wait_s() > self.bounds.time_limit_s:
+        late = self.device.estimated_wait_s() - self.bounds.time_limit_s
+        if late > 0:
             text = f"The endpoint is busy: the queue takes longer than the limit of {self.bounds.time_limit_s:g} s."
-            raise BusyError(f"{text} Try again later.", self.device.retry_after_s())
+            raise BusyError(f"{text} Try again later.", max(1, math.ceil(late)))
+
+    def check_duration(self, model: str, operation: str, service: AnyService, flops: int) -> None:
+        """Raises RefusedError (413) if computing so much takes longer than the time limit, even by a low estimate."""
+        name, limit = kind(model, operation), self.bounds.time_limit_s
+        if self.device.least_s(name, flops) <= limit:
+            return
+        likely = self.device.likely_s(name, flops)
+        side = largest_side(lambda side: self.device.likely_s(name, service.square_flops(side)) <= limit)
+        remedy = f"One image of {side}x{side} px fits." if side else "No image fits: raise --time-limit."
+        raise RefusedError(
+            413,
+            f"{operation} would take about {likely:.0f} s here, by the time that smaller requests took; the limit is "
+            f"{limit:g} s. {remedy}",
+            "too_slow",
+            {"estimate_s": round(likely, 1), "limit_s": limit, "largest_side": side},
+        )
 
     async def check_device(self) -> None:
         """After a fault: see whether the device still does anything at all."""

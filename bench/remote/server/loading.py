@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +12,20 @@ import torch
 
 from bench import models
 from bench.errors import BenchError, DeviceError
-from bench.remote.messages import Message
+from bench.remote.messages import Message, RefusedError
 from bench.remote.server import vae_service
 from bench.remote.server.endpoint import AnyService, Machine, Served
 from bench.remote.server.shapes import Limits
 from bench.run import device as devices
 from bench.run import environment, hold, outcome
 
-_WARM_UP_PIXELS = 64
+#: Precisions by rule: the zoo's on a GPU and float32 on a CPU; the zoo's everywhere.
+AUTO, MODEL = "auto", "model"
+#: Sides of the warm-up's images.
+_SMALLEST_PX, _LARGEST_PX = 64, 512
+#: For the warm-up's next size, and for the calls of one size that are not needed but to time it.
+_LONGEST_S = 1.0
+_FEWEST_CALLS, _MORE = 2, ("pt", "pt")
 
 
 @dataclass(slots=True)
@@ -28,13 +36,13 @@ class Loader:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         weights: `random`, `hub` or a folder.
         many: the folder has a folder for each model, named by its key.
-        dtype: the one to compute in; None for the zoo's own.
+        dtype: the one to compute in, or `auto` or `model`.
     """
 
     device: str
     weights: str
     many: bool
-    dtype: str | None
+    dtype: str
     operations: tuple[str, ...]
     limits: Limits
     _device: torch.device | None = None
@@ -44,9 +52,12 @@ class Loader:
         try:
             chosen = devices.choose(self.device).device
             held = hold.take(chosen, None)
+            settings = environment.collect(chosen, held.nvml, held.settings)
         except devices.UnusableError as error:
             raise DeviceError(str(error)) from None
-        except RuntimeError as error:
+        except BenchError:
+            raise
+        except Exception as error:  # noqa: BLE001 - CUDA's deferred initialisation raises a plain Exception
             text = f"--device {self.device}: can't be used: {outcome.brief(error)} Is it full, or in use by others?"
             raise DeviceError(text) from None
         self._device = chosen
@@ -54,32 +65,85 @@ class Loader:
         def check() -> None:
             assert torch.ones(2, device=chosen).sum().item() == 2.0  # noqa: S101 - it either raises or works
 
-        return Machine(held.device, environment.collect(chosen, held.nvml, held.settings), check)
+        return Machine(held.device, settings, check)
 
     def load(self, model: str) -> Served:
-        """Load one model and call each of its operations once. Raises BenchError if it can't be had."""
+        """Load one model and call each of its operations until it is warm. Raises BenchError if it can't be had."""
         assert self._device is not None  # noqa: S101 - the device is taken first
         weights = str(Path(self.weights) / model) if self.many else self.weights
+        dtype = self._precision(model)
         try:
-            loaded = vae_service.load(model, weights, self._device, self.dtype, self.limits)
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:
+            loaded = vae_service.load(model, weights, self._device, dtype, self.limits)
+            services: dict[str, AnyService] = {
+                name: service
+                for name, service in (("encode", loaded.encode), ("decode", loaded.decode))
+                if name in self.operations
+            }
+            timed = {operation: warm_up(model, operation, service) for operation, service in services.items()}
+        except BenchError:
+            raise
+        except Exception as error:  # whatever a checkpoint, torch or a full device raises
             raise BenchError(f"--model {model} --weights {weights}: can't be loaded: {outcome.brief(error)}") from error
-        services: dict[str, AnyService] = {
-            name: service
-            for name, service in (("encode", loaded.encode), ("decode", loaded.decode))
-            if name in self.operations
-        }
-        for operation, service in services.items():
-            _warm_up(model, operation, service)
-        return Served(model, loaded.dtype, loaded.weights_bytes, services)
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return Served(model, loaded.dtype, loaded.weights_bytes, services, timed, self._note(model, loaded.dtype))
+
+    def _precision(self, model: str) -> str:
+        """The one that was asked for; by `auto` float32 on a CPU, where 16 bits can take ten times as long."""
+        own = models.get(model).dtype
+        if self.dtype == AUTO:
+            return "float32" if self._device is not None and self._device.type == "cpu" else own
+        return own if self.dtype == MODEL else self.dtype
+
+    def _note(self, model: str, dtype: str) -> str | None:
+        """What a user should know of the precision on a CPU."""
+        own = models.get(model).dtype
+        if self._device is None or self._device.type != "cpu" or (dtype == own == "float32"):
+            return None
+        if dtype != "float32":
+            return f"{dtype} is usually much slower on a CPU than float32."
+        return f"float32, since this is a CPU; the model's own precision is {own}." if self.dtype == AUTO else None
 
 
-def _warm_up(model: str, operation: str, service: AnyService) -> None:
-    """Small calls through all three steps, tensors and a JPEG: what is loaded or compiled late is there then."""
+def warm_up(
+    model: str, operation: str, service: AnyService, clock: Callable[[], float] = time.perf_counter
+) -> list[tuple[float, int]]:
+    """Small calls through all three steps, tensors and a JPEG: what is loaded or compiled late is there then.
+
+    Then larger ones, of twice the side each, as long as the next one should not take long: from their times, what
+    larger requests will take is estimated. Returns seconds and floating-point operations of one call of each size.
+    """
+    timed: list[tuple[float, int]] = []
+    side = _SMALLEST_PX
+    while True:
+        try:
+            timed.append(_call(model, operation, service, side, clock))
+        except RefusedError:  # too large for the limits or the memory
+            if not timed:
+                raise
+            return timed
+        side *= 2
+        seconds, flops = timed[-1]
+        if side > _LARGEST_PX or seconds * service.square_flops(side) / flops > _LONGEST_S:
+            return timed
+
+
+def _call(model: str, operation: str, service: AnyService, side: int, clock: Callable[[], float]) -> tuple[float, int]:
+    """Call it some times, and time the computation: the quickest one, since neighbours disturb the others."""
     spec = models.get(model)
-    side = _WARM_UP_PIXELS if operation == "encode" else _WARM_UP_PIXELS // spec.spatial_factor
-    shape = (1, 3 if operation == "encode" else spec.latent_channels, side, side)
+    channels, edge = (3, side) if operation == "encode" else (spec.latent_channels, side // spec.spatial_factor)
+    shape = (1, channels, edge, edge)
     tensor = (*(("shape", str(size)) for size in shape), ("dtype", "float32"))
-    for output in ("pt", "pil"):
+    times: list[float] = []
+    flops = 1
+    for output in ("pt", "pil", *_MORE):
+        if len(times) >= _FEWEST_CALLS and sum(times) > _LONGEST_S:
+            break
         message = Message((*tensor, ("output_type", output)), bytes(4 * math.prod(shape)), "tensor/binary", None)
-        service.write(service.compute(service.read(message)))
+        request = service.read(message)
+        flops = service.size(request).flops
+        begun = clock()
+        result = service.compute(request)
+        times.append(clock() - begun)
+        service.write(result)
+    return min(times), flops

@@ -17,7 +17,12 @@ class Metrics:
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(
-        self, queue_depth: Callable[[], float], in_flight: Callable[[], float], ready: Callable[[], float]
+        self,
+        queue_depth: Callable[[], float],
+        in_flight: Callable[[], float],
+        ready: Callable[[], float],
+        running_s: Callable[[], float],
+        stuck: Callable[[], float],
     ) -> None:
         """The gauges are asked whenever the figures are."""
         self._registry = registry = CollectorRegistry()
@@ -47,7 +52,9 @@ class Metrics:
         for name, text, ask in (
             ("bench_endpoint_queue_depth", "Requests that wait for the device.", queue_depth),
             ("bench_endpoint_in_flight", "Requests that are decoded, queued, computed or sent.", in_flight),
-            ("bench_endpoint_ready", "1 if requests are served, 0 while loading, stopping or broken.", ready),
+            ("bench_endpoint_ready", "1 if requests are served, 0 while loading, stopping, stuck or broken.", ready),
+            ("bench_endpoint_running_seconds", "For how long the device has computed what it computes.", running_s),
+            ("bench_endpoint_stuck", "1 if that is far longer than was expected, or than the limit.", stuck),
         ):
             Gauge(name, text, registry=registry).set_function(ask)
 

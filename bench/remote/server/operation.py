@@ -18,7 +18,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from bench.remote.messages import RECEIVED_HEADER, Answer, Message, RefusedError, error_body
-from bench.remote.server.endpoint import AnyService, Endpoint
+from bench.remote.server import routing
+from bench.remote.server.endpoint import Endpoint, kind
 from bench.remote.server.limits import BusyError, Place
 from bench.remote.server.shell import DroppedError
 from bench.units import format_bytes
@@ -29,6 +30,8 @@ _MOST_PARAMETERS = 1000
 #: nginx's status for a client that closed its connection; only metrics ever see it.
 _GONE = 499
 _INTERNAL = "internal"
+#: The operation of a request of which is not known yet whether it is an image or a latent.
+_UNDECIDED = "undecided"
 T = TypeVar("T")
 
 
@@ -38,8 +41,13 @@ class GoneError(Exception):
 
 @dataclass(slots=True)
 class _Progress:
-    """What is known of a request so far; told to the client even if it is refused later."""
+    """What is known of a request so far; told to the client even if it is refused later.
 
+    Attributes:
+        operation: the one that is meant.
+    """
+
+    operation: str
     seconds: dict[str, float] = field(default_factory=dict)
     sha256: str | None = None
 
@@ -57,7 +65,9 @@ def error_response(error: RefusedError, headers: Mapping[str, str] | None = None
         more["retry-after"] = str(error.retry_after_s)
     if error.status == 401:
         more["www-authenticate"] = "Bearer"
-    return Response(error_body(error.message, error.reason), error.status, more, media_type="application/json")
+    return Response(
+        error_body(error.message, error.reason, error.figures), error.status, more, media_type="application/json"
+    )
 
 
 def authorization(scope: Scope) -> bytes | None:
@@ -67,15 +77,15 @@ def authorization(scope: Scope) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The application of one route."""
+    """The application of one route. Of several operations, what is sent tells which one is meant."""
 
     endpoint: Endpoint
     model: str
-    name: str
+    names: tuple[str, ...]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever goes wrong, the next one is served."""
-        progress = _Progress()
+        progress = _Progress(self.names[0] if len(self.names) == 1 else _UNDECIDED)
         try:
             refusal = await self._attempt(scope, receive, send, progress)
             if refusal is None:
@@ -102,20 +112,20 @@ class Operation:
         except DroppedError:
             raise
         except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
-            _LOG.exception("%s of %s failed", self.name, self.model)
+            _LOG.exception("%s of %s failed", progress.operation, self.model)
             return RefusedError(500, "The endpoint failed; its log says how.", _INTERNAL)
         return None
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> None:
         headers = Headers(scope=scope)
         endpoint = self.endpoint
-        service = self._admit(scope, headers)
+        limit = self._admit(scope, headers)
         with endpoint.admission.place() as place:
-            body = await self._body(receive, place, service.max_body_bytes, progress)
+            body = await self._body(receive, place, limit, progress)
             place.enter(endpoint.device.retry_after_s)
             message = Message(_query(scope), body, headers.get("content-type"), headers.get("accept"))
             del body
-            answer = await self._compute(service, message, place, receive, progress)
+            answer = await self._compute(message, place, receive, progress)
             del message
             response = Response(answer.body, 200, {**answer.headers, **progress.headers()}, answer.media_type)
             begun = time.monotonic()
@@ -123,18 +133,19 @@ class Operation:
             progress.seconds["send"] = time.monotonic() - begun
             self._count(200, progress, len(answer.body))
 
-    def _admit(self, scope: Scope, headers: Headers) -> AnyService:
-        """Refuse what needs no body to be refused."""
+    def _admit(self, scope: Scope, headers: Headers) -> int:
+        """Refuse what needs no body to be refused. Returns how long a body may be."""
         endpoint = self.endpoint
         endpoint.bearer.check(authorization(scope))
-        service = endpoint.service(self.model, self.name)
+        limit = max(endpoint.service(self.model, name).max_body_bytes for name in self.names)
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
             raise RefusedError(415, f"Content-Encoding {encoding[:80]}: send the body as it is.", "encoding")
-        if int(headers.get("content-length", "0")) > service.max_body_bytes:
-            raise _too_long(service.max_body_bytes)
+        chunked = "transfer-encoding" in headers  # then a length beside it means nothing
+        if not chunked and int(headers.get("content-length", "0")) > limit:
+            raise _too_long(limit)
         endpoint.make_room()
-        return service
+        return limit
 
     async def _body(self, receive: Receive, place: Place, limit: int, progress: _Progress) -> bytes:
         """All of it. What came so far extends the time for the rest, as its bytes take at the slowest rate."""
@@ -167,24 +178,33 @@ class Operation:
         place.hold(2 * total)  # the parts, or what is decoded of them, beside the whole
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _compute(
-        self, service: AnyService, message: Message, place: Place, receive: Receive, progress: _Progress
-    ) -> Answer:
+    async def _compute(self, message: Message, place: Place, receive: Receive, progress: _Progress) -> Answer:
         """The service's three steps. The second one is given up if the client goes away before its turn."""
-        deadline = time.monotonic() + self.endpoint.bounds.time_limit_s
+        endpoint = self.endpoint
+        deadline = time.monotonic() + endpoint.bounds.time_limit_s
         begun = time.monotonic()
-        request = await self._on_codec_thread(lambda: service.read(message), deadline)
+        name, request = await self._on_codec_thread(lambda: self._read(message), deadline)
+        progress.operation, service = name, endpoint.service(self.model, name)
         progress.seconds["deserialize"] = time.monotonic() - begun
         size = service.size(request)
         place.hold(len(message.body) + size.held_bytes)
-        kind = f"{self.model}/{self.name}"
-        work = self.endpoint.device.submit(lambda: service.compute(request), kind, deadline, size.pixels)
+        endpoint.check_duration(self.model, name, service, size.flops)
+        work = endpoint.device.submit(lambda: service.compute(request), kind(self.model, name), deadline, size.flops)
         done = await _unless_gone(work, receive)
         progress.seconds["queue"], progress.seconds["compute"] = done.queue_s, done.compute_s
         begun = time.monotonic()
         answer: Answer = await self._on_codec_thread(lambda: service.write(done.value), math.inf)
         progress.seconds["serialize"] = time.monotonic() - begun
         return answer
+
+    def _read(self, message: Message) -> tuple[str, Any]:
+        """Which operation is meant, and its request. Raises RefusedError, which names the right address if it can."""
+        services = self.endpoint.models[self.model].services
+        name = routing.operation_of(self.model, {name: services[name] for name in self.names}, message)
+        try:
+            return name, services[name].read(message)
+        except RefusedError as error:
+            raise routing.elsewhere(error, self.model, name, services, message) from None
 
     async def _on_codec_thread(self, work: Callable[[], T], deadline: float) -> T:
         """What `work` returns. Raises BusyError if no thread takes it by the deadline, or memory does not suffice."""
@@ -211,10 +231,10 @@ class Operation:
 
     def _count(self, status: int, progress: _Progress, sent: int) -> None:
         metrics = self.endpoint.metrics
-        metrics.answered(self.model, self.name, status)
+        metrics.answered(self.model, progress.operation, status)
         metrics.sent.inc(sent)
         for phase, seconds in progress.seconds.items():
-            metrics.phase(self.model, self.name, phase, seconds)
+            metrics.phase(self.model, progress.operation, phase, seconds)
 
 
 async def _unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:

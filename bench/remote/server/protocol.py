@@ -14,7 +14,17 @@ from bench.remote.server.parameters import Parameters, unwrap
 from bench.remote.server.shapes import Limits, no_video
 from bench.units import ITEM_BYTES
 
-__all__ = ["DecodeRequest", "EncodeRequest", "Form", "Limits", "Scaling", "decode_request", "encode_request"]
+__all__ = [
+    "DecodeRequest",
+    "EncodeRequest",
+    "Form",
+    "Held",
+    "Limits",
+    "Scaling",
+    "decode_request",
+    "encode_request",
+    "held",
+]
 
 #: What a decode answers with: an image file; float32 [B, 3, H, W] in [0, 1]; the model's output as it is,
 #: [B, 3, H, W] in [-1, 1]; or uint8 [B, H, W, 3].
@@ -22,6 +32,8 @@ Form = Literal["jpeg", "png", "unit", "raw", "uint8"]
 _IMAGE_FORMATS: dict[str, Literal["jpeg", "png"]] = {"jpg": "jpeg", "png": "png"}
 _OUTPUT_TYPES = ("pil", "pt", "mp4")
 _BASE64 = "tensor/base64"
+#: How PNG and JPEG files begin.
+_FILES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 #: Factors in use lie between 0.1 and 2.5; without bounds, a division could overflow or vanish.
 _FACTORS = (1e-6, 1e6)
 _SHIFTS = (-1e6, 1e6)
@@ -58,6 +70,21 @@ class EncodeRequest:
     base64: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a message holds: a tensor of this shape, or (None) something else, perhaps an image file."""
+
+    shape: tuple[int, ...] | None
+    image_file: bool
+
+
+def held(message: Message) -> Held:
+    """What a message holds, by its shape or the first bytes of its file. Raises RefusedError if it can't be parsed."""
+    parameters, payload = unwrap(message)
+    shape = parameters.shape()
+    return Held(shape, shape is None and payload.startswith(_FILES))
+
+
 def decode_request(message: Message) -> tuple[DecodeRequest, bytes]:
     """What is to be decoded how, and the latent's bytes (whose number is not checked here). Raises RefusedError.
 
@@ -70,6 +97,8 @@ def decode_request(message: Message) -> tuple[DecodeRequest, bytes]:
     shape, dtype = _tensor(parameters)
     if shape is None or dtype is None:
         missing = "shape" if shape is None else "dtype"
+        if shape is None and payload.startswith(_FILES):
+            raise RefusedError(400, "The body is an image file. Send a latent, with its shape and dtype in the query.")
         raise RefusedError(400, f"{missing} is missing. Send the latent's shape and dtype in the query.")
     own = parameters.truth("do_scaling") is True
     scaling = _scaling(parameters, own)

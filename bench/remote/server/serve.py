@@ -20,7 +20,7 @@ import uvicorn
 from bench.errors import BenchError
 from bench.remote.server import app, logs
 from bench.remote.server.connection import Connection
-from bench.remote.server.endpoint import Endpoint, Machine, Served
+from bench.remote.server.endpoint import LOADING, Endpoint, Machine, Served
 
 _INTERRUPTED = 130
 #: For the device's thread to end once nothing is asked of it any more.
@@ -143,9 +143,9 @@ def _stop_if_failed(loader: asyncio.Task[None], server: Server) -> None:
 
 
 async def _load(endpoint: Endpoint, loading: Loading, ready: Callable[[], None]) -> None:
-    endpoint.machine = (await endpoint.device.submit(loading.take_device, "load")).value
+    endpoint.machine = (await endpoint.device.submit(loading.take_device, LOADING)).value
     for model in endpoint.offer.models:
-        endpoint.models[model] = (await endpoint.device.submit(partial(loading.load, model), "load")).value
+        endpoint.add((await endpoint.device.submit(partial(loading.load, model), LOADING)).value)
     gc.collect()
     gc.freeze()  # or each full collection would walk torch's import (400,000 objects) while no request moves
     ready()

@@ -124,6 +124,18 @@ def _packed(shape: tuple[int, ...], size: tuple[int, int] | None, geometry: Geom
     return Packed(rows, columns)
 
 
+def is_latent(shape: tuple[int, ...], geometry: Geometry) -> bool:
+    """Whether a tensor of this shape can be meant as a latent of the model, packed or not; a video's count as well."""
+    if len(shape) == 3:
+        return shape[2] == 4 * geometry.channels
+    return len(shape) == 5 or (len(shape) == 4 and shape[1] == geometry.channels)
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether a tensor of this shape can be meant as a batch of images."""
+    return len(shape) == 4 and shape[1] == 3
+
+
 def check_image_tensor(shape: tuple[int, ...], geometry: Geometry, limits: Limits) -> None:
     """Check that the model can encode images of that shape, [batch, 3, height, width]. Raises RefusedError."""
     if len(shape) == 5:

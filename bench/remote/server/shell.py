@@ -70,6 +70,8 @@ class _Exchange:
         self._bounds, self._weights = bounds, weights
         self._connection = scope.get("state", {}).get(STATE_KEY)
         self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        #: RFC 9112, 6.1: a proxy may have read another length, and take what follows for another request.
+        self._ambiguous = "content-length" in headers and "transfer-encoding" in headers
         self._linger_s = bounds.linger_s
         self._gone = False
         self._read_away = 0
@@ -114,7 +116,7 @@ class _Exchange:
             await self._discard(_REST_S)
         headers = MutableHeaders(raw=list(message.get("headers", [])))
         headers.setdefault(WEIGHTS_HEADER, self._weights)
-        self._closing = self._body_left
+        self._closing = self._body_left or self._ambiguous
         if self._closing:
             headers["connection"] = "close"
         self.status = message["status"]

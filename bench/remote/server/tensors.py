@@ -28,7 +28,12 @@ def to_bytes(tensor: torch.Tensor) -> bytes:
 
 def dtype_name(tensor: torch.Tensor) -> str:
     """`float16`, as the wire spells it."""
-    return str(tensor.dtype).removeprefix("torch.")
+    return name_of(tensor.dtype)
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """`float16` for `torch.float16`."""
+    return str(dtype).removeprefix("torch.")
 
 
 def check_finite(values: torch.Tensor, what: str) -> None:

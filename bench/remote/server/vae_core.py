@@ -17,13 +17,14 @@ import psutil
 import torch
 
 from bench.models import SERVED_UNTILED_PX, AutoencoderKLSpec
-from bench.record import Failed, OutOfMemory, Tile
+from bench.record import Case, Failed, OutOfMemory, Tile
 from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.remote.server import images, tensors
 from bench.remote.server.protocol import Form, Scaling
 from bench.remote.server.shapes import Geometry
 from bench.run.outcome import DeviceState, of_exception
 from bench.units import format_bytes
+from bench.workloads import work
 from bench.workloads.vae import VaeWorkload
 
 WeightsKind = Literal["random", "hub", "local"]
@@ -63,6 +64,25 @@ class VaeCore:
         factor, shift = self.workload.own_scaling
         return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
 
+    def flops(self, operation: Literal["encode", "decode"], batch: int, height: int, width: int) -> int:
+        """Floating-point operations for so many images of this size, in tiles where `run` takes tiles."""
+        factor = self.spec.spatial_factor
+        height, width = (max(factor, side // factor * factor) for side in (height, width))
+        tile = self._tile if max(height, width) > SERVED_UNTILED_PX else None
+        case = Case(
+            model=self.spec.key,
+            operation=operation,
+            width=width,
+            height=height,
+            dtype=tensors.name_of(self.workload.dtype),
+            tiling=tile or "off",
+        )
+        return batch * work.of_case(case).flops
+
+    @property
+    def _tile(self) -> Tile:
+        return Tile(tile=self.spec.tile, overlap=self.spec.tile_overlap)
+
     def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         """Call the VAE with placed images or latents; the result and how many tiles it took.
 
@@ -83,7 +103,7 @@ class VaeCore:
         if side <= SERVED_UNTILED_PX:
             self.workload.set_tiling(None)
             return call(values), None
-        self.workload.set_tiling(Tile(tile=self.spec.tile, overlap=self.spec.tile_overlap))
+        self.workload.set_tiling(self._tile)
         with self.workload.watching_passes(operation) as passes:
             return call(values), len(passes)
 
@@ -134,13 +154,13 @@ class VaeCore:
         inside = b'{"inputs": "%b", "parameters": %b}' % (base64.b64encode(body), about)
         return Answer(inside, "tensor/base64", headers)
 
-    def size(self, given: torch.Tensor, pixels: int, answer_bytes: int, *, base64: bool) -> Size:
-        """The work of a request whose images have so many pixels.
+    def size(self, given: torch.Tensor, flops: int, answer_bytes: int, *, base64: bool) -> Size:
+        """The work of a request that takes so many floating-point operations.
 
         Held are the tensor that came, the result of so many bytes, and the answer made of it: no file of an image is
         longer than its raw pixels by much, and base64 is longer by a third.
         """
-        return Size(pixels, given.nbytes + answer_bytes + (answer_bytes * 4 // 3 if base64 else answer_bytes))
+        return Size(flops, given.nbytes + answer_bytes + (answer_bytes * 4 // 3 if base64 else answer_bytes))
 
 
 def _exhausted(found: OutOfMemory) -> RefusedError:

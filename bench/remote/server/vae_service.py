@@ -88,6 +88,15 @@ class DecodeService:
         self._core, self._limits = core, limits
         self.max_body_bytes = core.geometry.max_latent_bytes(limits)
 
+    def takes(self, message: Message) -> bool:
+        """Whether it holds a tensor with the channels of this model's latents, packed ones too, or of a video."""
+        shape = protocol.held(message).shape or ()
+        return shapes.is_latent(shape, self._core.geometry)
+
+    def square_flops(self, side: int) -> int:
+        """Floating-point operations for one square image."""
+        return self._core.flops("decode", 1, side, side)
+
     def read(self, message: Message) -> DecodeJob:
         """Parse and check a request and its latent. Raises RefusedError."""
         request, payload = protocol.decode_request(message)
@@ -96,22 +105,25 @@ class DecodeService:
             raise RefusedError(
                 400,
                 f"shape {list(request.shape)} is a batch of {request.shape[0]}, and an image file holds one picture. "
-                "Use output_type=pt with Accept: tensor/binary.",
+                "Send one latent a request, or ask for tensors: output_type=pt and Accept: tensor/binary.",
+                "batch_as_file",
             )
         shapes.check_length(payload, request.shape, request.dtype)
         latent = tensors.from_bytes(payload, request.shape, request.dtype)
         return DecodeJob(latent, packed, self._core.resolved(request.scaling), request.form, request.base64)
 
     def size(self, job: DecodeJob) -> Size:
-        """The pixels of the images, and the bytes of the latent and of what is sent."""
+        """The operations for the images, and the bytes of the latent and of what is sent."""
         factor = self._core.geometry.factor
         if job.packed is None:
             batch, _, rows, columns = job.latent.shape
         else:
             batch, rows, columns = job.latent.shape[0], 2 * job.packed.rows, 2 * job.packed.columns
-        pixels = batch * rows * columns * factor**2
+        height, width = rows * factor, columns * factor
+        pixels = batch * height * width
         item = self._core.workload.dtype.itemsize if job.form == "raw" else 4 if job.form == "unit" else 1
-        return self._core.size(job.latent, pixels, 3 * pixels * item, base64=job.base64)
+        flops = self._core.flops("decode", batch, height, width)
+        return self._core.size(job.latent, flops, 3 * pixels * item, base64=job.base64)
 
     def compute(self, job: DecodeJob) -> Computed:
         """Decode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
@@ -137,6 +149,15 @@ class EncodeService:
         self._core, self._limits = core, limits
         self.max_body_bytes = core.geometry.max_image_bytes(limits)
 
+    def takes(self, message: Message) -> bool:
+        """Whether it holds an image file, or a tensor with the three channels of images."""
+        found = protocol.held(message)
+        return found.image_file or (found.shape is not None and shapes.is_image(found.shape))
+
+    def square_flops(self, side: int) -> int:
+        """Floating-point operations for one square image."""
+        return self._core.flops("encode", 1, side, side)
+
     def read(self, message: Message) -> EncodeJob:
         """Parse and check a request and its tensor or image file. Raises RefusedError."""
         request, payload = protocol.encode_request(message)
@@ -150,11 +171,14 @@ class EncodeService:
         return EncodeJob(pictures, request.scaling, request.base64)
 
     def size(self, job: EncodeJob) -> Size:
-        """The pixels of the images, and the bytes of those and of the latent."""
+        """The operations for the images, and the bytes of those and of the latent."""
         geometry, core = self._core.geometry, self._core
         pixels = job.images.numel() // 3
         latent = pixels // geometry.factor**2 * geometry.channels * core.workload.dtype.itemsize
-        return core.size(job.images, pixels, latent, base64=job.base64)
+        batch, *sides = job.images.shape
+        height, width = sides[:2] if job.images.dtype == torch.uint8 else sides[1:]
+        flops = core.flops("encode", batch, height, width)
+        return core.size(job.images, flops, latent, base64=job.base64)
 
     def compute(self, job: EncodeJob) -> Computed:
         """Encode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""

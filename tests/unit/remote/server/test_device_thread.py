@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.remote.messages import RefusedError
-from bench.remote.server.device_thread import DeviceThread, _Rate
+from bench.remote.server.device_thread import DeviceThread
 from bench.remote.server.limits import BusyError
 
 
@@ -109,16 +109,6 @@ def test_work_is_answered_at_its_deadline_though_what_runs_goes_on(device: Devic
     asyncio.run(main())
 
 
-def test_the_wait_goes_by_the_cost_and_a_slow_first_call_is_forgotten() -> None:
-    rate = _Rate()
-    rate.learn(60.0, 100.0)
-    rate.learn(1.0, 100.0)
-    assert rate.of(400.0) == pytest.approx(4.0)
-    for _ in range(50):
-        rate.learn(2.0, 100.0)
-    assert rate.of(100.0) == pytest.approx(2.0, rel=0.01)
-
-
 def test_an_error_holds_nothing_of_the_frames_that_failed(device: DeviceThread) -> None:
     held: list[weakref.ref[Held]] = []
 
@@ -176,7 +166,7 @@ def test_an_error_reaches_whoever_waits_and_the_next_work_runs(device: DeviceThr
 
 
 def test_the_wait_is_estimated_from_what_the_kind_took_before(device: DeviceThread) -> None:
-    device._rates["slow"] = _Rate(30.0, 1.0, 2)
+    device.learn("slow", 30.0, 1.0)
 
     async def main() -> tuple[float, int]:
         held = Held()
@@ -194,10 +184,69 @@ def test_the_wait_is_estimated_from_what_the_kind_took_before(device: DeviceThre
 
 
 def test_a_slow_kind_is_still_served_when_nothing_is_before_it(device: DeviceThread) -> None:
-    device._rates["slow"] = _Rate(1000.0, 1.0, 2)
+    device.learn("slow", 1000.0, 1.0)
     done = asyncio.run(device.submit(lambda: 1, "slow", time.monotonic() + 5))
     assert done.value == 1
-    assert device._rates["slow"].of(1.0) < 1000
+    assert device.likely_s("slow", 1.0) < 1000
+
+
+def test_long_work_refuses_none_that_ends_in_time_after_it(device: DeviceThread) -> None:
+    device.learn("long", 73.0, 1e12)
+    device.learn("quick", 1.0, 1e9)
+
+    async def main() -> tuple[int, int]:
+        held = Held()
+        running = asyncio.ensure_future(device.submit(held, "long", cost=1e12))
+        await asyncio.to_thread(held.begun.wait, 10)
+        # When one comes that has time enough, and one that has too little
+        waiting = asyncio.ensure_future(device.submit(lambda: 1, "quick", time.monotonic() + 80, 1e9))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match="within the time limit") as refused:
+            await device.submit(lambda: 1, "quick", time.monotonic() + 60, 1e9)
+        held.gate.set()
+        await running
+        return (await waiting).value, refused.value.retry_after_s
+
+    value, retry_after_s = asyncio.run(main())
+    assert value == 1
+    # 73 s and the one that waits, and its own half second at least, are 14.5 s more than 60
+    assert retry_after_s == 15
+
+
+def test_work_that_runs_for_longer_than_the_limit_is_overdue(device: DeviceThread) -> None:
+    assert device.overdue(0.0) is None
+
+    async def main() -> None:
+        held = Held()
+        running = await held.started(device)
+        assert device.overdue(60.0) is None
+        overdue = device.overdue(0.0)
+        assert overdue is not None
+        assert (overdue.kind, overdue.likely_s) == ("held", 0.0)
+        assert 0 < overdue.seconds <= device.running_s
+        held.gate.set()
+        await running
+
+    asyncio.run(main())
+    assert device.running_s == 0
+
+
+def test_work_that_runs_for_many_times_its_estimate_is_overdue_and_may_take_long(device: DeviceThread) -> None:
+    device.learn("held", 4.0, 1.0)
+
+    async def main() -> dict[float, tuple[bool, float]]:
+        held = Held()
+        running = await held.started(device)
+        assert device._running is not None
+        seen = {}
+        for elapsed in (1.0, 6.0, 12.0, 30.0):
+            device._running.begun = time.monotonic() - elapsed
+            seen[elapsed] = (device.overdue(100.0) is not None, round(device.estimated_wait_s(), 1))
+        held.gate.set()
+        await running
+        return seen
+
+    assert asyncio.run(main()) == {1.0: (False, 3.0), 6.0: (False, 2.0), 12.0: (False, 4.0), 30.0: (True, 26.0)}
 
 
 def test_closing_refuses_what_waits() -> None:

@@ -62,6 +62,10 @@ def test_a_good_request_carries_timings_checksum_and_weights(client: httpx2.Clie
     ("method", "path", "status", "reason", "text"),
     [
         ("POST", "/tiny/decod", 404, "not_found", "Did you mean '/tiny/decode'"),
+        ("POST", "/flux/decode", 404, "not_found", "Models: tiny"),
+        ("POST", "/flux/decode", 404, "not_found", "/tiny/encode, /tiny/decode, /tiny"),
+        ("POST", "/", 405, "method", "/tiny/encode, /tiny/decode, /tiny"),
+        ("GET", "/tiny/", 405, "method", "Valid: POST"),
         ("POST", "/", 405, "method", "Valid: GET, HEAD"),
         ("GET", "/tiny/decode", 405, "method", "Valid: POST"),
         ("OPTIONS", "/health", 405, "method", "Valid: GET, HEAD"),
@@ -75,6 +79,85 @@ def test_a_wrong_path_or_method_is_told_in_json(
     assert text in said.json()["error"]
     assert said.headers["x-weights"] == "random"
     assert (status == 405) == ("allow" in said.headers)
+
+
+@pytest.mark.parametrize("path", ["/tiny/encode/", "/tiny/encode//", "/tiny", "/tiny/"])
+def test_slashes_at_the_end_mean_nothing_and_a_model_has_one_address(
+    server: Live, client: httpx2.Client, path: str
+) -> None:
+    name = 'bench_endpoint_requests_total{model="tiny",operation="encode",status="200"}'
+    before = metric(client, name)
+    assert client.post(path, content=b"encode me").content == b"encode me"
+    assert server.services["encode"].computed[-1] == b"encode me"
+    assert metric(client, name) == before + 1
+    assert client.post(path.replace("encode", "decode"), content=b"decode me").content == b"decode me"
+    assert server.services["decode"].computed[-1] == b"decode me"
+
+
+@pytest.mark.parametrize("path", ["/health/", "/ready/", "/metrics/", "/ready//"])
+def test_pages_take_slashes_at_their_end_as_well(client: httpx2.Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def test_what_is_neither_gets_400_with_both_addresses(client: httpx2.Client) -> None:
+    said = client.post("/tiny", content=b"something else")
+    assert said.status_code == 400
+    assert all(address in said.json()["error"] for address in ("/tiny/encode", "/tiny/decode"))
+
+
+def test_what_was_meant_for_the_other_address_is_told_that_address(client: httpx2.Client) -> None:
+    for path, other in (("/tiny/decode", "/tiny/encode"), ("/tiny/encode/", "/tiny/decode")):
+        said = client.post(f"{path}?nonsense=1", content=other.rpartition("/")[2].encode())
+        assert (said.status_code, said.json()["reason"]) == (400, "wrong_address")
+        assert f"Send it to {other}." in said.json()["error"]
+
+
+def test_what_takes_longer_than_the_limit_is_refused_before_it_is_computed() -> None:
+    with live() as running:
+        # Given images of 512 px in 8 s, and a limit of 5 s
+        running.endpoint.device.learn("tiny/decode", 8.0, 512 * 512 * 1e6)
+        said = httpx2.post(f"{running.url}/tiny/decode?flops={1024 * 1024 * 10**6}", content=b"x")
+        assert (said.status_code, said.json()["reason"]) == (413, "too_slow")
+        assert (said.json()["estimate_s"], said.json()["limit_s"]) == (32.0, 5)
+        # the longest side of what takes less than 5 s, in steps of 64 px
+        assert said.json()["largest_side"] == 384
+        assert running.services["decode"].computed == []
+        # Less than twice the limit may be a slow spell of the machine's: it has its try
+        assert httpx2.post(f"{running.url}/tiny/decode?flops={512 * 512 * 10**6}", content=b"x").status_code == 200
+
+
+def test_a_request_that_is_served_in_time_after_a_long_one_is_not_refused() -> None:
+    with live() as running, ThreadPoolExecutor(2) as pool:
+        # Given a computation that takes 4 of the 5 s, and a second one behind it
+        running.endpoint.device.learn("tiny/encode", 4.0, 1e6)
+        first = computing(running, pool, "?flops=1000000")
+        second = pool.submit(httpx2.post, f"{running.url}/tiny/decode", content=b"1")
+        until(lambda: running.endpoint.device.waiting == 1)
+        # Then a third long one, which would end too late, is told when to come back
+        said = httpx2.post(f"{running.url}/tiny/encode?flops=1000000", content=b"2")
+        assert (said.status_code, said.json()["reason"], said.headers["retry-after"]) == (503, "busy", "1")
+        running.services["encode"].gate.set()
+        assert [done.result().status_code for done in (first, second)] == [200, 200]
+
+
+def test_a_stuck_device_is_not_ready() -> None:
+    with (
+        live(replace(QUICK, time_limit_s=0.05)) as running,
+        ThreadPoolExecutor(1) as pool,
+        httpx2.Client(base_url=running.url) as client,
+    ):
+        first = computing(running, pool)
+        until(lambda: client.get("/ready").status_code == 503)
+        ready = client.get("/ready").json()
+        assert (ready["ready"], ready["reason"]) == (False, "device_stuck")
+        assert "tiny/encode" in ready["error"]
+        assert (metric(client, "bench_endpoint_stuck"), metric(client, "bench_endpoint_ready")) == (1, 0)
+        assert metric(client, "bench_endpoint_running_seconds") > 0.05
+        assert client.get("/health").json()["ready"] is False
+        running.services["encode"].gate.set()
+        assert first.result().status_code == 200
+        assert client.get("/ready").status_code == 200
+        assert (metric(client, "bench_endpoint_stuck"), metric(client, "bench_endpoint_running_seconds")) == (0, 0)
 
 
 def test_a_service_s_refusal_is_told_and_the_next_request_works(client: httpx2.Client) -> None:
@@ -207,6 +290,7 @@ def test_health_tells_models_limits_device_and_that_it_is_noise(client: httpx2.C
     said = client.get("/health").json()
     assert said["status"] == "alive"
     assert said["noise"] is True
+    assert said["models"]["tiny"]["address"] == "/tiny"
     assert said["models"]["tiny"]["routes"] == {"encode": "/tiny/encode", "decode": "/tiny/decode"}
     assert said["models"]["tiny"]["dtype"] == "float32"
     assert said["device"]["name"] == "fake"
@@ -292,6 +376,7 @@ def test_a_token_that_no_header_can_carry_is_an_error_that_does_not_tell_it() ->
 def test_the_only_operation_of_the_only_model_is_also_at_the_root() -> None:
     with live(operations=("decode",)) as running:
         assert httpx2.post(running.url, content=b"x").content == b"x"
+        assert httpx2.post(f"{running.url}/tiny/", content=b"x").content == b"x"
         assert httpx2.get(running.url).status_code == 200
     assert "/" not in Offer(("tiny", "sdxl"), ("decode",), "random").routes
 

@@ -71,6 +71,23 @@ def test_lengths_that_contradict_each_other_get_400(server: Live) -> None:
     assert status == 400
 
 
+def test_a_length_beside_chunks_ends_the_connection(server: Live) -> None:
+    both = POST + b"Content-Length: 9000000\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    response = server.say(both + b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+    # The chunks count; what follows may be part of the body to a proxy, and is not answered
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in response.lower()
+    assert response.endswith(b"abc")
+
+
+def test_the_beginning_of_http_2_gets_one_answer(server: Live) -> None:
+    response = server.say(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"))
+    assert response.count(b"HTTP/1.1 ") == 2  # the status line, and once in the message
+    status, said = error_of(response)
+    assert (status, said["reason"]) == (400, "bad_request")
+    assert "HTTP/1.1" in said["error"]
+
+
 @pytest.mark.parametrize("target", [b"/tiny/encode", b"/nowhere", b"/health"])
 def test_an_endless_body_is_answered_and_cut_off(server: Live, target: bytes) -> None:
     with server.connect() as client:
