@@ -28,6 +28,7 @@ from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.serve import serve
 from bench.errors import BenchError
+from bench.units import one_line
 
 app = typer.Typer(
     add_completion=False,
@@ -50,12 +51,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except BenchError as error:
-        typer.echo(f"error: {error}", err=True)
+        _say(error)
         return error.exit_code
     except OSError as error:  # a name too long, standard output on a full disk
-        typer.echo(f"error: {error}", err=True)
+        _say(error)
         return BenchError.exit_code
     return 0
+
+
+def _say(error: BenchError | OSError) -> None:
+    """Print an error in one line, whatever the names in it hold."""
+    typer.echo(one_line(f"error: {error}".replace("\n", " ")), err=True)
 
 
 @app.callback(invoke_without_command=True)

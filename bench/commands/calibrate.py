@@ -19,6 +19,7 @@ import typer
 
 from bench.commands.options import INTERRUPTED, RESULTS, AsJson, Models, Operations, Quiet
 from bench.errors import ConfigError, DeviceError, WorkerError, nearest
+from bench.units import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -168,7 +169,7 @@ class _Job:
                 reasons = self.skipped if answer.out_of_memory else self.failed
                 reasons[label] = answer.reason
                 how = "skipped" if answer.out_of_memory else "not measured"
-                typer.echo(f"{label}: {how}: {answer.reason}", err=True)
+                typer.echo(one_line(f"{label}: {how}: {answer.reason}"), err=True)
                 continue
             self._keep(label, answer)
 
@@ -228,7 +229,7 @@ class _Job:
 
     def _warn(self, warning: str) -> None:
         self.warnings.append(warning)
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(one_line(f"warning: {warning}"), err=True)
 
 
 def _end(job: _Job, *, as_json: bool, quiet: bool) -> None:

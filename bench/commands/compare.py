@@ -159,13 +159,13 @@ def _text(comparison: Comparison, form: Format) -> str:
 def _judge(comparison: Comparison) -> None:
     """Name on standard error what no gate judged and every case that fails one; exit code 1 if there is one."""
     from bench.report.comparison import gate_line
-    from bench.units import format_count
+    from bench.units import format_count, one_line
 
     for result in comparison.gates:
         if result.untested or result.unjudged:
-            typer.echo(f"gate {gate_line(result)}", err=True)
+            typer.echo(one_line(f"gate {gate_line(result)}"), err=True)
     for line in comparison.failures:
-        typer.echo(line, err=True)
+        typer.echo(one_line(line), err=True)
     failed = [result for result in comparison.gates if result.failures]
     if failed:
         cases = len({(failure.machine, failure.case) for result in failed for failure in result.failures})

@@ -26,6 +26,7 @@ from bench.commands.options import (
     Resolutions,
 )
 from bench.errors import ConfigError
+from bench.units import one_line
 
 if TYPE_CHECKING:
     from bench.config import Sweep
@@ -118,7 +119,7 @@ def remote(
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(one_line(text), err=True)
 
 
 def _nobody(_: str) -> None:

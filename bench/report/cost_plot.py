@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bench.cost.arithmetic import Cost, per_1000
 from bench.cost.comparison import Costs, Image, Local
 from bench.report.cost import chosen, priced, title
-from bench.report.figure import PALETTE, drawing, legend_below, plain
+from bench.report.figure import PALETTE, drawing, label, legend_below, plain
 from bench.report.hybrid_tables import precision
-from bench.units import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +37,7 @@ def draw(costs: Costs) -> bytes | None:
     with drawing(_WIDTH if len(shown) > 1 else _WIDTH * 0.7, _PANEL * height + _FRAME) as made:
         panels = list(made.figure.subplots(height, min(2, len(shown)), squeeze=False).flat)
         for panel, image in zip(panels, shown, strict=False):
-            panel.set_title(one_line(title(image.case)), loc="left", fontsize=10)
+            panel.set_title(label(title(image.case)), loc="left", fontsize=10)
             _panel(panel, image, colours, costs.prices.currency)
         for panel in panels[len(shown) :]:
             panel.set_visible(False)
@@ -47,7 +46,7 @@ def draw(costs: Costs) -> bytes | None:
 
 
 def _device(local: Local) -> str:
-    return one_line(local.row.label)
+    return label(local.row.label)
 
 
 def _panel(axes: Axes, image: Image, colours: dict[str, str], currency: str) -> None:
@@ -56,11 +55,11 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], currency: str) -> 
         if local.cost:
             several = len([one for one in image.local if (_device(one), one.way) == (_device(local), local.way)]) > 1
             apart = f", {precision(local.row)}, {local.row.kind}" if several else ""
-            label = one_line(f"{_device(local)}{apart}, {local.way}")
+            label = label(f"{_device(local)}{apart}, {local.way}")
             _line(axes, volumes, local.cost, label, color=colours[_device(local)], linestyle=_STYLES[local.way])
     for n, remote in enumerate(image.remote):
         if remote.cost and remote.price.price:
-            label = one_line(f"endpoint {remote.name}")
+            label = label(f"endpoint {remote.name}")
             _line(axes, volumes, remote.cost, label, color="black", marker=_MARKS[n % len(_MARKS)])
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -9,13 +9,18 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
+
+from bench.units import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DPI = 110
+#: More characters of one name than this leave no room for the figure.
+_LONGEST = 64
 #: Okabe and Ito's palette, which those who see few colours can tell apart; grey and black last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999", "#000000")
 
@@ -44,6 +49,26 @@ def drawing(width: float, height: float) -> Iterator[Drawing]:
         image = io.BytesIO()
         figure.savefig(image, format="png", metadata={"Software": None})
         made.png = image.getvalue()
+
+
+def label(text: str, most: int = _LONGEST) -> str:
+    """Text out of a file as a figure can show it: one line of at most so many characters that its font has.
+
+    What begins with an underscore would be left out of a legend, and gets a blank before it.
+    """
+    glyphs = _glyphs()
+    shown = "".join(letter if ord(letter) in glyphs else "?" for letter in one_line(" ".join(text.split())))
+    if len(shown) > most:
+        shown = f"{shown[: most // 2]}...{shown[len(shown) - most // 2 + 3 :]}"
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """The code points of matplotlib's own font."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: PLC0415
+
+    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
 
 
 def plain(axes: Axes, grid: str) -> None:

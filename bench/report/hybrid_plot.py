@@ -10,9 +10,9 @@ from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.hybrid.ways import Way
 from bench.record import Case
-from bench.report.figure import PALETTE, drawing, legend_below, plain
+from bench.report.figure import PALETTE, drawing, label, legend_below, plain
 from bench.report.hybrid_tables import Networks, precision, title_of
-from bench.units import format_seconds, one_line
+from bench.units import format_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
     with drawing(_WIDTH * (columns + 1) / 2, _PANEL * height + _FRAME) as made:
         panels = list(made.figure.subplots(height, columns, squeeze=False).flat)
         for panel, (key, operation) in zip(panels, kinds, strict=False):
-            panel.set_title(one_line(f"{models.title(key)} {operation}"), loc="left", fontsize=10)
+            panel.set_title(label(f"{models.title(key)} {operation}"), loc="left", fontsize=10)
             mine = [row for row in rows if (row.case.model, row.case.operation) == (key, operation)]
             _local(panel, mine, names, colours)
             far = [way for way in ways if (way.case.model, way.case.operation) == (key, operation)]
@@ -68,7 +68,7 @@ def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], str]:
         seen.setdefault((row.label, row.kind, row.case.model, row.case.operation), set()).add(precision(row))
     several = {(key[0], key[1]) for key, found in seen.items() if len(found) > 1}
     return {
-        (row.label, row.kind, precision(row)): one_line(
+        (row.label, row.kind, precision(row)): label(
             f"{row.label}{f', {precision(row)}' if (row.label, row.kind) in several else ''} ({row.kind})"
         )
         for row in rows
@@ -90,7 +90,7 @@ def _local(axes: Axes, rows: Sequence[Row], names: dict[tuple[object, ...], str]
 def _remote(axes: Axes, ways: Sequence[Way], networks: Networks) -> None:
     for n, name in enumerate(networks):
         points = sorted((_edge(way.case), way.remote.over_s[name]) for way in ways if name in way.remote.over_s)
-        label = one_line(f"remote over {title_of(name, networks)} (simulated)")
+        label = label(f"remote over {title_of(name, networks)} (simulated)")
         x, y = [edge for edge, _ in points], [taken for _, taken in points]
         marker = _MARKS[n % len(_MARKS)]
         axes.plot(

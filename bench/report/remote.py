@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from bench import models
 from bench.record import EndpointFacts, Environment, Package, Record, describe
 from bench.report import markdown, remote_tables
-from bench.report.markdown import code, safe
+from bench.report.markdown import code, prose, safe
 from bench.report.remote_parts import exchange, order, stack
 from bench.units import format_bytes, format_seconds
 
@@ -170,5 +170,5 @@ def _trouble(records: Sequence[Record]) -> list[str]:
     ]
     if lines:
         texts += ["Cases without a figure:", markdown.bullets(lines)]
-    said = [safe(f"{record.case.label}: {warning}") for record in records for warning in record.warnings]
+    said = [prose(f"{record.case.label}: {warning}") for record in records for warning in record.warnings]
     return [*texts, markdown.folded(f"Warnings ({len(said)})", markdown.bullets(said))] if said else texts

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench import models
 from bench.record import Record
-from bench.report.figure import drawing, legend_below, plain
+from bench.report.figure import drawing, label, legend_below, plain
 from bench.report.remote_parts import exchange, order, stack
-from bench.units import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +44,7 @@ def draw(records: Sequence[Record]) -> bytes | None:
     panels: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda one: (one.case.model, one.case.operation, *order(one))):
         if stack(record):
-            title = one_line(f"{models.title(record.case.model)} {record.case.operation}")
+            title = label(f"{models.title(record.case.model)} {record.case.operation}")
             panels.setdefault(title, []).append(record)
     if not panels:
         return None
@@ -55,7 +54,7 @@ def draw(records: Sequence[Record]) -> bytes | None:
         axes = made.figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
         for panel, (title, group) in zip(axes, panels.items(), strict=True):
             _panel(panel, title, group)
-        made.figure.suptitle(one_line(f"{records[0].device.name}: time of one request, by its parts"), fontsize=11)
+        made.figure.suptitle(label(f"{records[0].device.name}: time of one request, by its parts"), fontsize=11)
         legend_below(made.figure, list(axes), 4, tuple(_COLOURS))
     return made.png
 
@@ -118,4 +117,4 @@ def _name(record: Record, among: Sequence[Record]) -> str:
         field for field in ("dtype", "batch", "weights", "variant") if len({getattr(one, field) for one in alike}) > 1
     ]
     said += [f"batch {case.batch}" if field == "batch" else str(getattr(case, field)) for field in told]
-    return one_line(" ".join(said))
+    return label(" ".join(said))
