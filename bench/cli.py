@@ -19,6 +19,7 @@ from bench.commands.compare import compare
 from bench.commands.cost import cost
 from bench.commands.docs import docs
 from bench.commands.doctor import doctor
+from bench.commands.files import tell
 from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.predict import predict
@@ -28,7 +29,6 @@ from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.serve import serve
 from bench.errors import BenchError
-from bench.units import one_line
 
 app = typer.Typer(
     add_completion=False,
@@ -51,17 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except BenchError as error:
-        _say(error)
+        tell(f"error: {error}")
         return error.exit_code
     except OSError as error:  # a name too long, standard output on a full disk
-        _say(error)
+        tell(f"error: {error}")
         return BenchError.exit_code
     return 0
-
-
-def _say(error: BenchError | OSError) -> None:
-    """Print an error in one line, whatever the names in it hold."""
-    typer.echo(one_line(f"error: {error}".replace("\n", " ")), err=True)
 
 
 @app.callback(invoke_without_command=True)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.files import tell
 from bench.commands.options import INTERRUPTED, RESULTS, AsJson, Models, Operations, Quiet
 from bench.errors import ConfigError, DeviceError, WorkerError, nearest
-from bench.units import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -169,7 +169,7 @@ class _Job:
                 reasons = self.skipped if answer.out_of_memory else self.failed
                 reasons[label] = answer.reason
                 how = "skipped" if answer.out_of_memory else "not measured"
-                typer.echo(one_line(f"{label}: {how}: {answer.reason}"), err=True)
+                tell(f"{label}: {how}: {answer.reason}")
                 continue
             self._keep(label, answer)
 
@@ -229,7 +229,7 @@ class _Job:
 
     def _warn(self, warning: str) -> None:
         self.warnings.append(warning)
-        typer.echo(one_line(f"warning: {warning}"), err=True)
+        tell(f"warning: {warning}")
 
 
 def _end(job: _Job, *, as_json: bool, quiet: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import warn, write_text
+from bench.commands.files import tell, warn, write_text
 from bench.commands.options import AsJson
 from bench.errors import BenchError, GateError
 
@@ -159,13 +159,13 @@ def _text(comparison: Comparison, form: Format) -> str:
 def _judge(comparison: Comparison) -> None:
     """Name on standard error what no gate judged and every case that fails one; exit code 1 if there is one."""
     from bench.report.comparison import gate_line
-    from bench.units import format_count, one_line
+    from bench.units import format_count
 
     for result in comparison.gates:
         if result.untested or result.unjudged:
-            typer.echo(one_line(f"gate {gate_line(result)}"), err=True)
+            tell(f"gate {gate_line(result)}")
     for line in comparison.failures:
-        typer.echo(one_line(line), err=True)
+        tell(line)
     failed = [result for result in comparison.gates if result.failures]
     if failed:
         cases = len({(failure.machine, failure.case) for result in failed for failure in result.failures})

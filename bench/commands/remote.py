@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import sweeps
+from bench.commands.files import tell
 from bench.commands.options import (
     RESULTS,
     TOKEN_ENV,
@@ -26,7 +27,6 @@ from bench.commands.options import (
     Resolutions,
 )
 from bench.errors import ConfigError
-from bench.units import one_line
 
 if TYPE_CHECKING:
     from bench.config import Sweep
@@ -119,7 +119,7 @@ def remote(
 
 
 def _say(text: str) -> None:
-    typer.echo(one_line(text), err=True)
+    tell(text)
 
 
 def _nobody(_: str) -> None:

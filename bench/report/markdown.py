@@ -16,7 +16,7 @@ from bench.units import one_line
 
 #: What GitHub takes for markup; bare addresses too. An underscore between letters or digits is none, nor is an
 #: exclamation mark (CommonMark 0.31, "Emphasis and strong emphasis" and "Images": the bracket alone is escaped).
-_MARKUP = re.compile(r"://|\bwww\.|(?<![^\W_])_+|_+(?![^\W_])|[\\*\[\]~#@`|$]")
+_MARKUP = re.compile(r"://|\bwww\.|(?<!\w)_+|_+(?!\w)|[\\*\[\]~#@`|$]")
 #: What a backslash does not help against. A mention or a reference is one even then, and is broken by a blank of no
 #: width; a pipe ends a cell after two backslashes, of which the first stands for the second.
 _INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203;", "|": "&#124;"}
@@ -24,7 +24,7 @@ _INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203
 _BLOCK_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=\s]*$)|[0-9]{1,9}[.)](?=\s|$)")
 #: A backslash before ASCII punctuation, in markdown.
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_CODE_SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+_CODE_SPAN = re.compile(r"(?<!`)`([^`|<]+)`(?!`)")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
@@ -57,9 +57,9 @@ def prose(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Text as code, in which nothing is markup: an address, say."""
-    plain = re.sub(r"\\(?=\|)", r"\\ ", _plain(text).replace("`", "'"))  # `table` escapes the pipe itself
-    return f"`{plain}`"
+    """Text as code, in which nothing is markup: an address, say. What code can't hold everywhere is shown as text."""
+    plain = _plain(text)
+    return f"`{plain}`" if plain and not set("`|<") & set(plain) else safe(plain)
 
 
 def shown(text: str) -> str:
