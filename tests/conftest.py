@@ -1,4 +1,4 @@
-"""Set-up of the whole suite: torch's threads, and the fixture of golden files."""
+"""Set-up of the whole suite: torch's threads, the fixture of golden files, the stand-in of the driver's library."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from standins import nvml_library as nvml_builder
 
 GOLDEN = Path(__file__).parent / "golden"
 #: The tests' models are tiny: two threads that wait for each other gain nothing, and where something else uses a core
@@ -32,3 +33,9 @@ def golden() -> Callable[[str, str], None]:
             pytest.fail(f"golden file {name} differs; see {name}.got\n{''.join(lines)}", pytrace=False)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in of libnvidia-ml, compiled once; see `standins.nvml_library` for how a process is given it."""
+    return nvml_builder.build(tmp_path_factory.mktemp("nvml"))
