@@ -10,9 +10,21 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
+from bench import identity
+
 _TAIL_BYTES = 2000
+_CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def checkout_environment() -> dict[str, str]:
+    """A child's environment: ours, and from a checkout that is not installed its root to import from."""
+    if not (_CHECKOUT / "pyproject.toml").is_file():
+        return dict(os.environ)
+    paths = [str(_CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 class Child:
@@ -21,7 +33,10 @@ class Child:
     def __init__(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, own_session: bool = False
     ) -> None:
-        """`own_session`: Ctrl-C in the terminal is left to this process. Raises OSError if it can't be started."""
+        """`env`: `checkout_environment()` unless given. `own_session`: Ctrl-C in the terminal is left to this process.
+
+        Raises OSError if it can't be started.
+        """
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own programs
@@ -29,7 +44,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=env,
+                env=checkout_environment() if env is None else env,
                 start_new_session=own_session,
             )
         except OSError:
@@ -72,7 +87,7 @@ class Child:
         return None
 
     def stderr_tail(self) -> str:
-        """The end of what it printed since the last line that it was sent.
+        """The end of what it printed since the last line that it was sent, without UUIDs of GPUs.
 
         Read without a seek, since a child that still runs shares the file's position.
         """
@@ -80,8 +95,10 @@ class Child:
         begin = max(self._heard, size - _TAIL_BYTES)
         if sys.platform == "win32":  # no pread there; it is only asked for the last words of a dead child
             self._stderr.seek(begin)
-            return self._stderr.read().decode(errors="replace").strip()
-        return os.pread(self._stderr.fileno(), size - begin, begin).decode(errors="replace").strip()
+            printed = self._stderr.read()
+        else:
+            printed = os.pread(self._stderr.fileno(), size - begin, begin)
+        return identity.hide(printed.decode(errors="replace").strip())
 
     def kill(self, timeout_s: float) -> bool:
         """End it at once, whatever it is doing; False if it has not ended within `timeout_s` seconds.

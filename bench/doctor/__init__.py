@@ -43,7 +43,7 @@ __all__ = [
 
 _CHECKS = (
     *(host.machine, host.software),
-    *(device.taken, device.driver, device.architecture, device.telemetry),
+    *(device.taken, device.driver, device.architecture, device.float32, device.telemetry, device.wrapper),
     *(gpu.power_limit, gpu.memory_protection, gpu.persistence, gpu.partition, gpu.compute_mode),
     *(gpu.memory, gpu.neighbours, gpu.conditions, gpu.spill),
     *(host.load, host.threads, host.memory, host.governor),

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 from bench.doctor.facts import Facts
 from bench.doctor.finding import Finding, note, ok, problem, warning
+from bench.record import TorchSettings
 from bench.units import format_bytes
 
+#: torch.backends.cudnn.conv and .cuda.matmul, and cudnn.benchmark, as torch 2.6 to 2.14 set them at import.
+_TORCH_DEFAULTS = TorchSettings(convolutions_tf32=True, matmul_tf32=False, cudnn_benchmark=False)
 _MINOR = "docs.nvidia.com/deploy/cuda-compatibility, Minor Version Compatibility"
 
 
@@ -133,6 +136,41 @@ def telemetry(facts: Facts) -> Iterator[Finding]:
         "On the host `nvidia-smi` must work; in a container, start it with the NVIDIA runtime and the utility "
         "capability (NVIDIA_DRIVER_CAPABILITIES=compute,utility).",
     )
+
+
+def float32(facts: Facts) -> Iterator[Finding]:
+    """How torch computes float32 on the GPU: two settings that change the times of the default precision."""
+    settings = facts.environment.torch_settings if facts.environment else None
+    if settings is None:
+        return
+    said = float32_settings(settings)
+    if settings == _TORCH_DEFAULTS:
+        yield ok("float32", f"{said}: torch's defaults")
+    else:
+        yield note(
+            "float32", f"{said}. Something changed torch's defaults.", "Compare only with runs that have the same."
+        )
+
+
+def float32_settings(settings: TorchSettings) -> str:
+    """`TF32 in convolutions allowed, in matrix products not allowed; cudnn.benchmark off`."""
+    words = {True: "allowed", False: "not allowed", None: "unknown"}
+    benchmark = {True: "on", False: "off", None: "unknown"}[settings.cudnn_benchmark]
+    return (
+        f"TF32 in convolutions {words[settings.convolutions_tf32]}, in matrix products "
+        f"{words[settings.matmul_tf32]}; cudnn.benchmark {benchmark}"
+    )
+
+
+def wrapper(facts: Facts) -> Iterator[Finding]:
+    """Whether an old package stands in the place of NVML's current Python wrapper."""
+    if facts.host.old_pynvml is not None and (facts.on_gpu or (facts.found and facts.found.no_nvidia is None)):
+        yield warning(
+            "pynvml",
+            f"The package pynvml {facts.host.old_pynvml} is imported in the place of nvidia-ml-py, and lacks functions "
+            "of newer drivers: some readings may be missing.",
+            "pip uninstall pynvml, then pip install --force-reinstall nvidia-ml-py",
+        )
 
 
 def _version(text: str | None) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench.record import Device, Environment, Frozen
+from bench.record import Device, Environment, Frozen, Variables
 
 
 class FolderFacts(Frozen):
@@ -35,7 +35,10 @@ class HostFacts(Frozen):
     governors: tuple[str, ...] = Field(default=(), description="CPU frequency governors in use (Linux)")
     python: str
     packages: dict[str, str] = Field(default={}, description="installed distribution: version")
-    variables: dict[str, str] = Field(default={}, description="environment variables that change figures; no paths")
+    variables: Variables = Field(default={}, description="environment variables that change figures; no paths")
+    old_pynvml: str | None = Field(
+        default=None, description="version of an old `pynvml` that is imported in the place of nvidia-ml-py"
+    )
     results: FolderFacts
 
 

@@ -11,6 +11,8 @@ from bench.units import GIB, format_bytes
 
 #: Others that hold more of the device's memory than this, or keep it busy for longer, spoil a run.
 _HELD_SHARE, _BUSY_SHARE = 0.05, 0.10
+#: What a desktop with its browser may hold where NVML lists no process at all; assumed, not measured.
+_UNSEEN_BYTES = 4 * GIB
 #: NVML's clock event reasons (nvml.h, nvmlClocksEventReason*) by which the hardware protects itself:
 #: slowdown 0x8, software thermal 0x20, hardware thermal 0x40, power brake 0x80.
 _SLOWED = 0x8 | 0x20 | 0x40 | 0x80
@@ -26,10 +28,13 @@ def power_limit(facts: Facts) -> Iterator[Finding]:
         return
     limit, default = settings.power_limit_w, settings.power_default_w
     if default is not None and limit < default - 0.5:  # a watt is what is shown
+        raisable = settings.raisable_power_w is not None
         yield warning(
             "power limit",
             f"{limit:.0f} W, below the default of {default:.0f} W: the card is slower than others of its name.",
-            f"sudo nvidia-smi -pl {default:.0f}, or compare only with runs at this limit.",
+            f"sudo nvidia-smi -pl {default:.0f}, or compare only with runs at this limit."
+            if raisable
+            else "This card's limit can't be raised here: compare only with runs at this limit.",
         )
     else:
         yield ok("power limit", f"{limit:.0f} W" + ("" if default is None else f", the default being {default:.0f} W"))
@@ -105,13 +110,22 @@ def neighbours(facts: Facts) -> Iterator[Finding]:
 
 
 def company(others: Neighbours, device: Device) -> Finding:
-    """What others on a GPU mean for a run: a problem if they hold or use more than a little of it."""
+    """What others on a GPU mean for a run: a problem if they hold or use more than a little of it.
+
+    A card that drives a screen always has memory in use: where it does little and nobody computes, that is a warning.
+    """
     if others.count is None and others.bytes is None and others.utilization is None:
         return note(
             "neighbours", "NVML does not tell whether others use this GPU.", "Look with nvidia-smi on the host."
         )
     held = _share(others.bytes, device)
     said = _who(others, held)
+    if _only_draws(others) and held > _HELD_SHARE:
+        return warning(
+            "neighbours",
+            f"{said}, by what is drawn on the screen. So much less fits, and times may be noisier.",
+            "Close what draws, or let another GPU (or the processor's own) drive the screen.",
+        )
     if held > _HELD_SHARE or (others.utilization or 0.0) > _BUSY_SHARE:
         return problem(
             "neighbours",
@@ -119,6 +133,18 @@ def company(others: Neighbours, device: Device) -> Finding:
             "Wait for them, end them (nvidia-smi lists them), or take another GPU with --device cuda:N.",
         )
     return note("neighbours", f"{said}: little enough for a run.") if others.count else ok("neighbours", said)
+
+
+def _only_draws(others: Neighbours) -> bool:
+    """Whether the others do no more than draw a screen: little is done, and no process that computes is listed.
+
+    Where the list of processes is empty or can't be had (WSL), a screen or little memory in use has to speak for it.
+    """
+    if others.utilization is None or others.utilization > _BUSY_SHARE:
+        return False
+    if others.computing or (others.computing is None and others.count):
+        return False
+    return bool(others.drawing or others.display) or (others.bytes or 0) <= _UNSEEN_BYTES
 
 
 def crowding(settings: GpuSettings | None, device: Device) -> str | None:
@@ -145,7 +171,10 @@ def conditions(facts: Facts) -> Iterator[Finding]:
     elif reasons & _POWER_CAP:
         yield note("clocks", f"The power limit holds the clocks down ({named}) although nothing is being measured.")
     elif reasons & _FIXED_CLOCKS:
-        yield note("clocks", f"The clocks are set by hand ({named}).", "Back to the driver's own: sudo nvidia-smi -rgc")
+        settings = _settings(facts)
+        commands = " and ".join(f"sudo {command}" for command in settings.clock_resets) if settings else ""
+        remedy = f"Back to the driver's own: {commands}" if commands else None
+        yield note("clocks", f"The clocks are set by hand ({named}).", remedy)
     elif gpu.reasons is not None:
         yield ok("clocks", "nothing slows the GPU down")
 

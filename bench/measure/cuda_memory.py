@@ -56,6 +56,7 @@ class CudaMemory:
             first_call_peak_reserved_bytes=self._first[1],
             context_bytes=self._context.bytes if self._context else None,
             context_found_by=self._context.found_by if self._context else None,
+            context_reason=self._context.reason if self._context else None,
             nvml_process_bytes=process.bytes,
             nvml_process_reason=process.reason,
             nvml_device_growth_bytes=growth,

@@ -26,10 +26,11 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The CUDA context: its bytes on the device, and by which figure they were found."""
+    """The CUDA context: its bytes on the device and by which figure they were found, or None and why."""
 
-    bytes: int
-    found_by: ContextFoundBy
+    bytes: int | None
+    found_by: ContextFoundBy | None = None
+    reason: str | None = None
 
 
 class MemoryMeter(Protocol):

@@ -1,19 +1,21 @@
 """The driver's own figures through NVML: memory, settings, neighbours, clocks, power, energy, driver version.
 
-Never raises: what NVML does not tell is None, with the reason where one is of use. Imports pynvml, not torch, and
-pydantic only inside the functions that answer with parts of a record: the sampling process does without it.
+Never raises: what NVML does not tell is None, with the reason where one is of use. Imports no torch, and pydantic only
+inside the functions that answer with parts of a record: the sampling process does without it.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pynvml
+from bench.measure import nvml_calls
+from bench.measure.nvml_calls import Process, call
 
 if TYPE_CHECKING:
-    from bench.record import GpuSettings, Neighbours
+    from bench.record import GpuSettings, Neighbours, SmClockSource
 
 #: Clock event reasons by their bit, as nvml.h has them (nvmlClocksEventReason*, formerly nvmlClocksThrottleReason*).
 _REASONS = {
@@ -31,8 +33,6 @@ _REASONS = {
 }
 #: The reasons for which the card was slowed because it had to be, not because of how it is set up.
 SLOWED = 0x008 | 0x020 | 0x040 | 0x080
-#: Errors that will be the same next time.
-_NEVER = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND}
 #: No process holds a CUDA context in less: an empty list of processes is believed up to this much memory in use.
 _LEAST_CONTEXT_BYTES = 64 * 2**20
 
@@ -63,38 +63,56 @@ class Conditions:
 
 
 class Nvml:
-    """One GPU as the driver sees it. `reason` says why there is nothing to read, if so."""
+    """One GPU as the driver sees it. `reason` says why there is nothing to read, if so; `name` is what it was found by.
 
-    def __init__(self, uuid: str | None, *, pid: int | None = None) -> None:
-        """Open the GPU of that UUID (`GPU-...`, as nvidia-smi -L prints it)."""
+    For a slice of a card (MIG) memory and processes are the slice's, clocks, temperature and settings the card's; power
+    and energy are left out, since its neighbours on the card take part in them.
+    """
+
+    def __init__(self, name: str | None, *, pci_bus_id: str | None = None, pid: int | None = None) -> None:
+        """Open the GPU of that UUID (as torch tells it, or with `GPU-` or `MIG-` before it) or PCI address.
+
+        `pci_bus_id` (`00000000:65:00.0`) is tried where NVML does not know the UUID.
+        """
         self._pid = os.getpid() if pid is None else pid
         self._handle: Any = None
         self._unsupported: set[tuple[object, ...]] = set()
-        self.reason: str | None = None
-        try:
-            pynvml.nvmlInit()
-            if uuid is None:
-                self.reason = "torch does not tell which GPU of NVML it uses"
-            else:
-                self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        except pynvml.NVMLError as error:
-            self.reason = f"NVML: {error}"
+        self.name: str | None = None
+        self.reason = call("nvmlInit").reason
+        if self.reason is None:
+            self._open(name, pci_bus_id)
+        self._slice = self._handle is not None and str(self.name).startswith("MIG-")
+        self._card = self._card_of_slice() if self._slice else self._handle
+
+    def _open(self, name: str | None, pci_bus_id: str | None) -> None:
+        """Find the device by the first name that NVML knows; the reason is that of the first that it does not."""
+        for candidate in _names(name, pci_bus_id):
+            kind = "PciBusId" if ":" in candidate else "UUID"
+            found = call(f"nvmlDeviceGetHandleBy{kind}", candidate)
+            if found.reason is None:
+                self._handle, self.name, self.reason = found.value, candidate, None
+                break
+            self.reason = self.reason or found.reason
+        else:
+            self.reason = self.reason or "torch does not tell which GPU of NVML it uses"
+            return
+        if ":" in str(self.name) and _current(self._ask("nvmlDeviceGetMigMode", of=self._handle)):
+            self._handle, self.reason = None, "NVML finds the card, and not the slice of it (MIG) that torch uses"
+
+    def _card_of_slice(self) -> Any:
+        parent = call("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", self._handle)
+        return self._handle if parent.reason else parent.value
 
     @property
     def driver(self) -> str | None:
         """Version of the driver."""
-        try:
-            return _text(pynvml.nvmlSystemGetDriverVersion())
-        except pynvml.NVMLError:
-            return None
+        version = call("nvmlSystemGetDriverVersion").value
+        return None if version is None else nvml_calls.text(version)
 
     def cuda_version(self) -> str | None:
         """The newest CUDA that the driver supports, as `13.0`."""
-        try:
-            version = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())  # 1000 * major + 10 * minor
-        except pynvml.NVMLError:
-            return None
-        return f"{version // 1000}.{version % 1000 // 10}"
+        version = call("nvmlSystemGetCudaDriverVersion_v2").value  # 1000 * major + 10 * minor
+        return None if version is None else f"{int(version) // 1000}.{int(version) % 1000 // 10}"
 
     def total(self) -> Reading:
         """All memory of the device."""
@@ -108,25 +126,25 @@ class Nvml:
         """Memory of this process on the device, its context included."""
         if self._handle is None:
             return Reading(None, self.reason)
-        try:
-            listed = pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
-        except pynvml.NVMLError as error:
-            return Reading(None, f"NVML: {error}")
-        mine = [process for process in listed if process.pid == self._pid]
-        if not mine:
+        answer = nvml_calls.processes("Compute", self._handle)
+        if answer.reason is not None:
+            return Reading(None, answer.reason)
+        listed: tuple[Process, ...] = answer.value
+        own = [process.bytes for process in listed if process.pid == self._pid]
+        if not own:
             return Reading(None, f"NVML lists {len(listed)} processes, not this one (a container's own process ids?)")
-        used = mine[0].usedGpuMemory
-        return Reading(None, "NVML does not tell a process's memory here") if used is None else Reading(int(used))
+        told = [used for used in own if used is not None]
+        return Reading(sum(told)) if told else Reading(None, "NVML does not tell a process's memory here")
 
     def conditions(self) -> Conditions:
         """Clocks, temperature, power and clock event reasons now. Takes about a millisecond."""
         return Conditions(
-            sm_clock_hz=self._hertz("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM),
-            memory_clock_hz=self._hertz("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_MEM),
+            sm_clock_hz=self._hertz("nvmlDeviceGetClockInfo", nvml_calls.CLOCK_SM),
+            memory_clock_hz=self._hertz("nvmlDeviceGetClockInfo", nvml_calls.CLOCK_MEM),
             temperature_c=self._first(
-                "nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV", given=pynvml.NVML_TEMPERATURE_GPU
+                "nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV", given=nvml_calls.TEMPERATURE_GPU
             ),
-            power_w=self._power_w(),
+            power_w=None if self._slice else self._power_w(),
             reasons=self._first("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"),
         )
 
@@ -135,15 +153,22 @@ class Nvml:
 
         The driver adds to it only every 20 to 100 ms.
         """
-        return _thousandth(self._ask("nvmlDeviceGetTotalEnergyConsumption"))
+        return None if self._slice else _thousandth(self._ask("nvmlDeviceGetTotalEnergyConsumption"))
 
-    def sm_clock_default_hz(self) -> float | None:
-        """The default application clock of the SMs (the graphics clock is theirs too), else their highest clock."""
-        return (
-            self._hertz("nvmlDeviceGetDefaultApplicationsClock", pynvml.NVML_CLOCK_SM)
-            or self._hertz("nvmlDeviceGetDefaultApplicationsClock", pynvml.NVML_CLOCK_GRAPHICS)
-            or self._hertz("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM)
-        )
+    def usual_sm_clock(self, rated_hz: float | None = None) -> tuple[float, SmClockSource] | tuple[None, None]:
+        """The SM clock that a loaded card should come near, and which one it is.
+
+        The default application clock, which cards for data centres have; else `rated_hz`, the boost clock that the card
+        is sold with; else the highest that it can be set to, which GeForce and laptop cards do not reach under load.
+        """
+        for kind in (nvml_calls.CLOCK_SM, nvml_calls.CLOCK_GRAPHICS):  # the graphics clock is the SMs' too
+            clock = self._hertz("nvmlDeviceGetDefaultApplicationsClock", kind)
+            if clock:
+                return clock, "default application clock"
+        if rated_hz:
+            return rated_hz, "rated boost"
+        highest = self._hertz("nvmlDeviceGetMaxClockInfo", nvml_calls.CLOCK_SM)
+        return (highest, "highest clock") if highest else (None, None)
 
     def compute_mode(self) -> int | None:
         """nvmlComputeMode_t: who may use the GPU."""
@@ -158,13 +183,16 @@ class Nvml:
         from bench.record import GpuSettings  # noqa: PLC0415 - pydantic
 
         capability = self._ask("nvmlDeviceGetCudaComputeCapability")
+        clock_hz, source = self.usual_sm_clock()
         return GpuSettings(
             compute_capability=None if capability is None else f"{capability[0]}.{capability[1]}",
             power_limit_w=_thousandth(self._ask("nvmlDeviceGetEnforcedPowerLimit")),
             power_default_w=_thousandth(self._ask("nvmlDeviceGetPowerManagementDefaultLimit")),
-            sm_clock_default_hz=self.sm_clock_default_hz(),
-            sm_clock_max_hz=self._hertz("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_SM),
-            memory_clock_max_hz=self._hertz("nvmlDeviceGetMaxClockInfo", pynvml.NVML_CLOCK_MEM),
+            power_range_w=self._power_range_w(),
+            sm_clock_default_hz=clock_hz,
+            sm_clock_default_source=source,
+            sm_clock_max_hz=self._hertz("nvmlDeviceGetMaxClockInfo", nvml_calls.CLOCK_SM),
+            memory_clock_max_hz=self._hertz("nvmlDeviceGetMaxClockInfo", nvml_calls.CLOCK_MEM),
             ecc=_current(self._ask("nvmlDeviceGetEccMode")),
             persistence=_current(self._ask("nvmlDeviceGetPersistenceMode")),
             mig=_current(self._ask("nvmlDeviceGetMigMode")),
@@ -176,31 +204,32 @@ class Nvml:
         from bench.record import Neighbours  # noqa: PLC0415 - pydantic
 
         in_use = self._in_use()
-        rates = self._ask("nvmlDeviceGetUtilizationRates")
+        rates = self._ask("nvmlDeviceGetUtilizationRates", of=self._handle)
+        display = self._ask("nvmlDeviceGetDisplayActive")
+        compute, graphics = self._pids("Compute"), self._pids("Graphics")
         return Neighbours(
-            count=self._others(in_use), bytes=in_use, utilization=None if rates is None else int(rates.gpu) / 100
+            count=_believed(compute, graphics, in_use),
+            bytes=in_use,
+            utilization=None if rates is None else int(rates.gpu) / 100,
+            computing=None if compute is None else len(compute - (graphics or set())),
+            drawing=None if graphics is None else len(graphics),
+            display=None if display is None else bool(display),
         )
 
-    def _others(self, in_use: int | None) -> int | None:
-        """How many other processes are on the device.
-
-        In a container NVML lists no process of another one, so an empty list is believed only if next to no memory
-        is in use.
-        """
-        compute = self._ask("nvmlDeviceGetComputeRunningProcesses")
-        if compute is None:
+    def _pids(self, kind: Any) -> set[int] | None:
+        """The other processes that compute or draw on the device; None where they can't be listed."""
+        if self._handle is None:
             return None
-        graphics = self._ask("nvmlDeviceGetGraphicsRunningProcesses") or ()
-        others = {process.pid for process in (*compute, *graphics)} - {self._pid}
-        return len(others) if others or (in_use is not None and in_use < _LEAST_CONTEXT_BYTES) else None
+        listed: tuple[Process, ...] | None = nvml_calls.processes(kind, self._handle).value
+        return None if listed is None else {process.pid for process in listed} - {self._pid}
 
     def _in_use(self) -> int | None:
         """Bytes in use, without those that the driver reserves where NVML tells them (since driver 510).
 
         Not `used`: whether that has the reserved bytes in it changed between versions of NVML.
         """
-        memory = self._ask("nvmlDeviceGetMemoryInfo", pynvml.nvmlMemory_v2)
-        if memory is not None:
+        memory = self._ask("nvmlDeviceGetMemoryInfo", nvml_calls.MEMORY_V2, of=self._handle)
+        if memory is not None and hasattr(memory, "reserved"):
             return max(0, int(memory.total) - int(memory.free) - int(memory.reserved))
         return self.used().bytes
 
@@ -209,14 +238,21 @@ class Nvml:
 
         The latter is the mean of the last second on Ampere (except GA100) and later (nvml.h).
         """
-        instant = ("nvmlDeviceGetFieldValues", (pynvml.NVML_FI_DEV_POWER_INSTANT,))
+        instant = ("nvmlDeviceGetFieldValues", (nvml_calls.FIELD_POWER_INSTANT,))
         for field in self._ask(*instant) or ():
-            if field.nvmlReturn == pynvml.NVML_SUCCESS:
-                is_double = field.valueType == pynvml.NVML_VALUE_TYPE_DOUBLE
+            if field.nvmlReturn == nvml_calls.SUCCESS:
+                is_double = field.valueType == nvml_calls.VALUE_TYPE_DOUBLE
                 return float(field.value.dVal if is_double else field.value.uiVal) / 1e3
-            if field.nvmlReturn in _NEVER:
+            if field.nvmlReturn in nvml_calls.LASTING:
                 self._unsupported.add(instant)
         return _thousandth(self._ask("nvmlDeviceGetPowerUsage"))
+
+    def _power_range_w(self) -> tuple[float, float] | None:
+        """The power limits between which one can be set. Laptops tell neither a limit that can be set nor a range."""
+        limits = self._ask("nvmlDeviceGetPowerManagementLimitConstraints")
+        if limits is None or self._ask("nvmlDeviceGetPowerManagementLimit") is None or limits[0] >= limits[1]:
+            return None
+        return limits[0] / 1e3, limits[1] / 1e3
 
     def _hertz(self, name: str, clock: int) -> float | None:
         megahertz = self._ask(name, clock)
@@ -227,40 +263,57 @@ class Nvml:
         arguments = () if given is None else (given,)
         return next((answer for name in names if (answer := self._ask(name, *arguments)) is not None), None)
 
-    def _ask(self, name: str, *arguments: object) -> Any:
-        """The answer of an NVML function of the device, or None. One that is not supported is not tried again."""
-        if self._handle is None or (name, *arguments) in self._unsupported:
+    def _ask(self, name: str, *arguments: object, of: Any = None) -> Any:
+        """The answer of an NVML function of the card, or None. One that is not supported is not tried again.
+
+        `of` is the handle to ask where that is not the card's.
+        """
+        handle = self._card if of is None and self._handle is not None else of
+        if handle is None or (name, *arguments) in self._unsupported:
             return None
-        function = getattr(pynvml, name, None)
-        try:
-            if function is not None:
-                return function(self._handle, *arguments)
-        except pynvml.NVMLError as error:
-            if error.value not in _NEVER:
-                return None
-        self._unsupported.add((name, *arguments))
-        return None
+        answer = call(name, handle, *arguments)
+        if answer.lasting:
+            self._unsupported.add((name, *arguments))
+        return answer.value
 
     def _memory(self, field: str) -> Reading:
         if self._handle is None:
             return Reading(None, self.reason)
-        try:
-            return Reading(int(getattr(pynvml.nvmlDeviceGetMemoryInfo(self._handle), field)))
-        except pynvml.NVMLError as error:
-            return Reading(None, f"NVML: {error}")
+        answer = call("nvmlDeviceGetMemoryInfo", self._handle)
+        return Reading(None, answer.reason) if answer.reason else Reading(int(getattr(answer.value, field)))
 
 
 def driver_state() -> str | None:
     """Why the NVIDIA driver can't be used, in NVML's words; None if it can."""
-    try:
-        pynvml.nvmlInit()
-        return None if pynvml.nvmlDeviceGetCount() else "the driver sees no GPU"
-    except pynvml.NVMLError as error:
-        return str(error)
+    begun = call("nvmlInit")
+    count = begun if begun.reason else call("nvmlDeviceGetCount")
+    if count.reason is not None:
+        return count.reason.removeprefix("NVML: ")
+    return None if count.value else "the driver sees no GPU"
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def _names(name: str | None, pci_bus_id: str | None) -> Iterator[str]:
+    """What NVML may know the device by. CUDA tells the UUID of a slice in the same way as that of a card."""
+    if name is not None and ":" not in name:
+        plain = name.removeprefix("GPU-").removeprefix("MIG-")
+        ways = ("MIG-", "GPU-") if name.startswith("MIG-") else ("GPU-", "MIG-")
+        yield from (f"{way}{plain}" for way in ways)
+    elif name is not None:
+        yield name
+    if pci_bus_id is not None:
+        yield pci_bus_id
+
+
+def _believed(compute: set[int] | None, graphics: set[int] | None, in_use: int | None) -> int | None:
+    """How many other processes are on the device.
+
+    In a container NVML lists no process of another one, so an empty list is believed only if next to no memory
+    is in use.
+    """
+    if compute is None:
+        return None
+    count = len(compute | (graphics or set()))
+    return count if count or (in_use is not None and in_use < _LEAST_CONTEXT_BYTES) else None
 
 
 def _thousandth(value: int | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The sampling process: `python -P -m bench.measure.sampler UUID PERIOD_S`. Imports NVML's wrapper alone.
+"""The sampling process: `python -P -m bench.measure.sampler NAME PERIOD_S`. Imports NVML's wrapper alone.
 
 A process apart, so that the worker's threads and its interpreter's lock stay out of the timing's way, and so that it
 may be niced. It reads `begin` and `end` on its standard input. Between them it reads the GPU every PERIOD_S seconds; on
@@ -130,11 +130,11 @@ class Sampler:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Serve until the standard input ends."""
-    uuid, period_s = sys.argv[1:] if arguments is None else arguments
+    name, period_s = sys.argv[1:] if arguments is None else arguments
     _step_back()
     lifeline.die_with()
     inbox = lifeline.requests()
-    nvml = Nvml(uuid)
+    nvml = Nvml(name)
     sampler = Sampler(nvml.conditions, inbox, period_s=float(period_s))
     while True:
         sys.stdout.write(sampler.serve_one(nvml.reason).to_json() + "\n")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bench import stats
 from bench.measure.nvml import SLOWED, Conditions, reason_names
-from bench.record import EnergySource, Spread, Telemetry
+from bench.record import EnergySource, GpuSettings, Spread, Telemetry
 from bench.units import format_seconds
 
 #: Share of the default SM clock under which a sample is marked as throttled: nvbench's bound (its option
@@ -25,6 +25,8 @@ COUNTER_WINDOW_S = 1.0
 #: The shortest time over which power is integrated. Sensors are refreshed every 10 to 100 ms, and those of data centre
 #: cards look at a quarter of the time only (Yang et al. 2023, arXiv 2312.02741): under some ten readings, chance rules.
 INTEGRATION_WINDOW_S = 0.5
+#: Clocks that somebody has set, or that another card or a screen sets: they can be given back to the driver.
+_SET_CLOCKS = frozenset(reason_names(0x002 | 0x010 | 0x100))
 _LEAST_READINGS = 3
 _MOST = 0.8  # of the window must lie between the first and the last reading, and the calls must be that much of it
 
@@ -62,11 +64,33 @@ class _Energy:
     window_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class UsualClock:
+    """The SM clock that a loaded GPU should come near.
+
+    `is_highest`: it is the highest that can be set, which many cards never reach under load; then a low clock is a sign
+    of throttling only where NVML gives no reasons.
+    """
+
+    hertz: float | None = None
+    is_highest: bool = False
+
+    def is_slowed(self, conditions: Conditions) -> bool:
+        """Whether a GPU in these conditions was slowed: by the driver's reasons first, then by its clock."""
+        if (conditions.reasons or 0) & SLOWED:
+            return True
+        if conditions.sm_clock_hz is None or self.hertz is None:
+            return False
+        if self.is_highest and conditions.reasons is not None:
+            return False
+        return conditions.sm_clock_hz < THROTTLE_BOUND * self.hertz
+
+
 def summarise(
     readings: Sequence[Reading],
     windows: Sequence[Window],
     *,
-    default_sm_clock_hz: float | None,
+    usual_clock: UsualClock,
     period_s: float,
     counter: Counter | None = None,
     reason: str | None = None,
@@ -93,7 +117,7 @@ def summarise(
         temperature_c=_spread(reading.conditions.temperature_c for reading in during),
         power_w=_spread(reading.conditions.power_w for reading in during),
         throttle_reasons=reason_names(mask),
-        throttled_samples=_throttled(telling, windows, default_sm_clock_hz, period_s),
+        throttled_samples=_throttled(telling, windows, usual_clock.is_slowed, period_s),
         energy_per_call_j=None if isinstance(energy, str) else energy.per_call_j,
         energy_source=None if isinstance(energy, str) else energy.source,
         energy_window_s=None if isinstance(energy, str) else energy.window_s,
@@ -101,39 +125,56 @@ def summarise(
     )
 
 
-def warnings(telemetry: Telemetry, samples_count: int, default_sm_clock_hz: float | None = None) -> tuple[str, ...]:
-    """What a reader of a case's time should know of the GPU, and what to do."""
+def warnings(telemetry: Telemetry, samples_count: int, settings: GpuSettings | None = None) -> tuple[str, ...]:
+    """What a reader of a case's time should know of the GPU, and what to do with a card that is set up so."""
+    settings = settings or GpuSettings()
     marked = len(telemetry.throttled_samples)
     if not marked:
         return ()
     slowed = [name for name in telemetry.throttle_reasons if name in reason_names(SLOWED)]
     details = [", ".join(slowed or telemetry.throttle_reasons)]
     if telemetry.sm_clock_hz is not None:
-        of = "" if default_sm_clock_hz is None else f" of {_gigahertz(default_sm_clock_hz)}"
+        usual_hz = settings.sm_clock_default_hz
+        of = "" if usual_hz is None else f" of {_gigahertz(usual_hz)}"
         details.append(f"SM clock down to {_gigahertz(telemetry.sm_clock_hz.low)}{of}")
     return (
         f"{marked} of {samples_count} samples {'was' if marked == 1 else 'were'} taken while the GPU was slowed "
-        f"({'; '.join(filter(None, details))}): {_remedy(telemetry.throttle_reasons)}",
+        f"({'; '.join(filter(None, details))}): {_remedy(telemetry.throttle_reasons, settings)}",
     )
 
 
-def _remedy(reasons: Sequence[str]) -> str:
-    """What to do about a GPU that was slowed for these reasons."""
+def _remedy(reasons: Sequence[str], settings: GpuSettings) -> str:
+    """What to do about a GPU that was slowed for these reasons; only what a card with these settings allows."""
     if set(reasons) & set(reason_names(SLOWED)):
         return "let it cool, look at power and airflow, and measure again with --fresh"
     if "software power cap" in reasons:
+        return _power_remedy(settings)
+    if set(reasons) & _SET_CLOCKS:
+        undo = " and ".join(f"`{command}`" for command in settings.clock_resets)
+        undone = f" {undo} gives them back to the driver;" if undo else ""
         return (
-            "its power limit holds the clocks down. If that is lower than the card was shipped with, raise it "
-            "(`nvidia-smi -pl`) and measure again with --fresh"
-        )
-    if set(reasons) - {"gpu idle"}:
-        return (
-            "its clocks are set low. `nvidia-smi -q -d CLOCK,PERFORMANCE` shows how, `nvidia-smi -rgc` and "
-            "`nvidia-smi -rac` undo it; then measure again with --fresh"
+            f"its clocks are set low. `nvidia-smi -q -d CLOCK,PERFORMANCE` shows how;{undone} then measure again with "
+            "--fresh"
         )
     return (
         "the driver gives no cause. It may not have been awake yet, or its usual clock may be far under the highest: "
         "watch `nvidia-smi dmon -s pc` while it works"
+    )
+
+
+def _power_remedy(settings: GpuSettings) -> str:
+    shipped = settings.raisable_power_w
+    if shipped is not None:
+        return (
+            f"its power limit is below the {shipped:.0f} W that it was shipped with. Raise it "
+            f"(`sudo nvidia-smi -pl {shipped:.0f}`) and measure again with --fresh"
+        )
+    limit, default = settings.power_limit_w, settings.power_default_w
+    if limit is not None and default is not None and limit >= default - 0.5:
+        return "its power limit holds the clocks down, and is as high as shipped: compare only with cards like it"
+    return (
+        "its power limit holds the clocks down, and can't be raised on this card. A laptop is faster when it is "
+        "plugged in and its power mode is set to performance"
     )
 
 
@@ -175,15 +216,9 @@ def _near(readings: Sequence[Reading], times: list[float], window: Window, perio
 
 
 def _throttled(
-    readings: Sequence[Reading], windows: Sequence[Window], default_sm_clock_hz: float | None, period_s: float
+    readings: Sequence[Reading], windows: Sequence[Window], is_slowed: Callable[[Conditions], bool], period_s: float
 ) -> tuple[int, ...]:
     """Places of the windows with a reading in or beside them that shows a slowed GPU."""
-    bound = THROTTLE_BOUND * (default_sm_clock_hz or 0.0)
-
-    def is_slowed(conditions: Conditions) -> bool:
-        slow = conditions.sm_clock_hz is not None and conditions.sm_clock_hz < bound
-        return slow or bool((conditions.reasons or 0) & SLOWED)
-
     times = [reading.at_s for reading in readings]
     return tuple(
         place

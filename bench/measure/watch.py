@@ -15,9 +15,9 @@ from bench.child import Child
 from bench.measure import sampler, telemetry
 from bench.measure.nvml import Nvml
 from bench.measure.telemetry import Counter, Reading, Window
-from bench.record import Telemetry
+from bench.record import GpuSettings, Telemetry
 
-#: -P: nothing is imported from the folder where the user happens to be. The GPU's UUID and the period follow.
+#: -P: nothing is imported from the folder where the user happens to be. The GPU's name in NVML and the period follow.
 SAMPLER = (sys.executable, "-P", "-m", "bench.measure.sampler")
 _TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 2.0
@@ -32,6 +32,10 @@ _SHARED = {
 
 class Watch(Protocol):
     """Watches the device during the timed calls of one case after another."""
+
+    def prepare(self) -> None:
+        """To be called when a case is about to be loaded: what reads the device starts meanwhile."""
+        ...
 
     def begin(self) -> None:
         """To be called right before the first timed call."""
@@ -57,6 +61,9 @@ class Watch(Protocol):
 class HostWatch:
     """The watch of a CPU: NVML knows nothing of it."""
 
+    def prepare(self) -> None:
+        return None
+
     def begin(self) -> None:
         return None
 
@@ -74,38 +81,46 @@ class HostWatch:
 
 
 class GpuWatch:
-    """The watch of a GPU. The sampling process is started at once, so that it is ready when the model is loaded."""
+    """The watch of a GPU. The sampling process is started for the first case, so that a server has none."""
 
     def __init__(
         self,
         nvml: Nvml,
-        uuid: str | None,
+        settings: GpuSettings | None = None,
         *,
         period_s: float = sampler.PERIOD_S,
         command: Sequence[str] = SAMPLER,
         timeout_s: float = _TIMEOUT_S,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`timeout_s` is how long an answer is awaited.
-
-        To be made on the main thread: Linux ends the sampler with the thread that started it.
-        """
+        """`settings` are the GPU's, its usual clock among them; `timeout_s` is how long an answer is awaited."""
         self._nvml = nvml
         self._period_s = period_s
         self._now = now
         self._timeout_s = timeout_s
-        self._default_sm_clock_hz = nvml.sm_clock_default_hz()
+        self._settings = nvml.settings() if settings is None else settings
+        is_highest = self._settings.sm_clock_default_source == "highest clock"
+        self._usual_clock = telemetry.UsualClock(self._settings.sm_clock_default_hz, is_highest)
+        self._command = command
         self._begun: tuple[float, float | None] | None = None
         self._reason = nvml.reason
         self._process: Child | None = None
-        if uuid is not None and self._reason is None:
-            try:
-                self._process = Child((*command, uuid, str(period_s)))
-            except OSError as error:
-                self._reason = f"the sampler can't be started: {error}"
+
+    def prepare(self) -> None:
+        """Start the sampler, if it does not run yet and none has failed.
+
+        To be called on the main thread: Linux ends the sampler with the thread that started it.
+        """
+        if self._process is not None or self._reason is not None or self._nvml.name is None:
+            return
+        try:
+            self._process = Child((*self._command, self._nvml.name, str(self._period_s)))
+        except OSError as error:
+            self._reason = f"the sampler can't be started: {error}"
 
     def begin(self) -> None:
         """Read the energy counter (a few milliseconds) and let the sampler begin, without waiting for it."""
+        self.prepare()
         energy_j = self._nvml.energy_j()
         self._begun = (self._now(), energy_j)
         if self._process is not None:
@@ -122,7 +137,7 @@ class GpuWatch:
             telemetry.summarise(
                 readings,
                 windows,
-                default_sm_clock_hz=self._default_sm_clock_hz,
+                usual_clock=self._usual_clock,
                 period_s=answer.period_s,
                 counter=counter,
                 reason=answer.reason,
@@ -133,14 +148,14 @@ class GpuWatch:
         return told if len(told) == 1 else tuple(each.model_copy(update=_SHARED) for each in told)
 
     def warnings(self, summary: Telemetry, samples_count: int) -> tuple[str, ...]:
-        return telemetry.warnings(summary, samples_count, self._default_sm_clock_hz)
+        return telemetry.warnings(summary, samples_count, self._settings)
 
     def close(self) -> None:
         """End the sampler."""
         if self._process is not None:
             self._process.kill(_KILL_TIMEOUT_S)  # one that hangs inside the driver must not hold the worker up
             self._process = None
-            self._reason = "the watch was closed"
+        self._reason = self._reason or "the watch was closed"
 
     def _counter(self) -> Counter | None:
         """The energy counter from `begin` until now."""
@@ -183,8 +198,8 @@ def _ask(child: Child, order: str, timeout_s: float) -> sampler.Answer | str:
         return f"the sampler did not answer within {timeout_s:g} s"
     if line is None:
         code = child.exit_code(_KILL_TIMEOUT_S)  # it has closed its pipe, so it is about to end
-        said = child.stderr_tail().splitlines()
-        return f"the sampler died (exit code {code}{f': {said[-1]}' if said else ''})"
+        last_words = child.stderr_tail().splitlines()
+        return f"the sampler died (exit code {code}{f': {last_words[-1]}' if last_words else ''})"
     try:
         return sampler.Answer.from_json(line)
     except ValueError:

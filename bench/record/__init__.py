@@ -1,12 +1,21 @@
 """What is written to disk: Case, Outcome, Record and their parts, as frozen pydantic models with a JSON form.
 
-Imports only `errors` and `units`; never torch. Quantities are seconds and bytes; what is missing is None, with a
-reason beside it where there is one to give.
+Imports only `errors`, `identity` and `units`; never torch. Quantities are seconds and bytes; what is missing is None,
+with a reason beside it where there is one to give.
 """
 
 from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
-from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
+from bench.record.environment import (
+    Device,
+    Environment,
+    GpuSettings,
+    Neighbours,
+    Package,
+    SmClockSource,
+    TorchSettings,
+    Variables,
+)
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.prediction import Confidence, Prediction, Verdict, WorkspaceSource
@@ -54,6 +63,7 @@ __all__ = [
     "Seconds",
     "ServerTimes",
     "Skipped",
+    "SmClockSource",
     "Split",
     "Spread",
     "StoppedBy",
@@ -61,7 +71,9 @@ __all__ = [
     "Tile",
     "TimedOut",
     "Timing",
+    "TorchSettings",
     "Transport",
+    "Variables",
     "Verdict",
     "WorkspaceSource",
     "Workspaces",

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from bench import identity
 from bench.record.stored import Frozen
+
+
+def _without_uuids(variables: dict[str, str]) -> dict[str, str]:
+    """The same, each GPU's UUID replaced by a hash of it: also in records that were written before this was done."""
+    return {name: identity.hide(value) for name, value in variables.items()}
+
+
+#: Environment variables by name. CUDA_VISIBLE_DEVICES may hold the UUIDs of cards.
+Variables = Annotated[dict[str, str], AfterValidator(_without_uuids)]
+SmClockSource = Literal["default application clock", "rated boost", "highest clock"]
 
 
 class Device(Frozen):
@@ -32,6 +43,9 @@ class Neighbours(Frozen):
     count: int | None = Field(default=None, description="null where NVML lists none, or not this process either")
     bytes: int | None = Field(default=None, description="device memory that was in use before this process took any")
     utilization: float | None = Field(default=None, description="share of time in which a kernel ran, 0 to 1")
+    computing: int | None = Field(default=None, description="other processes that compute and do not draw")
+    drawing: int | None = Field(default=None, description="other processes that draw")
+    display: bool | None = Field(default=None, description="whether a screen shows what the GPU draws")
 
 
 class GpuSettings(Frozen):
@@ -41,13 +55,52 @@ class GpuSettings(Frozen):
     multiprocessors: int | None = None
     power_limit_w: float | None = None
     power_default_w: float | None = Field(default=None, description="the power limit as shipped")
-    sm_clock_default_hz: float | None = Field(default=None, description="default application clock, else the highest")
+    power_range_w: tuple[float, float] | None = Field(
+        default=None, description="lowest and highest power limit that can be set; null where none can"
+    )
+    sm_clock_default_hz: float | None = Field(
+        default=None, description="default application clock, else the rated boost, else the highest"
+    )
+    sm_clock_default_source: SmClockSource | None = Field(default=None, description="which of the three it is")
     sm_clock_max_hz: float | None = None
     memory_clock_max_hz: float | None = None
     ecc: bool | None = None
     persistence: bool | None = None
     mig: bool | None = None
     neighbours: Neighbours = Neighbours()
+
+    @property
+    def raisable_power_w(self) -> float | None:
+        """The power limit as shipped in watts, where the card is below it and lets it be set; else None."""
+        limit, shipped, settable = self.power_limit_w, self.power_default_w, self.power_range_w
+        if limit is None or shipped is None or settable is None or limit >= shipped - 0.5:  # a watt is what is shown
+            return None
+        return shipped if settable[0] <= shipped <= settable[1] else None
+
+    @property
+    def clock_resets(self) -> tuple[str, ...]:
+        """The commands that give the SM clock back to the driver, as far as the card has what they reset.
+
+        `-rgc` undoes locked clocks (Volta and later, nvidia-smi's manual), `-rac` an application clock.
+        """
+        locks = self.compute_capability is not None and int(self.compute_capability.split(".")[0]) >= 7
+        resets = [
+            (locks, "nvidia-smi -rgc"),
+            (self.sm_clock_default_source == "default application clock", "nvidia-smi -rac"),
+        ]
+        return tuple(command for allowed, command in resets if allowed)
+
+
+class TorchSettings(Frozen):
+    """Settings of torch on which the time of float32 depends; null where torch does not tell."""
+
+    convolutions_tf32: bool | None = Field(
+        default=None, description="float32 convolutions of cuDNN may use TF32 (torch's default): 10 bits of mantissa"
+    )
+    matmul_tf32: bool | None = Field(default=None, description="float32 matrix products may use TF32")
+    cudnn_benchmark: bool | None = Field(
+        default=None, description="cuDNN tries its kernels at the first call of a shape and keeps the quickest"
+    )
 
 
 class Package(Frozen):
@@ -68,12 +121,15 @@ class Environment(Frozen):
     host_cores: int
     host_ram_bytes: int
     threads: int | None = Field(default=None, description="torch's intra-op threads")
-    variables: dict[str, str] = Field(default={}, description="environment variables that change the figures")
+    variables: Variables = Field(default={}, description="environment variables that change the figures")
     driver: str | None = None
     cuda: str | None = None
     cudnn: str | None = None
     nvml_reason: str | None = Field(default=None, description="why the driver's library was not used")
     gpu: GpuSettings | None = None
+    torch_settings: TorchSettings | None = Field(
+        default=None, description="null on a CPU and in records of older versions"
+    )
     may_spill: str | None = Field(
         default=None, description="why the driver may have used system memory instead of failing; null if it can't"
     )

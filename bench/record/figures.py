@@ -50,6 +50,7 @@ class Memory(Frozen):
     first_call_peak_reserved_bytes: int | None = None
     context_bytes: int | None = Field(default=None, description="the CUDA context, measured when the worker started")
     context_found_by: ContextFoundBy | None = None
+    context_reason: str | None = Field(default=None, description="why context_bytes is null on a GPU")
     nvml_process_bytes: int | None = None
     nvml_process_reason: str | None = Field(default=None, description="why nvml_process_bytes is null")
     nvml_device_growth_bytes: int | None = Field(

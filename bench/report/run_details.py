@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench import metrics, stats
+from bench.doctor.device import float32_settings
 from bench.doctor.gpu import company
 from bench.record import Ceilings, Device, GpuSettings, Record
 from bench.report import markdown
@@ -87,6 +88,7 @@ def _environment(group: Sequence[Record]) -> list[str]:
     if first.device.kind == "cuda":
         lines.append(f"driver {env.driver or 'unknown'}, CUDA {env.cuda}, cuDNN {env.cudnn}")
     lines += _gpu(env.gpu, first.device)
+    lines += [f"float32: {float32_settings(env.torch_settings)}"] if env.torch_settings else []
     commits = dict.fromkeys(r.environment.project_commit for r in group if r.environment)  # a run may be continued
     lines += [f"Hybrid Bench at commit {commit}" for commit in commits if commit]
     lines += [f"out-of-memory may not show: {env.may_spill}"] if env.may_spill else []

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from bench import identity
 from bench.measure import nvml
 from bench.run import host
 
@@ -88,6 +89,7 @@ def why_no_cuda() -> str | None:
 
 
 def _cuda_trouble(error: str) -> str:
+    error = identity.hide(error)
     trouble = nvml.driver_state()
     if trouble is None:
         return (
@@ -100,13 +102,46 @@ def _cuda_trouble(error: str) -> str:
     return f"there is no usable NVIDIA driver or GPU here (NVML: {trouble}; torch: {error}). Use --device cpu."
 
 
+def opened(device: torch.device) -> nvml.Nvml:
+    """The driver's view of a CUDA device, found whatever CUDA_VISIBLE_DEVICES says."""
+    return nvml.Nvml(uuid(device), pci_bus_id=pci_bus_id(device))
+
+
 def uuid(device: torch.device) -> str | None:
-    """The device's UUID in NVML's spelling, by which NVML finds it whatever CUDA_VISIBLE_DEVICES says."""
+    """The device's UUID as torch tells it, without NVML's prefix (`GPU-`, or `MIG-` for a slice of a card).
+
+    For looking the device up alone: it is never written anywhere (`bench.identity`).
+    """
     value = getattr(torch.cuda.get_device_properties(device), "uuid", None)
-    if value is None:
+    return None if value is None else str(value)
+
+
+def pci_bus_id(device: torch.device) -> str | None:
+    """The PCI address of the device's card in NVML's spelling, `00000000:65:00.0`; None if torch does not tell it."""
+    properties = torch.cuda.get_device_properties(device)
+    parts = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
+    if any(part is None for part in parts):
         return None
-    text = str(value)
-    return text if text.startswith(("GPU-", "MIG-")) else f"GPU-{text}"
+    domain, bus, place = (int(part) for part in parts if part is not None)
+    return f"{domain:08X}:{bus:02X}:{place:02X}.0"
+
+
+def is_integrated(device: torch.device) -> bool:
+    """Whether the GPU has no memory of its own, but shares the host's (Jetson, DGX Spark)."""
+    return bool(getattr(torch.cuda.get_device_properties(device), "is_integrated", 0))
+
+
+def rated_sm_clock_hz(device: torch.device) -> float | None:
+    """The boost clock that torch's current device, which this must be, is sold with; None in a torch without it.
+
+    torch passes on CUDA's attribute of the clock rate, which is in kHz (CUDA Runtime API, cudaDevAttrClockRate: "Peak
+    clock frequency in kilohertz"), of the current device whatever device's properties are asked.
+    """
+    try:
+        kilohertz = getattr(torch.cuda.get_device_properties(device), "clock_rate", None)
+    except RuntimeError:  # the attribute is read when it is asked for
+        return None
+    return float(kilohertz) * 1e3 if kilohertz else None
 
 
 def may_spill(device: torch.device) -> str | None:

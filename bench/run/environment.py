@@ -8,12 +8,13 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 
 from bench.measure.nvml import Nvml
-from bench.record import Environment, GpuSettings, Package
+from bench.record import Environment, GpuSettings, Package, TorchSettings
 from bench.run import device as devices
 from bench.run import host, surroundings
 
@@ -39,7 +40,31 @@ def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) ->
         nvml_reason=nvml.reason if nvml else None,
         gpu=gpu,
         may_spill=devices.may_spill(device),
+        torch_settings=torch_settings() if device.type == "cuda" else None,
     )
+
+
+def torch_settings() -> TorchSettings:
+    """Whether float32 may be computed as TF32, and whether cuDNN tries its kernels, as torch has it set now."""
+    return TorchSettings(
+        convolutions_tf32=_allows_tf32(getattr(torch.backends.cudnn, "conv", None), torch.backends.cudnn),
+        matmul_tf32=_allows_tf32(torch.backends.cuda.matmul, torch.backends.cuda.matmul),
+        cudnn_benchmark=bool(torch.backends.cudnn.benchmark),
+    )
+
+
+def _allows_tf32(place: Any, older_place: Any) -> bool | None:
+    """By `fp32_precision` (torch 2.9 and later), else by `allow_tf32`.
+
+    A newer torch raises RuntimeError for the older name once both names have been used.
+    """
+    for owner, name in ((place, "fp32_precision"), (older_place, "allow_tf32")):
+        try:
+            value = getattr(owner, name)
+        except (AttributeError, RuntimeError):
+            continue
+        return bool(value == "tf32") if isinstance(value, str) else bool(value)
+    return None
 
 
 def _package(name: str) -> Package | None:

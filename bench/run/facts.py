@@ -20,7 +20,7 @@ def gather(held: Device) -> DeviceFacts:
         driver_cuda = nvml.Nvml(None).cuda_version() if no_nvidia is None else None
         return DeviceFacts(torch_cuda=torch.version.cuda, driver_cuda=driver_cuda, no_nvidia=no_nvidia)
     device = torch.device("cuda", torch.cuda.current_device())
-    meter = nvml.Nvml(devices.uuid(device))
+    meter = devices.opened(device)
     return DeviceFacts(
         torch_cuda=torch.version.cuda,
         driver_cuda=meter.cuda_version(),

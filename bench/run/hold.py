@@ -16,11 +16,15 @@ from bench.measure.host_memory import HostMemory
 from bench.measure.memory import Capacity, Context, MemoryMeter
 from bench.measure.nvml import Nvml
 from bench.measure.watch import GpuWatch, HostWatch, Watch
-from bench.record import ContextFoundBy, Device, GpuSettings
+from bench.record import Device, GpuSettings, Neighbours
 from bench.run import device as devices
 from bench.run.outcome import DeviceState
 from bench.units import format_bytes
 from bench.workloads import vae
+
+#: A GPU on which a kernel ran for no more of the last second or so (nvmlUtilization_t) has idle neighbours.
+IDLE_SHARE = 0.10
+_SHARED = "shares its memory with the host"
 
 
 class Hold(Protocol):
@@ -42,34 +46,49 @@ class GpuHold:
     """A CUDA device: its context is created, and the allocator is capped at the limit less the context."""
 
     def __init__(self, device: torch.device, limit_bytes: int | None) -> None:
-        """Raises UnusableError if the limit is under the context or over the card."""
+        """Raises UnusableError if the limit is under the context or over the card, or if it can't be kept."""
         capacity = _capacity(device, limit_bytes)
+        if limit_bytes is not None and devices.is_integrated(device):
+            raise devices.UnusableError(
+                f"--vram-limit: {devices.name(device)} {_SHARED}, so its memory can't be told from the host's, nor "
+                "limited. Leave the limit out."
+            )
         self._torch_device = device
         self._cap: int | None = None
-        self.nvml: Nvml | None = Nvml(devices.uuid(device))
+        self.nvml: Nvml | None = devices.opened(device)
         self.device = Device(
             kind="cuda",
             name=devices.name(device),
             total_bytes=capacity.total_bytes,
             nvml_total_bytes=self.nvml.total().bytes,
         )
-        self.settings: GpuSettings | None = self._settings(self.nvml)
+        settings = self.nvml.settings()
         used_before = self.nvml.used().bytes
         torch.cuda.set_device(device)
         vae.exercise(device)
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
-        context, found_by = self._context(self.nvml, used_before)
+        self.settings: GpuSettings | None = self._completed(self.nvml, settings)
+        context = self._context(self.nvml, used_before, settings.neighbours)
         if limit_bytes is not None:
-            self._cap = limit_bytes - context
-            if self._cap <= 0:
-                raise devices.UnusableError(
-                    f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context alone takes {format_bytes(context)}. "
-                    "Give more."
-                )
-            torch.cuda.set_per_process_memory_fraction(self._cap / capacity.total_bytes, device)
-        self.meter: MemoryMeter = CudaMemory(device, self.nvml, capacity, Context(context, found_by))
-        self.watch: Watch = GpuWatch(self.nvml, devices.uuid(device))
+            self._limit(limit_bytes, context, capacity)
+        self.meter: MemoryMeter = CudaMemory(device, self.nvml, capacity, context)
+        self.watch: Watch = GpuWatch(self.nvml, self.settings)
+
+    def _limit(self, limit_bytes: int, context: Context, capacity: Capacity) -> None:
+        """Cap the allocator. Raises UnusableError where nothing would be left for it, or nobody knows how much."""
+        if context.bytes is None:
+            raise devices.UnusableError(
+                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context, which counts towards the limit, can't be "
+                f"measured: {context.reason}. Try again when nothing else uses the GPU, or leave the limit out."
+            )
+        self._cap = limit_bytes - context.bytes
+        if self._cap <= 0:
+            raise devices.UnusableError(
+                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context alone takes "
+                f"{format_bytes(context.bytes)}. Give more."
+            )
+        torch.cuda.set_per_process_memory_fraction(self._cap / capacity.total_bytes, self._torch_device)
 
     def state(self) -> DeviceState:
         free = int(torch.cuda.mem_get_info(self._torch_device)[0])
@@ -78,30 +97,44 @@ class GpuHold:
         counters = torch.cuda.memory_stats(self._torch_device)
         return DeviceState("cuda", free, int(counters.get("num_ooms", 0)), int(counters.get("num_alloc_retries", 0)))
 
-    def _settings(self, nvml: Nvml) -> GpuSettings:
-        """NVML's settings, and from torch what NVML does not tell."""
+    def _completed(self, nvml: Nvml, settings: GpuSettings) -> GpuSettings:
+        """NVML's settings, and from torch what NVML does not tell; the device must be torch's current one."""
         properties = torch.cuda.get_device_properties(self._torch_device)
-        return nvml.settings().model_copy(
+        clock_hz, source = nvml.usual_sm_clock(devices.rated_sm_clock_hz(self._torch_device))
+        return settings.model_copy(
             update={
                 "compute_capability": f"{properties.major}.{properties.minor}",
                 "multiprocessors": properties.multi_processor_count,
+                "sm_clock_default_hz": clock_hz,
+                "sm_clock_default_source": source,
             }
         )
 
-    def _context(self, nvml: Nvml, used_before: int | None) -> tuple[int, ContextFoundBy]:
+    def _context(self, nvml: Nvml, used_before: int | None, neighbours: Neighbours) -> Context:
         """Bytes of this process on the device that are not torch's pool, and by which figure.
 
-        NVML's figure of the process; where it has none, what the whole device has grown by; without NVML, all that is
-        in use on the device, which is too much if others use it.
+        NVML's figure of the process; where it has none, what the whole device has grown by while nobody else worked on
+        it; where NVML tells nothing of a card's memory, all that is in use, which is too much if others use it.
         """
         pool = torch.cuda.memory_reserved(self._torch_device)
-        mine, used = nvml.process().bytes, nvml.used().bytes
-        if mine is not None:
-            return max(0, mine - pool), "NVML process"
-        if used is not None and used_before is not None:
-            return max(0, used - used_before - pool), "device growth"
+        process, used = nvml.process(), nvml.used()
+        if process.bytes is not None:
+            return Context(max(0, process.bytes - pool), "NVML process")
+        if used.bytes is not None and used_before is not None:
+            return _grown(used.bytes - used_before - pool, neighbours, process.reason)
+        if devices.is_integrated(self._torch_device):
+            return Context(None, reason=f"the GPU {_SHARED} ({used.reason})")
         free, total = torch.cuda.mem_get_info(self._torch_device)
-        return max(0, total - free - pool), "device in use"
+        return Context(max(0, total - free - pool), "device in use")
+
+
+def _grown(growth: int, neighbours: Neighbours, why_not_listed: str | None) -> Context:
+    """The context as the growth of the memory in use, which is this process's alone if the neighbours are idle."""
+    idle = neighbours.count == 0 or (neighbours.utilization is not None and neighbours.utilization <= IDLE_SHARE)
+    if idle and growth > 0:
+        return Context(growth, "device growth")
+    why = "others gave memory back meanwhile" if idle else "others use the GPU, or NVML does not tell whether they do"
+    return Context(None, reason=f"{why_not_listed}, and {why}")
 
 
 class HostHold:

@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Literal
 
+from bench import identity
 from bench.record import Failed, OutOfMemory, Phase
 from bench.units import MIB, parse_bytes
 
@@ -88,7 +89,7 @@ def requested_bytes(message: str) -> int | None:
 
 def brief(error: BaseException) -> str:
     """`RuntimeError: what it said`: the error's kind and the first line of its message."""
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    return f"{type(error).__name__}: {identity.hide(next(iter(str(error).splitlines()), ''))}"
 
 
 def _printable(text: str) -> str:
@@ -97,5 +98,5 @@ def _printable(text: str) -> str:
 
 
 def _shortened(message: str) -> str:
-    text = " ".join(_printable(message).split())
+    text = identity.hide(" ".join(_printable(message).split()))
     return text if len(text) <= 600 else f"{text[:597]}..."

@@ -164,6 +164,7 @@ class Session:
     def _first_call(self, case: Case, enter: _Enter) -> tuple[VaeWorkload, Call, float, list[tuple[int, ...]]]:
         """Load, and call once: the call kept apart. Its seconds, and the shape of each pass that it made."""
         enter("load")
+        self._hold.watch.prepare()
         workload = self._load(case)
         self._hold.meter.begin()
         enter("warm-up")

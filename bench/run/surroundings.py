@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import psutil
 
+from bench import identity
 from bench.doctor import FolderFacts, HostFacts
 from bench.run import host
 
-PACKAGES = ("hybrid-bench", "torch", "diffusers")
+PACKAGES = ("hybrid-bench", "torch", "diffusers", "nvidia-ml-py", "pynvml")
 _CPUS = Path("/sys/devices/system/cpu")
 #: Environment variables that can change time or memory: by name, and by how the name begins. Container images set
 #: versions and places of the same prefixes, which change nothing.
@@ -52,6 +54,7 @@ def look(results: Path) -> HostFacts:
         python=platform.python_version(),
         packages=_packages(),
         variables=variables(os.environ),
+        old_pynvml=old_pynvml(),
         results=folder(results),
     )
 
@@ -65,12 +68,26 @@ def usable_cores() -> float:
 
 
 def variables(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """Those that can change what is measured, with the folders cut out of their values."""
+    """Those that can change what is measured, with folders cut out of their values and GPUs' UUIDs hashed."""
     return {
-        name: re.sub(r"[^\s:,=]*/", "", value)
+        name: re.sub(r"[^\s:,=]*/", "", identity.hide(value))
         for name, value in environment.items()
         if name in _VARIABLES or (name.startswith(_PREFIXES) and not _PLACES.search(name))
     }
+
+
+def old_pynvml() -> str | None:
+    """The version of an old `pynvml` package that is imported in the place of nvidia-ml-py; None if there is none.
+
+    Up to 11.x `pynvml` is a folder with a copy of NVML's wrapper, and in one site-packages a folder goes before the
+    module of that name, which is nvidia-ml-py's. From 12 on it needs nvidia-ml-py and has no such folder.
+    """
+    try:
+        version = metadata.version("pynvml")
+        spec = importlib.util.find_spec("pynvml")
+    except (metadata.PackageNotFoundError, ImportError, ValueError):
+        return None
+    return version if spec is not None and spec.submodule_search_locations is not None else None
 
 
 def folder(results: Path) -> FolderFacts:

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from bench import lifeline
+from bench import identity, lifeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def main() -> None:
     from bench.run.session import Session  # noqa: PLC0415 - loads torch
 
     def say(answer: Answer) -> None:
-        output.write(answer.model_dump_json() + "\n")
+        output.write(identity.hide(answer.model_dump_json()) + "\n")  # all that the device's side tells goes this way
         output.flush()
 
     session: Session | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -12,7 +11,6 @@ from bench.child import Child
 from bench.errors import WorkerError
 from bench.run.protocol import Answer, answers
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
 _KILL_TIMEOUT_S = 10.0
 
 
@@ -21,7 +19,7 @@ class WorkerProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         """Raises OSError if it can't be started."""
-        self._child = Child([*command, str(os.getpid())], env=checkout_environment(), own_session=True)
+        self._child = Child([*command, str(os.getpid())], own_session=True)
 
     @property
     def alive(self) -> bool:
@@ -60,11 +58,3 @@ class WorkerProcess:
                 f"The measuring process {self._child.pid} can't be ended: it hangs inside the driver. Reset the "
                 "device or reboot, then give the same command to go on."
             )
-
-
-def checkout_environment() -> dict[str, str]:
-    """A child's environment: ours, and from a checkout that is not installed its root to import from."""
-    if not (_CHECKOUT / "pyproject.toml").is_file():
-        return dict(os.environ)
-    paths = [str(_CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -18,13 +18,14 @@ HEAVY = {"torch", "diffusers", "pynvml"}
 MAY_IMPORT = {
     "errors": set(),
     "lifeline": set(),
-    "child": set(),
+    "child": {"identity"},
+    "identity": set(),
     "units": {"errors"},
     "stats": set(),
     "network": set(),
     "work": set(),
     "significance": {"stats"},
-    "record": {"errors", "units", "work"},
+    "record": {"errors", "identity", "units", "work"},
     "metrics": {"record", "units"},
     "models": {"errors"},
     "tiles": {"record", "models"},
@@ -38,10 +39,11 @@ MAY_IMPORT = {
     "advise": {"errors", "units", "record", "models", "config", "speed", "hybrid", "work"},
     "doctor": {"errors", "units", "record"},
     "memory": {"errors", "units", "record", "models", "workloads"},
-    "measure": {"errors", "lifeline", "child", "units", "stats", "record"},
+    "measure": {"errors", "identity", "lifeline", "child", "units", "stats", "record"},
     "workloads": {"errors", "units", "record", "models", "tiles", "work"},
     "run": {
         "errors",
+        "identity",
         "lifeline",
         "child",
         "units",
@@ -57,6 +59,7 @@ MAY_IMPORT = {
     },
     "remote": {
         *("errors", "lifeline", "child", "units", "stats", "record", "models", "config", "plan", "workloads"),
+        "identity",
         *("doctor", "measure", "run"),
     },
     "report": {
@@ -206,6 +209,13 @@ def test_the_parent_and_reports_load_no_torch_diffusers_or_nvml_at_any_remove() 
         waiting |= _own_imports(modules[module]) - reached - COMPUTES
         packages = {name.split(".")[0] for name in _imports(modules[module])}
         assert not packages & HEAVY, f"{module} loads {packages & HEAVY}"
+
+
+def test_pynvml_is_called_at_one_border_alone() -> None:
+    importers = {
+        module for module, path in _modules().items() if {"pynvml"} & {n.split(".")[0] for n in _imports(path)}
+    }
+    assert importers == {"measure.nvml_calls"}
 
 
 def test_models_and_measure_loop_are_free_of_torch_and_workloads_of_measure() -> None:

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bench.child import Child
+from bench.child import Child, checkout_environment
 from bench.errors import WorkerError
 from bench.remote.address import Address, parse
 from bench.remote.client import proxies
-from bench.run.worker_process import checkout_environment
 
 _READY_WITHIN_S = 600.0  # a cold disk takes minutes over importing torch
 _STOPS_WITHIN_S = 20.0

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bench import identity
+
 #: Lines that may wait to be written; further ones are dropped.
 _MOST_WAITING = 1000
 #: For the last lines to be written at the end.
@@ -54,5 +56,5 @@ def _write(waiting: queue.Queue[logging.LogRecord | None]) -> None:
     while (record := waiting.get()) is not None:
         # a closed standard error is no reason to end
         with contextlib.suppress(OSError, ValueError):
-            stderr.stream.write(f"{stderr.format(record)}\n")
+            stderr.stream.write(f"{identity.hide(stderr.format(record))}\n")
             stderr.flush()

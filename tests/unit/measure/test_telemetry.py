@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench.measure.nvml import Conditions
-from bench.measure.telemetry import Counter, Reading, Window, summarise, warnings
-from bench.record import Spread, Telemetry
+from bench.measure.telemetry import Counter, Reading, UsualClock, Window, summarise, warnings
+from bench.record import GpuSettings, Spread, Telemetry
 
 DEFAULT_HZ = 2.0e9
 PERIOD_S = 0.05
@@ -32,7 +32,7 @@ def counted(joules: float, window_s: float = 2.0) -> Counter:
 
 
 def told(readings: list[Reading], windows: list[Window], **given: Any) -> Telemetry:
-    return summarise(readings, windows, **{"default_sm_clock_hz": DEFAULT_HZ, "period_s": PERIOD_S} | given)
+    return summarise(readings, windows, **{"usual_clock": UsualClock(DEFAULT_HZ), "period_s": PERIOD_S} | given)
 
 
 # Spreads and reasons
@@ -176,7 +176,7 @@ def test_a_window_without_a_reading_takes_the_nearest_within_a_period() -> None:
 def test_without_a_default_clock_the_reasons_alone_mark() -> None:
     readings = [reading(0.05, sm_clock_hz=0.2e9), reading(0.15, reasons=THERMAL)]
 
-    assert told(readings, calls(2), default_sm_clock_hz=None).throttled_samples == (1,)
+    assert told(readings, calls(2), usual_clock=UsualClock()).throttled_samples == (1,)
 
 
 def test_samples_that_are_all_throttled_are_all_kept_and_marked() -> None:
@@ -294,33 +294,68 @@ def test_heat_is_told_with_its_clock_and_what_to_do() -> None:
     hot = {"reasons": THERMAL | POWER_CAP, "sm_clock_hz": 1.1e9}
     readings = [reading(0.05 + 0.1 * n, **(hot if n < 3 else {})) for n in range(20)]
 
-    assert warnings(told(readings, calls(20)), 20, 1.98e9) == (
+    assert warnings(told(readings, calls(20)), 20, GpuSettings(sm_clock_default_hz=1.98e9)) == (
         "3 of 20 samples were taken while the GPU was slowed (hardware thermal slowdown; SM clock down to 1.1 GHz of "
         "1.98 GHz): let it cool, look at power and airflow, and measure again with --fresh",
     )
 
 
+CARD = {"compute_capability": "9.0", "sm_clock_default_source": "default application clock"}
+SETTABLE = {"power_limit_w": 500, "power_default_w": 700, "power_range_w": (200, 700)}
+
+
 @pytest.mark.parametrize(
-    ("reasons", "says"),
+    ("reasons", "settings", "says", "leaves_out"),
     [
-        (POWER_CAP, "nvidia-smi -pl"),
-        (0x02, "nvidia-smi -rgc"),
-        (0x10, "nvidia-smi -rgc"),
-        (IDLE, "the driver gives no cause"),
-        (0, "the driver gives no cause"),
+        (POWER_CAP, SETTABLE, "nvidia-smi -pl 700", "plugged in"),
+        (POWER_CAP, SETTABLE | {"power_limit_w": 700}, "as high as shipped", "-pl"),
+        (POWER_CAP, SETTABLE | {"power_range_w": (200, 600)}, "plugged in", "-pl"),
+        (POWER_CAP, {"power_limit_w": 80}, "plugged in", "-pl"),  # a laptop tells no limit that can be set
+        (0x02, CARD, "`nvidia-smi -rgc` and `nvidia-smi -rac`", "-pl"),
+        (0x10, {"compute_capability": "8.6", "sm_clock_default_source": "rated boost"}, "nvidia-smi -rgc", "-rac"),
+        (0x100, {"compute_capability": "6.1"}, "its clocks are set low", "-r"),
+        (0x200, CARD, "the driver gives no cause", "-r"),
+        (IDLE, CARD, "the driver gives no cause", "-r"),
+        (0, CARD, "the driver gives no cause", "-r"),
     ],
 )
-def test_low_clocks_without_a_slowdown_have_the_remedy_of_their_cause(reasons: int, says: str) -> None:
+def test_low_clocks_without_a_slowdown_have_the_remedies_that_the_card_allows(
+    reasons: int, settings: dict[str, Any], says: str, leaves_out: str
+) -> None:
     telemetry = told([reading(0.05, sm_clock_hz=1.0e9, reasons=reasons)], calls(1))
 
-    (warning,) = warnings(telemetry, 1)
+    (warning,) = warnings(telemetry, 1, GpuSettings(**settings))
 
     assert warning.startswith("1 of 1 samples was taken while the GPU was slowed (")
     assert "SM clock down to 1 GHz)" in warning
     assert says in warning
+    assert f"nvidia-smi {leaves_out}" not in warning
+    assert leaves_out.startswith("-") or leaves_out not in warning
+
+
+def test_a_clock_far_under_the_highest_alone_marks_no_sample_where_the_driver_tells_reasons() -> None:
+    # given a laptop of which only the highest clock is known, 2100 MHz, at 1400 MHz under load
+    highest = UsualClock(2.1e9, is_highest=True)
+    capped = [reading(0.05, sm_clock_hz=1.4e9, reasons=POWER_CAP), reading(0.15, sm_clock_hz=1.4e9, reasons=THERMAL)]
+
+    # then heat marks a sample, and a low clock only where there is no word on it
+    assert told(capped, calls(2), usual_clock=highest).throttled_samples == (1,)
+    silent = [reading(0.05, sm_clock_hz=1.4e9, reasons=None)]
+    assert told(silent, calls(1), usual_clock=highest).throttled_samples == (0,)
+
+
+def test_a_laptop_at_its_rated_boost_is_not_slowed() -> None:
+    # given a 3070 Laptop: rated 1560 MHz, at most 2100, at 1400 under load; and the same card at 1100
+    rated = UsualClock(1.56e9)
+    readings = [
+        reading(0.05, sm_clock_hz=1.4e9, reasons=POWER_CAP),
+        reading(0.15, sm_clock_hz=1.1e9, reasons=POWER_CAP),
+    ]
+
+    assert told(readings, calls(2), usual_clock=rated).throttled_samples == (1,)
 
 
 def test_a_slowdown_without_a_clock_is_told_without_one() -> None:
     telemetry = told([reading(0.05, sm_clock_hz=None, reasons=0x80)], calls(1))
 
-    assert "(hardware power brake):" in warnings(telemetry, 1, DEFAULT_HZ)[0]
+    assert "(hardware power brake):" in warnings(telemetry, 1, GpuSettings(sm_clock_default_hz=DEFAULT_HZ))[0]
