@@ -35,6 +35,9 @@ _ANSWERS = {
     "nvmlDeviceGetCudaComputeCapability": (9, 0),
     "nvmlDeviceGetEnforcedPowerLimit": 600_000,
     "nvmlDeviceGetPowerManagementDefaultLimit": 700_000,
+    "nvmlDeviceGetPowerManagementLimit": 600_000,
+    "nvmlDeviceGetPowerManagementLimitConstraints": [200_000, 700_000],
+    "nvmlDeviceGetDisplayActive": 0,
     "nvmlDeviceGetDefaultApplicationsClock": 1980,
     "nvmlDeviceGetEccMode": [1, 1],
     "nvmlDeviceGetPersistenceMode": 1,
@@ -69,6 +72,7 @@ class FakeDriver:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Be the driver until the test's end."""
+        monkeypatch.setattr(pynvml, "nvmlLib", None)  # as before any library is loaded
         for name, function in self._functions().items():
             monkeypatch.setattr(pynvml, name, function)
 

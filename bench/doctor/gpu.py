@@ -140,7 +140,9 @@ def _only_draws(others: Neighbours) -> bool:
 
     Where the list of processes is empty or can't be had (WSL), a screen or little memory in use has to speak for it.
     """
-    if others.utilization is None or others.utilization > _BUSY_SHARE or others.computing:
+    if others.utilization is None or others.utilization > _BUSY_SHARE:
+        return False
+    if others.computing or (others.computing is None and others.count):
         return False
     return bool(others.drawing or others.display) or (others.bytes or 0) <= _UNSEEN_BYTES
 

@@ -49,10 +49,11 @@ def nvml(uuid: str | None) -> Nvml:
 
 
 @pytest.fixture
-def watched(nvml: Nvml, uuid: str | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[watch.GpuWatch]:
+def watched(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> Iterator[watch.GpuWatch]:
     """A watch whose sampler is up."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
-    made = watch.GpuWatch(nvml, uuid)
+    made = watch.GpuWatch(nvml)
+    made.prepare()
     made.end([])
     yield made
     made.close()

@@ -199,6 +199,12 @@ def test_compute_modes(mode: int, level: str) -> None:
         (Neighbours(count=None, bytes=2 * GIB, utilization=None), "problem"),  # in a container: who, is not told
         (Neighbours(count=1, bytes=0, utilization=0.11), "problem"),
         (Neighbours(count=1, bytes=0, utilization=0.10), "note"),
+        (Neighbours(count=2, bytes=2 * GIB, utilization=0.03, computing=0, drawing=2, display=True), "warning"),
+        (Neighbours(count=2, bytes=2 * GIB, utilization=0.30, computing=0, drawing=2, display=True), "problem"),
+        (Neighbours(count=2, bytes=2 * GIB, utilization=0.03, computing=1, drawing=1, display=True), "problem"),
+        (Neighbours(count=None, bytes=2 * GIB, utilization=0.03, display=True), "warning"),  # WSL lists nobody
+        (Neighbours(count=None, bytes=2 * GIB, utilization=0.0, computing=0, drawing=0, display=False), "warning"),
+        (Neighbours(count=None, bytes=9 * GIB, utilization=0.0, computing=0, drawing=0, display=False), "problem"),
         (Neighbours(), "note"),
     ],
 )

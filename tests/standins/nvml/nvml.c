@@ -245,7 +245,11 @@ ONE(nvmlDeviceGetPowerManagementDefaultLimit, POWER_LIMITS, me()->default_w * 10
 TWO(nvmlDeviceGetPowerManagementLimitConstraints, POWER_LIMITS, 100000, me()->default_w * 1000)
 TWO(nvmlDeviceGetEccMode, ECC, 1, 1)
 TWO(nvmlDeviceGetMigMode, ECC, me()->mig, me()->mig)
-TWO(nvmlDeviceGetUtilizationRates, UTILISATION, me()->busy, 0)
+int nvmlDeviceGetUtilizationRates(Device device, u32 *out) { /* of the GPU, of its memory */
+    NEED(UTILISATION);
+    out[0] = me()->busy, out[1] = 0;
+    return OK;
+}
 ONE(nvmlDeviceGetPersistenceMode, PERSISTENCE, 1)
 ONE(nvmlDeviceGetComputeMode, 0, 0)
 ONE(nvmlDeviceGetDisplayActive, 0, me()->display)

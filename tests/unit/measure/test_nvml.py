@@ -292,13 +292,15 @@ def test_settings_are_those_of_the_driver(driver: FakeDriver) -> None:
         compute_capability="9.0",
         power_limit_w=600,
         power_default_w=700,
+        power_range_w=(200, 700),
         sm_clock_default_hz=1.98e9,
+        sm_clock_default_source="default application clock",
         sm_clock_max_hz=2.1e9,
         memory_clock_max_hz=2.619e9,
         ecc=True,
         persistence=True,
         mig=False,
-        neighbours=Neighbours(count=0, bytes=0, utilization=0.07),
+        neighbours=Neighbours(count=0, bytes=0, utilization=0.07, computing=0, drawing=0, display=False),
     )
 
 
@@ -373,7 +375,10 @@ def test_without_the_second_version_of_memory_the_first_is_read(driver: FakeDriv
 
 
 def test_neighbours_of_which_nothing_is_told_are_none(driver: FakeDriver) -> None:
-    for name in ("ComputeRunningProcesses", "GraphicsRunningProcesses", "MemoryInfo", "UtilizationRates"):
+    for name in (
+        *("ComputeRunningProcesses", "GraphicsRunningProcesses"),
+        *("MemoryInfo", "UtilizationRates", "DisplayActive"),
+    ):
         driver.failures[f"nvmlDeviceGet{name}"] = NO_PERMISSION
 
     assert Nvml(UUID).neighbours() == Neighbours()

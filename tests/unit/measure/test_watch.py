@@ -60,7 +60,7 @@ def watching(driver: FakeDriver) -> Iterator[Callable[..., GpuWatch]]:
     made: list[GpuWatch] = []
 
     def make(command: tuple[str, ...], **given: object) -> GpuWatch:
-        made.append(GpuWatch(Nvml(UUID), UUID, command=command, **{"timeout_s": 60.0} | given))
+        made.append(GpuWatch(Nvml(UUID), command=command, **{"timeout_s": 60.0} | given))
         return made[-1]
 
     yield make
@@ -109,7 +109,7 @@ def test_the_real_sampler_serves_case_after_case(watching: Callable[..., GpuWatc
 
 def test_the_real_sampler_is_what_is_started_unless_told_otherwise(driver: FakeDriver) -> None:
     # given a machine without a driver for the sampler's process, which no fake reaches
-    watch = GpuWatch(Nvml(UUID), UUID, timeout_s=60.0)
+    watch = GpuWatch(Nvml(UUID), timeout_s=60.0)
 
     watch.begin()
     telemetry = watch.end(FOREVER)
@@ -206,7 +206,7 @@ def test_what_a_sampler_prints_is_not_mixed_with_the_workers_own_output(
 
 def test_without_nvml_no_sampler_is_started(driver: FakeDriver) -> None:
     driver.failures["nvmlInit"] = NO_DRIVER
-    watch = GpuWatch(Nvml(UUID), UUID, command=("/nowhere",))
+    watch = GpuWatch(Nvml(UUID), command=("/nowhere",))
 
     watch.begin()
 
@@ -215,7 +215,7 @@ def test_without_nvml_no_sampler_is_started(driver: FakeDriver) -> None:
 
 
 def test_without_a_uuid_no_sampler_is_started(driver: FakeDriver) -> None:
-    watch = GpuWatch(Nvml(None), None, command=("/nowhere",))
+    watch = GpuWatch(Nvml(None), command=("/nowhere",))
 
     watch.begin()
 

@@ -129,7 +129,7 @@ def facts() -> object:
 class FakeNvml:
     """NVML as one card tells it."""
 
-    def __init__(self, uuid: str | None) -> None:
+    def __init__(self, uuid: str | None, pci_bus_id: str | None = None) -> None:
         self.uuid = uuid
 
     def cuda_version(self) -> str:
@@ -168,7 +168,7 @@ def cuda(facts: object, monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (23 * GIB, 24 * GIB))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_90", "compute_90"])
-    monkeypatch.setattr(facts.devices, "uuid", lambda device: f"GPU-{device.index}")
+    monkeypatch.setattr(facts.devices, "opened", lambda device: FakeNvml(f"GPU-{device.index}"))
     monkeypatch.setattr(facts.nvml, "driver_state", lambda: None)
     monkeypatch.setattr(facts.nvml, "Nvml", FakeNvml)
     return facts
