@@ -32,7 +32,7 @@ class Peak:
 
     Attributes:
         kind: measured, published or predicted.
-        reserved_bytes: None where it is out of memory.
+        reserved_bytes: None where it does not run.
         needed_bytes: what it needs at the least, where it is out of memory and that is known.
         reason: what the verdict rests on.
         has_room: whether at least the weights have room.
@@ -102,6 +102,8 @@ def _predicted(foreseen: Foreseen, place: Place) -> Peak:
         weights = format_bytes(foreseen.weights_bytes)
         reason = f"the weights alone are {weights}, and {format_bytes(place.usable_bytes)} less the context is less"
         return Peak("predicted", "out_of_memory", "high", None, foreseen.weights_bytes, reason, has_room=False)
+    if found.verdict == "unsupported":
+        return Peak("predicted", "unsupported", found.confidence, None, None, found.reason)
     if found.verdict == "out_of_memory":
         room, needed = format_bytes(max(0, place.capacities[1])), format_bytes(found.needed_allocated_bytes)
         reason = (

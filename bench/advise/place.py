@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from bench.config import card_names
 from bench.config.gpus import Gpu
-from bench.record import Device, Record
+from bench.record import Record
 from bench.units import format_bytes
-
-#: Drivers differ by a few per cent in what they report of one card, Windows and Linux by up to 5% (configs/gpus.yaml).
-_ALIKE = 0.06
-_MEMORY = re.compile(r" \d+GB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +47,18 @@ class Place:
         name = f"a card of {format_bytes(self.whole_bytes)}" if self.card is None else f"{self.card}{limit}"
         return name if self.free_bytes is None else f"{name}, {format_bytes(self.free_bytes)} of it free"
 
+    @property
+    def is_memory_assumed(self) -> bool:
+        """Whether the card's memory is what it is sold with, as nobody published what torch reports."""
+        return self.gpu is not None and self.gpu.is_memory_assumed
+
     def is_of(self, record: Record) -> bool:
         """Whether a record was made on such a card, by this program or the docs'."""
-        return record.remote is None and self.card is not None and _named(record.device, self.card, self.total_bytes)
-
-
-def _named(device: Device, card: str, total_bytes: int) -> bool:
-    """Names of gpus.yaml go on with the memory where torch gives cards of different memory one name."""
-    if device.name != card and not _MEMORY.fullmatch(card.removeprefix(device.name)):
-        return False
-    if device.total_bytes is None:
-        return device.name == card
-    return abs(device.total_bytes / total_bytes - 1) <= _ALIKE
+        device = record.device
+        return (
+            record.remote is None
+            and self.card is not None
+            and card_names.is_card(
+                device.name, device.total_bytes, self.card, self.total_bytes, nominal=self.is_memory_assumed
+            )
+        )

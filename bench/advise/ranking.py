@@ -32,7 +32,7 @@ from bench.record import Case
 MARGIN = 0.10
 #: The most of a comfortable local way's time that remote may take to go first.
 _REMOTE_AT_MOST = 0.5
-Standing = Literal["fits", "tight", "remote", "out_of_memory"]
+Standing = Literal["fits", "tight", "remote", "out_of_memory", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ _COMFORTABLE, _COMFORTABLE_LOWER, _TIGHT, _TIGHT_LOWER, _OUT = range(5)
 
 
 def _class(way: Local) -> int:
-    if way.peak.verdict == "out_of_memory":
+    if way.peak.verdict not in {"fits", "tight"}:
         return _OUT
     if way.peak.is_comfortable:
         return _COMFORTABLE_LOWER if way.option.is_lower else _COMFORTABLE
@@ -254,6 +254,8 @@ def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
     if fits:
         return f"{remote.reason} ({fits[0].time.text if fits[0].time else '-'})"
     smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
+    if smallest.peak.verdict == "unsupported":
+        return f"nothing runs here: {smallest.peak.reason}"
     return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"
 
 

@@ -17,7 +17,7 @@ from bench.hybrid.service import seconds
 from bench.record import Case, Kind, Record
 from bench.speed.held_out import Errors, errors, leave_one_card_out
 from bench.speed.model import Model, fit
-from bench.speed.observation import LEAST_S, Observation
+from bench.speed.observation import LEAST_S, Observation, fitted
 from bench.speed.reach import Range, beyond, bounds, is_seen
 from bench.units import format_seconds
 from bench.work import Work
@@ -76,7 +76,8 @@ class Time:
 
 
 def clock(observations: Sequence[Observation]) -> Clock | None:
-    """The model fitted on what was observed; None where that is too little to fit one on."""
+    """The model fitted on the encodes that were observed; None where those are too few to fit one on."""
+    observations = fitted(observations)
     try:
         model = fit(observations)
     except ValueError:
@@ -96,13 +97,13 @@ def of(
     A record counts if it had the same memory to use, or more and here is enough all the same: with less memory kernels
     differ, so a time under a tighter limit is not that of the whole card.
     """
-    if peak.verdict == "out_of_memory":
+    if peak.verdict not in {"fits", "tight"}:
         return None
     for record in alike(case, place, records):
         taken = seconds(record)
         if taken is not None and _counts(record, place, peak):
             return Time(taken, record.kind)
-    if clock is None or place.gpu is None or work is None:
+    if clock is None or place.gpu is None or not place.gpu.has_rates or work is None:
         return None
     return _predicted(case, place.gpu, work, clock, is_tight=peak.verdict == "tight")
 

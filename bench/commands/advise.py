@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.comparisons import Networks, NetworksFile, Server, Transports
-from bench.commands.files import table_records, write_pages
+from bench.commands.files import given_or_all, table_records, write_pages
 from bench.commands.options import (
     INTERRUPTED,
-    RESULTS,
     AsJson,
     ChosenPages,
     Models,
@@ -96,14 +95,15 @@ def advise(
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [])
     images = _images(wanted, batch, dtype)
-    chosen = cards.chosen([gpu] if gpu is not None else [], vram_limit)
+    records = table_records(given_or_all(results))
+    chosen = cards.chosen([gpu] if gpu is not None else [], vram_limit, records=records)
     is_page = gpu is None and vram_limit is None
     if is_page and free is not None:
         raise ConfigError(f"--free {free}: of which card? Name it with --gpu, or give its memory with --vram-limit.")
     places = [(card, cards.place(card, free)) for card in chosen]
     try:
         known = _known(
-            results or [path for path in [RESULTS] if path.exists()],
+            records,
             wanted,
             network or [],
             networks_file,
@@ -151,14 +151,14 @@ def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
 
 
 def _known(
-    paths: Sequence[Path],
+    records: Sequence[Record],
     wanted: Wanted,
     network: Sequence[str],
     file: Path | None,
     server: str | None,
     transports: Sequence[str],
 ) -> _Known:
-    """The records, the model of times that they make, and remote ways. Raises ConfigError."""
+    """What is known from records: the model of times that they make, and remote ways. Raises ConfigError."""
     from bench import models
     from bench.advise import times
     from bench.commands import cards, comparisons
@@ -166,12 +166,11 @@ def _known(
     from bench.speed.observation import observations
     from bench.workloads import work
 
-    records = table_records(paths)
     known = [one for one in records if one.case.model in models.zoo() and one.case.operation in OPERATIONS]
     gpus = load_gpus()
     clock = times.clock(observations(known, gpus, work.of_case))
     comparison, networks = comparisons.compare_ways(records, wanted, network, file, server, transports)
-    servers = cards.chosen([comparison.card], None) if comparison.card in gpus.cards else ()
+    servers = cards.chosen([comparison.card], None, records=records) if comparison.card in gpus.cards else ()
     serves = next(((card, cards.place(card)) for card in servers), None)
     return _Known(records, clock, comparison, networks, serves)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +16,13 @@ from bench.units import ITEM_BYTES, format_bytes, memory_percent
 if TYPE_CHECKING:
     from bench.advise.peaks import Foreseen
     from bench.advise.place import Place
-    from bench.config.gpus import Gpu
+    from bench.config.gpus import Gpu, Gpus
     from bench.memory.calibration import Calibration
     from bench.memory.cudnn import CuDnn
     from bench.memory.predict import Card, Demand
     from bench.memory.replay import Peaks
     from bench.plan import Plan
-    from bench.record import Case, Prediction, Record
+    from bench.record import Case, Outcome, Prediction, Record
 
 #: What a card is called of which only the memory is known, and what kernels are assumed of it.
 _NAMELESS = "CUDA GPU"
@@ -37,9 +37,11 @@ class Chosen:
         name: as torch reports it, or what stands for a card of which only the memory is known.
         total_bytes: of the card.
         limit_bytes: what it is limited to; None: not at all.
-        gpu: its entry in gpus.yaml; None where only its memory is known.
+        gpu: its entry in gpus.yaml; None where only its memory is known, or what records say of it.
         context_bytes: what the CUDA context takes, at the least and at the most.
         calibrated: by precision, workspaces measured on a device of the same compute capability.
+        kernels: its architecture and compute capability; None: any, as nothing is known of them.
+        no_torch: why the torch that is predicted for has no kernels for it, and which has; None: it has.
     """
 
     name: str
@@ -48,6 +50,13 @@ class Chosen:
     gpu: Gpu | None
     context_bytes: tuple[int, int]
     calibrated: Mapping[str, Calibration] = field(default_factory=dict)
+    kernels: tuple[str, str] | None = None
+    no_torch: str | None = None
+
+    @property
+    def is_memory_assumed(self) -> bool:
+        """Whether `total_bytes` is what it is sold with, as nobody published what torch reports."""
+        return self.gpu is not None and self.gpu.is_memory_assumed
 
     @property
     def usable_bytes(self) -> int:
@@ -62,9 +71,8 @@ class Chosen:
 
     def backend(self, case: Case) -> CuDnn:
         """Whose kernels the case would run: as they were measured on such a device, if they were."""
-        if self.gpu is None:
-            return backend(case, "", _ANY_CAPABILITY, self.calibrated)
-        return backend(case, self.gpu.architecture, self.gpu.compute_capability, self.calibrated)
+        architecture, capability = self.kernels or ("", _ANY_CAPABILITY)
+        return backend(case, architecture, capability, self.calibrated)
 
 
 def backend(case: Case, architecture: str, compute_capability: str, calibrated: Mapping[str, Calibration]) -> CuDnn:
@@ -74,10 +82,13 @@ def backend(case: Case, architecture: str, compute_capability: str, calibrated: 
     return cudnn.backend(architecture, compute_capability, ITEM_BYTES[case.dtype], calibrated.get(case.dtype))
 
 
-def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS) -> tuple[Chosen, ...]:
+def chosen(
+    names: Sequence[str], vram_limit: str | None, results: Path = RESULTS, records: Sequence[Record] = ()
+) -> tuple[Chosen, ...]:
     """The cards of these names (all where neither a name nor a limit is given), limited. Raises ConfigError.
 
-    `results` is where `bench calibrate` may have left workspaces; what does not fit there is warned of.
+    `results` is where `bench calibrate` may have left workspaces; what does not fit there is warned of. A card that
+    gpus.yaml does not have is known by what `records` say of it.
     """
     from bench.commands.options import limit_of
     from bench.config import load_gpus
@@ -87,19 +98,68 @@ def chosen(names: Sequence[str], vram_limit: str | None, results: Path = RESULTS
     if limit is not None and not names:
         context = file.context.byte_range
         return (Chosen(_NAMELESS, limit, limit, None, context),)
-    named = dict(file.named(name) for name in names) if names else file.cards
-    found: list[Chosen] = []
+    seen = _seen(records, file)
+    wanted = dict.fromkeys(_named(name, file, seen) for name in names) if names else file.cards
     measured = calibrations(results)
-    for name, gpu in named.items():
-        if limit is not None and limit > gpu.total_bytes:
+    ran = {found[0] for record in records if record.kind == "measured" if (found := _entry(record, file))}
+    found: list[Chosen] = []
+    for name in wanted:
+        card = _known(name, file, measured, torch_runs=name in ran) if name in file.cards else seen[name]
+        if limit is not None and limit > card.total_bytes:
             raise ConfigError(
-                f"--vram-limit {vram_limit}: {name} has only {format_bytes(gpu.total_bytes)}. Give less, or no --gpu."
+                f"--vram-limit {vram_limit}: {name} has only {format_bytes(card.total_bytes)}. Give less, or no --gpu."
             )
-        own = gpu.context.byte_count if gpu.context else None
-        context = (own, own) if own is not None else file.context.byte_range
-        calibrated = calibration(name, gpu.compute_capability, measured)
-        found.append(Chosen(name, gpu.total_bytes, limit, gpu, context, calibrated))
+        found.append(replace(card, limit_bytes=limit))
     return tuple(found)
+
+
+def _named(name: str, file: Gpus, seen: Mapping[str, Chosen]) -> str:
+    """The whole name of a card of gpus.yaml or of the records. Raises ConfigError."""
+    if not seen:
+        return file.named(name)[0]
+    from bench.config.card_names import one_of
+
+    no_such = "neither configs/gpus.yaml nor the results have such a card."
+    return one_of(name, {**file.sold_gb, **dict.fromkeys(seen)}, "--gpu", no_such, "Or give its memory: --vram-limit.")
+
+
+def _known(name: str, file: Gpus, measured: Sequence[Calibrated], *, torch_runs: bool) -> Chosen:
+    """A card of gpus.yaml; `torch_runs` where the results have cases that ran on it."""
+    gpu = file.cards[name]
+    own = gpu.context.byte_count if gpu.context else None
+    return Chosen(
+        name,
+        gpu.memory_bytes,
+        None,
+        gpu,
+        context_bytes=(own, own) if own is not None else file.context.byte_range,
+        calibrated=calibration(name, gpu.compute_capability, measured),
+        kernels=(gpu.architecture, gpu.compute_capability),
+        no_torch=None if torch_runs else file.torch_wheels.why_unsupported(gpu.compute_capability),
+    )
+
+
+def _entry(record: Record, file: Gpus) -> tuple[str, Gpu] | None:
+    """The card of gpus.yaml that a record was made on."""
+    return file.of_device(record.device.name, record.device.total_bytes)
+
+
+def _seen(records: Sequence[Record], file: Gpus) -> dict[str, Chosen]:
+    """The cards of records that gpus.yaml does not have, by name: of several sizes of memory the least."""
+    found: dict[str, Chosen] = {}
+    for record in records:
+        device = record.device
+        total_bytes = device.total_bytes
+        is_card = record.remote is None and device.kind == "cuda" and record.kind == "measured"
+        if not is_card or total_bytes is None or device.name in file.cards or _entry(record, file):
+            continue
+        if device.name in found and found[device.name].total_bytes <= total_bytes:
+            continue
+        gpu = record.environment.gpu if record.environment else None
+        capability = gpu.compute_capability if gpu else None
+        kernels = None if capability is None else (file.architecture_of(capability), capability)
+        found[device.name] = Chosen(device.name, total_bytes, None, None, file.context.byte_range, kernels=kernels)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +215,7 @@ def place(card: Chosen, free: str | None = None) -> Place:
             f"--free {free}: {whole} has only {format_bytes(card.usable_bytes)}. Give less, or leave it out."
         )
     return Place(
-        card=None if card.gpu is None else card.name,
+        card=None if card.name == _NAMELESS else card.name,
         gpu=card.gpu,
         total_bytes=card.total_bytes,
         limit_bytes=card.limit_bytes,
@@ -171,9 +231,16 @@ def foreseen(case: Case, card: Chosen, free_bytes: int | None = None) -> Foresee
 
     room = card.card(free_bytes)
     prediction, demand, here = predict(case, card.backend(case), room)
+    if card.no_torch is not None:
+        return Foreseen(_unsupported(prediction, card.no_torch))
     if room.capacities[2] < demand.weights_bytes:
         return Foreseen(None, weights_bytes=demand.weights_bytes)
     return Foreseen(prediction, None if here is None else here.reserved_bytes)
+
+
+def _unsupported(prediction: Prediction, why: str) -> Prediction:
+    """A prediction of memory on a card that torch does not run on: what a case would take stays in it."""
+    return prediction.model_copy(update={"verdict": "unsupported", "confidence": "high", "reason": why})
 
 
 def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:
@@ -186,8 +253,11 @@ def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:
 def _record(
     case: Case, card: Chosen, plan: Plan, cards: int, prediction: Prediction, demand: Demand, here: Peaks | None
 ) -> Record:
-    from bench.record import Device, Measured, Memory, OutOfMemory, Record, Run, timestamp
+    from bench.record import Device, Measured, Memory, OutOfMemory, Record, Run, Skipped, timestamp
 
+    outcome: Outcome = Measured() if here else OutOfMemory(where="device", message=prediction.reason)
+    if card.no_torch is not None:
+        prediction, here, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
     now = timestamp(datetime.now(UTC))
     run = Run(
         id=f"predicted-{plan.config}",
@@ -213,10 +283,11 @@ def _record(
         device=Device(kind="cuda", name=card.name, total_bytes=card.total_bytes),
         vram_limit_bytes=card.limit_bytes,
         run=run,
-        outcome=OutOfMemory(where="device", message=prediction.reason) if here is None else Measured(),
+        outcome=outcome,
         memory=memory,
         tiles=len(demand.passes) if case.tile else None,
         flops=prediction.work.flops,
         prediction=prediction,
+        assumed=("total_bytes",) if card.is_memory_assumed else (),
         recorded_at=now,
     )

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from bench.commands.comparisons import Gpus
-from bench.commands.files import table_records, write_pages
-from bench.commands.options import RESULTS, AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
+from bench.commands.files import given_or_all, table_records, write_pages
+from bench.commands.options import AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
 
 
 def cost(
@@ -44,7 +44,7 @@ def cost(
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
     is_choice = not wanted.is_everything or bool(volume)
     volumes = costs.checked(volume or costs.VOLUMES)
-    records = table_records(results or [RESULTS])
+    records = table_records(given_or_all(results))
     comparison, _ = comparisons.compare_ways(records, wanted)
     found = costs.compare(records, comparison, prices, volumes)
     if as_json:

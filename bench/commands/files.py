@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench.commands.options import RESULTS
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> Non
         write_bytes(folder / name, content)
         if not quiet:
             typer.echo(f"Wrote {folder / name}")
+
+
+def given_or_all(results: Sequence[Path] | None) -> list[Path]:
+    """The results that were given; else results/ and the docs' published figures, wherever the command is run."""
+    from bench.store import published
+
+    if results:
+        return list(results)
+    shipped = published()
+    found = [path for path in (RESULTS, shipped) if path is not None and path.exists()]
+    return found or [RESULTS]  # which is then told to be missing
 
 
 def table_records(paths: Sequence[Path]) -> list[Record]:

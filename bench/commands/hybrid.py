@@ -7,8 +7,8 @@ import json
 import typer
 
 from bench.commands.comparisons import Gpus, Networks, NetworksFile, Server, Transports
-from bench.commands.files import table_records, write_pages
-from bench.commands.options import RESULTS, AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
+from bench.commands.files import given_or_all, table_records, write_pages
+from bench.commands.options import AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
 
 
 def hybrid(
@@ -38,7 +38,7 @@ def hybrid(
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
     is_choice = not wanted.is_everything or bool(network or server or transport)
-    records = table_records(results or [RESULTS])
+    records = table_records(given_or_all(results))
     comparison, networks = comparisons.compare_ways(
         records, wanted, network or [], networks_file, server, transport or []
     )

@@ -14,7 +14,10 @@ RESULTS = Path("results")
 REPORTS = Path("reports")
 
 #: What the commands that write pages take and where they put them.
-Results = Annotated[list[Path] | None, typer.Argument(help="Results files and folders; default: results/.")]
+Results = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Results files and folders; default: results/, and the docs' published figures."),
+]
 Pages = Annotated[Path, typer.Option("--out", "-o", help="The folder of the pages.")]
 #: Of commands that print what is chosen, and write whole pages where nothing is.
 ChosenPages = Annotated[

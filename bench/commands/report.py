@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.commands.files import records_and_predictions, warn, write_pages
-from bench.commands.options import REPORTS, RESULTS, Pages, Quiet, Results
+from bench.commands.files import given_or_all, records_and_predictions, warn, write_pages
+from bench.commands.options import REPORTS, Pages, Quiet, Results
 
 if TYPE_CHECKING:
     from bench.record import Record
@@ -24,7 +24,7 @@ def report(
     from bench.report import page, predicted_page, remote, remote_plot
     from bench.store import read_ceilings
 
-    paths = results or [RESULTS]
+    paths = given_or_all(results)
     records, predictions = records_and_predictions(paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
@@ -47,12 +47,14 @@ def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, b
     from bench.report import time_model
     from bench.speed.held_out import leave_one_card_out
     from bench.speed.model import fit
-    from bench.speed.observation import observations
+    from bench.speed.observation import fitted, not_fitted, observations
 
     work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
     timed = [record for record in records if record.case.id in work]
     found = observations(timed, load_gpus(), lambda case: work[case.id])
+    seen = fitted(found)
     try:
-        return {"time_model.md": time_model.render(fit(found), leave_one_card_out(found)).encode()}
+        held, others = leave_one_card_out(seen), leave_one_card_out(seen, not_fitted(found))
+        return {"time_model.md": time_model.render(fit(seen), held, others).encode()}
     except ValueError:  # times of one precision or one card alone
         return {}

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from bench.config import card_names
 from bench.config.prices import Sourced
+from bench.config.torch_wheels import Capability, TorchWheels
 from bench.config.values import Count, Figure, Said, Strict
 from bench.config.yaml_file import configs, load_as
-from bench.errors import BenchError, ConfigError, nearest
+from bench.errors import BenchError
 from bench.units import GIB, MIB, parse_bytes
 
 #: How to say what a card that is not in the file has.
 _OR_ITS_MEMORY = "Or give its memory: --vram-limit 8GiB."
-_MAKERS_WORDS = {"nvidia", "geforce", "rtx", "gtx", "tesla"}
-#: What makes of one card's name another's, when it follows: `3080 Ti` of 3080, `L40S` of L40.
-_ANOTHER_CARD = r"(?:[a-z]\b|\w*\s+(?:ti|super|d|laptop|max-q)\b)"
 
 
 def _bytes(value: Any) -> Any:
@@ -36,7 +33,6 @@ _Total = Annotated[Count, Field(ge=GIB, le=1024 * GIB), BeforeValidator(_bytes)]
 _Tflops = Annotated[Figure, Field(gt=0, le=1e5)]
 #: torch has no context of less than a few MiB, and nobody reported one of many GiB.
 _ContextMib = Annotated[Figure, Field(ge=1, le=16_384)]
-_Capability = Annotated[str, StringConstraints(pattern=r"^\d{1,2}\.\d$")]
 #: What cards compute in, by torch's names.
 Precision = Literal["float16", "bfloat16", "float32"]
 
@@ -81,44 +77,89 @@ class Context(Sourced):
 class Gpu(Sourced):
     """One kind of card. `source` and `date` are those of rates, bandwidth, cache and multiprocessors.
 
+    A figure that nobody published is None, and what follows from it is for whoever asks to say.
+
     Attributes:
-        total_bytes: what torch reports as total_memory on Linux, which is less than the card has.
+        memory_gb: what it is sold with.
+        total_bytes: what torch reports as total_memory on Linux, which is less than that.
+        tensor_tflops: empty where the card has no tensor cores; None where their rates are not known.
         vector_tflops: the FP32 rate without tensor cores, in TFLOP/s.
         context: its own CUDA context, where somebody reported it.
     """
 
-    architecture: Literal["volta", "turing", "ampere", "ada", "hopper", "blackwell"]
-    compute_capability: _Capability
-    total_bytes: _Total
-    total_source: Said
-    tensor_tflops: TensorTflops
-    vector_tflops: _Tflops
-    bandwidth_gb_s: Annotated[Figure, Field(gt=0, le=1e5)]
-    l2_mib: Annotated[Figure, Field(gt=0, le=1e4)]
-    sm_count: Annotated[Count, Field(le=10_000)]
+    architecture: Literal["pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"]
+    compute_capability: Capability
+    memory_gb: Annotated[Count, Field(le=1024)] | None = None
+    total_bytes: _Total | None = None
+    total_source: Said | None = None
+    tensor_tflops: TensorTflops | None = None
+    vector_tflops: _Tflops | None = None
+    bandwidth_gb_s: Annotated[Figure, Field(gt=0, le=1e5)] | None = None
+    l2_mib: Annotated[Figure, Field(gt=0, le=1e4)] | None = None
+    sm_count: Annotated[Count, Field(le=10_000)] | None = None
     context: OwnContext | None = None
+
+    @model_validator(mode="after")
+    def _has_memory(self) -> Gpu:
+        if self.total_bytes is None and self.memory_gb is None:
+            raise ValueError("either total_bytes or memory_gb must be given")
+        if (self.total_bytes is None) != (self.total_source is None):
+            raise ValueError("total_bytes and total_source go together")
+        return self
+
+    @property
+    def memory_bytes(self) -> int:
+        """What torch reports as its memory; what it is sold with where nobody published that."""
+        return self.total_bytes if self.total_bytes is not None else (self.memory_gb or 0) * GIB
+
+    @property
+    def is_memory_assumed(self) -> bool:
+        """Whether that is what it is sold with."""
+        return self.total_bytes is None
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether a time on it can be predicted."""
+        return None not in (self.tensor_tflops, self.vector_tflops, self.bandwidth_gb_s)
 
     @property
     def bandwidth_byte_s(self) -> float:
-        """Bytes a second between the card's memory and its chip, at best."""
+        """Bytes a second between the card's memory and its chip, at best. Raises ValueError where it is not known."""
+        if self.bandwidth_gb_s is None:
+            raise ValueError("this card's memory bandwidth is not known")
         return self.bandwidth_gb_s * 1e9
+
+    @property
+    def vector_flop_s(self) -> float:
+        """FLOP/s of float32 without tensor cores, at best. Raises ValueError where it is not known."""
+        if self.vector_tflops is None:
+            raise ValueError("this card's FP32 rate is not known")
+        return self.vector_tflops * 1e12
 
     def tensor_flop_s(self, dtype: Precision) -> float:
         """FLOP/s of a convolution or product of that precision, at best.
 
         float32 is TF32 where the card has it, as torch lets convolutions use it unless told otherwise. A precision for
-        which the card has no tensor cores counts at the vector rate.
+        which the card has no tensor cores counts at the vector rate. Raises ValueError where the rates are not known.
         """
         rates = self.tensor_tflops
+        if rates is None:
+            raise ValueError("the rates of this card's tensor cores are not known")
         own = {"float16": rates.float16, "bfloat16": rates.bfloat16, "float32": rates.tf32}[dtype]
-        return (own or self.vector_tflops) * 1e12
+        return self.vector_flop_s if own is None else own * 1e12
 
 
 class Gpus(Strict):
     """The file."""
 
     context: Context
+    torch_wheels: TorchWheels
     cards: dict[str, Gpu] = Field(min_length=1)
+
+    @property
+    def sold_gb(self) -> dict[str, int | None]:
+        """The memory that each card is sold with, by its name."""
+        return {name: gpu.memory_gb for name, gpu in self.cards.items()}
 
     def architecture_of(self, compute_capability: str) -> str:
         """That of the cards of this compute capability (`8.6`), empty where none of them has it."""
@@ -127,35 +168,23 @@ class Gpus(Strict):
         )
 
     def named(self, name: str, otherwise: str = _OR_ITS_MEMORY) -> tuple[str, Gpu]:
-        """The one card of that name, or of which the name is a part (`3070`, `RTX 3080`), with its whole name.
+        """The one card that answers to a name (`3070`, `rtx3080 12GB`), with its whole name: `card_names.matching`.
 
-        Words of a name go before other parts of it. A `Ti`, `SUPER` or `S` that isn't asked for is another card: an
-        RTX 3080 is no RTX 3080 Ti, an L40 no L40S. Raises ConfigError where no card or several are left; where there is
-        none, its message ends in what to do `otherwise`.
+        Raises ConfigError where no card or several do; where none does, its message ends in what to do `otherwise`.
         """
-        asked = " ".join(name.casefold().split())
-        part = rf"{re.escape(asked)}(?!{_ANOTHER_CARD})"
-        for pattern in (rf"^{re.escape(asked)}$", rf"(?<!\w){part}(?!\w)", part) if asked else ():
-            found = [whole for whole in self.cards if re.search(pattern, whole.casefold())]
-            if len(found) == 1:
-                return found[0], self.cards[found[0]]
-            if found:
-                raise ConfigError(f"--gpu {name}: several cards have that name: {', '.join(found)}. Write one of them.")
-        raise ConfigError(
-            f"--gpu {name}: configs/gpus.yaml has no such card. {nearest(self._near(asked), self.cards)} {otherwise}"
-        )
+        no_such = "configs/gpus.yaml has no such card."
+        found = card_names.one_of(name, self.sold_gb, "--gpu", no_such, otherwise)
+        return found, self.cards[found]
 
-    def _near(self, asked: str) -> str:
-        """The card whose model is like the one asked for, or what was asked: all names begin alike."""
-        models = {_model(whole.casefold()): whole for whole in self.cards}
-        model = _model(asked)
-        close = [one for one in models if model and model in one] or difflib.get_close_matches(model, models, n=1)
-        return models[close[0]] if close else asked
+    def of_device(self, name: str, total_bytes: int | None) -> tuple[str, Gpu] | None:
+        """The card that torch names so and that has so much memory, with its whole name; None where it is none of them.
 
-
-def _model(name: str) -> str:
-    """`3080 ti` of `nvidia geforce rtx 3080 ti`."""
-    return " ".join(word for word in name.split() if word not in _MAKERS_WORDS)
+        Where torch gives cards of different memory one name, the memory tells them apart.
+        """
+        for whole, gpu in self.cards.items():
+            if card_names.is_card(name, total_bytes, whole, gpu.memory_bytes, nominal=gpu.is_memory_assumed):
+                return whole, gpu
+        return None
 
 
 def load_gpus(path: Path | None = None) -> Gpus:

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench import models
-from bench.config import OPERATIONS
-from bench.errors import ConfigError, nearest
+from bench.config import OPERATIONS, card_names
 from bench.hybrid import gaps, rows
 from bench.hybrid.request import EVERYTHING, Request, Wanted
 from bench.hybrid.rows import Row
@@ -85,13 +84,9 @@ def _server(records: Sequence[Record], names: Sequence[str], request: Request) -
 
 
 def _named(text: str, names: Sequence[str], option: str) -> str:
-    """The device of that name, or the only one whose name holds it. Raises ConfigError."""
-    exact = [name for name in names if name.casefold() == text.casefold()]
-    found = exact or [name for name in names if text.casefold() in name.casefold()]
-    if len(found) != 1:
-        which = "Several devices are called so" if found else "No device of these results is called so"
-        raise ConfigError(f"{option} {text}: {which}. {nearest(text, found or names)}")
-    return found[0]
+    """The device that answers to a name. Raises ConfigError where none or several do."""
+    no_such = "none of these results is of such a device."
+    return card_names.one_of(text, dict.fromkeys(names), option, no_such)
 
 
 def _order(record: Record) -> tuple[object, ...]:

@@ -9,7 +9,8 @@ from pydantic import Field
 from bench.record.stored import Frozen
 from bench.work import Work
 
-Verdict = Literal["fits", "tight", "out_of_memory"]
+#: unsupported: torch has no kernels for the card, however much memory it has.
+Verdict = Literal["fits", "tight", "out_of_memory", "unsupported"]
 Confidence = Literal["high", "medium", "low"]
 #: Where the size of a convolution's workspace is from: measured on such a device (`bench calibrate`); fitted to peaks
 #: that the docs publish of this precision and architecture; or neither.
@@ -19,7 +20,10 @@ WorkspaceSource = Literal["calibrated", "published", "rule"]
 class Prediction(Frozen):
     """A verdict and how sure it is. All bytes are of torch's pool, weights and input included, unless they say else."""
 
-    verdict: Verdict = Field(description="tight: it runs, with leaner and perhaps slower kernels than it would like")
+    verdict: Verdict = Field(
+        description="tight: it runs, with leaner and perhaps slower kernels than it would like; unsupported: the torch "
+        "that is predicted for has no kernels for the card"
+    )
     confidence: Confidence
     reason: str = Field(description="what the verdict rests on")
     workspaces: WorkspaceSource = Field(description="where the size of a convolution's workspace is from")

@@ -12,6 +12,7 @@ from bench.advise.times import TIGHT, Clock, Time
 from bench.record import Case
 from bench.report import cost
 from bench.report.hybrid_tables import Networks, title_of
+from bench.report.kinds import MEMORY_ASSUMED
 from bench.units import format_bytes, memory_percent
 
 _RANGES = (
@@ -117,9 +118,23 @@ def beyond(ways: Iterable[Ranked]) -> str:
     return "; ".join(f"{', '.join(names)}{f' ({fitted}' if fitted else ''}" for fitted, names in found.items())
 
 
+def of_places(advice: Sequence[Advice]) -> list[str]:
+    """What is assumed of the cards, what is not known of them, and which of them torch does not run on."""
+    places = {one.place.card: one.place for one in advice if one.place.card is not None}
+    assumed = [name for name, place in places.items() if place.is_memory_assumed]
+    rateless = [name for name, place in places.items() if place.gpu is None or not place.gpu.has_rates]
+    told = [f"Memory assumed: what each of {', '.join(assumed)} {MEMORY_ASSUMED}."] if assumed else []
+    if rateless:
+        told.append(f"Not all rates of {', '.join(rateless)} are known: no times but those of such a card itself.")
+    reasons = {
+        one.place.card: way.peak.reason for one in advice for way in one.local if way.peak.verdict == "unsupported"
+    }
+    return told + [f"No torch for {name}: {reason}." for name, reason in reasons.items()]
+
+
 def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
     """What is to be known of predicted times, in sentences."""
-    if all(one.place.gpu is None for one in advice):
+    if all(one.place.card is None for one in advice):
         return ["No times: memory alone names no card. Give --gpu as well, with --vram-limit for what it may take."]
     if clock is None:
         return [

@@ -36,6 +36,7 @@ def _place(place: Place) -> dict[str, Any]:
     return {
         "name": place.card,
         "total_bytes": place.total_bytes,
+        "memory_assumed": place.is_memory_assumed,
         "vram_limit_bytes": place.limit_bytes,
         "free_bytes": place.free_bytes,
         "pool_bytes": {"low": place.capacities[0], "middle": place.capacities[1], "high": place.capacities[2]},

@@ -42,7 +42,14 @@ def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) ->
         "# Which way to take on which card",
         "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; edit nothing here. "
         "`bench advise --gpu NAME` tells all ways of one card, with reasons.",
-        markdown.bullets([*_legend(over), *map(safe, words.of_times(clock, advice)), _assumed(advice)]),
+        markdown.bullets(
+            [
+                *_legend(over),
+                *map(safe, words.of_places(advice)),
+                *map(safe, words.of_times(clock, advice)),
+                _assumed(advice),
+            ]
+        ),
     ]
     for key, operation in dict.fromkeys((one.image.model, one.image.operation) for one in advice):
         mine = [one for one in advice if (one.image.model, one.image.operation) == (key, operation)]
@@ -121,7 +128,7 @@ def _cell(one: Advice, networks: Networks) -> str:
     """`tile 512: 38%, 2.10 s *pred*†`."""
     best = one.best
     if best is None:
-        return "nothing fits"
+        return "no torch" if any(way.peak.verdict == "unsupported" for way in one.local) else "nothing fits"
     time = best.way.time
     after = _BEYOND if time and time.beyond else ""
     if not isinstance(best.way, Local):

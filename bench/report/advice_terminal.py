@@ -20,7 +20,7 @@ from bench.units import format_bytes, one_line
 #: With more images than this tables are short, and stand after all recommendations.
 _FEW = 4
 _SHORT = 3
-_VERDICTS = {"fits": "fits", "tight": "tight", "remote": "remote", "out_of_memory": "OOM"}
+_VERDICTS = {"fits": "fits", "tight": "tight", "remote": "remote", "out_of_memory": "OOM", "unsupported": "no torch"}
 _LEGEND = (
     f"Peak: of torch's pool, weights included; the CUDA context comes on top. tight: {TIGHT} ? and ??: medium and low "
     "confidence.",
@@ -42,7 +42,8 @@ def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
         for group in [] if few else _groups(advice):
             console.print(_table(group, networks, _SHORT))
         risks = words.risks(way for one in advice for way in one.local)
-        for line in (*_LEGEND, *risks, *words.of_times(clock, advice), *_beyond(advice), *_remote(advice)):
+        places, times = words.of_places(advice), words.of_times(clock, advice)
+        for line in (*_LEGEND, *risks, *places, *times, *_beyond(advice), *_remote(advice)):
             _say(console, line, "dim")
 
     return onto

@@ -9,6 +9,8 @@ from bench.units import format_metric, format_seconds
 #: How sure a predicted verdict is, as it stands after it.
 SURE = {"high": "", "medium": "?", "low": "??"}
 TIGHT = "it runs, with leaner and perhaps slower kernels than it would like."
+#: What stands in for a card's memory where nobody published it; the verb that follows the cards' names.
+MEMORY_ASSUMED = "is sold with, as nobody published what torch reports of it, which is less: by up to 9%"
 
 
 def marked(text: str, kind: str) -> str:

@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import models
-from bench.record import Case, OutOfMemory, Prediction, Record
+from bench.record import Case, Prediction, Record
 from bench.report import run_details
-from bench.report.kinds import SURE, TIGHT
+from bench.report.kinds import MEMORY_ASSUMED, SURE, TIGHT
 from bench.report.terminal import Draw
 from bench.units import MIB, format_bytes, one_line
 
-_WORDS = {"tight": "tight", "out_of_memory": "OOM"}
+_WORDS = {"tight": "tight", "out_of_memory": "OOM", "unsupported": "no torch"}
 LEGEND = (
     "Needed: live tensors with the leanest kernels, and no card with less runs it. Taken: with the kernels that are "
     "preferred while memory is free; reserved is what torch's allocator holds then, with its band. The CUDA context "
@@ -101,8 +101,8 @@ def cell(record: Record | None) -> str:
     if record is None or record.prediction is None:
         return "-"
     sure = SURE[record.prediction.confidence]
-    if isinstance(record.outcome, OutOfMemory):
-        return f"OOM{sure}"
+    if record.prediction.verdict in {"out_of_memory", "unsupported"}:
+        return f"{_WORDS[record.prediction.verdict]}{sure}"
     percent = record.memory.percent if record.memory else None
     word = "tight " if record.prediction.verdict == "tight" else ""
     return f"{word}{percent:.0f}%{sure}" if percent is not None else f"{word or 'fits'}{sure}"
@@ -141,6 +141,12 @@ def reasons(records: Iterable[Record]) -> list[str]:
     return [f"{_WORDS[verdict]}{SURE[sure]}: {reason}." for verdict, sure, reason in sorted(found)]
 
 
+def assumptions(records: Iterable[Record]) -> list[str]:
+    """Which cards' memory is assumed, in a sentence."""
+    cards = dict.fromkeys(record.device.name for record in records if "total_bytes" in record.assumed)
+    return [f"Memory assumed: what each of {', '.join(cards)} {MEMORY_ASSUMED}."] if cards else []
+
+
 def draw(records: Sequence[Record]) -> Draw:
     """Two tables for each model, operation and precision: what a case takes, and how it stands on each card."""
 
@@ -150,7 +156,7 @@ def draw(records: Sequence[Record]) -> Draw:
             headers = ("Card", *(short(case) for case in group.cases))
             rows = [(card, *map(cell, found)) for card, found in group.rows()]
             _print(console, f"{group.title}: predicted share of each card", headers, rows)
-        for line in (*LEGEND, *reasons(records), *sources(records)):
+        for line in (*LEGEND, *assumptions(records), *reasons(records), *sources(records)):
             console.print(Text(one_line(line), style="dim"))
 
     return onto

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.config import card_names
 from bench.record import OutOfMemory, Prediction, Record
 from bench.report import markdown, predicted, run_details
 from bench.report.kinds import marked
@@ -16,7 +17,8 @@ from bench.units import MIB, format_bytes, format_count, memory_bytes
 
 #: Published peaks are whole MiB behind six digits of a percentage.
 _ROUNDING_BYTES = 2 * MIB
-
+#: How a case ended whose peak, or lack of memory, says something of a prediction.
+_ENDED = ("measured", "out_of_memory")
 
 _FITTED = (
     "Of published figures, the peaks of encodes decided how large workspaces are taken to be: one number for each "
@@ -70,27 +72,42 @@ class Cell:
         if known is None:
             return None
         low, high = self.prediction.reserved_low_bytes, self.prediction.reserved_high_bytes
-        return low - _ROUNDING_BYTES <= known <= high + _ROUNDING_BYTES
+        return low - self.rounding_bytes <= known <= high + self.rounding_bytes
+
+    @property
+    def rounding_bytes(self) -> int:
+        """How far the known peak may be from the true one: what a printed percentage was rounded by."""
+        memory, total = self.known.memory, self.predicted.device.total_bytes
+        if memory is None or memory.peak_reserved_bytes is not None or memory.percent is None or total is None:
+            return _ROUNDING_BYTES
+        digits = len(f"{memory.percent!r}".partition(".")[2])
+        return max(_ROUNDING_BYTES, round(total * 0.5 / 100 / 10**digits))
 
     @property
     def right(self) -> bool:
-        """Whether the verdict is: tight counts as fits."""
+        """Whether the verdict is: tight counts as fits. What torch is said not to run on was known by another torch."""
         return (self.prediction.verdict == "out_of_memory") == self.out_of_memory
 
 
 def cells(predictions: Iterable[Record], known: Iterable[Record]) -> list[Cell]:
     """The known peaks of CUDA cards that have a prediction, in the order of those. Limits must be alike."""
-    by_key = {(one.case.id, one.device.name, one.vram_limit_bytes): one for one in predictions}
+    by_case: dict[tuple[str, int | None], list[Record]] = {}
+    for prediction in predictions:
+        by_case.setdefault((prediction.case.id, prediction.vram_limit_bytes), []).append(prediction)
     found = []
     for record in known:
-        match = by_key.get((record.case.id, record.device.name, record.vram_limit_bytes))
-        if (
-            match is not None
-            and match.prediction is not None
-            and record.outcome.status in ("measured", "out_of_memory")
-        ):
+        alike = by_case.get((record.case.id, record.vram_limit_bytes), [])
+        match = next((one for one in alike if _is_of(record, one)), None)
+        if match is not None and match.prediction is not None and record.outcome.status in _ENDED:
             found.append(Cell(record, match, match.prediction))
     return found
+
+
+def _is_of(record: Record, prediction: Record) -> bool:
+    """Whether a record was made on the card of a prediction."""
+    device, card = record.device, prediction.device
+    nominal = "total_bytes" in prediction.assumed
+    return card_names.is_card(device.name, device.total_bytes, card.name, card.total_bytes, nominal=nominal)
 
 
 def render(predictions: Sequence[Record], known: Sequence[Record]) -> str:
@@ -105,7 +122,7 @@ def render(predictions: Sequence[Record], known: Sequence[Record]) -> str:
         )
         return "\n\n".join(parts) + "\n"
     held = cells(predictions, known)
-    parts.append(markdown.bullets([*_legend(predictions), *_answer(held)]))
+    parts.append(markdown.bullets([*_legend(predictions), *_answer(held), *_unmatched(held, known)]))
     for group in predicted.groups(predictions):
         parts += [f"## {group.title}", _cards(group), markdown.folded("What a call takes", _demands(group))]
     if held:
@@ -118,7 +135,23 @@ def _legend(records: Sequence[Record]) -> list[str]:
         "Every figure in the tables of cards and calls is *predicted*: by a trace of the real module, a model of "
         "torch's allocator, and workspaces of convolutions from where the last column says."
     )
-    return [first, *predicted.LEGEND, *predicted.sources(records)]
+    return [
+        first,
+        *predicted.LEGEND,
+        *map(markdown.safe, predicted.assumptions(records)),
+        *map(markdown.safe, _unsupported(records)),
+        *predicted.sources(records),
+    ]
+
+
+def _unsupported(records: Sequence[Record]) -> list[str]:
+    """Which torch runs on cards that the one predicted for has no kernels for."""
+    found = {
+        record.prediction.reason: None
+        for record in records
+        if record.prediction and record.prediction.verdict == "unsupported"
+    }
+    return [f"no torch: {reason}." for reason in found]
 
 
 def _answer(held: Sequence[Cell]) -> list[str]:
@@ -140,6 +173,19 @@ def _answer(held: Sequence[Cell]) -> list[str]:
             text += f"; of peak allocated it is {min(allocated):.3f} to {max(allocated):.3f}"
         said.append(f"{text}.")
     return said
+
+
+def _unmatched(held: Sequence[Cell], known: Sequence[Record]) -> list[str]:
+    """Of which published cells there is no prediction here, in a sentence; empty where there is one of all."""
+    seen = {id(cell.known) for cell in held}
+    left: dict[str, int] = {}
+    for record in known:
+        if record.kind == "published" and record.outcome.status in _ENDED and id(record) not in seen:
+            left[record.device.name] = left.get(record.device.name, 0) + 1
+    if not left:
+        return []
+    cards = ", ".join(f"{count} of {markdown.safe(name)}" for name, count in left.items())
+    return [f"Of these published cases there is no prediction among the records: {cards}."]
 
 
 def _cards(group: predicted.Group) -> str:

@@ -5,6 +5,7 @@ Reads what `speed` fitted; never torch. Every time is marked published (or measu
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from bench import models
@@ -48,12 +49,16 @@ _LIMITS = (
 )
 
 
-def render(model: Model, cells: Sequence[Cell]) -> str:
-    """The page; `cells` are all that the model was fitted on, each predicted without its card. Ends in a newline."""
+def render(model: Model, cells: Sequence[Cell], others: Sequence[Cell] = ()) -> str:
+    """The page. Ends in a newline.
+
+    `cells` are all that the model was fitted on, `others` what it was not; each predicted without its card.
+    """
     texts = [
         "# Time on a card that nobody measured",
         "Written by `bench report` from the results and `gpus.yaml`; edit nothing here.",
         *_answer(cells),
+        *_other_answer(others),
         "## The model",
         _MODEL[0],
         markdown.bullets(_MODEL[1]),
@@ -61,9 +66,11 @@ def render(model: Model, cells: Sequence[Cell]) -> str:
         _figures(model),
         "## By card left out",
         _cards(cells),
+        *(["### Of what was not fitted", _cards(others)] if others else []),
         "## Every cell",
         markdown.bullets([line.format(least=format_seconds(LEAST_S)) for line in _LEGEND]),
         _table(cells),
+        *(["### Of what was not fitted", _table(others)] if others else []),
         "## What it does not know",
         markdown.bullets([*_unseen(cells), *_LIMITS]),
     ]
@@ -79,6 +86,24 @@ def _answer(cells: Sequence[Cell]) -> list[str]:
         f"**{all_of_them.median:.1%}** and the worst **{abs(worst.error):.1%}**: "
         f"{safe(worst.observed.card)}, {safe(_case(worst.observed.case))}."
     ]
+
+
+def _other_answer(others: Sequence[Cell]) -> list[str]:
+    """How far it is off where nothing was fitted: median, worst and to which side, in a paragraph."""
+    if not others:
+        return []
+    found = errors(others)
+    operations = _listed({cell.observed.case.operation for cell in others})
+    return [
+        f"Of {operations} nothing is fitted. The same model, again without any time of the card, is off there by "
+        f"**{found.median:.1%}** in the median of {found.cells} times and by **{abs(found.worst.error):.1%}** at worst: "
+        f"{safe(found.worst.observed.card)}, {safe(_case(found.worst.observed.case))}. On average it says "
+        f"{format_relative(statistics.fmean(cell.error for cell in others))}."
+    ]
+
+
+def _listed(names: set[str]) -> str:
+    return " and ".join(sorted(names))
 
 
 def _figures(model: Model) -> str:

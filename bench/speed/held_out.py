@@ -32,13 +32,21 @@ class Errors:
     worst: Cell
 
 
-def leave_one_card_out(observations: Sequence[Observation]) -> tuple[Cell, ...]:
-    """Every observation with its prediction, in the order given. Deterministic.
+def leave_one_card_out(
+    observations: Sequence[Observation], against: Sequence[Observation] | None = None
+) -> tuple[Cell, ...]:
+    """Every observation with its prediction by the model fitted without its card, in the order given. Deterministic.
+
+    `against`: other observations, of which none is fitted; they are predicted in place of the fitted ones.
 
     Raises ValueError where what is left of a card's fit has not both widths of values (`fit`), so for one card alone.
     """
-    models = {card: fit([one for one in observations if one.card != card]) for card in {o.card for o in observations}}
-    return tuple(Cell(one, models[one.card].seconds(one.work, one.case.dtype, one.gpu)) for one in observations)
+    cells = observations if against is None else against
+    models = {
+        card: fit([fitted for fitted in observations if fitted.card != card])
+        for card in dict.fromkeys(cell.card for cell in cells)
+    }
+    return tuple(Cell(cell, models[cell.card].seconds(cell.work, cell.case.dtype, cell.gpu)) for cell in cells)
 
 
 def errors(cells: Sequence[Cell]) -> Errors:

@@ -13,6 +13,8 @@ from bench.work import Work
 
 #: Shorter times (s) are left out: the docs print milliseconds, so below this a digit is 10% and more.
 LEAST_S = 0.010
+#: What the model is fitted on; times of other operations are held against it.
+FITTED_OPERATION = "encode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def least(work: Work, dtype: str, gpu: Gpu) -> Least:
     """
     precision = _precision(dtype)
     tensor = gpu.tensor_flop_s(precision)
-    linear = gpu.vector_tflops * 1e12 if precision == "float32" else tensor
+    linear = gpu.vector_flop_s if precision == "float32" else tensor
     return Least(
         products_s=work.convolution_flops / tensor + work.product_flops / linear,
         attention_s=work.attention_flops / tensor,
@@ -63,17 +65,28 @@ def least(work: Work, dtype: str, gpu: Gpu) -> Least:
 
 
 def observations(records: Iterable[Record], gpus: Gpus, work_of: Callable[[Case], Work]) -> tuple[Observation, ...]:
-    """What a model can be fitted on: local times above `LEAST_S` of cards whose rates are known, default variant.
+    """What says something of the model: local times above `LEAST_S` of cards whose rates are known, default variant.
 
     `work_of` counts what a case has to do.
     """
     found = []
     for record in records:
-        gpu, seconds = gpus.cards.get(record.device.name), _seconds(record)
-        if gpu is not None and seconds is not None:
-            work = work_of(record.case)
-            found.append(Observation(record.kind, record.device.name, gpu, record.case, work, seconds))
+        seconds = _seconds(record)
+        entry = None if seconds is None else gpus.of_device(record.device.name, record.device.total_bytes)
+        if seconds is not None and entry is not None and entry[1].has_rates:
+            card, gpu = entry
+            found.append(Observation(record.kind, card, gpu, record.case, work_of(record.case), seconds))
     return tuple(found)
+
+
+def fitted(observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """Those that the model is fitted on."""
+    return tuple(one for one in observations if one.case.operation == FITTED_OPERATION)
+
+
+def not_fitted(observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """Those that it is only held against."""
+    return tuple(one for one in observations if one.case.operation != FITTED_OPERATION)
 
 
 def _seconds(record: Record) -> float | None:

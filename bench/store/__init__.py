@@ -7,6 +7,7 @@ from bench.store.ceilings import CEILINGS, read_ceilings, write_ceilings
 from bench.store.choice import latest, unfinished
 from bench.store.disk import exclusive, prepare_folder, write_whole
 from bench.store.reading import MIGRATIONS, ResultsFile, read, read_file
+from bench.store.shipped import published
 from bench.store.workspaces import WORKSPACES, read_workspaces, write_workspaces
 from bench.store.writing import RunFile, replace
 
@@ -19,6 +20,7 @@ __all__ = [
     "exclusive",
     "latest",
     "prepare_folder",
+    "published",
     "read",
     "read_ceilings",
     "read_file",

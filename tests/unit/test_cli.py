@@ -13,6 +13,7 @@ from bench.record import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TABLES = GOLDEN / "vae_encode_tables.md"
+DECODE_TABLES = GOLDEN / "vae_decode_tables.md"
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 
 
@@ -26,9 +27,23 @@ def test_a_page_imported_and_rendered_is_the_docs_own_bytes(
     assert capsys.readouterr().out == TABLES.read_text()
 
 
-def test_the_committed_published_results_are_the_docs_tables(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["docs", "render", str(PUBLISHED), "--operation", "encode"]) == 0
-    assert capsys.readouterr().out == TABLES.read_text()
+def test_the_decode_page_imported_and_rendered_is_the_docs_own_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    arguments = ["docs", "import", str(DECODE_TABLES), "--operation", "decode", "--out", str(out), "--quiet"]
+    assert main(arguments) == 0
+    assert main(["docs", "render", str(out), "--operation", "decode"]) == 0
+    assert capsys.readouterr().out == DECODE_TABLES.read_text()
+
+
+@pytest.mark.parametrize(("operation", "page"), [("encode", TABLES), ("decode", DECODE_TABLES)])
+def test_the_committed_published_results_are_the_docs_tables(
+    operation: str, page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["docs", "render", str(PUBLISHED), "--operation", operation]) == 0
+    assert capsys.readouterr().out == page.read_text()
+    assert main(["docs", "check", str(page), str(PUBLISHED), "--operation", operation]) == 0
 
 
 def test_the_encode_tables_in_the_decode_dialect_import_to_the_same_again(
@@ -60,6 +75,12 @@ def test_report_writes_both_pages(tmp_path: Path) -> None:
     out = tmp_path / "reports"
     assert main(["report", str(PUBLISHED), "--out", str(out), "--quiet"]) == 0
     assert "*published*" in (out / "vae_encode.md").read_text()
+    assert "*published*" in (out / "vae_decode.md").read_text()
+
+
+def test_report_says_which_operation_has_no_results(tmp_path: Path) -> None:
+    out = tmp_path / "reports"
+    assert main(["report", str(PUBLISHED / "vae_encode.jsonl"), "--out", str(out), "--quiet"]) == 0
     assert "no results of VAE decode" in (out / "vae_decode.md").read_text()
 
 
@@ -87,7 +108,7 @@ def test_two_cases_for_one_cell_of_the_docs_are_an_error_that_names_both(
         (["docs", "import", "nowhere.md", "--out", "x.jsonl"], "can't be read"),
         (["docs", "render", "nowhere", "--operation", "encode"], "no such file"),
         (["docs", "render", str(PUBLISHED), "--operation", "enode"], "Did you mean 'encode'"),
-        (["docs", "render", str(PUBLISHED), "--operation", "decode"], "decode"),
+        (["docs", "render", str(PUBLISHED / "vae_encode.jsonl"), "--operation", "decode"], "decode"),
         (["run", "docs", "--resolution", "513"], "multiple of 8"),
         (["run", "smoke", "--vram-limit", "lots"], "--vram-limit lots: 'lots' is not an amount of memory"),
         (["run", "smoke", "--vram-limit", "8"], "Did you mean 8GiB"),

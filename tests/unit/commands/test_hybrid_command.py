@@ -191,8 +191,8 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
     ("arguments", "said"),
     [
         (["hybrid", "--network", "fiber"], "Did you mean 'fibre'?"),
-        (["hybrid", "--server", "RTX 5090"], "--server RTX 5090: No device of these results is called so."),
-        (["hybrid", "--gpu", "RTX"], "--gpu RTX: Several devices are called so."),
+        (["hybrid", "--server", "RTX 5090"], "--server RTX 5090: none of these results is of such a device. Known: "),
+        (["hybrid", "--gpu", "RTX"], "--gpu RTX: several have that name: "),
         (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
         (["hybrid", "--transport", "jpg", "--operation", "encode"], "--transport jpg: encode can't take it."),
         (["hybrid", "--transport", "pt", "--transport", "png"], "--transport: encode can take png and pt."),

@@ -154,8 +154,16 @@ def test_a_server_out_of_memory_is_said() -> None:
 def test_another_server_can_be_named_by_a_part_of_its_name() -> None:
     records = [published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())]
     assert compared(records, server="small").card == "NVIDIA Small"
-    assert "Several devices" in refusal(ConfigError, lambda: compared(records, server="nvidia"))
-    assert "Did you mean 'NVIDIA Big'?" in refusal(ConfigError, lambda: compared(records, server="NVIDIA Bug"))
+    several = refusal(ConfigError, lambda: compared(records, server="nvidia"))
+    assert several == "--server nvidia: several have that name: NVIDIA Small, NVIDIA Big. Write one of them."
+    none = refusal(ConfigError, lambda: compared(records, server="NVIDIA Bug"))
+    assert none.endswith("Known: Small, Big.")
+
+
+@pytest.mark.parametrize("part", ["mall", "big2", "N"])
+def test_a_part_of_a_word_names_no_server(part: str) -> None:
+    records = [published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())]
+    assert refusal(ConfigError, lambda: compared(records, server=part)).startswith(f"--server {part}: ")
 
 
 def test_another_transport_is_another_payload() -> None:

@@ -1,0 +1,143 @@
+"""Cards by what people call them: `3070`, `rtx3080`, `A100-80GB`, `4090 laptop`. Pure; imports only `errors`, `units`.
+
+A name is taken apart into words (`RTX-3080Ti` is rtx, 3080, ti), and a card answers if it has every word that was
+asked for, in any order. So `M3` finds no HBM3. What else stands in a card's name is either another card (a Ti, a
+SUPER, one for laptops) or says more of the same one (its memory, its form).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.errors import ConfigError
+from bench.units import one_line
+
+#: How far two figures of one card's memory may be apart: drivers differ by a few per cent in what they report, Windows
+#: and Linux by up to 5% (configs/gpus.yaml).
+_ALIKE = 0.06
+#: What a card that keeps ECC bits in its own memory reports less than it is sold with, and any driver's share of it.
+_BELOW_NOMINAL = 0.10
+#: The most cards and letters that an error shows.
+_MOST_HINTS = 3
+_MOST_SHOWN = 12
+_MOST_KNOWN = 100
+_MOST_LETTERS = 60
+
+#: `12gb`, and `12` where the card is of 12gb.
+_MEMORY = re.compile(r"\d+gb|\d{1,3}")
+_MEMORY_SUFFIX = re.compile(r" \d+GB")
+_MEMORY_IN_TEXT = re.compile(r"(?<![a-z0-9])(\d{1,3})\s*g(?:i?b)?(?![a-z0-9])")
+_FORM = re.compile(r"sxm\d?|pcie|nvl|hbm\d\w?")
+_MODEL = re.compile(r"[a-z]*\d+")
+_PREFIXED = re.compile(r"(rtx|gtx|gt|geforce|nvidia|tesla|quadro)([a-z]*\d.*)")
+_SUFFIXED = re.compile(r"(\d{3,4})(ti)?(super|s|d|m)?")
+
+_SAYS_NOTHING = {"nvidia", "geforce", "tesla", "quadro", "gpu", "graphics", "card", "generation", "edition"}
+_SERIES = {"rtx", "gtx"}
+#: A word of a card's name that makes it another card than the one without.
+_ANOTHER_CARD = {"ti", "super", "d", "laptop", "max"}
+_SAME_AS = {"s": "super", "m": "laptop", "mobile": "laptop", "notebook": "laptop"}
+
+
+def matching(asked: str, names: Mapping[str, int | None]) -> list[str]:
+    """The cards that answer to a name: [] for none, several where it does not tell them apart.
+
+    `names` are whole names with the gigabytes that a card is sold with, None where that is not known. A card of which
+    nothing is left over but words that say nothing goes before those with more to their names: `3080` is no 3080 12GB.
+    Memory and form alone (`80GB`, `SXM4`) name no card.
+    """
+    folded = " ".join(asked.casefold().split())
+    same = [name for name in names if name.casefold() == folded]
+    wanted = _words(folded)
+    wanted = wanted - _SAYS_NOTHING or wanted
+    if same or not any(_is_a_name(word) for word in wanted):
+        return same
+    found = [name for name in names if _has(name, names[name], wanted)]
+    exact = [name for name in found if not _words(name) - wanted - _SERIES - _SAYS_NOTHING]
+    return exact or [name for name in found if not (_words(name) - wanted) & _ANOTHER_CARD]
+
+
+def near(asked: str, names: Iterable[str]) -> list[str]:
+    """Cards of the same number that do not answer to the name, a few, the most alike first."""
+    wanted = _words(asked)
+    models = _models(wanted)
+    alike = [name for name in names if models & _models(_words(name))]
+    return sorted(alike, key=lambda name: (-len(wanted & _words(name)), len(_words(name) - wanted)))[:_MOST_HINTS]
+
+
+def one_of(asked: str, names: Mapping[str, int | None], option: str, no_such: str, otherwise: str = "") -> str:
+    """The one card of that name. Raises ConfigError where none or several have it.
+
+    `option` is what the user wrote (`--gpu`), `no_such` what to say where there is none, `otherwise` what to do then.
+    """
+    found = matching(asked, names)
+    if len(found) == 1:
+        return found[0]
+    start = f"{option} {_shown(asked)}"
+    if found:
+        raise ConfigError(f"{start}: several have that name: {_listed(found, _MOST_SHOWN)}. Write one of them.")
+    alike = near(asked, names)
+    hint = f"Did you mean {' or '.join(repr(one_line(name)) for name in alike)}?" if alike else _known(names)
+    raise ConfigError(" ".join(part for part in (f"{start}: {no_such}", hint, otherwise) if part))
+
+
+def is_card(device: str, device_bytes: int | None, card: str, card_bytes: int | None, nominal: bool = False) -> bool:
+    """Whether a device that torch names so, with so much memory, is that card.
+
+    Names of gpus.yaml go on with the memory where torch gives cards of different memory one name. A device that says
+    nothing of its memory is the card of exactly its name. `nominal`: the card's bytes are those it is sold with.
+    """
+    if device != card and not _MEMORY_SUFFIX.fullmatch(card.removeprefix(device)):
+        return False
+    if device_bytes is None or card_bytes is None:
+        return device == card
+    if nominal:
+        return 1 - _BELOW_NOMINAL <= device_bytes / card_bytes <= 1
+    return abs(device_bytes / card_bytes - 1) <= _ALIKE
+
+
+def _words(text: str) -> set[str]:
+    """`{rtx, 3080, ti, 12gb}` of `NVIDIA GeForce RTX 3080Ti 12 GB`."""
+    spaced = _MEMORY_IN_TEXT.sub(r" \1gb ", text.casefold())
+    return {word for token in re.findall(r"[a-z0-9]+", spaced) for word in _split(token)}
+
+
+def _split(token: str) -> list[str]:
+    prefixed = _PREFIXED.fullmatch(token)
+    if prefixed:
+        return [prefixed[1], *_split(prefixed[2])]
+    suffixed = _SUFFIXED.fullmatch(token)
+    parts = [part for part in suffixed.groups() if part] if suffixed else [token]
+    return [_SAME_AS.get(part, part) for part in parts]
+
+
+def _has(name: str, sold_gb: int | None, wanted: set[str]) -> bool:
+    words = _words(name) | ({f"{sold_gb}gb"} if sold_gb else set())
+    return all(word in words or (word.isdecimal() and f"{word}gb" in words) for word in wanted)
+
+
+def _is_a_name(word: str) -> bool:
+    return not _MEMORY.fullmatch(word) and not _FORM.fullmatch(word)
+
+
+def _models(words: Iterable[str]) -> set[str]:
+    """`{3080}` of 3080, `{l40}` of l40s: what cards of one number have in common."""
+    found = (_MODEL.match(word) for word in words if _is_a_name(word))
+    return {match[0] for match in found if match}
+
+
+def _shown(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..."
+
+
+def _known(names: Iterable[str]) -> str:
+    short = [name.removeprefix("NVIDIA ").removeprefix("GeForce ") for name in names]
+    return f"Known: {_listed(short, _MOST_KNOWN)}." if short else "There is none to choose from."
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    shown = ", ".join(_shown(name) for name in names[:most])
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown
