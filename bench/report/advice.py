@@ -10,8 +10,8 @@ from bench.advise.remote import Away
 from bench.advise.times import Clock, Time
 from bench.record import Case
 from bench.report import cost
-from bench.report.kinds import MEMORY_ASSUMED
 from bench.report.hybrid_tables import Networks, title_of
+from bench.report.kinds import MEMORY_ASSUMED
 from bench.units import format_bytes, format_seconds, memory_percent
 
 NOTHING = "nothing fits, and there is no figure of remote"
