@@ -6,9 +6,14 @@ from typing import Any
 
 from factories import a_record
 
-from bench.record import Measured, Memory, OutOfMemory, Prediction, Record
+from bench.record import Measured, Memory, Outcome, OutOfMemory, Prediction, Record, Skipped
 from bench.units import MIB, memory_percent
 from bench.work import Work
+
+ENDED: dict[str, Outcome] = {
+    "out_of_memory": OutOfMemory(where="device"),
+    "unsupported": Skipped(reason="for a test"),
+}
 
 
 def a_predicted_record(
@@ -30,7 +35,7 @@ def a_predicted_record(
         peak_allocated_bytes=reserved * 4 // 5,
         peak_reserved_bytes=reserved,
     )
-    out = verdict == "out_of_memory"
+    out = verdict in {"out_of_memory", "unsupported"}
     prediction = Prediction.model_validate(
         {
             "verdict": verdict,
@@ -55,7 +60,7 @@ def a_predicted_record(
     return record.model_copy(
         update={
             "kind": "predicted",
-            "outcome": OutOfMemory(where="device") if out else Measured(),
+            "outcome": ENDED.get(verdict, Measured()),
             "memory": None if out else memory,
             "timing": None,
             "prediction": prediction,

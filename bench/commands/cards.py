@@ -101,7 +101,8 @@ def chosen(
     seen = _seen(records, file)
     wanted = dict.fromkeys(_named(name, file, seen) for name in names) if names else file.cards
     measured = calibrations(results)
-    ran = {found[0] for record in records if record.kind == "measured" if (found := _entry(record, file))}
+    entries = [_entry(record, file) for record in records if record.kind == "measured"]
+    ran = {entry[0] for entry in entries if entry is not None}
     found: list[Chosen] = []
     for name in wanted:
         card = _known(name, file, measured, torch_runs=name in ran) if name in file.cards else seen[name]

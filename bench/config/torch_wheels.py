@@ -43,7 +43,7 @@ class TorchWheels(Strict):
     other: tuple[OtherWheel, ...] = ()
 
     def why_unsupported(self, capability: str) -> str | None:
-        """Why that torch, as pip installs it, does not run on cards of a compute capability, and what does; None: it runs.
+        """Why that torch, as pip installs it, does not run on cards of a capability, and what does; None: it does.
 
         In two sentences, the last without its full stop.
         """

@@ -19,6 +19,8 @@ from bench.record import Record
 from bench.units import format_bytes
 
 _Key = tuple[object, ...]
+#: What to do about a device that the results lack.
+_PREDICTED = "`bench run` measures on it, and `bench advise --gpu NAME` predicts."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def compare(records: Sequence[Record], request: Request, wanted: Wanted = EVERYT
     local = [record for record in records if record.remote is None and record.device.kind != "endpoint"]
     names = list(dict.fromkeys(record.device.name for record in local))
     request, card = _server(records, names, request)
-    devices = [_named(name, names, "--gpu") for name in wanted.devices] or names
+    devices = [_named(name, names, "--gpu", _PREDICTED) for name in wanted.devices] or names
     ways = {
         key: Way(group[0].case, remote_way(group, request, card))
         for key, group in _images(records).items()
@@ -83,10 +85,10 @@ def _server(records: Sequence[Record], names: Sequence[str], request: Request) -
     return asked, name if name in names else None
 
 
-def _named(text: str, names: Sequence[str], option: str) -> str:
+def _named(text: str, names: Sequence[str], option: str, otherwise: str = "") -> str:
     """The device that answers to a name. Raises ConfigError where none or several do."""
     no_such = "none of these results is of such a device."
-    return card_names.one_of(text, dict.fromkeys(names), option, no_such)
+    return card_names.one_of(text, dict.fromkeys(names), option, no_such, otherwise)
 
 
 def _order(record: Record) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.remote import Away
-from bench.advise.times import Clock, Time
+from bench.advise.times import TIGHT, Clock, Time
 from bench.record import Case
 from bench.report import cost
 from bench.report.hybrid_tables import Networks, title_of
@@ -17,10 +17,11 @@ from bench.units import format_bytes, memory_percent
 
 _RANGES = (
     "A range, not a time: no fitted time is of that architecture. It goes from the products at the card's rated rates "
-    "to the time of the quickest card of the fit that it exceeds in every rate, with the model's worst error on top. "
-    "It has no upper end ('at least') where there is no such card, or where the fit is tight: leaner kernels may be "
-    "slower. A range is quicker than another time only if all of it is."
+    "to the time of the quickest card of the fit that it exceeds in every rate, with the model's worst error on top; "
+    "it has no upper end ('at least') where there is no such card. A range is quicker than another time only if all of "
+    "it is."
 )
+_TIGHT = "'At least' of a tight fit: the model's time, which is of the preferred kernels; leaner ones may be slower."
 NOTHING = "nothing fits, and there is no figure of remote"
 
 
@@ -141,15 +142,26 @@ def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
             "docs'."
         ]
     if clock.errors is None:
-        return ["predicted times: by a model fitted on one card alone; how far it is off on another is not known."]
+        return [
+            "predicted times: by a model fitted on one card alone; how far it is off on another is not known.",
+            *_of_ranges(advice),
+        ]
     worst = clock.errors.worst
     return [
         f"predicted times: by a model fitted on {clock.errors.cells} times. With each card in turn left out of the fit "
         f"the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} ({worst.observed.card}, "
         f"{title(worst.observed.case)}). What goes beyond those times is told, and no error is known of it.",
-        *([_RANGES] if _has_range(advice) else []),
+        *_of_ranges(advice),
     ]
 
 
-def _has_range(advice: Sequence[Advice]) -> bool:
-    return any(one.way.time and one.way.time.between for each in advice for one in each.ranked)
+def _of_ranges(advice: Sequence[Advice]) -> list[str]:
+    """What the times are that are no single figure, if there are any."""
+    times = [ranked.way.time for one in advice for ranked in one.ranked]
+    ranges = [time for time in times if time is not None and time.between is not None]
+    told = [_RANGES] if any(not _is_tight(time) for time in ranges) else []
+    return told + ([_TIGHT] if any(_is_tight(time) for time in ranges) else [])
+
+
+def _is_tight(time: Time) -> bool:
+    return TIGHT in time.beyond

@@ -42,14 +42,8 @@ def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
         for group in [] if few else _groups(advice):
             console.print(_table(group, networks, _SHORT))
         risks = words.risks(way for one in advice for way in one.local)
-        for line in (
-            *_LEGEND,
-            *risks,
-            *words.of_places(advice),
-            *words.of_times(clock, advice),
-            *_beyond(advice),
-            *_remote(advice),
-        ):
+        places, times = words.of_places(advice), words.of_times(clock, advice)
+        for line in (*_LEGEND, *risks, *places, *times, *_beyond(advice), *_remote(advice)):
             _say(console, line, "dim")
 
     return onto

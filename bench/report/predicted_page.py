@@ -15,7 +15,7 @@ from bench.report import markdown, predicted, run_details
 from bench.report.kinds import marked
 from bench.units import MIB, format_bytes, format_count, memory_bytes
 
-#: Published peaks are whole MiB behind six digits of a percentage.
+#: Published peaks are whole even MiB, behind as many digits of a percentage as the page prints.
 _ROUNDING_BYTES = 2 * MIB
 #: How a case ended whose peak, or lack of memory, says something of a prediction.
 _ENDED = ("measured", "out_of_memory")
@@ -29,11 +29,16 @@ _FITTED = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A peak that was published or measured, beside the prediction of the same case on the same card."""
+    """A peak that was published or measured, beside the prediction of the same case on the same card.
+
+    Attributes:
+        rounding_bytes: how far the known peak may be from the true one.
+    """
 
     known: Record
     predicted: Record
     prediction: Prediction
+    rounding_bytes: int = _ROUNDING_BYTES
 
     @property
     def known_bytes(self) -> int | None:
@@ -75,15 +80,6 @@ class Cell:
         return low - self.rounding_bytes <= known <= high + self.rounding_bytes
 
     @property
-    def rounding_bytes(self) -> int:
-        """How far the known peak may be from the true one: what a printed percentage was rounded by."""
-        memory, total = self.known.memory, self.predicted.device.total_bytes
-        if memory is None or memory.peak_reserved_bytes is not None or memory.percent is None or total is None:
-            return _ROUNDING_BYTES
-        digits = len(f"{memory.percent!r}".partition(".")[2])
-        return max(_ROUNDING_BYTES, round(total * 0.5 / 100 / 10**digits))
-
-    @property
     def right(self) -> bool:
         """Whether the verdict is: tight counts as fits. What torch is said not to run on was known by another torch."""
         return (self.prediction.verdict == "out_of_memory") == self.out_of_memory
@@ -94,12 +90,25 @@ def cells(predictions: Iterable[Record], known: Iterable[Record]) -> list[Cell]:
     by_case: dict[tuple[str, int | None], list[Record]] = {}
     for prediction in predictions:
         by_case.setdefault((prediction.case.id, prediction.vram_limit_bytes), []).append(prediction)
+    decimals = _decimals(known)
     found = []
     for record in known:
         alike = by_case.get((record.case.id, record.vram_limit_bytes), [])
         match = next((one for one in alike if _is_of(record, one)), None)
         if match is not None and match.prediction is not None and record.outcome.status in _ENDED:
-            found.append(Cell(record, match, match.prediction))
+            total = match.vram_limit_bytes or match.device.total_bytes or 0
+            half_digit = round(total * 0.005 / 10 ** decimals.get(record.run.id, 9))
+            found.append(Cell(record, match, match.prediction, max(_ROUNDING_BYTES, half_digit)))
+    return found
+
+
+def _decimals(known: Iterable[Record]) -> dict[str, int]:
+    """How many decimals a page prints of its percentages, trailing zeros aside, by the run its records stand for."""
+    found: dict[str, int] = {}
+    for record in known:
+        if record.kind == "published" and record.memory is not None and record.memory.percent is not None:
+            digits = len(repr(record.memory.percent).partition(".")[2])
+            found[record.run.id] = max(digits, found.get(record.run.id, 0))
     return found
 
 

@@ -96,7 +96,7 @@ def _other_answer(others: Sequence[Cell]) -> list[str]:
     operations = _listed({cell.observed.case.operation for cell in others})
     return [
         f"Of {operations} nothing is fitted. The same model, again without any time of the card, is off there by "
-        f"**{found.median:.1%}** in the median of {found.cells} times and by **{abs(found.worst.error):.1%}** at worst: "
+        f"**{found.median:.1%}** in the median of {found.cells} times and **{abs(found.worst.error):.1%}** at worst: "
         f"{safe(found.worst.observed.card)}, {safe(_case(found.worst.observed.case))}. On average it says "
         f"{format_relative(statistics.fmean(cell.error for cell in others))}."
     ]

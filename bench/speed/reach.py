@@ -78,7 +78,7 @@ def bounds(
 
 
 def _rates(gpu: Gpu, dtype: str) -> tuple[float, float, float]:
-    return gpu.tensor_flop_s(cast("Precision", dtype)), gpu.vector_tflops, gpu.bandwidth_gb_s
+    return gpu.tensor_flop_s(cast("Precision", dtype)), gpu.vector_flop_s, gpu.bandwidth_byte_s
 
 
 def _listed(names: set[str]) -> str:

@@ -35,7 +35,7 @@ def test_a_card_that_torch_has_kernels_for_needs_no_word(version: str, capabilit
 @pytest.mark.parametrize(
     ("version", "capability", "said"),
     [
-        ("2.13.0", "6.1", ("torch 2.13.0", "CUDA 13.0", "7.5", "a table of 2.11", "cu126", "2.8 to 2.14", "before torch 2.8")),
+        ("2.13.0", "6.1", ("torch 2.13.0", "CUDA 13.0", "a table of 2.11", "cu126", "2.8 to 2.14", "before torch 2.8")),
         ("2.13.0", "7.0", ("cu126", "2.8 to 2.14", "a notice", "before torch 2.11")),
         ("2.8.0", "6.1", ("CUDA 12.8", "cu126", "before torch 2.8")),
     ],

@@ -196,6 +196,8 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
         (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
         (["hybrid", "--transport", "jpg", "--operation", "encode"], "--transport jpg: encode can't take it."),
         (["hybrid", "--transport", "pt", "--transport", "png"], "--transport: encode can take png and pt."),
+        (["hybrid", "--gpu", "H200"], "`bench advise --gpu NAME` predicts."),
+        (["cost", "--gpu", "H200"], "`bench run` measures on it"),
         (["hybrid", "--model", "sd-v2"], "--model sd-v2: unknown model 'sd-v2'. Did you mean 'sd-v1'?"),
         (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
         (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),

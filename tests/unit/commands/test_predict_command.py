@@ -135,7 +135,7 @@ def test_out_refuses_another_suffix_before_anything_is_predicted(
 def test_an_unknown_card_names_the_nearest_and_how_to_give_bytes(
     sweep: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert predicted(sweep, "--gpu", "RTX 4091") == 2
+    assert predicted(sweep, "--gpu", "RTX 4090 SUPER") == 2
     said = capsys.readouterr().err
     assert "NVIDIA GeForce RTX 4090" in said
     assert "--vram-limit 8GiB" in said
@@ -191,6 +191,32 @@ def test_an_interruption_exits_130_and_writes_nothing(
     assert predicted(sweep, "--gpu", "3070", "--out", str(out)) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_card_that_torch_has_no_kernels_for_is_not_said_to_fit(
+    sweep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(sweep, "--gpu", "1080 Ti", "--json") == 0
+    record = Record.model_validate(json.loads(capsys.readouterr().out)[0])
+    assert record.outcome.status == "skipped"
+    assert record.memory is None
+    assert record.prediction is not None
+    assert record.prediction.verdict == "unsupported"
+    assert "cu126" in record.prediction.reason
+    assert predicted(sweep, "--gpu", "1080 Ti") == 0
+    said = capsys.readouterr().out
+    (row,) = [line for line in said.splitlines() if line.startswith(" NVIDIA GeForce GTX 1080 Ti")]
+    assert row.count("no torch") == 2
+    assert "cu126" in said
+
+
+def test_memory_that_nobody_published_is_marked_assumed(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--gpu", "L20", "--gpu", "L40", "--json") == 0
+    records = [Record.model_validate(one) for one in json.loads(capsys.readouterr().out)]
+    assumed = {record.device.name: record.assumed for record in records}
+    assert assumed == {"NVIDIA L20": ("total_bytes",), "NVIDIA L40": ()}
+    assert predicted(sweep, "--gpu", "L20") == 0
+    assert "Memory assumed: what each of NVIDIA L20 is sold with" in " ".join(capsys.readouterr().out.split())
 
 
 # With what `bench calibrate` left

@@ -11,7 +11,7 @@ from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
 
 from bench import models
-from bench.advise import options
+from bench.advise import options, times
 from bench.advise.ranking import Advice, Local, rank
 from bench.advise.remote import Away
 from bench.advise.times import Time
@@ -130,6 +130,18 @@ def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() 
 def test_tight_and_less_than_sure_is_said() -> None:
     found = words.headline(advised([a_way(0, None, "tight", confidence="medium")]), NETWORKS)
     assert "untiled: tight, 2.00 GiB of 8.00 GiB (predicted, medium confidence), time not known" in found
+
+
+def test_what_a_range_and_a_least_time_of_a_tight_fit_are_is_told_where_there_is_one() -> None:
+    clock = times.clock(all_observed())
+    tight = replace(a_way(0, 1.0, "tight"), time=Time(None, "predicted", None, (times.TIGHT,), Range(1.0, None)))
+    lines = [
+        len(words.of_times(clock, [advised([way])]))
+        for way in (a_way(0, 1.0), ranged(a_way(0, 1.0), 0.01, 0.245), tight)
+    ]
+    assert lines == [1, 2, 2]
+    both = words.of_times(clock, [advised([ranged(a_way(0, 1.0), 0.01, 0.245), tight])])
+    assert len(both) == 3
 
 
 def test_the_summary_counts_ways() -> None:

@@ -38,9 +38,40 @@ def test_a_published_percentage_is_turned_back_into_bytes_by_the_docs_arithmetic
 
 
 def test_a_peak_is_within_the_band_also_by_its_own_rounding() -> None:
-    # Given a band of 900 to 1022 MiB: the published 1024 MiB are known to 2 MiB
-    assert the_cell(a_prediction(band=(900 * MIB, 1022 * MIB)), known(percent=12.5)).within
-    assert not the_cell(a_prediction(band=(900 * MIB, 1021 * MIB)), known(percent=12.5)).within
+    # Given a band of 900 to 1022 MiB: 1024 MiB of 8 GiB, printed to five decimals, are known to 2 MiB
+    assert the_cell(a_prediction(band=(900 * MIB, 1022 * MIB)), known(percent=12.49999)).within
+    assert not the_cell(a_prediction(band=(900 * MIB, 1021 * MIB)), known(percent=12.49999)).within
+
+
+def test_a_peak_that_is_printed_to_one_decimal_is_known_to_half_of_it() -> None:
+    # Given 0.05% of 8 GiB, which are 4 MiB
+    assert the_cell(a_prediction(band=(900 * MIB, 1020 * MIB)), known(percent=12.5)).within
+    assert not the_cell(a_prediction(band=(900 * MIB, 1019 * MIB)), known(percent=12.5)).within
+    # And another case of the same page that shows more decimals
+    other = known(percent=40.12345).model_copy(update={"case": a_case(size=4096)})
+    (cell,) = predicted_page.cells([a_prediction(band=(900 * MIB, 1020 * MIB))], [known(percent=12.5), other])
+    assert not cell.within
+
+
+def test_published_cases_without_a_prediction_are_told() -> None:
+    elsewhere = published(device=a_device(name="NVIDIA Other"), case=CASE)
+    page = predicted_page.render([a_prediction()], [known(), elsewhere])
+    assert "no prediction among the records: 1 of NVIDIA Other." in page
+
+
+def test_a_card_whose_memory_tells_it_from_another_of_its_name_is_found() -> None:
+    card = a_device(name=f"{CARD} 12GB", total_bytes=12 * GIB)
+    prediction = a_prediction().model_copy(update={"device": card})
+    twelve = known().model_copy(update={"device": a_device(name=CARD, total_bytes=12 * GIB)})
+    eight = known().model_copy(update={"device": a_device(name=CARD, total_bytes=8 * GIB)})
+    assert [cell.known for cell in predicted_page.cells([prediction], [eight, twelve])] == [twelve]
+
+
+def test_torch_that_has_no_kernels_for_a_card_is_told_with_what_has() -> None:
+    record = a_prediction(verdict="unsupported")
+    page = predicted_page.render([record], [])
+    assert "no torch" in page
+    assert "no torch: for a test." in page
 
 
 def test_tight_counts_as_fits_and_out_of_memory_does_not() -> None:

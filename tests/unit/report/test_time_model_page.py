@@ -66,3 +66,25 @@ def test_a_tiled_case_says_its_tile() -> None:
 
     assert "| 256, overlap 64 |" in " ".join(page.split())
     assert "SD v1.5 encode 512x512, tiles of 256" in page
+
+
+def test_what_was_not_fitted_has_its_own_error_and_its_own_rows() -> None:
+    # given a decode of 100 ms predicted as 80 ms, and one of 1 s as 1.1 s
+    decodes = [
+        Cell(replace(cell.observed, case=cell.observed.case.model_copy(update={"operation": "decode"})), predicted_s)
+        for cell, predicted_s in (
+            (Cell(observed("one", WORKS[0], "float16", 0.1), 0.12), 0.08),
+            (Cell(observed("two", WORKS[1], "float32", 1.0), 0.95), 1.1),
+        )
+    ]
+    fitted = [Cell(observed("one", WORKS[0], "float16", 0.1), 0.12)]
+    page = time_model.render(TRUTH, fitted, decodes)
+
+    # then the first figure is still of what was fitted, and the others stand apart
+    assert "median error of 1 times is **20.0%**" in page
+    assert "**15.0%** in the median of 2 times and **20.0%** at worst: one, SD v1.5 decode 512x512." in page
+    rows = cells_of(page.partition("## Every cell")[2], "| two")
+    assert rows == [
+        ["two", "SD v1.5 decode", "float32", "512x512", "off", "1.00 s *published*", "1.10 s *predicted*", "+10.0%"]
+    ]
+    assert "It was fitted on SD v1.5 encode in float16, " in page

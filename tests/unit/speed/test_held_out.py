@@ -51,6 +51,20 @@ def test_one_card_alone_leaves_nothing_to_fit() -> None:
         leave_one_card_out([one for one in all_observed() if one.card == "one"])
 
 
+def test_what_was_not_fitted_is_predicted_without_any_time_of_its_card() -> None:
+    # given a time that is not fitted, of a card that was fitted on and of one that was not
+    seen = all_observed()
+    others = [replace(seen[0], seconds=7.0), replace(seen[0], card="four", seconds=7.0)]
+
+    one, four = leave_one_card_out(seen, others)
+    one_slower, four_slower = leave_one_card_out(slower(seen, "one", 3), others)
+
+    assert [cell.observed for cell in (one, four)] == others
+    assert one_slower.predicted_s == one.predicted_s
+    assert four_slower.predicted_s != four.predicted_s
+    assert leave_one_card_out(seen, []) == ()
+
+
 def test_errors_by_hand() -> None:
     # given 2 s predicted as 2.2, 1.5 and 2.02 s
     cells = [Cell(observed("one", WORKS[0], "float16", 2.0), predicted_s) for predicted_s in (2.2, 1.5, 2.02)]

@@ -11,7 +11,7 @@ from observed import GPUS, all_observed
 
 from bench.config import load_gpus
 from bench.record import Record
-from bench.speed.observation import observations
+from bench.speed.observation import fitted, not_fitted, observations
 from bench.speed.reach import beyond
 from bench.work import Work
 
@@ -35,9 +35,25 @@ def test_published_and_measured_times_of_a_known_card_are_observed() -> None:
     assert found[0].gpu == load_gpus().cards[CARD.name]
 
 
+def test_a_card_that_shares_its_name_is_told_by_its_memory() -> None:
+    twelve = a_device(name="NVIDIA GeForce RTX 3080", total_bytes=12_045 * 2**20)
+    ten = a_device(name="NVIDIA GeForce RTX 3080", total_bytes=10_002 * 2**20)
+    found = observations([measured(0.05, device=twelve), measured(0.07, device=ten)], load_gpus(), lambda _: Work())
+    assert [one.card for one in found] == ["NVIDIA GeForce RTX 3080 12GB", "NVIDIA GeForce RTX 3080"]
+    assert found[0].gpu.bandwidth_gb_s != found[1].gpu.bandwidth_gb_s
+
+
+def test_decodes_are_observed_and_not_fitted() -> None:
+    records = [published(0.05, device=CARD, case=a_case(operation=name)) for name in ("encode", "decode")]
+    found = observations(records, load_gpus(), lambda _: Work())
+    assert [one.case.operation for one in fitted(found)] == ["encode"]
+    assert [one.case.operation for one in not_fitted(found)] == ["decode"]
+
+
 @pytest.mark.parametrize(
     "record",
     [
+        pytest.param(published(0.05, device=a_device(name="NVIDIA GH200 480GB", total_bytes=None)), id="not all rates"),
         pytest.param(published(0.010, device=CARD), id="10 ms is not above 10 ms"),
         pytest.param(published(0.05), id="a card without rates"),
         pytest.param(out_of_memory(device=CARD), id="out of memory"),
