@@ -1,4 +1,4 @@
-"""Predictions against the docs' decode tables, of which nothing was fitted: verdicts, peaks in their bands, totals.
+"""Predictions against the docs' decode tables, which were not fitted: verdicts, peaks in their bands, totals.
 
 The page prints memory with two decimals of which the second is always 0: it was rounded to one.
 """
