@@ -11,7 +11,7 @@ import re
 #: UUIDs as the driver and the variables that choose GPUs have them: `GPU-...` or `MIG-...`, also cut short, as
 #: CUDA_VISIBLE_DEVICES allows; `MIG-GPU-.../1/0`, as drivers before 470 wrote a slice; and one without a prefix.
 _UUID = re.compile(
-    r"\b(?:MIG-GPU|GPU|MIG)-[0-9a-f][0-9a-f-]{3,35}(?:/\d+/\d+)?"
+    r"\b(?:MIG-GPU|GPU|MIG)-[0-9a-f][0-9a-f-]{3,35}(?![0-9a-z-])(?:/\d+/\d+)?"
     r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
     re.IGNORECASE,
 )

@@ -65,6 +65,7 @@ class FakeDriver:
     in_use: int = 0
     used_has_reserved: bool = False
     old_memory: bool = False
+    used_is_in_use: bool = False
     power_field: int = pynvml.NVML_SUCCESS
     answers: dict[str, Any] = field(default_factory=lambda: dict(_ANSWERS))
     lasting: dict[str, int] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class FakeDriver:
             "nvmlInit": lambda: None,
             "nvmlDeviceGetCount": lambda: self.devices,
             "nvmlSystemGetDriverVersion": lambda: self.version,
-            "nvmlDeviceGetHandleByUUID": lambda uuid: {UUID: "the handle"}[uuid],
+            "nvmlDeviceGetHandleByUUID": lambda uuid: {UUID.encode(): "the handle"}[uuid],
             "nvmlDeviceGetMemoryInfo": self._memory,
             "nvmlDeviceGetComputeRunningProcesses": lambda handle: _listed(self.processes),
             "nvmlDeviceGetGraphicsRunningProcesses": lambda handle: _listed(self.graphics),
@@ -110,6 +111,8 @@ class FakeDriver:
         return answer() if callable(answer) else answer
 
     def _memory(self, handle: str, version: int | None = None) -> SimpleNamespace:
+        if version is None and self.used_is_in_use:
+            return SimpleNamespace(total=_TOTAL, used=self.in_use, free=_TOTAL - self.in_use)
         if version is None:
             return SimpleNamespace(total=24_000, used=3_000, free=21_000)
         if self.old_memory:

@@ -88,7 +88,7 @@ class Nvml:
         """Find the device by the first name that NVML knows; the reason is that of the first that it does not."""
         for candidate in _names(name, pci_bus_id):
             kind = "PciBusId" if ":" in candidate else "UUID"
-            found = call(f"nvmlDeviceGetHandleBy{kind}", candidate)
+            found = call(f"nvmlDeviceGetHandleBy{kind}", candidate.encode())  # pynvml under 11.5 takes bytes alone
             if found.reason is None:
                 self._handle, self.name, self.reason = found.value, candidate, None
                 break

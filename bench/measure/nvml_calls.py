@@ -78,7 +78,7 @@ def processes(kind: Literal["Compute", "Graphics"], handle: object) -> Answer:
     drivers before 510.39 and 535.98 do not have.
     """
     name = f"nvmlDeviceGet{kind}RunningProcesses"
-    library = getattr(pynvml, "nvmlLib", None)
+    library = getattr(pynvml, "nvmlLib", None) or getattr(getattr(pynvml, "nvml", None), "nvmlLib", None)  # 11.x
     if library is None:  # not loaded, or kept elsewhere: then only pynvml's own function is left
         listed = call(name, handle)
         return listed if listed.reason else Answer(tuple(_process(each) for each in listed.value))

@@ -6,12 +6,15 @@ Each persona is looked at in a process of its own; see `standins.nvml_library`.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pynvml
 import pytest
 from standins import nvml_library as library
 from standins.nvml_library import PCI_BUS_ID, PERSONAS, UUID
@@ -20,6 +23,7 @@ from bench.child import Child
 from bench.measure.nvml import Conditions
 from bench.measure.sampler import Answer
 from bench.measure.watch import SAMPLER
+from bench.run import surroundings
 
 GIB, MIB = 2**30, 2**20
 REPORT = Path(library.__file__).with_name("persona_report.py")
@@ -250,3 +254,74 @@ def test_without_the_library_the_reason_is_nvml_s(tmp_path: Path) -> None:
         "NVML: NVML Shared Library Not Found",
         "torch does not tell which GPU of NVML it uses",
     }
+
+
+@pytest.fixture
+def old_pynvml(tmp_path: Path) -> Path:
+    """A folder to import from before site-packages: a package `pynvml` as 11.x has it, without what came later."""
+    package = tmp_path / "pynvml"
+    package.mkdir()
+    shutil.copy(pynvml.__file__, package / "nvml.py")
+    gone = ("NVML_FI_DEV_POWER_INSTANT", "nvmlMemory_v2", "nvmlDeviceGetCurrentClocksEventReasons")
+    (package / "__init__.py").write_text(f"from .nvml import *\ndel {', '.join(gone)}\n")
+    distribution = tmp_path / "pynvml-11.5.3.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: pynvml\nVersion: 11.5.3\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("persona", ["h100", "old_driver"])
+def test_an_old_pynvml_package_costs_no_reading_and_is_named(
+    nvml_library: Path, old_pynvml: Path, own_process: Path, persona: str
+) -> None:
+    # given a package that stands in the place of nvidia-ml-py
+    code = (
+        "import json; from bench.measure.nvml import Nvml; from bench.run import surroundings; "
+        f"n = Nvml({UUID!r}); "
+        "now = n.conditions(); "
+        "print(json.dumps([n.process().bytes, now.power_w, now.reasons, surroundings.old_pynvml()]))"
+    )
+    path = os.pathsep.join([str(old_pynvml), str(Path(__file__).parents[2])])
+    env = library.environment(nvml_library, persona, processes=own_process) | {"PYTHONPATH": path}
+
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout) == [500 * MIB, 70 if persona == "h100" else 40, 1, "11.5.3"]
+
+
+def test_the_current_package_is_not_called_old() -> None:
+    assert surroundings.old_pynvml() is None
+
+
+def test_a_package_that_can_not_be_imported_is_a_reason(nvml_library: Path, tmp_path: Path) -> None:
+    (tmp_path / "pynvml.py").write_text("raise RuntimeError('broken')\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    env = library.environment(nvml_library, "h100") | {"PYTHONPATH": path}
+    code = "from bench.measure import nvml; print(nvml.driver_state(), '|', nvml.Nvml('x').process().reason)"
+
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout.count("broken") == 2
+
+
+# The whole program, with the CPU torch of the tests
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("persona", "seen"), [("h100", True), ("mismatch", False), ("garbled", True)])
+def test_doctor_on_a_cpu_says_what_the_driver_shows(
+    nvml_library: Path, tmp_path: Path, persona: str, seen: bool
+) -> None:
+    env = library.environment(nvml_library, persona) | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "CUDA_VISIBLE_DEVICES": f"GPU-{UUID}",
+    }
+    command = [sys.executable, "-m", "bench", "doctor", "--json", "--device", "cpu", "--out", str(tmp_path)]
+
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+    told = json.loads(done.stdout)["facts"]["found"]
+    assert (told["no_nvidia"] is None) is seen
+    assert (told["driver_cuda"] == "13.0") is seen
+    assert UUID not in done.stdout + done.stderr
+    assert "sha256:" in json.loads(done.stdout)["facts"]["host"]["variables"]["CUDA_VISIBLE_DEVICES"]

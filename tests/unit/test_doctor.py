@@ -9,7 +9,7 @@ from factories import GIB
 from machines import cpu_machine, gpu_machine, gpu_settings, refused_machine
 
 from bench.doctor import Facts, Finding, FolderFacts, examine, sound
-from bench.record import Neighbours
+from bench.record import Neighbours, TorchSettings
 
 
 def findings(facts: Facts, subject: str) -> list[Finding]:
@@ -341,3 +341,58 @@ def test_the_cores_that_a_process_may_use_are_told_where_they_are_fewer() -> Non
 def test_facts_survive_json() -> None:
     facts = gpu_machine(environment={"settings": gpu_settings().model_dump()})
     assert Facts.model_validate_json(facts.model_dump_json()) == facts
+
+
+# --- what a card allows, and what stands in the way of NVML
+
+
+@pytest.mark.parametrize(("settable", "told"), [((200.0, 700.0), True), ((200.0, 600.0), False), (None, False)])
+def test_a_power_limit_is_to_be_raised_only_where_it_can_be(settable: tuple[float, float] | None, told: bool) -> None:
+    facts = gpu_machine(environment={"settings": {"power_limit_w": 500.0, "power_range_w": settable}})
+    assert ("nvidia-smi -pl 700" in only(facts, "power limit").remedy) is told
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedies"),
+    [
+        ({"sm_clock_default_source": "default application clock"}, {"-rgc", "-rac"}),
+        ({"sm_clock_default_source": "rated boost"}, {"-rgc"}),
+        ({"compute_capability": "6.1"}, set()),
+    ],
+)
+def test_clocks_that_were_set_are_given_back_by_what_the_card_has(settings: dict[str, Any], remedies: set[str]) -> None:
+    facts = gpu_machine(environment={"settings": settings}, gpu={"reasons": 0x2, "reason_names": ("set",)})
+    remedy = only(facts, "clocks").remedy or ""
+    assert {option for option in ("-rgc", "-rac") if option in remedy} == remedies
+
+
+@pytest.mark.parametrize(
+    ("settings", "level"),
+    [
+        ({"convolutions_tf32": True, "matmul_tf32": False, "cudnn_benchmark": False}, "ok"),
+        ({"convolutions_tf32": False, "matmul_tf32": False, "cudnn_benchmark": False}, "note"),
+        ({"convolutions_tf32": True, "matmul_tf32": False, "cudnn_benchmark": True}, "note"),
+    ],
+)
+def test_the_settings_of_float32_are_told_and_noted_where_they_are_not_torch_s_own(
+    settings: dict[str, bool], level: str
+) -> None:
+    finding = only(gpu_machine(environment={"torch_settings": TorchSettings(**settings)}), "float32")
+    assert finding.level == level
+    assert "TF32" in finding.said
+    assert f"cudnn.benchmark {'on' if settings['cudnn_benchmark'] else 'off'}" in finding.said
+
+
+def test_settings_of_float32_that_nobody_recorded_are_not_told() -> None:
+    assert not findings(gpu_machine(), "float32")
+
+
+def test_an_old_pynvml_is_named_with_its_remedy() -> None:
+    finding = only(gpu_machine(host={"old_pynvml": "11.5.3"}), "pynvml")
+    assert finding.level == "warning"
+    assert "pynvml 11.5.3" in finding.said
+    assert "pip uninstall pynvml" in finding.remedy
+    assert "nvidia-ml-py" in finding.remedy
+    # And nothing is said of it where there is no NVIDIA GPU, or no such package
+    assert not findings(cpu_machine(host={"old_pynvml": "11.5.3"}), "pynvml")
+    assert not findings(gpu_machine(), "pynvml")

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from nvml_driver import NO_DRIVER, UUID, FakeDriver
 
+from bench.child import Child
 from bench.measure.nvml import Conditions, Nvml
 from bench.measure.sampler import Answer
 from bench.measure.telemetry import Window
@@ -146,6 +147,18 @@ def test_cases_that_took_turns_have_marks_of_their_own_and_no_energy(
     assert first.energy_per_call_j is second.energy_per_call_j is None
     assert first.energy_reason is not None
     assert "took turns" in first.energy_reason
+
+
+def test_a_child_finds_the_program_from_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given an interpreter that sees no site-packages, in which a checkout could be installed, and no PYTHONPATH
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    child = Child((sys.executable, "-S", "-P", "-c", "import bench.lifeline; print(bench.__file__, flush=True)"))
+
+    line = child.line(60)
+
+    child.kill(10)
+    assert line is not None
+    assert Path(line.decode().strip()) == TESTS.parent / "bench" / "__init__.py"
 
 
 # A sampler that fails

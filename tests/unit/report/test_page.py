@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from factories import a_case, a_device, a_run, an_environment, measured, out_of_memory, published
 
-from bench.record import Crashed, Memory, Record, Tile, TimedOut
-from bench.report import page
+from bench.record import Crashed, Memory, Record, Tile, TimedOut, TorchSettings
+from bench.report import page, run_details
 from bench.units import GIB, MIB
 
 TILE = Tile(tile=512, overlap=128)
@@ -76,3 +76,14 @@ def test_an_operation_without_results_says_how_to_get_them() -> None:
 @pytest.mark.parametrize("operation", ["encode", "decode"])
 def test_pages_of_no_records_at_all_are_pages(operation: str) -> None:
     assert page.render(operation, []).startswith(f"# VAE {operation}\n")
+
+
+def test_the_settings_of_float32_are_printed_with_a_device_that_has_them() -> None:
+    settings = TorchSettings(convolutions_tf32=True, matmul_tf32=None, cudnn_benchmark=True)
+    with_them, without = (
+        "\n".join(run_details.sections([measured(environment=an_environment(torch_settings=told))], []))
+        for told in (settings, None)
+    )
+
+    assert "float32: TF32 in convolutions allowed, in matrix products unknown; cudnn.benchmark on" in with_them
+    assert "TF32" not in without
