@@ -39,6 +39,7 @@ def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) ->
         nvml_reason=nvml.reason if nvml else None,
         gpu=gpu,
         may_spill=devices.may_spill(device),
+        stand_in=devices.stand_in(),
     )
 
 

@@ -7,6 +7,7 @@ from bench.store.ceilings import CEILINGS, read_ceilings, write_ceilings
 from bench.store.choice import latest, unfinished
 from bench.store.disk import exclusive, prepare_folder, write_whole
 from bench.store.reading import MIGRATIONS, ResultsFile, read, read_file
+from bench.store.stand_in import refuse_stand_in
 from bench.store.workspaces import WORKSPACES, read_workspaces, write_workspaces
 from bench.store.writing import RunFile, replace
 
@@ -23,6 +24,7 @@ __all__ = [
     "read_ceilings",
     "read_file",
     "read_workspaces",
+    "refuse_stand_in",
     "replace",
     "unfinished",
     "write_ceilings",
