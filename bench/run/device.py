@@ -23,8 +23,8 @@ _UNSUPPORTED = {
 }
 
 
-#: What is raised where CUDA can't be initialised. DeferredCudaCallError is a plain Exception, and torch.AcceleratorError
-#: (torch 2.8 and newer) a RuntimeError; an assertion says that torch was built without CUDA.
+#: What is raised where CUDA can't be initialised. DeferredCudaCallError is a plain Exception, torch.AcceleratorError
+#: (of newer versions) a RuntimeError; an assertion says that torch was built without CUDA.
 CUDA_ERRORS: tuple[type[Exception], ...] = (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError)
 
 

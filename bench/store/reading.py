@@ -129,7 +129,8 @@ def _of_devices(file: ResultsFile) -> ResultsFile:
 def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
     """Read results files and folders (searched for *.jsonl, in order of path), and the warnings of all.
 
-    A file that is reached twice is read once. Records of a stand-in for a device are left out with a warning. Raises ResultsError if a path does not exist.
+    A file that is reached twice is read once. Records of a stand-in for a device are left out with a warning.
+    Raises ResultsError if a path does not exist.
     """
     found: dict[str, Path] = {}
     for path in paths:

@@ -46,7 +46,7 @@ class Loader:
             held = hold.take(chosen, None)
         except devices.UnusableError as error:
             raise DeviceError(str(error)) from None
-        except RuntimeError as error:
+        except devices.CUDA_ERRORS as error:
             text = f"--device {self.device}: can't be used: {outcome.brief(error)} Is it full, or in use by others?"
             raise DeviceError(text) from None
         self._device = chosen

@@ -61,7 +61,7 @@ class CudaTensor(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
-    def __new__(cls, inner: torch.Tensor) -> CudaTensor:
+    def __new__(cls: type[CudaTensor], inner: torch.Tensor) -> CudaTensor:
         cls.heap.count(inner)
         made = torch.Tensor._make_wrapper_subclass(
             cls,
@@ -91,6 +91,12 @@ class CudaTensor(torch.Tensor):
     def numpy(self, **_: object) -> Any:
         raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy it first.")
 
+    def __getitem__(self, index: Any) -> CudaTensor:  # torch's own asks CUDA's runtime for a guard
+        return CudaTensor(self.inner[tree_map(_inner, index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.inner[tree_map(_inner, index)] = _inner(value)
+
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
@@ -106,7 +112,7 @@ class CudaTensor(torch.Tensor):
         def unwrapped(value: Any) -> Any:
             if isinstance(value, torch.device):
                 return _CPU if value.type == "cuda" else value
-            inner = value.inner if isinstance(value, CudaTensor) else value
+            inner = _inner(value)
             if isinstance(inner, torch.Tensor):
                 given[id(inner)] = value
             return inner
@@ -120,6 +126,10 @@ class CudaTensor(torch.Tensor):
         to_host = target is not None and torch.device(target).type == "cpu"
         result = func(*tree_map(unwrapped, args), **tree_map(unwrapped, kwargs or {}))
         return tree_map(wrapped, result)
+
+
+def _inner(value: Any) -> Any:
+    return value.inner if isinstance(value, CudaTensor) else value
 
 
 class _Storage:
