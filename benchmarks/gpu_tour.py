@@ -27,7 +27,10 @@ ROOT = Path(__file__).resolve().parents[1]
 #: A step that is given less than this can't load torch and measure anything.
 LEAST_S = 20.0
 _GRACE_S = 5.0
-_LOOK = "import torch; raise SystemExit(0 if torch.cuda.is_available() and torch.version.hip is None else 2)"
+#: Exit code 0 with a CUDA GPU, 3 with the tests' stand-in for one, 2 without any.
+_LOOK = """import torch
+usable = torch.cuda.is_available() and torch.version.hip is None
+raise SystemExit(2 if not usable else 3 if getattr(torch.cuda, "stand_in", None) else 0)"""
 
 Status = Literal["ran", "failed", "overran", "did not fit", "interrupted", "not in the zoo"]
 
@@ -193,7 +196,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for step in steps:
             print(f"{step.name:<30} {step.box_s:4.0f} s  {' '.join(step.command)}")
         return 0
-    if subprocess.run([sys.executable, "-c", _LOOK], check=False).returncode:  # noqa: S603
+    looked = subprocess.run([sys.executable, "-c", _LOOK], check=False).returncode  # noqa: S603 - our own program
+    if looked == 3 and "results" in out.parts:
+        print("The device is a stand-in, and its figures must not lie among measured ones. Choose another --out.")
+        return 2
+    if looked not in {0, 3}:
         print("No CUDA GPU here. Run it on a machine with one, with a CUDA build of torch; see `bench doctor`.")
         return 2
     tour = Tour(out / "gpu_tour", options.minutes * 60)

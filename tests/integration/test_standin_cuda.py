@@ -134,12 +134,15 @@ def test_the_tour_runs_its_steps_and_keeps_what_they_measured(tmp_path: Path) ->
     assert figures["stand_in"]
 
 
-def test_the_tour_without_a_gpu_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("persona", "folder"), [("no-device", "out"), ("", "results")])
+def test_the_tour_runs_nothing_without_a_gpu_or_for_results_on_a_stand_in(
+    tmp_path: Path, persona: str, folder: str
+) -> None:
     import subprocess
     import sys
 
-    command = [sys.executable, str(ROOT / "benchmarks" / "gpu_tour.py"), "--out", str(tmp_path)]
-    env = {**os.environ, **on_standin(STANDIN_CUDA="no-device")}
+    command = [sys.executable, str(ROOT / "benchmarks" / "gpu_tour.py"), "--out", str(tmp_path / folder)]
+    env = {**os.environ, **on_standin(STANDIN_CUDA=persona)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 2
     assert not list(tmp_path.iterdir())
