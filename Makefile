@@ -19,7 +19,7 @@ PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check lint report predictions golden benchmark clean
+.PHONY: help install bench test check lint report predictions golden benchmark gpu-tour clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,10 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/cpu_memory.py
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
+
+MINUTES ?= 15
+gpu-tour: $(DEV_STAMP) ## What to measure first on a CUDA GPU, most worthy first, in MINUTES=15 minutes.
+	$(BIN)/python benchmarks/gpu_tour.py --minutes $(MINUTES)
 
 clean: ## Remove .venv and caches; results stay.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage

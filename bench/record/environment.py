@@ -133,3 +133,6 @@ class Environment(Frozen):
     may_spill: str | None = Field(
         default=None, description="why the driver may have used system memory instead of failing; null if it can't"
     )
+    stand_in: str | None = Field(
+        default=None, description="what stood in for the device in a test; such figures are of no device. null if real"
+    )

@@ -24,6 +24,11 @@ _UNSUPPORTED = {
 }
 
 
+#: What is raised where CUDA can't be initialised. DeferredCudaCallError is a plain Exception, torch.AcceleratorError
+#: (of newer versions) a RuntimeError; an assertion says that torch was built without CUDA.
+CUDA_ERRORS: tuple[type[Exception], ...] = (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError)
+
+
 class UnusableError(Exception):
     """The device can't be used; the text says why and what to do."""
 
@@ -83,9 +88,21 @@ def why_no_cuda() -> str | None:
         )
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
-    except (RuntimeError, AssertionError) as error:
-        return _cuda_trouble(" ".join(str(error).split()))
+    except CUDA_ERRORS as error:
+        return _cuda_trouble(_cause(error))
     return None if torch.cuda.device_count() else _cuda_trouble("torch sees no CUDA device")
+
+
+def _cause(error: Exception) -> str:
+    """What an error of initialisation says, without the stack that torch puts into it where the call was deferred."""
+    text = " ".join(str(error).split("CUDA call was originally invoked at:")[0].split())
+    return text if text.endswith((".", "!")) else f"{text}."
+
+
+def stand_in() -> str | None:
+    """What stands in for CUDA in this process, as the project's tests have it; None where torch is as it was built."""
+    mark = getattr(torch.cuda, "stand_in", None)
+    return None if mark is None else str(mark)
 
 
 def _cuda_trouble(error: str) -> str:

@@ -41,6 +41,7 @@ def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) ->
         gpu=gpu,
         may_spill=devices.may_spill(device),
         torch_settings=torch_settings() if device.type == "cuda" else None,
+        stand_in=devices.stand_in(),
     )
 
 

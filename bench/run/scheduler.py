@@ -78,6 +78,7 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
     """
     store.prepare_folder(options.results)
     ready = executor.start()
+    store.refuse_stand_in(options.results, ready.environment)
     folder = options.results / ready.device.slug
     store.prepare_folder(folder)
     with store.exclusive(folder):
@@ -234,6 +235,7 @@ def _setting(device: Device, environment: Environment | None) -> tuple[object, .
         environment.cudnn,
         environment.threads,
         environment.variables,
+        environment.stand_in,
         environment.gpu and (environment.gpu.power_limit_w, environment.gpu.ecc, environment.gpu.mig),
     )
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bench.errors import ResultsError
 from bench.record import Ceilings, Workspaces
 from bench.store.disk import reported, write_whole
+from bench.store.stand_in import LEFT_OUT, held_by_stand_in, refuse_stand_in
 
 #: What such a file may hold.
 Held = TypeVar("Held", Ceilings, Workspaces)
@@ -40,6 +41,7 @@ class Beside(Generic[Held]):
 
     def write(self, folder: Path, held: Held) -> Path:
         """Write it in a device's results folder, in the place of an older one. Raises ResultsError."""
+        refuse_stand_in(folder, held.environment)
         path = folder / self.name
         with reported(path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +62,9 @@ class Beside(Generic[Held]):
                         found = self._parsed(file)
                     except ResultsError as error:
                         warnings.append(str(error))
+                        continue
+                    if held_by_stand_in(found.environment):
+                        warnings.append(f"{file}: {LEFT_OUT}")
                         continue
                     known = newest.get(self.kind(found))
                     if known is None or found.recorded_at >= known.recorded_at:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from bench.errors import ResultsError
 from bench.record import SCHEMA_VERSION, Record
+from bench.store.stand_in import LEFT_OUT, held_by_stand_in
 
 
 def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
@@ -116,10 +117,20 @@ def _migrate(data: Any, where: str) -> Any:
     return data
 
 
+def _of_devices(file: ResultsFile) -> ResultsFile:
+    """The file without records of a stand-in, and with a warning of how many were left out."""
+    kept = tuple(record for record in file.records if not held_by_stand_in(record.environment))
+    count = len(file.records) - len(kept)
+    if not count:
+        return file
+    return replace(file, records=kept, warnings=(*file.warnings, f"{file.path}: {count} of its records: {LEFT_OUT}"))
+
+
 def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
     """Read results files and folders (searched for *.jsonl, in order of path), and the warnings of all.
 
-    A file that is reached twice is read once. Raises ResultsError if a path does not exist.
+    A file that is reached twice is read once. Records of a stand-in for a device are left out with a warning.
+    Raises ResultsError if a path does not exist.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -128,5 +139,5 @@ def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
         inside = [file for file in sorted(path.rglob("*.jsonl")) if file.is_file()]  # no folders, no broken links
         for file in inside if path.is_dir() else [path]:
             found.setdefault(os.path.realpath(file), file)
-    files = [read_file(file) for file in found.values()]
+    files = [_of_devices(read_file(file)) for file in found.values()]
     return files, [warning for file in files for warning in file.warnings]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from bench.memory.blocks import Block
 from bench.units import GIB, MIB
 
 torch = pytest.importorskip("torch")
+from pool import empty_pool, require_empty_pool  # noqa: E402 - loads torch
 
 pytestmark = [
     pytest.mark.gpu,
@@ -28,15 +28,6 @@ SETTINGS = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_NO_CUDA_ME
 TRACES, EVENTS = 1000, 60
 
 
-def empty_pool() -> None:
-    """Give back all that is cached, cuBLAS's workspaces included."""
-    gc.collect()
-    torch.cuda.synchronize()
-    if clear_workspaces := getattr(torch._C, "_cuda_clearCublasWorkspaces", None):
-        clear_workspaces()
-    torch.cuda.empty_cache()
-
-
 @pytest.fixture(autouse=True)
 def fresh_pool() -> Iterator[None]:
     """An empty pool with torch's default settings, and the device left without a limit."""
@@ -45,9 +36,7 @@ def fresh_pool() -> Iterator[None]:
     if torch.cuda.memory.get_allocator_backend() != "native":
         pytest.skip("not torch's native allocator")
     torch.cuda.init()
-    empty_pool()
-    if held := torch.cuda.memory_reserved():
-        pytest.skip(f"{held} bytes of the pool are held by something else in this process")
+    require_empty_pool()
     if torch.cuda.mem_get_info()[0] < 4.5 * GIB:
         pytest.skip("less than 4.5 GiB of the device are free")
     yield

@@ -20,6 +20,7 @@ from bench.record import Case, Measured, MeasureSettings, OutOfMemory, Tile
 from bench.units import GIB, MIB, memory_percent
 
 torch = pytest.importorskip("torch")
+import pool  # noqa: E402 - loads torch
 
 pytestmark = [
     pytest.mark.gpu,
@@ -39,8 +40,7 @@ def docs_case(model: str, operation: str, side: int, *, tiled: bool = False) -> 
 def empty_pool() -> Iterator[None]:
     """Leave the device as it was found."""
     yield
-    gc.collect()
-    torch.cuda.empty_cache()
+    pool.empty_pool()
     torch.cuda.set_per_process_memory_fraction(1.0)
 
 
@@ -132,6 +132,9 @@ def test_nvml_process_memory_grows_by_what_is_allocated_or_says_why_not(device: 
     from bench.measure.nvml import Nvml
     from bench.run.device import uuid
 
+    # Given a process with a context and an empty pool, as it is listed by the driver from then on
+    torch.zeros(1, device=device)
+    pool.require_empty_pool()
     nvml = Nvml(uuid(device))
     before, used = nvml.process(), nvml.used().bytes
     block = torch.ones(GIB, dtype=torch.uint8, device=device)

@@ -148,6 +148,7 @@ def test_watching_does_not_change_the_time_of_a_short_call(watched: watch.GpuWat
     time_once = load(device, 0.001)
     run_for(time_once, 3.0)
     plain: list[float] = []
+    turns: list[list[float]] = []
     seen: list[float] = []
     # When seconds with and without the sampler take turns, so that drift hits both
     for place in (0, 1, 1, 0, 0, 1, 1, 0):
@@ -155,10 +156,15 @@ def test_watching_does_not_change_the_time_of_a_short_call(watched: watch.GpuWat
             watched.begin()
         samples, windows = run_for(time_once, 1.0)
         (seen if place else plain).extend(samples)
+        if not place:
+            turns.append(samples)
         if place:
             assert watched.end(windows).readings > 0
-    # Then the medians are the same within a hundredth
-    assert stats.median(seen) == pytest.approx(stats.median(plain), rel=0.01)
+    # Then the medians differ by no more than calls of a millisecond do by themselves: twice the spread of the plain
+    # turns' own medians, or three hundredths, which is a few clock steps of 15 MHz in 1.5 GHz and the host's launches
+    medians = [stats.median(turn) for turn in turns]
+    own = (max(medians) - min(medians)) / stats.median(medians)
+    assert stats.median(seen) == pytest.approx(stats.median(plain), rel=max(0.03, 2 * own))
 
 
 def test_stamps_of_the_sampler_fall_into_the_worker_s_windows(watched: watch.GpuWatch, device: object) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import pickle
 from pathlib import Path
@@ -22,6 +21,7 @@ from bench.record import Tile
 from bench.units import MIB
 
 torch = pytest.importorskip("torch")
+from pool import require_empty_pool  # noqa: E402 - loads torch
 
 pytestmark = [
     pytest.mark.gpu,
@@ -31,10 +31,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", params=["untiled", "tiled"])
 def recorded(request: pytest.FixtureRequest) -> Recording:
-    gc.collect()
-    torch.cuda.empty_cache()
-    if torch.cuda.memory_allocated():
-        pytest.skip("something else in this process holds memory of the GPU, which the counters would count")
+    require_empty_pool()
     tiling = Tile(tile=256, overlap=64) if request.param == "tiled" else "off"
     case = a_case(model="sd-v1", operation="decode", size=512, dtype="float16", tiling=tiling)
     return record(case, torch.device("cuda", 0), trace.capture(case).input_elements)

@@ -55,9 +55,7 @@ class Loader:
             settings = environment.collect(chosen, held.nvml, held.settings)
         except devices.UnusableError as error:
             raise DeviceError(str(error)) from None
-        except BenchError:
-            raise
-        except Exception as error:  # noqa: BLE001 - CUDA's deferred initialisation raises a plain Exception
+        except devices.CUDA_ERRORS as error:
             text = f"--device {self.device}: can't be used: {outcome.brief(error)} Is it full, or in use by others?"
             raise DeviceError(text) from None
         self._device = chosen

@@ -19,9 +19,9 @@ def cuda_build(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def _fails(text: str) -> object:
+def _fails(text: str, kind: type[Exception] = RuntimeError) -> object:
     def init() -> None:
-        raise RuntimeError(text)
+        raise kind(text)
 
     return init
 
@@ -116,3 +116,21 @@ def test_where_the_driver_may_spill_the_record_is_marked(
     monkeypatch.setattr(devices.platform, "release", lambda: release)
     assert said in devices.may_spill(torch.device("cuda", 0))
     assert devices.may_spill(torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize("name", ["DeferredCudaCallError", "AcceleratorError"])
+def test_whatever_initialising_raises_is_a_reason_without_its_stack(cuda_build: pytest.MonkeyPatch, name: str) -> None:
+    kind = getattr(torch.cuda, name, RuntimeError)  # older versions have no AcceleratorError
+    text = "CUDA call failed lazily\n\nCUDA call was originally invoked at:\n\n  File here"
+    cuda_build.setattr(torch.cuda, "init", _fails(text, kind))
+    assert devices.choose("auto").device == torch.device("cpu")
+    with pytest.raises(devices.UnusableError) as refused:
+        devices.choose("cuda")
+    assert "CUDA call failed lazily." in str(refused.value)
+    assert "invoked at" not in str(refused.value)
+
+
+def test_a_stand_in_is_told_by_its_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.stand_in() is None
+    monkeypatch.setattr(torch.cuda, "stand_in", "a test", raising=False)
+    assert devices.stand_in() == "a test"

@@ -1,0 +1,225 @@
+"""What to measure first on a real GPU, most worthy first, each step in a time box of its own.
+
+    python benchmarks/gpu_tour.py [--minutes 15] [--out results] [--only STEP] [--list]
+
+Each step is a process that is ended when its box is over, so one that hangs, fails or crashes costs its own box and no
+more; what a step measured is on the disk by then. At the end, and after Ctrl-C, a summary says what ran, what failed
+and what did not fit, with the seconds of each. It is in OUT/gpu_tour/summary.json too, with each step's output beside.
+Needs a CUDA GPU (exit code 2 where there is none), no network and no installed command. Exit code 1 if a step failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).resolve().parents[1]
+#: A step that is given less than this can't load torch and measure anything.
+LEAST_S = 20.0
+_GRACE_S = 5.0
+#: Exit code 0 with a CUDA GPU, 3 with the tests' stand-in for one, 2 without any.
+_LOOK = """import torch
+usable = torch.cuda.is_available() and torch.version.hip is None
+raise SystemExit(2 if not usable else 3 if getattr(torch.cuda, "stand_in", None) else 0)"""
+
+Status = Literal["ran", "failed", "overran", "did not fit", "interrupted", "not in the zoo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to measure. `box_s` is the most that it may take; `command` follows the interpreter's name."""
+
+    name: str
+    box_s: float
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a step. `said` is the last line that it printed."""
+
+    name: str
+    status: Status
+    seconds: float = 0.0
+    exit_code: int | None = None
+    said: str = ""
+
+
+def plan(out: Path, model: str, resolution: int) -> list[Step]:
+    """The steps, most worthy first; their boxes are a little over 15 minutes together."""
+    logs = out / "gpu_tour"
+
+    def bench(*arguments: str) -> tuple[str, ...]:
+        return ("-m", "bench", *arguments)
+
+    def script(name: str, *arguments: str) -> tuple[str, ...]:
+        return (str(ROOT / "benchmarks" / name), *arguments)
+
+    def decode(way: str) -> Step:
+        arguments = ("--model", model, "--resolution", str(resolution), "--json", str(logs / f"decode-{way}.json"))
+        return Step(f"decode-{way}", 90.0 if way == "compiled" else 45.0, script("decode_ways.py", way, *arguments))
+
+    return [
+        Step("gpu-tests", 180.0, ("-m", "pytest", "-m", "gpu", "-q", "-n", "0", str(ROOT / "tests" / "gpu"))),
+        Step("docs", 180.0, bench("run", "docs", "--device", "cuda", "--out", str(out), "--quiet")),
+        Step(
+            "docs-8gib",
+            120.0,
+            bench("run", "docs", "--device", "cuda", "--out", str(out), "--quiet", "--vram-limit", "8GiB"),
+        ),
+        *map(decode, ("eager", "channels-last", "compiled", "kernels", "batches")),
+        Step("cuda-memory", 150.0, script("cuda_memory.py", "--out", str(out))),
+        Step("calibrate", 60.0, bench("calibrate", "--out", str(out))),
+        Step("profile", 45.0, bench("profile", "--measured", "--device", "cuda", "--out", str(logs / "profiles"))),
+        Step("agreement", 90.0, script("agreement.py", "--device", "cuda")),
+        Step(
+            "endpoint",
+            90.0,
+            script("endpoint_throughput.py", "--device", "cuda", "--json", str(logs / "endpoint_throughput.json")),
+        ),
+    ]
+
+
+def beyond_images() -> list[Result]:
+    """Video VAEs and text encoders: what the zoo does not hold can't be measured, and the summary says so."""
+    from bench import models  # noqa: PLC0415 - the plan is printed without it
+
+    kinds = {type(spec).__name__ for spec in models.zoo().values()}
+    others = sorted(kinds - {"AutoencoderKLSpec"})
+    said = f"the zoo also holds {', '.join(others)}: add a step for them" if others else "the zoo has image VAEs only"
+    return [Result("video-vaes-and-text-encoders", "not in the zoo", said=said)]
+
+
+class Tour:
+    """Goes through steps within a time, and keeps the summary on the disk after each."""
+
+    def __init__(self, folder: Path, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.folder = folder
+        self.results: list[Result] = []
+        self._seconds, self._now, self._begin = seconds, now, now()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def go(self, steps: Sequence[Step]) -> None:
+        """Run each step that still fits. Ends early, with the rest named as not run, on KeyboardInterrupt."""
+        for place, step in enumerate(steps):
+            left_s = self._seconds - (self._now() - self._begin)
+            if left_s < min(LEAST_S, step.box_s):
+                self.add(Result(step.name, "did not fit"))
+                continue
+            try:
+                self.add(self._run(step, min(step.box_s, left_s)))
+            except KeyboardInterrupt:
+                self.add(Result(step.name, "interrupted"))
+                for later in steps[place + 1 :]:
+                    self.add(Result(later.name, "did not fit", said="the tour was interrupted before it"))
+                return
+
+    def add(self, result: Result) -> None:
+        """Take a result into the summary, and write that."""
+        self.results.append(result)
+        path = self.folder / "summary.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps([asdict(one) for one in self.results], indent=2) + "\n")
+        fresh.replace(path)
+        print(f"{result.status:<14} {result.name:<30} {result.seconds:6.1f} s  {result.said[:100]}", flush=True)
+
+    def _run(self, step: Step, box_s: float) -> Result:
+        print(f"begins         {step.name:<30} {box_s:6.0f} s at most", flush=True)
+        log = self.folder / f"{step.name}.log"
+        begin = self._now()
+        with log.open("w") as output, _started(step.command, output) as process:
+            try:
+                code: int | None = process.wait(box_s)
+            except subprocess.TimeoutExpired:
+                code = None
+        status: Status = "overran" if code is None else "failed" if code else "ran"
+        return Result(step.name, status, round(self._now() - begin, 1), code, _last_line(log))
+
+
+@contextlib.contextmanager
+def _started(command: Sequence[str], output: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A step's process in a group of its own, which is ended with all that it started: politely, then at once."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own programs
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,  # type: ignore[arg-type]
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(_GRACE_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, look for a GPU, go, and sum up."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--out", type=Path, default=ROOT / "results", help="the results folder")
+    parser.add_argument("--only", action="append", default=None, metavar="STEP", help="repeatable")
+    parser.add_argument("--list", "--dry-run", action="store_true", dest="listed", help="print the plan, run nothing")
+    parser.add_argument("--model", default="flux", help="of the steps that decode")
+    parser.add_argument("--resolution", type=int, default=1024, help="of the steps that decode")
+    options = parser.parse_args(arguments)
+    out = options.out.resolve()
+    steps = plan(out, options.model, options.resolution)
+    unknown = sorted(set(options.only or ()) - {step.name for step in steps})
+    if unknown:
+        parser.error(f"--only {unknown[0]}: there is no such step. Valid: {', '.join(step.name for step in steps)}.")
+    steps = [step for step in steps if not options.only or step.name in options.only]
+    if options.listed:
+        for step in steps:
+            print(f"{step.name:<30} {step.box_s:4.0f} s  {' '.join(step.command)}")
+        return 0
+    looked = subprocess.run([sys.executable, "-c", _LOOK], check=False).returncode  # noqa: S603 - our own program
+    if looked == 3 and "results" in out.parts:
+        print("The device is a stand-in, and its figures must not lie among measured ones. Choose another --out.")
+        return 2
+    if looked not in {0, 3}:
+        print("No CUDA GPU here. Run it on a machine with one, with a CUDA build of torch; see `bench doctor`.")
+        return 2
+    tour = Tour(out / "gpu_tour", options.minutes * 60)
+    if not options.only:
+        for result in beyond_images():
+            tour.add(result)
+    tour.go(steps)
+    return summed_up(tour)
+
+
+def summed_up(tour: Tour) -> int:
+    """Print how many steps had each end. 130 after Ctrl-C, 1 if one failed or overran, else 0."""
+    ends = [result.status for result in tour.results]
+    counts = ", ".join(f"{ends.count(status)} {status}" for status in dict.fromkeys(ends))
+    print(f"Summary: {counts}. See {tour.folder / 'summary.json'} and the logs beside it.")
+    if "interrupted" in ends:
+        return 128 + signal.SIGINT
+    return int("failed" in ends or "overran" in ends)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
