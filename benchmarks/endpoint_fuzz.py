@@ -4,10 +4,10 @@
 
 Starts an endpoint with the tiny model on loopback (or takes the one at --url) and sends it seeded requests from four
 threads, each over a connection of its own: valid ones, valid ones with their query, headers or body broken, bombs,
-wrong lengths, half requests whose client goes away, and bytes that are no HTTP. Counts the answers by status. The
-resident set of the endpoint is read after the warm-up and at the end. Exits with 1 if there was a 5xx other than 503
-and 507, an answer without JSON, a request that got no answer
-in time or lost its connection, a valid one that was not served, or if memory grew by more than 5%.
+wrong lengths, half requests whose client goes away, what a browser asks, and bytes that are no HTTP. Counts the answers
+by status. The resident set of the endpoint is read after the warm-up and at the end. Exits with 1 if there was a 5xx
+other than 503 and 507, an answer without JSON, a request that got no answer in time or lost its connection, a valid one
+that was not served, or if memory grew by more than 5%.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ THREADS = 4
 #: Longer than any limit of the endpoint that is started here.
 HANG_S = 30.0
 MOST_GROWTH = 0.05
-LIMITS = ("--max-pixels", "256x256", "--body-timeout", "1", "--time-limit", "20")
+LIMITS = ("--max-pixels", "256x256", "--body-timeout", "1", "--time-limit", "20", "--cors", "https://page.example")
 NASTY = (
     *("", "0", "-1", "1e999", "nan", "inf", "-inf", "99999999999999999999", "1.5", "true", "True", "None", "[]", "{}"),
     *("\x00", "é", "%", "float64", "float16", "uint8", "pil", "pt", "mp4", "gif", "a" * 3000, "1,4,8,8", "2147483648"),
@@ -48,6 +48,27 @@ NAMES = (
     *("do_scaling", "height", "width", "input_tensor_type", "unknown"),
 )
 TYPES = ("tensor/binary", "tensor/base64", "application/json", "image/png", "image/jpeg", "text/plain", "*/*", "", "x")
+ORIGINS = (
+    "https://page.example",
+    "https://other.example",
+    "null",
+    "",
+    "*",
+    "x" * 3000,
+    "https://page.example\u00e9",
+    "\x01",
+)
+HEADERS = (
+    *(
+        ("Content-Encoding", "gzip"),
+        ("Authorization", "Bearer \u00e9"),
+        ("Expect", "100-continue"),
+        ("Expect", "200-ok"),
+    ),
+    *(("Upgrade", "h2c"), ("Upgrade", "websocket"), ("Connection", "upgrade, close"), ("Range", "bytes=0-1")),
+    *(("Transfer-Encoding", "gzip, chunked"), ("Content-Type", "tensor/binary; " * 500), ("Accept", "," * 3000)),
+    *(("Host", "y"), ("X-Forwarded-For", "1, " * 1000), ("Content-Length", "0"), ("X-Odd", "\u00e9" * 9000)),
+)
 #: `100 Continue`, which an answer follows.
 INTERIM = re.compile(rb"\AHTTP/1\.1 1\d\d .*?\r\n\r\n", re.DOTALL)
 Query = list[tuple[str, str]]
@@ -150,6 +171,9 @@ class Fuzzer:
             (self._half, 5),
             (self._garbage, 6),
             (self._elsewhere, 4),
+            (self._browser, 3),
+            (self._two_lengths, 2),
+            (self._hostile_header, 4),
         )
 
     def next(self) -> Request:
@@ -179,9 +203,11 @@ class Fuzzer:
         return request
 
     def _valid(self) -> Request:
-        return self._random.choice(
-            (self._decode, self._decode, self._encode_tensor, self._encode_image, self._legacy)
-        )()
+        """A good request, at the operation's address or the model's, with or without a slash at its end."""
+        kinds = (self._decode, self._decode, self._encode_tensor, self._encode_image, self._legacy)
+        request = self._random.choice(kinds)()
+        request.path = self._random.choice((request.path, f"{request.path}/", "/tiny", "/tiny/"))
+        return request
 
     def _decode(self) -> Request:
         pick = self._random.choice
@@ -293,13 +319,44 @@ class Fuzzer:
                 b"POST /tiny/decode HTTP/1.1\nHost: x\n\n",
                 b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
                 b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n" * 20,
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9),
+                b"GET /ready HTTP/3.0\r\nHost: x\r\n\r\n",
+                b"OPTIONS * HTTP/1.1\r\nHost: x\r\nOrigin: https://page.example\r\n\r\n",
             )
         )
         return Request("", [], b"", raw=raw, gone=True, loose=True)
 
+    def _browser(self) -> Request:
+        request, pick = self._valid(), self._random.choice
+        request.headers.append(("Origin", pick(ORIGINS)))
+        if pick((True, False)):
+            request.method, request.body = "OPTIONS", b""
+            asked = ("POST", "GET", "", "x" * 500)
+            request.headers.append(("Access-Control-Request-Method", pick(asked)))
+            request.headers.append(("Access-Control-Request-Headers", pick(("content-type", "*", "x," * 1000))))
+        return request
+
+    def _two_lengths(self) -> Request:
+        request = self._valid()
+        request.loose = True
+        request.chunks = 1000
+        request.headers.append(("Content-Length", str(self._random.choice((0, 1, len(request.body), 10**12)))))
+        return request
+
+    def _hostile_header(self) -> Request:
+        request = self._valid()
+        request.loose = True
+        request.headers += self._random.sample(HEADERS, 2)
+        return request
+
     def _elsewhere(self) -> Request:
         request, pick = self._valid(), self._random.choice
-        request.path = pick(("/", "/health", "/ready", "/metrics", "/tiny", "/tiny/decode/", "/../etc", "/%00", "/é"))
+        request.path = pick(
+            (
+                *("/", "/health", "/ready", "/metrics", "/tiny", "/tiny/decode/", "/../etc", "/%00", "/é"),
+                *("/health/", "//", "//tiny", "/tiny//decode", "/tiny/encode", "/tiny/decode", "/flux/", "/" * 3000),
+            )
+        )
         request.method = pick(("GET", "PUT", "DELETE", "HEAD", "OPTIONS", "POST", "TRACE", "get"))
         return request
 

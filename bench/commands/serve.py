@@ -243,13 +243,17 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
 
 
 def _say_precisions(endpoint: Endpoint) -> None:
-    """A line for each note on a precision: which models it is about."""
-    notes: dict[str, list[str]] = {}
+    """On a CPU: which models compute in float32 though their own precision is another, and which are slow."""
+    if endpoint.machine is None or endpoint.machine.device.kind != "cpu":
+        return
+    slow = [model for model, served in endpoint.models.items() if served.dtype != "float32"]
+    if slow:
+        _say(
+            f"warning: {', '.join(slow)}: 16-bit precisions are usually slower on a CPU than --dtype float32.", err=True
+        )
     for model, served in endpoint.models.items():
-        if served.note is not None:
-            notes.setdefault(served.note, []).append(model)
-    for note, keys in notes.items():
-        _say(f"{', '.join(keys)}: {note}", err=True)
+        if served.dtype == "float32" and served.note is not None:
+            _say(f"{model}: {served.note}", err=True)
 
 
 def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) -> None:

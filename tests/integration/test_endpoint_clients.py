@@ -33,7 +33,8 @@ PROCESSOR = VaeImageProcessor()
 
 def serve(folder: Path, *keys: str) -> AbstractContextManager[Child]:
     named = [word for key in keys for word in ("--model", key)]
-    return serving(folder, *named, "--device", "cpu", "--quiet")
+    # the models' own precision, which is what the docs' endpoints compute in
+    return serving(folder, *named, "--device", "cpu", "--dtype", "model", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +222,69 @@ def raw(child: Child, params: dict[str, object], body: bytes, **headers: str) ->
     said = httpx2.post(child.route("tiny", "decode"), params=params, content=body, headers=headers, timeout=300)  # type: ignore[arg-type]
     assert said.status_code == 200, said.text
     return said
+
+
+def one_address(child: Child) -> str:
+    """The address that nearly all clients hold: one a model, with a slash at its end."""
+    return f"{child.url}/tiny/"
+
+
+def test_diffusers_with_one_address_a_model(child: Child) -> None:
+    picture = Image.fromarray(((image_of()[0].permute(1, 2, 0) / 2 + 0.5) * 255).byte().numpy())
+    latent = remote_encode(one_address(child), picture)
+    assert torch.equal(latent, encoded("tiny", PROCESSOR.preprocess(picture)))
+    assert torch.equal(remote_encode(one_address(child), image_of()), encoded("tiny", image_of()))
+    got = remote_decode(one_address(child), latent, do_scaling=False, output_type="pt", return_type="pt")
+    assert torch.equal(got, decoded("tiny", latent))
+    assert remote_decode(one_address(child), latent, do_scaling=False).size == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize("ending", ["", "/", "//"])
+def test_an_operation_s_address_with_slashes_at_its_end(child: Child, ending: str) -> None:
+    url = child.route("tiny", "decode") + ending
+    got = remote_decode(url, latent_of("tiny"), do_scaling=False, output_type="pt", return_type="pt")
+    assert torch.equal(got, decoded("tiny", latent_of("tiny")))
+
+
+def test_a_picture_at_the_decode_address_is_told_where_to_go(child: Child) -> None:
+    with pytest.raises(RuntimeError, match="Send it to /tiny/encode"):
+        remote_encode(child.route("tiny", "decode"), Image.new("RGB", (SIDE, SIDE)))
+    with pytest.raises(RuntimeError, match="Send it to /tiny/decode"):
+        remote_decode(child.route("tiny", "encode"), latent_of("tiny"), do_scaling=False)
+    with pytest.raises(RuntimeError, match=r"/tiny/encode.*/tiny/decode"):
+        remote_decode(one_address(child), torch.zeros(1, 7, 4, 4), do_scaling=False)
+
+
+@pytest.mark.parametrize(("kind", "accept"), [("jpg", "image/jpeg"), ("png", "image/png")])
+def test_sd_next_s_batch_of_packed_latents(child: Child, kind: str, accept: str) -> None:
+    """It sends packed latents as three dimensions, the batch among them, in one request."""
+    shape = (2, 64, 16)
+    side = 16 * models.get("tiny").spatial_factor
+    params: dict[str, object] = {
+        "input_tensor_type": "binary",
+        "shape": list(shape),
+        "dtype": "float32",
+        "width": side,
+        "height": side,
+        "scaling_factor": 0.3611,
+    }
+    body = torch.randn(shape, generator=torch.Generator().manual_seed(3)).numpy().tobytes()
+    headers = {"content-type": "tensor/binary", "accept": accept}
+    files = httpx2.post(
+        one_address(child),
+        params={**params, "image_format": kind, "output_type": "pil"},  # type: ignore[arg-type]
+        content=body,
+        headers=headers,
+        timeout=300,
+    )
+    assert (files.status_code, files.json()["reason"]) == (400, "batch_as_file")
+    # Its default, raw, has the whole batch
+    tensors = {**params, "output_type": "pt", "partial_postprocess": "False", "output_tensor_type": "binary"}
+    said = raw(child, tensors, body, **{**headers, "accept": "tensor/binary"})
+    assert json.loads(said.headers["shape"]) == [2, 3, side, side]
+    # And one of them is a file
+    single = raw(child, {**params, "shape": [1, 64, 16], "image_format": kind}, body[: len(body) // 2], **headers)
+    assert Image.open(io.BytesIO(single.content)).size == (side, side)
 
 
 def test_sd_next_s_call(child: Child) -> None:

@@ -96,13 +96,15 @@ class DeviceThread:
 
     def likely_s(self, kind: str, cost: float) -> float:
         """Seconds that work of this kind and cost will probably take; 0 where nothing is known."""
-        rate = self._rates.get(kind)
-        return rate.likely_s(cost) if rate else 0.0
+        with self._changed:
+            rate = self._rates.get(kind)
+            return rate.likely_s(cost) if rate else 0.0
 
     def least_s(self, kind: str, cost: float) -> float:
         """Seconds that it takes at the very least (`Rate.least_s`)."""
-        rate = self._rates.get(kind)
-        return rate.least_s(cost) if rate else 0.0
+        with self._changed:
+            rate = self._rates.get(kind)
+            return rate.least_s(cost) if rate else 0.0
 
     def overdue(self, limit_s: float) -> Overdue | None:
         """What runs, if it does so for longer than the limit, or for many times its estimate."""

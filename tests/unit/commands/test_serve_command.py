@@ -90,6 +90,25 @@ def test_16_bits_on_a_cpu_are_warned_of(
     assert ("--dtype float32" in said.err, said.out) == (warned, "")
 
 
+@pytest.mark.parametrize("quiet", [True, False])
+def test_float32_in_place_of_a_model_s_own_precision_is_told(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
+    machine = Machine(Device(kind="cpu", name="fake"), environment, lambda: None)
+    models = {
+        "tiny": Served("tiny", "float32", 4, {}),
+        "sdxl": Served("sdxl", "float32", 4, {}, {}, "its own is other"),
+    }
+    endpoint = SimpleNamespace(machine=machine, models=models, offer=Offer(("tiny", "sdxl"), ("decode",), "random"))
+    _say_ready(endpoint, "http://127.0.0.1:1", as_json=False, quiet=quiet)  # type: ignore[arg-type]
+    assert capsys.readouterr().err == "sdxl: its own is other\n"
+
+
+@pytest.mark.parametrize("origin", ["page.example", "https://page.example/path"])
+def test_what_is_no_origin_is_an_error(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", "--model", "tiny", "--weights", "random", "--cors", origin]) == 2
+    assert "--cors" in capsys.readouterr().err
+
+
 def test_the_options_are_by_default_what_the_server_s_bounds_are() -> None:
     option = {name: parameter.default for name, parameter in inspect.signature(serve).parameters.items()}
     assert Bounds() == Bounds(

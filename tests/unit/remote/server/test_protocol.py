@@ -372,3 +372,10 @@ def test_whatever_shape_comes_is_within_the_limits_or_refused(
     ):
         error = _refused(check)
         assert error is None or error.status in {400, 413, 422}
+
+
+@pytest.mark.parametrize("start", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+def test_an_image_file_where_a_latent_belongs_is_named_as_one(start: bytes) -> None:
+    with pytest.raises(RefusedError, match="image file") as refused:
+        decode_request(Message((), start + bytes(100)))
+    assert refused.value.status == 400
