@@ -6,6 +6,7 @@ with a reason beside it where there is one to give.
 
 from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, one_frame
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
+from bench.record.contradictions import contradictions
 from bench.record.environment import (
     Device,
     Environment,
@@ -77,6 +78,7 @@ __all__ = [
     "Verdict",
     "WorkspaceSource",
     "Workspaces",
+    "contradictions",
     "describe",
     "digest",
     "json_schema",
