@@ -27,7 +27,7 @@ from bench.commands.remote import remote
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.serve import serve
-from bench.errors import BenchError
+from bench.errors import BenchError, printable
 
 app = typer.Typer(
     add_completion=False,
@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except BenchError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable(str(error))}", err=True)
         return error.exit_code
     except OSError as error:  # a name too long, standard output on a full disk
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable(str(error))}", err=True)
         return BenchError.exit_code
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.errors import BenchError
+from bench.errors import BenchError, printable
 
 if TYPE_CHECKING:
     from bench.record import Record
@@ -65,4 +65,4 @@ def records_and_predictions(paths: Sequence[Path]) -> tuple[list[Record], list[R
 def warn(texts: Iterable[str]) -> None:
     """Say each on standard error: what a command noticed that does not stop it."""
     for text in texts:
-        typer.echo(f"warning: {text}", err=True)
+        typer.echo(f"warning: {printable(text)}", err=True)
