@@ -6,7 +6,12 @@ A message says what was wrong, where, and what to do. `cli` alone prints them.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+#: Characters of a whole message and of one value in it, and names of a list: what a person reads.
+_MOST_MESSAGE, _MOST_VALUE, _MOST_NAMES = 2000, 80, 16
 
 
 class BenchError(Exception):
@@ -60,12 +65,47 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             left += [other for other in (one.__cause__, one.__context__) if other is not None]
 
 
+def printable(text: str, most: int = _MOST_MESSAGE) -> str:
+    """Text that is safe to print and short enough to read.
+
+    What a terminal would act on is escaped (`\\x1b`, `\\n`), and of more than `most` characters the middle is left out.
+    """
+    left_out = len(text) - 2 * most
+    if left_out > 0:  # before it is escaped: it may be 200 MB
+        text = f"{text[:most]}{text[-most:]}"
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    if len(shown) <= most:
+        return shown
+    gap = f"... ({max(left_out, 0) + len(shown) - most:,} characters left out) ..." if most > _MOST_VALUE else "..."
+    room = most - len(gap)
+    return f"{shown[: room - room // 3]}{gap}{shown[len(shown) - room // 3 :]}"
+
+
+def quoted(value: Any) -> str:
+    """A value as Python writes it, in at most 80 characters: the first few items of a list, the ends of a long text."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxlist, brief.maxtuple, brief.maxdict, brief.maxset = 2, 4, 4, 4, 4
+    brief.maxstring = brief.maxother = brief.maxlong = _MOST_VALUE - 4
+    try:
+        return printable(brief.repr(value), _MOST_VALUE)
+    except ValueError:  # a number of more digits than Python writes
+        return f"a {type(value).__name__} that is too long to write"
+
+
+def listed(names: Iterable[str]) -> str:
+    """`x, y, z`; of many names the first few, and how many more there are."""
+    every = [printable(name, _MOST_VALUE) for name in names]
+    more = len(every) - _MOST_NAMES
+    return ", ".join(every) if more <= 0 else f"{', '.join(every[:_MOST_NAMES])} and {more:,} more"
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A sentence naming the valid name nearest to `name`, and all of them: `did you mean 'x'? Valid: x, y.`"""
+    """A sentence naming the valid name nearest to `name`, and what is valid: `Did you mean 'x'? Valid: x, y.`"""
     names = list(valid)
     if not names:
         return "There is none to choose from."
     folded = {valid_name.casefold(): valid_name for valid_name in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    asked = name[: 2 * _MOST_VALUE].casefold()  # the comparison is quadratic
+    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.5)
     hint = f"Did you mean {folded[close[0]]!r}? " if close else ""
-    return f"{hint}Valid: {', '.join(names)}."
+    return f"{hint}Valid: {listed(names)}."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench import models
-from bench.config import LoadSettings, OverlapSettings, Resolution, Sweep
+from bench.config import LoadSettings, OverlapSettings, Resolution, Sweep, refuse_many
 from bench.errors import ConfigError
 from bench.models import AutoencoderKLSpec
 from bench.record import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, digest
@@ -58,6 +58,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
 
     With `interleave` those that take turns stand together.
     """
+    _refuse_many(sweep)
     cases: dict[str, Case] = {}
     for key, weights, dtype, variant in itertools.product(sweep.models, sweep.weights, sweep.dtypes, sweep.variants):
         spec = models.get(key)
@@ -97,6 +98,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
 
     Weights and precision are the endpoint's (`served`, by model), and so is tiling. Raises ConfigError.
     """
+    _refuse_many(sweep)
     cases: dict[str, Case] = {}
     for key, operation, batch, frames, resolution in itertools.product(
         sweep.models, sweep.operations, sweep.batch, sweep.frames, sweep.resolutions
@@ -130,6 +132,14 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     return Plan(
         sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=asked.load, overlap=asked.overlap
     )
+
+
+def _refuse_many(sweep: Sweep) -> None:
+    """Options may have lengthened the lists since they were read. Raises ConfigError."""
+    try:
+        refuse_many(sweep.lists)
+    except ValueError as error:
+        raise ConfigError(f"Sweep {sweep.name!r}: {error}.") from None
 
 
 def _measure(sweep: Sweep) -> MeasureSettings:

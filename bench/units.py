@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from bench.errors import BenchError
+from bench.errors import BenchError, quoted
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 #: Bytes of one value of each precision.
@@ -244,8 +244,8 @@ def parse_bytes(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
     factor = _BYTE_UNITS.get(match.group(2).lower()) if match else None
     if match is None or factor is None:
-        raise BenchError(f"{text!r} is not an amount of memory. Write it like 8GiB, 500MiB or 8589934592.")
+        raise BenchError(f"{quoted(text)} is not an amount of memory. Write it like 8GiB, 500MiB or 8589934592.")
     count = int(Decimal(match.group(1)) * factor)
     if count <= 0:
-        raise BenchError(f"{text!r} is no memory at all. Give more than zero bytes, like 8GiB.")
+        raise BenchError(f"{quoted(text)} is no memory at all. Give more than zero bytes, like 8GiB.")
     return count

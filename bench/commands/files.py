@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.commands.options import RESULTS
-from bench.errors import BenchError
-from bench.units import one_line
+from bench.errors import BenchError, printable
 
 if TYPE_CHECKING:
     from bench.record import Record
@@ -92,5 +91,5 @@ def warn(texts: Iterable[str]) -> None:
 
 
 def tell(text: str) -> None:
-    """Say it on standard error, in one line, whatever the names in it hold."""
-    typer.echo(one_line(text.replace("\n", " ")), err=True)
+    """Say it on standard error, in one line of bounded length, whatever the names in it hold."""
+    typer.echo(printable(text.replace("\n", " ")), err=True)

@@ -14,11 +14,20 @@ from bench.config.gpus import Gpu, Gpus, Precision, TensorTflops, load_gpus
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
 from bench.config.reading import find, load, shipped
-from bench.config.sweep import MOST_REQUESTS, LoadSettings, OverlapSettings, RemoteSettings, Sweep
+from bench.config.sweep import (
+    MOST_CASES,
+    MOST_REQUESTS,
+    LoadSettings,
+    OverlapSettings,
+    RemoteSettings,
+    Sweep,
+    refuse_many,
+)
 from bench.config.values import DTYPES, OPERATIONS, TRANSPORTS, Resolution, parse_resolution, parse_tiling
 
 __all__ = [
     "DTYPES",
+    "MOST_CASES",
     "MOST_REQUESTS",
     "OPERATIONS",
     "TRANSPORTS",
@@ -52,6 +61,7 @@ __all__ = [
     "operations_of",
     "parse_resolution",
     "parse_tiling",
+    "refuse_many",
     "resolution_of",
     "resolutions_of",
     "shipped",

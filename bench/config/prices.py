@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.config.values import Figure, Said, Strict
 from bench.config.yaml_file import configs, load_as
+from bench.errors import quoted
 
 #: No price, whatever the currency, is more; what is less than a millionth of it is free.
 _Price = Annotated[Figure, Field(ge=0, le=1e9), AfterValidator(lambda price: price if price >= 1e-6 else 0.0)]
@@ -21,7 +22,7 @@ def _date(value: Any) -> Any:
     """A date alone: a time of day, or a number that pydantic would take for seconds since 1970, is a slip."""
     written = isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value)
     if isinstance(value, datetime.datetime) or not (written or isinstance(value, datetime.date)):
-        raise ValueError(f"{value!r} is no date: write it like 2026-05-19")
+        raise ValueError(f"{quoted(value)} is no date: write it like 2026-05-19")
     return value
 
 
@@ -31,7 +32,9 @@ def _unit(per: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if not re.fullmatch(rf"[A-Z]{{3}}{re.escape(per)}", text):
-            raise ValueError(f"{text!r} is not the unit of such a price: write {wanted}, or another currency's letters")
+            raise ValueError(
+                f"{quoted(text)} is not the unit of such a price: write {wanted}, or another currency's letters"
+            )
         return text
 
     return AfterValidator(check)

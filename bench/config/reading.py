@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from bench.config.sweep import Sweep
 from bench.config.values import NAME_LENGTH
-from bench.config.yaml_file import Loader, complaints, configs, read_mapping
-from bench.errors import ConfigError, nearest
+from bench.config.yaml_file import TooLargeError, complaints, configs, parse, read_mapping
+from bench.errors import ConfigError, nearest, quoted
 
 #: Files beside the sweeps that are something else.
 _NO_SWEEPS = {"gpus", "networks", "prices"}
@@ -26,20 +26,22 @@ def shipped() -> dict[str, Path]:
 
 
 def find(name: str) -> Path:
-    """The file of a sweep: a path, or the name of a shipped one (`docs`, `docs.yaml` or `configs/docs.yaml`)."""
+    """The file of a sweep: a path, `-` (standard input), or a shipped one's name: `docs` or `configs/docs.yaml`."""
     try:
-        path = Path(name).expanduser()
-        if path.is_file():
+        path = Path("/dev/stdin") if name == "-" else Path(name).expanduser()
+        if path.exists() and not path.is_dir():  # a file, or a pipe: `bench run <(...)`
             return path
-    except (OSError, RuntimeError) as error:  # a name too long, a user that is not there
-        raise ConfigError(f"There is no sweep {name[:80]!r}: {error}.") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, a user that is not there, a NUL byte
+        raise ConfigError(f"There is no sweep {quoted(name)}: {error}.") from None
     known = shipped()
     plain = len(path.parts) == 1 or path.parts[:-1] == ("configs",)
     if plain and path.suffix in {"", ".yaml"} and path.stem in known:
         return known[path.stem]
     if name and path.is_dir():
         raise ConfigError(f"{name} is a folder, not a sweep. Name a YAML file in it.")
-    raise ConfigError(f"There is no sweep {name!r}: no such file, and no shipped sweep. {nearest(path.stem, known)}")
+    raise ConfigError(
+        f"There is no sweep {quoted(name)}: no such file, and no shipped sweep. {nearest(path.stem, known)}"
+    )
 
 
 def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] = MappingProxyType({})) -> Sweep:
@@ -48,7 +50,7 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
     `options` are the keys that the user set by an option other than --set, with that option's name.
     """
     data = read_mapping(path, "a sweep", list(Sweep.model_fields), "`models` and `resolutions`")
-    data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:NAME_LENGTH] or "sweep")
+    data.setdefault("name", _name_of(path))
     keys = [_override(data, item) for item in overrides]
     overridden = {key: options.get(key, f"--set {key}") for key in keys}
     try:
@@ -57,21 +59,29 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
         raise ConfigError(_explain(error, path, overridden)) from None
 
 
+def _name_of(path: Path) -> str:
+    """A sweep's name by its file; a pipe's number says nothing."""
+    stem = path.stem if path.is_file() and path.parts[:2] != ("/", "dev") else ""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:NAME_LENGTH] or "sweep"
+
+
 def _override(data: dict[str, Any], item: str) -> str:
     """Lay one `key=value` over `data`; return the key."""
     key, equals, text = item.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise ConfigError(f"--set {item!r}: write key=value, like --set repeats=5 or --set measure.max_time=3.")
+        raise ConfigError(f"--set {quoted(item)}: write key=value, like --set repeats=5 or --set measure.max_time=3.")
     first, _, second = key.partition(".")
     if first not in Sweep.model_fields:
-        raise ConfigError(f"--set {item!r}: unknown key {first!r}. {nearest(first, Sweep.model_fields)}")
+        raise ConfigError(f"--set {quoted(item)}: unknown key {quoted(first)}. {nearest(first, Sweep.model_fields)}")
     try:
-        value = yaml.load(text, Loader=Loader)  # noqa: S506 - a SafeLoader
+        value = parse(text)
+    except TooLargeError as error:
+        raise ConfigError(f"--set {quoted(item)}: {error}.") from None
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise ConfigError(f"--set {item!r}: {text!r} is not a YAML value.") from None
+        raise ConfigError(f"--set {quoted(item)}: {quoted(text)} is not a YAML value.") from None
     if second and first not in {"measure", "remote"}:
-        raise ConfigError(f"--set {item!r}: {first!r} has no parts. Write --set {first}=...")
+        raise ConfigError(f"--set {quoted(item)}: {quoted(first)} has no parts. Write --set {first}=...")
     _put(data, key.split("."), value)
     return key
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -31,6 +33,10 @@ from bench.config.values import (
 )
 from bench.record import Case, MeasureSettings
 
+#: No sweep has more cases than this; at a second each they take six hours.
+MOST_CASES = 20_000
+#: The keys whose lists are multiplied.
+_LISTS = ("models", "operations", "resolutions", "frames", "batch", "dtypes", "tiling", "weights", "variants")
 #: No load and no overlap asks for more requests than this.
 MOST_REQUESTS = 1_000_000
 
@@ -124,3 +130,28 @@ class Sweep(Strict):
     )
     measure: Annotated[MeasureSettings, BeforeValidator(_without_min_samples)] = MeasureSettings()
     remote: RemoteSettings = RemoteSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_not_too_many_cases(cls, data: Any) -> Any:
+        """Before any value is looked at: each is checked alone, and all are multiplied later."""
+        if isinstance(data, dict):
+            refuse_many({key: data.get(key, cls.model_fields[key].default) for key in _LISTS})
+        return data
+
+    @property
+    def lists(self) -> dict[str, tuple[Any, ...]]:
+        """The lists whose product the cases are, by key."""
+        return {key: getattr(self, key) for key in _LISTS}
+
+
+def refuse_many(lists: Mapping[str, Any]) -> None:
+    """Raise ValueError if the product of these lists has more than MOST_CASES members; other values count as one."""
+    counts = {key: len(values) for key, values in lists.items() if isinstance(values, (list, tuple)) and values}
+    if (count := math.prod(counts.values())) > MOST_CASES:
+        product = " x ".join(f"{number:,} {key}" for key, number in counts.items() if number > 1)
+        longest = max(counts, key=lambda key: counts[key])
+        raise ValueError(
+            f"the sweep has {count:,} cases ({product}), and the most is {MOST_CASES:,}: shorten `{longest}`, or split "
+            "it into several sweeps"
+        )

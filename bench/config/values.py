@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from bench import models
-from bench.errors import nearest
+from bench.errors import nearest, quoted
 from bench.record import Tile, Transport, one_frame
 
 DTYPES = ("model", "float32", "float16", "bfloat16")
@@ -46,7 +47,7 @@ class Resolution(BaseModel):
 
 def _one_of(name: str, valid: Sequence[str], what: str) -> str:
     if name not in valid:
-        raise ValueError(f"unknown {what} {name!r}. {nearest(name, valid)}")
+        raise ValueError(f"unknown {what} {quoted(name)}. {nearest(name, valid)}")
     return name
 
 
@@ -61,13 +62,18 @@ def _side(text: str | int, what: str) -> int:
     return side
 
 
+def _is_scalar(value: Any) -> bool:
+    """No list or mapping, which may be large when written out."""
+    return isinstance(value, (str, int, float))
+
+
 def parse_resolution(value: Any) -> Resolution:
     """`512` (square) or `512x768` (width x height). Raises ValueError that says what is wrong."""
     if isinstance(value, Resolution):
         return value
-    match = re.fullmatch(r"\s*(-?\d+)(?:\s*[xX]\s*(-?\d+))?\s*", str(value))
+    match = re.fullmatch(r"\s*(-?\d{1,18})(?:\s*[xX]\s*(-?\d{1,18}))?\s*", str(value)) if _is_scalar(value) else None
     if match is None or isinstance(value, (bool, float)):
-        raise ValueError(f"{value!r} is not a resolution: write 512, or 512x768 (width x height)")
+        raise ValueError(f"{quoted(value)} is not a resolution: write 512, or 512x768 (width x height)")
     width = _side(match.group(1), "width")
     return Resolution(width=width, height=_side(match.group(2), "height") if match.group(2) else width)
 
@@ -84,13 +90,13 @@ def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
         for key in value:
             _one_of(str(key), ("tile", "overlap"), "key of a tile")
         if "tile" not in value:
-            raise ValueError(f"{value!r} does not say the tile's size: write {{tile: 128, overlap: 32}}")
+            raise ValueError(f"{quoted(value)} does not say the tile's size: write {{tile: 128, overlap: 32}}")
         text = f"{value['tile']}/{value['overlap']}" if "overlap" in value else str(value["tile"])
     else:
-        text = str(value)
-    match = re.fullmatch(r"\s*(-?\d+)(?:\s*/\s*(-?\d+))?\s*", text)
+        text = str(value) if _is_scalar(value) else ""
+    match = re.fullmatch(r"\s*(-?\d{1,18})(?:\s*/\s*(-?\d{1,18}))?\s*", text)
     if match is None:
-        raise ValueError(f"{value!r} is not a tiling: write off, on, 128/32 or {{tile: 128, overlap: 32}}")
+        raise ValueError(f"{quoted(value)} is not a tiling: write off, on, 128/32 or {{tile: 128, overlap: 32}}")
     tile = _side(match.group(1), "tile")
     overlap = tile // 32 * 8 if match.group(2) is None else int(match.group(2))
     if not 0 <= overlap < tile or overlap % 8:
@@ -105,7 +111,7 @@ def _known(valid: Callable[[], Sequence[str]], what: str) -> AfterValidator:
 def parse_model(name: str) -> str:
     """A key of the zoo. Raises ValueError that names the nearest."""
     if name.startswith("fault-") and name not in models.zoo():
-        raise ValueError(f"{name!r} exists only for testing the harness: set BENCH_FAULTS=1 in the environment")
+        raise ValueError(f"{quoted(name)} exists only for testing the harness: set BENCH_FAULTS=1 in the environment")
     return _one_of(name, list(models.zoo()), "model")
 
 
@@ -118,15 +124,15 @@ def _checkpoint(name: str) -> str:
     except (OSError, RuntimeError):  # a name too long, a user that is not there
         exists = False
     if not exists:
-        raise ValueError(f"{name!r} is neither 'random' nor 'hub' nor an existing checkpoint folder")
+        raise ValueError(f"{quoted(name)} is neither 'random' nor 'hub' nor an existing checkpoint folder")
     if not any((folder / inside / "config.json").is_file() for inside in ("", "vae")):
-        raise ValueError(f"{name!r} is no checkpoint folder: it has neither config.json nor vae/config.json")
+        raise ValueError(f"{quoted(name)} is no checkpoint folder: it has neither config.json nor vae/config.json")
     return name
 
 
 def _plain(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{name!r} becomes part of a file name: use letters, digits, '.', '_' and '-'")
+        raise ValueError(f"{quoted(name)} becomes part of a file name: use letters, digits, '.', '_' and '-'")
     if len(name) > NAME_LENGTH:
         raise ValueError(f"it becomes part of a file name, and {len(name)} characters are too many: use {NAME_LENGTH}")
     return name
@@ -147,7 +153,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _different(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    doubled = next((value for value in values or () if (values or ()).count(value) > 1), None)
+    doubled = next((value for value, count in Counter(values or ()).items() if count > 1), None)
     if doubled is not None:
         raise ValueError(f"{doubled:g} stands twice: give each once")
     return values

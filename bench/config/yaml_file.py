@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import reprlib
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, nearest, printable, quoted
 
 #: Fields that have another key: a sweep's `repeats` says it.
 _NOT_TO_BE_SET = {"min_samples"}
@@ -19,15 +19,86 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+#: What no honest file reaches: the largest that comes with the program has 13 kB, 1,000 values and 5 levels.
+MOST_BYTES = 2**20
+_MOST_VALUES, _MOST_LEVELS, _MOST_CHARACTERS = 20_000, 32, 10_000
+#: Complaints that are told of one file; what else is wrong shows when these are mended.
+_MOST_COMPLAINTS = 5
+#: libyaml's scanner, where PyYAML was built with it, is twenty times as fast.
+_Scanner = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class TooLargeError(ValueError):
+    """A YAML text holds or unfolds to more than any file needs; the message says of what."""
+
+
 class Loader(yaml.SafeLoader):
-    """PyYAML takes the last of two equal keys without a word; this says so."""
+    """PyYAML takes the last of two equal keys without a word, and whole numbers of any length; this says so."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        doubled = next((key for key in keys if keys.count(key) > 1), None)
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        doubled = next((key for key, count in keys.items() if count > 1), None)
         if doubled is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {doubled!r} stands twice", node.start_mark)
+            problem = f"key {quoted(doubled)} stands twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return super().construct_mapping(node, deep=deep)
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> int:
+        """No quantity is beyond 64 bits, and Python does not write a number of more than 4300 digits."""
+        number = self.construct_yaml_int(node)
+        if not -(2**63) <= number < 2**63:
+            problem = "a whole number is beyond 64 bits"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return int(number)
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_whole_number)
+
+
+def parse(text: str) -> Any:
+    """The value of a YAML text. All YAML that the program reads passes here.
+
+    Raises TooLargeError before anything is unfolded, and yaml.YAMLError, ValueError (a date such as 2026-02-30) or
+    RecursionError for what is no YAML.
+    """
+    _check_size(text)
+    return yaml.load(text, Loader=Loader)  # noqa: S506 - a SafeLoader
+
+
+def _check_size(text: str) -> None:
+    """Count values, each alias as all that it stands for, without unfolding any. Raises TooLargeError."""
+    sizes: dict[str, int] = {}
+    collections: list[tuple[str | None, int]] = []  # those that are open: their anchor, and the count where they began
+    count = 0
+    for event in yaml.parse(text, Loader=_Scanner):
+        if isinstance(event, yaml.AliasEvent):
+            name = str(event.anchor)
+            if any(name == anchor for anchor, _ in collections):
+                raise TooLargeError(f"the alias *{printable(name, 80)} stands inside what it names")
+            count += sizes.get(name, 1)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = collections.pop()
+            sizes |= {anchor: count - before} if anchor else {}
+        elif isinstance(event, yaml.CollectionStartEvent):
+            collections.append((event.anchor, count))
+            count += 1
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes |= {event.anchor: 1} if event.anchor else {}
+            count += 1
+            _check_length(event.value)
+        if len(collections) > _MOST_LEVELS:
+            raise TooLargeError(f"it nests more than {_MOST_LEVELS} levels deep")
+        count = min(count, 10**12)  # each level of a bomb multiplies it
+    if count > _MOST_VALUES:
+        raise TooLargeError(
+            f"it holds {count:,} values, aliases unfolded, and the most is {_MOST_VALUES:,}. Shorten its lists, or "
+            "split it into several files"
+        )
+
+
+def _check_length(value: str) -> None:
+    if len(value) > _MOST_CHARACTERS:
+        raise TooLargeError(f"a value of it has {len(value):,} characters, and the most is {_MOST_CHARACTERS:,}")
 
 
 def configs() -> dict[str, Path]:
@@ -42,14 +113,21 @@ def read_mapping(path: Path, what: str, keys: Sequence[str], needs: str) -> dict
     `what` names such a file (`a sweep`), `keys` its valid ones, `needs` those that it can't do without.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506 - a SafeLoader
+        with path.open("rb") as file:  # once: it may be a pipe
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ConfigError(
+                f"{path}: is larger than {MOST_BYTES // 2**20} MiB. {what[0].upper()}{what[1:]} is short."
+            )
+        data = parse(content.decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}. Check the path and its permissions.") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text. {what[0].upper()}{what[1:]} is a YAML file.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-02-30
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{path}: is not valid YAML: {said}") from None
+    except TooLargeError as error:
+        raise ConfigError(f"{path}: {error}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     if data is None:
         raise ConfigError(f"{path}: {what.split(' ', 1)[-1]} is empty. It needs at least {needs}.")
     if not isinstance(data, dict):
@@ -75,19 +153,24 @@ def complaints(
     error: ValidationError, model: type[BaseModel], what: str, place: Callable[[Sequence[str]], str]
 ) -> list[str]:
     """pydantic's list as sentences, each once. `what` names the file (`a sweep`), `place` the place of a key in it."""
-    said = [_complaint(item, model, what, place) for item in error.errors()]
-    return list(dict.fromkeys(said))
+    items = error.errors(include_url=False)
+    said: dict[str, None] = {}
+    for number, item in enumerate(items):
+        if len(said) == _MOST_COMPLAINTS:
+            return [*said, f"And {len(items) - number:,} more complaints."]
+        said[_complaint(item, model, what, place)] = None
+    return list(said)
 
 
 def _complaint(item: ErrorDetails, model: type[BaseModel], what: str, place: Callable[[Sequence[str]], str]) -> str:
-    keys = [str(part) for part in item["loc"]]
+    keys = [printable(str(part), 80) for part in item["loc"]]
     if item["type"] == "extra_forbidden":
         valid = [key for key in fields_at(model, keys[:-1]) if key not in _NOT_TO_BE_SET]
-        return f"{place(keys)}: unknown key {keys[-1]!r}. {nearest(keys[-1], valid)}"
+        return f"{place(keys)}: unknown key {quoted(keys[-1])}. {nearest(keys[-1], valid)}"
     if item["type"] == "missing":
         return f"{place(keys[:-1]) if keys[:-1] else place(())}: key `{keys[-1]}` is missing, and {what} needs it."
     message = item["msg"].removeprefix("Value error, ").rstrip(".")
-    given = "" if item["type"] == "value_error" else f" (it says {reprlib.repr(item['input'])})"
+    given = "" if item["type"] == "value_error" else f" (it says {quoted(item['input'])})"
     return f"{place(keys)}: {message}{given}."
 
 

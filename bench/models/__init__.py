@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, nearest, quoted
 from bench.models.spec import SERVED_UNTILED_PX, AutoencoderKLSpec
 
 __all__ = ["SERVED_UNTILED_PX", "AutoencoderKLSpec", "by_title", "get", "title", "zoo"]
@@ -38,7 +38,7 @@ def get(key: str) -> AutoencoderKLSpec:
     try:
         return zoo()[key]
     except KeyError:
-        raise ConfigError(f"Unknown model {key!r}. {nearest(key, zoo())}") from None
+        raise ConfigError(f"Unknown model {quoted(key)}. {nearest(key, zoo())}") from None
 
 
 def title(key: str) -> str:

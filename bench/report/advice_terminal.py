@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench.advise.ranking import Advice, Local, Ranked
@@ -14,7 +12,7 @@ from bench.advise.times import Clock, Time
 from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
 from bench.report.kinds import SURE, TIGHT
-from bench.report.terminal import Draw
+from bench.report.terminal import Column, Draw, print_table, say
 from bench.units import format_bytes, one_line
 
 #: With more images than this tables are short, and stand after all recommendations.
@@ -34,23 +32,19 @@ def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
     def onto(console: Console) -> None:
         few = len(advice) <= _FEW
         for one in advice:
-            _say(console, words.headline(one, networks), "bold")
+            say(console, one_line(words.headline(one, networks)), "bold")
             for line in _notes(one) if few else [f"Why: {one.reason}."]:
-                _say(console, f"  {line}", "")
+                say(console, one_line(line), indent=2)
             if few:
-                console.print(_table([one], networks, None))
+                _print_table(console, [one], networks, None)
         for group in [] if few else _groups(advice):
-            console.print(_table(group, networks, _SHORT))
+            _print_table(console, group, networks, _SHORT)
         risks = words.risks(way for one in advice for way in one.local)
         places, times = words.of_places(advice), words.of_times(clock, advice)
         for line in (*_LEGEND, *risks, *places, *times, *_beyond(advice), *_remote(advice)):
-            _say(console, line, "dim")
+            say(console, one_line(line), "dim")
 
     return onto
-
-
-def _say(console: Console, line: str, style: str) -> None:
-    console.print(Text(one_line(line), style=style), soft_wrap=True)
 
 
 def _notes(one: Advice) -> list[str]:
@@ -75,22 +69,27 @@ def _groups(advice: Sequence[Advice]) -> list[list[Advice]]:
     return list(found.values())
 
 
-def _table(advice: Sequence[Advice], networks: Networks, most: int | None) -> Table:
+def _print_table(console: Console, advice: Sequence[Advice], networks: Networks, most: int | None) -> None:
     """All ways of one image with their reasons, or the first few of several."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    title = ""
+    columns = [
+        Column("Way", wraps=True, heads=True),
+        *(Column("Peak", "right"), Column("Share", "right"), Column("")),
+        *(Column("Time", "right"), Column(""), Column("Verdict")),
+    ]
     if most is not None:
-        table.title = Text(f"{words.title(advice[0].image).rpartition(' ')[0]}: the first {most} of the ways")
-        table.add_column("Size")
-    headers = ["Way", "Peak", "Share", "", "Time", "", "Verdict", *(["Reason"] if most is None else [])]
-    for name in headers:
-        table.add_column(name, justify="right" if name in {"Peak", "Share", "Time"} else "left", overflow="fold")
+        title = one_line(f"{words.title(advice[0].image).rpartition(' ')[0]}: the first {most} of the ways")
+        columns = [Column("Size"), *columns]
+    else:
+        columns.append(Column("Reason", wraps=True))
+    rows = []
     for one in advice:
         for place, ranked in enumerate(one.ranked[:most]):
             size = [] if most is None else ["" if place else one.image.resolution]
             reason = [ranked.reason] if most is None else []
             cells = [*size, *_cells(ranked, one, networks), *reason]
-            table.add_row(*(Text(one_line(cell), style="" if place else "bold") for cell in cells))
-    return table
+            rows.append([Text(one_line(cell), style="" if place else "bold") for cell in cells])
+    print_table(console, columns, rows, title)
 
 
 def _cells(ranked: Ranked, one: Advice, networks: Networks) -> list[str]:

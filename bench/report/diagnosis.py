@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench.doctor import ClientFacts, Facts, Finding, Level, sound
 from bench.record import Ceiling
+from bench.report.terminal import Column, print_table, say
 from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
 
 _STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 _QUIET: tuple[Level, ...] = ("warning", "problem")
+#: Level, subject, and what was found.
+_COLUMNS = (Column(""), Column("", heads=True), Column("", wraps=True))
 
 
 def to_json(facts: Facts | ClientFacts, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -31,10 +33,10 @@ def print_findings(findings: Sequence[Finding], console: Console, verdict: str, 
     """A row a finding, its remedy under it, and the verdict; when quiet only warnings and problems, and no verdict."""
     shown = [finding for finding in findings if not quiet or finding.level in _QUIET]
     if shown:
-        console.print(_table(shown))
+        print_table(console, _COLUMNS, [_row(finding) for finding in shown], header=False)
     if not quiet:
         console.print()
-        console.print(verdict, highlight=False, markup=False, soft_wrap=True)
+        say(console, verdict)
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -81,14 +83,9 @@ def _gigabytes(per_second: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _table(findings: Iterable[Finding]) -> Table:
-    table = Table.grid(padding=(0, 2), expand=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in findings:
-        said = Text(one_line(finding.said))
-        if finding.remedy:
-            said.append(f"\n-> {one_line(finding.remedy)}", style="bold" if finding.level in _QUIET else "dim")
-        table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(one_line(finding.subject)), said)
-    return table
+def _row(finding: Finding) -> tuple[Text, ...]:
+    """The level, the subject, and what was found with its remedy in a line of its own."""
+    text = Text(one_line(finding.said))
+    if finding.remedy:
+        text.append(f"\n-> {one_line(finding.remedy)}", style="bold" if finding.level in _QUIET else "dim")
+    return Text(finding.level, style=_STYLES[finding.level]), Text(one_line(finding.subject)), text

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bench import models
 from bench.record import Case, Prediction, Record
 from bench.report import run_details
 from bench.report.kinds import MEMORY_ASSUMED, SURE, TIGHT
-from bench.report.terminal import Draw
+from bench.report.terminal import Column, Draw, print_table, say
 from bench.units import MIB, format_bytes, one_line
 
 _WORDS = {"tight": "tight", "out_of_memory": "OOM", "unsupported": "no torch"}
@@ -157,7 +154,7 @@ def draw(records: Sequence[Record]) -> Draw:
             rows = [(card, *map(cell, found)) for card, found in group.rows()]
             _print(console, f"{group.title}: predicted share of each card", headers, rows)
         for line in (*LEGEND, *assumptions(records), *reasons(records), *sources(records)):
-            console.print(Text(one_line(line), style="dim"))
+            say(console, one_line(line), "dim")
 
     return onto
 
@@ -174,12 +171,11 @@ def short(case: Case) -> str:
 
 
 def _print(console: Console, title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(one_line(title)), title_justify="left")
-    for place, name in enumerate(headers):
-        table.add_column(Text(name), justify="left" if not place else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(text)) for text in row))
-    console.print(table)
+    first, *others = headers
+    last = others.pop() if headers is DEMAND_HEADERS else None
+    columns = [Column(first, wraps=True), *(Column(name, "right") for name in others)]
+    columns += [Column(last, wraps=True)] if last else []
+    print_table(console, columns, [[one_line(text) for text in row] for row in rows], title)
 
 
 def mib(count: int) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bench import models
 from bench.memory.profile import ITSELF, SCRATCH, Held, Profile, Profiled
 from bench.memory.timeline import Kind, Owner
+from bench.report.terminal import Column, print_table, say
 from bench.units import format_bytes, format_count, format_metric, format_relative, one_line
 
 #: The parts of a peak, each of these kinds.
@@ -39,9 +37,9 @@ def print_profile(profiled: Profiled, console: Console) -> None:
     if profiled.measured:
         lines += [*_peak("Measured", profiled.measured, f"on {profiled.measured_on}"), _agreement(profiled)]
     for line in lines:
-        console.print(Text(one_line(line)), soft_wrap=True)
-    console.print(_largest(best, "measured" if profiled.measured else "predicted"))
-    console.print(_stages(profiled))
+        say(console, one_line(line))
+    _print_largest(console, best, "measured" if profiled.measured else "predicted")
+    _print_stages(console, profiled)
 
 
 def _peak(how: str, profile: Profile, by: str) -> list[str]:
@@ -69,11 +67,13 @@ def _share(count: int, profile: Profile) -> str:
     return format_metric("ceiling_fraction", count / profile.peak_bytes)
 
 
-def _largest(profile: Profile, how: str) -> Table:
-    table = _table(f"The largest alive at the {how} peak", ("Memory", "Share"), ("Module", "Operator", "Kind"))
-    for held in profile.largest:
-        table.add_row(*(Text(one_line(cell)) for cell in _held(held, profile)))
-    return table
+def _print_largest(console: Console, profile: Profile, how: str) -> None:
+    columns = (
+        *(Column("Memory", "right"), Column("Share", "right")),
+        *(Column("Module", wraps=True), Column("Operator"), Column("Kind")),
+    )
+    rows = [[one_line(cell) for cell in _held(held, profile)] for held in profile.largest]
+    print_table(console, columns, rows, f"The largest alive at the {how} peak")
 
 
 def _held(held: Held, profile: Profile) -> tuple[str, ...]:
@@ -84,24 +84,12 @@ def _held(held: Held, profile: Profile) -> tuple[str, ...]:
     return format_bytes(held.bytes), _share(held.bytes, profile), module, owner.operator, owner.kind
 
 
-def _stages(profiled: Profiled) -> Table:
+def _print_stages(console: Console, profiled: Profiled) -> None:
     """A row a stage in the order in which they begin; those that only one side has have a dash on the other."""
     measured = {stage.name: stage.peak_bytes for stage in (profiled.measured.stages if profiled.measured else ())}
     predicted = {stage.name: stage.peak_bytes for stage in profiled.predicted.stages}
     sides = [predicted, *([measured] if measured else [])]
-    table = _table("The most alive, by part at work", (), ("Part",), ("Predicted", "Measured")[: len(sides)])
-    for name in dict.fromkeys((*predicted, *measured)):
-        table.add_row(Text(one_line(name)), *(format_bytes(side.get(name)) for side in sides))
-    return table
-
-
-def _table(title: str, before: tuple[str, ...], words: tuple[str, ...], after: tuple[str, ...] = ()) -> Table:
-    """A table whose columns of words are between columns of numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
-    for name in before:
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in words:
-        table.add_column(name, overflow="fold")
-    for name in after:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+    columns = [Column("Part"), *(Column(name, "right") for name in ("Predicted", "Measured")[: len(sides)])]
+    names = dict.fromkeys((*predicted, *measured))
+    rows = [[one_line(name), *(format_bytes(side.get(name)) for side in sides)] for name in names]
+    print_table(console, columns, rows, "The most alive, by part at work")

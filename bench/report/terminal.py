@@ -1,29 +1,215 @@
-"""Printing what rich draws: as it is on a terminal, as plain lines without trailing blanks in a pipe or a file."""
+"""Printing for people: tables and prose that fit the width of the terminal, and plain lines in a pipe or a file.
+
+A table is laid out by `print_table` alone. Numbers are never wrapped or cut, text wraps at spaces only, and where the
+columns don't fit side by side each row becomes a block of `name: value`. Imports rich, and nothing of the project.
+"""
 
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 #: Wide enough for a case's name and its figures; a pipe has no width of its own.
 _PIPED_WIDTH = 120
+#: Nothing can be laid out in less.
+_LEAST_WIDTH = 20
+#: A column of text is narrowed to the first before headers are wrapped, and to the second before rows become blocks.
+_EASY, _NARROW = 40, 20
+_INDENT = 2
 
 Draw = Callable[[Console], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: its header; a column without one continues the value before it, when rows are printed as blocks.
+        side: to which side its cells are set.
+        wraps: whether its cells are text that may wrap at spaces.
+        heads: whether its cell is part of a block's first line; the first column's always is.
+    """
+
+    name: str
+    side: Literal["left", "right"] = "left"
+    wraps: bool = False
+    heads: bool = False
 
 
 def show(draw: Draw) -> None:
     """Draw on standard output."""
     if sys.stdout.isatty():
-        draw(Console())
+        columns, lines = shutil.get_terminal_size()
+        draw(Console(width=max(columns, _LEAST_WIDTH), height=lines))
     else:
         sys.stdout.write(plain(draw))
 
 
 def plain(draw: Draw) -> str:
-    """What is drawn, as text that ends in a newline."""
+    """What is drawn, as text that ends in a newline; as wide as COLUMNS says, where that is set."""
     text = io.StringIO()
-    draw(Console(file=text, width=_PIPED_WIDTH, force_terminal=False))
+    draw(Console(file=text, width=_asked_width() or _PIPED_WIDTH, force_terminal=False))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def say(console: Console, line: str | Text, style: str = "", indent: int = 0) -> None:
+    """Print a line of prose: wrapped at spaces on a terminal, whole in a pipe, where lines are searched and cut."""
+    text = line.copy() if isinstance(line, Text) else Text(line)
+    if style:
+        text.stylize(style)
+    if console.is_terminal or _asked_width():
+        console.print(Padding(text, (0, 0, 0, indent), expand=False) if indent else text)
+    else:
+        console.print(Text(" " * indent) + text, soft_wrap=True)
+
+
+def print_table(
+    console: Console,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str | Text]],
+    title: str = "",
+    *,
+    header: bool = True,
+) -> None:
+    """Print rows under the columns' names, or, where these have no room side by side, each row as a block."""
+    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    if title:
+        say(console, title, "italic")
+    layout = _layout(columns, cells, console.width, header=header)
+    if layout is not None:
+        console.print(_table(columns, cells, *layout, header=header))
+        return
+    for row in cells:
+        _print_block(console, columns, row)
+    if header:
+        console.print()
+
+
+def _asked_width() -> int | None:
+    """The width that COLUMNS asks for."""
+    text = os.environ.get("COLUMNS", "")
+    return max(int(text), _LEAST_WIDTH) if text.isdecimal() and int(text) else None
+
+
+def _layout(
+    columns: Sequence[Column], rows: Sequence[Sequence[Text]], room: int, *, header: bool
+) -> tuple[list[int], int] | None:
+    """The width of each column and the padding between them; None if they don't fit."""
+    names = [column.name if header else "" for column in columns]
+    contents = [max((_widest(row[place]) for row in rows), default=0) for place in range(len(columns))]
+    words = [max((_longest_word(row[place].plain) for row in rows), default=0) for place in range(len(columns))]
+    words = [max(word, _longest_word(name)) for word, name in zip(words, names, strict=True)]
+    whole = [max(width, cell_len(name)) for width, name in zip(contents, names, strict=True)]
+    # how narrow each column may become, one step after the other
+    text = [column.wraps for column in columns]
+    steps = (
+        [max(words[i], min(whole[i], _EASY)) if text[i] else whole[i] for i in range(len(columns))],
+        [max(words[i], min(whole[i], _EASY) if text[i] else contents[i]) for i in range(len(columns))],
+        [max(words[i], min(whole[i], _NARROW) if text[i] else contents[i]) for i in range(len(columns))],
+    )
+    for padding in (1, 0):
+        widths = list(whole)
+        for least in steps:
+            missing = sum(widths) + _rules(len(columns), padding, header=header) - room
+            widths = _narrowed(widths, least, missing)
+        if sum(widths) + _rules(len(columns), padding, header=header) <= room:
+            return widths, padding
+    return None
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], missing: int) -> list[int]:
+    """The widths with `missing` cells taken away, from the widest that has some to give; fewer if none has."""
+    narrowed = list(widths)
+    for _ in range(missing):
+        able = [place for place in range(len(narrowed)) if narrowed[place] > least[place]]
+        if not able:
+            break
+        narrowed[max(able, key=lambda place: narrowed[place])] -= 1
+    return narrowed
+
+
+def _rules(count: int, padding: int, *, header: bool) -> int:
+    """The cells between columns and at the edges."""
+    return (count - 1) * (1 + 2 * padding) + 2 if header else (count - 1) * (1 + padding)
+
+
+def _table(
+    columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Sequence[int], padding: int, *, header: bool
+) -> Table:
+    table = (
+        Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, padding))
+        if header
+        else Table.grid(padding=(0, 1 + padding, 0, 0))
+    )
+    for column, width in zip(columns, widths, strict=True):
+        name = Text(column.name) if header else ""
+        table.add_column(name, justify=column.side, width=width, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print_block(console: Console, columns: Sequence[Column], row: Sequence[Text]) -> None:
+    """A row as its head in a line, and under it `name: value; name: value`, each pair whole where it has room."""
+    pairs = list(zip(columns, row, strict=True))
+    head = [cell for place, (column, cell) in enumerate(pairs) if cell.plain and (column.heads or not place)]
+    if head:
+        console.print(Text(" ").join(head))
+    room = console.width - _INDENT
+    line = Text()
+    for pair, wraps in _pairs(
+        [(column, cell) for place, (column, cell) in enumerate(pairs) if place and not column.heads]
+    ):
+        joined = Text("; ").join([line, pair]) if line.plain else pair
+        if _widest(joined) <= room and not (line.plain and "\n" in joined.plain):
+            line = joined
+            continue
+        if line.plain:
+            _print_indented(console, line)
+        line = pair
+        name, colon, value = pair.plain.partition(": ")
+        if colon and not wraps and _widest(pair) > room >= cell_len(value) + _INDENT:
+            _print_indented(console, pair[: len(name) + 1])  # a number is not broken off its unit
+            line = Text(" " * _INDENT) + pair[len(name) + 2 :]
+    if line.plain:
+        _print_indented(console, line)
+
+
+def _pairs(cells: Sequence[tuple[Column, Text]]) -> Iterator[tuple[Text, bool]]:
+    """Each `name: value` and whether it may wrap; cells without a name stand behind it, and empty ones are left out."""
+    pair, wraps = Text(), False
+    for column, cell in cells:
+        if not cell.plain:
+            continue
+        if column.name and pair.plain:
+            yield pair, wraps
+            pair, wraps = Text(), False
+        value = Text(f"{column.name}: ") + cell if column.name else cell
+        pair, wraps = (Text(" ").join([pair, value]) if pair.plain else value), wraps or column.wraps
+    if pair.plain:
+        yield pair, wraps
+
+
+def _print_indented(console: Console, text: Text) -> None:
+    console.print(Padding(text, (0, 0, 0, _INDENT), expand=False))
+
+
+def _widest(text: Text) -> int:
+    return max((cell_len(line) for line in text.plain.splitlines()), default=0)
+
+
+def _longest_word(text: str) -> int:
+    return max((cell_len(word) for word in text.split()), default=0)

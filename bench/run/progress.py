@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, Task
 from rich.text import Text
 
 from bench import stats
@@ -21,6 +21,8 @@ from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
 
+#: The bar's width in columns; the narrowest terminal that has one, and the narrowest that says what time is left.
+_BAR, _BAR_FROM, _LEFT_FROM = 16, 80, 60
 _STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
 
 
@@ -54,6 +56,32 @@ class Estimate:
         return self.elapsed_s * sum(self._left.values()) / self._done if self._done else None
 
 
+class _Line(ProgressColumn):
+    """The live line: count, time, a bar, time left and the case, as much of it as the terminal has room for.
+
+    The bar gives way first, then the time left, and then the end of the case's name.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def render(self, task: Task) -> Text:
+        total, elapsed = int(task.total or 0), int(task.elapsed or 0)
+        minutes, seconds = divmod(elapsed, 60)
+        line = Text(no_wrap=True, end="")
+        line.append(f"{int(task.completed)}/{total}", style="progress.download")
+        line.append(f" {minutes // 60}:{minutes % 60:02}:{seconds:02} ", style="progress.elapsed")
+        if self._console.width >= _BAR_FROM:
+            done = _BAR * int(task.completed) // total if total else 0
+            line.append("━" * done, style="bar.complete").append("━" * (_BAR - done), style="bar.back").append(" ")
+        if task.fields["left"] and self._console.width >= _LEFT_FROM:
+            line.append(f"{task.fields['left']} ")
+        line.append(one_line(task.description))
+        line.truncate(max(self._console.width - 1, 1), overflow="ellipsis")
+        return line
+
+
 class Reporter:
     """An Observer that says each case as one line when it is done, above a live bar where there is a terminal."""
 
@@ -64,11 +92,7 @@ class Reporter:
         self._estimate, self._passed = Estimate(plan.cases), 0
         self._label = ""
         self._bar = Progress(
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            BarColumn(bar_width=16),
-            TextColumn("{task.fields[left]}", markup=False),
-            TextColumn("{task.description}", markup=False),
+            _Line(console),
             console=console,
             transient=True,
             disable=quiet or not console.is_terminal,

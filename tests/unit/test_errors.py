@@ -12,7 +12,10 @@ from bench.errors import (
     GateError,
     ResultsError,
     WorkerError,
+    listed,
     nearest,
+    printable,
+    quoted,
 )
 
 
@@ -48,3 +51,43 @@ def test_a_name_like_none_gets_the_list_alone() -> None:
 
 def test_no_valid_names_are_said_to_be_none() -> None:
     assert nearest("models", []) == "There is none to choose from."
+
+
+# What is printed of what a user gave
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "a\x00b", "a\udcffb", "a\u202eb", "a\rb"])
+def test_what_a_terminal_would_act_on_is_escaped(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert shown == f"a{text[1:-1].encode('unicode_escape').decode()}b"
+
+
+def test_of_a_long_message_both_ends_are_kept() -> None:
+    shown = printable(f"begin{'x' * 10**7}end")
+    assert shown.startswith("begin")
+    assert shown.endswith("end")
+    assert len(shown) == 2000
+
+
+@pytest.mark.parametrize("value", ["x" * 10**6, [["x" * 99] * 99] * 99, {n: {n: [n]} for n in range(999)}])
+def test_a_quoted_value_has_at_most_80_characters(value: object) -> None:
+    assert len(quoted(value)) <= 80
+
+
+def test_a_short_value_is_quoted_as_it_is() -> None:
+    assert quoted("sd-v1") == "'sd-v1'"
+    assert quoted([64, "x"]) == "[64, 'x']"
+
+
+def test_of_many_names_a_few_are_listed_and_the_rest_counted() -> None:
+    assert listed(f"n{number}" for number in range(3)) == "n0, n1, n2"
+    assert listed(f"n{number}" for number in range(1016)).endswith("n15 and 1,000 more")
+
+
+def test_the_nearest_of_a_very_long_name_is_soon_found() -> None:
+    assert len(nearest("x" * 10**6, [f"name-{number}" for number in range(999)])) < 500
+
+
+def test_a_number_that_python_does_not_write_is_named_by_its_kind() -> None:
+    assert "int" in quoted(10**9999)

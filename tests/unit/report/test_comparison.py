@@ -17,7 +17,7 @@ from bench.report import comparison as report
 from bench.report import comparison_markdown
 from bench.report.comparison_json import to_json
 from bench.report.comparison_markdown import to_markdown
-from bench.report.comparison_terminal import fit, print_terminal
+from bench.report.comparison_terminal import print_terminal
 from bench.units import format_change, format_relative
 
 MIB = 2**20
@@ -83,17 +83,6 @@ def test_the_headline_counts_each_case_once() -> None:
     )
 
 
-def _holds(text: str, lines: list[str]) -> bool:
-    """Whether a text stands at the beginning of these lines, folded or not."""
-    rest = text.replace(" ", "")
-    for line in lines:
-        for character in line.replace(" ", ""):
-            if not rest.startswith(character):
-                break
-            rest = rest[1:]
-    return not rest
-
-
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_narrow_terminal_folds_cells_and_cuts_nothing(width: int) -> None:
     # given a case with a long name, one that is not tested, and twelve samples a side, so that no column is missing
@@ -109,32 +98,10 @@ def test_a_narrow_terminal_folds_cells_and_cuts_nothing(width: int) -> None:
     table = lines[: next(n for n, line in enumerate(lines) if line.startswith("1 worse"))]
     assert all(len(line) <= width for line in table)
     assert "…" not in "".join(lines)
-    start = next(n for n, line in enumerate(table) if line.startswith(" tiny"))
-    assert _holds(long.label, table[start:])
-    words = " ".join(table).split()
+    words = [word.strip(";") for word in " ".join(table).split()]
     assert {"worse", "too", "few", "samples", "<0.001"} <= set(words)
-    assert sum(word[0] == "[" or word[-1] == "]" for word in words) == 2
-    # and the name's words are whole but for those that are longer than the column
-    assert {"tiny", "encode", "1024x1024", "float32", "512/128", "batch"} <= set(words)
-
-
-@pytest.mark.parametrize(
-    ("room", "widths", "padding"),
-    [
-        (120, [60, 6, 6, 12, 15], 1),
-        (110, [57, 6, 6, 12, 15], 1),  # the lines between five columns take 14
-        (74, [24, 6, 6, 9, 15], 1),
-        (64, [24, 6, 6, 6, 8], 1),
-        (60, [24, 6, 6, 6, 7], 0),  # and 6 without blanks
-        (50, [19, 6, 6, 6, 7], 0),
-        (10, [12, 6, 6, 6, 7], 0),
-    ],
-)
-def test_columns_give_way_in_turn(room: int, widths: list[int], padding: int) -> None:
-    # given a name of 60 columns, and a change and a verdict of several words
-    rows = [["x" * 60, "50 ms", "60 ms", "+0.1% [0.1%]", "too few samples"], ["y", "500 ms", "600 ms", "+10.0%", "~"]]
-    # then the name folds first, change and verdict next, the blanks go, and the name keeps its least
-    assert fit(rows, room) == (widths, padding)
+    assert sum((word[0] == "[") + (word[-1] == "]") for word in words) == 2
+    assert set(long.label.split()) <= set(words)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
+import pytest
 from endpoint_records import a_load, an_endpoint_record, an_overlap, remote
 from factories import a_case, a_device, a_run, an_environment, failed, measured, out_of_memory
 from rich.console import Console
@@ -157,3 +159,23 @@ def test_each_overlap_is_a_line_and_part_of_the_summary() -> None:
 
     (case,) = summary_json(RunSummary(Path("x.jsonl"), (record,)))["cases"]
     assert [one["overlapped_s"] for one in case["overlaps"]] == [0.2, 0.2]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_live_line_names_count_and_case_at_every_width(width: int) -> None:
+    # given a case with a long name
+    case = a_case(model="sdxl", operation="decode", size=2048, tiling={"tile": 512, "overlap": 128}, batch=16)
+    text = io.StringIO()
+    terminal = Console(file=text, force_terminal=True, width=width, color_system=None)
+    # when it runs
+    with Reporter(Plan(config="test", cases=(*CASES, case), measure=MeasureSettings(), timeout_s=5), terminal) as bar:
+        say(bar, measured(0.25, case=CASES[0]))
+        bar.case_begun(4, case)
+        bar.phase_begun("run")
+    # then the last live line has the count, the time, what is left and the case, in one line that fits
+    live = [line for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", text.getvalue()) if line.startswith("1/4 ")]
+    assert live
+    assert "sdxl decode 2048x2048" in live[-1]
+    assert ("left" in live[-1]) == (width >= 60)
+    assert max(map(len, live)) <= width
+    assert ("━" in live[-1]) == (width >= 80)
