@@ -19,6 +19,7 @@ from bench.commands.compare import compare
 from bench.commands.cost import cost
 from bench.commands.docs import docs
 from bench.commands.doctor import doctor
+from bench.commands.files import tell
 from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.predict import predict
@@ -50,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except BenchError as error:
-        typer.echo(f"error: {error}", err=True)
+        tell(f"error: {error}")
         return error.exit_code
     except OSError as error:  # a name too long, standard output on a full disk
-        typer.echo(f"error: {error}", err=True)
+        tell(f"error: {error}")
         return BenchError.exit_code
     return 0
 

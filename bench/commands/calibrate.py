@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.files import tell
 from bench.commands.options import INTERRUPTED, RESULTS, AsJson, Models, Operations, Quiet
 from bench.errors import ConfigError, DeviceError, WorkerError, nearest
 
@@ -168,7 +169,7 @@ class _Job:
                 reasons = self.skipped if answer.out_of_memory else self.failed
                 reasons[label] = answer.reason
                 how = "skipped" if answer.out_of_memory else "not measured"
-                typer.echo(f"{label}: {how}: {answer.reason}", err=True)
+                tell(f"{label}: {how}: {answer.reason}")
                 continue
             self._keep(label, answer)
 
@@ -228,7 +229,7 @@ class _Job:
 
     def _warn(self, warning: str) -> None:
         self.warnings.append(warning)
-        typer.echo(f"warning: {warning}", err=True)
+        tell(f"warning: {warning}")
 
 
 def _end(job: _Job, *, as_json: bool, quiet: bool) -> None:

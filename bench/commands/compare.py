@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import warn, write_text
+from bench.commands.files import tell, warn, write_text
 from bench.commands.options import AsJson
 from bench.errors import BenchError, GateError
 
@@ -163,9 +163,9 @@ def _judge(comparison: Comparison) -> None:
 
     for result in comparison.gates:
         if result.untested or result.unjudged:
-            typer.echo(f"gate {gate_line(result)}", err=True)
+            tell(f"gate {gate_line(result)}")
     for line in comparison.failures:
-        typer.echo(line, err=True)
+        tell(line)
     failed = [result for result in comparison.gates if result.failures]
     if failed:
         cases = len({(failure.machine, failure.case) for result in failed for failure in result.failures})

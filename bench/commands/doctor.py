@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from bench.commands.files import tell
 from bench.commands.options import INTERRUPTED, RESULTS, AsJson
 from bench.errors import BenchError, DeviceError, ResultsError, WorkerError
 
@@ -226,7 +227,7 @@ def _measure(
             answer = _ask(executor, what, dtype)
         if answer.ceiling is None:
             failed[name] = answer.reason or "no reason was given"
-            typer.echo(f"{name:<16} not measured: {failed[name]}", err=True)
+            tell(f"{name:<16} not measured: {failed[name]}")
             continue
         measured.append(answer.ceiling)
         if show:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.errors import BenchError
+from bench.units import one_line
 
 if TYPE_CHECKING:
     from bench.record import Record
@@ -65,4 +66,9 @@ def records_and_predictions(paths: Sequence[Path]) -> tuple[list[Record], list[R
 def warn(texts: Iterable[str]) -> None:
     """Say each on standard error: what a command noticed that does not stop it."""
     for text in texts:
-        typer.echo(f"warning: {text}", err=True)
+        tell(f"warning: {text}")
+
+
+def tell(text: str) -> None:
+    """Say it on standard error, in one line, whatever the names in it hold."""
+    typer.echo(one_line(text.replace("\n", " ")), err=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import sweeps
+from bench.commands.files import tell
 from bench.commands.options import (
     RESULTS,
     TOKEN_ENV,
@@ -118,7 +119,7 @@ def remote(
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    tell(text)
 
 
 def _nobody(_: str) -> None:

@@ -31,7 +31,7 @@ def report(
     pages = {f"vae_{name}.md": page.render(name, records, ceilings).encode() for name in OPERATIONS}
     found = remote.endpoints(records)
     pages["remote.md"] = remote.render(found).encode()
-    images = {remote.plot_name(slug): remote_plot.draw(group) for slug, group in found.items()}
+    images = {remote.plot_name(slug): remote_plot.draw(found[slug]) for slug in remote.drawn(found)}
     pages |= {name: image for name, image in images.items() if image is not None}
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)
     pages |= comparisons.hybrid_pages(comparison, networks, records)

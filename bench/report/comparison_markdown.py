@@ -9,7 +9,7 @@ from bench.compare import Comparison, MachineComparison
 from bench.compare.verdicts import Row, Table
 from bench.report import markdown
 from bench.report.comparison import cells, gate_line, has_p, header, headline, legend, sides_line, summary
-from bench.report.markdown import safe
+from bench.report.markdown import prose, safe
 from bench.units import METRICS
 
 
@@ -27,7 +27,7 @@ def to_markdown(comparison: Comparison) -> str:
 
 def _list(title: str, lines: Sequence[str]) -> list[str]:
     """A list under a bold line: two lists in a row would run together."""
-    return [f"**{title}**", markdown.bullets([safe(line) for line in lines])] if lines else []
+    return [f"**{title}**", markdown.bullets([prose(line) for line in lines])] if lines else []
 
 
 def _machine(part: MachineComparison) -> list[str]:

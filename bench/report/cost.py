@@ -12,7 +12,7 @@ from bench.record import Case
 from bench.report import markdown
 from bench.report.hybrid_tables import precision, size
 from bench.report.kinds import marked
-from bench.report.markdown import safe
+from bench.report.markdown import prose, safe
 from bench.report.shown import shown
 from bench.units import format_amount, format_metric, format_percent, format_seconds
 
@@ -37,7 +37,7 @@ def render(costs: Costs) -> str:
         texts += [f"## {safe(models.title(key))} {safe(operation)}", *_images(mine, costs)]
     texts += ["## Prices", *_prices(costs.prices)]
     if costs.gaps:
-        texts += ["## What is missing", markdown.bullets([safe(gap) for gap in costs.gaps])]
+        texts += ["## What is missing", markdown.bullets([prose(gap) for gap in costs.gaps])]
     return "\n\n".join(texts) + "\n"
 
 

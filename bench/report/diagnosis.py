@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.doctor import ClientFacts, Facts, Finding, Level, sound
 from bench.record import Ceiling
-from bench.units import format_bytes, format_count, format_metric, format_seconds
+from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
 
 _STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 _QUIET: tuple[Level, ...] = ("warning", "problem")
@@ -87,8 +87,8 @@ def _table(findings: Iterable[Finding]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
-        said = Text(finding.said)
+        said = Text(one_line(finding.said))
         if finding.remedy:
-            said.append(f"\n-> {finding.remedy}", style="bold" if finding.level in _QUIET else "dim")
-        table.add_row(Text(finding.level, style=_STYLES[finding.level]), finding.subject, said)
+            said.append(f"\n-> {one_line(finding.remedy)}", style="bold" if finding.level in _QUIET else "dim")
+        table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(one_line(finding.subject)), said)
     return table

@@ -1,6 +1,6 @@
 """One row of a docs table: its cells, read into entries and made records of kind `published`.
 
-Imports `errors`, `units`, `record` and `models`; knows nothing of pages, and never loads torch.
+Imports `errors`, `units`, `record`, `models` and `markdown`; knows nothing of pages, and never loads torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bench import units
 from bench.errors import BenchError, DocsError
 from bench.models import AutoencoderKLSpec
 from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Tile, Timing
+from bench.report import markdown
 
 #: How many cells a row has: card, resolution, and time and memory untiled and tiled.
 _CELLS = 6
@@ -24,6 +25,7 @@ _TIME = re.compile(rf"({_NUMBER})")
 _TIME_AND_CHANGE = re.compile(rf"({_NUMBER})(?:\s*\(\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*\))?")
 _PERCENT = re.compile(rf"({_NUMBER})\s*%?")
 _RESOLUTION = re.compile("([0-9]{1,6})\\s*[x\N{MULTIPLICATION SIGN}]\\s*([0-9]{1,6})", re.IGNORECASE)
+_EMPHASIS = re.compile(r"^[* ]+|(?<!\\)[* ]+$")
 _LIMITED = re.compile(r"(.+) \(limited to ([^()]+)\)")
 
 #: The figure of a cell, or out of memory, or None, which a page prints as `n/a`.
@@ -84,7 +86,7 @@ def entries(row: Row, spec: AutoencoderKLSpec, operation: str) -> Iterator[Entry
 
 def _gpu(row: Row) -> tuple[str, int | None]:
     """The card, and the limit that the table says it was held to."""
-    name = row.cells[0].strip("* ")
+    name = markdown.shown(_EMPHASIS.sub("", row.cells[0]))
     if not name or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
         raise DocsError(f"{row.place}: the cell {row.cells[0]!r} names no GPU.")
     limited = _LIMITED.fullmatch(name)

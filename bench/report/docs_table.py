@@ -1,7 +1,7 @@
 """Records as the tables of the diffusers docs, byte for byte, in the dialects of their encode and decode pages.
 
-Imports `errors`, `units`, `record`, `models`, and of its neighbours the page's reader and `run_details`; pandas only
-inside the function that prints with it. Never torch.
+Imports `errors`, `units`, `record`, `models`, and of its neighbours the page's reader, `run_details` and `markdown`;
+pandas only inside the function that prints with it. Never torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Literal, cast, get_args
 from bench import models, units
 from bench.errors import DocsError, nearest
 from bench.record import Measured, OutOfMemory, Record, describe
+from bench.report import markdown
 from bench.report.docs_page import read_page
 from bench.report.run_details import local
 
@@ -51,7 +52,7 @@ class _Row:
     tiled: _Figures
 
 
-#: One table's records: row (GPU as printed, resolution) -> tiled or not -> record. Rows in order of first appearance.
+#: One table's records: row (GPU, resolution) -> tiled or not -> record. Rows in order of first appearance.
 _Grid = dict[tuple[str, str], dict[bool, Record]]
 
 
@@ -70,15 +71,13 @@ def render(
     kinds = ("predicted",) if predicted else ("measured", "published")
     for title, grid in _grids(_admitted(records, operation, kinds)).items():
         rows = [
-            _Row(gpu, resolution, _figures(pair.get(False)), _figures(pair.get(True)))
+            _Row(markdown.safe(gpu), resolution, _figures(pair.get(False)), _figures(pair.get(True)))
             for (gpu, resolution), pair in grid.items()
         ]
         columns = _COLUMNS.get(title, _SDXL_COLUMNS)
         header = ("GPU", "Resolution", *(f"{name}, predicted" if predicted else name for name in columns))
         table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
-        sections.append(
-            f"<details><summary>{title}{' (predicted)' if predicted else ''}</summary>\n\n{table}\n\n</details>\n"
-        )
+        sections.append(f"{markdown.folded(f'{title} (predicted)' if predicted else title, table)}\n")
         gaps += [] if predicted else _gaps(title, grid)  # no time was predicted: said once, not of each row
     return Rendered("\n".join(sections), tuple(gaps))
 
@@ -164,10 +163,9 @@ def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
 
 
 def _gpu(record: Record) -> str:
-    """The first column. A limited card is another row than the whole one, and a bar in a name must not end the cell."""
+    """The first column. A limited card is another row than the whole one."""
     limit = record.vram_limit_bytes
-    name = record.device.name if limit is None else f"{record.device.name} (limited to {units.format_bytes(limit)})"
-    return name.replace("|", "\\|")
+    return record.device.name if limit is None else f"{record.device.name} (limited to {units.format_bytes(limit)})"
 
 
 def _tiling(tiled: bool) -> str:

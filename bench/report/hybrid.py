@@ -24,7 +24,7 @@ from bench.report.hybrid_tables import (
     title_of,
     way_text,
 )
-from bench.report.markdown import safe
+from bench.report.markdown import prose, safe
 from bench.report.shown import shown
 
 PLOT = "hybrid.png"
@@ -138,4 +138,4 @@ def _section(comparison: Comparison, networks: Networks, key: str, operation: st
 
 def _gaps(comparison: Comparison) -> list[str]:
     missing = [*comparison.without, *comparison.gaps]
-    return ["## What is missing", markdown.bullets([safe(gap) for gap in missing])] if missing else []
+    return ["## What is missing", markdown.bullets([prose(gap) for gap in missing])] if missing else []

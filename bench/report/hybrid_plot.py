@@ -10,9 +10,9 @@ from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.hybrid.ways import Way
 from bench.record import Case
-from bench.report.figure import PALETTE, drawing, legend_below, plain
+from bench.report.figure import PALETTE, caption, drawing, legend_below, most, plain
 from bench.report.hybrid_tables import Networks, precision, title_of
-from bench.units import format_seconds, one_line
+from bench.units import format_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,35 +20,41 @@ if TYPE_CHECKING:
 _WIDTH, _PANEL, _FRAME = 9.0, 3.6, 1.3  # inches
 #: One a network, which are all of one colour: those are for devices.
 _MARKS = "^vsD*XP<>h"
+#: Of devices, that have colours of their own or else marks, and of networks and panels: no more can be told apart.
+_MOST_DEVICES, _MOST_NETWORKS, _MOST_PANELS, _MOST_TICKS = 16, 8, 12, 16
 
 
 def draw(comparison: Comparison, networks: Networks) -> bytes | None:
     """The PNG: a panel a model and operation, a line a device and precision, a broken one a network.
 
-    A point is the best local way of single images (no batch, no video); a cross is a size at which nothing fits. None
-    where no local case has a time.
+    A point is the best local way of single images (no batch, no video); a cross is a size at which nothing fits. What
+    is too much for a figure is left out, and said under it. None where no local case has a time.
     """
     if not is_drawn(comparison):
         return None
     rows = [row for row in comparison.rows if _single(row.case)]
     ways = [way for way in comparison.ways if _single(way.case)]
-    kinds = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
+    every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
+    kinds, said = most(list(every), _MOST_PANELS, "models and operations", "these come first in the results")
     names = _names(rows)
-    colours = {name: PALETTE[n % (len(PALETTE) - 1)] for n, name in enumerate(dict.fromkeys(names.values()))}
+    lines, more = most(_ranked(rows, names), _MOST_DEVICES, "devices", "these have the most timed sizes")
+    shown, further = most(list(networks), _MOST_NETWORKS, "networks", "these come first in networks.yaml")
+    networks = {name: networks[name] for name in shown}
+    styles = _styles([name for name in dict.fromkeys(names.values()) if name in lines])
     columns = 2 if len(kinds) > 1 else 1
     height = -(-len(kinds) // columns)
     with drawing(_WIDTH * (columns + 1) / 2, _PANEL * height + _FRAME) as made:
         panels = list(made.figure.subplots(height, columns, squeeze=False).flat)
         for panel, (key, operation) in zip(panels, kinds, strict=False):
-            panel.set_title(one_line(f"{models.title(key)} {operation}"), loc="left", fontsize=10)
+            panel.set_title(caption(f"{models.title(key)} {operation}"), loc="left", fontsize=10)
             mine = [row for row in rows if (row.case.model, row.case.operation) == (key, operation)]
-            _local(panel, mine, names, colours)
+            _local(panel, mine, names, styles)
             far = [way for way in ways if (way.case.model, way.case.operation) == (key, operation)]
             _remote(panel, far, networks)
             _axes(panel, [*(row.case for row in mine), *(way.case for way in far)])
         for panel in panels[len(kinds) :]:
             panel.set_visible(False)
-        legend_below(made.figure, panels[: len(kinds)], 3)
+        legend_below(made.figure, panels[: len(kinds)], 3, left_out=[*said, *more, *further])
     return made.png
 
 
@@ -68,19 +74,38 @@ def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], str]:
         seen.setdefault((row.label, row.kind, row.case.model, row.case.operation), set()).add(precision(row))
     several = {(key[0], key[1]) for key, found in seen.items() if len(found) > 1}
     return {
-        (row.label, row.kind, precision(row)): one_line(
+        (row.label, row.kind, precision(row)): caption(
             f"{row.label}{f', {precision(row)}' if (row.label, row.kind) in several else ''} ({row.kind})"
         )
         for row in rows
     }
 
 
-def _local(axes: Axes, rows: Sequence[Row], names: dict[tuple[object, ...], str], colours: dict[str, str]) -> None:
-    for name, colour in colours.items():
+def _ranked(rows: Sequence[Row], names: dict[tuple[object, ...], str]) -> list[str]:
+    """The lines' names, those of the most times first, measured before published, then in the order of the rows."""
+    times: dict[str, int] = dict.fromkeys(names.values(), 0)
+    measured = set()
+    for row in rows:
+        name = names[row.label, row.kind, precision(row)]
+        times[name] += row.local_s is not None
+        measured |= {name} if row.kind == "measured" else set()
+    return sorted(times, key=lambda name: (-times[name], name not in measured))
+
+
+def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour and mark for each; once the colours are used up the mark changes."""
+    colours = PALETTE[:-1]
+    return {name: (colours[n % len(colours)], "oD"[n // len(colours) % 2]) for n, name in enumerate(names)}
+
+
+def _local(
+    axes: Axes, rows: Sequence[Row], names: dict[tuple[object, ...], str], styles: dict[str, tuple[str, str]]
+) -> None:
+    for name, (colour, mark) in styles.items():
         mine = [row for row in rows if names[row.label, row.kind, precision(row)] == name]
         timed = sorted((_edge(row.case), row.local_s) for row in mine if row.local_s is not None)
         x, y = [edge for edge, _ in timed], [taken for _, taken in timed]
-        axes.plot(x, y, "o-", color=colour, label=name, markersize=3.5, linewidth=1.4)
+        axes.plot(x, y, f"{mark}-", color=colour, label=name, markersize=3.5, linewidth=1.4)
         for row in mine:
             if row.only_remote_fits:
                 at = (_edge(row.case), 0.99)
@@ -90,11 +115,19 @@ def _local(axes: Axes, rows: Sequence[Row], names: dict[tuple[object, ...], str]
 def _remote(axes: Axes, ways: Sequence[Way], networks: Networks) -> None:
     for n, name in enumerate(networks):
         points = sorted((_edge(way.case), way.remote.over_s[name]) for way in ways if name in way.remote.over_s)
-        label = one_line(f"remote over {title_of(name, networks)} (simulated)")
+        line = caption(f"remote over {title_of(name, networks)} (simulated)")
         x, y = [edge for edge, _ in points], [taken for _, taken in points]
         marker = _MARKS[n % len(_MARKS)]
         axes.plot(
-            x, y, "--", color="#444444", linewidth=0.9, marker=marker, markersize=4, fillstyle="none", label=label
+            x,
+            y,
+            "--",
+            color="#444444",
+            linewidth=0.9,
+            marker=marker,
+            markersize=4,
+            fillstyle="none",
+            label=line,
         )
 
 
@@ -104,7 +137,8 @@ def _axes(axes: Axes, cases: Sequence[Case]) -> None:
     sizes = sorted({_edge(case) for case in cases})
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xticks(sizes, [f"{size:g}" for size in sizes], rotation=45)
+    ticks = sizes[:: -(-len(sizes) // _MOST_TICKS)]
+    axes.set_xticks(ticks, [f"{size:g}" for size in ticks], rotation=45)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda value, _: format_seconds(value))
     axes.minorticks_off()

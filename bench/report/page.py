@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bench import models
 from bench.record import Case, Ceilings, Measured, OutOfMemory, Record, Tile, describe
 from bench.report import kinds, markdown, run_details
+from bench.report.markdown import safe
 from bench.units import format_bytes, format_metric
 
 #: Outcomes that leave a cell without a figure and are no result either.
@@ -46,7 +47,7 @@ def render(operation: str, records: Sequence[Record], ceilings: Sequence[Ceiling
         return "\n\n".join(parts) + "\n"
     parts.append(_legend(mine))
     for key in dict.fromkeys(record.case.model for record in mine):
-        parts += [f"## {models.title(key)}", _table([record for record in mine if record.case.model == key])]
+        parts += [f"## {safe(models.title(key))}", _table([record for record in mine if record.case.model == key])]
     parts += _trouble(mine)
     parts += ["## Devices", *run_details.sections(mine, ceilings)]
     return "\n\n".join(parts) + "\n"
@@ -85,9 +86,9 @@ _HEADERS = (
 def _table(records: Sequence[Record]) -> str:
     rows = [
         (
-            row.device,
+            safe(row.device),
             row.kind if row.kind == "measured" else f"*{row.kind}*",
-            _precision(row),
+            safe(_precision(row)),
             row.case.resolution,
             _time(row.untiled),
             _memory(row.untiled),
@@ -152,7 +153,7 @@ def _memory(record: Record | None) -> str:
 def _trouble(records: Iterable[Record]) -> list[str]:
     """A section that names the cases without a figure, other than out-of-memory; none if there is none."""
     lines = [
-        f"{run_details.device_label(record)}: {record.case.label}: {describe(record.outcome)}"
+        safe(f"{run_details.device_label(record)}: {record.case.label}: {describe(record.outcome)}")
         for record in records
         if record.outcome.status in _NO_FIGURE
     ]

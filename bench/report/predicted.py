@@ -168,7 +168,7 @@ def short(case: Case) -> str:
 
 
 def _print(console: Console, title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(one_line(title)), title_justify="left")
     for place, name in enumerate(headers):
         table.add_column(Text(name), justify="left" if not place else "right", overflow="fold")
     for row in rows:

@@ -107,7 +107,11 @@ def render(predictions: Sequence[Record], known: Sequence[Record]) -> str:
     held = cells(predictions, known)
     parts.append(markdown.bullets([*_legend(predictions), *_answer(held)]))
     for group in predicted.groups(predictions):
-        parts += [f"## {group.title}", _cards(group), markdown.folded("What a call takes", _demands(group))]
+        parts += [
+            f"## {markdown.safe(group.title)}",
+            _cards(group),
+            markdown.folded("What a call takes", _demands(group)),
+        ]
     if held:
         parts += ["## Against what is known", *_FITTED, _against(held)]
     return "\n\n".join(parts) + "\n"
@@ -149,7 +153,7 @@ def _cards(group: predicted.Group) -> str:
 
 
 def _demands(group: predicted.Group) -> str:
-    rows = [list(cells) for cells in predicted.demand_rows(group)]
+    rows = [[*cells, markdown.safe(source)] for *cells, source in predicted.demand_rows(group)]
     return markdown.table(predicted.DEMAND_HEADERS, rows, "lrrrrrl")
 
 

@@ -18,9 +18,9 @@ from bench.memory.profile import (
     visits,
 )
 from bench.memory.timeline import Timeline
-from bench.report.figure import PALETTE, drawing, plain
+from bench.report.figure import PALETTE, caption, drawing, plain
 from bench.report.profile import place_of, title_of
-from bench.units import GIB, MIB, format_bytes, one_line
+from bench.units import GIB, MIB, format_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def draw(profiled: Profiled) -> bytes:
     along = steps(predicted.timeline, int(predicted.peak_bytes * _LEAST_STEP))
     with drawing(_WIDTH, _HEIGHT) as made:
         axes = made.figure.subplots()
-        axes.set_title(f"{title_of(profiled)}: live memory by part", loc="left", fontsize=10)
+        axes.set_title(f"{caption(title_of(profiled))}: live memory by part", loc="left", fontsize=10)
         _stack(axes, layers(predicted.timeline), along, unit)
         if profiled.measured:
             _measured(axes, profiled, profiled.measured.timeline, along, unit)
@@ -59,7 +59,7 @@ def draw(profiled: Profiled) -> bytes:
         plain(axes, "y")
         handles, labels = axes.get_legend_handles_labels()
         made.figure.legend(handles[::-1], labels[::-1], loc="outside right upper", frameon=False)
-        made.figure.supxlabel(one_line(f"Predicted: {profiled.kernels}."), fontsize=8, x=0.01, ha="left")
+        made.figure.supxlabel(caption(f"Predicted: {profiled.kernels}.", 160), fontsize=8, x=0.01, ha="left")
     return made.png
 
 
@@ -97,7 +97,7 @@ def _peak(axes: Axes, peak: Profile, along: Sequence[int], unit: int) -> None:
     left = at < along[-1] / 2
     axes.plot([at], [top], "v", color="black", markersize=6, label="predicted peak", linestyle="none")
     axes.annotate(
-        f"{format_bytes(peak.peak_bytes)}\n{one_line(place_of(peak.at))}",
+        f"{format_bytes(peak.peak_bytes)}\n{caption(place_of(peak.at))}",
         (at, top),
         textcoords="offset points",
         xytext=(6 if left else -6, 6),
@@ -122,7 +122,7 @@ def _name_parts(axes: Axes, timeline: Timeline, along: Sequence[int]) -> None:
     ]
     axes.set_xticks(
         [(start + stop) / 2 for _, start, stop in named],
-        [one_line(name) for name, _, _ in named],
+        [caption(name) for name, _, _ in named],
         rotation=25,
         ha="right",
         rotation_mode="anchor",

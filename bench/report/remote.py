@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from bench import models
 from bench.record import EndpointFacts, Environment, Package, Record, describe
 from bench.report import markdown, remote_tables
-from bench.report.markdown import code, safe
+from bench.report.markdown import code, prose, safe
 from bench.report.remote_parts import exchange, order, stack
 from bench.units import format_bytes, format_seconds
 
+#: More plots than these make a page slow to write and to load.
+_MOST_PLOTS = 24
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped", "out_of_memory")
 
 
@@ -35,13 +37,18 @@ def _numbered(slug: str, number: int) -> str:
     return slug if number == 1 else f"{slug}-{number}"
 
 
+def drawn(found: Mapping[str, Sequence[Record]]) -> list[str]:
+    """The endpoints that have a plot: the first of the page that have a split, as many as can be looked at."""
+    return [slug for slug, records in found.items() if any(stack(record) for record in records)][:_MOST_PLOTS]
+
+
 def plot_name(slug: str) -> str:
     """The file of an endpoint's plot, beside the page."""
     return f"remote-{slug}.png"
 
 
 def render(found: Mapping[str, Sequence[Record]]) -> str:
-    """The page of these `endpoints`. Ends in a newline. Each that has a split shows the plot of its `plot_name`."""
+    """The page of these `endpoints`. Ends in a newline. Those that are `drawn` show the plot of their `plot_name`."""
     texts = [
         "# Endpoints",
         "Written by `bench report` from the results; edit nothing here. All figures are *measured* unless a row says "
@@ -54,7 +61,7 @@ def render(found: Mapping[str, Sequence[Record]]) -> str:
         )
         return "\n\n".join(texts) + "\n"
     for slug, records in found.items():
-        texts += _endpoint(slug, records)
+        texts += _endpoint(slug, records, with_plot=slug in drawn(found))
     texts += ["## How to read this", *_legends(found)]
     return "\n\n".join(texts) + "\n"
 
@@ -67,15 +74,17 @@ def _legends(found: Mapping[str, Sequence[Record]]) -> list[str]:
     return texts
 
 
-def _endpoint(slug: str, records: Sequence[Record]) -> list[str]:
+def _endpoint(slug: str, records: Sequence[Record], *, with_plot: bool) -> list[str]:
     loopback = all(facts.is_loopback for facts in _facts(records)) and bool(_facts(records))
     name = records[0].device.name
     texts = [f"## {safe(name)}{' (loopback)' if loopback and 'loopback' not in name else ''}"]
     if loopback:
         texts.append("The client and the endpoint are on one machine: **no network is in these figures**.")
     texts.append(markdown.bullets([line for group in _by_run(records) for line in _about(group)]))
-    if any(stack(record) for record in records):
+    if with_plot:
         texts.append(f"![{_alt(records)}]({plot_name(slug)})")
+    elif any(stack(record) for record in records):
+        texts.append(f"There is no plot of it: only the first {_MOST_PLOTS} endpoints of this page have one.")
     for (model, operation), group in _by_kind(records).items():
         texts += [f"### {safe(models.title(model))} {safe(operation)}"]
         alike = remote_tables.alike(group)
@@ -170,5 +179,5 @@ def _trouble(records: Sequence[Record]) -> list[str]:
     ]
     if lines:
         texts += ["Cases without a figure:", markdown.bullets(lines)]
-    said = [safe(f"{record.case.label}: {warning}") for record in records for warning in record.warnings]
+    said = [prose(f"{record.case.label}: {warning}") for record in records for warning in record.warnings]
     return [*texts, markdown.folded(f"Warnings ({len(said)})", markdown.bullets(said))] if said else texts

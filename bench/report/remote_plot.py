@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench import models
 from bench.record import Record
-from bench.report.figure import drawing, legend_below, plain
+from bench.report.figure import caption, drawing, legend_below, most, plain
 from bench.report.remote_parts import exchange, order, stack
-from bench.units import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,8 +29,8 @@ _COLOURS = {
     "decode": "#009E73",
 }
 _WIDTH, _BAR, _FRAME = 9.0, 0.26, 0.8  # inches; a bar with its gap; what a panel, and the figure, have besides
-#: More bars than this in one panel can't be read.
-_MOST_BARS = 60
+#: More bars than this in one panel can't be read, and no more panels be seen.
+_MOST_BARS, _MOST_PANELS = 60, 12
 #: A panel of longer requests (s) is in seconds.
 _MOST_IN_MS = 10.0
 _GAP = 0.6  # between two resolutions, in bars
@@ -45,18 +44,19 @@ def draw(records: Sequence[Record]) -> bytes | None:
     panels: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda one: (one.case.model, one.case.operation, *order(one))):
         if stack(record):
-            title = one_line(f"{models.title(record.case.model)} {record.case.operation}")
+            title = caption(f"{models.title(record.case.model)} {record.case.operation}")
             panels.setdefault(title, []).append(record)
     if not panels:
         return None
-    panels = {_titled(title, len(group)): group[:_MOST_BARS] for title, group in panels.items()}
+    shown, said = most(list(panels.items()), _MOST_PANELS, "models and operations", "these come first by name")
+    panels = {_titled(title, len(group)): group[:_MOST_BARS] for title, group in shown}
     heights = [_extent(_places(group)) for group in panels.values()]
     with drawing(_WIDTH, _BAR * sum(heights) + _FRAME * (len(panels) + 1)) as made:
         axes = made.figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
         for panel, (title, group) in zip(axes, panels.items(), strict=True):
             _panel(panel, title, group)
-        made.figure.suptitle(one_line(f"{records[0].device.name}: time of one request, by its parts"), fontsize=11)
-        legend_below(made.figure, list(axes), 4, tuple(_COLOURS))
+        made.figure.suptitle(f"{caption(records[0].device.name)}: time of one request, by its parts", fontsize=11)
+        legend_below(made.figure, list(axes), 4, tuple(_COLOURS), said)
     return made.png
 
 
@@ -118,4 +118,4 @@ def _name(record: Record, among: Sequence[Record]) -> str:
         field for field in ("dtype", "batch", "weights", "variant") if len({getattr(one, field) for one in alike}) > 1
     ]
     said += [f"batch {case.batch}" if field == "batch" else str(getattr(case, field)) for field in told]
-    return one_line(" ".join(said))
+    return caption(" ".join(said))

@@ -8,6 +8,7 @@ from bench import metrics, stats
 from bench.doctor.gpu import company
 from bench.record import Ceilings, Device, GpuSettings, Record
 from bench.report import markdown
+from bench.report.markdown import code, prose, safe
 from bench.units import METRICS, format_bytes, format_metric
 
 _STOPPED = {
@@ -57,27 +58,34 @@ def sections(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[st
             continue
         device = next((each for each in ceilings if each.device.name == group[0].device.name), None)
         parts += [
-            f"### {label}: run {run_id}",
-            markdown.bullets([*_environment(group), *_ceilings(device, group)]),
+            f"### {safe(label)}: run {safe(run_id)}",
+            markdown.bullets([_begun(group[0]), *map(safe, [*_environment(group), *_ceilings(device, group)])]),
             markdown.folded("All figures", _all(group, device)),
         ]
-        said = [f"{record.case.label}: {warning}" for record in group for warning in record.warnings]
+        said = [prose(f"{record.case.label}: {warning}") for record in group for warning in record.warnings]
         if said:
             parts.append(markdown.folded(f"Warnings ({len(said)})", markdown.bullets(said)))
     for source, labels in published.items():
-        parts += [f"### Published in {source}", markdown.bullets(list(dict.fromkeys(labels)))]
+        parts += [
+            f"### Published in {safe(source)}",
+            markdown.bullets([safe(label) for label in dict.fromkeys(labels)]),
+        ]
     return parts
 
 
+def _begun(record: Record) -> str:
+    begun = record.run.started_at[:16].replace("T", " ")
+    return f"sweep {code(record.run.config)}, begun {safe(begun)} UTC"
+
+
 def _environment(group: Sequence[Record]) -> list[str]:
+    """What a run was measured with, in plain text."""
     first = group[0]
-    begun = first.run.started_at[:16].replace("T", " ")
-    lines = [f"sweep `{first.run.config}`, begun {begun} UTC"]
     env = first.environment
     memory = f"{format_bytes(first.device.total_bytes)} of memory"
     if first.vram_limit_bytes is not None:
         memory += f", limited to {format_bytes(first.vram_limit_bytes)}: memory is a percentage of the limit"
-    lines.append(memory)
+    lines = [memory]
     if env is None:
         return lines
     lines.append(", ".join(f"{name} {package.version}" for name, package in env.packages.items()))
@@ -134,7 +142,7 @@ def _all(group: Sequence[Record], ceilings: Ceilings | None) -> str:
     headers = ["Case", "Samples", "±", "Noise", "Ended by", *(METRICS[key].title for key in keys)]
     rows = [
         [
-            record.case.label,
+            safe(record.case.label),
             _samples(record),
             _uncertainty(record),
             _noise(record),

@@ -19,7 +19,7 @@ from bench.plan import Plan
 from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Timing, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
-from bench.units import format_bytes, format_count, format_metric, format_seconds
+from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
 
 _STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
 
@@ -130,6 +130,7 @@ class Reporter:
 
     def _say(self, text: str | Text) -> None:
         if not self._quiet:
+            text = one_line(text) if isinstance(text, str) else text
             self._bar.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -143,7 +144,7 @@ def _where(ready: Ready, version: str) -> str:
 
 def tell(record: Record) -> str:
     """One case's outcome in a few words, or its figures."""
-    return _figures(record) if isinstance(record.outcome, Measured) else describe(record.outcome)
+    return _figures(record) if isinstance(record.outcome, Measured) else one_line(describe(record.outcome))
 
 
 def tell_load(load: Load) -> str:

@@ -142,7 +142,11 @@ def test_columns_give_way_in_turn(room: int, widths: list[int], padding: int) ->
     [
         ("/models/__v2__", "/models/\\_\\_v2\\_\\_"),
         ("a\\|b", "a\\\\&#124;b"),
-        ("*x* ~y~ `z` !", "\\*x\\* \\~y\\~ \\`z\\` \\!"),
+        ("*x* ~y~ `z` !", "\\*x\\* \\~y\\~ \\`z\\` !"),
+        ("gpu_spec a__b", "gpu_spec a__b"),
+        ("- a", "\\- a"),
+        ("1. a", "1\\. a"),
+        ("1.5 s -5%", "1.5 s -5%"),
         ("[l](http://x)", "\\[l\\](http:\\//x)"),
         ("www.example.org", "www\\.example.org"),
         ("@torch #12", "\\@&#8203;torch \\#&#8203;12"),
