@@ -103,8 +103,9 @@ def compare(
         )
     form = Format.JSON if as_json else form
     asked = request(metric or (), factor or (), fail_on or (), across=across_machines)
-    before = _side("base", [*([base] if base else []), *(more_base or [])], out)
-    after = _side("head", [*([head] if head else []), *(more_head or [])], out)
+    strict = bool(fail_on)
+    before = _side("base", [*([base] if base else []), *(more_base or [])], out, strict=strict)
+    after = _side("head", [*([head] if head else []), *(more_head or [])], out, strict=strict)
     comparison = compare_sides(before, after, asked)
     if out is not None:
         write_text(out, _text(comparison, form))
@@ -113,8 +114,8 @@ def compare(
     _judge(comparison)
 
 
-def _side(name: SideName, paths: Sequence[Path], out: Path | None) -> Side:
-    """All runs in what was given for a side; warnings go to standard error."""
+def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bool) -> Side:
+    """All runs in what was given for a side; warnings go to standard error. A gate takes no file with a bad line."""
     from bench import store
     from bench.compare import sides
 
@@ -123,7 +124,7 @@ def _side(name: SideName, paths: Sequence[Path], out: Path | None) -> Side:
             f"Nothing was given for the {name} side. Write `bench compare BASE HEAD`, or --base and --head as often "
             "as there are runs; each is a results file or a folder of them."
         )
-    files, warnings = store.read(paths)
+    files, warnings = store.read(paths, strict=strict)
     if out is not None and out.exists() and any(out.samefile(file.path) for file in files):
         raise BenchError(
             f"--out {out}: is a results file of the {name} side. Choose another name: nothing was written."

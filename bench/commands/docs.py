@@ -55,18 +55,22 @@ def docs_check(
     operation: Operation,
     dialect: Dialect = None,
 ) -> None:
-    """Compare a page's tables with what the results would print; exit code 1 and a diff if they differ."""
+    """Compare a page's tables with what the results would print; exit code 1 and a diff if they differ.
+
+    A results file with a bad line is an error here, not a warning.
+    """
     from bench.report import docs_table
 
-    difference = docs_table.difference(read_text(page), _rendered(results, operation, dialect), operation)
+    rendered = _rendered(results, operation, dialect, strict=True)
+    difference = docs_table.difference(read_text(page), rendered, operation, name=page.name)
     if difference:
         typer.echo(difference, nl=False)
         raise GateError(f"{page}: its tables differ from the results.")
 
 
-def _rendered(results: Sequence[Path], operation: str, dialect: str | None) -> str:
+def _rendered(results: Sequence[Path], operation: str, dialect: str | None, *, strict: bool = False) -> str:
     from bench.report import docs_table
 
-    rendered = docs_table.render(table_records(results), operation, dialect)
+    rendered = docs_table.render(table_records(results, strict=strict), operation, dialect)
     warn(rendered.gaps)
     return rendered.text

@@ -14,6 +14,9 @@ from bench.units import one_line
 if TYPE_CHECKING:
     from bench.record import Record
 
+#: More warnings than these at once push all else off the screen.
+_MOST_WARNINGS = 20
+
 
 def read_text(path: Path) -> str:
     """The text of a file. Raises BenchError."""
@@ -47,16 +50,19 @@ def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> Non
             typer.echo(f"Wrote {folder / name}")
 
 
-def table_records(paths: Sequence[Path]) -> list[Record]:
-    """The records that tables show, out of files and folders, no predicted ones; warnings go to standard error."""
-    return records_and_predictions(paths)[0]
+def table_records(paths: Sequence[Path], *, strict: bool = False) -> list[Record]:
+    """The records that tables show, out of files and folders, no predicted ones; warnings go to standard error.
+
+    Bad lines are set aside with a warning; if `strict` the first raises ResultsError.
+    """
+    return records_and_predictions(paths, strict=strict)[0]
 
 
-def records_and_predictions(paths: Sequence[Path]) -> tuple[list[Record], list[Record]]:
+def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[Record], list[Record]]:
     """The records that tables show, and apart from them the predicted ones."""
     from bench import store
 
-    files, warnings = store.read(paths)
+    files, warnings = store.read(paths, strict=strict)
     records, notes = store.latest(files)
     warn([*warnings, *notes])
     predictions = [record for record in records if record.kind == "predicted"]
@@ -64,9 +70,13 @@ def records_and_predictions(paths: Sequence[Path]) -> tuple[list[Record], list[R
 
 
 def warn(texts: Iterable[str]) -> None:
-    """Say each on standard error: what a command noticed that does not stop it."""
-    for text in texts:
+    """Say the first of these on standard error, and how many more there are: what a command noticed on its way."""
+    found = list(texts)
+    for text in found[:_MOST_WARNINGS]:
         tell(f"warning: {text}")
+    more = len(found) - _MOST_WARNINGS
+    if more > 0:
+        tell(f"warning: {more} more like these")
 
 
 def tell(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,7 +28,7 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
     reporter = progress.Reporter(plan, Console(stderr=True), quiet=quiet)
     try:
         with reporter:
-            summary = scheduler.run(plan, executor, options, reporter)
+            summary = scheduler.run(plan, executor, replace(options, warn=reporter.warn), reporter)
     except KeyboardInterrupt:
         if not reporter.finished:
             raise

@@ -85,6 +85,11 @@ class Table:
         ratios = [head / base for base, head in both if base > 0 and head > 0]
         return significance.geometric_mean([ratio for ratio in ratios if 0 < ratio < math.inf])
 
+    @property
+    def is_identical(self) -> bool:
+        """Whether each case has the same figure on both sides, and there is nothing else to say of it."""
+        return all(row.verdict == "same" and row.base.median == row.head.median for row in self.rows)
+
     def count(self, *verdicts: Verdict) -> int:
         """How many rows have one of these verdicts."""
         return sum(row.verdict in verdicts for row in self.rows)

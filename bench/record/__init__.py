@@ -6,6 +6,7 @@ reason beside it where there is one to give.
 
 from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
+from bench.record.contradictions import contradictions
 from bench.record.environment import Device, Environment, GpuSettings, Neighbours, Package
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
@@ -65,6 +66,7 @@ __all__ = [
     "Verdict",
     "WorkspaceSource",
     "Workspaces",
+    "contradictions",
     "describe",
     "digest",
     "json_schema",

@@ -9,6 +9,9 @@ from pydantic import Field
 from bench.record.stored import Frozen
 
 Seconds = Annotated[float, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0)]
+#: A place in a row of samples, from 0.
+Place = Annotated[int, Field(ge=0)]
 StoppedBy = Literal["noise_target", "inherently_noisy", "max_time", "enough_samples"]
 ContextFoundBy = Literal["NVML process", "device growth", "device in use"]
 EnergySource = Literal["total energy counter", "integrated power"]
@@ -23,8 +26,10 @@ class Timing(Frozen):
     interval_s: tuple[Seconds, Seconds] | None = Field(
         default=None, description="95% interval of the median, from order statistics; null under 6 samples"
     )
-    noise: float | None = Field(default=None, description="sample standard deviation over mean; null under 2 samples")
-    outliers: tuple[int, ...] = Field(
+    noise: float | None = Field(
+        default=None, ge=0, description="sample standard deviation over mean; null under 2 samples"
+    )
+    outliers: tuple[Place, ...] = Field(
         default=(), description="places in samples_s (from 0) that `stats` calls outliers"
     )
     first_call_s: Seconds | None = None
@@ -38,26 +43,26 @@ class Timing(Frozen):
 class Memory(Frozen):
     """Peaks of one case in bytes. `percent` is the docs' column: `peak_bytes` over the total, or over the limit."""
 
-    percent: float | None = None
-    peak_bytes: int | None = Field(
+    percent: float | None = Field(default=None, ge=0)
+    peak_bytes: Bytes | None = Field(
         default=None, description="the numerator: peak reserved on CUDA; weights + RSS growth on a CPU"
     )
     peak_reason: str | None = Field(default=None, description="why peak_bytes is null")
-    weights_bytes: int | None = None
-    peak_allocated_bytes: int | None = None
-    peak_reserved_bytes: int | None = None
-    first_call_peak_allocated_bytes: int | None = None
-    first_call_peak_reserved_bytes: int | None = None
-    context_bytes: int | None = Field(default=None, description="the CUDA context, measured when the worker started")
+    weights_bytes: Bytes | None = None
+    peak_allocated_bytes: Bytes | None = None
+    peak_reserved_bytes: Bytes | None = None
+    first_call_peak_allocated_bytes: Bytes | None = None
+    first_call_peak_reserved_bytes: Bytes | None = None
+    context_bytes: Bytes | None = Field(default=None, description="the CUDA context, measured when the worker started")
     context_found_by: ContextFoundBy | None = None
-    nvml_process_bytes: int | None = None
+    nvml_process_bytes: Bytes | None = None
     nvml_process_reason: str | None = Field(default=None, description="why nvml_process_bytes is null")
     nvml_device_growth_bytes: int | None = Field(
         default=None, description="memory in use on the whole device after the calls, less that before them"
     )
-    baseline_rss_bytes: int | None = Field(default=None, description="CPU: after loading, heap trimmed")
-    peak_rss_bytes: int | None = Field(default=None, description="CPU: highest during the memory pass")
-    timing_peak_rss_bytes: int | None = Field(
+    baseline_rss_bytes: Bytes | None = Field(default=None, description="CPU: after loading, heap trimmed")
+    peak_rss_bytes: Bytes | None = Field(default=None, description="CPU: highest during the memory pass")
+    timing_peak_rss_bytes: Bytes | None = Field(
         default=None, description="CPU: highest during the timed calls, with whatever the C library's heap retained"
     )
     measured_during: Literal["all calls", "first call"] | None = Field(
@@ -83,7 +88,7 @@ class Telemetry(Frozen):
     temperature_c: Spread | None = None
     power_w: Spread | None = None
     throttle_reasons: tuple[str, ...] = Field(default=(), description="clock event reasons seen in any reading")
-    throttled_samples: tuple[int, ...] = Field(
+    throttled_samples: tuple[Place, ...] = Field(
         default=(), description="places in samples_s (from 0) during which the GPU was slowed; they are kept and count"
     )
     energy_per_call_j: float | None = Field(default=None, ge=0)

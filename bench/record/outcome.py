@@ -24,8 +24,10 @@ class OutOfMemory(Frozen):
     status: Literal["out_of_memory"] = "out_of_memory"
     where: Literal["device", "host"]
     phase: Phase | None = None
-    requested_bytes: int | None = Field(default=None, description="what the failing allocation asked for, if it said")
-    free_bytes: int | None = Field(default=None, description="what was free when it failed")
+    requested_bytes: int | None = Field(
+        default=None, ge=0, description="what the failing allocation asked for, if it said"
+    )
+    free_bytes: int | None = Field(default=None, ge=0, description="what was free when it failed")
     message: str = ""
 
 
@@ -33,7 +35,7 @@ class TimedOut(Frozen):
     """The case was stopped at its time-out."""
 
     status: Literal["timed_out"] = "timed_out"
-    timeout_s: float
+    timeout_s: float = Field(ge=0)
     phase: Phase | None = None
 
 

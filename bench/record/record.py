@@ -34,12 +34,14 @@ class Record(Frozen):
     kind: Kind
     case: Case
     device: Device
-    vram_limit_bytes: int | None = Field(default=None, description="a smaller card was imitated; percent divides by it")
+    vram_limit_bytes: int | None = Field(
+        default=None, gt=0, description="a smaller card was imitated; percent divides by it"
+    )
     run: Run
     outcome: Outcome
     timing: Timing | None = None
     memory: Memory | None = None
-    tiles: int | None = Field(default=None, description="tiles that one call computed; null when untiled")
+    tiles: int | None = Field(default=None, ge=1, description="tiles that one call computed; null when untiled")
     flops: int | None = Field(
         default=None,
         ge=0,
@@ -59,6 +61,7 @@ class Record(Frozen):
     warnings: tuple[str, ...] = ()
     wall_s: float | None = Field(
         default=None,
+        ge=0,
         description="the whole case: load, warm-up, calls, clean-up; an equal share of it where cases took turns",
     )
     recorded_at: str

@@ -36,6 +36,12 @@ def headline(comparison: Comparison) -> str:
     return f"{', '.join(said)} ({format_count(sum(counts.values()), 'case')})"
 
 
+def identical(table: Table) -> str:
+    """`Weights: the same in all 32 cases`: what stands in place of a table of which each row is the same."""
+    count = len(table.rows)
+    return f"{METRICS[table.metric].title}: the same in {f'all {count} cases' if count > 1 else 'the only case'}"
+
+
 def summary(table: Table) -> str:
     """A metric in one line: counts, geometric mean, and how it was judged."""
     few = [row for row in table.rows if row.test is None]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from bench.compare import Comparison, MachineComparison
 from bench.compare.verdicts import Row, Table
 from bench.report import markdown
-from bench.report.comparison import cells, gate_line, has_p, header, headline, legend, sides_line, summary
+from bench.report.comparison import cells, gate_line, has_p, header, headline, identical, legend, sides_line, summary
 from bench.report.markdown import prose, safe
 from bench.units import METRICS
 
@@ -37,6 +37,9 @@ def _machine(part: MachineComparison) -> list[str]:
         rows = [[safe(cell) for cell in row] for row in outcomes]
         texts += ["### Outcomes", markdown.table(["Case", "Base", "Head", "Verdict"], rows, "llll")]
     for table in part.tables:
+        if table.is_identical:
+            texts.append(f"{identical(table)}.")
+            continue
         texts += [f"### {METRICS[table.metric].title}", summary(table), *_table(table)]
     for name, cases in (("base", part.matched.only_base), ("head", part.matched.only_head)):
         if cases:

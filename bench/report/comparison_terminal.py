@@ -13,7 +13,7 @@ from rich.text import Text
 from bench.compare import Comparison
 from bench.compare.verdicts import Table
 from bench.record import Case
-from bench.report.comparison import cells, gate_line, header, headline, legend, sides_line, summary
+from bench.report.comparison import cells, gate_line, header, headline, identical, legend, sides_line, summary
 from bench.units import METRICS, one_line
 
 _STYLES = {"worse": "red", "better": "green", "same": "dim"}
@@ -29,7 +29,10 @@ def print_terminal(comparison: Comparison, console: Console) -> None:
         _say(console, (f"note: {note}" for note in part.notes), "yellow")
         _say(console, (f"differs: {one.told}" for one in part.differences), "dim")
         for table in part.tables:
-            _print_table(table, console)
+            if table.is_identical:
+                _say(console, [f"{identical(table)}."], "dim")
+            else:
+                _print_table(table, console)
         _say(console, (f"{one.verdict}: {one.case.label}: {one.base} -> {one.head}" for one in part.outcomes))
         _say(console, _one_sided("base", part.matched.only_base) + _one_sided("head", part.matched.only_head))
     _say(console, legend(comparison, "under"), "dim")

@@ -37,9 +37,12 @@ def draw(costs: Costs) -> bytes | None:
     if not groups:
         return None
     shown, said = most(
-        [chosen(group) for group in groups.values()], _MOST_PANELS, "models and operations", "these come first"
+        [chosen(group) for group in groups.values()],
+        _MOST_PANELS,
+        "models and operations",
+        "drawn are the first of the results",
     )
-    rule = f"these are the cheapest at {_AT:g} images an hour"
+    rule = f"drawn are the cheapest at {_AT:g} images an hour"
     cards, more = most(_cheapest(_local_costs(shown)), _MOST_CARDS, "cards", rule)
     endpoints, further = most(_cheapest(_remote_costs(shown)), _MOST_ENDPOINTS, "endpoints", rule)
     ordered = [name for name, _ in dict.fromkeys(_local_costs(shown)) if name in cards]

@@ -78,12 +78,15 @@ class _Section:
     segments: list[list[str]] = field(default_factory=lambda: [[]])
 
 
-def read_page(text: str, source: str, operation: str | None = None, *, recorded_at: str) -> Page:
+def read_page(
+    text: str, source: str, operation: str | None = None, *, recorded_at: str, otherwise: str | None = None
+) -> Page:
     """The figures of a docs page, in either dialect, as records of kind `published`.
 
     `source` is the page's file name (its folders are dropped). `operation` is that of all its tables; by default it is
-    what the headings and the prose above each table say, or else the file's name. What the docs leave unsaid takes
-    the zoo's default, and is listed in `assumed`. Raises DocsError with the line of what can't be read in a table.
+    what the headings and the prose above each table say, or else the file's name, or else `otherwise`. What the docs
+    leave unsaid takes the zoo's default, and is listed in `assumed`. Raises DocsError with the line of what can't be
+    read in a table.
     """
     if operation is not None and operation not in OPERATIONS:
         raise DocsError(f"The docs have no tables of operation {operation!r}. {nearest(operation, OPERATIONS)}")
@@ -95,7 +98,7 @@ def read_page(text: str, source: str, operation: str | None = None, *, recorded_
             warnings.append(f"{table.place}: this table has no rows.")
             continue
         spec = _model(table)
-        said = operation or _operation(table, name)
+        said = operation or _operation(table, name, otherwise)
         for row in table.rows:
             entries += docs_row.entries(row, spec, said)
             warnings += docs_row.doubts(row)
@@ -281,10 +284,12 @@ def _unknown_title(table: _Table, title: str) -> DocsError:
     )
 
 
-def _operation(table: _Table, name: str) -> str:
-    """The operation that the nearest text speaks of; one that speaks of both tells nothing."""
+def _operation(table: _Table, name: str, otherwise: str | None) -> str:
+    """The operation that the nearest text speaks of, else `otherwise`; one that speaks of both tells nothing."""
     for text in (*table.contexts, name.replace("_", " ")):
         found = {word[:3].lower() for word in _OPERATION_WORD.findall(text)}
         if len(found) == 1:
             return "encode" if found == {"enc"} else "decode"
+    if otherwise is not None:
+        return otherwise
     raise DocsError(f"{table.place}: can't tell whether this table is of encode or of decode. Say so with --operation.")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, cast, get_args
@@ -23,6 +24,8 @@ from bench.report.run_details import local
 Dialect = Literal["encode", "decode"]
 
 _OOM, _GAP = "OOM", "n/a"
+#: The head of a hunk of a unified diff: from which line of the old text on.
+_HUNK = re.compile(r"@@ -(\d+)")
 _SDXL_COLUMNS = ("Time (seconds)", "Memory Consumed (%)", "Tiled Time (seconds)", "Tiled Memory (%)")
 #: The docs head the table of one model in other words than all the others.
 _COLUMNS = {"SD v1.5": ("Time (seconds)", "Memory (%)", "Tiled Time (secs)", "Tiled Memory (%)")}
@@ -82,24 +85,58 @@ def render(
     return Rendered("\n".join(sections), tuple(gaps))
 
 
-def difference(page_text: str, rendered: str, operation: str | None = None) -> str:
+def difference(page_text: str, rendered: str, operation: str | None = None, *, name: str = "page") -> str:
     """A unified diff from the tables of a docs page to `rendered`; empty where they say the same.
 
     The page's tables are read and printed again in the dialect of `rendered`, so that padding is no difference. Of a
     page that tells apart several operations, `operation` picks one; a page that doesn't say it is taken at that word.
-    Raises DocsError as `read_page` does, and where the operation is needed and not given.
+    `name` is the page's file name; each hunk tells the page's line of its first row that differs. Raises DocsError as
+    `read_page` does, and where the operation is needed and not given.
     """
-    # The reader falls back on the words of the source's name, so this lends a page that says nothing a word.
-    records = read_page(page_text, f"page ({operation or 'encode'})", recorded_at="").records
+    records = read_page(page_text, name, recorded_at="", otherwise=operation or "encode").records
     found = sorted({record.case.operation for record in records})
     if operation is None and len(found) > 1:
-        raise DocsError(f"The page has tables of {' and '.join(found)}: say with --operation which ones to compare.")
+        raise DocsError(f"{name}: has tables of {' and '.join(found)}. Say with --operation which ones to compare.")
     if operation is not None and operation not in found:
-        records = read_page(page_text, "page", operation, recorded_at="").records
+        records = read_page(page_text, name, operation, recorded_at="").records
     dialect: Dialect = "decode" if "\n| --- |" in rendered else "encode"
-    printed = render(records, operation or found[0], dialect).text
-    lines = difflib.unified_diff(printed.splitlines(), rendered.splitlines(), "page", "rendered", lineterm="")
-    return "".join(f"{line}\n" for line in lines)
+    printed = render(records, operation or found[0], dialect).text.splitlines()
+    lines = list(difflib.unified_diff(printed, rendered.splitlines(), name, "rendered", lineterm=""))
+    return "".join(f"{line}\n" for line in _placed(lines, _places(printed, records)))
+
+
+def _places(printed: Sequence[str], records: Sequence[Record]) -> list[str | None]:
+    """Of each printed line where it stands in the page, `page.md:12`; None for what is no row."""
+    sources: dict[tuple[str, str, str], str | None] = {}
+    for record in records:
+        row = (models.title(record.case.model), markdown.safe(_gpu(record)), record.case.resolution)
+        sources.setdefault(row, record.source)
+    places: list[str | None] = []
+    title = ""
+    for line in printed:
+        title = line.partition("<summary>")[2].partition("</summary>")[0] or title
+        cells = [cell.strip() for cell in line.split("|")]
+        places.append(sources.get((title, cells[1], cells[2])) if len(cells) > 2 else None)
+    return places
+
+
+def _placed(lines: Sequence[str], places: Sequence[str | None]) -> Iterator[str]:
+    """The lines of a unified diff, with the place of its first row that differs after the marks of each hunk."""
+    for at, line in enumerate(lines):
+        hunk = _HUNK.match(line)
+        yield f"{line} {_first_place(lines[at + 1 :], places[int(hunk[1]) - 1 :])}".rstrip() if hunk else line
+
+
+def _first_place(lines: Sequence[str], places: Sequence[str | None]) -> str:
+    """The place of the first line that is taken out of this hunk; empty where lines are only added."""
+    old = 0
+    for line in lines:
+        if line.startswith("@@"):
+            break
+        if line.startswith("-") and places[old]:
+            return places[old] or ""
+        old += not line.startswith("+")
+    return ""
 
 
 def _dialect(name: str) -> Dialect:

@@ -35,10 +35,10 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
     rows = [row for row in comparison.rows if _single(row.case)]
     ways = [way for way in comparison.ways if _single(way.case)]
     every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
-    kinds, said = most(list(every), _MOST_PANELS, "models and operations", "these come first in the results")
+    kinds, said = most(list(every), _MOST_PANELS, "models and operations", "drawn are the first of the results")
     names = _names(rows)
-    lines, more = most(_ranked(rows, names), _MOST_DEVICES, "devices", "these have the most timed sizes")
-    shown, further = most(list(networks), _MOST_NETWORKS, "networks", "these come first in networks.yaml")
+    lines, more = most(_ranked(rows, names), _MOST_DEVICES, "devices", "drawn are those with the most timed sizes")
+    shown, further = most(list(networks), _MOST_NETWORKS, "networks", "drawn are the first of networks.yaml")
     networks = {name: networks[name] for name in shown}
     styles = _styles([name for name in dict.fromkeys(names.values()) if name in lines])
     columns = 2 if len(kinds) > 1 else 1

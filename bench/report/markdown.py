@@ -24,6 +24,8 @@ _INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203
 _BLOCK_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=\s]*$)|[0-9]{1,9}[.)](?=\s|$)")
 #: A backslash before ASCII punctuation, in markdown.
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+#: A line's end, a tab and the like: all that is blank but a space.
+_BREAK = re.compile(r"[^\S ]+")
 _CODE_SPAN = re.compile(r"(?<!`)`([^`|<]+)`(?!`)")
 
 
@@ -68,7 +70,7 @@ def shown(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return one_line(" ".join(text.split()))
+    return one_line(_BREAK.sub(" ", text).strip())
 
 
 def _inline(plain: str) -> str:

@@ -48,7 +48,7 @@ def draw(records: Sequence[Record]) -> bytes | None:
             panels.setdefault(title, []).append(record)
     if not panels:
         return None
-    shown, said = most(list(panels.items()), _MOST_PANELS, "models and operations", "these come first by name")
+    shown, said = most(list(panels.items()), _MOST_PANELS, "models and operations", "drawn are the first by name")
     panels = {_titled(title, len(group)): group[:_MOST_BARS] for title, group in shown}
     heights = [_extent(_places(group)) for group in panels.values()]
     with drawing(_WIDTH, _BAR * sum(heights) + _FRAME * (len(panels) + 1)) as made:

@@ -100,6 +100,10 @@ class Reporter:
         self._say(there if resumed else f"Writing {path}")
         self._bar.update(self._task, completed=resumed)
 
+    def warn(self, text: str) -> None:
+        """Say what is wrong with the file that the run goes on with, also where all else is quiet."""
+        self._bar.console.print(f"warning: {one_line(text)}", soft_wrap=True, highlight=False, markup=False)
+
     def case_begun(self, number: int, case: Case) -> None:
         for earlier in self._plan.cases[self._passed : number - 1]:
             self._estimate.skip(earlier)

@@ -68,6 +68,8 @@ class RunOptions:
     vram_limit_bytes: int | None = None
     fresh: bool = False
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    #: Is told of what was set aside of a file that a run goes on with.
+    warn: Callable[[str], None] = field(default=lambda _: None)
 
 
 def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer) -> RunSummary:
@@ -191,6 +193,8 @@ def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[
     if found is not None:
         file = store.RunFile(found.path)
         file.repair()
+        for warning in found.warnings:
+            options.warn(warning)
         return found.records[0].run, file, list(found.records)
     started = options.now()
     path = _new_path(folder, started, plan.config)

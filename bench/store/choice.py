@@ -41,7 +41,8 @@ def unfinished(
 ) -> ResultsFile | None:
     """The latest run of `plan` in a device's folder, if it is unfinished and was made in the same setting.
 
-    Files that can't be read are passed over: they are for `report` to complain of.
+    A case whose line is bad counts as one that is yet to be measured. Files that can't be read, or that a newer version
+    wrote in, are passed over: they are for `report` to complain of.
     """
     runs: list[ResultsFile] = []
     for path in folder.glob("*.jsonl"):
@@ -49,7 +50,7 @@ def unfinished(
             file = read_file(path)
         except ResultsError:
             continue
-        first = file.records[0] if file.records else None
+        first = file.records[0] if file.records and not file.has_newer_lines else None
         if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
             runs.append(file)
     if not runs:

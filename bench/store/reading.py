@@ -1,4 +1,4 @@
-"""Results files read: a torn last line never hides the good ones, and lines of older versions are migrated."""
+"""Results files read: no bad line hides the good ones, and lines of older versions are migrated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import ResultsError
-from bench.record import SCHEMA_VERSION, Record
+from bench.record import SCHEMA_VERSION, Record, contradictions
 
 
 def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
@@ -38,47 +38,80 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 
 
+#: Of a file's bad lines so many are named, and the others counted.
+_NAMED = 3
+#: The most of a line's own words that an error repeats.
+_REPEATED = 160
+
+
 @dataclass(frozen=True, slots=True)
 class ResultsFile:
-    """What a file held: its good records, how many bytes of it they cover, and what had to be set aside."""
+    """What a file held: its good records, the bytes before a torn end, and what had to be set aside.
+
+    `has_newer_lines` tells of lines of a newer schema version, which only a newer Hybrid Bench may go on with.
+    """
 
     path: Path
     records: tuple[Record, ...]
     good_bytes: int
     warnings: tuple[str, ...] = ()
+    has_newer_lines: bool = False
 
 
-def read_file(path: Path) -> ResultsFile:
-    """Read one results file. A torn last line is left out with a warning.
+def read_file(path: Path, *, strict: bool = False) -> ResultsFile:
+    """Read one results file. A torn last line is left out with a warning, and so is a bad one unless `strict`.
 
-    Raises ResultsError for a file that can't be read, a broken line that is not the last, or a newer schema.
+    A line is bad if it is not JSON, not a record, of a newer schema, or of a record that contradicts itself. Raises
+    ResultsError for a file that can't be read, or of bad lines alone, and for the first bad line if `strict`.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
     records: list[Record] = []
+    bad: list[ResultsError] = []
+    torn: list[str] = []
     good = 0
     lines = data.split(b"\n")
     last = max((number for number, line in enumerate(lines, start=1) if line.strip()), default=0)
     for number, line in enumerate(lines[:last], start=1):
-        if line.strip():
-            try:
-                records.append(_parse(line, f"{path}, line {number}"))
-            except _TornLineError:
-                if number < last:
-                    raise ResultsError(
-                        f"{path}, line {number}: is not JSON, and lines follow it, so it is not a torn end. "
-                        "Was the file edited? Restore it, or delete that line."
-                    ) from None
-                torn = f"{path}: its last line is torn ({len(line)} bytes) and was set aside; all before it are good"
-                return ResultsFile(path, tuple(records), good, (torn,))
+        try:
+            records += [_parse(line, f"{path}, line {number}")] if line.strip() else []
+        except _TornLineError as error:
+            if number == last:
+                torn = [f"{path}: its last line is torn ({len(line)} bytes) and was set aside"]
+                break
+            bad.append(error)
+        except ResultsError as error:
+            bad.append(error)
+        if bad and strict:
+            raise bad[0]
         good += len(line) + 1
-    return ResultsFile(path, tuple(records), min(good, len(data)))
+    if bad and not records:
+        raise _nothing_good(bad)
+    newer = any(isinstance(error, _NewerLineError) for error in bad)
+    return ResultsFile(path, tuple(records), min(good, len(data)), (*_set_aside(path, bad), *torn), newer)
 
 
-class _TornLineError(Exception):
-    """A line that stops before its JSON does."""
+def _nothing_good(bad: Sequence[ResultsError]) -> ResultsError:
+    """The error of a file without a good line: that of its first line, and how many more are bad."""
+    more = f" So are {len(bad) - 1} more lines, and none is good." if len(bad) > 1 else ""
+    return ResultsError(f"{bad[0]}{more}")
+
+
+def _set_aside(path: Path, bad: Sequence[ResultsError]) -> list[str]:
+    """A warning for each of the first bad lines, and one that counts the others."""
+    told = [f"{error} The line was set aside." for error in bad[:_NAMED]]
+    more = len(bad) - _NAMED
+    return told + ([f"{path}: {more} more of its lines are bad and were set aside."] if more > 0 else [])
+
+
+class _TornLineError(ResultsError):
+    """A line that is not JSON: at a file's end it stopped before its JSON did."""
+
+
+class _NewerLineError(ResultsError):
+    """A line that a newer version of this program wrote."""
 
 
 def _parse(line: bytes, where: str) -> Record:
@@ -90,13 +123,21 @@ def _parse(line: bytes, where: str) -> Record:
     try:
         data = json.loads(line, parse_int=whole_number)
     except (ValueError, RecursionError):  # also UnicodeDecodeError
-        raise _TornLineError from None
+        raise _TornLineError(f"{where}: is not JSON. Was the file edited? Restore it, or delete that line.") from None
     try:
-        return Record.model_validate(_migrate(data, where))
+        record = Record.model_validate(_migrate(data, where))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {first['msg']}.") from None
+        field = _short(".".join(str(part) for part in first["loc"]))
+        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {_short(first['msg'])}.") from None
+    wrong = next(contradictions(record), None)
+    if wrong is not None:
+        raise ResultsError(f"{where}: contradicts itself: {wrong}. Was the line edited?")
+    return record
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _REPEATED else f"{text[:_REPEATED]}..."
 
 
 def _migrate(data: Any, where: str) -> Any:
@@ -104,7 +145,7 @@ def _migrate(data: Any, where: str) -> Any:
     if not isinstance(version, int):
         raise ResultsError(f"{where}: has no schema_version, so it is not a record of this program.")
     if version > SCHEMA_VERSION:
-        raise ResultsError(
+        raise _NewerLineError(
             f"{where}: is of schema version {version}, and this program reads up to {SCHEMA_VERSION}. "
             "Update Hybrid Bench to read it; nothing was changed."
         )
@@ -116,10 +157,10 @@ def _migrate(data: Any, where: str) -> Any:
     return data
 
 
-def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
+def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFile], list[str]]:
     """Read results files and folders (searched for *.jsonl, in order of path), and the warnings of all.
 
-    A file that is reached twice is read once. Raises ResultsError if a path does not exist.
+    A file that is reached twice is read once. Raises ResultsError if a path does not exist, and as `read_file` does.
     """
     found: dict[str, Path] = {}
     for path in paths:
@@ -128,5 +169,5 @@ def read(paths: Sequence[Path]) -> tuple[list[ResultsFile], list[str]]:
         inside = [file for file in sorted(path.rglob("*.jsonl")) if file.is_file()]  # no folders, no broken links
         for file in inside if path.is_dir() else [path]:
             found.setdefault(os.path.realpath(file), file)
-    files = [read_file(file) for file in found.values()]
+    files = [read_file(file, strict=strict) for file in found.values()]
     return files, [warning for file in files for warning in file.warnings]

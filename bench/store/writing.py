@@ -19,10 +19,18 @@ class RunFile:
         self.path = path
 
     def repair(self) -> None:
-        """Set a torn tail aside as `NAME.torn`, so that the next line starts on its own."""
+        """Set a torn tail aside as `NAME.torn`, so that the next line starts on its own. Bad lines stay as they are.
+
+        Raises ResultsError for a file that a newer version of this program wrote in.
+        """
         if not self.path.exists():
             return
-        good = read_file(self.path).good_bytes
+        held = read_file(self.path)
+        if held.has_newer_lines:
+            raise ResultsError(
+                f"{self.path}: has lines of a newer schema version. Update Hybrid Bench to go on with it."
+            )
+        good = held.good_bytes
         with reported(self.path), self.path.open("r+b") as file:
             file.seek(good)
             tail = file.read()

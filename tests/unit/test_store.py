@@ -49,6 +49,11 @@ def edited(record: Record, **fields: Any) -> bytes:
     return json.dumps({key: value for key, value in data.items() if value is not None}).encode()
 
 
+def strictly(path: Path) -> ResultsFile:
+    """Read a file as gates do, whose first bad line is an error."""
+    return store.read_file(path, strict=True)
+
+
 # Append and read
 
 
@@ -218,13 +223,13 @@ def test_torn_ends_that_were_set_aside_are_not_read_as_results(path: Path) -> No
 def test_a_broken_line_in_the_middle_is_an_error_that_names_it(path: Path, line: bytes) -> None:
     path.write_bytes(LINE + b"\n" + line + b"\n" + LINE + b"\n")
 
-    assert f"{path}, line 2:" in refusal(ResultsError, store.read_file, path)
+    assert f"{path}, line 2:" in refusal(ResultsError, strictly, path)
 
 
 def test_blank_lines_count_when_a_line_is_named(path: Path) -> None:
     path.write_bytes(b"\n\n{\n" + LINE + b"\n")
 
-    assert f"{path}, line 3:" in refusal(ResultsError, store.read_file, path)
+    assert f"{path}, line 3:" in refusal(ResultsError, strictly, path)
 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b"5", b'"text"', edited(FIRST, schema_version="1")])
@@ -243,7 +248,7 @@ def test_a_newer_schema_version_is_refused_and_nothing_is_changed(path: Path) ->
     before = path.read_bytes()
 
     # when it is read, or repaired to go on with it
-    said = refusal(ResultsError, store.read_file, path)
+    said = refusal(ResultsError, strictly, path)
     refusal(ResultsError, RunFile(path).repair)
 
     # then that's refused with what to do, and the file is as it was
@@ -258,7 +263,7 @@ def test_a_newer_line_is_refused_and_not_taken_for_a_torn_one(path: Path) -> Non
     # given one with fields that this version does not know
     path.write_bytes(LINE + b"\n" + edited(FIRST, schema_version=SCHEMA_VERSION + 1, mood="good"))
 
-    assert "schema version" in refusal(ResultsError, store.read_file, path)
+    assert "schema version" in refusal(ResultsError, strictly, path)
 
 
 def test_an_older_schema_version_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,3 +355,91 @@ def test_a_field_that_is_wrong_is_named(path: Path, fields: dict[str, Any], name
 
     assert f"{path}, line 1:" in said
     assert named in said
+
+
+# Bad lines among good ones
+
+
+def changed(**fields: Any) -> bytes:
+    """The first record's line with other fields in its parts: `timing__median_s=1` is the timing's median."""
+    data = json.loads(FIRST.to_json())
+    for name, value in fields.items():
+        part, _, field = name.partition("__")
+        data[part] = value if not field else {**data[part], field: value}
+    return json.dumps(data).encode()
+
+
+BAD_LINES = {
+    "measured without a timing": (changed(timing=None), "no timing"),
+    "measured without samples": (changed(timing__samples_s=[]), "samples_s"),
+    "a median beyond its samples": (changed(timing__median_s=5.0), "median_s"),
+    "an outlier that is no sample": (changed(timing__outliers=[3]), "outliers"),
+    "a negative time": (changed(timing__median_s=-1.0), "timing.median_s"),
+    "a negative sample": (changed(timing__samples_s=[-1.0, 0.05, 0.1]), "timing.samples_s"),
+    "a negative percentage": (changed(memory__percent=-8.4), "memory.percent"),
+    "negative bytes": (changed(memory__peak_bytes=-1), "memory.peak_bytes"),
+    "a peak of many cards": (changed(memory__peak_bytes=2**50), "peak_bytes"),
+    "a limit of nothing": (changed(vram_limit_bytes=0), "vram_limit_bytes"),
+    "not a number": (changed(timing__median_s=float("nan")), "timing.median_s"),
+    "infinity": (changed(memory__percent=float("inf")), "memory.percent"),
+    "predicted without a prediction": (changed(kind="predicted"), "prediction"),
+    "published without a figure": (changed(kind="published", timing=None, memory=None), "neither"),
+    "an outcome that there is not": (changed(outcome={"status": "x" * 10**6}), "outcome"),
+    "a newer version": (changed(schema_version=SCHEMA_VERSION + 1), "schema version"),
+    "not JSON": (b"hello", "not JSON"),
+}
+
+
+@pytest.fixture(params=BAD_LINES.values(), ids=BAD_LINES.keys())
+def bad(request: pytest.FixtureRequest) -> tuple[bytes, str]:
+    found: tuple[bytes, str] = request.param
+    return found
+
+
+def test_a_bad_line_is_set_aside_with_a_warning_that_names_it(path: Path, bad: tuple[bytes, str]) -> None:
+    # given a bad line between two good ones
+    path.write_bytes(LINE + b"\n" + bad[0] + b"\n" + SECOND.to_json().encode() + b"\n")
+    # when the file is read, then the good ones are there, and the warning says where and why, in bounded words
+    file = store.read_file(path)
+    assert file.records == (FIRST, SECOND)
+    (warning,) = file.warnings
+    assert f"{path}, line 2:" in warning
+    assert bad[1] in warning
+    assert len(warning) < len(str(path)) + 600
+
+
+def test_a_bad_line_is_an_error_where_reading_is_strict(path: Path, bad: tuple[bytes, str]) -> None:
+    path.write_bytes(LINE + b"\n" + bad[0] + b"\n" + LINE + b"\n")
+    said = refusal(ResultsError, strictly, path)
+    assert f"{path}, line 2:" in said
+    assert bad[1] in said
+
+
+def test_a_file_of_bad_lines_alone_is_an_error(path: Path, bad: tuple[bytes, str]) -> None:
+    path.write_bytes((bad[0] + b"\n") * 2 + (b"{}\n" if bad[0] == b"hello" else b""))
+    assert f"{path}, line 1:" in refusal(ResultsError, store.read_file, path)
+
+
+def test_of_many_bad_lines_the_first_are_named_and_the_others_counted(path: Path) -> None:
+    path.write_bytes(LINE + b"\n" + b"{}\n" * 100)
+    warnings = store.read_file(path).warnings
+    assert [warning.startswith(f"{path}, line ") for warning in warnings] == [True, True, True, False]
+    assert "97 more" in warnings[-1]
+
+
+def test_a_file_with_a_bad_line_goes_on_and_keeps_it(path: Path, bad: tuple[bytes, str]) -> None:
+    # given a run's file with a bad line of this version, and a torn end
+    if bad[1] == "schema version":
+        return
+    path.write_bytes(LINE + b"\n" + bad[0] + b"\n" + LINE[:30])
+    # when it is repaired and appended to
+    RunFile(path).repair()
+    RunFile(path).append(SECOND)
+    # then nothing but the torn end is gone from it
+    assert path.read_bytes() == LINE + b"\n" + bad[0] + b"\n" + SECOND.to_json().encode() + b"\n"
+    assert store.read_file(path).records == (FIRST, SECOND)
+
+
+def test_a_torn_end_is_told_beside_a_bad_line(path: Path) -> None:
+    path.write_bytes(LINE + b"\n{}\n" + LINE[:30])
+    assert ["its last line is torn" in warning for warning in store.read_file(path).warnings] == [False, True]

@@ -11,6 +11,7 @@ from endpoint_records import an_endpoint_record, endpoint_records
 from factories import a_case, a_run, measured, write_lines
 
 from bench.cli import main
+from bench.record import TimedOut
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,7 +53,9 @@ def test_each_endpoint_has_the_plot_that_its_page_shows(tmp_path: Path, capsys: 
 
 
 def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Path) -> None:
-    results = write_lines(tmp_path / "a.jsonl", [an_endpoint_record(remote=None, timing=None)])
+    results = write_lines(
+        tmp_path / "a.jsonl", [an_endpoint_record(remote=None, timing=None, outcome=TimedOut(timeout_s=5))]
+    )
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
     pages = ["cost.md", "hybrid.md", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
     assert written(tmp_path / "reports") == pages

@@ -1,0 +1,49 @@
+"""What a record claims and its figures do not bear out: found where lines of files are read, which people edit.
+
+Each field by itself is checked by its model; here is what holds between fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.record.figures import Timing
+from bench.record.outcome import Measured
+from bench.record.record import Record
+
+#: A driver that spills and a host that swaps go beyond the memory that there is, but not by this factor.
+_BEYOND_TOTAL = 10
+
+
+def contradictions(record: Record) -> Iterator[str]:
+    """What is wrong with a record as a whole, in words: `the outcome is measured, and there is no timing`."""
+    if record.kind == "predicted" and record.prediction is None:
+        yield "the kind is predicted, and there is no prediction"
+    if isinstance(record.outcome, Measured):
+        yield from _of_a_result(record)
+    if record.timing is not None:
+        yield from _of_timing(record.timing, record.telemetry.throttled_samples if record.telemetry else ())
+    peak, total = record.memory and record.memory.peak_bytes, record.device.total_bytes
+    if peak and total and peak > _BEYOND_TOTAL * total:
+        yield f"peak_bytes is {peak}, and the device has {total}"
+
+
+def _of_a_result(record: Record) -> Iterator[str]:
+    """A measured case has samples; a printed one a time or a percentage; a predicted one no time."""
+    percent = record.memory and record.memory.percent
+    if record.kind == "measured" and record.timing is None:
+        yield "the outcome is measured, and there is no timing"
+    elif record.kind == "measured" and record.timing and not record.timing.samples_s:
+        yield "the outcome is measured, and timing has no samples_s"
+    elif record.kind == "published" and record.timing is None and percent is None:
+        yield "the outcome is measured, and there is neither a timing nor a percentage of memory"
+
+
+def _of_timing(timing: Timing, throttled: tuple[int, ...]) -> Iterator[str]:
+    count = len(timing.samples_s)
+    if count and not min(timing.samples_s) <= timing.median_s <= max(timing.samples_s):
+        least, most = min(timing.samples_s), max(timing.samples_s)
+        yield f"median_s is {timing.median_s:g}, and samples_s are from {least:g} to {most:g}"
+    for name, places in (("outliers", timing.outliers), ("throttled_samples", throttled)):
+        if places and max(places) >= count:
+            yield f"{name} has place {max(places)}, and there are {count} samples_s"
