@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bench import models
 from bench.record import Case, Ceilings, Measured, OutOfMemory, Record, Tile, describe
-from bench.report import kinds, markdown, run_details
+from bench.report import driver_peak, kinds, markdown, run_details
 from bench.report.markdown import safe
 from bench.units import format_bytes, format_metric
 
@@ -66,24 +66,16 @@ def _legend(records: Sequence[Record]) -> str:
             "Rows marked *published* are figures that the docs print, not measurements of this program; what the docs "
             "do not say of them (precision, batch, tile) is assumed from the model zoo."
         )
-    return markdown.bullets(said)
-
-
-_HEADERS = (
-    "Device",
-    "Source",
-    "Precision",
-    "Resolution",
-    "Time (s)",
-    "Memory",
-    "Tile (px)",
-    "Tiles",
-    "Tiled time (s)",
-    "Tiled memory",
-)
+    driver = driver_peak.legend(records)
+    return markdown.bullets([*said, *([driver] if driver else [])])
 
 
 def _table(records: Sequence[Record]) -> str:
+    """The rows of a model; the driver's peaks have columns where one of them is known."""
+    driver = any(driver_peak.is_known(record) for record in records)
+    beside, beside_tiled = (["By the driver"], ["Tiled, by the driver"]) if driver else ([], [])
+    headers = ["Device", "Source", "Precision", "Resolution", "Time (s)", "Memory", *beside]
+    headers += ["Tile (px)", "Tiles", "Tiled time (s)", "Tiled memory", *beside_tiled]
     rows = [
         (
             safe(row.device),
@@ -92,14 +84,16 @@ def _table(records: Sequence[Record]) -> str:
             row.case.resolution,
             _time(row.untiled),
             _memory(row.untiled),
+            *([driver_peak.cell(row.untiled)] if driver else []),
             _tile(row),
             str(row.tiled.tiles) if row.tiled and row.tiled.tiles is not None else "-",
             _time(row.tiled),
             _memory(row.tiled),
+            *([driver_peak.cell(row.tiled)] if driver else []),
         )
         for row in _rows(records)
     ]
-    return markdown.table(_HEADERS, rows, "llllrrrrrr")
+    return markdown.table(headers, rows, "llll" + "r" * (len(headers) - 4))
 
 
 def _rows(records: Sequence[Record]) -> list[_Row]:

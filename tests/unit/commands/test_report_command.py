@@ -90,3 +90,69 @@ def test_results_of_what_this_version_does_not_know_leave_all_other_pages_as_the
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
     assert "128x128" in (tmp_path / "reports" / "vae_encode.md").read_text()
     assert "128x128" in (tmp_path / "reports" / "hybrid.md").read_text()
+
+
+# A bad line among good ones
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Path:
+    """Results of an encode, of which the second line says measured and has no timing."""
+    good = [measured(case=a_case(size=size), run=a_run(cases=3)) for size in (64, 128)]
+    bad = measured(case=a_case(size=256), timing=None, run=a_run(cases=3))
+    return write_lines(tmp_path / "edited.jsonl", [good[0], bad, good[1]])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "{file}", "--out", "{out}"],
+        ["hybrid", "{file}", "--out", "{out}"],
+        ["cost", "{file}", "--out", "{out}"],
+        ["docs", "render", "{file}", "--operation", "encode"],
+        ["compare", "{file}", "{file}"],
+    ],
+)
+def test_a_bad_line_is_set_aside_with_a_warning_and_the_command_goes_on(
+    arguments: list[str], edited: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([part.format(file=edited, out=tmp_path / "out") for part in arguments])
+    said = capsys.readouterr().err
+    assert code == 0
+    assert f"warning: {edited}, line 2:" in said
+
+
+def test_gates_take_no_file_with_a_bad_line(edited: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("")
+    for arguments in (
+        ["compare", str(edited), str(edited), "--fail-on", "time>5%"],
+        ["docs", "check", str(page), str(edited), "--operation", "encode"],
+    ):
+        assert main(arguments) == 2
+        assert f"error: {edited}, line 2:" in capsys.readouterr().err
+
+
+def test_a_file_of_bad_lines_alone_stops_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_lines(tmp_path / "bad.jsonl", [measured(timing=None)] * 3)
+    assert main(["report", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert f"error: {file}, line 1:" in capsys.readouterr().err
+
+
+def test_of_very_many_warnings_the_first_are_printed_and_the_others_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(50):
+        write_lines(tmp_path / "results" / f"{n}.jsonl", [measured(run=a_run(id=f"run-{n}"))], tail=b"{}\n")
+    assert main(["report", str(tmp_path / "results"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 21
+    assert warnings[-1].startswith("warning: 30 more")
+
+
+def test_docs_check_names_the_page_s_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "mine.md"
+    page.write_text("# Encode\n\nSD v1.5\n\n| GPU | Resolution | Time (seconds) |\n| --- | --- | --- |\n")
+    results = write_lines(tmp_path / "a.jsonl", [measured(case=a_case(model="sd-v1"))])
+    assert main(["docs", "check", str(page), str(results), "--operation", "encode"]) == 2
+    assert "error: mine.md:5:" in capsys.readouterr().err

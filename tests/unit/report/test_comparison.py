@@ -231,3 +231,32 @@ def test_json_has_null_for_what_there_is_not() -> None:
     row = to_json(_one([measured(0.0)], [measured(0.05)]))
     text = json.dumps(row, allow_nan=False)
     assert '"change": null, "interval": null, "test": null, "p": null' in text
+
+
+def test_a_metric_that_is_the_same_in_all_cases_is_told_in_one_line_and_kept_in_json() -> None:
+    # given 32 cases whose weights are the same on both sides, and whose times are not
+    sides = [
+        [
+            _case_record(64 + 8 * n, run, slow * (1 + n), GIB).model_copy(update={"memory": Memory(weights_bytes=GIB)})
+            for n in range(32)
+        ]
+        for run, slow in (("before", 0.05), ("after", 0.051))
+    ]
+    comparison = _one(*sides)
+    # then each form tells of the weights in one line, and the JSON has every row
+    for text in (_terminal(comparison), to_markdown(comparison)):
+        lines = [line for line in text.splitlines() if "Weights" in line]
+        assert lines == ["Weights: the same in all 32 cases."]
+        assert "1.00 GiB" not in text
+        assert "64x64" in text
+    (machine,) = to_json(comparison)["machines"]  # type: ignore[misc]
+    assert {table["metric"]: len(table["rows"]) for table in machine["metrics"]} == {"time": 32, "weights": 32}  # type: ignore[index]
+
+
+def test_a_metric_that_differs_in_one_case_keeps_its_table() -> None:
+    both = [
+        [_case_record(size, run, 0.05, GIB * (2 if (run, size) == ("after", 128) else 1)) for size in (64, 128)]
+        for run in ("before", "after")
+    ]
+    assert "Peak reserved: the same" not in _terminal(_one(*both))
+    assert "Peak reserved: the same in all 2 cases." in _terminal(_one(both[0], both[0]))

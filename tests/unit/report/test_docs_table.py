@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from factories import a_case, measured, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -550,3 +551,22 @@ def test_predictions_and_other_figures_never_stand_in_one_table(kind: str, predi
     odd = a_record(0.1, 2.0, kind=kind, size=1024, run="run-2")
     with pytest.raises(DocsError, match=f"run-2 is {kind}"):
         docs_table.render([fitting, odd], "encode", predicted=predicted)
+
+
+def test_a_difference_names_the_page_and_the_line_of_its_first_row_that_differs() -> None:
+    # given a page under a heading and a text, one of whose three rows has another figure in the results
+    records = [measured(0.1 * n, case=a_case(model="sd-v1", size=64 * n)) for n in (1, 2, 3)]
+    page_text = "# Encode\n\nSome words.\n\n" + docs_table.render(records, "encode").text
+    changed = [*records[:1], measured(0.9, case=records[1].case), *records[2:]]
+    # when it is compared with them
+    found = docs_table.difference(page_text, docs_table.render(changed, "encode").text, "encode", name="mine.md")
+    # then the diff has the page's name, and the line
+    line = next(n for n, text in enumerate(page_text.splitlines(), start=1) if "128x128" in text)
+    assert found.splitlines()[0] == "--- mine.md"
+    assert [text.rpartition(" ")[2] for text in found.splitlines() if text.startswith("@@")] == [f"mine.md:{line}"]
+
+
+def test_a_table_that_can_t_be_read_is_named_by_file_and_line_in_a_check() -> None:
+    text = "# Encode\n\nSD v1.5\n\n| GPU | Resolution | Time (seconds) |\n| --- | --- | --- |\n"
+    said = refusal(DocsError, lambda: docs_table.difference(text, "", "encode", name="mine.md"))
+    assert said.startswith("mine.md:5:")

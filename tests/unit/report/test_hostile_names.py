@@ -32,7 +32,7 @@ from bench.cost.comparison import VOLUMES, Costs
 from bench.cost.comparison import compare as costs_of
 from bench.doctor import Finding
 from bench.memory.profile import Profiled, profile
-from bench.record import Crashed, Environment, Failed, GpuSettings, Package, Record, Skipped, Tile
+from bench.record import Crashed, Environment, Failed, GpuSettings, Memory, Package, Record, Skipped, Tile
 from bench.report import (
     advice_page,
     advice_terminal,
@@ -85,7 +85,7 @@ def _local(name: str, operation: str = "encode") -> list[Record]:
     kind = {"operation": operation}
     lost = {"timing": None, "memory": None, **common}
     return [
-        measured(0.1, case=a_case(size=512, **kind), **common),
+        measured(0.1, case=a_case(size=512, **kind), memory=Memory(percent=8.4, nvml_process_reason=name), **common),
         measured(0.1, case=a_case(size=512, tiling=TILED, **kind), tiles=4, **common),
         measured(0.1, case=a_case(model=name, weights=name, variant=name, **kind), **common),
         out_of_memory(case=a_case(size=2048, **kind), **common),

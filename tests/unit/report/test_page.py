@@ -76,3 +76,34 @@ def test_an_operation_without_results_says_how_to_get_them() -> None:
 @pytest.mark.parametrize("operation", ["encode", "decode"])
 def test_pages_of_no_records_at_all_are_pages(operation: str) -> None:
     assert page.render(operation, []).startswith(f"# VAE {operation}\n")
+
+
+def _driver(**memory: object) -> list[list[str]]:
+    """The cells of the one row of a page of a CUDA case, and its header, with these figures of memory."""
+    device = a_device(total_bytes=8 * GIB, nvml_total_bytes=10 * GIB)
+    record = measured(0.1, case=_case(512), device=device, memory=Memory(percent=50.0, peak_bytes=4 * GIB, **memory))
+    table = [line for line in page.render("encode", [record]).splitlines() if line.startswith(("| Device", "| NVIDIA"))]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[:2]]
+
+
+def test_the_driver_s_peak_stands_beside_torch_s_as_bytes_and_share_of_the_card() -> None:
+    header, row = _driver(nvml_process_bytes=5 * GIB)
+    assert row[header.index("Memory")] == "50.00% (4.00 GiB)"
+    assert row[header.index("By the driver")] == "5.00 GiB (50.00%)"
+
+
+def test_where_the_process_is_not_listed_the_device_s_growth_stands_for_it_and_is_marked() -> None:
+    header, row = _driver(nvml_process_reason="not listed", nvml_device_growth_bytes=2 * GIB)
+    assert row[header.index("By the driver")] == "2.00 GiB (20.00%), growth"
+
+
+@pytest.mark.parametrize("growth", [None, -GIB])
+def test_a_driver_s_peak_that_is_missing_has_its_reason_and_no_column(growth: int | None) -> None:
+    # given a case of which the driver tells nothing, or less than nothing
+    memory = Memory(percent=50.0, nvml_process_reason="no permission |", nvml_device_growth_bytes=growth)
+    text = page.render("encode", [measured(0.1, memory=memory), published(0.1)])
+    # then no table has a column of it, and the legend says why
+    (line,) = [line for line in text.splitlines() if "No peak by the driver" in line]
+    assert "no permission &#124; (1 case)" in line
+    assert "the docs do not print it (1 case)" in line
+    assert not [line for line in text.splitlines() if line.startswith("| Device") and "driver" in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -325,3 +326,23 @@ def test_an_endpoint_that_tells_of_itself_may_have_moved(tmp_path: Path) -> None
         go(tmp_path, _endpoint({CASES[2].id: KeyboardInterrupt()}, url="http://a"))
 
     assert go(tmp_path, _endpoint(url="http://b"), at=NOON + timedelta(hours=1))[1].resumed == 2
+
+
+def test_a_bad_line_of_a_run_that_goes_on_is_told_kept_and_its_case_measured_again(tmp_path: Path) -> None:
+    # given a finished run whose second line was edited: measured, and no timing
+    go(tmp_path, FakeExecutor())
+    (file,) = tmp_path.rglob("*.jsonl")
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines[1] = json.dumps({**json.loads(lines[1]), "timing": None}).encode() + b"\n"
+    file.write_bytes(b"".join(lines))
+    # when the same plan is run again
+    told: list[str] = []
+    executor = FakeExecutor()
+    summary, watcher = go(tmp_path, executor, warn=told.append)
+    # then that case alone is measured, in the same file, of which nothing is lost
+    assert (summary.path, watcher.resumed) == (file, 3)
+    assert [record.case for record in summary.records][3:] == [CASES[1]]
+    assert file.read_bytes().splitlines(keepends=True)[:4] == lines
+    assert len(store.read_file(file).records) == 4
+    (warning,) = told
+    assert f"{file}, line 2:" in warning
