@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from bench.record.figures import Timing
 from bench.record.outcome import Measured
+from bench.record.prediction import Prediction
 from bench.record.record import Record
 
 #: A driver that spills and a host that swaps go beyond the memory that there is, but not by this factor.
@@ -19,6 +20,8 @@ def contradictions(record: Record) -> Iterator[str]:
     """What is wrong with a record as a whole, in words: `the outcome is measured, and there is no timing`."""
     if record.kind == "predicted" and record.prediction is None:
         yield "the kind is predicted, and there is no prediction"
+    if record.prediction is not None:
+        yield from _of_prediction(record.prediction)
     if isinstance(record.outcome, Measured):
         yield from _of_a_result(record)
     if record.timing is not None:
@@ -37,6 +40,13 @@ def _of_a_result(record: Record) -> Iterator[str]:
         yield "the outcome is measured, and timing has no samples_s"
     elif record.kind == "published" and record.timing is None and percent is None:
         yield "the outcome is measured, and there is neither a timing nor a percentage of memory"
+
+
+def _of_prediction(prediction: Prediction) -> Iterator[str]:
+    """No amount of memory is below nothing, but for what a small card has left beside a CUDA context."""
+    for name, value in prediction:
+        if name.endswith("_bytes") and name != "capacity_bytes" and value < 0:
+            yield f"prediction.{name} is {value}"
 
 
 def _of_timing(timing: Timing, throttled: tuple[int, ...]) -> Iterator[str]:

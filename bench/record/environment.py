@@ -16,7 +16,7 @@ class Device(Frozen):
     kind: Literal["cuda", "cpu", "endpoint"]
     name: str
     total_bytes: int | None = Field(default=None, gt=0)
-    nvml_total_bytes: int | None = None
+    nvml_total_bytes: int | None = Field(default=None, ge=0)
 
     @property
     def slug(self) -> str:

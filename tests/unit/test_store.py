@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from endpoint_records import an_endpoint_record
 from factories import a_case, measured, refusal, write_lines
+from predictions import a_predicted_record
 
 from bench import store
 from bench.errors import ResultsError
@@ -369,6 +370,7 @@ def changed(**fields: Any) -> bytes:
     return json.dumps(data).encode()
 
 
+PREDICTED = json.loads(a_predicted_record(2**30).to_json())
 BAD_LINES = {
     "measured without a timing": (changed(timing=None), "no timing"),
     "measured without samples": (changed(timing__samples_s=[]), "samples_s"),
@@ -383,6 +385,10 @@ BAD_LINES = {
     "not a number": (changed(timing__median_s=float("nan")), "timing.median_s"),
     "infinity": (changed(memory__percent=float("inf")), "memory.percent"),
     "predicted without a prediction": (changed(kind="predicted"), "prediction"),
+    "a prediction of negative bytes": (
+        edited(a_predicted_record(2**30), prediction={**PREDICTED["prediction"], "taken_low_bytes": -1}),
+        "taken_low_bytes",
+    ),
     "published without a figure": (changed(kind="published", timing=None, memory=None), "neither"),
     "an outcome that there is not": (changed(outcome={"status": "x" * 10**6}), "outcome"),
     "a newer version": (changed(schema_version=SCHEMA_VERSION + 1), "schema version"),
