@@ -124,7 +124,9 @@ def _normalised(
 ) -> torch.Tensor:
     batch, channels, *sides = values.shape
     area = torch.Size(sides).numel()
-    result: torch.Tensor = ATEN.native_group_norm.default(values, weight, bias, batch, channels, area, groups, eps)[0]
+    result, mean, deviation = ATEN.native_group_norm.default(values, weight, bias, batch, channels, area, groups, eps)
+    del mean, deviation  # in the order in which torch's own code drops them
+    assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: operators are not typed
     return result
 
 
