@@ -48,6 +48,10 @@ class EndpointError(BenchError):
     exit_code = 1
 
 
+class TraceError(BenchError):
+    """The installed torch runs a model in a way that the memory trace does not know, so nothing can be predicted."""
+
+
 class GateError(BenchError):
     """A check that was asked for says no."""
 

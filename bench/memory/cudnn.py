@@ -33,10 +33,19 @@ CALIBRATED_BAND = (0.95, 1.0, 1.05)
 #: Some of them at other sizes than these, where cuDNN may choose other kernels: as uncertain as fitted ones.
 OTHER_SIZES_BAND = PUBLISHED_BAND
 
-#: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, getChosenWorkspaceSize).
+#: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and that
+#: of the compute capabilities for which torch takes more. cublasLt takes the same one (TORCH_CUBLASLT_UNIFIED_WORKSPACE);
+#: versions in which it has its own, of 1 MiB, take that much more: within what a pool is rounded up to.
 _CUBLAS_BYTES = 2 * 4096 * KIB + 8 * 16 * KIB
-_CUBLAS_BYTES_FROM_HOPPER = 32 * MIB
-_HOPPER = 9
+_CUBLAS_BYTES_OF_MORE = 32 * MIB
+#: Major capabilities of those by torch version, from that version on. 2.6 and 2.11 have 9 alone; pull request 175344
+#: (merged in February 2026, after 2.11) added 10 and 12.
+_CUBLAS_MORE: tuple[tuple[tuple[int, int], frozenset[int]], ...] = (
+    ((2, 12), frozenset({9, 10, 12})),
+    ((0, 0), frozenset({9})),
+)
+#: The torch that predictions are made for, whichever is installed: that of `constraints.txt`.
+ASSUMED_TORCH = "2.13.0"
 
 
 #: How a workspace is known: by these very shapes; from a smaller and a larger size; from the nearest size alone.
@@ -131,10 +140,23 @@ def _accumulator(kernel: Attention) -> int:
     return kernel.batch * kernel.queries * kernel.heads * kernel.head_size * _ACCUMULATED_BYTES
 
 
-def backend(architecture: str, compute_capability: str, item_bytes: int, measured: Measured | None = None) -> CuDnn:
-    """The backend of a card, for values of so many bytes."""
-    hopper = int(compute_capability.partition(".")[0]) >= _HOPPER
-    cublas = _CUBLAS_BYTES_FROM_HOPPER if hopper else _CUBLAS_BYTES
+def cublas_bytes(compute_capability: str, torch_version: str = ASSUMED_TORCH) -> int:
+    """What cuBLAS keeps on a card of this capability ("8.9") with this version of torch ("2.13.0+cu130")."""
+    release = torch_version.split(".")
+    version = (int(release[0]), int(release[1]))
+    more = next(majors for since, majors in _CUBLAS_MORE if version >= since)
+    return _CUBLAS_BYTES_OF_MORE if int(compute_capability.partition(".")[0]) in more else _CUBLAS_BYTES
+
+
+def backend(
+    architecture: str,
+    compute_capability: str,
+    item_bytes: int,
+    measured: Measured | None = None,
+    torch_version: str = ASSUMED_TORCH,
+) -> CuDnn:
+    """The backend of a card, for values of so many bytes; `torch_version` where the card's own torch is known."""
+    cublas = cublas_bytes(compute_capability, torch_version)
     share, source, band = _unmeasured(architecture, item_bytes)
     if measured is not None:
         source, band = "calibrated", CALIBRATED_BAND

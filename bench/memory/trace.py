@@ -1,14 +1,12 @@
 """What a call of a zoo model allocates, captured from the real module on meta tensors: no weights, no device.
 
-Loads torch and diffusers. Operators that are composed of others are taken apart as a device would, CUDA where devices
-differ. Some are not run as they stand: group normalisation (its meta kernel computes in temporaries that no device
-allocates, and takes most of the time), scaled dot-product attention (taken as a memory-efficient kernel, which is what
-CUDA takes for one head of 512), linear layers, divisions and convolutions (whose meta kernels add biases out of place,
-or leave strides and layouts open), and of the rows that blend two tiles into each other one stands for all (they are
-alike, and none outlives the next). Upsampling is not taken apart: torch knows how, and devices have a kernel for it.
+Loads torch and diffusers. Operators run as `operators` has them: laid out by the devices' rules, not as the installed
+torch's meta kernels do, so that a trace is the same with each torch. Attention is taken as a memory-efficient kernel,
+which is what CUDA takes for one head of 512. Of the rows that blend two tiles into each other one stands for all (they
+are alike, and none outlives the next). Each capture checks itself (`selfcheck`), and is refused where it is wrong.
 
 From one image attention comes out with strides that torch does not take to be channels-last; from a batch of several it
-does, and all that follows is channels-last between convolutions and normalisations.
+does, and all that follows is channels-last between convolutions and, on CUDA, normalisations.
 """
 
 from __future__ import annotations
@@ -22,38 +20,26 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
-from torch._prims_common import suggest_memory_format
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from bench import models
-from bench.memory.events import (
-    Attention,
-    Birth,
-    Convolution,
-    Death,
-    Kernel,
-    Launch,
-    Pass,
-    Product,
-    Shape,
-    Trace,
-    Upsampling,
-)
+from bench.errors import TraceError
+from bench.memory import operators, selfcheck
+from bench.memory.events import Birth, Death, Launch, Pass, Shape, Trace
+from bench.memory.operators import Device
 from bench.record import Case
-from bench.workloads import vae
-
-_ATEN = torch.ops.aten
-_PRODUCTS = {_ATEN.addmm.default, _ATEN.mm.default, _ATEN.bmm.default, _ATEN.baddbmm.default}
+from bench.workloads import vae, work
 
 
-def capture(case: Case) -> Trace:
+def capture(case: Case, device: Device = "cuda") -> Trace:
     """The trace of one call of the case, by its model, operation, size, batch, tiling and slicing.
 
     Its precision does not matter, nor do its weights. A tile's shape is captured once, however many tiles have it.
+    Layouts are those of `device`; they differ for batches. Raises TraceError where the installed torch runs the model
+    in a way that is not known.
     """
-    return _capture(
-        case.model, case.operation, case.batch, case.height, case.width, case.tile, case.variant == "sliced"
-    )
+    sliced = case.variant == "sliced"
+    return _capture(case.model, case.operation, case.batch, case.height, case.width, case.tile, sliced, device)
 
 
 def build(model: str) -> None:
@@ -76,14 +62,22 @@ class _Traced:
         self._spec = models.get(model)
         self.vae = vae.on_meta(model)
         self.path: list[str] = [""]
+        self.convolutions: list[selfcheck.Called] = []
+        self.passes: list[Shape] = []
         for name, module in self.vae.named_modules():
             if name:
                 module.register_forward_pre_hook(lambda _module, _inputs, name=name: self.path.append(name))
-                module.register_forward_hook(lambda _module, _inputs, _output: self._left(), always_call=True)
+                module.register_forward_hook(self._left, always_call=True)
         self.weights = tuple(tensor.numel() for tensor in (*self.vae.parameters(), *self.vae.buffers()))
 
-    def _left(self) -> None:
-        self.path.pop()
+    def _left(self, module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        """Note what a module did: `output` is None if it raised."""
+        path = self.path.pop()
+        if isinstance(module, torch.nn.Conv2d) and output is not None:
+            shapes = (tuple(inputs[0].shape), tuple(output.shape), tuple(module.weight.shape))
+            self.convolutions.append((path, *shapes))
+        elif path in ("encoder", "decoder"):
+            self.passes.append(tuple(inputs[0].shape))
 
     def input_of(self, operation: str, batch: int, height: int, width: int) -> torch.Tensor:
         if operation == "encode":
@@ -98,20 +92,39 @@ class _Traced:
 
 
 @lru_cache(maxsize=256)
-def _capture(model: str, operation: str, batch: int, height: int, width: int, tile: Any, sliced: bool) -> Trace:
+def _capture(  # noqa: PLR0913, PLR0917 - what a trace depends on, which is what it is remembered by
+    model: str, operation: str, batch: int, height: int, width: int, tile: Any, sliced: bool, device: Device = "cuda"
+) -> Trace:
     traced = _module(model)
     vae.tile_with(traced.vae, tile, models.get(model).spatial_factor)
     traced.vae.use_slicing = sliced
+    traced.convolutions, traced.passes = [], []
     values = traced.input_of(operation, batch, height, width)
-    recorder = _Recorder(traced.path)
+    recorder = _Recorder(traced.path, device)
     for tensor in (values, *traced.vae.parameters(), *traced.vae.buffers()):
         recorder.ignore(tensor)
     half = traced.vae.encoder if operation == "encode" else traced.vae.decoder
-    with torch.inference_mode(), recorder, _each_shape_once(half, recorder), _one_row_blended(traced.vae):
-        result = traced.call(operation, values)
+    what = f"{model} {operation}"
+    try:
+        with torch.inference_mode(), recorder, _each_shape_once(half, recorder), _one_row_blended(traced.vae):
+            result = traced.call(operation, values)
+    except TraceError as error:
+        raise selfcheck.refused(what, torch.__version__, str(error)) from error
     recorder.stop()
     del result
+    _check(what, model, operation, traced, recorder)
     return Trace(tuple(recorder.events), values.numel(), traced.weights)
+
+
+def _check(what: str, model: str, operation: str, traced: _Traced, recorder: _Recorder) -> None:
+    """Raises TraceError where the recorder did not see what the module did."""
+    called = tuple(traced.convolutions)
+    selfcheck.check(what, torch.__version__, selfcheck.convolutions(recorder.events), called)
+    factor = models.get(model).spatial_factor if operation == "encode" else 1
+    passes = tuple(traced.passes)  # to count is to call the same module
+    if all(side % factor == 0 for shape in passes for side in shape[2:]):  # else the count is not exact
+        counted = work.of_call(model, operation, passes).flops
+        selfcheck.check_flops(what, torch.__version__, recorder.flops, counted)
 
 
 class _Recording:
@@ -120,7 +133,7 @@ class _Recording:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.events: tuple[Launch | Birth | Death, ...] = ()
-        self.keys = self.output = 0
+        self.keys = self.output = self.flops = 0
 
     def at(self, shift: int) -> Pass:
         return Pass(self.events, shift, self.output, self.shape)
@@ -129,11 +142,13 @@ class _Recording:
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every storage's birth and death, and which operator of which module made it."""
 
-    def __init__(self, path: list[str]) -> None:
+    def __init__(self, path: list[str], device: Device) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.events: list[Any] = []  # Event; within a pass no Pass
         self.next_key = 0
+        self.flops = 0
         self._path = path
+        self._device = device
         self._keys: dict[int, int] = {}
         self._shift = 0
         self._late: list[Death] = []
@@ -143,11 +158,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        apart = _taken_apart(func)
+        apart = operators.taken_apart(func, self._device)
         if apart is not None:
             with self:
                 return apart(*args, **kwargs)
-        result = _INSTEAD.get(func, func)(*args, **kwargs)
+        result = operators.run(func, args, kwargs)
         self._note(func, args, result)
         return result
 
@@ -172,12 +187,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @contextmanager
     def within_a_pass(self, shape: Shape) -> Iterator[_Recording]:
         """Note what happens within as one pass."""
-        outer, shift = self.events, self.next_key
+        outer, shift, flops = self.events, self.next_key, self.flops
         self.events, self._shift = [], shift
         recording = _Recording(shape)
         yield recording
         recording.events, recording.keys = tuple(self.events), self.next_key - shift
         recording.output -= shift
+        recording.flops = self.flops - flops
         self.events, self._shift = outer, 0
         self.events += [recording.at(shift), *self._late]
         self._late.clear()
@@ -187,6 +203,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         shift = self.next_key
         self.events.append(recording.at(shift))
         self.next_key += recording.keys
+        self.flops += recording.flops
         self.adopt(result, recording.output + shift)
 
     def _note(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
@@ -194,9 +211,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         fresh = [one for one in outputs if one.untyped_storage()._cdata not in self._keys]
         if not fresh:
             return
+        self.flops += operators.flops(func, args, fresh[0])
         copy = self._contiguous_copy(func, args)
         self.events.append(
-            Launch(func._schema.name.removeprefix("aten::"), self._path[-1], _kernel(func, args, fresh[0]))
+            Launch(func._schema.name.removeprefix("aten::"), self._path[-1], operators.kernel(func, args, fresh[0]))
         )
         for tensor in fresh:
             if tensor.untyped_storage()._cdata not in self._keys:
@@ -209,7 +227,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         One that is laid out channels-last it takes as it is.
         """
-        if func is not _ATEN.convolution.default or args[0].is_contiguous() or _channels_last(args[0]):
+        if func is not operators.ATEN.convolution.default:
+            return None
+        if args[0].is_contiguous() or operators.suggests_channels_last(args[0]):
             return None
         self.events.append(Launch("contiguous", self._path[-1]))  # of its own: what the kernel takes comes after it
         return self._born(args[0].numel())
@@ -279,79 +299,3 @@ def _one_row_blended(module: AutoencoderKL) -> Iterator[None]:
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
-
-
-def _kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | None:
-    if func is _ATEN.convolution.default:
-        return Convolution(tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), _channels_last(args[0]))
-    if func is _ATEN.scaled_dot_product_attention.default:
-        query, key = args[0].shape, args[1].shape
-        return Attention(query[0], query[1], query[2], key[2], query[3])
-    if func is _ATEN.upsample_nearest2d.vec:
-        return Upsampling(tuple(args[0].shape), tuple(output.shape))
-    return Product() if func in _PRODUCTS else None
-
-
-def _group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Output, mean and reciprocal deviation of native_group_norm(values, weight, bias, N, C, HxW, groups, eps)."""
-    batch, groups = args[2], args[5]
-    statistics = torch.empty(2, batch, groups, device="meta")
-    return torch.empty_like(values), statistics[0].clone(), statistics[1].clone()
-
-
-def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    """(batch, heads, queries, size of values), laid out as torch's kernels do it: heads inside."""
-    batch, heads, queries, _size = query.shape
-    return torch.empty(batch, queries, heads, value.shape[-1], device="meta").transpose(1, 2)
-
-
-def _divided(values: torch.Tensor, _by: Any) -> torch.Tensor:
-    """Strides as devices have them. The meta kernel gives a batch of one another: the upsampling after it would go by
-    channels-last, and so would all that follows."""
-    return torch.empty_strided(values.shape, values.stride(), device="meta")
-
-
-def _convolution(values: torch.Tensor, *args: Any) -> torch.Tensor:
-    """Laid out as its input is (`_determine_backend_memory_format`), which the meta kernel leaves open."""
-    result: torch.Tensor = _ATEN.convolution.default(values, *args)
-    return result.contiguous(memory_format=torch.channels_last) if _channels_last(values) else result
-
-
-def _channels_last(values: torch.Tensor) -> bool:
-    """Whether torch takes these strides to be channels-last (c10/core/MemoryFormat.h, `suggest_memory_format`)."""
-    return suggest_memory_format(values) == torch.channels_last
-
-
-def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """at::linear (aten/src/ATen/native/Linear.cpp), which under a dispatch mode would add the bias out of place."""
-    if bias is not None and (values.dim() == 2 or (values.dim() == 3 and values.is_contiguous())):
-        flat = torch.addmm(bias, values.reshape(-1, values.shape[-1]), weight.t())
-        return flat.view(*values.shape[:-1], weight.shape[0])
-    product = values.matmul(weight.t())
-    return product if bias is None else product.add_(bias)
-
-
-def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
-    """Outside training it hands on what it is given."""
-    return values
-
-
-def _taken_apart(func: Any) -> Callable[..., Any] | None:
-    """What an operator is composed of; None where a device has a kernel for the whole."""
-    if func in _INSTEAD or func in _WHOLE or not func._can_decompose():
-        return None
-    apart: Callable[..., Any] = _APART.get(func, func.decompose)
-    return apart
-
-
-#: What is composed otherwise than a dispatch mode would have it.
-_APART: dict[Any, Callable[..., Any]] = {_ATEN.linear.default: _linear}
-#: What devices run in one kernel, although torch knows how to compose it of others.
-_WHOLE = {_ATEN.upsample_nearest2d.vec}
-_INSTEAD: dict[Any, Callable[..., Any]] = {
-    _ATEN.convolution.default: _convolution,
-    _ATEN.div.Tensor: _divided,
-    _ATEN.dropout.default: _dropout,
-    _ATEN.native_group_norm.default: _group_norm,
-    _ATEN.scaled_dot_product_attention.default: _attention,
-}

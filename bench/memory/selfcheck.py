@@ -1,0 +1,71 @@
+"""Whether a live trace saw what the module did: its convolutions, counted by the module, and its operations.
+
+Pure. A trace that disagrees is refused: torch runs the module in a way that the trace does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.errors import TraceError
+from bench.memory.events import Birth, Convolution, Death, Launch, Pass, Shape
+
+#: Versions of torch whose traces were held against each other (`make compat`).
+CHECKED_TORCH = ("2.6", "2.14")
+
+#: A convolution: path of its module, and shapes of input, output and filter.
+Called = tuple[str, Shape, Shape, Shape]
+
+
+def convolutions(events: Iterable[object]) -> list[Called]:
+    """The convolutions of a trace that have an output, in order; a pass that is repeated counts once."""
+    seen: list[Called] = []
+    passes: set[int] = set()
+    pending: Launch | None = None
+    for event in _flat(events, passes):
+        if isinstance(event, Launch):
+            pending = event
+        elif isinstance(event, Birth) and pending is not None:
+            if isinstance(pending.kernel, Convolution):
+                seen.append((pending.module, pending.kernel.input, pending.kernel.output, pending.kernel.filter))
+            pending = None
+    return seen
+
+
+def check(what: str, torch_version: str, seen: Sequence[Called], called: Sequence[Called]) -> None:
+    """Raises TraceError unless the trace has the very convolutions that the module called."""
+    if list(seen) == list(called):
+        return
+    if len(seen) != len(called):
+        raise refused(
+            what,
+            torch_version,
+            f"{len(seen)} of the {len(called)} convolutions that the module called are in the trace",
+        )
+    place = next(n for n, pair in enumerate(zip(seen, called, strict=True)) if pair[0] != pair[1])
+    raise refused(what, torch_version, f"the trace has convolution {seen[place]}, the module called {called[place]}")
+
+
+def check_flops(what: str, torch_version: str, traced: int, counted: int) -> None:
+    """Raises TraceError unless the trace's operations are those that were counted apart from it."""
+    if traced != counted:
+        raise refused(what, torch_version, f"the trace has {traced} operations, the model {counted}")
+
+
+def refused(what: str, torch_version: str, reason: str) -> TraceError:
+    """The error of a trace that can't be trusted: what differs, and what to do."""
+    first, last = CHECKED_TORCH
+    return TraceError(
+        f"{what}: torch {torch_version} runs the model in a way that the memory trace does not know: {reason}. "
+        f"Predict with torch {first} to {last}."
+    )
+
+
+def _flat(events: Iterable[object], passes: set[int]) -> Iterable[Launch | Birth | Death]:
+    for event in events:
+        if not isinstance(event, Pass):
+            assert isinstance(event, (Launch, Birth, Death))  # noqa: S101 - for the type checker
+            yield event
+        elif id(event.events) not in passes:
+            passes.add(id(event.events))
+            yield from event.events
