@@ -128,13 +128,36 @@ def telemetry(facts: Facts) -> Iterator[Finding]:
         return
     reason = facts.environment.nvml_reason
     if reason is None:
-        yield ok("NVML", "answers: clocks, temperature, power and memory can be read")
+        yield _readable(facts)
         return
     yield warning(
         "NVML",
         f"can't be used ({reason}): records will have no clocks, temperature, energy, or memory of the process.",
         "On the host `nvidia-smi` must work; in a container, start it with the NVIDIA runtime and the utility "
         "capability (NVIDIA_DRIVER_CAPABILITIES=compute,utility).",
+    )
+
+
+def _readable(facts: Facts) -> Finding:
+    """What NVML tells of this device, of what records have: a Jetson's tells nothing, a slice's (MIG) no power."""
+    gpu, settings = facts.found.gpu if facts.found else None, facts.environment.gpu if facts.environment else None
+    held = settings.neighbours.bytes if settings else None
+    figures = {
+        "clocks": gpu.sm_clock_hz if gpu else None,
+        "temperature": gpu.temperature_c if gpu else None,
+        "power": gpu.power_w if gpu else None,
+        "memory": held if held is not None else facts.device and facts.device.nvml_total_bytes,
+    }
+    missing = [name for name, figure in figures.items() if figure is None]
+    if not missing:
+        return ok("NVML", "answers: clocks, temperature, power and memory can be read")
+    told = [name for name in figures if name not in missing]
+    rest = f", but {' and '.join(told)}" if told else ""
+    said = f"answers, and tells no {', no '.join(missing)} of this device{rest and rest + ' can be read'}"
+    if told:
+        return note("NVML", f"{said}.")
+    return warning(
+        "NVML", f"{said}.", "Records will be without them. If the card should have them, look at nvidia-smi."
     )
 
 

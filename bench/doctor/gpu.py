@@ -123,7 +123,7 @@ def company(others: Neighbours, device: Device) -> Finding:
     if _only_draws(others) and held > _HELD_SHARE:
         return warning(
             "neighbours",
-            f"{said}, by what is drawn on the screen. So much less fits, and times may be noisier.",
+            f"{said}. This GPU seems to draw a screen: less fits, and times may be noisier.",
             "Close what draws, or let another GPU (or the processor's own) drive the screen.",
         )
     if held > _HELD_SHARE or (others.utilization or 0.0) > _BUSY_SHARE:

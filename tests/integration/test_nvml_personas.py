@@ -217,6 +217,7 @@ def test_a_jetson_has_no_memory_of_its_own_to_tell(look: Look) -> None:
 
     assert report["used"] == {"bytes": None, "reason": "NVML: Not Supported"}
     assert report["settings"]["neighbours"]["bytes"] is None
+    assert report["findings"]["NVML"]["level"] == "warning"
 
 
 @pytest.mark.parametrize(

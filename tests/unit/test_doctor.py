@@ -396,3 +396,23 @@ def test_an_old_pynvml_is_named_with_its_remedy() -> None:
     # And nothing is said of it where there is no NVIDIA GPU, or no such package
     assert not findings(cpu_machine(host={"old_pynvml": "11.5.3"}), "pynvml")
     assert not findings(gpu_machine(), "pynvml")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "held", "level", "missing"),
+    [
+        ({}, 0, "ok", []),
+        ({"power_w": None}, 0, "note", ["no power"]),  # a slice of a card
+        ({"power_w": None, "temperature_c": None, "sm_clock_hz": None}, 0, "note", ["no clocks", "no temperature"]),
+        ({"power_w": None, "temperature_c": None, "sm_clock_hz": None}, None, "warning", ["no memory"]),  # a Jetson
+    ],
+)
+def test_what_nvml_does_not_tell_of_the_device_is_said(
+    gpu: dict[str, Any], held: int | None, level: str, missing: list[str]
+) -> None:
+    neighbours = Neighbours(count=None, bytes=held)
+    facts = gpu_machine(environment={"settings": {"neighbours": neighbours}}, gpu=gpu)
+    finding = only(facts, "NVML")
+    assert finding.level == level
+    assert all(words in finding.said for words in missing)
+    assert sound(examine(facts))
