@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from bench import models
 from bench.advise.ranking import Advice, Local
 from bench.advise.times import Clock
+from bench.memory.assumptions import ASSUMPTIONS
 from bench.report import advice as words
 from bench.report import markdown
 from bench.report.hybrid_tables import Networks, networks_table, size, title_of
@@ -42,7 +43,7 @@ def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) ->
         "# Which way to take on which card",
         "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; edit nothing here. "
         "`bench advise --gpu NAME` tells all ways of one card, with reasons.",
-        markdown.bullets([*_legend(over), *map(safe, words.of_times(clock, advice)), _assumed(advice)]),
+        markdown.bullets([*_legend(over), ASSUMPTIONS, *map(safe, words.of_times(clock, advice)), _assumed(advice)]),
     ]
     for key, operation in dict.fromkeys((one.image.model, one.image.operation) for one in advice):
         mine = [one for one in advice if (one.image.model, one.image.operation) == (key, operation)]

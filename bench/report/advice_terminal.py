@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
+from bench.memory import assumptions
 from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
 from bench.report.kinds import SURE, TIGHT
@@ -41,7 +43,14 @@ def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
                 console.print(_table([one], networks, None))
         for group in [] if few else _groups(advice):
             console.print(_table(group, networks, _SHORT))
-        for line in (*_LEGEND, *_risks(advice), *words.of_times(clock, advice), *_beyond(advice), *_remote(advice)):
+        for line in (
+            *_LEGEND,
+            assumptions.stated(os.environ),
+            *_risks(advice),
+            *words.of_times(clock, advice),
+            *_beyond(advice),
+            *_remote(advice),
+        ):
             _say(console, line, "dim")
 
     return onto

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import models
+from bench.memory import assumptions
 from bench.record import Case, OutOfMemory, Prediction, Record
 from bench.report import run_details
 from bench.report.kinds import SURE, TIGHT
@@ -150,7 +152,7 @@ def draw(records: Sequence[Record]) -> Draw:
             headers = ("Card", *(short(case) for case in group.cases))
             rows = [(card, *map(cell, found)) for card, found in group.rows()]
             _print(console, f"{group.title}: predicted share of each card", headers, rows)
-        for line in (*LEGEND, *reasons(records), *sources(records)):
+        for line in (*LEGEND, assumptions.stated(os.environ), *reasons(records), *sources(records)):
             console.print(Text(one_line(line), style="dim"))
 
     return onto

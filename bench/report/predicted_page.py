@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.memory.assumptions import ASSUMPTIONS
 from bench.record import OutOfMemory, Prediction, Record
 from bench.report import markdown, predicted, run_details
 from bench.report.kinds import marked
@@ -118,7 +119,7 @@ def _legend(records: Sequence[Record]) -> list[str]:
         "Every figure in the tables of cards and calls is *predicted*: by a trace of the real module, a model of "
         "torch's allocator, and workspaces of convolutions from where the last column says."
     )
-    return [first, *predicted.LEGEND, *predicted.sources(records)]
+    return [first, *predicted.LEGEND, ASSUMPTIONS, *predicted.sources(records)]
 
 
 def _answer(held: Sequence[Cell]) -> list[str]:
