@@ -19,7 +19,7 @@ PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check lint report predictions golden benchmark gpu-tour clean
+.PHONY: help install bench test check lint report predictions compat golden benchmark gpu-tour clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,16 @@ predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and wri
 		$(BIN)/bench predict docs --quiet --out results/predicted/docs.jsonl "$$@"
 	$(BIN)/bench advise
 	$(BIN)/bench report
+
+# Its own environment, without the pins of constraints.txt, which are for the default torch.
+TORCH ?=
+COMPAT := .venv-compat-$(TORCH)
+compat: ## Run the memory trace's tests with another torch, in an environment of its own: make compat TORCH=2.14.1
+	@test -n "$(TORCH)" || { echo "Name a version of torch: make compat TORCH=2.14.1"; exit 2; }
+	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
+	$(COMPAT)/bin/python -m pip install --quiet --disable-pip-version-check 'torch==$(TORCH)' -e '.[dev]'
+	$(COMPAT)/bin/python -m pytest -q -n 0 -p no:cacheprovider tests/unit/memory/test_layouts.py \
+		tests/unit/memory/test_selfcheck.py tests/unit/memory/test_trace.py tests/unit/memory/test_real_layouts.py
 
 golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema on purpose; look at the diff.
 	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit

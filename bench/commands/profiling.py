@@ -18,7 +18,7 @@ from bench.errors import BenchError, ConfigError, DeviceError, nearest
 from bench.memory import recorded, timeline, trace
 from bench.memory.blocks import MIN_BLOCK_BYTES
 from bench.memory.calibration import Calibration
-from bench.memory.cudnn import CuDnn
+from bench.memory.cudnn import CuDnn, cublas_bytes
 from bench.memory.onednn import OneDnn
 from bench.memory.profile import Profiled, profile
 from bench.memory.workspace import Backend
@@ -105,7 +105,10 @@ def _on_cuda(case: Case, place: Place) -> tuple[CuDnn, str]:
         calibrated = cards.calibration(devices.name(place.device), capability, cards.calibrations())
     name = load_gpus().architecture_of(capability)
     whose = f"{name.title()} cards" if name else f"cards of compute capability {capability}"
-    return cards.backend(case, name, capability, calibrated), whose
+    backend = cards.backend(case, name, capability, calibrated)
+    if place.device is None:
+        return backend, whose
+    return replace(backend, cublas_bytes=cublas_bytes(capability, torch.__version__)), whose  # the torch of this card
 
 
 def _layouts(case: Case) -> str:

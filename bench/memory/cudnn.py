@@ -34,13 +34,14 @@ CALIBRATED_BAND = (0.95, 1.0, 1.05)
 OTHER_SIZES_BAND = PUBLISHED_BAND
 
 #: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and that
-#: of the compute capabilities for which torch takes more. cublasLt takes the same one (TORCH_CUBLASLT_UNIFIED_WORKSPACE);
-#: versions in which it has its own, of 1 MiB, take that much more: within what a pool is rounded up to.
+#: of the compute capabilities for which torch takes more. cublasLt takes the same
+#: one by default (TORCH_CUBLASLT_UNIFIED_WORKSPACE); versions in which it has its own take 1 MiB more, not modelled.
 _CUBLAS_BYTES = 2 * 4096 * KIB + 8 * 16 * KIB
 _CUBLAS_BYTES_OF_MORE = 32 * MIB
 #: Major capabilities of those by torch version, from that version on. 2.6 and 2.11 have 9 alone; pull request 175344
-#: (merged in February 2026, after 2.11) added 10 and 12.
+#: (February 2026, after 2.11) added 10 and 12, and 189312 (July 2026) 11: the library of torch 2.14.1 has 9 to 12.
 _CUBLAS_MORE: tuple[tuple[tuple[int, int], frozenset[int]], ...] = (
+    ((2, 14), frozenset({9, 10, 11, 12})),
     ((2, 12), frozenset({9, 10, 12})),
     ((0, 0), frozenset({9})),
 )

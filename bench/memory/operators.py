@@ -63,10 +63,10 @@ def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | N
 def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
     """Operations of a convolution, a matrix product or attention, a multiply-add being two; 0 for all others."""
     if func is ATEN.convolution.default:
-        return 2 * output.numel() * args[1][0].numel()
+        return 2 * output.numel() * int(args[1][0].numel())
     if func is ATEN.scaled_dot_product_attention.default:
         query, key, value = args[:3]
-        return 2 * query[..., 0].numel() * key.shape[-2] * (key.shape[-1] + value.shape[-1])
+        return int(2 * query[..., 0].numel() * key.shape[-2] * (key.shape[-1] + value.shape[-1]))
     if func in _PRODUCTS:
         left = args[1] if func in {ATEN.addmm.default, ATEN.baddbmm.default} else args[0]
         return 2 * output.numel() * int(left.shape[-1])

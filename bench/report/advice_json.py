@@ -9,12 +9,14 @@ from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
+from bench.memory.assumptions import ASSUMPTIONS
 
 
 def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:
     """Every image with its ways in order; the first is the recommendation, unless `recommended` is false."""
     found = clock.errors if clock else None
     return {
+        "assumptions": ASSUMPTIONS,
         "time_model": found
         and {"times": found.cells, "median_error": found.median, "worst_error": abs(found.worst.error)},
         "advice": [

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from bench import models
 from bench.advise.ranking import Advice, Local
 from bench.advise.times import Clock
+from bench.memory.assumptions import ASSUMPTIONS
 from bench.report import advice as words
 from bench.report import markdown
 from bench.report.hybrid_tables import Networks, networks_table, size, title_of
@@ -45,6 +46,7 @@ def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) ->
         markdown.bullets(
             [
                 *_legend(over),
+                ASSUMPTIONS,
                 *map(safe, words.of_places(advice)),
                 *map(safe, words.of_times(clock, advice)),
                 _assumed(advice),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
+from bench.memory import assumptions
 from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
 from bench.report.kinds import SURE, TIGHT
@@ -40,8 +42,15 @@ def draw(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
         for group in [] if few else _groups(advice):
             _print_table(console, group, networks, _SHORT)
         risks = words.risks(way for one in advice for way in one.local)
-        places, times = words.of_places(advice), words.of_times(clock, advice)
-        for line in (*_LEGEND, *risks, *places, *times, *_beyond(advice), *_remote(advice)):
+        for line in (
+            *_LEGEND,
+            assumptions.stated(os.environ),
+            *risks,
+            *words.of_places(advice),
+            *words.of_times(clock, advice),
+            *_beyond(advice),
+            *_remote(advice),
+        ):
             say(console, one_line(line), "dim")
 
     return onto

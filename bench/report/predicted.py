@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from bench import models
+from bench.memory import assumptions
 from bench.record import Case, Prediction, Record
 from bench.report import run_details
 from bench.report.kinds import MEMORY_ASSUMED, SURE, TIGHT
@@ -138,7 +140,7 @@ def reasons(records: Iterable[Record]) -> list[str]:
     return [f"{_WORDS[verdict]}{SURE[sure]}: {reason}." for verdict, sure, reason in sorted(found)]
 
 
-def assumptions(records: Iterable[Record]) -> list[str]:
+def memory_notes(records: Iterable[Record]) -> list[str]:
     """Which cards' memory is assumed, in a sentence."""
     cards = dict.fromkeys(record.device.name for record in records if "total_bytes" in record.assumed)
     return [f"Memory assumed: what each of {', '.join(cards)} {MEMORY_ASSUMED}."] if cards else []
@@ -153,7 +155,8 @@ def draw(records: Sequence[Record]) -> Draw:
             headers = ("Card", *(short(case) for case in group.cases))
             rows = [(card, *map(cell, found)) for card, found in group.rows()]
             _print(console, f"{group.title}: predicted share of each card", headers, rows)
-        for line in (*LEGEND, *assumptions(records), *reasons(records), *sources(records)):
+        notes = (assumptions.stated(os.environ), *memory_notes(records), *reasons(records), *sources(records))
+        for line in (*LEGEND, *notes):
             say(console, one_line(line), "dim")
 
     return onto

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.config import card_names
+from bench.memory.assumptions import ASSUMPTIONS
 from bench.record import OutOfMemory, Prediction, Record
 from bench.report import markdown, predicted, run_details
 from bench.report.kinds import marked
@@ -151,7 +152,8 @@ def _legend(records: Sequence[Record]) -> list[str]:
     return [
         first,
         *predicted.LEGEND,
-        *map(markdown.safe, predicted.assumptions(records)),
+        ASSUMPTIONS,
+        *map(markdown.safe, predicted.memory_notes(records)),
         *map(markdown.safe, _unsupported(records)),
         *predicted.sources(records),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,23 @@ def test_a_filter_s_copy_is_part_of_what_was_measured_of_channels_last() -> None
     assert backend.leanest.scratch(kernel, 2) == Scratch(across=(1800 * 2,))
 
 
-@pytest.mark.parametrize(("capability", "size"), [("8.9", 8_519_680), ("9.0", 32 * MIB), ("12.0", 32 * MIB)])
-def test_cublas_keeps_more_from_hopper_on(capability: str, size: int) -> None:
-    assert cudnn.backend("", capability, 2).cublas_bytes == size
+@pytest.mark.parametrize(
+    ("version", "more"),
+    [
+        ("2.6.0", {"9.0"}),
+        ("2.11.0+cu130", {"9.0"}),
+        ("2.13.0", {"9.0", "10.0", "12.0"}),
+        ("2.14.1", {"9.0", "10.0", "11.0", "12.0"}),
+    ],
+)
+def test_cublas_keeps_32_mib_on_the_cards_that_this_torch_gives_them(version: str, more: set[str]) -> None:
+    for capability in ("7.5", "8.0", "8.9", "9.0", "10.0", "11.0", "12.0"):
+        size = 32 * MIB if capability in more else 8_519_680
+        assert cudnn.cublas_bytes(capability, version) == size
+        assert cudnn.backend("", capability, 2, torch_version=version).cublas_bytes == size
+
+
+def test_cards_that_are_not_here_have_the_pinned_torch() -> None:
+    pins = (Path(__file__).parents[3] / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert f"torch=={cudnn.ASSUMED_TORCH}" in pins
+    assert cudnn.backend("", "12.0", 2).cublas_bytes == cudnn.cublas_bytes("12.0", cudnn.ASSUMED_TORCH)

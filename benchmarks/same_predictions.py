@@ -1,0 +1,62 @@
+"""Whether the docs sweep's predictions are the same under several Pythons, each with a torch of its own.
+
+    python benchmarks/same_predictions.py PYTHON [PYTHON ...]
+
+Each interpreter predicts the docs sweep for the Makefile's twelve cards with this checkout. Its records must be those
+of results/predicted/docs.jsonl to the byte, but for their time stamps: predictions record no versions. Exit code 1
+where one differs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from prediction import CARDS
+
+ROOT = Path(__file__).parents[1]
+COMMITTED = ROOT / "results" / "predicted" / "docs.jsonl"
+
+
+def main() -> int:
+    """Predict under each Python, print a line each, and say with the exit code whether all agree."""
+    wanted = _without_times(COMMITTED)
+    same = True
+    for python in sys.argv[1:] or [sys.executable]:
+        version, found = _predicted(python)
+        differing = sum(one != two for one, two in zip(found, wanted, strict=False)) + abs(len(found) - len(wanted))
+        print(
+            f"torch {version}: {len(found)} records, {differing} differ from {COMMITTED.relative_to(ROOT)}", flush=True
+        )
+        same &= not differing
+    return 0 if same else 1
+
+
+def _predicted(python: str) -> tuple[str, list[str]]:
+    """The version of torch, and the records."""
+    cards = [word for card in CARDS for word in ("--gpu", card)]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "docs.jsonl"
+        command = [python, "-m", "bench", "predict", "docs", "--quiet", "--out", str(out), *cards]
+        subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - interpreters that the user named
+        told = subprocess.run(  # noqa: S603 - the same
+            [python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True, check=True
+        )
+        return told.stdout.strip(), _without_times(out)
+
+
+def _without_times(path: Path) -> list[str]:
+    """The records as text, their time stamps taken out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        del record["recorded_at"], record["run"]["started_at"]
+        records.append(json.dumps(record))
+    return records
+
+
+if __name__ == "__main__":
+    sys.exit(main())
