@@ -22,6 +22,7 @@ from bench.commands.doctor import doctor
 from bench.commands.files import tell
 from bench.commands.hybrid import hybrid
 from bench.commands.models import models
+from bench.commands.notice import announced
 from bench.commands.predict import predict
 from bench.commands.profile import profile
 from bench.commands.remote import remote
@@ -36,11 +37,16 @@ app = typer.Typer(
     no_args_is_help=True,
     help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
 )
-for command in (
-    *(run, doctor, models, compare, report, serve, remote, hybrid, cost, predict, profile),
-    *(calibrate, advise),
+_RESULTS, _WORKER = "Reading results", "Starting the measuring process"
+_TORCH = "(torch is loaded, which can take a while)"
+#: What each command says before it loads what it needs.
+for command, text in (
+    *((run, _WORKER), (doctor, "Looking at this machine"), (models, None), (compare, _RESULTS), (report, _RESULTS)),
+    *((serve, "Starting the endpoint"), (remote, "Preparing the measurement"), (hybrid, _RESULTS), (cost, _RESULTS)),
+    *((predict, f"Predicting memory {_TORCH}"), (profile, f"Tracing the model {_TORCH}"), (calibrate, _WORKER)),
+    *((advise, f"Predicting memory and times {_TORCH}"),),
 ):
-    app.command()(command)
+    app.command()(announced(text, command) if text else command)
 app.add_typer(docs, name="docs")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.commands.files import read_text, table_records, warn
+from bench.commands.notice import announced
 from bench.commands.options import Quiet
 from bench.errors import GateError
 
@@ -21,6 +23,7 @@ Dialect = Annotated[str | None, typer.Option(help="encode or decode page; defaul
 
 
 @docs.command("import")
+@partial(announced, "Reading the page")
 def docs_import(
     page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The results file to write.")],
@@ -43,12 +46,14 @@ def docs_import(
 
 
 @docs.command("render")
+@partial(announced, "Reading results")
 def docs_render(results: Results, operation: Operation, dialect: Dialect = None) -> None:
     """Print the docs' tables of one operation from results, byte for byte in the docs' own format."""
     typer.echo(_rendered(results, operation, dialect), nl=False)
 
 
 @docs.command("check")
+@partial(announced, "Reading results")
 def docs_check(
     page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
     results: Results,
