@@ -109,7 +109,7 @@ def test_serve_on_a_device_that_fails_late_ends_with_its_reason() -> None:
 
 def test_remote_measures_an_endpoint_on_the_device(tmp_path: Path) -> None:
     arguments = ("--model", "tiny", "--operation", "decode", "--resolution", "64", "--set", "repeats=3")
-    loopback = ("remote", "--loopback", "--device", "cuda", "--out", str(tmp_path))
+    loopback = ("remote", "--loopback", "--out", str(tmp_path))
     done = bench(*loopback, *arguments, env=on_standin())
     assert done.returncode == 0, done.stderr
     found = records(tmp_path)
