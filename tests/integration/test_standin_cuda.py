@@ -107,33 +107,6 @@ def test_serve_on_a_device_that_fails_late_ends_with_its_reason() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_remote_measures_an_endpoint_on_the_device(tmp_path: Path) -> None:
-    arguments = ("--model", "tiny", "--operation", "decode", "--resolution", "64", "--set", "repeats=3")
-    loopback = ("remote", "--loopback", "--device", "cuda", "--out", str(tmp_path))
-    done = bench(*loopback, *arguments, env=on_standin())
-    assert done.returncode == 0, done.stderr
-    found = records(tmp_path)
-    assert found
-    assert {r.remote.endpoint.server_device.kind for r in found} == {"cuda"}
-    assert all(r.environment.stand_in for r in found)
-
-
-def test_the_tour_runs_its_steps_and_keeps_what_they_measured(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    command = [sys.executable, str(ROOT / "benchmarks" / "gpu_tour.py"), "--out", str(tmp_path)]
-    steps = ("--only", "decode-eager", "--only", "decode-batches", "--model", "tiny", "--resolution", "64")
-    env = {**os.environ, **on_standin()}
-    done = subprocess.run([*command, *steps], env=env, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    summary = json.loads((tmp_path / "gpu_tour" / "summary.json").read_text())
-    assert {result["name"]: result["status"] for result in summary} == {"decode-eager": "ran", "decode-batches": "ran"}
-    figures = json.loads((tmp_path / "gpu_tour" / "decode-eager.json").read_text())
-    assert figures["median_s"] > 0
-    assert figures["stand_in"]
-
-
 @pytest.mark.parametrize(("persona", "folder"), [("no-device", "out"), ("", "results")])
 def test_the_tour_runs_nothing_without_a_gpu_or_for_results_on_a_stand_in(
     tmp_path: Path, persona: str, folder: str

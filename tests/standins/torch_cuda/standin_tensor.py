@@ -97,6 +97,11 @@ class CudaTensor(torch.Tensor):
     def __setitem__(self, index: Any, value: Any) -> None:
         self.inner[tree_map(_inner, index)] = _inner(value)
 
+    def contiguous(self, memory_format: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
+        if self.inner.is_contiguous(memory_format=memory_format):
+            return self
+        return self.clone(memory_format=memory_format)
+
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
@@ -163,7 +168,20 @@ def install(pool: Pool) -> None:
     _LIBRARY.impl("empty.memory_format", empty, "CUDA")
     _LIBRARY.impl("empty_strided", empty_strided, "CUDA")
     torch.Tensor.to = _with_index(torch.Tensor.to)  # type: ignore[method-assign]
+    torch.tensor = _by_the_host(torch.tensor)
     torch.Tensor.cuda = lambda self, *_, **__: self.to("cuda")  # type: ignore[method-assign]
+
+
+def _by_the_host(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Values of Python become a CPU tensor first, which is then copied to the device."""
+
+    @functools.wraps(function)
+    def call(*args: Any, device: Any = None, **kwargs: Any) -> Any:
+        if device is None or torch.device(device).type != "cuda":
+            return function(*args, device=device, **kwargs)
+        return function(*args, device=_CPU, **kwargs).to("cuda")
+
+    return call
 
 
 def _with_index(function: Callable[..., Any]) -> Callable[..., Any]:
