@@ -14,6 +14,8 @@ GOLDEN = Path(__file__).parent / "golden"
 #: The tests' models are tiny: two threads that wait for each other gain nothing, and where something else uses a core
 #: they take ten times as long. Read when torch is loaded, here and in each worker.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+#: Output is as wide as COLUMNS says, which pytest-xdist sets for its workers: a test that wants a width sets it itself.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def _print(console: Console, title: str, headers: Sequence[str], rows: Iterable[
     last = others.pop() if headers is DEMAND_HEADERS else None
     columns = [Column(first, wraps=True), *(Column(name, "right") for name in others)]
     columns += [Column(last, wraps=True)] if last else []
-    print_table(console, columns, [[one_line(text) for text in row] for row in rows], title)
+    print_table(console, columns, [[one_line(text) for text in row] for row in rows], one_line(title))
 
 
 def mib(count: int) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from factories import a_case, measured, published, refusal, write_lines
+from predictions import a_predicted_record
 
 from bench import store
 from bench.errors import ResultsError
 from bench.store import RunFile
+from bench.units import MIB
 
 FIRST, SECOND = measured(case=a_case(size=64)), measured(case=a_case(size=128))
 LINE = FIRST.to_json().encode()
@@ -237,7 +239,7 @@ def test_published_records_never_replace_measured_ones(path: Path) -> None:
 
 def test_predicted_records_replace_earlier_ones_and_no_published_ones(path: Path) -> None:
     # given a file of predictions, and one of published figures
-    first, second = (measured(kind="predicted", case=a_case(size=size)) for size in (64, 128))
+    first, second = (a_predicted_record(64 * MIB, case=a_case(size=size)) for size in (64, 128))
     write_lines(path, [first])
     others = write_lines(path.with_name("page.jsonl"), [published()])
 

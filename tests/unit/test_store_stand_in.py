@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from factories import a_record
+from factories import a_record, measured
 
 from bench import store
 from bench.errors import ResultsError
@@ -37,8 +37,8 @@ def test_ceilings_of_a_stand_in_are_refused_below_results_and_not_read_elsewhere
 
 def test_what_is_read_leaves_a_stand_in_s_records_out_and_says_how_many(tmp_path: Path) -> None:
     file = store.RunFile(tmp_path / "run.jsonl")
-    real = a_record(environment=REAL)
-    file.append(real, a_record(environment=STANDIN))
+    real = measured(environment=REAL)
+    file.append(real, measured(environment=STANDIN))
     files, warnings = store.read([tmp_path])
     assert [record for read in files for record in read.records] == [real]
     assert len(warnings) == 1

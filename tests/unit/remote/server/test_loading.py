@@ -111,13 +111,9 @@ def test_a_loaded_model_says_how_long_its_warm_up_took() -> None:
     assert all(seconds > 0 for seconds, _ in served.timed["encode"])
 
 
-class DeferredCudaCallError(Exception):
-    """As torch's own, which is a plain Exception."""
-
-
-def test_a_device_that_can_t_be_used_is_one_error_whatever_was_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_whose_initialisation_fails_late_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
-        raise DeferredCudaCallError("CUDA call failed lazily at initialization")
+        raise torch.cuda.DeferredCudaCallError("CUDA call failed lazily at initialization")  # a plain Exception
 
     monkeypatch.setattr(loading.devices, "choose", fail)
     with pytest.raises(DeviceError, match="--device cpu"):
