@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from bench import models
 from bench.errors import TraceError
-from bench.memory import operators, selfcheck
+from bench.memory import layouts, operators, selfcheck
 from bench.memory.events import Birth, Death, Launch, Pass, Shape, Trace
 from bench.memory.operators import Device
 from bench.record import Case
@@ -253,21 +253,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @contextmanager
 def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[None]:
     """Run `half` once for each shape of input; further inputs of that shape repeat what it did."""
-    seen: dict[Shape, tuple[_Recording, Shape]] = {}
+    seen: dict[Shape, tuple[_Recording, layouts.Laid]] = {}
     run: Callable[..., torch.Tensor] = half.forward
 
     def forward(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         shape = tuple(values.shape)
         if shape in seen:
-            known, output_shape = seen[shape]
+            known, output = seen[shape]
             with _disable_current_modes():  # its birth is noted in the pass
-                result = torch.empty(output_shape, device="meta")
+                result = torch.empty_strided(*output, device="meta")
             recorder.repeat(known, result)
             return result
         with recorder.within_a_pass(shape) as recording:
             result = run(values, *args, **kwargs)
             recording.output = recorder.key_of(result)
-        seen[shape] = (recording, tuple(result.shape))
+        seen[shape] = (recording, (tuple(result.shape), tuple(result.stride())))
         return result
 
     half.forward = forward
