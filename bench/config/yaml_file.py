@@ -35,6 +35,14 @@ class TooLargeError(ValueError):
 class Loader(yaml.SafeLoader):
     """PyYAML takes the last of two equal keys without a word, and whole numbers of any length; this says so."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node. What its constructors trip over (`!!int ""`, `!!bool x`) is a mistake in the text."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (IndexError, KeyError, AttributeError, TypeError):
+            problem = f"{quoted(node.value)} is not a value of {quoted(node.tag)}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         doubled = next((key for key, count in keys.items() if count > 1), None)

@@ -20,6 +20,8 @@ MINIMAL = "models: tiny\nresolutions: 64\n"
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
+#: What PyYAML's own constructors fail on with an IndexError, a KeyError or an AttributeError.
+TRIPPING = ['!!int ""', '!!int "_"', '!!float ""', "!!bool x", "!!timestamp x"]
 READERS: dict[str, Callable[[Path], object]] = {
     "sweep": config.load,
     "networks": config.load_networks,
@@ -102,9 +104,22 @@ def test_an_alias_of_an_honest_size_is_taken(tmp_path: Path) -> None:
     assert config.load_gpus().cards  # whose file repeats a source by an alias
 
 
+@pytest.mark.parametrize("reader", sorted(READERS))
+@pytest.mark.parametrize("value", TRIPPING)
+def test_a_tag_that_its_value_does_not_fit_is_refused_with_the_file_s_name(
+    value: str, reader: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"repeats: {value}\n")
+
+    with pytest.raises(ConfigError, match=r"mine\.yaml"):
+        READERS[reader](path)
+
+
 @pytest.mark.parametrize(
     "item",
     [
+        *(f"repeats={value}" for value in TRIPPING),
         "resolutions=" + "[" * 3000 + "]" * 3000,
         "resolutions=" + "x" * 90_000,
         "resolutions=[&a [x,x,x,x], &b [*a,*a,*a,*a,*a,*a], &c [*b,*b,*b,*b,*b,*b], &d [*c,*c,*c,*c,*c,*c],"
