@@ -2,9 +2,9 @@
 
     python benchmarks/decode_ways.py WAY [--model flux] [--resolution 1024] [--json FILE]
 
-Prints the median in milliseconds of calls timed by CUDA events, bfloat16, random weights. `kernels` runs one call under
-torch.profiler and prints the share of each kernel in the device's time, and that of group normalisation; `batches`
-times a batch of two beside a batch of one, per image.
+Prints the median in milliseconds of calls timed by CUDA events, in the model's own precision, random weights. `kernels`
+runs one call under torch.profiler and prints the share of each kernel in the device's time, and that of group
+normalisation; `batches` times a batch of two beside a batch of one, per image.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from bench import models
 from bench.measure import clock
 from bench.record import Case
 from bench.workloads.vae import VaeWorkload
@@ -40,6 +41,7 @@ def main() -> int:
     with torch.inference_mode():
         found = measure(options.way, options.model, options.resolution)
     about = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__, "model": options.model}
+    about["dtype"] = models.get(options.model).dtype
     stand_in = getattr(torch.cuda, "stand_in", None)
     found = {**about, "way": options.way, "resolution": options.resolution, "stand_in": stand_in, **found}
     if options.json is not None:
@@ -96,7 +98,13 @@ def by_kernel(model: str, side: int) -> dict[str, Any]:
 
 def _case(model: str, side: int, variant: str, batch: int) -> Case:
     return Case(
-        model=model, operation="decode", width=side, height=side, dtype="bfloat16", variant=variant, batch=batch
+        model=model,
+        operation="decode",
+        width=side,
+        height=side,
+        dtype=models.get(model).dtype,
+        variant=variant,
+        batch=batch,
     )
 
 

@@ -2,8 +2,9 @@
 
     python benchmarks/gpu_tour.py [--minutes 15] [--out results] [--only STEP] [--list]
 
-Each step is a process that is ended when its box is over, so one that hangs, fails or crashes costs its own box and no
-more; what a step measured is on the disk by then. At the end, and after Ctrl-C, a summary says what ran, what failed
+The boxes share the minutes by what each step needs, and time that a step leaves goes to those after it. Each step is a
+process that is ended when its box is over, so one that hangs, fails or crashes costs its own box and no more; what a
+step measured is on the disk by then. At the end, and after Ctrl-C, a summary says what ran, what failed
 and what did not fit, with the seconds of each. It is in OUT/gpu_tour/summary.json too, with each step's output beside.
 Needs a CUDA GPU (exit code 2 where there is none), no network and no installed command. Exit code 1 if a step failed.
 """
@@ -37,10 +38,13 @@ Status = Literal["ran", "failed", "overran", "did not fit", "interrupted", "not 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to measure. `box_s` is the most that it may take; `command` follows the interpreter's name."""
+    """One thing to measure. `need_s` is what it needs at most; `command` follows the interpreter's name.
+
+    A tour scales what its steps need to the time that it has.
+    """
 
     name: str
-    box_s: float
+    need_s: float
     command: tuple[str, ...]
 
 
@@ -56,7 +60,7 @@ class Result:
 
 
 def plan(out: Path, model: str, resolution: int) -> list[Step]:
-    """The steps, most worthy first; their boxes are a little over 15 minutes together."""
+    """The steps, most worthy first; together they need about 18 minutes."""
     logs = out / "gpu_tour"
 
     def bench(*arguments: str) -> tuple[str, ...]:
@@ -100,6 +104,19 @@ def beyond_images() -> list[Result]:
     return [Result("video-vaes-and-text-encoders", "not in the zoo", said=said)]
 
 
+def box_s(steps: Sequence[Step], left_s: float) -> float:
+    """How long the first of these steps may take, if all of them are to share the time that is left, in seconds.
+
+    At least what loading torch takes, since a shorter box would be wasted: the last steps pay for it.
+    """
+    share_s = left_s * steps[0].need_s / sum(step.need_s for step in steps)
+    return min(left_s, max(share_s, _least_s(steps[0])))
+
+
+def _least_s(step: Step) -> float:
+    return min(LEAST_S, step.need_s)
+
+
 class Tour:
     """Goes through steps within a time, and keeps the summary on the disk after each."""
 
@@ -110,14 +127,17 @@ class Tour:
         folder.mkdir(parents=True, exist_ok=True)
 
     def go(self, steps: Sequence[Step]) -> None:
-        """Run each step that still fits. Ends early, with the rest named as not run, on KeyboardInterrupt."""
+        """Run each step that still fits; the time that one leaves is shared by those after it.
+
+        Ends early, with the rest named as not run, on KeyboardInterrupt.
+        """
         for place, step in enumerate(steps):
             left_s = self._seconds - (self._now() - self._begin)
-            if left_s < min(LEAST_S, step.box_s):
+            if left_s < _least_s(step):
                 self.add(Result(step.name, "did not fit"))
                 continue
             try:
-                self.add(self._run(step, min(step.box_s, left_s)))
+                self.add(self._run(step, box_s(steps[place:], left_s)))
             except KeyboardInterrupt:
                 self.add(Result(step.name, "interrupted"))
                 for later in steps[place + 1 :]:
@@ -133,13 +153,13 @@ class Tour:
         fresh.replace(path)
         print(f"{result.status:<14} {result.name:<30} {result.seconds:6.1f} s  {result.said[:100]}", flush=True)
 
-    def _run(self, step: Step, box_s: float) -> Result:
-        print(f"begins         {step.name:<30} {box_s:6.0f} s at most", flush=True)
+    def _run(self, step: Step, most_s: float) -> Result:
+        print(f"begins         {step.name:<30} {most_s:6.1f} s at most", flush=True)
         log = self.folder / f"{step.name}.log"
         begin = self._now()
         with log.open("w") as output, _started(step.command, output) as process:
             try:
-                code: int | None = process.wait(box_s)
+                code: int | None = process.wait(most_s)
             except subprocess.TimeoutExpired:
                 code = None
         status: Status = "overran" if code is None else "failed" if code else "ran"
@@ -193,8 +213,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--only {unknown[0]}: there is no such step. Valid: {', '.join(step.name for step in steps)}.")
     steps = [step for step in steps if not options.only or step.name in options.only]
     if options.listed:
-        for step in steps:
-            print(f"{step.name:<30} {step.box_s:4.0f} s  {' '.join(step.command)}")
+        left_s = options.minutes * 60
+        for place, step in enumerate(steps):
+            most_s = box_s(steps[place:], left_s) if left_s >= _least_s(step) else 0.0
+            left_s -= most_s
+            print(f"{step.name:<30} {most_s:4.0f} s  {' '.join(step.command)}")
         return 0
     looked = subprocess.run([sys.executable, "-c", _LOOK], check=False).returncode  # noqa: S603 - our own program
     if looked == 3 and "results" in out.parts:

@@ -57,6 +57,7 @@ def calibrate(
     """
     from rich.console import Console
 
+    from bench import store
     from bench.run.executor import SubprocessExecutor
 
     groups = _wanted(model, operation, resolution, dtype)
@@ -66,6 +67,7 @@ def calibrate(
     job: _Job | None = None
     try:
         ready = _ready(executor, progress)
+        store.refuse_stand_in(out, store.stand_in_of(ready.environment))
         with _folder(out / ready.device.slug) as folder:
             job = _Job(executor, ready, folder, progress, show=not (quiet or as_json))
             for group in groups:

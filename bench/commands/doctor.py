@@ -164,9 +164,12 @@ def _ceilings(
     executor: SubprocessExecutor, facts: Facts, out: Path | None, progress: Console, *, show: bool
 ) -> dict[str, object]:
     """Measure, print and write the ceilings; without a folder they are not kept. What JSON output says of it."""
+    from bench import store
     from bench.record import Ceilings, timestamp
 
     assert facts.device is not None  # noqa: S101 - the caller's condition
+    if out is not None:
+        store.refuse_stand_in(out, store.stand_in_of(facts.environment))
     with _folder(out, facts.device.slug) as folder:
         measured, failed = _measure(executor, facts.device.kind, progress, show=show)
         found = Ceilings(

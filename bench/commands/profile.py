@@ -54,11 +54,14 @@ def profile(
     """
     from bench.report import profile as words
     from bench.report import profile_json, terminal
+    from bench.store import refuse_stand_in
 
     try:
         from bench.commands import profiling
 
         place = profiling.place_of(device, gpu, measured=measured)
+        if measured:
+            refuse_stand_in(out, profiling.stand_in_of(place))
         case = _case(model, operation, resolution, profiling.dtype_of(dtype, place), tiling, batch)
         profiled, snapshot = profiling.profiled(case, place, measured=measured)
         files = _write(out, profiled, snapshot)

@@ -66,6 +66,11 @@ def place_of(wanted: str, gpu: str | None, *, measured: bool) -> Place:
         raise DeviceError(str(error)) from None
 
 
+def stand_in_of(place: Place) -> str | None:
+    """What takes the place of the CUDA device, in a test; None if that is real, and where there is none."""
+    return devices.stand_in() if place.device is not None and place.device.type == "cuda" else None
+
+
 def dtype_of(wanted: str | None, place: Place) -> str:
     """The precision as a sweep has it: the model's own unless it is given; on the CPU float32. Raises ConfigError."""
     if wanted is not None and wanted not in DTYPES:
@@ -134,6 +139,7 @@ def profiled(case: Case, place: Place, *, measured: bool) -> tuple[Profiled, byt
         measured=profile(recording.timeline),
         measured_on=devices.name(place.device),
         allocated_bytes=recording.allocated_bytes,
+        stand_in=stand_in_of(place),
     ), recording.snapshot
 
 

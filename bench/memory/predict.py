@@ -94,7 +94,8 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
 
 def cudnn_here() -> str | None:
     """The version of cuDNN as torch tells it (`91002` is 9.10.2), if there is a GPU to use it."""
-    return str(torch.backends.cudnn.version()) if torch.cuda.is_available() else None  # type: ignore[no-untyped-call]
+    version = torch.backends.cudnn.version() if torch.cuda.is_available() else None  # type: ignore[no-untyped-call]
+    return None if version is None else str(version)
 
 
 def demand(case: Case, backend: CuDnn) -> Demand:

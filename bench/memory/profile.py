@@ -85,6 +85,7 @@ class Profiled:
         predicted, measured: the profiles.
         measured_on: the device's name.
         allocated_bytes: the measured peak by the allocator's own counter, where it has one.
+        stand_in: what took the place of the device that was measured, in a test; None if that was real.
     """
 
     case: Case
@@ -94,6 +95,7 @@ class Profiled:
     measured: Profile | None = None
     measured_on: str | None = None
     allocated_bytes: int | None = None
+    stand_in: str | None = None
 
     @property
     def error(self) -> float | None:

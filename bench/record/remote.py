@@ -32,11 +32,14 @@ class EndpointFacts(Frozen):
     server_packages: dict[str, Package] = Field(default={}, description="torch, diffusers and the like on the server")
     server_commit: str | None = Field(default=None, description="of Hybrid Bench on the server; '-dirty' if changed")
     reason: str | None = Field(default=None, description="why nothing is known of the server")
+    stand_in: str | None = Field(
+        default=None, description="what stood in for the server's device in a test. null if real or not told"
+    )
 
     @property
     def server(self) -> tuple[object, ...]:
         """What must be the same for figures of two sittings to be of one run; its address may change."""
-        return (self.server_device, self.server_packages)
+        return (self.server_device, self.server_packages, self.stand_in)
 
     @property
     def is_loopback(self) -> bool:

@@ -17,6 +17,7 @@ def render(profiled: Profiled) -> dict[str, Any]:
         "predicted": _profile(profiled.predicted),
         "measured": profiled.measured and _profile(profiled.measured),
         "measured_on": profiled.measured_on,
+        **({"stand_in": profiled.stand_in} if profiled.stand_in else {}),
         "measured_allocated_bytes": profiled.allocated_bytes,
         "error": profiled.error,
         "agree": profiled.agree,

@@ -80,7 +80,7 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
     """
     store.prepare_folder(options.results)
     ready = executor.start()
-    store.refuse_stand_in(options.results, ready.environment)
+    store.refuse_stand_in(options.results, store.stand_in_of(ready.environment, ready.endpoint))
     folder = options.results / ready.device.slug
     store.prepare_folder(folder)
     with store.exclusive(folder):

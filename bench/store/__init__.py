@@ -8,7 +8,7 @@ from bench.store.choice import latest, unfinished
 from bench.store.disk import exclusive, prepare_folder, write_whole
 from bench.store.reading import MIGRATIONS, ResultsFile, read, read_file
 from bench.store.shipped import published
-from bench.store.stand_in import refuse_stand_in
+from bench.store.stand_in import refuse_stand_in, stand_in_of
 from bench.store.workspaces import WORKSPACES, read_workspaces, write_workspaces
 from bench.store.writing import RunFile, replace
 
@@ -28,6 +28,7 @@ __all__ = [
     "read_workspaces",
     "refuse_stand_in",
     "replace",
+    "stand_in_of",
     "unfinished",
     "write_ceilings",
     "write_whole",

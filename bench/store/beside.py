@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bench.errors import ResultsError
 from bench.record import Ceilings, Workspaces
 from bench.store.disk import reported, write_whole
-from bench.store.stand_in import LEFT_OUT, held_by_stand_in, refuse_stand_in
+from bench.store.stand_in import LEFT_OUT, refuse_stand_in, stand_in_of
 
 #: What such a file may hold.
 Held = TypeVar("Held", Ceilings, Workspaces)
@@ -41,7 +41,7 @@ class Beside(Generic[Held]):
 
     def write(self, folder: Path, held: Held) -> Path:
         """Write it in a device's results folder, in the place of an older one. Raises ResultsError."""
-        refuse_stand_in(folder, held.environment)
+        refuse_stand_in(folder, stand_in_of(held.environment))
         path = folder / self.name
         with reported(path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class Beside(Generic[Held]):
                     except ResultsError as error:
                         warnings.append(str(error))
                         continue
-                    if held_by_stand_in(found.environment):
+                    if stand_in_of(found.environment) is not None:
                         warnings.append(f"{file}: {LEFT_OUT}")
                         continue
                     known = newest.get(self.kind(found))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from bench.errors import ResultsError
 from bench.record import SCHEMA_VERSION, Record, contradictions
-from bench.store.stand_in import LEFT_OUT, held_by_stand_in
+from bench.store.stand_in import LEFT_OUT, record_stand_in
 
 
 def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _migrate(data: Any, where: str) -> Any:
 
 def _of_devices(file: ResultsFile) -> ResultsFile:
     """The file without records of a stand-in, and with a warning of how many were left out."""
-    kept = tuple(record for record in file.records if not held_by_stand_in(record.environment))
+    kept = tuple(record for record in file.records if record_stand_in(record) is None)
     count = len(file.records) - len(kept)
     if not count:
         return file

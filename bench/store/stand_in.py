@@ -5,22 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.errors import ResultsError
-from bench.record import Environment
+from bench.record import EndpointFacts, Environment, Record
 
 #: The folder that a project keeps its measurements in, wherever it lies.
 _KEPT = "results"
 LEFT_OUT = "left out, because a stand-in took the device's place and the figures are of no device"
 
 
-def held_by_stand_in(environment: Environment | None) -> bool:
-    """Whether a stand-in took the device's place."""
-    return environment is not None and environment.stand_in is not None
+def stand_in_of(environment: Environment | None, endpoint: EndpointFacts | None = None) -> str | None:
+    """What took the device's place here or, for figures of an endpoint, on its server; None if the device was real."""
+    here = environment.stand_in if environment else None
+    return here or (endpoint.stand_in if endpoint else None)
 
 
-def refuse_stand_in(folder: Path, environment: Environment | None) -> None:
+def record_stand_in(record: Record) -> str | None:
+    """What took the place of the device that the record's figures are of; None if the device was real."""
+    return stand_in_of(record.environment, record.remote.endpoint if record.remote else None)
+
+
+def refuse_stand_in(folder: Path, stand_in: str | None) -> None:
     """Raise ResultsError if figures of a stand-in are about to go into a folder named `results`, or below one."""
-    if environment is not None and environment.stand_in is not None and _KEPT in folder.resolve().parts:
+    if stand_in is not None and _KEPT in folder.resolve().parts:
         raise ResultsError(
-            f"{folder}: the device is a stand-in ({environment.stand_in}), and its figures must not lie among measured "
-            f"ones. Choose a folder with --out that is not in one named {_KEPT!r}."
+            f"{folder}: the device is a stand-in ({stand_in}), and its figures must not lie among measured ones. "
+            f"Choose a folder with --out that is not in one named {_KEPT!r}."
         )

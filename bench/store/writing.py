@@ -10,7 +10,7 @@ from bench.errors import ResultsError
 from bench.record import Kind, Record
 from bench.store.disk import append_bytes, reported, write_whole
 from bench.store.reading import read_file
-from bench.store.stand_in import refuse_stand_in
+from bench.store.stand_in import record_stand_in, refuse_stand_in
 
 
 class RunFile:
@@ -52,7 +52,7 @@ class RunFile:
         Raises ResultsError (disk full, read-only folder, ...).
         """
         for record in records:
-            refuse_stand_in(self.path.parent, record.environment)
+            refuse_stand_in(self.path.parent, record_stand_in(record))
         lines = b"".join(record.to_json().encode() + b"\n" for record in records)
         with reported(self.path):
             if self.path.exists():

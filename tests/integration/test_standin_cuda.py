@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
-from processes import bench, records
+from endpoints import Child, serving
+from processes import BENCH, bench, records
+from standins import nvml_library as nvml
 
 from bench import store
-from bench.record import Measured, OutOfMemory
+from bench.cli import main
+from bench.record import Measured, OutOfMemory, Record
+from bench.units import MIB
 
 ROOT = Path(__file__).parents[2]
 STANDIN = ROOT / "tests" / "standins" / "torch_cuda"
@@ -56,20 +66,97 @@ def test_its_records_are_marked_and_no_report_takes_them(measured: Path) -> None
     assert len(warnings) == 1
 
 
-def test_a_run_that_lost_its_last_cases_goes_on_with_the_others(measured: Path, tmp_path: Path) -> None:
-    # Given the file of a run that was killed after its first case, within a line
-    (path,) = measured.rglob("*.jsonl")
-    lines = path.read_bytes().splitlines(keepends=True)
-    torn = tmp_path / path.relative_to(measured)
-    torn.parent.mkdir()
-    torn.write_bytes(lines[0] + lines[1][:50])
-    # When the same command is given again
-    limit = ("--vram-limit", "520MiB")
-    done = bench("run", "smoke", "--device", "cuda", "--out", str(tmp_path), *SMALL, *limit, env=on_standin())
-    # Then the first case is as it was, and the others have been measured
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory, nvml_library: Path) -> tuple[list[Record], list[Record]]:
+    """Records of a run without a limit, by torch's stand-in and NVML's: as SIGKILL left them, and once completed."""
+    folder = tmp_path_factory.mktemp("resumed")
+    processes = folder / "processes"
+    processes.write_text(f"0 {700 * MIB}\n")
+    env = nvml.environment(nvml_library, "h100", processes=processes) | on_standin()
+    out = folder / "out"
+    arguments = ("run", "smoke", "--device", "cuda", "--out", str(out), "--operation", "decode", "--quiet")
+    arguments += ("--resolution", "64", "--resolution", "72", "--resolution", "80", "--set", "repeats=3")
+    with subprocess.Popen([*BENCH, *arguments], env=env) as parent:
+        deadline = time.monotonic() + 300
+        while not list(out.rglob("*.jsonl")):
+            assert parent.poll() is None, "the run ended before its first record"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        parent.send_signal(signal.SIGKILL)
+    killed = records(out)
+    done = bench(*arguments, env=env)
     assert done.returncode == 0, done.stderr
-    assert torn.read_bytes().startswith(lines[0])
-    assert [r.case.id for r in records(tmp_path)] == [r.case.id for r in records(measured)]
+    return killed, records(out)
+
+
+def test_a_run_that_was_killed_goes_on_after_its_last_whole_record(
+    resumed: tuple[list[Record], list[Record]],
+) -> None:
+    killed, completed = resumed
+    assert 0 < len(killed) < len(completed) == completed[0].run.cases
+    assert completed[: len(killed)] == killed
+    assert len({record.case.id for record in completed}) == len(completed)
+
+
+def test_without_a_limit_on_both_stand_ins_every_record_tells_the_driver_s_side_too(
+    resumed: tuple[list[Record], list[Record]],
+) -> None:
+    for record in resumed[1]:
+        assert isinstance(record.outcome, Measured)
+        assert record.vram_limit_bytes is None
+        assert record.memory is not None
+        assert record.memory.nvml_process_bytes == 700 * MIB
+        assert record.memory.context_bytes is not None
+        assert record.telemetry is not None
+        assert record.environment is not None
+        assert record.environment.driver
+        assert record.environment.nvml_reason is None
+        assert record.environment.torch_settings is not None
+        assert record.environment.stand_in
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """`bench serve` on the stand-in."""
+    folder = tmp_path_factory.mktemp("serve")
+    with serving(folder, "--model", "tiny", "--device", "cuda", "--no-token", "--quiet", env=on_standin()) as child:
+        yield child
+
+
+def test_an_endpoint_on_the_device_decodes_and_tells_of_the_stand_in(endpoint: Child) -> None:
+    query = "shape=1&shape=4&shape=8&shape=8&dtype=float32&output_type=pt"
+    headers = {"accept": "tensor/binary"}
+    said = httpx2.post(f"{endpoint.route('tiny', 'decode')}?{query}", content=bytes(1024), headers=headers, timeout=60)
+    assert said.status_code == 200, said.text
+    assert json.loads(said.headers["shape"]) == [1, 3, 16, 16]
+    health = httpx2.get(f"{endpoint.url}/health").json()
+    assert health["device"]["kind"] == "cuda"
+    assert health["stand_in"]
+
+
+def test_a_client_without_the_stand_in_measures_it_and_its_records_are_marked(endpoint: Child, tmp_path: Path) -> None:
+    # Given an endpoint on the stand-in, and a client on this machine as it is
+    arguments = ("remote", "loopback", "--endpoint", endpoint.url, "--resolution", "64", "--set", "repeats=2")
+    arguments += ("--set", "measure.few_samples=1", "--set", "remote.transports=png")
+    arguments += ("--set", "remote.load.seconds=0.2")
+    # When it measures an encode and a decode
+    done = bench(*arguments, "--out", str(tmp_path / "out"))
+    # Then both are measured, say what the server's device is, and are left out of what is read
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path / "out")
+    assert {record.case.operation for record in found} == {"encode", "decode"}
+    for record in found:
+        assert isinstance(record.outcome, Measured)
+        assert record.environment is not None
+        assert record.environment.stand_in is None
+        assert record.remote is not None
+        assert record.remote.endpoint.server_device is not None
+        assert record.remote.endpoint.server_device.kind == "cuda"
+        assert record.remote.endpoint.stand_in
+    assert [file.records for file in store.read([tmp_path / "out"])[0]] == [()]
+    # And they are refused where results lie
+    assert main([*arguments, "--out", str(tmp_path / "results")]) == 2
+    assert not list((tmp_path / "results").rglob("*.jsonl"))
 
 
 def test_results_refuse_a_stand_in(tmp_path: Path) -> None:
@@ -111,9 +198,6 @@ def test_serve_on_a_device_that_fails_late_ends_with_its_reason() -> None:
 def test_the_tour_runs_nothing_without_a_gpu_or_for_results_on_a_stand_in(
     tmp_path: Path, persona: str, folder: str
 ) -> None:
-    import subprocess
-    import sys
-
     command = [sys.executable, str(ROOT / "benchmarks" / "gpu_tour.py"), "--out", str(tmp_path / folder)]
     env = {**os.environ, **on_standin(STANDIN_CUDA=persona)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)

@@ -25,7 +25,7 @@ def ends(folder: Path) -> dict[str, str]:
 
 
 def test_a_step_that_fails_or_overruns_its_box_stops_nothing(tmp_path: Path) -> None:
-    tour = Tour(tmp_path, 100.0)
+    tour = Tour(tmp_path, 31.0)
     tour.go([FAILS, HANGS, RUNS])
     assert ends(tmp_path) == {"fails": "failed", "hangs": "overran", "runs": "ran"}
     assert [result.exit_code for result in tour.results] == [3, None, 0]
@@ -47,6 +47,28 @@ def test_a_box_is_no_longer_than_the_time_that_is_left(tmp_path: Path) -> None:
     tour = Tour(tmp_path, 100.0, now=lambda: next(moments))
     tour.go([Step("hangs", 1.0, HANGS.command)])
     assert [(result.status, result.seconds) for result in tour.results] == [("overran", 1.0)]
+
+
+def test_boxes_share_the_time_by_need_and_what_a_step_leaves_goes_to_those_after_it() -> None:
+    first, second, third = (Step(name, need_s, ()) for name, need_s in (("a", 60.0), ("b", 30.0), ("c", 30.0)))
+    assert gpu_tour.box_s([first, second, third], 240.0) == 120.0
+    assert gpu_tour.box_s([second, third], 120.0) == 60.0
+    assert gpu_tour.box_s([second, third], 239.0) == 119.5
+    assert gpu_tour.box_s([third], 239.0) == 239.0
+
+
+def test_a_box_is_never_so_short_that_torch_alone_fills_it() -> None:
+    steps = [Step(name, 100.0, ()) for name in "abcd"]
+    assert gpu_tour.box_s(steps, 48.0) == gpu_tour.LEAST_S
+    assert gpu_tour.box_s(steps, 10.0) == 10.0
+
+
+@pytest.mark.parametrize("minutes", ["8", "15", "60"])
+def test_the_whole_plan_fits_the_minutes(capsys: pytest.CaptureFixture[str], minutes: str) -> None:
+    assert gpu_tour.main(["--list", "--minutes", minutes]) == 0
+    boxes = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()]
+    assert min(boxes) >= gpu_tour.LEAST_S
+    assert sum(boxes) == pytest.approx(float(minutes) * 60, abs=len(boxes))
 
 
 def test_ctrl_c_ends_the_step_and_sums_up(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_an_endpoint_that_has_moved_is_the_same_server() -> None:
     here, there = (EndpointFacts(url=f"http://h:{port}", server_device=device) for port in (1, 2))
     assert here.server == there.server
     assert here.server != there.model_copy(update={"server_packages": {"torch": Package(version="9")}}).server
+    assert here.server != there.model_copy(update={"stand_in": "a test"}).server
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,21 @@ from factories import a_record, measured
 
 from bench import store
 from bench.errors import ResultsError
-from bench.record import Ceilings, Device, Environment
+from bench.record import Ceilings, Device, EndpointFacts, Environment, Record, Remote
 
 ROOT = Path(__file__).parents[2]
 REAL = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
 STANDIN = REAL.model_copy(update={"stand_in": "a test"})
+#: A client on a real machine that measured an endpoint whose device was a stand-in.
+REMOTE = a_record(environment=REAL, remote=Remote(endpoint=EndpointFacts(url="http://host", stand_in="a test")))
+both_kinds = pytest.mark.parametrize("marked", [a_record(environment=STANDIN), REMOTE], ids=["here", "endpoint"])
 
 
-def test_a_record_of_a_stand_in_is_refused_below_results_and_nothing_is_written(tmp_path: Path) -> None:
+@both_kinds
+def test_a_record_of_a_stand_in_is_refused_below_results_and_nothing_is_written(tmp_path: Path, marked: Record) -> None:
     file = store.RunFile(tmp_path / "results" / "gpu" / "run.jsonl")
     with pytest.raises(ResultsError):
-        file.append(a_record(environment=STANDIN))
+        file.append(marked)
     assert not file.path.exists()
 
 
@@ -35,10 +39,11 @@ def test_ceilings_of_a_stand_in_are_refused_below_results_and_not_read_elsewhere
     assert len(warnings) == 1
 
 
-def test_what_is_read_leaves_a_stand_in_s_records_out_and_says_how_many(tmp_path: Path) -> None:
+@both_kinds
+def test_what_is_read_leaves_a_stand_in_s_records_out_and_says_how_many(tmp_path: Path, marked: Record) -> None:
     file = store.RunFile(tmp_path / "run.jsonl")
     real = measured(environment=REAL)
-    file.append(real, measured(environment=STANDIN))
+    file.append(real, marked)
     files, warnings = store.read([tmp_path])
     assert [record for read in files for record in read.records] == [real]
     assert len(warnings) == 1
@@ -52,4 +57,6 @@ def test_no_tracked_result_is_of_a_stand_in() -> None:
     for path in held:
         texts = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
         for line in texts:
-            assert not (json.loads(line).get("environment") or {}).get("stand_in"), path
+            data = json.loads(line)
+            assert not (data.get("environment") or {}).get("stand_in"), path
+            assert not ((data.get("remote") or {}).get("endpoint") or {}).get("stand_in"), path

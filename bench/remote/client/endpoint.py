@@ -51,6 +51,7 @@ class _Health(BaseModel):
     models: dict[str, _Model]
     device: Annotated[Device | None, BeforeValidator(_known_fields)] = None
     versions: dict[str, str | None] | None = None
+    stand_in: str | None = None
     token_required: bool = False
 
 
@@ -146,6 +147,7 @@ def _understood(address: Address, health: _Health) -> Told:
         server_device=health.device,
         server_packages=packages,
         server_commit=commit[:60] if commit else None,
+        stand_in=health.stand_in[:120] if health.stand_in else None,
     )
     models = {
         key: Offered(model.weights[:60], model.dtype, tuple(model.routes)) for key, model in health.models.items()

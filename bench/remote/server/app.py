@@ -159,6 +159,7 @@ def _health(endpoint: Endpoint, scope: Scope) -> tuple[int, dict[str, Any]]:
         "limits": {**offer.limits, **asdict(endpoint.bounds)},
         "device": machine.device.model_dump(mode="json") if machine else None,
         "versions": _versions(environment),
+        **_stand_in(endpoint),
         "environment": environment,
         "token_required": endpoint.bearer.required,
     }
@@ -166,6 +167,12 @@ def _health(endpoint: Endpoint, scope: Scope) -> tuple[int, dict[str, Any]]:
 
 def _noise(endpoint: Endpoint) -> dict[str, Any]:
     return {"noise": True, "note": _NOISE} if endpoint.offer.weights == "random" else {"noise": False}
+
+
+def _stand_in(endpoint: Endpoint) -> dict[str, Any]:
+    """What took the device's place, told to everybody, so that no client takes its figures for a device's."""
+    mark = endpoint.machine.environment.stand_in if endpoint.machine else None
+    return {"stand_in": mark} if mark else {}
 
 
 def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:

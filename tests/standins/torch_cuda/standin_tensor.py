@@ -168,7 +168,7 @@ def install(pool: Pool) -> None:
     _LIBRARY.impl("empty.memory_format", empty, "CUDA")
     _LIBRARY.impl("empty_strided", empty_strided, "CUDA")
     torch.Tensor.to = _with_index(torch.Tensor.to)  # type: ignore[method-assign]
-    torch.tensor = _by_the_host(torch.tensor)
+    torch.tensor, torch.as_tensor = _by_the_host(torch.tensor), _by_the_host(torch.as_tensor)
     torch.Tensor.cuda = lambda self, *_, **__: self.to("cuda")  # type: ignore[method-assign]
 
 

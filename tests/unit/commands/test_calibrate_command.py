@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from bench import store
 from bench.commands.calibrate import calibrate
-from bench.errors import DeviceError, WorkerError
+from bench.errors import DeviceError, ResultsError, WorkerError
 from bench.record import ConvolutionWorkspace, Device, Package, Workspaces
 from bench.run import executor
 from bench.run.protocol import MeasureWorkspaces, Ready, WorkspacesMeasured
@@ -278,3 +278,13 @@ def test_over_a_process_that_speaks_the_worker_s_protocol(monkeypatch: pytest.Mo
     assert Path(said["path"]) == tmp_path / "stand-in" / "workspaces.json"
     assert [one["workspace_bytes"] for one in said["workspaces"]["entries"]] == [64, 128]
     assert [one.workspace_bytes for one in written(tmp_path).entries] == [64, 128]
+
+
+def test_workspaces_of_a_stand_in_are_refused_before_any_is_measured(
+    worker: type[FakeExecutor], tmp_path: Path
+) -> None:
+    worker.environment = gpu_environment(stand_in="a test")
+    done = run(tmp_path / "results", *TINY)
+    assert isinstance(done.exception, ResultsError)
+    assert worker.asked == []
+    assert not (tmp_path / "results").exists()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from bench import store
 from bench.commands.doctor import doctor
 from bench.doctor import Facts
-from bench.errors import DeviceError, WorkerError
+from bench.errors import DeviceError, ResultsError, WorkerError
 from bench.record import Ceiling, Neighbours
 from bench.run import executor, surroundings
 from bench.run.protocol import CeilingMeasured, Examine, Examined, MeasureCeiling, Ready
@@ -228,3 +228,14 @@ def test_a_run_on_the_device_and_its_ceilings_keep_out_of_each_other_s_way(
         done = run(tmp_path, "--ceilings")
     assert "another `bench run` is measuring" in str(done.exception)
     assert machine.asked == []
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_ceilings_of_a_stand_in_are_refused_before_any_is_measured(
+    machine: type[FakeExecutor], tmp_path: Path, as_json: tuple[str, ...]
+) -> None:
+    machine.machine = gpu_machine(environment={"stand_in": "a test"})
+    done = run(tmp_path / "results", "--ceilings", *as_json)
+    assert isinstance(done.exception, ResultsError)
+    assert machine.asked == []
+    assert not (tmp_path / "results").exists()

@@ -148,3 +148,17 @@ def test_of_a_batch_on_the_cpu_it_says_that_the_peak_is_another() -> None:
     one, several = (profiling.backend_of(a_case(model="tiny", size=64, batch=batch), place)[1] for batch in (1, 2))
     assert "layouts" not in one
     assert "of a batch the layouts are CUDA's" in several
+
+
+def test_a_measurement_on_a_stand_in_is_refused_below_results_and_marked_in_its_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The CPU computes; that it is a stand-in is said by the test
+    monkeypatch.setattr(profiling, "stand_in_of", lambda place: "a test")
+    arguments = [*TINY, "--measured", "--device", "cpu"]
+    assert main([*arguments, "--out", str(tmp_path / "results")]) == 2
+    assert not (tmp_path / "results").exists()
+    assert main([*arguments, "--out", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stand_in"] == "a test"
+    (trace,) = tmp_path.glob("*.json")
+    assert json.loads(trace.read_text())["stand_in"] == "a test"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from factories import a_case, refusal
 
 from bench.errors import ConfigError
 from bench.memory import cudnn
+from bench.memory import predict as predictions
 from bench.memory.cudnn import CuDnn
 from bench.memory.predict import Card, Demand, demand, predict
 from bench.record import Case, Prediction, Tile
@@ -180,3 +182,12 @@ def test_tiles_take_less_than_the_whole_image_and_little_more_than_one_tile() ->
 def test_with_memory_to_spare_a_batch_takes_more() -> None:
     one, two = (demand(CASE.model_copy(update={"batch": batch}), BACKEND) for batch in (1, 2))
     assert one.taken.reserved_bytes < two.taken.reserved_bytes
+
+
+@pytest.mark.parametrize(("version", "known"), [(None, None), (91002, "91002")])
+def test_a_cuda_torch_without_cudnn_has_no_version_of_it(
+    monkeypatch: pytest.MonkeyPatch, version: int | None, known: str | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: version)
+    assert predictions.cudnn_here() == known

@@ -72,6 +72,13 @@ def test_a_precision_that_is_none_is_no_endpoint_of_this_kind(dtype: str) -> Non
     assert "bench serve" in str(told.trouble)
 
 
+def test_an_endpoint_tells_that_its_device_is_a_stand_in_and_one_that_does_not_has_a_real_one() -> None:
+    told, _ = ask(health(stand_in="a test"))
+    assert told.facts.stand_in == "a test"
+    older, _ = ask(health())
+    assert older.facts.stand_in is None
+
+
 def test_waiting_for_an_endpoint_is_said_once() -> None:
     told, said = ask(health(ready=False), health(ready=False), health(ready=True))
     assert told.models is not None

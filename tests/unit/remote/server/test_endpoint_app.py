@@ -19,6 +19,8 @@ from bench.remote.server.auth import Bearer
 from bench.remote.server.endpoint import Offer
 from bench.remote.server.limits import Admission, Bounds, BusyError
 
+SECRET = "correct-horse"  # noqa: S105 - a made-up one
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Live]:
@@ -296,6 +298,18 @@ def test_health_tells_models_limits_device_and_that_it_is_noise(client: httpx2.C
     assert said["device"]["name"] == "fake"
     assert said["limits"]["queue"] == 2
     assert client.head("/health").status_code == 200
+    assert "stand_in" not in said
+
+
+def test_health_tells_everybody_that_a_stand_in_took_the_device_s_place() -> None:
+    with live(token=SECRET) as running, httpx2.Client(base_url=running.url) as stranger:
+        machine = running.endpoint.machine
+        assert machine is not None
+        marked = machine.environment.model_copy(update={"stand_in": "a test"})
+        running.endpoint.machine = replace(machine, environment=marked)
+        told = stranger.get("/health").json()
+    assert told["stand_in"] == "a test"
+    assert told["device"] is None
 
 
 def test_the_index_tells_the_routes(client: httpx2.Client) -> None:
