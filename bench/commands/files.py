@@ -57,8 +57,8 @@ def given_or_all(results: Sequence[Path] | None) -> list[Path]:
     if results:
         return list(results)
     shipped = published()
-    found = [path for path in (RESULTS, shipped) if path is not None and path.exists()]
-    return found or [RESULTS]  # which is then told to be missing
+    folders = [path for path in (RESULTS, shipped) if path is not None and path.exists()]
+    return folders or [RESULTS]  # which is then told to be missing
 
 
 def table_records(paths: Sequence[Path], *, strict: bool = False) -> list[Record]:
@@ -82,10 +82,10 @@ def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> t
 
 def warn(texts: Iterable[str]) -> None:
     """Say the first of these on standard error, and how many more there are: what a command noticed on its way."""
-    found = list(texts)
-    for text in found[:_MOST_WARNINGS]:
+    warnings = list(texts)
+    for text in warnings[:_MOST_WARNINGS]:
         tell(f"warning: {text}")
-    more = len(found) - _MOST_WARNINGS
+    more = len(warnings) - _MOST_WARNINGS
     if more > 0:
         tell(f"warning: {more} more like these")
 

@@ -50,11 +50,11 @@ class TorchWheels(Strict):
         own = self._brought(self.version)
         if _numbers(capability) >= _numbers(own.least_capability):
             return None
-        said = (
+        refusal = (
             f"torch {self.version} as pip installs it (CUDA {own.cuda}) has no kernels for compute capability "
             f"{capability}, only from {own.least_capability} on ({own.source})"
         )
-        return f"{said}. {self._instead(capability) or 'No wheel that is known here has'}"
+        return f"{refusal}. {self._instead(capability) or 'No wheel that is known here has'}"
 
     def _brought(self, version: str) -> PipWheel:
         """What pip brings of a version."""

@@ -154,12 +154,12 @@ def complaints(
 ) -> list[str]:
     """pydantic's list as sentences, each once. `what` names the file (`a sweep`), `place` the place of a key in it."""
     items = error.errors(include_url=False)
-    said: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for number, item in enumerate(items):
-        if len(said) == _MOST_COMPLAINTS:
-            return [*said, f"And {len(items) - number:,} more complaints."]
-        said[_complaint(item, model, what, place)] = None
-    return list(said)
+        if len(sentences) == _MOST_COMPLAINTS:
+            return [*sentences, f"And {len(items) - number:,} more complaints."]
+        sentences[_complaint(item, model, what, place)] = None
+    return list(sentences)
 
 
 def _complaint(item: ErrorDetails, model: type[BaseModel], what: str, place: Callable[[Sequence[str]], str]) -> str:

@@ -151,13 +151,13 @@ def _readable(facts: Facts) -> Finding:
     missing = [name for name, figure in figures.items() if figure is None]
     if not missing:
         return ok("NVML", "answers: clocks, temperature, power and memory can be read")
-    told = [name for name in figures if name not in missing]
-    rest = f", but {' and '.join(told)}" if told else ""
-    said = f"answers, and tells no {', no '.join(missing)} of this device{rest and rest + ' can be read'}"
-    if told:
-        return note("NVML", f"{said}.")
+    readable = [name for name in figures if name not in missing]
+    rest = f", but {' and '.join(readable)}" if readable else ""
+    text = f"answers, and tells no {', no '.join(missing)} of this device{rest and rest + ' can be read'}"
+    if readable:
+        return note("NVML", f"{text}.")
     return warning(
-        "NVML", f"{said}.", "Records will be without them. If the card should have them, look at nvidia-smi."
+        "NVML", f"{text}.", "Records will be without them. If the card should have them, look at nvidia-smi."
     )
 
 
@@ -166,12 +166,12 @@ def float32(facts: Facts) -> Iterator[Finding]:
     settings = facts.environment.torch_settings if facts.environment else None
     if settings is None:
         return
-    said = float32_settings(settings)
+    text = float32_settings(settings)
     if settings == _TORCH_DEFAULTS:
-        yield ok("float32", f"{said}: torch's defaults")
+        yield ok("float32", f"{text}: torch's defaults")
     else:
         yield note(
-            "float32", f"{said}. Something changed torch's defaults.", "Compare only with runs that have the same."
+            "float32", f"{text}. Something changed torch's defaults.", "Compare only with runs that have the same."
         )
 
 

@@ -136,8 +136,8 @@ def _process(listed: Any) -> Process:
 
 
 def _words(code: int) -> str:
-    said = call("nvmlErrorString", code)
-    return str(said.value) if said.reason is None else f"error {code}"
+    answer = call("nvmlErrorString", code)
+    return str(answer.value) if answer.reason is None else f"error {code}"
 
 
 def _failed(error: Exception) -> Answer:

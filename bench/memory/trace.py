@@ -62,7 +62,7 @@ class _Traced:
         self._spec = models.get(model)
         self.vae = vae.on_meta(model)
         self.path: list[str] = [""]
-        self.convolutions: list[selfcheck.Called] = []
+        self.convolutions: list[selfcheck.ConvolutionCall] = []
         self.passes: list[Shape] = []
         for name, module in self.vae.named_modules():
             if name:
@@ -158,7 +158,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        apart = operators.taken_apart(func, self._device)
+        apart = operators.decomposition(func, self._device)
         if apart is not None:
             with self:
                 return apart(*args, **kwargs)

@@ -40,7 +40,7 @@ class Done(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class OverdueWork:
     """Work that runs for longer than it should: its kind, its seconds so far, and those expected (0: unknown)."""
 
     kind: str
@@ -106,7 +106,7 @@ class DeviceThread:
             rate = self._rates.get(kind)
             return rate.least_s(cost) if rate else 0.0
 
-    def overdue(self, limit_s: float) -> Overdue | None:
+    def overdue(self, limit_s: float) -> OverdueWork | None:
         """What runs, if it does so for longer than the limit, or for many times its estimate."""
         with self._changed:
             job = self._running
@@ -114,7 +114,7 @@ class DeviceThread:
                 return None
             elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
         late = likely > 0 and elapsed > max(_OVERDUE_S, _OVERDUE_TIMES * likely)
-        return Overdue(job.kind, elapsed, likely) if late or elapsed > limit_s else None
+        return OverdueWork(job.kind, elapsed, likely) if late or elapsed > limit_s else None
 
     def estimated_wait_s(self) -> float:
         """Seconds until work submitted now would have its turn, by what its kind took before (0: unknown yet)."""

@@ -12,7 +12,7 @@ from bench.models import SERVED_UNTILED_PX
 from bench.record import Device, Environment
 from bench.remote.messages import RefusedError, Service
 from bench.remote.server.auth import Bearer
-from bench.remote.server.device_thread import DeviceThread, Overdue
+from bench.remote.server.device_thread import DeviceThread, OverdueWork
 from bench.remote.server.limits import STOPPING, Admission, Bounds, BusyError
 from bench.remote.server.metrics import Metrics
 from bench.run import outcome, surroundings
@@ -127,7 +127,7 @@ class Endpoint:
         return None if self.overdue is None else "device_stuck"
 
     @property
-    def overdue(self) -> Overdue | None:
+    def overdue(self) -> OverdueWork | None:
         """What the device computes, if that takes far longer than expected, or than the limit; loading may."""
         overdue = self.device.overdue(self.bounds.time_limit_s)
         return None if overdue is None or overdue.kind == LOADING else overdue
