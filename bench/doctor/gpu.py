@@ -124,7 +124,7 @@ def company(others: Neighbours, device: Device) -> Finding:
         return warning(
             "neighbours",
             f"{text}. This GPU seems to draw a screen: less fits, and times may be noisier.",
-            "Close what draws, or let another GPU (or the processor's own) drive the screen.",
+            "Close programs that draw, or let another GPU (or the processor's own) drive the screen.",
         )
     if held > _HELD_SHARE or (others.utilization or 0.0) > _BUSY_SHARE:
         return problem(

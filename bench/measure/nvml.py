@@ -85,7 +85,7 @@ class Nvml:
         self._card = self._card_of_slice() if self._slice else self._handle
 
     def _open(self, name: str | None, pci_bus_id: str | None) -> None:
-        """Find the device by the first name that NVML knows; the reason is that of the first that it does not."""
+        """Find the device by the first name that NVML knows. If it knows none, `reason` is why the first one failed."""
         for candidate in _names(name, pci_bus_id):
             kind = "PciBusId" if ":" in candidate else "UUID"
             answer = call(f"nvmlDeviceGetHandleBy{kind}", candidate.encode())  # pynvml under 11.5 takes bytes alone

@@ -16,12 +16,12 @@ from bench.report.kinds import MEMORY_ASSUMED
 from bench.units import format_bytes, memory_percent
 
 _RANGES = (
-    "A range, not a time: no fitted time is of that architecture. It goes from the products at the card's rated rates "
-    "to the time of the quickest card of the fit that it exceeds in every rate, with the model's worst error on top; "
-    "it has no upper end ('at least') where there is no such card. A range is quicker than another time only if all of "
-    "it is."
+    "A range: the time model was not fitted on that architecture. Its lower end is the time of the products at the "
+    "card's rated rates. Its upper end is the predicted time of the quickest fitted card that is not faster in any "
+    "rate, plus the model's worst error; without such a card there is none ('at least'). A range is quicker than "
+    "another time only if all of it is."
 )
-_TIGHT = "'At least' of a tight fit: the model's time, which is of the preferred kernels; leaner ones may be slower."
+_TIGHT = "'At least' of a tight fit: the model's time is for the preferred kernels, and leaner ones may be slower."
 NOTHING = "nothing fits, and there is no figure of remote"
 
 
@@ -119,13 +119,13 @@ def beyond(ways: Iterable[Ranked]) -> str:
 
 
 def of_places(advice: Sequence[Advice]) -> list[str]:
-    """What is assumed of the cards, what is not known of them, and which of them torch does not run on."""
+    """What is assumed about the cards, what is not known, and on which of them torch does not run."""
     places = {one.place.card: one.place for one in advice if one.place.card is not None}
     assumed = [name for name, place in places.items() if place.is_memory_assumed]
     rateless = [name for name, place in places.items() if place.gpu is None or not place.gpu.has_rates]
     notes = [f"Memory assumed: what each of {', '.join(assumed)} {MEMORY_ASSUMED}."] if assumed else []
     if rateless:
-        notes.append(f"Not all rates of {', '.join(rateless)} are known: no times but those of such a card itself.")
+        notes.append(f"Not all rates of {', '.join(rateless)} are known, so no time is predicted there.")
     reasons = {
         one.place.card: way.peak.reason for one in advice for way in one.local if way.peak.verdict == "unsupported"
     }
@@ -156,7 +156,7 @@ def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
 
 
 def _of_ranges(advice: Sequence[Advice]) -> list[str]:
-    """What the times are that are no single figure, if there are any."""
+    """What ranges and least times mean, if there are any."""
     times = [ranked.way.time for one in advice for ranked in one.ranked]
     ranges = [time for time in times if time is not None and time.between is not None]
     notes = [_RANGES] if any(not _is_tight(time) for time in ranges) else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import ResultsError
 from bench.record import Environment
 
-#: The folder that a project keeps its measurements in, wherever it lies.
+#: The name of the folder in which measurements are kept.
 _KEPT = "results"
 LEFT_OUT = "left out, because a stand-in took the device's place and the figures are of no device"
 
@@ -21,6 +21,6 @@ def refuse_stand_in(folder: Path, environment: Environment | None) -> None:
     """Raise ResultsError if figures of a stand-in are about to go into a folder named `results`, or below one."""
     if environment is not None and environment.stand_in is not None and _KEPT in folder.resolve().parts:
         raise ResultsError(
-            f"{folder}: the device is a stand-in ({environment.stand_in}), and its figures must not lie among measured "
-            f"ones. Choose a folder with --out that is not in one named {_KEPT!r}."
+            f"{folder}: the device is a stand-in ({environment.stand_in}), whose figures must not lie among measured "
+            f"ones. Choose another folder with --out, outside any named {_KEPT!r}."
         )
