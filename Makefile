@@ -57,7 +57,7 @@ predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and wri
 # Its own environment, without the pins of constraints.txt, which are for the default torch.
 TORCH ?=
 COMPAT := .venv-compat-$(TORCH)
-compat: ## Run the memory trace's tests with another torch, in an environment of its own: make compat TORCH=2.14.1
+compat: ## Run the memory trace's tests with another torch, in a venv of its own: make compat TORCH=2.14.1
 	@test -n "$(TORCH)" || { echo "Name a version of torch: make compat TORCH=2.14.1"; exit 2; }
 	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
 	$(COMPAT)/bin/python -m pip install --quiet --disable-pip-version-check 'torch==$(TORCH)' -e '.[dev]'
@@ -83,7 +83,7 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
 
 MINUTES ?= 15
-gpu-tour: $(DEV_STAMP) ## What to measure first on a CUDA GPU, most worthy first, in MINUTES=15 minutes.
+gpu-tour: $(DEV_STAMP) ## Measure what is worth most on a CUDA GPU, in MINUTES=15 minutes.
 	$(BIN)/python benchmarks/gpu_tour.py --minutes $(MINUTES)
 
 clean: ## Remove .venv and caches; results stay.

@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-#: Characters of a whole message and of one value in it, and names of a list: what a person reads.
+#: Bounds of what a person reads: characters of a whole message and of a value in it, and names of a list.
 _MOST_MESSAGE, _MOST_VALUE, _MOST_NAMES = 2000, 80, 16
 
 
@@ -70,9 +70,10 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def printable(text: str, most: int = _MOST_MESSAGE) -> str:
-    """Text that is safe to print and short enough to read.
+    """Text for a message: safe to print, and short enough to read.
 
-    What a terminal would act on is escaped (`\\x1b`, `\\n`), and of more than `most` characters the middle is left out.
+    What a terminal would act on is escaped (`\\x1b`, `\\n`), so that nothing of the text is lost; of more than `most`
+    characters the middle is left out. In tables `units.one_line` stands for it, which keeps each character's width.
     """
     left_out = len(text) - 2 * most
     if left_out > 0:  # before it is escaped: it may be 200 MB
@@ -96,11 +97,11 @@ def quoted(value: Any) -> str:
         return f"a {type(value).__name__} that is too long to write"
 
 
-def listed(names: Iterable[str]) -> str:
-    """`x, y, z`; of many names the first few, and how many more there are."""
-    every = [printable(name, _MOST_VALUE) for name in names]
-    more = len(every) - _MOST_NAMES
-    return ", ".join(every) if more <= 0 else f"{', '.join(every[:_MOST_NAMES])} and {more:,} more"
+def listed(names: Iterable[str], most: int = _MOST_NAMES) -> str:
+    """`x, y, z`; of more than `most` names the first ones, and how many more there are."""
+    shown = [printable(name, _MOST_VALUE) for name in names]
+    more = len(shown) - most
+    return ", ".join(shown) if more <= 0 else f"{', '.join(shown[:most])} and {more:,} more"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -205,7 +205,10 @@ def format_count(count: int, noun: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text out of a file in one line, with a question mark for whatever a terminal would act on rather than show."""
+    """Text out of a file for tables and pages: each character that a terminal would act on becomes a question mark.
+
+    The length stays, so that columns can be laid out. In a message `errors.printable` tells what such characters are.
+    """
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

@@ -39,15 +39,15 @@ def main() -> int:
         print("No CUDA GPU here: nothing was measured.")
         return 2
     with torch.inference_mode():
-        found = measure(options.way, options.model, options.resolution)
+        figures = measure(options.way, options.model, options.resolution)
     about = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__, "model": options.model}
     about["dtype"] = models.get(options.model).dtype
     stand_in = getattr(torch.cuda, "stand_in", None)
-    found = {**about, "way": options.way, "resolution": options.resolution, "stand_in": stand_in, **found}
+    figures = {**about, "way": options.way, "resolution": options.resolution, "stand_in": stand_in, **figures}
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps({name: value for name, value in found.items() if name != "kernels"}))
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps({name: value for name, value in figures.items() if name != "kernels"}))
     return 0
 
 

@@ -1,12 +1,12 @@
-"""What to measure first on a real GPU, most worthy first, each step in a time box of its own.
+"""What to measure first on a real GPU: the most valuable first, each step in a time box of its own.
 
     python benchmarks/gpu_tour.py [--minutes 15] [--out results] [--only STEP] [--list]
 
 The boxes share the minutes by what each step needs, and time that a step leaves goes to those after it. Each step is a
-process that is ended when its box is over, so one that hangs, fails or crashes costs its own box and no more; what a
-step measured is on the disk by then. At the end, and after Ctrl-C, a summary says what ran, what failed
-and what did not fit, with the seconds of each. It is in OUT/gpu_tour/summary.json too, with each step's output beside.
-Needs a CUDA GPU (exit code 2 where there is none), no network and no installed command. Exit code 1 if a step failed.
+process that is ended when its box is over, so a step that hangs, fails or crashes costs no more than its own box; steps
+write what they measure to the disk at once. At the end, and after Ctrl-C, a summary says which steps ran, failed or did
+not fit, with the seconds of each. It is also in OUT/gpu_tour/summary.json, with each step's output beside it. Needs a
+CUDA GPU (exit code 2 if there is none), no network and no installed command. Exit code 1 if a step failed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[1]
-#: A step that is given less than this can't load torch and measure anything.
+#: A step with less time than this can't load torch and measure anything.
 LEAST_S = 20.0
+#: Seconds that a step has to end after SIGINT, before it is killed.
 _GRACE_S = 5.0
 #: Exit code 0 with a CUDA GPU, 3 with the tests' stand-in for one, 2 without any.
 _LOOK = """import torch
@@ -50,17 +51,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a step. `said` is the last line that it printed."""
+    """What became of a step. `note` is the last line that it printed, or why it did not run."""
 
     name: str
     status: Status
     seconds: float = 0.0
     exit_code: int | None = None
-    said: str = ""
+    note: str = ""
 
 
 def plan(out: Path, model: str, resolution: int) -> list[Step]:
-    """The steps, most worthy first; together they need about 18 minutes."""
+    """The steps, the most valuable first; together they need about 18 minutes."""
     logs = out / "gpu_tour"
 
     def bench(*arguments: str) -> tuple[str, ...]:
@@ -96,12 +97,13 @@ def plan(out: Path, model: str, resolution: int) -> list[Step]:
 
 def beyond_images() -> list[Result]:
     """Video VAEs and text encoders: what the zoo does not hold can't be measured, and the summary says so."""
+    sys.path.insert(0, str(ROOT))  # a checkout need not be installed
     from bench import models  # noqa: PLC0415 - the plan is printed without it
 
     kinds = {type(spec).__name__ for spec in models.zoo().values()}
-    others = sorted(kinds - {"AutoencoderKLSpec"})
-    said = f"the zoo also holds {', '.join(others)}: add a step for them" if others else "the zoo has image VAEs only"
-    return [Result("video-vaes-and-text-encoders", "not in the zoo", said=said)]
+    missing = sorted(kinds - {"AutoencoderKLSpec"})
+    note = f"the zoo also holds {', '.join(missing)}: add a step for them" if missing else "the zoo has image VAEs only"
+    return [Result("video-vaes-and-text-encoders", "not in the zoo", note=note)]
 
 
 def box_s(steps: Sequence[Step], left_s: float) -> float:
@@ -118,7 +120,7 @@ def _least_s(step: Step) -> float:
 
 
 class Tour:
-    """Goes through steps within a time, and keeps the summary on the disk after each."""
+    """Runs steps within `seconds`, and writes the summary to the disk after each."""
 
     def __init__(self, folder: Path, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
@@ -129,7 +131,7 @@ class Tour:
     def go(self, steps: Sequence[Step]) -> None:
         """Run each step that still fits; the time that one leaves is shared by those after it.
 
-        Ends early, with the rest named as not run, on KeyboardInterrupt.
+        On KeyboardInterrupt the rest are listed as not run.
         """
         for place, step in enumerate(steps):
             left_s = self._seconds - (self._now() - self._begin)
@@ -141,17 +143,17 @@ class Tour:
             except KeyboardInterrupt:
                 self.add(Result(step.name, "interrupted"))
                 for later in steps[place + 1 :]:
-                    self.add(Result(later.name, "did not fit", said="the tour was interrupted before it"))
+                    self.add(Result(later.name, "did not fit", note="the tour was interrupted before it"))
                 return
 
     def add(self, result: Result) -> None:
-        """Take a result into the summary, and write that."""
+        """Add a result to the summary, and write it."""
         self.results.append(result)
         path = self.folder / "summary.json"
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps([asdict(one) for one in self.results], indent=2) + "\n")
         fresh.replace(path)
-        print(f"{result.status:<14} {result.name:<30} {result.seconds:6.1f} s  {result.said[:100]}", flush=True)
+        print(f"{result.status:<14} {result.name:<30} {result.seconds:6.1f} s  {result.note[:100]}", flush=True)
 
     def _run(self, step: Step, most_s: float) -> Result:
         print(f"begins         {step.name:<30} {most_s:6.1f} s at most", flush=True)

@@ -26,10 +26,12 @@ def main() -> int:
     wanted = _without_times(COMMITTED)
     same = True
     for python in sys.argv[1:] or [sys.executable]:
-        version, found = _predicted(python)
-        differing = sum(one != two for one, two in zip(found, wanted, strict=False)) + abs(len(found) - len(wanted))
+        version, records = _predicted(python)
+        pairs = zip(records, wanted, strict=False)
+        differing = sum(record != committed for record, committed in pairs) + abs(len(records) - len(wanted))
         print(
-            f"torch {version}: {len(found)} records, {differing} differ from {COMMITTED.relative_to(ROOT)}", flush=True
+            f"torch {version}: {len(records)} records, {differing} differ from {COMMITTED.relative_to(ROOT)}",
+            flush=True,
         )
         same &= not differing
     return 0 if same else 1
@@ -42,10 +44,10 @@ def _predicted(python: str) -> tuple[str, list[str]]:
         out = Path(folder) / "docs.jsonl"
         command = [python, "-m", "bench", "predict", "docs", "--quiet", "--out", str(out), *cards]
         subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - interpreters that the user named
-        told = subprocess.run(  # noqa: S603 - the same
+        printed = subprocess.run(  # noqa: S603 - the same
             [python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True, check=True
         )
-        return told.stdout.strip(), _without_times(out)
+        return printed.stdout.strip(), _without_times(out)
 
 
 def _without_times(path: Path) -> list[str]:

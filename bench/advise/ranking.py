@@ -133,15 +133,17 @@ def _by_time(ways: list[Local]) -> Iterator[Local]:
 
 def margin(one: Time, other: Time) -> float:
     """By which share two times may differ and count as equal. A range has the model's error in it already."""
-    found = [time.errors for time in (one, other) if time.kind == "predicted" and not time.between and time.errors]
+    model_errors = [
+        time.errors for time in (one, other) if time.kind == "predicted" and not time.between and time.errors
+    ]
     if one.kind == other.kind == "predicted":
-        return max([MARGIN, *(errors.median for errors in found)])
-    return max([MARGIN, *(abs(errors.worst.error) for errors in found)])
+        return max([MARGIN, *(errors.median for errors in model_errors)])
+    return max([MARGIN, *(abs(errors.worst.error) for errors in model_errors)])
 
 
-def _as_quick(one: Time, least: Time) -> bool:
+def _as_quick(time: Time, least: Time) -> bool:
     """Whether one may be as quick as the other, or takes less."""
-    return one.least_s <= least.most_s * (1 + margin(one, least))
+    return time.least_s <= least.most_s * (1 + margin(time, least))
 
 
 def _quicker(one: Time | None, other: Time | None) -> bool:

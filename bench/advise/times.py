@@ -119,9 +119,9 @@ def _counts(record: Record, place: Place, peak: Peak) -> bool:
 def _predicted(case: Case, gpu: Gpu, work: Work, clock: Clock, *, is_tight: bool) -> Time:
     """The model's time; a range where the architecture is not in the fit, a least time where the fit is tight."""
     taken = clock.model.seconds(work, case.dtype, gpu)
-    told = beyond(case, gpu, clock.observations)
-    told += (case.variant,) if case.variant != "default" else ()
-    told += (TIGHT,) if is_tight else ()
+    past_fit = beyond(case, gpu, clock.observations)
+    past_fit += (case.variant,) if case.variant != "default" else ()
+    past_fit += (TIGHT,) if is_tight else ()
     between = None
     if not is_seen(gpu, clock.observations):
         worst = abs(clock.errors.worst.error) if clock.errors else None
@@ -130,5 +130,5 @@ def _predicted(case: Case, gpu: Gpu, work: Work, clock: Clock, *, is_tight: bool
     elif is_tight:
         between = Range(taken, None)
     elif taken < LEAST_S:
-        told += (f"times below {LEAST_S * 1e3:g} ms",)
-    return Time(None if between else taken, "predicted", clock.errors, told, between)
+        past_fit += (f"times below {LEAST_S * 1e3:g} ms",)
+    return Time(None if between else taken, "predicted", clock.errors, past_fit, between)

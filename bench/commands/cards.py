@@ -103,15 +103,15 @@ def chosen(
     measured = calibrations(results)
     entries = [_entry(record, file) for record in records if record.kind == "measured"]
     ran = {entry[0] for entry in entries if entry is not None}
-    found: list[Chosen] = []
+    cards: list[Chosen] = []
     for name in wanted:
         card = _known(name, file, measured, torch_runs=name in ran) if name in file.cards else seen[name]
         if limit is not None and limit > card.total_bytes:
             raise ConfigError(
                 f"--vram-limit {vram_limit}: {name} has only {format_bytes(card.total_bytes)}. Give less, or no --gpu."
             )
-        found.append(replace(card, limit_bytes=limit))
-    return tuple(found)
+        cards.append(replace(card, limit_bytes=limit))
+    return tuple(cards)
 
 
 def _named(name: str, file: Gpus, seen: Mapping[str, Chosen]) -> str:
@@ -147,20 +147,20 @@ def _entry(record: Record, file: Gpus) -> tuple[str, Gpu] | None:
 
 def _seen(records: Sequence[Record], file: Gpus) -> dict[str, Chosen]:
     """The cards of records that gpus.yaml does not have, by name: of several sizes of memory the least."""
-    found: dict[str, Chosen] = {}
+    cards: dict[str, Chosen] = {}
     for record in records:
         device = record.device
         total_bytes = device.total_bytes
         is_card = record.remote is None and device.kind == "cuda" and record.kind == "measured"
         if not is_card or total_bytes is None or device.name in file.cards or _entry(record, file):
             continue
-        if device.name in found and found[device.name].total_bytes <= total_bytes:
+        if device.name in cards and cards[device.name].total_bytes <= total_bytes:
             continue
         gpu = record.environment.gpu if record.environment else None
         capability = gpu.compute_capability if gpu else None
         kernels = None if capability is None else (file.architecture_of(capability), capability)
-        found[device.name] = Chosen(device.name, total_bytes, None, None, file.context.byte_range, kernels=kernels)
-    return found
+        cards[device.name] = Chosen(device.name, total_bytes, None, None, file.context.byte_range, kernels=kernels)
+    return cards
 
 
 @dataclass(frozen=True, slots=True)

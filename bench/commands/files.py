@@ -14,7 +14,7 @@ from bench.errors import BenchError, printable
 if TYPE_CHECKING:
     from bench.record import Record
 
-#: More warnings than these at once push all else off the screen.
+#: The most warnings that are printed at once: more would push everything else off the screen.
 _MOST_WARNINGS = 20
 
 
@@ -57,8 +57,8 @@ def given_or_all(results: Sequence[Path] | None) -> list[Path]:
     if results:
         return list(results)
     shipped = published()
-    found = [path for path in (RESULTS, shipped) if path is not None and path.exists()]
-    return found or [RESULTS]  # which is then told to be missing
+    folders = [path for path in (RESULTS, shipped) if path is not None and path.exists()]
+    return folders or [RESULTS]  # reading it says that it is missing
 
 
 def table_records(paths: Sequence[Path], *, strict: bool = False) -> list[Record]:
@@ -81,15 +81,15 @@ def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> t
 
 
 def warn(texts: Iterable[str]) -> None:
-    """Say the first of these on standard error, and how many more there are: what a command noticed on its way."""
-    found = list(texts)
-    for text in found[:_MOST_WARNINGS]:
+    """Print the first of these warnings on standard error, and how many more there are."""
+    warnings = list(texts)
+    for text in warnings[:_MOST_WARNINGS]:
         tell(f"warning: {text}")
-    more = len(found) - _MOST_WARNINGS
+    more = len(warnings) - _MOST_WARNINGS
     if more > 0:
         tell(f"warning: {more} more like these")
 
 
 def tell(text: str) -> None:
-    """Say it on standard error, in one line of bounded length, whatever the names in it hold."""
+    """Print a message on standard error, in one escaped line of bounded length."""
     typer.echo(printable(text.replace("\n", " ")), err=True)

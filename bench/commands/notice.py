@@ -22,7 +22,7 @@ _CLEAR = "\r\x1b[2K"
 
 
 def announced(text: str, command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
-    """The command, which says that text before it begins; nothing with --quiet, and for a plan that is only printed."""
+    """The command, made to say that text before it begins; it stays silent with --quiet and --dry-run."""
 
     @functools.wraps(command)
     def announcing(*args: _Parameters.args, **options: _Parameters.kwargs) -> None:
@@ -37,7 +37,7 @@ def announced(text: str, command: Callable[_Parameters, None]) -> Callable[_Para
 
 @contextlib.contextmanager
 def saying(text: str) -> Iterator[None]:
-    """Say it at once. A spinner goes on until something is written to standard output or error, or the block ends."""
+    """Say it at once: on a terminal with a spinner, which ends at the first output or with the block."""
     stream = sys.stderr
     try:
         spins = stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -58,7 +58,7 @@ def saying(text: str) -> Iterator[None]:
 
 
 class _Spinner:
-    """A line that turns, drawn by a thread; the first frame at once, for an import may hold the interpreter."""
+    """An animated line drawn by a thread; its first frame is drawn at once, since imports may block the thread."""
 
     def __init__(self, text: str, stream: TextIO) -> None:
         self._stream, self._lock, self._ended = stream, threading.Lock(), threading.Event()

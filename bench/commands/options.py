@@ -19,17 +19,17 @@ Results = Annotated[
     typer.Argument(help="Results files and folders; default: results/, and the docs' published figures."),
 ]
 Pages = Annotated[Path, typer.Option("--out", "-o", help="The folder of the pages.")]
-#: Of commands that print what is chosen, and write whole pages where nothing is.
+#: For commands that print the figures of a choice, and write whole pages without one.
 ChosenPages = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="Write the pages to this folder. Default: reports/; none where something is chosen."
+        "--out", "-o", help="Folder to write the pages to. Default: reports/, but none if options choose something."
     ),
 ]
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="This model of the zoo; repeatable.")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="A model of the zoo; repeatable.")]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="encode or decode; repeatable.")]
 Resolutions = Annotated[
     list[str] | None,

@@ -51,10 +51,10 @@ def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, b
 
     work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
     timed = [record for record in records if record.case.id in work]
-    found = observations(timed, load_gpus(), lambda case: work[case.id])
-    seen = fitted(found)
+    timed_calls = observations(timed, load_gpus(), lambda case: work[case.id])
+    encodes = fitted(timed_calls)
     try:
-        held, others = leave_one_card_out(seen), leave_one_card_out(seen, not_fitted(found))
-        return {"time_model.md": time_model.render(fit(seen), held, others).encode()}
+        fitted_cells, other_cells = leave_one_card_out(encodes), leave_one_card_out(encodes, not_fitted(timed_calls))
+        return {"time_model.md": time_model.render(fit(encodes), fitted_cells, other_cells).encode()}
     except ValueError:  # times of one precision or one card alone
         return {}

@@ -61,7 +61,7 @@ def serve(
         typer.Option(
             min=0.001,
             max=86400,
-            help="Seconds within which a request comes to its turn. What would take longer to compute is refused.",
+            help="Seconds within which a request must reach the device. One that takes longer to compute is refused.",
         ),
     ] = 60.0,
     body_timeout: Annotated[
@@ -243,7 +243,7 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
 
 
 def _say_precisions(endpoint: Endpoint) -> None:
-    """On a CPU: which models compute in float32 though their own precision is another, and which are slow."""
+    """On a CPU, say which models compute in float32 instead of their own precision, and which will be slow."""
     if endpoint.machine is None or endpoint.machine.device.kind != "cpu":
         return
     slow = [model for model, served in endpoint.models.items() if served.dtype != "float32"]

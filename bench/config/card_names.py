@@ -1,22 +1,22 @@
-"""Cards by what people call them: `3070`, `rtx3080`, `A100-80GB`, `4090 laptop`. Pure; imports only `errors`, `units`.
+"""Cards by what people call them: `3070`, `rtx3080`, `A100-80GB`, `4090 laptop`. Pure; imports only `errors`.
 
-A name is taken apart into words (`RTX-3080Ti` is rtx, 3080, ti), and a card answers if it has every word that was
-asked for, in any order. So `M3` finds no HBM3. What else stands in a card's name is either another card (a Ti, a
-SUPER, one for laptops) or says more of the same one (its memory, its form).
+A name is split into words (`RTX-3080Ti` is rtx, 3080, ti), and a card answers if it has every word that was asked for,
+in any order. So `M3` does not match HBM3. A further word in the card's name either makes it another card (Ti, SUPER,
+Laptop) or says more about the same one (its memory, its form).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from bench.errors import ConfigError
-from bench.units import one_line
+from bench.errors import ConfigError, listed, printable
 
 #: How far two figures of one card's memory may be apart: drivers differ by a few per cent in what they report, Windows
 #: and Linux by up to 5% (configs/gpus.yaml).
 _ALIKE = 0.06
-#: What a card that keeps ECC bits in its own memory reports less than it is sold with, and any driver's share of it.
+#: The most by which torch's total may be below what a card is sold with: ECC bits in its memory and the driver's part
+#: (9% of the Tesla T4 in configs/gpus.yaml).
 _BELOW_NOMINAL = 0.10
 #: The most cards and letters that an error shows.
 _MOST_HINTS = 3
@@ -43,9 +43,9 @@ _SAME_AS = {"s": "super", "m": "laptop", "mobile": "laptop", "notebook": "laptop
 def matching(asked: str, names: Mapping[str, int | None]) -> list[str]:
     """The cards that answer to a name: [] for none, several where it does not tell them apart.
 
-    `names` are whole names with the gigabytes that a card is sold with, None where that is not known. A card of which
-    nothing is left over but words that say nothing goes before those with more to their names: `3080` is no 3080 12GB.
-    Memory and form alone (`80GB`, `SXM4`) name no card.
+    `names` are whole names with the gigabytes that a card is sold with, None if unknown. A card without further words
+    (makers' and series' names aside) goes before cards with more to their names: `3080` is not the 3080 12GB. Memory
+    and form alone (`80GB`, `SXM4`) name no card.
     """
     folded = " ".join(asked.casefold().split())
     same = [name for name in names if name.casefold() == folded]
@@ -53,13 +53,13 @@ def matching(asked: str, names: Mapping[str, int | None]) -> list[str]:
     wanted = wanted - _SAYS_NOTHING or wanted
     if same or not any(_is_a_name(word) for word in wanted):
         return same
-    found = [name for name in names if _has(name, names[name], wanted)]
-    exact = [name for name in found if not _words(name) - wanted - _SERIES - _SAYS_NOTHING]
-    return exact or [name for name in found if not (_words(name) - wanted) & _ANOTHER_CARD]
+    having = [name for name in names if _has(name, names[name], wanted)]
+    exact = [name for name in having if not _words(name) - wanted - _SERIES - _SAYS_NOTHING]
+    return exact or [name for name in having if not (_words(name) - wanted) & _ANOTHER_CARD]
 
 
 def near(asked: str, names: Iterable[str]) -> list[str]:
-    """Cards of the same number that do not answer to the name, a few, the most alike first."""
+    """A few cards of the same number that do not answer to the name, the most similar first."""
     wanted = _words(asked)
     models = _models(wanted)
     alike = [name for name in names if models & _models(_words(name))]
@@ -67,26 +67,26 @@ def near(asked: str, names: Iterable[str]) -> list[str]:
 
 
 def one_of(asked: str, names: Mapping[str, int | None], option: str, no_such: str, otherwise: str = "") -> str:
-    """The one card of that name. Raises ConfigError where none or several have it.
+    """The one card of that name. Raises ConfigError if none or several have it.
 
-    `option` is what the user wrote (`--gpu`), `no_such` what to say where there is none, `otherwise` what to do then.
+    `option` is what the user wrote (`--gpu`), `no_such` what to say if there is none, `otherwise` what to do then.
     """
-    found = matching(asked, names)
-    if len(found) == 1:
-        return found[0]
-    start = f"{option} {_shown(asked)}"
-    if found:
-        raise ConfigError(f"{start}: several have that name: {_listed(found, _MOST_SHOWN)}. Write one of them.")
+    matches = matching(asked, names)
+    if len(matches) == 1:
+        return matches[0]
+    start = f"{option} {printable(asked, _MOST_LETTERS)}"
+    if matches:
+        raise ConfigError(f"{start}: several have that name: {listed(matches, _MOST_SHOWN)}. Write one of them.")
     alike = near(asked, names)
-    hint = f"Did you mean {' or '.join(repr(one_line(name)) for name in alike)}?" if alike else _known(names)
+    hint = f"Did you mean {' or '.join(repr(printable(name)) for name in alike)}?" if alike else _known(names)
     raise ConfigError(" ".join(part for part in (f"{start}: {no_such}", hint, otherwise) if part))
 
 
 def is_card(device: str, device_bytes: int | None, card: str, card_bytes: int | None, nominal: bool = False) -> bool:
-    """Whether a device that torch names so, with so much memory, is that card.
+    """Whether a device with this name (torch's) and this much memory is that card.
 
-    Names of gpus.yaml go on with the memory where torch gives cards of different memory one name. A device that says
-    nothing of its memory is the card of exactly its name. `nominal`: the card's bytes are those it is sold with.
+    Where torch gives cards of different memory one name, the name in gpus.yaml ends with the memory. A device of
+    unknown memory is only the card with exactly its name. `nominal`: the card's bytes are those it is sold with.
     """
     if device != card and not _MEMORY_SUFFIX.fullmatch(card.removeprefix(device)):
         return False
@@ -123,21 +123,10 @@ def _is_a_name(word: str) -> bool:
 
 def _models(words: Iterable[str]) -> set[str]:
     """`{3080}` of 3080, `{l40}` of l40s: what cards of one number have in common."""
-    found = (_MODEL.match(word) for word in words if _is_a_name(word))
-    return {match[0] for match in found if match}
-
-
-def _shown(text: str) -> str:
-    line = one_line(text)
-    return line if len(line) <= _MOST_LETTERS else f"{line[:_MOST_LETTERS]}..."
+    matches = (_MODEL.match(word) for word in words if _is_a_name(word))
+    return {match[0] for match in matches if match}
 
 
 def _known(names: Iterable[str]) -> str:
     short = [name.removeprefix("NVIDIA ").removeprefix("GeForce ") for name in names]
-    return f"Known: {_listed(short, _MOST_KNOWN)}." if short else "There is none to choose from."
-
-
-def _listed(names: Sequence[str], most: int) -> str:
-    shown = ", ".join(_shown(name) for name in names[:most])
-    more = len(names) - most
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"Known: {listed(short, _MOST_KNOWN)}." if short else "There is none to choose from."

@@ -1,4 +1,4 @@
-"""What options choose of a sweep, and of results: also what the sweep does not list."""
+"""What `--model`, `--operation`, `--resolution` and `--transport` choose, whether the sweep lists it or not."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from bench.config.sweep import Sweep
 from bench.config.values import OPERATIONS, TRANSPORTS, Resolution, parse_model, parse_resolution
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, nearest, printable
 from bench.record import Transport
 
 _Item = TypeVar("_Item")
-#: So many characters are repeated of what was typed. No valid value is longer.
+#: The most characters of what was typed that an error repeats. No valid value is longer.
 _SHOWN = 60
 
 
@@ -20,8 +20,8 @@ def choose(
 ) -> Sweep:
     """The sweep with the models, operations and resolutions that were asked for in place of its own.
 
-    What the sweep lists stands in its order, what it does not list comes after. An empty list leaves a key as it is.
-    Raises ConfigError for what there is not.
+    Values that the sweep lists keep its order; others follow. An empty list leaves a key as it is. Raises ConfigError
+    for a value that does not exist.
     """
     changes = {
         "models": _in_order(sweep.models, models_of(models)),
@@ -32,7 +32,7 @@ def choose(
 
 
 def choose_transports(sweep: Sweep, wanted: Sequence[str]) -> Sweep:
-    """The sweep with the transports that were asked for, in the same manner. Raises ConfigError."""
+    """The same for transports. Raises ConfigError for one that does not exist."""
     chosen = _in_order(sweep.remote.transports, _each(wanted, "--transport", _transport_of))
     if not chosen:
         return sweep
@@ -57,46 +57,43 @@ def resolutions_of(texts: Sequence[str]) -> tuple[Resolution, ...]:
 def model_of(name: str, option: str) -> str:
     """The model that an option gives. Raises ConfigError that names the option and the nearest."""
     try:
-        return parse_model(_shown(name))
+        return parse_model(name)
     except ValueError as error:
-        raise ConfigError(f"{option} {_shown(name)}: {error}") from None
+        raise ConfigError(f"{option} {printable(name, _SHOWN)}: {error}") from None
 
 
 def operation_of(name: str, option: str) -> str:
     """The operation that an option gives. Raises ConfigError that names the option and the nearest."""
     if name not in OPERATIONS:
-        raise ConfigError(f"{option} {_shown(name)}: there is no such operation. {nearest(name, OPERATIONS)}")
+        shown = printable(name, _SHOWN)
+        raise ConfigError(f"{option} {shown}: there is no such operation. {nearest(name, OPERATIONS)}")
     return name
 
 
 def resolution_of(text: str, option: str) -> Resolution:
     """The resolution that an option gives. Raises ConfigError that names the option."""
     try:
-        return parse_resolution(_shown(text))
+        return parse_resolution(text)
     except ValueError as error:
-        raise ConfigError(f"{option} {_shown(text)}: {error}.") from None
+        raise ConfigError(f"{option} {printable(text, _SHOWN)}: {error}.") from None
 
 
 def _transport_of(name: str, option: str) -> Transport:
     for transport in TRANSPORTS:
         if name == transport:
             return transport
-    raise ConfigError(f"{option} {_shown(name)}: there is no such transport. {nearest(name, TRANSPORTS)}")
+    raise ConfigError(f"{option} {printable(name, _SHOWN)}: there is no such transport. {nearest(name, TRANSPORTS)}")
 
 
 def _each(texts: Sequence[str], option: str, parse: Callable[[str, str], _Item]) -> tuple[_Item, ...]:
-    """What an option gives each time, without doubles. Raises ConfigError for a list in one of them."""
+    """The parsed values of a repeated option, each once. Raises ConfigError if one of them is a list (`a,b`)."""
     for text in texts:
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if "," in text:
             again = " ".join(f"{option} {part}" for part in parts[:4])
-            raise ConfigError(f"{option} {_shown(text)}: repeat the option for each value, as in `{again}`.")
+            raise ConfigError(f"{option} {printable(text, _SHOWN)}: repeat the option for each value, as in `{again}`.")
     return tuple(dict.fromkeys(parse(text, option) for text in texts))
 
 
 def _in_order(listed: Sequence[_Item], wanted: Sequence[_Item]) -> tuple[_Item, ...]:
     return (*(item for item in listed if item in wanted), *(item for item in wanted if item not in listed))
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -173,8 +173,8 @@ class Gpus(Strict):
         Raises ConfigError where no card or several do; where none does, its message ends in what to do `otherwise`.
         """
         no_such = "configs/gpus.yaml has no such card."
-        found = card_names.one_of(name, self.sold_gb, "--gpu", no_such, otherwise)
-        return found, self.cards[found]
+        card = card_names.one_of(name, self.sold_gb, "--gpu", no_such, otherwise)
+        return card, self.cards[card]
 
     def of_device(self, name: str, total_bytes: int | None) -> tuple[str, Gpu] | None:
         """The card that torch names so and that has so much memory, with its whole name; None where it is none of them.

@@ -33,7 +33,7 @@ from bench.config.values import (
 )
 from bench.record import Case, MeasureSettings
 
-#: No sweep has more cases than this; at a second each they take six hours.
+#: The most cases of a sweep: at a second each they take over five hours.
 MOST_CASES = 20_000
 #: The keys whose lists are multiplied.
 _LISTS = ("models", "operations", "resolutions", "frames", "batch", "dtypes", "tiling", "weights", "variants")
@@ -152,6 +152,6 @@ def refuse_many(lists: Mapping[str, Any]) -> None:
         product = " x ".join(f"{number:,} {key}" for key, number in counts.items() if number > 1)
         longest = max(counts, key=lambda key: counts[key])
         raise ValueError(
-            f"the sweep has {count:,} cases ({product}), and the most is {MOST_CASES:,}: shorten `{longest}`, or split "
-            "it into several sweeps"
+            f"the sweep has {count:,} cases ({product}), and at most {MOST_CASES:,} are allowed: shorten "
+            f"`{longest}`, or split it into several sweeps"
         )

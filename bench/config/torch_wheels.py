@@ -43,18 +43,18 @@ class TorchWheels(Strict):
     other: tuple[OtherWheel, ...] = ()
 
     def why_unsupported(self, capability: str) -> str | None:
-        """Why that torch, as pip installs it, does not run on cards of a capability, and what does; None: it does.
+        """Why that torch, as pip installs it, does not run on cards of a capability, and what does; None if it runs.
 
         In two sentences, the last without its full stop.
         """
         own = self._brought(self.version)
         if _numbers(capability) >= _numbers(own.least_capability):
             return None
-        said = (
+        refusal = (
             f"torch {self.version} as pip installs it (CUDA {own.cuda}) has no kernels for compute capability "
             f"{capability}, only from {own.least_capability} on ({own.source})"
         )
-        return f"{said}. {self._instead(capability) or 'No wheel that is known here has'}"
+        return f"{refusal}. {self._instead(capability) or 'No known wheel has them'}"
 
     def _brought(self, version: str) -> PipWheel:
         """What pip brings of a version."""

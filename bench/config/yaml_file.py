@@ -19,17 +19,17 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-#: What no honest file reaches: the largest that comes with the program has 13 kB, 1,000 values and 5 levels.
+#: Bounds that no honest file reaches: the largest that comes with the program (gpus.yaml) stays far below them.
 MOST_BYTES = 2**20
 _MOST_VALUES, _MOST_LEVELS, _MOST_CHARACTERS = 20_000, 32, 10_000
-#: Complaints that are told of one file; what else is wrong shows when these are mended.
+#: The most complaints that are listed for one file; the others show once these are fixed.
 _MOST_COMPLAINTS = 5
 #: libyaml's scanner, where PyYAML was built with it, is twenty times as fast.
 _Scanner = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class TooLargeError(ValueError):
-    """A YAML text holds or unfolds to more than any file needs; the message says of what."""
+    """A YAML text is larger than any file needs, as it stands or once aliases are unfolded; the message says how."""
 
 
 class Loader(yaml.SafeLoader):
@@ -74,7 +74,7 @@ def parse(text: str) -> Any:
 
 
 def _check_size(text: str) -> None:
-    """Count values, each alias as all that it stands for, without unfolding any. Raises TooLargeError."""
+    """Count values without unfolding aliases, each of which counts as all of its value. Raises TooLargeError."""
     sizes: dict[str, int] = {}
     collections: list[tuple[str | None, int]] = []  # those that are open: their anchor, and the count where they began
     count = 0
@@ -82,7 +82,7 @@ def _check_size(text: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             name = str(event.anchor)
             if any(name == anchor for anchor, _ in collections):
-                raise TooLargeError(f"the alias *{printable(name, 80)} stands inside what it names")
+                raise TooLargeError(f"the alias *{printable(name, 80)} is inside the value that it refers to")
             count += sizes.get(name, 1)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = collections.pop()
@@ -99,14 +99,16 @@ def _check_size(text: str) -> None:
         count = min(count, 10**12)  # each level of a bomb multiplies it
     if count > _MOST_VALUES:
         raise TooLargeError(
-            f"it holds {count:,} values, aliases unfolded, and the most is {_MOST_VALUES:,}. Shorten its lists, or "
-            "split it into several files"
+            f"it holds {count:,} values once aliases are unfolded, and at most {_MOST_VALUES:,} are allowed. Shorten "
+            "its lists, or split it into several files"
         )
 
 
 def _check_length(value: str) -> None:
     if len(value) > _MOST_CHARACTERS:
-        raise TooLargeError(f"a value of it has {len(value):,} characters, and the most is {_MOST_CHARACTERS:,}")
+        raise TooLargeError(
+            f"one of its values has {len(value):,} characters, and at most {_MOST_CHARACTERS:,} are allowed"
+        )
 
 
 def configs() -> dict[str, Path]:
@@ -162,12 +164,12 @@ def complaints(
 ) -> list[str]:
     """pydantic's list as sentences, each once. `what` names the file (`a sweep`), `place` the place of a key in it."""
     items = error.errors(include_url=False)
-    said: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for number, item in enumerate(items):
-        if len(said) == _MOST_COMPLAINTS:
-            return [*said, f"And {len(items) - number:,} more complaints."]
-        said[_complaint(item, model, what, place)] = None
-    return list(said)
+        if len(sentences) == _MOST_COMPLAINTS:
+            return [*sentences, f"And {len(items) - number:,} more complaints."]
+        sentences[_complaint(item, model, what, place)] = None
+    return list(sentences)
 
 
 def _complaint(item: ErrorDetails, model: type[BaseModel], what: str, place: Callable[[Sequence[str]], str]) -> str:

@@ -212,17 +212,14 @@ def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> It
     for row in comparison.rows:
         if row.device.name in prices.cards and row.fits in {"unknown", "untiled: no"}:
             yield f"{row.label}: {row.case.label}: no local time, and it is not known that nothing fits"
-    some_have_none = False
+    lacks_times = False
     for name, price in prices.endpoints.items():
         without = [image for image in images if next(one for one in image.remote if one.name == name).cost is None]
         if not without:
             continue
-        some_have_none = True
-        missing = f"{name} ({price.accelerator}): no time was measured or published of it, nor of a stand-in"
+        lacks_times = True
+        missing = f"{name} ({price.accelerator}): no time was measured or published for it or for a stand-in"
         some = f", for {len(without)} of {len(images)} images" if len(without) < len(images) else ""
         yield f"{missing}{some}"
-    if some_have_none:
-        yield (
-            "a cost is reckoned with times that were measured or published alone: what `bench advise --gpu NAME` "
-            "predicts of a card has no part in it"
-        )
+    if lacks_times:
+        yield ("costs rest on measured and published times: times that `bench advise --gpu NAME` predicts are not used")

@@ -139,7 +139,7 @@ def telemetry(facts: Facts) -> Iterator[Finding]:
 
 
 def _readable(facts: Facts) -> Finding:
-    """What NVML tells of this device, of what records have: a Jetson's tells nothing, a slice's (MIG) no power."""
+    """Which of a record's figures NVML gives for this device: none on a Jetson, no power of a slice (MIG)."""
     gpu, settings = facts.found.gpu if facts.found else None, facts.environment.gpu if facts.environment else None
     held = settings.neighbours.bytes if settings else None
     figures = {
@@ -151,13 +151,13 @@ def _readable(facts: Facts) -> Finding:
     missing = [name for name, figure in figures.items() if figure is None]
     if not missing:
         return ok("NVML", "answers: clocks, temperature, power and memory can be read")
-    told = [name for name in figures if name not in missing]
-    rest = f", but {' and '.join(told)}" if told else ""
-    said = f"answers, and tells no {', no '.join(missing)} of this device{rest and rest + ' can be read'}"
-    if told:
-        return note("NVML", f"{said}.")
+    readable = [name for name in figures if name not in missing]
+    rest = f"; {' and '.join(readable)} can be read" if readable else ""
+    text = f"answers, but gives no {', no '.join(missing)} of this device{rest}"
+    if readable:
+        return note("NVML", f"{text}.")
     return warning(
-        "NVML", f"{said}.", "Records will be without them. If the card should have them, look at nvidia-smi."
+        "NVML", f"{text}.", "Records will be without them. If the card should have them, look at nvidia-smi."
     )
 
 
@@ -166,12 +166,12 @@ def float32(facts: Facts) -> Iterator[Finding]:
     settings = facts.environment.torch_settings if facts.environment else None
     if settings is None:
         return
-    said = float32_settings(settings)
+    text = float32_settings(settings)
     if settings == _TORCH_DEFAULTS:
-        yield ok("float32", f"{said}: torch's defaults")
+        yield ok("float32", f"{text}: torch's defaults")
     else:
         yield note(
-            "float32", f"{said}. Something changed torch's defaults.", "Compare only with runs that have the same."
+            "float32", f"{text}. Something changed torch's defaults.", "Compare only with runs that have the same."
         )
 
 
@@ -186,12 +186,12 @@ def float32_settings(settings: TorchSettings) -> str:
 
 
 def wrapper(facts: Facts) -> Iterator[Finding]:
-    """Whether an old package stands in the place of NVML's current Python wrapper."""
+    """Whether an old package is imported instead of NVML's current Python wrapper."""
     if facts.host.old_pynvml is not None and (facts.on_gpu or (facts.found and facts.found.no_nvidia is None)):
         yield warning(
             "pynvml",
-            f"The package pynvml {facts.host.old_pynvml} is imported in the place of nvidia-ml-py, and lacks functions "
-            "of newer drivers: some readings may be missing.",
+            f"The old package pynvml {facts.host.old_pynvml} is imported instead of nvidia-ml-py and lacks newer "
+            "functions of NVML: some readings may be missing.",
             "pip uninstall pynvml, then pip install --force-reinstall nvidia-ml-py",
         )
 

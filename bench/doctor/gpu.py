@@ -119,20 +119,20 @@ def company(others: Neighbours, device: Device) -> Finding:
             "neighbours", "NVML does not tell whether others use this GPU.", "Look with nvidia-smi on the host."
         )
     held = _share(others.bytes, device)
-    said = _who(others, held)
+    text = _who(others, held)
     if _only_draws(others) and held > _HELD_SHARE:
         return warning(
             "neighbours",
-            f"{said}. This GPU seems to draw a screen: less fits, and times may be noisier.",
-            "Close what draws, or let another GPU (or the processor's own) drive the screen.",
+            f"{text}. This GPU seems to draw a screen: less fits, and times may be noisier.",
+            "Close programs that draw, or let another GPU (or the processor's own) drive the screen.",
         )
     if held > _HELD_SHARE or (others.utilization or 0.0) > _BUSY_SHARE:
         return problem(
             "neighbours",
-            f"{said}. Times and what fits would be theirs too.",
+            f"{text}. Times and what fits would be theirs too.",
             "Wait for them, end them (nvidia-smi lists them), or take another GPU with --device cuda:N.",
         )
-    return note("neighbours", f"{said}: little enough for a run.") if others.count else ok("neighbours", said)
+    return note("neighbours", f"{text}: little enough for a run.") if others.count else ok("neighbours", text)
 
 
 def _only_draws(others: Neighbours) -> bool:

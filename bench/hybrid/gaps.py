@@ -37,7 +37,7 @@ def of_models(records: Sequence[Record], wanted: Wanted) -> Iterable[str]:
 def of_devices(rows: Sequence[Row], wanted: Wanted) -> Iterable[str]:
     """Devices that were chosen, if they have no figures of anything that was chosen."""
     if wanted.devices and not rows:
-        yield f"no figures of {', '.join(wanted.devices)} for it{_remedy(wanted)}"
+        yield f"no figures of {', '.join(wanted.devices)} for this choice{_remedy(wanted)}"
 
 
 def _images(records: Sequence[Record], wanted: Wanted) -> set[_Asked]:

@@ -85,14 +85,14 @@ class Nvml:
         self._card = self._card_of_slice() if self._slice else self._handle
 
     def _open(self, name: str | None, pci_bus_id: str | None) -> None:
-        """Find the device by the first name that NVML knows; the reason is that of the first that it does not."""
+        """Find the device by the first name that NVML knows. If it knows none, `reason` is why the first one failed."""
         for candidate in _names(name, pci_bus_id):
             kind = "PciBusId" if ":" in candidate else "UUID"
-            found = call(f"nvmlDeviceGetHandleBy{kind}", candidate.encode())  # pynvml under 11.5 takes bytes alone
-            if found.reason is None:
-                self._handle, self.name, self.reason = found.value, candidate, None
+            answer = call(f"nvmlDeviceGetHandleBy{kind}", candidate.encode())  # pynvml under 11.5 takes bytes alone
+            if answer.reason is None:
+                self._handle, self.name, self.reason = answer.value, candidate, None
                 break
-            self.reason = self.reason or found.reason
+            self.reason = self.reason or answer.reason
         else:
             self.reason = self.reason or "torch does not tell which GPU of NVML it uses"
             return
@@ -133,8 +133,8 @@ class Nvml:
         own = [process.bytes for process in listed if process.pid == self._pid]
         if not own:
             return Reading(None, f"NVML lists {len(listed)} processes, not this one (a container's own process ids?)")
-        told = [used for used in own if used is not None]
-        return Reading(sum(told)) if told else Reading(None, "NVML does not tell a process's memory here")
+        known = [used for used in own if used is not None]
+        return Reading(sum(known)) if known else Reading(None, "NVML does not tell a process's memory here")
 
     def conditions(self) -> Conditions:
         """Clocks, temperature, power and clock event reasons now. Takes about a millisecond."""

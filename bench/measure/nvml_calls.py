@@ -1,4 +1,4 @@
-"""The one border to pynvml: every call of it in this program, and whatever it raises as a reason.
+"""The only file that calls pynvml: whatever a call raises is returned as a reason.
 
 pynvml raises NVMLError, NVMLLibraryMismatchError (which is not an NVMLError), UnicodeDecodeError where the driver's
 bytes are not UTF-8, and an older package lacks functions. Imports nothing of the project but `identity`.
@@ -15,14 +15,14 @@ from bench import identity
 
 try:
     import pynvml
-except Exception as error:  # noqa: BLE001 - a broken package is one reason more for which there are no readings
+except Exception as error:  # noqa: BLE001 - a broken package is a reason for missing readings
     pynvml = None
     _BROKEN: str | None = f"pynvml can't be imported: {error}"
 else:
     _BROKEN = None
 
-# nvml.h: nvmlReturn_t, the value for "not available", and field 186 (NVML_FI_DEV_POWER_INSTANT, since driver 530). The
-# numbers are NVML's interface; that an older pynvml does not name them is no reason to do without.
+# From nvml.h: nvmlReturn_t, the value for "not available", and field 186 (NVML_FI_DEV_POWER_INSTANT, since driver 530).
+# The numbers are NVML's interface, so they work with an older pynvml too, which does not name all of them.
 _NOT_SUPPORTED, _INSUFFICIENT_SIZE, _FUNCTION_NOT_FOUND = 3, 7, 13
 _NOT_AVAILABLE = 2**64 - 1
 SUCCESS = 0
@@ -136,8 +136,8 @@ def _process(listed: Any) -> Process:
 
 
 def _words(code: int) -> str:
-    said = call("nvmlErrorString", code)
-    return str(said.value) if said.reason is None else f"error {code}"
+    answer = call("nvmlErrorString", code)
+    return str(answer.value) if answer.reason is None else f"error {code}"
 
 
 def _failed(error: Exception) -> Answer:

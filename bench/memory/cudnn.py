@@ -33,14 +33,14 @@ CALIBRATED_BAND = (0.95, 1.0, 1.05)
 #: Some of them at other sizes than these, where cuDNN may choose other kernels: as uncertain as fitted ones.
 OTHER_SIZES_BAND = PUBLISHED_BAND
 
-#: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and that
-#: of the compute capabilities for which torch takes more. cublasLt takes the same
-#: one by default (TORCH_CUBLASLT_UNIFIED_WORKSPACE); versions in which it has its own take 1 MiB more, not modelled.
+#: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and the
+#: larger one of some compute capabilities. cublasLt shares it by default (TORCH_CUBLASLT_UNIFIED_WORKSPACE); versions
+#: in which it has its own take 1 MiB more, which is not modelled.
 _CUBLAS_BYTES = 2 * 4096 * KIB + 8 * 16 * KIB
-_CUBLAS_BYTES_OF_MORE = 32 * MIB
-#: Major capabilities of those by torch version, from that version on. 2.6 and 2.11 have 9 alone; pull request 175344
-#: (February 2026, after 2.11) added 10 and 12, and 189312 (July 2026) 11: the library of torch 2.14.1 has 9 to 12.
-_CUBLAS_MORE: tuple[tuple[tuple[int, int], frozenset[int]], ...] = (
+_LARGER_CUBLAS_BYTES = 32 * MIB
+#: The major capabilities with the larger one, from a version of torch on. 2.6 and 2.11 have 9 alone; pull request
+#: 175344 (February 2026, after 2.11) added 10 and 12, and 189312 (July 2026) added 11, which torch 2.14.1 has.
+_LARGER_CUBLAS: tuple[tuple[tuple[int, int], frozenset[int]], ...] = (
     ((2, 14), frozenset({9, 10, 11, 12})),
     ((2, 12), frozenset({9, 10, 12})),
     ((0, 0), frozenset({9})),
@@ -145,8 +145,8 @@ def cublas_bytes(compute_capability: str, torch_version: str = ASSUMED_TORCH) ->
     """What cuBLAS keeps on a card of this capability ("8.9") with this version of torch ("2.13.0+cu130")."""
     release = torch_version.split(".")
     version = (int(release[0]), int(release[1]))
-    more = next(majors for since, majors in _CUBLAS_MORE if version >= since)
-    return _CUBLAS_BYTES_OF_MORE if int(compute_capability.partition(".")[0]) in more else _CUBLAS_BYTES
+    larger = next(majors for since, majors in _LARGER_CUBLAS if version >= since)
+    return _LARGER_CUBLAS_BYTES if int(compute_capability.partition(".")[0]) in larger else _CUBLAS_BYTES
 
 
 def backend(

@@ -13,7 +13,7 @@ from bench.memory.events import Shape
 
 Strides = tuple[int, ...]
 #: Shape and strides of a tensor, in elements.
-Laid = tuple[Shape, Strides]
+Layout = tuple[Shape, Strides]
 
 #: Dimensions of (batch, channels, height, width) from the innermost out, as channels-last lays them.
 _CHANNELS_LAST_ORDER = (1, 3, 2, 0)
@@ -30,23 +30,23 @@ def channels_last(shape: Shape) -> Strides:
     return _dense(shape, _CHANNELS_LAST_ORDER)
 
 
-def is_contiguous(laid: Laid) -> bool:
+def is_contiguous(layout: Layout) -> bool:
     """`Tensor.is_contiguous()`: the strides of dimensions of size 1 do not matter (c10/core/Contiguity.h)."""
-    return _follows(laid, range(len(laid[0]) - 1, -1, -1))
+    return _follows(layout, range(len(layout[0]) - 1, -1, -1))
 
 
-def is_channels_last(laid: Laid) -> bool:
+def is_channels_last(layout: Layout) -> bool:
     """`Tensor.is_contiguous(memory_format=torch.channels_last)`: there too size 1 does not matter."""
-    return len(laid[0]) == _IMAGES and _follows(laid, _CHANNELS_LAST_ORDER)
+    return len(layout[0]) == _IMAGES and _follows(layout, _CHANNELS_LAST_ORDER)
 
 
-def suggests_channels_last(laid: Laid) -> bool:
+def suggests_channels_last(layout: Layout) -> bool:
     """Whether `Tensor.suggest_memory_format()` is channels-last (c10/core/MemoryFormat.h, is_channels_last_strides_2d).
 
     Unlike `is_channels_last`, it looks at the stride of a batch of one. Convolutions, upsampling, padding and
     normalisation on the CPU go by this rule.
     """
-    shape, strides = laid
+    shape, strides = layout
     if len(shape) != _IMAGES or not strides[1]:
         return False
     least = 0
@@ -58,29 +58,29 @@ def suggests_channels_last(laid: Laid) -> bool:
     return True
 
 
-def suggested(shape: Shape, source: Laid) -> Strides:
+def suggested(shape: Shape, source: Layout) -> Strides:
     """The strides of a new tensor of this shape in the memory format that `source` suggests."""
     return channels_last(shape) if suggests_channels_last(source) else contiguous(shape)
 
 
-def is_dense(laid: Laid) -> bool:
+def is_dense(layout: Layout) -> bool:
     """Whether the elements lie in some order without gaps or overlaps (`is_non_overlapping_and_dense`)."""
-    shape, strides = laid
+    shape, strides = layout
     order = sorted((size for size in range(len(shape)) if shape[size] > 1), key=lambda dimension: strides[dimension])
-    return _follows(laid, order)
+    return _follows(layout, order)
 
 
-def preserved(laid: Laid) -> Strides:
+def preserved(layout: Layout) -> Strides:
     """The strides of `empty_like` and `clone` with torch.preserve_format."""
-    return laid[1] if is_dense(laid) else elementwise((laid, ((), ())))
+    return layout[1] if is_dense(layout) else elementwise((layout, ((), ())))
 
 
-def concatenated(shape: Shape, parts: Sequence[Laid]) -> Strides:
+def concatenated(shape: Shape, parts: Sequence[Layout]) -> Strides:
     """The strides of `cat` (TensorShape.cpp, cat_compute_output_memory_format): channels-last if all parts are."""
     return channels_last(shape) if all(map(suggests_channels_last, parts)) else contiguous(shape)
 
 
-def elementwise(operands: Sequence[Laid]) -> Strides:
+def elementwise(operands: Sequence[Layout]) -> Strides:
     """The strides of what an elementwise kernel returns (aten/src/ATen/TensorIterator.cpp).
 
     A Python number is an operand without dimensions: with one, the quick rules for operands of one shape do not hold.
@@ -103,7 +103,7 @@ def broadcast(shapes: Sequence[Shape]) -> Shape:
     return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
 
 
-def _expanded(operand: Laid, shape: Shape) -> Strides:
+def _expanded(operand: Layout, shape: Shape) -> Strides:
     """An operand's strides in the shape that all broadcast to, 0 where it is repeated."""
     sizes, strides = operand
     missing = len(shape) - len(sizes)
@@ -150,9 +150,9 @@ def _dense(shape: Shape, order: Sequence[int]) -> Strides:
     return tuple(strides)
 
 
-def _follows(laid: Laid, order: Sequence[int]) -> bool:
+def _follows(layout: Layout, order: Sequence[int]) -> bool:
     """Whether strides are those of `_dense` in that order, dimensions of size 1 apart."""
-    shape, strides = laid
+    shape, strides = layout
     expected = 1
     for dimension in order:
         if shape[dimension] != 1 and strides[dimension] != expected:

@@ -1,9 +1,9 @@
 """The operators of a zoo model on meta tensors: their results laid out as a device lays them, and what they compute.
 
-Loads torch. Composed operators are taken apart as a device would. What allocates is never left to torch's own meta
-kernels where they decide about strides: these differ between torch versions (2.13 gives a quotient of one image other
-strides than its devices do, 2.14 hides the copy that a normalisation makes), devices do not. An operator that
-allocates and is not known here is refused. See `layouts` for the rules.
+Loads torch. Composed operators are decomposed as a device does it. Strides are never left to torch's meta kernels,
+which differ between torch versions while devices do not: 2.13 gives a quotient of one image other strides than its
+devices do, and 2.14 hides the copy that a normalisation makes. An operator that allocates and is not known here is
+refused. See `layouts` for the rules.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ ATEN = torch.ops.aten
 _PRODUCTS = {ATEN.addmm.default, ATEN.mm.default, ATEN.bmm.default, ATEN.baddbmm.default}
 
 
-def taken_apart(func: Any, device: Device) -> Callable[..., Any] | None:
-    """What an operator is composed of; None where a device has a kernel for the whole."""
+def decomposition(func: Any, device: Device) -> Callable[..., Any] | None:
+    """A function that runs the parts of a composed operator; None if a device has a kernel for the whole."""
     if func is ATEN.group_norm.default:
-        return _on_cuda if device == "cuda" else _on_cpu
-    if func in _INSTEAD or func in _ELEMENTWISE or not func._can_decompose():
+        return _group_norm_on_cuda if device == "cuda" else _group_norm_on_cpu
+    if func in _REPLACED or func in _ELEMENTWISE or not func._can_decompose():
         return None
-    apart: Callable[..., Any] = _APART.get(func, func.decompose)
-    return apart
+    composed: Callable[..., Any] = _DECOMPOSED.get(func, func.decompose)
+    return composed
 
 
 def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The operator's result on meta tensors. Raises TraceError if it allocates and is not known."""
-    if func in _INSTEAD:
-        return _INSTEAD[func](*args, **kwargs)
+    if func in _REPLACED:
+        return _REPLACED[func](*args, **kwargs)
     if func in _ELEMENTWISE:
         return _elementwise(args[: _ELEMENTWISE[func]])
     result = func(*args, **kwargs)
@@ -75,10 +75,10 @@ def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
 
 def suggests_channels_last(values: torch.Tensor) -> bool:
     """Whether torch's kernels take these strides to be channels-last."""
-    return layouts.suggests_channels_last(_laid(values))
+    return layouts.suggests_channels_last(_layout(values))
 
 
-def _laid(values: torch.Tensor) -> layouts.Laid:
+def _layout(values: torch.Tensor) -> layouts.Layout:
     return tuple(values.shape), tuple(values.stride())
 
 
@@ -95,11 +95,11 @@ def _is_view(result: Any, args: tuple[Any, ...]) -> bool:
 
 def _elementwise(operands: Sequence[Any]) -> torch.Tensor:
     """A Python number is an operand without dimensions."""
-    laid = [_laid(operand) if isinstance(operand, torch.Tensor) else ((), ()) for operand in operands]
-    return _new(layouts.broadcast([shape for shape, _ in laid]), layouts.elementwise(laid))
+    given = [_layout(operand) if isinstance(operand, torch.Tensor) else ((), ()) for operand in operands]
+    return _new(layouts.broadcast([shape for shape, _ in given]), layouts.elementwise(given))
 
 
-def _on_cuda(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
+def _group_norm_on_cuda(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
     """CUDA's normalisation copies its input if it is not contiguous (aten/src/ATen/native/group_norm.cpp).
 
     Up to torch 2.13 the composed operator makes that copy, from 2.14 on the kernel does: it lives as long.
@@ -107,11 +107,11 @@ def _on_cuda(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
     return _normalised(values.contiguous(), groups, *args)
 
 
-def _on_cpu(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
-    """As `_on_cuda`, but channels-last is taken as it lies."""
+def _group_norm_on_cpu(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
+    """As `_group_norm_on_cuda`, but channels-last is taken as it lies."""
     last = suggests_channels_last(values)
-    laid = values.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
-    return _normalised(laid, groups, *args)
+    memory_format = torch.channels_last if last else torch.contiguous_format
+    return _normalised(values.contiguous(memory_format=memory_format), groups, *args)
 
 
 def _normalised(
@@ -137,7 +137,7 @@ def _native_group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, 
     """
     statistics = (args[2], args[5])
     mean, deviation = (_new(statistics, layouts.contiguous(statistics)) for _ in range(2))
-    return _new(tuple(values.shape), layouts.preserved(_laid(values))), mean, deviation
+    return _new(tuple(values.shape), layouts.preserved(_layout(values))), mean, deviation
 
 
 def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
@@ -150,11 +150,11 @@ def _as_suggested(func: Any) -> Callable[..., torch.Tensor]:
     """An operator whose result lies as its first argument suggests: convolution (`_determine_backend_memory_format`),
     upsampling and padding. Torch's meta kernel tells the shape alone."""
 
-    def laid(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def run_as_suggested(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         shape = tuple(func(values, *args, **kwargs).shape)
-        return _new(shape, layouts.suggested(shape, _laid(values)))
+        return _new(shape, layouts.suggested(shape, _layout(values)))
 
-    return laid
+    return run_as_suggested
 
 
 def _clone(values: torch.Tensor, *, memory_format: torch.memory_format | None = None) -> torch.Tensor:
@@ -163,18 +163,18 @@ def _clone(values: torch.Tensor, *, memory_format: torch.memory_format | None = 
         return _new(shape, layouts.contiguous(shape))
     if memory_format is torch.channels_last:
         return _new(shape, layouts.channels_last(shape))
-    return _new(shape, layouts.preserved(_laid(values)))
+    return _new(shape, layouts.preserved(_layout(values)))
 
 
 def _cat(parts: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
     shape = list(parts[0].shape)
     shape[dim] = sum(part.shape[dim] for part in parts)
-    return _new(tuple(shape), layouts.concatenated(tuple(shape), [_laid(part) for part in parts]))
+    return _new(tuple(shape), layouts.concatenated(tuple(shape), [_layout(part) for part in parts]))
 
 
 def _contiguous(values: torch.Tensor, *, memory_format: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
     there = layouts.is_channels_last if memory_format is torch.channels_last else layouts.is_contiguous
-    return values if there(_laid(values)) else values.clone(memory_format=memory_format)
+    return values if there(_layout(values)) else values.clone(memory_format=memory_format)
 
 
 def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
@@ -191,9 +191,9 @@ def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
     return values
 
 
-#: What is composed otherwise than a dispatch mode would have it.
-_APART: dict[Any, Callable[..., Any]] = {ATEN.linear.default: _linear, ATEN.contiguous.default: _contiguous}
-#: What goes value by value, and how many of its arguments are operands.
+#: Operators that devices compose in another way than a dispatch mode does.
+_DECOMPOSED: dict[Any, Callable[..., Any]] = {ATEN.linear.default: _linear, ATEN.contiguous.default: _contiguous}
+#: Elementwise operators, and how many of their arguments are operands.
 _ELEMENTWISE: dict[Any, int] = {
     ATEN.add.Tensor: 2,
     ATEN.clamp.default: 1,
@@ -203,7 +203,8 @@ _ELEMENTWISE: dict[Any, int] = {
     ATEN.silu.default: 1,
     ATEN.sub.Tensor: 2,
 }
-_INSTEAD: dict[Any, Callable[..., Any]] = {
+#: What runs in the place of an operator whose meta kernel differs between torch versions, or from the devices.
+_REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.cat.default: _cat,
     ATEN.clone.default: _clone,
     ATEN.constant_pad_nd.default: _as_suggested(ATEN.constant_pad_nd.default),

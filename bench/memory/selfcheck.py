@@ -14,12 +14,12 @@ from bench.memory.events import Birth, Convolution, Death, Launch, Pass, Shape
 CHECKED_TORCH = ("2.6", "2.14")
 
 #: A convolution: path of its module, and shapes of input, output and filter.
-Called = tuple[str, Shape, Shape, Shape]
+ConvolutionCall = tuple[str, Shape, Shape, Shape]
 
 
-def convolutions(events: Iterable[object]) -> list[Called]:
+def convolutions(events: Iterable[object]) -> list[ConvolutionCall]:
     """The convolutions of a trace that have an output, in order; a pass that is repeated counts once."""
-    seen: list[Called] = []
+    seen: list[ConvolutionCall] = []
     passes: set[int] = set()
     pending: Launch | None = None
     for event in _flat(events, passes):
@@ -32,8 +32,8 @@ def convolutions(events: Iterable[object]) -> list[Called]:
     return seen
 
 
-def check(what: str, torch_version: str, seen: Sequence[Called], called: Sequence[Called]) -> None:
-    """Raises TraceError unless the trace has the very convolutions that the module called."""
+def check(what: str, torch_version: str, seen: Sequence[ConvolutionCall], called: Sequence[ConvolutionCall]) -> None:
+    """Raise TraceError unless the trace has exactly the convolutions that the module called, in their order."""
     if list(seen) == list(called):
         return
     if len(seen) != len(called):
@@ -47,16 +47,16 @@ def check(what: str, torch_version: str, seen: Sequence[Called], called: Sequenc
 
 
 def check_flops(what: str, torch_version: str, traced: int, counted: int) -> None:
-    """Raises TraceError unless the trace's operations are those that were counted apart from it."""
+    """Raise TraceError unless the trace has as many floating-point operations as `workloads.work` counts."""
     if traced != counted:
-        raise refused(what, torch_version, f"the trace has {traced} operations, the model {counted}")
+        raise refused(what, torch_version, f"the trace has {traced:,} floating-point operations, the model {counted:,}")
 
 
 def refused(what: str, torch_version: str, reason: str) -> TraceError:
     """The error of a trace that can't be trusted: what differs, and what to do."""
     first, last = CHECKED_TORCH
     return TraceError(
-        f"{what}: torch {torch_version} runs the model in a way that the memory trace does not know: {reason}. "
+        f"{what}: the memory trace does not match what the model ran under torch {torch_version}: {reason}. "
         f"Predict with torch {first} to {last}."
     )
 

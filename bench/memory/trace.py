@@ -62,7 +62,7 @@ class _Traced:
         self._spec = models.get(model)
         self.vae = vae.on_meta(model)
         self.path: list[str] = [""]
-        self.convolutions: list[selfcheck.Called] = []
+        self.convolutions: list[selfcheck.ConvolutionCall] = []
         self.passes: list[Shape] = []
         for name, module in self.vae.named_modules():
             if name:
@@ -158,7 +158,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        apart = operators.taken_apart(func, self._device)
+        apart = operators.decomposition(func, self._device)
         if apart is not None:
             with self:
                 return apart(*args, **kwargs)
@@ -253,7 +253,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @contextmanager
 def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[None]:
     """Run `half` once for each shape of input; further inputs of that shape repeat what it did."""
-    seen: dict[Shape, tuple[_Recording, layouts.Laid]] = {}
+    seen: dict[Shape, tuple[_Recording, layouts.Layout]] = {}
     run: Callable[..., torch.Tensor] = half.forward
 
     def forward(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -14,7 +14,7 @@ MODEL = AutoencoderKLSpec(
     shift_factor=0.1159,
     quant_convs=False,
     dtype="bfloat16",
-    risks={"float16": "Flux's VAE gives black images on cards without bfloat16 (Turing and older), not so in float32"},
+    risks={"float16": "Flux's VAE gives black images on cards without bfloat16 (Turing and older); float32 does not"},
     tile=1024,
     order=3,
 )

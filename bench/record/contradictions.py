@@ -1,6 +1,6 @@
-"""What a record claims and its figures do not bear out: found where lines of files are read, which people edit.
+"""Contradictions between the fields of a record, looked for in the lines of files, which people edit.
 
-Each field by itself is checked by its model; here is what holds between fields.
+Each field by itself is checked by its model.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from bench.record.outcome import Measured
 from bench.record.prediction import Prediction
 from bench.record.record import Record
 
-#: A driver that spills and a host that swaps go beyond the memory that there is, but not by this factor.
+#: A driver that spills and a host that swaps can exceed the total memory, but not by this factor (assumed).
 _BEYOND_TOTAL = 10
 
 
 def contradictions(record: Record) -> Iterator[str]:
-    """What is wrong with a record as a whole, in words: `the outcome is measured, and there is no timing`."""
+    """What is wrong with a record as a whole, a phrase each: `the outcome is measured, and there is no timing`."""
     if record.kind == "predicted" and record.prediction is None:
         yield "the kind is predicted, and there is no prediction"
     if record.prediction is not None:
@@ -43,7 +43,7 @@ def _of_a_result(record: Record) -> Iterator[str]:
 
 
 def _of_prediction(prediction: Prediction) -> Iterator[str]:
-    """No amount of memory is below nothing, but for what a small card has left beside a CUDA context."""
+    """Negative amounts of memory. `capacity_bytes` may be negative: what a small card has less the CUDA context."""
     for name, value in prediction:
         if name.endswith("_bytes") and name != "capacity_bytes" and value < 0:
             yield f"prediction.{name} is {value}"

@@ -16,12 +16,12 @@ from bench.report.kinds import MEMORY_ASSUMED
 from bench.units import format_bytes, memory_percent
 
 _RANGES = (
-    "A range, not a time: no fitted time is of that architecture. It goes from the products at the card's rated rates "
-    "to the time of the quickest card of the fit that it exceeds in every rate, with the model's worst error on top; "
-    "it has no upper end ('at least') where there is no such card. A range is quicker than another time only if all of "
-    "it is."
+    "A range: the time model was not fitted on that architecture. Its lower end is the time of the products at the "
+    "card's rated rates. Its upper end is the predicted time of the quickest fitted card that is not faster in any "
+    "rate, plus the model's worst error; without such a card there is none ('at least'). A range is quicker than "
+    "another time only if all of it is."
 )
-_TIGHT = "'At least' of a tight fit: the model's time, which is of the preferred kernels; leaner ones may be slower."
+_TIGHT = "'At least' of a tight fit: the model's time is for the preferred kernels, and leaner ones may be slower."
 NOTHING = "nothing fits, and there is no figure of remote"
 
 
@@ -48,17 +48,17 @@ def headline(advice: Advice, networks: Networks) -> str:
     best = advice.best
     if best is None:
         return f"{start}: {NOTHING}"
-    said = f"{start}: {way(best, networks)}{precision(best)}: "
+    text = f"{start}: {way(best, networks)}{precision(best)}: "
     if isinstance(best.way, Away):
         by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind != "measured" else ""
-        return f"{said}none of its memory, {_about(best.way.time)}{by}"
+        return f"{text}none of its memory, {_about(best.way.time)}{by}"
     peak = best.way.peak
     tight = "tight, " if peak.verdict == "tight" else ""
     sure = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
     room = format_bytes(advice.place.usable_bytes) + (" free" if advice.place.free_bytes is not None else "")
     risk = f". Risk of {best.way.option.case.dtype}: {best.way.option.risk}" if best.way.option.risk else ""
     return (
-        f"{said}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}{risk}"
+        f"{text}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}{risk}"
     )
 
 
@@ -75,8 +75,8 @@ def precision(ranked: Ranked) -> str:
 
 def risks(ways: Iterable[Local]) -> list[str]:
     """What the precisions of these ways risk, each once."""
-    found = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
-    return [f"Risk of {dtype}: {risk}." for dtype, risk in found]
+    named = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
+    return [f"Risk of {dtype}: {risk}." for dtype, risk in named]
 
 
 def _about(time: Time | None) -> str:
@@ -119,17 +119,17 @@ def beyond(ways: Iterable[Ranked]) -> str:
 
 
 def of_places(advice: Sequence[Advice]) -> list[str]:
-    """What is assumed of the cards, what is not known of them, and which of them torch does not run on."""
+    """What is assumed about the cards, what is not known, and on which of them torch does not run."""
     places = {one.place.card: one.place for one in advice if one.place.card is not None}
     assumed = [name for name, place in places.items() if place.is_memory_assumed]
     rateless = [name for name, place in places.items() if place.gpu is None or not place.gpu.has_rates]
-    told = [f"Memory assumed: what each of {', '.join(assumed)} {MEMORY_ASSUMED}."] if assumed else []
+    notes = [f"Memory assumed: what each of {', '.join(assumed)} {MEMORY_ASSUMED}."] if assumed else []
     if rateless:
-        told.append(f"Not all rates of {', '.join(rateless)} are known: no times but those of such a card itself.")
+        notes.append(f"Not all rates of {', '.join(rateless)} are known, so no time is predicted there.")
     reasons = {
         one.place.card: way.peak.reason for one in advice for way in one.local if way.peak.verdict == "unsupported"
     }
-    return told + [f"No torch for {name}: {reason}." for name, reason in reasons.items()]
+    return notes + [f"No torch for {name}: {reason}." for name, reason in reasons.items()]
 
 
 def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
@@ -156,11 +156,11 @@ def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
 
 
 def _of_ranges(advice: Sequence[Advice]) -> list[str]:
-    """What the times are that are no single figure, if there are any."""
+    """What ranges and least times mean, if there are any."""
     times = [ranked.way.time for one in advice for ranked in one.ranked]
     ranges = [time for time in times if time is not None and time.between is not None]
-    told = [_RANGES] if any(not _is_tight(time) for time in ranges) else []
-    return told + ([_TIGHT] if any(_is_tight(time) for time in ranges) else [])
+    notes = [_RANGES] if any(not _is_tight(time) for time in ranges) else []
+    return notes + ([_TIGHT] if any(_is_tight(time) for time in ranges) else [])
 
 
 def _is_tight(time: Time) -> bool:

@@ -56,7 +56,7 @@ def _print_table(table: Table, console: Console) -> None:
     columns = [Column(name, *_KINDS.get(name, ("right", False))) for name in header(table)]
     rows: list[list[str | Text]] = []
     for row in table.rows:
-        *others, verdict = cells(row, table)
-        rows.append([*others, Text(verdict, style=_STYLES.get(row.verdict, "yellow"))])
+        *figures, verdict = cells(row, table)
+        rows.append([*figures, Text(verdict, style=_STYLES.get(row.verdict, "yellow"))])
     print_table(console, columns, rows, METRICS[table.metric].title)
     _say(console, [summary(table)], "dim")

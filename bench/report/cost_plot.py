@@ -36,15 +36,15 @@ def draw(costs: Costs) -> bytes | None:
         groups.setdefault((image.case.model, image.case.operation), []).append(image)
     if not groups:
         return None
-    shown, said = most(
+    shown, panel_note = most(
         [chosen(group) for group in groups.values()],
         _MOST_PANELS,
         "models and operations",
         "drawn are the first of the results",
     )
     rule = f"drawn are the cheapest at {_AT:g} images an hour"
-    cards, more = most(_cheapest(_local_costs(shown)), _MOST_CARDS, "cards", rule)
-    endpoints, further = most(_cheapest(_remote_costs(shown)), _MOST_ENDPOINTS, "endpoints", rule)
+    cards, card_note = most(_cheapest(_local_costs(shown)), _MOST_CARDS, "cards", rule)
+    endpoints, endpoint_note = most(_cheapest(_remote_costs(shown)), _MOST_ENDPOINTS, "endpoints", rule)
     ordered = [name for name, _ in dict.fromkeys(_local_costs(shown)) if name in cards]
     colours = {name: PALETTE[n % (len(PALETTE) - 1)] for n, name in enumerate(dict.fromkeys(ordered))}
     height = -(-len(shown) // 2)
@@ -55,7 +55,7 @@ def draw(costs: Costs) -> bytes | None:
             _panel(panel, image, colours, endpoints, costs.prices.currency)
         for panel in panels[len(shown) :]:
             panel.set_visible(False)
-        legend_below(made.figure, panels[: len(shown)], 3, left_out=[*said, *more, *further])
+        legend_below(made.figure, panels[: len(shown)], 3, left_out=[*panel_note, *card_note, *endpoint_note])
     return made.png
 
 

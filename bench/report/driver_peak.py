@@ -37,9 +37,9 @@ def cell(record: Record | None) -> str:
 
 def legend(records: Sequence[Record]) -> str:
     """What the figures are, if there is one, and for how many cases there is none and why. In markdown."""
-    said = []
+    sentences = []
     if any(is_known(record) for record in records):
-        said.append(
+        sentences.append(
             "**By the driver** is what NVML tells of the process when its calls have ended and torch has given nothing "
             "back: the CUDA context and libraries are in it, which are not in torch's peak. Its share is of the whole "
             f"card. *{_GROWTH}*: NVML did not list the process; what the whole device's memory grew by during the "
@@ -48,8 +48,8 @@ def legend(records: Sequence[Record]) -> str:
     missing = Counter(_reasons(records))
     if missing:
         reasons = "; ".join(f"{safe(why)} ({format_count(count, 'case')})" for why, count in missing.most_common())
-        said.append(f"No peak by the driver: {reasons}.")
-    return " ".join(said)
+        sentences.append(f"No peak by the driver: {reasons}.")
+    return " ".join(sentences)
 
 
 def _bytes(memory: Memory) -> int | None:

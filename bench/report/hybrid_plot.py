@@ -35,10 +35,12 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
     rows = [row for row in comparison.rows if _single(row.case)]
     ways = [way for way in comparison.ways if _single(way.case)]
     every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
-    kinds, said = most(list(every), _MOST_PANELS, "models and operations", "drawn are the first of the results")
+    kinds, panel_note = most(list(every), _MOST_PANELS, "models and operations", "drawn are the first of the results")
     names = _names(rows)
-    lines, more = most(_ranked(rows, names), _MOST_DEVICES, "devices", "drawn are those with the most timed sizes")
-    shown, further = most(list(networks), _MOST_NETWORKS, "networks", "drawn are the first of networks.yaml")
+    lines, device_note = most(
+        _ranked(rows, names), _MOST_DEVICES, "devices", "drawn are those with the most timed sizes"
+    )
+    shown, network_note = most(list(networks), _MOST_NETWORKS, "networks", "drawn are the first of networks.yaml")
     networks = {name: networks[name] for name in shown}
     styles = _styles([name for name in dict.fromkeys(names.values()) if name in lines])
     columns = 2 if len(kinds) > 1 else 1
@@ -54,7 +56,7 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
             _axes(panel, [*(row.case for row in mine), *(way.case for way in far)])
         for panel in panels[len(kinds) :]:
             panel.set_visible(False)
-        legend_below(made.figure, panels[: len(kinds)], 3, left_out=[*said, *more, *further])
+        legend_below(made.figure, panels[: len(kinds)], 3, left_out=[*panel_note, *device_note, *network_note])
     return made.png
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bench import models
 from bench.hybrid.comparison import Comparison
@@ -16,11 +13,10 @@ from bench.hybrid.ways import Way
 from bench.record import Record
 from bench.report.hybrid_tables import Networks, precision, size, title_of
 from bench.report.kinds import memory_cell, time_cell
-from bench.report.terminal import Draw
+from bench.report.terminal import Column, Draw, print_table, say
 from bench.units import format_seconds, one_line
 
-#: Below so many columns a row is written as a line.
-_TABLE_WIDTH = 76
+_HEADERS = ("Size", "Untiled", "Memory", "Tiled", "Memory", "Remote", "Quickest")
 _LEGEND = (
     "Memory: the peak as a share of the device's, as the docs give it; remote takes none of it. Remote: one image from "
     "end to end over a new connection, simulated by the network's figures."
@@ -32,29 +28,26 @@ def draw(comparison: Comparison, networks: Networks) -> Draw:
 
     def onto(console: Console) -> None:
         for title, rows in _groups(comparison.rows).items():
-            _print(console, title, _LOCAL, [_local(row, next(iter(networks))) for row in rows])
+            _print(console, title, _HEADERS, [_local(row, next(iter(networks))) for row in rows])
         for title, ways in _served(comparison.ways).items():
             headers = ["Size", *(title_of(name, networks) for name in networks)]
             _print(console, title, headers, [_over(way, networks) for way in ways])
         for line in _measured(comparison.ways):
-            console.print(Text(one_line(line)))
+            say(console, one_line(line))
         if comparison.rows:
             first = title_of(next(iter(networks)), networks)
-            console.print(Text(one_line(f"{_LEGEND} Above over {first}."), style="dim"))
+            say(console, one_line(f"{_LEGEND} The tables of devices have remote over {first}."), "dim")
 
     return onto
 
 
-_LOCAL = ("Size", "Untiled", "Memory", "Tiled", "Memory", "Remote", "Quickest")
-
-
 def _groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """By model, operation, device, precision, and whether they were measured."""
-    found: dict[str, list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         image = f"{models.title(row.case.model)} {row.case.operation}"
-        found.setdefault(f"{image} on {row.label}, {precision(row)}: {row.kind}", []).append(row)
-    return found
+        groups.setdefault(f"{image} on {row.label}, {precision(row)}: {row.kind}", []).append(row)
+    return groups
 
 
 def _local(row: Row, network: str) -> list[str]:
@@ -77,13 +70,13 @@ def _plain(cell: str, record: Record | None) -> str:
 
 def _served(ways: Iterable[Way]) -> dict[str, list[Way]]:
     """The images that have a simulated time, by what computes them."""
-    found: dict[str, list[Way]] = {}
+    groups: dict[str, list[Way]] = {}
     for way in ways:
         if way.remote.service is not None:
             image = f"{models.title(way.case.model)} {way.case.operation}"
             by = f"computed by {way.remote.service.by} ({way.remote.service.kind})"
-            found.setdefault(f"{image}, remote: simulated, {by}", []).append(way)
-    return found
+            groups.setdefault(f"{image}, remote: simulated, {by}", []).append(way)
+    return groups
 
 
 def _over(way: Way, networks: Networks) -> list[str]:
@@ -101,16 +94,7 @@ def _measured(ways: Iterable[Way]) -> list[str]:
 
 
 def _print(console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, or a line a row where that would not fit."""
-    console.print(Text(one_line(title), style="bold"))
-    if console.width < _TABLE_WIDTH:
-        for row in rows:
-            cells = [f"{name.lower()} {cell}" for name, cell in zip(headers[1:], row[1:], strict=True)]
-            console.print(Text(one_line(f"  {row[0]}: {', '.join(cells)}")))
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(headers):
-        table.add_column(Text(one_line(name)), justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    console.print(table)
+    say(console, one_line(title), "bold")
+    first, *others = map(one_line, headers)
+    columns = [Column(first), *(Column(name, "right") for name in others)]
+    print_table(console, columns, [[one_line(cell) for cell in row] for row in rows])

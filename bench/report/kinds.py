@@ -10,7 +10,7 @@ from bench.units import format_metric, format_seconds
 SURE = {"high": "", "medium": "?", "low": "??"}
 TIGHT = "it runs, with leaner and perhaps slower kernels than it would like."
 #: What stands in for a card's memory where nobody published it; the verb that follows the cards' names.
-MEMORY_ASSUMED = "is sold with, as nobody published what torch reports of it, which is less: by up to 9%"
+MEMORY_ASSUMED = "is sold with. Nobody published what torch reports of it, which is up to 9% less"
 
 
 def marked(text: str, kind: str) -> str:

@@ -92,25 +92,25 @@ def cells(predictions: Iterable[Record], known: Iterable[Record]) -> list[Cell]:
     for prediction in predictions:
         by_case.setdefault((prediction.case.id, prediction.vram_limit_bytes), []).append(prediction)
     decimals = _decimals(known)
-    found = []
+    pairs = []
     for record in known:
         alike = by_case.get((record.case.id, record.vram_limit_bytes), [])
         match = next((one for one in alike if _is_of(record, one)), None)
         if match is not None and match.prediction is not None and record.outcome.status in _ENDED:
             total = match.vram_limit_bytes or match.device.total_bytes or 0
             half_digit = round(total * 0.005 / 10 ** decimals.get(record.run.id, 9))
-            found.append(Cell(record, match, match.prediction, max(_ROUNDING_BYTES, half_digit)))
-    return found
+            pairs.append(Cell(record, match, match.prediction, max(_ROUNDING_BYTES, half_digit)))
+    return pairs
 
 
 def _decimals(known: Iterable[Record]) -> dict[str, int]:
     """How many decimals a page prints of its percentages, trailing zeros aside, by the run its records stand for."""
-    found: dict[str, int] = {}
+    decimals: dict[str, int] = {}
     for record in known:
         if record.kind == "published" and record.memory is not None and record.memory.percent is not None:
             digits = len(repr(record.memory.percent).partition(".")[2])
-            found[record.run.id] = max(digits, found.get(record.run.id, 0))
-    return found
+            decimals[record.run.id] = max(digits, decimals.get(record.run.id, 0))
+    return decimals
 
 
 def _is_of(record: Record, prediction: Record) -> bool:
@@ -161,12 +161,12 @@ def _legend(records: Sequence[Record]) -> list[str]:
 
 def _unsupported(records: Sequence[Record]) -> list[str]:
     """Which torch runs on cards that the one predicted for has no kernels for."""
-    found = {
+    unsupported = {
         record.prediction.reason: None
         for record in records
         if record.prediction and record.prediction.verdict == "unsupported"
     }
-    return [f"no torch: {reason}." for reason in found]
+    return [f"no torch: {reason}." for reason in unsupported]
 
 
 def _answer(held: Sequence[Cell]) -> list[str]:

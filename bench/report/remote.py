@@ -179,5 +179,5 @@ def _trouble(records: Sequence[Record]) -> list[str]:
     ]
     if lines:
         texts += ["Cases without a figure:", markdown.bullets(lines)]
-    said = [prose(f"{record.case.label}: {warning}") for record in records for warning in record.warnings]
-    return [*texts, markdown.folded(f"Warnings ({len(said)})", markdown.bullets(said))] if said else texts
+    warnings = [prose(f"{record.case.label}: {warning}") for record in records for warning in record.warnings]
+    return [*texts, markdown.folded(f"Warnings ({len(warnings)})", markdown.bullets(warnings))] if warnings else texts

@@ -48,7 +48,7 @@ def draw(records: Sequence[Record]) -> bytes | None:
             panels.setdefault(title, []).append(record)
     if not panels:
         return None
-    shown, said = most(list(panels.items()), _MOST_PANELS, "models and operations", "drawn are the first by name")
+    shown, note = most(list(panels.items()), _MOST_PANELS, "models and operations", "drawn are the first by name")
     panels = {_titled(title, len(group)): group[:_MOST_BARS] for title, group in shown}
     heights = [_extent(_places(group)) for group in panels.values()]
     with drawing(_WIDTH, _BAR * sum(heights) + _FRAME * (len(panels) + 1)) as made:
@@ -56,7 +56,7 @@ def draw(records: Sequence[Record]) -> bytes | None:
         for panel, (title, group) in zip(axes, panels.items(), strict=True):
             _panel(panel, title, group)
         made.figure.suptitle(f"{caption(records[0].device.name)}: time of one request, by its parts", fontsize=11)
-        legend_below(made.figure, list(axes), 4, tuple(_COLOURS), said)
+        legend_below(made.figure, list(axes), 4, tuple(_COLOURS), note)
     return made.png
 
 

@@ -63,9 +63,9 @@ def sections(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[st
             markdown.bullets([_begun(group[0]), *map(safe, [*_environment(group), *_ceilings(device, group)])]),
             markdown.folded("All figures", _all(group, device)),
         ]
-        said = [prose(f"{record.case.label}: {warning}") for record in group for warning in record.warnings]
-        if said:
-            parts.append(markdown.folded(f"Warnings ({len(said)})", markdown.bullets(said)))
+        warnings = [prose(f"{record.case.label}: {warning}") for record in group for warning in record.warnings]
+        if warnings:
+            parts.append(markdown.folded(f"Warnings ({len(warnings)})", markdown.bullets(warnings)))
     for source, labels in published.items():
         parts += [
             f"### Published in {safe(source)}",

@@ -88,17 +88,18 @@ def _answer(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def _other_answer(others: Sequence[Cell]) -> list[str]:
+def _other_answer(cells: Sequence[Cell]) -> list[str]:
     """How far it is off where nothing was fitted: median, worst and to which side, in a paragraph."""
-    if not others:
+    if not cells:
         return []
-    found = errors(others)
-    operations = _listed({cell.observed.case.operation for cell in others})
+    held_out = errors(cells)
+    worst = held_out.worst
+    operations = _listed({cell.observed.case.operation for cell in cells})
     return [
         f"Of {operations} nothing is fitted. The same model, again without any time of the card, is off there by "
-        f"**{found.median:.1%}** in the median of {found.cells} times and **{abs(found.worst.error):.1%}** at worst: "
-        f"{safe(found.worst.observed.card)}, {safe(_case(found.worst.observed.case))}. On average it says "
-        f"{format_relative(statistics.fmean(cell.error for cell in others))}."
+        f"**{held_out.median:.1%}** in the median of {held_out.cells} times and **{abs(worst.error):.1%}** at worst: "
+        f"{safe(worst.observed.card)}, {safe(_case(worst.observed.case))}. On average it says "
+        f"{format_relative(statistics.fmean(cell.error for cell in cells))}."
     ]
 
 

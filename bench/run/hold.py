@@ -50,8 +50,8 @@ class GpuHold:
         capacity = _capacity(device, limit_bytes)
         if limit_bytes is not None and devices.is_integrated(device):
             raise devices.UnusableError(
-                f"--vram-limit: {devices.name(device)} {_SHARED}, so its memory can't be told from the host's, nor "
-                "limited. Leave the limit out."
+                f"--vram-limit: {devices.name(device)} {_SHARED}, so its memory can't be limited. "
+                "Run without --vram-limit."
             )
         self._torch_device = device
         self._cap: int | None = None
@@ -76,11 +76,11 @@ class GpuHold:
         self.watch: Watch = GpuWatch(self.nvml, self.settings)
 
     def _limit(self, limit_bytes: int, context: Context, capacity: Capacity) -> None:
-        """Cap the allocator. Raises UnusableError where nothing would be left for it, or nobody knows how much."""
+        """Cap the allocator. Raises UnusableError if nothing would be left for it, or if the context is not known."""
         if context.bytes is None:
             raise devices.UnusableError(
                 f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context, which counts towards the limit, can't be "
-                f"measured: {context.reason}. Try again when nothing else uses the GPU, or leave the limit out."
+                f"measured: {context.reason}. Try again when nothing else uses the GPU, or run without --vram-limit."
             )
         self._cap = limit_bytes - context.bytes
         if self._cap <= 0:
@@ -133,7 +133,11 @@ def _grown(growth: int, neighbours: Neighbours, why_not_listed: str | None) -> C
     idle = neighbours.count == 0 or (neighbours.utilization is not None and neighbours.utilization <= IDLE_SHARE)
     if idle and growth > 0:
         return Context(growth, "device growth")
-    why = "others gave memory back meanwhile" if idle else "others use the GPU, or NVML does not tell whether they do"
+    why = (
+        "other processes freed memory meanwhile"
+        if idle
+        else "others use the GPU, or NVML does not tell whether they do"
+    )
     return Context(None, reason=f"{why_not_listed}, and {why}")
 
 

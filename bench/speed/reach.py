@@ -1,4 +1,4 @@
-"""In what a prediction goes beyond the times that the model was fitted on, and what can be said all the same. Pure."""
+"""How a prediction goes beyond the times that the model was fitted on, and the range that holds there. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Between which times a call lies, in seconds; `most_s` is None where nothing says how long it may take."""
+    """The least and the most seconds of a call; `most_s` is None if nothing bounds it."""
 
     least_s: float
     most_s: float | None
@@ -54,14 +54,14 @@ def is_seen(gpu: Gpu, observations: Sequence[Observation]) -> bool:
 def bounds(
     work: Work, dtype: str, gpu: Gpu, model: Model, observations: Sequence[Observation], worst: float | None
 ) -> Range:
-    """What can be said of a call on an architecture that none of the times is of.
+    """The range of a call's seconds on an architecture without a fitted time.
 
-    Least: all products at the card's rated rates. No kernel does more, whatever the architecture.
+    Least: all products at the card's rated rates, which no kernel exceeds.
 
-    Most: as long as on the quickest card of the fit that it exceeds in every rate (tensor cores in that precision,
-    vector units, bandwidth), lengthened by the worst error of the model on a card left out (`worst`, relative). That a
-    card with more of everything is no slower is an assumption. There is no such end where it exceeds none of those
-    cards, or where the model's error is not known. Neither end uses a time of the unseen architecture.
+    Most: the predicted time on the quickest fitted card that is not faster in any rate (tensor cores in that precision,
+    vector units, bandwidth), plus the model's worst error on a card left out (`worst`, relative). It is an assumption
+    that a card with higher rates is not slower. None if every fitted card is faster in some rate, or if the error is
+    not known. Neither end uses a time of the unseen architecture.
 
     Raises ValueError for an unknown precision.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import ResultsError
+from bench.errors import ResultsError, printable
 from bench.record import SCHEMA_VERSION, Record, contradictions
 from bench.store.stand_in import LEFT_OUT, record_stand_in
 
@@ -39,9 +39,9 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-#: Of a file's bad lines so many are named, and the others counted.
+#: The bad lines of a file that are named; the others are counted.
 _NAMED = 3
-#: The most of a line's own words that an error repeats.
+#: The most characters of a line's own words that an error repeats.
 _REPEATED = 160
 
 
@@ -49,7 +49,7 @@ _REPEATED = 160
 class ResultsFile:
     """What a file held: its good records, the bytes before a torn end, and what had to be set aside.
 
-    `has_newer_lines` tells of lines of a newer schema version, which only a newer Hybrid Bench may go on with.
+    `has_newer_lines`: it has lines of a newer schema version, so only a newer Hybrid Bench may continue it.
     """
 
     path: Path
@@ -96,15 +96,15 @@ def read_file(path: Path, *, strict: bool = False) -> ResultsFile:
 
 def _nothing_good(bad: Sequence[ResultsError]) -> ResultsError:
     """The error of a file without a good line: that of its first line, and how many more are bad."""
-    more = f" So are {len(bad) - 1} more lines, and none is good." if len(bad) > 1 else ""
+    more = f" {len(bad) - 1} more lines are bad, and none is good." if len(bad) > 1 else ""
     return ResultsError(f"{bad[0]}{more}")
 
 
 def _set_aside(path: Path, bad: Sequence[ResultsError]) -> list[str]:
     """A warning for each of the first bad lines, and one that counts the others."""
-    told = [f"{error} The line was set aside." for error in bad[:_NAMED]]
+    warnings = [f"{error} The line was set aside." for error in bad[:_NAMED]]
     more = len(bad) - _NAMED
-    return told + ([f"{path}: {more} more of its lines are bad and were set aside."] if more > 0 else [])
+    return warnings + ([f"{path}: {more} more of its lines are bad and were set aside."] if more > 0 else [])
 
 
 class _TornLineError(ResultsError):
@@ -129,16 +129,13 @@ def _parse(line: bytes, where: str) -> Record:
         record = Record.model_validate(_migrate(data, where))
     except ValidationError as error:
         first = error.errors()[0]
-        field = _short(".".join(str(part) for part in first["loc"]))
-        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {_short(first['msg'])}.") from None
+        field = printable(".".join(str(part) for part in first["loc"]), _REPEATED)
+        problem = printable(first["msg"], _REPEATED)
+        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {problem}.") from None
     wrong = next(contradictions(record), None)
     if wrong is not None:
         raise ResultsError(f"{where}: contradicts itself: {wrong}. Was the line edited?")
     return record
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _REPEATED else f"{text[:_REPEATED]}..."
 
 
 def _migrate(data: Any, where: str) -> Any:

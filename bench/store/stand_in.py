@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import ResultsError
 from bench.record import EndpointFacts, Environment, Record
 
-#: The folder that a project keeps its measurements in, wherever it lies.
+#: The name of the folder in which measurements are kept.
 _KEPT = "results"
 LEFT_OUT = "left out, because a stand-in took the device's place and the figures are of no device"
 
@@ -27,6 +27,6 @@ def refuse_stand_in(folder: Path, stand_in: str | None) -> None:
     """Raise ResultsError if figures of a stand-in are about to go into a folder named `results`, or below one."""
     if stand_in is not None and _KEPT in folder.resolve().parts:
         raise ResultsError(
-            f"{folder}: the device is a stand-in ({stand_in}), and its figures must not lie among measured ones. "
-            f"Choose a folder with --out that is not in one named {_KEPT!r}."
+            f"{folder}: the device is a stand-in ({stand_in}), whose figures must not lie among measured ones. Choose "
+            f"another folder with --out, outside any named {_KEPT!r}."
         )

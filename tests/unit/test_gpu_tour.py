@@ -29,7 +29,7 @@ def test_a_step_that_fails_or_overruns_its_box_stops_nothing(tmp_path: Path) -> 
     tour.go([FAILS, HANGS, RUNS])
     assert ends(tmp_path) == {"fails": "failed", "hangs": "overran", "runs": "ran"}
     assert [result.exit_code for result in tour.results] == [3, None, 0]
-    assert tour.results[-1].said == "a figure"
+    assert tour.results[-1].note == "a figure"
     assert gpu_tour.summed_up(tour) == 1
 
 

@@ -14,7 +14,7 @@ from bench.errors import nearest
 from bench.remote.messages import RefusedError
 from bench.remote.server import cors
 from bench.remote.server.cors import Cors
-from bench.remote.server.device_thread import Overdue
+from bench.remote.server.device_thread import OverdueWork
 from bench.remote.server.endpoint import Endpoint
 from bench.remote.server.operation import Operation, authorization, error_response
 from bench.remote.server.shell import Shell
@@ -128,11 +128,11 @@ def _ready(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
     why = endpoint.not_ready
     if why is None:
         return 200, {"ready": True}
-    told = endpoint.broken or _stuck(endpoint.overdue) or _NOT_READY.get(why, why)
-    return 503, {"ready": False, "error": f"The endpoint is not ready: {told}", "reason": why}
+    cause = endpoint.broken or _stuck(endpoint.overdue) or _NOT_READY.get(why, why)
+    return 503, {"ready": False, "error": f"The endpoint is not ready: {cause}", "reason": why}
 
 
-def _stuck(overdue: Overdue | None) -> str | None:
+def _stuck(overdue: OverdueWork | None) -> str | None:
     if overdue is None:
         return None
     expected = f"; about {overdue.likely_s:.3g} s were expected" if overdue.likely_s else ""

@@ -24,8 +24,8 @@ from bench.remote.server.rates import Rate
 
 T = TypeVar("T")
 
-_TOO_LATE = "what is before this request takes too long for it to be served within the time limit"
-#: Work that runs for so many times its estimate, and for so many seconds at least, is overdue.
+_TOO_LATE = "the requests ahead of this one take too long for it to be served within the time limit"
+#: Work is overdue if it runs for so many times its estimate and for at least so many seconds.
 _OVERDUE_TIMES = 5.0
 _OVERDUE_S = 10.0
 
@@ -40,7 +40,7 @@ class Done(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class OverdueWork:
     """Work that runs for longer than it should: its kind, its seconds so far, and those expected (0: unknown)."""
 
     kind: str
@@ -106,7 +106,7 @@ class DeviceThread:
             rate = self._rates.get(kind)
             return rate.least_s(cost) if rate else 0.0
 
-    def overdue(self, limit_s: float) -> Overdue | None:
+    def overdue(self, limit_s: float) -> OverdueWork | None:
         """What runs, if it does so for longer than the limit, or for many times its estimate."""
         with self._changed:
             job = self._running
@@ -114,7 +114,7 @@ class DeviceThread:
                 return None
             elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
         late = likely > 0 and elapsed > max(_OVERDUE_S, _OVERDUE_TIMES * likely)
-        return Overdue(job.kind, elapsed, likely) if late or elapsed > limit_s else None
+        return OverdueWork(job.kind, elapsed, likely) if late or elapsed > limit_s else None
 
     def estimated_wait_s(self) -> float:
         """Seconds until work submitted now would have its turn, by what its kind took before (0: unknown yet)."""
@@ -125,8 +125,11 @@ class DeviceThread:
         return wait
 
     def _rest_s(self, job: _Job) -> float:
-        """What running work will still take. If it is late, as long again as it is late: up to its estimate at first,
-        and without a bound once it is so late that the estimate tells nothing."""
+        """Seconds that running work will probably still take.
+
+        Late work is expected to take as long again as it is late: at most its estimate, until it is so late that the
+        estimate means nothing.
+        """
         elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
         late = elapsed - likely
         if late <= 0 or elapsed <= _OVERDUE_TIMES * likely:
@@ -145,9 +148,9 @@ class DeviceThread:
     async def submit(self, work: Callable[[], T], kind: str, deadline: float = math.inf, cost: float = 1.0) -> Done[T]:
         """Run `work` on the device's thread when its turn comes, and return what it returned or raise what it raised.
 
-        `cost` is what the seconds of this kind go by: floating-point operations. Raises BusyError if no place is free,
-        if with what is before it it would not end before `deadline` (by `time.monotonic`), or, at that very time, if it
-        has not come to its turn.
+        `cost`: its floating-point operations, from which its seconds are estimated. Raises BusyError if no place is
+        free, if the work ahead would not let it end before `deadline` (of `time.monotonic`), or, at that time, if it
+        has not begun.
         Cancelling gives the place back; work that has begun runs to its end, and its result is dropped.
         """
         loop = asyncio.get_running_loop()
@@ -171,7 +174,7 @@ class DeviceThread:
         return done
 
     def _check_time(self, kind: str, deadline: float, cost: float) -> None:
-        """Raises BusyError if what is before it leaves too little time; where nothing is, it has its try."""
+        """Raise BusyError if the work ahead leaves too little time. With no work ahead, it is always tried."""
         wait = self.estimated_wait_s()
         late = wait + self.least_s(kind, cost) - (deadline - time.monotonic())
         if wait > 0 and late > 0:

@@ -12,7 +12,7 @@ from bench.models import SERVED_UNTILED_PX
 from bench.record import Device, Environment
 from bench.remote.messages import RefusedError, Service
 from bench.remote.server.auth import Bearer
-from bench.remote.server.device_thread import DeviceThread, Overdue
+from bench.remote.server.device_thread import DeviceThread, OverdueWork
 from bench.remote.server.limits import STOPPING, Admission, Bounds, BusyError
 from bench.remote.server.metrics import Metrics
 from bench.run import outcome, surroundings
@@ -30,7 +30,7 @@ def kind(model: str, operation: str) -> str:
 
 
 def largest_side(fits: Callable[[int], bool]) -> int:
-    """The longest side of a square image, in steps of 64 px and not tiled, that fits; 0 if none does."""
+    """The longest side in pixels of an untiled square image that fits, in steps of 64; 0 if none does."""
     sides = range(_SIDE_STEP, SERVED_UNTILED_PX + 1, _SIDE_STEP)
     return next((side for side in reversed(sides) if fits(side)), 0)
 
@@ -127,8 +127,8 @@ class Endpoint:
         return None if self.overdue is None else "device_stuck"
 
     @property
-    def overdue(self) -> Overdue | None:
-        """What the device computes, if that takes far longer than expected, or than the limit; loading may."""
+    def overdue(self) -> OverdueWork | None:
+        """The running computation, if it takes far longer than expected, or than the limit. Loading a model may."""
         overdue = self.device.overdue(self.bounds.time_limit_s)
         return None if overdue is None or overdue.kind == LOADING else overdue
 
@@ -167,8 +167,8 @@ class Endpoint:
         remedy = f"One image of {side}x{side} px fits." if side else "No image fits: raise --time-limit."
         raise RefusedError(
             413,
-            f"{operation} would take about {likely:.0f} s here, by the time that smaller requests took; the limit is "
-            f"{limit:g} s. {remedy}",
+            f"{operation} would take about {likely:.0f} s here, judging by earlier requests; the limit is {limit:g} s. "
+            f"{remedy}",
             "too_slow",
             {"estimate_s": round(likely, 1), "limit_s": limit, "largest_side": side},
         )

@@ -23,7 +23,7 @@ from bench.run import environment, hold, outcome
 AUTO, MODEL = "auto", "model"
 #: Sides of the warm-up's images.
 _SMALLEST_PX, _LARGEST_PX = 64, 512
-#: For the warm-up's next size, and for the calls of one size that are not needed but to time it.
+#: Seconds: the warm-up tries no size that should take longer, and times a size no further once its calls took longer.
 _LONGEST_S = 1.0
 _FEWEST_CALLS, _MORE = 2, ("pt", "pt")
 
@@ -127,7 +127,8 @@ def warm_up(
 
 
 def _call(model: str, operation: str, service: AnyService, side: int, clock: Callable[[], float]) -> tuple[float, int]:
-    """Call it some times, and time the computation: the quickest one, since neighbours disturb the others."""
+    """Call it a few times. Returns the seconds of the quickest computation, since neighbours slow the others, and its
+    floating-point operations."""
     spec = models.get(model)
     channels, edge = (3, side) if operation == "encode" else (spec.latent_channels, side // spec.spatial_factor)
     shape = (1, channels, edge, edge)

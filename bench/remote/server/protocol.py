@@ -15,15 +15,15 @@ from bench.remote.server.shapes import Limits, no_video
 from bench.units import ITEM_BYTES
 
 __all__ = [
+    "Content",
     "DecodeRequest",
     "EncodeRequest",
     "Form",
-    "Held",
     "Limits",
     "Scaling",
+    "content_of",
     "decode_request",
     "encode_request",
-    "held",
 ]
 
 #: What a decode answers with: an image file; float32 [B, 3, H, W] in [0, 1]; the model's output as it is,
@@ -71,18 +71,18 @@ class EncodeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Content:
     """What a message holds: a tensor of this shape, or (None) something else, perhaps an image file."""
 
     shape: tuple[int, ...] | None
     image_file: bool
 
 
-def held(message: Message) -> Held:
+def content_of(message: Message) -> Content:
     """What a message holds, by its shape or the first bytes of its file. Raises RefusedError if it can't be parsed."""
     parameters, payload = unwrap(message)
     shape = parameters.shape()
-    return Held(shape, shape is None and payload.startswith(_FILES))
+    return Content(shape, shape is None and payload.startswith(_FILES))
 
 
 def decode_request(message: Message) -> tuple[DecodeRequest, bytes]:

@@ -90,7 +90,7 @@ class DecodeService:
 
     def takes(self, message: Message) -> bool:
         """Whether it holds a tensor with the channels of this model's latents, packed ones too, or of a video."""
-        shape = protocol.held(message).shape or ()
+        shape = protocol.content_of(message).shape or ()
         return shapes.is_latent(shape, self._core.geometry)
 
     def square_flops(self, side: int) -> int:
@@ -151,8 +151,8 @@ class EncodeService:
 
     def takes(self, message: Message) -> bool:
         """Whether it holds an image file, or a tensor with the three channels of images."""
-        found = protocol.held(message)
-        return found.image_file or (found.shape is not None and shapes.is_image(found.shape))
+        content = protocol.content_of(message)
+        return content.image_file or (content.shape is not None and shapes.is_image(content.shape))
 
     def square_flops(self, side: int) -> int:
         """Floating-point operations for one square image."""

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from bench.memory import layouts
-from bench.memory.layouts import Laid
+from bench.memory.layouts import Layout
 
 #: What attention leaves of one image: the stride of the batch is smaller than those inside it.
-AMBIGUOUS: Laid = ((1, 64, 32, 32), (64, 1, 2048, 64))
+AMBIGUOUS: Layout = ((1, 64, 32, 32), (64, 1, 2048, 64))
 
 
-def laid(values: torch.Tensor) -> Laid:
+def laid(values: torch.Tensor) -> Layout:
     return tuple(values.shape), tuple(values.stride())
 
 
@@ -87,5 +87,5 @@ def test_one_image_can_be_channels_last_by_one_rule_and_not_by_the_other() -> No
         ([AMBIGUOUS, ((1, 64, 32, 32), (65536, 1024, 32, 1))], (64, 1, 2048, 64)),
     ],
 )
-def test_the_stride_of_one_image_is_that_of_the_devices(operands: list[Laid], strides: layouts.Strides) -> None:
+def test_the_stride_of_one_image_is_that_of_the_devices(operands: list[Layout], strides: layouts.Strides) -> None:
     assert layouts.elementwise(operands) == strides
