@@ -59,9 +59,13 @@ TORCH ?=
 COMPAT := .venv-compat-$(TORCH)
 compat: ## Run the memory trace's tests with another torch, in a venv of its own: make compat TORCH=2.14.1
 	@test -n "$(TORCH)" || { echo "Name a version of torch: make compat TORCH=2.14.1"; exit 2; }
-	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
-	$(COMPAT)/bin/python -m pip install --quiet --disable-pip-version-check 'torch==$(TORCH)' -e '.[dev]'
-	$(COMPAT)/bin/python -m pytest -q -n 0 -p no:cacheprovider tests/unit/memory/test_layouts.py \
+	@test -x $(COMPAT)/bin/pip || { echo "Making $(COMPAT)"; $(PYTHON) -m venv $(COMPAT); }
+	@echo "Installing torch $(TORCH) and the project in $(COMPAT): the first time that takes minutes and gigabytes"
+	@$(COMPAT)/bin/python -m pip install --quiet --disable-pip-version-check 'torch==$(TORCH)' -e '.[dev]' \
+		|| { echo "torch $(TORCH) was not installed, for the reason that pip gives above." \
+			"Name a version from 2.6 on that has a wheel for this Python: make compat TORCH=2.14.1"; exit 1; }
+	@$(COMPAT)/bin/python -c 'import torch; print("Testing with torch", torch.__version__)'
+	$(COMPAT)/bin/python -m pytest -n 0 -p no:cacheprovider tests/unit/memory/test_layouts.py \
 		tests/unit/memory/test_selfcheck.py tests/unit/memory/test_trace.py tests/unit/memory/test_real_layouts.py
 
 golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema on purpose; look at the diff.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -79,6 +80,8 @@ def predict(
         typer.echo(json.dumps([json.loads(record.to_json()) for record in records], indent=2))
     elif not quiet:
         _show(records, output_format)
+    if not quiet and (as_json or output_format is Format.docs):
+        _say_what_is_assumed()
 
 
 def _records(plan: Plan, chosen: Sequence[Chosen], *, quiet: bool) -> list[Record]:
@@ -98,6 +101,13 @@ def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
     store.replace(path, records, "predicted")
     if not quiet:
         typer.echo(f"Wrote {len(records)} predicted records to {path}", err=True)
+
+
+def _say_what_is_assumed() -> None:
+    """To standard error: records and the docs' tables have no place for it."""
+    from bench.memory import assumptions
+
+    typer.echo(assumptions.stated(os.environ), err=True)
 
 
 def _show(records: Sequence[Record], output_format: Format) -> None:

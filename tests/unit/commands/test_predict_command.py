@@ -13,6 +13,7 @@ from bench import store
 from bench.cli import main
 from bench.commands import cards
 from bench.memory import predict
+from bench.memory.assumptions import ASSUMPTIONS
 from bench.record import Prediction, Record
 
 #: Two cases of the smallest model: whole, and in tiles that cover it.
@@ -53,6 +54,18 @@ def test_the_terminal_shows_what_a_case_takes_and_its_share_of_a_card(
 def test_quiet_prints_nothing(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert predicted(sweep, "--gpu", "3070", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", [["--json"], ["--format", "docs"]])
+def test_what_has_no_place_for_the_assumptions_says_them_on_standard_error(
+    form: list[str], sweep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(sweep, "--gpu", "3070", *form) == 0
+    out, err = capsys.readouterr()
+    assert ASSUMPTIONS in err
+    assert ASSUMPTIONS not in out
+    assert predicted(sweep, "--gpu", "3070", *form, "--quiet") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_every_card_is_taken_where_none_is_named(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
