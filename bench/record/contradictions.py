@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.record.figures import Timing
+from bench.record.figures import Memory, Timing
 from bench.record.outcome import Measured
 from bench.record.prediction import Prediction
 from bench.record.record import Record
@@ -26,9 +26,15 @@ def contradictions(record: Record) -> Iterator[str]:
         yield from _of_a_result(record)
     if record.timing is not None:
         yield from _of_timing(record.timing, record.telemetry.throttled_samples if record.telemetry else ())
-    peak, total = record.memory and record.memory.peak_bytes, record.device.total_bytes
-    if peak and total and peak > _BEYOND_TOTAL * total:
-        yield f"peak_bytes is {peak}, and the device has {total}"
+    if record.memory is not None:
+        yield from _of_memory(record.memory, record.device.total_bytes)
+
+
+def _of_memory(memory: Memory, total: int | None) -> Iterator[str]:
+    if memory.peak_bytes and total and memory.peak_bytes > _BEYOND_TOTAL * total:
+        yield f"peak_bytes is {memory.peak_bytes}, and the device has {total}"
+    if memory.percent is not None and not memory.percent <= 100 * _BEYOND_TOTAL:
+        yield f"memory.percent is {memory.percent:g}"
 
 
 def _of_a_result(record: Record) -> Iterator[str]:
@@ -54,6 +60,9 @@ def _of_timing(timing: Timing, throttled: tuple[int, ...]) -> Iterator[str]:
     if count and not min(timing.samples_s) <= timing.median_s <= max(timing.samples_s):
         least, most = min(timing.samples_s), max(timing.samples_s)
         yield f"median_s is {timing.median_s:g}, and samples_s are from {least:g} to {most:g}"
+    if timing.interval_s is not None and not timing.interval_s[0] <= timing.median_s <= timing.interval_s[1]:
+        least, most = timing.interval_s
+        yield f"median_s is {timing.median_s:g}, and interval_s is from {least:g} to {most:g}"
     for name, places in (("outliers", timing.outliers), ("throttled_samples", throttled)):
         if places and max(places) >= count:
             yield f"{name} has place {max(places)}, and there are {count} samples_s"

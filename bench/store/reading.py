@@ -89,15 +89,19 @@ def read_file(path: Path, *, strict: bool = False) -> ResultsFile:
             raise bad[0]
         good += len(line) + 1
     if bad and not records:
-        raise _nothing_good(bad)
+        raise _no_good_line(bad)
     newer = any(isinstance(error, _NewerLineError) for error in bad)
     return ResultsFile(path, tuple(records), min(good, len(data)), (*_set_aside(path, bad), *torn), newer)
 
 
-def _nothing_good(bad: Sequence[ResultsError]) -> ResultsError:
+class _NoGoodLineError(ResultsError):
+    """A file of bad lines alone."""
+
+
+def _no_good_line(bad: Sequence[ResultsError]) -> _NoGoodLineError:
     """The error of a file without a good line: that of its first line, and how many more are bad."""
     more = f" {len(bad) - 1} more lines are bad, and none is good." if len(bad) > 1 else ""
-    return ResultsError(f"{bad[0]}{more}")
+    return _NoGoodLineError(f"{bad[0]}{more}")
 
 
 def _set_aside(path: Path, bad: Sequence[ResultsError]) -> list[str]:
@@ -168,6 +172,7 @@ def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFi
     """Read results files and folders (searched for *.jsonl, in order of path), and the warnings of all.
 
     A file that is reached twice is read once. Records of a stand-in for a device are left out with a warning.
+    A file of bad lines alone is set aside with a warning where another has records, unless `strict`.
     Raises ResultsError if a path does not exist, and as `read_file` does.
     """
     found: dict[str, Path] = {}
@@ -177,5 +182,14 @@ def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFi
         inside = [file for file in sorted(path.rglob("*.jsonl")) if file.is_file()]  # no folders, no broken links
         for file in inside if path.is_dir() else [path]:
             found.setdefault(os.path.realpath(file), file)
-    files = [_of_devices(read_file(file, strict=strict)) for file in found.values()]
-    return files, [warning for file in files for warning in file.warnings]
+    files: list[ResultsFile] = []
+    bad: list[_NoGoodLineError] = []
+    for file in found.values():
+        try:
+            files.append(_of_devices(read_file(file, strict=strict)))
+        except _NoGoodLineError as error:
+            bad.append(error)
+    if bad and not any(file.records for file in files):
+        raise bad[0]
+    set_aside = [f"{error} The file was set aside." for error in bad]
+    return files, [*set_aside, *(warning for file in files for warning in file.warnings)]

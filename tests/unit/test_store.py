@@ -381,6 +381,9 @@ BAD_LINES = {
     "a negative percentage": (changed(memory__percent=-8.4), "memory.percent"),
     "negative bytes": (changed(memory__peak_bytes=-1), "memory.peak_bytes"),
     "a peak of many cards": (changed(memory__peak_bytes=2**50), "peak_bytes"),
+    "a percentage of many cards": (changed(memory__percent=1e9), "memory.percent"),
+    "an interval the wrong way round": (changed(timing__interval_s=[9.0, 0.001]), "interval_s"),
+    "an interval beside its median": (changed(timing__interval_s=[9.0, 10.0]), "interval_s"),
     "a limit of nothing": (changed(vram_limit_bytes=0), "vram_limit_bytes"),
     "not a number": (changed(timing__median_s=float("nan")), "timing.median_s"),
     "infinity": (changed(memory__percent=float("inf")), "memory.percent"),
@@ -424,6 +427,20 @@ def test_a_bad_line_is_an_error_where_reading_is_strict(path: Path, bad: tuple[b
 def test_a_file_of_bad_lines_alone_is_an_error(path: Path, bad: tuple[bytes, str]) -> None:
     path.write_bytes((bad[0] + b"\n") * 2 + (b"{}\n" if bad[0] == b"hello" else b""))
     assert f"{path}, line 1:" in refusal(ResultsError, store.read_file, path)
+
+
+def test_a_file_of_bad_lines_alone_does_not_hide_another_s_records(path: Path, bad: tuple[bytes, str]) -> None:
+    # given a file with a bad line alone beside a good one
+    spoilt = path.with_name("0-spoilt.jsonl")
+    spoilt.write_bytes(bad[0] + b"\n{}\n")
+    path.write_bytes(LINE + b"\n")
+    # when their folder is read, then the good one's records are there, and the warning names the other
+    files, warnings = store.read([path.parent])
+    assert [file.records for file in files] == [(FIRST,)]
+    assert [f"{spoilt}, line 1:" in warning for warning in warnings] == [True]
+    # and where reading is strict, or nothing else is there, it is an error
+    assert f"{spoilt}, line 1:" in refusal(ResultsError, lambda: store.read([path.parent], strict=True))
+    assert f"{spoilt}, line 1:" in refusal(ResultsError, lambda: store.read([spoilt]))
 
 
 def test_of_many_bad_lines_the_first_are_named_and_the_others_counted(path: Path) -> None:
