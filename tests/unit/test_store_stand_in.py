@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from factories import a_record
+from factories import measured
 
 from bench import store
 from bench.errors import ResultsError
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 REAL = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
 STANDIN = REAL.model_copy(update={"stand_in": "a test"})
 #: A client on a real machine that measured an endpoint whose device was a stand-in.
-REMOTE = a_record(environment=REAL, remote=Remote(endpoint=EndpointFacts(url="http://host", stand_in="a test")))
-both_kinds = pytest.mark.parametrize("marked", [a_record(environment=STANDIN), REMOTE], ids=["here", "endpoint"])
+REMOTE = measured(environment=REAL, remote=Remote(endpoint=EndpointFacts(url="http://host", stand_in="a test")))
+both_kinds = pytest.mark.parametrize("marked", [measured(environment=STANDIN), REMOTE], ids=["here", "endpoint"])
 
 
 @both_kinds
@@ -42,7 +42,7 @@ def test_ceilings_of_a_stand_in_are_refused_below_results_and_not_read_elsewhere
 @both_kinds
 def test_what_is_read_leaves_a_stand_in_s_records_out_and_says_how_many(tmp_path: Path, marked: Record) -> None:
     file = store.RunFile(tmp_path / "run.jsonl")
-    real = a_record(environment=REAL)
+    real = measured(environment=REAL)
     file.append(real, marked)
     files, warnings = store.read([tmp_path])
     assert [record for read in files for record in read.records] == [real]
