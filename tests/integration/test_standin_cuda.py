@@ -28,9 +28,12 @@ SMALL = ("--resolution", "64", "--resolution", "192", "--operation", "decode", "
 
 
 def on_standin(**variables: str) -> dict[str, str]:
-    """What the environment of a process on the stand-in has besides."""
+    """What the environment of a process on the stand-in has besides.
+
+    One thread: the threads of small kernels mostly wait for each other where other tests want the cores as well.
+    """
     paths = [str(STANDIN), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(paths), **variables}
+    return {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **variables}
 
 
 @pytest.fixture(scope="module")
