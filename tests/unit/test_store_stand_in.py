@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from factories import a_record, measured
+from factories import measured
 
 from bench import store
 from bench.errors import ResultsError
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 REAL = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
 STANDIN = REAL.model_copy(update={"stand_in": "a test"})
 #: A client on a real machine that measured an endpoint whose device was a stand-in.
-REMOTE = a_record(environment=REAL, remote=Remote(endpoint=EndpointFacts(url="http://host", stand_in="a test")))
-both_kinds = pytest.mark.parametrize("marked", [a_record(environment=STANDIN), REMOTE], ids=["here", "endpoint"])
+REMOTE = measured(environment=REAL, remote=Remote(endpoint=EndpointFacts(url="http://host", stand_in="a test")))
+both_kinds = pytest.mark.parametrize("marked", [measured(environment=STANDIN), REMOTE], ids=["here", "endpoint"])
 
 
 @both_kinds
