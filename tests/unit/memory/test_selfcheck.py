@@ -64,5 +64,5 @@ def test_a_convolution_that_a_dispatch_mode_does_not_show_is_refused(monkeypatch
 def test_other_operations_than_were_counted_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a matrix product that is not seen
     monkeypatch.setattr(operators, "_PRODUCTS", {ATEN.addmm.default, ATEN.mm.default, ATEN.baddbmm.default})
-    monkeypatch.setitem(operators._INSTEAD, ATEN.bmm.default, ATEN.bmm.default)
+    monkeypatch.setitem(operators._REPLACED, ATEN.bmm.default, ATEN.bmm.default)
     assert "operations" in refusal()
