@@ -174,9 +174,9 @@ def short(case: Case) -> str:
 
 
 def _print(console: Console, title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    first, *others = headers
-    last = others.pop() if headers is DEMAND_HEADERS else None
-    columns = [Column(first, wraps=True), *(Column(name, "right") for name in others)]
+    first, *figures = headers
+    last = figures.pop() if headers is DEMAND_HEADERS else None
+    columns = [Column(first, wraps=True), *(Column(name, "right") for name in figures)]
     columns += [Column(last, wraps=True)] if last else []
     print_table(console, columns, [[one_line(text) for text in row] for row in rows], one_line(title))
 

@@ -142,7 +142,7 @@ def test_a_device_without_a_price_and_an_endpoint_without_a_time_are_told() -> N
     found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown")))
     assert found.images[0].local == ()
     assert "NVIDIA Unknown: no price of it: add it to `cards` of prices.yaml, or of a file for --prices" in found.gaps
-    assert any(gap.startswith("mine (NVIDIA Test): no time was measured or published of it") for gap in found.gaps)
+    assert any(gap.startswith("mine (NVIDIA Test): no time was measured or published for it") for gap in found.gaps)
     assert any("no figures at all" in gap and "Flux encode" in gap for gap in found.gaps)
 
 
