@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from bench.cost.arithmetic import Cost, per_1000
 from bench.cost.comparison import Costs, Image, Local, Remote
@@ -11,7 +10,7 @@ from bench.hybrid.service import seconds
 from bench.record import Record
 from bench.report.cost import break_even_text, local_name, priced, title
 from bench.report.kinds import memory_cell
-from bench.report.terminal import Draw
+from bench.terminal import Draw, say
 from bench.units import format_amount, format_metric, format_seconds, one_line
 
 _LEGEND = (
@@ -27,22 +26,22 @@ def draw(costs: Costs) -> Draw:
         images = priced(costs)
         for image in images:
             amounts = f"{costs.prices.currency} for 1,000 images (simulated)"
-            console.print(Text(one_line(f"{title(image.case)}, {amounts}:"), style="bold"))
+            say(console, one_line(f"{title(image.case)}, {amounts}:"), "bold")
             for local in image.local:
-                _say(console, local_name(local), *_local(local, image, costs))
+                _print(console, local_name(local), *_local(local, image, costs))
             for remote in image.remote:
                 if remote.cost is not None:
-                    _say(console, _name(remote), *_remote(remote, costs))
+                    _print(console, _name(remote), *_remote(remote, costs))
         if images:
-            console.print(Text(_LEGEND, style="dim"))
+            say(console, _LEGEND, "dim")
 
     return onto
 
 
-def _say(console: Console, name: str, *lines: str) -> None:
-    console.print(Text(one_line(f"  {name}")))
+def _print(console: Console, name: str, *lines: str) -> None:
+    say(console, one_line(name), indent=2)
     for line in lines:
-        console.print(Text(one_line(f"    {line}")))
+        say(console, one_line(line), indent=4)
 
 
 def _local(local: Local, image: Image, costs: Costs) -> list[str]:

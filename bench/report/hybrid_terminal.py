@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bench import models
 from bench.hybrid.comparison import Comparison
@@ -16,11 +13,9 @@ from bench.hybrid.ways import Way
 from bench.record import Record
 from bench.report.hybrid_tables import Networks, precision, size, title_of
 from bench.report.kinds import memory_cell, time_cell
-from bench.report.terminal import Draw
+from bench.terminal import Column, Draw, print_table, say
 from bench.units import format_seconds, one_line
 
-#: Below so many columns a row is written as a line.
-_TABLE_WIDTH = 76
 _LEGEND = (
     "Memory: the peak as a share of the device's, as the docs give it; remote takes none of it. Remote: one image from "
     "end to end over a new connection, simulated by the network's figures."
@@ -37,10 +32,10 @@ def draw(comparison: Comparison, networks: Networks) -> Draw:
             headers = ["Size", *(title_of(name, networks) for name in networks)]
             _print(console, title, headers, [_over(way, networks) for way in ways])
         for line in _measured(comparison.ways):
-            console.print(Text(one_line(line)))
+            say(console, one_line(line))
         if comparison.rows:
             first = title_of(next(iter(networks)), networks)
-            console.print(Text(one_line(f"{_LEGEND} Above over {first}."), style="dim"))
+            say(console, one_line(f"{_LEGEND} Above over {first}."), "dim")
 
     return onto
 
@@ -101,16 +96,6 @@ def _measured(ways: Iterable[Way]) -> list[str]:
 
 
 def _print(console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, or a line a row where that would not fit."""
-    console.print(Text(one_line(title), style="bold"))
-    if console.width < _TABLE_WIDTH:
-        for row in rows:
-            cells = [f"{name.lower()} {cell}" for name, cell in zip(headers[1:], row[1:], strict=True)]
-            console.print(Text(one_line(f"  {row[0]}: {', '.join(cells)}")))
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(headers):
-        table.add_column(Text(one_line(name)), justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    console.print(table)
+    say(console, one_line(title), "bold")
+    columns = [Column(one_line(name), "right" if place else "left") for place, name in enumerate(headers)]
+    print_table(console, columns, [[one_line(cell) for cell in row] for row in rows])

@@ -23,7 +23,7 @@ from bench.record import Memory, Timing
 from bench.report import advice_terminal, diagnosis, predicted
 from bench.report import profile as profile_words
 from bench.report.comparison_terminal import print_terminal
-from bench.report.terminal import Column, Draw, plain, print_table, say
+from bench.terminal import Column, Draw, plain, print_table, say
 from bench.units import GIB, MIB
 
 WIDTHS = (40, 60, 80, 120)
