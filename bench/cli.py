@@ -6,12 +6,15 @@ Exit codes: 0 done; 1 a case crashed, failed or timed out, a check said no, or a
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bench.commands.advise import advise
 from bench.commands.calibrate import calibrate
@@ -29,9 +32,38 @@ from bench.commands.remote import remote
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.serve import serve
-from bench.errors import BenchError
+from bench.errors import BenchError, printable
+
+#: What click's errors of usage have in common; typer may have a click of its own, so that it can't be named.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class _Commands(TyperGroup):
+    """The commands, whose errors of usage repeat no more of what was typed than a person reads."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _bounded():
+            return super().make_context(*args, **options)
+
+    def invoke(self, *args: Any, **options: Any) -> Any:
+        with _bounded():
+            return super().invoke(*args, **options)
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Shorten the message of a usage error: each long word, and the whole."""
+    try:
+        yield
+    except _UsageError as error:
+        message = getattr(error, "message", "")
+        short = re.sub(r"\S{81,}", lambda word: printable(word[0], 80), message)
+        setattr(error, "message", printable(short))  # noqa: B010 - the class is not known to have it
+        raise
+
 
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,

@@ -236,7 +236,8 @@ def _tell(
     advice: Sequence[Advice], known: _Known, folder: Path | None, *, is_page: bool, as_json: bool, quiet: bool
 ) -> None:
     """Print the advice, and write the page into a folder."""
-    from bench.report import advice_json, advice_terminal, terminal
+    from bench import terminal
+    from bench.report import advice_json, advice_terminal
     from bench.report import advice_page as page
 
     if as_json:
@@ -248,4 +249,4 @@ def _tell(
     pages = {page.PAGE: page.render(advice, known.clock, known.networks).encode()}
     write_pages(folder, pages, quiet=quiet or as_json)
     if is_page and not (quiet or as_json):
-        typer.echo(page.summary(advice))
+        terminal.print_lines(page.summary(advice).splitlines())

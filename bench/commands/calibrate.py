@@ -74,7 +74,7 @@ def calibrate(
                 job.measure(group)
     except KeyboardInterrupt:
         kept = f" What was measured is kept in {job.path}." if job and job.path else ""
-        typer.echo(f"Interrupted.{kept}", err=True)
+        tell(f"Interrupted.{kept}")
         raise typer.Exit(INTERRUPTED) from None
     finally:
         executor.close()
@@ -189,7 +189,7 @@ class _Job:
 
     def _keep(self, label: str, answer: WorkspacesMeasured) -> None:
         """Write what was measured together with what is known already."""
-        from bench import store
+        from bench import store, terminal
         from bench.record import Workspaces, timestamp
         from bench.units import format_bytes, format_count
 
@@ -209,7 +209,7 @@ class _Job:
             squeezed = sum(entry.constrained for entry in answer.entries)
             note = f"; {squeezed} met a full card, and predictions leave them out" if squeezed else ""
             count = format_count(len(answer.entries), "convolution")
-            typer.echo(f"{label}: {count}, workspaces up to {format_bytes(most)}{note}")
+            terminal.print_lines([f"{label}: {count}, workspaces up to {format_bytes(most)}{note}"])
 
     def _before(self) -> Workspaces | None:
         """What was measured on this device before with this cuDNN and torch: new figures may stand beside no other."""
@@ -236,6 +236,8 @@ class _Job:
 
 def _end(job: _Job, *, as_json: bool, quiet: bool) -> None:
     """Say what became of it, and exit."""
+    from bench import terminal
+
     if as_json:
         typer.echo(
             json.dumps(
@@ -250,7 +252,7 @@ def _end(job: _Job, *, as_json: bool, quiet: bool) -> None:
             )
         )
     elif job.path and not quiet:
-        typer.echo(f"Wrote {job.path}")
+        terminal.print_lines([f"Wrote {job.path}"])
     if job.path is None:
-        typer.echo("Nothing was measured, and nothing is written.", err=True)
+        tell("Nothing was measured, and nothing is written.")
     raise typer.Exit(0 if job.path and not job.failed else 1)

@@ -134,7 +134,7 @@ def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bo
 
 
 def _print(comparison: Comparison, form: Format) -> None:
-    from bench.report import terminal
+    from bench import terminal
     from bench.report.comparison_terminal import print_terminal
 
     if form is Format.TERMINAL:
@@ -145,7 +145,7 @@ def _print(comparison: Comparison, form: Format) -> None:
 
 def _text(comparison: Comparison, form: Format) -> str:
     """The whole report as text that ends in a newline."""
-    from bench.report import terminal
+    from bench import terminal
     from bench.report.comparison_json import to_json
     from bench.report.comparison_markdown import to_markdown
     from bench.report.comparison_terminal import print_terminal

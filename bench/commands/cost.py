@@ -33,11 +33,12 @@ def cost(
     --json it prints the figures, and writes pages only to --out. Prices are those of prices.yaml, each with its source
     and date. No GPU needed, and torch is not loaded.
     """
+    from bench import terminal
     from bench.commands import comparisons
     from bench.config import load_prices
     from bench.cost import comparison as costs
     from bench.report import cost as page
-    from bench.report import cost_json, cost_terminal, terminal
+    from bench.report import cost_json, cost_terminal
     from bench.units import one_line
 
     prices = load_prices(prices_file)
@@ -52,8 +53,8 @@ def cost(
     elif not quiet:
         if is_choice:
             terminal.show(cost_terminal.draw(found))
-        for line in [*page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]:
-            typer.echo(one_line(line))
+        lines = [*page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]
+        terminal.print_lines(one_line(line) for line in lines)
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:
         write_pages(folder, comparisons.cost_pages(found), quiet=quiet or as_json)

@@ -33,7 +33,7 @@ def docs_import(
     quiet: Quiet = False,
 ) -> None:
     """Read the tables of a docs page into records marked published."""
-    from bench import store
+    from bench import store, terminal
     from bench.record import timestamp
     from bench.report import docs_page
 
@@ -42,7 +42,7 @@ def docs_import(
     warn(found.warnings)
     store.replace(out, found.records, "published")
     if not quiet:
-        typer.echo(f"Wrote {len(found.records)} published records to {out}")
+        terminal.print_lines([f"Wrote {len(found.records)} published records to {out}"])
 
 
 @docs.command("render")

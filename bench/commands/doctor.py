@@ -71,7 +71,8 @@ def doctor(
     from rich.console import Console
 
     from bench import doctor as doctors
-    from bench.report import diagnosis, terminal
+    from bench import terminal
+    from bench.report import diagnosis
     from bench.run.executor import SubprocessExecutor
 
     if client:
@@ -99,7 +100,7 @@ def doctor(
         if trouble is not None:
             raise trouble
         if ceilings and sound and not (as_json or quiet) and any(found.level == "warning" for found in findings):
-            typer.echo("They may be too low: see the warnings above.")
+            terminal.print_lines(["They may be too low: see the warnings above."])
     except KeyboardInterrupt:
         typer.echo("Interrupted.", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -113,8 +114,9 @@ def _client(ceilings: bool, as_json: bool, quiet: bool) -> NoReturn:
     from rich.console import Console
 
     from bench import doctor as doctors
+    from bench import terminal
     from bench.remote.payloads import probe
-    from bench.report import diagnosis, terminal
+    from bench.report import diagnosis
 
     if ceilings:
         raise BenchError("--client looks at the installed client and takes no device: leave --ceilings out.")
@@ -164,7 +166,7 @@ def _ceilings(
     executor: SubprocessExecutor, facts: Facts, out: Path | None, progress: Console, *, show: bool
 ) -> dict[str, object]:
     """Measure, print and write the ceilings; without a folder they are not kept. What JSON output says of it."""
-    from bench import store
+    from bench import store, terminal
     from bench.record import Ceilings, timestamp
 
     assert facts.device is not None  # noqa: S101 - the caller's condition
@@ -180,7 +182,7 @@ def _ceilings(
         )
         path = _kept(found, folder)
     if show:
-        typer.echo(f"Wrote {path}" if path else "Not kept: " + _why_not_kept(measured))
+        terminal.print_lines([f"Wrote {path}" if path else "Not kept: " + _why_not_kept(measured)])
     return {
         "ceilings": found.model_dump(mode="json"),
         "ceilings_failed": failed,
@@ -218,12 +220,13 @@ def _measure(
     executor: SubprocessExecutor, kind: str, progress: Console, *, show: bool
 ) -> tuple[list[Ceiling], dict[str, str]]:
     """One ceiling after another, each printed when it is done; one that fails leaves the others alone."""
+    from bench import terminal
     from bench.report import diagnosis
 
     measured: list[Ceiling] = []
     failed: dict[str, str] = {}
     if show:
-        typer.echo("\nCeilings: the most that this device does")
+        terminal.print_lines(["", "Ceilings: the most that this device does"])
     for what, dtype in _WANTED[kind]:
         name = what if what == "copy" else f"{what} {dtype}"
         with progress.status(f"Measuring {name} ..."):
@@ -234,7 +237,8 @@ def _measure(
             continue
         measured.append(answer.ceiling)
         if show:
-            typer.echo(diagnosis.ceiling_line(answer.ceiling) + (f" ({answer.note})" if answer.note else ""))
+            note = f" ({answer.note})" if answer.note else ""
+            terminal.print_lines([diagnosis.ceiling_line(answer.ceiling) + note])
     return measured, failed
 
 

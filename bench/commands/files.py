@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,11 @@ _MOST_WARNINGS = 20
 
 def read_text(path: Path) -> str:
     """The text of a file. Raises BenchError."""
+    from bench.store import is_named_pipe
+
     try:
+        if is_named_pipe(path):
+            raise BenchError(f"{path}: is a named pipe, and may never end. Write the text to a file.")
         return path.read_bytes().decode("utf-8", errors="replace")
     except OSError as error:
         raise BenchError(f"{path}: can't be read: {error.strerror}.") from None
@@ -44,10 +49,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> None:
     """Put whole files into a folder, and say so. Raises BenchError."""
+    from bench.terminal import print_lines
+
     for name, content in pages.items():
         write_bytes(folder / name, content)
         if not quiet:
-            typer.echo(f"Wrote {folder / name}")
+            print_lines([f"Wrote {folder / name}"])
 
 
 def given_or_all(results: Sequence[Path] | None) -> list[Path]:
@@ -91,5 +98,11 @@ def warn(texts: Iterable[str]) -> None:
 
 
 def tell(text: str) -> None:
-    """Print a message on standard error, in one escaped line of bounded length."""
-    typer.echo(printable(text.replace("\n", " ")), err=True)
+    """Print a message on standard error, in one escaped line of bounded length, which a terminal wraps."""
+    line = printable(text.replace("\n", " "))
+    if not sys.stderr.isatty():
+        typer.echo(line, err=True)
+        return
+    from bench.terminal import print_lines  # rich is slow to load, and a pipe needs none of it
+
+    print_lines([line], err=True)

@@ -31,9 +31,10 @@ def hybrid(
     --server, --transport) or --json it prints the figures, and writes pages only to --out. Works from published rows
     alone: no GPU needed, and torch is not loaded.
     """
+    from bench import terminal
     from bench.commands import comparisons
     from bench.report import hybrid as page
-    from bench.report import hybrid_json, hybrid_terminal, terminal
+    from bench.report import hybrid_json, hybrid_terminal
     from bench.units import one_line
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
@@ -48,8 +49,7 @@ def hybrid(
         if is_choice:
             terminal.show(hybrid_terminal.draw(comparison, networks))
         missing = [f"Missing: {gap}" for gap in (*comparison.without, *comparison.gaps)]
-        for line in [*page.summary(comparison, networks), *missing]:
-            typer.echo(one_line(line))
+        terminal.print_lines(one_line(line) for line in [*page.summary(comparison, networks), *missing])
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:
         write_pages(folder, comparisons.hybrid_pages(comparison, networks, records), quiet=quiet or as_json)

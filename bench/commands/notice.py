@@ -1,6 +1,7 @@
-"""What a command says on standard error before anything slow is loaded: a spinner on a terminal, else a line.
+"""What a command says on standard error when it takes a while: a spinner on a terminal, else a line.
 
-Imports the standard library alone, since torch, pydantic and the plots take up to a minute to load.
+Nothing is said by a command that ends at once, such as with an error. Imports the standard library alone, since torch,
+pydantic and the plots take up to a minute to load.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import os
 import shutil
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TextIO
@@ -17,12 +19,16 @@ from typing import Any, ParamSpec, TextIO
 _Parameters = ParamSpec("_Parameters")
 _FRAMES, _PLAIN_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 _FRAME_S = 0.1
+#: What takes longer than this is slow: a person sees something within a second of the command, Python's start included.
+_PATIENCE_S = 0.3
+#: Loading these holds the interpreter for seconds, in which no other thread can say anything.
+_SLOW_MODULES = {"torch", "diffusers"}
 #: Back to the line's begin, and clear the line.
 _CLEAR = "\r\x1b[2K"
 
 
 def announced(text: str, command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
-    """The command, made to say that text before it begins; it stays silent with --quiet and --dry-run."""
+    """The command, made to say that text if it takes a while; it stays silent with --quiet and --dry-run."""
 
     @functools.wraps(command)
     def announcing(*args: _Parameters.args, **options: _Parameters.kwargs) -> None:
@@ -37,73 +43,104 @@ def announced(text: str, command: Callable[_Parameters, None]) -> Callable[_Para
 
 @contextlib.contextmanager
 def saying(text: str) -> Iterator[None]:
-    """Say it at once: on a terminal with a spinner, which ends at the first output or with the block."""
-    stream = sys.stderr
-    try:
-        spins = stream.isatty() and os.environ.get("TERM") != "dumb"
-        if not spins:
-            stream.write(f"{text} ...\n")
-            stream.flush()
-    except (AttributeError, OSError, ValueError):  # no standard error, or one that nobody reads
-        spins = False
-    if not spins:
+    """Say it once the block takes a while, until something is written to standard output or error, or the block ends.
+
+    A terminal shows a spinner, which is cleared at the end.
+    """
+    if sys.stdout is None or sys.stderr is None:  # pythonw has neither
         yield
         return
-    spinner = _Spinner(text, stream)
-    with contextlib.redirect_stdout(_Stream(sys.stdout, spinner)), contextlib.redirect_stderr(_Stream(stream, spinner)):
+    notice = _Notice(text, sys.stderr)
+    watcher = _SlowImports(notice)
+    sys.meta_path.insert(0, watcher)
+    output, errors = _Stream(sys.stdout, notice), _Stream(sys.stderr, notice)
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         try:
             yield
         finally:
-            spinner.end()
+            notice.end()
+            with contextlib.suppress(ValueError):
+                sys.meta_path.remove(watcher)
 
 
-class _Spinner:
-    """An animated line drawn by a thread; its first frame is drawn at once, since imports may block the thread."""
+class _Notice:
+    """A line that a thread writes after a while; on a terminal it turns."""
 
     def __init__(self, text: str, stream: TextIO) -> None:
-        self._stream, self._lock, self._ended = stream, threading.Lock(), threading.Event()
+        self._stream, self._lock = stream, threading.Lock()
+        self._begun, self._ended = False, threading.Event()
+        self._spins = _spins(stream)
         room = max(shutil.get_terminal_size().columns - 3, 1)
-        self._text = f"{text} ..."[:room]
+        self._text = textwrap.shorten(f"{text} ...", room, placeholder=" ...") if self._spins else f"{text} ..."
         self._frames = _FRAMES if (stream.encoding or "").lower().startswith("utf") else _PLAIN_FRAMES
-        self._draw(0)
         threading.Thread(target=self._turn, name="notice", daemon=True).start()
 
+    def begin(self) -> None:
+        """Say it now, if it was not said yet."""
+        with self._lock:
+            if self._begun or self._ended.is_set():
+                return
+            self._begun = True
+            if not self._spins:
+                self._ended.set()
+            self._write(f"{self._frames[0]} {self._text}" if self._spins else f"{self._text}\n")
+
     def end(self) -> None:
-        """Clear the line, once."""
+        """Clear the line, once; what was not said yet is not said at all."""
         with self._lock:
             if not self._ended.is_set():
                 self._ended.set()
-                self._write(_CLEAR)
+                if self._begun:
+                    self._write(_CLEAR)
 
     def _turn(self) -> None:
+        if self._ended.wait(_PATIENCE_S):
+            return
+        self.begin()
         frame = 0
         while not self._ended.wait(_FRAME_S):
             frame += 1
-            self._draw(frame)
-
-    def _draw(self, frame: int) -> None:
-        with self._lock:
-            if not self._ended.is_set():
-                self._write(f"{_CLEAR}{self._frames[frame % len(self._frames)]} {self._text}")
+            with self._lock:
+                if not self._ended.is_set():
+                    self._write(f"{_CLEAR}{self._frames[frame % len(self._frames)]} {self._text}")
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it
             self._stream.write(text)
             self._stream.flush()
 
 
-class _Stream:
-    """A standard stream, before whose first character the spinner is cleared."""
+class _SlowImports:
+    """Among the finders of modules: finds none, and says the notice before one that is slow to load."""
 
-    def __init__(self, stream: TextIO, spinner: _Spinner) -> None:
-        self._stream, self._spinner = stream, spinner
+    def __init__(self, notice: _Notice) -> None:
+        self._notice = notice
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        """Look at the name only."""
+        if name in _SLOW_MODULES:
+            self._notice.begin()
+
+
+def _spins(stream: TextIO) -> bool:
+    try:
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+class _Stream:
+    """A standard stream, before whose first character the notice ends."""
+
+    def __init__(self, stream: TextIO, notice: _Notice) -> None:
+        self._stream, self._notice = stream, notice
 
     def write(self, text: str) -> int:
         if text:
-            self._spinner.end()
+            self._notice.end()
         return self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:
         if name in {"buffer", "writelines"}:
-            self._spinner.end()
+            self._notice.end()
         return getattr(self._stream, name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.files import tell
 from bench.commands.options import (
     INTERRUPTED,
     AsJson,
@@ -100,7 +101,7 @@ def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
 
     store.replace(path, records, "predicted")
     if not quiet:
-        typer.echo(f"Wrote {len(records)} predicted records to {path}", err=True)
+        tell(f"Wrote {len(records)} predicted records to {path}")
 
 
 def _say_what_is_assumed() -> None:
@@ -111,7 +112,8 @@ def _say_what_is_assumed() -> None:
 
 
 def _show(records: Sequence[Record], output_format: Format) -> None:
-    from bench.report import docs_table, predicted, terminal
+    from bench import terminal
+    from bench.report import docs_table, predicted
 
     if output_format is Format.terminal:
         terminal.show(predicted.draw(records))

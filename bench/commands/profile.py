@@ -52,8 +52,9 @@ def profile(
     Writes a plot of live memory by part of the model and the whole trace as JSON; --measured on CUDA also a snapshot
     for PyTorch's memory viewer (pytorch.org/memory_viz). --json prints what the profile shows.
     """
+    from bench import terminal
     from bench.report import profile as words
-    from bench.report import profile_json, terminal
+    from bench.report import profile_json
     from bench.store import refuse_stand_in
 
     try:
@@ -74,7 +75,7 @@ def profile(
     elif not quiet:
         terminal.show(lambda console: words.print_profile(profiled, console))
         for path in files:
-            typer.echo(f"Wrote {path}")
+            terminal.print_lines([f"Wrote {path}"])
 
 
 def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:

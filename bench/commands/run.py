@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import sweeps
+from bench.commands.files import tell
 from bench.commands.options import (
     RESULTS,
     AsJson,
@@ -94,5 +95,5 @@ def _sweep(
         name = "docs" if ready.device.kind == "cuda" else "cpu"
         why = f"{ready.device.name} is a CUDA GPU." if name == "docs" else f"no CUDA GPU is used: {ready.reason}"
         if not quiet:
-            typer.echo(f"Sweep: {name}.yaml, because {why}", err=True)
+            tell(f"Sweep: {name}.yaml, because {why}")
     return config.choose(config.load(config.find(name), overrides), *chosen)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench.commands.files import tell
 from bench.commands.options import INTERRUPTED
 from bench.errors import chain
 from bench.units import format_count
@@ -23,6 +24,7 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
     """Run a plan, say how it goes and how it ended, and exit with its code."""
     from rich.console import Console
 
+    from bench import terminal
     from bench.run import progress, scheduler
 
     reporter = progress.Reporter(plan, Console(stderr=True), quiet=quiet)
@@ -34,12 +36,12 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
             raise
         how = "The same command without --fresh" if options.fresh else "The same command"
         kept = f"{reporter.finished} of {len(plan.cases)} cases are kept in {reporter.path}."
-        typer.echo(f"Interrupted. {kept} {how} goes on from there.", err=True)
+        tell(f"Interrupted. {kept} {how} goes on from there.")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps(progress.summary_json(summary), indent=2))
     elif not quiet:
-        progress.print_summary(summary, Console())
+        terminal.show(lambda console: progress.print_summary(summary, console))
     raise typer.Exit(summary.exit_code)
 
 
@@ -52,6 +54,8 @@ def interrupted(error: KeyboardInterrupt) -> typer.Exit:
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """The cases of a plan, and how they would be measured."""
+    from bench import terminal
+
     if as_json:
         cases = [case.model_dump() for case in plan.cases]
         besides = {
@@ -60,21 +64,21 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         }
         typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, **besides}, indent=2))
         return
-    for number, case in enumerate(plan.cases, start=1):
-        typer.echo(f"{number:>3}  {case.id}  {case.label}")
+    lines = [f"{number:>3}  {case.id}  {case.label}" for number, case in enumerate(plan.cases, start=1)]
     measure = plan.measure
     least_s = min(measure.min_time, measure.max_time)
     noise = "" if measure.max_noise is None else f", until their noise is below {measure.max_noise:.1%} or steady"
     turns = f" in {len(plan.turns)} groups that take turns" if plan.interleave else ""
-    typer.echo(
+    lines.append(
         f"{len(plan.cases)} cases of {plan.config!r}{turns}; each timed for {measure.min_samples} calls and "
         f"{least_s:g} s or more{noise}, or for {measure.few_samples} calls once {measure.max_time:g} s are spent"
         f"; time-out {plan.timeout_s:g} s a case."
     )
     if plan.overlap:
-        typer.echo(_overlap(plan.overlap, sum(plan.overlap.of(case) for case in plan.cases)))
+        lines.append(_overlap(plan.overlap, sum(plan.overlap.of(case) for case in plan.cases)))
     if plan.load:
-        typer.echo(_load(plan.load, sum(plan.load.of(case.transport) for case in plan.cases)))
+        lines.append(_load(plan.load, sum(plan.load.of(case.transport) for case in plan.cases)))
+    terminal.print_lines(lines)
 
 
 def _load(load: LoadSettings, cases: int) -> str:

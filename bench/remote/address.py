@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, quote_plus, unquote, unquote_plus, 
 
 from bench import models
 from bench.config import OPERATIONS
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, nearest, printable, quoted
 from bench.units import one_line
 
 _ONE_OPERATION = re.compile(r"(?P<model>[^/=:?#]+)/(?P<operation>[^/=:?#]+)=(?P<url>.*)", re.DOTALL)
@@ -148,11 +148,11 @@ def parse_endpoints(texts: Sequence[str]) -> Endpoints:
             bases.append(parse(text))
             continue
         model, operation = match["model"].strip(), match["operation"].strip()
-        option = f"--endpoint {model}/{operation}: "
+        option = f"--endpoint {printable(f'{model}/{operation}', 80)}: "
         if model not in models.zoo():
-            _refuse(option, f"unknown model {model!r}. {nearest(model, models.zoo())}")
+            _refuse(option, f"unknown model {quoted(model)}. {nearest(model, models.zoo())}")
         if operation not in OPERATIONS:
-            _refuse(option, f"unknown operation {operation!r}. {nearest(operation, OPERATIONS)}")
+            _refuse(option, f"unknown operation {quoted(operation)}. {nearest(operation, OPERATIONS)}")
         if (model, operation) in single:
             _refuse(option, "it was given twice")
         single[model, operation] = parse(match["url"], option)

@@ -14,7 +14,7 @@ from bench.memory import assumptions
 from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
 from bench.report.kinds import SURE, TIGHT
-from bench.report.terminal import Column, Draw, print_table, say
+from bench.terminal import Column, Draw, print_table, say
 from bench.units import format_bytes, one_line
 
 #: With more images than this tables are short, and stand after all recommendations.

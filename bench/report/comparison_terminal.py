@@ -12,7 +12,7 @@ from bench.compare import Comparison
 from bench.compare.verdicts import Table
 from bench.record import Case
 from bench.report.comparison import cells, gate_line, header, headline, identical, legend, sides_line, summary
-from bench.report.terminal import Column, print_table, say
+from bench.terminal import Column, print_table, say
 from bench.units import METRICS, one_line
 
 _STYLES = {"worse": "red", "better": "green", "same": "dim"}

@@ -10,7 +10,7 @@ from bench.hybrid.service import seconds
 from bench.record import Record
 from bench.report.cost import break_even_text, local_name, priced, title
 from bench.report.kinds import memory_cell
-from bench.report.terminal import Draw, say
+from bench.terminal import Draw, say
 from bench.units import format_amount, format_metric, format_seconds, one_line
 
 _LEGEND = (

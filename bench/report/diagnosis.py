@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.doctor import ClientFacts, Facts, Finding, Level, sound
 from bench.record import Ceiling
-from bench.report.terminal import Column, print_table, say
+from bench.terminal import Column, print_table, say
 from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
 
 _STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bench import models
 from bench.config import OPERATIONS
-from bench.errors import DocsError, nearest
+from bench.errors import DocsError, nearest, printable, quoted
 from bench.models import AutoencoderKLSpec
 from bench.record import Record, Run, digest
 from bench.report import docs_row
@@ -89,7 +89,7 @@ def read_page(
     read in a table.
     """
     if operation is not None and operation not in OPERATIONS:
-        raise DocsError(f"The docs have no tables of operation {operation!r}. {nearest(operation, OPERATIONS)}")
+        raise DocsError(f"The docs have no tables of operation {quoted(operation)}. {nearest(operation, OPERATIONS)}")
     name = re.split(r"[\\/]", source)[-1]
     entries: list[docs_row.Entry] = []
     warnings: list[str] = []
@@ -204,8 +204,8 @@ def _check_columns(header: Sequence[str], rule: Sequence[str], place: str) -> No
     words = _header_words(header)
     if len(words) != len(_COLUMNS) or not all(p.fullmatch(w) for p, w in zip(_COLUMNS, words, strict=True)):
         raise DocsError(
-            f"{place}: can't tell these columns: {' | '.join(header)}. The docs have GPU | Resolution | "
-            "Time (seconds) | Memory (%) | Tiled Time (seconds) | Tiled Memory (%)."
+            f"{place}: can't tell these columns: {printable(' | '.join(header), 200)}. The docs have "
+            "GPU | Resolution | Time (seconds) | Memory (%) | Tiled Time (seconds) | Tiled Memory (%)."
         )
     if len(rule) != len(header):
         raise DocsError(f"{place}: the header has {len(header)} cells and the rule under it {len(rule)}.")
@@ -280,7 +280,7 @@ def _model(table: _Table) -> AutoencoderKLSpec:
 def _unknown_title(table: _Table, title: str) -> DocsError:
     titles = [spec.title for spec in models.zoo().values()]
     return DocsError(
-        f"{table.place}: the table is headed {title!r}, which is no model's title. {nearest(title, titles)}"
+        f"{table.place}: the table is headed {quoted(title)}, which is no model's title. {nearest(title, titles)}"
     )
 
 

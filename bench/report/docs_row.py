@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 from bench import units
-from bench.errors import BenchError, DocsError
+from bench.errors import BenchError, DocsError, printable, quoted
 from bench.models import AutoencoderKLSpec
 from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Tile, Timing
 from bench.report import markdown
@@ -60,7 +60,9 @@ def looks_like_one(cells: Sequence[str]) -> bool:
 def entries(row: Row, spec: AutoencoderKLSpec, operation: str) -> Iterator[Entry]:
     """The pairs of cells of a row that hold something. Raises DocsError for a cell that can't be read."""
     if len(row.cells) != _CELLS:
-        raise DocsError(f"{row.place}: {len(row.cells)} cells in place of {_CELLS}: {' | '.join(row.cells)}")
+        raise DocsError(
+            f"{row.place}: {len(row.cells)} cells in place of {_CELLS}: {printable(' | '.join(row.cells), 200)}"
+        )
     gpu, limit = _gpu(row)
     width, height = _resolution(row)
     _, _, time, memory, tiled_time, tiled_memory = row.cells
@@ -70,7 +72,9 @@ def entries(row: Row, spec: AutoencoderKLSpec, operation: str) -> Iterator[Entry
         (tile, _figure(row, tiled_time, _TIME_AND_CHANGE), _figure(row, tiled_memory, _PERCENT)),
     ):
         if (time_s == "OOM") != (percent == "OOM"):
-            raise DocsError(f"{row.place}: only one of a time and its memory is OOM: {' | '.join(row.cells)}")
+            raise DocsError(
+                f"{row.place}: only one of a time and its memory is OOM: {printable(' | '.join(row.cells), 200)}"
+            )
         if time_s is None and percent is None:
             continue
         case = Case(
@@ -88,7 +92,7 @@ def _gpu(row: Row) -> tuple[str, int | None]:
     """The card, and the limit that the table says it was held to."""
     name = markdown.shown(_EMPHASIS.sub("", row.cells[0]))
     if not name or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
-        raise DocsError(f"{row.place}: the cell {row.cells[0]!r} names no GPU.")
+        raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} names no GPU.")
     limited = _LIMITED.fullmatch(name)
     if limited:
         try:
@@ -104,7 +108,9 @@ def _resolution(row: Row) -> tuple[int, int]:
     match = _RESOLUTION.fullmatch(row.cells[1].strip("* "))
     width, height = (int(match[1]), int(match[2])) if match else (0, 0)
     if not width or not height:
-        raise DocsError(f"{row.place}: the cell {row.cells[1]!r} is no resolution. Write width x height, like 512x512.")
+        raise DocsError(
+            f"{row.place}: the cell {quoted(row.cells[1])} is no resolution. Write width x height, like 512x512."
+        )
     return width, height
 
 
@@ -120,7 +126,7 @@ def _figure(row: Row, cell: str, pattern: re.Pattern[str]) -> Figure:
     value = float(match[1]) if match else math.inf
     if not math.isfinite(value):
         kind = "percentage" if pattern is _PERCENT else "time in seconds"
-        raise DocsError(f"{row.place}: the cell {cell!r} is no {kind} from zero up, and neither OOM nor n/a.")
+        raise DocsError(f"{row.place}: the cell {quoted(cell)} is no {kind} from zero up, and neither OOM nor n/a.")
     return value
 
 
@@ -130,18 +136,18 @@ def doubts(row: Row) -> Iterator[str]:
     for cell in (memory, tiled_memory):
         match = _match(cell, _PERCENT)
         if match and float(match[1]) > 100:
-            yield f"{row.place}: {cell!r} is more than all of the card's memory."
+            yield f"{row.place}: {quoted(cell)} is more than all of the card's memory."
     tiled = _match(tiled_time, _TIME_AND_CHANGE)
     if tiled is None or tiled[2] is None:
         return
     untiled = _match(time, _TIME)
     if untiled is None or not Decimal(untiled[1]):
-        yield f"{row.place}: {tiled_time!r} prints a change, but there is no untiled time that it could be against."
+        yield f"{row.place}: {quoted(tiled_time)} prints a change, but there is no untiled time to compare it with."
         return
     change = (Decimal(tiled[1]) / Decimal(untiled[1]) - 1) * 100
     decimals = len(tiled[2].partition(".")[2])
     if abs(change - Decimal(tiled[2])) > Decimal(5).scaleb(-decimals - 1):
-        yield f"{row.place}: {tiled_time!r} prints another change than its times give, which is {change:+.1f}%."
+        yield f"{row.place}: {quoted(tiled_time)} prints another change than its times give, which is {change:+.1f}%."
 
 
 def refuse_twins(entries: Sequence[Entry]) -> None:
@@ -152,7 +158,7 @@ def refuse_twins(entries: Sequence[Entry]) -> None:
         twin = first.setdefault(key, entry)
         if twin is not entry:
             raise DocsError(
-                f"{entry.place}: {entry.case.model} {entry.case.operation} on {entry.gpu!r} at "
+                f"{entry.place}: {entry.case.model} {entry.case.operation} on {quoted(entry.gpu)} at "
                 f"{entry.case.resolution} is in {twin.place} already. Delete one of the two rows; if they are of two "
                 "operations, say so in the headings and leave --operation out."
             )

@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, cast, get_args
 
 from bench import models, units
-from bench.errors import DocsError, nearest
+from bench.errors import DocsError, nearest, quoted
 from bench.record import Measured, OutOfMemory, Record, describe
 from bench.report import markdown
 from bench.report.docs_page import read_page
@@ -142,7 +142,7 @@ def _first_place(lines: Sequence[str], places: Sequence[str | None]) -> str:
 def _dialect(name: str) -> Dialect:
     valid = get_args(Dialect)
     if name not in valid:
-        raise DocsError(f"The docs have no tables of {name!r}. {nearest(name, valid)}")
+        raise DocsError(f"The docs have no tables of {quoted(name)}. {nearest(name, valid)}")
     return cast("Dialect", name)
 
 
@@ -156,7 +156,7 @@ def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -
         others = ", ".join(sorted({record.case.operation for record in records}))
         runs = ", ".join(dict.fromkeys(record.run.id for record in records))
         raise DocsError(
-            f"No record has operation {operation!r}: there is only {others}, from {runs}. "
+            f"No record has operation {quoted(operation)}: there is only {others}, from {runs}. "
             "Ask for one of these, or name other results files."
         )
     for record in chosen:

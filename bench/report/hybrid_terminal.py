@@ -13,7 +13,7 @@ from bench.hybrid.ways import Way
 from bench.record import Record
 from bench.report.hybrid_tables import Networks, precision, size, title_of
 from bench.report.kinds import memory_cell, time_cell
-from bench.report.terminal import Column, Draw, print_table, say
+from bench.terminal import Column, Draw, print_table, say
 from bench.units import format_seconds, one_line
 
 _HEADERS = ("Size", "Untiled", "Memory", "Tiled", "Memory", "Remote", "Quickest")

@@ -13,7 +13,7 @@ from bench.memory import assumptions
 from bench.record import Case, Prediction, Record
 from bench.report import run_details
 from bench.report.kinds import MEMORY_ASSUMED, SURE, TIGHT
-from bench.report.terminal import Column, Draw, print_table, say
+from bench.terminal import Column, Draw, print_table, say
 from bench.units import MIB, format_bytes, one_line
 
 _WORDS = {"tight": "tight", "out_of_memory": "OOM", "unsupported": "no torch"}

@@ -7,7 +7,7 @@ from rich.console import Console
 from bench import models
 from bench.memory.profile import ITSELF, SCRATCH, Held, Profile, Profiled
 from bench.memory.timeline import Kind, Owner
-from bench.report.terminal import Column, print_table, say
+from bench.terminal import Column, print_table, say
 from bench.units import format_bytes, format_count, format_metric, format_relative, one_line
 
 #: The parts of a peak, each of these kinds.

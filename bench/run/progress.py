@@ -19,6 +19,7 @@ from bench.plan import Plan
 from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Timing, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
+from bench.terminal import say
 from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
 
 #: The bar's width in columns; the narrowest terminal that has one, and the narrowest that says what time is left.
@@ -126,7 +127,7 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """Say what is wrong with the file that the run goes on with, also where all else is quiet."""
-        self._bar.console.print(f"warning: {one_line(text)}", soft_wrap=True, highlight=False, markup=False)
+        say(self._bar.console, f"warning: {one_line(text)}")
 
     def case_begun(self, number: int, case: Case) -> None:
         for earlier in self._plan.cases[self._passed : number - 1]:
@@ -149,17 +150,16 @@ class Reporter:
             line.append(f"  ({format_seconds(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
         self._say(line)
         for overlap in record.remote.overlaps if record.remote else ():
-            self._say(f"    {tell_overlap(overlap)}")
+            self._say(tell_overlap(overlap), indent=4)
         for load in record.remote.loads if record.remote else ():
-            self._say(f"    {tell_load(load)}")
+            self._say(tell_load(load), indent=4)
         for warning in record.warnings:
-            self._say(f"    warning: {warning}")
+            self._say(f"warning: {warning}", indent=4)
         self._bar.update(self._task, completed=self.finished, left=about)
 
-    def _say(self, text: str | Text) -> None:
+    def _say(self, text: str | Text, indent: int = 0) -> None:
         if not self._quiet:
-            text = one_line(text) if isinstance(text, str) else text
-            self._bar.console.print(text, soft_wrap=True, highlight=False, markup=False)
+            say(self._bar.console, one_line(text) if isinstance(text, str) else text, indent=indent)
 
 
 def _where(ready: Ready, version: str) -> str:
@@ -216,13 +216,13 @@ def _quality(timing: Timing) -> str:
 def print_summary(summary: RunSummary, console: Console) -> None:
     """The run's counts and file, and every case that was not measured, by name."""
     counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
-    console.print(f"{format_count(len(summary.records), 'case')}: {counts}", highlight=False)
+    say(console, f"{format_count(len(summary.records), 'case')}: {counts}")
     for record in summary.records:
         if record.outcome.status != "measured":
-            line = Text(f"  {record.case.label}: ")
+            line = Text(f"{record.case.label}: ")
             line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
-            console.print(line, soft_wrap=True, highlight=False)
-    console.print(f"Results: {summary.path}", highlight=False, soft_wrap=True, markup=False)
+            say(console, line, indent=2)
+    say(console, f"Results: {summary.path}")
 
 
 def summary_json(summary: RunSummary) -> dict[str, object]:

@@ -26,6 +26,11 @@ def write_whole(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def is_named_pipe(path: Path) -> bool:
+    """Whether reading it may wait for ever. Those of /dev (`<(...)`, /dev/stdin) are written by whoever gave them."""
+    return path.parts[:2] != ("/", "dev") and path.is_fifo()
+
+
 def append_bytes(path: Path, data: bytes) -> None:
     """Append and flush to the disk; on failure cut the file back to what it was."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from bench.errors import ResultsError, printable
 from bench.record import SCHEMA_VERSION, Record, contradictions
+from bench.store.disk import is_named_pipe
 from bench.store.stand_in import LEFT_OUT, record_stand_in
 
 
@@ -66,6 +67,8 @@ def read_file(path: Path, *, strict: bool = False) -> ResultsFile:
     ResultsError for a file that can't be read, or of bad lines alone, and for the first bad line if `strict`.
     """
     try:
+        if is_named_pipe(path):
+            raise ResultsError(f"{path}: is a named pipe, and may never end. Write the results to a file.")
         data = path.read_bytes()
     except OSError as error:
         raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_bad_input_is_one_paragraph_and_exit_code_2(
     assert main(arguments) == 2
     shown = capsys.readouterr().err
     assert said in shown
-    assert shown.startswith("error: ")
+    assert shown.splitlines()[-1].startswith("error: ")  # after a notice, where it took a while
 
 
 def test_an_import_never_writes_over_measurements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,3 +155,55 @@ def test_version_and_help_end_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert main(["--help"]) == 0
     assert "run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "smoke", "--" + "x" * 10_000],
+        ["profile", "--batch", "9" * 10_000],
+        ["advise", "--batch", "9" * 4_000],
+        ["cost", "--volume", "z" * 10_000],
+        ["y" * 10_000],
+        ["docs", "y" * 10_000],
+        ["run", "smoke", *("argument" for _ in range(2_000))],
+        ["predict", "--format", "f" * 10_000],
+    ],
+    ids=lambda arguments: f"{arguments[0][:8]} {arguments[-1][:8]}",
+)
+def test_a_usage_error_repeats_little_of_what_was_typed(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert "Error" in shown
+    assert len(shown) < 4_000
+
+
+def test_a_usage_error_escapes_what_a_terminal_would_act_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "smoke", "--\x1b[31mred"]) == 2
+    assert "\x1b[31m" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["compare", "PIPE", "PIPE"], ["report", "PIPE"], ["docs", "import", "PIPE", "--out", "x.jsonl"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_named_pipe_is_refused_before_it_is_waited_for(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "results.jsonl"
+    os.mkfifo(pipe)
+    assert main([argument.replace("PIPE", str(pipe)) for argument in arguments]) == 2
+    assert str(pipe) in capsys.readouterr().err
+
+
+def test_results_of_a_shells_own_pipe_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # given what `<(cat file)` is: a pipe that somebody has written to
+    reader, writer = os.pipe()
+    os.write(writer, write_lines(tmp_path / "results.jsonl", [measured()]).read_bytes())
+    os.close(writer)
+    # then it is as good as a file
+    assert main(["report", f"/dev/fd/{reader}", "--out", str(tmp_path / "reports"), "--quiet"]) == 0
+    os.close(reader)

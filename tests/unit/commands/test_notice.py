@@ -13,18 +13,24 @@ from pathlib import Path
 
 import pytest
 
-#: Tells of the first import of each slow package, on the stream on which notices are given.
+from bench.commands.notice import saying
+
+#: Tells of the first import of torch, on the stream on which notices are given. A notice waits as long as it is told.
 RECORDER = """
 import os, sys
 class Recorder:
     def find_spec(self, name, path=None, target=None):
-        if name in {"torch", "matplotlib", "diffusers", "scipy", "numpy", "yaml", "bench.record"}:
-            os.write(2, f"IMPORT {name}\\n".encode())
+        if name == "torch":
+            os.write(2, b"IMPORT torch\\n")
         return None
 sys.meta_path.insert(0, Recorder())
+from bench.commands import notice
+notice._PATIENCE_S = float(sys.argv[1])
 from bench.cli import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(sys.argv[2:]))
 """
+NEVER = 1e6
+#: Commands that fail after they have loaded what they need.
 COMMANDS = (
     ["predict", "no-such-sweep"],
     ["advise", "--gpu", "no such card"],
@@ -38,22 +44,42 @@ COMMANDS = (
     ["remote", "no-such-sweep", "--loopback"],
     ["run", "no-such-sweep"],
     ["docs", "render", "no-such-folder", "--operation", "encode"],
+    ["docs", "check", "no-such-page", "no-such-folder", "--operation", "encode"],
     ["doctor", "--client", "--ceilings"],
 )
 
 
-def _recorded(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", RECORDER, *arguments]
+def _recorded(arguments: list[str], folder: Path, patience_s: float) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", RECORDER, str(patience_s), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, timeout=300)
 
 
-@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
-def test_a_command_speaks_before_it_loads_anything_slow(arguments: list[str], tmp_path: Path) -> None:
-    done = _recorded(arguments, tmp_path)
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: " ".join(arguments[:2]))
+def test_a_command_that_takes_a_while_says_so_before_anything_else(arguments: list[str], tmp_path: Path) -> None:
+    done = _recorded(arguments, tmp_path, 0)
     first, *others = done.stderr.splitlines()
     assert first.endswith(" ...")
-    assert any(line.startswith("IMPORT ") for line in others)  # so that there was something to wait for
+    assert others[-1].startswith("error: ")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [arguments for arguments in COMMANDS if arguments[0] != "profile"],  # it loads torch before it looks at the model
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_an_error_that_follows_at_once_stands_alone(arguments: list[str], tmp_path: Path) -> None:
+    done = _recorded(arguments, tmp_path, NEVER)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("IMPORT ")]
+    assert [line.partition(": ")[0] for line in lines] == ["error"]
+
+
+def test_it_is_said_before_torch_is_loaded_whatever_the_patience(tmp_path: Path) -> None:
+    done = _recorded(["profile", "--model", "tiny", "--resolution", "64", "--json"], tmp_path, NEVER)
+    lines = done.stderr.splitlines()
+    assert lines.index("IMPORT torch") == 1
+    assert lines[0].endswith(" ...")
+    assert json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +89,21 @@ def test_a_command_speaks_before_it_loads_anything_slow(arguments: list[str], tm
 def test_nothing_is_said_where_quiet_is_asked_for_or_nothing_is_waited_for(
     arguments: list[str], tmp_path: Path
 ) -> None:
-    lines = _recorded(arguments, tmp_path).stderr.splitlines()
+    lines = _recorded(arguments, tmp_path, 0).stderr.splitlines()
     assert not [line for line in lines if not line.startswith(("IMPORT ", "error: "))]
+
+
+def test_what_waits_in_python_is_announced_by_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a standard error in a pipe, of which the block waits for the first line
+    monkeypatch.setattr("bench.commands.notice._PATIENCE_S", 0.01)
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as ours, os.fdopen(writer, "w") as errors:
+        monkeypatch.setattr(sys, "stderr", errors)
+        # when a block goes on until it is read
+        with saying("Waiting"):
+            line = ours.readline()
+    # then it was said while the block ran
+    assert line == "Waiting ...\n"
 
 
 def _on_a_terminal(arguments: list[str]) -> tuple[str, str]:

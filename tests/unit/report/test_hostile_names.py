@@ -54,9 +54,9 @@ from bench.report import remote as remote_page
 from bench.report.comparison_markdown import to_markdown
 from bench.report.comparison_terminal import print_terminal
 from bench.report.docs_page import read_page
-from bench.report.terminal import Draw, plain
 from bench.run import progress
 from bench.speed.held_out import Cell
+from bench.terminal import Draw, plain
 from bench.units import MIB
 
 PLAIN = "NVIDIA Test 4090"

@@ -17,7 +17,7 @@ from bench.memory.timeline import Builder, Owner
 from bench.report import profile as words
 from bench.report import profile_json, profile_plot
 from bench.report.figure import PALETTE
-from bench.report.terminal import plain
+from bench.terminal import plain
 from bench.units import MIB
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from factories import a_case, a_run, measured
@@ -15,17 +16,24 @@ from timelines import a_timeline
 from ways import IMAGE, a_place, a_way, away
 
 from bench.advise.ranking import rank
+from bench.commands import comparisons
+from bench.commands.files import table_records
 from bench.compare import compare, request
 from bench.compare.sides import SideName, side
+from bench.config import load_prices
+from bench.cost import comparison as costs
 from bench.doctor import Finding
 from bench.memory.profile import Profiled, profile
-from bench.record import Memory, Timing
-from bench.report import advice_terminal, diagnosis, predicted
+from bench.record import Failed, Memory, Timing
+from bench.report import advice_terminal, cost_terminal, diagnosis, hybrid_terminal, predicted
 from bench.report import profile as profile_words
 from bench.report.comparison_terminal import print_terminal
-from bench.report.terminal import Column, Draw, plain, print_table, say
+from bench.run.progress import print_summary
+from bench.run.scheduler import RunSummary
+from bench.terminal import Column, Draw, plain, print_table, say
 from bench.units import GIB, MIB
 
+PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 WIDTHS = (40, 60, 80, 120)
 REMEDY = "Set a power limit that the card can hold: `nvidia-smi --query-gpu=power.max_limit --format=csv` says which."
 
@@ -84,6 +92,18 @@ def _diagnosis() -> Draw:
     return lambda console: diagnosis.print_findings(findings, console, diagnosis.verdict(findings))
 
 
+def _hybrid() -> Draw:
+    wanted = comparisons.wanted_of(["sdxl"], ["encode"], [], ["3070"])
+    return hybrid_terminal.draw(*comparisons.compare_ways(table_records([PUBLISHED]), wanted))
+
+
+def _cost() -> Draw:
+    wanted = comparisons.wanted_of(["sdxl"], ["encode"], ["1024"], [])
+    records = table_records([PUBLISHED])
+    comparison, _ = comparisons.compare_ways(records, wanted)
+    return cost_terminal.draw(costs.compare(records, comparison, load_prices(None), costs.VOLUMES))
+
+
 DRAWN: dict[str, Callable[[], Draw]] = {
     "advise": lambda: _advice(1),
     "advise, many images": lambda: _advice(5),
@@ -91,11 +111,13 @@ DRAWN: dict[str, Callable[[], Draw]] = {
     "doctor": _diagnosis,
     "profile": _profile,
     "compare": _comparison,
+    "hybrid": _hybrid,
+    "cost": _cost,
 }
 
 
-#: Names of columns whose cell is a block's first line.
-HEADS = {"Card", "Case", "Memory", "Part", "Size", "Way"}
+#: Names of columns whose cell is a block's first line, or stands under its row.
+HEADS = {"Card", "Case", "Memory", "Part", "Reason", "Size", "Way"}
 
 
 def _words(text: str) -> set[str]:
@@ -117,6 +139,37 @@ def test_a_table_fits_the_terminal_with_every_word_and_number_whole(name: str, w
     short = {word for word in _words(wide) if len(word) <= width - 4}
     assert short - _words(narrow) <= HEADS
     assert not set(re.findall(r"\d[\d.,]*", wide)) - set(re.findall(r"\d[\d.,]*", narrow))
+
+
+def test_the_last_columns_text_goes_under_its_row_before_rows_become_blocks() -> None:
+    # given a table whose figures have room and whose text has not
+    columns = [Column("Way", heads=True), Column("Peak", "right"), Column("Verdict"), Column("Reason", wraps=True)]
+    rows = [["untiled", "5.31 GiB", "fits", "the quickest that fits"], ["tile 512/128", "1.02 GiB", "fits", ""]]
+    # when it is drawn
+    shown = drawn(lambda console: print_table(console, columns, rows), 40)
+    # then the header is there, and a row that has a text has it below
+    assert [line.rstrip() for line in shown.splitlines()] == [
+        "",
+        " Way                Peak   Verdict",
+        " ─────────────────────────────────",
+        " untiled        5.31 GiB   fits",
+        "   the quickest that fits",
+        " tile 512/128   1.02 GiB   fits",
+        "",
+    ]
+
+
+def test_a_run_on_a_terminal_breaks_no_word_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a crash with a long reason, and a terminal of 40 columns
+    monkeypatch.delenv("COLUMNS", raising=False)
+    reason = "the process ended unexpectedly while the convolution was computed"
+    record = measured(outcome=Failed(exception="RuntimeError", message=reason, phase="run"))
+    summary = RunSummary(Path("results/cpu/run.jsonl"), (record,))
+    # when the summary is printed there
+    shown = drawn(lambda console: print_summary(summary, console), 40)
+    # then it has all words of it, in lines that fit
+    assert set(reason.split()) <= set(shown.split())
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 40
 
 
 def test_rows_become_blocks_where_columns_do_not_fit() -> None:

@@ -1,7 +1,8 @@
 """Printing for people: tables and prose that fit the width of the terminal, and plain lines in a pipe or a file.
 
-A table is laid out by `print_table` alone. Numbers are never wrapped or cut, text wraps at spaces only, and where the
-columns don't fit side by side each row becomes a block of `name: value`. Imports rich, and nothing of the project.
+A table is laid out by `print_table` alone. Numbers are never wrapped or cut, text wraps at spaces only. If the columns
+don't fit side by side, the text of the last one goes under its row; if that is not enough, each row becomes a block of
+`name: value`. Imports rich, and nothing of the project.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TextIO
 
 from rich import box
 from rich.cells import cell_len
@@ -28,6 +29,8 @@ _LEAST_WIDTH = 20
 #: A column of text is narrowed to the first before headers are wrapped, and to the second before rows become blocks.
 _EASY, _NARROW = 40, 20
 _INDENT = 2
+#: A table of fewer columns is a list of texts, which reads better as blocks.
+_FEWEST = 3
 
 Draw = Callable[[Console], None]
 
@@ -49,13 +52,24 @@ class Column:
     heads: bool = False
 
 
-def show(draw: Draw) -> None:
-    """Draw on standard output."""
-    if sys.stdout.isatty():
-        columns, lines = shutil.get_terminal_size()
-        draw(Console(width=max(columns, _LEAST_WIDTH), height=lines))
+def show(draw: Draw, *, err: bool = False) -> None:
+    """Draw on standard output, or on standard error."""
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        columns, lines = _size(stream)
+        draw(Console(file=stream, width=max(columns, _LEAST_WIDTH), height=lines))
     else:
-        sys.stdout.write(plain(draw))
+        stream.write(plain(draw))
+
+
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines of prose on standard output, or on standard error."""
+
+    def draw(console: Console) -> None:
+        for line in lines:
+            say(console, line)
+
+    show(draw, err=err)
 
 
 def plain(draw: Draw) -> str:
@@ -84,7 +98,7 @@ def print_table(
     *,
     header: bool = True,
 ) -> None:
-    """Print rows under the columns' names, or, where these have no room side by side, each row as a block."""
+    """Print rows under the columns' names; without room for that, the last column's text under each row, or blocks."""
     cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     if title:
         say(console, title, "italic")
@@ -92,10 +106,25 @@ def print_table(
     if layout is not None:
         console.print(_table(columns, cells, *layout, header=header))
         return
+    layout = _layout(columns[:-1], [row[:-1] for row in cells], console.width, header=True) if header else None
+    if layout is not None and len(columns) > _FEWEST and columns[-1].wraps:
+        _print_notes_under_rows(console, columns, cells, *layout)
+        return
     for row in cells:
         _print_block(console, columns, row)
     if header:
         console.print()
+
+
+def _size(stream: TextIO) -> tuple[int, int]:
+    """The columns and lines of a stream's terminal, unless COLUMNS or LINES say otherwise."""
+    if stream is not sys.stderr:
+        return shutil.get_terminal_size()
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return shutil.get_terminal_size()
+    return _asked_width() or columns, lines
 
 
 def _asked_width() -> int | None:
@@ -162,6 +191,20 @@ def _table(
     return table
 
 
+def _print_notes_under_rows(
+    console: Console, columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Sequence[int], padding: int
+) -> None:
+    """A table of all columns but the last, whose text stands indented under its row."""
+    console.print()
+    for number, row in enumerate(rows):
+        table = _table(columns[:-1], [row[:-1]], widths, padding, header=True)
+        table.show_header, table.show_edge = not number, False
+        console.print(Padding(table, (0, 0, 0, 1), expand=False))
+        if row[-1].plain:
+            _print_indented(console, row[-1], _INDENT + 1)
+    console.print()
+
+
 def _print_block(console: Console, columns: Sequence[Column], row: Sequence[Text]) -> None:
     """A row as its head in a line, and under it `name: value; name: value`, each pair whole where it has room."""
     pairs = list(zip(columns, row, strict=True))
@@ -203,8 +246,8 @@ def _pairs(cells: Sequence[tuple[Column, Text]]) -> Iterator[tuple[Text, bool]]:
         yield pair, wraps
 
 
-def _print_indented(console: Console, text: Text) -> None:
-    console.print(Padding(text, (0, 0, 0, _INDENT), expand=False))
+def _print_indented(console: Console, text: Text, indent: int = _INDENT) -> None:
+    console.print(Padding(text, (0, 0, 0, indent), expand=False))
 
 
 def _widest(text: Text) -> int:
