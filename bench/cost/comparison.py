@@ -222,6 +222,4 @@ def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> It
         some = f", for {len(without)} of {len(images)} images" if len(without) < len(images) else ""
         yield f"{missing}{some}"
     if lacks_times:
-        yield (
-            "costs rest on measured and published times: times that `bench advise --gpu NAME` predicts are not used"
-        )
+        yield ("costs rest on measured and published times: times that `bench advise --gpu NAME` predicts are not used")
