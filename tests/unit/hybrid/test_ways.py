@@ -188,7 +188,7 @@ def test_a_device_that_has_nothing_of_what_was_chosen_is_told() -> None:
     records = [published(0.1, device=BIG, **encode(512)), published(0.1, device=SMALL, **encode(1024))]
     found = compared(records, Wanted(sizes=((1024, 1024),), devices=(BIG.name,)))
     assert found.rows == ()
-    assert any(f"no figures of {BIG.name} for it" in gap for gap in found.without)
+    assert any(f"no figures of {BIG.name} for this choice" in gap for gap in found.without)
 
 
 def test_only_what_was_measured_or_published_is_a_time_that_is_known() -> None:
