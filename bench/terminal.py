@@ -84,7 +84,7 @@ def say(console: Console, line: str | Text, style: str = "", indent: int = 0) ->
     text = line.copy() if isinstance(line, Text) else Text(line)
     if style:
         text.stylize(style)
-    if console.is_terminal or _asked_width():
+    if console.is_terminal:
         console.print(Padding(text, (0, 0, 0, indent), expand=False) if indent else text)
     else:
         console.print(Text(" " * indent) + text, soft_wrap=True)

@@ -159,9 +159,8 @@ def test_the_last_columns_text_goes_under_its_row_before_rows_become_blocks() ->
     ]
 
 
-def test_a_run_on_a_terminal_breaks_no_word_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a crash with a long reason, and a terminal of 40 columns
-    monkeypatch.delenv("COLUMNS", raising=False)
+def test_a_run_on_a_terminal_breaks_no_word_of_its_lines() -> None:
+    # given a case that failed with a long reason, and a terminal of 40 columns
     reason = "the process ended unexpectedly while the convolution was computed"
     record = measured(outcome=Failed(exception="RuntimeError", message=reason, phase="run"))
     summary = RunSummary(Path("results/cpu/run.jsonl"), (record,))
@@ -199,8 +198,9 @@ def test_a_value_that_has_no_room_beside_its_name_is_whole_in_the_next_line() ->
     ]
 
 
-def test_prose_wraps_on_a_terminal_and_is_one_line_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
+@pytest.mark.parametrize("columns", ["", "40"])  # CI sets COLUMNS too, and its logs are searched
+def test_prose_wraps_on_a_terminal_and_is_one_line_in_a_pipe(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
     sentence = "a sentence of many words " * 20
 
     def draw(console: Console) -> None:
