@@ -124,6 +124,8 @@ def _size(stream: TextIO) -> tuple[int, int]:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
         return shutil.get_terminal_size()
+    if not columns:  # a terminal that does not know its size
+        return shutil.get_terminal_size()
     return _asked_width() or columns, lines
 
 
