@@ -250,5 +250,5 @@ def parse_bytes(text: str) -> int:
         raise BenchError(f"{quoted(text)} is not an amount of memory. Write it like 8GiB, 500MiB or 8589934592.")
     count = int(Decimal(match.group(1)) * factor)
     if count <= 0:
-        raise BenchError(f"{quoted(text)} is no memory at all. Give more than zero bytes, like 8GiB.")
+        raise BenchError(f"{quoted(text)} must be greater than 0 bytes. Give an amount like 8GiB.")
     return count

@@ -98,9 +98,9 @@ def read_page(
             warnings.append(f"{table.place}: this table has no rows.")
             continue
         spec = _model(table)
-        said = operation or _operation(table, name, otherwise)
+        table_operation = operation or _operation(table, name, otherwise)
         for row in table.rows:
-            entries += docs_row.entries(row, spec, said)
+            entries += docs_row.entries(row, spec, table_operation)
             warnings += docs_row.doubts(row)
     docs_row.refuse_twins(entries)
     if not entries:
