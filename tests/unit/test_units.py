@@ -77,7 +77,7 @@ def test_what_is_no_amount_of_memory_is_refused_with_an_example(text: str) -> No
 
 @pytest.mark.parametrize("text", ["0", "0GiB", "0.0 MiB", "0.1b"])
 def test_nothing_is_no_amount_of_memory(text: str) -> None:
-    with pytest.raises(BenchError, match="more than zero"):
+    with pytest.raises(BenchError, match="greater than 0"):
         units.parse_bytes(text)
 
 
