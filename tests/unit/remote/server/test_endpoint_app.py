@@ -137,8 +137,7 @@ def test_a_request_that_is_served_in_time_after_a_long_one_is_not_refused() -> N
         until(lambda: running.endpoint.device.waiting == 1)
         # Then a third long one, which would end too late, is told when to come back
         said = httpx2.post(f"{running.url}/tiny/encode?flops=1000000", content=b"2")
-        assert (said.status_code, said.json()["reason"]) == (503, "busy")
-        assert 1 <= int(said.headers["retry-after"]) <= 5  # by how long the first has run when this one comes
+        assert (said.status_code, said.json()["reason"], said.headers["retry-after"]) == (503, "busy", "1")
         running.services["encode"].gate.set()
         assert [done.result().status_code for done in (first, second)] == [200, 200]
 
