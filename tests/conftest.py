@@ -10,12 +10,21 @@ from pathlib import Path
 import pytest
 from standins import nvml_library as nvml_builder
 
+from bench.commands import notice
+
 GOLDEN = Path(__file__).parent / "golden"
 #: The tests' models are tiny: two threads that wait for each other gain nothing, and where something else uses a core
 #: they take ten times as long. Read when torch is loaded, here and in each worker.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 #: Output is as wide as COLUMNS says, which pytest-xdist sets for its workers: a test that wants a width sets it itself.
 os.environ.pop("COLUMNS", None)
+
+
+@pytest.fixture(autouse=True)
+def no_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a slow command says out of what a test reads, however slow the machine is; processes say it still."""
+    monkeypatch.setattr(notice, "_PATIENCE_S", 3600.0)
+    monkeypatch.setattr(notice, "_SLOW_MODULES", frozenset[str]())
 
 
 @pytest.fixture
