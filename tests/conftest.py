@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,9 @@ GOLDEN = Path(__file__).parent / "golden"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 #: Output is as wide as COLUMNS says, which pytest-xdist sets for its workers: a test that wants a width sets it itself.
 os.environ.pop("COLUMNS", None)
+#: A shell ignores Ctrl-C in what it starts in the background, and processes inherit that: those of the tests heed it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
