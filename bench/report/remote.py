@@ -84,7 +84,7 @@ def _endpoint(slug: str, records: Sequence[Record], *, with_plot: bool) -> list[
     if with_plot:
         texts.append(f"![{_alt(records)}]({plot_name(slug)})")
     elif any(stack(record) for record in records):
-        texts.append(f"There is no plot of it: only the first {_MOST_PLOTS} endpoints of this page have one.")
+        texts.append(f"This endpoint has no plot: only the first {_MOST_PLOTS} of this page have one.")
     for (model, operation), group in _by_kind(records).items():
         texts += [f"### {safe(models.title(model))} {safe(operation)}"]
         alike = remote_tables.alike(group)

@@ -113,7 +113,7 @@ def test_of_many_endpoints_the_first_have_a_plot_and_the_page_says_so() -> None:
     found = remote.endpoints([an_endpoint_record(device=endpoint_device(f"mine {n}")) for n in range(30)])
     page = remote.render(found)
     assert len(remote.drawn(found)) == page.count("](remote-") == 24
-    assert page.count("There is no plot of it") == 6
+    assert page.count("This endpoint has no plot") == 6
 
 
 def test_a_few_of_everything_are_all_drawn(said: list[str]) -> None:
