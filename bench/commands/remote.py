@@ -99,7 +99,7 @@ def remote(
             return
         with _endpoints(endpoint or [], sweep, token_env, loopback=loopback) as endpoints:
             _check_secrecy(endpoints, token, token_env, insecure=insecure_token)
-            say = _nobody if quiet else _say
+            say = _nobody if quiet else tell
             options = Options(name, sweep.remote.load, sweep.remote.overlap, loopback=loopback, say=say)
             with closing(EndpointExecutor(endpoints, token, options)) as executor:
                 if not dry_run:
@@ -114,10 +114,6 @@ def remote(
                 sweeps.measure(plan, executor, RunOptions(results=out, fresh=fresh), as_json=as_json, quiet=quiet)
     except KeyboardInterrupt as error:
         raise sweeps.interrupted(error) from None
-
-
-def _say(text: str) -> None:
-    tell(text)
 
 
 def _nobody(_: str) -> None:

@@ -56,10 +56,7 @@ def resolutions_of(texts: Sequence[str]) -> tuple[Resolution, ...]:
 
 def model_of(name: str, option: str) -> str:
     """The model that an option gives. Raises ConfigError that names the option and the nearest."""
-    try:
-        return parse_model(name)
-    except ValueError as error:
-        raise ConfigError(f"{option} {printable(name, _SHOWN)}: {error}") from None
+    return _parsed(name, option, parse_model)
 
 
 def operation_of(name: str, option: str) -> str:
@@ -72,10 +69,16 @@ def operation_of(name: str, option: str) -> str:
 
 def resolution_of(text: str, option: str) -> Resolution:
     """The resolution that an option gives. Raises ConfigError that names the option."""
+    return _parsed(text, option, parse_resolution)
+
+
+def _parsed(text: str, option: str, parse: Callable[[str], _Item]) -> _Item:
+    """The value that a parser of `values` makes of a text. Raises ConfigError that names the option."""
     try:
-        return parse_resolution(text)
+        return parse(text)
     except ValueError as error:
-        raise ConfigError(f"{option} {printable(text, _SHOWN)}: {error}.") from None
+        complaint = str(error).removesuffix(".")
+        raise ConfigError(f"{option} {printable(text, _SHOWN)}: {complaint}.") from None
 
 
 def _transport_of(name: str, option: str) -> Transport:
