@@ -149,11 +149,9 @@ def _images(case: Case) -> int:
 
 def _energy(row: Row, card: Card) -> Energy | None:
     """Joules of one image by the quickest local way."""
-    timed = [record for record in (row.untiled, row.tiled) if record and seconds(record) is not None]
-    best = min(timed, key=lambda record: seconds(record) or 0.0, default=None)
-    if best is None or row.local_s is None:
+    if row.quickest is None or row.local_s is None:
         return None
-    joules = metrics.values(best).get("energy")
+    joules = metrics.values(row.quickest).get("energy")
     if joules is not None:
         return Energy(joules, "measured")
     if card.board_power is None:

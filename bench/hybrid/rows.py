@@ -60,6 +60,12 @@ class Row:
         """Whether every local way is out of memory."""
         return self.fits == "no"
 
+    @property
+    def quickest(self) -> Record | None:
+        """The local record of the least time; None where nothing was timed."""
+        timed = [record for record in (self.untiled, self.tiled) if record is not None and seconds(record) is not None]
+        return min(timed, key=lambda record: seconds(record) or 0.0, default=None)
+
 
 def make(group: Sequence[Record], label: str, remote: Remote, request: Request) -> Row:
     """The row of records that differ in tiling alone."""

@@ -6,7 +6,6 @@ from rich.console import Console
 
 from bench.cost.arithmetic import Cost, per_1000
 from bench.cost.comparison import Costs, Image, Local, Remote
-from bench.hybrid.service import seconds
 from bench.record import Record
 from bench.report.cost import break_even_text, local_name, priced, title
 from bench.report.kinds import memory_cell
@@ -48,7 +47,7 @@ def _local(local: Local, image: Image, costs: Costs) -> list[str]:
     row = local.row
     if local.cost is None:
         return [f"out of memory ({row.kind})"]
-    figures = [f"{format_seconds(local.cost.seconds)} {row.kind}", f"memory {_memory(row.untiled, row.tiled)}"]
+    figures = [f"{format_seconds(local.cost.seconds)} {row.kind}", f"memory {_memory(row.quickest)}"]
     if local.energy:
         source = "measured" if local.energy.found_by == "measured" else "from board power"
         figures.append(f"{format_metric('energy', local.energy.joules)} {source}")
@@ -60,11 +59,9 @@ def _local(local: Local, image: Image, costs: Costs) -> list[str]:
     return [", ".join(figures), _amounts(local.cost, costs), *([f"breaks even: {'; '.join(even)}"] if even else [])]
 
 
-def _memory(*records: Record | None) -> str:
-    """The peak of the quickest of these ways, with the word for what it is."""
-    timed = [record for record in records if record is not None and seconds(record) is not None]
-    best = min(timed, key=lambda record: seconds(record) or 0.0, default=None)
-    cell = memory_cell(best)
+def _memory(record: Record | None) -> str:
+    """The peak of a record, with the word for what it is."""
+    cell = memory_cell(record)
     return "not known" if cell == "-" else cell.replace("*", "")
 
 
