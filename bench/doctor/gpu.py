@@ -27,7 +27,7 @@ def power_limit(facts: Facts) -> Iterator[Finding]:
     if settings is None or settings.power_limit_w is None:
         return
     limit, default = settings.power_limit_w, settings.power_default_w
-    if default is not None and limit < default - 0.5:  # a watt is what is shown
+    if default is not None and settings.is_power_lowered:
         raisable = settings.raisable_power_w is not None
         yield warning(
             "power limit",

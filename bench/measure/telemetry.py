@@ -169,8 +169,7 @@ def _power_remedy(settings: GpuSettings) -> str:
             f"its power limit is below the {shipped:.0f} W that it was shipped with. Raise it "
             f"(`sudo nvidia-smi -pl {shipped:.0f}`) and measure again with --fresh"
         )
-    limit, default = settings.power_limit_w, settings.power_default_w
-    if limit is not None and default is not None and limit >= default - 0.5:
+    if settings.is_power_lowered is False:
         return "its power limit holds the clocks down, and is as high as shipped: compare only with cards like it"
     return (
         "its power limit holds the clocks down, and can't be raised on this card. A laptop is faster when it is "

@@ -70,10 +70,16 @@ class GpuSettings(Frozen):
     neighbours: Neighbours = Neighbours()
 
     @property
+    def is_power_lowered(self) -> bool | None:
+        """Whether the power limit is below the one as shipped; None where NVML does not tell both."""
+        limit, shipped = self.power_limit_w, self.power_default_w
+        return None if limit is None or shipped is None else limit < shipped - 0.5  # a watt is what is shown
+
+    @property
     def raisable_power_w(self) -> float | None:
         """The power limit as shipped in watts, where the card is below it and lets it be set; else None."""
-        limit, shipped, settable = self.power_limit_w, self.power_default_w, self.power_range_w
-        if limit is None or shipped is None or settable is None or limit >= shipped - 0.5:  # a watt is what is shown
+        shipped, settable = self.power_default_w, self.power_range_w
+        if not self.is_power_lowered or shipped is None or settable is None:
             return None
         return shipped if settable[0] <= shipped <= settable[1] else None
 
