@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -188,5 +189,14 @@ class Gpus(Strict):
 
 
 def load_gpus(path: Path | None = None) -> Gpus:
-    """Read a file of cards; the shipped one, unless a path is given. Raises ConfigError."""
-    return load_as(Gpus, path or configs()["gpus"], "a file of cards")
+    """Read a file of cards; the shipped one, which is read once, unless a path is given. Raises ConfigError."""
+    return _shipped() if path is None else _read(path)
+
+
+@cache
+def _shipped() -> Gpus:
+    return _read(configs()["gpus"])
+
+
+def _read(path: Path) -> Gpus:
+    return load_as(Gpus, path, "a file of cards")

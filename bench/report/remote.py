@@ -60,8 +60,9 @@ def render(found: Mapping[str, Sequence[Record]]) -> str:
             "`bench remote --loopback` one that it starts on this machine."
         )
         return "\n\n".join(texts) + "\n"
+    plotted = set(drawn(found))
     for slug, records in found.items():
-        texts += _endpoint(slug, records, with_plot=slug in drawn(found))
+        texts += _endpoint(slug, records, with_plot=slug in plotted)
     texts += ["## How to read this", *_legends(found)]
     return "\n\n".join(texts) + "\n"
 
