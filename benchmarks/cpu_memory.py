@@ -15,11 +15,11 @@ import sys
 
 import torch
 
-from bench.memory import recorded, timeline, trace
-from bench.memory.onednn import OneDnn
-from bench.memory.timeline import Timeline
 from bench.record import Case, Tile
 from bench.units import MIB
+from bench.vram import recorded, timeline, trace
+from bench.vram.onednn import OneDnn
+from bench.vram.timeline import Timeline
 
 _SHARE, _LEAST_BYTES = 0.02, 8 * MIB
 _TILE = Tile(tile=256, overlap=64)

@@ -27,7 +27,7 @@ _ONE = """
 import json, pathlib, resource, sys, time
 from bench import config, plan
 from bench.commands import cards
-from bench.memory import predict, trace
+from bench.vram import predict, trace
 from bench.workloads import work
 models, overrides, names = json.loads(sys.argv[1])
 sweep = config.load(config.find("docs"), overrides)

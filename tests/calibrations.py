@@ -10,9 +10,9 @@ from factories import NOON, a_case, a_device, an_environment
 from machines import gpu_settings
 
 from bench import store
-from bench.memory import trace
-from bench.memory.events import Convolution
 from bench.record import Workspaces
+from bench.vram import trace
+from bench.vram.events import Convolution
 
 
 def calibrate(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.memory.events import Kernel
-from bench.memory.timeline import Builder, Kind, Owner, Timeline
-from bench.memory.workspace import NOTHING, Scratch
+from bench.vram.events import Kernel
+from bench.vram.timeline import Builder, Kind, Owner, Timeline
+from bench.vram.workspace import NOTHING, Scratch
 
 WEIGHTS = Owner("", "", "weights")
 INPUT = Owner("", "", "input")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from bench.advise.peaks import Foreseen
     from bench.advise.place import Place
     from bench.config.gpus import Gpu, Gpus
-    from bench.memory.calibration import Calibration
-    from bench.memory.cudnn import CuDnn
-    from bench.memory.predict import Card, Demand
-    from bench.memory.replay import Peaks
     from bench.plan import Plan
     from bench.record import Case, Outcome, Prediction, Record
+    from bench.vram.calibration import Calibration
+    from bench.vram.cudnn import CuDnn
+    from bench.vram.predict import Card, Demand
+    from bench.vram.replay import Peaks
 
 #: What a card is called of which only the memory is known, and what kernels are assumed of it.
 _NAMELESS = "CUDA GPU"
@@ -65,7 +65,7 @@ class Chosen:
 
     def card(self, free_bytes: int | None = None) -> Card:
         """What the memory model wants to know; `free_bytes` where others hold the rest."""
-        from bench.memory.predict import Card
+        from bench.vram.predict import Card
 
         return Card(self.usable_bytes if free_bytes is None else free_bytes, self.context_bytes)
 
@@ -77,7 +77,7 @@ class Chosen:
 
 def backend(case: Case, architecture: str, compute_capability: str, calibrated: Mapping[str, Calibration]) -> CuDnn:
     """The kernels of a card, as they were measured on such a device if they were, in the precision of the case."""
-    from bench.memory import cudnn
+    from bench.vram import cudnn
 
     return cudnn.backend(architecture, compute_capability, ITEM_BYTES[case.dtype], calibrated.get(case.dtype))
 
@@ -183,8 +183,8 @@ def calibrations(results: Path = RESULTS) -> list[Calibrated]:
     if not found:
         warn(warnings)
         return []
-    from bench.memory.calibration import Calibration, trusted
-    from bench.memory.predict import cudnn_here
+    from bench.vram.calibration import Calibration, trusted
+    from bench.vram.predict import cudnn_here
 
     found.sort(key=lambda one: one.recorded_at, reverse=True)
     here = cudnn_here()
@@ -228,7 +228,7 @@ def place(card: Chosen, free: str | None = None) -> Place:
 def foreseen(case: Case, card: Chosen, free_bytes: int | None = None) -> Foreseen:
     """What is predicted of a case on a card, or on what is free of it. Raises ConfigError for what can't be traced."""
     from bench.advise.peaks import Foreseen
-    from bench.memory.predict import predict
+    from bench.vram.predict import predict
 
     room = card.card(free_bytes)
     prediction, demand, here = predict(case, card.backend(case), room)
@@ -246,7 +246,7 @@ def _unsupported(prediction: Prediction, why: str) -> Prediction:
 
 def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:
     """The records of a case on each of the cards. Raises ConfigError for what can't be predicted."""
-    from bench.memory.predict import predict
+    from bench.vram.predict import predict
 
     return [_record(case, card, plan, len(cards), *predict(case, card.backend(case), card.card())) for card in cards]
 

@@ -106,7 +106,7 @@ def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
 
 def _say_what_is_assumed() -> None:
     """To standard error: records and the docs' tables have no place for it."""
-    from bench.memory import assumptions
+    from bench.vram import assumptions
 
     typer.echo(assumptions.stated(os.environ), err=True)
 

@@ -12,8 +12,8 @@ from bench.commands.options import INTERRUPTED, AsJson, Quiet
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bench.memory.profile import Profiled
     from bench.record import Case
+    from bench.vram.profile import Profiled
 
 PROFILES = Path("profiles")
 

@@ -15,17 +15,17 @@ import torch
 from bench.commands import cards
 from bench.config import DTYPES, load_gpus
 from bench.errors import BenchError, ConfigError, DeviceError, nearest
-from bench.memory import recorded, timeline, trace
-from bench.memory.blocks import MIN_BLOCK_BYTES
-from bench.memory.calibration import Calibration
-from bench.memory.cudnn import CuDnn, cublas_bytes
-from bench.memory.onednn import OneDnn
-from bench.memory.profile import Profiled, profile
-from bench.memory.workspace import Backend
 from bench.record import Case
 from bench.run import device as devices
 from bench.run import host, outcome
 from bench.units import ITEM_BYTES, format_bytes
+from bench.vram import recorded, timeline, trace
+from bench.vram.blocks import MIN_BLOCK_BYTES
+from bench.vram.calibration import Calibration
+from bench.vram.cudnn import CuDnn, cublas_bytes
+from bench.vram.onednn import OneDnn
+from bench.vram.profile import Profiled, profile
+from bench.vram.workspace import Backend
 
 #: What a call may need of the free memory: the rest is for what a process takes besides tensors.
 _SHARE_OF_FREE = 0.9

@@ -9,7 +9,7 @@ from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
-from bench.memory.assumptions import ASSUMPTIONS
+from bench.vram.assumptions import ASSUMPTIONS
 
 
 def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from bench import models
 from bench.advise.ranking import Advice, Local
 from bench.advise.times import Clock
-from bench.memory.assumptions import ASSUMPTIONS
 from bench.report import advice as words
 from bench.report import markdown
 from bench.report.hybrid_tables import Networks, networks_table, size, title_of
 from bench.report.kinds import SURE, TIGHT
 from bench.report.markdown import safe
 from bench.units import format_bytes, format_count
+from bench.vram.assumptions import ASSUMPTIONS
 
 PAGE = "advice.md"
 #: What stands in a cell, where the whole words would make the tables unreadable.

@@ -10,12 +10,12 @@ from rich.text import Text
 
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
-from bench.memory import assumptions
 from bench.report import advice as words
 from bench.report.hybrid_tables import Networks
 from bench.report.kinds import SURE, TIGHT
 from bench.terminal import Column, Draw, print_table, say
 from bench.units import format_bytes, one_line
+from bench.vram import assumptions
 
 #: With more images than this tables are short, and stand after all recommendations.
 _FEW = 4

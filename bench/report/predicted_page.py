@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.config import card_names
-from bench.memory.assumptions import ASSUMPTIONS
 from bench.record import OutOfMemory, Prediction, Record
 from bench.report import markdown, predicted, run_details
 from bench.report.kinds import marked
 from bench.units import MIB, format_bytes, format_count, memory_bytes
+from bench.vram.assumptions import ASSUMPTIONS
 
 #: Published peaks are whole even MiB, behind as many digits of a percentage as the page prints.
 _ROUNDING_BYTES = 2 * MIB

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.memory.profile import Profile, Profiled, at_work
-from bench.memory.timeline import Owner, Timeline
+from bench.vram.profile import Profile, Profiled, at_work
+from bench.vram.timeline import Owner, Timeline
 
 
 def render(profiled: Profiled) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.memory.profile import (
+from bench.report.figure import PALETTE, caption, drawing, plain
+from bench.report.profile import place_of, title_of
+from bench.units import GIB, MIB, format_bytes
+from bench.vram.profile import (
     OTHER,
     WORKSPACES,
     Layers,
@@ -17,10 +20,7 @@ from bench.memory.profile import (
     steps,
     visits,
 )
-from bench.memory.timeline import Timeline
-from bench.report.figure import PALETTE, caption, drawing, plain
-from bench.report.profile import place_of, title_of
-from bench.units import GIB, MIB, format_bytes
+from bench.vram.timeline import Timeline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.memory.allocator import CachingAllocator, OutOfMemoryError, SegmentShape
-from bench.memory.blocks import Block
 from bench.units import GIB, MIB
+from bench.vram.allocator import CachingAllocator, OutOfMemoryError, SegmentShape
+from bench.vram.blocks import Block
 
 torch = pytest.importorskip("torch")
 from pool import empty_pool, require_empty_pool  # noqa: E402 - loads torch

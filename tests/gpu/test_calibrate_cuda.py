@@ -52,9 +52,9 @@ def measured_peak(case: Case) -> int:
 
 def predicted_peak(case: Case, results: Path) -> int:
     """The traced call with the calibration's workspaces, through the model of torch's allocator."""
-    from bench.memory import cudnn, timeline, trace
-    from bench.memory.allocator import CachingAllocator
-    from bench.memory.calibration import Calibration, trusted
+    from bench.vram import cudnn, timeline, trace
+    from bench.vram.allocator import CachingAllocator
+    from bench.vram.calibration import Calibration, trusted
 
     ((workspaces,), warnings) = store.read_workspaces([results])
     assert warnings == []
@@ -86,9 +86,9 @@ def test_a_peak_by_calibrated_workspaces_is_torch_s_within_2_per_cent(
 
 @pytest.mark.parametrize("model", DTYPES)
 def test_every_convolution_of_the_calls_is_measured_and_none_met_a_full_card(results: Path, model: str) -> None:
-    from bench.memory import trace
-    from bench.memory.calibration import Calibration
-    from bench.memory.events import Convolution, Launch, Pass
+    from bench.vram import trace
+    from bench.vram.calibration import Calibration
+    from bench.vram.events import Convolution, Launch, Pass
 
     ((workspaces,), _) = store.read_workspaces([results])
     assert not any(entry.constrained for entry in workspaces.entries)

@@ -14,11 +14,11 @@ from factories import a_case
 from timelines import LiveOnly
 
 from bench.cli import main
-from bench.memory import timeline, trace
-from bench.memory.blocks import MIN_BLOCK_BYTES
-from bench.memory.recorded import Recording, record
 from bench.record import Tile
 from bench.units import MIB
+from bench.vram import timeline, trace
+from bench.vram.blocks import MIN_BLOCK_BYTES
+from bench.vram.recorded import Recording, record
 
 torch = pytest.importorskip("torch")
 from pool import require_empty_pool  # noqa: E402 - loads torch

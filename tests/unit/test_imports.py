@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "speed": {"units", "record", "models", "config", "work"},
     "advise": {"errors", "units", "record", "models", "config", "speed", "hybrid", "work"},
     "doctor": {"errors", "units", "record"},
-    "memory": {"errors", "units", "record", "models", "workloads"},
+    "vram": {"errors", "units", "record", "models", "workloads"},
     "measure": {"errors", "identity", "lifeline", "child", "units", "stats", "record"},
     "workloads": {"errors", "units", "record", "models", "tiles", "work"},
     "run": {
@@ -81,12 +81,12 @@ MAY_IMPORT = {
         "speed",
         "advise",
         "doctor",
-        "memory",
+        "vram",
         "terminal",
     },
     "commands": {
         *("errors", "lifeline", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run"),
-        *("hybrid", "cost", "speed", "advise", "workloads", "memory", "remote", "report"),
+        *("hybrid", "cost", "speed", "advise", "workloads", "vram", "remote", "report"),
         "terminal",
     },
     "cli": {"errors", "commands"},
@@ -136,7 +136,7 @@ PARENT = {
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
 COMPUTES = {
-    *("remote.server.loading", "remote.client.executor", "memory.predict", "workloads.work"),
+    *("remote.server.loading", "remote.client.executor", "vram.predict", "workloads.work"),
     "commands.profiling",
 }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from bench.memory.allocator import CachingAllocator, OutOfMemoryError
-from bench.memory.blocks import Block
 from bench.units import GIB, format_bytes
+from bench.vram.allocator import CachingAllocator, OutOfMemoryError
+from bench.vram.blocks import Block
 
 #: Beside the pool, as a CUDA context takes it.
 CONTEXT_BYTES = GIB // 2

@@ -11,8 +11,8 @@ import torch
 from standin_pool import Pool
 from torch.utils._pytree import tree_map
 
-from bench.memory.allocator import OutOfMemoryError
-from bench.memory.blocks import Block
+from bench.vram.allocator import OutOfMemoryError
+from bench.vram.blocks import Block
 
 _CPU = torch.device("cpu")
 #: Kept, since the registered kernels live as long as this object.

@@ -12,9 +12,9 @@ from factories import measured, write_lines
 from bench import store
 from bench.cli import main
 from bench.commands import cards
-from bench.memory import predict
-from bench.memory.assumptions import ASSUMPTIONS
 from bench.record import Prediction, Record
+from bench.vram import predict
+from bench.vram.assumptions import ASSUMPTIONS
 
 #: Two cases of the smallest model: whole, and in tiles that cover it.
 SWEEP = "models: tiny\noperations: encode\nresolutions: 64\ntiling: [off, {tile: 64, overlap: 16}]\n"

@@ -31,7 +31,6 @@ from bench.config import Network
 from bench.cost.comparison import VOLUMES, Costs
 from bench.cost.comparison import compare as costs_of
 from bench.doctor import Finding
-from bench.memory.profile import Profiled, profile
 from bench.record import Crashed, Environment, Failed, GpuSettings, Memory, Package, Record, Skipped, Tile
 from bench.report import (
     advice_page,
@@ -58,6 +57,7 @@ from bench.run import progress
 from bench.speed.held_out import Cell
 from bench.terminal import Draw, plain
 from bench.units import MIB
+from bench.vram.profile import Profiled, profile
 
 PLAIN = "NVIDIA Test 4090"
 HOSTILE = (

@@ -12,13 +12,13 @@ from factories import a_case
 from PIL import Image
 from timelines import a_timeline
 
-from bench.memory.profile import Profiled, profile
-from bench.memory.timeline import Builder, Owner
 from bench.report import profile as words
 from bench.report import profile_json, profile_plot
 from bench.report.figure import PALETTE
 from bench.terminal import plain
 from bench.units import MIB
+from bench.vram.profile import Profiled, profile
+from bench.vram.timeline import Builder, Owner
 
 
 def a_profiled(*, measured: bool = False) -> Profiled:

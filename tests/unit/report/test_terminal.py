@@ -23,7 +23,6 @@ from bench.compare.sides import SideName, side
 from bench.config import load_prices
 from bench.cost import comparison as costs
 from bench.doctor import Finding
-from bench.memory.profile import Profiled, profile
 from bench.record import Failed, Memory, Timing
 from bench.report import advice_terminal, cost_terminal, diagnosis, hybrid_terminal, predicted
 from bench.report import profile as profile_words
@@ -32,6 +31,7 @@ from bench.run.progress import print_summary
 from bench.run.scheduler import RunSummary
 from bench.terminal import Column, Draw, plain, print_table, say
 from bench.units import GIB, MIB
+from bench.vram.profile import Profiled, profile
 
 PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 WIDTHS = (40, 60, 80, 120)

@@ -1,0 +1,161 @@
+"""The strides that torch's kernels give their results, from the shapes and strides of what they are given.
+
+Pure. Meta tensors leave this to each torch version's own kernels and decompositions, which change; the devices' rules
+have not changed from torch 2.6 to 2.14, and are written here once. The files named are where torch decides. A tensor
+of one image can have strides that are channels-last for one rule and not for another: each rule is a function here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.vram.events import Shape
+
+Strides = tuple[int, ...]
+#: Shape and strides of a tensor, in elements.
+Layout = tuple[Shape, Strides]
+
+#: Dimensions of (batch, channels, height, width) from the innermost out, as channels-last lays them.
+_CHANNELS_LAST_ORDER = (1, 3, 2, 0)
+_IMAGES = 4
+
+
+def contiguous(shape: Shape) -> Strides:
+    """The strides of a new tensor: rows one after another."""
+    return _dense(shape, range(len(shape) - 1, -1, -1))
+
+
+def channels_last(shape: Shape) -> Strides:
+    """The strides of a new tensor of (batch, channels, height, width) laid out as batch, height, width, channels."""
+    return _dense(shape, _CHANNELS_LAST_ORDER)
+
+
+def is_contiguous(layout: Layout) -> bool:
+    """`Tensor.is_contiguous()`: the strides of dimensions of size 1 do not matter (c10/core/Contiguity.h)."""
+    return _follows(layout, range(len(layout[0]) - 1, -1, -1))
+
+
+def is_channels_last(layout: Layout) -> bool:
+    """`Tensor.is_contiguous(memory_format=torch.channels_last)`: there too size 1 does not matter."""
+    return len(layout[0]) == _IMAGES and _follows(layout, _CHANNELS_LAST_ORDER)
+
+
+def suggests_channels_last(layout: Layout) -> bool:
+    """Whether `Tensor.suggest_memory_format()` is channels-last (c10/core/MemoryFormat.h, is_channels_last_strides_2d).
+
+    Unlike `is_channels_last`, it looks at the stride of a batch of one. Convolutions, upsampling, padding and
+    normalisation on the CPU go by this rule.
+    """
+    shape, strides = layout
+    if len(shape) != _IMAGES or not strides[1]:
+        return False
+    least = 0
+    for dimension in _CHANNELS_LAST_ORDER:
+        stride = strides[dimension]
+        if not shape[dimension] or stride < least or (dimension == 0 and least == strides[1]):
+            return False
+        least = stride * max(shape[dimension], 1)
+    return True
+
+
+def suggested(shape: Shape, source: Layout) -> Strides:
+    """The strides of a new tensor of this shape in the memory format that `source` suggests."""
+    return channels_last(shape) if suggests_channels_last(source) else contiguous(shape)
+
+
+def is_dense(layout: Layout) -> bool:
+    """Whether the elements lie in some order without gaps or overlaps (`is_non_overlapping_and_dense`)."""
+    shape, strides = layout
+    order = sorted((size for size in range(len(shape)) if shape[size] > 1), key=lambda dimension: strides[dimension])
+    return _follows(layout, order)
+
+
+def preserved(layout: Layout) -> Strides:
+    """The strides of `empty_like` and `clone` with torch.preserve_format."""
+    return layout[1] if is_dense(layout) else elementwise((layout, ((), ())))
+
+
+def concatenated(shape: Shape, parts: Sequence[Layout]) -> Strides:
+    """The strides of `cat` (TensorShape.cpp, cat_compute_output_memory_format): channels-last if all parts are."""
+    return channels_last(shape) if all(map(suggests_channels_last, parts)) else contiguous(shape)
+
+
+def elementwise(operands: Sequence[Layout]) -> Strides:
+    """The strides of what an elementwise kernel returns (aten/src/ATen/TensorIterator.cpp).
+
+    A Python number is an operand without dimensions: with one, the quick rules for operands of one shape do not hold.
+    """
+    shape = broadcast([operand[0] for operand in operands])
+    if all(operand[0] == shape for operand in operands):
+        if all(map(is_contiguous, operands)):
+            return contiguous(shape)
+        if all(map(is_channels_last, operands)):
+            return channels_last(shape)
+        if all(is_dense(operand) and operand[1] == operands[0][1] for operand in operands):
+            return operands[0][1]
+    return _dense(shape, _order(shape, [_expanded(operand, shape) for operand in operands]))
+
+
+def broadcast(shapes: Sequence[Shape]) -> Shape:
+    """The shape that these broadcast to."""
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
+
+
+def _expanded(operand: Layout, shape: Shape) -> Strides:
+    """An operand's strides in the shape that all broadcast to, 0 where it is repeated."""
+    sizes, strides = operand
+    missing = len(shape) - len(sizes)
+    repeated = (
+        0 if size == 1 != whole else stride for size, stride, whole in zip(sizes, strides, shape[missing:], strict=True)
+    )
+    return (0,) * missing + tuple(repeated)
+
+
+def _order(shape: Shape, operands: Sequence[Strides]) -> list[int]:
+    """Dimensions from the innermost out: an insertion sort by stride in which some pairs have no order
+    (TensorIterator::reorder_dimensions)."""
+    order = list(range(len(shape) - 1, -1, -1))
+    for start in range(1, len(order)):
+        place = start
+        for before in range(start - 1, -1, -1):
+            compared = _compared(shape, operands, order[before], order[place])
+            if compared < 0:
+                break
+            if compared > 0:
+                order[before], order[place] = order[place], order[before]
+                place = before
+    return order
+
+
+def _compared(shape: Shape, operands: Sequence[Strides], inner: int, outer: int) -> int:
+    """-1 if the first operand that can tell has `inner` inside `outer`, 1 if it is the other way, 0 if none can."""
+    for strides in operands:
+        if not strides[inner] or not strides[outer]:
+            continue
+        if strides[inner] != strides[outer]:
+            return -1 if strides[inner] < strides[outer] else 1
+        if shape[inner] > shape[outer]:
+            return 1
+    return 0
+
+
+def _dense(shape: Shape, order: Sequence[int]) -> Strides:
+    """Strides without gaps, `order` naming the dimensions from the innermost out."""
+    strides, step = [0] * len(shape), 1
+    for dimension in order:
+        strides[dimension] = step
+        step *= max(shape[dimension], 1)
+    return tuple(strides)
+
+
+def _follows(layout: Layout, order: Sequence[int]) -> bool:
+    """Whether strides are those of `_dense` in that order, dimensions of size 1 apart."""
+    shape, strides = layout
+    expected = 1
+    for dimension in order:
+        if shape[dimension] != 1 and strides[dimension] != expected:
+            return False
+        expected *= shape[dimension]
+    return True

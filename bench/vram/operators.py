@@ -1,0 +1,216 @@
+"""The operators of a zoo model on meta tensors: their results laid out as a device lays them, and what they compute.
+
+Loads torch. Composed operators are decomposed as a device does it. Strides are never left to torch's meta kernels,
+which differ between torch versions while devices do not: 2.13 gives a quotient of one image other strides than its
+devices do, and 2.14 hides the copy that a normalisation makes. An operator that allocates and is not known here is
+refused. See `layouts` for the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+
+from bench.errors import TraceError
+from bench.vram import layouts
+from bench.vram.events import Attention, Convolution, Kernel, Product, Shape, Upsampling
+
+#: CUDA's normalisations work on contiguous tensors, the CPU's also on channels-last ones.
+Device = Literal["cuda", "cpu"]
+
+ATEN = torch.ops.aten
+_PRODUCTS = {ATEN.addmm.default, ATEN.mm.default, ATEN.bmm.default, ATEN.baddbmm.default}
+
+
+def decomposition(func: Any, device: Device) -> Callable[..., Any] | None:
+    """A function that runs the parts of a composed operator; None if a device has a kernel for the whole."""
+    if func is ATEN.group_norm.default:
+        return _group_norm_on_cuda if device == "cuda" else _group_norm_on_cpu
+    if func in _REPLACED or func in _ELEMENTWISE or not func._can_decompose():
+        return None
+    composed: Callable[..., Any] = _DECOMPOSED.get(func, func.decompose)
+    return composed
+
+
+def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The operator's result on meta tensors. Raises TraceError if it allocates and is not known."""
+    if func in _REPLACED:
+        return _REPLACED[func](*args, **kwargs)
+    if func in _ELEMENTWISE:
+        return _elementwise(args[: _ELEMENTWISE[func]])
+    result = func(*args, **kwargs)
+    if func not in _PRODUCTS and not _is_view(result, args):
+        raise TraceError(f"operator {func} allocates memory, and the trace does not know how")
+    return result
+
+
+def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | None:
+    """What a backend may want memory of its own for, if the operator is such."""
+    if func is ATEN.convolution.default:
+        return Convolution(
+            tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), suggests_channels_last(args[0])
+        )
+    if func is ATEN.scaled_dot_product_attention.default:
+        query, key = args[0].shape, args[1].shape
+        return Attention(query[0], query[1], query[2], key[2], query[3])
+    if func is ATEN.upsample_nearest2d.vec:
+        return Upsampling(tuple(args[0].shape), tuple(output.shape))
+    return Product() if func in _PRODUCTS else None
+
+
+def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
+    """Operations of a convolution, a matrix product or attention, a multiply-add being two; 0 for all others."""
+    if func is ATEN.convolution.default:
+        return 2 * output.numel() * int(args[1][0].numel())
+    if func is ATEN.scaled_dot_product_attention.default:
+        query, key, value = args[:3]
+        return int(2 * query[..., 0].numel() * key.shape[-2] * (key.shape[-1] + value.shape[-1]))
+    if func in _PRODUCTS:
+        left = args[1] if func in {ATEN.addmm.default, ATEN.baddbmm.default} else args[0]
+        return 2 * output.numel() * int(left.shape[-1])
+    return 0
+
+
+def suggests_channels_last(values: torch.Tensor) -> bool:
+    """Whether torch's kernels take these strides to be channels-last."""
+    return layouts.suggests_channels_last(_layout(values))
+
+
+def _layout(values: torch.Tensor) -> layouts.Layout:
+    return tuple(values.shape), tuple(values.stride())
+
+
+def _new(shape: Shape, strides: layouts.Strides) -> torch.Tensor:
+    return torch.empty_strided(shape, strides, device="meta")
+
+
+def _is_view(result: Any, args: tuple[Any, ...]) -> bool:
+    """Whether no storage of the result is new: a view, or an operator in place."""
+    given = {arg.untyped_storage()._cdata for arg in args if isinstance(arg, torch.Tensor)}
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    return all(part.untyped_storage()._cdata in given for part in results if isinstance(part, torch.Tensor))
+
+
+def _elementwise(operands: Sequence[Any]) -> torch.Tensor:
+    """A Python number is an operand without dimensions."""
+    given = [_layout(operand) if isinstance(operand, torch.Tensor) else ((), ()) for operand in operands]
+    return _new(layouts.broadcast([shape for shape, _ in given]), layouts.elementwise(given))
+
+
+def _group_norm_on_cuda(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
+    """CUDA's normalisation copies its input if it is not contiguous (aten/src/ATen/native/group_norm.cpp).
+
+    Up to torch 2.13 the composed operator makes that copy, from 2.14 on the kernel does: it lives as long.
+    """
+    return _normalised(values.contiguous(), groups, *args)
+
+
+def _group_norm_on_cpu(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
+    """As `_group_norm_on_cuda`, but channels-last is taken as it lies."""
+    last = suggests_channels_last(values)
+    memory_format = torch.channels_last if last else torch.contiguous_format
+    return _normalised(values.contiguous(memory_format=memory_format), groups, *args)
+
+
+def _normalised(
+    values: torch.Tensor,
+    groups: int,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    eps: float = 1e-5,
+    _cudnn: bool = True,
+) -> torch.Tensor:
+    batch, channels, *sides = values.shape
+    area = torch.Size(sides).numel()
+    result, mean, deviation = ATEN.native_group_norm.default(values, weight, bias, batch, channels, area, groups, eps)
+    del mean, deviation  # in the order in which torch's own code drops them
+    assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: operators are not typed
+    return result
+
+
+def _native_group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Output, mean and reciprocal deviation of native_group_norm(values, weight, bias, N, C, HxW, groups, eps).
+
+    torch's own meta kernel computes in temporaries that no device allocates, and takes most of the time.
+    """
+    statistics = (args[2], args[5])
+    mean, deviation = (_new(statistics, layouts.contiguous(statistics)) for _ in range(2))
+    return _new(tuple(values.shape), layouts.preserved(_layout(values))), mean, deviation
+
+
+def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    """(batch, heads, queries, size of values), laid out as torch's kernels do it: heads inside."""
+    batch, heads, queries, _size = query.shape
+    return torch.empty(batch, queries, heads, value.shape[-1], device="meta").transpose(1, 2)
+
+
+def _as_suggested(func: Any) -> Callable[..., torch.Tensor]:
+    """An operator whose result lies as its first argument suggests: convolution (`_determine_backend_memory_format`),
+    upsampling and padding. Torch's meta kernel tells the shape alone."""
+
+    def run_as_suggested(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        shape = tuple(func(values, *args, **kwargs).shape)
+        return _new(shape, layouts.suggested(shape, _layout(values)))
+
+    return run_as_suggested
+
+
+def _clone(values: torch.Tensor, *, memory_format: torch.memory_format | None = None) -> torch.Tensor:
+    shape = tuple(values.shape)
+    if memory_format is torch.contiguous_format:
+        return _new(shape, layouts.contiguous(shape))
+    if memory_format is torch.channels_last:
+        return _new(shape, layouts.channels_last(shape))
+    return _new(shape, layouts.preserved(_layout(values)))
+
+
+def _cat(parts: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
+    shape = list(parts[0].shape)
+    shape[dim] = sum(part.shape[dim] for part in parts)
+    return _new(tuple(shape), layouts.concatenated(tuple(shape), [_layout(part) for part in parts]))
+
+
+def _contiguous(values: torch.Tensor, *, memory_format: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
+    there = layouts.is_channels_last if memory_format is torch.channels_last else layouts.is_contiguous
+    return values if there(_layout(values)) else values.clone(memory_format=memory_format)
+
+
+def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """at::linear (aten/src/ATen/native/Linear.cpp), which under a dispatch mode would add the bias out of place."""
+    if bias is not None and (values.dim() == 2 or (values.dim() == 3 and values.is_contiguous())):
+        flat = torch.addmm(bias, values.reshape(-1, values.shape[-1]), weight.t())
+        return flat.view(*values.shape[:-1], weight.shape[0])
+    product = values.matmul(weight.t())
+    return product if bias is None else product.add_(bias)
+
+
+def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
+    """Outside training it hands on what it is given."""
+    return values
+
+
+#: Operators that devices compose in another way than a dispatch mode does.
+_DECOMPOSED: dict[Any, Callable[..., Any]] = {ATEN.linear.default: _linear, ATEN.contiguous.default: _contiguous}
+#: Elementwise operators, and how many of their arguments are operands.
+_ELEMENTWISE: dict[Any, int] = {
+    ATEN.add.Tensor: 2,
+    ATEN.clamp.default: 1,
+    ATEN.div.Tensor: 2,
+    ATEN.exp.default: 1,
+    ATEN.mul.Tensor: 2,
+    ATEN.silu.default: 1,
+    ATEN.sub.Tensor: 2,
+}
+#: What runs in the place of an operator whose meta kernel differs between torch versions, or from the devices.
+_REPLACED: dict[Any, Callable[..., Any]] = {
+    ATEN.cat.default: _cat,
+    ATEN.clone.default: _clone,
+    ATEN.constant_pad_nd.default: _as_suggested(ATEN.constant_pad_nd.default),
+    ATEN.convolution.default: _as_suggested(ATEN.convolution.default),
+    ATEN.dropout.default: _dropout,
+    ATEN.native_group_norm.default: _native_group_norm,
+    ATEN.scaled_dot_product_attention.default: _attention,
+    ATEN.upsample_nearest2d.vec: _as_suggested(ATEN.upsample_nearest2d.vec),
+}

@@ -1,0 +1,158 @@
+"""Workspaces of other sizes than were measured, each by arithmetic worked by hand in its comment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from factories import NOON, a_device, an_environment
+
+from bench.record import ConvolutionWorkspace, Workspaces
+from bench.vram.calibration import Calibration, trusted
+from bench.vram.cudnn import backend
+from bench.vram.events import Convolution
+
+#: 8 x 8 x 3 x 3 = 576 values, 1,152 bytes in half precision.
+FILTER = (8, 8, 3, 3)
+#: 8 x 64 x 64 = 32,768 values: input and output are 131,072 bytes in half precision.
+SMALL = (1, 8, 64, 64)
+#: Four and sixteen times that.
+MIDDLE, LARGE = (1, 8, 128, 128), (1, 8, 256, 256)
+
+
+def entry(shape: tuple[int, ...], workspace: int, **fields: Any) -> ConvolutionWorkspace:
+    """One of stride 1 in half precision."""
+    defaults = {"dtype": "float16", "input": shape, "output": shape, "filter": FILTER, "workspace_bytes": workspace}
+    return ConvolutionWorkspace.model_validate(defaults | fields)
+
+
+def workspaces(*entries: ConvolutionWorkspace, cudnn: str | None = "91002") -> Workspaces:
+    environment = an_environment(cudnn=cudnn)
+    return Workspaces(device=a_device(), entries=entries, environment=environment, recorded_at=NOON)
+
+
+def calibration(*entries: ConvolutionWorkspace) -> Calibration:
+    made = Calibration.of(workspaces(*entries), "float16")
+    assert made is not None
+    return made
+
+
+def kernel(shape: tuple[int, ...], filter_: tuple[int, ...] = FILTER) -> Convolution:
+    return Convolution(shape, shape, filter_)
+
+
+#: Share 1 with the filter at 64x64, and share 0.5 at 256x256: 131,072 + 1,152 and 2,097,152 / 2 + 1,152 bytes.
+TWO_SIZES = (entry(SMALL, 132_224), entry(LARGE, 1_049_728))
+
+
+def test_the_very_shapes_have_what_was_measured() -> None:
+    made = calibration(entry(SMALL, 12_345))
+    assert made.workspace_bytes(kernel(SMALL)) == 12_345
+    assert made.basis(kernel(SMALL)) == "measured"
+
+
+def test_between_two_sizes_the_share_is_between_theirs_in_log_area() -> None:
+    made = calibration(*TWO_SIZES)
+    # 128x128 is half-way: share 0.75 of 524,288 bytes, 393,216, and the filter's 1,152
+    assert made.workspace_bytes(kernel(MIDDLE)) == 394_368
+    assert made.basis(kernel(MIDDLE)) == "between sizes"
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [
+        (32, 33_920),  # share 1 of 8 x 32 x 32 x 2 tensors x 2 bytes, 32,768, and 1,152
+        (512, 4_195_456),  # share 0.5 of 8,388,608, and 1,152
+    ],
+)
+def test_beyond_all_sizes_the_nearest_share_holds(side: int, expected: int) -> None:
+    made = calibration(*TWO_SIZES)
+    assert made.workspace_bytes(kernel((1, 8, side, side))) == expected
+    assert made.basis(kernel((1, 8, side, side))) == "beyond sizes"
+
+
+def test_a_batch_takes_its_share_of_so_many_images() -> None:
+    # Share 1 of 2 x 131,072, and the filter once
+    assert calibration(*TWO_SIZES).workspace_bytes(kernel((2, *SMALL[1:]))) == 263_296
+
+
+def test_a_kernel_that_needs_none_needs_none_at_other_sizes() -> None:
+    assert calibration(entry(SMALL, 0)).workspace_bytes(kernel(LARGE)) == 0
+
+
+def test_less_than_the_filter_stays_what_it_is() -> None:
+    assert calibration(entry(SMALL, 1000)).workspace_bytes(kernel(LARGE)) == 1000
+
+
+def test_another_stride_or_filter_is_not_known() -> None:
+    made = calibration(entry(SMALL, 132_224))
+    strided = Convolution((1, 8, 129, 129), (1, 8, 64, 64), FILTER)
+    for unknown in (strided, kernel(SMALL, (8, 8, 1, 1))):
+        assert made.workspace_bytes(unknown) is None
+        assert made.basis(unknown) is None
+
+
+def test_a_strided_one_is_known_by_its_like_though_padding_is_part_of_its_input() -> None:
+    # Given (65 x 65 + 32 x 32) x 8 values, 83,984 bytes, as workspace beside the filter: share 1
+    made = calibration(entry((1, 8, 65, 65), 83_984 + 1152, output=(1, 8, 32, 32)))
+    # Then at twice the size (129 x 129 + 64 x 64) x 8 values, 331,792 bytes, and the filter
+    assert made.workspace_bytes(Convolution((1, 8, 129, 129), (1, 8, 64, 64), FILTER)) == 332_944
+
+
+def test_of_two_layouts_the_larger_workspace_counts_whichever_comes_last() -> None:
+    both = (entry(SMALL, 132_224), entry(SMALL, 0, channels_last=True))
+    for order in (both, both[::-1]):
+        assert calibration(*order).workspace_bytes(kernel(SMALL)) == 132_224
+        # share 1 of 524,288 bytes, and the filter
+        assert calibration(*order).workspace_bytes(kernel(MIDDLE)) == 525_440
+
+
+def test_constrained_ones_and_other_precisions_are_left_out() -> None:
+    known = workspaces(entry(SMALL, 7, constrained=True), entry(SMALL, 9, dtype="float32"))
+    assert Calibration.of(known, "float16") is None
+    single = Calibration.of(known, "float32")
+    assert single is not None
+    assert single.workspace_bytes(kernel(SMALL)) == 9
+
+
+def test_the_backend_takes_them_in_the_place_of_its_rule() -> None:
+    made = backend("hopper", "9.0", 2, calibration(entry(SMALL, 12_345)))
+    assert made.source == "calibrated"
+    assert made.scratch(kernel(SMALL), 2).after == (12_345,)
+    assert made.leanest.scratch(kernel(SMALL), 2).after == ()
+
+
+# Whether a calibration fits
+
+
+@pytest.mark.parametrize("version", ["91002", "91000", "9.10.7", None])
+def test_the_same_cudnn_but_for_its_patch_is_trusted_and_one_that_is_not_known(version: str | None) -> None:
+    assert trusted(workspaces(entry(SMALL, 1)), version, "float16") is None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        ("91002", "90100", "was measured with cuDNN 9.10, and this is for cuDNN 9.1,"),
+        ("8902", "91002", "was measured with cuDNN 8.9, and this is for cuDNN 9.10,"),
+        (None, "91002", "does not say with which cuDNN"),
+    ],
+)
+def test_another_cudnn_is_told_with_what_to_do(theirs: str | None, ours: str, said: str) -> None:
+    why = trusted(workspaces(entry(SMALL, 1), cudnn=theirs), ours)
+    assert why is not None
+    assert said in why
+    assert why.endswith("Run `bench calibrate` on it to measure again.")
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ((entry(SMALL, 1, dtype="float32"),), "does not fit float16: it holds float32."),
+        ((entry(SMALL, 1, constrained=True),), "it holds none measured with memory to spare."),
+    ],
+)
+def test_another_precision_is_told(entries: tuple[ConvolutionWorkspace, ...], said: str) -> None:
+    why = trusted(workspaces(*entries), None, "float16")
+    assert why is not None
+    assert said in why

@@ -1,0 +1,32 @@
+"""The committed predictions are those that this version makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.commands import cards
+from bench.record import Record
+from bench.store import read_file
+from bench.vram.predict import predict
+
+COMMITTED = Path(__file__).parents[3] / "results" / "predicted" / "docs.jsonl"
+RECORDS = read_file(COMMITTED).records
+
+
+@pytest.mark.parametrize("record", RECORDS[::37], ids=lambda one: f"{one.device.name}: {one.case.label}")
+def test_a_committed_prediction_is_made_again(record: Record, tmp_path: Path) -> None:
+    # Given its card, and no calibration
+    (card,) = cards.chosen([record.device.name], None, tmp_path)
+    # When its case is predicted
+    found, _, here = predict(record.case, card.backend(record.case), card.card())
+    # Then it is the same, to the byte
+    assert found == record.prediction
+    assert (here and here.reserved_bytes) == (record.memory and record.memory.peak_reserved_bytes)
+
+
+def test_twelve_cards_and_the_whole_docs_sweep_are_committed() -> None:
+    assert len({record.device.name for record in RECORDS}) == 12
+    assert len({record.case.id for record in RECORDS}) == 32
+    assert len(RECORDS) == 12 * 32
