@@ -32,7 +32,8 @@ class Metric:
     """What a figure of a record is: its unit, which way is better, whether it is exact or noisy, and how much matters.
 
     `factor` is the practical factor: a relative change of a noisy metric below it is never called one, nor is one of
-    less than `least` in the metric's unit.
+    less than `least` in the metric's unit. In `description` `{device}` is the device's kind, after which torch names
+    its modules.
     """
 
     title: str
@@ -63,7 +64,7 @@ METRICS: dict[str, Metric] = {
         "lower",
         True,
         0.0,
-        "torch.cuda.max_memory_allocated over the case, weights included",
+        "torch.{device}.max_memory_allocated over the case, weights included",
     ),
     "peak_reserved": Metric(
         "Peak reserved",
@@ -71,7 +72,7 @@ METRICS: dict[str, Metric] = {
         "lower",
         False,
         0.01,
-        "torch.cuda.max_memory_reserved over the case, pool emptied before it",
+        "torch.{device}.max_memory_reserved over the case, pool emptied before it",
     ),
     "peak_rss": Metric(
         "Peak RSS growth",

@@ -18,10 +18,12 @@ from collections.abc import Callable
 import torch
 from torch.utils.benchmark import Timer
 
-from bench.measure import clock, loop, watch
-from bench.measure.telemetry import Window
+from bench import timing
+from bench.device import choose
+from bench.device.cpu.processor import WallClock
+from bench.device.cuda.event_clock import CudaEventClock
+from bench.device.windows import Window, windowed
 from bench.record import Case, MeasureSettings
-from bench.run import device as devices
 from bench.run.session import Session
 from bench.workloads.vae import VaeWorkload
 
@@ -71,10 +73,10 @@ def plain_loop(call: Callable[[], object], device: torch.device) -> float:
 
 def in_turns(call: Callable[[], object], device: torch.device) -> float:
     """Our median over the plain loop's, their calls taking turns."""
-    timer = clock.for_device(device)
+    timer = CudaEventClock(device) if device.type == "cuda" else WallClock()
     windows: list[Window] = []
-    ways = (watch.windowed(lambda: timer.time(call), windows), lambda: plain_once(call, device))
-    ours, plain = loop.take_turns(ways, IN_TURNS)
+    ways = (windowed(lambda: timer.time(call), windows), lambda: plain_once(call, device))
+    ours, plain = timing.take_turns(ways, IN_TURNS)
     return statistics.median(ours.seconds) / statistics.median(plain.seconds)
 
 
@@ -117,9 +119,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=4)
     arguments = parser.parse_args()
-    device = devices.choose(arguments.device).device
+    device = choose.choose(arguments.device).device
     ours = session(arguments.device)
-    print(f"{devices.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{choose.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     print("our clock over a plain loop, in turns; then seconds of each way on its own, and the ratio to the plain loop")
     for model, side in CUDA_CASES if device.type == "cuda" else CPU_CASES:
         for operation in ("encode", "decode"):

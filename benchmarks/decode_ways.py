@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from bench import models
-from bench.measure import clock
+from bench.device.cuda.event_clock import CudaEventClock
 from bench.record import Case
 from bench.workloads.vae import VaeWorkload
 
@@ -69,7 +69,7 @@ def timed(model: str, side: int, variant: str, batch: int, *, compiled: bool = F
         decoder = workload.module.decoder
         decoder.forward = torch.compile(decoder.forward)
     call = workload.prepare(_case(model, side, variant, batch)).run
-    timer = clock.CudaEventClock(torch.device("cuda", 0))
+    timer = CudaEventClock(torch.device("cuda", 0))
     return statistics.median([timer.time(call) for _ in range(_CALLS + 2)][2:])
 
 

@@ -25,11 +25,11 @@ from dataclasses import dataclass
 
 import psutil
 
+from bench.device.cpu import host
 from bench.record import Case, Load
 from bench.remote.address import parse
 from bench.remote.client import load, loopback
 from bench.remote.client.payload import make
-from bench.run import host
 
 _LIMIT_S = 30.0
 #: What a request may take besides waiting for its turn: its own turn, the codecs, a busy generator.

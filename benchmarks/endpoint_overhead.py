@@ -23,9 +23,9 @@ import torch
 from diffusers.utils import remote_utils
 
 from bench import models, stats
+from bench.device import choose
 from bench.remote.client import loopback
 from bench.remote.client.callers import server_timing
-from bench.run import device as devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    device, spec = devices.choose(arguments.device).device, models.get(arguments.model)
+    device, spec = choose.choose(arguments.device).device, models.get(arguments.model)
     side = arguments.size // spec.spatial_factor
     latent = torch.randn(1, spec.latent_channels, side, side, generator=torch.Generator().manual_seed(0))
     chosen = ("--dtype", arguments.dtype, "--device", arguments.device)
@@ -129,7 +129,7 @@ def main() -> None:
     ):
         url = f"{server.address.url}/{arguments.model}/decode"
         samples = measure([through_diffusers(url, latent), kept(url, latent, client)], arguments.requests)
-    print(f"{devices.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{choose.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"{arguments.model} decode, {arguments.size} px, jpg, {arguments.dtype}; {arguments.requests} requests a way")
     print("| milliseconds | beyond compute | p95 | end to end | receive | queue | deserialize | compute | serialize |")
     print("|---|---|---|---|---|---|---|---|---|")

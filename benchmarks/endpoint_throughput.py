@@ -23,11 +23,11 @@ import torch
 
 from bench import models
 from bench.config import OPERATIONS
+from bench.device import choose
 from bench.record import Case
 from bench.remote.address import parse
 from bench.remote.client import load, loopback
 from bench.remote.client.payload import make
-from bench.run import device as devices
 from bench.workloads.vae import VaeWorkload
 
 _TIMEOUT_S = 120.0
@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("--least", type=float, default=None)
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
     asked = parser.parse_args()
-    device = devices.choose(asked.device).device
+    device = choose.choose(asked.device).device
     model, side, least = ("sd-v1", 1024, 0.9) if device.type == "cuda" else ("tiny", 128, 0.0)
     model, side = asked.model or model, asked.resolution or side
     case = Case(model=model, operation=asked.operation, width=side, height=side, dtype=models.get(model).dtype)
@@ -86,12 +86,12 @@ def main() -> int:
         endpoint = [endpoint_rate(asked.seconds), endpoint_rate(asked.seconds)]
         local.append(local_rate(call, device, asked.seconds))
     share = sum(endpoint) / sum(local)
-    print(f"{devices.name(device)}, torch {torch.__version__}; {remote.label}, {asked.concurrency} at once")
+    print(f"{choose.name(device)}, torch {torch.__version__}; {remote.label}, {asked.concurrency} at once")
     print(f"local     {local[0]:8.2f} /s, later {local[1]:8.2f} /s")
     print(f"endpoint  {endpoint[0]:8.2f} /s, then  {endpoint[1]:8.2f} /s")
     print(f"share     {share:8.1%}")
     if asked.json is not None:
-        figures = {"device": devices.name(device), "case": remote.label, "local": local, "endpoint": endpoint}
+        figures = {"device": choose.name(device), "case": remote.label, "local": local, "endpoint": endpoint}
         asked.json.write_text(json.dumps({**figures, "share": share}, indent=2) + "\n")
     return int(share < (least if asked.least is None else asked.least))
 

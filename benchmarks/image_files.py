@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 import numpy as np
 from PIL import Image
 
+from bench.device.cpu import host
 from bench.remote.client.payload import natural_image
 from bench.remote.server import images
-from bench.run import host
 
 SIZES = (512, 1024, 2048)
 

@@ -20,12 +20,12 @@ from contextlib import closing
 import psutil
 
 from bench.config import OverlapSettings
+from bench.device.cpu import host
 from bench.hybrid.overlap import predicted_s, throughput_per_s
 from bench.record import Case, MeasureSettings, Overlap
 from bench.remote.address import Endpoints
 from bench.remote.client import loopback
 from bench.remote.client.executor import EndpointExecutor, Options
-from bench.run import host
 from bench.units import format_count
 
 _SIZES = (64, 128)

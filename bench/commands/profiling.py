@@ -14,10 +14,12 @@ import torch
 
 from bench.commands import cards
 from bench.config import DTYPES, load_gpus
+from bench.device import choose
+from bench.device.base import UnusableError
+from bench.device.cpu import host
 from bench.errors import BenchError, ConfigError, DeviceError, nearest
 from bench.record import Case
-from bench.run import device as devices
-from bench.run import host, outcome
+from bench.run import outcome
 from bench.units import ITEM_BYTES, format_bytes
 from bench.vram import recorded, timeline, trace
 from bench.vram.blocks import MIN_BLOCK_BYTES
@@ -61,14 +63,14 @@ def place_of(wanted: str, gpu: str | None, *, measured: bool) -> Place:
     if name == "auto" and not measured:
         return Place(None)
     try:
-        return Place(devices.choose(wanted).device)
-    except devices.UnusableError as error:
+        return Place(choose.choose(wanted).device)
+    except UnusableError as error:
         raise DeviceError(str(error)) from None
 
 
 def stand_in_of(place: Place) -> str | None:
     """What takes the place of the CUDA device, in a test; None if that is real, and where there is none."""
-    return devices.stand_in() if place.device is not None and place.device.type == "cuda" else None
+    return choose.stand_in() if place.device is not None and place.device.type == "cuda" else None
 
 
 def dtype_of(wanted: str | None, place: Place) -> str:
@@ -106,8 +108,8 @@ def _on_cuda(case: Case, place: Place) -> tuple[CuDnn, str]:
     capability = _ADA
     calibrated: Mapping[str, Calibration] = {}
     if place.device is not None:
-        capability = "{}.{}".format(*torch.cuda.get_device_capability(place.device))
-        calibrated = cards.calibration(devices.name(place.device), capability, cards.calibrations())
+        capability = "{}.{}".format(*choose.compute_capability(place.device))
+        calibrated = cards.calibration(choose.name(place.device), capability, cards.calibrations())
     name = load_gpus().architecture_of(capability)
     whose = f"{name.title()} cards" if name else f"cards of compute capability {capability}"
     backend = cards.backend(case, name, capability, calibrated)
@@ -137,7 +139,7 @@ def profiled(case: Case, place: Place, *, measured: bool) -> tuple[Profiled, byt
     return replace(
         shown,
         measured=profile(recording.timeline),
-        measured_on=devices.name(place.device),
+        measured_on=choose.name(place.device),
         allocated_bytes=recording.allocated_bytes,
         stand_in=stand_in_of(place),
     ), recording.snapshot

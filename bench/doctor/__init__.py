@@ -1,4 +1,6 @@
-"""What a machine's facts mean for a measurement: pure, and free of torch. `run.facts` and `run.surroundings` gather.
+"""What a machine's facts mean for a measurement: pure, and free of torch.
+
+`device.cuda.gpu_facts` and `run.surroundings` gather them.
 
 Imports `errors`, `units` and `record` only. The checks are functions from Facts to Findings, a file a subject.
 """

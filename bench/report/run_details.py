@@ -153,7 +153,10 @@ def _all(group: Sequence[Record], ceilings: Ceilings | None) -> str:
         ]
         for record, values in figures
     ]
-    meaning = markdown.bullets([*_LEGEND, *(f"{METRICS[key].title}: {METRICS[key].description}" for key in keys)])
+    kind = group[0].device.kind
+    meaning = markdown.bullets(
+        [*_LEGEND, *(f"{METRICS[key].title}: {METRICS[key].description.format(device=kind)}" for key in keys)]
+    )
     return f"{markdown.table(headers, rows, 'lrrrl' + 'r' * len(keys))}\n\n{meaning}"
 
 

@@ -5,17 +5,15 @@ What a case achieved is a share of these. Inputs are random, since zeros toggle 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
 import torch
 
-from bench import stats
-from bench.measure import clock, loop
-from bench.record import Ceiling, Device, MeasureSettings
+from bench import stats, timing
+from bench.device.base import Held
+from bench.record import Ceiling, MeasureSettings
 from bench.run.outcome import brief
 from bench.run.protocol import CeilingMeasured, MeasureCeiling
 from bench.units import GIB, MIB, format_seconds
@@ -47,31 +45,28 @@ class _Sizes:
 _SIZES = {"cuda": _Sizes(8192, GIB), "cpu": _Sizes(2048, 256 * MIB)}
 
 
-def measure(request: MeasureCeiling, held: Device) -> CeilingMeasured:
+def measure(request: MeasureCeiling, held: Held) -> CeilingMeasured:
     """Measure one ceiling on the device that this process holds. Any failure is an answer with its reason."""
-    device = torch.device("cuda", torch.cuda.current_device()) if held.kind == "cuda" else torch.device("cpu")
     try:
         with torch.inference_mode():
-            return _copy(device) if request.what == "copy" else _matmul(request.dtype, device)
+            return _copy(held) if request.what == "copy" else _matmul(request.dtype, held)
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         return CeilingMeasured(reason=brief(error))
     finally:
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        held.meter.empty()
 
 
-def _matmul(name: str, device: torch.device) -> CeilingMeasured:
-    dtype = _TORCH_DTYPES[name]
-    if name == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < _TF32_CAPABILITY):
+def _matmul(name: str, held: Held) -> CeilingMeasured:
+    dtype, capability = _TORCH_DTYPES[name], held.compute_capability
+    if name == "tf32" and (capability is None or capability < _TF32_CAPABILITY):
         return CeilingMeasured(reason="TF32 needs an NVIDIA GPU of compute capability 8.0 or more")
     with _tf32(name == "tf32"):
-        edge = fitting(_SIZES[device.type].edge, lambda n: 3 * n * n * dtype.itemsize, _free(device), _LEAST_EDGE)
-        slow = _too_slow(dtype, device, edge)
+        edge = fitting(_sizes(held).edge, lambda n: 3 * n * n * dtype.itemsize, _free(held), _LEAST_EDGE)
+        slow = _too_slow(dtype, held, edge)
         if slow is not None:
             return CeilingMeasured(reason=slow)
-        seconds = _time(_product(edge, dtype, device), device)
-        note = _precision_note(name, device)
+        seconds = _time(_product(edge, dtype, held.torch_device), held)
+        note = _precision_note(name, held)
     median = stats.median(seconds)
     found = Ceiling(
         what="matmul", dtype=name, size=edge, median_s=median, samples_s=seconds, per_second=2 * edge**3 / median
@@ -79,11 +74,11 @@ def _matmul(name: str, device: torch.device) -> CeilingMeasured:
     return CeilingMeasured(ceiling=found, note=note)
 
 
-def _copy(device: torch.device) -> CeilingMeasured:
-    size = fitting(_SIZES[device.type].copy_bytes, lambda count: 2 * count, _free(device), _LEAST_COPY_BYTES)
-    source = torch.randn(size // torch.float32.itemsize, device=device)
+def _copy(held: Held) -> CeilingMeasured:
+    size = fitting(_sizes(held).copy_bytes, lambda count: 2 * count, _free(held), _LEAST_COPY_BYTES)
+    source = torch.randn(size // torch.float32.itemsize, device=held.torch_device)
     target = torch.empty_like(source)
-    seconds = _time(lambda: target.copy_(source), device)
+    seconds = _time(lambda: target.copy_(source), held)
     median = stats.median(seconds)
     found = Ceiling(
         what="copy", dtype="float32", size=size, median_s=median, samples_s=seconds, per_second=2 * size / median
@@ -104,20 +99,19 @@ def _product(edge: int, dtype: torch.dtype, device: torch.device) -> Callable[[]
     return lambda: torch.mm(left, right, out=result)
 
 
-def _time(call: Callable[[], object], device: torch.device) -> tuple[float, ...]:
+def _time(call: Callable[[], object], held: Held) -> tuple[float, ...]:
     """Seconds of each call, after one that is not counted (cuBLAS chooses its kernel, pages are touched)."""
-    timer = clock.for_device(device)
-    timer.time(call)
-    return loop.sample(lambda: timer.time(call), SETTINGS).seconds
+    held.clock.time(call)
+    return timing.sample(lambda: held.clock.time(call), SETTINGS).seconds
 
 
-def _too_slow(dtype: torch.dtype, device: torch.device, edge: int) -> str | None:
+def _too_slow(dtype: torch.dtype, held: Held, edge: int) -> str | None:
     """Why not to try this half precision on the CPU, judged by a smaller product; None if it may be tried."""
-    if device.type != "cpu" or dtype == torch.float32 or edge <= _TRIAL_EDGE:
+    if held.device.kind != "cpu" or dtype == torch.float32 or edge <= _TRIAL_EDGE:
         return None
-    call, timer = _product(_TRIAL_EDGE, dtype, device), clock.for_device(device)
-    timer.time(call)
-    expected = min(timer.time(call) for _ in range(5)) * (edge / _TRIAL_EDGE) ** 3
+    call = _product(_TRIAL_EDGE, dtype, held.torch_device)
+    held.clock.time(call)
+    expected = min(held.clock.time(call) for _ in range(5)) * (edge / _TRIAL_EDGE) ** 3
     if expected <= _SLOW_CALL_S:
         return None
     return f"this processor is slow at it: about {format_seconds(expected)} for one product of edge {edge}"
@@ -136,14 +130,16 @@ def _tf32(allowed: bool) -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
 
 
-def _precision_note(name: str, device: torch.device) -> str | None:
-    if name != "float32" or device.type != "cuda":
+def _precision_note(name: str, held: Held) -> str | None:
+    if name != "float32" or held.device.kind != "cuda":
         return None
     setting = torch.get_float32_matmul_precision()
     return f"torch's float32 matmul precision is {setting!r}: " + ("no TF32" if setting == "highest" else "TF32")
 
 
-def _free(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+def _free(held: Held) -> int:
+    return held.state().free_bytes or 0
+
+
+def _sizes(held: Held) -> _Sizes:
+    return _SIZES[held.torch_device.type]

@@ -8,22 +8,21 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 
-from bench.measure.nvml import Nvml
-from bench.record import Environment, GpuSettings, Package, TorchSettings
-from bench.run import device as devices
-from bench.run import host, surroundings
+from bench.device import choose
+from bench.device.base import DeviceSoftware
+from bench.device.cpu import host
+from bench.record import Environment, GpuSettings, Package
+from bench.run import surroundings
 
 PACKAGES = ("hybrid-bench", "torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "triton")
 
 
-def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) -> Environment:
+def collect(software: DeviceSoftware, gpu: GpuSettings | None) -> Environment:
     """Everything about this process and machine that a figure may depend on. Names no user, host or path."""
-    cudnn = torch.backends.cudnn.version() if device.type == "cuda" else None  # type: ignore[no-untyped-call]
     return Environment(
         python=platform.python_version(),
         packages={name: package for name in PACKAGES if (package := _package(name)) is not None},
@@ -34,38 +33,15 @@ def collect(device: torch.device, nvml: Nvml | None, gpu: GpuSettings | None) ->
         host_ram_bytes=psutil.virtual_memory().total,
         threads=torch.get_num_threads(),
         variables=surroundings.variables(os.environ),
-        driver=nvml.driver if nvml else None,
-        cuda=torch.version.cuda if device.type == "cuda" else None,
-        cudnn=None if cudnn is None else str(cudnn),
-        nvml_reason=nvml.reason if nvml else None,
+        driver=software.driver,
+        cuda=software.cuda,
+        cudnn=software.cudnn,
+        nvml_reason=software.nvml_reason,
         gpu=gpu,
-        may_spill=devices.may_spill(device),
-        torch_settings=torch_settings() if device.type == "cuda" else None,
-        stand_in=devices.stand_in(),
+        may_spill=software.may_spill,
+        torch_settings=software.torch_settings,
+        stand_in=choose.stand_in(),
     )
-
-
-def torch_settings() -> TorchSettings:
-    """Whether float32 may be computed as TF32, and whether cuDNN tries its kernels, as torch has it set now."""
-    return TorchSettings(
-        convolutions_tf32=_allows_tf32(getattr(torch.backends.cudnn, "conv", None), torch.backends.cudnn),
-        matmul_tf32=_allows_tf32(torch.backends.cuda.matmul, torch.backends.cuda.matmul),
-        cudnn_benchmark=bool(torch.backends.cudnn.benchmark),
-    )
-
-
-def _allows_tf32(place: Any, older_place: Any) -> bool | None:
-    """By `fp32_precision` (torch 2.9 and later), else by `allow_tf32`.
-
-    A newer torch raises RuntimeError for the older name once both names have been used.
-    """
-    for owner, name in ((place, "fp32_precision"), (older_place, "allow_tf32")):
-        try:
-            value = getattr(owner, name)
-        except (AttributeError, RuntimeError):
-            continue
-        return bool(value == "tf32") if isinstance(value, str) else bool(value)
-    return None
 
 
 def _package(name: str) -> Package | None:

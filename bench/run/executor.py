@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from bench.device.cpu import host
 from bench.errors import DeviceError, WorkerError
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
-from bench.run import host
 from bench.run.outcome import memory_in
 from bench.run.protocol import (
     Broken,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import traceback
-from dataclasses import dataclass
 from typing import Literal
 
 from bench import identity
+from bench.device.base import DeviceState
 from bench.record import Failed, OutOfMemory, Phase
 from bench.units import MIB, parse_bytes
 
@@ -35,16 +35,6 @@ _HOST_OOM = re.compile(
 )
 _REQUESTED = re.compile(r"[Tt]ried to allocate (\d+(?:\.\d+)? (?:bytes|[KMG]iB))")
 _TAIL_CHARACTERS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceState:
-    """What the worker knows of its device when a call fails."""
-
-    kind: Literal["cuda", "cpu"]
-    free_bytes: int | None = None
-    refusals: int = 0  # requests that the allocator turned down
-    squeezes: int = 0  # how often it gave cached memory back to the device in order to grant one
 
 
 def of_exception(error: BaseException, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:

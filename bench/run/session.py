@@ -11,16 +11,14 @@ from dataclasses import dataclass
 
 import torch
 
-from bench import models, stats
-from bench.measure import clock, loop
-from bench.measure.telemetry import Window
-from bench.measure.watch import windowed
+from bench import models, stats, timing
+from bench.device import choose
+from bench.device.base import DeviceState, Held
+from bench.device.windows import Window, windowed
 from bench.record import Case, MeasureSettings, Memory, Phase, Telemetry
-from bench.run import device as devices
-from bench.run import environment, hold, outcome
-from bench.run.outcome import DeviceState
+from bench.run import environment, outcome
 from bench.run.protocol import Broken, Done, Ready
-from bench.workloads import faults, work
+from bench.workloads import faults, vae, work
 from bench.workloads.vae import Call, VaeWorkload
 
 _LEANER = (
@@ -53,15 +51,13 @@ class Session:
 
     def __init__(self, wanted: str, vram_limit_bytes: int | None) -> None:
         """Take the device that was asked for and set the limit. Raises UnusableError."""
-        choice = devices.choose(wanted)
-        self._device = choice.device
-        self._hold = hold.take(choice.device, vram_limit_bytes)
-        self._clock = clock.for_device(choice.device)
+        choice = choose.choose(wanted)
+        self.held: Held = choose.take(choice.device, vram_limit_bytes, vae.exercise)
         self._loaded: tuple[tuple[str, ...], VaeWorkload] | None = None
         gc.freeze()  # hundreds of thousands of objects of torch's import, which each collection would walk again
         self.ready = Ready(
-            device=self._hold.device,
-            environment=environment.collect(choice.device, self._hold.nvml, self._hold.settings),
+            device=self.held.device,
+            environment=environment.collect(self.held.software(), self.held.settings),
             note=choice.note,
             reason=choice.reason,
         )
@@ -98,27 +94,27 @@ class Session:
 
     def _leaked(self) -> int:
         """Bytes that the cases left behind, above what is tolerated."""
-        left = self._hold.meter.left_behind()
-        return left if left > self._hold.meter.leak_tolerance_bytes else 0
+        left = self.held.meter.left_behind()
+        return left if left > self.held.meter.leak_tolerance_bytes else 0
 
     def _state(self) -> DeviceState:
         """What is free; nothing is known of a device whose context an error has broken."""
         try:
-            return self._hold.state()
+            return self.held.state()
         except (RuntimeError, MemoryError, OSError):
-            return DeviceState("cuda" if self._hold.device.kind == "cuda" else "cpu")
+            return DeviceState("cuda" if self.held.device.kind == "cuda" else "cpu")
 
     def _measure(self, case: Case, settings: MeasureSettings, enter: _Enter) -> Done:
-        meter, watch = self._hold.meter, self._hold.watch
+        meter, watch = self.held.meter, self.held.watch
         workload, call, first_call_s, passes = self._first_call(case, enter)
         enter("run")
         windows: list[Window] = []
-        before = self._hold.state().squeezes
+        before = self.held.state().squeezes
         with torch.inference_mode():
             watch.begin()
-            samples = loop.sample(self._timed(call, windows), settings)
+            samples = timing.sample(self._timed(call, windows), settings)
             telemetry = watch.end(windows)
-        squeezed = self._hold.state().squeezes - before
+        squeezed = self.held.state().squeezes - before
         memory = meter.calls_done(workload.weights_bytes)
         enter("clean-up")
         tight = (_SQUEEZED.format(squeezed),) if squeezed else ()
@@ -131,7 +127,7 @@ class Session:
         held = dict([self._loaded]) if self._loaded else {}
         for case in cases:
             if _key(case) not in held:
-                held[_key(case)] = VaeWorkload(case, self._device)
+                held[_key(case)] = VaeWorkload(case, self.held.torch_device)
         calls = [self._prepare(held[_key(case)], case) for case in cases]
         rows: list[list[Window]] = [[] for _ in cases]
         timed = [self._timed(call, windows) for call, windows in zip(calls, rows, strict=True)]
@@ -140,11 +136,11 @@ class Session:
                 once()
             for windows in rows:
                 windows.clear()
-            before = self._hold.state().squeezes
-            self._hold.watch.begin()
-            samples = loop.take_turns(timed, settings)
-            telemetry = self._hold.watch.end_each(rows)
-        if self._hold.state().squeezes > before:
+            before = self.held.state().squeezes
+            self.held.watch.begin()
+            samples = timing.take_turns(timed, settings)
+            telemetry = self.held.watch.end_each(rows)
+        if self.held.state().squeezes > before:
             raise _TooTightError("the calls took each other's cached memory: the cases do not fit beside each other")
         enter("clean-up")
         return [
@@ -154,29 +150,29 @@ class Session:
 
     def _first_alone(self, case: Case, enter: _Enter) -> _First:
         """A case's first call and the peak of it, with no other case's model or input on the device."""
-        before = self._hold.state().refusals
+        before = self.held.state().refusals
         workload, _, first_call_s, passes = self._first_call(case, enter)
-        memory = self._hold.meter.calls_done(workload.weights_bytes)
-        refused = self._hold.state().refusals - before
+        memory = self.held.meter.calls_done(workload.weights_bytes)
+        refused = self.held.state().refusals - before
         alone = {"measured_during": "first call", "timing_peak_rss_bytes": None}
         return _First(first_call_s, passes, memory.model_copy(update=alone), _leaner(refused))
 
     def _first_call(self, case: Case, enter: _Enter) -> tuple[VaeWorkload, Call, float, list[tuple[int, ...]]]:
         """Load, and call once: the call kept apart. Its seconds, and the shape of each pass that it made."""
         enter("load")
-        self._hold.watch.prepare()
+        self.held.watch.prepare()
         workload = self._load(case)
-        self._hold.meter.begin()
+        self.held.meter.begin()
         enter("warm-up")
         call = self._prepare(workload, case)
         call.set_up()
         with torch.inference_mode(), call.watching_passes() as passes:
-            first_call_s = self._clock.time(call.run)
-        self._hold.meter.first_call_done()
+            first_call_s = self.held.clock.time(call.run)
+        self.held.meter.first_call_done()
         return workload, call, first_call_s, passes
 
     def _timed(self, call: Call, windows: list[Window]) -> Callable[[], float]:
-        once = windowed(lambda: self._clock.time(call.run), windows)
+        once = windowed(lambda: self.held.clock.time(call.run), windows)
 
         def prepared() -> float:
             call.set_up()
@@ -187,7 +183,7 @@ class Session:
     def _done(
         self,
         case: Case,
-        samples: loop.Samples,
+        samples: timing.Samples,
         first_call_s: float,
         passes: list[tuple[int, ...]],
         memory: Memory,
@@ -197,7 +193,7 @@ class Session:
         seconds = samples.seconds
         operations, why_none = _operations(case, passes)
         return Done(
-            timing=samples.timing(self._clock.name, first_call_s),
+            timing=samples.timing(self.held.clock.name, first_call_s),
             memory=memory,
             tiles=len(passes) if case.tile else None,
             flops=operations,
@@ -205,7 +201,7 @@ class Session:
             warnings=(
                 *warnings,
                 *stats.warnings(seconds),
-                *self._hold.watch.warnings(telemetry, len(seconds)),
+                *self.held.watch.warnings(telemetry, len(seconds)),
                 *why_none,
             ),
         )
@@ -214,15 +210,15 @@ class Session:
         """The model of the case, kept from the case before where it is the same."""
         if self._loaded is None or self._loaded[0] != _key(case):
             self._loaded = None  # before the next is built: two models at once might not fit
-            self._hold.meter.empty()
-            self._loaded = (_key(case), VaeWorkload(case, self._device))
+            self.held.meter.empty()
+            self._loaded = (_key(case), VaeWorkload(case, self.held.torch_device))
         return self._loaded[1]
 
     def _prepare(self, workload: VaeWorkload, case: Case) -> Call:
         fault = models.get(case.model).fault
         if fault is None or case.operation != faults.OPERATION:
             return workload.prepare(case)
-        return Call(lambda: faults.CALLS[fault](self._device))
+        return Call(lambda: faults.CALLS[fault](self.held.torch_device))
 
 
 def _leaner(refused: int) -> tuple[str, ...]:

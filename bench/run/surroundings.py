@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from bench import identity
+from bench.device.cpu import host
 from bench.doctor import FolderFacts, HostFacts
-from bench.run import host
 
 PACKAGES = ("hybrid-bench", "torch", "diffusers", "nvidia-ml-py", "pynvml")
 _CPUS = Path("/sys/devices/system/cpu")

@@ -28,13 +28,13 @@ def _own_output() -> TextIO:
 
 def _looked(request: Question, session: Session) -> Answer:
     """What `bench doctor` or `bench calibrate` asked of the device."""
-    from bench.run import ceilings, facts, protocol, workspaces  # noqa: PLC0415 - load torch
+    from bench.run import ceilings, protocol, workspaces  # noqa: PLC0415 - load torch
 
     if isinstance(request, protocol.MeasureCeiling):
-        return ceilings.measure(request, session.ready.device)
+        return ceilings.measure(request, session.held)
     if isinstance(request, protocol.MeasureWorkspaces):
-        return workspaces.measure(request, session.ready.device)
-    return protocol.Examined(facts=facts.gather(session.ready.device))
+        return workspaces.measure(request, session.held)
+    return protocol.Examined(facts=session.held.facts())
 
 
 def _answers(
@@ -57,8 +57,8 @@ def main() -> None:
     output = _own_output()
     lines = lifeline.requests()
 
+    from bench.device.base import UnusableError  # noqa: PLC0415
     from bench.run import outcome, protocol  # noqa: PLC0415 - after the parent's death can be noticed
-    from bench.run.device import UnusableError  # noqa: PLC0415 - loads torch
     from bench.run.session import Session  # noqa: PLC0415 - loads torch
 
     def say(answer: Answer) -> None:

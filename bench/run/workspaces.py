@@ -6,49 +6,46 @@ also once memory is free again: after a refused request the parent replaces this
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 import torch
 
-from bench.measure.workspaces import Observed, recording
-from bench.record import Case, ConvolutionWorkspace, Device, OutOfMemory
+from bench.device.base import Held
+from bench.device.cuda.convolutions import Observed, recording
+from bench.record import Case, ConvolutionWorkspace, OutOfMemory
 from bench.run import outcome
-from bench.run.outcome import DeviceState
 from bench.run.protocol import MeasureWorkspaces, WorkspacesMeasured
 from bench.units import format_count
 from bench.workloads.vae import VaeWorkload
 
 
-def measure(request: MeasureWorkspaces, held: Device) -> WorkspacesMeasured:
+def measure(request: MeasureWorkspaces, held: Held) -> WorkspacesMeasured:
     """Run one call on the device that this process holds. Any failure is an answer with its reason."""
-    if held.kind != "cuda":
-        return WorkspacesMeasured(reason=f"{held.name} is no CUDA GPU, and has no cuDNN")
-    device = torch.device("cuda", torch.cuda.current_device())
-    refused_before = _refused(device)
+    if held.device.kind != "cuda":
+        return WorkspacesMeasured(reason=f"{held.device.name} is no CUDA GPU, and has no cuDNN")
+    before = held.state()
     try:
-        return told(_observe(request, device), request.dtype)
+        return told(_observe(request, held), request.dtype)
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        state = DeviceState("cuda", int(torch.cuda.mem_get_info(device)[0]), _refused(device) - refused_before)
-        fate = outcome.of_exception(error, "run", state)
+        now = held.state()
+        fate = outcome.of_exception(error, "run", replace(now, refusals=now.refusals - before.refusals))
         return WorkspacesMeasured(reason=outcome.brief(error), out_of_memory=isinstance(fate, OutOfMemory))
     finally:
-        gc.collect()
-        torch.cuda.empty_cache()
+        held.meter.empty()
 
 
-def _observe(request: MeasureWorkspaces, device: torch.device) -> Sequence[Observed]:
+def _observe(request: MeasureWorkspaces, held: Held) -> Sequence[Observed]:
     case = Case(
         model=request.model, operation=request.operation, width=request.edge, height=request.edge, dtype=request.dtype
     )
-    workload = VaeWorkload(case, device)
+    workload = VaeWorkload(case, held.torch_device)
     call = workload.prepare(case)
-    gc.collect()
-    torch.cuda.empty_cache()
-    convolutions = [part for part in workload.module.modules() if isinstance(part, torch.nn.Conv2d)]
-    with torch.inference_mode(), recording(convolutions, device) as seen:
+    held.meter.empty()
+    parts = [part for part in workload.module.modules() if isinstance(part, torch.nn.Conv2d)]
+    with torch.inference_mode(), recording(parts, held.torch_device) as seen:
         call.run()
-    torch.cuda.synchronize(device)
+    held.wait()
     return seen
 
 
@@ -92,7 +89,3 @@ def _contradicted(odd: Sequence[Observed]) -> tuple[str, ...]:
         f"{format_count(len(odd), 'convolution')} left out, the first being {first}: the allocator's recorded history "
         "and its counters differ",
     )
-
-
-def _refused(device: torch.device) -> int:
-    return int(torch.cuda.memory_stats(device).get("num_ooms", 0))

@@ -1,4 +1,4 @@
-"""Keeps figures of a stand-in for a device (the tests' torch.cuda on a CPU) out of results and reports."""
+"""Keeps figures of a stand-in for a device (the tests' CUDA on a CPU) out of results and reports."""
 
 from __future__ import annotations
 

@@ -50,16 +50,16 @@ def device() -> object:
 
 
 def _meter(device: object) -> object:
-    from bench.measure.cuda_memory import CudaMemory
-    from bench.measure.memory import Capacity
-    from bench.measure.nvml import Nvml
-    from bench.run.device import total_bytes, uuid
+    from bench.device.base import Capacity
+    from bench.device.cuda.cuda_memory import CudaMemory
+    from bench.device.cuda.nvml import Nvml
+    from bench.device.cuda.properties import total_bytes, uuid
 
     return CudaMemory(device, Nvml(uuid(device)), Capacity(total_bytes(device)), None)
 
 
 def test_events_time_device_work_and_agree_with_a_synchronised_wall_clock(device: object) -> None:
-    from bench.measure.clock import CudaEventClock
+    from bench.device.cuda.event_clock import CudaEventClock
 
     # Given a call that keeps the device busy for tens of milliseconds and returns at once
     matrix = torch.randn(8192, 8192, device=device, dtype=torch.float16)
@@ -115,8 +115,8 @@ def test_what_a_case_leaves_behind_is_counted_to_the_byte(device: object) -> Non
 
 
 def test_nvml_finds_the_device_that_torch_uses(device: object) -> None:
-    from bench.measure.nvml import Nvml
-    from bench.run.device import uuid
+    from bench.device.cuda.nvml import Nvml
+    from bench.device.cuda.properties import uuid
 
     nvml = Nvml(uuid(device))
     if nvml.reason:
@@ -129,8 +129,8 @@ def test_nvml_finds_the_device_that_torch_uses(device: object) -> None:
 
 
 def test_nvml_process_memory_grows_by_what_is_allocated_or_says_why_not(device: object) -> None:
-    from bench.measure.nvml import Nvml
-    from bench.run.device import uuid
+    from bench.device.cuda.nvml import Nvml
+    from bench.device.cuda.properties import uuid
 
     # Given a process with a context and an empty pool, as it is listed by the driver from then on
     torch.zeros(1, device=device)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from bench import stats
-from bench.measure import telemetry, watch
-from bench.measure.nvml import Nvml, reason_names
-from bench.measure.telemetry import Window
+from bench.device.cuda import gpu_watch, telemetry
+from bench.device.cuda.nvml import Nvml, reason_names
+from bench.device.windows import Window, windowed
 from bench.record import Telemetry
 
 torch = pytest.importorskip("torch")
@@ -35,9 +35,9 @@ def device() -> object:
 
 @pytest.fixture
 def uuid(device: object) -> str | None:
-    from bench.run import device as devices
+    from bench.device.cuda import properties
 
-    return devices.uuid(device)
+    return properties.uuid(device)
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def nvml(uuid: str | None) -> Nvml:
 
 
 @pytest.fixture
-def watched(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> Iterator[watch.GpuWatch]:
+def watched(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> Iterator[gpu_watch.GpuWatch]:
     """A watch whose sampler is up."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
-    made = watch.GpuWatch(nvml)
+    made = gpu_watch.GpuWatch(nvml)
     made.prepare()
     made.end([])
     yield made
@@ -61,7 +61,7 @@ def watched(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> Iterator[watch.GpuWa
 
 def load(device: object, about_s: float) -> Callable[[], float]:
     """A call that keeps the device busy for about that long, and returns the seconds by events."""
-    from bench.measure.clock import CudaEventClock
+    from bench.device.cuda.event_clock import CudaEventClock
 
     matrix = torch.randn(4096, 4096, device=device, dtype=torch.float16)
     clock = CudaEventClock(device)
@@ -79,21 +79,23 @@ def run_for(time_once: Callable[[], float], seconds: float) -> tuple[list[float]
     """Call for so long: seconds of each call, and when it ran."""
     samples: list[float] = []
     windows: list[Window] = []
-    noted = watch.windowed(time_once, windows)
+    noted = windowed(time_once, windows)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         samples.append(noted())
     return samples, windows
 
 
-def observe(watched: watch.GpuWatch, time_once: Callable[[], float], seconds: float) -> tuple[Telemetry, list[Window]]:
+def observe(
+    watched: gpu_watch.GpuWatch, time_once: Callable[[], float], seconds: float
+) -> tuple[Telemetry, list[Window]]:
     watched.begin()
     _, windows = run_for(time_once, seconds)
     return watched.end(windows), windows
 
 
 def test_readings_arrive_while_the_gpu_works_and_are_within_its_limits(
-    watched: watch.GpuWatch, nvml: Nvml, device: object
+    watched: gpu_watch.GpuWatch, nvml: Nvml, device: object
 ) -> None:
     # Given a second of load to begin with
     time_once, settings = load(device, 0.02), nvml.settings()
@@ -113,7 +115,7 @@ def test_readings_arrive_while_the_gpu_works_and_are_within_its_limits(
 
 
 def test_the_energy_counter_and_integrated_power_agree(
-    watched: watch.GpuWatch, nvml: Nvml, device: object, monkeypatch: pytest.MonkeyPatch
+    watched: gpu_watch.GpuWatch, nvml: Nvml, device: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if nvml.energy_j() is None:
         pytest.skip("this GPU has no energy counter")
@@ -131,7 +133,7 @@ def test_the_energy_counter_and_integrated_power_agree(
 
 
 def test_a_case_of_half_a_second_has_energy_within_a_third_of_a_long_one_s(
-    watched: watch.GpuWatch, device: object
+    watched: gpu_watch.GpuWatch, device: object
 ) -> None:
     # Given the shortest case that the default settings make, by whichever way its energy is told
     time_once = load(device, 0.02)
@@ -143,7 +145,7 @@ def test_a_case_of_half_a_second_has_energy_within_a_third_of_a_long_one_s(
     assert short.energy_per_call_j == pytest.approx(long.energy_per_call_j, rel=0.33)
 
 
-def test_watching_does_not_change_the_time_of_a_short_call(watched: watch.GpuWatch, device: object) -> None:
+def test_watching_does_not_change_the_time_of_a_short_call(watched: gpu_watch.GpuWatch, device: object) -> None:
     # Given a call of about a millisecond on a GPU that is warm
     time_once = load(device, 0.001)
     run_for(time_once, 3.0)
@@ -167,7 +169,7 @@ def test_watching_does_not_change_the_time_of_a_short_call(watched: watch.GpuWat
     assert stats.median(seen) == pytest.approx(stats.median(plain), rel=max(0.03, 2 * own))
 
 
-def test_stamps_of_the_sampler_fall_into_the_worker_s_windows(watched: watch.GpuWatch, device: object) -> None:
+def test_stamps_of_the_sampler_fall_into_the_worker_s_windows(watched: gpu_watch.GpuWatch, device: object) -> None:
     # Given half a second of idling, a second of load, and half a second of idling, all of it watched
     time_once = load(device, 0.05)
     watched.begin()

@@ -20,9 +20,9 @@ from standins import nvml_library as library
 from standins.nvml_library import PCI_BUS_ID, PERSONAS, UUID
 
 from bench.child import Child
-from bench.measure.nvml import Conditions
-from bench.measure.sampler import Answer
-from bench.measure.watch import SAMPLER
+from bench.device.cuda.gpu_watch import SAMPLER
+from bench.device.cuda.nvml import Conditions
+from bench.device.cuda.sampler import Answer
 from bench.run import surroundings
 
 GIB, MIB = 2**30, 2**20
@@ -246,7 +246,7 @@ def test_an_old_driver_s_reasons_and_memory_are_read_under_their_older_names(loo
 
 def test_without_the_library_the_reason_is_nvml_s(tmp_path: Path) -> None:
     # given a loader that finds no libnvidia-ml (none is installed where there is no driver)
-    code = "from bench.measure.nvml import Nvml; print(Nvml(None).reason)"
+    code = "from bench.device.cuda.nvml import Nvml; print(Nvml(None).reason)"
     env = {**library.environment(tmp_path, "h100"), "PYTHONPATH": str(Path(__file__).parents[2])}
 
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
@@ -277,7 +277,7 @@ def test_an_old_pynvml_package_costs_no_reading_and_is_named(
 ) -> None:
     # given a package that stands in the place of nvidia-ml-py
     code = (
-        "import json; from bench.measure.nvml import Nvml; from bench.run import surroundings; "
+        "import json; from bench.device.cuda.nvml import Nvml; from bench.run import surroundings; "
         f"n = Nvml({UUID!r}); "
         "now = n.conditions(); "
         "print(json.dumps([n.process().bytes, now.power_w, now.reasons, surroundings.old_pynvml()]))"
@@ -298,7 +298,7 @@ def test_a_package_that_can_not_be_imported_is_a_reason(nvml_library: Path, tmp_
     (tmp_path / "pynvml.py").write_text("raise RuntimeError('broken')\n")
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
     env = library.environment(nvml_library, "h100") | {"PYTHONPATH": path}
-    code = "from bench.measure import nvml; print(nvml.driver_state(), '|', nvml.Nvml('x').process().reason)"
+    code = "from bench.device.cuda import nvml; print(nvml.driver_state(), '|', nvml.Nvml('x').process().reason)"
 
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
 

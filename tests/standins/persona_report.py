@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from factories import GIB, a_device
 from machines import a_host, gpu_environment
 
+from bench.device.cuda import nvml
 from bench.doctor import DeviceFacts, Facts, GpuFacts, examine, sound
-from bench.measure import nvml
 
 
 def main(name: str, pci_bus_id: str | None = None) -> None:

@@ -241,7 +241,7 @@ def test_what_slows_the_gpu_down_now(reasons: int, level: str) -> None:
 
 
 def test_the_slowdowns_are_those_that_telemetry_marks_samples_with() -> None:
-    nvml = pytest.importorskip("bench.measure.nvml")
+    nvml = pytest.importorskip("bench.device.cuda.nvml")
     from bench.doctor import gpu
 
     assert gpu._SLOWED == nvml.SLOWED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ MAY_IMPORT = {
     "advise": {"errors", "units", "record", "models", "config", "speed", "hybrid", "work"},
     "doctor": {"errors", "units", "record"},
     "vram": {"errors", "units", "record", "models", "workloads"},
-    "measure": {"errors", "identity", "lifeline", "child", "units", "stats", "record"},
+    "timing": {"stats", "record"},
+    "device": {"errors", "identity", "lifeline", "child", "units", "stats", "record", "doctor"},
     "workloads": {"errors", "units", "record", "models", "tiles", "work"},
     "run": {
         "errors",
@@ -55,14 +57,15 @@ MAY_IMPORT = {
         "plan",
         "store",
         "doctor",
-        "measure",
+        "device",
+        "timing",
         "terminal",
         "workloads",
     },
     "remote": {
         *("errors", "lifeline", "child", "units", "stats", "record", "models", "config", "plan", "workloads"),
         "identity",
-        *("doctor", "measure", "run"),
+        *("doctor", "device", "timing", "run"),
     },
     "report": {
         "errors",
@@ -85,6 +88,7 @@ MAY_IMPORT = {
         "terminal",
     },
     "commands": {
+        *("device",),
         *("errors", "lifeline", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run"),
         *("hybrid", "cost", "speed", "advise", "workloads", "vram", "remote", "report"),
         "terminal",
@@ -96,7 +100,7 @@ MAY_IMPORT = {
 #: Modules of the parent of `bench run`: none of them may load torch, diffusers or pynvml, at any remove.
 PARENT = {
     *("errors", "units", "stats", "record", "config", "plan", "store", "cli", "__main__"),
-    *("run.executor", "run.scheduler", "run.protocol", "run.progress", "run.outcome", "run.host"),
+    *("run.executor", "run.scheduler", "run.protocol", "run.progress", "run.outcome", "device.base", "device.cpu.host"),
     *(
         "run.surroundings",
         "report.diagnosis",
@@ -219,14 +223,20 @@ def test_pynvml_is_called_at_one_border_alone() -> None:
     importers = {
         module for module, path in _modules().items() if {"pynvml"} & {n.split(".")[0] for n in _imports(path)}
     }
-    assert importers == {"measure.nvml_calls"}
+    assert importers == {"device.cuda.nvml_calls"}
 
 
-def test_models_and_measure_loop_are_free_of_torch_and_workloads_of_measure() -> None:
+def test_models_reports_and_the_timing_loop_are_free_of_torch() -> None:
     for module, path in _modules().items():
         packages = {name.split(".")[0] for name in _imports(path)}
-        if module.startswith(("models", "report")) or module in {"measure.loop", "measure.host_memory"}:
+        if module.startswith(("models", "report")) or module in {"timing", "device.cpu.host_memory"}:
             assert not packages & HEAVY, module
+
+
+def test_only_the_device_room_and_what_computes_name_torch_s_cuda() -> None:
+    computes = ("device.", "workloads.", "vram.")
+    naming = {module for module, path in _modules().items() if re.search(r"torch\.cuda", path.read_text())}
+    assert not {module for module in naming if not module.startswith(computes)}
 
 
 @pytest.mark.parametrize("name", ["utils", "common", "helpers", "misc"])

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench import stats
-from bench.measure.loop import take_turns
 from bench.record import Exchange, MeasureSettings
 from bench.remote.client.callers import Call, Caller, Diffusers, Own
 from bench.remote.client.leash import Leash
 from bench.remote.client.load import Target
+from bench.timing import take_turns
 
 __all__ = ["Call", "Sequential", "load_target", "measure"]
 

@@ -281,8 +281,7 @@ def _proxied(address: Address) -> tuple[str, ...]:
 def _environment() -> Environment:
     """The client's: this machine, and the packages that make and read the bytes. Raises BenchError."""
     library()
-    import torch  # noqa: PLC0415 - takes seconds
-
+    from bench.device.base import DeviceSoftware  # noqa: PLC0415 - with the others
     from bench.run import environment  # noqa: PLC0415 - loads torch
 
     try:
@@ -291,4 +290,4 @@ def _environment() -> Environment:
         raise BenchError(
             "This diffusers has no client for hybrid inference. Update it: pip install -U diffusers"
         ) from None
-    return environment.collect(torch.device("cpu"), None, None)
+    return environment.collect(DeviceSoftware(), None)

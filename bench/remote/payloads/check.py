@@ -121,9 +121,9 @@ def _deliver(remote_utils: Any, urls: dict[str, str]) -> Deliver:
 
 def _without(layout: Layout) -> str | None:
     """Why this machine can't have tensors of a layout; None if it can."""
-    import torch  # noqa: PLC0415
+    from bench.device import choose  # noqa: PLC0415 - loads torch
 
-    return "no CUDA device" if layout.device == "cuda" and not torch.cuda.is_available() else None
+    return "no CUDA device" if layout.device == "cuda" and choose.why_no_cuda() is not None else None
 
 
 def _check(ask: Ask, deliver: Deliver, say: Callable[[Line], None]) -> None:

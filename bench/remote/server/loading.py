@@ -11,13 +11,15 @@ from pathlib import Path
 import torch
 
 from bench import models
+from bench.device import choose
+from bench.device.base import Held, UnusableError
 from bench.errors import BenchError, DeviceError
 from bench.remote.messages import Message, RefusedError
 from bench.remote.server import vae_service
 from bench.remote.server.endpoint import AnyService, Machine, Served
 from bench.remote.server.shapes import Limits
-from bench.run import device as devices
-from bench.run import environment, hold, outcome
+from bench.run import environment, outcome
+from bench.workloads import vae
 
 #: Precisions by rule: the zoo's on a GPU and float32 on a CPU; the zoo's everywhere.
 AUTO, MODEL = "auto", "model"
@@ -45,33 +47,32 @@ class Loader:
     dtype: str
     operations: tuple[str, ...]
     limits: Limits
-    _device: torch.device | None = None
+    _held: Held | None = None
 
     def take_device(self) -> Machine:
         """Take the device. Raises DeviceError that says why it can't be used."""
         try:
-            chosen = devices.choose(self.device).device
-            held = hold.take(chosen, None)
-            settings = environment.collect(chosen, held.nvml, held.settings)
-        except devices.UnusableError as error:
+            held = choose.take(choose.choose(self.device).device, None, vae.exercise)
+            settings = environment.collect(held.software(), held.settings)
+        except UnusableError as error:
             raise DeviceError(str(error)) from None
-        except devices.CUDA_ERRORS as error:
+        except choose.CUDA_ERRORS as error:
             text = f"--device {self.device}: can't be used: {outcome.brief(error)} Is it full, or in use by others?"
             raise DeviceError(text) from None
-        self._device = chosen
+        self._held = held
 
         def check() -> None:
-            assert torch.ones(2, device=chosen).sum().item() == 2.0  # noqa: S101 - it either raises or works
+            assert torch.ones(2, device=held.torch_device).sum().item() == 2.0  # noqa: S101 - it either raises or works
 
         return Machine(held.device, settings, check)
 
     def load(self, model: str) -> Served:
         """Load one model and call each of its operations until it is warm. Raises BenchError if it can't be had."""
-        assert self._device is not None  # noqa: S101 - the device is taken first
+        assert self._held is not None  # noqa: S101 - the device is taken first
         weights = str(Path(self.weights) / model) if self.many else self.weights
         dtype = self._precision(model)
         try:
-            loaded = vae_service.load(model, weights, self._device, dtype, self.limits)
+            loaded = vae_service.load(model, weights, self._held, dtype, self.limits)
             services: dict[str, AnyService] = {
                 name: service
                 for name, service in (("encode", loaded.encode), ("decode", loaded.decode))
@@ -82,21 +83,20 @@ class Loader:
             raise
         except Exception as error:  # whatever a checkpoint, torch or a full device raises
             raise BenchError(f"--model {model} --weights {weights}: can't be loaded: {outcome.brief(error)}") from error
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._held.meter.empty()
         return Served(model, loaded.dtype, loaded.weights_bytes, services, timed, self._note(model, loaded.dtype))
 
     def _precision(self, model: str) -> str:
         """The one that was asked for; by `auto` float32 on a CPU, where 16 bits can take ten times as long."""
         own = models.get(model).dtype
         if self.dtype == AUTO:
-            return "float32" if self._device is not None and self._device.type == "cpu" else own
+            return "float32" if self._held is not None and self._held.device.kind == "cpu" else own
         return own if self.dtype == MODEL else self.dtype
 
     def _note(self, model: str, dtype: str) -> str | None:
         """What a user should know of the precision on a CPU."""
         own = models.get(model).dtype
-        if self._device is None or self._device.type != "cpu" or (dtype == own == "float32"):
+        if self._held is None or self._held.device.kind != "cpu" or (dtype == own == "float32"):
             return None
         if dtype != "float32":
             return f"{dtype} is usually much slower on a CPU than float32."

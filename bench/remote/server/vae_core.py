@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import gc
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-import psutil
 import torch
 
+from bench.device.base import DeviceState, Held
 from bench.models import SERVED_UNTILED_PX, AutoencoderKLSpec
 from bench.record import Case, Failed, OutOfMemory, Tile
 from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.remote.server import images, tensors
 from bench.remote.server.protocol import Form, Scaling
 from bench.remote.server.shapes import Geometry
-from bench.run.outcome import DeviceState, of_exception
+from bench.run.outcome import of_exception
 from bench.units import format_bytes
 from bench.workloads import work
 from bench.workloads.vae import VaeWorkload
@@ -51,7 +50,7 @@ class VaeCore:
     workload: VaeWorkload
     spec: AutoencoderKLSpec
     weights: WeightsKind
-    device: torch.device
+    held: Held
 
     @property
     def geometry(self) -> Geometry:
@@ -109,7 +108,7 @@ class VaeCore:
 
     def guarded(self, compute: Callable[[], T]) -> T:
         """Compute; out-of-memory in any of its forms becomes a refusal (507) once what was held is freed."""
-        refusals = self._refusals()
+        refusals = self.held.state().refusals
         try:
             with torch.inference_mode():
                 return compute()
@@ -122,20 +121,12 @@ class VaeCore:
             refusal = _exhausted(found)
         # only here, past the handlers, has the traceback let go of the tensors of the frames that failed
         if refusal.status == _NO_MEMORY:
-            gc.collect()
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self.held.meter.empty()
         raise refusal
 
-    def _refusals(self) -> int:
-        """How many requests torch's allocator has turned down so far."""
-        return int(torch.cuda.memory_stats(self.device).get("num_ooms", 0)) if self.device.type == "cuda" else 0
-
     def _state(self, refusals_before: int) -> DeviceState:
-        if self.device.type != "cuda":
-            return DeviceState("cpu", int(psutil.virtual_memory().available))
-        free, _ = torch.cuda.mem_get_info(self.device)
-        return DeviceState("cuda", free, self._refusals() - refusals_before)
+        now = self.held.state()
+        return dataclasses.replace(now, refusals=now.refusals - refusals_before)
 
     def answer(self, computed: Computed) -> Answer:
         """Encode a result as it was asked for; the headers say what it is and where it comes from."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from bench import models
+from bench.device.base import Held
 from bench.errors import ConfigError, nearest
 from bench.record import Case
 from bench.remote.messages import Answer, Message, RefusedError, Size
@@ -59,7 +60,7 @@ class LoadedVae:
     decode: DecodeService
 
 
-def load(model: str, weights: str, device: torch.device, dtype: str | None, limits: Limits) -> LoadedVae:
+def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits) -> LoadedVae:
     """Build or load a VAE of the zoo. `weights` is `random`, `hub` or a folder; `dtype` None takes the zoo's own.
 
     Raises ConfigError for an unknown model or dtype; OSError or ValueError if a checkpoint can't be had or is of
@@ -75,7 +76,7 @@ def load(model: str, weights: str, device: torch.device, dtype: str | None, limi
     side = spec.spatial_factor * 8
     case = Case(model=model, operation="decode", width=side, height=side, dtype=dtype or spec.dtype, weights=weights)
     kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"
-    core = VaeCore(VaeWorkload(case, device), spec, kind, device)
+    core = VaeCore(VaeWorkload(case, held.torch_device), spec, kind, held)
     return LoadedVae(
         model, kind, case.dtype, core.workload.weights_bytes, EncodeService(core, limits), DecodeService(core, limits)
     )
@@ -188,7 +189,7 @@ class EncodeService:
         core = self._core
         pictures = job.images
         if pictures.dtype == torch.uint8:
-            pictures = tensors.from_pixels(pictures.to(core.device))
+            pictures = tensors.from_pixels(pictures.to(core.held.torch_device))
         pictures = core.workload.place(pictures)
         tensors.check_finite(pictures, "the image")
         latent, tiles = core.run("encode", pictures)

@@ -16,7 +16,7 @@ from standin_pool import Pool
 
 from bench.units import parse_bytes
 
-#: What records call the device's place-taker; `bench.run.device.stand_in` reads it off torch.cuda.
+#: What records call the device's place-taker; `bench.device.choose.stand_in` reads it off torch.cuda.
 MARK = "tests/standins/torch_cuda: CPU tensors counted as a GPU's"
 NAME = "NVIDIA H100 80GB HBM3"
 #: As tests/standins/nvml_library.py has them, so that the two answer for one device.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from factories import GIB, a_device
 
 from bench.record import MeasureSettings
 from bench.run.protocol import MeasureCeiling
 
 torch = pytest.importorskip("torch")
 ceilings = pytest.importorskip("bench.run.ceilings")
+held = pytest.importorskip("held")
 
-CPU = a_device(kind="cpu", name="Test CPU")
+CPU = held.the_cpu()
 QUICK = MeasureSettings(min_samples=3, min_time=0.0, max_noise=None)
 
 
@@ -24,18 +25,20 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ceilings, "_SIZES", {"cpu": ceilings._Sizes(128, 2**21), "cuda": ceilings._Sizes(256, 2**22)})
 
 
+class Clock:
+    """By which every call takes a hundredth of a second."""
+
+    name = "perf_counter"
+
+    def time(self, call: Callable[[], object]) -> float:
+        call()
+        return 0.01
+
+
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock by which every call takes a hundredth of a second, and which runs it."""
-
-    class Clock:
-        name = "perf_counter"
-
-        def time(self, call: object) -> float:
-            call()
-            return 0.01
-
-    monkeypatch.setattr(ceilings.clock, "for_device", lambda _: Clock())
+    """The CPU has a clock by which every call takes a hundredth of a second, and which runs it."""
+    monkeypatch.setattr(CPU, "clock", Clock())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
@@ -118,21 +121,17 @@ def on_the_host(make: Callable[..., object]) -> Callable[..., object]:
 
 
 @pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch, timed: None) -> Iterator[pytest.MonkeyPatch]:
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A card of compute capability 9.0 with 24 GiB free."""
     before = torch.get_float32_matmul_precision()
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (24 * GIB, 24 * GIB))
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     for name in ("randn", "empty"):
         monkeypatch.setattr(torch, name, on_the_host(getattr(torch, name)))
-    yield monkeypatch
+    yield held.HeldCard(clock=Clock())
     assert torch.get_float32_matmul_precision() == before
 
 
 def test_on_a_gpu_float32_says_torch_s_tf32_setting_and_tf32_sets_it_for_itself_alone(
-    cuda: pytest.MonkeyPatch,
+    card: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings: list[str] = []
     product = torch.mm
@@ -141,22 +140,22 @@ def test_on_a_gpu_float32_says_torch_s_tf32_setting_and_tf32_sets_it_for_itself_
         settings.append(torch.get_float32_matmul_precision())
         product(left, right, out=out)
 
-    cuda.setattr(torch, "mm", mm)
-    plain = ceilings.measure(MeasureCeiling(what="matmul", dtype="float32"), a_device())
+    monkeypatch.setattr(torch, "mm", mm)
+    plain = ceilings.measure(MeasureCeiling(what="matmul", dtype="float32"), card)
     assert plain.note == "torch's float32 matmul precision is 'highest': no TF32"
     assert set(settings) == {"highest"}
     settings.clear()
-    tf32 = ceilings.measure(MeasureCeiling(what="matmul", dtype="tf32"), a_device())
+    tf32 = ceilings.measure(MeasureCeiling(what="matmul", dtype="tf32"), card)
     assert tf32.ceiling.dtype == "tf32"
     assert set(settings) == {"high"}
 
 
-def test_a_gpu_s_memory_bounds_the_sizes(cuda: pytest.MonkeyPatch) -> None:
-    cuda.setattr(torch.cuda, "mem_get_info", lambda _: (3 * 2 * 2**21, 24 * GIB))
-    answer = ceilings.measure(MeasureCeiling(what="copy", dtype="float32"), a_device())
+def test_a_gpu_s_memory_bounds_the_sizes(card: Any) -> None:
+    card.free_bytes = 3 * 2 * 2**21
+    answer = ceilings.measure(MeasureCeiling(what="copy", dtype="float32"), card)
     assert answer.ceiling.size == 2**21
 
 
-def test_an_old_gpu_has_no_tf32(cuda: pytest.MonkeyPatch) -> None:
-    cuda.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    assert ceilings.measure(MeasureCeiling(what="matmul", dtype="tf32"), a_device()).ceiling is None
+def test_an_old_gpu_has_no_tf32(card: Any) -> None:
+    card.compute_capability = (7, 5)
+    assert ceilings.measure(MeasureCeiling(what="matmul", dtype="tf32"), card).ceiling is None

@@ -88,11 +88,11 @@ def test_a_kill_is_out_of_memory_only_if_the_kernel_counted_one(
     # Given a worker that is killed
     die = f"print({PHASE!r}, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     # When the kernel's counter stands still, it is a crash
-    monkeypatch.setattr("bench.run.host.oom_kills", lambda: 3)
+    monkeypatch.setattr("bench.device.cpu.host.oom_kills", lambda: 3)
     assert run(executor(tmp_path, die)).outcome == Crashed(signal="SIGKILL", phase="run")
     # And when it rose, the host was out of memory
     counts = iter(range(100))
-    monkeypatch.setattr("bench.run.host.oom_kills", lambda: next(counts))
+    monkeypatch.setattr("bench.device.cpu.host.oom_kills", lambda: next(counts))
     outcome = run(executor(tmp_path, die)).outcome
     assert isinstance(outcome, OutOfMemory)
     assert outcome.where == "host"

@@ -6,8 +6,9 @@ from typing import get_args
 
 import pytest
 
+from bench.device.base import DeviceState
 from bench.record import Failed, OutOfMemory, Phase
-from bench.run.outcome import DeviceState, memory_in, of_exception, requested_bytes
+from bench.run.outcome import memory_in, of_exception, requested_bytes
 
 CUDA, CPU = DeviceState("cuda", free_bytes=2**34), DeviceState("cpu")
 REFUSED = DeviceState("cuda", free_bytes=2**34, refusals=1)

@@ -9,8 +9,8 @@ import weakref
 import pytest
 from factories import a_case
 
+from bench.device.base import DeviceState
 from bench.record import Failed, Measured, MeasureSettings, Tile
-from bench.run.outcome import DeviceState
 from bench.run.protocol import Broken
 from bench.units import MIB
 
@@ -71,7 +71,7 @@ def test_a_checkpoint_that_can_t_be_loaded_is_a_failure_in_its_phase(cpu: object
 
 
 def test_a_limit_over_the_memory_there_is_is_refused() -> None:
-    with pytest.raises(session.devices.UnusableError, match="has only"):
+    with pytest.raises(session.choose.UnusableError, match="has only"):
         session.Session("cpu", 2**60)
 
 
@@ -115,7 +115,7 @@ def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, mon
     # given two precisions, and a meter that looks which models are alive when it begins
     alive: list[weakref.ref[object]] = []
     seen: list[int] = []
-    build, begin = session.VaeWorkload, cpu._hold.meter.begin
+    build, begin = session.VaeWorkload, cpu.held.meter.begin
 
     def building(*given: object) -> object:
         made = build(*given)
@@ -128,7 +128,7 @@ def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, mon
         begin()
 
     monkeypatch.setattr(session, "VaeWorkload", building)
-    monkeypatch.setattr(cpu._hold.meter, "begin", beginning)
+    monkeypatch.setattr(cpu.held.meter, "begin", beginning)
     cases = [
         a_case(dtype="float16"),
         a_case(dtype="bfloat16"),
@@ -143,7 +143,7 @@ def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, mon
 def test_cases_that_take_each_other_s_memory_do_not_take_turns(cpu: object, monkeypatch: pytest.MonkeyPatch) -> None:
     # given an allocator that gives cached memory back each time that it is asked for its state
     squeezes = itertools.count()
-    monkeypatch.setattr(cpu._hold, "state", lambda: DeviceState("cpu", squeezes=next(squeezes)))
+    monkeypatch.setattr(cpu.held, "state", lambda: DeviceState("cpu", squeezes=next(squeezes)))
     said = cpu.take_turns([a_case(), a_case(operation="encode", size=128)], QUICK, lambda _: None)
 
     assert isinstance(said, Broken)

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from factories import a_device
 
-from bench.measure.history import Requests
+from bench.device.cuda.history import Requests
 from bench.record import ConvolutionWorkspace
 from bench.run.protocol import MeasureWorkspaces
 
 torch = pytest.importorskip("torch")
 workspaces = pytest.importorskip("bench.run.workspaces")
-Observed = pytest.importorskip("bench.measure.workspaces").Observed
+held = pytest.importorskip("held")
+Observed = pytest.importorskip("bench.device.cuda.convolutions").Observed
 
 SHAPE, FILTER = (1, 8, 64, 64), (8, 8, 3, 3)
 
@@ -59,7 +60,7 @@ def test_where_history_and_counters_differ_the_convolution_is_left_out_with_a_wa
 
 def test_a_cpu_has_no_cudnn() -> None:
     request = MeasureWorkspaces(model="tiny", operation="encode", dtype="float32", edge=64)
-    answer = workspaces.measure(request, a_device(kind="cpu", name="Test CPU"))
+    answer = workspaces.measure(request, held.HeldCard(device=a_device(kind="cpu", name="Test CPU")))
     assert answer.entries == ()
     assert answer.reason == "Test CPU is no CUDA GPU, and has no cuDNN"
 
@@ -77,13 +78,9 @@ def test_a_call_that_fails_is_a_reason_and_want_of_memory_is_told(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "memory_stats", lambda _: {})
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**30, 2**34))
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(workspaces, "VaeWorkload", fail)
     request = MeasureWorkspaces(model="tiny", operation="encode", dtype="float32", edge=64)
-    answer = workspaces.measure(request, a_device())
+    answer = workspaces.measure(request, held.HeldCard())
     assert answer.out_of_memory is full
     assert answer.reason.startswith(type(error).__name__)
     assert "more" not in answer.reason

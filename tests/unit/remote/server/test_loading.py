@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from factories import a_device
 
 from bench.errors import BenchError, DeviceError
 from bench.remote.messages import Answer, Message, RefusedError, Size
@@ -13,6 +14,7 @@ from bench.remote.server.shapes import Limits
 
 torch = pytest.importorskip("torch")
 loading = pytest.importorskip("bench.remote.server.loading")
+Processor = pytest.importorskip("bench.device.cpu.processor").Processor
 
 
 class Timed:
@@ -78,7 +80,8 @@ def test_a_device_that_is_too_small_for_the_next_size_is_warm_all_the_same() -> 
 
 def loader(dtype: str, kind: str = "cpu", operations: tuple[str, ...] = ("decode",)) -> Any:
     made = loading.Loader("cpu", "random", False, dtype, operations, Limits())
-    made._device = torch.device(kind)
+    made._held = Processor(torch.device("cpu"), None, lambda _: None)
+    made._held.device = a_device(kind=kind)
     return made
 
 
@@ -115,7 +118,7 @@ def test_a_device_whose_initialisation_fails_late_is_one_error(monkeypatch: pyte
     def fail(_: object) -> None:
         raise torch.cuda.DeferredCudaCallError("CUDA call failed lazily at initialization")  # a plain Exception
 
-    monkeypatch.setattr(loading.devices, "choose", fail)
+    monkeypatch.setattr(loading.choose, "choose", fail)
     with pytest.raises(DeviceError, match="--device cpu"):
         loader("auto").take_device()
 

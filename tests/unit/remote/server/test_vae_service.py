@@ -28,16 +28,18 @@ from bench.remote.server.protocol import Limits
 
 torch = pytest.importorskip("torch")
 vae = pytest.importorskip("bench.workloads.vae")
+processor = pytest.importorskip("bench.device.cpu.processor")
 vae_service = pytest.importorskip("bench.remote.server.vae_service")
 processing = pytest.importorskip("diffusers.image_processor")
 CPU = torch.device("cpu")
+HELD = processor.Processor(CPU, None, lambda _: None)
 PROCESSOR = processing.VaeImageProcessor(vae_scale_factor=2)
 
 
 @pytest.fixture(scope="module")
 def tiny() -> Any:
     """The tiny VAE as it is served."""
-    return vae_service.load("tiny", "random", CPU, None, Limits())
+    return vae_service.load("tiny", "random", HELD, None, Limits())
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +155,7 @@ def test_do_scaling_without_a_factor_means_the_checkpoint_s_own(tmp_path: Path, 
     module = vae.build(vae_service.models.get("tiny"))
     module.register_to_config(scaling_factor=0.25, shift_factor=0.5)
     module.save_pretrained(tmp_path)
-    loaded = vae_service.load("tiny", str(tmp_path), CPU, None, Limits())
+    loaded = vae_service.load("tiny", str(tmp_path), HELD, None, Limits())
     workload = vae.VaeWorkload(a_case(weights=str(tmp_path)), CPU)
     latent = _random(1, 4, 8, 8)
     # when scaling is asked for, or refused
@@ -339,7 +341,7 @@ def test_after_a_tiled_image_one_of_2048_px_is_computed_at_once(tiny: Any, local
 )
 def test_a_model_of_the_zoo_computes_in_its_own_precision(model: str, dtype: str, channels: int) -> None:
     # given the real architecture and a packed latent of 32 px
-    loaded = vae_service.load(model, "random", CPU, None, Limits())
+    loaded = vae_service.load(model, "random", HELD, None, Limits())
     latent = _random(1, channels, 4, 4, dtype=dtype)
     packed = latent.view(1, channels, 2, 2, 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(1, 4, 4 * channels)
     # when it is decoded with the model's own scaling
@@ -365,7 +367,7 @@ def test_values_that_are_not_finite_are_refused(tiny: Any, operation: str, shape
 
 
 def test_a_value_that_overflows_in_the_model_s_precision_is_refused() -> None:
-    half = vae_service.load("tiny", "random", CPU, "float16", Limits())
+    half = vae_service.load("tiny", "random", HELD, "float16", Limits())
     latent = torch.full((1, 4, 8, 8), 1e30)
     assert _refusal(half.decode, _message(latent)).status == 422
 
@@ -389,7 +391,7 @@ def test_a_body_of_the_wrong_length_is_refused(tiny: Any, operation: str, shape:
 
 
 def test_the_limits_of_this_endpoint_count_for_both_operations() -> None:
-    small = vae_service.load("tiny", "random", CPU, None, Limits(max_pixels=32 * 32, max_batch=1))
+    small = vae_service.load("tiny", "random", HELD, None, Limits(max_pixels=32 * 32, max_batch=1))
     assert _tensor(_ask(small.decode, _message(_random(1, 4, 16, 16)))).shape == (1, 3, 32, 32)
     assert _refusal(small.decode, _message(_random(1, 4, 16, 17))).status == 413
     assert _refusal(small.encode, _message(_random(1, 3, 32, 34))).status == 413
@@ -477,7 +479,7 @@ def test_what_can_t_be_loaded_is_an_error_for_the_operator(
     model: str, weights: str, dtype: str | None, what: str
 ) -> None:
     with pytest.raises(ConfigError, match=what):
-        vae_service.load(model, weights, CPU, dtype, Limits())
+        vae_service.load(model, weights, HELD, dtype, Limits())
 
 
 def test_building_a_model_in_16_bits_warns_of_nothing() -> None:
@@ -487,7 +489,7 @@ def test_building_a_model_in_16_bits_warns_of_nothing() -> None:
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     logger.addHandler(handler)
     try:
-        loaded = vae_service.load("tiny", "random", CPU, "bfloat16", Limits())
+        loaded = vae_service.load("tiny", "random", HELD, "bfloat16", Limits())
     finally:
         logger.removeHandler(handler)
     assert (loaded.dtype, said) == ("bfloat16", [])

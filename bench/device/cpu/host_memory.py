@@ -1,0 +1,153 @@
+"""Memory of a case on the CPU, by the process's resident set. Free of torch."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from pathlib import Path
+
+from bench.device.base import Capacity
+from bench.record import Memory
+from bench.units import MIB, memory_percent
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+#: What glibc's own adjustment ends up at once blocks of this size or more were freed (malloc.c,
+#: DEFAULT_MMAP_THRESHOLD_MAX on 64 bits; the trim threshold is then twice that).
+_GLIBC_MMAP_MAX = 32 * MIB
+_CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
+
+class HostMemory:
+    """The resident set on Linux. The first call is the memory pass: while it runs, glibc maps every large block on
+    its own and returns it when freed, so that the peak is what is alive and not what the heap retained. The timed
+    calls run with the thresholds at which glibc's own adjustment ends; under a limit they go on as the first call did,
+    for retained blocks would count against the limit, and cases that fit would not.
+    """
+
+    #: Caches of thread arenas and of oneDNN's primitives grow a little with each new shape.
+    leak_tolerance_bytes = 64 * MIB
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+        self._heap = _Heap()
+        self._baseline: int | None = None
+        self._first_peak: int | None = None
+        self._reason: str | None = None
+
+    def empty(self) -> None:
+        gc.collect()
+        self._heap.trim()
+
+    def begin(self) -> None:
+        self._heap.return_freed_blocks(True)
+        self.empty()
+        self._reason = _reset_peak()
+        self._baseline = _status_bytes("VmRSS")
+
+    def first_call_done(self) -> None:
+        self._first_peak = _status_bytes("VmHWM")
+        self._heap.return_freed_blocks(self._capacity.limit_bytes is not None)
+        _reset_peak()
+
+    def calls_done(self, weights_bytes: int) -> Memory:
+        if self._reason is not None or self._first_peak is None or self._baseline is None:
+            return Memory(weights_bytes=weights_bytes, peak_reason=self._reason or "this system has no /proc")
+        peak = weights_bytes + max(0, self._first_peak - self._baseline)
+        return Memory(
+            percent=memory_percent(peak, self._capacity.divisor),
+            peak_bytes=peak,
+            weights_bytes=weights_bytes,
+            baseline_rss_bytes=self._baseline,
+            peak_rss_bytes=self._first_peak,
+            timing_peak_rss_bytes=_status_bytes("VmHWM"),
+            nvml_process_reason="not a GPU",
+            measured_during="first call",
+        )
+
+    def left_behind(self) -> int:
+        self.empty()
+        now = _status_bytes("VmRSS")
+        return 0 if now is None or self._baseline is None else now - self._baseline
+
+
+class _MallInfo2(ctypes.Structure):
+    """struct mallinfo2 of malloc.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+class _Heap:
+    """glibc's heap, where there is one; elsewhere every call does nothing."""
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+        self._libc = libc if libc is not None and hasattr(libc, "malloc_trim") else None
+
+    def free_bytes(self) -> int:
+        """Freed blocks that the heap keeps (mallinfo2(3), fordblks); 0 where glibc is older than 2.33."""
+        if self._libc is None or not hasattr(self._libc, "mallinfo2"):
+            return 0
+        self._libc.mallinfo2.restype = _MallInfo2
+        return int(self._libc.mallinfo2().fordblks)
+
+    def trim(self) -> None:
+        if self._libc is not None:
+            self._libc.malloc_trim(0)
+
+    def return_freed_blocks(self, at_once: bool) -> None:
+        if self._libc is not None:
+            self._libc.mallopt(_M_MMAP_THRESHOLD, MIB // 4 if at_once else _GLIBC_MMAP_MAX)
+            self._libc.mallopt(_M_TRIM_THRESHOLD, MIB if at_once else 2 * _GLIBC_MMAP_MAX)
+
+
+def _reset_peak() -> str | None:
+    """Set the peak resident set back to the current one (proc(5), clear_refs); why not, if it can't be."""
+    try:
+        _CLEAR_REFS.write_text("5")
+    except OSError as error:
+        return f"the peak resident set can't be reset here: {_CLEAR_REFS}: {error.strerror}"
+    return None
+
+
+def _status_bytes(field: str) -> int | None:
+    """A field of /proc/self/status in bytes, or None where there is none."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
+
+
+def data_bytes() -> int | None:
+    """Data memory of this process, which RLIMIT_DATA bounds; None where the system does not say."""
+    return _status_bytes("VmData")
+
+
+def bound_data_memory(limit_bytes: int) -> int | str:
+    """Let this process's data memory grow by `limit_bytes` and no more (setrlimit(2), RLIMIT_DATA).
+
+    Returns the bound, or why there can be none: some kernels (gVisor's) take the limit and do not keep it.
+    """
+    heap = _Heap()
+    gc.collect()
+    heap.trim()
+    used = data_bytes()
+    if sys.platform != "linux" or used is None:
+        return "it needs Linux, where RLIMIT_DATA bounds a process"
+    import mmap  # noqa: PLC0415 - like resource, used on Linux alone
+    import resource  # noqa: PLC0415 - POSIX only
+
+    bound = used - heap.free_bytes() + limit_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+    try:
+        mmap.mmap(-1, limit_bytes + 64 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError:
+        return bound
+    return "this kernel does not keep RLIMIT_DATA (gVisor's does not), so nothing would be bounded"

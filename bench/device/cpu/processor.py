@@ -1,0 +1,95 @@
+"""The CPU that this process holds: wall clock, resident set, and a limit on the process's data memory. Loads torch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import psutil
+import torch
+
+from bench.device.base import Clock, DeviceSoftware, DeviceState, MemoryMeter, UnusableError, Watch, capacity_of
+from bench.device.cpu import host, host_memory
+from bench.device.cpu.host_memory import HostMemory
+from bench.device.cuda import gpu_facts
+from bench.device.windows import Window
+from bench.doctor import DeviceFacts
+from bench.record import Device, GpuSettings, Telemetry
+
+
+class WallClock:
+    """Wall time of the call on the host: right for the CPU, where a call returns when its work is done."""
+
+    name: Literal["perf_counter"] = "perf_counter"
+
+    def time(self, call: Callable[[], object]) -> float:
+        begin = time.perf_counter()
+        call()
+        return time.perf_counter() - begin
+
+
+class HostWatch:
+    """The watch of a CPU: NVML knows nothing of it."""
+
+    def prepare(self) -> None:
+        return None
+
+    def begin(self) -> None:
+        return None
+
+    def end(self, windows: Sequence[Window]) -> Telemetry:
+        return Telemetry(reason="not a GPU: clocks, power and throttling are read through NVML")
+
+    def end_each(self, groups: Sequence[Sequence[Window]]) -> tuple[Telemetry, ...]:
+        return tuple(self.end(group) for group in groups)
+
+    def warnings(self, summary: Telemetry, samples_count: int) -> tuple[str, ...]:
+        return ()
+
+
+class Processor:
+    """The CPU: the limit bounds the process's data memory above what it is before any model is loaded."""
+
+    settings: GpuSettings | None = None
+    compute_capability: tuple[int, int] | None = None
+
+    def __init__(self, device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> None:
+        """`exercise` calls every kind of kernel once.
+
+        Raises UnusableError if the limit is over the RAM, or can't be set on this system.
+        """
+        capacity = capacity_of(host.cpu_name(), total_bytes(), limit_bytes)
+        self.torch_device = device
+        self.device = Device(kind="cpu", name=host.cpu_name(), total_bytes=capacity.total_bytes)
+        self.clock: Clock = WallClock()
+        self.meter: MemoryMeter = HostMemory(capacity)
+        self.watch: Watch = HostWatch()
+        exercise(device)
+        self._bound = None if limit_bytes is None else self._bind(limit_bytes)
+
+    def _bind(self, limit_bytes: int) -> int:
+        bound = host_memory.bound_data_memory(limit_bytes)
+        if isinstance(bound, str):
+            raise UnusableError(f"--vram-limit can't be had on this CPU: {bound}. Leave the limit out.")
+        return bound
+
+    def state(self) -> DeviceState:
+        if self._bound is None:
+            return DeviceState("cpu", int(psutil.virtual_memory().available))
+        return DeviceState("cpu", max(0, self._bound - (host_memory.data_bytes() or 0)))
+
+    def wait(self) -> None:
+        return None
+
+    def software(self) -> DeviceSoftware:
+        return DeviceSoftware()
+
+    def facts(self) -> DeviceFacts:
+        return gpu_facts.without_gpu()
+
+
+def total_bytes() -> int:
+    """All RAM that this process may use."""
+    return min(psutil.virtual_memory().total, host.memory_limit_bytes() or sys.maxsize)

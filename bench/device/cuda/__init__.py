@@ -1,0 +1,1 @@
+"""Measuring on CUDA: torch's allocator and events, the driver through NVML."""

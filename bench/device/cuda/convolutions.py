@@ -1,0 +1,101 @@
+"""Every convolution's workspace during a call, by torch's recorded history of its allocator. Loads torch.
+
+The history is switched on before each convolution and off after it, which clears it: so it holds nothing else, and no
+clock has to say where a convolution begins in it. Its figure is taken and not the counters': it tells output and copied
+input from the rest, and shows requests that were refused. The allocator's peak of requested bytes, reset before each
+convolution, is the check: both count requested bytes and agree to the byte, or neither is to be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench.device.cuda import history
+
+#: Far more than one convolution makes: a plan that is tried makes four at most.
+_MOST_ENTRIES = 100_000
+_CURRENT, _PEAK = "requested_bytes.all.current", "requested_bytes.all.peak"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One convolution that ran.
+
+    Attributes:
+        input, output, filter: shapes.
+        channels_last: whether the input lay as NHWC, as attention's output does in diffusers and what is added to it;
+            torch has cuDNN compute in that layout then (cudnn_conv_suggest_memory_format in ATen/native/ConvUtils.h).
+        requests: by the history; None if the output is not in it.
+        counted_peak_bytes: what `requests.peak_bytes` is by the allocator's counters.
+    """
+
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    filter: tuple[int, ...]
+    channels_last: bool
+    requests: history.Requests | None
+    counted_peak_bytes: int
+
+
+@contextmanager
+def recording(convolutions: Iterable[torch.nn.Conv2d], device: torch.device) -> Iterator[list[Observed]]:
+    """Note each of these convolutions as it runs on a CUDA device. Resets the allocator's peaks and records history."""
+    recorder = _Recorder(device)
+    handles: list[Any] = []
+    try:
+        for convolution in convolutions:
+            handles += [
+                convolution.register_forward_pre_hook(recorder.begins),
+                convolution.register_forward_hook(recorder.ends),
+            ]
+        yield recorder.seen
+    finally:
+        for handle in handles:
+            handle.remove()
+        _stop()
+
+
+class _Recorder:
+    """The hooks of every convolution: they run one after another."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seen: list[Observed] = []
+        self._device = device
+        self._before = 0
+
+    def begins(self, _convolution: torch.nn.Conv2d, _inputs: tuple[torch.Tensor, ...]) -> None:
+        torch.cuda.reset_peak_memory_stats(self._device)
+        self._before = self._counters()[_CURRENT]
+        torch.cuda.memory._record_memory_history("all", context=None, stacks="python", max_entries=_MOST_ENTRIES)
+
+    def ends(self, convolution: torch.nn.Conv2d, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        entries = torch.cuda.memory._snapshot()["device_traces"][self._device.index]
+        peak = self._counters()[_PEAK] - self._before
+        _stop()
+        source = inputs[0]
+        plain = source.is_contiguous()
+        copy_bytes = 0 if plain else source.numel() * source.element_size()
+        self.seen.append(
+            Observed(
+                input=tuple(source.shape),
+                output=tuple(output.shape),
+                filter=tuple(convolution.weight.shape),
+                channels_last=not plain and source.is_contiguous(memory_format=torch.channels_last),
+                requests=history.requests(entries, output.untyped_storage().data_ptr(), copy_bytes),
+                counted_peak_bytes=peak,
+            )
+        )
+
+    def _counters(self) -> Mapping[str, int]:
+        counters: Mapping[str, int] = torch.cuda.memory_stats(self._device)
+        return counters
+
+
+def _stop() -> None:
+    """Switch the history off, which clears it."""
+    torch.cuda.memory._record_memory_history(None)

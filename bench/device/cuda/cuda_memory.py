@@ -1,0 +1,71 @@
+"""Memory of a case on CUDA, by torch's caching allocator and by the driver. Loads torch."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+from bench.device.base import Capacity, Context
+from bench.device.cuda.nvml import Nvml
+from bench.record import Memory
+from bench.units import memory_percent
+
+
+class CudaMemory:
+    """torch's caching allocator: peaks over all calls of the case, the pool emptied before it."""
+
+    #: Any tensor that outlives its case is a leak here: the allocator counts exactly.
+    leak_tolerance_bytes = 0
+
+    def __init__(self, device: torch.device, nvml: Nvml, capacity: Capacity, context: Context | None) -> None:
+        self._device, self._nvml, self._capacity, self._context = device, nvml, capacity, context
+        self._used_before: int | None = None
+        self._first: tuple[int, int] = (0, 0)
+        self._baseline = 0
+
+    def empty(self) -> None:
+        """Give all cached memory back, cuBLAS's workspaces included: they come from the same pool and would stay."""
+        gc.collect()
+        torch.cuda.synchronize(self._device)
+        clear_workspaces = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
+        if clear_workspaces is not None:
+            clear_workspaces()
+        torch.cuda.empty_cache()
+
+    def begin(self) -> None:
+        self.empty()
+        torch.cuda.reset_peak_memory_stats(self._device)
+        self._baseline = torch.cuda.memory_allocated(self._device)
+        self._used_before = self._nvml.used().bytes
+
+    def first_call_done(self) -> None:
+        self._first = self._peaks()
+
+    def calls_done(self, weights_bytes: int) -> Memory:
+        process, used = self._nvml.process(), self._nvml.used().bytes  # before the pool is emptied
+        allocated, reserved = self._peaks()
+        growth = None if used is None or self._used_before is None else used - self._used_before
+        return Memory(
+            percent=memory_percent(reserved, self._capacity.divisor),
+            peak_bytes=reserved,
+            weights_bytes=weights_bytes,
+            peak_allocated_bytes=allocated,
+            peak_reserved_bytes=reserved,
+            first_call_peak_allocated_bytes=self._first[0],
+            first_call_peak_reserved_bytes=self._first[1],
+            context_bytes=self._context.bytes if self._context else None,
+            context_found_by=self._context.found_by if self._context else None,
+            context_reason=self._context.reason if self._context else None,
+            nvml_process_bytes=process.bytes,
+            nvml_process_reason=process.reason,
+            nvml_device_growth_bytes=growth,
+            measured_during="all calls",
+        )
+
+    def left_behind(self) -> int:
+        self.empty()
+        return torch.cuda.memory_allocated(self._device) - self._baseline
+
+    def _peaks(self) -> tuple[int, int]:
+        return torch.cuda.max_memory_allocated(self._device), torch.cuda.max_memory_reserved(self._device)

@@ -1,0 +1,154 @@
+"""A CUDA device that this process holds: its limit, its context, and what is left when a call fails. Loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from bench.device.base import (
+    Capacity,
+    Clock,
+    Context,
+    DeviceSoftware,
+    DeviceState,
+    MemoryMeter,
+    UnusableError,
+    Watch,
+    capacity_of,
+)
+from bench.device.cuda import gpu_facts, properties, torch_settings
+from bench.device.cuda.cuda_memory import CudaMemory
+from bench.device.cuda.event_clock import CudaEventClock
+from bench.device.cuda.gpu_watch import GpuWatch
+from bench.doctor import DeviceFacts
+from bench.record import Device, GpuSettings, Neighbours
+from bench.units import format_bytes
+
+#: A GPU on which a kernel ran for no more of the last second or so (nvmlUtilization_t) has idle neighbours.
+IDLE_SHARE = 0.10
+_SHARED = "shares its memory with the host"
+
+
+class Gpu:
+    """A CUDA device: its context is created, and the allocator is capped at the limit less the context."""
+
+    def __init__(self, device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> None:
+        """`exercise` calls every kind of kernel once.
+
+        Raises UnusableError if the limit is under the context or over the card, or if it can't be kept.
+        """
+        capacity = capacity_of(properties.name(device), properties.total_bytes(device), limit_bytes)
+        if limit_bytes is not None and properties.is_integrated(device):
+            raise UnusableError(
+                f"--vram-limit: {properties.name(device)} {_SHARED}, so its memory can't be limited. "
+                "Run without --vram-limit."
+            )
+        self.torch_device = device
+        self._cap: int | None = None
+        self._nvml = properties.opened(device)
+        self.device = Device(
+            kind="cuda",
+            name=properties.name(device),
+            total_bytes=capacity.total_bytes,
+            nvml_total_bytes=self._nvml.total().bytes,
+        )
+        settings = self._nvml.settings()
+        used_before = self._nvml.used().bytes
+        torch.cuda.set_device(device)
+        exercise(device)
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+        self.settings: GpuSettings | None = self._completed(settings)
+        context = self._context(used_before, settings.neighbours)
+        if limit_bytes is not None:
+            self._limit(limit_bytes, context, capacity)
+        self.clock: Clock = CudaEventClock(device)
+        self.meter: MemoryMeter = CudaMemory(device, self._nvml, capacity, context)
+        self.watch: Watch = GpuWatch(self._nvml, self.settings)
+
+    def _limit(self, limit_bytes: int, context: Context, capacity: Capacity) -> None:
+        """Cap the allocator. Raises UnusableError if nothing would be left for it, or if the context is not known."""
+        if context.bytes is None:
+            raise UnusableError(
+                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context, which counts towards the limit, can't be "
+                f"measured: {context.reason}. Try again when nothing else uses the GPU, or run without --vram-limit."
+            )
+        self._cap = limit_bytes - context.bytes
+        if self._cap <= 0:
+            raise UnusableError(
+                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context alone takes "
+                f"{format_bytes(context.bytes)}. Give more."
+            )
+        torch.cuda.set_per_process_memory_fraction(self._cap / capacity.total_bytes, self.torch_device)
+
+    def state(self) -> DeviceState:
+        free = int(torch.cuda.mem_get_info(self.torch_device)[0])
+        if self._cap is not None:
+            free = min(free, max(0, self._cap - torch.cuda.memory_reserved(self.torch_device)))
+        counters = torch.cuda.memory_stats(self.torch_device)
+        return DeviceState("cuda", free, int(counters.get("num_ooms", 0)), int(counters.get("num_alloc_retries", 0)))
+
+    @property
+    def compute_capability(self) -> tuple[int, int]:
+        return properties.compute_capability(self.torch_device)
+
+    def wait(self) -> None:
+        torch.cuda.synchronize(self.torch_device)
+
+    def software(self) -> DeviceSoftware:
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        return DeviceSoftware(
+            driver=self._nvml.driver,
+            cuda=torch.version.cuda,
+            cudnn=None if cudnn is None else str(cudnn),
+            nvml_reason=self._nvml.reason,
+            may_spill=properties.may_spill(),
+            torch_settings=torch_settings.now(),
+        )
+
+    def facts(self) -> DeviceFacts:
+        return gpu_facts.gather(self.torch_device, self._nvml)
+
+    def _completed(self, settings: GpuSettings) -> GpuSettings:
+        """NVML's settings, and from torch what NVML does not tell; the device must be torch's current one."""
+        told = torch.cuda.get_device_properties(self.torch_device)
+        clock_hz, source = self._nvml.usual_sm_clock(properties.rated_sm_clock_hz(self.torch_device))
+        return settings.model_copy(
+            update={
+                "compute_capability": f"{told.major}.{told.minor}",
+                "multiprocessors": told.multi_processor_count,
+                "sm_clock_default_hz": clock_hz,
+                "sm_clock_default_source": source,
+            }
+        )
+
+    def _context(self, used_before: int | None, neighbours: Neighbours) -> Context:
+        """Bytes of this process on the device that are not torch's pool, and by which figure.
+
+        NVML's figure of the process; where it has none, what the whole device has grown by while nobody else worked on
+        it; where NVML tells nothing of a card's memory, all that is in use, which is too much if others use it.
+        """
+        pool = torch.cuda.memory_reserved(self.torch_device)
+        process, used = self._nvml.process(), self._nvml.used()
+        if process.bytes is not None:
+            return Context(max(0, process.bytes - pool), "NVML process")
+        if used.bytes is not None and used_before is not None:
+            return _grown(used.bytes - used_before - pool, neighbours, process.reason)
+        if properties.is_integrated(self.torch_device):
+            return Context(None, reason=f"the GPU {_SHARED} ({used.reason})")
+        free, total = torch.cuda.mem_get_info(self.torch_device)
+        return Context(max(0, total - free - pool), "device in use")
+
+
+def _grown(growth: int, neighbours: Neighbours, why_not_listed: str | None) -> Context:
+    """The context as the growth of the memory in use, which is this process's alone if the neighbours are idle."""
+    idle = neighbours.count == 0 or (neighbours.utilization is not None and neighbours.utilization <= IDLE_SHARE)
+    if idle and growth > 0:
+        return Context(growth, "device growth")
+    why = (
+        "other processes freed memory meanwhile"
+        if idle
+        else "others use the GPU, or NVML does not tell whether they do"
+    )
+    return Context(None, reason=f"{why_not_listed}, and {why}")

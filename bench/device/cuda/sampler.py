@@ -1,0 +1,152 @@
+"""The sampling process: `python -P -m bench.device.cuda.sampler NAME PERIOD_S`. Imports NVML's wrapper alone.
+
+A process apart, so that the worker's threads and its interpreter's lock stay out of the timing's way, and so that it
+may be niced. It reads `begin` and `end` on its standard input. Between them it reads the GPU every PERIOD_S seconds; on
+`end` it prints one line of JSON (`Answer`) and goes back to waiting, in which it does not touch NVML. Any other line is
+ignored. It ends when its standard input does: when the worker closes it or dies.
+
+Its stamps are `time.monotonic`, and the worker compares them with its own. That clock is one for all processes: on
+Linux it is CLOCK_MONOTONIC, elsewhere it is what Python says ("always system-wide", since 3.5). Were it not so
+somewhere, no reading would fall into a timed call, and the telemetry would say that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import NoReturn, Protocol
+
+from bench import lifeline
+from bench.device.cuda.nvml import Conditions, Nvml
+
+PERIOD_S = 0.05
+#: Above so many readings every other one is dropped, and the period doubled: at 50 ms after 1000 s.
+MOST_READINGS = 20_000
+_NICENESS = 5
+
+#: Seconds of `time.monotonic`, and the GPU at that moment.
+Stamped = tuple[float, Conditions]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read between a `begin` and its `end`; `reason` says why NVML could not be used, if so."""
+
+    readings: tuple[Stamped, ...]
+    period_s: float
+    reason: str | None = None
+
+    def to_json(self) -> str:
+        """One line, without its newline: a row per reading, its stamp and then the fields of Conditions."""
+        rows = [(at_s, *astuple(conditions)) for at_s, conditions in self.readings]
+        return json.dumps({"readings": rows, "period_s": self.period_s, "reason": self.reason})
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Answer:
+        """The answer that a line holds. Raises ValueError if it holds none."""
+        try:
+            fields = json.loads(line)
+            readings = tuple((float(at_s), Conditions(*values)) for at_s, *values in fields["readings"])
+            return cls(readings, float(fields["period_s"]), fields["reason"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an answer of the sampler: {error}") from None
+
+
+class Inbox(Protocol):
+    """Where the lines of the standard input arrive, as a `queue.SimpleQueue` hands them out."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> str:
+        """The next line. Raises queue.Empty after `timeout` seconds without one."""
+        ...
+
+
+class Sampler:
+    """Reads the GPU between `begin` and `end`. What it reads, when, and whence its orders come is handed in."""
+
+    def __init__(
+        self,
+        read: Callable[[], Conditions],
+        inbox: Inbox,
+        *,
+        period_s: float = PERIOD_S,
+        most: int = MOST_READINGS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._inbox = inbox
+        self._period_s = period_s
+        self._most = most
+        self._now = now
+
+    def serve_one(self, reason: str | None = None) -> Answer:
+        """Wait for `begin`, read until `end`, and answer. An `end` without a `begin` is answered with no readings."""
+        while (order := self._inbox.get().strip()) != "begin":
+            if order == "end":
+                return Answer((), self._period_s, reason)
+        return self._sample(reason)
+
+    def _sample(self, reason: str | None) -> Answer:
+        """Read at `begin`, and then at whole periods from it, so that no delay adds up; ticks that were missed are left
+        out. A `begin` in the middle starts anew: the case before it failed.
+        """
+        period_s, begin_s, readings = self._period_s, self._now(), [self._reading()]
+        while True:
+            ticks = math.floor((self._now() - begin_s) / period_s) + 1
+            match self._next(begin_s + ticks * period_s):
+                case "end":
+                    return Answer(tuple(readings), period_s, reason)
+                case "begin":
+                    period_s, begin_s, readings = self._period_s, self._now(), []
+            readings.append(self._reading())
+            if len(readings) > self._most:
+                del readings[1::2]
+                period_s *= 2
+
+    def _next(self, due_s: float) -> str | None:
+        """The order that comes before a time, or None once it has come."""
+        while (left_s := due_s - self._now()) > 0:
+            try:
+                order = self._inbox.get(timeout=left_s).strip()
+            except queue.Empty:
+                continue
+            if order in {"begin", "end"}:
+                return order
+        return None
+
+    def _reading(self) -> Stamped:
+        """Stamped with the middle of the time that the reading took."""
+        before_s = self._now()
+        conditions = self._read()
+        return (before_s + self._now()) / 2, conditions
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Serve until the standard input ends."""
+    name, period_s = sys.argv[1:] if arguments is None else arguments
+    _step_back()
+    lifeline.die_with()
+    inbox = lifeline.requests()
+    nvml = Nvml(name)
+    sampler = Sampler(nvml.conditions, inbox, period_s=float(period_s))
+    while True:
+        sys.stdout.write(sampler.serve_one(nvml.reason).to_json() + "\n")
+        sys.stdout.flush()
+
+
+def _step_back() -> None:
+    """Let the worker go first, and leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no nice
+        os.nice(_NICENESS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""How one call is measured: clocks, the timing loop, memory meters, the driver's figures. Knows no model."""
