@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bench import models
 from bench.config import LoadSettings, OverlapSettings, Resolution, Sweep, refuse_many
 from bench.errors import ConfigError
-from bench.models import AutoencoderKLSpec
 from bench.record import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, digest
+from bench.workloads import models
+from bench.workloads.models import AutoencoderKLSpec
 
 #: Which ways of a payload there are for each operation.
 TRANSPORTS: dict[str, tuple[Transport, ...]] = {

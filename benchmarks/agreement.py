@@ -25,7 +25,7 @@ from bench.device.cuda.event_clock import CudaEventClock
 from bench.device.windows import Window, windowed
 from bench.record import Case, MeasureSettings
 from bench.run.session import Session
-from bench.workloads.vae import VaeWorkload
+from bench.workloads.image_vae.module import VaeWorkload
 
 CPU_CASES = (("tiny", 128), ("tiny", 256), ("sd-v1", 64))
 CUDA_CASES = (("tiny", 256), ("sd-v1", 512), ("sdxl", 512), ("sd-v1", 1024))

@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from bench import models
 from bench.device.cuda.event_clock import CudaEventClock
 from bench.record import Case
-from bench.workloads.vae import VaeWorkload
+from bench.workloads import models
+from bench.workloads.image_vae.module import VaeWorkload
 
 WAYS = ("eager", "channels-last", "compiled", "kernels", "batches")
 _CALLS = 10

@@ -22,10 +22,11 @@ import httpx2
 import torch
 from diffusers.utils import remote_utils
 
-from bench import models, stats
+from bench import stats
 from bench.device import choose
 from bench.remote.client import loopback
 from bench.remote.client.callers import server_timing
+from bench.workloads import models
 
 
 @dataclass(frozen=True, slots=True)

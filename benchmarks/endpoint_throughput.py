@@ -21,14 +21,14 @@ from pathlib import Path
 
 import torch
 
-from bench import models
 from bench.config import OPERATIONS
 from bench.device import choose
 from bench.record import Case
 from bench.remote.address import parse
 from bench.remote.client import load, loopback
 from bench.remote.client.payload import make
-from bench.workloads.vae import VaeWorkload
+from bench.workloads import models
+from bench.workloads.image_vae.module import VaeWorkload
 
 _TIMEOUT_S = 120.0
 

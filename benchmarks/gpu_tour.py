@@ -98,7 +98,7 @@ def plan(out: Path, model: str, resolution: int) -> list[Step]:
 def beyond_images() -> list[Result]:
     """Video VAEs and text encoders: what the zoo does not hold can't be measured, and the summary says so."""
     sys.path.insert(0, str(ROOT))  # a checkout need not be installed
-    from bench import models  # noqa: PLC0415 - the plan is printed without it
+    from bench.workloads import models  # noqa: PLC0415 - the plan is printed without it
 
     kinds = {type(spec).__name__ for spec in models.zoo().values()}
     missing = sorted(kinds - {"AutoencoderKLSpec"})

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench import models
 from bench.errors import ConfigError
 from bench.record import Case, Tile
+from bench.workloads import models
 
 #: Edges in pixels beside the zoo's own; neighbours overlap by a quarter, as in diffusers.
 _EDGES = (1024, 768, 512, 384, 256)

@@ -127,9 +127,9 @@ def advise(
 
 def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
     """The images asked for, each as its untiled case. Raises ConfigError."""
-    from bench import models
     from bench.config import DTYPES, OPERATIONS
     from bench.record import Case
+    from bench.workloads import models
 
     precisions = [name for name in DTYPES if name != "model"]
     if dtype is not None and dtype not in precisions:
@@ -159,12 +159,12 @@ def _known(
     transports: Sequence[str],
 ) -> _Known:
     """What is known from records: the model of times that they make, and remote ways. Raises ConfigError."""
-    from bench import models
     from bench.advise import times
     from bench.commands import cards, comparisons
     from bench.config import OPERATIONS, load_gpus
     from bench.speed.observation import observations
-    from bench.workloads import work
+    from bench.workloads import models
+    from bench.workloads.image_vae import work
 
     known = [one for one in records if one.case.model in models.zoo() and one.case.operation in OPERATIONS]
     gpus = load_gpus()

@@ -89,8 +89,8 @@ def _wanted(
 ) -> list[list[MeasureWorkspaces]]:
     """The calls of each model, operation and precision, the smallest size first. Raises ConfigError."""
     from bench.config import DTYPES, OPERATIONS
-    from bench.models import get, zoo
     from bench.run.protocol import MeasureWorkspaces
+    from bench.workloads.models import get, zoo
 
     specs = [get(key) for key in models] if models else [spec for spec in zoo().values() if spec.hub_id]
     precisions = tuple(dict.fromkeys(dtypes or ["model"]))

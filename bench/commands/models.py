@@ -14,7 +14,7 @@ def models(as_json: AsJson = False) -> None:
     import dataclasses
 
     from bench import terminal
-    from bench.models import zoo
+    from bench.workloads.models import zoo
 
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(spec) for spec in zoo().values()], indent=2))

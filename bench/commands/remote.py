@@ -185,7 +185,7 @@ def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loo
 
 def _loopback_plan(sweep: Sweep) -> Plan:
     """What would be measured of an endpoint that is started here."""
-    from bench import models
     from bench import plan as plans
+    from bench.workloads import models
 
     return plans.make_remote(sweep, {key: plans.Served("random", models.get(key).dtype) for key in sweep.models})

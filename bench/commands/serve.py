@@ -176,7 +176,7 @@ def _there(package: str) -> bool:
 
 
 def _models(asked: Sequence[str]) -> tuple[str, ...]:
-    from bench import models
+    from bench.workloads import models
 
     valid = [key for key, spec in models.zoo().items() if spec.fault is None]
     if not asked:
@@ -202,7 +202,7 @@ def _pixels(text: str) -> int:
 
 def _weights(asked: str | None, keys: Sequence[str]) -> str:
     """`random`, `hub` or `local`; raises ConfigError before anything is loaded where it can't be had."""
-    from bench import models
+    from bench.workloads import models
 
     if not asked:
         raise ConfigError(

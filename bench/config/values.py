@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from bench import models
 from bench.errors import nearest, quoted
 from bench.record import Tile, Transport, one_frame
+from bench.workloads import models
 
 DTYPES = ("model", "float32", "float16", "bfloat16")
 OPERATIONS = ("encode", "decode")

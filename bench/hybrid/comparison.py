@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench import models
 from bench.config import OPERATIONS, card_names
 from bench.hybrid import gaps, rows
 from bench.hybrid.request import EVERYTHING, Request, Wanted
@@ -17,6 +16,7 @@ from bench.hybrid.service import alike, usual_server
 from bench.hybrid.ways import Way, remote_way
 from bench.record import Record
 from bench.units import format_bytes
+from bench.workloads import models
 
 _Key = tuple[object, ...]
 #: What to do about a device that the results lack.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bench import models
 from bench.config import OPERATIONS
 from bench.hybrid.request import Wanted
 from bench.hybrid.rows import Row
 from bench.hybrid.service import LEAST_S
 from bench.record import Measured, OutOfMemory, Record, describe
+from bench.workloads import models
 
 #: A model, an operation, and a size in pixels where one was asked for.
 _Asked = tuple[str, str, tuple[int, int] | None]

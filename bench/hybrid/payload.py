@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bench import models
 from bench.config import Files
 from bench.record import FILE_TRANSPORTS, Case, Transport
 from bench.units import ITEM_BYTES
+from bench.workloads import models
 
 #: What diffusers' own functions use unless told otherwise: an image file is sent, and a small one comes back.
 USUAL: Mapping[str, Transport] = MappingProxyType({"encode": "png", "decode": "jpg"})

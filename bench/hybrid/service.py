@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import models
 from bench.config import Files
 from bench.hybrid.payload import payload
 from bench.network import Path, Way, request
 from bench.record import FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport
 from bench.units import ITEM_BYTES
+from bench.workloads import models
 
 #: A time below this is none: a docs page prints `0.000` for what is quicker than its digits.
 LEAST_S = 1e-9

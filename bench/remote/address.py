@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import SplitResult, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
-from bench import models
 from bench.config import OPERATIONS
 from bench.errors import ConfigError, nearest, printable, quoted
 from bench.units import one_line
+from bench.workloads import models
 
 _ONE_OPERATION = re.compile(r"(?P<model>[^/=:?#]+)/(?P<operation>[^/=:?#]+)=(?P<url>.*)", re.DOTALL)
 _HIDDEN = "***"

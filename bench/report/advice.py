@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.remote import Away
@@ -14,6 +13,7 @@ from bench.report import cost
 from bench.report.hybrid_tables import Networks, title_of
 from bench.report.kinds import MEMORY_ASSUMED
 from bench.units import format_bytes, memory_percent
+from bench.workloads import models
 
 _RANGES = (
     "A range: the time model was not fitted on that architecture. Its lower end is the time of the products at the "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench import models
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
 from bench.vram.assumptions import ASSUMPTIONS
+from bench.workloads import models
 
 
 def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:

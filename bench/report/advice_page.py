@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench import models
 from bench.advise.ranking import Advice, Local
 from bench.advise.times import Clock
 from bench.report import advice as words
@@ -19,6 +18,7 @@ from bench.report.kinds import SURE, TIGHT
 from bench.report.markdown import safe
 from bench.units import format_bytes, format_count
 from bench.vram.assumptions import ASSUMPTIONS
+from bench.workloads import models
 
 PAGE = "advice.md"
 #: What stands in a cell, where the whole words would make the tables unreadable.

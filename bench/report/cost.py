@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import models
 from bench.config import Prices, Sourced
 from bench.cost.arithmetic import Charge, EndpointCost, break_even, per_1000
 from bench.cost.comparison import BUSY, Costs, Image, Local, Remote
@@ -15,6 +14,7 @@ from bench.report.kinds import marked
 from bench.report.markdown import prose, safe
 from bench.report.shown import shown
 from bench.units import format_amount, format_metric, format_percent, format_seconds
+from bench.workloads import models
 
 PLOT = "cost.png"
 _CHARGES: dict[Charge, str] = {"use": "generates as well", "hour": "is kept for this alone"}

@@ -11,12 +11,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench import models
 from bench.config import OPERATIONS
 from bench.errors import DocsError, nearest, printable, quoted
-from bench.models import AutoencoderKLSpec
 from bench.record import Record, Run, digest
 from bench.report import docs_row
+from bench.workloads import models
+from bench.workloads.models import AutoencoderKLSpec
 
 #: The six headers in their order, in any of the docs' spellings.
 _COLUMNS = tuple(

@@ -14,9 +14,9 @@ from typing import Literal
 
 from bench import units
 from bench.errors import BenchError, DocsError, printable, quoted
-from bench.models import AutoencoderKLSpec
 from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Tile, Timing
 from bench.report import markdown
+from bench.workloads.models import AutoencoderKLSpec
 
 #: How many cells a row has: card, resolution, and time and memory untiled and tiled.
 _CELLS = 6

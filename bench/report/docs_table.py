@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, cast, get_args
 
-from bench import models, units
+from bench import units
 from bench.errors import DocsError, nearest, quoted
 from bench.record import Measured, OutOfMemory, Record, describe
 from bench.report import markdown
 from bench.report.docs_page import read_page
 from bench.report.run_details import local
+from bench.workloads import models
 
 Dialect = Literal["encode", "decode"]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import models
 from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.record import Record
@@ -26,6 +25,7 @@ from bench.report.hybrid_tables import (
 )
 from bench.report.markdown import prose, safe
 from bench.report.shown import shown
+from bench.workloads import models
 
 PLOT = "hybrid.png"
 

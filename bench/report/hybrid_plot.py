@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench import models
 from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.hybrid.ways import Way
@@ -13,6 +12,7 @@ from bench.record import Case
 from bench.report.figure import PALETTE, caption, drawing, legend_below, most, plain
 from bench.report.hybrid_tables import Networks, precision, title_of
 from bench.units import format_seconds
+from bench.workloads import models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from bench import models
 from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.hybrid.ways import Way
@@ -15,6 +14,7 @@ from bench.report.hybrid_tables import Networks, precision, size, title_of
 from bench.report.kinds import memory_cell, time_cell
 from bench.terminal import Column, Draw, print_table, say
 from bench.units import format_seconds, one_line
+from bench.workloads import models
 
 _HEADERS = ("Size", "Untiled", "Memory", "Tiled", "Memory", "Remote", "Quickest")
 _LEGEND = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from bench import models
 from bench.hybrid.comparison import Comparison
 from bench.hybrid.overlap import (
     hidden_from_s,
@@ -24,6 +23,7 @@ from bench.report.markdown import safe
 from bench.report.remote_parts import order
 from bench.report.shown import shown
 from bench.units import format_relative, format_seconds
+from bench.workloads import models
 
 #: Generation times (s) and images of the simulated table.
 _GENERATIONS_S, _IMAGES = (1.0, 4.0, 16.0), 100

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench import models
 from bench.record import Case, Ceilings, Measured, OutOfMemory, Record, Tile, describe
 from bench.report import driver_peak, kinds, markdown, run_details
 from bench.report.markdown import safe
 from bench.units import format_bytes, format_metric
+from bench.workloads import models
 
 #: Outcomes that leave a cell without a figure and are no result either.
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")

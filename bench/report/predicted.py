@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from bench import models
 from bench.record import Case, Prediction, Record
 from bench.report import run_details
 from bench.report.kinds import MEMORY_ASSUMED, SURE, TIGHT
 from bench.terminal import Column, Draw, print_table, say
 from bench.units import MIB, format_bytes, one_line
 from bench.vram import assumptions
+from bench.workloads import models
 
 _WORDS = {"tight": "tight", "out_of_memory": "OOM", "unsupported": "no torch"}
 LEGEND = (

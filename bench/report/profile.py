@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from bench import models
 from bench.terminal import Column, print_table, say
 from bench.units import format_bytes, format_count, format_metric, format_relative, one_line
 from bench.vram.profile import ITSELF, SCRATCH, Held, Profile, Profiled
 from bench.vram.timeline import Kind, Owner
+from bench.workloads import models
 
 #: The parts of a peak, each of these kinds.
 PARTS: dict[str, tuple[Kind, ...]] = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench import models
 from bench.record import EndpointFacts, Environment, Package, Record, describe
 from bench.report import markdown, remote_tables
 from bench.report.markdown import code, prose, safe
 from bench.report.remote_parts import exchange, order, stack
 from bench.units import format_bytes, format_seconds
+from bench.workloads import models
 
 #: More plots than these make a page slow to write and to load.
 _MOST_PLOTS = 24

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench import models
 from bench.record import Record
 from bench.report.figure import caption, drawing, legend_below, most, plain
 from bench.report.remote_parts import exchange, order, stack
+from bench.workloads import models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

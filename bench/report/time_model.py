@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from bench import models
 from bench.record import Case
 from bench.report import markdown
 from bench.report.kinds import marked
@@ -17,6 +16,7 @@ from bench.speed.held_out import Cell, errors
 from bench.speed.model import Model
 from bench.speed.observation import LEAST_S
 from bench.units import format_relative, format_seconds
+from bench.workloads import models
 
 _MODEL = (
     "A call takes the sum of four parts, each a fitted figure times what the case and the card give:",

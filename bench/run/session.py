@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 import torch
 
-from bench import models, stats, timing
+from bench import stats, timing
 from bench.device import choose
 from bench.device.base import DeviceState, Held
 from bench.device.windows import Window, windowed
 from bench.record import Case, MeasureSettings, Memory, Phase, Telemetry
 from bench.run import environment, outcome
 from bench.run.protocol import Broken, Done, Ready
-from bench.workloads import faults, vae, work
-from bench.workloads.vae import Call, VaeWorkload
+from bench.workloads import models
+from bench.workloads.image_vae import broken as faults
+from bench.workloads.image_vae import module as vae
+from bench.workloads.image_vae import work
+from bench.workloads.image_vae.module import Call, VaeWorkload
 
 _LEANER = (
     "the allocator turned down {} request(s), so torch fell back to kernels that need less: with more memory free the "

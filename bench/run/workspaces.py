@@ -17,7 +17,7 @@ from bench.record import Case, ConvolutionWorkspace, OutOfMemory
 from bench.run import outcome
 from bench.run.protocol import MeasureWorkspaces, WorkspacesMeasured
 from bench.units import format_count
-from bench.workloads.vae import VaeWorkload
+from bench.workloads.image_vae.module import VaeWorkload
 
 
 def measure(request: MeasureWorkspaces, held: Held) -> WorkspacesMeasured:

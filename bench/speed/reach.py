@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from bench import models
 from bench.config.gpus import Gpu, Precision
 from bench.record import Case
 from bench.speed.model import Model
 from bench.speed.observation import Observation, least
 from bench.work import Work
+from bench.workloads import models
 
 
 @dataclass(frozen=True, slots=True)

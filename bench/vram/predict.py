@@ -19,7 +19,7 @@ from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
 from bench.vram.replay import Peaks, replay, reserved_band
 from bench.vram.timeline import Timeline
-from bench.workloads import work
+from bench.workloads.image_vae import work
 
 #: What is traced. Of the others the order of layouts, and so of copies, is not known.
 VARIANTS = ("default", "sliced")

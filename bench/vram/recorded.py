@@ -25,7 +25,7 @@ from bench.record import Case
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.recording import Change, Mark, Span, changes_of, timeline_of
 from bench.vram.timeline import Timeline
-from bench.workloads.vae import Call, VaeWorkload
+from bench.workloads.image_vae.module import Call, VaeWorkload
 
 #: The spans of modules among torch's own in the profiler's tree.
 _PREFIX = "bench module "

@@ -47,7 +47,7 @@ def check(what: str, torch_version: str, seen: Sequence[ConvolutionCall], called
 
 
 def check_flops(what: str, torch_version: str, traced: int, counted: int) -> None:
-    """Raise TraceError unless the trace has as many floating-point operations as `workloads.work` counts."""
+    """Raise TraceError unless the trace has as many floating-point operations as the workload counts."""
     if traced != counted:
         raise refused(what, torch_version, f"the trace has {traced:,} floating-point operations, the model {counted:,}")
 

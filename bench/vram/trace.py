@@ -22,13 +22,14 @@ import torch
 from diffusers import AutoencoderKL
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from bench import models
 from bench.errors import TraceError
 from bench.record import Case
 from bench.vram import layouts, operators, selfcheck
 from bench.vram.events import Birth, Death, Launch, Pass, Shape, Trace
 from bench.vram.operators import Device
-from bench.workloads import vae, work
+from bench.workloads import models
+from bench.workloads.image_vae import module as vae
+from bench.workloads.image_vae import work
 
 
 def capture(case: Case, device: Device = "cuda") -> Trace:

@@ -15,9 +15,9 @@ import pytest
 from factories import a_case
 from processes import bench, records
 
-from bench import models
 from bench.record import Case, Measured, MeasureSettings, OutOfMemory, Tile
 from bench.units import GIB, MIB, memory_percent
+from bench.workloads import models
 
 torch = pytest.importorskip("torch")
 import pool  # noqa: E402 - loads torch
@@ -162,7 +162,7 @@ def _ignore(_: str) -> None:
 
 @pytest.mark.parametrize(("model", "operation"), [("sd-v1", "encode"), ("sd-v1", "decode"), ("sdxl", "decode")])
 def test_a_case_s_peak_is_that_of_the_same_call_by_hand(model: str, operation: str) -> None:
-    from bench.workloads.vae import VaeWorkload
+    from bench.workloads.image_vae.module import VaeWorkload
 
     # Given a case measured by a session
     case = docs_case(model, operation, 512)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.run import worker
-from bench.workloads import vae
+from bench.workloads.image_vae import module as vae
 
 
 def _slowed(prepare: Any) -> Any:

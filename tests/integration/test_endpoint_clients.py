@@ -22,9 +22,9 @@ from diffusers.utils.remote_utils import remote_decode, remote_encode
 from endpoints import Child, serving
 from PIL import Image
 
-from bench import models
 from bench.record import Case
-from bench.workloads.vae import VaeWorkload
+from bench.workloads import models
+from bench.workloads.image_vae.module import VaeWorkload
 
 LARGE = ("sd-v1", "sdxl", "flux")
 SIDE = 32

@@ -29,21 +29,19 @@ MAY_IMPORT = {
     "significance": {"stats"},
     "record": {"errors", "identity", "units", "work"},
     "metrics": {"record", "units"},
-    "models": {"errors"},
-    "tiles": {"record", "models"},
-    "config": {"errors", "units", "network", "record", "models"},
-    "plan": {"errors", "units", "record", "models", "config"},
+    "workloads": {"errors", "units", "record", "work"},
+    "config": {"errors", "units", "network", "record", "workloads"},
+    "plan": {"errors", "units", "record", "workloads", "config"},
     "store": {"errors", "units", "record"},
     "compare": {"errors", "units", "stats", "significance", "record", "metrics"},
-    "hybrid": {"errors", "units", "network", "record", "models", "config"},
-    "cost": {"errors", "units", "record", "metrics", "models", "config", "hybrid"},
-    "speed": {"units", "record", "models", "config", "work"},
-    "advise": {"errors", "units", "record", "models", "config", "speed", "hybrid", "work"},
+    "hybrid": {"errors", "units", "network", "record", "workloads", "config"},
+    "cost": {"errors", "units", "record", "metrics", "workloads", "config", "hybrid"},
+    "speed": {"units", "record", "workloads", "config", "work"},
+    "advise": {"errors", "units", "record", "workloads", "config", "speed", "hybrid", "work"},
     "doctor": {"errors", "units", "record"},
-    "vram": {"errors", "units", "record", "models", "workloads"},
+    "vram": {"errors", "units", "record", "workloads"},
     "timing": {"stats", "record"},
     "device": {"errors", "identity", "lifeline", "child", "units", "stats", "record", "doctor"},
-    "workloads": {"errors", "units", "record", "models", "tiles", "work"},
     "run": {
         "errors",
         "identity",
@@ -52,7 +50,6 @@ MAY_IMPORT = {
         "units",
         "stats",
         "record",
-        "models",
         "config",
         "plan",
         "store",
@@ -63,7 +60,7 @@ MAY_IMPORT = {
         "workloads",
     },
     "remote": {
-        *("errors", "lifeline", "child", "units", "stats", "record", "models", "config", "plan", "workloads"),
+        *("errors", "lifeline", "child", "units", "stats", "record", "config", "plan", "workloads"),
         "identity",
         *("doctor", "device", "timing", "run"),
     },
@@ -74,7 +71,7 @@ MAY_IMPORT = {
         "stats",
         "record",
         "metrics",
-        "models",
+        "workloads",
         "config",
         "plan",
         "store",
@@ -89,7 +86,7 @@ MAY_IMPORT = {
     },
     "commands": {
         *("device",),
-        *("errors", "lifeline", "units", "record", "models", "config", "plan", "store", "compare", "doctor", "run"),
+        *("errors", "lifeline", "units", "record", "config", "plan", "store", "compare", "doctor", "run"),
         *("hybrid", "cost", "speed", "advise", "workloads", "vram", "remote", "report"),
         "terminal",
     },
@@ -140,7 +137,7 @@ PARENT = {
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
 COMPUTES = {
-    *("remote.server.loading", "remote.client.executor", "vram.predict", "workloads.work"),
+    *("remote.server.loading", "remote.client.executor", "vram.predict", "workloads.image_vae.work"),
     "commands.profiling",
 }
 
@@ -226,10 +223,20 @@ def test_pynvml_is_called_at_one_border_alone() -> None:
     assert importers == {"device.cuda.nvml_calls"}
 
 
+def test_only_what_computes_imports_the_parts_of_workloads_that_build_and_call() -> None:
+    building = {name for name, path in _modules().items() if name.startswith("workloads") and _is_heavy(path)}
+    importers = {name for name, path in _modules().items() if _own_imports(path) & building}
+    assert {name.split(".")[0] for name in importers} <= {"workloads", "run", "remote", "vram", "commands"}
+
+
+def _is_heavy(path: Path) -> bool:
+    return bool({name.split(".")[0] for name in _imports(path)} & HEAVY)
+
+
 def test_models_reports_and_the_timing_loop_are_free_of_torch() -> None:
     for module, path in _modules().items():
         packages = {name.split(".")[0] for name in _imports(path)}
-        if module.startswith(("models", "report")) or module in {"timing", "device.cpu.host_memory"}:
+        if module.startswith("report") or module in {"timing", "device.cpu.host_memory"}:
             assert not packages & HEAVY, module
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from bench import config, models, plan
+from bench import config, plan
 from bench.config import Sweep
 from bench.errors import ConfigError
 from bench.plan import Plan
 from bench.record import Tile
+from bench.workloads import models
 
 
 def make(*, interleave: bool = False, **keys: Any) -> Plan:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import models
 from bench.config import LoadSettings, OverlapSettings
 from bench.errors import BenchError
 from bench.plan import Served
@@ -36,6 +35,7 @@ from bench.remote.client.http import library
 from bench.remote.client.leash import Leash
 from bench.remote.client.reach import Reach
 from bench.run.protocol import Broken, Done, Ready
+from bench.workloads import models
 
 if TYPE_CHECKING:
     from bench.remote.client import exchanges

@@ -16,14 +16,14 @@ import torch
 from diffusers.utils import remote_utils
 from PIL import Image
 
-from bench import models
-from bench.models import AutoencoderKLSpec
 from bench.record import FILE_TRANSPORTS, Case
 from bench.remote.address import Address
 from bench.remote.client import trouble
 from bench.remote.client.http import Post
 from bench.remote.payloads import bytes_of, sendable
 from bench.units import ITEM_BYTES
+from bench.workloads import models
+from bench.workloads.models import AutoencoderKLSpec
 
 _SEED = 0
 _SLACK_BYTES = 2**20

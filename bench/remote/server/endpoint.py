@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.models import SERVED_UNTILED_PX
 from bench.record import Device, Environment
 from bench.remote.messages import RefusedError, Service
 from bench.remote.server.auth import Bearer
@@ -16,6 +15,7 @@ from bench.remote.server.device_thread import DeviceThread, OverdueWork
 from bench.remote.server.limits import STOPPING, Admission, Bounds, BusyError
 from bench.remote.server.metrics import Metrics
 from bench.run import outcome, surroundings
+from bench.workloads.models import SERVED_UNTILED_PX
 
 AnyService = Service[Any, Any]
 #: The kind of the device's work that loads models.

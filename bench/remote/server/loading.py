@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from bench import models
 from bench.device import choose
 from bench.device.base import Held, UnusableError
 from bench.errors import BenchError, DeviceError
@@ -19,7 +18,8 @@ from bench.remote.server import vae_service
 from bench.remote.server.endpoint import AnyService, Machine, Served
 from bench.remote.server.shapes import Limits
 from bench.run import environment, outcome
-from bench.workloads import vae
+from bench.workloads import models
+from bench.workloads.image_vae import module as vae
 
 #: Precisions by rule: the zoo's on a GPU and float32 on a CPU; the zoo's everywhere.
 AUTO, MODEL = "auto", "model"

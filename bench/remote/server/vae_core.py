@@ -15,7 +15,6 @@ from typing import Literal, TypeVar
 import torch
 
 from bench.device.base import DeviceState, Held
-from bench.models import SERVED_UNTILED_PX, AutoencoderKLSpec
 from bench.record import Case, Failed, OutOfMemory, Tile
 from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.remote.server import images, tensors
@@ -23,8 +22,9 @@ from bench.remote.server.protocol import Form, Scaling
 from bench.remote.server.shapes import Geometry
 from bench.run.outcome import of_exception
 from bench.units import format_bytes
-from bench.workloads import work
-from bench.workloads.vae import VaeWorkload
+from bench.workloads.image_vae import work
+from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads.models import SERVED_UNTILED_PX, AutoencoderKLSpec
 
 WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with a batch's pixels as with an image's.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 
-from bench import models
 from bench.device.base import Held
 from bench.errors import ConfigError, nearest
 from bench.record import Case
@@ -20,7 +19,8 @@ from bench.remote.server.protocol import Form, Limits, Scaling
 from bench.remote.server.shapes import Packed
 from bench.remote.server.vae_core import Computed, VaeCore, WeightsKind
 from bench.units import ITEM_BYTES
-from bench.workloads.vae import VaeWorkload
+from bench.workloads import models
+from bench.workloads.image_vae.module import VaeWorkload
 
 
 @dataclass(frozen=True, slots=True)

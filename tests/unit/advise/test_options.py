@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 from factories import a_case, refusal
 
-from bench import models
 from bench.advise import options
 from bench.errors import ConfigError
 from bench.record import Tile
+from bench.workloads import models
 
 
 def labels(**fields: object) -> list[str]:

@@ -11,7 +11,7 @@ from factories import GIB, a_case, a_device, measured, published, write_lines
 from bench.cli import main
 from bench.config import load_gpus
 
-pytest.importorskip("bench.workloads.work")
+pytest.importorskip("bench.workloads.image_vae.work")
 
 CARDS = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3070")
 PUBLISHED = Path(__file__).parents[3] / "results" / "published"

@@ -10,7 +10,6 @@ from observed import all_observed
 from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
 
-from bench import models
 from bench.advise import options, times
 from bench.advise.ranking import Advice, Local, rank
 from bench.advise.remote import Away
@@ -19,6 +18,7 @@ from bench.report import advice as words
 from bench.report import advice_json, advice_page
 from bench.speed.held_out import Cell, errors
 from bench.speed.reach import Range
+from bench.workloads import models
 
 SMALL = IMAGE.model_copy(update={"width": 512, "height": 512})
 

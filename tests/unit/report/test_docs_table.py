@@ -12,7 +12,7 @@ from factories import a_case, measured, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import models, units
+from bench import units
 from bench.errors import DocsError
 from bench.record import (
     Case,
@@ -31,6 +31,7 @@ from bench.record import (
     Timing,
 )
 from bench.report import docs_page, docs_table
+from bench.workloads import models
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 OOM = OutOfMemory(where="device")

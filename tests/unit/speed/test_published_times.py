@@ -11,7 +11,7 @@ from bench.record import Record
 from bench.speed.held_out import errors, leave_one_card_out
 from bench.speed.observation import Observation, fitted, not_fitted, observations
 
-work = pytest.importorskip("bench.workloads.work")
+work = pytest.importorskip("bench.workloads.image_vae.work")
 
 PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 

@@ -9,7 +9,7 @@ from factories import a_case
 from bench.record import Case, Tile
 from bench.vram import timeline, trace
 from bench.vram.onednn import OneDnn
-from bench.workloads.vae import VaeWorkload
+from bench.workloads.image_vae.module import VaeWorkload
 
 MIB = 2**20
 _CAPABILITY = torch.backends.cpu.get_cpu_capability()

@@ -10,7 +10,7 @@ from factories import a_case
 
 from bench.record import Case, Tile
 from bench.vram import layouts, operators, trace
-from bench.workloads.vae import VaeWorkload
+from bench.workloads.image_vae.module import VaeWorkload
 
 #: Path of the module, shape of its input, and whether torch's convolution takes it to be channels-last.
 Seen = tuple[str, tuple[int, ...], bool]

@@ -17,7 +17,7 @@ from bench.vram.onednn import OneDnn
 from bench.vram.recorded import Watch, _watching, record
 from bench.vram.recording import Change, Span
 from bench.vram.timeline import Timeline
-from bench.workloads.vae import Call
+from bench.workloads.image_vae.module import Call
 
 
 @pytest.fixture(scope="module", params=["decode", "encode in tiles"])

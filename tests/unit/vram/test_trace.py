@@ -11,12 +11,12 @@ import torch
 from factories import a_case
 from timelines import LiveOnly
 
-from bench import models
 from bench.record import Case, Tile
 from bench.vram import trace
 from bench.vram.events import Attention, Birth, Convolution, Death, Launch, Pass, Product, Trace, Upsampling
 from bench.vram.timeline import Timeline, build
-from bench.workloads import vae
+from bench.workloads import models
+from bench.workloads.image_vae import module as vae
 
 TILED = Tile(tile=64, overlap=16)
 

@@ -27,7 +27,7 @@ from bench.remote.messages import Answer, Message, RefusedError
 from bench.remote.server.protocol import Limits
 
 torch = pytest.importorskip("torch")
-vae = pytest.importorskip("bench.workloads.vae")
+vae = pytest.importorskip("bench.workloads.image_vae.module")
 processor = pytest.importorskip("bench.device.cpu.processor")
 vae_service = pytest.importorskip("bench.remote.server.vae_service")
 processing = pytest.importorskip("diffusers.image_processor")

@@ -1,14 +1,14 @@
 """Into which passes a case's call falls, by the rule of diffusers' AutoencoderKL: what is known before a call is made.
 
-Pure; imports `models` and `record`. What the passes of a call really were is noted while it runs (`workloads.vae`).
+Pure. What the passes of a call really were is noted while it runs (`module`).
 """
 
 from __future__ import annotations
 
 from itertools import pairwise, product
 
-from bench import models
 from bench.record import Case, Tile
+from bench.workloads import models
 
 #: Shape of the input of one pass through encoder or decoder: batch, channels, height, width.
 Shape = tuple[int, int, int, int]

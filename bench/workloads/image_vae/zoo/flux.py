@@ -1,6 +1,6 @@
 """The VAE of FLUX.1: sixteen latent channels, no quantisation convolutions."""
 
-from bench.models.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import AutoencoderKLSpec
 
 MODEL = AutoencoderKLSpec(
     key="flux",

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from factories import a_case
 
-from bench import models, tiles
 from bench.record import Tile
 from bench.work import Work
+from bench.workloads import models
+from bench.workloads.image_vae import tiles
 
 torch = pytest.importorskip("torch")
-vae = pytest.importorskip("bench.workloads.vae")
-work = pytest.importorskip("bench.workloads.work")
+vae = pytest.importorskip("bench.workloads.image_vae.module")
+work = pytest.importorskip("bench.workloads.image_vae.work")
 
 
 class Operations(torch.utils._python_dispatch.TorchDispatchMode):

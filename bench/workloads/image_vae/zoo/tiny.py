@@ -1,6 +1,6 @@
 """A VAE of a few layers, for tests and first steps: the real code path in milliseconds."""
 
-from bench.models.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import AutoencoderKLSpec
 
 MODEL = AutoencoderKLSpec(
     key="tiny",

@@ -1,6 +1,6 @@
 """The VAE of Stable Diffusion 1.x."""
 
-from bench.models.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import AutoencoderKLSpec
 
 MODEL = AutoencoderKLSpec(
     key="sd-v1",

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from factories import a_case
 
-from bench import models
 from bench.record import Tile
+from bench.workloads import models
 
 torch = pytest.importorskip("torch")
-vae = pytest.importorskip("bench.workloads.vae")
+vae = pytest.importorskip("bench.workloads.image_vae.module")
 CPU = torch.device("cpu")
 
 

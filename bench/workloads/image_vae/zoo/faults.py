@@ -3,9 +3,9 @@
 import dataclasses
 import os
 
-from bench.models.tiny import MODEL as TINY
+from bench.workloads.image_vae.zoo.tiny import MODEL as TINY
 
-#: What each fault does in `workloads.faults`.
+#: What each fault does in `workloads.image_vae.broken`.
 FAULTS = ("oom", "hang", "segfault", "raise", "kill", "leak")
 
 MODELS = (

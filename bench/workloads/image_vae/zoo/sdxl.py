@@ -1,6 +1,6 @@
 """The VAE of Stable Diffusion XL. float32: the original has `force_upcast`, and the docs' figures look like it."""
 
-from bench.models.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import AutoencoderKLSpec
 
 MODEL = AutoencoderKLSpec(
     key="sdxl",

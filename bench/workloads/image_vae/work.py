@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench import models, tiles
 from bench.record import Case
 from bench.work import Work
-from bench.workloads import vae
+from bench.workloads import models
+from bench.workloads.image_vae import module as vae
+from bench.workloads.image_vae import tiles
 
 #: Edge, in latent pixels, of the image that is counted.
 _EDGE = 8

@@ -16,9 +16,9 @@ from typing import Literal
 import torch
 from diffusers import AutoencoderKL
 
-from bench import models
-from bench.models import AutoencoderKLSpec
 from bench.record import Case, Tile
+from bench.workloads import models
+from bench.workloads.models import AutoencoderKLSpec
 
 _SEED = 0
 

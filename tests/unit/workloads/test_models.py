@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from bench import models
 from bench.config import DTYPES
 from bench.errors import ConfigError
+from bench.workloads import models
 
 SHIPPED = list(models.zoo())
 
@@ -120,22 +120,22 @@ def python(code: str, **variables: str) -> str:
 
 @pytest.mark.parametrize(("variables", "there"), [({}, False), ({"BENCH_FAULTS": "1"}, True)])
 def test_faults_are_there_only_when_asked_for(variables: dict[str, str], there: bool) -> None:
-    listed = python("from bench import models; print(*models.zoo())", **variables).split()
+    listed = python("from bench.workloads import models; print(*models.zoo())", **variables).split()
 
     assert ("fault-oom" in listed) is there
 
 
 def test_the_zoo_is_data_and_loads_no_torch() -> None:
-    loaded = python("import sys; from bench import models; models.zoo(); print(*sys.modules)").split()
+    loaded = python("import sys; from bench.workloads import models; models.zoo(); print(*sys.modules)").split()
 
     assert not {"torch", "diffusers", "numpy", "yaml"} & set(loaded)
 
 
 def test_two_models_of_one_key_are_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    import bench.models.sdxl
-    import bench.models.tiny
+    import bench.workloads.image_vae.zoo.sdxl
+    import bench.workloads.image_vae.zoo.tiny
 
-    monkeypatch.setattr(bench.models.tiny, "MODEL", bench.models.sdxl.MODEL)
+    monkeypatch.setattr(bench.workloads.image_vae.zoo.tiny, "MODEL", bench.workloads.image_vae.zoo.sdxl.MODEL)
     models.zoo.cache_clear()
     try:
         with pytest.raises(ConfigError, match="'sdxl'"):

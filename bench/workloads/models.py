@@ -1,7 +1,4 @@
-"""The zoo: VAE architectures as data, free of torch. One small file a model.
-
-A module of this folder that defines `MODEL` (or `MODELS`) is part of the zoo: nothing else is to be edited.
-"""
+"""Every model that there is, whatever kind of workload it is of, by its key or its title. Free of torch."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ import pkgutil
 from functools import cache
 
 from bench.errors import ConfigError, nearest, quoted
-from bench.models.spec import SERVED_UNTILED_PX, AutoencoderKLSpec
+from bench.workloads.image_vae import zoo as image_vaes
+from bench.workloads.image_vae.spec import SERVED_UNTILED_PX, AutoencoderKLSpec
 
 __all__ = ["SERVED_UNTILED_PX", "AutoencoderKLSpec", "by_title", "get", "title", "zoo"]
 
@@ -19,17 +17,15 @@ __all__ = ["SERVED_UNTILED_PX", "AutoencoderKLSpec", "by_title", "get", "title",
 def zoo() -> dict[str, AutoencoderKLSpec]:
     """Every model by its key, in the order of their `order` field."""
     found: list[AutoencoderKLSpec] = []
-    for info in pkgutil.iter_modules(__path__):
-        if info.name == "spec":
-            continue
-        module = importlib.import_module(f"{__name__}.{info.name}")
+    for info in pkgutil.iter_modules(image_vaes.__path__):
+        module = importlib.import_module(f"{image_vaes.__name__}.{info.name}")
         found += getattr(module, "MODELS", None) or ([module.MODEL] if hasattr(module, "MODEL") else [])
     found.sort(key=lambda spec: (spec.order, spec.key))
     for name in ("key", "title"):
         values = [getattr(spec, name) for spec in found]
         doubled = next((value for value in values if values.count(value) > 1), None)
         if doubled is not None:
-            raise ConfigError(f"bench/models: two models have the {name} {doubled!r}. Give one of them another.")
+            raise ConfigError(f"Two models have the {name} {doubled!r}: give one of them another.")
     return {spec.key: spec for spec in found}
 
 

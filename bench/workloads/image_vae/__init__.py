@@ -1,0 +1,1 @@
+"""VAEs that encode and decode images."""
