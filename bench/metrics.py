@@ -32,7 +32,7 @@ def _timed(record: Record, ceilings: Ceilings | None) -> dict[str, float | None]
         return {}
     figures: dict[str, float | None] = {"time": timing.median_s, "first_call": timing.first_call_s}
     if timing.median_s > 0:
-        figures["pixel_rate"] = case.width * case.height * case.frames * case.batch / timing.median_s
+        figures["pixel_rate"] = case.axes.product("width", "height", "frames", "batch") / timing.median_s
         if record.flops is not None:
             figures["achieved"] = record.flops / timing.median_s
             most = ceilings.flops_per_second(case.dtype) if ceilings else None
@@ -59,4 +59,4 @@ def _memory(record: Record) -> dict[str, float | None]:
 
 def _energy(record: Record) -> float | None:
     per_call = record.telemetry.energy_per_call_j if record.telemetry else None
-    return None if per_call is None else per_call / (record.case.batch * record.case.frames)
+    return None if per_call is None else per_call / record.case.axes.product("batch", "frames")

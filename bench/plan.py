@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bench.config import LoadSettings, OverlapSettings, Resolution, Sweep, refuse_many
+from bench.config import AxisError, LoadSettings, OverlapSettings, Sweep, refuse_many
 from bench.errors import ConfigError
-from bench.record import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, digest
+from bench.record import FILE_TRANSPORTS, Axes, Case, MeasureSettings, Tile, alike_but_for, digest, grouped
 from bench.workloads import models
-from bench.workloads.models import AutoencoderKLSpec
-
-#: Which ways of a payload there are for each operation.
-TRANSPORTS: dict[str, tuple[Transport, ...]] = {
-    "encode": ("png", "pt"),
-    "decode": ("jpg", "png", "pt", "pt-partial"),
-}
+from bench.workloads.labels import label_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +40,11 @@ class Plan:
 
         Each case is its own group unless `interleave`.
         """
-        groups: dict[object, list[Case]] = {}
-        for case in self.cases:
-            alike = case.model_dump(exclude={"id", "tiling", "dtype", "variant"})
-            groups.setdefault(tuple(alike.values()) if self.interleave else case, []).append(case)
-        return tuple(tuple(group) for group in groups.values())
+        groups = grouped(
+            self.cases,
+            lambda case: alike_but_for(case, "tiling", "dtype", "variant") if self.interleave else case,
+        )
+        return tuple(tuple(group) for group in groups)
 
 
 def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
@@ -61,25 +55,25 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
     _refuse_many(sweep)
     cases: dict[str, Case] = {}
     for key, weights, dtype, variant in itertools.product(sweep.models, sweep.weights, sweep.dtypes, sweep.variants):
-        spec = models.get(key)
+        spec, workload = models.get(key), models.workload(key)
         if weights == "hub" and spec.hub_id is None:
             raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {key} has no checkpoint on the hub. Use random.")
-        for operation, batch, frames, resolution, tiling in itertools.product(
-            sweep.operations, sweep.batch, sweep.frames, sweep.resolutions, sweep.tiling
+        _check_variant(sweep, key, variant)
+        for operation, axes, tiling in itertools.product(
+            _operations(sweep, key), _axes(sweep, key), _tilings(sweep, key)
         ):
-            _check_size(spec, resolution, sweep.name)
             case = Case(
                 model=key,
                 operation=operation,
-                width=resolution.width,
-                height=resolution.height,
-                frames=frames,
-                batch=batch,
+                axes=axes,
                 dtype=spec.dtype if dtype == "model" else dtype,
-                tiling=_tile(spec, tiling),
+                tiling=tiling,
                 weights=weights,
                 variant=variant,
             )
+            refusal = workload.check(case)
+            if refusal:
+                raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
             cases.setdefault(case.id, case)
     plan = Plan(sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, interleave)
     return replace(plan, cases=tuple(case for group in plan.turns for case in group))
@@ -100,29 +94,23 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     """
     _refuse_many(sweep)
     cases: dict[str, Case] = {}
-    for key, operation, batch, frames, resolution in itertools.product(
-        sweep.models, sweep.operations, sweep.batch, sweep.frames, sweep.resolutions
-    ):
-        spec = models.get(key)
-        _check_size(spec, resolution, sweep.name)
-        for transport in sweep.remote.transports:
-            if transport not in TRANSPORTS[operation] or (transport in FILE_TRANSPORTS and batch > 1):
-                continue
-            case = Case(
-                model=key,
-                operation=operation,
-                width=resolution.width,
-                height=resolution.height,
-                frames=frames,
-                batch=batch,
-                dtype=served[key].dtype,
-                tiling=_tile(
-                    spec, "on" if max(resolution.width, resolution.height) > models.SERVED_UNTILED_PX else "off"
-                ),
-                weights=served[key].weights,
-                transport=transport,
-            )
-            cases.setdefault(case.id, case)
+    for key in sweep.models:
+        workload = models.workload(key)
+        for operation, axes in itertools.product(_operations(sweep, key), _axes(sweep, key)):
+            for transport in sweep.remote.transports:
+                is_full = transport in FILE_TRANSPORTS and axes.product("batch", "frames") > 1
+                if is_full or transport not in workload.transports(operation):
+                    continue
+                case = Case(
+                    model=key,
+                    operation=operation,
+                    axes=axes,
+                    dtype=served[key].dtype,
+                    weights=served[key].weights,
+                    transport=transport,
+                )
+                case = workload.served(case)
+                cases.setdefault(case.id, case)
     if not cases:
         raise ConfigError(
             f"Sweep {sweep.name!r}, key `remote.transports`: nothing is left to measure. An encode goes over png or "
@@ -132,6 +120,48 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     return Plan(
         sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=asked.load, overlap=asked.overlap
     )
+
+
+def _operations(sweep: Sweep, key: str) -> tuple[str, ...]:
+    """Those of the sweep that the model has, all of its own where the sweep names none. Raises ConfigError for none."""
+    own = models.workload(key).operations
+    if not sweep.operations:
+        return own
+    found = tuple(name for name in sweep.operations if name in own)
+    if not found:
+        asked = " and ".join(sweep.operations)
+        raise ConfigError(f"Sweep {sweep.name!r}, key `operations`: {key} has no {asked}, only {' and '.join(own)}.")
+    return found
+
+
+def _axes(sweep: Sweep, key: str) -> Iterator[Axes]:
+    """Every combination of the model's axes that the sweep asks for, the first axes varying fastest."""
+    axes = models.axes(key)
+    try:
+        values = sweep.values_of(key)
+    except AxisError as error:
+        raise ConfigError(f"Sweep {sweep.name!r}, key `{error.key}`: {error}.") from None
+    for combined in itertools.product(*reversed(values)):
+        named = {name: value for part in combined for name, value in part.items()}
+        yield Axes({name: named[name] for name in axes})
+
+
+def _tilings(sweep: Sweep, key: str) -> tuple[Literal["off"] | Tile, ...]:
+    """The sweep's tilings as tiles. Of a model that has no tiles, off, unless the sweep asks for more: ConfigError."""
+    tile = models.workload(key).default_tile(key)
+    if tile is None:
+        if "tiling" in sweep.model_fields_set and set(sweep.tiling) != {"off"}:
+            raise ConfigError(f"Sweep {sweep.name!r}, key `tiling`: {key} can't be run in tiles. Write tiling: off.")
+        return ("off",)
+    return tuple(tile if tiling == "on" else tiling for tiling in sweep.tiling)
+
+
+def _check_variant(sweep: Sweep, key: str, variant: str) -> None:
+    valid = ("default", *models.workload(key).variants)
+    if variant not in valid:
+        raise ConfigError(
+            f"Sweep {sweep.name!r}, key `variants`: {key} has no variant {variant!r}, only {', '.join(valid)}."
+        )
 
 
 def _refuse_many(sweep: Sweep) -> None:
@@ -146,13 +176,3 @@ def _measure(sweep: Sweep) -> MeasureSettings:
     return sweep.measure.model_copy(
         update={"min_samples": sweep.repeats, "few_samples": min(sweep.measure.few_samples, sweep.repeats)}
     )
-
-
-def _tile(spec: AutoencoderKLSpec, tiling: Literal["off", "on"] | Tile) -> Literal["off"] | Tile:
-    return Tile(tile=spec.tile, overlap=spec.tile_overlap) if tiling == "on" else tiling
-
-
-def _check_size(spec: AutoencoderKLSpec, resolution: Resolution, sweep: str) -> None:
-    refusal = spec.size_refusal(resolution.width, resolution.height)
-    if refusal:
-        raise ConfigError(f"Sweep {sweep!r}, key `resolutions`, {resolution}: {refusal}.")

@@ -24,8 +24,11 @@ from bench.device.cpu.processor import WallClock
 from bench.device.cuda.event_clock import CudaEventClock
 from bench.device.windows import Window, windowed
 from bench.record import Case, MeasureSettings
+from bench.record.stage import whole_timing
 from bench.run.session import Session
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads import models
+from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.labels import label_of
 
 CPU_CASES = (("tiny", 128), ("tiny", 256), ("sd-v1", 64))
 CUDA_CASES = (("tiny", 256), ("sd-v1", 512), ("sdxl", 512), ("sd-v1", 1024))
@@ -39,16 +42,17 @@ def session(wanted: str) -> Callable[[Case], float]:
 
     def median(case: Case) -> float:
         done = holder.run(case, SETTINGS, lambda _: None)
-        if done.timing is None:
-            raise SystemExit(f"{case.label}: {done.outcome}")
-        return done.timing.median_s
+        taken = whole_timing(done.stages)
+        if taken is None:
+            raise SystemExit(f"{label_of(case)}: {done.outcome}")
+        return taken.median_s
 
     return median
 
 
-def prepared(case: Case, device: torch.device) -> Callable[[], torch.Tensor]:
+def prepared(case: Case, device: torch.device) -> Callable[[], object]:
     """The same call, outside of the harness."""
-    return VaeWorkload(case, device).prepare(case).run
+    return VaeOnDevice(case, device).prepare(case).run
 
 
 def plain_once(call: Callable[[], object], device: torch.device) -> float:
@@ -126,14 +130,14 @@ def main() -> None:
     for model, side in CUDA_CASES if device.type == "cuda" else CPU_CASES:
         for operation in ("encode", "decode"):
             dtype = "float16" if device.type == "cuda" else "float32"
-            case = Case(model=model, operation=operation, width=side, height=side, dtype=dtype)
+            case = Case(model=model, operation=operation, axes=models.square(model, side), dtype=dtype)
             ours(case)
             with torch.inference_mode():
                 turns = in_turns(prepared(case, device), device)
             medians = compare(case, ours, device, arguments.rounds)
             base = medians["plain loop"]
             told = "  ".join(f"{name} {value:.5f} ({value / base:.3f})" for name, value in medians.items())
-            print(f"{case.label:<38} {turns:.3f}; {told}", flush=True)
+            print(f"{label_of(case):<38} {turns:.3f}; {told}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from bench.units import MIB
 from bench.vram import recorded, timeline, trace
 from bench.vram.onednn import OneDnn
 from bench.vram.timeline import Timeline
+from bench.workloads import models
+from bench.workloads.labels import label_of
 
 _SHARE, _LEAST_BYTES = 0.02, 8 * MIB
 _TILE = Tile(tile=256, overlap=64)
@@ -42,8 +44,7 @@ def main() -> int:
                         Case(
                             model=model,
                             operation=operation,
-                            width=size,
-                            height=size,
+                            axes=models.square(model, size),
                             dtype="float32",
                             tiling=tile or "off",
                         )
@@ -59,7 +60,7 @@ def _compare(case: Case) -> bool:
     off = abs(predicted - measured)
     good = off <= max(_LEAST_BYTES, _SHARE * measured)
     print(
-        f"{case.label}: measured {measured / MIB:.2f} MiB, predicted {predicted / MIB:.2f} MiB, "
+        f"{label_of(case)}: measured {measured / MIB:.2f} MiB, predicted {predicted / MIB:.2f} MiB, "
         f"predicted/measured {predicted / measured:.5f}{'' if good else ' TOO FAR'}",
         flush=True,
     )

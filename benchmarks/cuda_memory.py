@@ -26,6 +26,7 @@ from bench.record import Record
 from bench.report import predicted_page
 from bench.report.predicted_page import Cell
 from bench.units import GIB
+from bench.workloads.labels import label_of
 
 LIMITS_GIB = (None, 8, 10, 16, 24)
 _MOST_OFF, _LEAST_WITHIN = 0.02, 0.9
@@ -79,7 +80,7 @@ def _predicted(name: str, limited: Sequence[str], results: Path, *, calibrated: 
 def _tell(title: str, found: Sequence[Cell], judged: bool) -> bool:
     allocated = [abs(cell.allocated_ratio - 1) for cell in found if cell.allocated_ratio is not None]
     within = [cell.within for cell in found if cell.within is not None]
-    wrong = [cell.known.case.label for cell in found if not cell.right]
+    wrong = [label_of(cell.known.case) for cell in found if not cell.right]
     off, share = max(allocated, default=0.0), sum(within) / max(1, len(within))
     print(
         f"{title}: {len(found) - len(wrong)} of {len(found)} verdicts right; peak allocated off by {off:.1%} at most; "

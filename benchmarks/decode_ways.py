@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from bench.device.cuda.event_clock import CudaEventClock
-from bench.record import Case
+from bench.record import Axes, Case
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads.image_vae.module import VaeOnDevice
 
 WAYS = ("eager", "channels-last", "compiled", "kernels", "batches")
 _CALLS = 10
@@ -64,7 +64,7 @@ def measure(way: str, model: str, side: int) -> dict[str, Any]:
 
 def timed(model: str, side: int, variant: str, batch: int, *, compiled: bool = False) -> float:
     """The median seconds of a decode after two that are not counted (kernels are chosen, or compiled, in these)."""
-    workload = VaeWorkload(_case(model, side, variant, batch), torch.device("cuda", 0))
+    workload = VaeOnDevice(_case(model, side, variant, batch), torch.device("cuda", 0))
     if compiled:
         decoder = workload.module.decoder
         decoder.forward = torch.compile(decoder.forward)
@@ -75,7 +75,7 @@ def timed(model: str, side: int, variant: str, batch: int, *, compiled: bool = F
 
 def by_kernel(model: str, side: int) -> dict[str, Any]:
     """Each kernel's device time in one decode, longest first, and what share group normalisation has."""
-    workload = VaeWorkload(_case(model, side, "default", 1), torch.device("cuda", 0))
+    workload = VaeOnDevice(_case(model, side, "default", 1), torch.device("cuda", 0))
     call = workload.prepare(_case(model, side, "default", 1)).run
     call()
     torch.cuda.synchronize()
@@ -100,11 +100,9 @@ def _case(model: str, side: int, variant: str, batch: int) -> Case:
     return Case(
         model=model,
         operation="decode",
-        width=side,
-        height=side,
+        axes=Axes({**models.square(model, side), "batch": batch}),
         dtype=models.get(model).dtype,
         variant=variant,
-        batch=batch,
     )
 
 

@@ -30,6 +30,8 @@ from bench.record import Case, Load
 from bench.remote.address import parse
 from bench.remote.client import load, loopback
 from bench.remote.client.payload import make
+from bench.workloads import models
+from bench.workloads.labels import label_of
 
 _LIMIT_S = 30.0
 #: What a request may take besides waiting for its turn: its own turn, the codecs, a busy generator.
@@ -120,8 +122,7 @@ def main() -> int:
     case = Case(
         model="tiny",
         operation="decode",
-        width=arguments.size,
-        height=arguments.size,
+        axes=models.square("tiny", arguments.size),
         dtype="float32",
         transport="jpg",
     )
@@ -146,7 +147,7 @@ def main() -> int:
     except psutil.NoSuchProcess:
         print("FAILED: the server ended under load")
         return 1
-    print(f"{host.cpu_name()}, {psutil.cpu_count()} CPUs; {case.label}; limit of a request {_LIMIT_S:g} s\n")
+    print(f"{host.cpu_name()}, {psutil.cpu_count()} CPUs; {label_of(case)}; limit of a request {_LIMIT_S:g} s\n")
     print(
         "| load | asked /s | sent | good | lost | good /s | p50 ms | p99 ms | lag p99 ms | RSS MiB before/peak/after |"
     )

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import torch
 
-from bench.config import OPERATIONS
 from bench.device import choose
 from bench.record import Case
 from bench.remote.address import parse
 from bench.remote.client import load, loopback
 from bench.remote.client.payload import make
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.labels import label_of
 
 _TIMEOUT_S = 120.0
 
@@ -52,7 +52,7 @@ def main() -> int:
     """Measure, print the two rates and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=None)
-    parser.add_argument("--operation", default="encode", choices=OPERATIONS)
+    parser.add_argument("--operation", default="encode", choices=models.operations())
     parser.add_argument("--resolution", type=int, default=None)
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each of the four turns")
@@ -63,13 +63,13 @@ def main() -> int:
     device = choose.choose(asked.device).device
     model, side, least = ("sd-v1", 1024, 0.9) if device.type == "cuda" else ("tiny", 128, 0.0)
     model, side = asked.model or model, asked.resolution or side
-    case = Case(model=model, operation=asked.operation, width=side, height=side, dtype=models.get(model).dtype)
+    case = Case(model=model, operation=asked.operation, axes=models.square(model, side), dtype=models.get(model).dtype)
     remote = case.model_copy(update={"transport": "pt"})
     with (
         torch.inference_mode(),
         loopback.serving([model], arguments=("--device", str(device))) as server,
     ):
-        call = VaeWorkload(case, device).prepare(case).run
+        call = VaeOnDevice(case, device).prepare(case).run
         payload = make(remote)
         post = payload.post(parse(f"{server.address.url}/{case.model}/{case.operation}"))
         target = load.Target(post, None, _TIMEOUT_S, payload.max_response_bytes)
@@ -86,12 +86,12 @@ def main() -> int:
         endpoint = [endpoint_rate(asked.seconds), endpoint_rate(asked.seconds)]
         local.append(local_rate(call, device, asked.seconds))
     share = sum(endpoint) / sum(local)
-    print(f"{choose.name(device)}, torch {torch.__version__}; {remote.label}, {asked.concurrency} at once")
+    print(f"{choose.name(device)}, torch {torch.__version__}; {label_of(remote)}, {asked.concurrency} at once")
     print(f"local     {local[0]:8.2f} /s, later {local[1]:8.2f} /s")
     print(f"endpoint  {endpoint[0]:8.2f} /s, then  {endpoint[1]:8.2f} /s")
     print(f"share     {share:8.1%}")
     if asked.json is not None:
-        figures = {"device": choose.name(device), "case": remote.label, "local": local, "endpoint": endpoint}
+        figures = {"device": choose.name(device), "case": label_of(remote), "local": local, "endpoint": endpoint}
         asked.json.write_text(json.dumps({**figures, "share": share}, indent=2) + "\n")
     return int(share < (least if asked.least is None else asked.least))
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.compare import Comparison, Request, compare
 from bench.compare.sides import Side, SideName, side
-from bench.record import Case, Device, Environment, Measured, Record, Run, Timing
+from bench.record import Axes, Case, Device, Environment, Measured, Record, Run, Stage, Timing
 
 CASES, SAMPLES, NOISE, SHIFT = 40, 20, 0.01, 0.04
 NOON = "2026-01-01T12:00:00.000000Z"
@@ -90,7 +90,9 @@ def blank(number: int) -> Record:
     """A record without a time, to be copied: building one anew takes longer than comparing it."""
     return Record(
         kind="measured",
-        case=Case(model="m", operation="encode", width=64 * (number + 1), height=64, dtype="float32"),
+        case=Case(
+            model="m", operation="encode", axes=Axes({"width": 64 * (number + 1), "height": 64}), dtype="float32"
+        ),
         device=Device(kind="cpu", name="synthetic"),
         run=Run(id="", config="synthetic", plan="synthetic", cases=CASES, started_at=NOON),
         outcome=Measured(),
@@ -113,7 +115,7 @@ def draw_side(name: SideName, setting: Setting, random: np.random.Generator) -> 
             shift = setting.shift if name == "head" and place == 0 else 0.0
             samples = tuple((0.05 * offsets[place % len(offsets)] * (1 + shift) * setting.draw(random)).tolist())
             timing = Timing.model_construct(clock="perf_counter", median_s=samples[0], samples_s=samples)
-            records.append(record.model_copy(update={"run": run, "timing": timing}))
+            records.append(record.model_copy(update={"run": run, "stages": (Stage(name="encode", timing=timing),)}))
         files.append((f"{name}-{number}.jsonl", records))
     return side(name, files)
 

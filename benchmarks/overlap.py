@@ -27,6 +27,7 @@ from bench.remote.address import Endpoints
 from bench.remote.client import loopback
 from bench.remote.client.executor import EndpointExecutor, Options
 from bench.units import format_count
+from bench.workloads import models
 
 _SIZES = (64, 128)
 _SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -79,7 +80,9 @@ def main() -> int:
         closing(EndpointExecutor(Endpoints(base=server.address), None, Options(overlap=settings))) as executor,
     ):
         for size in _SIZES:
-            case = Case(model="tiny", operation="decode", width=size, height=size, dtype="float32", transport="jpg")
+            case = Case(
+                model="tiny", operation="decode", axes=models.square("tiny", size), dtype="float32", transport="jpg"
+            )
             done = executor.run(case, _REQUESTS, 120, lambda _: None)
             overlaps = done.remote.overlaps if done.remote else ()
             if len(overlaps) < len(_SHARES):

@@ -28,13 +28,14 @@ import json, pathlib, resource, sys, time
 from bench import config, plan
 from bench.commands import cards
 from bench.vram import predict, trace
-from bench.workloads import work
+from bench.workloads import models as zoo
 models, overrides, names = json.loads(sys.argv[1])
 sweep = config.load(config.find("docs"), overrides)
 planned = plan.make(config.choose(sweep, models))
 chosen = cards.chosen(names, None, pathlib.Path("no-calibration"))
-for model in models:
-    trace.build(model)
+for case in {case.model: case for case in planned.cases}.values():
+    trace.build(case)
+    zoo.workload(case.model).work(case)
 begun, cpu = time.perf_counter(), time.process_time()
 for case in planned.cases:
     cards.predicted(case, chosen, planned)

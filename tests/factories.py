@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from bench import config
 from bench.errors import BenchError
 from bench.record import (
+    Axes,
     Case,
     Device,
     Environment,
@@ -21,17 +23,33 @@ from bench.record import (
     Package,
     Record,
     Run,
+    Stage,
     Timing,
 )
+from bench.run.protocol import Done
 
 GIB = 2**30
 NOON = "2026-01-01T12:00:00.000000Z"
 
 
+#: The axes of an image VAE's cases, in their order.
+AXES = ("width", "height", "frames", "batch")
+#: What belongs to a stage of a record, of which an image VAE's has one.
+OF_A_STAGE = ("timing", "memory", "tiles", "flops")
+
+
 def a_case(**fields: Any) -> Case:
-    """`tiny encode 64x64 float32 untiled`; `size` sets both sides."""
+    """`tiny encode 64x64 float32 untiled`; `size` sets both sides, and the axes can be given as fields."""
     size = fields.pop("size", 64)
-    return Case(**{"model": "tiny", "operation": "encode", "width": size, "height": size, "dtype": "float32"} | fields)
+    given = {"width": size, "height": size, "frames": 1, "batch": 1} | fields.pop("axes", {})
+    axes = {name: fields.pop(name, given[name]) for name in AXES}
+    return Case(**{"model": "tiny", "operation": "encode", "axes": axes, "dtype": "float32"} | fields)
+
+
+def changed(case: Case, **fields: Any) -> Case:
+    """The case with other fields or axes."""
+    axes = dict(case.axes) | {name: fields.pop(name) for name in AXES if name in fields}
+    return case.model_copy(update={"axes": Axes(axes), **fields})
 
 
 def a_device(**fields: Any) -> Device:
@@ -68,13 +86,46 @@ def a_record(**fields: Any) -> Record:
         "environment": an_environment(),
         "recorded_at": NOON,
     }
-    return Record(**defaults | fields)
+    return Record(**defaults | staged(fields, fields.get("case", defaults["case"]).operation))
+
+
+def staged(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    """The fields of a record, those that belong to a stage put into one."""
+    stage = {field: value for field, value in fields.items() if field in OF_A_STAGE and value is not None}
+    others = {field: value for field, value in fields.items() if field not in OF_A_STAGE}
+    return others | ({"stages": (Stage(name=name, **stage),)} if stage else {})
+
+
+def only_stage(done: Done) -> Stage:
+    """What a case that ended has of its one stage."""
+    (stage,) = done.stages
+    return stage
+
+
+def rewritten(record: Record, **fields: Any) -> Record:
+    """The record with other fields, those of its only stage among them."""
+    stage = record.stages[0] if record.stages else Stage(name=record.case.operation)
+    of_stage = {field: fields.pop(field) for field in OF_A_STAGE if field in fields}
+    if of_stage:
+        fields["stages"] = (stage.model_copy(update=of_stage),)
+    return Record.model_construct(**{**dict(record), **fields})
 
 
 def measured(median_s: float = 0.05, percent: float = 8.4, **fields: Any) -> Record:
     """A case that was measured: three equal samples, and a peak of `percent` of the card."""
     timing = Timing(clock="cuda_event", median_s=median_s, samples_s=(median_s,) * 3, first_call_s=2 * median_s)
     return a_record(**{"timing": timing, "memory": Memory(percent=percent, peak_bytes=2 * GIB)} | fields)
+
+
+def of_version_5(record: Record) -> dict[str, Any]:
+    """A record as version 5 of the schema had it: docs/schema-5-to-6.json, backwards."""
+    line: dict[str, Any] = json.loads(record.to_json())
+    axes, stages = line["case"].pop("axes"), line.pop("stages")
+    line["case"] |= axes
+    line |= {name: stages[0][name] if stages else None for name in OF_A_STAGE}
+    del line["device"]["identity"]
+    line["outcome"].pop("stage", None)
+    return line | {"schema_version": 5}
 
 
 def published(median_s: float = 0.05, percent: float = 8.4, **fields: Any) -> Record:

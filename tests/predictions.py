@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from factories import a_record
+from factories import a_record, rewritten
 
 from bench.record import Measured, Memory, Outcome, OutOfMemory, Prediction, Record, Skipped
 from bench.units import MIB, memory_percent
@@ -57,12 +57,11 @@ def a_predicted_record(
             "work": Work(),
         }
     )
-    return record.model_copy(
-        update={
-            "kind": "predicted",
-            "outcome": ENDED.get(verdict, Measured()),
-            "memory": None if out else memory,
-            "timing": None,
-            "prediction": prediction,
-        }
+    return rewritten(
+        record,
+        kind="predicted",
+        outcome=ENDED.get(verdict, Measured()),
+        memory=None if out else memory,
+        timing=None,
+        prediction=prediction,
     )

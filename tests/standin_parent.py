@@ -9,7 +9,7 @@ from processes import STANDIN
 from rich.console import Console
 
 from bench.plan import Plan
-from bench.record import Case, MeasureSettings
+from bench.record import Axes, Case, MeasureSettings
 from bench.run.executor import SubprocessExecutor
 from bench.run.progress import Reporter
 from bench.run.scheduler import RunOptions, run
@@ -18,7 +18,13 @@ from bench.run.scheduler import RunOptions, run
 def plan(cases: int) -> Plan:
     """A plan of that many cases."""
     made = tuple(
-        Case(model="tiny", operation="encode", width=8 * n, height=8, dtype="float32") for n in range(1, cases + 1)
+        Case(
+            model="tiny",
+            operation="encode",
+            axes=Axes({"width": 8 * n, "height": 8, "frames": 1, "batch": 1}),
+            dtype="float32",
+        )
+        for n in range(1, cases + 1)
     )
     return Plan(config="standin", cases=made, measure=MeasureSettings(), timeout_s=30)
 

@@ -22,6 +22,7 @@ from bench.record import (
     MeasureSettings,
     Package,
     Phase,
+    Stage,
     Timing,
 )
 from bench.run.protocol import CeilingMeasured, Done, MeasureCeiling, MeasureWorkspaces, Ready, WorkspacesMeasured
@@ -29,10 +30,19 @@ from bench.run.protocol import CeilingMeasured, Done, MeasureCeiling, MeasureWor
 SECONDS = float(os.environ.get("BENCH_STANDIN_SECONDS", "0.01"))
 
 
+class StandInDevice:
+    """What the worker asks of a device that is held."""
+
+    def facts(self) -> DeviceFacts:
+        """The doctor's facts: a CPU build of torch on a machine without a GPU."""
+        return DeviceFacts(no_nvidia="stand-in")
+
+
 class StandInSession:
     """Takes no device and returns a made-up figure: its records are for counting lines, never for reading."""
 
     def __init__(self, device: str, vram_limit_bytes: int | None) -> None:
+        self.held = StandInDevice()
         self.ready = Ready(
             device=Device(kind="cuda" if device == "cuda" else "cpu", name="stand-in", total_bytes=2**30),
             environment=Environment(
@@ -44,7 +54,12 @@ class StandInSession:
     def run(self, case: Case, settings: MeasureSettings, begin: Callable[[Phase], None]) -> Done:
         begin("run")
         time.sleep(SECONDS)
-        return Done(outcome=Measured(), timing=Timing(clock="perf_counter", median_s=SECONDS, samples_s=(SECONDS,)))
+        return Done(
+            outcome=Measured(),
+            stages=(
+                Stage(name=case.operation, timing=Timing(clock="perf_counter", median_s=SECONDS, samples_s=(SECONDS,))),
+            ),
+        )
 
     def take_turns(
         self, cases: Sequence[Case], settings: MeasureSettings, begin: Callable[[Phase], None]
@@ -52,23 +67,14 @@ class StandInSession:
         return tuple([self.run(case, settings, begin) for case in cases])
 
 
-class UnusableError(Exception):
-    """What the real device module raises."""
-
-
-def gather(held: Device) -> DeviceFacts:
-    """The doctor's facts: a CPU build of torch on a machine without a GPU."""
-    return DeviceFacts(no_nvidia="stand-in")
-
-
-def measure(request: MeasureCeiling, held: Device) -> CeilingMeasured:
+def measure(request: MeasureCeiling, held: StandInDevice) -> CeilingMeasured:
     """A made-up ceiling; KeyError over a precision that is none, as the real one has."""
     dtype = {"float32": "float32"}[request.dtype]
     made_up = Ceiling(what=request.what, dtype=dtype, size=64, median_s=1, samples_s=(1,), per_second=1)
     return CeilingMeasured(ceiling=made_up)
 
 
-def measure_workspaces(request: MeasureWorkspaces, held: Device) -> WorkspacesMeasured:
+def measure_workspaces(request: MeasureWorkspaces, held: StandInDevice) -> WorkspacesMeasured:
     """One made-up convolution of the size that was asked for."""
     shape = (1, 8, request.edge, request.edge)
     made_up = ConvolutionWorkspace(
@@ -81,8 +87,6 @@ def main() -> None:
     """Put the stand-ins where the worker looks for the modules that load torch, and serve."""
     for name, member in {
         "session": {"Session": StandInSession},
-        "device": {"UnusableError": UnusableError},
-        "facts": {"gather": gather},
         "ceilings": {"measure": measure},
         "workspaces": {"measure": measure_workspaces},
     }.items():

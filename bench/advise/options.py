@@ -11,13 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.errors import ConfigError
-from bench.record import Case, Tile
+from bench.record import Case, Tile, alike_but_for
 from bench.workloads import models
+from bench.workloads.labels import size_of
 
-#: Edges in pixels beside the zoo's own; neighbours overlap by a quarter, as in diffusers.
-_EDGES = (1024, 768, 512, 384, 256)
-#: So many tiles are more than anyone wants, and each has to be traced.
-_MOST_TILES = 500
 #: What float32 can be lowered to.
 _LOWER = ("float16", "bfloat16")
 
@@ -60,21 +57,21 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
     Lower precisions are tried untiled, with the zoo's tile and with the smallest; a batch whole and sliced. Raises
     ConfigError for a size that the model can't take.
     """
-    spec = models.get(image.model)
-    refusal = spec.size_refusal(image.width, image.height)
+    workload, usual = models.workload(image.model), models.workload(image.model).default_tile(image.model)
+    refusal = next((why for axis in workload.axes(image.model) if (why := axis.check(image.axes[axis.name]))), "")
     if refusal:
-        raise ConfigError(f"--resolution {image.resolution}: {refusal}.")
-    tiles = tiles_of(image)
-    few = list(dict.fromkeys([*(one for one in tiles if one.tile == spec.tile), *tiles[-1:]]))
+        raise ConfigError(f"--resolution {size_of(image)}: {refusal}.")
+    tiles = workload.tiles_to_try(image)
+    few = list(dict.fromkeys([*(one for one in tiles if usual and one.tile == usual.tile), *tiles[-1:]]))
     cases = list(_cases(image, tiles))
     for dtype in _LOWER if lower and image.dtype == "float32" else ():
         cases += _cases(image.model_copy(update={"dtype": dtype}), few)
-    zoos = [None, *(tile for tile in few if tile.tile == spec.tile)]
+    zoos = [None, *(tile for tile in few if usual and tile.tile == usual.tile)]
     return tuple(
         Option(
             case,
             change,
-            risk=spec.risk(case.dtype),
+            risk=workload.risk(case.model, case.dtype),
             is_lower=case.dtype != image.dtype,
             last_resort=case.dtype != image.dtype and case.tile not in zoos,
         )
@@ -82,37 +79,16 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
     )
 
 
-def tiles_of(image: Case) -> tuple[Tile, ...]:
-    """Tiles that are smaller than the image, the largest first; those of which it needs hundreds are left out.
-
-    The largest never is: it may be the only way that fits.
-    """
-    spec = models.get(image.model)
-    side = max(image.width, image.height)
-    edges = [edge for edge in sorted({spec.tile, *_EDGES}, reverse=True) if edge < side]
-    kept = [edge for edge in edges if edge == edges[0] or _count(image, edge) <= _MOST_TILES]
-    return tuple(Tile(tile=edge, overlap=edge // 4) for edge in kept)
-
-
 def call_of(case: Case) -> tuple[object, ...]:
     """What makes two cases one call as far as time and memory go: weights are no part, nor is a tile that covers it."""
-    covers = case.tile is None or max(case.width, case.height) <= case.tile.tile
-    tile = None if case.tile is None or covers else (case.tile.tile, case.tile.overlap)
-    return (
-        *(case.model, case.operation, case.width, case.height, case.frames),
-        *(case.batch, case.dtype, case.variant, case.transport, tile),
-    )
-
-
-def _count(image: Case, edge: int) -> int:
-    """How many tiles of that edge an image takes, three quarters of an edge apart."""
-    step = edge * 3 // 4
-    return -(-image.width // step) * -(-image.height // step)
+    known = case.model in models.zoo()
+    tile = models.workload(case.model).tile_used(case) if known else case.tile
+    return (*alike_but_for(case, "weights", "tiling"), tile)
 
 
 def _cases(image: Case, tiles: Sequence[Tile]) -> Iterator[Case]:
     """The image untiled and in each of the tiles; a batch sliced as well."""
     for case in [image, *(image.model_copy(update={"tiling": tile}) for tile in tiles)]:
         yield case
-        if case.batch > 1:
+        if case.axes.get("batch", 1) > 1 and "sliced" in models.workload(case.model).variants:
             yield case.model_copy(update={"variant": "sliced"})

@@ -127,27 +127,37 @@ def advise(
 
 def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
     """The images asked for, each as its untiled case. Raises ConfigError."""
-    from bench.config import DTYPES, OPERATIONS
-    from bench.record import Case
+    from bench.config import DTYPES
+    from bench.record import Axes, Case
     from bench.workloads import models
 
     precisions = [name for name in DTYPES if name != "model"]
     if dtype is not None and dtype not in precisions:
         raise ConfigError(f"--dtype {dtype}: there is no such precision. {nearest(dtype, precisions)}")
-    keys = wanted.models or [key for key, spec in models.zoo().items() if spec.fault is None and key != "tiny"]
+    keys = wanted.models or [
+        key for key, spec in models.zoo().items() if spec.hub_id and models.workload(key).is_predicted
+    ]
     return [
         Case(
             model=key,
             operation=name,
-            width=width,
-            height=height,
-            batch=batch,
+            axes=Axes(dict(models.square(key, width)) | {"height": height, "batch": batch}),
             dtype=dtype or models.get(key).dtype,
         )
         for key in dict.fromkeys(keys)
-        for name in dict.fromkeys(wanted.operations or OPERATIONS)
+        for name in dict.fromkeys(wanted.operations or models.workload(key).operations)
         for width, height in dict.fromkeys(wanted.sizes)
     ]
+
+
+def _is_known(case: Case) -> bool:
+    """Whether what a call of it computes is known."""
+    from bench.workloads import models
+
+    if case.model not in models.zoo():
+        return False
+    workload = models.workload(case.model)
+    return workload.is_predicted and case.operation in workload.operations
 
 
 def _known(
@@ -161,14 +171,13 @@ def _known(
     """What is known from records: the model of times that they make, and remote ways. Raises ConfigError."""
     from bench.advise import times
     from bench.commands import cards, comparisons
-    from bench.config import OPERATIONS, load_gpus
+    from bench.config import load_gpus
     from bench.speed.observation import observations
     from bench.workloads import models
-    from bench.workloads.image_vae import work
 
-    known = [one for one in records if one.case.model in models.zoo() and one.case.operation in OPERATIONS]
+    known = [one for one in records if _is_known(one.case)]
     gpus = load_gpus()
-    clock = times.clock(observations(known, gpus, work.of_case))
+    clock = times.clock(observations(known, gpus, lambda case: models.workload(case.model).work(case)))
     comparison, networks = comparisons.compare_ways(records, wanted, network, file, server, transports)
     servers = cards.chosen([comparison.card], None, records=records) if comparison.card in gpus.cards else ()
     serves = next(((card, cards.place(card)) for card in servers), None)

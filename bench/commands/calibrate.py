@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bench.record import Workspaces
     from bench.run.executor import SubprocessExecutor
     from bench.run.protocol import MeasureWorkspaces, Ready, WorkspacesMeasured
+    from bench.workloads.base import Spec
 
 _NEEDS_CUDA = (
     "Calibration measures cuDNN's workspaces and needs a CUDA GPU: --device cpu will not do here. `bench predict` "
@@ -88,24 +89,28 @@ def _wanted(
     dtypes: Sequence[str] | None,
 ) -> list[list[MeasureWorkspaces]]:
     """The calls of each model, operation and precision, the smallest size first. Raises ConfigError."""
-    from bench.config import DTYPES, OPERATIONS
+    from bench.config import DTYPES
     from bench.run.protocol import MeasureWorkspaces
-    from bench.workloads.models import get, zoo
+    from bench.workloads import models as zoo
 
-    specs = [get(key) for key in models] if models else [spec for spec in zoo().values() if spec.hub_id]
+    specs = [zoo.get(key) for key in models] if models else _downloaded()
     precisions = tuple(dict.fromkeys(dtypes or ["model"]))
-    operations = tuple(dict.fromkeys(operations or OPERATIONS))
-    for name, given, valid in (("operation", operations, OPERATIONS), ("dtype", precisions, DTYPES)):
+    for name, given, valid in (("operation", operations or (), zoo.operations()), ("dtype", precisions, DTYPES)):
         for one in given:
             if one not in valid:
                 raise ConfigError(f"--{name} {one}: is unknown. {nearest(one, valid)}")
     edges = sorted(set(resolutions or _SIZES))
     groups: dict[tuple[str, str, str], list[MeasureWorkspaces]] = {}
-    for spec, operation, precision, edge in itertools.product(specs, operations, precisions, edges):
+    for spec, operation, precision, edge in _each(specs, operations, precisions, edges):
         if spec.fault:
             raise ConfigError(f"--model {spec.key}: goes wrong on purpose, and can't be calibrated.")
-        if edge <= 0 or edge % spec.spatial_factor:
-            raise ConfigError(f"--resolution {edge}: is not a positive multiple of {spec.spatial_factor} px.")
+        if not zoo.workload(spec.key).is_predicted:
+            kind = zoo.workload(spec.key).name
+            raise ConfigError(
+                f"--model {spec.key}: the memory of a {kind} is not predicted, so it needs no calibration."
+            )
+        if refusal := zoo.axes(spec.key)["width"].check(edge):
+            raise ConfigError(f"--resolution {edge}: {refusal}.")
         dtype = spec.dtype if precision == "model" else precision
         request = MeasureWorkspaces.model_validate(
             {"model": spec.key, "operation": operation, "dtype": dtype, "edge": edge}
@@ -114,6 +119,25 @@ def _wanted(
         if request not in group:
             group.append(request)
     return list(groups.values())
+
+
+def _downloaded() -> list[Spec]:
+    """The models that the hub has weights of, and whose memory is predicted."""
+    from bench.workloads import models
+
+    return [spec for spec in models.zoo().values() if spec.hub_id and models.workload(spec.key).is_predicted]
+
+
+def _each(
+    specs: Sequence[Spec], operations: Sequence[str] | None, precisions: Sequence[str], edges: Sequence[int]
+) -> Iterator[tuple[Spec, str, str, int]]:
+    """Every combination, of the operations those that the model has."""
+    from bench.workloads import models
+
+    for spec in specs:
+        own = models.workload(spec.key).operations
+        asked = tuple(dict.fromkeys(name for name in operations or own if name in own))
+        yield from itertools.product([spec], asked, precisions, edges)
 
 
 def _ready(executor: SubprocessExecutor, progress: Console) -> Ready:

@@ -254,7 +254,7 @@ def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:
 def _record(
     case: Case, card: Chosen, plan: Plan, cards: int, prediction: Prediction, demand: Demand, here: Peaks | None
 ) -> Record:
-    from bench.record import Device, Measured, Memory, OutOfMemory, Record, Run, Skipped, timestamp
+    from bench.record import Device, Measured, Memory, OutOfMemory, Record, Run, Skipped, Stage, timestamp
 
     outcome: Outcome = Measured() if here else OutOfMemory(where="device", message=prediction.reason)
     if card.no_torch is not None:
@@ -285,9 +285,14 @@ def _record(
         vram_limit_bytes=card.limit_bytes,
         run=run,
         outcome=outcome,
-        memory=memory,
-        tiles=len(demand.passes) if case.tile else None,
-        flops=prediction.work.flops,
+        stages=(
+            Stage(
+                name=case.operation,
+                memory=memory,
+                tiles=len(demand.passes) if case.tile else None,
+                flops=prediction.work.flops,
+            ),
+        ),
         prediction=prediction,
         assumed=("total_bytes",) if card.is_memory_assumed else (),
         recorded_at=now,

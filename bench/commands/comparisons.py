@@ -100,19 +100,19 @@ def _transports(given: Sequence[str], wanted: Wanted) -> dict[str, Transport]:
     Of several that an operation can take, one that another operation can do with alone is that one's. Raises
     ConfigError for what nothing takes, and where two are left.
     """
-    from bench.config import OPERATIONS, TRANSPORTS
-    from bench.hybrid.payload import USUAL
-    from bench.plan import TRANSPORTS as BY_OPERATION
+    from bench.config import TRANSPORTS
+    from bench.workloads import models
 
-    asked = wanted.operations or OPERATIONS
+    usual = models.usual_transports()
+    asked = wanted.operations or tuple(usual)
     for name in given:
         if name not in TRANSPORTS:
             raise ConfigError(f"--transport {name}: there is no such transport. {nearest(name, TRANSPORTS)}")
-        if not any(name in BY_OPERATION[one] for one in asked):
+        if not any(name in models.transports(one) for one in asked):
             raise ConfigError(f"--transport {name}: {' and '.join(asked)} can't take it.")
-    can = {one: [name for name in BY_OPERATION[one] if name in given] for one in asked}
+    can = {one: [name for name in models.transports(one) if name in given] for one in asked}
     alone = {names[0] for names in can.values() if len(names) == 1}
-    found = dict(USUAL)
+    found = dict(usual)
     for one, names in can.items():
         left = names if len(names) < 2 else [name for name in names if name not in alone]
         if len(left) > 1:

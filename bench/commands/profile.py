@@ -10,6 +10,7 @@ import typer
 
 from bench.commands.options import INTERRUPTED, AsJson, Quiet
 from bench.errors import ConfigError
+from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
     from bench.record import Case
@@ -87,14 +88,16 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
         tiles = config.parse_tiling(tiling)
     except ValueError as error:
         raise ConfigError(f"--tiling {tiling}: {error}.") from None
-    sweep = config.Sweep(
-        name="profile",
-        models=(config.model_of(model, "--model"),),
-        operations=(named,),
-        resolutions=(config.resolution_of(resolution, "--resolution"),),
-        batch=(batch,),
-        dtypes=(dtype,),
-        tiling=(tiles,),
+    sweep = config.sweep_model().model_validate(
+        {
+            "name": "profile",
+            "models": (config.model_of(model, "--model"),),
+            "operations": (named,),
+            "resolutions": (config.resolution_of(resolution, "--resolution"),),
+            "batch": (batch,),
+            "dtypes": (dtype,),
+            "tiling": (tiles,),
+        }
     )
     (case,) = plan.make(sweep).cases
     return case
@@ -117,5 +120,5 @@ def _write(folder: Path, profiled: Profiled, snapshot: bytes | None) -> list[Pat
 
 def _stem(profiled: Profiled) -> str:
     """`sdxl-decode-1024x1024-float32-tiled-512-128-cuda`: the case's label as a file's name."""
-    label = profiled.case.label.replace(" ", "-").replace("/", "-")
+    label = label_of(profiled.case).replace(" ", "-").replace("/", "-")
     return f"{label}-{profiled.device}"

@@ -120,7 +120,7 @@ def _on_cuda(case: Case, place: Place) -> tuple[CuDnn, str]:
 
 def _layouts(case: Case) -> str:
     """What a trace of a batch is not, on the CPU: its normalisations keep channels-last, as CUDA's do not."""
-    return "; of a batch the layouts are CUDA's, and the CPU's peak is another" if case.batch > 1 else ""
+    return "; of a batch the layouts are CUDA's, and the CPU's peak is another" if case.axes.get("batch", 1) > 1 else ""
 
 
 def profiled(case: Case, place: Place, *, measured: bool) -> tuple[Profiled, bytes | None]:

@@ -18,7 +18,7 @@ def report(
 ) -> None:
     """Write the report pages from all results: no GPU needed, and torch is not loaded."""
     from bench.commands import comparisons
-    from bench.config import OPERATIONS, load_prices
+    from bench.config import load_prices
     from bench.cost.comparison import compare
     from bench.hybrid.request import EVERYTHING
     from bench.report import page, predicted_page, remote, remote_plot
@@ -28,7 +28,7 @@ def report(
     records, predictions = records_and_predictions(paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    pages = {f"vae_{name}.md": page.render(name, records, ceilings).encode() for name in OPERATIONS}
+    pages = {name: text.encode() for name, text in page.pages(records, ceilings).items()}
     found = remote.endpoints(records)
     pages["remote.md"] = remote.render(found).encode()
     images = {remote.plot_name(slug): remote_plot.draw(found[slug]) for slug in remote.drawn(found)}

@@ -12,6 +12,7 @@ from bench.commands.files import tell
 from bench.commands.options import INTERRUPTED
 from bench.errors import chain
 from bench.units import format_count
+from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
     from bench.config import LoadSettings, OverlapSettings
@@ -57,14 +58,14 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     from bench import terminal
 
     if as_json:
-        cases = [case.model_dump() for case in plan.cases]
+        cases = [{**case.flat(), "id": case.id} for case in plan.cases]
         besides = {
             "overlap": plan.overlap.model_dump() if plan.overlap else None,
             "load": plan.load.model_dump() if plan.load else None,
         }
         typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, **besides}, indent=2))
         return
-    lines = [f"{number:>3}  {case.id}  {case.label}" for number, case in enumerate(plan.cases, start=1)]
+    lines = [f"{number:>3}  {case.id}  {label_of(case)}" for number, case in enumerate(plan.cases, start=1)]
     measure = plan.measure
     least_s = min(measure.min_time, measure.max_time)
     noise = "" if measure.max_noise is None else f", until their noise is below {measure.max_noise:.1%} or steady"

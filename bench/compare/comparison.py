@@ -21,6 +21,7 @@ from bench.compare.verdicts import UNTESTED, Table
 from bench.errors import BenchError
 from bench.record import Case, Record
 from bench.units import METRICS, format_count, format_percent
+from bench.workloads.labels import label_of
 
 #: What is compared unless something else is asked for, each where there are figures of it.
 DEFAULT_METRICS = ("time", "peak_allocated", "peak_reserved", "peak_rss", "weights", "energy")
@@ -208,7 +209,9 @@ def _throttled(pairs: Sequence[Pair]) -> list[str]:
         ]
         if slowed:
             many = format_count(len(slowed), "case")
-            notes.append(f"{name}: the GPU was throttled during samples of {many}; they count: {slowed[0].case.label}.")
+            notes.append(
+                f"{name}: the GPU was throttled during samples of {many}; they count: {label_of(slowed[0].case)}."
+            )
     return notes
 
 
@@ -222,7 +225,7 @@ def _other_client(pairs: Sequence[Pair]) -> list[str]:
     many = format_count(len(unlike), "case")
     return [
         "Measured through different clients (diffusers', and this program's, which is used where there is a token), so "
-        f"that a change of time may be the client's: {many}: {unlike[0].case.label}."
+        f"that a change of time may be the client's: {many}: {label_of(unlike[0].case)}."
     ]
 
 

@@ -19,6 +19,7 @@ from bench.compare.verdicts import UNTESTED, Row, Table
 from bench.errors import BenchError
 from bench.record import Case
 from bench.units import METRICS, format_change, format_count, format_metric, format_percent
+from bench.workloads.labels import label_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class GateResult:
     def lines(self) -> tuple[str, ...]:
         """A line a failure that names gate, case and change, and the machine where there are several."""
         return tuple(
-            f"{self.gate.text}: {f'{one.machine.label}: ' if self.machines > 1 else ''}{one.case.label}: {one.why}"
+            f"{self.gate.text}: {f'{one.machine.label}: ' if self.machines > 1 else ''}{label_of(one.case)}: {one.why}"
             for one in self.failures
         )
 

@@ -17,20 +17,22 @@ from bench.config.reading import find, load, shipped
 from bench.config.sweep import (
     MOST_CASES,
     MOST_REQUESTS,
+    AxisError,
     LoadSettings,
     OverlapSettings,
     RemoteSettings,
     Sweep,
     refuse_many,
+    sweep_model,
 )
-from bench.config.values import DTYPES, OPERATIONS, TRANSPORTS, Resolution, parse_resolution, parse_tiling
+from bench.config.values import DTYPES, TRANSPORTS, Resolution, parse_resolution, parse_tiling
 
 __all__ = [
     "DTYPES",
     "MOST_CASES",
     "MOST_REQUESTS",
-    "OPERATIONS",
     "TRANSPORTS",
+    "AxisError",
     "Card",
     "EndpointPrice",
     "FileFormat",
@@ -65,4 +67,5 @@ __all__ = [
     "resolution_of",
     "resolutions_of",
     "shipped",
+    "sweep_model",
 ]

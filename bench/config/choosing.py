@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bench.config.sweep import Sweep
-from bench.config.values import OPERATIONS, TRANSPORTS, Resolution, parse_model, parse_resolution
+from bench.config.values import TRANSPORTS, Resolution, parse_model, parse_resolution
 from bench.errors import ConfigError, nearest, printable
 from bench.record import Transport
+from bench.workloads import models as zoo
 
 _Item = TypeVar("_Item")
 #: The most characters of what was typed that an error repeats. No valid value is longer.
@@ -25,8 +26,8 @@ def choose(
     """
     changes = {
         "models": _in_order(sweep.models, models_of(models)),
-        "operations": _in_order(sweep.operations, operations_of(operations)),
-        "resolutions": _in_order(sweep.resolutions, resolutions_of(resolutions)),
+        "operations": _in_order(sweep.operations or (), operations_of(operations)),
+        "resolutions": _in_order(sweep.resolutions or (), resolutions_of(resolutions)),
     }
     return sweep.model_copy(update={key: values for key, values in changes.items() if values})
 
@@ -61,9 +62,9 @@ def model_of(name: str, option: str) -> str:
 
 def operation_of(name: str, option: str) -> str:
     """The operation that an option gives. Raises ConfigError that names the option and the nearest."""
-    if name not in OPERATIONS:
+    if name not in zoo.operations():
         shown = printable(name, _SHOWN)
-        raise ConfigError(f"{option} {shown}: there is no such operation. {nearest(name, OPERATIONS)}")
+        raise ConfigError(f"{option} {shown}: there is no such operation. {nearest(name, zoo.operations())}")
     return name
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bench.config.sweep import Sweep
+from bench.config.sweep import AxisError, Sweep, sweep_model
 from bench.config.values import NAME_LENGTH
 from bench.config.yaml_file import TooLargeError, complaints, configs, parse, read_mapping
 from bench.errors import ConfigError, nearest, quoted
@@ -49,14 +49,22 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
 
     `options` are the keys that the user set by an option other than --set, with that option's name.
     """
-    data = read_mapping(path, "a sweep", list(Sweep.model_fields), "`models` and `resolutions`")
+    data = read_mapping(path, "a sweep", list(sweep_model().model_fields), "`models` and `resolutions`")
     data.setdefault("name", _name_of(path))
     keys = [_override(data, item) for item in overrides]
     overridden = {key: options.get(key, f"--set {key}") for key in keys}
     try:
-        return Sweep.model_validate(data)
+        sweep = sweep_model().model_validate(data)
     except ValidationError as error:
         raise ConfigError(_explain(error, path, overridden)) from None
+    try:
+        for model in sweep.models:
+            sweep.values_of(model)
+    except AxisError as error:
+        if error.is_missing:
+            raise ConfigError(f"{path}: key `{error.key}` is missing, and {error}.") from None
+        raise ConfigError(f"{_place(path, [error.key], overridden)}: {error}.") from None
+    return sweep
 
 
 def _name_of(path: Path) -> str:
@@ -72,8 +80,10 @@ def _override(data: dict[str, Any], item: str) -> str:
     if not equals or not key:
         raise ConfigError(f"--set {quoted(item)}: write key=value, like --set repeats=5 or --set measure.max_time=3.")
     first, _, second = key.partition(".")
-    if first not in Sweep.model_fields:
-        raise ConfigError(f"--set {quoted(item)}: unknown key {quoted(first)}. {nearest(first, Sweep.model_fields)}")
+    if first not in sweep_model().model_fields:
+        raise ConfigError(
+            f"--set {quoted(item)}: unknown key {quoted(first)}. {nearest(first, sweep_model().model_fields)}"
+        )
     try:
         value = parse(text)
     except TooLargeError as error:
@@ -101,13 +111,14 @@ def _put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
 def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) -> str:
     """One paragraph from pydantic's list: each complaint with the file (or option) and key that it is about."""
 
-    def place(keys: Sequence[str]) -> str:
-        option = next((key for key in overridden if keys and _about(keys, key.split("."))), None)
-        if option:
-            return overridden[option]
-        return f"{path}: key `{'.'.join(keys[: _depth(keys)])}`" if keys else str(path)
+    return " ".join(complaints(error, sweep_model(), "a sweep", lambda keys: _place(path, keys, overridden)))
 
-    return " ".join(complaints(error, Sweep, "a sweep", place))
+
+def _place(path: Path, keys: Sequence[str], overridden: Mapping[str, str]) -> str:
+    option = next((key for key in overridden if keys and _about(keys, key.split("."))), None)
+    if option:
+        return overridden[option]
+    return f"{path}: key `{'.'.join(keys[: _depth(keys)])}`" if keys else str(path)
 
 
 def _about(keys: Sequence[str], option: Sequence[str]) -> bool:

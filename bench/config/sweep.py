@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
 
 from bench.config.values import (
-    OPERATIONS,
     TRANSPORTS,
     Count,
     Dtype,
-    Frames,
     Generations,
+    Given,
     Listed,
     Model,
     Name,
@@ -31,12 +31,17 @@ from bench.config.values import (
     Variant,
     Weights,
 )
+from bench.errors import ConfigError
 from bench.record import Case, MeasureSettings
+from bench.workloads import models
+from bench.workloads.base import Axis
 
 #: The most cases of a sweep: at a second each they take over five hours.
 MOST_CASES = 20_000
 #: The keys whose lists are multiplied.
-_LISTS = ("models", "operations", "resolutions", "frames", "batch", "dtypes", "tiling", "weights", "variants")
+_LISTS = ("models", "operations", "resolutions", "dtypes", "tiling", "weights", "variants")
+#: The axes that `resolutions` sets.
+SIDES = ("width", "height")
 #: No load and no overlap asks for more requests than this.
 MOST_REQUESTS = 1_000_000
 
@@ -109,15 +114,25 @@ class RemoteSettings(Strict):
     load: LoadSettings | None = None
 
 
+class AxisError(ValueError):
+    """What is wrong with an axis of a sweep; `key` is the sweep's key that it is about."""
+
+    def __init__(self, key: str, text: str, *, is_missing: bool = False) -> None:
+        super().__init__(text)
+        self.key, self.is_missing = key, is_missing
+
+
 class Sweep(Strict):
     """What to measure: the product of its lists, in the order in which they stand."""
 
     name: Name
     models: Listed[Model]
-    operations: Listed[Operation] = OPERATIONS
-    resolutions: Listed[Size]
-    frames: Listed[Frames] = (1,)
-    batch: Listed[Count] = (1,)
+    operations: Annotated[Listed[Operation] | None, Given] = Field(
+        default=None, description="where it is not there: all that the models have"
+    )
+    resolutions: Annotated[Listed[Size] | None, Given] = Field(
+        default=None, description="the axes width and height, in pairs"
+    )
     dtypes: Listed[Dtype] = ("model",)
     tiling: Listed[Tiling] = ("off", "on")
     weights: Listed[Weights] = ("random",)
@@ -130,19 +145,107 @@ class Sweep(Strict):
     )
     measure: Annotated[MeasureSettings, BeforeValidator(_without_min_samples)] = MeasureSettings()
     remote: RemoteSettings = RemoteSettings()
+    _aliases: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="before")
     @classmethod
     def _has_not_too_many_cases(cls, data: Any) -> Any:
         """Before any value is looked at: each is checked alone, and all are multiplied later."""
         if isinstance(data, dict):
-            refuse_many({key: data.get(key, cls.model_fields[key].default) for key in _LISTS})
+            refuse_many({key: data.get(key, cls.model_fields[key].default) for key in (*_LISTS, *cls.axes())})
         return data
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_aliases(cls, data: Any, handler: ModelWrapValidatorHandler[Sweep]) -> Sweep:
+        """Models go by their keys, and what else they were called is kept, to tell the user."""
+        sweep = handler(data)
+        given = data.get("models") if isinstance(data, dict) else None
+        names = given if isinstance(given, (list, tuple)) else [given]
+        sweep._aliases = tuple(name for name in names if name in models.aliases())
+        return sweep
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The models that it lists by another name than their key."""
+        return self._aliases
+
+    @model_validator(mode="after")
+    def _has_not_too_many_of_its_models_operations(self) -> Sweep:
+        """Which operations those are is known once the models are."""
+        if self.operations is None:
+            refuse_many(self.lists)
+        return self
+
+    @classmethod
+    def axes(cls) -> tuple[str, ...]:
+        """The keys that are axes of some model: those that `sweep_model` adds."""
+        return tuple(name for name in cls.model_fields if name not in Sweep.model_fields)
 
     @property
     def lists(self) -> dict[str, tuple[Any, ...]]:
         """The lists whose product the cases are, by key."""
-        return {key: getattr(self, key) for key in _LISTS}
+        own = max((models.workload(key).operations for key in self.models), key=len)
+        lists = {key: getattr(self, key) for key in (*_LISTS, *self.axes())} | {"operations": self.operations or own}
+        return {key: values for key, values in lists.items() if values is not None}
+
+    def values_of(self, model: str) -> tuple[tuple[dict[str, int], ...], ...]:
+        """What the sweep asks for of a model: for each of its axes the values, width and height together as one.
+
+        Raises AxisError for an axis that the model lacks, for one that it needs and the sweep does not say, and for a
+        value that it can't take.
+        """
+        own = models.axes(model)
+        for name in self.axes():
+            if getattr(self, name) is not None and name not in own:
+                raise AxisError(name, f"{model} has no such axis; {_having(name)}")
+        sides = self._sides(model, own)
+        parts = [sides] if sides else []
+        for name, axis in own.items():
+            if sides and name in SIDES:
+                continue
+            values = getattr(self, name) or (() if axis.default is None else (axis.default,))
+            if not values:
+                key = "resolutions" if name in SIDES else name
+                raise AxisError(key, f"{model} needs it", is_missing=True)
+            for value in values:
+                if refusal := axis.check(value):
+                    raise AxisError(name, refusal)
+            parts.append(tuple({name: value} for value in values))
+        return tuple(parts)
+
+    def _sides(self, model: str, own: Mapping[str, Axis]) -> tuple[dict[str, int], ...]:
+        """The pairs of width and height that `resolutions` says; empty where it is not there."""
+        if not self.resolutions:
+            return ()
+        if not set(SIDES) <= own.keys():
+            raise AxisError("resolutions", f"{model} has no width and height; {_having('width')}")
+        twice = next((name for name in SIDES if getattr(self, name) is not None), None)
+        if twice is not None:
+            raise AxisError(twice, "`resolutions` says width and height already: give one or the other")
+        for size in self.resolutions:
+            refusal = own["width"].check(size.width) or own["height"].check(size.height)
+            if refusal:
+                raise AxisError("resolutions", f"{size}: {refusal}")
+        return tuple({"width": size.width, "height": size.height} for size in self.resolutions)
+
+
+def _having(axis: str) -> str:
+    """Which models have an axis, in words."""
+    *names, last = [key for key, spec in models.zoo().items() if axis in models.axes(key) and spec.fault is None]
+    return f"only {', '.join(names)} and {last} have it" if names else f"only {last} has it"
+
+
+@cache
+def sweep_model() -> type[Sweep]:
+    """What a sweep is, with a key for each axis of the models that there are."""
+    fields: dict[str, Any] = {}
+    for axis in models.known_axes():
+        if axis.name in {*Sweep.model_fields, *Case.model_fields, "id"}:
+            raise ConfigError(f"A workload has an axis {axis.name!r}, which is a name in sweeps or cases: rename it.")
+        values = Listed[Annotated[int, BeforeValidator(axis.parse)]]
+        fields[axis.name] = (Annotated[values | None, Given, Field(description=axis.unit or None)], None)
+    return create_model("Sweep", __base__=Sweep, **fields)
 
 
 def refuse_many(lists: Mapping[str, Any]) -> None:

@@ -12,13 +12,11 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from bench.errors import nearest, quoted
-from bench.record import Tile, Transport, one_frame
+from bench.record import Tile, Transport
 from bench.workloads import models
 
 DTYPES = ("model", "float32", "float16", "bfloat16")
-OPERATIONS = ("encode", "decode")
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
-VARIANTS = ("default", "channels-last", "sliced")
 #: A sweep's name becomes part of file names.
 NAME_LENGTH = 100
 _MOST_SHARE = 10
@@ -109,9 +107,11 @@ def _known(valid: Callable[[], Sequence[str]], what: str) -> AfterValidator:
 
 
 def parse_model(name: str) -> str:
-    """A key of the zoo. Raises ValueError that names the nearest."""
+    """A key of the zoo, for itself or for an alias of it. Raises ValueError that names the nearest."""
     if name.startswith("fault-") and name not in models.zoo():
         raise ValueError(f"{quoted(name)} exists only for testing the harness: set BENCH_FAULTS=1 in the environment")
+    if name in models.aliases():
+        return models.aliases()[name]
     return _one_of(name, list(models.zoo()), "model")
 
 
@@ -150,6 +150,13 @@ def _listed(value: Any) -> list[Any]:
     if not values or values == [None]:
         raise ValueError("the sweep is empty: give at least one")
     return values
+
+
+def _given(value: Any) -> Any:
+    """A key whose default is not a list: one that is said and left empty is an empty sweep as well."""
+    if value is None:
+        raise ValueError("the sweep is empty: give at least one")
+    return value
 
 
 def _different(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -191,16 +198,16 @@ Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
 #: Where a figure is from, in words.
 Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
+Given = BeforeValidator(_given)
 Name = Annotated[str, AfterValidator(_plain)]
 Model = Annotated[str, AfterValidator(parse_model)]
-Operation = Annotated[str, _known(lambda: OPERATIONS, "operation")]
+Operation = Annotated[str, _known(models.operations, "operation")]
 Dtype = Annotated[str, _known(lambda: DTYPES, "dtype")]
-Variant = Annotated[str, _known(lambda: VARIANTS, "variant")]
+Variant = Annotated[str, _known(models.variants, "variant")]
 Weights = Annotated[str, AfterValidator(_checkpoint)]
 Size = Annotated[Resolution, BeforeValidator(parse_resolution)]
 Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]
-Frames = Annotated[Count, AfterValidator(one_frame)]
 Positive = Annotated[Figure, Field(gt=0)]
 TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
 Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_different)]

@@ -20,6 +20,7 @@ from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.hybrid.service import LEAST_S, alike, seconds, whole_card_s
 from bench.record import Case, Kind, Record
+from bench.workloads.labels import label_of
 
 #: Images an hour that tables show unless others are asked for.
 VOLUMES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
@@ -144,7 +145,7 @@ def _cost(row: Row, rate: float, energy: float) -> LocalCost | None:
 
 def _images(case: Case) -> int:
     """Images (or frames) that one call computes."""
-    return case.batch * case.frames
+    return case.axes.product("batch", "frames")
 
 
 def _energy(row: Row, card: Card) -> Energy | None:
@@ -209,7 +210,7 @@ def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> It
         yield f"{device}: no price of it: add it to `cards` of prices.yaml, or of a file for --prices"
     for row in comparison.rows:
         if row.device.name in prices.cards and row.fits in {"unknown", "untiled: no"}:
-            yield f"{row.label}: {row.case.label}: no local time, and it is not known that nothing fits"
+            yield f"{row.label}: {label_of(row.case)}: no local time, and it is not known that nothing fits"
     lacks_times = False
     for name, price in prices.endpoints.items():
         without = [image for image in images if next(one for one in image.remote if one.name == name).cost is None]

@@ -94,6 +94,7 @@ class MemoryMeter(Protocol):
     """Measures the peak of one case after another.
 
     `begin` with the model loaded, `first_call_done`, `calls_done`, then `left_behind` when the case's tensors are gone.
+    Where a call has several stages, `enter` and `leave` come before and after each of them, in every call.
     """
 
     #: More than this left behind is a leak.
@@ -103,16 +104,24 @@ class MemoryMeter(Protocol):
         """Give back all memory that is cached and not in use."""
         ...
 
-    def begin(self) -> None:
+    def begin(self, stages: int = 1) -> None:
         """The model is loaded, the case's input is not: empty what is cached and start from here."""
+        ...
+
+    def enter(self, stage: int) -> None:
+        """A stage of a call begins, the first being 0."""
+        ...
+
+    def leave(self, stage: int) -> None:
+        """That stage has ended."""
         ...
 
     def first_call_done(self) -> None:
         """The first call has ended."""
         ...
 
-    def calls_done(self, weights_bytes: int) -> Memory:
-        """All calls have ended: the figures."""
+    def calls_done(self, weights_bytes: int) -> tuple[Memory, ...]:
+        """All calls have ended: the figures of each stage."""
         ...
 
     def left_behind(self) -> int:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.config import OPERATIONS, card_names
+from bench.config import card_names
 from bench.hybrid import gaps, rows
 from bench.hybrid.request import EVERYTHING, Request, Wanted
 from bench.hybrid.rows import Row
 from bench.hybrid.service import alike, usual_server
 from bench.hybrid.ways import Way, remote_way
-from bench.record import Record
+from bench.record import Record, alike_but_for, by_size, grouped
 from bench.units import format_bytes
 from bench.workloads import models
 
@@ -93,18 +93,16 @@ def _named(text: str, names: Sequence[str], option: str, otherwise: str = "") ->
 
 def _order(record: Record) -> tuple[object, ...]:
     case = record.case
-    known = list(models.zoo())
+    known, operations = list(models.zoo()), models.operations()
     place = known.index(case.model) if case.model in known else len(known)
-    operation = OPERATIONS.index(case.operation) if case.operation in OPERATIONS else len(OPERATIONS)
-    return (place, case.model, operation, case.operation, case.width * case.height, case.width, case.frames, case.batch)
+    operation = operations.index(case.operation) if case.operation in operations else len(operations)
+    return (place, case.model, operation, case.operation, *by_size(case))
 
 
 def _images(records: Sequence[Record]) -> dict[_Key, list[Record]]:
     """The records of each image."""
-    groups: dict[_Key, list[Record]] = {}
-    for record in sorted(records, key=_order):
-        groups.setdefault(alike(record.case), []).append(record)
-    return groups
+    groups = grouped(sorted(records, key=_order), lambda record: alike(record.case))
+    return {alike(group[0].case): group for group in groups}
 
 
 def _device(record: Record) -> _Key:
@@ -135,9 +133,7 @@ def _groups(records: Sequence[Record]) -> list[list[Record]]:
     def order(record: Record) -> tuple[object, ...]:
         return (record.kind != "measured", devices.index(_device(record)), *_order(record))
 
-    groups: dict[_Key, list[Record]] = {}
-    for record in sorted(records, key=order):
-        case = record.case
-        key = (record.kind, _device(record), case.dtype, case.weights, case.variant)
-        groups.setdefault((*key, *alike(case)), []).append(record)
-    return list(groups.values())
+    return grouped(
+        sorted(records, key=order),
+        lambda record: (record.kind, _device(record), alike_but_for(record.case, "tiling", "transport")),
+    )

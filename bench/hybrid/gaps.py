@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bench.config import OPERATIONS
 from bench.hybrid.request import Wanted
 from bench.hybrid.rows import Row
 from bench.hybrid.service import LEAST_S
-from bench.record import Measured, OutOfMemory, Record, describe
+from bench.record import Case, Measured, OutOfMemory, Record, describe
 from bench.workloads import models
+from bench.workloads.labels import label_of, size_of
 
 #: A model, an operation, and a size in pixels where one was asked for.
 _Asked = tuple[str, str, tuple[int, int] | None]
@@ -22,7 +22,12 @@ def of_models(records: Sequence[Record], wanted: Wanted) -> Iterable[str]:
     local = _images([one for one in records if one.device.kind != "endpoint"], wanted)
     keys = wanted.models or [key for key, spec in models.zoo().items() if spec.fault is None]
     sizes: Sequence[tuple[int, int] | None] = wanted.sizes or [None]
-    asked = [(key, name, size) for key in keys for name in wanted.operations or OPERATIONS for size in sizes]
+    asked = [
+        (key, name, size)
+        for key in keys
+        for name in wanted.operations or models.workload(key).operations
+        for size in sizes
+    ]
     without = [one for one in asked if one not in known]
     if without:
         yield (
@@ -41,10 +46,11 @@ def of_devices(rows: Sequence[Row], wanted: Wanted) -> Iterable[str]:
 
 
 def _images(records: Sequence[Record], wanted: Wanted) -> set[_Asked]:
-    return {
-        (one.case.model, one.case.operation, (one.case.width, one.case.height) if wanted.sizes else None)
-        for one in records
-    }
+    return {(one.case.model, one.case.operation, _sides(one.case) if wanted.sizes else None) for one in records}
+
+
+def _sides(case: Case) -> tuple[int, int]:
+    return case.axes.get("width", 0), case.axes.get("height", 0)
 
 
 def _title(asked: _Asked) -> str:
@@ -69,15 +75,15 @@ def of_rows(rows: Sequence[Row]) -> Iterable[str]:
     for row in rows:
         if row.remote.reason is not None:
             title = _title((row.case.model, row.case.operation, None))
-            groups.setdefault((title, row.remote.reason), []).append(row.case.resolution)
+            groups.setdefault((title, row.remote.reason), []).append(size_of(row.case))
     for (title, reason), sizes in groups.items():
         yield f"{title} at {', '.join(dict.fromkeys(sizes))}: no remote figure: {reason}"
     for row in rows:
         if row.fits == "untiled: no":
-            yield f"{row.label}: {row.case.label}: out of memory, and tiling was not tried"
+            yield f"{row.label}: {label_of(row.case)}: out of memory, and tiling was not tried"
         for record in (row.untiled, row.tiled) if row.fits == "unknown" else ():
             if record is not None and not isinstance(record.outcome, OutOfMemory):
-                yield f"{row.label}: {record.case.label}: no time: {_why(record)}"
+                yield f"{row.label}: {label_of(record.case)}: no time: {_why(record)}"
 
 
 def _why(record: Record) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.config import Files
-from bench.hybrid.payload import USUAL
 from bench.network import Path
 from bench.record import Case, Transport
+from bench.workloads import models
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Request:
 
     paths: Mapping[str, Path]
     files: Files
-    transports: Mapping[str, Transport] = field(default_factory=lambda: USUAL)
+    transports: Mapping[str, Transport] = field(default_factory=models.usual_transports)
     server: str | None = None
 
     @property
@@ -67,7 +67,7 @@ class Wanted:
         return (
             (not self.models or case.model in self.models)
             and (not self.operations or case.operation in self.operations)
-            and (not self.sizes or (case.width, case.height) in self.sizes)
+            and (not self.sizes or (case.axes.get("width"), case.axes.get("height")) in self.sizes)
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.config import Files
 from bench.hybrid.payload import payload
 from bench.network import Path, Way, request
-from bench.record import FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport
+from bench.record import EXECUTION, FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport, alike_but_for
 from bench.units import ITEM_BYTES
 from bench.workloads import models
 
@@ -56,7 +56,7 @@ def alike(case: Case) -> tuple[object, ...]:
 
     Precision, tiling, weights and variant are the server's own business; what comes back is the same image.
     """
-    return (case.model, case.operation, case.width, case.height, case.frames, case.batch)
+    return alike_but_for(case, *EXECUTION, "transport")
 
 
 def of_loopback(record: Record) -> Service | None:
@@ -94,6 +94,8 @@ def of_time(case: Case, compute_s: float, kind: Kind, card: str, transport: Tran
     if case.model not in models.zoo() or case.dtype not in ITEM_BYTES or not carries(transport, case):
         return None
     carried = payload(case, transport, files)
+    if carried is None:
+        return None
     return Service(
         by=card,
         kind=kind,
@@ -109,7 +111,7 @@ def of_time(case: Case, compute_s: float, kind: Kind, card: str, transport: Tran
 
 def carries(transport: Transport, case: Case) -> bool:
     """Whether a request over the transport holds as many images."""
-    return transport not in FILE_TRANSPORTS or case.batch * case.frames == 1
+    return transport not in FILE_TRANSPORTS or case.axes.product("batch", "frames") == 1
 
 
 def usual_server(records: Sequence[Record]) -> str | None:

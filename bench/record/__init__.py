@@ -1,10 +1,11 @@
 """What is written to disk: Case, Outcome, Record and their parts, as frozen pydantic models with a JSON form.
 
-Imports only `errors`, `identity` and `units`; never torch. Quantities are seconds and bytes; what is missing is None,
+Imports pure modules alone; never torch. Quantities are seconds and bytes; what is missing is None,
 with a reason beside it where there is one to give.
 """
 
-from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, one_frame
+from bench.record.axes import Axes
+from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
 from bench.record.contradictions import contradictions
 from bench.record.environment import (
@@ -18,18 +19,22 @@ from bench.record.environment import (
     Variables,
 )
 from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
+from bench.record.grouping import EXECUTION, alike_but_for, by_size, grouped
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.prediction import Confidence, Prediction, Verdict, WorkspaceSource
 from bench.record.record import Kind, Record, Run, json_schema
 from bench.record.remote import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
+from bench.record.stage import Stage
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 from bench.record.workspaces import WORKSPACES_VERSION, ConvolutionWorkspace, Workspaces
 
 __all__ = [
     "CEILINGS_VERSION",
+    "EXECUTION",
     "FILE_TRANSPORTS",
     "SCHEMA_VERSION",
     "WORKSPACES_VERSION",
+    "Axes",
     "Case",
     "Ceiling",
     "Ceilings",
@@ -67,6 +72,7 @@ __all__ = [
     "SmClockSource",
     "Split",
     "Spread",
+    "Stage",
     "StoppedBy",
     "Telemetry",
     "Tile",
@@ -78,10 +84,12 @@ __all__ = [
     "Verdict",
     "WorkspaceSource",
     "Workspaces",
+    "alike_but_for",
+    "by_size",
     "contradictions",
     "describe",
     "digest",
+    "grouped",
     "json_schema",
-    "one_frame",
     "timestamp",
 ]

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, computed_field, model_validator
+from pydantic import Field, computed_field, model_validator
 
+from bench.record.axes import Axes
 from bench.record.stored import Frozen, digest
-from bench.units import one_line
 
 #: How a payload travels. decode: jpg and png (an image), pt (a tensor in the model's own precision, NCHW) and
 #: pt-partial (uint8, NHWC); encode: png (an image is sent) and pt (a tensor is).
 Transport = Literal["jpg", "png", "pt", "pt-partial"]
 #: Those by which an image file travels, which holds one image.
 FILE_TRANSPORTS = ("jpg", "png")
-
-
-def one_frame(frames: int) -> int:
-    """The frames of a call, which are 1 until a video VAE can be built. Raises ValueError for any other count."""
-    if frames != 1:
-        raise ValueError(
-            f"{frames} frames: every model here is an image VAE and takes 1 frame; video can't be measured yet"
-        )
-    return frames
 
 
 class Tile(Frozen):
@@ -37,12 +28,9 @@ class Case(Frozen):
 
     model: str
     operation: str
-    width: int = Field(gt=0, description="image pixels, also for decode")
-    height: int = Field(gt=0, description="image pixels, also for decode")
-    frames: Annotated[int, Field(gt=0), AfterValidator(one_frame)] = 1
-    batch: int = Field(default=1, gt=0)
+    axes: Axes = Field(description="the dimensions along which cases of this model differ, as its workload names them")
     dtype: str = Field(description="float32, float16 or bfloat16")
-    tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole image at once")
+    tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole of it at once")
     weights: str = Field(default="random", description="random, hub, or the path of a checkpoint folder")
     variant: str = "default"
     transport: Transport | None = Field(
@@ -52,7 +40,7 @@ class Case(Frozen):
     @computed_field(description="digest of the other fields, a transport of null left out")  # type: ignore[prop-decorator]
     @property
     def id(self) -> str:
-        fields = self.model_dump(exclude={"id"})
+        fields = self.flat()  # as it was when axes were fields
         if self.transport is None:
             del fields["transport"]  # what local cases are, and were before there were others
         return digest(fields)
@@ -68,27 +56,16 @@ class Case(Frozen):
             raise ValueError(f"case id {data['id']!r} does not match the case's fields: was the line edited by hand?")
         return fields
 
+    def flat(self, *left_out: str) -> dict[str, Any]:
+        """What JSON says of a case anywhere but in records: its fields without the id, its axes among them."""
+        fields = self.model_dump(exclude={"id", "axes"})
+        first = {name: fields.pop(name) for name in ("model", "operation")}
+        return {name: value for name, value in (first | dict(self.axes) | fields).items() if name not in left_out}
+
     @property
     def tile(self) -> Tile | None:
         """The tile, or None where tiling is off."""
         return None if self.tiling == "off" else self.tiling
-
-    @property
-    def resolution(self) -> str:
-        """`512x768`, width by height, as the docs write it."""
-        return f"{self.width}x{self.height}"
-
-    @property
-    def label(self) -> str:
-        """One line for people, whatever the names hold: `sdxl encode 512x512 float32 tiled 256/64`."""
-        parts = [self.model, self.operation, self.resolution, self.dtype]
-        parts += [f"tiled {self.tile.tile}/{self.tile.overlap}"] if self.tile else ["untiled"]
-        parts += [f"batch {self.batch}"] if self.batch != 1 else []
-        parts += [f"{self.frames} frames"] if self.frames != 1 else []
-        parts += [self.weights] if self.weights != "random" else []
-        parts += [self.variant] if self.variant != "default" else []
-        parts += [f"over {self.transport}"] if self.transport else []
-        return one_line(" ".join(parts))
 
 
 class MeasureSettings(Frozen):

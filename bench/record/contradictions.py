@@ -24,10 +24,14 @@ def contradictions(record: Record) -> Iterator[str]:
         yield from _of_prediction(record.prediction)
     if isinstance(record.outcome, Measured):
         yield from _of_a_result(record)
-    if record.timing is not None:
-        yield from _of_timing(record.timing, record.telemetry.throttled_samples if record.telemetry else ())
-    if record.memory is not None:
-        yield from _of_memory(record.memory, record.device.total_bytes)
+    for stage in record.stages:
+        if stage.timing is not None:
+            yield from _of_timing(stage.timing, record.telemetry.throttled_samples if record.telemetry else ())
+        if stage.memory is not None:
+            yield from _of_memory(stage.memory, record.device.total_bytes)
+    counts = {len(stage.timing.samples_s) for stage in record.stages if stage.timing is not None}
+    if len(counts) > 1:
+        yield f"its stages have {' and '.join(map(str, sorted(counts)))} samples_s, and each call runs all of them"
 
 
 def _of_memory(memory: Memory, total: int | None) -> Iterator[str]:

@@ -28,6 +28,9 @@ class Device(Frozen):
     name: str
     total_bytes: int | None = Field(default=None, gt=0)
     nvml_total_bytes: int | None = Field(default=None, ge=0)
+    identity: str | None = Field(
+        default=None, description="digest of a GPU's UUID, which tells it from others of its name; null where none is"
+    )
 
     @property
     def slug(self) -> str:

@@ -29,6 +29,7 @@ class OutOfMemory(Frozen):
     )
     free_bytes: int | None = Field(default=None, ge=0, description="what was free when it failed")
     message: str = ""
+    stage: str | None = Field(default=None, description="in which of several stages")
 
 
 class TimedOut(Frozen):
@@ -57,6 +58,7 @@ class Failed(Frozen):
     message: str = ""
     phase: Phase | None = None
     traceback_tail: str = ""
+    stage: str | None = Field(default=None, description="in which of several stages")
 
 
 class Skipped(Frozen):
@@ -74,13 +76,13 @@ def describe(outcome: Outcome) -> str:
     match outcome:
         case OutOfMemory():
             asked = f"asked for {format_bytes(outcome.requested_bytes)}" if outcome.requested_bytes else None
-            return f"out of memory{_within(outcome.where, outcome.phase, asked)}"
+            return f"out of memory{_within(outcome.where, outcome.phase, outcome.stage, asked)}"
         case TimedOut():
             return f"timed out after {outcome.timeout_s:g} s{_within(outcome.phase)}"
         case Crashed():
             return f"crashed{_within(outcome.signal or f'exit code {outcome.exit_code}', outcome.phase)}"
         case Failed():
-            return f"failed{_within(outcome.phase)}: {outcome.exception}: {outcome.message}"
+            return f"failed{_within(outcome.phase, outcome.stage)}: {outcome.exception}: {outcome.message}"
         case Skipped():
             return f"skipped: {outcome.reason}"
     return "measured"

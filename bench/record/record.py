@@ -12,6 +12,7 @@ from bench.record.figures import Memory, Telemetry, Timing
 from bench.record.outcome import Outcome
 from bench.record.prediction import Prediction
 from bench.record.remote import Remote
+from bench.record.stage import Stage, whole_memory, whole_timing
 from bench.record.stored import SCHEMA_VERSION, Frozen
 
 Kind = Literal["measured", "published", "predicted", "simulated"]
@@ -39,14 +40,8 @@ class Record(Frozen):
     )
     run: Run
     outcome: Outcome
-    timing: Timing | None = None
-    memory: Memory | None = None
-    tiles: int | None = Field(default=None, ge=1, description="tiles that one call computed; null when untiled")
-    flops: int | None = Field(
-        default=None,
-        ge=0,
-        description="floating-point operations of one call, a multiply-add being two, "
-        "as torch's FlopCounterMode counts",
+    stages: tuple[Stage, ...] = Field(
+        default=(), description="in the order in which they run; none where nothing was measured, nor printed"
     )
     telemetry: Telemetry | None = None
     remote: Remote | None = Field(default=None, description="null unless an endpoint did the work")
@@ -67,9 +62,32 @@ class Record(Frozen):
     recorded_at: str
 
     @property
-    def key(self) -> tuple[str, str, int | None, str, str]:
-        """(case id, device, vram limit, kind, run): no two records of a results folder share one."""
-        return (self.case.id, self.device.name, self.vram_limit_bytes, self.kind, self.run.id)
+    def timing(self) -> Timing | None:
+        """The time of the whole call: see `whole_timing`."""
+        return whole_timing(self.stages)
+
+    @property
+    def memory(self) -> Memory | None:
+        """The memory of the whole call: see `whole_memory`."""
+        return whole_memory(self.stages)
+
+    @property
+    def tiles(self) -> int | None:
+        """Tiles that one call computed, of all stages; None when untiled."""
+        counts = [stage.tiles for stage in self.stages if stage.tiles is not None]
+        return sum(counts) if counts else None
+
+    @property
+    def flops(self) -> int | None:
+        """Floating-point operations of one call, of all stages; None where those of one are not known."""
+        counts = [stage.flops for stage in self.stages if stage.flops is not None]
+        return sum(counts) if counts and len(counts) == len(self.stages) else None
+
+    @property
+    def key(self) -> tuple[str, str, str | None, int | None, str, str]:
+        """(case id, device and its identity, vram limit, kind, run): no two records of a results folder share one."""
+        device = self.device
+        return (self.case.id, device.name, device.identity, self.vram_limit_bytes, self.kind, self.run.id)
 
     def to_json(self) -> str:
         """One line of JSON, without its newline."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import SplitResult, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
-from bench.config import OPERATIONS
 from bench.errors import ConfigError, nearest, printable, quoted
 from bench.units import one_line
 from bench.workloads import models
@@ -151,8 +150,9 @@ def parse_endpoints(texts: Sequence[str]) -> Endpoints:
         option = f"--endpoint {printable(f'{model}/{operation}', 80)}: "
         if model not in models.zoo():
             _refuse(option, f"unknown model {quoted(model)}. {nearest(model, models.zoo())}")
-        if operation not in OPERATIONS:
-            _refuse(option, f"unknown operation {quoted(operation)}. {nearest(operation, OPERATIONS)}")
+        operations = models.workload(model).operations
+        if operation not in operations:
+            _refuse(option, f"unknown operation {quoted(operation)}. {nearest(operation, operations)}")
         if (model, operation) in single:
             _refuse(option, "it was given twice")
         single[model, operation] = parse(match["url"], option)

@@ -8,6 +8,7 @@ from typing import Any
 from bench.advise.place import Place
 from bench.advise.ranking import Advice, Local, Ranked
 from bench.advise.times import Clock, Time
+from bench.record import Case
 from bench.vram.assumptions import ASSUMPTIONS
 from bench.workloads import models
 
@@ -21,7 +22,7 @@ def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:
         and {"times": found.cells, "median_error": found.median, "worst_error": abs(found.worst.error)},
         "advice": [
             {
-                "image": one.image.model_dump(include={"model", "operation", "width", "height", "batch", "dtype"}),
+                "image": _image(one.image),
                 "own_dtype": models.get(one.image.model).dtype,
                 "card": _place(one.place),
                 "recommended": one.best is not None,
@@ -32,6 +33,10 @@ def render(advice: Sequence[Advice], clock: Clock | None) -> dict[str, Any]:
             for one in advice
         ],
     }
+
+
+def _image(image: Case) -> dict[str, Any]:
+    return {"model": image.model, "operation": image.operation, **image.axes, "dtype": image.dtype}
 
 
 def _place(place: Place) -> dict[str, Any]:

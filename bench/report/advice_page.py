@@ -13,12 +13,13 @@ from bench.advise.ranking import Advice, Local
 from bench.advise.times import Clock
 from bench.report import advice as words
 from bench.report import markdown
-from bench.report.hybrid_tables import Networks, networks_table, size, title_of
+from bench.report.hybrid_tables import Networks, networks_table, title_of
 from bench.report.kinds import SURE, TIGHT
 from bench.report.markdown import safe
 from bench.units import format_bytes, format_count
 from bench.vram.assumptions import ASSUMPTIONS
 from bench.workloads import models
+from bench.workloads.labels import whole_size_of
 
 PAGE = "advice.md"
 #: What stands in a cell, where the whole words would make the tables unreadable.
@@ -108,8 +109,8 @@ def _assumed(advice: Sequence[Advice]) -> str:
     image = advice[0].image
     spare = [one.place.usable_bytes - pool for one in advice for pool in one.place.capacities]
     return (
-        f"Assumed: batch {image.batch}, nothing else on the card (`--free` says otherwise), and a CUDA context of "
-        f"{format_bytes(min(spare))} to {format_bytes(max(spare))}, or what was reported of the card itself."
+        f"Assumed: batch {image.axes.get('batch', 1)}, nothing else on the card (`--free` says otherwise), and a CUDA "
+        f"context of {format_bytes(min(spare))} to {format_bytes(max(spare))}, or what was reported of the card itself."
     )
 
 
@@ -122,7 +123,7 @@ def _table(advice: Sequence[Advice], networks: Networks) -> str:
         [safe(place.label), format_bytes(place.whole_bytes), *(cells[place.label, image] for image in images)]
         for place in places
     ]
-    headers = ["Card", "Memory", *(size(image) for image in images.values())]
+    headers = ["Card", "Memory", *(whole_size_of(image) for image in images.values())]
     return markdown.table(headers, rows, "lr" + "l" * len(images))
 
 

@@ -16,6 +16,7 @@ from bench.report.kinds import SURE, TIGHT
 from bench.terminal import Column, Draw, print_table, say
 from bench.units import format_bytes, one_line
 from bench.vram import assumptions
+from bench.workloads.labels import size_of
 
 #: With more images than this tables are short, and stand after all recommendations.
 _FEW = 4
@@ -94,7 +95,7 @@ def _print_table(console: Console, advice: Sequence[Advice], networks: Networks,
     rows = []
     for one in advice:
         for place, ranked in enumerate(one.ranked[:most]):
-            size = [] if most is None else ["" if place else one.image.resolution]
+            size = [] if most is None else ["" if place else size_of(one.image)]
             reason = [ranked.reason] if most is None else []
             cells = [*size, *_cells(ranked, one, networks), *reason]
             rows.append([Text(one_line(cell), style="" if place else "bold") for cell in cells])

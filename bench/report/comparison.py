@@ -9,6 +9,7 @@ from bench.compare import CASE_VERDICTS, Comparison, MachineComparison
 from bench.compare.gates import GateResult, tell_unjudged
 from bench.compare.verdicts import Row, Table
 from bench.units import METRICS, format_change, format_count, format_metric, format_p, format_percent, format_relative
+from bench.workloads.labels import label_of
 
 _WORDS = {"undecided": "with too few samples or runs", "changed": "with other outcomes"}
 _HOW = {
@@ -95,4 +96,4 @@ def cells(row: Row, table: Table) -> list[str]:
     if row.interval:
         change += f" [{', '.join(format_relative(end) for end in row.interval)}]"
     p = [format_p(row.p_holm)] if has_p(table) else []
-    return [row.case.label, base, head, change, *p, "~" if row.verdict == "same" else row.verdict]
+    return [label_of(row.case), base, head, change, *p, "~" if row.verdict == "same" else row.verdict]

@@ -11,6 +11,7 @@ from bench.compare.outcomes import OutcomeChange
 from bench.compare.verdicts import Row, Table
 from bench.record import Case
 from bench.units import METRICS
+from bench.workloads.labels import label_of
 
 
 def to_json(comparison: Comparison) -> dict[str, object]:
@@ -88,4 +89,4 @@ def _gate(result: GateResult) -> dict[str, object]:
 
 
 def _case(case: Case) -> dict[str, object]:
-    return {"id": case.id, "case": case.label}
+    return {"id": case.id, "case": label_of(case)}

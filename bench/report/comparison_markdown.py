@@ -11,6 +11,7 @@ from bench.report import markdown
 from bench.report.comparison import cells, gate_line, has_p, header, headline, identical, legend, sides_line, summary
 from bench.report.markdown import prose, safe
 from bench.units import METRICS
+from bench.workloads.labels import label_of
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -32,7 +33,7 @@ def _list(title: str, lines: Sequence[str]) -> list[str]:
 
 def _machine(part: MachineComparison) -> list[str]:
     texts = [f"## {safe(sides_line(part))}", *_list("Notes", part.notes)]
-    outcomes = [[one.case.label, one.base, one.head, one.verdict] for one in part.outcomes]
+    outcomes = [[label_of(one.case), one.base, one.head, one.verdict] for one in part.outcomes]
     if outcomes:
         rows = [[safe(cell) for cell in row] for row in outcomes]
         texts += ["### Outcomes", markdown.table(["Case", "Base", "Head", "Verdict"], rows, "llll")]
@@ -43,7 +44,7 @@ def _machine(part: MachineComparison) -> list[str]:
         texts += [f"### {METRICS[table.metric].title}", summary(table), *_table(table)]
     for name, cases in (("base", part.matched.only_base), ("head", part.matched.only_head)):
         if cases:
-            listed = markdown.bullets([safe(case.label) for case in cases])
+            listed = markdown.bullets([safe(label_of(case)) for case in cases])
             texts.append(markdown.folded(f"{len(cases)} only on the {name} side", listed))
     if part.differences:
         listed = markdown.bullets([safe(one.told) for one in part.differences])

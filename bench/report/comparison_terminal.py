@@ -14,6 +14,7 @@ from bench.record import Case
 from bench.report.comparison import cells, gate_line, header, headline, identical, legend, sides_line, summary
 from bench.terminal import Column, print_table, say
 from bench.units import METRICS, one_line
+from bench.workloads.labels import label_of
 
 _STYLES = {"worse": "red", "better": "green", "same": "dim"}
 #: The columns of text: to which side they are set, and that they wrap.
@@ -36,7 +37,7 @@ def print_terminal(comparison: Comparison, console: Console) -> None:
                 _say(console, [f"{identical(table)}."], "dim")
             else:
                 _print_table(table, console)
-        _say(console, (f"{one.verdict}: {one.case.label}: {one.base} -> {one.head}" for one in part.outcomes))
+        _say(console, (f"{one.verdict}: {label_of(one.case)}: {one.base} -> {one.head}" for one in part.outcomes))
         _say(console, _one_sided("base", part.matched.only_base) + _one_sided("head", part.matched.only_head))
     _say(console, legend(comparison, "under"), "dim")
     _say(console, (f"gate {gate_line(result)}" for result in comparison.gates))
@@ -49,7 +50,7 @@ def _say(console: Console, lines: Iterable[str], style: str = "") -> None:
 
 
 def _one_sided(name: str, cases: Sequence[Case]) -> list[str]:
-    return [f"only on the {name} side: {case.label}" for case in cases]
+    return [f"only on the {name} side: {label_of(case)}" for case in cases]
 
 
 def _print_table(table: Table, console: Console) -> None:

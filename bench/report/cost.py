@@ -9,12 +9,13 @@ from bench.cost.arithmetic import Charge, EndpointCost, break_even, per_1000
 from bench.cost.comparison import BUSY, Costs, Image, Local, Remote
 from bench.record import Case
 from bench.report import markdown
-from bench.report.hybrid_tables import precision, size
+from bench.report.hybrid_tables import precision
 from bench.report.kinds import marked
 from bench.report.markdown import prose, safe
 from bench.report.shown import shown
 from bench.units import format_amount, format_metric, format_percent, format_seconds
 from bench.workloads import models
+from bench.workloads.labels import whole_size_of
 
 PLOT = "cost.png"
 _CHARGES: dict[Charge, str] = {"use": "generates as well", "hour": "is kept for this alone"}
@@ -57,7 +58,7 @@ def chosen(images: Sequence[Image]) -> Image:
 
 def title(case: Case) -> str:
     """`SD v1.5 encode 512x512`, and how many images and frames where that is not one."""
-    return f"{models.title(case.model)} {case.operation} {size(case)}"
+    return f"{models.title(case.model)} {case.operation} {whole_size_of(case)}"
 
 
 def local_name(local: Local) -> str:
@@ -106,8 +107,12 @@ def _legend(costs: Costs) -> list[str]:
 
 def _images(images: Sequence[Image], costs: Costs) -> list[str]:
     first = chosen(images)
-    texts = [f"At {size(first.case)}:", _table(first, costs)]
-    texts += [markdown.folded(f"At {size(image.case)}", _table(image, costs)) for image in images if image is not first]
+    texts = [f"At {whole_size_of(first.case)}:", _table(first, costs)]
+    texts += [
+        markdown.folded(f"At {whole_size_of(image.case)}", _table(image, costs))
+        for image in images
+        if image is not first
+    ]
     for charge, said in _CHARGES.items():
         table = _break_even(images, charge)
         texts += [f"Break-even, images an hour, with a card that {said}:", table] if table else []
@@ -160,7 +165,7 @@ def _break_even(images: Sequence[Image], charge: Charge) -> str | None:
         remotes = {remote.name: remote for remote in image.remote}
         for local in image.local:
             cells = [break_even_text(local, charge, remotes[name].cost) for name in names]
-            rows.append([safe(local_name(local)), size(image.case), *cells])
+            rows.append([safe(local_name(local)), whole_size_of(image.case), *cells])
     if not rows or not names:
         return None
     return markdown.table(("Card", "Resolution", *map(safe, names)), rows, "ll" + "r" * len(names))

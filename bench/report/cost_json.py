@@ -20,7 +20,7 @@ def render(costs: Costs) -> dict[str, Any]:
 
 def _image(image: Image, costs: Costs) -> dict[str, Any]:
     return {
-        "case": image.case.model_dump(include={"model", "operation", "width", "height", "frames", "batch"}),
+        "case": {"model": image.case.model, "operation": image.case.operation, **image.case.axes},
         "local": [_local(local, image, costs) for local in image.local],
         "remote": [_remote(remote, costs) for remote in image.remote],
     }

@@ -14,9 +14,11 @@ from typing import Literal
 
 from bench import units
 from bench.errors import BenchError, DocsError, printable, quoted
-from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Tile, Timing
+from bench.record import Axes, Case, Device, Measured, Memory, OutOfMemory, Record, Run, Stage, Timing
 from bench.report import markdown
-from bench.workloads.models import AutoencoderKLSpec
+from bench.workloads import models
+from bench.workloads.base import Spec
+from bench.workloads.labels import size_of
 
 #: How many cells a row has: card, resolution, and time and memory untiled and tiled.
 _CELLS = 6
@@ -57,7 +59,7 @@ def looks_like_one(cells: Sequence[str]) -> bool:
     return len(cells) == _CELLS and _RESOLUTION.fullmatch(cells[1]) is not None
 
 
-def entries(row: Row, spec: AutoencoderKLSpec, operation: str) -> Iterator[Entry]:
+def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
     """The pairs of cells of a row that hold something. Raises DocsError for a cell that can't be read."""
     if len(row.cells) != _CELLS:
         raise DocsError(
@@ -66,7 +68,8 @@ def entries(row: Row, spec: AutoencoderKLSpec, operation: str) -> Iterator[Entry
     gpu, limit = _gpu(row)
     width, height = _resolution(row)
     _, _, time, memory, tiled_time, tiled_memory = row.cells
-    tile = Tile(tile=spec.tile, overlap=spec.tile_overlap)
+    tile = models.workload(spec.key).default_tile(spec.key)
+    axes = Axes({**models.square(spec.key, width), "height": height})
     for tiling, time_s, percent in (
         (None, _figure(row, time, _TIME), _figure(row, memory, _PERCENT)),
         (tile, _figure(row, tiled_time, _TIME_AND_CHANGE), _figure(row, tiled_memory, _PERCENT)),
@@ -80,8 +83,7 @@ def entries(row: Row, spec: AutoencoderKLSpec, operation: str) -> Iterator[Entry
         case = Case(
             model=spec.key,
             operation=operation,
-            width=width,
-            height=height,
+            axes=axes,
             dtype=spec.dtype,
             tiling=tiling or "off",
         )
@@ -159,7 +161,7 @@ def refuse_twins(entries: Sequence[Entry]) -> None:
         if twin is not entry:
             raise DocsError(
                 f"{entry.place}: {entry.case.model} {entry.case.operation} on {quoted(entry.gpu)} at "
-                f"{entry.case.resolution} is in {twin.place} already. Delete one of the two rows; if they are of two "
+                f"{size_of(entry.case)} is in {twin.place} already. Delete one of the two rows; if they are of two "
                 "operations, say so in the headings and leave --operation out."
             )
 
@@ -175,9 +177,17 @@ def record(entry: Entry, run: Run) -> Record:
         vram_limit_bytes=entry.vram_limit_bytes,
         run=run,
         outcome=Measured() if measured else OutOfMemory(where="device"),
-        timing=Timing(clock="published", median_s=entry.time_s) if isinstance(entry.time_s, float) else None,
-        memory=Memory(percent=entry.memory_percent) if isinstance(entry.memory_percent, float) else None,
+        stages=_stages(entry),
         assumed=(*unsaid, "tiling") if entry.case.tile else unsaid,
         source=entry.place,
         recorded_at=run.started_at,
     )
+
+
+def _stages(entry: Entry) -> tuple[Stage, ...]:
+    """The figures of an entry; none where it has none."""
+    timing = Timing(clock="published", median_s=entry.time_s) if isinstance(entry.time_s, float) else None
+    memory = Memory(percent=entry.memory_percent) if isinstance(entry.memory_percent, float) else None
+    if timing is None and memory is None:
+        return ()
+    return (Stage(name=entry.case.operation, timing=timing, memory=memory),)

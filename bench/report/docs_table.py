@@ -21,6 +21,7 @@ from bench.report import markdown
 from bench.report.docs_page import read_page
 from bench.report.run_details import local
 from bench.workloads import models
+from bench.workloads.labels import label_of, size_of
 
 Dialect = Literal["encode", "decode"]
 
@@ -110,7 +111,7 @@ def _places(printed: Sequence[str], records: Sequence[Record]) -> list[str | Non
     """Of each printed line where it stands in the page, `page.md:12`; None for what is no row."""
     sources: dict[tuple[str, str, str], str | None] = {}
     for record in records:
-        row = (models.title(record.case.model), markdown.safe(_gpu(record)), record.case.resolution)
+        row = (models.title(record.case.model), markdown.safe(_gpu(record)), size_of(record.case))
         sources.setdefault(row, record.source)
     places: list[str | None] = []
     title = ""
@@ -163,7 +164,7 @@ def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -
     for record in chosen:
         if record.kind not in kinds:
             raise DocsError(
-                f"These tables take {' and '.join(kinds)} figures only, and {record.case.label} of run "
+                f"These tables take {' and '.join(kinds)} figures only, and {label_of(record.case)} of run "
                 f"{record.run.id} is {record.kind}. Leave that file out."
             )
     return chosen
@@ -177,7 +178,7 @@ def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
     grids: dict[str, _Grid] = {}
     for record in records:
         title = models.title(record.case.model)
-        pair = grids.setdefault(title, {}).setdefault((_gpu(record), record.case.resolution), {})
+        pair = grids.setdefault(title, {}).setdefault((_gpu(record), size_of(record.case)), {})
         tiled = record.case.tile is not None
         held = pair.get(tiled)
         if held is not None and held.kind == record.kind:
@@ -188,15 +189,15 @@ def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
 
 
 def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
-    cell = f"{title} on {_gpu(second)} at {second.case.resolution}, {_tiling(second.case.tile is not None)}"
+    cell = f"{title} on {_gpu(second)} at {size_of(second.case)}, {_tiling(second.case.tile is not None)}"
     if first.case.id == second.case.id:
         return DocsError(
-            f"One cell ({cell}) and twice the same case, {second.case.label}: in run {first.run.id} and in run "
+            f"One cell ({cell}) and twice the same case, {label_of(second.case)}: in run {first.run.id} and in run "
             f"{second.run.id}. Pass fewer results files, or those of one run."
         )
     return DocsError(
-        f"One cell ({cell}) and two different cases: {first.case.label} (run {first.run.id}) and "
-        f"{second.case.label} (run {second.run.id}). Pass fewer results files, or narrow the sweep to one of them."
+        f"One cell ({cell}) and two different cases: {label_of(first.case)} (run {first.run.id}) and "
+        f"{label_of(second.case)} (run {second.run.id}). Pass fewer results files, or narrow the sweep to one of them."
     )
 
 

@@ -19,13 +19,13 @@ from bench.report.hybrid_tables import (
     parts_table,
     precision,
     remote_table,
-    size,
     title_of,
     way_text,
 )
 from bench.report.markdown import prose, safe
 from bench.report.shown import shown
 from bench.workloads import models
+from bench.workloads.labels import size_of, whole_size_of
 
 PLOT = "hybrid.png"
 
@@ -100,7 +100,7 @@ def summary(comparison: Comparison, networks: Networks) -> list[str]:
         several = len([one for one in kinds if one[:3] == (row.label, row.case.model, row.case.operation)]) > 1
         key = f"{models.title(row.case.model)} {row.case.operation} on {row.label}"
         key += f", {precision(row)}" if several else ""
-        lines.setdefault(key, {}).setdefault(_way(row, networks), []).append(size(row.case))
+        lines.setdefault(key, {}).setdefault(_way(row, networks), []).append(whole_size_of(row.case))
     return [
         f"{key}: {'; '.join(f'{way} at {_listed(sizes)}' for way, sizes in ways.items())}"
         for key, ways in lines.items()
@@ -131,7 +131,7 @@ def _section(comparison: Comparison, networks: Networks, key: str, operation: st
     if served:
         way = shown(served, lambda one: one.case)
         assert way.remote.service is not None  # noqa: S101 - by the line above
-        said = f"What it is made of at {way.case.resolution}, network by network"
+        said = f"What it is made of at {size_of(way.case)}, network by network"
         texts.append(markdown.folded(said, parts_table(way.remote.service, networks)))
     return texts
 

@@ -34,7 +34,7 @@ def _row(row: Row) -> dict[str, Any]:
         "device": row.device.name,
         "total_bytes": row.device.total_bytes,
         "vram_limit_bytes": row.vram_limit_bytes,
-        "case": row.case.model_dump(exclude={"id", "tiling", "transport"}),
+        "case": row.case.flat("tiling", "transport"),
         "untiled": _record(row.untiled),
         "tiled": _record(row.tiled),
         "fits": row.fits,
@@ -68,7 +68,7 @@ def _record(record: Record | None) -> dict[str, Any] | None:
 def _way(way: Way, request: Request) -> dict[str, Any]:
     service = way.remote.service
     return {
-        "case": way.case.model_dump(include={"model", "operation", "width", "height", "frames", "batch"}),
+        "case": {"model": way.case.model, "operation": way.case.operation, **way.case.axes},
         "reason": way.remote.reason,
         "service": service
         and {

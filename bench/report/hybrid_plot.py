@@ -66,7 +66,7 @@ def is_drawn(comparison: Comparison) -> bool:
 
 
 def _single(case: Case) -> bool:
-    return case.batch == case.frames == 1
+    return case.axes.product("batch", "frames") == 1
 
 
 def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], str]:
@@ -151,4 +151,4 @@ def _axes(axes: Axes, cases: Sequence[Case]) -> None:
 
 def _edge(case: Case) -> float:
     """The edge of the square of as many pixels."""
-    return float(round((case.width * case.height) ** 0.5))
+    return float(round(case.axes.product("width", "height") ** 0.5))

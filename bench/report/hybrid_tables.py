@@ -9,11 +9,12 @@ from bench.hybrid.crossover import Crossover
 from bench.hybrid.rows import Choice, Row
 from bench.hybrid.service import Service
 from bench.hybrid.ways import Remote, Way
-from bench.record import FILE_TRANSPORTS, Case, Record
+from bench.record import FILE_TRANSPORTS, Record
 from bench.report import kinds, markdown
 from bench.report.kinds import marked, memory_cell, time_cell
 from bench.report.markdown import safe
 from bench.units import format_rate, format_seconds, format_size
+from bench.workloads.labels import whole_size_of
 
 Networks = Mapping[str, Network]
 
@@ -41,7 +42,7 @@ def local_table(rows: Sequence[Row], networks: Networks) -> str:
         (
             safe(row.label),
             safe(precision(row)),
-            size(row.case),
+            whole_size_of(row.case),
             time_cell(row.untiled),
             memory_cell(row.untiled),
             _tile(row) + time_cell(row.tiled),
@@ -64,7 +65,7 @@ def remote_table(ways: Sequence[Way], networks: Networks) -> str:
     headers += [safe(title_of(name, networks)) for name in networks]
     rows = []
     for way in ways:
-        row = [size(way.case), *_service(way.remote.service)]
+        row = [whole_size_of(way.case), *_service(way.remote.service)]
         row += [_measured(way.remote.measured)] if measured else []
         rows.append(row + [_over(way.remote, name) for name in networks])
     return markdown.table(headers, rows, "lll" + "r" * (len(headers) - 3))
@@ -155,12 +156,6 @@ def _measured(records: Sequence[Record]) -> str:
 def _over(remote: Remote, name: str) -> str:
     seconds = remote.over_s.get(name)
     return "-" if seconds is None else marked(format_seconds(seconds), "simulated")
-
-
-def size(case: Case) -> str:
-    """`1024x1024`, and how many frames and images, where that is not one."""
-    frames = f", {case.frames} frames" if case.frames != 1 else ""
-    return f"{case.resolution}{frames}{f', batch {case.batch}' if case.batch != 1 else ''}"
 
 
 def precision(row: Row) -> str:

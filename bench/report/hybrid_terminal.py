@@ -10,11 +10,12 @@ from bench.hybrid.comparison import Comparison
 from bench.hybrid.rows import Row
 from bench.hybrid.ways import Way
 from bench.record import Record
-from bench.report.hybrid_tables import Networks, precision, size, title_of
+from bench.report.hybrid_tables import Networks, precision, title_of
 from bench.report.kinds import memory_cell, time_cell
 from bench.terminal import Column, Draw, print_table, say
 from bench.units import format_seconds, one_line
 from bench.workloads import models
+from bench.workloads.labels import whole_size_of
 
 _HEADERS = ("Size", "Untiled", "Memory", "Tiled", "Memory", "Remote", "Quickest")
 _LEGEND = (
@@ -53,7 +54,7 @@ def _groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def _local(row: Row, network: str) -> list[str]:
     over_s = row.remote.over_s.get(network)
     return [
-        size(row.case),
+        whole_size_of(row.case),
         _plain(time_cell(row.untiled), row.untiled),
         _plain(memory_cell(row.untiled), row.untiled),
         _plain(time_cell(row.tiled), row.tiled),
@@ -80,13 +81,13 @@ def _served(ways: Iterable[Way]) -> dict[str, list[Way]]:
 
 
 def _over(way: Way, networks: Networks) -> list[str]:
-    return [size(way.case), *(format_seconds(way.remote.over_s[name]) for name in networks)]
+    return [whole_size_of(way.case), *(format_seconds(way.remote.over_s[name]) for name in networks)]
 
 
 def _measured(ways: Iterable[Way]) -> list[str]:
     """What endpoints were measured to take."""
     return [
-        f"{models.title(way.case.model)} {way.case.operation} {size(way.case)} at {record.device.name}: "
+        f"{models.title(way.case.model)} {way.case.operation} {whole_size_of(way.case)} at {record.device.name}: "
         f"{_plain(time_cell(record), record)} {record.kind}{'' if record in way.remote.across else ', no network'}"
         for way in ways
         for record in way.remote.measured

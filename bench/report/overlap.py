@@ -24,6 +24,7 @@ from bench.report.remote_parts import order
 from bench.report.shown import shown
 from bench.units import format_relative, format_seconds
 from bench.workloads import models
+from bench.workloads.labels import size_of
 
 #: Generation times (s) and images of the simulated table.
 _GENERATIONS_S, _IMAGES = (1.0, 4.0, 16.0), 100
@@ -73,7 +74,7 @@ def _whole(overlap: Overlap) -> bool:
 def _image(record: Record, workers: int) -> str:
     case = record.case
     crew = f", {workers} workers" if workers > 1 else ""
-    return f"{models.title(case.model)} {case.operation} {case.resolution} over {case.transport}{crew}"
+    return f"{models.title(case.model)} {case.operation} {size_of(case)} over {case.transport}{crew}"
 
 
 def _figures(overlap: Overlap) -> list[str]:
@@ -113,7 +114,7 @@ def _simulated(comparison: Comparison, networks: Networks) -> list[str]:
     for ways in groups.values():
         way = shown(ways, lambda one: one.case)
         request_s = way.remote.over_s[name]
-        row = [safe(f"{models.title(way.case.model)} {way.case.operation} {way.case.resolution}")]
+        row = [safe(f"{models.title(way.case.model)} {way.case.operation} {size_of(way.case)}")]
         row.append(marked(format_seconds(hidden_from_s([request_s])), "simulated"))
         for seconds in _GENERATIONS_S:
             both = (in_turn_s(_IMAGES, seconds, [request_s]), overlapped_s(_IMAGES, seconds, [request_s]))

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.record import Case, Ceilings, Measured, OutOfMemory, Record, Tile, describe
+from bench.record import Case, Ceilings, Measured, Memory, OutOfMemory, Record, Tile, alike_but_for, describe, grouped
 from bench.report import driver_peak, kinds, markdown, run_details
 from bench.report.markdown import safe
 from bench.units import format_bytes, format_metric
 from bench.workloads import models
+from bench.workloads.base import Workload
+from bench.workloads.labels import extras, label_of, size_of
 
+#: The page of records whose models are not among the workloads here.
+_OTHERS = "other"
 #: Outcomes that leave a cell without a figure and are no result either.
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")
 
@@ -30,27 +34,83 @@ class _Row:
     tiled: Record | None
 
 
-def render(operation: str, records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> str:
-    """The page `reports/vae_<operation>.md`: tables by model, all figures, devices. Ends in a newline.
+def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[str, str]:
+    """The pages of all kinds of workload by file name: `vae_encode.md`."""
+    local = run_details.local(records)
+    made: dict[str, str] = {}
+    for kind in models.workloads():
+        for operation in kind.operations:
+            mine = [one for one in local if _place(one.case) == (kind.page, operation)]
+            if mine or kind.in_docs:
+                made[f"{kind.page.lower()}_{operation}.md"] = render(kind, operation, mine, ceilings)
+    others = [one for one in local if _place(one.case) is None]
+    return made | ({f"{_OTHERS}.md": _others(others, ceilings)} if others else {})
 
-    What an endpoint did is on a page of its own (`report.remote`). `ceilings` are those of the records' devices that
-    were measured, one a device.
+
+def _place(case: Case) -> tuple[str, str] | None:
+    """The page of a case; of a model that is not here that of its operation; None where there is no such operation."""
+    if case.model in models.zoo():
+        return models.workload(case.model).page, case.operation
+    kind = next((kind for kind in models.workloads() if case.operation in kind.operations), None)
+    return None if kind is None else (kind.page, case.operation)
+
+
+def render(kind: Workload, operation: str, records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> str:
+    """A page of one operation of a kind of workload: tables by model, all figures, devices. Ends in a newline.
+
+    Records of other operations and of endpoints are left out; the latter have a page of their own (`report.remote`).
+    `ceilings` are those of the records' devices that were measured, one a device.
     """
     mine = [record for record in run_details.local(records) if record.case.operation == operation]
-    parts = [
-        f"# VAE {operation}",
-        "Written by `bench report` from the results; edit nothing here. What the docs would print is "
-        f"`bench docs render RESULTS --operation {operation}`.",
-    ]
+    title = f"{kind.page} {operation}"
+    docs = f" What the docs would print is `bench docs render RESULTS --operation {operation}`." if kind.in_docs else ""
+    parts = [f"# {title}", f"Written by `bench report` from the results; edit nothing here.{docs}"]
     if not mine:
-        parts.append(f"There are no results of VAE {operation} yet. `bench run` measures them on this machine.")
+        parts.append(f"There are no results of {title} yet. `bench run` measures them on this machine.")
         return "\n\n".join(parts) + "\n"
-    parts.append(_legend(mine))
-    for key in dict.fromkeys(record.case.model for record in mine):
-        parts += [f"## {safe(models.title(key))}", _table([record for record in mine if record.case.model == key])]
-    parts += _trouble(mine)
-    parts += ["## Devices", *run_details.sections(mine, ceilings)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *_body(mine, ceilings)]) + "\n"
+
+
+def _others(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> str:
+    """The page of models that are not here: whoever measured them had a workload that this machine lacks."""
+    parts = [
+        "# Other models",
+        "Written by `bench report` from the results; edit nothing here. These models are not known here: the variable "
+        "BENCH_WORKLOADS names the files that describe them.",
+    ]
+    return "\n\n".join([*parts, *_body(records, ceilings)]) + "\n"
+
+
+def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[str]:
+    parts = [_legend(records)]
+    for key in dict.fromkeys(record.case.model for record in records):
+        mine = [record for record in records if record.case.model == key]
+        parts += [f"## {safe(models.title(key))}", _table(mine), *_stages(mine)]
+    return [*parts, *_trouble(records), "## Devices", *run_details.sections(records, ceilings)]
+
+
+def _stages(records: Sequence[Record]) -> list[str]:
+    """What each stage of a call took, of the calls that have several; no table where there is none."""
+    rows = [
+        (
+            safe(run_details.device_label(record)),
+            safe(kinds.precision(record.case, record, *extras(record.case))),
+            safe(size_of(record.case)),
+            safe(stage.name),
+            f"{stage.timing.median_s:.3f}" if stage.timing else "-",
+            _peak(stage.memory),
+        )
+        for record in records
+        if len(record.stages) > 1
+        for stage in record.stages
+    ]
+    if not rows:
+        return []
+    headers = ["Device", "Precision", "Size", "Stage", "Time (s)", "Memory"]
+    return [
+        "Stage by stage; above, a call's time is the sum of its stages', and its memory the most of them.",
+        markdown.table(headers, rows, "llllrr"),
+    ]
 
 
 def _legend(records: Sequence[Record]) -> str:
@@ -58,9 +118,12 @@ def _legend(records: Sequence[Record]) -> str:
         "**Time** is the median of one call in seconds. **Memory** is the peak over the device's total, as the docs "
         "give it: peak reserved on CUDA; weights and growth of the resident set on a CPU, over its RAM. "
         "OOM: out of memory, which is a result. -: not measured.",
-        "**Tile** is the tile's edge and how far neighbours overlap; **Tiles** how many of them one call computed "
-        "(1: the tile covers the image).",
     ]
+    if _takes_tiles(records):
+        said.append(
+            "**Tile** is the tile's edge and how far neighbours overlap; **Tiles** how many of them one call computed "
+            "(1: the tile covers the image)."
+        )
     if any(record.kind == "published" for record in records):
         said.append(
             "Rows marked *published* are figures that the docs print, not measurements of this program; what the docs "
@@ -71,40 +134,47 @@ def _legend(records: Sequence[Record]) -> str:
 
 
 def _table(records: Sequence[Record]) -> str:
-    """The rows of a model; the driver's peaks have columns where one of them is known."""
-    driver = any(driver_peak.is_known(record) for record in records)
+    """The rows of a model; the driver's peaks have columns where one of them is known, and tiles where it takes any."""
+    driver, tiles = any(driver_peak.is_known(record) for record in records), _takes_tiles(records)
     beside, beside_tiled = (["By the driver"], ["Tiled, by the driver"]) if driver else ([], [])
-    headers = ["Device", "Source", "Precision", "Resolution", "Time (s)", "Memory", *beside]
-    headers += ["Tile (px)", "Tiles", "Tiled time (s)", "Tiled memory", *beside_tiled]
+    size = "Resolution" if all("width" in record.case.axes for record in records) else "Size"
+    headers = ["Device", "Source", "Precision", size, "Time (s)", "Memory", *beside]
+    headers += ["Tile (px)", "Tiles", "Tiled time (s)", "Tiled memory", *beside_tiled] if tiles else []
     rows = [
         (
             safe(row.device),
             row.kind if row.kind == "measured" else f"*{row.kind}*",
             safe(_precision(row)),
-            row.case.resolution,
+            size_of(row.case),
             _time(row.untiled),
             _memory(row.untiled),
             *([driver_peak.cell(row.untiled)] if driver else []),
-            _tile(row),
-            str(row.tiled.tiles) if row.tiled and row.tiled.tiles is not None else "-",
-            _time(row.tiled),
-            _memory(row.tiled),
-            *([driver_peak.cell(row.tiled)] if driver else []),
+            *(_tiled(row, driver=driver) if tiles else []),
         )
         for row in _rows(records)
     ]
     return markdown.table(headers, rows, "llll" + "r" * (len(headers) - 4))
 
 
+def _tiled(row: _Row, *, driver: bool) -> list[str]:
+    """What a row says of its tiled case."""
+    count = row.tiled.tiles if row.tiled else None
+    cells = [_tile(row), "-" if count is None else str(count), _time(row.tiled), _memory(row.tiled)]
+    return [*cells, driver_peak.cell(row.tiled)] if driver else cells
+
+
+def _takes_tiles(records: Iterable[Record]) -> bool:
+    """Whether one of the models can be run in tiles, as far as is known here."""
+    keys = {record.case.model for record in records}
+    return any(key not in models.zoo() or models.workload(key).default_tile(key) for key in keys)
+
+
 def _rows(records: Sequence[Record]) -> list[_Row]:
     """Untiled and tiled cases joined; measured rows first, each in the order in which they came."""
-    groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in sorted(records, key=lambda record: record.kind != "measured"):
-        case = record.case
-        alike = (case.dtype, case.batch, case.frames, case.weights, case.variant, case.resolution)
-        groups.setdefault((record.kind, run_details.device_label(record), *alike), []).append(record)
+    ordered = sorted(records, key=lambda record: record.kind != "measured")
+    groups = grouped(ordered, lambda one: (one.kind, run_details.device_label(one), *alike_but_for(one.case, "tiling")))
     rows: list[_Row] = []
-    for group in groups.values():
+    for group in groups:
         first, label = group[0], run_details.device_label(group[0])
         untiled = next((record for record in group if record.case.tile is None), None)
         tiled = [record for record in group if record.case.tile is not None]
@@ -115,8 +185,7 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
 
 
 def _precision(row: _Row) -> str:
-    batch = [f"batch {row.case.batch}"] if row.case.batch != 1 else []
-    return kinds.precision(row.case, row.untiled or row.tiled, *batch)
+    return kinds.precision(row.case, row.untiled or row.tiled, *extras(row.case))
 
 
 def _tile(row: _Row) -> str:
@@ -137,7 +206,10 @@ def _time(record: Record | None) -> str:
 def _memory(record: Record | None) -> str:
     if record is None or isinstance(record.outcome, OutOfMemory):
         return "-" if record is None else "OOM"
-    memory = record.memory
+    return _peak(record.memory)
+
+
+def _peak(memory: Memory | None) -> str:
     if memory is None or memory.percent is None:
         return "-"
     percent = format_metric("memory_percent", memory.percent)
@@ -147,7 +219,7 @@ def _memory(record: Record | None) -> str:
 def _trouble(records: Iterable[Record]) -> list[str]:
     """A section that names the cases without a figure, other than out-of-memory; none if there is none."""
     lines = [
-        safe(f"{run_details.device_label(record)}: {record.case.label}: {describe(record.outcome)}")
+        safe(f"{run_details.device_label(record)}: {label_of(record.case)}: {describe(record.outcome)}")
         for record in records
         if record.outcome.status in _NO_FIGURE
     ]

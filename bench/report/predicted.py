@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from bench.record import Case, Prediction, Record
+from bench.record import Case, Prediction, Record, alike_but_for, grouped
 from bench.report import run_details
 from bench.report.kinds import MEMORY_ASSUMED, SURE, TIGHT
 from bench.terminal import Column, Draw, print_table, say
 from bench.units import MIB, format_bytes, one_line
 from bench.vram import assumptions
 from bench.workloads import models
+from bench.workloads.labels import extras, size_of
 
 _WORDS = {"tight": "tight", "out_of_memory": "OOM", "unsupported": "no torch"}
 LEGEND = (
@@ -73,26 +74,23 @@ def _widest(alike: Sequence[Prediction]) -> Prediction:
 
 def groups(records: Iterable[Record]) -> list[Group]:
     """The predictions by model, operation, precision and batch."""
-    found: dict[tuple[object, ...], list[Record]] = {}
-    for record in records:
-        case = record.case
-        key = (case.model, case.operation, case.dtype, case.batch, case.weights, case.variant)
-        found.setdefault(key, []).append(record)
-    return [_group(group) for group in found.values()]
+    return [
+        _group(group) for group in grouped(records, lambda one: alike_but_for(one.case, "width", "height", "tiling"))
+    ]
 
 
 def _group(records: Sequence[Record]) -> Group:
     case = records[0].case
-    also = [f"batch {case.batch}"] if case.batch != 1 else []
+    also = extras(case)
     also += [case.variant] if case.variant != "default" else []
     title = ", ".join([f"{models.title(case.model)} {case.operation}", case.dtype, *also])
     cases = {record.case.id: record.case for record in records}
     return Group(title, tuple(cases.values()), tuple(records))
 
 
-def size(case: Case) -> str:
+def tiled_size(case: Case) -> str:
     """`1024x1024` or `2048x2048, tile 512/128`."""
-    return case.resolution if case.tile is None else f"{case.resolution}, tile {case.tile.tile}/{case.tile.overlap}"
+    return size_of(case) if case.tile is None else f"{size_of(case)}, tile {case.tile.tile}/{case.tile.overlap}"
 
 
 def cell(record: Record | None) -> str:
@@ -111,7 +109,7 @@ def demand_cells(case: Case, source: str, found: Prediction) -> tuple[str, ...]:
     """Size, needed, allocated, reserved and its band, footprint with the context, and where workspaces are from."""
     low, high = found.taken_low_bytes, found.taken_high_bytes
     return (
-        size(case),
+        tiled_size(case),
         format_bytes(found.needed_allocated_bytes),
         format_bytes(found.taken_allocated_bytes),
         format_bytes(found.taken_reserved_bytes),
@@ -169,7 +167,8 @@ def demand_rows(group: Group) -> list[tuple[str, ...]]:
 
 def short(case: Case) -> str:
     """`1024`, `2048 tile 512`: a case of a group in a column's head."""
-    side = str(case.width) if case.width == case.height else case.resolution
+    sides = {case.axes.get("width"), case.axes.get("height")}
+    side = str(case.axes["width"]) if len(sides) == 1 and None not in sides else size_of(case)
     return side if case.tile is None else f"{side} tile {case.tile.tile}"
 
 

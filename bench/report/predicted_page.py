@@ -15,6 +15,7 @@ from bench.report import markdown, predicted, run_details
 from bench.report.kinds import marked
 from bench.units import MIB, format_bytes, format_count, memory_bytes
 from bench.vram.assumptions import ASSUMPTIONS
+from bench.workloads.labels import label_of
 
 #: Published peaks are whole even MiB, behind as many digits of a percentage as the page prints.
 _ROUNDING_BYTES = 2 * MIB
@@ -228,7 +229,7 @@ def _row(cell: Cell) -> list[str]:
     outside = "" if cell.within in (True, None) else " (outside)"
     return [
         markdown.safe(run_details.device_label(cell.predicted)),
-        markdown.safe(cell.known.case.label),
+        markdown.safe(label_of(cell.known.case)),
         marked(known, cell.known.kind),
         marked(peak, "predicted") if here else "-",
         "-" if cell.ratio is None else f"{cell.ratio:.3f}",

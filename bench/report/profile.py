@@ -9,6 +9,7 @@ from bench.units import format_bytes, format_count, format_metric, format_relati
 from bench.vram.profile import ITSELF, SCRATCH, Held, Profile, Profiled
 from bench.vram.timeline import Kind, Owner
 from bench.workloads import models
+from bench.workloads.labels import label_of
 
 #: The parts of a peak, each of these kinds.
 PARTS: dict[str, tuple[Kind, ...]] = {
@@ -22,7 +23,7 @@ PARTS: dict[str, tuple[Kind, ...]] = {
 def title_of(profiled: Profiled) -> str:
     """`SDXL decode 1024x1024 float32 untiled`."""
     case = profiled.case
-    return one_line(f"{models.title(case.model)}{case.label.removeprefix(case.model)}")
+    return one_line(f"{models.title(case.model)}{label_of(case).removeprefix(case.model)}")
 
 
 def place_of(owner: Owner) -> str:

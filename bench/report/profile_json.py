@@ -11,7 +11,7 @@ from bench.vram.timeline import Owner, Timeline
 def render(profiled: Profiled) -> dict[str, Any]:
     """What the profile shows, without the trace."""
     return {
-        "case": profiled.case.model_dump(),
+        "case": {**profiled.case.flat(), "id": profiled.case.id},
         "device": profiled.device,
         "workspaces_of": profiled.kernels,
         "predicted": _profile(profiled.predicted),

@@ -13,6 +13,7 @@ from bench.report.markdown import code, prose, safe
 from bench.report.remote_parts import exchange, order, stack
 from bench.units import format_bytes, format_seconds
 from bench.workloads import models
+from bench.workloads.labels import label_of
 
 #: More plots than these make a page slow to write and to load.
 _MOST_PLOTS = 24
@@ -100,7 +101,7 @@ def _endpoint(slug: str, records: Sequence[Record], *, with_plot: bool) -> list[
 
 def _alt(records: Sequence[Record]) -> str:
     """What the plot shows, for those who don't see it: the quickest and the slowest bar."""
-    splits = [(exchange(record, "bench", "new"), record.case.label) for record in records if stack(record)]
+    splits = [(exchange(record, "bench", "new"), label_of(record.case)) for record in records if stack(record)]
     totals = sorted((split.timing.median_s, label) for split, label in splits if split)
     ends = dict.fromkeys((totals[0], totals[-1]))
     said = " to ".join(f"{format_seconds(seconds)} ({label})" for seconds, label in ends)
@@ -174,11 +175,11 @@ def _trouble(records: Sequence[Record]) -> list[str]:
     """The cases without a figure and why, and what readers of the others should know."""
     texts = []
     lines = [
-        safe(f"{record.case.label}: {describe(record.outcome)}")
+        safe(f"{label_of(record.case)}: {describe(record.outcome)}")
         for record in records
         if record.outcome.status in _NO_FIGURE
     ]
     if lines:
         texts += ["Cases without a figure:", markdown.bullets(lines)]
-    warnings = [prose(f"{record.case.label}: {warning}") for record in records for warning in record.warnings]
+    warnings = [prose(f"{label_of(record.case)}: {warning}") for record in records for warning in record.warnings]
     return [*texts, markdown.folded(f"Warnings ({len(warnings)})", markdown.bullets(warnings))] if warnings else texts

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from bench import stats
-from bench.record import Exchange, Record
+from bench.record import Exchange, Record, by_size
 
 #: A part of `Split` and its name for people, in the order in which a request passes through them.
 SPLIT = {
@@ -83,4 +83,4 @@ def order(record: Record) -> tuple[object, ...]:
     case = record.case
     transports = ("jpg", "png", "pt-partial", "pt")
     place = transports.index(case.transport) if case.transport else len(transports)
-    return (case.width * case.height, case.width, case.batch, case.dtype, place, case.id)
+    return (*by_size(case), case.dtype, place, case.id)

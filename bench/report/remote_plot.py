@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.record import Record
+from bench.record import EXECUTION, Record
 from bench.report.figure import caption, drawing, legend_below, most, plain
 from bench.report.remote_parts import exchange, order, stack
 from bench.workloads import models
+from bench.workloads.labels import extras, size_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +98,7 @@ def _places(records: Sequence[Record]) -> list[float]:
     """Where each bar is, in bars from the top: those of one resolution together."""
     places: list[float] = []
     for n, record in enumerate(records):
-        gap = _GAP if n and record.case.resolution != records[n - 1].case.resolution else 0.0
+        gap = _GAP if n and size_of(record.case) != size_of(records[n - 1].case) else 0.0
         places.append(places[-1] + 1.0 + gap if places else 0.0)
     return places
 
@@ -110,12 +111,10 @@ def _extent(places: Sequence[float]) -> float:
 def _name(record: Record, among: Sequence[Record]) -> str:
     """`512x512 jpg`, and what else tells it from its neighbours."""
     case = record.case
-    said = [case.resolution, case.transport or ""]
-    alike = [
-        one.case for one in among if (one.case.resolution, one.case.transport) == (case.resolution, case.transport)
-    ]
-    told = [
-        field for field in ("dtype", "batch", "weights", "variant") if len({getattr(one, field) for one in alike}) > 1
-    ]
-    said += [f"batch {case.batch}" if field == "batch" else str(getattr(case, field)) for field in told]
+    said = [size_of(case), case.transport or ""]
+    alike = [one.case for one in among if (size_of(one.case), one.case.transport) == (size_of(case), case.transport)]
+    several = {field for field in EXECUTION if len({getattr(one, field) for one in alike}) > 1} - {"tiling"}
+    said += [case.dtype] if "dtype" in several else []
+    said += extras(case) if len({tuple(extras(one)) for one in alike}) > 1 else []
+    said += [str(getattr(case, field)) for field in ("weights", "variant") if field in several]
     return caption(" ".join(said))

@@ -10,6 +10,7 @@ from bench.report import markdown, run_details
 from bench.report.markdown import safe
 from bench.report.remote_parts import SERVER, SPLIT, exchange, medians, primary
 from bench.units import format_bytes, format_count, format_seconds
+from bench.workloads.labels import extras, size_of
 
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
@@ -100,15 +101,14 @@ class _Head:
     def of(self, record: Record) -> list[str]:
         """The first cells of a record's row."""
         case = record.case
-        return [case.resolution, case.transport or "-", *([_case(record)] if self._with_case else [])]
+        return [size_of(case), case.transport or "-", *([_case(record)] if self._with_case else [])]
 
 
 def _case(record: Record) -> str:
     case = record.case
     said = [case.dtype + (" (assumed)" if "dtype" in record.assumed else "")]
     said += [f"tiled {case.tile.tile}/{case.tile.overlap}"] if case.tile else []
-    said += [f"batch {case.batch}"] if case.batch != 1 else []
-    said += [f"{case.frames} frames"] if case.frames != 1 else []
+    said += extras(case)
     said.append(f"{case.weights} weights" + (" (assumed)" if "weights" in record.assumed else ""))
     said += [case.variant] if case.variant != "default" else []
     return safe(", ".join(said))

@@ -11,6 +11,7 @@ from bench.record import Ceilings, Device, GpuSettings, Record
 from bench.report import markdown
 from bench.report.markdown import code, prose, safe
 from bench.units import METRICS, format_bytes, format_metric
+from bench.workloads.labels import label_of
 
 _STOPPED = {
     "noise_target": "noise",
@@ -63,7 +64,7 @@ def sections(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[st
             markdown.bullets([_begun(group[0]), *map(safe, [*_environment(group), *_ceilings(device, group)])]),
             markdown.folded("All figures", _all(group, device)),
         ]
-        warnings = [prose(f"{record.case.label}: {warning}") for record in group for warning in record.warnings]
+        warnings = [prose(f"{label_of(record.case)}: {warning}") for record in group for warning in record.warnings]
         if warnings:
             parts.append(markdown.folded(f"Warnings ({len(warnings)})", markdown.bullets(warnings)))
     for source, labels in published.items():
@@ -144,7 +145,7 @@ def _all(group: Sequence[Record], ceilings: Ceilings | None) -> str:
     headers = ["Case", "Samples", "±", "Noise", "Ended by", *(METRICS[key].title for key in keys)]
     rows = [
         [
-            safe(record.case.label),
+            safe(label_of(record.case)),
             _samples(record),
             _uncertainty(record),
             _noise(record),

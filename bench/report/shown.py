@@ -13,4 +13,4 @@ _Item = TypeVar("_Item")
 
 def shown(items: Iterable[_Item], case: Callable[[_Item], Case]) -> _Item:
     """The item whose case is nearest in size; of several the first. Raises ValueError where there is none."""
-    return min(items, key=lambda item: abs((case(item).width * case(item).height) ** 0.5 - _EDGE_PX))
+    return min(items, key=lambda item: abs(case(item).axes.product("width", "height") ** 0.5 - _EDGE_PX))

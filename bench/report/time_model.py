@@ -17,6 +17,7 @@ from bench.speed.model import Model
 from bench.speed.observation import LEAST_S
 from bench.units import format_relative, format_seconds
 from bench.workloads import models
+from bench.workloads.labels import size_of
 
 _MODEL = (
     "A call takes the sum of four parts, each a fitted figure times what the case and the card give:",
@@ -151,7 +152,7 @@ def _table(cells: Sequence[Cell]) -> str:
                 safe(observed.card),
                 safe(f"{models.title(case.model)} {case.operation}"),
                 case.dtype,
-                case.resolution,
+                size_of(case),
                 _tiling(case),
                 marked(format_seconds(observed.seconds), observed.kind),
                 marked(format_seconds(cell.predicted_s), "predicted"),
@@ -175,7 +176,7 @@ def _unseen(cells: Sequence[Cell]) -> list[str]:
 
 def _case(case: Case) -> str:
     tiles = f", tiles of {case.tile.tile}" if case.tile else ""
-    return f"{models.title(case.model)} {case.operation} {case.resolution}{tiles}"
+    return f"{models.title(case.model)} {case.operation} {size_of(case)}{tiles}"
 
 
 def _tiling(case: Case) -> str:

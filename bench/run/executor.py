@@ -32,6 +32,7 @@ from bench.run.protocol import (
 )
 from bench.run.worker_process import WorkerProcess
 from bench.units import format_bytes
+from bench.workloads.labels import label_of
 
 #: -P: a `torch.py` or `bench/` in the folder where the user happens to be is not to be imported.
 WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
@@ -149,7 +150,7 @@ class SubprocessExecutor:
                 return talk
             self.close()
         raise WorkerError(
-            f"The measuring process died {_START_ATTEMPTS} times before it began with {cases[0].label}. What was "
+            f"The measuring process died {_START_ATTEMPTS} times before it began with {label_of(cases[0])}. What was "
             f"measured is kept; the same command goes on from there. Its last words: {_last_line(worker)}"
         )
 

@@ -21,6 +21,7 @@ from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 from bench.terminal import say
 from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
+from bench.workloads.labels import label_of
 
 #: The bar's width in columns; the narrowest terminal that has one, and the narrowest that says what time is left.
 _BAR, _BAR_FROM, _LEFT_FROM = 16, 80, 60
@@ -28,10 +29,10 @@ _STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
 
 
 class Estimate:
-    """How long the rest will take: the cases so far, weighted by their pixels, at the pace so far."""
+    """How long the rest will take: the cases so far, weighted by their size, at the pace so far."""
 
     def __init__(self, cases: tuple[Case, ...], clock: Callable[[], float] = time.monotonic) -> None:
-        self._left = {case.id: case.width * case.height * case.batch for case in cases}
+        self._left = {case.id: case.axes.product() for case in cases}
         self._clock, self._begin, self._done = clock, clock(), 0
 
     def skip(self, case: Case) -> None:
@@ -133,8 +134,8 @@ class Reporter:
         for earlier in self._plan.cases[self._passed : number - 1]:
             self._estimate.skip(earlier)
         self._passed = max(self._passed, number - 1)
-        self._label = case.label
-        self._bar.update(self._task, description=case.label)
+        self._label = label_of(case)
+        self._bar.update(self._task, description=label_of(case))
 
     def phase_begun(self, phase: Phase) -> None:
         self._bar.update(self._task, description=f"{self._label}: {phase}")
@@ -144,7 +145,7 @@ class Reporter:
         self._estimate.finish(record.case)
         left = None if self._estimate.waits_for(record.interleaved_with) else self._estimate.remaining_s
         about = f"about {format_seconds(left)} left" if left and self.finished < len(self._plan.cases) else ""
-        line = Text(f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] {record.case.label}: ")
+        line = Text(f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] {label_of(record.case)}: ")
         line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
         if not self._console.is_terminal:
             line.append(f"  ({format_seconds(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
@@ -219,7 +220,7 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     say(console, f"{format_count(len(summary.records), 'case')}: {counts}")
     for record in summary.records:
         if record.outcome.status != "measured":
-            line = Text(f"{record.case.label}: ")
+            line = Text(f"{label_of(record.case)}: ")
             line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
             say(console, line, indent=2)
     say(console, f"Results: {summary.path}")
@@ -234,7 +235,7 @@ def summary_json(summary: RunSummary) -> dict[str, object]:
         "cases": [
             {
                 "id": record.case.id,
-                "label": record.case.label,
+                "label": label_of(record.case),
                 "status": record.outcome.status,
                 "median_s": record.timing.median_s if record.timing else None,
                 "memory_percent": record.memory.percent if record.memory else None,

@@ -23,12 +23,11 @@ from bench.record import (
     Frozen,
     Measured,
     MeasureSettings,
-    Memory,
     Outcome,
     Phase,
     Remote,
+    Stage,
     Telemetry,
-    Timing,
 )
 
 
@@ -95,10 +94,7 @@ class Done(Frozen):
 
     type: Literal["done"] = "done"
     outcome: Outcome = Measured()
-    timing: Timing | None = None
-    memory: Memory | None = None
-    tiles: int | None = None
-    flops: int | None = None
+    stages: tuple[Stage, ...] = ()
     telemetry: Telemetry | None = None
     remote: Remote | None = None
     assumed: tuple[str, ...] = ()
@@ -148,7 +144,7 @@ class MeasureWorkspaces(Frozen):
 
     type: Literal["measure_workspaces"] = "measure_workspaces"
     model: str
-    operation: Literal["encode", "decode"]
+    operation: str
     dtype: str
     edge: int = Field(gt=0, description="of the square image in pixels")
 

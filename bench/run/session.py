@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -15,14 +15,11 @@ from bench import stats, timing
 from bench.device import choose
 from bench.device.base import DeviceState, Held
 from bench.device.windows import Window, windowed
-from bench.record import Case, MeasureSettings, Memory, Phase, Telemetry
+from bench.record import Case, Failed, MeasureSettings, Memory, OutOfMemory, Phase, Stage, Telemetry
 from bench.run import environment, outcome
 from bench.run.protocol import Broken, Done, Ready
 from bench.workloads import models
-from bench.workloads.image_vae import broken as faults
-from bench.workloads.image_vae import module as vae
-from bench.workloads.image_vae import work
-from bench.workloads.image_vae.module import Call, VaeWorkload
+from bench.workloads.base import Call, Loaded, Shape, weights_bytes
 
 _LEANER = (
     "the allocator turned down {} request(s), so torch fell back to kernels that need less: with more memory free the "
@@ -39,14 +36,43 @@ class _TooTightError(Exception):
     """Cases that take turns leave each other too little memory: their times would be the allocator's."""
 
 
+class _StageError(Exception):
+    """What a stage of several raised, as the cause."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+
 @dataclass(frozen=True, slots=True)
 class _First:
-    """What the first call of a case told that takes turns."""
+    """What the first call of a case told: of each stage its name, its seconds, and the passes that it made."""
 
-    seconds: float
-    passes: list[tuple[int, ...]]
-    memory: Memory
+    stages: tuple[str, ...]
+    seconds: tuple[float, ...]
+    passes: tuple[tuple[Shape, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """The first call of a case that takes turns, its peaks, and what was odd about it."""
+
+    first: _First
+    memory: tuple[Memory, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The timed calls so far: when each ran, and the seconds of each of its stages."""
+
+    windows: list[Window] = field(default_factory=list)
+    seconds: list[tuple[float, ...]] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.windows.clear()
+        self.seconds.clear()
 
 
 class Session:
@@ -55,8 +81,8 @@ class Session:
     def __init__(self, wanted: str, vram_limit_bytes: int | None) -> None:
         """Take the device that was asked for and set the limit. Raises UnusableError."""
         choice = choose.choose(wanted)
-        self.held: Held = choose.take(choice.device, vram_limit_bytes, vae.exercise)
-        self._loaded: tuple[tuple[str, ...], VaeWorkload] | None = None
+        self.held: Held = choose.take(choice.device, vram_limit_bytes, models.exercise)
+        self._loaded: tuple[tuple[str, ...], Loaded] | None = None
         gc.freeze()  # hundreds of thousands of objects of torch's import, which each collection would walk again
         self.ready = Ready(
             device=self.held.device,
@@ -81,7 +107,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - a case's failure is data
             now = self._state()
             state = DeviceState(now.kind, now.free_bytes, now.refusals - before.refusals)
-            return Done(outcome=outcome.of_exception(error, phase, state))
+            return Done(outcome=_outcome(error, phase, state))
         after = self._state()
         odd = (*_leaner(after.refusals - before.refusals), *done.warnings)
         return done.model_copy(update={"leaked_bytes": leaked, "warnings": odd})
@@ -109,73 +135,97 @@ class Session:
 
     def _measure(self, case: Case, settings: MeasureSettings, enter: _Enter) -> Done:
         meter, watch = self.held.meter, self.held.watch
-        workload, call, first_call_s, passes = self._first_call(case, enter)
+        loaded, call, first = self._first_call(case, enter)
         enter("run")
-        windows: list[Window] = []
+        rows = _Rows()
         before = self.held.state().squeezes
         with torch.inference_mode():
             watch.begin()
-            samples = timing.sample(self._timed(call, windows), settings)
-            telemetry = watch.end(windows)
+            samples = timing.sample(self._timed(call, rows), settings)
+            telemetry = watch.end(rows.windows)
         squeezed = self.held.state().squeezes - before
-        memory = meter.calls_done(workload.weights_bytes)
+        memory = meter.calls_done(weights_bytes(loaded))
         enter("clean-up")
         tight = (_SQUEEZED.format(squeezed),) if squeezed else ()
-        return self._done(case, samples, first_call_s, passes, memory, telemetry, tight)
+        return self._done(case, samples, rows, first, memory, telemetry, tight)
 
     def _measure_in_turns(self, cases: Sequence[Case], settings: MeasureSettings, enter: _Enter) -> list[Done]:
         """First calls and peaks of one case after another, as if alone; then all are held, and called in turns."""
-        firsts = [self._first_alone(case, enter) for case in cases]
+        alone = [self._first_alone(case, enter) for case in cases]
         enter("run")
         held = dict([self._loaded]) if self._loaded else {}
         for case in cases:
             if _key(case) not in held:
-                held[_key(case)] = VaeWorkload(case, self.held.torch_device)
-        calls = [self._prepare(held[_key(case)], case) for case in cases]
-        rows: list[list[Window]] = [[] for _ in cases]
-        timed = [self._timed(call, windows) for call, windows in zip(calls, rows, strict=True)]
+                held[_key(case)] = self._built(case)
+        rows = [_Rows() for _ in cases]
+        timed = [self._timed(held[_key(case)].prepare(case), row) for case, row in zip(cases, rows, strict=True)]
         with torch.inference_mode():
             for once in timed:
                 once()
-            for windows in rows:
-                windows.clear()
+            for row in rows:
+                row.clear()
             before = self.held.state().squeezes
             self.held.watch.begin()
             samples = timing.take_turns(timed, settings)
-            telemetry = self.held.watch.end_each(rows)
+            telemetry = self.held.watch.end_each([row.windows for row in rows])
         if self.held.state().squeezes > before:
             raise _TooTightError("the calls took each other's cached memory: the cases do not fit beside each other")
         enter("clean-up")
         return [
-            self._done(case, taken, first.seconds, first.passes, first.memory, told, first.warnings)
-            for case, taken, first, told in zip(cases, samples, firsts, telemetry, strict=True)
+            self._done(case, taken, row, one.first, one.memory, told, one.warnings)
+            for case, taken, row, one, told in zip(cases, samples, rows, alone, telemetry, strict=True)
         ]
 
-    def _first_alone(self, case: Case, enter: _Enter) -> _First:
-        """A case's first call and the peak of it, with no other case's model or input on the device."""
+    def _first_alone(self, case: Case, enter: _Enter) -> _Alone:
+        """A case's first call and the peaks of it, with no other case's model or input on the device."""
         before = self.held.state().refusals
-        workload, _, first_call_s, passes = self._first_call(case, enter)
-        memory = self.held.meter.calls_done(workload.weights_bytes)
+        loaded, _, first = self._first_call(case, enter)
+        memory = self.held.meter.calls_done(weights_bytes(loaded))
         refused = self.held.state().refusals - before
-        alone = {"measured_during": "first call", "timing_peak_rss_bytes": None}
-        return _First(first_call_s, passes, memory.model_copy(update=alone), _leaner(refused))
+        update = {"measured_during": "first call", "timing_peak_rss_bytes": None}
+        return _Alone(first, tuple(one.model_copy(update=update) for one in memory), _leaner(refused))
 
-    def _first_call(self, case: Case, enter: _Enter) -> tuple[VaeWorkload, Call, float, list[tuple[int, ...]]]:
-        """Load, and call once: the call kept apart. Its seconds, and the shape of each pass that it made."""
+    def _first_call(self, case: Case, enter: _Enter) -> tuple[Loaded, Call, _First]:
+        """Load, and call once, the call kept apart."""
         enter("load")
         self.held.watch.prepare()
-        workload = self._load(case)
-        self.held.meter.begin()
+        loaded = self._load(case)
+        self.held.meter.begin(len(models.workload(case.model).stages(case)))
         enter("warm-up")
-        call = self._prepare(workload, case)
+        call = loaded.prepare(case)
         call.set_up()
-        with torch.inference_mode(), call.watching_passes() as passes:
-            first_call_s = self.held.clock.time(call.run)
+        seconds: list[float] = []
+        passes: list[tuple[Shape, ...]] = []
+        with torch.inference_mode():
+            for place, stage in enumerate(call.stages):
+                with stage.watching_passes() as made:
+                    seconds.append(self._time(call, place))
+                passes.append(tuple(made))
         self.held.meter.first_call_done()
-        return workload, call, first_call_s, passes
+        return loaded, call, _First(tuple(stage.name for stage in call.stages), tuple(seconds), tuple(passes))
 
-    def _timed(self, call: Call, windows: list[Window]) -> Callable[[], float]:
-        once = windowed(lambda: self.held.clock.time(call.run), windows)
+    def _time(self, call: Call, place: int) -> float:
+        """The seconds of a stage. Of several each has its peak taken, and what it raises says which it was."""
+        stage = call.stages[place]
+        if len(call.stages) == 1:
+            return self.held.clock.time(stage.run)
+        self.held.meter.enter(place)
+        try:
+            seconds = self.held.clock.time(stage.run)
+        except Exception as error:
+            raise _StageError(stage.name) from error
+        self.held.meter.leave(place)
+        return seconds
+
+    def _timed(self, call: Call, rows: _Rows) -> Callable[[], float]:
+        """One timed call: the seconds of its stages are noted, and their sum is returned."""
+
+        def stages() -> float:
+            seconds = tuple([self._time(call, place) for place in range(len(call.stages))])
+            rows.seconds.append(seconds)
+            return sum(seconds)
+
+        once = windowed(stages, rows.windows)
 
         def prepared() -> float:
             call.set_up()
@@ -187,53 +237,66 @@ class Session:
         self,
         case: Case,
         samples: timing.Samples,
-        first_call_s: float,
-        passes: list[tuple[int, ...]],
-        memory: Memory,
+        rows: _Rows,
+        first: _First,
+        memory: tuple[Memory, ...],
         telemetry: Telemetry,
         warnings: tuple[str, ...] = (),
     ) -> Done:
-        seconds = samples.seconds
-        operations, why_none = _operations(case, passes)
+        stages: list[Stage] = []
+        why_none: list[str] = []
+        for name, first_s, passes, peak, seconds in zip(
+            first.stages, first.seconds, first.passes, memory, zip(*rows.seconds, strict=True), strict=True
+        ):
+            operations, why = _operations(case, name, passes)
+            why_none += why
+            stages.append(
+                Stage(
+                    name=name,
+                    timing=timing.Samples(seconds, samples.stopped_by).timing(self.held.clock.name, first_s),
+                    memory=peak,
+                    tiles=len(passes) if case.tile else None,
+                    flops=operations,
+                )
+            )
         return Done(
-            timing=samples.timing(self.held.clock.name, first_call_s),
-            memory=memory,
-            tiles=len(passes) if case.tile else None,
-            flops=operations,
+            stages=tuple(stages),
             telemetry=telemetry,
             warnings=(
                 *warnings,
-                *stats.warnings(seconds),
-                *self.held.watch.warnings(telemetry, len(seconds)),
+                *stats.warnings(samples.seconds),
+                *self.held.watch.warnings(telemetry, len(samples.seconds)),
                 *why_none,
             ),
         )
 
-    def _load(self, case: Case) -> VaeWorkload:
+    def _load(self, case: Case) -> Loaded:
         """The model of the case, kept from the case before where it is the same."""
         if self._loaded is None or self._loaded[0] != _key(case):
             self._loaded = None  # before the next is built: two models at once might not fit
             self.held.meter.empty()
-            self._loaded = (_key(case), VaeWorkload(case, self.held.torch_device))
+            self._loaded = (_key(case), self._built(case))
         return self._loaded[1]
 
-    def _prepare(self, workload: VaeWorkload, case: Case) -> Call:
-        fault = models.get(case.model).fault
-        if fault is None or case.operation != faults.OPERATION:
-            return workload.prepare(case)
-        return Call(lambda: faults.CALLS[fault](self.held.torch_device))
+    def _built(self, case: Case) -> Loaded:
+        return models.workload(case.model).load(case, self.held.torch_device)
+
+
+def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:
+    """What an exception means, and in which of several stages it was raised."""
+    if not isinstance(error, _StageError) or error.__cause__ is None:
+        return outcome.of_exception(error, phase, state)
+    return outcome.of_exception(error.__cause__, phase, state).model_copy(update={"stage": error.stage})
 
 
 def _leaner(refused: int) -> tuple[str, ...]:
     return (_LEANER.format(refused),) if refused else ()
 
 
-def _operations(case: Case, passes: list[tuple[int, ...]]) -> tuple[int | None, tuple[str, ...]]:
-    """FLOPs of the call, or None and why: a torch that can't count them is no reason to lose the measurement."""
-    if not passes:
-        return None, ()
+def _operations(case: Case, stage: str, passes: tuple[Shape, ...]) -> tuple[int | None, tuple[str, ...]]:
+    """FLOPs of a stage, or None and why: a torch that can't count them is no reason to lose the measurement."""
     try:
-        return work.of_call(case.model, case.operation, passes).flops, ()
+        return models.workload(case.model).flops(case, stage, passes), ()
     except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
         return None, (f"FLOPs could not be counted: {outcome.brief(error)}",)
 

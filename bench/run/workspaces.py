@@ -17,7 +17,7 @@ from bench.record import Case, ConvolutionWorkspace, OutOfMemory
 from bench.run import outcome
 from bench.run.protocol import MeasureWorkspaces, WorkspacesMeasured
 from bench.units import format_count
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads import models
 
 
 def measure(request: MeasureWorkspaces, held: Held) -> WorkspacesMeasured:
@@ -36,13 +36,17 @@ def measure(request: MeasureWorkspaces, held: Held) -> WorkspacesMeasured:
 
 
 def _observe(request: MeasureWorkspaces, held: Held) -> Sequence[Observed]:
+    workload = models.workload(request.model)
     case = Case(
-        model=request.model, operation=request.operation, width=request.edge, height=request.edge, dtype=request.dtype
+        model=request.model,
+        operation=request.operation,
+        axes=models.square(request.model, request.edge),
+        dtype=request.dtype,
     )
-    workload = VaeWorkload(case, held.torch_device)
-    call = workload.prepare(case)
+    loaded = workload.load(case, held.torch_device)
+    call = loaded.prepare(case)
     held.meter.empty()
-    parts = [part for part in workload.module.modules() if isinstance(part, torch.nn.Conv2d)]
+    parts = [part for part in loaded.module.modules() if isinstance(part, torch.nn.Conv2d)]
     with torch.inference_mode(), recording(parts, held.torch_device) as seen:
         call.run()
     held.wait()

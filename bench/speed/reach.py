@@ -12,6 +12,7 @@ from bench.speed.model import Model
 from bench.speed.observation import Observation, least
 from bench.work import Work
 from bench.workloads import models
+from bench.workloads.labels import extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def beyond(case: Case, gpu: Gpu, observations: Sequence[Observation]) -> tuple[s
         told.append(f"{title} (fitted on {_listed({models.title(one.model) for one in cases})})")
     elif (case.model, case.dtype) not in {(one.model, one.dtype) for one in cases}:
         told.append(f"{title} in {case.dtype}")
-    if case.batch not in {one.batch for one in cases}:
-        told.append(f"batch {case.batch}")
+    if extras(case) and extras(case) not in [extras(one) for one in cases]:
+        told += extras(case)
     if not is_seen(gpu, observations):
         told.append(f"{gpu.architecture} (fitted on {_listed({one.gpu.architecture for one in observations})})")
     return tuple(told)

@@ -30,6 +30,27 @@ def _as_it_is(line: dict[str, Any]) -> dict[str, Any]:
     return line
 
 
+#: Fields that version 6 keeps by axis and by stage.
+_AXES = ("width", "height", "frames", "batch")
+_OF_A_STAGE = ("timing", "memory", "tiles", "flops")
+
+
+def _migrate_5(line: dict[str, Any]) -> dict[str, Any]:
+    """Version 5 knew cases of images alone, and one time and one peak a record."""
+    line, case = dict(line), line.get("case")
+    if isinstance(case, dict) and "axes" not in case:
+        axes = {name: case[name] for name in _AXES if name in case}
+        if set(axes) >= {"width", "height"}:
+            axes = {"frames": 1, "batch": 1, **axes}
+        others = {name: value for name, value in case.items() if name not in _AXES}
+        line["case"] = {**others, "axes": {name: axes[name] for name in _AXES if name in axes}}
+    stage = {name: line.pop(name) for name in _OF_A_STAGE if name in line}
+    if "stages" not in line and any(value is not None for value in stage.values()):
+        operation = case.get("operation") if isinstance(case, dict) else None
+        line["stages"] = [{"name": operation, **stage}]
+    return line
+
+
 #: How a line of an older schema version becomes one of the next: version -> function of the parsed line. Version 2 knew
 #: no endpoints, version 3 no requests that overlap with generation, version 4 no predictions.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -37,6 +58,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     2: _as_it_is,
     3: _as_it_is,
     4: _as_it_is,
+    5: _migrate_5,
 }
 
 

@@ -19,7 +19,8 @@ from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
 from bench.vram.replay import Peaks, replay, reserved_band
 from bench.vram.timeline import Timeline
-from bench.workloads.image_vae import work
+from bench.workloads import models
+from bench.workloads.labels import label_of
 
 #: What is traced. Of the others the order of layouts, and so of copies, is not known.
 VARIANTS = ("default", "sliced")
@@ -87,7 +88,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
         capacity_bytes=card.capacities[1],
         context_low_bytes=card.context_bytes[0],
         context_high_bytes=card.context_bytes[1],
-        work=work.of_case(case),
+        work=models.workload(case.model).work(case),
     )
     return found, wanted, here
 
@@ -106,10 +107,10 @@ def demand(case: Case, backend: CuDnn) -> Demand:
 def _alike(case: Case) -> Case:
     """A case that allocates the same, one for all that do. Raises ConfigError for what can't be traced."""
     if case.variant not in VARIANTS:
-        raise ConfigError(f"{case.label}: variant {case.variant!r} can't be predicted, only {' and '.join(VARIANTS)}.")
-    # a tile that covers the image is no tile
-    whole = case.tile is None or max(case.width, case.height) <= case.tile.tile
-    return case.model_copy(update={"weights": "random"} | ({"tiling": "off"} if whole else {}))
+        valid = " and ".join(VARIANTS)
+        raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted, only {valid}.")
+    tile = models.workload(case.model).tile_used(case)
+    return case.model_copy(update={"weights": "random", "tiling": tile or "off"})
 
 
 @lru_cache(maxsize=1024)

@@ -22,10 +22,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.errors import BenchError
 from bench.record import Case
+from bench.units import ITEM_BYTES
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.recording import Change, Mark, Span, changes_of, timeline_of
 from bench.vram.timeline import Timeline
-from bench.workloads.image_vae.module import Call, VaeWorkload
+from bench.workloads import models
+from bench.workloads.base import Call
 
 #: The spans of modules among torch's own in the profiler's tree.
 _PREFIX = "bench module "
@@ -58,11 +60,10 @@ def record(case: Case, device: torch.device, input_elements: int) -> Recording:
         BenchError: there are more events than are kept.
         torch.OutOfMemoryError: the device refused.
     """
-    workload = VaeWorkload(case, device)
-    call = workload.prepare(case)
-    module = workload.module
+    loaded = models.workload(case.model).load(case, device)
+    call, module = loaded.prepare(case), loaded.module
     weights = [tensor.nbytes for tensor in (*module.parameters(), *module.buffers())]
-    input_bytes = input_elements * workload.dtype.itemsize
+    input_bytes = input_elements * ITEM_BYTES[case.dtype]
     if device.type == "cpu":
         return Recording(timeline_of(_on_cpu(module, call), weights, input_bytes))
     changes, allocated, snapshot = _on_cuda(module, call, device)

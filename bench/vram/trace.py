@@ -1,6 +1,6 @@
 """What a call of a zoo model allocates, captured from the real module on meta tensors: no weights, no device.
 
-Loads torch and diffusers. Operators run as `operators` has them: laid out by the devices' rules, not as the installed
+Loads torch. Operators run as `operators` has them: laid out by the devices' rules, not as the installed
 torch's meta kernels do, so that a trace is the same with each torch. Attention is taken as a memory-efficient kernel,
 which is what CUDA takes for one head of 512. Of the rows that blend two tiles into each other one stands for all (they
 are alike, and none outlives the next). Each capture checks itself (`selfcheck`), and is refused where it is wrong.
@@ -19,7 +19,6 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from bench.errors import TraceError
@@ -28,103 +27,89 @@ from bench.vram import layouts, operators, selfcheck
 from bench.vram.events import Birth, Death, Launch, Pass, Shape, Trace
 from bench.vram.operators import Device
 from bench.workloads import models
-from bench.workloads.image_vae import module as vae
-from bench.workloads.image_vae import work
+from bench.workloads.base import MetaCall
 
 
 def capture(case: Case, device: Device = "cuda") -> Trace:
-    """The trace of one call of the case, by its model, operation, size, batch, tiling and slicing.
+    """The trace of one call of the case, by its model, operation, axes, tiling and slicing.
 
     Its precision does not matter, nor do its weights. A tile's shape is captured once, however many tiles have it.
     Layouts are those of `device`; they differ for batches. Raises TraceError where the installed torch runs the model
-    in a way that is not known.
+    in a way that is not known, ConfigError for a kind of model that can't be traced.
     """
-    sliced = case.variant == "sliced"
-    return _capture(case.model, case.operation, case.batch, case.height, case.width, case.tile, sliced, device)
+    variant = case.variant if case.variant == "sliced" else "default"
+    same = {"dtype": "float32", "weights": "random", "variant": variant, "transport": None}
+    return _capture(case.model_copy(update=same), device)
 
 
-def build(model: str) -> None:
-    """Build a model's module now, so that its first capture need not."""
-    _module(model)
+def build(case: Case) -> None:
+    """Build the module of a case's model now, so that its first capture need not."""
+    _watched(models.workload(case.model).on_meta(case).module)
 
 
 @cache
-def _module(model: str) -> _Traced:
-    traced = _Traced(model)
+def _watched(module: torch.nn.Module) -> _Watched:
+    watched = _Watched(module)
     gc.collect()
     gc.freeze()  # else a full collection, which walks all that torch's import left, takes longer than a capture
-    return traced
+    return watched
 
 
-class _Traced:
+class _Watched:
     """A module on meta, and who of its parts is at work."""
 
-    def __init__(self, model: str) -> None:
-        self._spec = models.get(model)
-        self.vae = vae.on_meta(model)
+    def __init__(self, module: torch.nn.Module) -> None:
         self.path: list[str] = [""]
         self.convolutions: list[selfcheck.ConvolutionCall] = []
         self.passes: list[Shape] = []
-        for name, module in self.vae.named_modules():
+        self.repeated: torch.nn.Module | None = None
+        for name, part in module.named_modules():
             if name:
-                module.register_forward_pre_hook(lambda _module, _inputs, name=name: self.path.append(name))
-                module.register_forward_hook(self._left, always_call=True)
-        self.weights = tuple(tensor.numel() for tensor in (*self.vae.parameters(), *self.vae.buffers()))
+                part.register_forward_pre_hook(lambda _part, _inputs, name=name: self.path.append(name))
+                part.register_forward_hook(self._left, always_call=True)
+        self.tensors = (*module.parameters(), *module.buffers())
+        self.weights = tuple(tensor.numel() for tensor in self.tensors)
 
-    def _left(self, module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """Note what a module did: `output` is None if it raised."""
+    def begin(self, repeated: torch.nn.Module) -> None:
+        """A call begins, of which `repeated` is run once a pass."""
+        self.convolutions, self.passes, self.repeated = [], [], repeated
+
+    def _left(self, part: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        """Note what a part did: `output` is None if it raised."""
         path = self.path.pop()
-        if isinstance(module, torch.nn.Conv2d) and output is not None:
-            shapes = (tuple(inputs[0].shape), tuple(output.shape), tuple(module.weight.shape))
+        if isinstance(part, torch.nn.Conv2d) and output is not None:
+            shapes = (tuple(inputs[0].shape), tuple(output.shape), tuple(part.weight.shape))
             self.convolutions.append((path, *shapes))
-        elif path in ("encoder", "decoder"):
+        elif part is self.repeated:
             self.passes.append(tuple(inputs[0].shape))
-
-    def input_of(self, operation: str, batch: int, height: int, width: int) -> torch.Tensor:
-        if operation == "encode":
-            return torch.empty(batch, 3, height, width, device="meta")
-        factor = self._spec.spatial_factor
-        return torch.empty(batch, self._spec.latent_channels, height // factor, width // factor, device="meta")
-
-    def call(self, operation: str, values: torch.Tensor) -> torch.Tensor:
-        result = self.vae.encode(values).latent_dist.mode() if operation == "encode" else self.vae.decode(values).sample
-        assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: diffusers' are of unknown type
-        return result
 
 
 @lru_cache(maxsize=256)
-def _capture(  # noqa: PLR0913, PLR0917 - what a trace depends on, which is what it is remembered by
-    model: str, operation: str, batch: int, height: int, width: int, tile: Any, sliced: bool, device: Device = "cuda"
-) -> Trace:
-    traced = _module(model)
-    vae.tile_with(traced.vae, tile, models.get(model).spatial_factor)
-    traced.vae.use_slicing = sliced
-    traced.convolutions, traced.passes = [], []
-    values = traced.input_of(operation, batch, height, width)
-    recorder = _Recorder(traced.path, device)
-    for tensor in (values, *traced.vae.parameters(), *traced.vae.buffers()):
+def _capture(case: Case, device: Device) -> Trace:
+    call = models.workload(case.model).on_meta(case)
+    watched = _watched(call.module)
+    watched.begin(call.repeated)
+    recorder = _Recorder(watched.path, device)
+    for tensor in (call.values, *watched.tensors):
         recorder.ignore(tensor)
-    half = traced.vae.encoder if operation == "encode" else traced.vae.decoder
-    what = f"{model} {operation}"
+    what = f"{case.model} {case.operation}"
     try:
-        with torch.inference_mode(), recorder, _each_shape_once(half, recorder), _one_row_blended(traced.vae):
-            result = traced.call(operation, values)
+        with torch.inference_mode(), recorder, _each_shape_once(call.repeated, recorder), _one_line_blended(call):
+            result = call.run()
     except TraceError as error:
         raise selfcheck.refused(what, torch.__version__, str(error)) from error
     recorder.stop()
     del result
-    _check(what, model, operation, traced, recorder)
-    return Trace(tuple(recorder.events), values.numel(), traced.weights)
+    _check(what, call, watched, recorder)
+    return Trace(tuple(recorder.events), call.values.numel(), watched.weights)
 
 
-def _check(what: str, model: str, operation: str, traced: _Traced, recorder: _Recorder) -> None:
+def _check(what: str, call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
     """Raises TraceError where the recorder did not see what the module did."""
-    called = tuple(traced.convolutions)
+    called = tuple(watched.convolutions)
     selfcheck.check(what, torch.__version__, selfcheck.convolutions(recorder.events), called)
-    factor = models.get(model).spatial_factor if operation == "encode" else 1
-    passes = tuple(traced.passes)  # to count is to call the same module
-    if all(side % factor == 0 for shape in passes for side in shape[2:]):  # else the count is not exact
-        counted = work.of_call(model, operation, passes).flops
+    counted = call.flops(tuple(watched.passes))  # to count is to call the same module
+    if counted is not None:
         selfcheck.check_flops(what, torch.__version__, recorder.flops, counted)
 
 
@@ -279,7 +264,7 @@ def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[Non
 
 
 @contextmanager
-def _one_row_blended(module: AutoencoderKL) -> Iterator[None]:
+def _one_line_blended(call: MetaCall) -> Iterator[None]:
     """Of two tiles blend one row or column instead of all that overlap, and of further tiles of their shapes none."""
     seen: set[tuple[object, ...]] = set()
 
@@ -290,12 +275,13 @@ def _one_row_blended(module: AutoencoderKL) -> Iterator[None]:
         seen.add(shapes)
         return blend(above, tile, min(extent, 1))
 
-    for name in ("blend_v", "blend_h"):
-        setattr(module, name, partial(once, getattr(module, name)))
+    for name in call.blends:
+        setattr(call.module, name, partial(once, getattr(call.module, name)))
     try:
         yield
     finally:
-        del module.blend_v, module.blend_h
+        for name in call.blends:
+            delattr(call.module, name)
 
 
 def _is_tensor(value: Any) -> bool:

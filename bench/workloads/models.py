@@ -1,40 +1,116 @@
-"""Every model that there is, whatever kind of workload it is of, by its key or its title. Free of torch."""
+"""Every model that there is, whatever kind of workload it is of: by key, alias or title. Free of torch.
+
+A folder of this room whose package has a `WORKLOAD` is a kind of workload. Others come from files outside: the variable
+BENCH_WORKLOADS names modules, or .py files, that have one.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 import pkgutil
+import sys
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+import bench.workloads
 from bench.errors import ConfigError, nearest, quoted
-from bench.workloads.image_vae import zoo as image_vaes
-from bench.workloads.image_vae.spec import SERVED_UNTILED_PX, AutoencoderKLSpec
+from bench.record import Axes, Transport
+from bench.workloads.base import Axis, Spec, Workload
 
-__all__ = ["SERVED_UNTILED_PX", "AutoencoderKLSpec", "by_title", "get", "title", "zoo"]
+if TYPE_CHECKING:
+    import torch
+
+#: Modules or files, separated as the system separates paths.
+VARIABLE = "BENCH_WORKLOADS"
 
 
 @cache
-def zoo() -> dict[str, AutoencoderKLSpec]:
-    """Every model by its key, in the order of their `order` field."""
-    found: list[AutoencoderKLSpec] = []
-    for info in pkgutil.iter_modules(image_vaes.__path__):
-        module = importlib.import_module(f"{image_vaes.__name__}.{info.name}")
-        found += getattr(module, "MODELS", None) or ([module.MODEL] if hasattr(module, "MODEL") else [])
-    found.sort(key=lambda spec: (spec.order, spec.key))
-    for name in ("key", "title"):
-        values = [getattr(spec, name) for spec in found]
-        doubled = next((value for value in values if values.count(value) > 1), None)
-        if doubled is not None:
-            raise ConfigError(f"Two models have the {name} {doubled!r}: give one of them another.")
-    return {spec.key: spec for spec in found}
+def workloads() -> tuple[Workload, ...]:
+    """Every kind of workload. Raises ConfigError where BENCH_WORKLOADS names what can't be had."""
+    folders = (name for _, name, is_folder in pkgutil.iter_modules(bench.workloads.__path__) if is_folder)
+    own = [importlib.import_module(f"{bench.workloads.__name__}.{name}").WORKLOAD for name in folders]
+    return (*own, *(_of_module(name) for name in _named()))
 
 
-def get(key: str) -> AutoencoderKLSpec:
-    """The model of that key. Raises ConfigError that names the nearest."""
+def _named() -> list[str]:
+    return [name for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name.strip()]
+
+
+def _of_module(name: str) -> Workload:
     try:
-        return zoo()[key]
+        module = _loaded_from(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+    except Exception as error:  # whatever a file of somebody else raises
+        raise ConfigError(f"{VARIABLE}: {quoted(name)} can't be imported: {type(error).__name__}: {error}.") from error
+    found = getattr(module, "WORKLOAD", None)
+    if found is None:
+        raise ConfigError(f"{VARIABLE}: {quoted(name)} has no `WORKLOAD`. See docs/adding-a-workload.md.")
+    workload: Workload = found
+    return workload
+
+
+def _loaded_from(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"bench_workload_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _all() -> dict[str, tuple[Spec, Workload]]:
+    found = [(spec, workload) for workload in workloads() for spec in workload.specs()]
+    found.sort(key=lambda pair: (pair[0].order, pair[0].key))
+    _refuse_twins("key", [name for spec, _ in found for name in (spec.key, *spec.aliases)])
+    _refuse_twins("title", [spec.title for spec, _ in found])
+    return {spec.key: (spec, workload) for spec, workload in found}
+
+
+def _refuse_twins(what: str, names: list[str]) -> None:
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise ConfigError(f"Two models have the {what} {doubled!r}: give one of them another.")
+
+
+@cache
+def zoo() -> dict[str, Spec]:
+    """Every model by its key, in the order of their `order` field."""
+    return {key: spec for key, (spec, _) in _all().items()}
+
+
+@cache
+def aliases() -> dict[str, str]:
+    """The key of the model that each alias stands for."""
+    return {alias: spec.key for spec in zoo().values() for alias in spec.aliases}
+
+
+def get(name: str) -> Spec:
+    """The model of that key or alias. Raises ConfigError that names the nearest."""
+    return _pair(name)[0]
+
+
+def workload(name: str) -> Workload:
+    """The kind of workload that a model is of. Raises ConfigError that names the nearest model."""
+    return _pair(name)[1]
+
+
+def axes(name: str) -> dict[str, Axis]:
+    """The axes of a model's cases by name, in their order. Raises ConfigError for a model that there is not."""
+    spec, kind = _pair(name)
+    return {axis.name: axis for axis in kind.axes(spec.key)}
+
+
+def _pair(name: str) -> tuple[Spec, Workload]:
+    try:
+        return _all()[aliases().get(name, name)]
     except KeyError:
-        raise ConfigError(f"Unknown model {quoted(key)}. {nearest(key, zoo())}") from None
+        raise ConfigError(f"Unknown model {quoted(name)}. {nearest(name, [*zoo(), *aliases()])}") from None
 
 
 def title(key: str) -> str:
@@ -42,10 +118,57 @@ def title(key: str) -> str:
     return zoo()[key].title if key in zoo() else key
 
 
-def by_title(text: str) -> AutoencoderKLSpec | None:
+def by_title(text: str) -> Spec | None:
     """The model whose title in the docs (or a spelling that they also use) is `text`, letters' case aside."""
     wanted = text.strip().casefold()
     for spec in zoo().values():
         if wanted in {name.casefold() for name in (spec.title, spec.key, *spec.also_titled)}:
             return spec
     return None
+
+
+def operations() -> tuple[str, ...]:
+    """What can be done with some model."""
+    return tuple(dict.fromkeys(name for kind in workloads() for name in kind.operations))
+
+
+def variants() -> tuple[str, ...]:
+    """Ways in which some model can be run."""
+    return tuple(dict.fromkeys(name for kind in workloads() for name in ("default", *kind.variants)))
+
+
+def known_axes() -> Iterator[Axis]:
+    """The axes of all models, each name once."""
+    yield from {name: axis for key in zoo() for name, axis in axes(key).items()}.values()
+
+
+def square(name: str, edge: int) -> Axes:
+    """The axes of one square image of a model, all others at their defaults. Raises ConfigError for another kind."""
+    sides = {"width": edge, "height": edge}
+    values = {axis: sides.get(axis, one.default) for axis, one in axes(name).items()}
+    if not sides.keys() <= values.keys() or None in values.values():
+        raise ConfigError(f"{name}: a {workload(name).name} has no images of a width and height alone.")
+    return Axes({axis: value for axis, value in values.items() if value is not None})
+
+
+def usual_transports() -> dict[str, Transport]:
+    """By operation, how a payload travels unless told otherwise."""
+    ways = {name: kind.transports(name) for kind in workloads() for name in kind.operations}
+    return {name: found[0] for name, found in ways.items() if found}
+
+
+def transports(operation: str) -> tuple[Transport, ...]:
+    """The ways in which an operation's payload can travel, whatever the model."""
+    return tuple(dict.fromkeys(way for kind in workloads() for way in kind.transports(operation)))
+
+
+def is_served(key: str) -> bool:
+    """Whether there is a way in which a request for a model can travel to an endpoint."""
+    kind = workload(key)
+    return any(kind.transports(operation) for operation in kind.operations)
+
+
+def exercise(device: torch.device) -> None:
+    """Call what every workload calls once, so that what is made at the first call is no part of a case."""
+    for kind in workloads():
+        kind.exercise(device)

@@ -14,6 +14,7 @@ from bench import store
 from bench.cli import main
 from bench.record import Case
 from bench.units import ITEM_BYTES
+from bench.workloads import models
 
 torch = pytest.importorskip("torch")
 
@@ -36,13 +37,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measured_peak(case: Case) -> int:
     """torch's peak over one call, weights and input included, of a pool that was empty before."""
-    from bench.workloads.image_vae.module import VaeWorkload
+    from bench.workloads.image_vae.module import VaeOnDevice
 
     gc.collect()
     torch._C._cuda_clearCublasWorkspaces()
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated()
-    call = VaeWorkload(case, torch.device("cuda", 0)).prepare(case)
+    call = VaeOnDevice(case, torch.device("cuda", 0)).prepare(case)
     torch.cuda.reset_peak_memory_stats()
     with torch.inference_mode():
         call.run()
@@ -80,7 +81,7 @@ def predicted_peak(case: Case, results: Path) -> int:
 def test_a_peak_by_calibrated_workspaces_is_torch_s_within_2_per_cent(
     results: Path, model: str, operation: str, size: int
 ) -> None:
-    case = Case(model=model, operation=operation, width=size, height=size, dtype=DTYPES[model])
+    case = Case(model=model, operation=operation, axes=models.square(model, size), dtype=DTYPES[model])
     assert predicted_peak(case, results) == pytest.approx(measured_peak(case), rel=0.02)
 
 
@@ -95,7 +96,7 @@ def test_every_convolution_of_the_calls_is_measured_and_none_met_a_full_card(res
     calibration = Calibration.of(workspaces, DTYPES[model])
     assert calibration is not None
     for operation in ("encode", "decode"):
-        case = Case(model=model, operation=operation, width=SIZES[0], height=SIZES[0], dtype=DTYPES[model])
+        case = Case(model=model, operation=operation, axes=models.square(model, SIZES[0]), dtype=DTYPES[model])
         events = trace.capture(case).events
         inner = [part for event in events for part in (event.events if isinstance(event, Pass) else (event,))]
         kernels = [one.kernel for one in inner if isinstance(one, Launch) and isinstance(one.kernel, Convolution)]

@@ -15,7 +15,7 @@ import pytest
 from factories import a_case
 from processes import bench, records
 
-from bench.record import Case, Measured, MeasureSettings, OutOfMemory, Tile
+from bench.record import Case, Measured, MeasureSettings, OutOfMemory
 from bench.units import GIB, MIB, memory_percent
 from bench.workloads import models
 
@@ -31,9 +31,8 @@ QUICK = MeasureSettings(min_samples=3, min_time=0.0, max_time=5.0, max_noise=Non
 
 def docs_case(model: str, operation: str, side: int, *, tiled: bool = False) -> Case:
     """A case of the docs' tables."""
-    spec = models.get(model)
-    tiling = Tile(tile=spec.tile, overlap=spec.tile_overlap) if tiled else "off"
-    return a_case(model=model, operation=operation, size=side, dtype=spec.dtype, tiling=tiling)
+    tiling = models.workload(model).default_tile(model) if tiled else "off"
+    return a_case(model=model, operation=operation, size=side, dtype=models.get(model).dtype, tiling=tiling)
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +93,7 @@ def test_peaks_are_those_of_torch_s_counters_and_the_pool_was_emptied_before(dev
     scratch = torch.empty(32 * MIB, dtype=torch.uint8, device=device)
     del scratch
     meter.first_call_done()
-    memory = meter.calls_done(weights_bytes=0)
+    (memory,) = meter.calls_done(weights_bytes=0)
     # Then allocated is exact, reserved covers it without the blocks from before, and both are torch's own figures
     assert memory.peak_allocated_bytes == before + 96 * MIB == torch.cuda.max_memory_allocated(device)
     assert memory.peak_reserved_bytes == torch.cuda.max_memory_reserved(device)
@@ -162,18 +161,19 @@ def _ignore(_: str) -> None:
 
 @pytest.mark.parametrize(("model", "operation"), [("sd-v1", "encode"), ("sd-v1", "decode"), ("sdxl", "decode")])
 def test_a_case_s_peak_is_that_of_the_same_call_by_hand(model: str, operation: str) -> None:
-    from bench.workloads.image_vae.module import VaeWorkload
+    from bench.workloads.image_vae.module import VaeOnDevice
 
     # Given a case measured by a session
     case = docs_case(model, operation, 512)
     done = _session().run(case, QUICK, _ignore)
     assert isinstance(done.outcome, Measured), done.outcome
-    assert done.memory is not None
+    (stage,) = done.stages
+    assert stage.memory is not None
     gc.collect()
     torch.cuda.empty_cache()
     # When the same call is made by hand on an empty pool
     device = torch.device("cuda", 0)
-    workload = VaeWorkload(case, device)
+    workload = VaeOnDevice(case, device)
     torch._C._cuda_clearCublasWorkspaces()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
@@ -183,15 +183,20 @@ def test_a_case_s_peak_is_that_of_the_same_call_by_hand(model: str, operation: s
             call()
     torch.cuda.synchronize()
     # Then torch's counters say the same
-    assert done.memory.peak_allocated_bytes == torch.cuda.max_memory_allocated(device)
-    assert done.memory.peak_reserved_bytes == torch.cuda.max_memory_reserved(device)
+    assert stage.memory.peak_allocated_bytes == torch.cuda.max_memory_allocated(device)
+    assert stage.memory.peak_reserved_bytes == torch.cuda.max_memory_reserved(device)
 
 
 def test_peak_allocated_is_the_same_in_any_order_of_cases() -> None:
     cases = [docs_case("sd-v1", "encode", side) for side in (256, 1024, 512)]
     session = _session()
-    forward = {c.id: session.run(c, QUICK, _ignore).memory.peak_allocated_bytes for c in cases}
-    backward = {c.id: session.run(c, QUICK, _ignore).memory.peak_allocated_bytes for c in reversed(cases)}
+
+    def peak(case: Case) -> int:
+        (stage,) = session.run(case, QUICK, _ignore).stages
+        return stage.memory.peak_allocated_bytes
+
+    forward = {case.id: peak(case) for case in cases}
+    backward = {case.id: peak(case) for case in reversed(cases)}
     assert forward == backward
 
 
@@ -202,7 +207,7 @@ def test_under_a_limit_untiled_is_out_of_memory_tiled_is_measured_and_the_next_c
         *("--operation", "encode", "--resolution", "2048", "--resolution", "1024", "--set", "repeats=3"),
     )
     assert done.returncode == 0, done.stderr
-    outcomes = {(r.case.width, r.case.tile is not None): r for r in records(tmp_path)}
+    outcomes = {(r.case.axes["width"], r.case.tile is not None): r for r in records(tmp_path)}
     refused = outcomes[2048, False].outcome
     assert isinstance(refused, OutOfMemory)
     assert refused.where == "device"
@@ -266,8 +271,7 @@ def test_cases_that_take_turns_have_the_peaks_that_they_have_alone() -> None:
 
     # Given a case in two precisions, tiled and untiled
     held = Session("cuda", None)
-    spec = models.get("sd-v1")
-    tilings = ("off", Tile(tile=spec.tile, overlap=spec.tile_overlap))
+    tilings = ("off", models.workload("sd-v1").default_tile("sd-v1"))
     cases = [
         a_case(model="sd-v1", size=768, dtype=dtype, tiling=tiling)
         for dtype in ("float16", "bfloat16")
@@ -279,6 +283,7 @@ def test_cases_that_take_turns_have_the_peaks_that_they_have_alone() -> None:
     alone = [held.run(case, QUICK, lambda _: None) for case in cases]
     # Then each first call allocated the same bytes, and their times agree
     for turned, single in zip(together, alone, strict=True):
-        assert turned.memory.peak_allocated_bytes == single.memory.first_call_peak_allocated_bytes
+        (in_turns,), (by_itself,) = turned.stages, single.stages
+        assert in_turns.memory.peak_allocated_bytes == by_itself.memory.first_call_peak_allocated_bytes
         assert turned.leaked_bytes == single.leaked_bytes == 0
-        assert turned.timing.median_s == pytest.approx(single.timing.median_s, rel=0.1)
+        assert in_turns.timing.median_s == pytest.approx(by_itself.timing.median_s, rel=0.1)

@@ -85,13 +85,13 @@ def test_diffusers_decodes_remotely_what_the_same_vae_decodes_on_this_gpu(endpoi
     from factories import a_case
 
     from bench.remote.payloads import sendable
-    from bench.workloads.image_vae.module import VaeWorkload
+    from bench.workloads.image_vae.module import VaeOnDevice
 
     # Given a latent and the same model here
     case = a_case(model="sd-v1", operation="decode", size=512, dtype="float16")
     z = latent(512)
     with torch.inference_mode():
-        here = VaeWorkload(case, torch.device("cuda", 0)).decode(z / 0.18215).cpu()
+        here = VaeOnDevice(case, torch.device("cuda", 0)).decode(z / 0.18215).cpu()
     # When the endpoint decodes it
     there = remote_decode(
         endpoint.route("sd-v1", "decode"),  # type: ignore[attr-defined]

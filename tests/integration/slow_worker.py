@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from bench.record import Case
 from bench.run import worker
+from bench.workloads.base import Call
 from bench.workloads.image_vae import module as vae
 
 
 def _slowed(prepare: Any) -> Any:
-    def prepared(self: vae.VaeWorkload, case: Any) -> vae.Call:
-        call = prepare(self, case)
-        if case.operation == "encode":
-            once = call.run
-            call.run = lambda: [once() for _ in range(4)][-1]
-        return call
+    def prepared(self: Any, case: Case) -> Call:
+        call: Call = prepare(self, case)
+        if case.operation != "encode":
+            return call
+        (stage,) = call.stages
+        return replace(call, stages=(replace(stage, run=lambda: [stage.run() for _ in range(4)][-1]),))
 
     return prepared
 
 
 if __name__ == "__main__":
-    vae.VaeWorkload.prepare = _slowed(vae.VaeWorkload.prepare)  # type: ignore[method-assign]
+    vae.VaeOnDevice.prepare = _slowed(vae.VaeOnDevice.prepare)  # type: ignore[method-assign]
     worker.main()

@@ -12,6 +12,7 @@ from processes import STANDIN_BENCH, bench, records
 
 from bench.record import Failed, Measured, OutOfMemory
 from bench.units import MIB
+from bench.workloads.labels import size_of
 
 #: What conftest.py spares the other runs.
 ALL_CORES = {"OMP_NUM_THREADS": str(os.cpu_count()), "OMP_WAIT_POLICY": "PASSIVE"}
@@ -58,7 +59,7 @@ def test_a_record_keeps_samples_memory_and_environment(smoke: tuple[Path, dict[s
 
 
 def test_tiling_really_tiles_and_a_covering_tile_is_one(smoke: tuple[Path, dict[str, object]]) -> None:
-    tiles = {(r.case.operation, r.case.resolution): r.tiles for r in records(smoke[0]) if r.case.tile}
+    tiles = {(r.case.operation, size_of(r.case)): r.tiles for r in records(smoke[0]) if r.case.tile}
     # A 128 px image in 64 px tiles every 48 px has three starts a side, a 64 px one is covered by one tile.
     assert tiles == {
         ("encode", "64x64"): 1,
@@ -79,7 +80,9 @@ def test_tiled_and_untiled_take_turns_when_asked_to(tmp_path: Path) -> None:
     pairs = {record.case.id: record.interleaved_with for record in found}
     assert len(found) == 4
     assert all(pairs[other] == (mine,) for mine, (other,) in pairs.items())
-    assert {len({r.case.width for r in found if r.case.id in (mine, *others)}) for mine, others in pairs.items()} == {1}
+    assert {
+        len({r.case.axes["width"] for r in found if r.case.id in (mine, *others)}) for mine, others in pairs.items()
+    } == {1}
     assert not any("alone" in warning for record in found for warning in record.warnings)
 
 

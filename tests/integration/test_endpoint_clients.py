@@ -24,7 +24,8 @@ from PIL import Image
 
 from bench.record import Case
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.module import VaeOnDevice
 
 LARGE = ("sd-v1", "sdxl", "flux")
 SIDE = 32
@@ -51,15 +52,15 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
 
 
 @cache
-def local(model: str) -> VaeWorkload:
+def local(model: str) -> VaeOnDevice:
     """The same model in this process: random weights come from one seed."""
-    case = Case(model=model, operation="decode", width=SIDE, height=SIDE, dtype="float32")
-    return VaeWorkload(case, torch.device("cpu"))
+    case = Case(model=model, operation="decode", axes=models.square(model, SIDE), dtype="float32")
+    return VaeOnDevice(case, torch.device("cpu"))
 
 
 @cache
 def latent_of(model: str, batch: int = 1) -> torch.Tensor:
-    spec = models.get(model)
+    spec = zoo.get(model)
     side = SIDE // spec.spatial_factor
     seeded = torch.Generator().manual_seed(1)
     return torch.randn((batch, spec.latent_channels, side, side), generator=seeded)
@@ -145,7 +146,7 @@ def test_png_is_the_local_picture_and_jpg_as_pillow_makes_it(url: str, model: st
 
 
 def test_scaling_and_shift_are_applied(url: str, model: str) -> None:
-    spec = models.get(model)
+    spec = zoo.get(model)
     asked = {"output_type": "pt", "return_type": "pt", "scaling_factor": spec.scaling_factor}
     want = latent_of(model) / spec.scaling_factor
     if spec.shift_factor is not None:
@@ -164,7 +165,7 @@ def test_packed_latents_are_unpacked(url: str, model: str) -> None:
     patches = latent.view(batch, channels, rows // 2, 2, columns // 2, 2).permute(0, 2, 4, 1, 3, 5)
     packed = patches.reshape(batch, rows * columns // 4, channels * 4).contiguous()  # as FluxPipeline._pack_latents
     size = 8 * rows  # what a pipeline of this family takes for the image's size
-    factor = models.get(model).spatial_factor
+    factor = zoo.get(model).spatial_factor
     asked = {"do_scaling": False, "output_type": "pt", "return_type": "pt"}
     got = remote_decode(url, packed, height=size * factor // 8, width=size * factor // 8, **asked)
     assert torch.equal(got, decoded(model, latent))
@@ -200,7 +201,7 @@ def test_a_tensor_is_encoded_as_locally(encode_url: str, model: str, dtype: torc
 
 
 def test_an_encoded_latent_is_shifted_and_scaled(encode_url: str, model: str) -> None:
-    spec = models.get(model)
+    spec = zoo.get(model)
     got = remote_encode(encode_url, image_of(), spec.scaling_factor, spec.shift_factor)
     want = encoded(model, image_of()) - (spec.shift_factor or 0.0)
     assert torch.equal(got, want * spec.scaling_factor)
@@ -252,7 +253,7 @@ def test_a_picture_at_the_decode_address_is_told_where_to_go(child: Child) -> No
 def test_sd_next_s_batch_of_packed_latents(child: Child, kind: str, accept: str) -> None:
     """It sends packed latents as three dimensions, the batch among them, in one request."""
     shape = (2, 64, 16)
-    side = 16 * models.get("tiny").spatial_factor
+    side = 16 * zoo.get("tiny").spatial_factor
     params: dict[str, object] = {
         "input_tensor_type": "binary",
         "shape": list(shape),

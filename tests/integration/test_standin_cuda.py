@@ -47,7 +47,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_on_cuda_under_a_limit_has_measured_cases_and_out_of_memory_and_goes_on(measured: Path) -> None:
-    outcomes = {(r.case.width, r.case.tile is not None): r for r in records(measured)}
+    outcomes = {(r.case.axes["width"], r.case.tile is not None): r for r in records(measured)}
     fits, refused = outcomes[64, False], outcomes[192, False]
     assert isinstance(fits.outcome, Measured)
     assert fits.device.kind == "cuda"

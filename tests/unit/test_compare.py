@@ -368,8 +368,8 @@ def test_cases_of_one_side_only_are_listed_and_a_skipped_one_is_as_good_as_absen
     head = [measured(), measured(case=a_case(size=256))]
     # then only the first is compared
     part = _compare(base, head).machines[0]
-    assert [case.width for case in part.matched.only_base] == [128]
-    assert [case.width for case in part.matched.only_head] == [256]
+    assert [case.axes["width"] for case in part.matched.only_base] == [128]
+    assert [case.axes["width"] for case in part.matched.only_head] == [256]
     assert sum(part.verdicts.values()) == 1
     assert part.matched.skipped == {a_case(size=256).id}
 
@@ -377,7 +377,7 @@ def test_cases_of_one_side_only_are_listed_and_a_skipped_one_is_as_good_as_absen
 def test_cases_are_matched_by_id_and_not_by_place() -> None:
     one, other = _timed(_noisy(1)), _timed(_noisy(2, 0.5), case=a_case(size=128))
     rows = _compare([one, other], [other, one]).machines[0].tables[0].rows
-    assert [(row.case.width, row.change) for row in rows] == [(64, 0), (128, 0)]
+    assert [(row.case.axes["width"], row.change) for row in rows] == [(64, 0), (128, 0)]
 
 
 def test_sides_without_a_case_in_common_are_an_error() -> None:

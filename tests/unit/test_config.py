@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from factories import MINIMAL, load_sweep, refusal
 
-from bench import config
+from bench import config, plan
 from bench.config import Resolution, Sweep, parse_resolution, parse_tiling
 from bench.errors import ConfigError
 from bench.record import Tile
@@ -32,10 +32,12 @@ def test_a_sweep_needs_no_more_than_models_and_resolutions(load: Load) -> None:
 
     assert sweep.models == ("tiny",)
     assert sweep.resolutions == (Resolution(width=64, height=64),)
-    assert sweep.operations == ("encode", "decode")
     assert sweep.tiling == ("off", "on")
     assert (sweep.dtypes, sweep.weights, sweep.variants) == (("model",), ("random",), ("default",))
-    assert (sweep.frames, sweep.batch, sweep.repeats) == ((1,), (1,), 10)
+    assert sweep.repeats == 10
+    cases = plan.make(sweep).cases
+    assert [case.operation for case in cases] == ["encode", "encode", "decode", "decode"]
+    assert {(case.axes["frames"], case.axes["batch"]) for case in cases} == {(1, 1)}
 
 
 def test_a_sweep_without_a_name_has_its_files(load: Load) -> None:
@@ -339,6 +341,12 @@ def test_a_list_of_nothing_is_an_empty_sweep(load: Load, key: str, nothing: str)
 )
 def test_a_number_that_can_not_be_is_named_with_its_key(load: Load, text: str, key: str) -> None:
     assert f"mine.yaml: key `{key}" in refusal(ConfigError, load, text)
+
+
+def test_more_than_one_frame_is_refused_with_the_reason(load: Load) -> None:
+    said = refusal(ConfigError, load, "frames: 9\n")
+
+    assert "mine.yaml: key `frames`: 9 frames: every model here is an image VAE and takes 1 frame" in said
 
 
 @pytest.mark.parametrize("name", ["../up", "a b", "a/b", ".hidden", "''"])

@@ -82,6 +82,13 @@ def test_a_sweep_of_too_many_cases_is_refused_before_its_values_are_looked_at(tm
     assert "`resolutions`" in str(refused.value)
 
 
+def test_operations_that_a_sweep_does_not_name_count_as_those_of_its_models(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"models: tiny\nresolutions: [{', '.join(['64'] * 6_000)}]\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: the sweep has 24,000 cases \(2 operations x 6,000 resolutions"):
+        config.load(path)
+
+
 def test_the_most_cases_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(f"models: tiny\nresolutions: [{', '.join(['64'] * 5_000)}]\n")

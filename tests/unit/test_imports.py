@@ -27,13 +27,13 @@ MAY_IMPORT = {
     "work": set(),
     "terminal": set(),
     "significance": {"stats"},
-    "record": {"errors", "identity", "units", "work"},
+    "record": {"errors", "identity", "units", "stats", "work"},
     "metrics": {"record", "units"},
     "workloads": {"errors", "units", "record", "work"},
     "config": {"errors", "units", "network", "record", "workloads"},
     "plan": {"errors", "units", "record", "workloads", "config"},
     "store": {"errors", "units", "record"},
-    "compare": {"errors", "units", "stats", "significance", "record", "metrics"},
+    "compare": {"errors", "units", "stats", "significance", "record", "metrics", "workloads"},
     "hybrid": {"errors", "units", "network", "record", "workloads", "config"},
     "cost": {"errors", "units", "record", "metrics", "workloads", "config", "hybrid"},
     "speed": {"units", "record", "workloads", "config", "work"},
@@ -240,10 +240,17 @@ def test_models_reports_and_the_timing_loop_are_free_of_torch() -> None:
             assert not packages & HEAVY, module
 
 
+def test_only_workloads_name_what_diffusers_calls_its_vaes() -> None:
+    naming = {module for module, path in _modules().items() if re.search(r"Autoencoder\w*", path.read_text())}
+    assert naming
+    assert all(module.startswith("workloads.") for module in naming)
+
+
 def test_only_the_device_room_and_what_computes_name_torch_s_cuda() -> None:
     computes = ("device.", "workloads.", "vram.")
     naming = {module for module, path in _modules().items() if re.search(r"torch\.cuda", path.read_text())}
-    assert not {module for module in naming if not module.startswith(computes)}
+    assert naming
+    assert all(module.startswith(computes) for module in naming)
 
 
 @pytest.mark.parametrize("name", ["utils", "common", "helpers", "misc"])

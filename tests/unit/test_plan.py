@@ -8,21 +8,22 @@ from typing import Any
 import pytest
 
 from bench import config, plan
-from bench.config import Sweep
+from bench.config import sweep_model
 from bench.errors import ConfigError
 from bench.plan import Plan
 from bench.record import Tile
-from bench.workloads import models
+from bench.workloads.image_vae import zoo
+from bench.workloads.labels import label_of
 
 
 def make(*, interleave: bool = False, **keys: Any) -> Plan:
     """The plan of a sweep of one case, but for the keys given."""
     defaults = {"name": "test", "models": "tiny", "operations": "encode", "resolutions": 64, "tiling": "off"}
-    return plan.make(Sweep.model_validate(defaults | keys), interleave=interleave)
+    return plan.make(sweep_model().model_validate(defaults | keys), interleave=interleave)
 
 
 def labels(made: Plan) -> list[str]:
-    return [case.label for case in made.cases]
+    return [label_of(case) for case in made.cases]
 
 
 # Order
@@ -71,7 +72,7 @@ def test_what_needs_another_model_in_memory_is_outside_of_operations() -> None:
 def test_width_comes_before_height() -> None:
     (case,) = make(resolutions="128x64").cases
 
-    assert (case.width, case.height) == (128, 64)
+    assert (case.axes["width"], case.axes["height"]) == (128, 64)
 
 
 @pytest.mark.parametrize(("model", "tile"), [("tiny", (64, 16)), ("sd-v1", (512, 128)), ("sdxl", (1024, 256))])
@@ -110,7 +111,7 @@ def test_a_case_that_is_there_already_is_dropped(keys: dict[str, Any]) -> None:
 def test_a_dropped_double_leaves_the_first_in_its_place() -> None:
     made = make(resolutions=[128, 64, 128])
 
-    assert [case.width for case in made.cases] == [128, 64]
+    assert [case.axes["width"] for case in made.cases] == [128, 64]
 
 
 # Ids
@@ -128,7 +129,7 @@ def test_a_dropped_double_leaves_the_first_in_its_place() -> None:
 def test_a_case_has_the_id_that_results_are_stored_under(label: str, identity: str) -> None:
     made = plan.make(config.load(config.find("docs")))
 
-    assert {case.label: case.id for case in made.cases}[label] == identity
+    assert {label_of(case): case.id for case in made.cases}[label] == identity
 
 
 def test_the_cases_of_a_plan_differ_in_id() -> None:
@@ -200,8 +201,8 @@ def test_a_model_without_a_checkpoint_is_refused_hub_weights() -> None:
 
 def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a model that makes sixteen pixels one
-    deep = dataclasses.replace(models.get("tiny"), block_out_channels=(32,) * 5)
-    monkeypatch.setattr(models, "get", lambda key: deep)
+    deep = dataclasses.replace(zoo.get("tiny"), block_out_channels=(32,) * 5)
+    monkeypatch.setattr(zoo, "get", lambda key: deep)
 
     # when a size that is a multiple of eight alone is planned
     with pytest.raises(ConfigError) as caught:
@@ -221,7 +222,7 @@ def test_cases_that_differ_in_tiling_precision_or_variant_take_turns_and_stand_t
     made = make(**keys, interleave=True)
 
     # then each size has its four variants, and the order is that in which they run
-    assert [{case.width for case in group} for group in made.turns] == [{64}, {128}]
+    assert [{case.axes["width"] for case in group} for group in made.turns] == [{64}, {128}]
     assert [len(group) for group in made.turns] == [4, 4]
     assert made.cases == tuple(case for group in made.turns for case in group)
     assert set(made.cases) == set(make(**keys).cases)
@@ -246,7 +247,7 @@ def test_taking_turns_is_another_plan() -> None:
 def make_remote(**keys: Any) -> Plan:
     """The plan of a sweep of one size against an endpoint with random weights in float16."""
     defaults = {"name": "test", "models": "tiny", "operations": "encode", "resolutions": 64}
-    sweep = Sweep.model_validate(defaults | keys)
+    sweep = sweep_model().model_validate(defaults | keys)
     return plan.make_remote(sweep, {key: plan.Served("random", "float16") for key in sweep.models})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from endpoint_records import an_endpoint_record
-from factories import a_case, measured, refusal, write_lines
+from factories import OF_A_STAGE, a_case, measured, refusal, write_lines
 from predictions import a_predicted_record
 
 from bench import store
@@ -336,7 +336,8 @@ def test_a_version_that_nothing_migrates_is_refused(path: Path) -> None:
 
 
 def test_a_case_that_was_edited_by_hand_is_refused(path: Path) -> None:
-    case = json.loads(LINE)["case"] | {"width": 4096}
+    case = json.loads(LINE)["case"]
+    case["axes"]["width"] = 4096
     path.write_bytes(edited(FIRST, case=case) + b"\n")
 
     said = refusal(ResultsError, store.read_file, path)
@@ -366,7 +367,8 @@ def changed(**fields: Any) -> bytes:
     data = json.loads(FIRST.to_json())
     for name, value in fields.items():
         part, _, field = name.partition("__")
-        data[part] = value if not field else {**data[part], field: value}
+        whole = data["stages"][0] if part in OF_A_STAGE else data
+        whole[part] = value if not field else {**whole[part], field: value}
     return json.dumps(data).encode()
 
 

@@ -81,7 +81,7 @@ def a_file(name: str, *records: Record, started: str = EARLY, cases: int | None 
 
 def shown(*files: ResultsFile) -> list[tuple[str, int]]:
     """(run, width) of the records that tables show."""
-    return [(record.run.id, record.case.width) for record in store.latest(files)[0]]
+    return [(record.run.id, record.case.axes["width"]) for record in store.latest(files)[0]]
 
 
 @pytest.mark.parametrize("in_order", [True, False])
@@ -124,7 +124,7 @@ def test_an_unfinished_run_is_used_with_a_note_where_no_finished_one_has_the_cas
     records, notes = store.latest(files)
 
     # then that case comes from it, and it says so
-    assert [(record.run.id, record.case.width) for record in records] == [("whole", 64), ("part", 128)]
+    assert [(record.run.id, record.case.axes["width"]) for record in records] == [("whole", 64), ("part", 128)]
     (note,) = notes
     assert "part" in note
     assert "unfinished" in note

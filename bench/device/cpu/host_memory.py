@@ -32,35 +32,51 @@ class HostMemory:
         self._capacity = capacity
         self._heap = _Heap()
         self._baseline: int | None = None
-        self._first_peak: int | None = None
+        self._first_peaks: list[int | None] = []
+        self._is_first_call = False
         self._reason: str | None = None
 
     def empty(self) -> None:
         gc.collect()
         self._heap.trim()
 
-    def begin(self) -> None:
+    def begin(self, stages: int = 1) -> None:
         self._heap.return_freed_blocks(True)
         self.empty()
+        self._first_peaks, self._is_first_call = [None] * stages, True
         self._reason = _reset_peak()
         self._baseline = _status_bytes("VmRSS")
 
+    def enter(self, stage: int) -> None:
+        if self._is_first_call:
+            _reset_peak()
+
+    def leave(self, stage: int) -> None:
+        if self._is_first_call:
+            self._first_peaks[stage] = _status_bytes("VmHWM")
+
     def first_call_done(self) -> None:
-        self._first_peak = _status_bytes("VmHWM")
+        if len(self._first_peaks) == 1:
+            self._first_peaks = [_status_bytes("VmHWM")]
+        self._is_first_call = False
         self._heap.return_freed_blocks(self._capacity.limit_bytes is not None)
         _reset_peak()
 
-    def calls_done(self, weights_bytes: int) -> Memory:
-        if self._reason is not None or self._first_peak is None or self._baseline is None:
+    def calls_done(self, weights_bytes: int) -> tuple[Memory, ...]:
+        timing_peak = _status_bytes("VmHWM") if len(self._first_peaks) == 1 else None
+        return tuple(self._figures(peak, weights_bytes, timing_peak) for peak in self._first_peaks)
+
+    def _figures(self, first_peak: int | None, weights_bytes: int, timing_peak: int | None) -> Memory:
+        if self._reason is not None or first_peak is None or self._baseline is None:
             return Memory(weights_bytes=weights_bytes, peak_reason=self._reason or "this system has no /proc")
-        peak = weights_bytes + max(0, self._first_peak - self._baseline)
+        peak = weights_bytes + max(0, first_peak - self._baseline)
         return Memory(
             percent=memory_percent(peak, self._capacity.divisor),
             peak_bytes=peak,
             weights_bytes=weights_bytes,
             baseline_rss_bytes=self._baseline,
-            peak_rss_bytes=self._first_peak,
-            timing_peak_rss_bytes=_status_bytes("VmHWM"),
+            peak_rss_bytes=first_peak,
+            timing_peak_rss_bytes=timing_peak,
             nvml_process_reason="not a GPU",
             measured_during="first call",
         )

@@ -7,7 +7,7 @@ import gc
 import torch
 
 from bench.device.base import Capacity, Context
-from bench.device.cuda.nvml import Nvml
+from bench.device.cuda.nvml import Nvml, Reading
 from bench.record import Memory
 from bench.units import memory_percent
 
@@ -21,7 +21,8 @@ class CudaMemory:
     def __init__(self, device: torch.device, nvml: Nvml, capacity: Capacity, context: Context | None) -> None:
         self._device, self._nvml, self._capacity, self._context = device, nvml, capacity, context
         self._used_before: int | None = None
-        self._first: tuple[int, int] = (0, 0)
+        self._firsts: list[tuple[int, int]] = []
+        self._most: list[tuple[int, int]] = []
         self._baseline = 0
 
     def empty(self) -> None:
@@ -33,27 +34,53 @@ class CudaMemory:
             clear_workspaces()
         torch.cuda.empty_cache()
 
-    def begin(self) -> None:
+    def begin(self, stages: int = 1) -> None:
+        self._most = [(0, 0)] * stages
         self.empty()
         torch.cuda.reset_peak_memory_stats(self._device)
         self._baseline = torch.cuda.memory_allocated(self._device)
         self._used_before = self._nvml.used().bytes
 
-    def first_call_done(self) -> None:
-        self._first = self._peaks()
+    def enter(self, stage: int) -> None:
+        torch.cuda.synchronize(self._device)
+        torch.cuda.reset_peak_memory_stats(self._device)
 
-    def calls_done(self, weights_bytes: int) -> Memory:
+    def leave(self, stage: int) -> None:
+        (allocated, reserved), (most_allocated, most_reserved) = self._peaks(), self._most[stage]
+        self._most[stage] = (max(allocated, most_allocated), max(reserved, most_reserved))
+
+    def first_call_done(self) -> None:
+        self._firsts = self._of_stages()
+
+    def calls_done(self, weights_bytes: int) -> tuple[Memory, ...]:
         process, used = self._nvml.process(), self._nvml.used().bytes  # before the pool is emptied
-        allocated, reserved = self._peaks()
         growth = None if used is None or self._used_before is None else used - self._used_before
+        return tuple(
+            self._figures(peaks, first, weights_bytes, process, growth)
+            for peaks, first in zip(self._of_stages(), self._firsts, strict=True)
+        )
+
+    def _of_stages(self) -> list[tuple[int, int]]:
+        """Peaks so far of each stage; of the only one torch's own, which nothing has reset since `begin`."""
+        return [self._peaks()] if len(self._most) == 1 else list(self._most)
+
+    def _figures(
+        self,
+        peaks: tuple[int, int],
+        first: tuple[int, int],
+        weights_bytes: int,
+        process: Reading,
+        growth: int | None,
+    ) -> Memory:
+        allocated, reserved = peaks
         return Memory(
             percent=memory_percent(reserved, self._capacity.divisor),
             peak_bytes=reserved,
             weights_bytes=weights_bytes,
             peak_allocated_bytes=allocated,
             peak_reserved_bytes=reserved,
-            first_call_peak_allocated_bytes=self._first[0],
-            first_call_peak_reserved_bytes=self._first[1],
+            first_call_peak_allocated_bytes=first[0],
+            first_call_peak_reserved_bytes=first[1],
             context_bytes=self._context.bytes if self._context else None,
             context_found_by=self._context.found_by if self._context else None,
             context_reason=self._context.reason if self._context else None,

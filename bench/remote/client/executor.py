@@ -27,6 +27,7 @@ from bench.record import (
     Phase,
     Remote,
     Skipped,
+    Stage,
     TimedOut,
 )
 from bench.remote.address import Address, Discretion, Endpoints, Token
@@ -70,12 +71,12 @@ class EndpointExecutor:
         for address in endpoints.addresses:
             proxies.spare(address)
 
-    def check_reach(self, keys: Sequence[str], operations: Sequence[str]) -> None:
+    def check_reach(self, keys: Sequence[str], operations: Sequence[str] | None) -> None:
         """Ask, before anything slow, whether the first address of these models and operations answers.
 
         Raises EndpointError where it does not.
         """
-        addresses = (self._endpoints.of(key, operation) for key in keys for operation in operations)
+        addresses = (self._endpoints.of(key, operation) for key in keys for operation in operations or _own(key))
         first = next((address for address in addresses if address is not None), None)
         if first is not None:
             self._reach.check(first, math.inf)
@@ -173,8 +174,13 @@ class EndpointExecutor:
         overlaps, heard = self._overlaps(call, case, sequential.exchanges[0].timing.median_s)
         loads, notes = self._loads(call, case)
         return Done(
-            timing=sequential.exchanges[0].timing,
-            tiles=sequential.tiles if case.tile else None,
+            stages=(
+                Stage(
+                    name=case.operation,
+                    timing=sequential.exchanges[0].timing,
+                    tiles=sequential.tiles if case.tile else None,
+                ),
+            ),
             remote=self._remote(case).model_copy(
                 update={
                     "request_bytes": sequential.request_bytes,
@@ -291,3 +297,7 @@ def _environment() -> Environment:
             "This diffusers has no client for hybrid inference. Update it: pip install -U diffusers"
         ) from None
     return environment.collect(DeviceSoftware(), None)
+
+
+def _own(key: str) -> tuple[str, ...]:
+    return models.workload(key).operations

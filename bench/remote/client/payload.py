@@ -16,6 +16,7 @@ import torch
 from diffusers.utils import remote_utils
 from PIL import Image
 
+from bench.errors import ConfigError
 from bench.record import FILE_TRANSPORTS, Case
 from bench.remote.address import Address
 from bench.remote.client import trouble
@@ -23,7 +24,8 @@ from bench.remote.client.http import Post
 from bench.remote.payloads import bytes_of, sendable
 from bench.units import ITEM_BYTES
 from bench.workloads import models
-from bench.workloads.models import AutoencoderKLSpec
+from bench.workloads.base import Payload as Carried
+from bench.workloads.labels import size_of
 
 _SEED = 0
 _SLACK_BYTES = 2**20
@@ -50,18 +52,16 @@ class Payload:
     @property
     def max_response_bytes(self) -> int:
         """No right answer is longer: float32 values of the result, a good deal more for an image's file."""
-        spec = models.get(self.case.model)
-        pixels = self.case.batch * self.case.width * self.case.height
-        values = pixels * 3 if self.case.operation == "decode" else math.prod(_latent_shape(self.case, spec))
-        return values * 5 + _SLACK_BYTES
+        carried = _carried(self.case)
+        return math.prod(carried.tensor if carried.sends_images else carried.images) * 5 + _SLACK_BYTES
 
     def post(self, address: Address) -> Post:
         """The request that diffusers would make."""
         if self.case.operation == "encode":
-            made = remote_utils.prepare_encode(image=self.given, **_factors(self.case))
+            made = remote_utils.prepare_encode(image=self.given, **_carried(self.case).scaling)
         else:
             wanted = {key: value for key, value in _DECODES[self._transport].items() if key != "return_type"}
-            made = remote_utils.prepare_decode(tensor=self.given, **_factors(self.case), **wanted)
+            made = remote_utils.prepare_decode(tensor=self.given, **_carried(self.case).scaling, **wanted)
         return Post(address, made["params"], made["headers"], made["data"])
 
     def sent_digest(self, request: Post) -> str:
@@ -78,9 +78,10 @@ class Payload:
 
     def through_diffusers(self, address: Address) -> object:
         """The whole way by diffusers' client, which has no time-out and no bound."""
+        scaling = _carried(self.case).scaling
         if self.case.operation == "encode":
-            return remote_utils.remote_encode(address.url, self.given, **_factors(self.case))
-        return remote_utils.remote_decode(address.url, self.given, **_factors(self.case), **_DECODES[self._transport])
+            return remote_utils.remote_encode(address.url, self.given, **scaling)
+        return remote_utils.remote_decode(address.url, self.given, **scaling, **_DECODES[self._transport])
 
     def check_answer(self, content: bytes, headers: Mapping[str, str]) -> None:
         """Raises TroubleError unless the answer is one that diffusers can read, of the right size."""
@@ -91,14 +92,13 @@ class Payload:
 
     def check_result(self, result: object) -> None:
         """Raises TroubleError unless diffusers' client returned what was asked for."""
-        size = (self.case.width, self.case.height)
         images = result if isinstance(result, list) else [result]
         if isinstance(result, torch.Tensor):
             right = tuple(result.shape) == self.shape
         else:
-            right = all(isinstance(image, Image.Image) and image.size == size for image in images)
+            right = all(isinstance(image, Image.Image) and image.size == self._image_size for image in images)
         if not right:
-            raise trouble.failed("WrongShape", f"The result is not of {self.case.resolution}. Check the address.")
+            raise trouble.failed("WrongShape", f"The result is not of {size_of(self.case)}. Check the address.")
 
     @property
     def _transport(self) -> str:
@@ -108,11 +108,17 @@ class Payload:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of a right answer that is a tensor."""
-        case = self.case
-        if case.operation == "encode":
-            return _latent_shape(case, models.get(case.model))
-        partial = case.transport == "pt-partial"
-        return (case.batch, case.height, case.width, 3) if partial else (case.batch, 3, case.height, case.width)
+        carried = _carried(self.case)
+        if carried.sends_images:
+            return carried.tensor
+        batch, channels, height, width = carried.images
+        return (batch, height, width, channels) if self.case.transport == "pt-partial" else carried.images
+
+    @property
+    def _image_size(self) -> tuple[int, int]:
+        """Width and height, as PIL has them."""
+        *_, height, width = _carried(self.case).images
+        return width, height
 
     def _check_image(self, content: bytes) -> None:
         try:
@@ -120,10 +126,10 @@ class Payload:
                 size, kind = image.size, image.format
         except Exception as error:  # noqa: BLE001 - Pillow raises many kinds for bytes that are no image
             raise trouble.failed("UndecodableImage", f"The answer is no image: {type(error).__name__}.") from None
-        if size != (self.case.width, self.case.height):
+        if size != self._image_size:
             raise trouble.failed(
                 "WrongShape",
-                f"The image is {size[0]}x{size[1]}, not {self.case.resolution}. Is another model behind the address?",
+                f"The image is {size[0]}x{size[1]}, not {size_of(self.case)}. Is another model behind the address?",
             )
         wanted = {"jpg": "JPEG", "png": "PNG"}[self._transport]
         if kind != wanted:
@@ -156,12 +162,13 @@ def make(case: Case) -> Payload:
     Decode: normal latents. Encode: an image whose amplitudes fall with frequency as those of natural images do (Field
     1987, JOSA A 4(12), 2379): as the file's size depends on what an image shows, white noise would be the worst case.
     """
-    spec = models.get(case.model)
+    carried = _carried(case)
     dtype: torch.dtype = getattr(torch, case.dtype)
-    if case.operation == "decode":
-        latents = torch.randn(_latent_shape(case, spec), generator=torch.Generator().manual_seed(_SEED))
+    if not carried.sends_images:
+        latents = torch.randn(carried.tensor, generator=torch.Generator().manual_seed(_SEED))
         return _of_tensor(case, latents.to(dtype), "normal latents")
-    image = np.stack([natural_image(case.height, case.width, _SEED + place) for place in range(case.batch)])
+    batch, _, height, width = carried.images
+    image = np.stack([natural_image(height, width, _SEED + place) for place in range(batch)])
     if case.transport == "png":
         pixels = np.rint(image[0] * 255).astype(np.uint8)
         return Payload(case, Image.fromarray(pixels), "1/f noise image", None)
@@ -174,15 +181,12 @@ def _of_tensor(case: Case, tensor: torch.Tensor, content: str) -> Payload:
     return Payload(case, ready, content, hashlib.sha256(bytes_of(ready)).hexdigest())
 
 
-def _latent_shape(case: Case, spec: AutoencoderKLSpec) -> tuple[int, ...]:
-    factor = spec.spatial_factor
-    return (case.batch, spec.latent_channels, case.height // factor, case.width // factor)
-
-
-def _factors(case: Case) -> dict[str, float]:
-    spec = models.get(case.model)
-    shift = {} if spec.shift_factor is None else {"shift_factor": spec.shift_factor}
-    return {"scaling_factor": spec.scaling_factor, **shift}
+def _carried(case: Case) -> Carried:
+    """What a request of the case carries. Raises ConfigError for a model that no endpoint serves."""
+    carried = models.workload(case.model).payload(case)
+    if carried is None:
+        raise ConfigError(f"{case.model}: no endpoint serves a {models.workload(case.model).name}.")
+    return carried
 
 
 def natural_image(height: int, width: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:

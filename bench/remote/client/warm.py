@@ -12,7 +12,6 @@ from functools import cache
 import torch
 from PIL import Image
 
-from bench.plan import TRANSPORTS
 from bench.record import FILE_TRANSPORTS, Case
 from bench.remote.address import Discretion, Endpoints, parse
 from bench.remote.client import proxies
@@ -20,6 +19,7 @@ from bench.remote.client.http import Client
 from bench.remote.client.payload import Payload, make
 from bench.remote.payloads import bytes_of
 from bench.remote.payloads.echo import Echo
+from bench.workloads import models
 
 _SIDE = 64
 _WITHIN_S = 10.0
@@ -35,14 +35,13 @@ def warm() -> None:
         address = parse(echo.url)
         proxies.spare(address)
         client = Client(address, None, Discretion(Endpoints(address), None), kept=False)
-        for operation, transports in TRANSPORTS.items():
+        for operation, transports in ((name, models.transports(name)) for name in models.workload("tiny").operations):
             for transport in transports:
                 payload = make(
                     Case(
                         model="tiny",
                         operation=operation,
-                        width=_SIDE,
-                        height=_SIDE,
+                        axes=models.square("tiny", _SIDE),
                         dtype="float32",
                         transport=transport,
                     )

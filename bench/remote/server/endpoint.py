@@ -15,7 +15,7 @@ from bench.remote.server.device_thread import DeviceThread, OverdueWork
 from bench.remote.server.limits import STOPPING, Admission, Bounds, BusyError
 from bench.remote.server.metrics import Metrics
 from bench.run import outcome, surroundings
-from bench.workloads.models import SERVED_UNTILED_PX
+from bench.workloads.image_vae.payloads import SERVED_UNTILED_PX
 
 AnyService = Service[Any, Any]
 #: The kind of the device's work that loads models.

@@ -13,13 +13,13 @@ import torch
 from bench.device import choose
 from bench.device.base import Held, UnusableError
 from bench.errors import BenchError, DeviceError
+from bench.record import Case
 from bench.remote.messages import Message, RefusedError
 from bench.remote.server import vae_service
 from bench.remote.server.endpoint import AnyService, Machine, Served
 from bench.remote.server.shapes import Limits
 from bench.run import environment, outcome
 from bench.workloads import models
-from bench.workloads.image_vae import module as vae
 
 #: Precisions by rule: the zoo's on a GPU and float32 on a CPU; the zoo's everywhere.
 AUTO, MODEL = "auto", "model"
@@ -52,7 +52,7 @@ class Loader:
     def take_device(self) -> Machine:
         """Take the device. Raises DeviceError that says why it can't be used."""
         try:
-            held = choose.take(choose.choose(self.device).device, None, vae.exercise)
+            held = choose.take(choose.choose(self.device).device, None, models.exercise)
             settings = environment.collect(held.software(), held.settings)
         except UnusableError as error:
             raise DeviceError(str(error)) from None
@@ -129,9 +129,10 @@ def warm_up(
 def _call(model: str, operation: str, service: AnyService, side: int, clock: Callable[[], float]) -> tuple[float, int]:
     """Call it a few times. Returns the seconds of the quickest computation, since neighbours slow the others, and its
     floating-point operations."""
-    spec = models.get(model)
-    channels, edge = (3, side) if operation == "encode" else (spec.latent_channels, side // spec.spatial_factor)
-    shape = (1, channels, edge, edge)
+    case = Case(model=model, operation=operation, axes=models.square(model, side), dtype="float32")
+    carried = models.workload(model).payload(case)
+    assert carried is not None  # noqa: S101 - a model that is served has one
+    shape = carried.sent
     tensor = (*(("shape", str(size)) for size in shape), ("dtype", "float32"))
     times: list[float] = []
     flops = 1

@@ -7,6 +7,7 @@ from math import prod
 
 from bench.remote.messages import RefusedError
 from bench.units import ITEM_BYTES
+from bench.workloads.image_vae.payloads import Geometry
 
 #: JSON around base64 in the legacy form of a request: names, shape, dtype.
 _JSON_SLACK = 64 * 1024
@@ -43,20 +44,14 @@ def _too_large(text: str) -> RefusedError:
     return RefusedError(413, f"{text}. Send less at once, or compute it locally.", "too_large")
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """How images and latents of a model relate: `factor` image pixels to a latent pixel along a side."""
+def max_latent_bytes(geometry: Geometry, limits: Limits) -> int:
+    """The longest body of a decode: float32 latents of all allowed pixels, in base64, in JSON."""
+    return _in_base64(limits.max_pixels // geometry.factor**2 * geometry.channels * 4)
 
-    factor: int
-    channels: int
 
-    def max_latent_bytes(self, limits: Limits) -> int:
-        """The longest body of a decode: float32 latents of all allowed pixels, in base64, in JSON."""
-        return _in_base64(limits.max_pixels // self.factor**2 * self.channels * 4)
-
-    def max_image_bytes(self, limits: Limits) -> int:
-        """The longest body of an encode: a float32 tensor of all allowed pixels, in base64, in JSON."""
-        return _in_base64(limits.max_pixels * 3 * 4)
+def max_image_bytes(limits: Limits) -> int:
+    """The longest body of an encode: a float32 tensor of all allowed pixels, in base64, in JSON."""
+    return _in_base64(limits.max_pixels * 3 * 4)
 
 
 def _in_base64(count: int) -> int:

@@ -15,16 +15,15 @@ from typing import Literal, TypeVar
 import torch
 
 from bench.device.base import DeviceState, Held
-from bench.record import Case, Failed, OutOfMemory, Tile
+from bench.record import Axes, Case, Failed, OutOfMemory, Tile
 from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.remote.server import images, tensors
 from bench.remote.server.protocol import Form, Scaling
-from bench.remote.server.shapes import Geometry
 from bench.run.outcome import of_exception
 from bench.units import format_bytes
-from bench.workloads.image_vae import work
-from bench.workloads.image_vae.module import VaeWorkload
-from bench.workloads.models import SERVED_UNTILED_PX, AutoencoderKLSpec
+from bench.workloads import models
+from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.image_vae.payloads import SERVED_UNTILED_PX, Geometry, geometry
 
 WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with a batch's pixels as with an image's.
@@ -47,14 +46,15 @@ class Computed:
 class VaeCore:
     """What both services of a model share."""
 
-    workload: VaeWorkload
-    spec: AutoencoderKLSpec
+    workload: VaeOnDevice
+    model: str
     weights: WeightsKind
     held: Held
 
     @property
     def geometry(self) -> Geometry:
-        return Geometry(self.spec.spatial_factor, self.spec.latent_channels)
+        """How images and latents relate."""
+        return geometry(self.model)
 
     def resolved(self, scaling: Scaling) -> Scaling:
         """The scaling with the checkpoint's own values where the client asked for those."""
@@ -65,29 +65,28 @@ class VaeCore:
 
     def flops(self, operation: Literal["encode", "decode"], batch: int, height: int, width: int) -> int:
         """Floating-point operations for so many images of this size, in tiles where `run` takes tiles."""
-        factor = self.spec.spatial_factor
+        factor = self.geometry.factor
         height, width = (max(factor, side // factor * factor) for side in (height, width))
         tile = self._tile if max(height, width) > SERVED_UNTILED_PX else None
         case = Case(
-            model=self.spec.key,
+            model=self.model,
             operation=operation,
-            width=width,
-            height=height,
+            axes=Axes({**models.square(self.model, width), "height": height}),
             dtype=tensors.name_of(self.workload.dtype),
             tiling=tile or "off",
         )
-        return batch * work.of_case(case).flops
+        return batch * models.workload(self.model).work(case).flops
 
     @property
-    def _tile(self) -> Tile:
-        return Tile(tile=self.spec.tile, overlap=self.spec.tile_overlap)
+    def _tile(self) -> Tile | None:
+        return models.workload(self.model).default_tile(self.model)
 
     def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         """Call the VAE with placed images or latents; the result and how many tiles it took.
 
         A batch of more pixels than are computed at once goes in slices that are not, image by image if need be.
         """
-        factor = 1 if operation == "encode" else self.spec.spatial_factor
+        factor = 1 if operation == "encode" else self.geometry.factor
         pixels = values.shape[-2] * values.shape[-1] * factor**2
         images = max(1, PIXELS_AT_ONCE // pixels)
         if values.shape[0] <= images:
@@ -98,7 +97,7 @@ class VaeCore:
 
     def _run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         call = self.workload.encode if operation == "encode" else self.workload.decode
-        side = max(values.shape[-2:]) * (1 if operation == "encode" else self.spec.spatial_factor)
+        side = max(values.shape[-2:]) * (1 if operation == "encode" else self.geometry.factor)
         if side <= SERVED_UNTILED_PX:
             self.workload.set_tiling(None)
             return call(values), None

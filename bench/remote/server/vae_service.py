@@ -20,7 +20,9 @@ from bench.remote.server.shapes import Packed
 from bench.remote.server.vae_core import Computed, VaeCore, WeightsKind
 from bench.units import ITEM_BYTES
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads.base import weights_bytes
+from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.image_vae.payloads import geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,12 @@ def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits
         raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random, or a folder.")
     if dtype is not None and dtype not in ITEM_BYTES:
         raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, ITEM_BYTES)}")
-    side = spec.spatial_factor * 8
-    case = Case(model=model, operation="decode", width=side, height=side, dtype=dtype or spec.dtype, weights=weights)
+    axes = models.square(model, geometry(model).factor * 8)
+    case = Case(model=model, operation="decode", axes=axes, dtype=dtype or spec.dtype, weights=weights)
     kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"
-    core = VaeCore(VaeWorkload(case, held.torch_device), spec, kind, held)
+    core = VaeCore(VaeOnDevice(case, held.torch_device), model, kind, held)
     return LoadedVae(
-        model, kind, case.dtype, core.workload.weights_bytes, EncodeService(core, limits), DecodeService(core, limits)
+        model, kind, case.dtype, weights_bytes(core.workload), EncodeService(core, limits), DecodeService(core, limits)
     )
 
 
@@ -87,7 +89,7 @@ class DecodeService:
 
     def __init__(self, core: VaeCore, limits: Limits) -> None:
         self._core, self._limits = core, limits
-        self.max_body_bytes = core.geometry.max_latent_bytes(limits)
+        self.max_body_bytes = shapes.max_latent_bytes(core.geometry, limits)
 
     def takes(self, message: Message) -> bool:
         """Whether it holds a tensor with the channels of this model's latents, packed ones too, or of a video."""
@@ -148,7 +150,7 @@ class EncodeService:
 
     def __init__(self, core: VaeCore, limits: Limits) -> None:
         self._core, self._limits = core, limits
-        self.max_body_bytes = core.geometry.max_image_bytes(limits)
+        self.max_body_bytes = shapes.max_image_bytes(limits)
 
     def takes(self, message: Message) -> bool:
         """Whether it holds an image file, or a tensor with the three channels of images."""

@@ -1,1 +1,5 @@
 """VAEs that encode and decode images."""
+
+from bench.workloads.image_vae.workload import ImageVae
+
+WORKLOAD = ImageVae()

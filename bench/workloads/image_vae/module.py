@@ -5,55 +5,31 @@ Loads torch and diffusers: only processes that compute import this (the measurin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL
 
-from bench.record import Case, Tile
-from bench.workloads import models
-from bench.workloads.models import AutoencoderKLSpec
+from bench.record import Axes, Case, Tile
+from bench.workloads.base import Call, Shape, Stage
+from bench.workloads.image_vae import broken, payloads, zoo
+from bench.workloads.image_vae.spec import ImageVaeSpec
 
 _SEED = 0
 
 
-@dataclass(slots=True)
-class Call:
-    """One prepared call. `run` executes it once (asynchronously on CUDA) and returns the output tensor.
-
-    `set_up` comes before it where another case's call has used the same model meanwhile: it sets the tiling, so that
-    this is no part of the call's time.
-
-    Encode takes (batch, 3, height, width) in [-1, 1] and ends at `latent_dist.mode()`; decode takes
-    (batch, latent channels, height / f, width / f) and ends at `.sample`.
-    """
-
-    run: Callable[[], torch.Tensor]
-    set_up: Callable[[], None] = lambda: None
-    _half: torch.nn.Module | None = None
-
-    @contextmanager
-    def watching_passes(self) -> Iterator[list[tuple[int, ...]]]:
-        """Note the input's shape (batch, channels, height, width) of each pass through the encoder or decoder.
-
-        One pass a call when untiled, one a tile when tiled.
-        """
-        with _watching(self._half) as shapes:
-            yield shapes
-
-
 @contextmanager
-def _watching(half: torch.nn.Module | None) -> Iterator[list[tuple[int, ...]]]:
-    shapes: list[tuple[int, ...]] = []
-    if half is None:
-        yield shapes
-        return
+def _watching(half: torch.nn.Module) -> Iterator[list[Shape]]:
+    """Note the input's shape (batch, channels, height, width) of each pass through the encoder or decoder.
+
+    One pass a call when untiled, one a tile when tiled.
+    """
+    shapes: list[Shape] = []
     handle = half.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
     try:
         yield shapes
@@ -61,7 +37,7 @@ def _watching(half: torch.nn.Module | None) -> Iterator[list[tuple[int, ...]]]:
         handle.remove()
 
 
-class VaeWorkload:
+class VaeOnDevice:
     """A VAE on a device, ready to be called for any case of its model, weights, dtype and variant.
 
     The benchmark calls it through `prepare`; the endpoint through `place`, `set_tiling`, `encode` and `decode`.
@@ -72,16 +48,11 @@ class VaeWorkload:
         self._device = device
         self._dtype: torch.dtype = getattr(torch, case.dtype)
         self._memory_format = torch.channels_last if case.variant == "channels-last" else torch.contiguous_format
-        spec = models.get(case.model)
-        self._factor = spec.spatial_factor
+        spec = zoo.get(case.model)
+        self._factor, self._fault = spec.spatial_factor, spec.fault
         vae = _load(spec, case.weights, self._dtype)
         self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
         self._vae.use_slicing = case.variant == "sliced"  # a batch's images one after another
-
-    @property
-    def weights_bytes(self) -> int:
-        """Bytes of the parameters and buffers."""
-        return sum(t.numel() * t.element_size() for t in (*self._vae.parameters(), *self._vae.buffers()))
 
     @property
     def module(self) -> AutoencoderKL:
@@ -122,32 +93,38 @@ class VaeWorkload:
         tile_with(self._vae, tile, self._factor)
 
     @contextmanager
-    def watching_passes(self, operation: Literal["encode", "decode"]) -> Iterator[list[tuple[int, ...]]]:
-        """As `Call.watching_passes`, for calls of `encode` or `decode` themselves."""
+    def watching_passes(self, operation: Literal["encode", "decode"]) -> Iterator[list[Shape]]:
+        """Note the shape of each pass of calls of `encode` or `decode` themselves."""
         with _watching(self._vae.encoder if operation == "encode" else self._vae.decoder) as shapes:
             yield shapes
 
     def prepare(self, case: Case) -> Call:
-        """The input of the case and its call, with tiling set explicitly, whatever the checkpoint's sample size."""
+        """The input of the case and its call, with tiling set explicitly, whatever the checkpoint's sample size.
+
+        Encode takes (batch, 3, height, width) in [-1, 1] and ends at `latent_dist.mode()`; decode takes
+        (batch, latent channels, height / f, width / f) and ends at `.sample`.
+        """
 
         def set_up() -> None:
             self.set_tiling(case.tile)
 
         set_up()
-        config = self._vae.config
+        if self._fault is not None and case.operation == broken.OPERATION:
+            return Call((Stage(case.operation, partial(broken.CALLS[self._fault], self._device)),), set_up)
         if case.operation == "encode":
-            image = self._random((case.batch, config.in_channels, case.height, case.width)).tanh_()
-            return Call(lambda: self.encode(image), set_up, self._vae.encoder)
-        height, width = case.height // self._factor, case.width // self._factor
-        latent = self._random((case.batch, config.latent_channels, height, width))
-        return Call(lambda: self.decode(latent), set_up, self._vae.decoder)
+            image = self._random(payloads.image_shape(case)).tanh_()
+            stage = Stage("encode", lambda: self.encode(image), partial(_watching, self._vae.encoder))
+        else:
+            latent = self._random(payloads.latent_shape(case))
+            stage = Stage("decode", lambda: self.decode(latent), partial(_watching, self._vae.decoder))
+        return Call((stage,), set_up)
 
     def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Normal values from a fixed seed, drawn on the CPU so that they are the same on every device."""
         return self.place(torch.randn(shape, generator=torch.Generator().manual_seed(_SEED)))
 
 
-def _load(spec: AutoencoderKLSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL:
+def _load(spec: ImageVaeSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL:
     if weights == "random":
         torch.manual_seed(_SEED)
         # torch's own `to`: that of diffusers warns of modules that were to stay in float32, even where there are none
@@ -162,7 +139,7 @@ def _load(spec: AutoencoderKLSpec, weights: str, dtype: torch.dtype) -> Autoenco
     return vae
 
 
-def _check_architecture(spec: AutoencoderKLSpec, vae: AutoencoderKL) -> None:
+def _check_architecture(spec: ImageVaeSpec, vae: AutoencoderKL) -> None:
     """Raises ValueError if a checkpoint is not of the model under whose name it would be measured."""
     config = vae.config
     wanted = {
@@ -183,7 +160,7 @@ def _check_architecture(spec: AutoencoderKLSpec, vae: AutoencoderKL) -> None:
 
 
 def tile_with(module: AutoencoderKL, tile: Tile | None, factor: int) -> None:
-    """As `VaeWorkload.set_tiling`, for a module; `factor` is the image pixels per latent pixel along one side."""
+    """As `VaeOnDevice.set_tiling`, for a module; `factor` is the image pixels per latent pixel along one side."""
     if tile is None:
         module.disable_tiling()
         return
@@ -195,7 +172,7 @@ def tile_with(module: AutoencoderKL, tile: Tile | None, factor: int) -> None:
     module.tile_overlap_factor = Fraction(tile.overlap, tile.tile)
 
 
-def build(spec: AutoencoderKLSpec) -> AutoencoderKL:
+def build(spec: ImageVaeSpec) -> AutoencoderKL:
     """The architecture of a zoo entry with torch's default initialisation, in float32 on the default device."""
     levels = len(spec.block_out_channels)
     return AutoencoderKL(
@@ -219,7 +196,7 @@ def build(spec: AutoencoderKLSpec) -> AutoencoderKL:
 def on_meta(model: str) -> AutoencoderKL:
     """The module of a zoo model without weights, to count and trace calls with. One for all who ask."""
     with torch.device("meta"):
-        module = build(models.get(model))
+        module = build(zoo.get(model))
     return module.eval().requires_grad_(False)
 
 
@@ -231,6 +208,7 @@ def exercise(device: torch.device) -> None:
     """
     for dtype in ("float32", "float16") if device.type == "cuda" else ("float32",):
         for operation in ("encode", "decode"):
-            case = Case(model="tiny", operation=operation, width=64, height=64, dtype=dtype)
+            axes = Axes({"width": 64, "height": 64, "frames": 1, "batch": 1})
+            case = Case(model="tiny", operation=operation, axes=axes, dtype=dtype)
             with torch.inference_mode():
-                VaeWorkload(case, device).prepare(case).run()
+                VaeOnDevice(case, device).prepare(case).run()

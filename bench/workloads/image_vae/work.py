@@ -14,9 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.record import Case
 from bench.work import Work
-from bench.workloads import models
 from bench.workloads.image_vae import module as vae
-from bench.workloads.image_vae import tiles
+from bench.workloads.image_vae import tiles, zoo
 
 #: Edge, in latent pixels, of the image that is counted.
 _EDGE = 8
@@ -42,7 +41,7 @@ def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> Wo
     read once a pass. So one small count gives that of every size, exactly for sides that the model's factor divides.
     The rows of zeros that encoders pad with are taken as no part of a tensor.
     """
-    factor = models.get(model).spatial_factor if operation == "encode" else 1
+    factor = zoo.get(model).spatial_factor if operation == "encode" else 1
     counted = _counted(model, operation)
     linear = quadratic = Fraction(0)
     filters = 0
@@ -77,7 +76,7 @@ def _counted(model: str, operation: str) -> Count:
 
 def count(model: str, operation: str, batch: int, height: int, width: int) -> Count:
     """Count one whole pass of a latent of this size, operation by operation."""
-    spec = models.get(model)
+    spec = zoo.get(model)
     factor = spec.spatial_factor
     module = vae.on_meta(model)
     with torch.device("meta"):

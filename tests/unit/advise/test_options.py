@@ -10,7 +10,7 @@ from factories import a_case, refusal
 from bench.advise import options
 from bench.errors import ConfigError
 from bench.record import Tile
-from bench.workloads import models
+from bench.workloads.image_vae import zoo
 
 
 def labels(**fields: object) -> list[str]:
@@ -66,8 +66,8 @@ def test_the_longer_side_decides_which_tiles_are_smaller() -> None:
 
 
 def test_a_size_that_the_model_can_t_take_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = dataclasses.replace(models.get("sd-v1"), block_out_channels=(128,) * 5)
-    monkeypatch.setattr(options.models, "get", lambda _: spec)
+    spec = dataclasses.replace(zoo.get("sd-v1"), block_out_channels=(128,) * 5)
+    monkeypatch.setattr(zoo, "get", lambda _: spec)
     assert "--resolution 1032x1032: 1032 px is not a multiple of 16" in refusal(
         ConfigError, options.of, a_case(model="sd-v1", size=1032)
     )

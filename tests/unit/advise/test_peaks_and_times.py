@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from factories import GIB, a_case, a_device, measured, out_of_memory, published
+from factories import GIB, a_case, a_device, changed, measured, out_of_memory, published
 from observed import TRUTH, all_observed
 from ways import CARD, IMAGE, WORK, a_place, foreseen
 
@@ -177,7 +177,7 @@ def test_a_clock_needs_both_widths_and_has_errors_from_two_cards_on() -> None:
 
 def test_other_tiles_other_precisions_and_batches_are_other_calls() -> None:
     others = [
-        a_measurement(5, case=IMAGE.model_copy(update=change))
+        a_measurement(5, case=changed(IMAGE, **change))
         for change in ({"tiling": Tile(tile=512, overlap=128)}, {"dtype": "float16"}, {"batch": 2})
     ]
     assert peak(others).kind == "predicted"

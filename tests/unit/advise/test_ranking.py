@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from factories import measured, published
+from factories import changed, measured, published
 from observed import all_observed
 from sides import compared
 from ways import IMAGE, a_place, a_way, away
@@ -209,7 +209,7 @@ def test_the_remote_way_is_what_hybrid_simulates_over_the_first_network() -> Non
     assert (found.time.kind, found.by) == ("simulated", "NVIDIA Test")
     assert found.time.seconds == comparison.ways[0].remote.over_s["near"]
     assert remote.of(None, "near").time is None
-    many = compared([measured(0.1, case=IMAGE.model_copy(update={"batch": 2}))]).ways[0]
+    many = compared([measured(0.1, case=changed(IMAGE, batch=2))]).ways[0]
     assert "an image file holds one image" in remote.of(many.remote, "near").reason
 
 
@@ -223,11 +223,11 @@ def test_a_predicted_time_of_the_serving_card_makes_a_predicted_remote_one() -> 
     assert found.time == Time(comparison.ways[0].remote.over_s["near"], "predicted", beyond=("decode",))
     assert (found.network, found.by) == ("near", "NVIDIA Test")
     # and a batch, which no image file carries, has none
-    assert remote.predicted(IMAGE.model_copy(update={"batch": 2}), time, "NVIDIA Test", comparison.request) is None
+    assert remote.predicted(changed(IMAGE, batch=2), time, "NVIDIA Test", comparison.request) is None
 
 
 def test_sliced_changes_nothing_and_goes_before_tiles() -> None:
-    sliced = a_way(1, 1.0, case=IMAGE.model_copy(update={"variant": "sliced", "batch": 4}))
+    sliced = a_way(1, 1.0, case=changed(IMAGE, variant="sliced", batch=4))
     tile = IMAGE.model_copy(update={"tiling": Tile(tile=512, overlap=128)})
     assert order([a_way(0, None, "out_of_memory"), sliced, a_way(2, 1.0, case=tile)])[0] == "sliced, untiled"
     assert [one.reason for one in advised([a_way(0, 1.0), sliced, a_way(2, 1.0, case=tile)]).ranked[1:3]] == [

@@ -249,8 +249,8 @@ def test_without_a_cuda_gpu_it_says_that_predict_needs_none(
         (("--model", "sdx1"), "Did you mean 'sdxl'?"),
         (("--operation", "encoed"), "Did you mean 'encode'?"),
         (("--dtype", "float61"), "Did you mean 'float16'?"),
-        (("--resolution", "500"), "not a positive multiple of 8 px"),
-        (("--resolution", "0"), "not a positive multiple of 8 px"),
+        (("--resolution", "500"), "500 px is not a multiple of 8, which sd-v1 needs: try 496 or 504"),
+        (("--resolution", "0"), "0 px is not a positive multiple of 8, which sd-v1 needs: try 8"),
     ],
 )
 def test_what_can_t_be_measured_is_told_before_anything_starts(

@@ -198,7 +198,7 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
         (["hybrid", "--transport", "pt", "--transport", "png"], "--transport: encode can take png and pt."),
         (["hybrid", "--gpu", "H200"], "`bench advise --gpu NAME` predicts."),
         (["cost", "--gpu", "H200"], "`bench run` measures on it"),
-        (["hybrid", "--model", "sd-v2"], "--model sd-v2: unknown model 'sd-v2'. Did you mean 'sd-v1'?"),
+        (["hybrid", "--model", "sd-v9"], "--model sd-v9: unknown model 'sd-v9'. Did you mean 'sd-v1'?"),
         (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
         (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
         (["cost", "--volume", "-5"], "--volume -5: give images per hour, more than 0"),

@@ -317,4 +317,5 @@ def test_a_size_and_a_model_that_the_sweep_does_not_list_are_predicted(capsys: p
     options[5] = "192x112"
     assert main(["predict", "docs", *options, "--set", "tiling=off"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
-    assert (record["case"]["model"], record["case"]["width"], record["case"]["height"]) == ("tiny", 192, 112)
+    axes = record["case"]["axes"]
+    assert (record["case"]["model"], axes["width"], axes["height"]) == ("tiny", 192, 112)

@@ -13,6 +13,7 @@ from bench.hybrid.request import Wanted
 from bench.hybrid.rows import Row
 from bench.hybrid.service import of_loopback, seconds, whole_card_s
 from bench.record import Failed, Record, Tile
+from bench.workloads.labels import size_of
 
 BIG, SMALL = (a_device(name=name, total_bytes=None) for name in ("NVIDIA Big", "NVIDIA Small"))
 TILED = Tile(tile=512, overlap=128)
@@ -176,7 +177,7 @@ def test_another_transport_is_another_payload() -> None:
 def test_only_what_was_asked_for_is_compared_and_what_of_it_is_missing_is_told() -> None:
     records = [published(0.1, device=BIG, **encode(size)) for size in (512, 1024)]
     found = compared(records, Wanted(models=("sd-v1", "flux"), operations=("encode",), sizes=((512, 512),)))
-    assert [row.case.resolution for row in found.rows] == ["512x512"]
+    assert [size_of(row.case) for row in found.rows] == ["512x512"]
     assert found.without == (
         "no figures at all, neither local nor remote, neither measured nor published: Flux encode 512x512. "
         "`bench run --model flux --operation encode --resolution 512x512` measures it, and "
@@ -209,7 +210,7 @@ def test_a_device_is_narrowed_to_and_the_server_still_stands_in() -> None:
 def test_rows_stand_by_size_within_a_device_and_measured_ones_first() -> None:
     records = [published(0.1, device=BIG, **encode(size)) for size in (1024, 256, 512)]
     records += [measured(0.1, device=SMALL, **encode(512))]
-    found = [(row.device.name, row.case.width) for row in compared(records).rows]
+    found = [(row.device.name, row.case.axes["width"]) for row in compared(records).rows]
     assert found == [("NVIDIA Small", 512), ("NVIDIA Big", 256), ("NVIDIA Big", 512), ("NVIDIA Big", 1024)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import GIB
+from factories import GIB, changed
 from observed import all_observed
 from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
@@ -20,7 +20,7 @@ from bench.speed.held_out import Cell, errors
 from bench.speed.reach import Range
 from bench.workloads import models
 
-SMALL = IMAGE.model_copy(update={"width": 512, "height": 512})
+SMALL = changed(IMAGE, width=512, height=512)
 
 
 def advised(ways: list[Local], far: Away | None = None, **fields: object) -> Advice:
@@ -154,7 +154,7 @@ def test_the_summary_counts_ways() -> None:
 
 def in_precision(model: str, dtype: str) -> Advice:
     """What is advised of an image whose precision was named."""
-    image = IMAGE.model_copy(update={"model": model, "dtype": dtype})
+    image = changed(IMAGE, model=model, dtype=dtype)
     (option, *_) = options.of(image, lower=False)
     return advised([replace(a_way(0, 1.0), option=option)], image=image)
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 
 import pytest
-from factories import GIB, a_case, a_record, a_run, measured, out_of_memory
+from factories import GIB, a_case, a_record, a_run, measured, out_of_memory, rewritten
 from rich.console import Console
 
 from bench.compare import Comparison, Request, compare, request
@@ -19,6 +19,7 @@ from bench.report.comparison_json import to_json
 from bench.report.comparison_markdown import to_markdown
 from bench.report.comparison_terminal import print_terminal
 from bench.units import format_change, format_relative
+from bench.workloads.labels import label_of
 
 MIB = 2**20
 
@@ -101,7 +102,7 @@ def test_a_narrow_terminal_folds_cells_and_cuts_nothing(width: int) -> None:
     words = [word.strip(";") for word in " ".join(table).split()]
     assert {"worse", "too", "few", "samples", "<0.001"} <= set(words)
     assert sum((word[0] == "[") + (word[-1] == "]") for word in words) == 2
-    assert set(long.label.split()) <= set(words)
+    assert set(label_of(long).split()) <= set(words)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_a_metric_that_is_the_same_in_all_cases_is_told_in_one_line_and_kept_in_
     # given 32 cases whose weights are the same on both sides, and whose times are not
     sides = [
         [
-            _case_record(64 + 8 * n, run, slow * (1 + n), GIB).model_copy(update={"memory": Memory(weights_bytes=GIB)})
+            rewritten(_case_record(64 + 8 * n, run, slow * (1 + n), GIB), memory=Memory(weights_bytes=GIB))
             for n in range(32)
         ]
         for run, slow in (("before", 0.05), ("after", 0.051))

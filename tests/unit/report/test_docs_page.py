@@ -9,6 +9,7 @@ import pytest
 from bench.errors import DocsError
 from bench.record import Device, Measured, OutOfMemory, Tile
 from bench.report.docs_page import Page, read_page
+from bench.workloads.labels import label_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -43,9 +44,9 @@ def test_a_row_becomes_two_published_records() -> None:
     untiled, tiled = page.records
 
     # then they carry its figures, and the zoo's defaults for what the page doesn't say
-    assert untiled.case.label == "sdxl decode 512x512 float32 untiled"
+    assert label_of(untiled.case) == "sdxl decode 512x512 float32 untiled"
     assert tiled.case.tiling == Tile(tile=1024, overlap=256)
-    assert (untiled.case.batch, untiled.case.weights) == (1, "random")
+    assert (untiled.case.axes["batch"], untiled.case.weights) == (1, "random")
     assert untiled.kind == tiled.kind == "published"
     assert untiled.device == Device(kind="cuda", name="NVIDIA Test")
     assert untiled.outcome == Measured()
@@ -123,7 +124,7 @@ def test_other_words_in_brackets_stay_in_the_name(name: str) -> None:
 def test_width_comes_before_height() -> None:
     case = read_row("| NVIDIA Test | 768 X 512 | 0.5 | 60 | 0.5 | 60 |").records[0].case
 
-    assert (case.width, case.height) == (768, 512)
+    assert (case.axes["width"], case.axes["height"]) == (768, 512)
 
 
 @pytest.mark.parametrize("cell", ["1.23457e+07", "1.5e-05", "12.", ".5", "**0.5**", "007"])

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import factories
 import pytest
 from factories import a_case, measured, refusal
 from hypothesis import given, settings
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from bench import units
 from bench.errors import DocsError
 from bench.record import (
-    Case,
     Crashed,
     Device,
     Failed,
@@ -32,6 +32,7 @@ from bench.record import (
 )
 from bench.report import docs_page, docs_table
 from bench.workloads import models
+from bench.workloads.labels import size_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 OOM = OutOfMemory(where="device")
@@ -53,13 +54,12 @@ def a_record(
     limit: int | None = None,
 ) -> Record:
     """A record of one case; with no outcome given it was measured."""
-    return Record(
+    return factories.a_record(
         kind=kind,
-        case=Case(
+        case=factories.a_case(
             model=model,
             operation=operation,
-            width=size,
-            height=size,
+            size=size,
             dtype=dtype,
             tiling=Tile(tile=512, overlap=128) if tiled else "off",
         ),
@@ -69,6 +69,7 @@ def a_record(
         outcome=outcome or Measured(),
         timing=None if time_s is None else Timing(clock="cuda_event", median_s=time_s),
         memory=None if percent is None else Memory(percent=percent),
+        environment=None,
         recorded_at="2026-01-01T00:00:00Z",
     )
 
@@ -429,9 +430,9 @@ def test_what_is_printed_reads_back_and_prints_the_same(dialect: docs_table.Dial
     # then they print the same again, nothing looked wrong, and every record but the gaps came back
     assert docs_table.render(page.records, "encode", dialect).text == printed
     assert page.warnings == ()
-    came = {(r.case.model, r.device.name, r.vram_limit_bytes, r.case.resolution, r.case.tile is None) for r in records}
+    came = {(r.case.model, r.device.name, r.vram_limit_bytes, size_of(r.case), r.case.tile is None) for r in records}
     back = {
-        (r.case.model, r.device.name, r.vram_limit_bytes, r.case.resolution, r.case.tile is None) for r in page.records
+        (r.case.model, r.device.name, r.vram_limit_bytes, size_of(r.case), r.case.tile is None) for r in page.records
     }
     assert back <= came
     assert len(page.records) == sum(not isinstance(record.outcome, Skipped) for record in records)

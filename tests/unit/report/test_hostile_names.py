@@ -58,6 +58,7 @@ from bench.speed.held_out import Cell
 from bench.terminal import Draw, plain
 from bench.units import MIB
 from bench.vram.profile import Profiled, profile
+from bench.workloads.image_vae import WORKLOAD
 
 PLAIN = "NVIDIA Test 4090"
 HOSTILE = (
@@ -165,8 +166,8 @@ def _time_model(name: str) -> str:
 
 
 PAGES: dict[str, Callable[[str], str]] = {
-    "vae_encode": lambda name: page.render("encode", _local(name)),
-    "vae_decode": lambda name: page.render("decode", _local(name, "decode")),
+    "vae_encode": lambda name: page.render(WORKLOAD, "encode", _local(name)),
+    "vae_decode": lambda name: page.render(WORKLOAD, "decode", _local(name, "decode")),
     "remote": lambda name: remote_page.render(remote_page.endpoints(_endpoints(name))),
     "hybrid": _hybrid,
     "cost": lambda name: cost.render(_costs(name)),

@@ -155,6 +155,8 @@ def test_the_same_as_json_has_a_kind_for_every_figure() -> None:
     assert {row["fastest"]["kind"] for row in told["local"] if row["fastest"]} >= {"published", "simulated"}
     loopback = next(way for way in told["remote"] if way["measured"])
     assert loopback["service"]["by"] == "loopback on Test CPU"
+    assert set(loopback["case"]) == {"model", "operation", "width", "height", "frames", "batch"}
+    assert set(first["case"]) == set(loopback["case"]) | {"dtype", "weights", "variant"}
 
 
 def test_the_plot_is_a_picture_and_the_same_each_time() -> None:

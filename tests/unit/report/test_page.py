@@ -10,6 +10,7 @@ from factories import a_case, a_device, a_run, an_environment, measured, out_of_
 from bench.record import Crashed, Memory, Record, Tile, TimedOut, TorchSettings
 from bench.report import page, run_details
 from bench.units import GIB, MIB
+from bench.workloads.image_vae import WORKLOAD
 
 TILE = Tile(tile=512, overlap=128)
 
@@ -42,40 +43,42 @@ def _records() -> list[Record]:
 
 
 def test_the_page_is_as_it_was(golden: Callable[[str, str], None]) -> None:
-    golden("report_vae_encode.md", page.render("encode", _records()))
+    golden("report_vae_encode.md", page.render(WORKLOAD, "encode", _records()))
 
 
 def test_published_rows_are_marked_and_never_among_the_measured() -> None:
-    rows = [line for line in page.render("encode", _records()).splitlines() if line.startswith("| NVIDIA")]
+    rows = [line for line in page.render(WORKLOAD, "encode", _records()).splitlines() if line.startswith("| NVIDIA")]
     assert ["*published*" in row for row in rows] == ["Published" in row for row in rows]
     assert "*published*" in rows[-2]  # after all measured rows of its model
 
 
 def test_out_of_memory_and_other_ends_are_told_apart() -> None:
-    text = page.render("encode", _records())
+    text = page.render(WORKLOAD, "encode", _records())
     assert "OOM" in text
     assert "timed out" in text
     crashed = measured(case=_case(512), outcome=Crashed(signal="SIGSEGV"), timing=None, memory=None)
-    assert "crashed" in page.render("encode", [crashed])
+    assert "crashed" in page.render(WORKLOAD, "encode", [crashed])
 
 
 def test_a_card_under_a_limit_has_rows_of_its_own() -> None:
-    assert "NVIDIA Test, limited to 8.00 GiB" in page.render("encode", _records())
+    assert "NVIDIA Test, limited to 8.00 GiB" in page.render(WORKLOAD, "encode", _records())
 
 
 def test_two_precisions_of_one_model_are_two_rows() -> None:
     records = [measured(0.1, case=a_case(dtype=dtype)) for dtype in ("float32", "float16")]
-    table = [line for line in page.render("encode", records).splitlines() if "64x64" in line and "measured" in line]
+    table = [
+        line for line in page.render(WORKLOAD, "encode", records).splitlines() if "64x64" in line and "measured" in line
+    ]
     assert len(table) == 2
 
 
 def test_an_operation_without_results_says_how_to_get_them() -> None:
-    assert "`bench run` measures them" in page.render("decode", _records())
+    assert "`bench run` measures them" in page.render(WORKLOAD, "decode", _records())
 
 
 @pytest.mark.parametrize("operation", ["encode", "decode"])
 def test_pages_of_no_records_at_all_are_pages(operation: str) -> None:
-    assert page.render(operation, []).startswith(f"# VAE {operation}\n")
+    assert page.render(WORKLOAD, operation, []).startswith(f"# VAE {operation}\n")
 
 
 def test_the_settings_of_float32_are_printed_with_a_device_that_has_them() -> None:
@@ -93,7 +96,11 @@ def _driver(**memory: object) -> list[list[str]]:
     """The cells of the one row of a page of a CUDA case, and its header, with these figures of memory."""
     device = a_device(total_bytes=8 * GIB, nvml_total_bytes=10 * GIB)
     record = measured(0.1, case=_case(512), device=device, memory=Memory(percent=50.0, peak_bytes=4 * GIB, **memory))
-    table = [line for line in page.render("encode", [record]).splitlines() if line.startswith(("| Device", "| NVIDIA"))]
+    table = [
+        line
+        for line in page.render(WORKLOAD, "encode", [record]).splitlines()
+        if line.startswith(("| Device", "| NVIDIA"))
+    ]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[:2]]
 
 
@@ -112,7 +119,7 @@ def test_where_the_process_is_not_listed_the_device_s_growth_stands_for_it_and_i
 def test_a_driver_s_peak_that_is_missing_has_its_reason_and_no_column(growth: int | None) -> None:
     # given a case of which the driver tells nothing, or less than nothing
     memory = Memory(percent=50.0, nvml_process_reason="no permission |", nvml_device_growth_bytes=growth)
-    text = page.render("encode", [measured(0.1, memory=memory), published(0.1)])
+    text = page.render(WORKLOAD, "encode", [measured(0.1, memory=memory), published(0.1)])
     # then no table has a column of it, and the legend says why
     (line,) = [line for line in text.splitlines() if "No peak by the driver" in line]
     assert "no permission &#124; (1 case)" in line

@@ -23,6 +23,7 @@ from bench.record import Exchange, Failed, OutOfMemory, Record, Skipped, TimedOu
 from bench.report import docs_table, page
 from bench.report import remote as remote_page
 from bench.report.remote_parts import stack
+from bench.workloads.image_vae import WORKLOAD
 
 FAILURE = {"remote": None, "timing": None}
 
@@ -200,7 +201,7 @@ def test_a_phase_that_is_not_known_is_not_shown() -> None:
 
 def test_an_endpoint_is_in_no_table_of_gpus() -> None:
     local, over_wire = measured(case=a_case(operation="decode")), an_endpoint_record()
-    assert page.render("decode", [local, over_wire]) == page.render("decode", [local])
+    assert page.render(WORKLOAD, "decode", [local, over_wire]) == page.render(WORKLOAD, "decode", [local])
     assert docs_table.render([local, over_wire], "decode") == docs_table.render([local], "decode")
     with pytest.raises(DocsError):
         docs_table.render([over_wire], "decode")

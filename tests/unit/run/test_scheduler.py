@@ -28,6 +28,7 @@ from bench.record import (
     Record,
     Remote,
     Run,
+    Stage,
     Tile,
     TimedOut,
     Timing,
@@ -59,7 +60,8 @@ class FakeExecutor:
         if isinstance(outcome, BaseException):
             raise outcome
         timing = Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,))
-        return Done(outcome=outcome, timing=timing if isinstance(outcome, Measured) else None, remote=self.remote)
+        stages = (Stage(name="encode", timing=timing),)
+        return Done(outcome=outcome, stages=stages if isinstance(outcome, Measured) else (), remote=self.remote)
 
     def take_turns(
         self, cases: tuple[Case, ...], measure: MeasureSettings, timeout_s: float, on_phase: object
@@ -69,7 +71,8 @@ class FakeExecutor:
         if any(case.id in self._outcomes for case in cases):
             return Broken(reason="one of them went wrong")
         timing = Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,))
-        return tuple(Done(timing=timing) for _ in cases)
+        stages = (Stage(name="encode", timing=timing),)
+        return tuple(Done(stages=stages) for _ in cases)
 
     def close(self) -> None:
         """Nothing is held."""

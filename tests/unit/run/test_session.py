@@ -7,7 +7,7 @@ import itertools
 import weakref
 
 import pytest
-from factories import a_case
+from factories import a_case, only_stage
 
 from bench.device.base import DeviceState
 from bench.record import Failed, Measured, MeasureSettings, Tile
@@ -16,6 +16,8 @@ from bench.units import MIB
 
 pytest.importorskip("torch")
 session = pytest.importorskip("bench.run.session")
+vae = pytest.importorskip("bench.workloads.image_vae.module")
+work = pytest.importorskip("bench.workloads.image_vae.work")
 QUICK = MeasureSettings(min_samples=2, min_time=0.0, max_noise=None)
 
 
@@ -39,11 +41,13 @@ def test_a_case_goes_through_its_phases_and_comes_back_with_figures(cpu: object)
     done = cpu.run(case, QUICK, phases.append)
     assert phases == ["load", "warm-up", "run", "clean-up"]
     assert isinstance(done.outcome, Measured)
-    assert done.timing.clock == "perf_counter"
-    assert len(done.timing.samples_s) == 2
-    assert done.timing.first_call_s > 0
-    assert done.memory.peak_bytes >= done.memory.weights_bytes > 0
-    assert done.tiles == 9
+    stage = only_stage(done)
+    assert stage.name == "encode"
+    assert stage.timing.clock == "perf_counter"
+    assert len(stage.timing.samples_s) == 2
+    assert stage.timing.first_call_s > 0
+    assert stage.memory.peak_bytes >= stage.memory.weights_bytes > 0
+    assert stage.tiles == 9
     assert done.leaked_bytes == 0
 
 
@@ -59,15 +63,15 @@ def test_a_model_is_kept_while_cases_share_it_and_let_go_of_before_the_next(cpu:
 
 
 def test_the_larger_of_two_images_takes_more(cpu: object) -> None:
-    small, large = (cpu.run(a_case(size=side), QUICK, lambda _: None).memory for side in (64, 256))
-    assert large.peak_bytes > small.peak_bytes + 30 * MIB
+    small, large = (only_stage(cpu.run(a_case(size=side), QUICK, lambda _: None)).memory for side in (64, 512))
+    assert large.peak_bytes > small.peak_bytes + 4 * 30 * MIB
 
 
 def test_a_checkpoint_that_can_t_be_loaded_is_a_failure_in_its_phase(cpu: object) -> None:
     done = cpu.run(a_case(weights="/nowhere"), QUICK, lambda _: None)
     assert isinstance(done.outcome, Failed)
     assert done.outcome.phase == "load"
-    assert done.timing is None
+    assert done.stages == ()
 
 
 def test_a_limit_over_the_memory_there_is_is_refused() -> None:
@@ -79,16 +83,17 @@ def test_a_case_says_how_good_its_figures_are(cpu: object) -> None:
     settings = MeasureSettings(min_samples=8, min_time=0.0, max_noise=None)
     done = cpu.run(a_case(batch=2), settings, lambda _: None)
 
-    low, high = done.timing.interval_s
-    assert low <= done.timing.median_s <= high
-    assert done.timing.noise > 0
-    assert done.timing.stopped_by == "enough_samples"
+    timing = only_stage(done).timing
+    low, high = timing.interval_s
+    assert low <= timing.median_s <= high
+    assert timing.noise > 0
+    assert timing.stopped_by == "enough_samples"
     assert done.telemetry.readings == 0
     assert "not a GPU" in done.telemetry.reason
 
 
 def test_a_case_s_operations_are_those_of_its_whole_batch(cpu: object) -> None:
-    one, two = (cpu.run(a_case(batch=batch), QUICK, lambda _: None).flops for batch in (1, 2))
+    one, two = (only_stage(cpu.run(a_case(batch=batch), QUICK, lambda _: None)).flops for batch in (1, 2))
 
     assert two == 2 * one > 10**9
 
@@ -101,33 +106,33 @@ def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have
     phases: list[str] = []
     together = cpu.take_turns(cases, settings, phases.append)
 
-    assert [len(done.timing.samples_s) for done in together] == [3] * 4
-    assert [done.tiles for done in together] == [None, None, 9, 9]
+    assert [len(only_stage(done).timing.samples_s) for done in together] == [3] * 4
+    assert [only_stage(done).tiles for done in together] == [None, None, 9, 9]
     assert phases == ["load", "warm-up"] * 4 + ["run", "clean-up"]
     for case, done in zip(cases, together, strict=True):
-        alone = cpu.run(case, settings, lambda _: None)
-        assert done.memory.measured_during == "first call"
-        assert done.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=24 * MIB)
-        assert done.flops == alone.flops
+        turning, alone = only_stage(done), only_stage(cpu.run(case, settings, lambda _: None))
+        assert turning.memory.measured_during == "first call"
+        assert turning.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=24 * MIB)
+        assert turning.flops == alone.flops
 
 
 def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, monkeypatch: pytest.MonkeyPatch) -> None:
     # given two precisions, and a meter that looks which models are alive when it begins
     alive: list[weakref.ref[object]] = []
     seen: list[int] = []
-    build, begin = session.VaeWorkload, cpu.held.meter.begin
+    build, begin = vae.VaeOnDevice, cpu.held.meter.begin
 
     def building(*given: object) -> object:
         made = build(*given)
         alive.append(weakref.ref(made))
         return made
 
-    def beginning() -> None:
+    def beginning(stages: int) -> None:
         gc.collect()
         seen.append(sum(one() is not None for one in alive))
-        begin()
+        begin(stages)
 
-    monkeypatch.setattr(session, "VaeWorkload", building)
+    monkeypatch.setattr(vae, "VaeOnDevice", building)
     monkeypatch.setattr(cpu.held.meter, "begin", beginning)
     cases = [
         a_case(dtype="float16"),
@@ -156,11 +161,11 @@ def test_operations_that_can_t_be_counted_cost_no_measurement(cpu: object, monke
     def uncountable(*_: object) -> int:
         raise NotImplementedError("no meta kernel")
 
-    monkeypatch.setattr(session.work, "of_call", uncountable)
+    monkeypatch.setattr(work, "of_call", uncountable)
     done = cpu.run(a_case(), QUICK, lambda _: None)
 
     assert isinstance(done.outcome, Measured)
-    assert done.flops is None
+    assert only_stage(done).flops is None
     assert done.warnings == ("FLOPs could not be counted: NotImplementedError: no meta kernel",)
 
 

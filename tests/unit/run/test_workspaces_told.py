@@ -14,6 +14,7 @@ from bench.run.protocol import MeasureWorkspaces
 torch = pytest.importorskip("torch")
 workspaces = pytest.importorskip("bench.run.workspaces")
 held = pytest.importorskip("held")
+vae = pytest.importorskip("bench.workloads.image_vae.module")
 Observed = pytest.importorskip("bench.device.cuda.convolutions").Observed
 
 SHAPE, FILTER = (1, 8, 64, 64), (8, 8, 3, 3)
@@ -78,7 +79,7 @@ def test_a_call_that_fails_is_a_reason_and_want_of_memory_is_told(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(workspaces, "VaeWorkload", fail)
+    monkeypatch.setattr(vae, "VaeOnDevice", fail)
     request = MeasureWorkspaces(model="tiny", operation="encode", dtype="float32", edge=64)
     answer = workspaces.measure(request, held.HeldCard())
     assert answer.out_of_memory is full

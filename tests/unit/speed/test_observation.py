@@ -24,7 +24,9 @@ def of(*records: Record) -> list[float]:
 
 def test_published_and_measured_times_of_a_known_card_are_observed() -> None:
     found = observations(
-        [published(0.05, device=CARD), measured(0.07, device=CARD)], load_gpus(), lambda case: Work(elements=case.width)
+        [published(0.05, device=CARD), measured(0.07, device=CARD)],
+        load_gpus(),
+        lambda case: Work(elements=case.axes["width"]),
     )
 
     assert [(one.kind, one.card, one.seconds) for one in found] == [

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import store
 from bench.config import load_gpus
-from bench.record import Record
 from bench.speed.held_out import errors, leave_one_card_out
 from bench.speed.observation import Observation, fitted, not_fitted, observations
 
@@ -18,8 +18,9 @@ PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 
 @pytest.fixture(scope="module")
 def seen() -> tuple[Observation, ...]:
-    lines = [line for path in sorted(PUBLISHED.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
-    return observations([Record.model_validate_json(line) for line in lines], load_gpus(), work.of_case)
+    files, warnings = store.read([PUBLISHED], strict=True)
+    assert warnings == []
+    return observations([record for file in files for record in file.records], load_gpus(), work.of_case)
 
 
 def test_a_card_s_times_are_predicted_from_the_others_within_the_aims(seen: tuple[Observation, ...]) -> None:

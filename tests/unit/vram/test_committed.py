@@ -10,12 +10,13 @@ from bench.commands import cards
 from bench.record import Record
 from bench.store import read_file
 from bench.vram.predict import predict
+from bench.workloads.labels import label_of
 
 COMMITTED = Path(__file__).parents[3] / "results" / "predicted" / "docs.jsonl"
 RECORDS = read_file(COMMITTED).records
 
 
-@pytest.mark.parametrize("record", RECORDS[::37], ids=lambda one: f"{one.device.name}: {one.case.label}")
+@pytest.mark.parametrize("record", RECORDS[::37], ids=lambda one: f"{one.device.name}: {label_of(one.case)}")
 def test_a_committed_prediction_is_made_again(record: Record, tmp_path: Path) -> None:
     # Given its card, and no calibration
     (card,) = cards.chosen([record.device.name], None, tmp_path)

@@ -9,7 +9,8 @@ from factories import a_case
 from bench.record import Case, Tile
 from bench.vram import timeline, trace
 from bench.vram.onednn import OneDnn
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.labels import label_of
 
 MIB = 2**20
 _CAPABILITY = torch.backends.cpu.get_cpu_capability()
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 def _of_profiler(case: Case) -> int:
     """The most that the call's allocations come to at once, its input and the weights apart."""
-    call = VaeWorkload(case, torch.device("cpu")).prepare(case)
+    call = VaeOnDevice(case, torch.device("cpu")).prepare(case)
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.inference_mode(), torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         call.run()
@@ -43,7 +44,7 @@ def _of_profiler(case: Case) -> int:
         a_case(operation="decode", width=192, height=64),
         a_case(operation="decode", size=64, batch=3, variant="sliced"),
     ],
-    ids=lambda case: case.label,
+    ids=label_of,
 )
 def test_the_predicted_peak_is_that_of_torch_s_own_allocation_events(case: Case) -> None:
     # Given the peak that the profiler saw

@@ -18,6 +18,7 @@ from bench.record import Measured, Prediction, Record
 from bench.units import GIB, MIB
 from bench.vram import cudnn
 from bench.vram.predict import predict
+from bench.workloads.labels import label_of
 
 _PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "vae_decode.jsonl"
 _PAGE = Path(__file__).parents[2] / "golden" / "vae_decode_tables.md"
@@ -29,7 +30,7 @@ _REFERENCE = "NVIDIA GeForce RTX 4090"
 
 
 def _name(record: Record) -> str:
-    return f"{record.device.name.removeprefix('NVIDIA GeForce ')}, {record.case.label}"
+    return f"{record.device.name.removeprefix('NVIDIA GeForce ')}, {label_of(record.case)}"
 
 
 def _predicted(record: Record) -> Prediction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from factories import a_case, refusal
+from factories import a_case, changed, refusal
 
 from bench.errors import ConfigError
 from bench.record import Case, Prediction, Tile
@@ -174,13 +174,13 @@ def test_tiles_take_less_than_the_whole_image_and_little_more_than_one_tile() ->
     assert tiled.taken.allocated_bytes < whole.taken.allocated_bytes
     # And what it takes beyond one tile's call is no more than all tiles' pixels: 2 x 2 full ones, 2 + 2 of 256x128 at
     # the edges and one of 128x128, twice (their blends), and the result
-    one = demand(CASE.model_copy(update={"width": 256, "height": 256}), BACKEND)
+    one = demand(changed(CASE, width=256, height=256), BACKEND)
     pixels = 4 * 256 * 256 + 4 * 256 * 128 + 128 * 128 + 512 * 512
     assert 0 < tiled.taken.allocated_bytes - one.taken.allocated_bytes <= 3 * 2 * 2 * pixels
 
 
 def test_with_memory_to_spare_a_batch_takes_more() -> None:
-    one, two = (demand(CASE.model_copy(update={"batch": batch}), BACKEND) for batch in (1, 2))
+    one, two = (demand(changed(CASE, batch=batch), BACKEND) for batch in (1, 2))
     assert one.taken.reserved_bytes < two.taken.reserved_bytes
 
 

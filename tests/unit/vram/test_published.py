@@ -15,6 +15,7 @@ from bench.commands import cards
 from bench.record import Measured, Prediction, Record
 from bench.units import GIB, MIB
 from bench.vram.predict import predict
+from bench.workloads.labels import label_of
 
 _PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "vae_encode.jsonl"
 RECORDS = store.read_file(_PUBLISHED).records
@@ -23,7 +24,7 @@ _WITH_ROOM = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3090")
 
 
 def _name(record: Record) -> str:
-    return f"{record.device.name.removeprefix('NVIDIA GeForce ')}, {record.case.label}"
+    return f"{record.device.name.removeprefix('NVIDIA GeForce ')}, {label_of(record.case)}"
 
 
 def _predicted(record: Record) -> Prediction:

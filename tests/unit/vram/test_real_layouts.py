@@ -10,7 +10,7 @@ from factories import a_case
 
 from bench.record import Case, Tile
 from bench.vram import layouts, operators, trace
-from bench.workloads.image_vae.module import VaeWorkload
+from bench.workloads.image_vae.module import VaeOnDevice
 
 #: Path of the module, shape of its input, and whether torch's convolution takes it to be channels-last.
 Seen = tuple[str, tuple[int, ...], bool]
@@ -29,7 +29,7 @@ CALLS = [
 def run(case: Case) -> list[Seen]:
     """The convolutions of one real call, by hooks alone."""
     seen: list[Seen] = []
-    workload = VaeWorkload(case, torch.device("cpu"))
+    workload = VaeOnDevice(case, torch.device("cpu"))
 
     def note(path: str) -> Any:
         def before(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -63,7 +63,7 @@ def test_each_convolution_takes_the_layout_that_it_has_in_a_real_run(
     real = run(case)
     assert traced(case, "cpu") == real
     # CUDA's layouts are the same for one image at a time: only its normalisations differ, and only for batches
-    if case.batch == 1 or case.variant == "sliced":
+    if case.axes["batch"] == 1 or case.variant == "sliced":
         assert traced(case, "cuda") == real
 
 

@@ -17,7 +17,7 @@ from bench.vram.onednn import OneDnn
 from bench.vram.recorded import Watch, _watching, record
 from bench.vram.recording import Change, Span
 from bench.vram.timeline import Timeline
-from bench.workloads.image_vae.module import Call
+from bench.workloads.base import Call, Stage
 
 
 @pytest.fixture(scope="module", params=["decode", "encode in tiles"])
@@ -142,7 +142,7 @@ def _on_fake_cuda(fake: FakeCuda) -> tuple[list[Change], int, bytes]:
             return values
 
     module = torch.nn.Sequential(First(), Second())
-    return _on_cuda(module, Call(lambda: module(torch.ones(1))), torch.device("cuda", 0))
+    return _on_cuda(module, Call((Stage("run", lambda: module(torch.ones(1))),)), torch.device("cuda", 0))
 
 
 def test_on_cuda_each_entry_of_the_history_is_of_the_module_at_work_by_the_allocator_s_own_count(

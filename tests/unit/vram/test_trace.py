@@ -16,7 +16,9 @@ from bench.vram import trace
 from bench.vram.events import Attention, Birth, Convolution, Death, Launch, Pass, Product, Trace, Upsampling
 from bench.vram.timeline import Timeline, build
 from bench.workloads import models
-from bench.workloads.image_vae import module as vae
+from bench.workloads.image_vae.module import build as build_vae
+from bench.workloads.image_vae.module import on_meta
+from bench.workloads.labels import label_of
 
 TILED = Tile(tile=64, overlap=16)
 
@@ -53,7 +55,7 @@ def after(timeline: Timeline) -> tuple[int, ...]:
         (a_case(operation="decode", size=128, tiling=TILED), 3 * 128 * 128),
         (a_case(operation="decode", size=64, batch=3, variant="sliced"), 3 * 3 * 64 * 64),
     ],
-    ids=lambda value: value.label if isinstance(value, Case) else "",
+    ids=lambda value: label_of(value) if isinstance(value, Case) else "",
 )
 def test_nothing_but_the_result_outlives_the_call(case: Case, elements: int) -> None:
     assert after(live(case)) == (elements,)
@@ -62,7 +64,7 @@ def test_nothing_but_the_result_outlives_the_call(case: Case, elements: int) -> 
 @pytest.mark.parametrize("model", ["tiny", "sd-v1", "flux"])
 def test_weights_are_the_module_s_parameters_and_buffers(model: str) -> None:
     with torch.device("meta"):
-        module = vae.build(models.get(model))
+        module = build_vae(models.get(model))
     counted = sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers()))
     traced = trace.capture(a_case(model=model, size=64))
     assert traced.weight_elements == counted
@@ -177,11 +179,16 @@ def _naively(case: Case, monkeypatch: pytest.MonkeyPatch) -> Timeline:
         yield
 
     monkeypatch.setattr(trace, "_each_shape_once", as_it_is)
-    monkeypatch.setattr(trace, "_one_row_blended", as_it_is)
-    uncached = trace._capture.__wrapped__
-    traced = uncached(case.model, case.operation, case.batch, case.height, case.width, case.tile, False)
+    monkeypatch.setattr(trace, "_one_line_blended", as_it_is)
+    traced = uncached(case)
     assert not traced.passes
     return build(traced, LiveOnly(), 1)
+
+
+def uncached(case: Case) -> Trace:
+    """What is captured now, whatever was before."""
+    traced: Trace = trace._capture.__wrapped__(case, "cuda")
+    return traced
 
 
 def test_slicing_takes_a_batch_one_image_after_another() -> None:
@@ -204,28 +211,28 @@ def test_a_batch_of_two_encoded_takes_twice_the_activations_of_one() -> None:
 
 def test_capture_leaves_the_module_as_it_was() -> None:
     # Given the module of a tiled capture
-    trace._capture.__wrapped__("tiny", "decode", 1, 128, 128, TILED, True)
-    module = trace._module("tiny")
+    uncached(a_case(operation="decode", size=128, tiling=TILED, variant="sliced"))
+    vae = on_meta("tiny")
     # Then its halves and blends are those of its class again, and no module is taken to be at work
-    assert "forward" not in vars(module.vae.encoder) | vars(module.vae.decoder)
-    assert not {"blend_v", "blend_h"} & vars(module.vae).keys()
-    assert module.path == [""]
+    assert "forward" not in vars(vae.encoder) | vars(vae.decoder)
+    assert not {"blend_v", "blend_h"} & vars(vae).keys()
+    assert trace._watched(vae).path == [""]
     # And an untiled, unsliced call after it is one pass
-    assert trace._capture.__wrapped__("tiny", "decode", 2, 128, 128, None, False).passes == ((2, 4, 64, 64),)
+    assert uncached(a_case(operation="decode", size=128, batch=2)).passes == ((2, 4, 64, 64),)
 
 
 def test_a_call_that_fails_leaves_the_module_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a call that raises within the decoder
-    module = trace._module("tiny")
+    vae = on_meta("tiny")
 
     def refuse(*_: Any) -> None:
         raise RuntimeError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.vae.decoder.conv_out, "forward", refuse)
+        patch.setattr(vae.decoder.conv_out, "forward", refuse)
         with pytest.raises(RuntimeError):
-            trace._capture.__wrapped__("tiny", "decode", 1, 40, 40, None, False)
+            uncached(a_case(operation="decode", size=40))
     # Then the next capture is sound, and its modules have their own paths
-    traced = trace._capture.__wrapped__("tiny", "decode", 1, 40, 40, None, False)
+    traced = uncached(a_case(operation="decode", size=40))
     assert "decoder.conv_in" in [one.module for one in launches(traced)]
-    assert module.path == [""]
+    assert trace._watched(vae).path == [""]

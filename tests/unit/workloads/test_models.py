@@ -136,10 +136,12 @@ def test_two_models_of_one_key_are_an_error_that_names_it(monkeypatch: pytest.Mo
     import bench.workloads.image_vae.zoo.tiny
 
     monkeypatch.setattr(bench.workloads.image_vae.zoo.tiny, "MODEL", bench.workloads.image_vae.zoo.sdxl.MODEL)
+    models._all.cache_clear()
     models.zoo.cache_clear()
     try:
         with pytest.raises(ConfigError, match="'sdxl'"):
             models.zoo()
     finally:
         monkeypatch.undo()
+        models._all.cache_clear()
         models.zoo.cache_clear()

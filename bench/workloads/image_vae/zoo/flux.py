@@ -1,8 +1,8 @@
 """The VAE of FLUX.1: sixteen latent channels, no quantisation convolutions."""
 
-from bench.workloads.image_vae.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import ImageVaeSpec
 
-MODEL = AutoencoderKLSpec(
+MODEL = ImageVaeSpec(
     key="flux",
     title="Flux",
     also_titled=("FLUX.1", "FLUX.1-schnell"),

@@ -1,8 +1,8 @@
 """The VAE of Stable Diffusion 1.x."""
 
-from bench.workloads.image_vae.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import ImageVaeSpec
 
-MODEL = AutoencoderKLSpec(
+MODEL = ImageVaeSpec(
     key="sd-v1",
     title="SD v1.5",
     also_titled=("SD v1", "Stable Diffusion v1", "Stable Diffusion v1.5"),

@@ -1,8 +1,8 @@
 """The VAE of Stable Diffusion XL. float32: the original has `force_upcast`, and the docs' figures look like it."""
 
-from bench.workloads.image_vae.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import ImageVaeSpec
 
-MODEL = AutoencoderKLSpec(
+MODEL = ImageVaeSpec(
     key="sdxl",
     title="SDXL",
     also_titled=("SD XL", "Stable Diffusion XL"),

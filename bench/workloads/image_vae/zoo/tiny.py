@@ -1,8 +1,8 @@
 """A VAE of a few layers, for tests and first steps: the real code path in milliseconds."""
 
-from bench.workloads.image_vae.spec import AutoencoderKLSpec
+from bench.workloads.image_vae.spec import ImageVaeSpec
 
-MODEL = AutoencoderKLSpec(
+MODEL = ImageVaeSpec(
     key="tiny",
     title="Tiny",
     block_out_channels=(32, 64),

@@ -30,7 +30,7 @@ def test_the_peak_is_weights_and_what_the_first_call_held_at_its_highest() -> No
     # When the timed calls hold more
     later = _touched(256 * MIB)
     del later
-    memory = meter.calls_done(WEIGHTS)
+    (memory,) = meter.calls_done(WEIGHTS)
     # Then the peak is the first call's, and the other is told beside it
     assert memory.peak_bytes == pytest.approx(WEIGHTS + 96 * MIB, abs=6 * MIB)
     assert memory.percent == memory_percent(memory.peak_bytes or 0, GIB)
@@ -45,7 +45,7 @@ def test_a_limit_stands_in_for_the_total() -> None:
     meter = HostMemory(Capacity(GIB, limit_bytes=100 * MIB))
     meter.begin()
     meter.first_call_done()
-    memory = meter.calls_done(50 * MIB)
+    (memory,) = meter.calls_done(50 * MIB)
     assert memory.percent == memory_percent(memory.peak_bytes or 0, 100 * MIB)
     assert memory.percent >= 50
 
@@ -66,7 +66,7 @@ def test_where_the_peak_can_t_be_reset_there_is_a_reason_and_no_figure(
     meter = HostMemory(Capacity(GIB))
     meter.begin()
     meter.first_call_done()
-    memory = meter.calls_done(WEIGHTS)
+    (memory,) = meter.calls_done(WEIGHTS)
     assert memory.peak_bytes is None
     assert memory.percent is None
     assert "can't be reset here" in (memory.peak_reason or "")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 from factories import a_case
 
-from bench.plan import TRANSPORTS
 from bench.remote.client import warm
 from bench.remote.client.payload import make
+from bench.workloads import models
 
 pytest.importorskip("httpx2")
 
 
-@pytest.mark.parametrize(("operation", "transport"), [(name, way) for name in TRANSPORTS for way in TRANSPORTS[name]])
+@pytest.mark.parametrize(
+    ("operation", "transport"),
+    [(name, way) for name in models.workload("tiny").operations for way in models.transports(name)],
+)
 def test_each_way_is_warmed_with_an_answer_that_is_read_to_its_end(operation: str, transport: str) -> None:
     payload = make(a_case(operation=operation, transport=transport))
     body, headers = warm._answer(payload)

@@ -309,8 +309,8 @@ def test_the_longest_bodies_hold_what_the_limits_allow_even_in_base64() -> None:
     limits = Limits(max_pixels=1024)
     image = json.dumps({"inputs": base64.b64encode(bytes(1024 * 3 * 4)).decode()})
     latent = json.dumps({"inputs": base64.b64encode(bytes(16 * 4 * 4)).decode()})
-    assert len(image) <= SD.max_image_bytes(limits) < 2 * len(image) + 64 * 1024
-    assert len(latent) <= SD.max_latent_bytes(limits)
+    assert len(image) <= shapes.max_image_bytes(limits) < 2 * len(image) + 64 * 1024
+    assert len(latent) <= shapes.max_latent_bytes(SD, limits)
 
 
 # whatever comes

@@ -25,6 +25,7 @@ from bench.errors import ConfigError
 from bench.record import Tile
 from bench.remote.messages import Answer, Message, RefusedError
 from bench.remote.server.protocol import Limits
+from bench.workloads.base import weights_bytes
 
 torch = pytest.importorskip("torch")
 vae = pytest.importorskip("bench.workloads.image_vae.module")
@@ -45,7 +46,7 @@ def tiny() -> Any:
 @pytest.fixture(scope="module")
 def local() -> Any:
     """The same VAE, built once more and called directly."""
-    return vae.VaeWorkload(a_case(), CPU)
+    return vae.VaeOnDevice(a_case(), CPU)
 
 
 def _random(*shape: int, dtype: str = "float32") -> Any:
@@ -156,7 +157,7 @@ def test_do_scaling_without_a_factor_means_the_checkpoint_s_own(tmp_path: Path, 
     module.register_to_config(scaling_factor=0.25, shift_factor=0.5)
     module.save_pretrained(tmp_path)
     loaded = vae_service.load("tiny", str(tmp_path), HELD, None, Limits())
-    workload = vae.VaeWorkload(a_case(weights=str(tmp_path)), CPU)
+    workload = vae.VaeOnDevice(a_case(weights=str(tmp_path)), CPU)
     latent = _random(1, 4, 8, 8)
     # when scaling is asked for, or refused
     answer = _ask(loaded.decode, _message(latent, output_type="pt", do_scaling=do_scaling))
@@ -497,7 +498,7 @@ def test_building_a_model_in_16_bits_warns_of_nothing() -> None:
 
 def test_a_loaded_model_says_what_it_is(tiny: Any, local: Any) -> None:
     assert (tiny.model, tiny.weights, tiny.dtype) == ("tiny", "random", "float32")
-    assert tiny.weights_bytes == local.weights_bytes
+    assert tiny.weights_bytes == weights_bytes(local)
 
 
 # whatever comes

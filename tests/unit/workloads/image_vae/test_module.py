@@ -10,6 +10,8 @@ from factories import a_case
 
 from bench.record import Tile
 from bench.workloads import models
+from bench.workloads.base import weights_bytes
+from bench.workloads.image_vae import zoo
 
 torch = pytest.importorskip("torch")
 vae = pytest.importorskip("bench.workloads.image_vae.module")
@@ -18,7 +20,7 @@ CPU = torch.device("cpu")
 
 def _run(case: object) -> object:
     with torch.inference_mode():
-        return vae.VaeWorkload(case, CPU).prepare(case).run()
+        return vae.VaeOnDevice(case, CPU).prepare(case).run()
 
 
 def test_encode_ends_at_the_mode_of_the_latent_distribution() -> None:
@@ -59,9 +61,9 @@ def test_the_docs_models_have_the_published_number_of_parameters() -> None:
 def test_tiles_of_any_overlap_fit_together_to_the_full_size(operation: str, tile: int, overlap: int) -> None:
     # Overlaps such as 32 of 40 px have no exact float factor, and diffusers truncates
     case = a_case(model="tiny", operation=operation, width=136, height=104, tiling=Tile(tile=tile, overlap=overlap))
-    workload = vae.VaeWorkload(case, CPU)
+    workload = vae.VaeOnDevice(case, CPU)
     call = workload.prepare(case)
-    with torch.inference_mode(), call.watching_passes() as passes:
+    with torch.inference_mode(), call.stages[0].watching_passes() as passes:
         output = call.run()
     starts = [len(range(0, side, tile - overlap)) for side in (104, 136)]
     assert output.shape[-2:] == ((52, 68) if operation == "encode" else (104, 136))
@@ -71,11 +73,11 @@ def test_tiles_of_any_overlap_fit_together_to_the_full_size(operation: str, tile
 def test_an_untiled_call_after_a_tiled_one_is_one_pass_of_the_whole_image() -> None:
     tiled = a_case(model="tiny", operation="encode", width=128, height=128, tiling=Tile(tile=64, overlap=16))
     untiled = a_case(model="tiny", operation="encode", width=128, height=128)
-    workload = vae.VaeWorkload(tiled, CPU)
+    workload = vae.VaeOnDevice(tiled, CPU)
     with torch.inference_mode():
         first = workload.prepare(tiled).run()
         call = workload.prepare(untiled)
-        with call.watching_passes() as passes:
+        with call.stages[0].watching_passes() as passes:
             second = call.run()
     assert passes == [(1, 3, 128, 128)]
     assert not torch.allclose(first, second)
@@ -92,9 +94,9 @@ def test_a_checkpoint_folder_is_loaded_and_its_own_sample_size_changes_no_tile(t
         model="tiny", operation="encode", width=128, height=128, weights=str(tmp_path), tiling=Tile(tile=64, overlap=16)
     )
     # When it is measured with a tile of 64
-    workload = vae.VaeWorkload(case, CPU)
+    workload = vae.VaeOnDevice(case, CPU)
     call = workload.prepare(case)
-    with torch.inference_mode(), call.watching_passes() as passes:
+    with torch.inference_mode(), call.stages[0].watching_passes() as passes:
         call.run()
     # Then these are its weights, and there are as many tiles as one of 64 makes
     parameters = zip(workload._vae.parameters(), saved.parameters(), strict=True)
@@ -106,18 +108,18 @@ def test_hub_weights_come_through_from_pretrained(tmp_path: Path, monkeypatch: p
     # Given a zoo whose repository id is a local one (there is no network in tests)
     vae.build(models.get("tiny")).save_pretrained(tmp_path / "vae")
     spec = dataclasses.replace(models.get("tiny"), hub_id=str(tmp_path), hub_subfolder="vae")
-    monkeypatch.setattr(models, "get", lambda key: spec)
+    monkeypatch.setattr(zoo, "get", lambda key: spec)
     # When it is loaded in half precision
     case = a_case(model="tiny", operation="encode", width=64, height=64, weights="hub", dtype="bfloat16")
-    workload = vae.VaeWorkload(case, CPU)
+    workload = vae.VaeOnDevice(case, CPU)
     # Then the module has that precision, and half the bytes
-    full = vae.VaeWorkload(a_case(model="tiny", operation="encode", width=64, height=64), CPU)
-    assert workload.weights_bytes * 2 == full.weights_bytes
+    full = vae.VaeOnDevice(a_case(model="tiny", operation="encode", width=64, height=64), CPU)
+    assert weights_bytes(workload) * 2 == weights_bytes(full)
 
 
 def test_channels_last_is_set_on_weights_and_input() -> None:
     case = a_case(model="tiny", operation="encode", width=64, height=64, variant="channels-last")
-    workload = vae.VaeWorkload(case, CPU)
+    workload = vae.VaeOnDevice(case, CPU)
     assert workload._vae.encoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -125,20 +127,20 @@ def test_a_checkpoint_of_another_model_is_refused_with_what_differs(tmp_path: Pa
     # Given the tiny VAE's checkpoint under the name of SD v1.5: it would run, and stand in the wrong table
     vae.build(models.get("tiny")).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"no sd-v1: .*block_out_channels is \[32, 64\]"):
-        vae.VaeWorkload(a_case(model="sd-v1", weights=str(tmp_path)), CPU)
+        vae.VaeOnDevice(a_case(model="sd-v1", weights=str(tmp_path)), CPU)
 
 
 def test_two_calls_of_one_model_can_take_turns() -> None:
     # given a tiled and an untiled call that were both prepared before either ran
     cases = (a_case(size=128, tiling=Tile(tile=64, overlap=16)), a_case(size=128))
-    workload = vae.VaeWorkload(cases[0], CPU)
+    workload = vae.VaeOnDevice(cases[0], CPU)
     calls = [workload.prepare(case) for case in cases]
 
     # when they run in turns, each set up before
     counts = []
     for call in (*calls, *reversed(calls)):
         call.set_up()
-        with torch.inference_mode(), call.watching_passes() as passes:
+        with torch.inference_mode(), call.stages[0].watching_passes() as passes:
             call.run()
         counts.append(len(passes))
 

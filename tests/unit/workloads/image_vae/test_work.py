@@ -67,8 +67,8 @@ def test_an_untiled_call_counts_as_torch_counts_it(
 def test_a_tiled_call_counts_each_tile_as_torch_counts_it(operation: str) -> None:
     # given a real call in tiles, whose edge tiles are smaller than the others
     case = a_case(operation=operation, width=136, height=104, tiling=Tile(tile=64, overlap=16))
-    call = vae.VaeWorkload(case, torch.device("cpu")).prepare(case)
-    with torch.inference_mode(), call.watching_passes() as passes:
+    call = vae.VaeOnDevice(case, torch.device("cpu")).prepare(case)
+    with torch.inference_mode(), call.stages[0].watching_passes() as passes:
         call.run()
 
     assert len(set(passes)) > 1
@@ -77,8 +77,8 @@ def test_a_tiled_call_counts_each_tile_as_torch_counts_it(operation: str) -> Non
 
 def test_an_untiled_call_makes_one_pass_of_the_whole_input() -> None:
     case = a_case(operation="decode", width=64, height=32, batch=2)
-    call = vae.VaeWorkload(case, torch.device("cpu")).prepare(case)
-    with torch.inference_mode(), call.watching_passes() as passes:
+    call = vae.VaeOnDevice(case, torch.device("cpu")).prepare(case)
+    with torch.inference_mode(), call.stages[0].watching_passes() as passes:
         call.run()
 
     factor = models.get("tiny").spatial_factor
@@ -153,9 +153,9 @@ def test_passes_and_blended_lines_are_those_of_diffusers(
     operation: str, width: int, height: int, tile: Tile | None, variant: str
 ) -> None:
     case = a_case(operation=operation, width=width, height=height, tiling=tile or "off", batch=2, variant=variant)
-    call = vae.VaeWorkload(case, torch.device("cpu")).prepare(case)
+    call = vae.VaeOnDevice(case, torch.device("cpu")).prepare(case)
     # what diffusers blends it copies into place, a line at a time; nothing else in the call is a copy
-    with torch.inference_mode(), call.watching_passes() as passes, Operations() as operations:
+    with torch.inference_mode(), call.stages[0].watching_passes() as passes, Operations() as operations:
         call.run()
 
     assert list(tiles.passes(case)) == passes

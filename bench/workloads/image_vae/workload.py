@@ -1,0 +1,97 @@
+"""Image VAEs as a workload: encode and decode, by width, height, frames (always one) and batch. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bench.record import Case, Tile, Transport
+from bench.work import Work
+from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
+from bench.workloads.image_vae import payloads, tiles, zoo
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.workloads.image_vae.meta import MetaCall
+
+
+class ImageVae(Workload):
+    """VAEs of diffusers' AutoencoderKL family."""
+
+    name = "image VAE"
+    part = "VAE"
+    page = "VAE"
+    operations = ("encode", "decode")
+    variants = ("channels-last", "sliced")
+    is_predicted = True
+    in_docs = True
+
+    def specs(self) -> Iterable[Spec]:
+        return zoo.listed()
+
+    def axes(self, key: str) -> tuple[Axis, ...]:
+        refusal = zoo.get(key).side_refusal
+        return (
+            Axis("width", "px", check=refusal),
+            Axis("height", "px", check=refusal),
+            Axis("frames", default=1, print=lambda count: f"{count} frames", check=_one_frame),
+            Axis("batch", default=1),
+        )
+
+    def default_tile(self, key: str) -> Tile:
+        spec = zoo.get(key)
+        return Tile(tile=spec.tile, overlap=spec.tile_overlap)
+
+    def risk(self, key: str, dtype: str) -> str:
+        return zoo.get(key).risk(dtype)
+
+    def transports(self, operation: str) -> tuple[Transport, ...]:
+        return payloads.TRANSPORTS.get(operation, ())
+
+    def tile_used(self, case: Case) -> Tile | None:
+        return tiles.used(case)
+
+    def tiles_to_try(self, case: Case) -> tuple[Tile, ...]:
+        return tiles.to_try(case)
+
+    def passes(self, case: Case) -> tuple[Shape, ...]:
+        return tiles.passes(case)
+
+    def payload(self, case: Case) -> Payload:
+        return payloads.payload(case)
+
+    def served(self, case: Case) -> Case:
+        is_large = max(case.axes["width"], case.axes["height"]) > payloads.SERVED_UNTILED_PX
+        return case.model_copy(update={"tiling": self.default_tile(case.model) if is_large else "off"})
+
+    def load(self, case: Case, device: torch.device) -> Loaded:
+        from bench.workloads.image_vae import module  # noqa: PLC0415 - loads torch
+
+        return module.VaeOnDevice(case, device)
+
+    def exercise(self, device: torch.device) -> None:
+        from bench.workloads.image_vae import module  # noqa: PLC0415 - loads torch
+
+        module.exercise(device)
+
+    def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
+        from bench.workloads.image_vae import work  # noqa: PLC0415 - loads torch
+
+        return work.of_call(case.model, stage, passes).flops if passes else None
+
+    def work(self, case: Case) -> Work:
+        from bench.workloads.image_vae import work  # noqa: PLC0415 - loads torch
+
+        return work.of_case(case)
+
+    def on_meta(self, case: Case) -> MetaCall:
+        from bench.workloads.image_vae import meta  # noqa: PLC0415 - loads torch
+
+        return meta.call(case)
+
+
+def _one_frame(frames: int) -> str:
+    if frames == 1:
+        return ""
+    return f"{frames} frames: every model here is an image VAE and takes 1 frame; video can't be measured yet"

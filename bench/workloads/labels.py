@@ -1,0 +1,52 @@
+"""What a case is called, for people. A case of a model that is not here (any more) has a name all the same."""
+
+from __future__ import annotations
+
+from bench.record import Case
+from bench.units import one_line
+from bench.workloads import models
+from bench.workloads.base import Axis
+
+_SIDES = ("width", "height")
+
+
+def label_of(case: Case) -> str:
+    """One line, whatever the names hold: `sdxl encode 512x512 float32 tiled 256/64 batch 2`."""
+    parts = [case.model, case.operation, size_of(case), case.dtype]
+    if case.tile:
+        parts += [f"tiled {case.tile.tile}/{case.tile.overlap}"]
+    elif case.model not in models.zoo() or models.workload(case.model).default_tile(case.model):
+        parts += ["untiled"]
+    parts += [*extras(case), *([case.weights] if case.weights != "random" else [])]
+    parts += [case.variant] if case.variant != "default" else []
+    parts += [f"over {case.transport}"] if case.transport else []
+    return one_line(" ".join(parts))
+
+
+def size_of(case: Case) -> str:
+    """How large it is, by the axes that a sweep has to name: `512x768` (width x height), `length 16`."""
+    axes, values = _axes(case), case.axes
+    sides = [f"{values['width']}x{values['height']}"] if set(_SIDES) <= values.keys() else []
+    others = [name for name, axis in axes.items() if axis.default is None and not (sides and name in _SIDES)]
+    return " ".join([*sides, *(axes[name].said(values[name]) for name in others if name in values)])
+
+
+def whole_size_of(case: Case) -> str:
+    """The size, and what else there is of it: `512x768, batch 2`."""
+    return ", ".join([size_of(case), *extras(case)])
+
+
+def extras(case: Case) -> list[str]:
+    """The axes that have a default, where the case has another value: `["batch 2"]`."""
+    told = [axis.said(case.axes[name]) for name, axis in _axes(case).items() if _differs(axis, case.axes.get(name))]
+    return [text for text in told if text]
+
+
+def _differs(axis: Axis, value: int | None) -> bool:
+    return axis.default is not None and value is not None and value != axis.default
+
+
+def _axes(case: Case) -> dict[str, Axis]:
+    if case.model in models.zoo():
+        return models.axes(case.model)
+    return {name: Axis(name, default=None if name in _SIDES else 1) for name in case.axes}
