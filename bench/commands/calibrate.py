@@ -24,7 +24,7 @@ from bench.errors import ConfigError, DeviceError, WorkerError, nearest
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.record import Workspaces
+    from bench.record import Device, Workspaces
     from bench.run.executor import SubprocessExecutor
     from bench.run.protocol import MeasureWorkspaces, Ready, WorkspacesMeasured
     from bench.workloads.base import Spec
@@ -69,7 +69,7 @@ def calibrate(
     try:
         ready = _ready(executor, progress)
         store.refuse_stand_in(out, store.stand_in_of(ready.environment))
-        with _folder(out / ready.device.slug) as folder:
+        with _folder(out, ready.device) as folder:
             job = _Job(executor, ready, folder, progress, show=not (quiet or as_json))
             for group in groups:
                 job.measure(group)
@@ -153,12 +153,13 @@ def _ready(executor: SubprocessExecutor, progress: Console) -> Ready:
 
 
 @contextmanager
-def _folder(folder: Path) -> Iterator[Path]:
+def _folder(out: Path, device: Device) -> Iterator[Path]:
     """The device's results folder, held so that no run measures at the same time."""
     from bench import store
 
+    folder = out / device.slug
     store.prepare_folder(folder)
-    with store.exclusive(folder):
+    with store.exclusive(folder, device.identity):
         yield folder
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.doctor import Facts
-    from bench.record import Ceiling, Ceilings
+    from bench.record import Ceiling, Ceilings, Device
     from bench.run.executor import SubprocessExecutor
     from bench.run.protocol import CeilingMeasured
 
@@ -172,7 +172,7 @@ def _ceilings(
     assert facts.device is not None  # noqa: S101 - the caller's condition
     if out is not None:
         store.refuse_stand_in(out, store.stand_in_of(facts.environment))
-    with _folder(out, facts.device.slug) as folder:
+    with _folder(out, facts.device) as folder:
         measured, failed = _measure(executor, facts.device.kind, progress, show=show)
         found = Ceilings(
             device=facts.device,
@@ -204,16 +204,17 @@ def _kept(found: Ceilings, folder: Path | None) -> Path | None:
 
 
 @contextmanager
-def _folder(out: Path | None, slug: str) -> Iterator[Path | None]:
+def _folder(out: Path | None, device: Device) -> Iterator[Path | None]:
     """The device's results folder, held so that no run measures at the same time; None if nothing is to be kept."""
     from bench import store
 
     if out is None:
         yield None
         return
-    store.prepare_folder(out / slug)
-    with store.exclusive(out / slug):
-        yield out / slug
+    folder = out / device.slug
+    store.prepare_folder(folder)
+    with store.exclusive(folder, device.identity):
+        yield folder
 
 
 def _measure(

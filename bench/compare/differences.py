@@ -31,6 +31,15 @@ class Difference:
         return one_line(f"{self.name}: base {' and '.join(self.base)}, head {' and '.join(self.head)}")
 
 
+def card_differences(base: Sequence[Record], head: Sequence[Record]) -> tuple[Difference, ...]:
+    """Whether other cards of one name were measured, where every record says which card it is of."""
+    sides = [{record.device.identity for record in records} for records in (base, head)]
+    if any(None in cards for cards in sides) or sides[0] == sides[1]:
+        return ()
+    told = [tuple(sorted(card for card in cards if card is not None)) for cards in sides]
+    return (Difference("card", *told),)
+
+
 def software_differences(base: Sequence[Record], head: Sequence[Record]) -> tuple[Difference, ...]:
     """What differs between or inside the records of both sides, machine apart."""
     found: list[Difference] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,8 +84,8 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
     store.refuse_stand_in(options.results, store.stand_in_of(ready.environment, ready.endpoint))
     folder = options.results / ready.device.slug
     store.prepare_folder(folder)
-    with store.exclusive(folder):
-        run_info, file, records = _open(plan, ready, folder, options)
+    with store.exclusive(folder, ready.device.identity), _opened(plan, ready, folder, options) as opened:
+        run_info, file, records = opened
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}
         crowd = crowding(ready.environment.gpu, ready.device)
@@ -179,25 +180,35 @@ def _warned(done: Done, warnings: Iterable[str]) -> Done:
     return done.model_copy(update={"warnings": (*done.warnings, *warnings)})
 
 
-def _open(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> tuple[Run, store.RunFile, list[Record]]:
-    """The run to go on with, or a new one: its identity, its file and the records that it has."""
+@contextmanager
+def _opened(
+    plan: Plan, ready: Ready, folder: Path, options: RunOptions
+) -> Iterator[tuple[Run, store.RunFile, list[Record]]]:
+    """The run to go on with, or a new one: its identity, its file and the records that it has.
+
+    The file is claimed meanwhile: another card of the same name shares the folder, and may begin in the same second.
+    """
 
     def same_setting(record: Record) -> bool:
         return _setting(record.device, record.environment) == _setting(
             ready.device, ready.environment
         ) and _same_endpoint(record, ready)
 
-    found = None if options.fresh else store.unfinished(folder, plan.id, options.vram_limit_bytes, same_setting)
-    if found is not None:
-        file = store.RunFile(found.path)
-        file.repair()
-        for warning in found.warnings:
-            options.warn(warning)
-        return found.records[0].run, file, list(found.records)
-    started = options.now()
-    path = _new_path(folder, started, plan.config)
-    run_info = Run(id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=timestamp(started))
-    return run_info, store.RunFile(path), []
+    limit_bytes, identity = options.vram_limit_bytes, ready.device.identity
+    with ExitStack() as claims:
+        found = None if options.fresh else store.unfinished(folder, plan.id, limit_bytes, identity, same_setting)
+        if found is not None and claims.enter_context(store.claimed(found.path)):
+            file = store.RunFile(found.path)
+            file.repair()
+            for warning in found.warnings:
+                options.warn(warning)
+            yield found.records[0].run, file, list(found.records)
+            return
+        started = options.now()
+        path = _new_path(folder, started, plan.config, claims)
+        begun = timestamp(started)
+        run_info = Run(id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=begun)
+        yield run_info, store.RunFile(path), []
 
 
 def _same_endpoint(record: Record, ready: Ready) -> bool:
@@ -241,12 +252,12 @@ def _setting(device: Device, environment: Environment | None) -> tuple[object, .
     )
 
 
-def _new_path(folder: Path, started: datetime, config: str) -> Path:
-    """`<UTC time>-<config>.jsonl`; two runs begun within one second differ by a number."""
+def _new_path(folder: Path, started: datetime, config: str, claims: ExitStack) -> Path:
+    """`<UTC time>-<config>.jsonl`, claimed; two runs begun within one second differ by a number."""
     stem = f"{started:%Y%m%dT%H%M%SZ}-{config}"
     path = folder / f"{stem}.jsonl"
     number = 2
-    while path.exists():
+    while not claims.enter_context(store.claimed(path)) or path.exists():
         path = folder / f"{stem}-{number}.jsonl"
         number += 1
     return path

@@ -89,26 +89,62 @@ def prepare_folder(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold a device's results folder for one run; two at once would also spoil each other's figures.
+def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
+    """Hold a device for one run; two at once would spoil each other's figures.
 
-    The lock dies with the process, however it ends. Raises ResultsError if another run holds it.
+    `identity` tells the device from others of its name, which share its folder. The lock dies with the process, however
+    it ends. Raises ResultsError if another run holds it.
     """
-    try:
-        import fcntl  # noqa: PLC0415 - POSIX only
-    except ImportError:  # Windows: no lock, and no promise about two runs at once
-        yield
-        return
-    with reported(folder):
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    mark = "" if identity is None else f"-{identity.rpartition(':')[2]}"
+    with _locked(folder / f".lock{mark}") as is_free:
+        if not is_free:
             raise ResultsError(
                 f"{folder}: another `bench run` is measuring on this device; two at once would spoil both. "
                 "Wait for it, or stop it."
-            ) from None
-        except OSError:  # some network file systems have no locks
-            pass
+            )
         yield
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Claim the results file of a run, there or not yet: whether no other run has it. Ends with the process."""
+    lock = path.with_name(f".{path.stem}.lock")
+    with _locked(lock) as is_free:
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Lock a file, whether it could be had; True as well where the system has no locks."""
+    try:
+        import fcntl  # noqa: PLC0415 - POSIX only
+    except ImportError:  # Windows: no lock, and no promise about two runs at once
+        yield True
+        return
+    while True:
+        with reported(path.parent):
+            lock = path.open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError:  # some network file systems have no locks
+                yield True
+                return
+            if _is_at(path, lock.fileno()):
+                yield True
+                return
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    """Whether an open file is still the one of that name: who held it before may have removed it."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False

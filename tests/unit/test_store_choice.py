@@ -184,7 +184,8 @@ def test_no_files_show_nothing() -> None:
 
 def unfinished(folder: Path, plan: str = "plan-1", limit: int | None = None, **setting: Any) -> str | None:
     """The id of the run to go on with, in the setting of all records unless told otherwise."""
-    found = store.unfinished(folder, plan, limit, setting.get("same_setting", lambda record: True))
+    same_setting = setting.get("same_setting", lambda record: True)
+    found = store.unfinished(folder, plan, limit, setting.get("identity"), same_setting)
     return found and found.records[0].run.id
 
 
@@ -279,3 +280,38 @@ def test_what_only_looks_like_a_results_file_is_passed_over(tmp_path: Path) -> N
     # When the folder is read, then the good file is
     files, _ = store.read([tmp_path])
     assert [file.path.name for file in files] == ["good.jsonl"]
+
+
+# Cards of one name
+
+
+def of_card(number: int, started_at: str, run_id: str) -> Record:
+    device = a_device(identity=f"sha256:{number:012x}")
+    return measured(device=device, run=a_run(id=run_id, started_at=started_at), case=a_case(size=64))
+
+
+def test_of_two_cards_of_one_name_the_latest_finished_run_stands_and_a_note_says_so(tmp_path: Path) -> None:
+    early, late = of_card(1, EARLY, "run-1"), of_card(2, LATE, "run-2")
+    files = [ResultsFile(tmp_path / f"{one.run.id}.jsonl", (one,), 0) for one in (late, early)]
+    chosen, notes = store.latest(files)
+    assert chosen == [late]
+    assert len(notes) == 1
+    assert "2 cards" in notes[0]
+    assert early.device.name in notes[0]
+
+
+def test_two_runs_of_one_card_are_no_note(tmp_path: Path) -> None:
+    files = [
+        ResultsFile(tmp_path / f"{name}.jsonl", (of_card(1, when, name),), 0)
+        for name, when in (("run-1", EARLY), ("run-2", LATE))
+    ]
+    assert store.latest(files)[1] == []
+
+
+def test_a_card_beside_records_that_name_none_is_no_note(tmp_path: Path) -> None:
+    older = measured(case=a_case(size=64), run=a_run(id="run-0", started_at=EARLY))
+    files = [
+        ResultsFile(tmp_path / "0.jsonl", (older,), 0),
+        ResultsFile(tmp_path / "1.jsonl", (of_card(1, LATE, "run-1"),), 0),
+    ]
+    assert store.latest(files)[1] == []

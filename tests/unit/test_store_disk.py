@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from factories import a_case, measured, published, refusal, write_lines
@@ -202,6 +203,46 @@ def test_runs_in_two_folders_do_not_meet(tmp_path: Path) -> None:
 
     with store.exclusive(tmp_path / "a"), store.exclusive(tmp_path / "b"):
         pass
+
+
+def test_cards_of_one_name_do_not_hold_each_other_up(tmp_path: Path) -> None:
+    with store.exclusive(tmp_path, "sha256:1"), store.exclusive(tmp_path, "sha256:2"), store.exclusive(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+def test_a_results_file_is_claimed_by_one_run_and_free_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "run-1.jsonl"
+
+    with store.claimed(path) as first, store.claimed(path) as second:
+        assert (first, second) == (True, False)
+
+    with store.claimed(path) as again:
+        assert again
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+def test_a_claim_that_was_removed_while_it_was_opened_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given another run that ends, and removes its claim, right when this one has the file locked
+    import fcntl
+
+    path, real, removed = tmp_path / "run-1.jsonl", fcntl.flock, []
+
+    def lock(file: IO[str], operation: int) -> None:
+        if not removed:
+            removed.append(Path(file.name))
+            Path(file.name).unlink()
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+
+    # when this run has its claim, then nobody else can have it
+    with store.claimed(path) as first, store.claimed(path) as second:
+        assert (first, second) == (True, False)
+    assert removed
 
 
 def test_an_error_of_the_run_itself_stays_what_it_is(tmp_path: Path) -> None:

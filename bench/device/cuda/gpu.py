@@ -52,6 +52,7 @@ class Gpu:
             name=properties.name(device),
             total_bytes=capacity.total_bytes,
             nvml_total_bytes=self._nvml.total().bytes,
+            identity=properties.identity(device),
         )
         settings = self._nvml.settings()
         used_before = self._nvml.used().bytes

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from bench.device.cuda import nvml
+from bench.identity import of as digest_of
 
 
 def name(device: torch.device) -> str:
@@ -38,6 +39,12 @@ def uuid(device: torch.device) -> str | None:
     """
     value = getattr(torch.cuda.get_device_properties(device), "uuid", None)
     return None if value is None else str(value)
+
+
+def identity(device: torch.device) -> str | None:
+    """What tells the device from others of its name: a digest of its UUID; None if torch does not tell it."""
+    known = uuid(device)
+    return None if known is None else digest_of(known)
 
 
 def pci_bus_id(device: torch.device) -> str | None:

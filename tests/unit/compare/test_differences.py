@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from factories import a_case, a_run, an_environment, measured, published
+from factories import a_case, a_device, a_run, an_environment, measured, published
 
-from bench.compare.differences import software_differences
+from bench.compare.differences import card_differences, software_differences
 from bench.record import MeasureSettings, Package, Record
 
 
@@ -44,3 +44,12 @@ def test_sides_of_the_same_software_differ_in_nothing() -> None:
 def test_a_value_out_of_a_file_forges_no_line() -> None:
     nasty = an_environment(variables={"X": "1\n2 worse"})
     assert _told(measured(), measured(environment=nasty)) == ["$X: base none, head 1?2 worse"]
+
+
+def test_sides_of_other_cards_of_one_name_name_them_where_all_records_do() -> None:
+    one, other, older = (measured(device=a_device(identity=card)) for card in ("sha256:1", "sha256:2", None))
+    assert [found.told for found in card_differences([one], [other, one])] == [
+        "card: base sha256:1, head sha256:1 and sha256:2"
+    ]
+    assert card_differences([one], [one]) == ()
+    assert card_differences([one], [older]) == ()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from endpoint_records import endpoint_device, exchanges, facts, remote
-from factories import a_case, an_environment, measured
+from factories import a_case, a_device, an_environment, measured, of_version_5
 
 from bench import store
 from bench.errors import ResultsError, WorkerError
@@ -43,13 +45,16 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class FakeExecutor:
     """Gives each case the outcome that the test wrote down, and remembers what it was asked."""
 
-    def __init__(self, outcomes: dict[str, Outcome] | None = None, *, torch: str = "2.13.0") -> None:
+    def __init__(
+        self, outcomes: dict[str, Outcome] | None = None, *, torch: str = "2.13.0", device: Device | None = None
+    ) -> None:
         self.asked: list[Case] = []
         self.groups: list[tuple[Case, ...]] = []
         self._outcomes = outcomes or {}
         self.remote: Remote | None = None
         environment = an_environment(packages={"torch": Package(version=torch)})
-        self.ready = Ready(device=Device(kind="cpu", name="Test CPU", total_bytes=2**30), environment=environment)
+        cpu = Device(kind="cpu", name="Test CPU", total_bytes=2**30)
+        self.ready = Ready(device=device or cpu, environment=environment)
 
     def start(self) -> Ready:
         return self.ready
@@ -349,3 +354,94 @@ def test_a_bad_line_of_a_run_that_goes_on_is_told_kept_and_its_case_measured_aga
     assert len(store.read_file(file).records) == 4
     (warning,) = told
     assert f"{file}, line 2:" in warning
+
+
+# Two cards of one name
+
+
+def card(number: int) -> FakeExecutor:
+    return FakeExecutor(device=a_device(identity=f"sha256:{number:012x}"))
+
+
+class Meanwhile(FakeExecutor):
+    """A card on whose first case another run is begun and ends."""
+
+    def __init__(self, device: Device, then: Callable[[], object]) -> None:
+        super().__init__(device=device)
+        self._then: Callable[[], object] | None = then
+
+    def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: object) -> Done:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+        return super().run(case, measure, timeout_s, on_phase)
+
+
+def test_a_card_does_not_go_on_with_the_run_of_its_twin(tmp_path: Path) -> None:
+    # Given a run of one card, cut off
+    cut = card(1)
+    cut._outcomes[CASES[2].id] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, cut)
+    # When its twin runs the same plan, then it measures all of it in a file of its own
+    summary, watcher = go(tmp_path, card(2), at=NOON + timedelta(hours=1))
+    assert watcher.resumed == 0
+    # And the first card still goes on with its own, although the other's is later
+    own, resumed = go(tmp_path, card(1), at=NOON + timedelta(hours=2))
+    assert resumed.resumed == 2
+    assert own.path != summary.path
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+def test_twins_run_at_the_same_time_and_in_the_same_second_in_files_of_their_own(tmp_path: Path) -> None:
+    others: list[scheduler.RunSummary] = []
+    first = Meanwhile(card(1).ready.device, lambda: others.append(go(tmp_path, card(2))[0]))
+    summary, _ = go(tmp_path, first)
+    assert summary.path != others[0].path
+    assert summary.path.parent == others[0].path.parent
+    for run in (summary, *others):
+        assert [record.case for record in store.read_file(run.path).records] == list(CASES)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+def test_one_card_is_held_by_one_run_at_a_time(tmp_path: Path) -> None:
+    first = Meanwhile(card(1).ready.device, lambda: go(tmp_path, card(1)))
+    with pytest.raises(ResultsError, match="another `bench run`"):
+        go(tmp_path, first)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+def test_of_an_older_run_that_names_no_card_the_first_that_comes_goes_on(tmp_path: Path) -> None:
+    # Given a run of a version that knew no identities, cut off
+    older = FakeExecutor({CASES[2].id: KeyboardInterrupt()}, device=a_device())
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, older)
+    # When both cards run its plan at once, then one goes on with it and the other begins anew
+    watchers: list[Watcher] = []
+    later = NOON + timedelta(hours=1)
+    first = Meanwhile(card(1).ready.device, lambda: watchers.append(go(tmp_path, card(2), at=later)[1]))
+    _, watcher = go(tmp_path, first, at=later)
+    assert (watcher.resumed, watchers[0].resumed) == (2, 0)
+
+
+def test_a_run_leaves_nothing_but_its_results_and_the_device_s_lock(tmp_path: Path) -> None:
+    summary, _ = go(tmp_path, card(1))
+    hidden = [path.name for path in summary.path.parent.iterdir() if path.name.startswith(".")]
+    assert len(hidden) <= 1
+
+
+def test_two_cards_of_one_name_are_two_keys(tmp_path: Path) -> None:
+    first, second = go(tmp_path, card(1))[0], go(tmp_path, card(2))[0]
+    assert not {record.key for record in first.records} & {record.key for record in second.records}
+
+
+def test_a_run_of_schema_version_5_goes_on(tmp_path: Path) -> None:
+    # Given a run that an older version of this program wrote, cut off after two cases
+    cut_off(tmp_path, 2)
+    (file,) = tmp_path.rglob("*.jsonl")
+    file.write_text("".join(f"{json.dumps(of_version_5(one))}\n" for one in store.read_file(file).records))
+    # When the same plan is run, then it goes on there
+    summary, watcher = go(tmp_path, FakeExecutor(), at=NOON + timedelta(hours=1))
+    assert watcher.resumed == 2
+    assert summary.path == file
+    assert [record.case for record in store.read_file(file).records] == list(CASES)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from nvml_driver import NOT_SUPPORTED, PID, UUID, FakeDriver
 
+from bench import identity
 from bench.device.base import Context
 from bench.units import GIB, MIB
 
@@ -72,6 +73,19 @@ def test_the_context_is_what_nvml_says_of_the_process(card: Card, monkeypatch: p
     card.driver.processes = [(PID, CONTEXT + POOL)]
 
     assert context_of(gpu.Gpu(GPU, None, card.exercise)) == Context(CONTEXT, "NVML process")
+
+
+def test_a_card_is_told_from_others_of_its_name_by_a_digest_of_its_uuid(card: Card) -> None:
+    identity_of = gpu.Gpu(GPU, None, card.exercise).device.identity
+
+    assert identity_of == identity.of(UUID)
+    assert UUID.removeprefix("GPU-") not in identity_of
+
+
+def test_a_card_whose_uuid_torch_does_not_tell_has_no_identity(card: Card) -> None:
+    del card.properties.uuid
+
+    assert gpu.Gpu(GPU, None, card.exercise).device.identity is None
 
 
 def test_where_the_process_is_not_listed_it_is_the_growth_beside_idle_neighbours(card: Card) -> None:
