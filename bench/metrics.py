@@ -6,6 +6,24 @@ import math
 
 from bench.record import Ceilings, Measured, Record
 
+#: The metrics that each stage of a call has for itself; the others are of the whole call.
+OF_A_STAGE = (
+    *("time", "first_call", "memory_percent", "peak_allocated", "peak_reserved", "peak_rss", "nvml_process"),
+    *("flops", "achieved", "ceiling_fraction"),
+)
+
+
+def of_stages(record: Record) -> dict[str, Record]:
+    """By the name of a stage a record of that stage alone; none where the call has but one."""
+    if len(record.stages) < 2:
+        return {}
+    return {stage.name: record.model_copy(update={"stages": (stage,)}) for stage in record.stages}
+
+
+def of_stage(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
+    """The values of one of `of_stages`."""
+    return {name: value for name, value in values(record, ceilings).items() if name in OF_A_STAGE}
+
 
 def values(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
     """The value of each metric of `units.METRICS` that the record has or lets be computed, in the metric's unit.
@@ -32,7 +50,8 @@ def _timed(record: Record, ceilings: Ceilings | None) -> dict[str, float | None]
         return {}
     figures: dict[str, float | None] = {"time": timing.median_s, "first_call": timing.first_call_s}
     if timing.median_s > 0:
-        figures["pixel_rate"] = case.axes.product("width", "height", "frames", "batch") / timing.median_s
+        if {"width", "height"} <= case.axes.keys():
+            figures["pixel_rate"] = case.axes.product("width", "height", "frames", "batch") / timing.median_s
         if record.flops is not None:
             figures["achieved"] = record.flops / timing.median_s
             most = ceilings.flops_per_second(case.dtype) if ceilings else None

@@ -1,6 +1,6 @@
 """The verdict between two runs, or two sides of several: two Sides and a Request in, a Comparison out.
 
-Pure: imports `errors`, `record` and `units`, and the modules beside it; reads no file.
+Pure: imports `errors`, `record`, `units`, the labels of `workloads`, and the modules beside it; reads no file.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.compare import outcomes, verdicts
-from bench.compare.differences import Difference, software_differences
+from bench.compare.differences import Difference, card_differences, software_differences
 from bench.compare.gates import Evidence, GateResult, check
 from bench.compare.machines import Machine, machine_differences
 from bench.compare.outcomes import Matched, OutcomeChange, Pair
 from bench.compare.request import Request
 from bench.compare.sides import Run, Side, SideName, paired_machines
+from bench.compare.stages import apart
 from bench.compare.verdicts import UNTESTED, Table
 from bench.errors import BenchError
 from bench.record import Case, Record
@@ -126,7 +127,7 @@ def _compare_machine(
     matched = outcomes.match(base_runs, head_runs)
     tables, notes = _tables(matched.pairs, asked)
     changes = outcomes.changes(matched.pairs)
-    records = ([record for run in runs for record in run.records.values()] for runs in (base_runs, head_runs))
+    of_base, of_head = ([record for run in runs for record in run.records.values()] for runs in (base_runs, head_runs))
     return MachineComparison(
         base=base,
         head=head,
@@ -135,7 +136,11 @@ def _compare_machine(
         tables=tables,
         outcomes=changes,
         verdicts=_verdicts(matched.pairs, tables, changes),
-        differences=(*machine_differences(base, head), *software_differences(*records)),
+        differences=(
+            *machine_differences(base, head),
+            *card_differences(of_base, of_head),
+            *software_differences(of_base, of_head),
+        ),
         notes=(*notes, *_throttled(matched.pairs), *_other_client(matched.pairs)),
     )
 
@@ -159,7 +164,7 @@ def _tables(pairs: Sequence[Pair], asked: Request) -> tuple[tuple[Table, ...], t
 
 
 def _table(metric: str, pairs: Sequence[Pair], asked: Request) -> Table:
-    return verdicts.table(metric, pairs, asked.factors.get(metric, METRICS[metric].factor))
+    return verdicts.table(metric, tuple(apart(pairs, metric)), asked.factors.get(metric, METRICS[metric].factor))
 
 
 def _verdicts(

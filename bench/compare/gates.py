@@ -1,6 +1,6 @@
 """Gates: `time>5%` fails a comparison in which a case is worse by more than that, and says what it did not judge.
 
-Imports `errors`, `record`, `significance` and `units`.
+Imports `errors`, `record`, `significance`, `units` and the labels of `workloads`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A case that fails a gate, and why in one line that names neither."""
+    """A case, or a stage of one, that fails a gate, and why in one line that names neither."""
 
     machine: Machine
     case: Case
     why: str
+    stage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class GateResult:
     def lines(self) -> tuple[str, ...]:
         """A line a failure that names gate, case and change, and the machine where there are several."""
         return tuple(
-            f"{self.gate.text}: {f'{one.machine.label}: ' if self.machines > 1 else ''}{label_of(one.case)}: {one.why}"
+            f"{self.gate.text}: {f'{one.machine.label}: ' if self.machines > 1 else ''}"
+            f"{label_of(one.case, one.stage)}: {one.why}"
             for one in self.failures
         )
 
@@ -84,10 +86,12 @@ def check(gate: Gate, evidence: Sequence[Evidence]) -> GateResult:
     for one in evidence:
         rows = [row for table in one.tables if table.metric == gate.metric for row in table.rows]
         lost = {c.case: f"its outcome got worse: {c.base} -> {c.head}" for c in one.outcomes if c.verdict == "worse"}
-        beyond = {row.case: why for row in rows if (why := _why(row, gate))}
-        failures += [Failure(one.machine, case, why) for whys in (lost, beyond) for case, why in whys.items()]
+        failures += [Failure(one.machine, case, why) for case, why in lost.items()]
+        beyond = [Failure(one.machine, row.case, why, row.stage) for row in rows if (why := _why(row, gate))]
+        failures += beyond
         compared += len(rows)
-        untested.update(row.verdict for row in rows if row.test is None and row.case not in {*beyond, *lost})
+        failed = {*lost, *(failure.case for failure in beyond)}
+        untested.update(row.verdict for row in rows if row.test is None and row.case not in failed)
         unjudged.update(_absent(gate.metric, one.matched, {*lost, *(row.case for row in rows)}))
     if not compared and not failures:
         raise BenchError(_nothing(gate, evidence))

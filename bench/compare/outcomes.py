@@ -14,11 +14,15 @@ from bench.units import one_line
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A case that both sides have: its record of each run that tried it, never an empty row of them."""
+    """A case that both sides have: its record of each run that tried it, never an empty row of them.
+
+    With a `stage` the records are of that stage alone.
+    """
 
     case: Case
     base: tuple[Record, ...]
     head: tuple[Record, ...]
+    stage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

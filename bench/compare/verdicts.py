@@ -32,8 +32,9 @@ UNTESTED: tuple[Test, ...] = ("exact", "figure", "constant")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case of a table. `change` is head over base less 1, None where the base is not above zero.
+    """One case of a table, or one stage of it.
 
+    `change` is head over base less 1, None where the base is not above zero.
     `p` is None where nothing was tested, `p_holm` is it adjusted for all tested cases of the metric. `needed` is how
     many samples or runs a side would do, where there are too few.
     """
@@ -48,6 +49,7 @@ class Row:
     p_holm: float | None
     verdict: Verdict
     needed: int | None = None
+    stage: str | None = None
 
     @property
     def rises(self) -> bool:
@@ -81,7 +83,7 @@ class Table:
     @property
     def ratio(self) -> float | None:
         """The geometric mean of head over base; None where no case has both above zero."""
-        both = [(row.base.median, row.head.median) for row in self.rows]
+        both = [(row.base.median, row.head.median) for row in self.rows if row.stage is None]
         ratios = [head / base for base, head in both if base > 0 and head > 0]
         return significance.geometric_mean([ratio for ratio in ratios if 0 < ratio < math.inf])
 
@@ -100,6 +102,7 @@ class _Draft:
     """A row before it is judged."""
 
     case: Case
+    stage: str | None
     base: Figures
     head: Figures
     by: _Compared
@@ -125,9 +128,10 @@ def table(metric: str, pairs: Sequence[Pair], factor: float) -> Table:
     for pair in pairs:
         base, head = figures(metric, pair.base), figures(metric, pair.head)
         if base is None or head is None:
-            one_sided += (base is None) != (head is None) and all(map(any_measured, (pair.base, pair.head)))
+            tried = pair.stage is None and all(map(any_measured, (pair.base, pair.head)))
+            one_sided += tried and (base is None) != (head is None)
         else:
-            drafts.append(_Draft(pair.case, base, head, _compared(metric, base, head)))
+            drafts.append(_Draft(pair.case, pair.stage, base, head, _compared(metric, base, head)))
     tested = _test(drafts)
     asked = sum(draft.by in {"samples", "runs"} for draft in drafts)
     rows = (_row(draft, done, metric, factor, asked) for draft, done in zip(drafts, tested, strict=True))
@@ -183,6 +187,7 @@ def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, aske
         p_holm=tested.p_holm if tested else None,
         verdict=few or (_direction(draft, metric) if shown and _matters(draft, metric, factor) else "same"),
         needed=_needed(few, asked),
+        stage=draft.stage,
     )
 
 

@@ -96,4 +96,4 @@ def cells(row: Row, table: Table) -> list[str]:
     if row.interval:
         change += f" [{', '.join(format_relative(end) for end in row.interval)}]"
     p = [format_p(row.p_holm)] if has_p(table) else []
-    return [label_of(row.case), base, head, change, *p, "~" if row.verdict == "same" else row.verdict]
+    return [label_of(row.case, row.stage), base, head, change, *p, "~" if row.verdict == "same" else row.verdict]

@@ -54,7 +54,7 @@ def _table(table: Table) -> dict[str, object]:
 
 def _row(row: Row) -> dict[str, object]:
     return {
-        **_case(row.case),
+        **_case(row.case, row.stage),
         "base": _figures(row.base),
         "head": _figures(row.head),
         "change": row.change,
@@ -84,9 +84,11 @@ def _gate(result: GateResult) -> dict[str, object]:
         "compared": result.compared,
         "without_test": [{"why": why, "cases": count} for why, count in result.untested],
         "not_judged": [{"why": why, "cases": count} for why, count in result.unjudged],
-        "failures": [{"machine": one.machine.label, **_case(one.case), "why": one.why} for one in result.failures],
+        "failures": [
+            {"machine": one.machine.label, **_case(one.case, one.stage), "why": one.why} for one in result.failures
+        ],
     }
 
 
-def _case(case: Case) -> dict[str, object]:
-    return {"id": case.id, "case": label_of(case)}
+def _case(case: Case, stage: str | None = None) -> dict[str, object]:
+    return {"id": case.id, "case": label_of(case), **({"stage": stage} if stage else {})}

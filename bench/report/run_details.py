@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bench import metrics, stats
 from bench.doctor.device import float32_settings
@@ -140,25 +140,32 @@ def _ceilings(device: Ceilings | None, group: Sequence[Record]) -> list[str]:
 
 def _all(group: Sequence[Record], ceilings: Ceilings | None) -> str:
     """Every metric of every case, by the table of metrics; columns that no case has are left out."""
-    figures = [(record, metrics.values(record, ceilings)) for record in group]
-    keys = [key for key in METRICS if any(values.get(key) is not None for _, values in figures)]
+    figures = [row for record in group for row in _figures(record, ceilings)]
+    keys = [key for key in METRICS if any(values.get(key) is not None for _, _, values in figures)]
     headers = ["Case", "Samples", "±", "Noise", "Ended by", *(METRICS[key].title for key in keys)]
     rows = [
         [
-            safe(label_of(record.case)),
+            safe(label_of(record.case, stage)),
             _samples(record),
             _uncertainty(record),
             _noise(record),
             _STOPPED.get(record.timing.stopped_by or "", "-") if record.timing else "-",
             *(format_metric(key, values.get(key)) for key in keys),
         ]
-        for record, values in figures
+        for record, stage, values in figures
     ]
     kind = group[0].device.kind
     meaning = markdown.bullets(
         [*_LEGEND, *(f"{METRICS[key].title}: {METRICS[key].description.format(device=kind)}" for key in keys)]
     )
     return f"{markdown.table(headers, rows, 'lrrrl' + 'r' * len(keys))}\n\n{meaning}"
+
+
+def _figures(record: Record, ceilings: Ceilings | None) -> Iterator[tuple[Record, str | None, dict[str, float | None]]]:
+    """The figures of a case, and of each of its stages where it has several."""
+    yield record, None, metrics.values(record, ceilings)
+    for stage, alone in metrics.of_stages(record).items():
+        yield alone, stage, metrics.of_stage(alone, ceilings)
 
 
 def _samples(record: Record) -> str:

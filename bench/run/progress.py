@@ -16,7 +16,7 @@ from rich.text import Text
 from bench import stats
 from bench.doctor.gpu import crowding
 from bench.plan import Plan
-from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Timing, describe
+from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Stage, Timing, describe
 from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
 from bench.terminal import say
@@ -202,6 +202,9 @@ def _figures(record: Record) -> str:
         parts.append(f"{format_bytes(memory.peak_bytes)}, {format_metric('memory_percent', memory.percent)}")
     if record.tiles is not None:
         parts.append(format_count(record.tiles, "tile"))
+    if len(record.stages) > 1:
+        timed = [(stage.name, stage.timing.median_s) for stage in record.stages if stage.timing]
+        parts += [f"{name} {format_seconds(median_s)}" for name, median_s in timed]
     return ", ".join(parts)
 
 
@@ -239,10 +242,19 @@ def summary_json(summary: RunSummary) -> dict[str, object]:
                 "status": record.outcome.status,
                 "median_s": record.timing.median_s if record.timing else None,
                 "memory_percent": record.memory.percent if record.memory else None,
+                **({"stages": [_stage_json(stage) for stage in record.stages]} if len(record.stages) > 1 else {}),
                 **(_remote_json(record.remote) if record.remote else {}),
             }
             for record in summary.records
         ],
+    }
+
+
+def _stage_json(stage: Stage) -> dict[str, object]:
+    return {
+        "name": stage.name,
+        "median_s": stage.timing.median_s if stage.timing else None,
+        "memory_percent": stage.memory.percent if stage.memory else None,
     }
 
 

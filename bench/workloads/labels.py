@@ -10,8 +10,8 @@ from bench.workloads.base import Axis
 _SIDES = ("width", "height")
 
 
-def label_of(case: Case) -> str:
-    """One line, whatever the names hold: `sdxl encode 512x512 float32 tiled 256/64 batch 2`."""
+def label_of(case: Case, stage: str | None = None) -> str:
+    """One line, whatever the names hold: `sdxl encode 512x512 float32 tiled 256/64 batch 2`, and a stage after it."""
     parts = [case.model, case.operation, size_of(case), case.dtype]
     if case.tile:
         parts += [f"tiled {case.tile.tile}/{case.tile.overlap}"]
@@ -20,7 +20,7 @@ def label_of(case: Case) -> str:
     parts += [*extras(case), *([case.weights] if case.weights != "random" else [])]
     parts += [case.variant] if case.variant != "default" else []
     parts += [f"over {case.transport}"] if case.transport else []
-    return one_line(" ".join(parts))
+    return one_line(" ".join(parts) + (f": {stage}" if stage else ""))
 
 
 def size_of(case: Case) -> str:
