@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import tell
+from bench.commands.files import tell, tell_aliases
 from bench.commands.options import INTERRUPTED, RESULTS, AsJson, Models, Operations, Quiet
 from bench.errors import ConfigError, DeviceError, WorkerError, nearest
 
@@ -93,6 +93,7 @@ def _wanted(
     from bench.run.protocol import MeasureWorkspaces
     from bench.workloads import models as zoo
 
+    tell_aliases(models or [])
     specs = [zoo.get(key) for key in models] if models else _downloaded()
     precisions = tuple(dict.fromkeys(dtypes or ["model"]))
     for name, given, valid in (("operation", operations or (), zoo.operations()), ("dtype", precisions, DTYPES)):

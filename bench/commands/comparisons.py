@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.files import tell_aliases
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def wanted_of(
     from bench import config
     from bench.hybrid.request import Wanted
 
+    tell_aliases(models)
     sizes = tuple((size.width, size.height) for size in config.resolutions_of(resolutions))
     return Wanted(config.models_of(models), config.operations_of(operations), sizes, tuple(gpus))
 

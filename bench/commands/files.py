@@ -97,6 +97,15 @@ def warn(texts: Iterable[str]) -> None:
         tell(f"warning: {more} more like these")
 
 
+def tell_aliases(names: Iterable[str], *, quiet: bool = False) -> None:
+    """Say which model each of these names stands for, where it is not a model's own."""
+    from bench.workloads import models
+
+    for name in dict.fromkeys(names):
+        if name in models.aliases() and not quiet:
+            tell(f"{name} has the {models.workload(name).part} of {models.get(name).key}, and goes by that name here.")
+
+
 def tell(text: str) -> None:
     """Print a message on standard error, in one escaped line of bounded length, which a terminal wraps."""
     line = printable(text.replace("\n", " "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -23,14 +24,17 @@ def models(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(spec) for spec in zoo().values()], indent=2))
         return
-    terminal.print_lines(_line(spec) for spec in zoo().values())
+    specs = zoo().values()
+    widths = [max(map(len, column)) for column in zip(*((one.key, one.title) for one in specs), strict=True)]
+    terminal.print_lines(line for spec in specs for line in _lines(spec, *widths))
 
 
-def _line(spec: Spec) -> str:
-    """A model in a line: its key, title, precision and tile, and where its weights are; then its other names."""
+def _lines(spec: Spec, key_width: int, title_width: int) -> Iterator[str]:
+    """A model's key, title, precision and tile, and where its weights are; then its other names."""
     from bench.workloads import models
 
     tile = models.workload(spec.key).default_tile(spec.key)
     tiled = f"tile {tile.tile:>4} px" if tile else "no tiles    "
-    also = f"  also: {', '.join(spec.aliases)}" if spec.aliases else ""
-    return f"{spec.key:<8} {spec.title:<8} {spec.dtype:<8} {tiled}  {spec.hub_id or '-'}{also}"
+    yield f"{spec.key:<{key_width}} {spec.title:<{title_width}} {spec.dtype:<8} {tiled}  {spec.hub_id or '-'}"
+    if spec.aliases:
+        yield f"{'':<{key_width}} also: {', '.join(spec.aliases)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import tell
+from bench.commands.files import tell, tell_aliases
 from bench.commands.options import (
     INTERRUPTED,
     AsJson,
@@ -67,6 +67,7 @@ def predict(
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are lines of JSON. Name a file that ends in .jsonl.")
     listed = configs.load(configs.find(config), overrides or [])
+    tell_aliases(model or listed.aliases, quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
     plan = plans.make(sweep)
     chosen = cards.chosen(gpu or [], vram_limit)

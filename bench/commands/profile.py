@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.files import tell_aliases
 from bench.commands.options import INTERRUPTED, AsJson, Quiet
 from bench.errors import ConfigError
 from bench.workloads.labels import label_of
@@ -83,6 +84,7 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
     """The case that the options describe, checked as a sweep's are. Raises ConfigError."""
     from bench import config, plan
 
+    tell_aliases([model])
     named = config.operation_of(operation, "--operation")
     try:
         tiles = config.parse_tiling(tiling)

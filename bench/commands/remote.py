@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import sweeps
-from bench.commands.files import tell
+from bench.commands.files import tell, tell_aliases
 from bench.commands.options import (
     RESULTS,
     TOKEN_ENV,
@@ -148,8 +148,9 @@ def _sweep(
     from bench import config
 
     typed = {key: option for key, option in _OPTIONS.items() if any(item.startswith(f"{key}=") for item in load)}
-    sweep = config.choose(config.load(config.find(name), [*overrides, *load], typed), *chosen)
-    return config.choose_transports(sweep, transports)
+    listed = config.load(config.find(name), [*overrides, *load], typed)
+    tell_aliases(chosen[0] or listed.aliases)
+    return config.choose_transports(config.choose(listed, *chosen), transports)
 
 
 def _token(variable: str | None, *, loopback: bool) -> Token | None:

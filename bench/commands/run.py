@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import sweeps
-from bench.commands.files import tell
+from bench.commands.files import tell, tell_aliases
 from bench.commands.options import (
     RESULTS,
     AsJson,
@@ -96,4 +96,6 @@ def _sweep(
         why = f"{ready.device.name} is a CUDA GPU." if name == "docs" else f"no CUDA GPU is used: {ready.reason}"
         if not quiet:
             tell(f"Sweep: {name}.yaml, because {why}")
-    return config.choose(config.load(config.find(name), overrides), *chosen)
+    sweep = config.load(config.find(name), overrides)
+    tell_aliases(chosen[0] or sweep.aliases, quiet=quiet)
+    return config.choose(sweep, *chosen)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.files import tell_aliases
 from bench.commands.options import TOKEN_ENV, AsJson, Quiet
 from bench.errors import BenchError, ConfigError, nearest
 
@@ -178,10 +179,11 @@ def _there(package: str) -> bool:
 def _models(asked: Sequence[str]) -> tuple[str, ...]:
     from bench.workloads import models
 
-    valid = [key for key, spec in models.zoo().items() if spec.fault is None]
+    valid = [key for key, spec in models.zoo().items() if spec.fault is None and models.is_served(key)]
     if not asked:
         raise ConfigError(f"--model: say what to serve, e.g. --model {valid[0]}. Valid: {', '.join(valid)}.")
-    return tuple(dict.fromkeys(_known("--model", key, valid) for key in asked))
+    tell_aliases(asked)
+    return tuple(dict.fromkeys(_known("--model", models.aliases().get(key, key), valid) for key in asked))
 
 
 def _known(option: str, name: str, valid: Sequence[str]) -> str:

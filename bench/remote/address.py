@@ -148,6 +148,7 @@ def parse_endpoints(texts: Sequence[str]) -> Endpoints:
             continue
         model, operation = match["model"].strip(), match["operation"].strip()
         option = f"--endpoint {printable(f'{model}/{operation}', 80)}: "
+        model = models.aliases().get(model, model)
         if model not in models.zoo():
             _refuse(option, f"unknown model {quoted(model)}. {nearest(model, models.zoo())}")
         operations = models.workload(model).operations

@@ -63,12 +63,13 @@ def test_endpoints_are_one_of_this_kind_or_one_an_operation() -> None:
     assert two.of("sd-v1", "encode") == parse("https://a.example/?x=1")
     assert two.of("sdxl", "encode") is None
     assert two.name == "a.example and 1 more"
+    assert parse_endpoints(["kolors/decode=https://a.example"]).of("sdxl", "decode") == parse("https://a.example")
 
 
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["sd-v2/encode=http://h"], "Did you mean 'sd-v1'"),
+        (["sd-v9/encode=http://h"], "Did you mean 'sd-v1'"),
         (["sd-v1/encod=http://h"], "Did you mean 'encode'"),
         (["sd-v1/encode=http://h", "sd-v1/encode=http://i"], "twice"),
         (["http://h", "http://i"], "one after another"),

@@ -6,6 +6,8 @@ MODEL = ImageVaeSpec(
     key="flux",
     title="Flux",
     also_titled=("FLUX.1", "FLUX.1-schnell"),
+    # pipelines whose VAE is this one, whatever their denoiser is
+    aliases=("flux1", "z-image", "chroma", "lumina2"),
     hub_id="black-forest-labs/FLUX.1-schnell",
     hub_subfolder="vae",
     latent_channels=16,

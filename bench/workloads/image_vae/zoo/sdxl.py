@@ -6,6 +6,8 @@ MODEL = ImageVaeSpec(
     key="sdxl",
     title="SDXL",
     also_titled=("SD XL", "Stable Diffusion XL"),
+    # pipelines that load this very VAE, whatever their denoiser is
+    aliases=("sdxl-turbo", "pixart-sigma", "kolors"),
     hub_id="madebyollin/sdxl-vae-fp16-fix",
     sample_size=1024,
     scaling_factor=0.13025,
