@@ -55,7 +55,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
     _refuse_many(sweep)
     cases: dict[str, Case] = {}
     for key, weights, dtype, variant in itertools.product(sweep.models, sweep.weights, sweep.dtypes, sweep.variants):
-        spec, workload = models.get(key), models.workload(key)
+        spec = models.get(key)
         if weights == "hub" and spec.hub_id is None:
             raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {key} has no checkpoint on the hub. Use random.")
         _check_variant(sweep, key, variant)
@@ -71,9 +71,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
                 weights=weights,
                 variant=variant,
             )
-            refusal = workload.check(case)
-            if refusal:
-                raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
+            _check(sweep, case)
             cases.setdefault(case.id, case)
     plan = Plan(sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, interleave)
     return replace(plan, cases=tuple(case for group in plan.turns for case in group))
@@ -110,6 +108,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                     transport=transport,
                 )
                 case = workload.served(case)
+                _check(sweep, case)
                 cases.setdefault(case.id, case)
     if not cases:
         raise ConfigError(
@@ -120,6 +119,14 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     return Plan(
         sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=asked.load, overlap=asked.overlap
     )
+
+
+def check_served(sweep: Sweep) -> None:
+    """Raises ConfigError for a model that no endpoint serves."""
+    for key in sweep.models:
+        if not models.is_served(key):
+            kind = models.workload(key).name
+            raise ConfigError(f"Sweep {sweep.name!r}, key `models`: {key} is a {kind}, which no endpoint serves.")
 
 
 def _operations(sweep: Sweep, key: str) -> tuple[str, ...]:
@@ -154,6 +161,13 @@ def _tilings(sweep: Sweep, key: str) -> tuple[Literal["off"] | Tile, ...]:
             raise ConfigError(f"Sweep {sweep.name!r}, key `tiling`: {key} can't be run in tiles. Write tiling: off.")
         return ("off",)
     return tuple(tile if tiling == "on" else tiling for tiling in sweep.tiling)
+
+
+def _check(sweep: Sweep, case: Case) -> None:
+    """Raises ConfigError for a case that its workload can't take as a whole."""
+    refusal = models.workload(case.model).check(case)
+    if refusal:
+        raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
 
 
 def _check_variant(sweep: Sweep, key: str, variant: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from bench.device.cuda.event_clock import CudaEventClock
-from bench.record import Axes, Case
+from bench.record import Case
 from bench.workloads import models
 from bench.workloads.image_vae.module import VaeOnDevice
 
@@ -100,7 +100,7 @@ def _case(model: str, side: int, variant: str, batch: int) -> Case:
     return Case(
         model=model,
         operation="decode",
-        axes=Axes({**models.square(model, side), "batch": batch}),
+        axes=models.sized(model, side, side, batch=batch),
         dtype=models.get(model).dtype,
         variant=variant,
     )

@@ -93,7 +93,7 @@ def advise(
     from bench.advise import ranking
     from bench.commands import cards, comparisons
 
-    wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [])
+    wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [], quiet=quiet)
     images = _images(wanted, batch, dtype)
     records = table_records(given_or_all(results))
     chosen = cards.chosen([gpu] if gpu is not None else [], vram_limit, records=records)
@@ -128,7 +128,7 @@ def advise(
 def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
     """The images asked for, each as its untiled case. Raises ConfigError."""
     from bench.config import DTYPES
-    from bench.record import Axes, Case
+    from bench.record import Case
     from bench.workloads import models
 
     precisions = [name for name in DTYPES if name != "model"]
@@ -141,7 +141,7 @@ def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
         Case(
             model=key,
             operation=name,
-            axes=Axes(dict(models.square(key, width)) | {"height": height, "batch": batch}),
+            axes=models.sized(key, width, height, batch=batch),
             dtype=dtype or models.get(key).dtype,
         )
         for key in dict.fromkeys(keys)

@@ -61,6 +61,7 @@ def calibrate(
     from bench import store
     from bench.run.executor import SubprocessExecutor
 
+    tell_aliases(model or [], quiet=quiet or as_json)
     groups = _wanted(model, operation, resolution, dtype)
     executor = SubprocessExecutor(device)
     progress = Console(stderr=True, quiet=quiet or as_json)
@@ -93,7 +94,6 @@ def _wanted(
     from bench.run.protocol import MeasureWorkspaces
     from bench.workloads import models as zoo
 
-    tell_aliases(models or [])
     specs = [zoo.get(key) for key in models] if models else _downloaded()
     precisions = tuple(dict.fromkeys(dtypes or ["model"]))
     for name, given, valid in (("operation", operations or (), zoo.operations()), ("dtype", precisions, DTYPES)):

@@ -61,13 +61,18 @@ def compare_ways(
 
 
 def wanted_of(
-    models: Sequence[str], operations: Sequence[str], resolutions: Sequence[str], gpus: Sequence[str]
+    models: Sequence[str],
+    operations: Sequence[str],
+    resolutions: Sequence[str],
+    gpus: Sequence[str],
+    *,
+    quiet: bool = False,
 ) -> Wanted:
     """What options choose, checked. Raises ConfigError."""
     from bench import config
     from bench.hybrid.request import Wanted
 
-    tell_aliases(models)
+    tell_aliases(models, quiet=quiet)
     sizes = tuple((size.width, size.height) for size in config.resolutions_of(resolutions))
     return Wanted(config.models_of(models), config.operations_of(operations), sizes, tuple(gpus))
 

@@ -42,7 +42,7 @@ def cost(
     from bench.units import one_line
 
     prices = load_prices(prices_file)
-    wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
+    wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
     is_choice = not wanted.is_everything or bool(volume)
     volumes = costs.checked(volume or costs.VOLUMES)
     records = table_records(given_or_all(results))

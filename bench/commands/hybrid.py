@@ -37,7 +37,7 @@ def hybrid(
     from bench.report import hybrid_json, hybrid_terminal
     from bench.units import one_line
 
-    wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [])
+    wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
     is_choice = not wanted.is_everything or bool(network or server or transport)
     records = table_records(given_or_all(results))
     comparison, networks = comparisons.compare_ways(

@@ -22,11 +22,28 @@ def models(as_json: AsJson = False) -> None:
     from bench.workloads.models import zoo
 
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(spec) for spec in zoo().values()], indent=2))
+        typer.echo(json.dumps([dataclasses.asdict(spec) | _kind(spec) for spec in zoo().values()], indent=2))
         return
     specs = zoo().values()
     widths = [max(map(len, column)) for column in zip(*((one.key, one.title) for one in specs), strict=True)]
     terminal.print_lines(line for spec in specs for line in _lines(spec, *widths))
+    terminal.print_lines(["", *dict.fromkeys(_kind_line(spec) for spec in specs)])
+
+
+def _kind(spec: Spec) -> dict[str, object]:
+    """What the model's workload says of all of its kind: the keys that a sweep of it has."""
+    from bench.workloads import models
+
+    workload = models.workload(spec.key)
+    return {"kind": workload.name, "operations": workload.operations, "axes": list(models.axes(spec.key))}
+
+
+def _kind_line(spec: Spec) -> str:
+    """`image VAE: encode, decode; by width, height, frames, batch`."""
+    from bench.workloads import models
+
+    workload = models.workload(spec.key)
+    return f"{workload.name}: {', '.join(workload.operations)}; by {', '.join(models.axes(spec.key))}"
 
 
 def _lines(spec: Spec, key_width: int, title_width: int) -> Iterator[str]:

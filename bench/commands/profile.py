@@ -65,6 +65,7 @@ def profile(
         place = profiling.place_of(device, gpu, measured=measured)
         if measured:
             refuse_stand_in(out, profiling.stand_in_of(place))
+        tell_aliases([model], quiet=quiet or as_json)
         case = _case(model, operation, resolution, profiling.dtype_of(dtype, place), tiling, batch)
         profiled, snapshot = profiling.profiled(case, place, measured=measured)
         files = _write(out, profiled, snapshot)
@@ -84,7 +85,6 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
     """The case that the options describe, checked as a sweep's are. Raises ConfigError."""
     from bench import config, plan
 
-    tell_aliases([model])
     named = config.operation_of(operation, "--operation")
     try:
         tiles = config.parse_tiling(tiling)

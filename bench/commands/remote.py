@@ -91,6 +91,8 @@ def remote(
     chosen = (model or [], operation or [], resolution or [])
     load = _load_settings(rate or [], load_seconds)
     sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen, transport or [])
+    tell_aliases(model or sweep.aliases, quiet=quiet)
+    plans.check_served(sweep)
     token = _token(token_env, loopback=loopback)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -148,9 +150,8 @@ def _sweep(
     from bench import config
 
     typed = {key: option for key, option in _OPTIONS.items() if any(item.startswith(f"{key}=") for item in load)}
-    listed = config.load(config.find(name), [*overrides, *load], typed)
-    tell_aliases(chosen[0] or listed.aliases)
-    return config.choose_transports(config.choose(listed, *chosen), transports)
+    sweep = config.choose(config.load(config.find(name), [*overrides, *load], typed), *chosen)
+    return config.choose_transports(sweep, transports)
 
 
 def _token(variable: str | None, *, loopback: bool) -> Token | None:

@@ -102,7 +102,7 @@ def serve(
     from bench.remote.server.limits import Bounds
     from bench.remote.server.shapes import Limits
 
-    models = _models(model or [])
+    models = _models(model or [], quiet=quiet)
     operations = tuple(dict.fromkeys(_known("--operation", name, _OPERATIONS) for name in operation or _OPERATIONS))
     limits = Limits(max_pixels=_pixels(max_pixels), max_batch=max_batch)
     offer = Offer(models, operations, _weights(weights, models), asdict(limits))
@@ -176,13 +176,16 @@ def _there(package: str) -> bool:
         return False
 
 
-def _models(asked: Sequence[str]) -> tuple[str, ...]:
+def _models(asked: Sequence[str], *, quiet: bool) -> tuple[str, ...]:
     from bench.workloads import models
 
     valid = [key for key, spec in models.zoo().items() if spec.fault is None and models.is_served(key)]
     if not asked:
         raise ConfigError(f"--model: say what to serve, e.g. --model {valid[0]}. Valid: {', '.join(valid)}.")
-    tell_aliases(asked)
+    tell_aliases(asked, quiet=quiet)
+    none = next((key for key in asked if key in models.zoo() and not models.is_served(key)), None)
+    if none is not None:
+        raise ConfigError(f"--model {none}: is a {models.workload(none).name}, which no endpoint serves.")
     return tuple(dict.fromkeys(_known("--model", models.aliases().get(key, key), valid) for key in asked))
 
 

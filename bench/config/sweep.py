@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any
 
@@ -34,14 +34,12 @@ from bench.config.values import (
 from bench.errors import ConfigError
 from bench.record import Case, MeasureSettings
 from bench.workloads import models
-from bench.workloads.base import Axis
+from bench.workloads.base import SIDES, Axis
 
 #: The most cases of a sweep: at a second each they take over five hours.
 MOST_CASES = 20_000
 #: The keys whose lists are multiplied.
 _LISTS = ("models", "operations", "resolutions", "dtypes", "tiling", "weights", "variants")
-#: The axes that `resolutions` sets.
-SIDES = ("width", "height")
 #: No load and no overlap asks for more requests than this.
 MOST_REQUESTS = 1_000_000
 
@@ -206,7 +204,8 @@ class Sweep(Strict):
                 continue
             values = getattr(self, name) or (() if axis.default is None else (axis.default,))
             if not values:
-                key = "resolutions" if name in SIDES else name
+                neither = name in SIDES and all(getattr(self, side, None) is None for side in SIDES)
+                key = "resolutions" if neither else name
                 raise AxisError(key, f"{model} needs it", is_missing=True)
             for value in values:
                 if refusal := axis.check(value):
@@ -232,7 +231,10 @@ class Sweep(Strict):
 
 def _having(axis: str) -> str:
     """Which models have an axis, in words."""
-    *names, last = [key for key, spec in models.zoo().items() if axis in models.axes(key) and spec.fault is None]
+    having = [key for key, spec in models.zoo().items() if axis in models.axes(key) and spec.fault is None]
+    if not having:
+        return "only models that go wrong on purpose have it"
+    *names, last = having
     return f"only {', '.join(names)} and {last} have it" if names else f"only {last} has it"
 
 
@@ -241,11 +243,23 @@ def sweep_model() -> type[Sweep]:
     """What a sweep is, with a key for each axis of the models that there are."""
     fields: dict[str, Any] = {}
     for axis in models.known_axes():
-        if axis.name in {*Sweep.model_fields, *Case.model_fields, "id"}:
+        if hasattr(Sweep, axis.name) or axis.name in {*Sweep.model_fields, *Case.model_fields, "id"}:
             raise ConfigError(f"A workload has an axis {axis.name!r}, which is a name in sweeps or cases: rename it.")
-        values = Listed[Annotated[int, BeforeValidator(axis.parse)]]
+        values = Listed[Annotated[int, BeforeValidator(_reading(axis)), Field(ge=1, lt=2**63, strict=True)]]
         fields[axis.name] = (Annotated[values | None, Given, Field(description=axis.unit or None)], None)
     return create_model("Sweep", __base__=Sweep, **fields)
+
+
+def _reading(axis: Axis) -> Callable[[Any], int]:
+    """The axis's own `parse`, whatever it raises being an error of the sweep."""
+
+    def read(value: Any) -> int:
+        try:
+            return axis.parse(value)
+        except Exception as error:  # whatever a workload of somebody else raises
+            raise ValueError(str(error) or type(error).__name__) from error
+
+    return read
 
 
 def refuse_many(lists: Mapping[str, Any]) -> None:

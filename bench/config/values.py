@@ -96,7 +96,7 @@ def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
     if match is None:
         raise ValueError(f"{quoted(value)} is not a tiling: write off, on, 128/32 or {{tile: 128, overlap: 32}}")
     tile = _side(match.group(1), "tile")
-    overlap = tile // 32 * 8 if match.group(2) is None else int(match.group(2))
+    overlap = Tile.of(tile).overlap if match.group(2) is None else int(match.group(2))
     if not 0 <= overlap < tile or overlap % 8:
         raise ValueError(f"overlap {overlap} px must be a multiple of 8, from 0 to less than the tile's {tile} px")
     return Tile(tile=tile, overlap=overlap)

@@ -104,7 +104,7 @@ class MemoryMeter(Protocol):
         """Give back all memory that is cached and not in use."""
         ...
 
-    def begin(self, stages: int = 1) -> None:
+    def begin(self) -> None:
         """The model is loaded, the case's input is not: empty what is cached and start from here."""
         ...
 

@@ -10,7 +10,9 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-_ENTRIES = core_schema.dict_schema(core_schema.str_schema(min_length=1), core_schema.int_schema(gt=0))
+_ENTRIES = core_schema.dict_schema(
+    core_schema.str_schema(min_length=1), core_schema.int_schema(gt=0, strict=True), min_length=1
+)
 
 
 class Axes(Mapping[str, int]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import Field, computed_field, field_validator, model_validator
 
 from bench.record.axes import Axes
 from bench.record.stored import Frozen, digest
@@ -21,6 +21,11 @@ class Tile(Frozen):
 
     tile: int = Field(gt=0)
     overlap: int = Field(ge=0)
+
+    @classmethod
+    def of(cls, edge: int) -> Tile:
+        """A tile of that edge whose neighbours overlap by a quarter of it, as diffusers' do, in whole steps of 8 px."""
+        return cls(tile=edge, overlap=edge // 32 * 8)
 
 
 class Case(Frozen):
@@ -44,6 +49,15 @@ class Case(Frozen):
         if self.transport is None:
             del fields["transport"]  # what local cases are, and were before there were others
         return digest(fields)
+
+    @field_validator("axes")
+    @classmethod
+    def _check_axes(cls, axes: Axes) -> Axes:
+        """No axis has the name of a field: in the id they stand beside one another."""
+        clash = next((name for name in axes if name in {*cls.model_fields, "id"}), None)
+        if clash is not None:
+            raise ValueError(f"{clash!r} is no name of an axis")
+        return axes
 
     @model_validator(mode="before")
     @classmethod
@@ -69,7 +83,7 @@ class Case(Frozen):
 
 
 class MeasureSettings(Frozen):
-    """When a case has been called often enough; `measure.loop` says how. Times in seconds of accumulated samples."""
+    """When a case has been called often enough; `timing` says how. Times in seconds of accumulated samples."""
 
     min_samples: int = Field(default=10, ge=1, le=100_000)
     min_time: float = Field(default=0.5, ge=0, description="keep sampling until this much time is sampled")

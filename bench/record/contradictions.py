@@ -29,6 +29,9 @@ def contradictions(record: Record) -> Iterator[str]:
             yield from _of_timing(stage.timing, record.telemetry.throttled_samples if record.telemetry else ())
         if stage.memory is not None:
             yield from _of_memory(stage.memory, record.device.total_bytes)
+    names = [stage.name for stage in record.stages]
+    if len(set(names)) < len(names):
+        yield "two of its stages have one name"
     counts = {len(stage.timing.samples_s) for stage in record.stages if stage.timing is not None}
     if len(counts) > 1:
         yield f"its stages have {' and '.join(map(str, sorted(counts)))} samples_s, and each call runs all of them"

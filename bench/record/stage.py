@@ -14,7 +14,7 @@ from bench.record.stored import Frozen
 class Stage(Frozen):
     """One stage of a call. The n-th sample of each stage is of the same call."""
 
-    name: str
+    name: str = Field(min_length=1)
     timing: Timing | None = None
     memory: Memory | None = None
     tiles: int | None = Field(default=None, ge=1, description="tiles that one call computed; null when untiled")

@@ -1,7 +1,7 @@
 """The reader of docs pages: the tables that a page prints, as records of kind `published`.
 
 A page is somebody's markdown: what is no table of figures is passed over, and what can't be read in one that is ends
-in an error with its line. What a row of one says is `docs_row`'s. Imports `errors`, `record`, `models`, `config` and
+in an error with its line. What a row of one says is `docs_row`'s. Imports `errors`, `record`, `workloads`, `config` and
 `docs_row`; never torch.
 """
 

@@ -1,6 +1,6 @@
 """One row of a docs table: its cells, read into entries and made records of kind `published`.
 
-Imports `errors`, `units`, `record`, `models` and `markdown`; knows nothing of pages, and never loads torch.
+Imports `errors`, `units`, `record`, `workloads` and `markdown`; knows nothing of pages, and never loads torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from bench import units
 from bench.errors import BenchError, DocsError, printable, quoted
-from bench.record import Axes, Case, Device, Measured, Memory, OutOfMemory, Record, Run, Stage, Timing
+from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Stage, Timing
 from bench.report import markdown
 from bench.workloads import models
 from bench.workloads.base import Spec
@@ -69,7 +69,7 @@ def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
     width, height = _resolution(row)
     _, _, time, memory, tiled_time, tiled_memory = row.cells
     tile = models.workload(spec.key).default_tile(spec.key)
-    axes = Axes({**models.square(spec.key, width), "height": height})
+    axes = models.sized(spec.key, width, height)
     for tiling, time_s, percent in (
         (None, _figure(row, time, _TIME), _figure(row, memory, _PERCENT)),
         (tile, _figure(row, tiled_time, _TIME_AND_CHANGE), _figure(row, tiled_memory, _PERCENT)),

@@ -1,6 +1,6 @@
 """Records as the tables of the diffusers docs, byte for byte, in the dialects of their encode and decode pages.
 
-Imports `errors`, `units`, `record`, `models`, and of its neighbours the page's reader, `run_details` and `markdown`;
+Imports `errors`, `units`, `record`, `workloads`, and of its neighbours the page's reader, `run_details` and `markdown`;
 pandas only inside the function that prints with it. Never torch.
 """
 
@@ -149,8 +149,11 @@ def _dialect(name: str) -> Dialect:
 
 
 def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -> list[Record]:
-    """The records of that operation, endpoints' left out. Raises DocsError for none, or one that nobody measured."""
-    records = local(records)
+    """The records of that operation, those of endpoints and of kinds that the docs have no tables of left out.
+
+    Raises DocsError for none, or one that nobody measured.
+    """
+    records = [record for record in local(records) if models.is_in_docs(record.case)]
     chosen = [record for record in records if record.case.operation == operation]
     if not records:
         raise DocsError("There are no records to make the docs' tables from. Run `bench run`, or name a results file.")

@@ -14,7 +14,7 @@ from bench.report.markdown import safe
 from bench.units import format_bytes, format_metric
 from bench.workloads import models
 from bench.workloads.base import Workload
-from bench.workloads.labels import extras, label_of, size_of
+from bench.workloads.labels import extras, label_of, size_of, takes_tiles
 
 #: The page of records whose models are not among the workloads here.
 _OTHERS = "other"
@@ -83,9 +83,11 @@ def _others(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> str:
 
 def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[str]:
     parts = [_legend(records)]
-    for key in dict.fromkeys(record.case.model for record in records):
-        mine = [record for record in records if record.case.model == key]
-        parts += [f"## {safe(models.title(key))}", _table(mine), *_stages(mine)]
+    several = len({record.case.operation for record in records}) > 1
+    for mine in grouped(records, lambda record: (record.case.model, record.case.operation)):
+        case = mine[0].case
+        heading = f"{models.title(case.model)} {case.operation}" if several else models.title(case.model)
+        parts += [f"## {safe(heading)}", _table(mine), *_stages(mine)]
     return [*parts, *_trouble(records), "## Devices", *run_details.sections(records, ceilings)]
 
 
@@ -165,8 +167,7 @@ def _tiled(row: _Row, *, driver: bool) -> list[str]:
 
 def _takes_tiles(records: Iterable[Record]) -> bool:
     """Whether one of the models can be run in tiles, as far as is known here."""
-    keys = {record.case.model for record in records}
-    return any(key not in models.zoo() or models.workload(key).default_tile(key) for key in keys)
+    return any(takes_tiles(record.case) for record in records)
 
 
 def _rows(records: Sequence[Record]) -> list[_Row]:

@@ -118,7 +118,7 @@ class Session:
             *others, last = self._measure_in_turns(cases, settings, begin)
             leaked = self._leaked()
         except Exception as error:  # noqa: BLE001 - each case is measured alone then, and fails on its own
-            return Broken(reason=outcome.brief(error)[:300])
+            return Broken(reason=_brief(error)[:300])
         return (*others, last.model_copy(update={"leaked_bytes": leaked}))
 
     def _leaked(self) -> int:
@@ -190,9 +190,10 @@ class Session:
         enter("load")
         self.held.watch.prepare()
         loaded = self._load(case)
-        self.held.meter.begin(len(models.workload(case.model).stages(case)))
+        self.held.meter.begin()
         enter("warm-up")
         call = loaded.prepare(case)
+        _check_stages(call)
         call.set_up()
         seconds: list[float] = []
         passes: list[tuple[Shape, ...]] = []
@@ -255,7 +256,7 @@ class Session:
                     name=name,
                     timing=timing.Samples(seconds, samples.stopped_by).timing(self.held.clock.name, first_s),
                     memory=peak,
-                    tiles=len(passes) if case.tile else None,
+                    tiles=(len(passes) or None) if case.tile else None,
                     flops=operations,
                 )
             )
@@ -280,6 +281,20 @@ class Session:
 
     def _built(self, case: Case) -> Loaded:
         return models.workload(case.model).load(case, self.held.torch_device)
+
+
+def _check_stages(call: Call) -> None:
+    """Raises ValueError for stages that a record could not tell apart."""
+    names = [stage.name for stage in call.stages]
+    if not all(names) or len(set(names)) < len(names) or not names:
+        raise ValueError(f"the stages of the call are {names}: give it one at least, and each a name of its own")
+
+
+def _brief(error: Exception) -> str:
+    """What was raised, and in which of several stages."""
+    if not isinstance(error, _StageError) or error.__cause__ is None:
+        return outcome.brief(error)
+    return f"{error.stage}: {outcome.brief(error.__cause__)}"
 
 
 def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:

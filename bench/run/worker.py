@@ -58,6 +58,7 @@ def main() -> None:
     lines = lifeline.requests()
 
     from bench.device.base import UnusableError  # noqa: PLC0415
+    from bench.errors import BenchError  # noqa: PLC0415
     from bench.run import outcome, protocol  # noqa: PLC0415 - after the parent's death can be noticed
     from bench.run.session import Session  # noqa: PLC0415 - loads torch
 
@@ -71,7 +72,7 @@ def main() -> None:
         if isinstance(request, protocol.Start):
             try:
                 session = Session(request.device, request.vram_limit_bytes)
-            except UnusableError as error:
+            except (UnusableError, BenchError) as error:  # the latter of a workload's file
                 say(protocol.Refused(reason=str(error)))
             except Exception as error:  # noqa: BLE001 - a full card, a card that this torch has no code for, ...
                 say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.errors import ResultsError
@@ -92,12 +92,14 @@ def prepare_folder(folder: Path) -> None:
 def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
     """Hold a device for one run; two at once would spoil each other's figures.
 
-    `identity` tells the device from others of its name, which share its folder. The lock dies with the process, however
-    it ends. Raises ResultsError if another run holds it.
+    `identity` tells the device from others of its name, which share its folder; a device that has none may be any of
+    them. The locks die with the process, however it ends. Raises ResultsError if another run holds the device.
     """
-    mark = "" if identity is None else f"-{identity.rpartition(':')[2]}"
-    with _locked(folder / f".lock{mark}") as is_free:
-        if not is_free:
+    with ExitStack() as locks:
+        free = [locks.enter_context(_locked(folder / ".lock", is_shared=identity is not None))]
+        if identity is not None:
+            free.append(locks.enter_context(_locked(folder / f".lock-{identity.rpartition(':')[2]}")))
+        if not all(free):
             raise ResultsError(
                 f"{folder}: another `bench run` is measuring on this device; two at once would spoil both. "
                 "Wait for it, or stop it."
@@ -118,8 +120,8 @@ def claimed(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Lock a file, whether it could be had; True as well where the system has no locks."""
+def _locked(path: Path, *, is_shared: bool = False) -> Iterator[bool]:
+    """Lock a file, alone or with others that share it: whether it could be had; True where there are no locks."""
     try:
         import fcntl  # noqa: PLC0415 - POSIX only
     except ImportError:  # Windows: no lock, and no promise about two runs at once
@@ -130,7 +132,7 @@ def _locked(path: Path) -> Iterator[bool]:
             lock = path.open("w")
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
                 return

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import ResultsError, printable
-from bench.record import SCHEMA_VERSION, Record, contradictions
+from bench.errors import ResultsError, listed, printable
+from bench.record import SCHEMA_VERSION, Case, Record, contradictions
 from bench.store.disk import is_named_pipe
 from bench.store.stand_in import LEFT_OUT, record_stand_in
+from bench.workloads import models
 
 
 def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +38,7 @@ _OF_A_STAGE = ("timing", "memory", "tiles", "flops")
 
 
 def _migrate_5(line: dict[str, Any]) -> dict[str, Any]:
-    """Version 5 knew cases of images alone, and one time and one peak a record."""
+    """Version 5 knew cases of images alone, and one time and one peak a record. What has axes or stages keeps them."""
     line, case = dict(line), line.get("case")
     if isinstance(case, dict) and "axes" not in case:
         axes = {name: case[name] for name in _AXES if name in case}
@@ -161,10 +163,17 @@ def _parse(line: bytes, where: str) -> Record:
         field = printable(".".join(str(part) for part in first["loc"]), _REPEATED)
         problem = printable(first["msg"], _REPEATED)
         raise ResultsError(f"{where}: is not a record of this program: `{field}`: {problem}.") from None
-    wrong = next(contradictions(record), None)
+    wrong = next(chain(contradictions(record), _misfits(record.case)), None)
     if wrong is not None:
         raise ResultsError(f"{where}: contradicts itself: {wrong}. Was the line edited?")
     return record
+
+
+def _misfits(case: Case) -> Iterator[str]:
+    """Axes of a case that are not those of its model, where the model is known here."""
+    known = models.axes(case.model).keys() if case.model in models.zoo() else case.axes.keys()
+    if case.axes.keys() != known:
+        yield f"{case.model} has the axes {listed(known)}, and the case has {listed(case.axes)}"
 
 
 def _migrate(data: Any, where: str) -> Any:

@@ -1,1 +1,1 @@
-"""What is measured: builds the model, its input and the call. Knows `models` and `record`, not `measure` or `run`."""
+"""What can be measured, a folder a kind of model. `base` says what a workload is, `models` knows all that there are."""

@@ -7,6 +7,7 @@ endpoint, prediction) asks it. `docs/adding-a-workload.md` adds one, step by ste
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Axis:
         unit: of its values, `px` for example; empty where they are a mere count of what the name says.
         default: what a sweep takes that does not name it; None: a sweep has to.
         parse: from YAML or from text; raises ValueError that says what is wrong.
-        print: a value for people, within a case's name; None: its name and the value, `length 16`.
+        print: a value for people, within a case's name; None: name, value and unit, `length 16 tokens`.
         check: why the model can't take a value, with the nearest that it can; empty if it can.
     """
 
@@ -59,7 +60,7 @@ class Axis:
 
     def said(self, value: int) -> str:
         """A value for people."""
-        return self.print(value) if self.print else f"{self.name} {value}"
+        return self.print(value) if self.print else " ".join(filter(None, (self.name, str(value), self.unit)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,10 @@ class Payload:
         return self.images if self.sends_images else self.tensor
 
 
+#: The axes of a picture, which `resolutions` sets in pairs.
+SIDES = ("width", "height")
+
+
 @contextmanager
 def _nothing_to_watch() -> Iterator[list[Shape]]:
     yield []
@@ -139,14 +144,16 @@ class Stage:
 class Call:
     """One prepared call: its stages, run one after another.
 
-    `set_up` comes before it where another case's call has used the same model meanwhile, and is no part of its time.
+    `set_up` comes before each call, since another case's may have used the same model meanwhile; it is no part of the
+    call's time.
     """
 
     stages: tuple[Stage, ...]
     set_up: Callable[[], None] = lambda: None
 
     def run(self) -> object:
-        """Run it once, and return what its last stage does."""
+        """Set it up, run it once, and return what its last stage does."""
+        self.set_up()
         result: object = None
         for stage in self.stages:
             result = stage.run()
@@ -227,13 +234,13 @@ class Workload(Protocol):
 
     # What there is
 
+    @abstractmethod
     def specs(self) -> Iterable[Spec]:
         """Every model of this kind."""
-        ...
 
+    @abstractmethod
     def axes(self, key: str) -> tuple[Axis, ...]:
         """The axes of a model's cases, in the order in which records have them; sweeps vary the first ones fastest."""
-        ...
 
     def default_tile(self, key: str) -> Tile | None:
         """The tile that `tiling: on` means; None where the model can't be run in tiles."""
@@ -261,10 +268,6 @@ class Workload(Protocol):
         """Tiles that may make an untiled case fit, the largest first."""
         return ()
 
-    def stages(self, case: Case) -> tuple[str, ...]:
-        """The names of the stages of its call."""
-        return (case.operation,)
-
     def passes(self, case: Case) -> tuple[Shape, ...]:
         """Shape of the input of each pass of one call, in order: one, or one a tile. Empty where it is not known."""
         return ()
@@ -279,9 +282,9 @@ class Workload(Protocol):
 
     # What needs torch
 
+    @abstractmethod
     def load(self, case: Case, device: torch.device) -> Loaded:
         """Build or load the case's model. May raise out-of-memory, or OSError if a checkpoint can't be had."""
-        ...
 
     def exercise(self, device: torch.device) -> None:
         """Call every kind of kernel once, so that what is made at the first call is no part of a case."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bench.record import Case
 from bench.units import one_line
 from bench.workloads import models
-from bench.workloads.base import Axis
+from bench.workloads.base import SIDES, Axis
 
-_SIDES = ("width", "height")
+#: Of a model that is not here, the axes that are no part of its size: how many there are of it.
+_COUNTS = ("batch", "frames")
 
 
 def label_of(case: Case, stage: str | None = None) -> str:
@@ -15,25 +16,32 @@ def label_of(case: Case, stage: str | None = None) -> str:
     parts = [case.model, case.operation, size_of(case), case.dtype]
     if case.tile:
         parts += [f"tiled {case.tile.tile}/{case.tile.overlap}"]
-    elif case.model not in models.zoo() or models.workload(case.model).default_tile(case.model):
+    elif takes_tiles(case):
         parts += ["untiled"]
     parts += [*extras(case), *([case.weights] if case.weights != "random" else [])]
     parts += [case.variant] if case.variant != "default" else []
     parts += [f"over {case.transport}"] if case.transport else []
-    return one_line(" ".join(parts) + (f": {stage}" if stage else ""))
+    return one_line(" ".join(filter(None, parts)) + (f": {stage}" if stage else ""))
+
+
+def takes_tiles(case: Case) -> bool:
+    """Whether the case's model can be run in tiles; of one that is not here, whether it is as likely: an image's."""
+    if case.model not in models.zoo():
+        return case.tile is not None or set(SIDES) <= case.axes.keys()
+    return models.workload(case.model).default_tile(case.model) is not None
 
 
 def size_of(case: Case) -> str:
     """How large it is, by the axes that a sweep has to name: `512x768` (width x height), `length 16`."""
     axes, values = _axes(case), case.axes
-    sides = [f"{values['width']}x{values['height']}"] if set(_SIDES) <= values.keys() else []
-    others = [name for name, axis in axes.items() if axis.default is None and not (sides and name in _SIDES)]
+    sides = [f"{values['width']}x{values['height']}"] if set(SIDES) <= values.keys() else []
+    others = [name for name, axis in axes.items() if axis.default is None and not (sides and name in SIDES)]
     return " ".join([*sides, *(axes[name].said(values[name]) for name in others if name in values)])
 
 
 def whole_size_of(case: Case) -> str:
     """The size, and what else there is of it: `512x768, batch 2`."""
-    return ", ".join([size_of(case), *extras(case)])
+    return ", ".join(filter(None, [size_of(case), *extras(case)]))
 
 
 def extras(case: Case) -> list[str]:
@@ -49,4 +57,4 @@ def _differs(axis: Axis, value: int | None) -> bool:
 def _axes(case: Case) -> dict[str, Axis]:
     if case.model in models.zoo():
         return models.axes(case.model)
-    return {name: Axis(name, default=None if name in _SIDES else 1) for name in case.axes}
+    return {name: Axis(name, default=1 if name in _COUNTS else None) for name in case.axes}

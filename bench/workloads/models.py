@@ -1,66 +1,27 @@
 """Every model that there is, whatever kind of workload it is of: by key, alias or title. Free of torch.
 
-A folder of this room whose package has a `WORKLOAD` is a kind of workload. Others come from files outside: the variable
-BENCH_WORKLOADS names modules, or .py files, that have one.
+`loading` finds the kinds: folders of this room, and files outside that the variable BENCH_WORKLOADS names.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import os
-import pkgutil
-import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-import bench.workloads
 from bench.errors import ConfigError, nearest, quoted
-from bench.record import Axes, Transport
-from bench.workloads.base import Axis, Spec, Workload
+from bench.record import Axes, Case, Transport
+from bench.workloads import loading
+from bench.workloads.base import SIDES, Axis, Spec, Workload
 
 if TYPE_CHECKING:
     import torch
-
-#: Modules or files, separated as the system separates paths.
-VARIABLE = "BENCH_WORKLOADS"
 
 
 @cache
 def workloads() -> tuple[Workload, ...]:
     """Every kind of workload. Raises ConfigError where BENCH_WORKLOADS names what can't be had."""
-    folders = (name for _, name, is_folder in pkgutil.iter_modules(bench.workloads.__path__) if is_folder)
-    own = [importlib.import_module(f"{bench.workloads.__name__}.{name}").WORKLOAD for name in folders]
-    return (*own, *(_of_module(name) for name in _named()))
-
-
-def _named() -> list[str]:
-    return [name for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name.strip()]
-
-
-def _of_module(name: str) -> Workload:
-    try:
-        module = _loaded_from(Path(name)) if name.endswith(".py") else importlib.import_module(name)
-    except Exception as error:  # whatever a file of somebody else raises
-        raise ConfigError(f"{VARIABLE}: {quoted(name)} can't be imported: {type(error).__name__}: {error}.") from error
-    found = getattr(module, "WORKLOAD", None)
-    if found is None:
-        raise ConfigError(f"{VARIABLE}: {quoted(name)} has no `WORKLOAD`. See docs/adding-a-workload.md.")
-    workload: Workload = found
-    return workload
-
-
-def _loaded_from(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bench_workload_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise FileNotFoundError("there is no such file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return loading.found()
 
 
 @cache
@@ -138,17 +99,30 @@ def variants() -> tuple[str, ...]:
 
 
 def known_axes() -> Iterator[Axis]:
-    """The axes of all models, each name once."""
-    yield from {name: axis for key in zoo() for name, axis in axes(key).items()}.values()
+    """The axes of all models, each name once. Raises ConfigError where two of one name differ in how they are read."""
+    found: dict[str, Axis] = {}
+    for key in zoo():
+        for name, axis in axes(key).items():
+            if found.setdefault(name, axis).parse is not axis.parse:
+                raise ConfigError(f"Two kinds of model have an axis {name!r}, and read it differently: rename one.")
+    yield from found.values()
+
+
+def sized(name: str, width: int, height: int, **others: int) -> Axes:
+    """The axes of an image of a model, those that are not given at their defaults. Raises ConfigError for another kind.
+
+    `others`: values of other axes, `batch=4`.
+    """
+    given = {"width": width, "height": height, **others}
+    values = {axis.name: given.get(axis.name, axis.default) for axis in axes(name).values()}
+    if not given.keys() <= values.keys() or None in values.values():
+        raise ConfigError(f"{name}: a {workload(name).name} has no images of a width and height alone.")
+    return Axes({axis: value for axis, value in values.items() if value is not None})
 
 
 def square(name: str, edge: int) -> Axes:
-    """The axes of one square image of a model, all others at their defaults. Raises ConfigError for another kind."""
-    sides = {"width": edge, "height": edge}
-    values = {axis: sides.get(axis, one.default) for axis, one in axes(name).items()}
-    if not sides.keys() <= values.keys() or None in values.values():
-        raise ConfigError(f"{name}: a {workload(name).name} has no images of a width and height alone.")
-    return Axes({axis: value for axis, value in values.items() if value is not None})
+    """The axes of one square image of a model. Raises ConfigError for another kind."""
+    return sized(name, edge, edge)
 
 
 def usual_transports() -> dict[str, Transport]:
@@ -160,6 +134,11 @@ def usual_transports() -> dict[str, Transport]:
 def transports(operation: str) -> tuple[Transport, ...]:
     """The ways in which an operation's payload can travel, whatever the model."""
     return tuple(dict.fromkeys(way for kind in workloads() for way in kind.transports(operation)))
+
+
+def is_in_docs(case: Case) -> bool:
+    """Whether the docs have tables of the case's kind of model; of one that is not here: whether it is of an image."""
+    return workload(case.model).in_docs if case.model in zoo() else {*SIDES} <= case.axes.keys()
 
 
 def is_served(key: str) -> bool:

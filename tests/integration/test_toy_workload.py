@@ -102,7 +102,8 @@ def test_a_model_that_lacks_the_axis_is_an_error_that_says_which_have_it(sweep: 
 def test_a_value_that_the_model_can_t_take_is_an_error_with_the_nearest(sweep: str) -> None:
     done = _toy("run", sweep, "--dry-run", "--set", "length=20")
     assert done.returncode == 2
-    assert "16" in done.stderr
+    assert "length" in done.stderr
+    assert "try 16" in done.stderr
 
 
 def test_a_sweep_without_a_value_that_the_model_needs_names_the_key(tmp_path: Path) -> None:
@@ -151,9 +152,9 @@ def test_the_summary_has_the_stages_as_text_and_as_json(sweep: str, quick: tuple
     folder, summary = quick
     assert summary["counts"] == {"measured": 2}
     assert [[stage["name"] for stage in case["stages"]] for case in summary["cases"]] == [["look-up", "attend"]] * 2
-    # Given that all is there, the same command has nothing to do but to sum up, and starts a run of its own when asked
+    # And the line of a case, in a run of its own
     told = _toy("run", sweep, "--device", "cpu", "--out", str(folder.parent / "told"))
-    assert re.search(r"toy embed length 16 float32: .*look-up .*attend ", told.stderr)
+    assert re.search(r"toy embed length 16 tokens float32: .*look-up .*attend ", told.stderr)
 
 
 def test_what_goes_wrong_is_an_outcome_and_the_rest_of_the_sweep_goes_on(sweep: str, tmp_path: Path) -> None:
@@ -207,14 +208,14 @@ def test_a_gate_fails_by_the_stage_that_became_slower(quick: tuple[Path, dict[st
     (gate,) = told["gates"]
     assert {failure.get("stage") for failure in gate["failures"]} == {None, "attend"}
     (machine,) = told["machines"]
-    (times,) = [table for table in machine["tables"] if table["metric"] == "time"]
+    (times,) = [table for table in machine["metrics"] if table["metric"] == "time"]
     assert [row.get("stage") for row in times["rows"]] == [None, "look-up", "attend"] * 2
 
 
 def test_a_gate_holds_for_a_run_beside_itself(quick: tuple[Path, dict[str, Any]]) -> None:
     done = _toy("compare", str(quick[0]), str(quick[0]), "--fail-on", "time>1%")
     assert done.returncode == 0, done.stderr
-    assert "holds for 6 figures" in done.stdout
+    assert "fails" not in done.stdout
 
 
 def test_the_page_has_a_table_of_cases_and_one_of_stages(quick: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -223,8 +224,8 @@ def test_the_page_has_a_table_of_cases_and_one_of_stages(quick: tuple[Path, dict
     page = (tmp_path / "toy_embed.md").read_text()
     rows = [line.split("|") for line in page.splitlines() if line.startswith("|")]
     sizes = [row[4].strip() for row in rows if "measured" in row[2]]
-    assert sizes == ["length 16", "length 32"]
-    assert {row[4].strip() for row in rows if row[3].strip() == "length 16"} == {"look-up", "attend"}
+    assert sizes == ["length 16 tokens", "length 32 tokens"]
+    assert {row[4].strip() for row in rows if row[3].strip() == "length 16 tokens"} == {"look-up", "attend"}
     assert "Tile" not in page
     assert "px/s" not in page
 
@@ -236,8 +237,9 @@ def test_where_the_workload_is_not_known_its_records_are_read_and_have_a_page(
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("toy*"))
     page = (tmp_path / "other.md").read_text()
-    assert "length 16" in page
-    assert "attend" in page
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("|")]
+    assert [row[4].strip() for row in rows if "measured" in row[2]] == ["length 16", "length 32"]
+    assert {row[4].strip() for row in rows if row[3].strip() == "length 16"} == {"look-up", "attend"}
 
 
 @pytest.mark.parametrize("command", ["predict", "run"])
@@ -254,6 +256,7 @@ def test_a_workload_that_can_t_be_had_is_one_sentence(command: str, tmp_path: Pa
         ("predict", "{sweep}"),
         ("advise", "--model", "toy", "--gpu", "rtx-4090"),
         ("calibrate", "--model", "toy"),
+        ("remote", "{sweep}", "--endpoint", "http://127.0.0.1:9"),
         ("profile", "--model", "toy", "--operation", "embed"),
         ("serve", "--model", "toy", "--weights", "random"),
         ("docs", "render", "{results}", "--operation", "embed"),

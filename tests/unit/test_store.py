@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from endpoint_records import an_endpoint_record
-from factories import OF_A_STAGE, a_case, measured, refusal, write_lines
+from factories import OF_A_STAGE, a_case, measured, of_version_5, refusal, write_lines
 from predictions import a_predicted_record
 
 from bench import store
@@ -46,7 +46,15 @@ def torn_tail(request: pytest.FixtureRequest) -> bytes:
 
 def edited(record: Record, **fields: Any) -> bytes:
     """A record's line with other fields at its top level; None leaves one out."""
-    data = json.loads(record.to_json()) | fields
+    return _line(json.loads(record.to_json()) | fields)
+
+
+def earlier(record: Record, **fields: Any) -> bytes:
+    """The same as version 5 wrote it, and those before with some fields less."""
+    return _line(of_version_5(record) | fields)
+
+
+def _line(data: dict[str, Any]) -> bytes:
     return json.dumps({key: value for key, value in data.items() if value is not None}).encode()
 
 
@@ -269,7 +277,7 @@ def test_a_newer_line_is_refused_and_not_taken_for_a_torn_one(path: Path) -> Non
 
 def test_an_older_schema_version_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a line of two versions ago, when a record's time had other names
-    path.write_bytes(edited(FIRST, schema_version=-1, recorded_at=None, when=FIRST.recorded_at) + b"\n")
+    path.write_bytes(earlier(FIRST, schema_version=-1, recorded_at=None, when=FIRST.recorded_at) + b"\n")
     monkeypatch.setitem(store.MIGRATIONS, -1, lambda data: {"moment" if k == "when" else k: v for k, v in data.items()})
     monkeypatch.setitem(
         store.MIGRATIONS,
@@ -287,7 +295,7 @@ def test_an_older_schema_version_is_migrated(path: Path, monkeypatch: pytest.Mon
 
 def test_a_line_of_version_2_is_read_as_it_is(path: Path) -> None:
     # given a line from before there were endpoints
-    line = json.loads(FIRST.to_json())
+    line = of_version_5(FIRST)
     del line["remote"], line["assumed"], line["case"]["transport"]
     path.write_text(json.dumps(line | {"schema_version": 2}) + "\n")
 
@@ -298,7 +306,7 @@ def test_a_line_of_version_2_is_read_as_it_is(path: Path) -> None:
 def test_a_line_of_version_3_is_read_as_it_is(path: Path) -> None:
     # given a line from before requests overlapped with generation
     record = an_endpoint_record()
-    line = json.loads(record.to_json())
+    line = of_version_5(record)
     del line["remote"]["overlaps"]
     path.write_text(json.dumps(line | {"schema_version": 3}) + "\n")
 
@@ -308,7 +316,7 @@ def test_a_line_of_version_3_is_read_as_it_is(path: Path) -> None:
 
 def test_a_line_of_version_4_is_read_as_it_is(path: Path) -> None:
     # given a line from before there were predictions
-    line = json.loads(FIRST.to_json())
+    line = of_version_5(FIRST)
     del line["prediction"]
     path.write_text(json.dumps(line | {"schema_version": 4}) + "\n")
 
@@ -317,13 +325,43 @@ def test_a_line_of_version_4_is_read_as_it_is(path: Path) -> None:
 
 
 def test_migrating_changes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.write_bytes(edited(FIRST, schema_version=0) + b"\n")
+    path.write_bytes(earlier(FIRST, schema_version=0) + b"\n")
     monkeypatch.setitem(store.MIGRATIONS, 0, lambda data: data | {"schema_version": 1})
     before = path.read_bytes()
 
     store.read_file(path)
 
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {},
+        {"width": 64},
+        {"width": 64, "height": 64, "frames": 1},
+        {"length": 16},
+        {"width": 64, "height": 64, "frames": 1, "batch": 1, "steps": 4},
+        {"width": 0, "height": 64, "frames": 1, "batch": 1},
+    ],
+)
+def test_a_line_whose_axes_are_not_those_of_its_model_is_bad(path: Path, axes: dict[str, Any]) -> None:
+    case = json.loads(LINE)["case"] | {"axes": axes}
+    del case["id"]
+    path.write_bytes(LINE + b"\n" + edited(SECOND, case=case) + b"\n")
+
+    file = store.read_file(path)
+
+    assert file.records == (FIRST,)
+    assert len(file.warnings) == 1
+
+
+def test_a_line_of_version_5_that_lacks_a_side_is_bad(path: Path) -> None:
+    case = of_version_5(SECOND)["case"]
+    del case["width"], case["id"]
+    path.write_bytes(LINE + b"\n" + earlier(SECOND, case=case) + b"\n")
+
+    assert store.read_file(path).records == (FIRST,)
 
 
 def test_a_version_that_nothing_migrates_is_refused(path: Path) -> None:

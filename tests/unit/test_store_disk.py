@@ -206,7 +206,16 @@ def test_runs_in_two_folders_do_not_meet(tmp_path: Path) -> None:
 
 
 def test_cards_of_one_name_do_not_hold_each_other_up(tmp_path: Path) -> None:
-    with store.exclusive(tmp_path, "sha256:1"), store.exclusive(tmp_path, "sha256:2"), store.exclusive(tmp_path):
+    with store.exclusive(tmp_path, "sha256:1"), store.exclusive(tmp_path, "sha256:2"):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
+@pytest.mark.parametrize(("first", "second"), [("sha256:1", None), (None, "sha256:1"), ("sha256:1", "sha256:1")])
+def test_a_device_that_may_be_the_one_that_is_held_is_refused(
+    tmp_path: Path, first: str | None, second: str | None
+) -> None:
+    with store.exclusive(tmp_path, first), pytest.raises(ResultsError), store.exclusive(tmp_path, second):
         pass
 
 

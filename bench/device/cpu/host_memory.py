@@ -33,17 +33,17 @@ class HostMemory:
         self._heap = _Heap()
         self._baseline: int | None = None
         self._first_peaks: list[int | None] = []
-        self._is_first_call = False
+        self._is_first_call = self._has_stages = False
         self._reason: str | None = None
 
     def empty(self) -> None:
         gc.collect()
         self._heap.trim()
 
-    def begin(self, stages: int = 1) -> None:
+    def begin(self) -> None:
         self._heap.return_freed_blocks(True)
         self.empty()
-        self._first_peaks, self._is_first_call = [None] * stages, True
+        self._first_peaks, self._is_first_call = [], True
         self._reason = _reset_peak()
         self._baseline = _status_bytes("VmRSS")
 
@@ -53,17 +53,18 @@ class HostMemory:
 
     def leave(self, stage: int) -> None:
         if self._is_first_call:
-            self._first_peaks[stage] = _status_bytes("VmHWM")
+            self._first_peaks.append(_status_bytes("VmHWM"))
 
     def first_call_done(self) -> None:
-        if len(self._first_peaks) == 1:
+        self._has_stages = bool(self._first_peaks)
+        if not self._has_stages:
             self._first_peaks = [_status_bytes("VmHWM")]
         self._is_first_call = False
         self._heap.return_freed_blocks(self._capacity.limit_bytes is not None)
         _reset_peak()
 
     def calls_done(self, weights_bytes: int) -> tuple[Memory, ...]:
-        timing_peak = _status_bytes("VmHWM") if len(self._first_peaks) == 1 else None
+        timing_peak = None if self._has_stages else _status_bytes("VmHWM")
         return tuple(self._figures(peak, weights_bytes, timing_peak) for peak in self._first_peaks)
 
     def _figures(self, first_peak: int | None, weights_bytes: int, timing_peak: int | None) -> Memory:

@@ -34,8 +34,8 @@ class CudaMemory:
             clear_workspaces()
         torch.cuda.empty_cache()
 
-    def begin(self, stages: int = 1) -> None:
-        self._most = [(0, 0)] * stages
+    def begin(self) -> None:
+        self._most = []
         self.empty()
         torch.cuda.reset_peak_memory_stats(self._device)
         self._baseline = torch.cuda.memory_allocated(self._device)
@@ -46,6 +46,8 @@ class CudaMemory:
         torch.cuda.reset_peak_memory_stats(self._device)
 
     def leave(self, stage: int) -> None:
+        if stage == len(self._most):  # it is the first call
+            self._most.append((0, 0))
         (allocated, reserved), (most_allocated, most_reserved) = self._peaks(), self._most[stage]
         self._most[stage] = (max(allocated, most_allocated), max(reserved, most_reserved))
 
@@ -61,8 +63,8 @@ class CudaMemory:
         )
 
     def _of_stages(self) -> list[tuple[int, int]]:
-        """Peaks so far of each stage; of the only one torch's own, which nothing has reset since `begin`."""
-        return [self._peaks()] if len(self._most) == 1 else list(self._most)
+        """Peaks so far of each stage; where none was entered torch's own, which nothing has reset since `begin`."""
+        return list(self._most) or [self._peaks()]
 
     def _figures(
         self,

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 import torch
 
 from bench.device.base import DeviceState, Held
-from bench.record import Axes, Case, Failed, OutOfMemory, Tile
+from bench.record import Case, Failed, OutOfMemory
 from bench.remote.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.remote.server import images, tensors
 from bench.remote.server.protocol import Form, Scaling
@@ -23,7 +23,7 @@ from bench.run.outcome import of_exception
 from bench.units import format_bytes
 from bench.workloads import models
 from bench.workloads.image_vae.module import VaeOnDevice
-from bench.workloads.image_vae.payloads import SERVED_UNTILED_PX, Geometry, geometry
+from bench.workloads.image_vae.payloads import Geometry, geometry
 
 WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with a batch's pixels as with an image's.
@@ -46,7 +46,7 @@ class Computed:
 class VaeCore:
     """What both services of a model share."""
 
-    workload: VaeOnDevice
+    vae: VaeOnDevice
     model: str
     weights: WeightsKind
     held: Held
@@ -60,26 +60,20 @@ class VaeCore:
         """The scaling with the checkpoint's own values where the client asked for those."""
         if not scaling.own:
             return scaling
-        factor, shift = self.workload.own_scaling
+        factor, shift = self.vae.own_scaling
         return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
 
     def flops(self, operation: Literal["encode", "decode"], batch: int, height: int, width: int) -> int:
         """Floating-point operations for so many images of this size, in tiles where `run` takes tiles."""
         factor = self.geometry.factor
         height, width = (max(factor, side // factor * factor) for side in (height, width))
-        tile = self._tile if max(height, width) > SERVED_UNTILED_PX else None
-        case = Case(
-            model=self.model,
-            operation=operation,
-            axes=Axes({**models.square(self.model, width), "height": height}),
-            dtype=tensors.name_of(self.workload.dtype),
-            tiling=tile or "off",
-        )
-        return batch * models.workload(self.model).work(case).flops
+        return batch * models.workload(self.model).work(self._served(operation, height, width)).flops
 
-    @property
-    def _tile(self) -> Tile | None:
-        return models.workload(self.model).default_tile(self.model)
+    def _served(self, operation: Literal["encode", "decode"], height: int, width: int) -> Case:
+        """An image of that size as it is computed here: in tiles, if it is a large one."""
+        axes, dtype = models.sized(self.model, width, height), tensors.name_of(self.vae.dtype)
+        image = Case(model=self.model, operation=operation, axes=axes, dtype=dtype)
+        return models.workload(self.model).served(image)
 
     def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         """Call the VAE with placed images or latents; the result and how many tiles it took.
@@ -96,13 +90,13 @@ class VaeCore:
         return torch.cat([part for part, _ in parts]), sum(tiles) if tiles else None
 
     def _run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
-        call = self.workload.encode if operation == "encode" else self.workload.decode
-        side = max(values.shape[-2:]) * (1 if operation == "encode" else self.geometry.factor)
-        if side <= SERVED_UNTILED_PX:
-            self.workload.set_tiling(None)
+        call = self.vae.encode if operation == "encode" else self.vae.decode
+        factor = 1 if operation == "encode" else self.geometry.factor
+        tile = self._served(operation, *(side * factor for side in values.shape[-2:])).tile
+        self.vae.set_tiling(tile)
+        if tile is None:
             return call(values), None
-        self.workload.set_tiling(self._tile)
-        with self.workload.watching_passes(operation) as passes:
+        with self.vae.watching_passes(operation) as passes:
             return call(values), len(passes)
 
     def guarded(self, compute: Callable[[], T]) -> T:

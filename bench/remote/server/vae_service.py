@@ -80,7 +80,7 @@ def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits
     kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"
     core = VaeCore(VaeOnDevice(case, held.torch_device), model, kind, held)
     return LoadedVae(
-        model, kind, case.dtype, weights_bytes(core.workload), EncodeService(core, limits), DecodeService(core, limits)
+        model, kind, case.dtype, weights_bytes(core.vae), EncodeService(core, limits), DecodeService(core, limits)
     )
 
 
@@ -124,7 +124,7 @@ class DecodeService:
             batch, rows, columns = job.latent.shape[0], 2 * job.packed.rows, 2 * job.packed.columns
         height, width = rows * factor, columns * factor
         pixels = batch * height * width
-        item = self._core.workload.dtype.itemsize if job.form == "raw" else 4 if job.form == "unit" else 1
+        item = self._core.vae.dtype.itemsize if job.form == "raw" else 4 if job.form == "unit" else 1
         flops = self._core.flops("decode", batch, height, width)
         return self._core.size(job.latent, flops, 3 * pixels * item, base64=job.base64)
 
@@ -135,7 +135,7 @@ class DecodeService:
     def _decoded(self, job: DecodeJob) -> Computed:
         core = self._core
         latent = job.latent if job.packed is None else tensors.unpack(job.latent, job.packed)
-        latent = tensors.from_wire(core.workload.place(latent), job.scaling)
+        latent = tensors.from_wire(core.vae.place(latent), job.scaling)
         tensors.check_finite(latent, "the latent")
         sample, tiles = core.run("decode", latent)
         return Computed(tensors.rendered(sample, job.form).cpu(), job.form, job.base64, tiles)
@@ -177,7 +177,7 @@ class EncodeService:
         """The operations for the images, and the bytes of those and of the latent."""
         geometry, core = self._core.geometry, self._core
         pixels = job.images.numel() // 3
-        latent = pixels // geometry.factor**2 * geometry.channels * core.workload.dtype.itemsize
+        latent = pixels // geometry.factor**2 * geometry.channels * core.vae.dtype.itemsize
         batch, *sides = job.images.shape
         height, width = sides[:2] if job.images.dtype == torch.uint8 else sides[1:]
         flops = core.flops("encode", batch, height, width)
@@ -192,7 +192,7 @@ class EncodeService:
         pictures = job.images
         if pictures.dtype == torch.uint8:
             pictures = tensors.from_pixels(pictures.to(core.held.torch_device))
-        pictures = core.workload.place(pictures)
+        pictures = core.vae.place(pictures)
         tensors.check_finite(pictures, "the image")
         latent, tiles = core.run("encode", pictures)
         return Computed(tensors.to_wire(latent, job.scaling).contiguous().cpu(), "raw", job.base64, tiles)

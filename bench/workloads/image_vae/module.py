@@ -104,11 +104,7 @@ class VaeOnDevice:
         Encode takes (batch, 3, height, width) in [-1, 1] and ends at `latent_dist.mode()`; decode takes
         (batch, latent channels, height / f, width / f) and ends at `.sample`.
         """
-
-        def set_up() -> None:
-            self.set_tiling(case.tile)
-
-        set_up()
+        set_up = partial(self.set_tiling, case.tile)
         if self._fault is not None and case.operation == broken.OPERATION:
             return Call((Stage(case.operation, partial(broken.CALLS[self._fault], self._device)),), set_up)
         if case.operation == "encode":

@@ -55,8 +55,3 @@ class ImageVaeSpec(Spec):
     def spatial_factor(self) -> int:
         """Image pixels per latent pixel along one side."""
         return int(2 ** (len(self.block_out_channels) - 1))
-
-    @property
-    def tile_overlap(self) -> int:
-        """Default overlap of neighbouring tiles in pixels: a quarter of the tile, as in diffusers."""
-        return self.tile // 4

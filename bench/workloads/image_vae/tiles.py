@@ -92,7 +92,7 @@ def to_try(case: Case) -> tuple[Tile, ...]:
     side = _side(case)
     edges = [edge for edge in sorted({zoo.get(case.model).tile, *_EDGES}, reverse=True) if edge < side]
     kept = [edge for edge in edges if edge == edges[0] or _count(case, edge) <= _MOST_TILES]
-    return tuple(Tile(tile=edge, overlap=edge // 4) for edge in kept)
+    return tuple(Tile.of(edge) for edge in kept)
 
 
 def _side(case: Case) -> int:

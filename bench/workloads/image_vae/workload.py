@@ -40,8 +40,7 @@ class ImageVae(Workload):
         )
 
     def default_tile(self, key: str) -> Tile:
-        spec = zoo.get(key)
-        return Tile(tile=spec.tile, overlap=spec.tile_overlap)
+        return Tile.of(zoo.get(key).tile)
 
     def risk(self, key: str, dtype: str) -> str:
         return zoo.get(key).risk(dtype)
@@ -78,7 +77,7 @@ class ImageVae(Workload):
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
         from bench.workloads.image_vae import work  # noqa: PLC0415 - loads torch
 
-        return work.of_call(case.model, stage, passes).flops if passes else None
+        return work.of_call(case.model, case.operation, passes).flops if passes else None
 
     def work(self, case: Case) -> Work:
         from bench.workloads.image_vae import work  # noqa: PLC0415 - loads torch

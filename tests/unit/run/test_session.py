@@ -13,6 +13,7 @@ from bench.device.base import DeviceState
 from bench.record import Failed, Measured, MeasureSettings, Tile
 from bench.run.protocol import Broken
 from bench.units import MIB
+from bench.workloads.base import Call, Stage
 
 pytest.importorskip("torch")
 session = pytest.importorskip("bench.run.session")
@@ -49,6 +50,43 @@ def test_a_case_goes_through_its_phases_and_comes_back_with_figures(cpu: object)
     assert stage.memory.peak_bytes >= stage.memory.weights_bytes > 0
     assert stage.tiles == 9
     assert done.leaked_bytes == 0
+
+
+@pytest.fixture
+def with_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The VAE's calls have a stage before their own, which has no passes; in bfloat16 it goes wrong."""
+    prepare = vae.VaeOnDevice.prepare
+
+    def prepared(self: object, case: object) -> Call:
+        def text() -> None:
+            if case.dtype == "bfloat16":
+                raise ValueError("no text")
+
+        call = prepare(self, case)
+        return Call((Stage("text", text), *call.stages), call.set_up)
+
+    monkeypatch.setattr(vae.VaeOnDevice, "prepare", prepared)
+
+
+@pytest.mark.usefixtures("with_text")
+def test_each_stage_has_figures_of_its_own_and_tiles_where_it_has_passes(cpu: object) -> None:
+    done = cpu.run(a_case(size=128, tiling=Tile(tile=64, overlap=16)), QUICK, lambda _: None)
+
+    assert [(stage.name, stage.tiles) for stage in done.stages] == [("text", None), ("encode", 9)]
+    assert [len(stage.timing.samples_s) for stage in done.stages] == [2, 2]
+    assert all(stage.memory.peak_bytes is not None for stage in done.stages)
+
+
+@pytest.mark.usefixtures("with_text")
+def test_a_stage_that_goes_wrong_is_named_alone_and_where_cases_take_turns(cpu: object) -> None:
+    case = a_case(dtype="bfloat16")
+    alone = cpu.run(case, QUICK, lambda _: None).outcome
+    together = cpu.take_turns([a_case(), case], QUICK, lambda _: None)
+
+    assert (alone.exception, alone.stage) == ("ValueError", "text")
+    assert isinstance(together, Broken)
+    assert "text" in together.reason
+    assert "ValueError" in together.reason
 
 
 def test_a_model_is_kept_while_cases_share_it_and_let_go_of_before_the_next(cpu: object) -> None:
@@ -127,10 +165,10 @@ def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, mon
         alive.append(weakref.ref(made))
         return made
 
-    def beginning(stages: int) -> None:
+    def beginning() -> None:
         gc.collect()
         seen.append(sum(one() is not None for one in alive))
-        begin(stages)
+        begin()
 
     monkeypatch.setattr(vae, "VaeOnDevice", building)
     monkeypatch.setattr(cpu.held.meter, "begin", beginning)

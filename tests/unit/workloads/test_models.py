@@ -44,8 +44,9 @@ def test_a_models_sizes_fit_each_other(key: str) -> None:
     spec = models.get(key)
 
     assert spec.tile % spec.spatial_factor == 0
-    assert spec.tile_overlap % spec.spatial_factor == 0
-    assert 0 < spec.tile_overlap < spec.tile
+    overlap = models.workload(spec.key).default_tile(spec.key).overlap
+    assert overlap % spec.spatial_factor == 0
+    assert 0 < overlap < spec.tile
     assert all(channels % spec.norm_num_groups == 0 for channels in spec.block_out_channels)
     assert spec.dtype in DTYPES
 
@@ -66,7 +67,7 @@ def test_each_level_but_the_last_halves_the_image(key: str, factor: int) -> None
 
 
 def test_neighbouring_tiles_overlap_by_a_quarter() -> None:
-    assert models.get("sd-v1").tile_overlap == 128
+    assert models.workload("sd-v1").default_tile("sd-v1").overlap == 128
 
 
 @pytest.mark.parametrize(("key", "word"), [("sdxl", "overflows"), ("flux", "black images on cards without bfloat16")])

@@ -249,7 +249,7 @@ def test_a_batch_of_many_pixels_is_computed_in_slices_with_the_same_result(
     core = importlib.import_module("bench.remote.server.vae_core")
     monkeypatch.setattr(core, "PIXELS_AT_ONCE", 2 * 16 * 16)
     values, batches = _random(*shape).tanh(), []
-    workload = tiny.decode._core.workload
+    workload = tiny.decode._core.vae
     call = getattr(workload, operation)
     monkeypatch.setattr(workload, operation, lambda part: (batches.append(len(part)), call(part))[1])
     # when five come
@@ -352,7 +352,7 @@ def test_a_model_of_the_zoo_computes_in_its_own_precision(model: str, dtype: str
     spec = vae_service.models.get(model)
     scaled = latent / spec.scaling_factor + (spec.shift_factor or 0.0)
     assert (loaded.dtype, answer.headers["dtype"]) == (dtype, dtype)
-    assert torch.equal(_tensor(answer), _decoded(loaded.decode._core.workload, scaled))
+    assert torch.equal(_tensor(answer), _decoded(loaded.decode._core.vae, scaled))
 
 
 # what is refused
@@ -415,7 +415,7 @@ def test_want_of_memory_is_refused_and_what_was_held_is_freed(
 
     latent = _random(1, 4, 8, 8)
     with monkeypatch.context() as patch:
-        patch.setattr(tiny.decode._core.workload, "decode", exhausted)
+        patch.setattr(tiny.decode._core.vae, "decode", exhausted)
         gc.disable()
         try:
             # when it is asked
@@ -431,14 +431,14 @@ def test_want_of_memory_is_refused_and_what_was_held_is_freed(
 
 def test_a_refusal_of_values_holds_none_of_them(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[weakref.ref[Any]] = []
-    place = tiny.decode._core.workload.place
+    place = tiny.decode._core.vae.place
 
     def placed(values: Any) -> Any:
         tensor = place(values) * 1
         held.append(weakref.ref(tensor))
         return tensor
 
-    monkeypatch.setattr(tiny.decode._core.workload, "place", placed)
+    monkeypatch.setattr(tiny.decode._core.vae, "place", placed)
     gc.disable()
     try:
         with pytest.raises(RefusedError) as caught:
@@ -455,14 +455,14 @@ def test_any_other_error_of_the_device_is_not_passed_off_as_want_of_memory(
     def broken(_: Any) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(tiny.decode._core.workload, "decode", broken)
+    monkeypatch.setattr(tiny.decode._core.vae, "decode", broken)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         tiny.decode.compute(tiny.decode.read(_message(_random(1, 4, 8, 8))))
 
 
 def test_a_sample_that_overflowed_is_a_black_picture(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        tiny.decode._core.workload, "decode", lambda latent: torch.full((1, 3, 16, 16), math.nan, dtype=latent.dtype)
+        tiny.decode._core.vae, "decode", lambda latent: torch.full((1, 3, 16, 16), math.nan, dtype=latent.dtype)
     )
     answer = _ask(tiny.decode, _message(_random(1, 4, 8, 8), "image/png"))
     assert set(Image.open(io.BytesIO(answer.body)).tobytes()) == {0}
