@@ -13,9 +13,9 @@ OF_A_STAGE = (
 )
 
 
-def of_stages(record: Record) -> dict[str, Record]:
-    """By the name of a stage a record of that stage alone; none where the call has but one."""
-    if len(record.stages) < 2:
+def of_stages(record: Record, *, also_one: bool = False) -> dict[str, Record]:
+    """By the name of a stage a record of that stage alone; none where the call has but one, unless `also_one`."""
+    if len(record.stages) < 2 and not also_one:
         return {}
     return {stage.name: record.model_copy(update={"stages": (stage,)}) for stage in record.stages}
 

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.compare import outcomes, verdicts
+from bench.compare import outcomes, stages, verdicts
 from bench.compare.differences import Difference, card_differences, software_differences
 from bench.compare.gates import Evidence, GateResult, check
 from bench.compare.machines import Machine, machine_differences
 from bench.compare.outcomes import Matched, OutcomeChange, Pair
 from bench.compare.request import Request
 from bench.compare.sides import Run, Side, SideName, paired_machines
-from bench.compare.stages import apart
 from bench.compare.verdicts import UNTESTED, Table
 from bench.errors import BenchError
 from bench.record import Case, Record
@@ -141,7 +140,7 @@ def _compare_machine(
             *card_differences(of_base, of_head),
             *software_differences(of_base, of_head),
         ),
-        notes=(*notes, *_throttled(matched.pairs), *_other_client(matched.pairs)),
+        notes=(*notes, *stages.notes(matched.pairs), *_throttled(matched.pairs), *_other_client(matched.pairs)),
     )
 
 
@@ -164,7 +163,7 @@ def _tables(pairs: Sequence[Pair], asked: Request) -> tuple[tuple[Table, ...], t
 
 
 def _table(metric: str, pairs: Sequence[Pair], asked: Request) -> Table:
-    return verdicts.table(metric, tuple(apart(pairs, metric)), asked.factors.get(metric, METRICS[metric].factor))
+    return verdicts.table(metric, tuple(stages.apart(pairs, metric)), asked.factors.get(metric, METRICS[metric].factor))
 
 
 def _verdicts(

@@ -15,8 +15,10 @@ from bench.compare.figures import figures
 from bench.compare.machines import Machine
 from bench.compare.outcomes import Matched, OutcomeChange, Pair, any_measured
 from bench.compare.request import Gate
+from bench.compare.stages import unlike
 from bench.compare.verdicts import UNTESTED, Row, Table
 from bench.errors import BenchError
+from bench.metrics import OF_A_STAGE
 from bench.record import Case
 from bench.units import METRICS, format_change, format_count, format_metric, format_percent
 from bench.workloads.labels import label_of
@@ -92,7 +94,7 @@ def check(gate: Gate, evidence: Sequence[Evidence]) -> GateResult:
         compared += len(rows)
         failed = {*lost, *(failure.case for failure in beyond)}
         untested.update(row.verdict for row in rows if row.test is None and row.case not in failed)
-        unjudged.update(_absent(gate.metric, one.matched, {*lost, *(row.case for row in rows)}))
+        unjudged.update(_absent(gate.metric, one.matched, {*lost, *(row.case for row in rows if row.stage is None)}))
     if not compared and not failures:
         raise BenchError(_nothing(gate, evidence))
     machines = sum(bool(one.matched.pairs) for one in evidence)
@@ -111,7 +113,9 @@ def _absent(metric: str, matched: Matched, judged: set[Case]) -> list[str]:
 
 
 def _without(metric: str, pair: Pair) -> str:
-    """Why a case that both sides tried has no figures to compare."""
+    """Why a case that both sides tried has no figures to compare as a whole."""
+    if metric in OF_A_STAGE and any(unlike(pair)):
+        return "with other stages on one side"
     missing = [name for name in ("base", "head") if figures(metric, getattr(pair, name)) is None]
     where = f"on the {missing[0]} side" if len(missing) == 1 else "on either side"
     measured = all(any_measured(getattr(pair, name)) for name in missing)

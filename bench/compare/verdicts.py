@@ -122,7 +122,11 @@ class _Tested:
 
 
 def table(metric: str, pairs: Sequence[Pair], factor: float) -> Table:
-    """Judge one metric of all cases. `factor` is the relative change below which none is shown."""
+    """Judge one metric of all cases. `factor` is the relative change below which none is shown.
+
+    Whole calls and stages are adjusted apart for how many are tested: how many stages a call has makes it no harder to
+    show a change of the whole.
+    """
     drafts: list[_Draft] = []
     one_sided = 0
     for pair in pairs:
@@ -132,10 +136,13 @@ def table(metric: str, pairs: Sequence[Pair], factor: float) -> Table:
             one_sided += tried and (base is None) != (head is None)
         else:
             drafts.append(_Draft(pair.case, pair.stage, base, head, _compared(metric, base, head)))
-    tested = _test(drafts)
-    asked = sum(draft.by in {"samples", "runs"} for draft in drafts)
-    rows = (_row(draft, done, metric, factor, asked) for draft, done in zip(drafts, tested, strict=True))
-    return Table(metric, factor, tuple(rows), one_sided)
+    rows: dict[int, Row] = {}
+    for of_stages in (False, True):
+        family = {place: draft for place, draft in enumerate(drafts) if (draft.stage is not None) == of_stages}
+        asked = sum(draft.by in {"samples", "runs"} for draft in family.values())
+        for (place, draft), done in zip(family.items(), _test(list(family.values())), strict=True):
+            rows[place] = _row(draft, done, metric, factor, asked)
+    return Table(metric, factor, tuple(rows[place] for place in range(len(drafts))), one_sided)
 
 
 def _compared(metric: str, base: Figures, head: Figures) -> _Compared:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from factories import GIB, a_case, a_record
+from factories import GIB, a_case, a_record, out_of_memory
 
 from bench import compare as comparing
 from bench import metrics
@@ -67,10 +67,31 @@ def test_what_stages_do_not_have_for_themselves_has_one_row_a_case() -> None:
     assert [row.stage for row in table.rows] == [None]
 
 
-def test_a_stage_that_only_one_side_has_is_left_out() -> None:
-    head = _record({TEXT: 0.1, "decode": 1.0})
-    table = next(one for one in _compared(BASE, head).machines[0].tables if one.metric == "time")
-    assert [row.stage for row in table.rows] == [None, TEXT]
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ({TEXT: 0.1, "decode": 1.0}, [DENOISE, "decode"]),
+        ({TEXT: 0.1}, [DENOISE]),
+        ({TEXT: 0.1, DENOISE: 1, "decode": 1}, ["decode"]),
+    ],
+)
+def test_a_call_with_other_stages_is_not_compared_as_a_whole_and_a_note_and_gates_say_so(
+    head: dict[str, float], names: list[str]
+) -> None:
+    # Given a side whose calls have a stage more, less, or of another name
+    found = _compared(BASE, _record(head), "time>5%", "weights>0%")
+    # When they are compared, then what both have is, and the whole is not
+    table = next(one for one in found.machines[0].tables if one.metric == "time")
+    assert [row.stage for row in table.rows] == [name for name in (TEXT, DENOISE) if name in head]
+    # And it is told, and no gate has judged the whole
+    (note,) = [one for one in found.machines[0].notes if "stages" in one]
+    assert all(name in note for name in names)
+    assert [sum(count for _, count in gate.unjudged) for gate in found.gates] == [1, 0]
+
+
+def test_a_side_that_was_not_measured_has_no_other_stages() -> None:
+    found = _compared(BASE, out_of_memory())
+    assert not [one for one in found.machines[0].notes if "stages" in one]
 
 
 def test_a_gate_fails_by_a_stage_whose_change_drowns_in_the_whole() -> None:
