@@ -134,11 +134,11 @@ def _operations(sweep: Sweep, key: str) -> tuple[str, ...]:
     own = models.workload(key).operations
     if not sweep.operations:
         return own
-    found = tuple(name for name in sweep.operations if name in own)
-    if not found:
+    shared = tuple(name for name in sweep.operations if name in own)
+    if not shared:
         asked = " and ".join(sweep.operations)
         raise ConfigError(f"Sweep {sweep.name!r}, key `operations`: {key} has no {asked}, only {' and '.join(own)}.")
-    return found
+    return shared
 
 
 def _axes(sweep: Sweep, key: str) -> Iterator[Axes]:

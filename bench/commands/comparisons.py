@@ -119,11 +119,11 @@ def _transports(given: Sequence[str], wanted: Wanted) -> dict[str, Transport]:
             raise ConfigError(f"--transport {name}: {' and '.join(asked)} can't take it.")
     can = {one: [name for name in models.transports(one) if name in given] for one in asked}
     alone = {names[0] for names in can.values() if len(names) == 1}
-    found = dict(usual)
+    ways = dict(usual)
     for one, names in can.items():
         left = names if len(names) < 2 else [name for name in names if name not in alone]
         if len(left) > 1:
             raise ConfigError(f"--transport: {one} can take {' and '.join(left)}. Give one for each operation.")
         if left:
-            found[one] = left[0]
-    return found
+            ways[one] = left[0]
+    return ways

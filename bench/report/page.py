@@ -40,9 +40,9 @@ def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[
     made: dict[str, str] = {}
     for kind in models.workloads():
         for operation in kind.operations:
-            mine = [one for one in local if _place(one.case) == (kind.page, operation)]
-            if mine or kind.in_docs:
-                made[f"{kind.page.lower()}_{operation}.md"] = render(kind, operation, mine, ceilings)
+            placed = [one for one in local if _place(one.case) == (kind.page, operation)]
+            if placed or kind.in_docs:
+                made[f"{kind.page.lower()}_{operation}.md"] = render(kind, operation, placed, ceilings)
     others = [one for one in local if _place(one.case) is None]
     return made | ({f"{_OTHERS}.md": _others(others, ceilings)} if others else {})
 
@@ -61,14 +61,14 @@ def render(kind: Workload, operation: str, records: Sequence[Record], ceilings: 
     Records of other operations and of endpoints are left out; the latter have a page of their own (`report.remote`).
     `ceilings` are those of the records' devices that were measured, one a device.
     """
-    mine = [record for record in run_details.local(records) if record.case.operation == operation]
+    shown = [record for record in run_details.local(records) if record.case.operation == operation]
     title = f"{kind.page} {operation}"
     docs = f" What the docs would print is `bench docs render RESULTS --operation {operation}`." if kind.in_docs else ""
     parts = [f"# {title}", f"Written by `bench report` from the results; edit nothing here.{docs}"]
-    if not mine:
+    if not shown:
         parts.append(f"There are no results of {title} yet. `bench run` measures them on this machine.")
         return "\n\n".join(parts) + "\n"
-    return "\n\n".join([*parts, *_body(mine, ceilings)]) + "\n"
+    return "\n\n".join([*parts, *_body(shown, ceilings)]) + "\n"
 
 
 def _others(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> str:
@@ -84,10 +84,10 @@ def _others(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> str:
 def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[str]:
     parts = [_legend(records)]
     several = len({record.case.operation for record in records}) > 1
-    for mine in grouped(records, lambda record: (record.case.model, record.case.operation)):
-        case = mine[0].case
+    for alike in grouped(records, lambda record: (record.case.model, record.case.operation)):
+        case = alike[0].case
         heading = f"{models.title(case.model)} {case.operation}" if several else models.title(case.model)
-        parts += [f"## {safe(heading)}", _table(mine), *_stages(mine)]
+        parts += [f"## {safe(heading)}", _table(alike), *_stages(alike)]
     return [*parts, *_trouble(records), "## Devices", *run_details.sections(records, ceilings)]
 
 
