@@ -54,9 +54,9 @@ class Case(Frozen):
     @classmethod
     def _check_axes(cls, axes: Axes) -> Axes:
         """No axis has the name of a field: in the id they stand beside one another."""
-        clash = next((name for name in axes if name in {*cls.model_fields, "id"}), None)
-        if clash is not None:
-            raise ValueError(f"{clash!r} is no name of an axis")
+        clashes = axes.keys() & cls.model_fields.keys() or axes.keys() & {"id"}
+        if clashes:
+            raise ValueError(f"{min(clashes)!r} is no name of an axis")
         return axes
 
     @model_validator(mode="before")
@@ -72,9 +72,18 @@ class Case(Frozen):
 
     def flat(self, *left_out: str) -> dict[str, Any]:
         """What JSON says of a case anywhere but in records: its fields without the id, its axes among them."""
-        fields = self.model_dump(exclude={"id", "axes"})
-        first = {name: fields.pop(name) for name in ("model", "operation")}
-        return {name: value for name, value in (first | dict(self.axes) | fields).items() if name not in left_out}
+        tiling = "off" if self.tiling == "off" else {"tile": self.tiling.tile, "overlap": self.tiling.overlap}
+        fields = {
+            "model": self.model,
+            "operation": self.operation,
+            **self.axes,
+            "dtype": self.dtype,
+            "tiling": tiling,
+            "weights": self.weights,
+            "variant": self.variant,
+            "transport": self.transport,
+        }
+        return {name: value for name, value in fields.items() if name not in left_out} if left_out else fields
 
     @property
     def tile(self) -> Tile | None:
