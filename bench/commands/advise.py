@@ -134,9 +134,7 @@ def _images(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
     precisions = [name for name in DTYPES if name != "model"]
     if dtype is not None and dtype not in precisions:
         raise ConfigError(f"--dtype {dtype}: there is no such precision. {nearest(dtype, precisions)}")
-    keys = wanted.models or [
-        key for key, spec in models.zoo().items() if spec.hub_id and models.workload(key).is_predicted
-    ]
+    keys = wanted.models or models.predicted()
     return [
         Case(
             model=key,

@@ -9,7 +9,6 @@ import itertools
 import json
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench.errors import ConfigError, DeviceError, WorkerError, nearest
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.record import Device, Workspaces
+    from bench.record import Workspaces
     from bench.run.executor import SubprocessExecutor
     from bench.run.protocol import MeasureWorkspaces, Ready, WorkspacesMeasured
     from bench.workloads.base import Spec
@@ -70,7 +69,7 @@ def calibrate(
     try:
         ready = _ready(executor, progress)
         store.refuse_stand_in(out, store.stand_in_of(ready.environment))
-        with _folder(out, ready.device) as folder:
+        with store.device_folder(out, ready.device) as folder:
             job = _Job(executor, ready, folder, progress, show=not (quiet or as_json))
             for group in groups:
                 job.measure(group)
@@ -94,7 +93,7 @@ def _wanted(
     from bench.run.protocol import MeasureWorkspaces
     from bench.workloads import models as zoo
 
-    specs = [zoo.get(key) for key in models] if models else _downloaded()
+    specs = [zoo.get(key) for key in models or zoo.predicted()]
     precisions = tuple(dict.fromkeys(dtypes or ["model"]))
     for name, given, valid in (("operation", operations or (), zoo.operations()), ("dtype", precisions, DTYPES)):
         for one in given:
@@ -122,13 +121,6 @@ def _wanted(
     return list(groups.values())
 
 
-def _downloaded() -> list[Spec]:
-    """The models that the hub has weights of, and whose memory is predicted."""
-    from bench.workloads import models
-
-    return [spec for spec in models.zoo().values() if spec.hub_id and models.workload(spec.key).is_predicted]
-
-
 def _each(
     specs: Sequence[Spec], operations: Sequence[str] | None, precisions: Sequence[str], edges: Sequence[int]
 ) -> Iterator[tuple[Spec, str, str, int]]:
@@ -151,17 +143,6 @@ def _ready(executor: SubprocessExecutor, progress: Console) -> Ready:
     if ready.device.kind != "cuda":
         raise DeviceError(f"{ready.device.name} is no CUDA GPU. {_NEEDS_CUDA}")
     return ready
-
-
-@contextmanager
-def _folder(out: Path, device: Device) -> Iterator[Path]:
-    """The device's results folder, held so that no run measures at the same time."""
-    from bench import store
-
-    folder = out / device.slug
-    store.prepare_folder(folder)
-    with store.exclusive(folder, device.identity):
-        yield folder
 
 
 @dataclass(slots=True)

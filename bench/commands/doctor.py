@@ -205,15 +205,13 @@ def _kept(found: Ceilings, folder: Path | None) -> Path | None:
 
 @contextmanager
 def _folder(out: Path | None, device: Device) -> Iterator[Path | None]:
-    """The device's results folder, held so that no run measures at the same time; None if nothing is to be kept."""
+    """The device's results folder, held; None if nothing is to be kept."""
     from bench import store
 
     if out is None:
         yield None
         return
-    folder = out / device.slug
-    store.prepare_folder(folder)
-    with store.exclusive(folder, device.identity):
+    with store.device_folder(out, device) as folder:
         yield folder
 
 

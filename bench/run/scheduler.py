@@ -82,9 +82,10 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
     store.prepare_folder(options.results)
     ready = executor.start()
     store.refuse_stand_in(options.results, store.stand_in_of(ready.environment, ready.endpoint))
-    folder = options.results / ready.device.slug
-    store.prepare_folder(folder)
-    with store.exclusive(folder, ready.device.identity), _opened(plan, ready, folder, options) as opened:
+    with (
+        store.device_folder(options.results, ready.device) as folder,
+        _opened(plan, ready, folder, options) as opened,
+    ):
         run_info, file, records = opened
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}

@@ -290,18 +290,23 @@ def _check_stages(call: Call) -> None:
         raise ValueError(f"the stages of the call are {names}: give it one at least, and each a name of its own")
 
 
-def _brief(error: Exception) -> str:
+def _raised(error: Exception) -> tuple[BaseException, str | None]:
     """What was raised, and in which of several stages."""
-    if not isinstance(error, _StageError) or error.__cause__ is None:
-        return outcome.brief(error)
-    return f"{error.stage}: {outcome.brief(error.__cause__)}"
+    if isinstance(error, _StageError) and error.__cause__ is not None:
+        return error.__cause__, error.stage
+    return error, None
+
+
+def _brief(error: Exception) -> str:
+    """The same in a line."""
+    raised, stage = _raised(error)
+    return f"{stage}: {outcome.brief(raised)}" if stage else outcome.brief(raised)
 
 
 def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:
     """What an exception means, and in which of several stages it was raised."""
-    if not isinstance(error, _StageError) or error.__cause__ is None:
-        return outcome.of_exception(error, phase, state)
-    return outcome.of_exception(error.__cause__, phase, state).model_copy(update={"stage": error.stage})
+    raised, stage = _raised(error)
+    return outcome.of_exception(raised, phase, state).model_copy(update={"stage": stage})
 
 
 def _leaner(refused: int) -> tuple[str, ...]:

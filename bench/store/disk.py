@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.errors import ResultsError
+from bench.record import Device
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -105,6 +106,18 @@ def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
                 "Wait for it, or stop it."
             )
         yield
+
+
+@contextmanager
+def device_folder(results: Path, device: Device) -> Iterator[Path]:
+    """A device's folder below the results, held so that nothing else measures on the device meanwhile.
+
+    Raises ResultsError as `prepare_folder` and `exclusive` do.
+    """
+    folder = results / device.slug
+    prepare_folder(folder)
+    with exclusive(folder, device.identity):
+        yield folder
 
 
 @contextmanager

@@ -136,6 +136,11 @@ def transports(operation: str) -> tuple[Transport, ...]:
     return tuple(dict.fromkeys(way for kind in workloads() for way in kind.transports(operation)))
 
 
+def predicted() -> tuple[str, ...]:
+    """The models that the hub has weights of, and whose memory and time are predicted."""
+    return tuple(key for key, spec in zoo().items() if spec.hub_id and workload(key).is_predicted)
+
+
 def is_in_docs(case: Case) -> bool:
     """Whether the docs have tables of the case's kind of model; of one that is not here: whether it is of an image."""
     return workload(case.model).in_docs if case.model in zoo() else {*SIDES} <= case.axes.keys()
