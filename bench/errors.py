@@ -73,7 +73,7 @@ def printable(text: str, most: int = _MOST_MESSAGE) -> str:
     """Text for a message: safe to print, and short enough to read.
 
     What a terminal would act on is escaped (`\\x1b`, `\\n`), so that nothing of the text is lost; of more than `most`
-    characters the middle is left out. In tables `units.one_line` stands for it, which keeps each character's width.
+    characters the middle is left out. In tables `core.units.one_line` does this: it keeps each character's width.
     """
     left_out = len(text) - 2 * most
     if left_out > 0:  # before it is escaped: it may be 200 MB

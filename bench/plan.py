@@ -112,7 +112,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                 cases.setdefault(case.id, case)
     if not cases:
         raise ConfigError(
-            f"Sweep {sweep.name!r}, key `remote.transports`: nothing is left to measure. An encode goes over png or "
+            f"Sweep {sweep.name!r}, key `models.transports`: nothing is left to measure. An encode goes over png or "
             "pt; jpg and png carry one image, so that `batch` must be 1."
         )
     asked = sweep.remote

@@ -18,14 +18,14 @@ from collections.abc import Callable
 import torch
 from torch.utils.benchmark import Timer
 
-from bench import timing
 from bench.device import choose
 from bench.device.cpu.processor import WallClock
 from bench.device.cuda.event_clock import CudaEventClock
 from bench.device.windows import Window, windowed
 from bench.record import Case, MeasureSettings
 from bench.record.stage import whole_timing
-from bench.run.session import Session
+from bench.run import stopping
+from bench.run.worker.session import Session
 from bench.workloads import models
 from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.labels import label_of
@@ -80,7 +80,7 @@ def in_turns(call: Callable[[], object], device: torch.device) -> float:
     timer = CudaEventClock(device) if device.type == "cuda" else WallClock()
     windows: list[Window] = []
     ways = (windowed(lambda: timer.time(call), windows), lambda: plain_once(call, device))
-    ours, plain = timing.take_turns(ways, IN_TURNS)
+    ours, plain = stopping.take_turns(ways, IN_TURNS)
     return statistics.median(ours.seconds) / statistics.median(plain.seconds)
 
 

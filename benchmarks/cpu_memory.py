@@ -15,8 +15,8 @@ import sys
 
 import torch
 
+from bench.core.units import MIB
 from bench.record import Case, Tile
-from bench.units import MIB
 from bench.vram import recorded, timeline, trace
 from bench.vram.onednn import OneDnn
 from bench.vram.timeline import Timeline

@@ -22,10 +22,10 @@ import torch
 
 from bench import config, plan, store
 from bench.commands import cards
+from bench.core.units import GIB
 from bench.record import Record
-from bench.report import predicted_page
-from bench.report.predicted_page import Cell
-from bench.units import GIB
+from bench.report.pages import predicted_page
+from bench.report.pages.predicted_page import Cell
 from bench.workloads.labels import label_of
 
 LIMITS_GIB = (None, 8, 10, 16, 24)

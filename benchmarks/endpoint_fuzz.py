@@ -32,7 +32,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
-from bench.remote.client import loopback
+from bench.remote import loopback
 
 THREADS = 4
 #: Longer than any limit of the endpoint that is started here.

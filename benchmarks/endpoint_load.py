@@ -27,9 +27,9 @@ import psutil
 
 from bench.device.cpu import host
 from bench.record import Case, Load
-from bench.remote.address import parse
-from bench.remote.client import load, loopback
-from bench.remote.client.payload import make
+from bench.remote import load, loopback
+from bench.remote.request_body import make
+from bench.wire.address import parse
 from bench.workloads import models
 from bench.workloads.labels import label_of
 

@@ -22,10 +22,10 @@ import httpx2
 import torch
 from diffusers.utils import remote_utils
 
-from bench import stats
+from bench.core import stats
 from bench.device import choose
-from bench.remote.client import loopback
-from bench.remote.client.callers import server_timing
+from bench.remote import loopback
+from bench.remote.callers import server_timing
 from bench.workloads.image_vae import zoo
 
 

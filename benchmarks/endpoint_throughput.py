@@ -23,9 +23,9 @@ import torch
 
 from bench.device import choose
 from bench.record import Case
-from bench.remote.address import parse
-from bench.remote.client import load, loopback
-from bench.remote.client.payload import make
+from bench.remote import load, loopback
+from bench.remote.request_body import make
+from bench.wire.address import parse
 from bench.workloads import models
 from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.labels import label_of

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.compare import Comparison, Request, compare
-from bench.compare.sides import Side, SideName, side
+from bench.analysis.compare import Comparison, Request, compare
+from bench.analysis.compare.sides import Side, SideName, side
 from bench.record import Axes, Case, Device, Environment, Measured, Record, Run, Stage, Timing
 
 CASES, SAMPLES, NOISE, SHIFT = 40, 20, 0.01, 0.04

@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from bench.device.cpu import host
-from bench.remote.client.payload import natural_image
-from bench.remote.server import images
+from bench.endpoint import images
+from bench.remote.request_body import natural_image
 
 SIZES = (512, 1024, 2048)
 

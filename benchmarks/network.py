@@ -1,4 +1,4 @@
-"""What bench/network.py says of a request against requests over a path of that round trip and those rates.
+"""What bench/core/network.py says of a request against requests over a path of that round trip and those rates.
 
     python benchmarks/network.py [--requests 3] [--path NAME]... [--way netem|namespaces|relay]
 
@@ -38,8 +38,8 @@ from shaped_path.exchange import Bare, Caller, Certificate, Sample, asked, bare,
 from shaped_path.kernel import SERVER_HOST
 from shaped_path.relay import HOST
 
-from bench.network import Connection, Path, request
-from bench.remote.client import http, loopback
+from bench.core.network import Connection, Path, request
+from bench.remote import http, loopback
 
 PATHS = {
     "same region": Path(0.002, 200e6, 200e6),

@@ -24,7 +24,7 @@ from shaped_path.exchange import Certificate, asked, certify, endpoint, trust
 from shaped_path.kernel import SERVER_HOST
 from shaped_path.relay import HOST
 
-from bench.network import Path, request
+from bench.core.network import Path, request
 
 #: Bounds of what is drawn, each value's logarithm evenly: seconds, bits per second, bytes.
 RTT_S, UP_BIT_S, DOWN_BIT_S = (0.004, 0.2), (5e6, 200e6), (10e6, 200e6)

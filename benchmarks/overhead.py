@@ -20,7 +20,7 @@ from bench.plan import Plan
 from bench.record import Case, Device, MeasureSettings, Phase, Record, Run
 from bench.run import scheduler
 from bench.run.executor import OnPhase, SubprocessExecutor
-from bench.run.protocol import Done, Ready
+from bench.run.messages import Done, Ready
 
 
 class ProcessPerCase(SubprocessExecutor):

@@ -1,4 +1,4 @@
-"""Does the model of overlap (bench/hybrid/overlap.py) say what is measured? On loopback with the tiny model.
+"""Does the overlap model (analysis/hybrid/overlap_gain.py) predict what is measured? On loopback with the tiny model.
 
     python benchmarks/overlap.py [--images 12] [--rounds 4] [--workers 1] [--threads 1]
 
@@ -19,14 +19,14 @@ from contextlib import closing
 
 import psutil
 
+from bench.analysis.hybrid.overlap_gain import predicted_s, throughput_per_s
 from bench.config import OverlapSettings
+from bench.core.units import format_count
 from bench.device.cpu import host
-from bench.hybrid.overlap import predicted_s, throughput_per_s
 from bench.record import Case, MeasureSettings, Overlap
-from bench.remote.address import Endpoints
-from bench.remote.client import loopback
-from bench.remote.client.executor import EndpointExecutor, Options
-from bench.units import format_count
+from bench.remote import loopback
+from bench.remote.endpoint_executor import EndpointExecutor, Options
+from bench.wire.address import Endpoints
 from bench.workloads import models
 
 _SIZES = (64, 128)

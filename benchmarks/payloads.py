@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.doctor import ClientFacts, LayoutFacts
-from bench.remote.client import loopback
+from bench.remote import loopback
 from bench.remote.payloads import probe
 from bench.remote.payloads.layouts import LAYOUTS
 from bench.remote.payloads.lines import Ask

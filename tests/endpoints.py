@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.endpoint import serving as serve
+from bench.endpoint.auth import Bearer
+from bench.endpoint.limits import Bounds
+from bench.endpoint.state import Endpoint, Machine, Offer, Served
 from bench.record import Device, Environment
-from bench.remote.messages import Answer, Message, RefusedError, Size
-from bench.remote.server import serve
-from bench.remote.server.auth import Bearer
-from bench.remote.server.endpoint import Endpoint, Machine, Offer, Served
-from bench.remote.server.limits import Bounds
+from bench.wire.messages import Answer, Message, RefusedError, Size
 
 ENVIRONMENT = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
 #: Of a server that waits for nobody for long.

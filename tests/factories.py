@@ -26,7 +26,7 @@ from bench.record import (
     Stage,
     Timing,
 )
-from bench.run.protocol import Done
+from bench.run.messages import Done
 
 GIB = 2**30
 NOON = "2026-01-01T12:00:00.000000Z"

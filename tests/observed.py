@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from factories import a_case
 
+from bench.analysis.speed.fit import Kernels, Model
+from bench.analysis.speed.observation import Observation
 from bench.config import load_gpus
 from bench.config.gpus import Gpu, TensorTflops
-from bench.speed.model import Kernels, Model
-from bench.speed.observation import Observation
-from bench.work import Work
+from bench.core.work import Work
 
 #: Figures that no fit would come to by itself.
 TRUTH = Model(Kernels(2.0, 3.0), Kernels(1.5, 4.0), traffic=0.5, launch_s=5e-6)

@@ -6,9 +6,9 @@ from typing import Any
 
 from factories import a_record, rewritten
 
+from bench.core.units import MIB, memory_percent
+from bench.core.work import Work
 from bench.record import Measured, Memory, Outcome, OutOfMemory, Prediction, Record, Skipped
-from bench.units import MIB, memory_percent
-from bench.work import Work
 
 ENDED: dict[str, Outcome] = {
     "out_of_memory": OutOfMemory(where="device"),

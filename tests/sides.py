@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.analysis.hybrid.local_or_remote import Comparison, compare
+from bench.analysis.hybrid.scenario import EVERYTHING, Request, Wanted
 from bench.config import FileFormat, Files, Network, Prices
-from bench.hybrid.comparison import Comparison, compare
-from bench.hybrid.request import EVERYTHING, Request, Wanted
-from bench.network import Path
+from bench.core.network import Path
 from bench.record import Record
 
 #: A byte of a JPEG a pixel, two of a PNG; 10 ms to write a megapixel and 20 ms to read one, ten times that for PNG.

@@ -25,7 +25,7 @@ from bench.record import (
     Stage,
     Timing,
 )
-from bench.run.protocol import CeilingMeasured, Done, MeasureCeiling, MeasureWorkspaces, Ready, WorkspacesMeasured
+from bench.run.messages import CeilingMeasured, Done, MeasureCeiling, MeasureWorkspaces, Ready, WorkspacesMeasured
 
 SECONDS = float(os.environ.get("BENCH_STANDIN_SECONDS", "0.01"))
 
@@ -87,13 +87,13 @@ def main() -> None:
     """Put the stand-ins where the worker looks for the modules that load torch, and serve."""
     for name, member in {
         "session": {"Session": StandInSession},
-        "ceilings": {"measure": measure},
-        "workspaces": {"measure": measure_workspaces},
+        "measure_ceilings": {"measure": measure},
+        "measure_workspaces": {"measure": measure_workspaces},
     }.items():
-        module = ModuleType(f"bench.run.{name}")
+        module = ModuleType(f"bench.run.worker.{name}")
         vars(module).update(member)
         sys.modules[module.__name__] = module
-    from bench.run import worker
+    from bench.run.worker import __main__ as worker
 
     worker.main()
 

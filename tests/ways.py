@@ -6,15 +6,15 @@ from typing import Any
 
 from factories import GIB, a_case
 
-from bench.advise.options import Option
-from bench.advise.peaks import Foreseen, Peak
-from bench.advise.place import Place
-from bench.advise.ranking import Local
-from bench.advise.remote import Away
-from bench.advise.times import Time
+from bench.analysis.advise.card import Place
+from bench.analysis.advise.local_ways import Option
+from bench.analysis.advise.peaks import Foreseen, Peak
+from bench.analysis.advise.ranking import Local
+from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.times import Time
 from bench.config import load_gpus
+from bench.core.work import Work
 from bench.record import Case, Prediction, Tile
-from bench.work import Work
 
 CARD = "NVIDIA GeForce RTX 3070"
 IMAGE = a_case(model="sdxl", operation="decode", size=2048, dtype="float32")

@@ -21,18 +21,18 @@ from bench.commands.options import (
     Quiet,
     Results,
 )
+from bench.core.units import format_bytes
 from bench.errors import ConfigError, nearest
-from bench.units import format_bytes
 
 if TYPE_CHECKING:
-    from bench.advise.place import Place
-    from bench.advise.ranking import Advice, Local
-    from bench.advise.remote import Away
-    from bench.advise.times import Clock
+    from bench.analysis.advise.card import Place
+    from bench.analysis.advise.ranking import Advice, Local
+    from bench.analysis.advise.remote_way import Away
+    from bench.analysis.advise.times import Clock
+    from bench.analysis.hybrid.local_or_remote import Comparison
+    from bench.analysis.hybrid.scenario import Wanted
     from bench.commands.cards import Chosen
     from bench.config import Network
-    from bench.hybrid.comparison import Comparison
-    from bench.hybrid.request import Wanted
     from bench.record import Case, Record
 
 _SIZES = ("512", "1024", "2048")
@@ -90,7 +90,7 @@ def advise(
     it prints the advice, and writes the page only to --out. Memory is predicted where nobody measured it, and so are
     times: no GPU and no weights needed.
     """
-    from bench.advise import ranking
+    from bench.analysis.advise import ranking
     from bench.commands import cards, comparisons
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [], quiet=quiet)
@@ -167,10 +167,10 @@ def _known(
     transports: Sequence[str],
 ) -> _Known:
     """What is known from records: the model of times that they make, and remote ways. Raises ConfigError."""
-    from bench.advise import times
+    from bench.analysis.advise import times
+    from bench.analysis.speed.observation import observations
     from bench.commands import cards, comparisons
     from bench.config import load_gpus
-    from bench.speed.observation import observations
     from bench.workloads import models
 
     known = [one for one in records if _is_known(one.case)]
@@ -184,28 +184,28 @@ def _known(
 
 def _away(image: Case, known: _Known) -> Away:
     """The remote way of an image: as `hybrid` has it, else over the card that would stand in, its time predicted."""
-    from bench.advise import ranking, remote
-    from bench.hybrid.service import alike
+    from bench.analysis.advise import ranking, remote_way
+    from bench.analysis.hybrid.service import alike
 
     request = known.comparison.request
     way = next((one for one in known.comparison.ways if alike(one.case) == alike(image)), None)
-    away = remote.of(way.remote if way else None, request.network)
+    away = remote_way.of(way.remote if way else None, request.network)
     if away.time is not None or known.server is None:
         return away
     card, place = known.server
     there = ranking.rank(image, place, _ways(image, card, place, known, lower=False), away).best
     if there is None or not isinstance(there.way, ranking.Local) or there.way.time is None:
         return away
-    return remote.predicted(there.way.option.case, there.way.time, card.name, request) or away
+    return remote_way.predicted(there.way.option.case, there.way.time, card.name, request) or away
 
 
 def _ways(image: Case, card: Chosen, place: Place, known: _Known, *, lower: bool) -> list[Local]:
     """The ways of an image on a card."""
-    from bench.advise import options, peaks, ranking, times
+    from bench.analysis.advise import local_ways, peaks, ranking, times
     from bench.commands import cards
 
     ways: list[Local] = []
-    for option in options.of(image, lower=lower):
+    for option in local_ways.of(image, lower=lower):
         if option.last_resort and any(way.peak.is_comfortable for way in ways):
             continue
         foreseen = cards.foreseen(option.case, card, place.free_bytes)
@@ -243,9 +243,8 @@ def _tell(
     advice: Sequence[Advice], known: _Known, folder: Path | None, *, is_page: bool, as_json: bool, quiet: bool
 ) -> None:
     """Print the advice, and write the page into a folder."""
-    from bench import terminal
-    from bench.report import advice_json, advice_terminal
-    from bench.report import advice_page as page
+    from bench.report.pages import advice_json, advice_page, advice_terminal
+    from bench.report.render import terminal
 
     if as_json:
         typer.echo(json.dumps(advice_json.render(advice, known.clock), indent=2, allow_nan=False))
@@ -253,7 +252,7 @@ def _tell(
         terminal.show(advice_terminal.draw(advice, known.clock, known.networks))
     if folder is None:
         return
-    pages = {page.PAGE: page.render(advice, known.clock, known.networks).encode()}
+    pages = {advice_page.PAGE: advice_page.render(advice, known.clock, known.networks).encode()}
     write_pages(folder, pages, quiet=quiet or as_json)
     if is_page and not (quiet or as_json):
-        terminal.print_lines(page.summary(advice).splitlines())
+        terminal.print_lines(advice_page.summary(advice).splitlines())

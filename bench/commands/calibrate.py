@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bench.record import Workspaces
     from bench.run.executor import SubprocessExecutor
-    from bench.run.protocol import MeasureWorkspaces, Ready, WorkspacesMeasured
+    from bench.run.messages import MeasureWorkspaces, Ready, WorkspacesMeasured
     from bench.workloads.base import Spec
 
 _NEEDS_CUDA = (
@@ -90,7 +90,7 @@ def _wanted(
 ) -> list[list[MeasureWorkspaces]]:
     """The calls of each model, operation and precision, the smallest size first. Raises ConfigError."""
     from bench.config import DTYPES
-    from bench.run.protocol import MeasureWorkspaces
+    from bench.run.messages import MeasureWorkspaces
     from bench.workloads import models as zoo
 
     specs = [zoo.get(key) for key in models or zoo.predicted()]
@@ -183,7 +183,7 @@ class _Job:
             self._keep(label, answer)
 
     def _ask(self, request: MeasureWorkspaces) -> WorkspacesMeasured:
-        from bench.run.protocol import WorkspacesMeasured
+        from bench.run.messages import WorkspacesMeasured
 
         try:
             answer = self.executor.ask(request, _CALL_S)
@@ -196,9 +196,10 @@ class _Job:
 
     def _keep(self, label: str, answer: WorkspacesMeasured) -> None:
         """Write what was measured together with what is known already."""
-        from bench import store, terminal
+        from bench import store
+        from bench.core.units import format_bytes, format_count
         from bench.record import Workspaces, timestamp
-        from bench.units import format_bytes, format_count
+        from bench.report.render import terminal
 
         now = Workspaces(
             device=self.ready.device,
@@ -243,7 +244,7 @@ class _Job:
 
 def _end(job: _Job, *, as_json: bool, quiet: bool) -> None:
     """Say what became of it, and exit."""
-    from bench import terminal
+    from bench.report.render import terminal
 
     if as_json:
         typer.echo(

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from bench.commands.files import warn
 from bench.commands.options import RESULTS
+from bench.core.units import ITEM_BYTES, format_bytes, memory_percent
 from bench.errors import ConfigError
-from bench.units import ITEM_BYTES, format_bytes, memory_percent
 
 if TYPE_CHECKING:
-    from bench.advise.peaks import Foreseen
-    from bench.advise.place import Place
+    from bench.analysis.advise.card import Place
+    from bench.analysis.advise.peaks import Foreseen
     from bench.config.gpus import Gpu, Gpus
     from bench.plan import Plan
     from bench.record import Case, Outcome, Prediction, Record
     from bench.vram.calibration import Calibration
     from bench.vram.cudnn import CuDnn
-    from bench.vram.predict import Card, Demand
     from bench.vram.replay import Peaks
+    from bench.vram.verdict import Card, Demand
 
 #: What a card is called of which only the memory is known, and what kernels are assumed of it.
 _NAMELESS = "CUDA GPU"
@@ -65,7 +65,7 @@ class Chosen:
 
     def card(self, free_bytes: int | None = None) -> Card:
         """What the memory model wants to know; `free_bytes` where others hold the rest."""
-        from bench.vram.predict import Card
+        from bench.vram.verdict import Card
 
         return Card(self.usable_bytes if free_bytes is None else free_bytes, self.context_bytes)
 
@@ -184,7 +184,7 @@ def calibrations(results: Path = RESULTS) -> list[Calibrated]:
         warn(warnings)
         return []
     from bench.vram.calibration import Calibration, trusted
-    from bench.vram.predict import cudnn_here
+    from bench.vram.verdict import cudnn_here
 
     found.sort(key=lambda one: one.recorded_at, reverse=True)
     here = cudnn_here()
@@ -206,7 +206,7 @@ def calibration(name: str, compute_capability: str, found: Sequence[Calibrated])
 
 def place(card: Chosen, free: str | None = None) -> Place:
     """Where `bench advise` is to find room: the card, or what --free says is left of it. Raises ConfigError."""
-    from bench.advise.place import Place
+    from bench.analysis.advise.card import Place
     from bench.commands.options import limit_of
 
     free_bytes = None if free is None else limit_of(free, "--free")
@@ -227,8 +227,8 @@ def place(card: Chosen, free: str | None = None) -> Place:
 
 def foreseen(case: Case, card: Chosen, free_bytes: int | None = None) -> Foreseen:
     """What is predicted of a case on a card, or on what is free of it. Raises ConfigError for what can't be traced."""
-    from bench.advise.peaks import Foreseen
-    from bench.vram.predict import predict
+    from bench.analysis.advise.peaks import Foreseen
+    from bench.vram.verdict import predict
 
     room = card.card(free_bytes)
     prediction, demand, here = predict(case, card.backend(case), room)
@@ -246,7 +246,7 @@ def _unsupported(prediction: Prediction, why: str) -> Prediction:
 
 def predicted(case: Case, cards: Sequence[Chosen], plan: Plan) -> list[Record]:
     """The records of a case on each of the cards. Raises ConfigError for what can't be predicted."""
-    from bench.vram.predict import predict
+    from bench.vram.verdict import predict
 
     return [_record(case, card, plan, len(cards), *predict(case, card.backend(case), card.card())) for card in cards]
 

@@ -15,8 +15,8 @@ from bench.commands.options import AsJson
 from bench.errors import BenchError, GateError
 
 if TYPE_CHECKING:
-    from bench.compare import Comparison
-    from bench.compare.sides import Side, SideName
+    from bench.analysis.compare import Comparison
+    from bench.analysis.compare.sides import Side, SideName
 
 
 class Format(StrEnum):
@@ -91,8 +91,8 @@ def compare(
 
     No GPU is needed, and torch is not loaded.
     """
-    from bench.compare import compare as compare_sides
-    from bench.compare import request
+    from bench.analysis.compare import compare as compare_sides
+    from bench.analysis.compare import request
 
     if as_json and form is Format.MARKDOWN:
         raise BenchError("--json and --format markdown ask for two formats. Give one.")
@@ -117,7 +117,7 @@ def compare(
 def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bool) -> Side:
     """All runs in what was given for a side; warnings go to standard error. A gate takes no file with a bad line."""
     from bench import store
-    from bench.compare import sides
+    from bench.analysis.compare import sides
 
     if not paths:
         raise BenchError(
@@ -134,8 +134,8 @@ def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bo
 
 
 def _print(comparison: Comparison, form: Format) -> None:
-    from bench import terminal
-    from bench.report.comparison_terminal import print_terminal
+    from bench.report.pages.compare_terminal import print_terminal
+    from bench.report.render import terminal
 
     if form is Format.TERMINAL:
         terminal.show(lambda console: print_terminal(comparison, console))
@@ -145,10 +145,10 @@ def _print(comparison: Comparison, form: Format) -> None:
 
 def _text(comparison: Comparison, form: Format) -> str:
     """The whole report as text that ends in a newline."""
-    from bench import terminal
-    from bench.report.comparison_json import to_json
-    from bench.report.comparison_markdown import to_markdown
-    from bench.report.comparison_terminal import print_terminal
+    from bench.report.pages.compare_json import to_json
+    from bench.report.pages.compare_markdown import to_markdown
+    from bench.report.pages.compare_terminal import print_terminal
+    from bench.report.render import terminal
 
     if form is Format.JSON:
         return json.dumps(to_json(comparison), indent=2, allow_nan=False) + "\n"
@@ -159,8 +159,8 @@ def _text(comparison: Comparison, form: Format) -> str:
 
 def _judge(comparison: Comparison) -> None:
     """Name on standard error what no gate judged and every case that fails one; exit code 1 if there is one."""
-    from bench.report.comparison import gate_line
-    from bench.units import format_count
+    from bench.core.units import format_count
+    from bench.report.pages.compare_words import gate_line
 
     for result in comparison.gates:
         if result.untested or result.unjudged:

@@ -12,10 +12,10 @@ from bench.commands.files import tell_aliases
 from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
+    from bench.analysis.cost.image_costs import Costs
+    from bench.analysis.hybrid.local_or_remote import Comparison
+    from bench.analysis.hybrid.scenario import Wanted
     from bench.config import Network
-    from bench.cost.comparison import Costs
-    from bench.hybrid.comparison import Comparison
-    from bench.hybrid.request import Wanted
     from bench.record import Record, Transport
 
 NetworksFile = Annotated[Path | None, typer.Option("--networks", metavar="FILE", help="Another networks.yaml.")]
@@ -50,8 +50,8 @@ def compare_ways(
 ) -> tuple[Comparison, dict[str, Network]]:
     """Local beside remote over these networks of the file. Raises ConfigError."""
     from bench import config
-    from bench.hybrid import comparison
-    from bench.hybrid.request import Request
+    from bench.analysis.hybrid import local_or_remote as comparison
+    from bench.analysis.hybrid.scenario import Request
 
     found = config.load_networks(file)
     chosen = found.chosen(networks)
@@ -70,7 +70,7 @@ def wanted_of(
 ) -> Wanted:
     """What options choose, checked. Raises ConfigError."""
     from bench import config
-    from bench.hybrid.request import Wanted
+    from bench.analysis.hybrid.scenario import Wanted
 
     tell_aliases(models, quiet=quiet)
     sizes = tuple((size.width, size.height) for size in config.resolutions_of(resolutions))
@@ -86,19 +86,21 @@ def folder_of_pages(out: Path | None, *, is_choice: bool, as_json: bool) -> Path
 
 def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:
     """The files of the page that sets local beside remote, by name."""
-    from bench.report import hybrid, hybrid_plot
+    from bench.report.pages import hybrid_page
+    from bench.report.plots import hybrid_plot
 
     image = hybrid_plot.draw(comparison, networks)
-    page = {"hybrid.md": hybrid.render(comparison, networks, records).encode()}
-    return page | ({hybrid.PLOT: image} if image else {})
+    page = {"hybrid.md": hybrid_page.render(comparison, networks, records).encode()}
+    return page | ({hybrid_page.PLOT: image} if image else {})
 
 
 def cost_pages(costs: Costs) -> dict[str, bytes]:
     """The files of the page of costs, by name."""
-    from bench.report import cost, cost_plot
+    from bench.report.pages import cost_page
+    from bench.report.plots import cost_plot
 
     image = cost_plot.draw(costs)
-    return {"cost.md": cost.render(costs).encode()} | ({cost.PLOT: image} if image else {})
+    return {"cost.md": cost_page.render(costs).encode()} | ({cost_page.PLOT: image} if image else {})
 
 
 def _transports(given: Sequence[str], wanted: Wanted) -> dict[str, Transport]:

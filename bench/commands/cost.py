@@ -33,27 +33,26 @@ def cost(
     --json it prints the figures, and writes pages only to --out. Prices are those of prices.yaml, each with its source
     and date. No GPU needed, and torch is not loaded.
     """
-    from bench import terminal
+    from bench.analysis.cost import image_costs
     from bench.commands import comparisons
     from bench.config import load_prices
-    from bench.cost import comparison as costs
-    from bench.report import cost as page
-    from bench.report import cost_json, cost_terminal
-    from bench.units import one_line
+    from bench.core.units import one_line
+    from bench.report.pages import cost_json, cost_page, cost_terminal
+    from bench.report.render import terminal
 
     prices = load_prices(prices_file)
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
     is_choice = not wanted.is_everything or bool(volume)
-    volumes = costs.checked(volume or costs.VOLUMES)
+    volumes = image_costs.checked(volume or image_costs.VOLUMES)
     records = table_records(given_or_all(results))
     comparison, _ = comparisons.compare_ways(records, wanted)
-    found = costs.compare(records, comparison, prices, volumes)
+    found = image_costs.compare(records, comparison, prices, volumes)
     if as_json:
         typer.echo(json.dumps(cost_json.render(found), indent=2, allow_nan=False))
     elif not quiet:
         if is_choice:
             terminal.show(cost_terminal.draw(found))
-        lines = [*page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]
+        lines = [*cost_page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]
         terminal.print_lines(one_line(line) for line in lines)
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:

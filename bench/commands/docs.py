@@ -33,9 +33,10 @@ def docs_import(
     quiet: Quiet = False,
 ) -> None:
     """Read the tables of a docs page into records marked published."""
-    from bench import store, terminal
+    from bench import store
     from bench.record import timestamp
-    from bench.report import docs_page
+    from bench.report.docs import docs_page
+    from bench.report.render import terminal
 
     text = read_text(page)
     found = docs_page.read_page(text, page.name, operation, recorded_at=timestamp(datetime.now(UTC)))
@@ -64,7 +65,7 @@ def docs_check(
 
     A results file with a bad line is an error here, not a warning.
     """
-    from bench.report import docs_table
+    from bench.report.docs import docs_table
 
     rendered = _rendered(results, operation, dialect, strict=True)
     difference = docs_table.difference(read_text(page), rendered, operation, name=page.name)
@@ -74,7 +75,7 @@ def docs_check(
 
 
 def _rendered(results: Sequence[Path], operation: str, dialect: str | None, *, strict: bool = False) -> str:
-    from bench.report import docs_table
+    from bench.report.docs import docs_table
 
     rendered = docs_table.render(table_records(results, strict=strict), operation, dialect)
     warn(rendered.gaps)

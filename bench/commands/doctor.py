@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.doctor import Facts
     from bench.record import Ceiling, Ceilings, Device
     from bench.run.executor import SubprocessExecutor
-    from bench.run.protocol import CeilingMeasured
+    from bench.run.messages import CeilingMeasured
 
 _EXAMINE_S, _CEILING_S = 60.0, 180.0
 #: Payloads of each layout, operation and precision: corruption that was seen struck every one or nearly so.
@@ -71,8 +71,8 @@ def doctor(
     from rich.console import Console
 
     from bench import doctor as doctors
-    from bench import terminal
-    from bench.report import diagnosis
+    from bench.report.pages import diagnosis
+    from bench.report.render import terminal
     from bench.run.executor import SubprocessExecutor
 
     if client:
@@ -114,9 +114,9 @@ def _client(ceilings: bool, as_json: bool, quiet: bool) -> NoReturn:
     from rich.console import Console
 
     from bench import doctor as doctors
-    from bench import terminal
     from bench.remote.payloads import probe
-    from bench.report import diagnosis
+    from bench.report.pages import diagnosis
+    from bench.report.render import terminal
 
     if ceilings:
         raise BenchError("--client looks at the installed client and takes no device: leave --ceilings out.")
@@ -141,7 +141,7 @@ def _facts(executor: SubprocessExecutor, device: str, out: Path, progress: Conso
     """The host first, since the worker's own start loads it; then what the worker says, or why there is none."""
     from bench.doctor import Facts
     from bench.run import surroundings
-    from bench.run.protocol import Examine, Examined
+    from bench.run.messages import Examine, Examined
 
     host = surroundings.look(out)
     try:
@@ -166,8 +166,9 @@ def _ceilings(
     executor: SubprocessExecutor, facts: Facts, out: Path | None, progress: Console, *, show: bool
 ) -> dict[str, object]:
     """Measure, print and write the ceilings; without a folder they are not kept. What JSON output says of it."""
-    from bench import store, terminal
+    from bench import store
     from bench.record import Ceilings, timestamp
+    from bench.report.render import terminal
 
     assert facts.device is not None  # noqa: S101 - the caller's condition
     if out is not None:
@@ -219,8 +220,8 @@ def _measure(
     executor: SubprocessExecutor, kind: str, progress: Console, *, show: bool
 ) -> tuple[list[Ceiling], dict[str, str]]:
     """One ceiling after another, each printed when it is done; one that fails leaves the others alone."""
-    from bench import terminal
-    from bench.report import diagnosis
+    from bench.report.pages import diagnosis
+    from bench.report.render import terminal
 
     measured: list[Ceiling] = []
     failed: dict[str, str] = {}
@@ -242,7 +243,7 @@ def _measure(
 
 
 def _ask(executor: SubprocessExecutor, what: str, dtype: str) -> CeilingMeasured:
-    from bench.run.protocol import CeilingMeasured, MeasureCeiling
+    from bench.run.messages import CeilingMeasured, MeasureCeiling
 
     try:
         answer = executor.ask(MeasureCeiling.model_validate({"what": what, "dtype": dtype}), _CEILING_S)

@@ -49,7 +49,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> None:
     """Put whole files into a folder, and say so. Raises BenchError."""
-    from bench.terminal import print_lines
+    from bench.report.render.terminal import print_lines
 
     for name, content in pages.items():
         write_bytes(folder / name, content)
@@ -112,6 +112,6 @@ def tell(text: str) -> None:
     if not sys.stderr.isatty():
         typer.echo(line, err=True)
         return
-    from bench.terminal import print_lines  # rich is slow to load, and a pipe needs none of it
+    from bench.report.render.terminal import print_lines  # rich is slow to load, and a pipe needs none of it
 
     print_lines([line], err=True)

@@ -31,11 +31,10 @@ def hybrid(
     --server, --transport) or --json it prints the figures, and writes pages only to --out. Works from published rows
     alone: no GPU needed, and torch is not loaded.
     """
-    from bench import terminal
     from bench.commands import comparisons
-    from bench.report import hybrid as page
-    from bench.report import hybrid_json, hybrid_terminal
-    from bench.units import one_line
+    from bench.core.units import one_line
+    from bench.report.pages import hybrid_json, hybrid_page, hybrid_terminal
+    from bench.report.render import terminal
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
     is_choice = not wanted.is_everything or bool(network or server or transport)
@@ -49,7 +48,7 @@ def hybrid(
         if is_choice:
             terminal.show(hybrid_terminal.draw(comparison, networks))
         missing = [f"Missing: {gap}" for gap in (*comparison.without, *comparison.gaps)]
-        terminal.print_lines(one_line(line) for line in [*page.summary(comparison, networks), *missing])
+        terminal.print_lines(one_line(line) for line in [*hybrid_page.summary(comparison, networks), *missing])
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:
         write_pages(folder, comparisons.hybrid_pages(comparison, networks, records), quiet=quiet or as_json)

@@ -18,7 +18,7 @@ def models(as_json: AsJson = False) -> None:
     """List the models of the zoo."""
     import dataclasses
 
-    from bench import terminal
+    from bench.report.render import terminal
     from bench.workloads.models import zoo
 
     if as_json:

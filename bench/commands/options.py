@@ -51,7 +51,7 @@ VramLimit = Annotated[
 
 def limit_of(text: str, option: str = "--vram-limit") -> int:
     """The bytes that an option asks for. Raises BenchError."""
-    from bench.units import MIB, format_bytes, parse_bytes
+    from bench.core.units import MIB, format_bytes, parse_bytes
 
     try:
         limit = parse_bytes(text)

@@ -113,11 +113,12 @@ def _say_what_is_assumed() -> None:
 
 
 def _show(records: Sequence[Record], output_format: Format) -> None:
-    from bench import terminal
-    from bench.report import docs_table, predicted
+    from bench.report.docs import docs_table
+    from bench.report.pages import predicted_table
+    from bench.report.render import terminal
 
     if output_format is Format.terminal:
-        terminal.show(predicted.draw(records))
+        terminal.show(predicted_table.draw(records))
         return
     for name in dict.fromkeys(record.case.operation for record in records):
         typer.echo(docs_table.render(records, name, predicted=True).text, nl=False)

@@ -15,7 +15,7 @@ from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
     from bench.record import Case
-    from bench.vram.profile import Profiled
+    from bench.vram.call_profile import Profiled
 
 PROFILES = Path("profiles")
 
@@ -54,9 +54,8 @@ def profile(
     Writes a plot of live memory by part of the model and the whole trace as JSON; --measured on CUDA also a snapshot
     for PyTorch's memory viewer (pytorch.org/memory_viz). --json prints what the profile shows.
     """
-    from bench import terminal
-    from bench.report import profile as words
-    from bench.report import profile_json
+    from bench.report.pages import profile_json, profile_view
+    from bench.report.render import terminal
     from bench.store import refuse_stand_in
 
     try:
@@ -76,7 +75,7 @@ def profile(
         shown = profile_json.render(profiled) | {"files": [str(path) for path in files]}
         typer.echo(json.dumps(shown, indent=2, allow_nan=False))
     elif not quiet:
-        terminal.show(lambda console: words.print_profile(profiled, console))
+        terminal.show(lambda console: profile_view.print_profile(profiled, console))
         for path in files:
             terminal.print_lines([f"Wrote {path}"])
 
@@ -108,7 +107,8 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
 def _write(folder: Path, profiled: Profiled, snapshot: bytes | None) -> list[Path]:
     """Put plot, trace and snapshot on the disk. Raises BenchError."""
     from bench.commands.files import write_bytes
-    from bench.report import profile_json, profile_plot
+    from bench.report.pages import profile_json
+    from bench.report.plots import profile_plot
 
     trace = json.dumps(profile_json.render_trace(profiled), allow_nan=False, separators=(",", ":"))
     contents = {".png": profile_plot.draw(profiled), ".json": trace.encode()}

@@ -14,19 +14,19 @@ import torch
 
 from bench.commands import cards
 from bench.config import DTYPES, load_gpus
+from bench.core.units import ITEM_BYTES, format_bytes
 from bench.device import choose
 from bench.device.base import UnusableError
 from bench.device.cpu import host
 from bench.errors import BenchError, ConfigError, DeviceError, nearest
 from bench.record import Case
 from bench.run import outcome
-from bench.units import ITEM_BYTES, format_bytes
 from bench.vram import recorded, timeline, trace
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.calibration import Calibration
+from bench.vram.call_profile import Profiled, profile
 from bench.vram.cudnn import CuDnn, cublas_bytes
 from bench.vram.onednn import OneDnn
-from bench.vram.profile import Profiled, profile
 from bench.vram.workspace import Backend
 
 #: What a call may need of the free memory: the rest is for what a process takes besides tensors.

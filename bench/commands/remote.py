@@ -31,7 +31,7 @@ from bench.errors import ConfigError
 if TYPE_CHECKING:
     from bench.config import Sweep
     from bench.plan import Plan
-    from bench.remote.address import Endpoints, Token
+    from bench.wire.address import Endpoints, Token
 
 #: The options that are another way to say --set.
 _OPTIONS = {"remote.load.rates": "--rate", "remote.load.seconds": "--load-seconds"}
@@ -84,7 +84,7 @@ def remote(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from bench import plan as plans
-    from bench.remote.client.executor import EndpointExecutor, Options
+    from bench.remote.endpoint_executor import EndpointExecutor, Options
     from bench.run.scheduler import RunOptions
 
     _check(endpoint, name, loopback=loopback)
@@ -155,7 +155,7 @@ def _sweep(
 
 
 def _token(variable: str | None, *, loopback: bool) -> Token | None:
-    from bench.remote.address import parse_token
+    from bench.wire.address import parse_token
 
     if variable is None and loopback:
         return None  # it asks for none
@@ -166,7 +166,7 @@ def _token(variable: str | None, *, loopback: bool) -> Token | None:
 
 
 def _check_secrecy(endpoints: Endpoints, token: Token | None, variable: str | None, *, insecure: bool) -> None:
-    from bench.remote.address import check_secrecy
+    from bench.wire.address import check_secrecy
 
     check_secrecy(endpoints, token, variable or TOKEN_ENV, insecure=insecure)
 
@@ -174,12 +174,12 @@ def _check_secrecy(endpoints: Endpoints, token: Token | None, variable: str | No
 @contextmanager
 def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loopback: bool) -> Iterator[Endpoints]:
     """The endpoints that were given, or the one that is started here."""
-    from bench.remote.address import Endpoints, parse_endpoints
+    from bench.wire.address import Endpoints, parse_endpoints
 
     if not loopback:
         yield parse_endpoints(given)
         return
-    from bench.remote.client import loopback as here
+    from bench.remote import loopback as here
 
     with here.serving(sweep.models, token_env=token_env) as server:
         yield Endpoints(base=server.address)

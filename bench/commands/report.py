@@ -17,21 +17,22 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write the report pages from all results: no GPU needed, and torch is not loaded."""
+    from bench.analysis.cost.image_costs import compare
+    from bench.analysis.hybrid.scenario import EVERYTHING
     from bench.commands import comparisons
     from bench.config import load_prices
-    from bench.cost.comparison import compare
-    from bench.hybrid.request import EVERYTHING
-    from bench.report import page, predicted_page, remote, remote_plot
+    from bench.report.pages import measured_page, predicted_page, remote_page
+    from bench.report.plots import remote_plot
     from bench.store import read_ceilings
 
     paths = given_or_all(results)
     records, predictions = records_and_predictions(paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    pages = {name: text.encode() for name, text in page.pages(records, ceilings).items()}
-    found = remote.endpoints(records)
-    pages["remote.md"] = remote.render(found).encode()
-    images = {remote.plot_name(slug): remote_plot.draw(found[slug]) for slug in remote.drawn(found)}
+    pages = {name: text.encode() for name, text in measured_page.pages(records, ceilings).items()}
+    found = remote_page.endpoints(records)
+    pages["remote.md"] = remote_page.render(found).encode()
+    images = {remote_page.plot_name(slug): remote_plot.draw(found[slug]) for slug in remote_page.drawn(found)}
     pages |= {name: image for name, image in images.items() if image is not None}
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)
     pages |= comparisons.hybrid_pages(comparison, networks, records)
@@ -43,11 +44,11 @@ def report(
 
 def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, bytes]:
     """The page of the model of times, where predictions say what the timed cases compute; none with too few times."""
+    from bench.analysis.speed.fit import fit
+    from bench.analysis.speed.held_out import leave_one_card_out
+    from bench.analysis.speed.observation import fitted, not_fitted, observations
     from bench.config import load_gpus
-    from bench.report import time_model
-    from bench.speed.held_out import leave_one_card_out
-    from bench.speed.model import fit
-    from bench.speed.observation import fitted, not_fitted, observations
+    from bench.report.pages import time_model_page
 
     work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
     timed = [record for record in records if record.case.id in work]
@@ -55,6 +56,6 @@ def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, b
     encodes = fitted(timed_calls)
     try:
         fitted_cells, other_cells = leave_one_card_out(encodes), leave_one_card_out(encodes, not_fitted(timed_calls))
-        return {"time_model.md": time_model.render(fit(encodes), fitted_cells, other_cells).encode()}
+        return {"time_model.md": time_model_page.render(fit(encodes), fitted_cells, other_cells).encode()}
     except ValueError:  # times of one precision or one card alone
         return {}

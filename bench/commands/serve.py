@@ -21,9 +21,9 @@ from bench.commands.options import TOKEN_ENV, AsJson, Quiet
 from bench.errors import BenchError, ConfigError, nearest
 
 if TYPE_CHECKING:
-    from bench.remote.server.endpoint import Endpoint, Machine, Offer, Served
-    from bench.remote.server.loading import Loader
-    from bench.remote.server.shapes import Limits
+    from bench.endpoint.shapes import Limits
+    from bench.endpoint.startup import Loader
+    from bench.endpoint.state import Endpoint, Machine, Offer, Served
 
 _OPERATIONS = ("encode", "decode")
 _DTYPES = ("auto", "model", "float32", "float16", "bfloat16")
@@ -91,16 +91,16 @@ def serve(
     Any client of that protocol can use it, and `bench remote` measures it. Ctrl-C finishes what was accepted and ends.
     """
     if with_parent is not None:
-        from bench import lifeline
+        from bench.process import lifeline
 
         lifeline.die_with(with_parent)
     _check_extra()
-    from bench.remote.server import serve as server
-    from bench.remote.server.auth import Bearer
-    from bench.remote.server.cors import parse_origins
-    from bench.remote.server.endpoint import Endpoint, Offer
-    from bench.remote.server.limits import Bounds
-    from bench.remote.server.shapes import Limits
+    from bench.endpoint import serving
+    from bench.endpoint.auth import Bearer
+    from bench.endpoint.cors import parse_origins
+    from bench.endpoint.limits import Bounds
+    from bench.endpoint.shapes import Limits
+    from bench.endpoint.state import Endpoint, Offer
 
     models = _models(model or [], quiet=quiet)
     operations = tuple(dict.fromkeys(_known("--operation", name, _OPERATIONS) for name in operation or _OPERATIONS))
@@ -109,13 +109,13 @@ def serve(
     later = _Later(device, weights or "", _known("--dtype", dtype, _DTYPES), offer, limits)
     origins = parse_origins(cors or [])
     bearer = Bearer.of(None if no_token else _token(token_env), token_env or TOKEN_ENV)
-    with server.listen(host, port) as listener:
+    with serving.listen(host, port) as listener:
         bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
         endpoint = Endpoint(offer, bounds, bearer, origins)
-        address = server.url(host, listener)
-        _announce(endpoint, address, local=server.is_loopback(listener), as_json=as_json, quiet=quiet)
+        address = serving.url(host, listener)
+        _announce(endpoint, address, local=serving.is_loopback(listener), as_json=as_json, quiet=quiet)
         ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
-        ended = server.serve(endpoint, listener, server.Loading(later.take_device, later.load), ready, log=not quiet)
+        ended = serving.serve(endpoint, listener, serving.Loading(later.take_device, later.load), ready, log=not quiet)
     if not quiet:
         _say("stopped", err=as_json)
     if not ended:  # a thread that is in the middle of torch can't be ended otherwise
@@ -147,7 +147,7 @@ class _Later:
         self._loader: Loader | None = None
 
     def take_device(self) -> Machine:
-        from bench.remote.server.loading import Loader
+        from bench.endpoint.startup import Loader
 
         many = self._offer.weights == "local" and len(self._offer.models) > 1
         self._loader = Loader(

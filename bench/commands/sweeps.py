@@ -10,8 +10,8 @@ import typer
 
 from bench.commands.files import tell
 from bench.commands.options import INTERRUPTED
+from bench.core.units import format_count
 from bench.errors import chain
-from bench.units import format_count
 from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
     """Run a plan, say how it goes and how it ended, and exit with its code."""
     from rich.console import Console
 
-    from bench import terminal
+    from bench.report.render import terminal
     from bench.run import progress, scheduler
 
     reporter = progress.Reporter(plan, Console(stderr=True), quiet=quiet)
@@ -55,7 +55,7 @@ def interrupted(error: KeyboardInterrupt) -> typer.Exit:
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """The cases of a plan, and how they would be measured."""
-    from bench import terminal
+    from bench.report.render import terminal
 
     if as_json:
         cases = [{**case.flat(), "id": case.id} for case in plan.cases]

@@ -13,7 +13,6 @@ from bench.config.choosing import (
 from bench.config.gpus import Gpu, Gpus, Precision, TensorTflops, load_gpus
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, Sourced, load_prices
-from bench.config.reading import find, load, shipped
 from bench.config.sweep import (
     MOST_CASES,
     MOST_REQUESTS,
@@ -25,6 +24,7 @@ from bench.config.sweep import (
     refuse_many,
     sweep_model,
 )
+from bench.config.sweep_file import find, load, shipped
 from bench.config.values import DTYPES, TRANSPORTS, Resolution, parse_resolution, parse_tiling
 
 __all__ = [

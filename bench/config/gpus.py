@@ -13,8 +13,8 @@ from bench.config.prices import Sourced
 from bench.config.torch_wheels import Capability, TorchWheels
 from bench.config.values import Count, Figure, Said, Strict
 from bench.config.yaml_file import configs, load_as
+from bench.core.units import GIB, MIB, parse_bytes
 from bench.errors import BenchError
-from bench.units import GIB, MIB, parse_bytes
 
 #: How to say what a card that is not in the file has.
 _OR_ITS_MEMORY = "Or give its memory: --vram-limit 8GiB."

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench import network
 from bench.config.values import Figure, Said, Strict
 from bench.config.yaml_file import configs, load_as
+from bench.core import network
 from bench.errors import ConfigError, nearest
 
 _Rate = Annotated[Figure, Field(ge=1e-3, le=1e6)]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from bench.core.units import format_bytes
 from bench.device.windows import Window
 from bench.record import ContextFoundBy, Device, GpuSettings, Memory, Telemetry, TorchSettings
-from bench.units import format_bytes
 
 if TYPE_CHECKING:
     import torch

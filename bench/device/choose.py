@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench import identity
+from bench.core import identity
 from bench.device.base import Held, UnusableError
 from bench.device.cpu import host
 from bench.device.cpu.processor import Processor

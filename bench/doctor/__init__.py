@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.doctor import device, gpu, host, variables
-from bench.doctor.client import examine_client
+from bench.doctor import device_findings, gpu_findings, host_findings, variable_findings
+from bench.doctor.client_findings import examine_client
 from bench.doctor.facts import (
     ClientFacts,
     DeviceFacts,
@@ -44,12 +44,25 @@ __all__ = [
 ]
 
 _CHECKS = (
-    *(host.machine, host.software),
-    *(device.taken, device.driver, device.architecture, device.float32, device.telemetry, device.wrapper),
-    *(gpu.power_limit, gpu.memory_protection, gpu.persistence, gpu.partition, gpu.compute_mode),
-    *(gpu.memory, gpu.neighbours, gpu.conditions, gpu.spill),
-    *(host.load, host.threads, host.memory, host.governor),
-    *(variables.overrides, host.results),
+    *(host_findings.machine, host_findings.software),
+    *(
+        device_findings.taken,
+        device_findings.driver,
+        device_findings.architecture,
+        device_findings.float32,
+        device_findings.telemetry,
+        device_findings.wrapper,
+    ),
+    *(
+        gpu_findings.power_limit,
+        gpu_findings.memory_protection,
+        gpu_findings.persistence,
+        gpu_findings.partition,
+        gpu_findings.compute_mode,
+    ),
+    *(gpu_findings.memory, gpu_findings.neighbours, gpu_findings.conditions, gpu_findings.spill),
+    *(host_findings.load, host_findings.threads, host_findings.memory, host_findings.governor),
+    *(variable_findings.overrides, host_findings.results),
 )
 
 

@@ -18,12 +18,21 @@ from bench.record.environment import (
     TorchSettings,
     Variables,
 )
-from bench.record.figures import ContextFoundBy, EnergySource, Memory, Seconds, Spread, StoppedBy, Telemetry, Timing
 from bench.record.grouping import EXECUTION, alike_but_for, by_size, grouped
+from bench.record.measurements import (
+    ContextFoundBy,
+    EnergySource,
+    Memory,
+    Seconds,
+    Spread,
+    StoppedBy,
+    Telemetry,
+    Timing,
+)
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.prediction import Confidence, Prediction, Verdict, WorkspaceSource
 from bench.record.record import Kind, Record, Run, json_schema
-from bench.record.remote import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
+from bench.record.requests import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
 from bench.record.stage import Stage
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 from bench.record.workspaces import WORKSPACES_VERSION, ConvolutionWorkspace, Workspaces

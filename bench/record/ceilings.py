@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.record.environment import Device, Environment
-from bench.record.figures import Seconds
+from bench.record.measurements import Seconds
 from bench.record.stored import Frozen
 
 #: Of `ceilings.json`, apart from the records' own. Files of 2 and 3 have the same fields.

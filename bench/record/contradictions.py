@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.record.figures import Memory, Timing
+from bench.record.measurements import Memory, Timing
 from bench.record.outcome import Measured
 from bench.record.prediction import Prediction
 from bench.record.record import Record

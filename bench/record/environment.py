@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from bench import identity
+from bench.core import identity
 from bench.record.stored import Frozen
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bench.core.units import format_bytes
 from bench.record.stored import Frozen
-from bench.units import format_bytes
 
 Phase = Literal["load", "warm-up", "run", "clean-up"]
 

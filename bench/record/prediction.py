@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from bench.core.work import Work
 from bench.record.stored import Frozen
-from bench.work import Work
 
 #: unsupported: torch has no kernels for the card, however much memory it has.
 Verdict = Literal["fits", "tight", "out_of_memory", "unsupported"]

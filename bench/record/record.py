@@ -8,10 +8,10 @@ from pydantic import Field
 
 from bench.record.case import Case, MeasureSettings
 from bench.record.environment import Device, Environment
-from bench.record.figures import Memory, Telemetry, Timing
+from bench.record.measurements import Memory, Telemetry, Timing
 from bench.record.outcome import Outcome
 from bench.record.prediction import Prediction
-from bench.record.remote import Remote
+from bench.record.requests import Remote
 from bench.record.stage import Stage, whole_memory, whole_timing
 from bench.record.stored import SCHEMA_VERSION, Frozen
 

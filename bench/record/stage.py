@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from bench import stats
-from bench.record.figures import Memory, Timing
+from bench.core import stats
+from bench.record.measurements import Memory, Timing
 from bench.record.stored import Frozen
 
 

@@ -1,1 +1,1 @@
-"""The hybrid side: an endpoint of one's own, and the latency of any endpoint."""
+"""Measuring an endpoint over the network: single requests, load, and requests that overlap with generation."""

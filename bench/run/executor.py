@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from bench.core.units import format_bytes
 from bench.device.cpu import host
 from bench.errors import DeviceError, WorkerError
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
-from bench.run.outcome import memory_in
-from bench.run.protocol import (
+from bench.run.messages import (
     Broken,
     Done,
     PhaseBegun,
@@ -30,8 +30,8 @@ from bench.run.protocol import (
     TakeTurns,
     Told,
 )
+from bench.run.outcome import memory_in
 from bench.run.worker_process import WorkerProcess
-from bench.units import format_bytes
 from bench.workloads.labels import label_of
 
 #: -P: a `torch.py` or `bench/` in the folder where the user happens to be is not to be imported.

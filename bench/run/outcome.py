@@ -6,10 +6,10 @@ import re
 import traceback
 from typing import Literal
 
-from bench import identity
+from bench.core import identity
+from bench.core.units import MIB, parse_bytes
 from bench.device.base import DeviceState
 from bench.record import Failed, OutOfMemory, Phase
-from bench.units import MIB, parse_bytes
 
 #: The device's memory is exhausted, in the words of torch's allocator, the CUDA runtime, cuBLAS and cuDNN 8 and 9.
 _DEVICE_OOM = re.compile(

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task
 from rich.text import Text
 
-from bench import stats
-from bench.doctor.gpu import crowding
+from bench.core import stats
+from bench.core.units import format_bytes, format_count, format_metric, format_seconds, one_line
+from bench.doctor.gpu_findings import crowding
 from bench.plan import Plan
 from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Stage, Timing, describe
-from bench.run.protocol import Ready
+from bench.report.render.terminal import say
+from bench.run.messages import Ready
 from bench.run.scheduler import RunSummary
-from bench.terminal import say
-from bench.units import format_bytes, format_count, format_metric, format_seconds, one_line
 from bench.workloads.labels import label_of
 
 #: The bar's width in columns; the narrowest terminal that has one, and the narrowest that says what time is left.

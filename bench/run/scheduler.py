@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import store
-from bench.doctor.gpu import crowding
+from bench.doctor.gpu_findings import crowding
 from bench.plan import Plan
 from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
 from bench.run.executor import Executor
-from bench.run.protocol import Broken, Done, Ready
+from bench.run.messages import Broken, Done, Ready
 
 #: Outcomes after which a run still ends with exit code 0.
 GOOD = ("measured", "out_of_memory", "skipped")

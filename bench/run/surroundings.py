@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import identity
+from bench.core import identity
 from bench.device.cpu import host
 from bench.doctor import FolderFacts, HostFacts
 

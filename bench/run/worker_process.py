@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from bench.child import Child
 from bench.errors import WorkerError
-from bench.run.protocol import Answer, answers
+from bench.process.child import Child
+from bench.run.messages import Answer, answers
 
 _KILL_TIMEOUT_S = 10.0
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bench.core.units import ITEM_BYTES
 from bench.record import ConvolutionWorkspace, Workspaces
-from bench.units import ITEM_BYTES
 from bench.vram.cudnn import Basis
 from bench.vram.events import Convolution, Shape
 

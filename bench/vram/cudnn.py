@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from bench.core.units import KIB, MIB
 from bench.record import WorkspaceSource
-from bench.units import KIB, MIB
 from bench.vram.events import Attention, Convolution, Kernel, Product
 from bench.vram.workspace import NOTHING, Scratch
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 
 from bench.errors import TraceError
-from bench.vram import layouts
+from bench.vram import strides as layouts
 from bench.vram.events import Attention, Convolution, Kernel, Product, Shape, Upsampling
 
 #: CUDA's normalisations work on contiguous tensors, the CPU's also on channels-last ones.

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench.core.units import ITEM_BYTES
 from bench.errors import BenchError
 from bench.record import Case
-from bench.units import ITEM_BYTES
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.recording import Change, Mark, Span, changes_of, timeline_of
 from bench.vram.timeline import Timeline

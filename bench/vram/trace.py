@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from bench.errors import TraceError
 from bench.record import Case
-from bench.vram import layouts, operators, selfcheck
+from bench.vram import operators, selfcheck, strides
 from bench.vram.events import Birth, Death, Launch, Pass, Shape, Trace
 from bench.vram.operators import Device
 from bench.workloads import models
@@ -239,7 +239,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @contextmanager
 def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[None]:
     """Run `half` once for each shape of input; further inputs of that shape repeat what it did."""
-    seen: dict[Shape, tuple[_Recording, layouts.Layout]] = {}
+    seen: dict[Shape, tuple[_Recording, strides.Layout]] = {}
     run: Callable[..., torch.Tensor] = half.forward
 
     def forward(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:

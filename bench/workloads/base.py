@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from bench.core.work import Work
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
-from bench.work import Work
 
 if TYPE_CHECKING:
     import torch

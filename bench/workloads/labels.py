@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bench.core.units import one_line
 from bench.record import Case
-from bench.units import one_line
 from bench.workloads import models
 from bench.workloads.base import SIDES, Axis
 

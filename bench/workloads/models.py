@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, nearest, quoted
 from bench.record import Axes, Case, Transport
-from bench.workloads import loading
+from bench.workloads import plugins
 from bench.workloads.base import SIDES, Axis, Spec, Workload
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @cache
 def workloads() -> tuple[Workload, ...]:
     """Every kind of workload. Raises ConfigError where BENCH_WORKLOADS names what can't be had."""
-    return loading.found()
+    return plugins.found()
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 
-from bench.network import Path
+from bench.core.network import Path
 from shaped_path import namespaces, netem, relay
 from shaped_path.joined import Joined, UnavailableError
 

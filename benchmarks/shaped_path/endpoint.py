@@ -18,7 +18,7 @@ import time
 from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
-from bench import lifeline
+from bench.process import lifeline
 
 _PIECE = 65536
 

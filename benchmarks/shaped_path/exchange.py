@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path as File
 
-from bench.remote.address import Address, Discretion, Endpoints, parse
-from bench.remote.client import http
+from bench.remote import http
+from bench.wire.address import Address, Discretion, Endpoints, parse
 from shaped_path.joined import Joined, process
 
 _TIMEOUT_S = 60.0

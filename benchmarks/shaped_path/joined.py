@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path as File
 
-from bench.network import Path
+from bench.core.network import Path
 
 #: A block in which this thread, and the processes that it starts, are on one side.
 Side = Callable[[], AbstractContextManager[None]]

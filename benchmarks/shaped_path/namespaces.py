@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from bench.network import SEGMENT_BYTES, Path
+from bench.core.network import SEGMENT_BYTES, Path
 from shaped_path import kernel
 from shaped_path.joined import Joined, UnavailableError, process
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from bench.network import SEGMENT_BYTES, Path
+from bench.core.network import SEGMENT_BYTES, Path
 from shaped_path import kernel
 from shaped_path.joined import Joined, UnavailableError
 from shaped_path.namespaces import between, two

@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 
-from bench import lifeline
+from bench.process import lifeline
 from shaped_path.link import Link
 
 _LONGEST = 65536

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
-from bench.network import Path
+from bench.core.network import Path
 from shaped_path.joined import Joined, process
 
 MADE_OF = "a TCP relay on 127.0.0.1 that delays and paces bytes, a round trip for the handshake; shows no slow start"

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from bench import lifeline
+from bench.process import lifeline
 from shaped_path.link import Link
 
 _HOST = "127.0.0.1"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.units import GIB, MIB
+from bench.core.units import GIB, MIB
 from bench.vram.allocator import CachingAllocator, OutOfMemoryError, SegmentShape
 from bench.vram.blocks import Block
 

@@ -12,8 +12,8 @@ import pytest
 
 from bench import store
 from bench.cli import main
+from bench.core.units import ITEM_BYTES
 from bench.record import Case
-from bench.units import ITEM_BYTES
 from bench.workloads import models
 
 torch = pytest.importorskip("torch")

@@ -15,8 +15,8 @@ import pytest
 from factories import a_case
 from processes import bench, records
 
+from bench.core.units import GIB, MIB, memory_percent
 from bench.record import Case, Measured, MeasureSettings, OutOfMemory
-from bench.units import GIB, MIB, memory_percent
 from bench.workloads import models
 
 torch = pytest.importorskip("torch")
@@ -150,7 +150,7 @@ def test_nvml_process_memory_grows_by_what_is_allocated_or_says_why_not(device: 
 
 
 def _session(limit: int | None = None) -> object:
-    from bench.run.session import Session
+    from bench.run.worker.session import Session
 
     return Session("cuda:0", limit)
 
@@ -267,7 +267,7 @@ def test_faults_on_the_device_are_outcomes_and_good_cases_between_them_are_measu
 
 
 def test_cases_that_take_turns_have_the_peaks_that_they_have_alone() -> None:
-    from bench.run.session import Session
+    from bench.run.worker.session import Session
 
     # Given a case in two precisions, tiled and untiled
     held = Session("cuda", None)

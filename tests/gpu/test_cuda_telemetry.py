@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import stats
+from bench.core import stats
 from bench.device.cuda import gpu_watch, telemetry
 from bench.device.cuda.nvml import Nvml, reason_names
 from bench.device.windows import Window, windowed

@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from bench import stats
+from bench.core import stats
 
 torch = pytest.importorskip("torch")
 

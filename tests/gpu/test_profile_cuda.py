@@ -14,8 +14,8 @@ from factories import a_case
 from timelines import LiveOnly
 
 from bench.cli import main
+from bench.core.units import MIB
 from bench.record import Tile
-from bench.units import MIB
 from bench.vram import timeline, trace
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.recorded import Recording, record

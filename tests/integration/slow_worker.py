@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.record import Case
-from bench.run import worker
+from bench.run.worker import __main__ as worker
 from bench.workloads.base import Call
 from bench.workloads.image_vae import module as vae
 

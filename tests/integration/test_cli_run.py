@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from processes import STANDIN_BENCH, bench, records
 
+from bench.core.units import MIB
 from bench.record import Failed, Measured, OutOfMemory
-from bench.units import MIB
 from bench.workloads.labels import size_of
 
 #: What conftest.py spares the other runs.

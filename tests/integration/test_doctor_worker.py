@@ -15,7 +15,7 @@ from processes import STANDIN
 from bench import store
 from bench.errors import WorkerError
 from bench.run.executor import SubprocessExecutor
-from bench.run.protocol import CeilingMeasured, Examine, Examined, MeasureCeiling
+from bench.run.messages import CeilingMeasured, Examine, Examined, MeasureCeiling
 
 COMMAND = """
 import typer

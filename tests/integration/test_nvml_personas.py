@@ -19,10 +19,10 @@ import pytest
 from standins import nvml_library as library
 from standins.nvml_library import PCI_BUS_ID, PERSONAS, UUID
 
-from bench.child import Child
 from bench.device.cuda.gpu_watch import SAMPLER
 from bench.device.cuda.nvml import Conditions
 from bench.device.cuda.sampler import Answer
+from bench.process.child import Child
 from bench.run import surroundings
 
 GIB, MIB = 2**30, 2**20

@@ -15,7 +15,7 @@ from endpoints import until
 from shaped_path import UnavailableError, joined, namespaces
 from shaped_path.exchange import Caller, asked, endpoint
 
-from bench.network import Path, request
+from bench.core.network import Path, request
 
 pytest.importorskip("httpx2")
 BENCHMARKS = File(__file__).parents[2] / "benchmarks"
@@ -24,7 +24,7 @@ UP_BYTES, DOWN_BYTES, WAIT_S = 32_768, 200_000, 0.01
 #: Joins a path, says which processes it has started, and waits to be killed.
 KILLED = """
 import subprocess, sys, time
-from bench.network import Path
+from bench.core.network import Path
 from shaped_path import joined
 with joined(Path(0.01, 1e7, 1e7)):
     print(open("/proc/self/task/%d/children" % __import__("os").getpid()).read(), flush=True)

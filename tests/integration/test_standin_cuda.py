@@ -19,8 +19,8 @@ from standins import nvml_library as nvml
 
 from bench import store
 from bench.cli import main
+from bench.core.units import MIB
 from bench.record import Measured, OutOfMemory, Record
-from bench.units import MIB
 
 ROOT = Path(__file__).parents[2]
 STANDIN = ROOT / "tests" / "standins" / "torch_cuda"

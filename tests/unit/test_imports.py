@@ -15,129 +15,66 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "bench"
 HEAVY = {"torch", "diffusers", "pynvml"}
 
-#: room -> the rooms of the project that it may import. A room is a top-level module or folder of `bench`.
+#: Pure rooms that nearly every other one may import.
+_BASE = {"errors", "core", "record", "workloads"}
+#: room -> the rooms of the project that it may import. A room is a top-level module or folder of `bench`; folders of
+#: `analysis` and `report` are rooms of their own.
 MAY_IMPORT = {
     "errors": set(),
-    "lifeline": set(),
-    "child": {"identity"},
-    "identity": set(),
-    "units": {"errors"},
-    "stats": set(),
-    "network": set(),
-    "work": set(),
-    "terminal": set(),
-    "significance": {"stats"},
-    "record": {"errors", "identity", "units", "stats", "work"},
-    "metrics": {"record", "units"},
-    "workloads": {"errors", "units", "record", "work"},
-    "config": {"errors", "units", "network", "record", "workloads"},
-    "plan": {"errors", "units", "record", "workloads", "config"},
-    "store": {"errors", "units", "record", "workloads"},
-    "compare": {"errors", "units", "stats", "significance", "record", "metrics", "workloads"},
-    "hybrid": {"errors", "units", "network", "record", "workloads", "config"},
-    "cost": {"errors", "units", "record", "metrics", "workloads", "config", "hybrid"},
-    "speed": {"units", "record", "workloads", "config", "work"},
-    "advise": {"errors", "units", "record", "workloads", "config", "speed", "hybrid", "work"},
-    "doctor": {"errors", "units", "record"},
-    "vram": {"errors", "units", "record", "workloads"},
-    "timing": {"stats", "record"},
-    "device": {"errors", "identity", "lifeline", "child", "units", "stats", "record", "doctor"},
-    "run": {
-        "errors",
-        "identity",
-        "lifeline",
-        "child",
-        "units",
-        "stats",
-        "record",
-        "config",
-        "plan",
-        "store",
-        "doctor",
-        "device",
-        "timing",
-        "terminal",
-        "workloads",
-    },
-    "remote": {
-        *("errors", "lifeline", "child", "units", "stats", "record", "config", "plan", "workloads"),
-        "identity",
-        *("doctor", "device", "timing", "run"),
-    },
-    "report": {
-        "errors",
-        "units",
-        "network",
-        "stats",
-        "record",
-        "metrics",
-        "workloads",
-        "config",
-        "plan",
-        "store",
-        "compare",
-        "hybrid",
-        "cost",
-        "speed",
-        "advise",
-        "doctor",
-        "vram",
-        "terminal",
+    "core": {"errors"},
+    "process": {"core"},
+    "record": {"errors", "core"},
+    "workloads": {"errors", "core", "record"},
+    "config": _BASE,
+    "plan": _BASE | {"config"},
+    "store": _BASE,
+    "analysis": set(),
+    "analysis.compare": _BASE,
+    "analysis.hybrid": _BASE | {"config"},
+    "analysis.cost": _BASE | {"config", "analysis.hybrid"},
+    "analysis.speed": _BASE | {"config"},
+    "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
+    "doctor": {"errors", "core", "record"},
+    "vram": _BASE,
+    "device": {"errors", "core", "process", "record", "doctor"},
+    "run": _BASE | {"process", "config", "plan", "store", "doctor", "device", "report.render"},
+    "wire": {"errors", "core", "workloads"},
+    "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
+    "remote": _BASE | {"process", "config", "plan", "doctor", "device", "run", "wire"},
+    "report": set(),
+    "report.render": {"errors", "core"},
+    "report.docs": _BASE | {"report.render", "report.pages"},
+    "report.plots": _BASE | {"config", "vram", "analysis.hybrid", "analysis.cost", "report.pages"},
+    "report.pages": {
+        *(_BASE | {"config", "doctor", "vram", "report.render", "report.plots"}),
+        *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
     },
     "commands": {
-        *("device",),
-        *("errors", "lifeline", "units", "record", "config", "plan", "store", "compare", "doctor", "run"),
-        *("hybrid", "cost", "speed", "advise", "workloads", "vram", "remote", "report"),
-        "terminal",
+        *(
+            _BASE
+            | {"process", "config", "plan", "store", "doctor", "device", "run", "vram", "endpoint", "remote", "wire"}
+        ),
+        *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
+        *("report.render", "report.docs", "report.plots", "report.pages"),
     },
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
     "__init__": set(),
 }
-#: Modules of the parent of `bench run`: none of them may load torch, diffusers or pynvml, at any remove.
+#: Rooms and modules of the parent of `bench run`, of reports and of comparisons: none of them may load torch, diffusers
+#: or pynvml, at any remove.
 PARENT = {
-    *("errors", "units", "stats", "record", "config", "plan", "store", "cli", "__main__"),
-    *("run.executor", "run.scheduler", "run.protocol", "run.progress", "run.outcome", "device.base", "device.cpu.host"),
-    *(
-        "run.surroundings",
-        "report.diagnosis",
-        "report.run_details",
-        "terminal",
-        "report.comparison",
-        "commands.calibrate",
-        "commands.compare",
-        "commands.doctor",
-    ),
-    *("metrics", "compare", "significance", "doctor", "remote.payloads", "remote.payloads.probe"),
-    *("remote.server.protocol", "remote.messages", "remote.address", "remote.client.load", "commands.remote"),
-    *(
-        "network",
-        "hybrid",
-        "hybrid.comparison",
-        "hybrid.overlap",
-        "cost",
-        "cost.comparison",
-        "commands.hybrid",
-        "commands.cost",
-        "commands.comparisons",
-    ),
-    *("report.hybrid", "report.hybrid_plot", "report.cost", "report.cost_plot"),
-    "remote.client.overlap",
-    *("speed", "speed.model", "speed.held_out", "speed.reach", "report.time_model"),
-    *(
-        "advise",
-        "advise.ranking",
-        "commands.advise",
-        "report.advice_terminal",
-        "report.advice_page",
-        "report.advice_json",
-    ),
-    *("report.page", "report.docs_table", "report.docs_page", "report.docs_row", "report.markdown"),
-    *("report.remote", "report.remote_tables", "report.remote_parts", "report.remote_plot", "commands.report"),
+    *("errors", "cli", "__main__", "plan"),
+    *("core.", "record.", "config.", "store.", "analysis.", "report.", "doctor.", "wire."),
+    *("run.executor", "run.scheduler", "run.messages", "run.progress", "run.outcome", "run.surroundings"),
+    *("device.base", "device.cpu.host"),
+    *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),
+    *("commands.calibrate", "commands.compare", "commands.doctor", "commands.remote", "commands.report"),
+    *("commands.hybrid", "commands.cost", "commands.comparisons", "commands.advise"),
 }
 #: What a command imports only in the process that computes, inside a function: there torch is at home.
 COMPUTES = {
-    *("remote.server.loading", "remote.client.executor", "vram.predict", "workloads.image_vae.work"),
+    *("endpoint.startup", "remote.endpoint_executor", "vram.verdict", "workloads.image_vae.work"),
     "commands.profiling",
 }
 
@@ -183,16 +120,24 @@ def _own_imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+def _room(module: str) -> str:
+    """`core` of `core.units`; `analysis.cost` of `analysis.cost.arithmetic`, because that room has rooms of its own."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] in {"analysis", "report"} else parts[0]
+
+
 @pytest.mark.parametrize("module", sorted(_modules()))
 def test_a_module_imports_only_the_rooms_below_its_own(module: str) -> None:
-    room = module.split(".", maxsplit=1)[0]
+    room = _room(module)
     assert room in MAY_IMPORT, f"{module}: a new room; say in this test what it may import, and in the architecture"
-    rooms = {name.split(".")[0] for name in _own_imports(_modules()[module])} - {room}
+    rooms = {_room(name) for name in _own_imports(_modules()[module])} - {room}
     assert rooms <= MAY_IMPORT[room]
 
 
 def test_nothing_imports_the_command_line_or_the_worker() -> None:
-    importers = {m: _own_imports(path) & {"cli", "run.worker"} for m, path in _modules().items() if m != "__main__"}
+    importers = {
+        m: _own_imports(path) & {"cli", "run.worker.__main__"} for m, path in _modules().items() if m != "__main__"
+    }
     assert not {module: names for module, names in importers.items() if names}
 
 
@@ -207,7 +152,8 @@ def test_there_are_no_cycles_between_modules() -> None:
 
 def test_the_parent_and_reports_load_no_torch_diffusers_or_nvml_at_any_remove() -> None:
     modules = _modules()
-    reached, waiting = set(), PARENT | {name for name in modules if name.startswith("report")}
+    reached: set[str] = set()
+    waiting = {m for m in modules for begun in PARENT if m == begun or (begun[-1] == "." and m.startswith(begun))}
     while waiting:
         module = waiting.pop()
         reached.add(module)
@@ -226,7 +172,7 @@ def test_pynvml_is_called_at_one_border_alone() -> None:
 def test_only_what_computes_imports_the_parts_of_workloads_that_build_and_call() -> None:
     building = {name for name, path in _modules().items() if name.startswith("workloads") and _is_heavy(path)}
     importers = {name for name, path in _modules().items() if _own_imports(path) & building}
-    assert {name.split(".")[0] for name in importers} <= {"workloads", "run", "remote", "vram", "commands"}
+    assert {name.split(".")[0] for name in importers} <= {"workloads", "run", "remote", "endpoint", "vram", "commands"}
 
 
 def _is_heavy(path: Path) -> bool:
@@ -236,7 +182,7 @@ def _is_heavy(path: Path) -> bool:
 def test_models_reports_and_the_timing_loop_are_free_of_torch() -> None:
     for module, path in _modules().items():
         packages = {name.split(".")[0] for name in _imports(path)}
-        if module.startswith("report") or module in {"timing", "device.cpu.host_memory"}:
+        if module.startswith("report") or module in {"run.stopping", "device.cpu.host_memory"}:
             assert not packages & HEAVY, module
 
 

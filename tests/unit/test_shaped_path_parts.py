@@ -9,7 +9,7 @@ import pytest
 from shaped_path import UnavailableError, joined, netem, relay
 from shaped_path.link import Link
 
-from bench.network import Path
+from bench.core.network import Path
 
 
 def test_what_is_put_on_a_free_link_arrives_after_its_bits_and_the_delay() -> None:

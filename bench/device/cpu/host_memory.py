@@ -7,9 +7,9 @@ import gc
 import sys
 from pathlib import Path
 
+from bench.core.units import MIB, memory_percent
 from bench.device.base import Capacity
 from bench.record import Memory
-from bench.units import MIB, memory_percent
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 #: What glibc's own adjustment ends up at once blocks of this size or more were freed (malloc.c,

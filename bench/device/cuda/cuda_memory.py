@@ -6,10 +6,10 @@ import gc
 
 import torch
 
+from bench.core.units import memory_percent
 from bench.device.base import Capacity, Context
 from bench.device.cuda.nvml import Nvml, Reading
 from bench.record import Memory
-from bench.units import memory_percent
 
 
 class CudaMemory:

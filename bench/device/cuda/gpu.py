@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from bench.core.units import format_bytes
 from bench.device.base import (
     Capacity,
     Clock,
@@ -23,7 +24,6 @@ from bench.device.cuda.event_clock import CudaEventClock
 from bench.device.cuda.gpu_watch import GpuWatch
 from bench.doctor import DeviceFacts
 from bench.record import Device, GpuSettings, Neighbours
-from bench.units import format_bytes
 
 #: A GPU on which a kernel ran for no more of the last second or so (nvmlUtilization_t) has idle neighbours.
 IDLE_SHARE = 0.10

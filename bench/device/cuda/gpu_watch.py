@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bench.child import Child
 from bench.device.cuda import sampler, telemetry
 from bench.device.cuda.nvml import Nvml
 from bench.device.cuda.telemetry import Counter, Reading
 from bench.device.windows import Window
+from bench.process.child import Child
 from bench.record import GpuSettings, Telemetry
 
 #: -P: nothing is imported from the folder where the user happens to be. The GPU's name in NVML and the period follow.

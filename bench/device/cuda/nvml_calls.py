@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench import identity
+from bench.core import identity
 
 try:
     import pynvml

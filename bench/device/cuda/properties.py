@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from bench.core.identity import of as digest_of
 from bench.device.cuda import nvml
-from bench.identity import of as digest_of
 
 
 def name(device: torch.device) -> str:
@@ -35,7 +35,7 @@ def opened(device: torch.device) -> nvml.Nvml:
 def uuid(device: torch.device) -> str | None:
     """The device's UUID as torch tells it, without NVML's prefix (`GPU-`, or `MIG-` for a slice of a card).
 
-    For looking the device up alone: it is never written anywhere (`bench.identity`).
+    For looking the device up alone: it is never written anywhere (`bench.core.identity`).
     """
     value = getattr(torch.cuda.get_device_properties(device), "uuid", None)
     return None if value is None else str(value)

@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from typing import NoReturn, Protocol
 
-from bench import lifeline
 from bench.device.cuda.nvml import Conditions, Nvml
+from bench.process import lifeline
 
 PERIOD_S = 0.05
 #: Above so many readings every other one is dropped, and the period doubled: at 50 ms after 1000 s.

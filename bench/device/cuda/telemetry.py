@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from bench import stats
+from bench.core import stats
+from bench.core.units import format_seconds
 from bench.device.cuda.nvml import SLOWED, Conditions, reason_names
 from bench.device.windows import Window
 from bench.record import EnergySource, GpuSettings, Spread, Telemetry
-from bench.units import format_seconds
 
 #: Share of the default SM clock under which a sample is marked as throttled: nvbench's bound (its option
 #: --throttle-threshold). nvbench discards such samples, on some cards all of them (its issue 231); here they are kept.

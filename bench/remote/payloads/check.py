@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bench import lifeline
+from bench.process import lifeline
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ def _fill(dtype: str, device: str) -> Fill:
 
 def _deliver(remote_utils: Any, urls: dict[str, str]) -> Deliver:
     """Through diffusers' own functions. They keep the response's headers to themselves, so its `post` is overheard."""
-    from bench.remote.messages import RECEIVED_HEADER  # noqa: PLC0415
+    from bench.wire.messages import RECEIVED_HEADER  # noqa: PLC0415
 
     received: list[str] = []
     post = remote_utils.requests.post

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer
 from types import MappingProxyType, TracebackType
 
-from bench.remote.messages import RECEIVED_HEADER
+from bench.wire.messages import RECEIVED_HEADER
 
 _MOST_BYTES = 64 * 2**20
 _PIECE_BYTES = 2**20

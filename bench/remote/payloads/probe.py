@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.child import Child
 from bench.doctor import ClientFacts, LayoutFacts, PayloadCount, PayloadCrash, PayloadKind
 from bench.errors import WorkerError
+from bench.process.child import Child
 from bench.remote.payloads.layouts import LAYOUTS
 from bench.remote.payloads.lines import Ask, Begun, Client, Counted, Finished, Line, NotChecked, lines
 

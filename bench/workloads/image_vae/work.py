@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench.core.work import Work
 from bench.record import Case
-from bench.work import Work
 from bench.workloads.image_vae import module as vae
 from bench.workloads.image_vae import tiles, zoo
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from bench.core.work import Work
 from bench.record import Case, Tile, Transport
-from bench.work import Work
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
 from bench.workloads.image_vae import payloads, tiles, zoo
 

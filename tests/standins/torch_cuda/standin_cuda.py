@@ -14,7 +14,7 @@ import standin_tensor
 import torch
 from standin_pool import Pool
 
-from bench.units import parse_bytes
+from bench.core.units import parse_bytes
 
 #: What records call the device's place-taker; `bench.device.choose.stand_in` reads it off torch.cuda.
 MARK = "tests/standins/torch_cuda: CPU tensors counted as a GPU's"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from bench.units import GIB, format_bytes
+from bench.core.units import GIB, format_bytes
 from bench.vram.allocator import CachingAllocator, OutOfMemoryError
 from bench.vram.blocks import Block
 

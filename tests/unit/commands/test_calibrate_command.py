@@ -20,7 +20,7 @@ from bench.commands.calibrate import calibrate
 from bench.errors import DeviceError, ResultsError, WorkerError
 from bench.record import ConvolutionWorkspace, Device, Package, Workspaces
 from bench.run import executor
-from bench.run.protocol import MeasureWorkspaces, Ready, WorkspacesMeasured
+from bench.run.messages import MeasureWorkspaces, Ready, WorkspacesMeasured
 
 app = typer.Typer()
 app.command()(calibrate)

@@ -14,12 +14,12 @@ import typer
 from factories import a_case, a_device, a_record, a_run, measured, out_of_memory, published, write_lines
 
 from bench import cli
+from bench.analysis.compare.settings import FROM_TIME
+from bench.analysis.compare.whole import DEFAULT_METRICS
 from bench.commands.compare import compare
-from bench.compare.comparison import DEFAULT_METRICS
-from bench.compare.request import FROM_TIME
+from bench.core.units import METRICS, format_percent
 from bench.record import SCHEMA_VERSION, Record, Timing
 from bench.store import read_file
-from bench.units import METRICS, format_percent
 
 Run = Callable[..., tuple[int, str, str]]
 SIZES = (64, 128, 256)

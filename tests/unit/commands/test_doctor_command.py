@@ -18,7 +18,7 @@ from bench.doctor import Facts
 from bench.errors import DeviceError, ResultsError, WorkerError
 from bench.record import Ceiling, Neighbours
 from bench.run import executor, surroundings
-from bench.run.protocol import CeilingMeasured, Examine, Examined, MeasureCeiling, Ready
+from bench.run.messages import CeilingMeasured, Examine, Examined, MeasureCeiling, Ready
 
 app = typer.Typer()
 app.command()(doctor)

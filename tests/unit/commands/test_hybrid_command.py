@@ -118,7 +118,7 @@ def test_the_figures_of_a_choice_are_printed_with_times_and_memory(
     tmp_path: Path, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given the docs' rows, and a terminal of so many columns
-    monkeypatch.setattr("bench.terminal._PIPED_WIDTH", columns)
+    monkeypatch.setattr("bench.report.render.terminal._PIPED_WIDTH", columns)
     options = [str(PUBLISHED), "--gpu", "3070", "--model", "sdxl", "--operation", "encode"]
     assert main(["hybrid", *options]) == 0
     told = " ".join(capsys.readouterr().out.split())

@@ -13,7 +13,7 @@ from bench import store
 from bench.cli import main
 from bench.commands import cards
 from bench.record import Prediction, Record
-from bench.vram import predict
+from bench.vram import verdict
 from bench.vram.assumptions import ASSUMPTIONS
 
 #: Two cases of the smallest model: whole, and in tiles that cover it.
@@ -291,7 +291,7 @@ def test_a_calibration_of_another_cudnn_is_left_out_and_said_so(
     sweep: str, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calibrate(results)
-    monkeypatch.setattr(predict, "cudnn_here", lambda: "90100")
+    monkeypatch.setattr(verdict, "cudnn_here", lambda: "90100")
     assert predicted(sweep, "--gpu", "4090") == 0
     said = capsys.readouterr()
     assert "warning: The calibration of NVIDIA Test was measured with cuDNN 9.10, and this is for cuDNN 9.1" in said.err

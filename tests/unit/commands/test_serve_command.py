@@ -12,10 +12,10 @@ import pytest
 
 from bench import cli
 from bench.commands.serve import _pixels, _say_ready, serve
+from bench.endpoint.limits import Bounds
+from bench.endpoint.shapes import Limits
+from bench.endpoint.state import Machine, Offer, Served
 from bench.record import Device, Environment
-from bench.remote.server.endpoint import Machine, Offer, Served
-from bench.remote.server.limits import Bounds
-from bench.remote.server.shapes import Limits
 
 
 @pytest.mark.parametrize(

@@ -23,41 +23,38 @@ from sides import NETWORKS, compared, prices
 from timelines import a_timeline
 from ways import IMAGE, a_place, a_way, away
 
-from bench.advise.ranking import Advice, rank
+from bench.analysis.advise.ranking import Advice, rank
+from bench.analysis.compare import Comparison, Request, compare
+from bench.analysis.compare.sides import side
+from bench.analysis.cost.image_costs import VOLUMES, Costs
+from bench.analysis.cost.image_costs import compare as costs_of
+from bench.analysis.speed.held_out import Cell
 from bench.cli import main
-from bench.compare import Comparison, Request, compare
-from bench.compare.sides import side
 from bench.config import Network
-from bench.cost.comparison import VOLUMES, Costs
-from bench.cost.comparison import compare as costs_of
+from bench.core.units import MIB
 from bench.doctor import Finding
 from bench.record import Crashed, Environment, Failed, GpuSettings, Memory, Package, Record, Skipped, Tile
-from bench.report import (
+from bench.report.docs import docs_table
+from bench.report.docs.docs_page import read_page
+from bench.report.pages import (
     advice_page,
     advice_terminal,
-    cost,
-    cost_plot,
+    cost_page,
     diagnosis,
-    docs_table,
-    hybrid,
-    hybrid_plot,
-    page,
-    predicted,
+    hybrid_page,
+    measured_page,
     predicted_page,
-    profile_plot,
-    remote_plot,
-    time_model,
+    predicted_table,
+    profile_view,
+    remote_page,
+    time_model_page,
 )
-from bench.report import profile as profile_words
-from bench.report import remote as remote_page
-from bench.report.comparison_markdown import to_markdown
-from bench.report.comparison_terminal import print_terminal
-from bench.report.docs_page import read_page
+from bench.report.pages.compare_markdown import to_markdown
+from bench.report.pages.compare_terminal import print_terminal
+from bench.report.plots import cost_plot, hybrid_plot, profile_plot, remote_plot
+from bench.report.render.terminal import Draw, plain
 from bench.run import progress
-from bench.speed.held_out import Cell
-from bench.terminal import Draw, plain
-from bench.units import MIB
-from bench.vram.profile import Profiled, profile
+from bench.vram.call_profile import Profiled, profile
 from bench.workloads.image_vae import WORKLOAD
 
 PLAIN = "NVIDIA Test 4090"
@@ -124,7 +121,7 @@ def _docs(name: str, dialect: str) -> str:
 
 def _hybrid(name: str) -> str:
     records = [*_local(name, "decode"), *_endpoints(name)]
-    return hybrid.render(compared(records, server=None), _networks(name), records)
+    return hybrid_page.render(compared(records, server=None), _networks(name), records)
 
 
 def _costs(name: str) -> Costs:
@@ -162,15 +159,15 @@ def _comparison(name: str) -> Comparison:
 
 
 def _time_model(name: str) -> str:
-    return time_model.render(TRUTH, [Cell(replace(observed("one", WORKS[0], "float16", 0.1), card=name), 0.12)])
+    return time_model_page.render(TRUTH, [Cell(replace(observed("one", WORKS[0], "float16", 0.1), card=name), 0.12)])
 
 
 PAGES: dict[str, Callable[[str], str]] = {
-    "vae_encode": lambda name: page.render(WORKLOAD, "encode", _local(name)),
-    "vae_decode": lambda name: page.render(WORKLOAD, "decode", _local(name, "decode")),
+    "vae_encode": lambda name: measured_page.render(WORKLOAD, "encode", _local(name)),
+    "vae_decode": lambda name: measured_page.render(WORKLOAD, "decode", _local(name, "decode")),
     "remote": lambda name: remote_page.render(remote_page.endpoints(_endpoints(name))),
     "hybrid": _hybrid,
-    "cost": lambda name: cost.render(_costs(name)),
+    "cost": lambda name: cost_page.render(_costs(name)),
     "predicted": lambda name: predicted_page.render(_predicted(name), [_local(name)[0]]),
     "advice": lambda name: advice_page.render(_advice(name), None, _networks(name)),
     "time_model": _time_model,
@@ -230,10 +227,10 @@ def _doctor(console: Console) -> None:
 
 TERMINALS: dict[str, Callable[[], Draw]] = {
     "compare": lambda: partial(print_terminal, _comparison(HOSTILE)),
-    "predict": lambda: predicted.draw(_predicted(HOSTILE)),
+    "predict": lambda: predicted_table.draw(_predicted(HOSTILE)),
     "advise": lambda: advice_terminal.draw(_advice(HOSTILE), None, _networks(HOSTILE)),
     "doctor": lambda: _doctor,
-    "profile": lambda: partial(profile_words.print_profile, _profiled()),
+    "profile": lambda: partial(profile_view.print_profile, _profiled()),
 }
 
 

@@ -12,7 +12,7 @@ from factories import a_case, an_environment
 from bench.errors import DeviceError, WorkerError
 from bench.record import Crashed, Device, Measured, MeasureSettings, OutOfMemory, TimedOut
 from bench.run.executor import SubprocessExecutor
-from bench.run.protocol import Broken, Done, PhaseBegun, Ready, Refused
+from bench.run.messages import Broken, Done, PhaseBegun, Ready, Refused
 
 READY = Ready(device=Device(kind="cpu", name="Test CPU"), environment=an_environment()).model_dump_json()
 PHASE = PhaseBegun(phase="run").model_dump_json()

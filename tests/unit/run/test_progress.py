@@ -11,12 +11,12 @@ from endpoint_records import a_load, an_endpoint_record, an_overlap, remote
 from factories import a_case, a_device, a_run, an_environment, failed, measured, out_of_memory
 from rich.console import Console
 
+from bench.core.units import GIB
 from bench.plan import Plan
 from bench.record import Crashed, GpuSettings, MeasureSettings, Neighbours, Record, TimedOut, Timing
+from bench.run.messages import Ready
 from bench.run.progress import Estimate, Reporter, print_summary, summary_json, tell
-from bench.run.protocol import Ready
 from bench.run.scheduler import RunSummary
-from bench.units import GIB
 
 CASES = (a_case(size=64), a_case(size=128), a_case(size=256))
 PLAN = Plan(config="test", cases=CASES, measure=MeasureSettings(), timeout_s=5)

@@ -36,7 +36,7 @@ from bench.record import (
     Timing,
 )
 from bench.run import scheduler
-from bench.run.protocol import Broken, Done, Ready
+from bench.run.messages import Broken, Done, Ready
 
 CASES = tuple(a_case(size=8 * n) for n in range(1, 5))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

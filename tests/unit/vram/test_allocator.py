@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.units import MIB
+from bench.core.units import MIB
 from bench.vram.allocator import CachingAllocator, OutOfMemoryError
 from bench.vram.blocks import Block, rounded, segment_size
 

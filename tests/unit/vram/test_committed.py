@@ -9,7 +9,7 @@ import pytest
 from bench.commands import cards
 from bench.record import Record
 from bench.store import read_file
-from bench.vram.predict import predict
+from bench.vram.verdict import predict
 from bench.workloads.labels import label_of
 
 COMMITTED = Path(__file__).parents[3] / "results" / "predicted" / "docs.jsonl"

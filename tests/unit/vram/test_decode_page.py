@@ -14,10 +14,10 @@ import pytest
 from bench import store
 from bench.commands import cards
 from bench.config import load_gpus
+from bench.core.units import GIB, MIB
 from bench.record import Measured, Prediction, Record
-from bench.units import GIB, MIB
 from bench.vram import cudnn
-from bench.vram.predict import predict
+from bench.vram.verdict import predict
 from bench.workloads.labels import label_of
 
 _PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "vae_decode.jsonl"

@@ -8,10 +8,9 @@ from factories import a_case, changed, refusal
 
 from bench.errors import ConfigError
 from bench.record import Case, Prediction, Tile
-from bench.vram import cudnn
-from bench.vram import predict as predictions
+from bench.vram import cudnn, verdict
 from bench.vram.cudnn import CuDnn
-from bench.vram.predict import Card, Demand, demand, predict
+from bench.vram.verdict import Card, Demand, demand, predict
 
 MIB = 2**20
 #: The CUDA context: 10 to 30 MiB, so 20 by the middle; little, so that edges lie apart.
@@ -190,4 +189,4 @@ def test_a_cuda_torch_without_cudnn_has_no_version_of_it(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: version)
-    assert predictions.cudnn_here() == known
+    assert verdict.cudnn_here() == known

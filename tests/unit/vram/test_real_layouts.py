@@ -9,7 +9,7 @@ import torch
 from factories import a_case
 
 from bench.record import Case, Tile
-from bench.vram import layouts, operators, trace
+from bench.vram import operators, strides, trace
 from bench.workloads.image_vae.module import VaeOnDevice
 
 #: Path of the module, shape of its input, and whether torch's convolution takes it to be channels-last.
@@ -34,7 +34,7 @@ def run(case: Case) -> list[Seen]:
     def note(path: str) -> Any:
         def before(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
             laid = tuple(inputs[0].shape), tuple(inputs[0].stride())
-            seen.append((path, laid[0], layouts.suggests_channels_last(laid)))
+            seen.append((path, laid[0], strides.suggests_channels_last(laid)))
 
         return before
 

@@ -11,8 +11,7 @@ from factories import a_case
 
 from bench.errors import BenchError
 from bench.record import Tile
-from bench.vram import profile as profiles
-from bench.vram import timeline, trace
+from bench.vram import call_profile, timeline, trace
 from bench.vram.onednn import OneDnn
 from bench.vram.recorded import Watch, _watching, record
 from bench.vram.recording import Change, Span
@@ -38,7 +37,7 @@ def test_the_recorded_peak_is_the_predicted_one_within_two_per_cent(both: tuple[
 
 
 def test_it_is_recorded_in_the_module_in_which_it_is_predicted(both: tuple[Timeline, Timeline]) -> None:
-    predicted, recorded = (profiles.profile(one) for one in both)
+    predicted, recorded = (call_profile.profile(one) for one in both)
     assert recorded.at.module == predicted.at.module
     assert [stage.name for stage in recorded.stages] == [stage.name for stage in predicted.stages]
 

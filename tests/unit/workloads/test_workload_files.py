@@ -11,7 +11,7 @@ from factories import refusal
 
 from bench import config
 from bench.errors import ConfigError
-from bench.workloads import loading, models
+from bench.workloads import models, plugins
 
 TOY = Path(__file__).parents[2] / "toy_workload.py"
 GOOD = """
@@ -59,7 +59,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _name(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
-    monkeypatch.setenv(loading.VARIABLE, os.pathsep.join(map(str, paths)))
+    monkeypatch.setenv(plugins.VARIABLE, os.pathsep.join(map(str, paths)))
 
 
 def _written(folder: Path, text: str, name: str = "mine.py") -> Path:
@@ -82,18 +82,18 @@ def test_what_is_wrong_with_a_file_is_an_error_that_names_it(
     _name(monkeypatch, _written(tmp_path, text))
     said = refusal(ConfigError, models.zoo)
     assert "mine.py" in said
-    assert loading.VARIABLE in said
+    assert plugins.VARIABLE in said
 
 
 @pytest.mark.parametrize("name", ["gone.py", "no_such_module", "."])
 def test_a_file_or_module_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     _name(monkeypatch, Path(name))
-    assert loading.VARIABLE in refusal(ConfigError, models.zoo)
+    assert plugins.VARIABLE in refusal(ConfigError, models.zoo)
 
 
 @pytest.mark.parametrize("value", ["", "  ", os.pathsep])
 def test_a_variable_that_names_nothing_is_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv(loading.VARIABLE, value)
+    monkeypatch.setenv(plugins.VARIABLE, value)
     assert "tiny" in models.zoo()
 
 

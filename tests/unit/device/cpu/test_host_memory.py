@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.units import GIB, MIB, memory_percent
 from bench.device.base import Capacity
 from bench.device.cpu import host_memory
 from bench.device.cpu.host_memory import HostMemory
-from bench.units import GIB, MIB, memory_percent
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 WEIGHTS = 10 * MIB

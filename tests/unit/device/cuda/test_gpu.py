@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from nvml_driver import NOT_SUPPORTED, PID, UUID, FakeDriver
 
-from bench import identity
+from bench.core import identity
+from bench.core.units import GIB, MIB
 from bench.device.base import Context
-from bench.units import GIB, MIB
 
 torch = pytest.importorskip("torch")
 gpu = pytest.importorskip("bench.device.cuda.gpu")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.units import GIB
+from bench.core.units import GIB
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import psutil
 import pytest
 from nvml_driver import NO_DRIVER, UUID, FakeDriver
 
-from bench.child import Child
 from bench.device.cuda.gpu_watch import GpuWatch
 from bench.device.cuda.nvml import Conditions, Nvml
 from bench.device.cuda.sampler import Answer
 from bench.device.windows import Window, windowed
+from bench.process.child import Child
 from bench.record import Spread
 
 TESTS = Path(__file__).parents[3]
@@ -152,7 +152,9 @@ def test_cases_that_took_turns_have_marks_of_their_own_and_no_energy(
 def test_a_child_finds_the_program_from_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     # given an interpreter that sees no site-packages, in which a checkout could be installed, and no PYTHONPATH
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    child = Child((sys.executable, "-S", "-P", "-c", "import bench.lifeline; print(bench.__file__, flush=True)"))
+    child = Child(
+        (sys.executable, "-S", "-P", "-c", "import bench.process.lifeline; print(bench.__file__, flush=True)")
+    )
 
     line = child.line(60)
 

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.doctor import PayloadKind
-from bench.remote.messages import RECEIVED_HEADER
 from bench.remote.payloads import bytes_of, check
 from bench.remote.payloads.echo import Echo
 from bench.remote.payloads.layouts import LAYOUTS
 from bench.remote.payloads.lines import Ask
+from bench.wire.messages import RECEIVED_HEADER
 
 torch = pytest.importorskip("torch")
 

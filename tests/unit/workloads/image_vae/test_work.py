@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from factories import a_case
 
+from bench.core.work import Work
 from bench.record import Tile
-from bench.work import Work
 from bench.workloads import models
 from bench.workloads.image_vae import tiles
 

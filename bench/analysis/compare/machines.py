@@ -1,0 +1,83 @@
+"""The machine that a run was measured on, and in what two are unlike. Imports `record` and `units`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from bench.analysis.compare.differences import Difference
+from bench.core.units import GIB, format_bytes, one_line
+from bench.record import Record
+
+#: Totals of memory differ by a few KiB from boot to boot, and by some MiB from driver to driver.
+_TOLERANCE = 0.02
+_TOTALS = ("total_bytes", "host_ram_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What must be alike for figures to be compared. None is what a record does not say, and is unlike any value."""
+
+    kind: str
+    name: str
+    total_bytes: int | None
+    vram_limit_bytes: int | None
+    host_cpu: str | None
+    host_cores: int | None
+    host_ram_bytes: int | None
+
+    @property
+    def label(self) -> str:
+        """One line for people: `NVIDIA H100 80GB HBM3, limited to 8.00 GiB`."""
+        limit = f", limited to {format_bytes(self.vram_limit_bytes)}" if self.vram_limit_bytes is not None else ""
+        return one_line(f"{self.name}{limit}")
+
+    def unlike(self, other: Machine) -> tuple[str, ...]:
+        """The fields in which two machines differ; totals of memory within 2% of the greater do not."""
+        return tuple(
+            field.name
+            for field in fields(Machine)
+            if not _alike(field.name, getattr(self, field.name), getattr(other, field.name))
+        )
+
+
+def _alike(field: str, base: object, head: object) -> bool:
+    if field in _TOTALS and isinstance(base, int) and isinstance(head, int):
+        return abs(base - head) <= _TOLERANCE * max(base, head)
+    return base == head
+
+
+def machine_of(record: Record) -> Machine:
+    """The machine that a record was measured on. A CPU's total is the RAM, and not said twice."""
+    device, host = record.device, record.environment
+    return Machine(
+        kind=device.kind,
+        name=device.name,
+        total_bytes=device.total_bytes if device.kind == "cuda" else None,
+        vram_limit_bytes=record.vram_limit_bytes,
+        host_cpu=host.host_cpu if host else None,
+        host_cores=host.host_cores if host else None,
+        host_ram_bytes=host.host_ram_bytes if host else None,
+    )
+
+
+_WORDS = {
+    "kind": "device kind",
+    "name": "device",
+    "total_bytes": "device memory",
+    "vram_limit_bytes": "VRAM limit",
+    "host_cpu": "host CPU",
+    "host_cores": "host cores",
+    "host_ram_bytes": "host RAM",
+}
+
+
+def machine_differences(base: Machine, head: Machine) -> tuple[Difference, ...]:
+    """In what two machines are unlike."""
+    return tuple(Difference(_WORDS[field], (_word(base, field),), (_word(head, field),)) for field in base.unlike(head))
+
+
+def _word(machine: Machine, field: str) -> str:
+    value = getattr(machine, field)
+    if value is None:
+        return "none" if field == "vram_limit_bytes" else "not known"
+    return f"{value / GIB:.2f} GiB ({value} bytes)" if field.endswith("_bytes") else str(value)

@@ -1,0 +1,47 @@
+"""The figures of one case and metric on one side. Imports `metrics`, `record` and `significance`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.core import significance
+from bench.record import Record
+from bench.record.metrics import values
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One side of one case and metric, in the metric's unit.
+
+    `values` are what is compared: the raw samples of one run (none in a published row), else one figure a run. The
+    median is theirs, or where there are none the one that was recorded.
+    """
+
+    median: float
+    values: tuple[float, ...]
+    runs: int
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """The values, or the median where there are none: never empty."""
+        return self.values or (self.median,)
+
+
+def figures(metric: str, records: Sequence[Record]) -> Figures | None:
+    """The figures of one case's records, one a run; None where none of them has the metric."""
+    runs = [one for one in (_one_run(metric, record) for record in records) if one is not None]
+    if len(runs) <= 1:
+        return runs[0] if runs else None
+    medians = tuple(one.median for one in runs)
+    return Figures(significance.middle(medians), medians, len(runs))
+
+
+def _one_run(metric: str, record: Record) -> Figures | None:
+    value = values(record).get(metric)
+    if value is None:
+        return None
+    if metric != "time":
+        return Figures(value, (value,), 1)
+    samples = record.timing.samples_s if record.timing else ()
+    return Figures(significance.middle(samples) if samples else value, samples, 1)

@@ -1,0 +1,75 @@
+"""Cases of several stages taken apart: each stage is compared as well as the whole.
+
+Imports `metrics`, `record` and the labels of `workloads`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from bench.analysis.compare.outcomes import Pair
+from bench.record import Record
+from bench.record.metrics import OF_A_STAGE, of_stages
+from bench.workloads.labels import label_of
+
+
+def apart(pairs: Iterable[Pair], metric: str) -> Iterator[Pair]:
+    """Each pair, and after it one for each stage that both sides have, where the metric is of a stage.
+
+    Of a call whose stages are not the same on both sides the whole is left out: it is another call.
+    """
+    for pair in pairs:
+        if metric not in OF_A_STAGE:
+            yield pair
+            continue
+        if not any(unlike(pair)):
+            yield pair
+        base, head = _by_stage(pair.base), _by_stage(pair.head)
+        if max(len(base), len(head)) < 2:
+            continue
+        yield from (Pair(pair.case, records, head[name], name) for name, records in base.items() if name in head)
+
+
+def unlike(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The stages that only the base has, and those that only the head has; a side that was not measured has all."""
+    base, head = (_names(records) for records in (pair.base, pair.head))
+    if not base or not head:
+        return (), ()
+    return tuple(name for name in base if name not in head), tuple(name for name in head if name not in base)
+
+
+def notes(pairs: Iterable[Pair]) -> list[str]:
+    """A note on each set of stages that only one side has, with how many cases it is of."""
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Pair]] = {}
+    for pair in pairs:
+        if any(unlike(pair)):
+            found.setdefault(unlike(pair), []).append(pair)
+    return [
+        f"{_cases(cases)}: the calls have other stages ({'; '.join(_told(one_sided))}); none is compared as a whole."
+        for one_sided, cases in found.items()
+    ]
+
+
+def _cases(pairs: Sequence[Pair]) -> str:
+    more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
+    return f"{label_of(pairs[0].case)}{more}"
+
+
+def _told(one_sided: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[str]:
+    for side, names in zip(("base", "head"), one_sided, strict=True):
+        if names:
+            yield f"only on the {side} side: {', '.join(names)}"
+
+
+def _names(records: Sequence[Record]) -> dict[str, None]:
+    """The stages of records that were measured, in their order."""
+    return {stage.name: None for record in records for stage in record.stages}
+
+
+def _by_stage(records: Sequence[Record]) -> dict[str, tuple[Record, ...]]:
+    """By the name of a stage the records of it alone."""
+    found: dict[str, tuple[Record, ...]] = {}
+    for record in records:
+        for name, alone in of_stages(record, also_one=True).items():
+            found[name] = (*found.get(name, ()), alone)
+    return found

@@ -1,0 +1,1 @@
+"""Units, statistics and other pure computation. Imports nothing of the project but `errors`."""

@@ -1,0 +1,255 @@
+"""Units: one table of the metrics, and the formatting and parsing of quantities. Imports only `errors`.
+
+Inside the program quantities are seconds and bytes. (Cells of the docs' tables are `report.docs.docs_table`'s.)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from bench.errors import BenchError, quoted
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+#: Bytes of one value of each precision.
+ITEM_BYTES = {"float16": 2, "float32": 4, "bfloat16": 2}
+_BYTE_UNITS = {
+    "": 1, "b": 1,
+    "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": 2**40, "tib": 2**40,
+    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+}  # fmt: skip
+
+
+Unit = Literal["seconds", "bytes", "percent", "flops", "flops/s", "pixels/s", "joules", "ratio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a figure of a record is: its unit, which way is better, whether it is exact or noisy, and how much matters.
+
+    `factor` is the practical factor: a relative change of a noisy metric below it is never called one, nor is one of
+    less than `least` in the metric's unit. In `description` `{device}` is the device's kind, after which torch names
+    its modules.
+    """
+
+    title: str
+    unit: Unit
+    better: Literal["lower", "higher"]
+    exact: bool
+    factor: float
+    description: str
+    least: float = 0.0
+
+
+METRICS: dict[str, Metric] = {
+    "time": Metric("Time", "seconds", "lower", False, 0.02, "median of the timed calls"),
+    "first_call": Metric(
+        "First call", "seconds", "lower", False, 0.25, "the one before all others: heuristics, lazy loading, autotuning"
+    ),
+    "memory_percent": Metric(
+        "Memory",
+        "percent",
+        "lower",
+        False,
+        0.01,
+        "the docs' memory column: peak over the device's total, or over the limit",
+    ),
+    "peak_allocated": Metric(
+        "Peak allocated",
+        "bytes",
+        "lower",
+        True,
+        0.0,
+        "torch.{device}.max_memory_allocated over the case, weights included",
+    ),
+    "peak_reserved": Metric(
+        "Peak reserved",
+        "bytes",
+        "lower",
+        False,
+        0.01,
+        "torch.{device}.max_memory_reserved over the case, pool emptied before it",
+    ),
+    "peak_rss": Metric(
+        "Peak RSS growth",
+        "bytes",
+        "lower",
+        False,
+        0.05,
+        "CPU: peak resident set less that after loading, heap trimmed",
+        32 * MIB,  # what two runs of one case have differed by (docs/architecture.md)
+    ),
+    "weights": Metric("Weights", "bytes", "lower", True, 0.0, "parameters and buffers of the model"),
+    "nvml_process": Metric(
+        "NVML process", "bytes", "lower", False, 0.01, "the process's memory by the driver, read after the calls"
+    ),
+    "flops": Metric(
+        "FLOPs", "flops", "lower", True, 0.0, "floating-point operations of one call, as torch's FlopCounterMode counts"
+    ),
+    "achieved": Metric("Achieved", "flops/s", "higher", False, 0.02, "FLOPs of one call over its median time"),
+    "ceiling_fraction": Metric(
+        "Of ceiling",
+        "ratio",
+        "higher",
+        False,
+        0.02,
+        "achieved over a large matrix product of the same precision on the same device (`bench doctor --ceilings`)",
+    ),
+    "pixel_rate": Metric(
+        "Pixel rate",
+        "pixels/s",
+        "higher",
+        False,
+        0.02,
+        "image pixels of one call, batch included, over its median time",
+    ),
+    "energy": Metric(
+        "Energy per image", "joules", "lower", False, 0.05, "of the whole GPU during the timed calls, over their images"
+    ),
+}
+
+
+def memory_percent(peak_bytes: int, total_bytes: int) -> float:
+    """The docs' memory column: both quantities rounded to three decimals of a GiB, their quotient in per cent.
+
+    Recovered from the published tables, all of whose numeric cells follow from whole even MiB by this rule.
+    """
+    return round(peak_bytes / GIB, 3) / round(total_bytes / GIB, 3) * 100
+
+
+def memory_bytes(percent: float, total_bytes: int) -> int:
+    """The peak of which `memory_percent` is that percentage: to half a thousandth of a GiB, as it was rounded there."""
+    return round(percent / 100 * round(total_bytes / GIB, 3) * GIB)
+
+
+def format_bytes(count: int | None) -> str:
+    """`852 MiB`, `11.2 GiB`, `1.50 GiB`; `-` for None."""
+    if count is None:
+        return "-"
+    for unit, name, digits in ((GIB, "GiB", 2), (MIB, "MiB", 0), (KIB, "KiB", 0)):
+        if abs(count) >= KIB and round(abs(count) / unit, digits) >= 1:
+            return f"{count / unit:.{1 if digits and round(abs(count) / unit, digits) >= 10 else digits}f} {name}"
+    return f"{count} B"
+
+
+def format_seconds(seconds: float | None) -> str:
+    """`1.22 s`, `15.1 ms`, `310 us`, `2 min 05 s`; `-` for None."""
+    if seconds is None:
+        return "-"
+    if round(seconds, 1) >= 120:
+        return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
+    if float(f"{seconds:.3g}") >= 1:
+        return f"{seconds:.1f} s" if round(seconds, 2) >= 10 else f"{seconds:.2f} s"
+    milliseconds = float(f"{seconds * 1e3:.3g}")
+    return f"{milliseconds:.3g} ms" if milliseconds >= 1 else f"{seconds * 1e6:.3g} us"
+
+
+def format_amount(amount: float) -> str:
+    """An amount of money without its currency, or any number: three digits, `0.00737`, `18.0`, `1,230`."""
+    if not amount:
+        return "0"
+    rounded = float(f"{amount:.3g}")
+    digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{digits}f}"
+
+
+def format_size(count: int) -> str:
+    """Bytes on the wire, in decimal units as rates are: `32.8 kB`, `2.76 MB`."""
+    return _scaled(count, "B")
+
+
+def format_rate(bit_s: float) -> str:
+    """Bits a second as networks are sold: `57 Mbit/s`, `1.2 Gbit/s`."""
+    return _scaled(bit_s, "bit/s")
+
+
+def format_metric(key: str, value: float | None) -> str:
+    """A value of `METRICS[key]`, in the unit that the table gives it; `-` for None."""
+    return "-" if value is None else _FORMATS[METRICS[key].unit](value)
+
+
+def format_relative(change: float) -> str:
+    """`+8.1%`, `-0.03%` where one decimal would hide it, `x 250` from a hundredfold, `0%` for no change at all."""
+    if not change:
+        return "0%"
+    if change >= 99:
+        return f"x {change + 1:.3g}"
+    return f"{change:+.1%}" if abs(change) >= 0.0005 else f"{Decimal(f'{change * 100:.1g}'):+f}%"
+
+
+def format_change(key: str, base: float, change: float | None) -> str:
+    """A relative change of a metric from `base`: `+8.1%`, or where there is no ratio (None) `from 0`."""
+    if change is None:
+        return f"from {format_metric(key, base) if base else '0'}"
+    return format_relative(change)
+
+
+def format_percent(share: float) -> str:
+    """`5%` of 0.05, `0.25%` of 0.0025."""
+    return f"{Decimal(f'{share * 100:.12g}'):f}%"
+
+
+def format_p(p: float | None) -> str:
+    """`0.031`, `<0.001`; `-` for None."""
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def format_count(count: int, noun: str) -> str:
+    """`1 case`, `2 cases`: a count of what has a regular plural."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def one_line(text: str) -> str:
+    """Text out of a file for tables and pages: each character that a terminal would act on becomes a question mark.
+
+    The length stays, so that columns can be laid out. In a message `errors.printable` tells what such characters are.
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _scaled(value: float, unit: str) -> str:
+    """Three digits and an SI prefix: `1.23 TFLOP/s`, `45.6 Mpx/s`."""
+    for prefix, factor in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(float(f"{value:.3g}")) >= factor:
+            return f"{_three_digits(value / factor)} {prefix}{unit}"
+    return f"{_three_digits(value)} {unit}"
+
+
+def _three_digits(value: float) -> str:
+    rounded = float(f"{value:.3g}")
+    return (
+        f"{rounded:.{max(0, 2 - int(math.log10(abs(rounded))))}f}" if rounded and abs(rounded) >= 1 else f"{value:.3g}"
+    )
+
+
+_FORMATS: dict[Unit, Callable[[float], str]] = {
+    "seconds": format_seconds,
+    "bytes": lambda value: format_bytes(int(value)),
+    "percent": lambda value: f"{value:.2f}%",
+    "ratio": lambda value: f"{value:.0%}" if value >= 0.1 else f"{value:.1%}",
+    "flops": lambda value: _scaled(value, "FLOP"),
+    "flops/s": lambda value: _scaled(value, "FLOP/s"),
+    "pixels/s": lambda value: _scaled(value, "px/s"),
+    "joules": lambda value: _scaled(value, "J") if value >= 1 else f"{value * 1e3:.3g} mJ",
+}
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from `8GiB`, `8G`, `500 MB` or `1073741824`. KiB and K are 1024, KB is 1000.
+
+    Raises BenchError for anything else, and for nothing or less.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    factor = _BYTE_UNITS.get(match.group(2).lower()) if match else None
+    if match is None or factor is None:
+        raise BenchError(f"{quoted(text)} is not an amount of memory. Write it like 8GiB, 500MiB or 8589934592.")
+    count = int(Decimal(match.group(1)) * factor)
+    if count <= 0:
+        raise BenchError(f"{quoted(text)} must be greater than 0 bytes. Give an amount like 8GiB.")
+    return count

@@ -1,0 +1,198 @@
+"""The endpoint as an ASGI application: its routes, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bench.endpoint import cors
+from bench.endpoint.cors import Cors
+from bench.endpoint.device_thread import OverdueWork
+from bench.endpoint.operation import Operation, authorization, error_response
+from bench.endpoint.shell import Shell
+from bench.endpoint.state import Endpoint
+from bench.errors import nearest
+from bench.wire.messages import RefusedError
+
+_NOT_READY = {"loading": "models are being loaded", "stopping": "shutting down"}
+_NOISE = "random weights: what is served is noise, for measuring only"
+
+
+def make(endpoint: Endpoint) -> ASGIApp:
+    """The application. A path means the same with slashes at its end: clients do not follow a redirected POST."""
+    pages: dict[str, dict[str, ASGIApp]] = {
+        "/": {"GET": _Page(lambda _: _index(endpoint))},
+        "/health": {"GET": _Page(lambda scope: _health(endpoint, scope))},
+        "/ready": {"GET": _Page(lambda _: _ready(endpoint))},
+        "/metrics": {"GET": _Metrics(endpoint)},
+    }
+    for path, (model, operations) in endpoint.offer.routes.items():
+        pages.setdefault(path, {})["POST"] = Operation(endpoint, model, operations)
+    by_path = {path: _ByMethod(path, methods, endpoint) for path, methods in pages.items()}
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        app = by_path.get(scope["path"].rstrip("/") or "/") or _not_found(endpoint, scope, pages)
+        await app(scope, receive, send)
+
+    app = Cors(route, endpoint.origins) if endpoint.origins else route
+    return Shell(app, endpoint.bounds, endpoint.offer.weights)
+
+
+def _not_found(endpoint: Endpoint, scope: Scope, pages: Iterable[str]) -> ASGIApp:
+    endpoint.metrics.refused("not_found")
+    path = scope["path"][:200]
+    models = ", ".join(endpoint.offer.models)
+    text = f"{path}: is not served here. {nearest(path.rstrip('/'), pages)} Models: {models}."
+    return error_response(RefusedError(404, text, "not_found"))
+
+
+@dataclass(frozen=True, slots=True)
+class _ByMethod:
+    """One path, and what it does by method."""
+
+    path: str
+    methods: Mapping[str, ASGIApp]
+    endpoint: Endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["bench.route"] = f"{scope['method'] if scope['method'].isalpha() else '?'} {self.path}"
+        app = self.methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        await (app or self._without_app(scope))(scope, receive, send)
+
+    def _without_app(self, scope: Scope) -> ASGIApp:
+        """Answer a preflight, or say which methods there are."""
+        endpoint = self.endpoint
+        allowed = ", ".join((*self.methods, *(["HEAD"] if "GET" in self.methods else [])))
+        if endpoint.origins and cors.is_preflight(scope):
+            if cors.allowed_origin(scope, endpoint.origins) is not None:
+                return cors.preflight_response(allowed)
+            endpoint.metrics.refused("origin")
+            text = "This origin may not use the endpoint. Start it with --cors ORIGIN to allow it."
+            return error_response(RefusedError(403, text, "origin"))
+        endpoint.metrics.refused("method")
+        text = f"{self.path} takes no {scope['method'][:40]}. Valid: {allowed}."
+        if scope["method"] == "POST":
+            posts = [path for path in endpoint.offer.routes if path != "/"]
+            text = f"{text} Images and latents are posted to {', '.join(posts)}."
+        return error_response(RefusedError(405, text, "method"), {"allow": allowed})
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A GET that answers with JSON."""
+
+    tell: Callable[[Scope], tuple[int, dict[str, Any]]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, said = self.tell(scope)
+        headers = {"retry-after": "5"} if status == 503 else {}
+        response = Response(json.dumps(said), status, headers, media_type="application/json")
+        await response(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    """GET /metrics, behind the token as the operations are."""
+
+    endpoint: Endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self.endpoint.bearer.check(authorization(scope))
+        except RefusedError as error:
+            self.endpoint.metrics.refused(error.reason)
+            response = error_response(error)
+        else:
+            metrics = self.endpoint.metrics
+            response = Response(metrics.text(), headers={"content-type": metrics.media_type})
+        await response(scope, receive, send)
+
+
+def _index(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
+    offer = endpoint.offer
+    return 200, {
+        "name": "hybrid-bench endpoint",
+        "routes": [f"POST {path}" for path in offer.routes]
+        + [f"GET {path}" for path in ("/health", "/ready", "/metrics")],
+        "weights": offer.weights,
+        **_noise(endpoint),
+    }
+
+
+def _ready(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
+    why = endpoint.not_ready
+    if why is None:
+        return 200, {"ready": True}
+    cause = endpoint.broken or _stuck(endpoint.overdue) or _NOT_READY.get(why, why)
+    return 503, {"ready": False, "error": f"The endpoint is not ready: {cause}", "reason": why}
+
+
+def _stuck(overdue: OverdueWork | None) -> str | None:
+    if overdue is None:
+        return None
+    expected = f"; about {overdue.likely_s:.3g} s were expected" if overdue.likely_s else ""
+    return f"the device has computed one {overdue.kind} for {overdue.seconds:.0f} s{expected}"
+
+
+def _health(endpoint: Endpoint, scope: Scope) -> tuple[int, dict[str, Any]]:
+    """200 while the process is worth keeping; 503 once its device is broken, which only a restart can mend.
+
+    Where a token is needed, those without it are not told what the machine is.
+    """
+    offer = endpoint.offer
+    machine = endpoint.machine if endpoint.bearer.admits(authorization(scope)) else None
+    environment = machine.environment.model_dump(mode="json") if machine else None
+    broken = endpoint.broken
+    trouble = {"error": f"The device does not work any more: {broken}", "reason": "device_broken"} if broken else {}
+    return 503 if broken else 200, {
+        "status": "broken" if broken else "alive",
+        **trouble,
+        "ready": endpoint.not_ready is None,
+        "weights": offer.weights,
+        **_noise(endpoint),
+        "models": {model: _model(endpoint, model) for model in offer.models},
+        "limits": {**offer.limits, **asdict(endpoint.bounds)},
+        "device": machine.device.model_dump(mode="json") if machine else None,
+        "versions": _versions(environment),
+        **_stand_in(endpoint),
+        "environment": environment,
+        "token_required": endpoint.bearer.required,
+    }
+
+
+def _noise(endpoint: Endpoint) -> dict[str, Any]:
+    return {"noise": True, "note": _NOISE} if endpoint.offer.weights == "random" else {"noise": False}
+
+
+def _stand_in(endpoint: Endpoint) -> dict[str, Any]:
+    """What took the device's place, told to everybody, so that no client takes its figures for a device's."""
+    mark = endpoint.machine.environment.stand_in if endpoint.machine else None
+    return {"stand_in": mark} if mark else {}
+
+
+def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:
+    offer, served = endpoint.offer, endpoint.models.get(model)
+    return {
+        "loaded": served is not None,
+        "weights": offer.weights,
+        "dtype": served.dtype if served else None,
+        "dtype_note": served.note if served else None,
+        "weights_bytes": served.weights_bytes if served else None,
+        "address": f"/{model}",
+        "routes": {operation: f"/{model}/{operation}" for operation in offer.operations},
+        "max_body_bytes": {name: service.max_body_bytes for name, service in served.services.items()}
+        if served
+        else None,
+    }
+
+
+def _versions(environment: dict[str, Any] | None) -> dict[str, Any] | None:
+    if environment is None:
+        return None
+    packages = {name: package["version"] for name, package in environment["packages"].items()}
+    return {**packages, "commit": environment["project_commit"]}

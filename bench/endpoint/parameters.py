@@ -1,0 +1,187 @@
+"""Reading a request's parameters by name, from its query or from legacy JSON. Free of torch and of the web stack.
+
+Every getter raises RefusedError (400) that names the parameter, what was sent and what is valid.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Collection, Iterable
+
+from bench.wire.messages import Message, RefusedError
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+_MOST_DIMENSIONS = 8
+#: Where the base64 of a legacy body begins. It is cut out before the JSON is read.
+_INPUTS = re.compile(rb'"inputs"\s*:\s*"')
+#: JSON beside the base64: names, shape, dtype. What is longer could take gigabytes as Python's lists and dicts.
+_MOST_JSON = 64 * 1024
+#: Base64 is decoded in pieces of so many bytes (a multiple of four), since other threads stand still meanwhile.
+_PIECE = 1 << 20
+
+
+class Parameters:
+    """What a request says beside its body: texts by name."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def below(self, other: Parameters) -> Parameters:
+        """These, and those of `other` wins where both say something."""
+        merged = Parameters(())
+        merged._values = self._values | other._values
+        return merged
+
+    def text(self, name: str) -> str | None:
+        """The value, or None where it is not given. Given twice is refused: which one counts would be a guess."""
+        values = self._values.get(name)
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise RefusedError(400, f"{name} is given {len(values)} times; give it once.")
+        return values[0]
+
+    def one_of(self, name: str, valid: Collection[str], default: str | None) -> str | None:
+        """The value, which must be one of `valid`; `default` where it is not given."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if value not in valid:
+            raise _invalid(name, value, ", ".join(valid))
+        return value
+
+    def truth(self, name: str) -> bool | None:
+        """True or False in any case, 1 or 0; None where it is not given."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if value.lower() not in _TRUTH:
+            raise _invalid(name, value, "True, False")
+        return _TRUTH[value.lower()]
+
+    def whole(self, name: str) -> int | None:
+        """A number from 1 to 999,999,999; None where it is not given."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not _WHOLE.fullmatch(value) or int(value) == 0:
+            raise _invalid(name, value, "a whole number of pixels, at least 1")
+        return int(value)
+
+    def number(self, name: str, low: float, high: float) -> float | None:
+        """A number from `low` to `high`; None where it is not given."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not _NUMBER.fullmatch(value) or not low <= (number := float(value)) <= high or not math.isfinite(number):
+            raise _invalid(name, value, f"a number from {low:g} to {high:g}")
+        return number
+
+    def shape(self) -> tuple[int, ...] | None:
+        """The dimensions, each a `shape=` of its own; None where there is none."""
+        values = self._values.get("shape")
+        if values is None:
+            return None
+        if len(values) > _MOST_DIMENSIONS:
+            raise RefusedError(400, f"shape has {len(values)} dimensions; a tensor here has at most five.")
+        for value in values:
+            if not _WHOLE.fullmatch(value):
+                raise _invalid("shape", value, "one whole number a dimension, each as a `shape=` of its own")
+        return tuple(int(value) for value in values)
+
+
+def _invalid(name: str, value: str, valid: str) -> RefusedError:
+    shown = value if len(value) <= 40 else f"{value[:40]}..."
+    return RefusedError(400, f"{name}={shown!r} is not valid. Valid: {valid}.")
+
+
+def unwrap(message: Message) -> tuple[Parameters, bytes]:
+    """A message's parameters and the bytes of its tensor or image, out of base64 where it came so.
+
+    Two generations of clients send `{"inputs": base64}` as JSON: the first with `"parameters"` beside it and no query,
+    the second with the query. What the query says wins. Raises RefusedError.
+    """
+    query = Parameters(message.query)
+    media_type = (message.content_type or "").partition(";")[0].strip().lower()
+    if media_type not in {"tensor/base64", "application/json"}:
+        return query, message.body
+    rest, encoded = _cut(message.body, media_type)
+    inside = _json(rest, media_type)
+    inputs, parameters = inside.get("inputs"), inside.get("parameters")
+    if not isinstance(inputs, str):
+        raise RefusedError(
+            400, f'Content-Type {media_type} takes JSON {{"inputs": base64}}; there is no text "inputs".'
+        )
+    if parameters is not None and not isinstance(parameters, dict):
+        raise RefusedError(400, '"parameters" of the JSON body must be an object.')
+    body = _decoded(encoded if inputs == "" else inputs.encode("utf-8", "replace"))
+    return Parameters(_pairs(parameters or {})).below(query), body
+
+
+def _cut(body: bytes, media_type: str) -> tuple[bytes, bytes]:
+    """The JSON with its first `inputs` emptied, and what that held, as it was sent."""
+    found = _INPUTS.search(body, 0, _MOST_JSON)
+    start = found.end() if found else len(body)
+    end = body.find(b'"', start) if found else len(body)
+    if end < 0:
+        raise RefusedError(400, f'Content-Type is {media_type}, but the body is not JSON: its "inputs" does not end.')
+    if start + len(body) - end > _MOST_JSON:
+        raise RefusedError(
+            400,
+            f"Content-Type is {media_type}, but the body is not JSON of base64 alone: more than {_MOST_JSON} bytes of "
+            'it are something else than the text of "inputs".',
+        )
+    return body[:start] + body[end:], body[start:end]
+
+
+def _decoded(encoded: bytes) -> bytes:
+    """The bytes behind base64. JSON may spell its slashes `\\/`."""
+    if b"\\" in encoded:
+        encoded = encoded.replace(b"\\/", b"/")
+    try:
+        if -1 < encoded.find(b"=") < len(encoded) - 2:
+            raise binascii.Error("there is padding before its end")
+        pieces = range(0, len(encoded), _PIECE)
+        return b"".join([base64.b64decode(encoded[start : start + _PIECE], validate=True) for start in pieces])
+    except binascii.Error as error:
+        raise RefusedError(400, f'"inputs" of the JSON body is not base64: {error}.') from None
+
+
+def _json(text: bytes, media_type: str) -> dict[str, object]:
+    try:
+        inside = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: not JSON, not UTF-8, or an absurd number
+        raise RefusedError(
+            400, f"Content-Type is {media_type}, but the body is not JSON: {str(error)[:100]}."
+        ) from None
+    if not isinstance(inside, dict):
+        raise RefusedError(400, "The JSON body must be an object.")
+    return inside
+
+
+def _pairs(parameters: dict[str, object]) -> Iterable[tuple[str, str]]:
+    for name, value in parameters.items():
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        for each in values:
+            if not isinstance(each, (str, int, float)):
+                raise RefusedError(400, f'"parameters" of the JSON body: {name[:40]!r} must be a text or a number.')
+            yield name, _spelt(each)
+
+
+def _spelt(value: str | float) -> str:
+    """As a query spells it. A number too long to print can't be valid, whatever it is for."""
+    try:
+        return str(value)
+    except ValueError:
+        return "a number of thousands of digits"

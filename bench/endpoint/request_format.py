@@ -1,0 +1,162 @@
+"""The wire protocol of diffusers' remote VAE client, from the server's side: messages in, frozen requests out.
+
+Written from `diffusers/utils/remote_utils.py` (0.42) and the clients of SD.Next and ComfyUI. Knows no model and no
+image; must not import torch or the web stack. Whatever a message holds, parsing it raises nothing but RefusedError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.core.units import ITEM_BYTES
+from bench.endpoint.parameters import Parameters, unwrap
+from bench.endpoint.shapes import Limits, no_video
+from bench.wire.messages import Message, RefusedError
+
+__all__ = [
+    "Content",
+    "DecodeRequest",
+    "EncodeRequest",
+    "Form",
+    "Limits",
+    "Scaling",
+    "content_of",
+    "decode_request",
+    "encode_request",
+]
+
+#: What a decode answers with: an image file; float32 [B, 3, H, W] in [0, 1]; the model's output as it is,
+#: [B, 3, H, W] in [-1, 1]; or uint8 [B, H, W, 3].
+Form = Literal["jpeg", "png", "unit", "raw", "uint8"]
+_IMAGE_FORMATS: dict[str, Literal["jpeg", "png"]] = {"jpg": "jpeg", "png": "png"}
+_OUTPUT_TYPES = ("pil", "pt", "mp4")
+_BASE64 = "tensor/base64"
+#: How PNG and JPEG files begin.
+_FILES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+#: Factors in use lie between 0.1 and 2.5; without bounds, a division could overflow or vanish.
+_FACTORS = (1e-6, 1e6)
+_SHIFTS = (-1e6, 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How latents on the wire relate to the model's. `own`: by its own factor and shift, where none is given."""
+
+    factor: float | None = None
+    shift: float | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """A latent to decode. `size` is the image's height and width, and None unless the latent is packed."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    scaling: Scaling
+    form: Form
+    base64: bool = False
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeRequest:
+    """An image to encode: a tensor of `shape` and `dtype`, or an image file where those are None."""
+
+    shape: tuple[int, ...] | None
+    dtype: str | None
+    scaling: Scaling
+    base64: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message holds: a tensor of this shape, or (None) something else, perhaps an image file."""
+
+    shape: tuple[int, ...] | None
+    image_file: bool
+
+
+def content_of(message: Message) -> Content:
+    """What a message holds, by its shape or the first bytes of its file. Raises RefusedError if it can't be parsed."""
+    parameters, payload = unwrap(message)
+    shape = parameters.shape()
+    return Content(shape, shape is None and payload.startswith(_FILES))
+
+
+def decode_request(message: Message) -> tuple[DecodeRequest, bytes]:
+    """What is to be decoded how, and the latent's bytes (whose number is not checked here). Raises RefusedError.
+
+    Parameters that are absent take the values that diffusers' client sends when its caller says nothing: `jpg`, `pil`,
+    not post-processed, no scaling. Parameters of other names are ignored, as are `height` and `width` unless the latent
+    is packed: clients send them always, and wrongly for video.
+    """
+    parameters, payload = unwrap(message)
+    form = _form(parameters, _accepted(message.accept))
+    shape, dtype = _tensor(parameters)
+    if shape is None or dtype is None:
+        missing = "shape" if shape is None else "dtype"
+        if shape is None and payload.startswith(_FILES):
+            raise RefusedError(400, "The body is an image file. Send a latent, with its shape and dtype in the query.")
+        raise RefusedError(400, f"{missing} is missing. Send the latent's shape and dtype in the query.")
+    own = parameters.truth("do_scaling") is True
+    scaling = _scaling(parameters, own)
+    size = _size(parameters) if len(shape) == 3 else None
+    return DecodeRequest(shape, dtype, scaling, form, _accepted(message.accept) == _BASE64, size), payload
+
+
+def encode_request(message: Message) -> tuple[EncodeRequest, bytes]:
+    """What is to be encoded how, and the bytes of the tensor or image file. Raises RefusedError.
+
+    A tensor says its shape and dtype; diffusers' client sends no Content-Type that would tell the two apart.
+    """
+    parameters, payload = unwrap(message)
+    shape, dtype = _tensor(parameters)
+    if (shape is None) != (dtype is None):
+        missing, given = ("dtype", "shape") if dtype is None else ("shape", "dtype")
+        raise RefusedError(400, f"{given} is given without {missing}. A tensor needs both, an image file neither.")
+    in_base64 = _accepted(message.accept) == _BASE64
+    return EncodeRequest(shape, dtype, _scaling(parameters, own=False), in_base64), payload
+
+
+def _tensor(parameters: Parameters) -> tuple[tuple[int, ...] | None, str | None]:
+    return parameters.shape(), parameters.one_of("dtype", ITEM_BYTES, None)
+
+
+def _scaling(parameters: Parameters, own: bool) -> Scaling:
+    """A factor that is given counts, whatever `do_scaling` says: clients send that only where there is none."""
+    factor = parameters.number("scaling_factor", *_FACTORS)
+    shift = parameters.number("shift_factor", *_SHIFTS)
+    return Scaling(factor, shift, own and factor is None)
+
+
+def _size(parameters: Parameters) -> tuple[int, int] | None:
+    height, width = parameters.whole("height"), parameters.whole("width")
+    return None if height is None or width is None else (height, width)
+
+
+def _accepted(accept: str | None) -> str | None:
+    """The media type by which a client says what it wants back; None if its Accept leaves that open.
+
+    Many HTTP libraries send a list of their own that has `text/plain` in it (axios: `application/json, text/plain,
+    */*`); a client that wants a video sends that alone.
+    """
+    types = [part.partition(";")[0].strip().lower() for part in (accept or "").split(",")]
+    meant = [kind for kind in types if kind in {"image/jpeg", "image/jpg", "image/png", "tensor/binary", _BASE64}]
+    return meant[0] if meant else "text/plain" if types == ["text/plain"] else None
+
+
+def _form(parameters: Parameters, accepted: str | None) -> Form:
+    output = parameters.one_of("output_type", _OUTPUT_TYPES, "pil")
+    image_format = _IMAGE_FORMATS[parameters.one_of("image_format", _IMAGE_FORMATS, None) or "jpg"]
+    partial = parameters.truth("partial_postprocess") is True
+    if output == "mp4" or accepted == "text/plain":
+        raise no_video("output_type mp4 (Accept: text/plain) is a video")
+    if accepted in {"image/jpeg", "image/jpg"}:
+        return "jpeg"
+    if accepted == "image/png":
+        return "png"
+    if output == "pt":
+        return "uint8" if partial else "raw"
+    return image_format if accepted is None else "unit"

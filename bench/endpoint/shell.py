@@ -1,0 +1,163 @@
+"""What is true of every response, whatever the application did: ASGI around the application.
+
+- The client gets it: what is left of the request's body is read away, within bounds, before and after it is sent.
+  (A socket that is closed with unread bytes resets the connection, and the client loses the response.)
+- It names the weights, and an error is JSON.
+- A client that does not take it is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bench.endpoint.connection import STATE_KEY
+from bench.endpoint.limits import STOPPING, Bounds
+from bench.wire.messages import WEIGHTS_HEADER, error_body
+
+_LOG = logging.getLogger("bench.endpoint")
+_ACCESS = logging.getLogger("bench.endpoint.access")
+#: A refusal waits for so long for the rest of the body; then it is sent, and the connection ends with it.
+_REST_S = 1.0
+_PIECE = 256 * 1024
+_FAILED = "The endpoint failed; its log says how."
+
+
+class DroppedError(Exception):
+    """The client went away, or did not take the response in time; its connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The outermost application. It logs a line a request."""
+
+    app: ASGIApp
+    bounds: Bounds
+    weights: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"the endpoint speaks HTTP, not {scope['type']}")
+        exchange = _Exchange(scope, receive, send, self.bounds, self.weights)
+        begun = time.monotonic()
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except DroppedError:
+            _LOG.debug("A client was dropped: it did not take its response")
+        except asyncio.CancelledError:
+            await exchange.fail(503, STOPPING, "stopping")
+        except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
+            _LOG.exception("A request failed through a fault of the endpoint's")
+            await exchange.fail(500, _FAILED, "internal")
+        route, took_ms = scope.get("bench.route", "-"), (time.monotonic() - begun) * 1e3
+        _ACCESS.info("%s %s %s %.1f ms", time.strftime("%H:%M:%S"), route, exchange.status or "gone", took_ms)
+
+
+class _Exchange:
+    """One request and its response, as they pass through the shell."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, bounds: Bounds, weights: str) -> None:
+        headers = Headers(scope=scope)
+        self._receive, self._send = receive, send
+        self._bounds, self._weights = bounds, weights
+        self._connection = scope.get("state", {}).get(STATE_KEY)
+        self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        #: RFC 9112, 6.1: a proxy may have read another length, and take what follows for another request.
+        self._ambiguous = "content-length" in headers and "transfer-encoding" in headers
+        self._linger_s = bounds.linger_s
+        self._gone = False
+        self._read_away = 0
+        self._closing = False
+        self.status: int | None = None
+        self._finished = False
+
+    async def receive(self) -> Message:
+        """The next part of the request."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._gone = True
+        elif not message.get("more_body", False):
+            self._body_left = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        """A part of the response."""
+        if message["type"] == "http.response.start":
+            await self._begin(message)
+        elif message["type"] == "http.response.body":
+            await self._go_on(message)
+
+    async def fail(self, status: int, text: str, reason: str) -> None:
+        """Say that something went wrong, if nothing has been said yet; else break off."""
+        if self.status is not None:
+            self._abort()
+            return
+        body = error_body(text, reason)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if status == 503:
+            headers.append((b"retry-after", b"5"))
+        with contextlib.suppress(DroppedError):
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
+            await self.send({"type": "http.response.body", "body": body})
+
+    async def _begin(self, message: Message) -> None:
+        unasked = self._connection is not None and self._connection.waits_to_be_asked
+        if unasked:  # it may send its body all the same, but need not
+            self._linger_s = min(self._linger_s, _REST_S)
+        elif self._body_left:
+            await self._discard(_REST_S)
+        headers = MutableHeaders(raw=list(message.get("headers", [])))
+        headers.setdefault(WEIGHTS_HEADER, self._weights)
+        self._closing = self._body_left or self._ambiguous
+        if self._closing:
+            headers["connection"] = "close"
+        self.status = message["status"]
+        await self._pass_on({**message, "headers": headers.raw})
+
+    async def _go_on(self, message: Message) -> None:
+        body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
+        due = asyncio.get_running_loop().time() + self._bounds.send_timeout_s + len(body) / self._bounds.slowest_rate
+        for start in range(0, len(body), _PIECE):
+            piece = bytes(body[start : start + _PIECE])
+            last = start + _PIECE >= len(body) and not more and not self._closing
+            await self._pass_on({"type": "http.response.body", "body": piece, "more_body": not last}, due)
+            self._finished = last
+        if more or self._finished:
+            return
+        if self._closing:
+            await self._discard(self._linger_s)
+        await self._pass_on({"type": "http.response.body", "body": b"", "more_body": False})
+        self._finished = True
+
+    async def _pass_on(self, message: Message, due: float = math.inf) -> None:
+        """Send a part, whose client has to take what came before in time, and everything until `due`."""
+        now = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(min(now + self._bounds.send_timeout_s, due)):
+                await self._send(message)
+        except TimeoutError:
+            self._abort()
+            raise DroppedError from None
+        if self._connection is not None and self._connection.dropped:
+            raise DroppedError
+
+    def _abort(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+
+    async def _discard(self, seconds: float) -> None:
+        """Read the rest of the body away: for so long, and no more than the bounds allow."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._body_left and not self._gone and self._read_away < self._bounds.linger_bytes:
+                    self._read_away += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            pass

@@ -1,0 +1,150 @@
+"""The models of a server: taken from the zoo onto the device, and called once before they are ready. Loads torch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench.device import choose
+from bench.device.base import Held, UnusableError
+from bench.endpoint import vae_service
+from bench.endpoint.shapes import Limits
+from bench.endpoint.state import AnyService, Machine, Served
+from bench.errors import BenchError, DeviceError
+from bench.record import Case
+from bench.run import outcome
+from bench.run.worker import environment_capture
+from bench.wire.messages import Message, RefusedError
+from bench.workloads import models
+
+#: Precisions by rule: the zoo's on a GPU and float32 on a CPU; the zoo's everywhere.
+AUTO, MODEL = "auto", "model"
+#: Sides of the warm-up's images.
+_SMALLEST_PX, _LARGEST_PX = 64, 512
+#: Seconds: the warm-up tries no size that should take longer, and times a size no further once its calls took longer.
+_LONGEST_S = 1.0
+_FEWEST_CALLS, _MORE = 2, ("pt", "pt")
+
+
+@dataclass(slots=True)
+class Loader:
+    """Loads what was asked for. Both methods run on the device's thread.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        weights: `random`, `hub` or a folder.
+        many: the folder has a folder for each model, named by its key.
+        dtype: the one to compute in, or `auto` or `model`.
+    """
+
+    device: str
+    weights: str
+    many: bool
+    dtype: str
+    operations: tuple[str, ...]
+    limits: Limits
+    _held: Held | None = None
+
+    def take_device(self) -> Machine:
+        """Take the device. Raises DeviceError that says why it can't be used."""
+        try:
+            held = choose.take(choose.choose(self.device).device, None, models.exercise)
+            settings = environment_capture.collect(held.software(), held.settings)
+        except UnusableError as error:
+            raise DeviceError(str(error)) from None
+        except choose.CUDA_ERRORS as error:
+            text = f"--device {self.device}: can't be used: {outcome.brief(error)} Is it full, or in use by others?"
+            raise DeviceError(text) from None
+        self._held = held
+
+        def check() -> None:
+            assert torch.ones(2, device=held.torch_device).sum().item() == 2.0  # noqa: S101 - it either raises or works
+
+        return Machine(held.device, settings, check)
+
+    def load(self, model: str) -> Served:
+        """Load one model and call each of its operations until it is warm. Raises BenchError if it can't be had."""
+        assert self._held is not None  # noqa: S101 - the device is taken first
+        weights = str(Path(self.weights) / model) if self.many else self.weights
+        dtype = self._precision(model)
+        try:
+            loaded = vae_service.load(model, weights, self._held, dtype, self.limits)
+            services: dict[str, AnyService] = {
+                name: service
+                for name, service in (("encode", loaded.encode), ("decode", loaded.decode))
+                if name in self.operations
+            }
+            timed = {operation: warm_up(model, operation, service) for operation, service in services.items()}
+        except BenchError:
+            raise
+        except Exception as error:  # whatever a checkpoint, torch or a full device raises
+            raise BenchError(f"--model {model} --weights {weights}: can't be loaded: {outcome.brief(error)}") from error
+        self._held.meter.empty()
+        return Served(model, loaded.dtype, loaded.weights_bytes, services, timed, self._note(model, loaded.dtype))
+
+    def _precision(self, model: str) -> str:
+        """The one that was asked for; by `auto` float32 on a CPU, where 16 bits can take ten times as long."""
+        own = models.get(model).dtype
+        if self.dtype == AUTO:
+            return "float32" if self._held is not None and self._held.device.kind == "cpu" else own
+        return own if self.dtype == MODEL else self.dtype
+
+    def _note(self, model: str, dtype: str) -> str | None:
+        """What a user should know of the precision on a CPU."""
+        own = models.get(model).dtype
+        if self._held is None or self._held.device.kind != "cpu" or (dtype == own == "float32"):
+            return None
+        if dtype != "float32":
+            return f"{dtype} is usually much slower on a CPU than float32."
+        return f"float32, since this is a CPU; the model's own precision is {own}." if self.dtype == AUTO else None
+
+
+def warm_up(
+    model: str, operation: str, service: AnyService, clock: Callable[[], float] = time.perf_counter
+) -> list[tuple[float, int]]:
+    """Small calls through all three steps, tensors and a JPEG: what is loaded or compiled late is there then.
+
+    Then larger ones, of twice the side each, as long as the next one should not take long: from their times, what
+    larger requests will take is estimated. Returns seconds and floating-point operations of one call of each size.
+    """
+    timed: list[tuple[float, int]] = []
+    side = _SMALLEST_PX
+    while True:
+        try:
+            timed.append(_call(model, operation, service, side, clock))
+        except RefusedError:  # too large for the limits or the memory
+            if not timed:
+                raise
+            return timed
+        side *= 2
+        seconds, flops = timed[-1]
+        if side > _LARGEST_PX or seconds * service.square_flops(side) / flops > _LONGEST_S:
+            return timed
+
+
+def _call(model: str, operation: str, service: AnyService, side: int, clock: Callable[[], float]) -> tuple[float, int]:
+    """Call it a few times. Returns the seconds of the quickest computation, since neighbours slow the others, and its
+    floating-point operations."""
+    case = Case(model=model, operation=operation, axes=models.square(model, side), dtype="float32")
+    carried = models.workload(model).payload(case)
+    assert carried is not None  # noqa: S101 - a model that is served has one
+    shape = carried.sent
+    tensor = (*(("shape", str(size)) for size in shape), ("dtype", "float32"))
+    times: list[float] = []
+    flops = 1
+    for output in ("pt", "pil", *_MORE):
+        if len(times) >= _FEWEST_CALLS and sum(times) > _LONGEST_S:
+            break
+        message = Message((*tensor, ("output_type", output)), bytes(4 * math.prod(shape)), "tensor/binary", None)
+        request = service.read(message)
+        flops = service.size(request).flops
+        begun = clock()
+        result = service.compute(request)
+        times.append(clock() - begun)
+        service.write(result)
+    return min(times), flops

@@ -1,0 +1,153 @@
+"""A VAE on its device as both services use it: scaling, tiling, want of memory, and how a result becomes an answer.
+
+Loads torch and diffusers; must not import the web stack.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import torch
+
+from bench.core.units import format_bytes
+from bench.device.base import DeviceState, Held
+from bench.endpoint import images, tensors
+from bench.endpoint.request_format import Form, Scaling
+from bench.record import Case, Failed, OutOfMemory
+from bench.run.outcome import of_exception
+from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
+from bench.workloads import models
+from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.image_vae.payloads import Geometry, geometry
+
+WeightsKind = Literal["random", "hub", "local"]
+#: Activations grow with a batch's pixels as with an image's.
+PIXELS_AT_ONCE = 2048 * 2048
+_NO_MEMORY = 507
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A contiguous tensor on the CPU, the form it is to be sent in, and the tiles it took (None: not tiled)."""
+
+    tensor: torch.Tensor
+    form: Form
+    base64: bool
+    tiles: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VaeCore:
+    """What both services of a model share."""
+
+    vae: VaeOnDevice
+    model: str
+    weights: WeightsKind
+    held: Held
+
+    @property
+    def geometry(self) -> Geometry:
+        """How images and latents relate."""
+        return geometry(self.model)
+
+    def resolved(self, scaling: Scaling) -> Scaling:
+        """The scaling with the checkpoint's own values where the client asked for those."""
+        if not scaling.own:
+            return scaling
+        factor, shift = self.vae.own_scaling
+        return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
+
+    def flops(self, operation: Literal["encode", "decode"], batch: int, height: int, width: int) -> int:
+        """Floating-point operations for so many images of this size, in tiles where `run` takes tiles."""
+        factor = self.geometry.factor
+        height, width = (max(factor, side // factor * factor) for side in (height, width))
+        return batch * models.workload(self.model).work(self._served(operation, height, width)).flops
+
+    def _served(self, operation: Literal["encode", "decode"], height: int, width: int) -> Case:
+        """An image of that size as it is computed here: in tiles, if it is a large one."""
+        axes, dtype = models.sized(self.model, width, height), tensors.name_of(self.vae.dtype)
+        image = Case(model=self.model, operation=operation, axes=axes, dtype=dtype)
+        return models.workload(self.model).served(image)
+
+    def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+        """Call the VAE with placed images or latents; the result and how many tiles it took.
+
+        A batch of more pixels than are computed at once goes in slices that are not, image by image if need be.
+        """
+        factor = 1 if operation == "encode" else self.geometry.factor
+        pixels = values.shape[-2] * values.shape[-1] * factor**2
+        images = max(1, PIXELS_AT_ONCE // pixels)
+        if values.shape[0] <= images:
+            return self._run(operation, values)
+        parts = [self._run(operation, part) for part in torch.split(values, images)]
+        tiles = [count for _, count in parts if count is not None]
+        return torch.cat([part for part, _ in parts]), sum(tiles) if tiles else None
+
+    def _run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+        call = self.vae.encode if operation == "encode" else self.vae.decode
+        factor = 1 if operation == "encode" else self.geometry.factor
+        tile = self._served(operation, *(side * factor for side in values.shape[-2:])).tile
+        self.vae.set_tiling(tile)
+        if tile is None:
+            return call(values), None
+        with self.vae.watching_passes(operation) as passes:
+            return call(values), len(passes)
+
+    def guarded(self, compute: Callable[[], T]) -> T:
+        """Compute; out-of-memory in any of its forms becomes a refusal (507) once what was held is freed."""
+        refusals = self.held.state().refusals
+        try:
+            with torch.inference_mode():
+                return compute()
+        except RefusedError as error:
+            refusal = RefusedError(error.status, error.message, error.reason)
+        except (RuntimeError, MemoryError) as error:
+            found = of_exception(error, "run", self._state(refusals))
+            if isinstance(found, Failed):
+                raise
+            refusal = _exhausted(found)
+        # only here, past the handlers, has the traceback let go of the tensors of the frames that failed
+        if refusal.status == _NO_MEMORY:
+            self.held.meter.empty()
+        raise refusal
+
+    def _state(self, refusals_before: int) -> DeviceState:
+        now = self.held.state()
+        return dataclasses.replace(now, refusals=now.refusals - refusals_before)
+
+    def answer(self, computed: Computed) -> Answer:
+        """Encode a result as it was asked for; the headers say what it is and where it comes from."""
+        headers: dict[str, str] = {WEIGHTS_HEADER: self.weights}
+        if computed.tiles is not None:
+            headers[TILES_HEADER] = str(computed.tiles)
+        if computed.form in {"jpeg", "png"}:
+            kind: Literal["jpeg", "png"] = "jpeg" if computed.form == "jpeg" else "png"
+            return Answer(images.write(tensors.pixels(computed.tensor)[0], kind), f"image/{kind}", headers)
+        shape, dtype = list(computed.tensor.shape), tensors.dtype_name(computed.tensor)
+        headers |= {"shape": json.dumps(shape), "dtype": dtype}
+        body = tensors.to_bytes(computed.tensor)
+        if not computed.base64:
+            return Answer(body, "tensor/binary", headers)
+        about = json.dumps({"shape": shape, "dtype": dtype}).encode()
+        inside = b'{"inputs": "%b", "parameters": %b}' % (base64.b64encode(body), about)
+        return Answer(inside, "tensor/base64", headers)
+
+    def size(self, given: torch.Tensor, flops: int, answer_bytes: int, *, base64: bool) -> Size:
+        """The work of a request that takes so many floating-point operations.
+
+        Held are the tensor that came, the result of so many bytes, and the answer made of it: no file of an image is
+        longer than its raw pixels by much, and base64 is longer by a third.
+        """
+        return Size(flops, given.nbytes + answer_bytes + (answer_bytes * 4 // 3 if base64 else answer_bytes))
+
+
+def _exhausted(found: OutOfMemory) -> RefusedError:
+    asked = f" (asked for {format_bytes(found.requested_bytes)})" if found.requested_bytes else ""
+    text = f"the {found.where}'s memory is exhausted{asked}. Send a smaller image or a smaller batch."
+    return RefusedError(_NO_MEMORY, text, "out_of_memory")

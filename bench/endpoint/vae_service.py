@@ -1,0 +1,202 @@
+"""Encode and decode of one VAE as services: what the endpoint computes, apart from how it is asked for over HTTP.
+
+`read` and `write` run on codec threads, `compute` on the device's alone. Loads torch and diffusers; must not import
+the web stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bench.core.units import ITEM_BYTES
+from bench.device.base import Held
+from bench.endpoint import images, request_format, shapes, tensors
+from bench.endpoint.request_format import Form, Limits, Scaling
+from bench.endpoint.shapes import Packed
+from bench.endpoint.vae_core import Computed, VaeCore, WeightsKind
+from bench.errors import ConfigError, nearest
+from bench.record import Case
+from bench.wire.messages import Answer, Message, RefusedError, Size
+from bench.workloads import models
+from bench.workloads.base import weights_bytes
+from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.image_vae.payloads import geometry
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """A latent on the CPU, and what to make of it."""
+
+    latent: torch.Tensor
+    packed: Packed | None
+    scaling: Scaling
+    form: Form
+    base64: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeJob:
+    """Images on the CPU: floats [B, 3, H, W] in [-1, 1], or the pixels of a file, uint8 [1, H, W, 3]."""
+
+    images: torch.Tensor
+    scaling: Scaling
+    base64: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedVae:
+    """A VAE that is ready to serve.
+
+    Attributes:
+        weights: `random`, `hub` or `local` (a folder).
+        dtype: the precision that it computes in, `float16` for example.
+    """
+
+    model: str
+    weights: WeightsKind
+    dtype: str
+    weights_bytes: int
+    encode: EncodeService
+    decode: DecodeService
+
+
+def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits) -> LoadedVae:
+    """Build or load a VAE of the zoo. `weights` is `random`, `hub` or a folder; `dtype` None takes the zoo's own.
+
+    Raises ConfigError for an unknown model or dtype; OSError or ValueError if a checkpoint can't be had or is of
+    another model; out-of-memory as torch raises it.
+    """
+    spec = models.get(model)
+    if spec.fault is not None:
+        raise ConfigError(f"Model {model!r} exists to fail in tests; it can't be served.")
+    if weights == "hub" and spec.hub_id is None:
+        raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random, or a folder.")
+    if dtype is not None and dtype not in ITEM_BYTES:
+        raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, ITEM_BYTES)}")
+    axes = models.square(model, geometry(model).factor * 8)
+    case = Case(model=model, operation="decode", axes=axes, dtype=dtype or spec.dtype, weights=weights)
+    kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"
+    core = VaeCore(VaeOnDevice(case, held.torch_device), model, kind, held)
+    return LoadedVae(
+        model, kind, case.dtype, weights_bytes(core.vae), EncodeService(core, limits), DecodeService(core, limits)
+    )
+
+
+class DecodeService:
+    """Latents to images."""
+
+    def __init__(self, core: VaeCore, limits: Limits) -> None:
+        self._core, self._limits = core, limits
+        self.max_body_bytes = shapes.max_latent_bytes(core.geometry, limits)
+
+    def takes(self, message: Message) -> bool:
+        """Whether it holds a tensor with the channels of this model's latents, packed ones too, or of a video."""
+        shape = request_format.content_of(message).shape or ()
+        return shapes.is_latent(shape, self._core.geometry)
+
+    def square_flops(self, side: int) -> int:
+        """Floating-point operations for one square image."""
+        return self._core.flops("decode", 1, side, side)
+
+    def read(self, message: Message) -> DecodeJob:
+        """Parse and check a request and its latent. Raises RefusedError."""
+        request, payload = request_format.decode_request(message)
+        packed = shapes.latent_layout(request.shape, request.size, self._core.geometry, self._limits)
+        if request.form in {"jpeg", "png"} and request.shape[0] > 1:
+            raise RefusedError(
+                400,
+                f"shape {list(request.shape)} is a batch of {request.shape[0]}, and an image file holds one picture. "
+                "Send one latent a request, or ask for tensors: output_type=pt and Accept: tensor/binary.",
+                "batch_as_file",
+            )
+        shapes.check_length(payload, request.shape, request.dtype)
+        latent = tensors.from_bytes(payload, request.shape, request.dtype)
+        return DecodeJob(latent, packed, self._core.resolved(request.scaling), request.form, request.base64)
+
+    def size(self, job: DecodeJob) -> Size:
+        """The operations for the images, and the bytes of the latent and of what is sent."""
+        factor = self._core.geometry.factor
+        if job.packed is None:
+            batch, _, rows, columns = job.latent.shape
+        else:
+            batch, rows, columns = job.latent.shape[0], 2 * job.packed.rows, 2 * job.packed.columns
+        height, width = rows * factor, columns * factor
+        pixels = batch * height * width
+        item = self._core.vae.dtype.itemsize if job.form == "raw" else 4 if job.form == "unit" else 1
+        flops = self._core.flops("decode", batch, height, width)
+        return self._core.size(job.latent, flops, 3 * pixels * item, base64=job.base64)
+
+    def compute(self, job: DecodeJob) -> Computed:
+        """Decode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
+        return self._core.guarded(lambda: self._decoded(job))
+
+    def _decoded(self, job: DecodeJob) -> Computed:
+        core = self._core
+        latent = job.latent if job.packed is None else tensors.unpack(job.latent, job.packed)
+        latent = tensors.from_wire(core.vae.place(latent), job.scaling)
+        tensors.check_finite(latent, "the latent")
+        sample, tiles = core.run("decode", latent)
+        return Computed(tensors.rendered(sample, job.form).cpu(), job.form, job.base64, tiles)
+
+    def write(self, result: Computed) -> Answer:
+        """The image file or tensor that was asked for."""
+        return self._core.answer(result)
+
+
+class EncodeService:
+    """Images to latents."""
+
+    def __init__(self, core: VaeCore, limits: Limits) -> None:
+        self._core, self._limits = core, limits
+        self.max_body_bytes = shapes.max_image_bytes(limits)
+
+    def takes(self, message: Message) -> bool:
+        """Whether it holds an image file, or a tensor with the three channels of images."""
+        content = request_format.content_of(message)
+        return content.image_file or (content.shape is not None and shapes.is_image(content.shape))
+
+    def square_flops(self, side: int) -> int:
+        """Floating-point operations for one square image."""
+        return self._core.flops("encode", 1, side, side)
+
+    def read(self, message: Message) -> EncodeJob:
+        """Parse and check a request and its tensor or image file. Raises RefusedError."""
+        request, payload = request_format.encode_request(message)
+        geometry = self._core.geometry
+        if request.shape is None or request.dtype is None:
+            pictures = torch.from_numpy(images.read(payload, self._limits, geometry.factor))
+        else:
+            shapes.check_image_tensor(request.shape, geometry, self._limits)
+            shapes.check_length(payload, request.shape, request.dtype)
+            pictures = tensors.from_bytes(payload, request.shape, request.dtype)
+        return EncodeJob(pictures, request.scaling, request.base64)
+
+    def size(self, job: EncodeJob) -> Size:
+        """The operations for the images, and the bytes of those and of the latent."""
+        geometry, core = self._core.geometry, self._core
+        pixels = job.images.numel() // 3
+        latent = pixels // geometry.factor**2 * geometry.channels * core.vae.dtype.itemsize
+        batch, *sides = job.images.shape
+        height, width = sides[:2] if job.images.dtype == torch.uint8 else sides[1:]
+        flops = core.flops("encode", batch, height, width)
+        return core.size(job.images, flops, latent, base64=job.base64)
+
+    def compute(self, job: EncodeJob) -> Computed:
+        """Encode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
+        return self._core.guarded(lambda: self._encoded(job))
+
+    def _encoded(self, job: EncodeJob) -> Computed:
+        core = self._core
+        pictures = job.images
+        if pictures.dtype == torch.uint8:
+            pictures = tensors.from_pixels(pictures.to(core.held.torch_device))
+        pictures = core.vae.place(pictures)
+        tensors.check_finite(pictures, "the image")
+        latent, tiles = core.run("encode", pictures)
+        return Computed(tensors.to_wire(latent, job.scaling).contiguous().cpu(), "raw", job.base64, tiles)
+
+    def write(self, result: Computed) -> Answer:
+        """The latent."""
+        return self._core.answer(result)

@@ -1,0 +1,1 @@
+"""Child processes: how one is started, spoken to, and ended with its parent."""

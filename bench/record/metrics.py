@@ -1,0 +1,81 @@
+"""A record's figures by the table of metrics, the derived ones computed. Pure; imports `record` and `units`."""
+
+from __future__ import annotations
+
+import math
+
+from bench.record import Ceilings, Measured, Record
+
+#: The metrics that each stage of a call has for itself; the others are of the whole call.
+OF_A_STAGE = (
+    *("time", "first_call", "memory_percent", "peak_allocated", "peak_reserved", "peak_rss", "nvml_process"),
+    *("flops", "achieved", "ceiling_fraction"),
+)
+
+
+def of_stages(record: Record, *, also_one: bool = False) -> dict[str, Record]:
+    """By the name of a stage a record of that stage alone; none where the call has but one, unless `also_one`."""
+    if len(record.stages) < 2 and not also_one:
+        return {}
+    return {stage.name: record.model_copy(update={"stages": (stage,)}) for stage in record.stages}
+
+
+def of_stage(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
+    """The values of one of `of_stages`."""
+    return {name: value for name, value in values(record, ceilings).items() if name in OF_A_STAGE}
+
+
+def values(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
+    """The value of each metric of `core.units.METRICS` that the record has or lets be computed, in the metric's unit.
+
+    `ceilings` are those of the record's device, where they were measured. A case that was not measured has no figures;
+    what is no finite number (a rate of a time next to nothing) is None.
+    """
+    if not isinstance(record.outcome, Measured):
+        return {}
+    found = {**_timed(record, ceilings), **_memory(record), "flops": record.flops, "energy": _energy(record)}
+    return {name: value if value is None or _finite(value) else None for name, value in found.items()}
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the greatest float
+        return False
+
+
+def _timed(record: Record, ceilings: Ceilings | None) -> dict[str, float | None]:
+    timing, case = record.timing, record.case
+    if timing is None:
+        return {}
+    figures: dict[str, float | None] = {"time": timing.median_s, "first_call": timing.first_call_s}
+    if timing.median_s > 0:
+        if {"width", "height"} <= case.axes.keys():
+            figures["pixel_rate"] = case.axes.product("width", "height", "frames", "batch") / timing.median_s
+        if record.flops is not None:
+            figures["achieved"] = record.flops / timing.median_s
+            most = ceilings.flops_per_second(case.dtype) if ceilings else None
+            figures["ceiling_fraction"] = None if most is None else record.flops / timing.median_s / most
+    return figures
+
+
+def _memory(record: Record) -> dict[str, float | None]:
+    memory = record.memory
+    if memory is None:
+        return {}
+    growth = None
+    if memory.peak_rss_bytes is not None and memory.baseline_rss_bytes is not None:
+        growth = memory.peak_rss_bytes - memory.baseline_rss_bytes
+    return {
+        "memory_percent": memory.percent,
+        "peak_allocated": memory.peak_allocated_bytes,
+        "peak_reserved": memory.peak_reserved_bytes,
+        "peak_rss": growth,
+        "weights": memory.weights_bytes,
+        "nvml_process": memory.nvml_process_bytes,
+    }
+
+
+def _energy(record: Record) -> float | None:
+    per_call = record.telemetry.energy_per_call_j if record.telemetry else None
+    return None if per_call is None else per_call / record.case.axes.product("batch", "frames")

@@ -1,0 +1,92 @@
+"""An endpoint on this very machine, as a process that ends with this one. Free of torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bench.errors import WorkerError
+from bench.process.child import Child, checkout_environment
+from bench.remote import proxies
+from bench.wire.address import Address, parse
+
+_READY_WITHIN_S = 600.0  # a cold disk takes minutes over importing torch
+_STOPS_WITHIN_S = 20.0
+_KILL_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where it serves, and its process."""
+
+    address: Address
+    pid: int
+
+
+@contextmanager
+def serving(
+    models: Sequence[str],
+    *,
+    token_env: str | None = None,
+    arguments: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """`bench serve` with random weights for these models, on a free port, until the end of the block.
+
+    Without `token_env` it asks for no token, whatever the environment holds. `arguments` are further ones of `bench
+    serve`, `env` further variables of its environment. Raises WorkerError if it does not start.
+    """
+    command = [sys.executable, "-P", "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", "--quiet"]
+    command += [part for model in models for part in ("--model", model)]
+    command += [
+        "--with-parent",
+        str(os.getpid()),
+        *(("--token-env", token_env) if token_env and os.environ.get(token_env) else ("--no-token",)),
+        *arguments,
+    ]
+    try:
+        child = Child(command, env={**checkout_environment(), **env}, own_session=True)
+    except OSError as error:
+        raise WorkerError(f"The endpoint can't be started: {error}.") from None
+    try:
+        address = parse(_url(child))
+        proxies.spare(address)
+        yield Server(address, child.pid)
+        _stop(child)
+    finally:
+        child.kill(_KILL_TIMEOUT_S)
+
+
+def _url(child: Child) -> str:
+    """Where it serves, once it does."""
+    deadline = time.monotonic() + _READY_WITHIN_S
+    try:
+        line = child.line(max(0.0, deadline - time.monotonic()))
+    except queue.Empty:
+        raise WorkerError(f"The endpoint was not ready within {_READY_WITHIN_S:.0f} s.") from None
+    said: object = None
+    if line is not None:
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+    if isinstance(said, dict) and isinstance(said.get("url"), str):
+        return str(said["url"])
+    child.kill(_KILL_TIMEOUT_S)
+    last = next(reversed(child.stderr_tail().splitlines()), "it said nothing")
+    raise WorkerError(f"The endpoint did not start: {last.removeprefix('error: ')}")
+
+
+def _stop(child: Child) -> None:
+    """Let it finish what it accepted; what does not end is killed by the caller."""
+    if child.alive:
+        with contextlib.suppress(OSError):
+            os.kill(child.pid, signal.SIGTERM)
+        child.exit_code(_STOPS_WITHIN_S)

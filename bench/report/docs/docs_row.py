@@ -1,0 +1,193 @@
+"""One row of a docs table: its cells, read into entries and made records of kind `published`.
+
+Imports `errors`, `units`, `record`, `workloads` and `markdown`; knows nothing of pages, and never loads torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from bench.core import units
+from bench.errors import BenchError, DocsError, printable, quoted
+from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Stage, Timing
+from bench.report.render import markdown
+from bench.workloads import models
+from bench.workloads.base import Spec
+from bench.workloads.labels import size_of
+
+#: How many cells a row has: card, resolution, and time and memory untiled and tiled.
+_CELLS = 6
+_NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_TIME = re.compile(rf"({_NUMBER})")
+_TIME_AND_CHANGE = re.compile(rf"({_NUMBER})(?:\s*\(\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*\))?")
+_PERCENT = re.compile(rf"({_NUMBER})\s*%?")
+_RESOLUTION = re.compile("([0-9]{1,6})\\s*[x\N{MULTIPLICATION SIGN}]\\s*([0-9]{1,6})", re.IGNORECASE)
+_EMPHASIS = re.compile(r"^[* ]+|(?<!\\)[* ]+$")
+_LIMITED = re.compile(r"(.+) \(limited to ([^()]+)\)")
+
+#: The figure of a cell, or out of memory, or None, which a page prints as `n/a`.
+Figure = float | Literal["OOM"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Cells as printed. `place` is `page.md:12`, here and below."""
+
+    place: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One pair of cells, read."""
+
+    place: str
+    gpu: str
+    vram_limit_bytes: int | None
+    case: Case
+    time_s: Figure
+    memory_percent: Figure
+
+
+def looks_like_one(cells: Sequence[str]) -> bool:
+    """Whether cells are as many as a row's, and the second says a resolution."""
+    return len(cells) == _CELLS and _RESOLUTION.fullmatch(cells[1]) is not None
+
+
+def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
+    """The pairs of cells of a row that hold something. Raises DocsError for a cell that can't be read."""
+    if len(row.cells) != _CELLS:
+        raise DocsError(
+            f"{row.place}: {len(row.cells)} cells in place of {_CELLS}: {printable(' | '.join(row.cells), 200)}"
+        )
+    gpu, limit = _gpu(row)
+    width, height = _resolution(row)
+    _, _, time, memory, tiled_time, tiled_memory = row.cells
+    tile = models.workload(spec.key).default_tile(spec.key)
+    axes = models.sized(spec.key, width, height)
+    for tiling, time_s, percent in (
+        (None, _figure(row, time, _TIME), _figure(row, memory, _PERCENT)),
+        (tile, _figure(row, tiled_time, _TIME_AND_CHANGE), _figure(row, tiled_memory, _PERCENT)),
+    ):
+        if (time_s == "OOM") != (percent == "OOM"):
+            raise DocsError(
+                f"{row.place}: only one of a time and its memory is OOM: {printable(' | '.join(row.cells), 200)}"
+            )
+        if time_s is None and percent is None:
+            continue
+        case = Case(
+            model=spec.key,
+            operation=operation,
+            axes=axes,
+            dtype=spec.dtype,
+            tiling=tiling or "off",
+        )
+        yield Entry(row.place, gpu, limit, case, time_s, percent)
+
+
+def _gpu(row: Row) -> tuple[str, int | None]:
+    """The card, and the limit that the table says it was held to."""
+    name = markdown.shown(_EMPHASIS.sub("", row.cells[0]))
+    if not name or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
+        raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} names no GPU.")
+    limited = _LIMITED.fullmatch(name)
+    if limited:
+        try:
+            limit = units.parse_bytes(limited[2])
+        except BenchError:
+            return name, None
+        if units.format_bytes(limit) == limited[2]:  # else printing it again would not give the same row
+            return limited[1], limit
+    return name, None
+
+
+def _resolution(row: Row) -> tuple[int, int]:
+    match = _RESOLUTION.fullmatch(row.cells[1].strip("* "))
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not width or not height:
+        raise DocsError(
+            f"{row.place}: the cell {quoted(row.cells[1])} is no resolution. Write width x height, like 512x512."
+        )
+    return width, height
+
+
+def _match(cell: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    return pattern.fullmatch(cell.strip("* ").replace("\N{MINUS SIGN}", "-"))
+
+
+def _figure(row: Row, cell: str, pattern: re.Pattern[str]) -> Figure:
+    bare = cell.strip("* ").lower()
+    if bare in ("oom", "n/a"):
+        return "OOM" if bare == "oom" else None
+    match = _match(cell, pattern)
+    value = float(match[1]) if match else math.inf
+    if not math.isfinite(value):
+        kind = "percentage" if pattern is _PERCENT else "time in seconds"
+        raise DocsError(f"{row.place}: the cell {quoted(cell)} is no {kind} from zero up, and neither OOM nor n/a.")
+    return value
+
+
+def doubts(row: Row) -> Iterator[str]:
+    """What can be read in a row and still looks wrong."""
+    _, _, time, memory, tiled_time, tiled_memory = row.cells
+    for cell in (memory, tiled_memory):
+        match = _match(cell, _PERCENT)
+        if match and float(match[1]) > 100:
+            yield f"{row.place}: {quoted(cell)} is more than all of the card's memory."
+    tiled = _match(tiled_time, _TIME_AND_CHANGE)
+    if tiled is None or tiled[2] is None:
+        return
+    untiled = _match(time, _TIME)
+    if untiled is None or not Decimal(untiled[1]):
+        yield f"{row.place}: {quoted(tiled_time)} prints a change, but there is no untiled time to compare it with."
+        return
+    change = (Decimal(tiled[1]) / Decimal(untiled[1]) - 1) * 100
+    decimals = len(tiled[2].partition(".")[2])
+    if abs(change - Decimal(tiled[2])) > Decimal(5).scaleb(-decimals - 1):
+        yield f"{row.place}: {quoted(tiled_time)} prints another change than its times give, which is {change:+.1f}%."
+
+
+def refuse_twins(entries: Sequence[Entry]) -> None:
+    """Raises DocsError where two rows are of the same thing. (Those of one row differ in tiling.)"""
+    first: dict[tuple[str, int | None, str], Entry] = {}
+    for entry in entries:
+        key = (entry.gpu, entry.vram_limit_bytes, entry.case.id)
+        twin = first.setdefault(key, entry)
+        if twin is not entry:
+            raise DocsError(
+                f"{entry.place}: {entry.case.model} {entry.case.operation} on {quoted(entry.gpu)} at "
+                f"{size_of(entry.case)} is in {twin.place} already. Delete one of the two rows; if they are of two "
+                "operations, say so in the headings and leave --operation out."
+            )
+
+
+def record(entry: Entry, run: Run) -> Record:
+    """The entry as a record of `run`; what the docs leave unsaid is listed in `assumed`."""
+    measured = entry.time_s != "OOM"
+    unsaid = ("dtype", "batch", "weights")
+    return Record(
+        kind="published",
+        case=entry.case,
+        device=Device(kind="cuda", name=entry.gpu),
+        vram_limit_bytes=entry.vram_limit_bytes,
+        run=run,
+        outcome=Measured() if measured else OutOfMemory(where="device"),
+        stages=_stages(entry),
+        assumed=(*unsaid, "tiling") if entry.case.tile else unsaid,
+        source=entry.place,
+        recorded_at=run.started_at,
+    )
+
+
+def _stages(entry: Entry) -> tuple[Stage, ...]:
+    """The figures of an entry; none where it has none."""
+    timing = Timing(clock="published", median_s=entry.time_s) if isinstance(entry.time_s, float) else None
+    memory = Memory(percent=entry.memory_percent) if isinstance(entry.memory_percent, float) else None
+    if timing is None and memory is None:
+        return ()
+    return (Stage(name=entry.case.operation, timing=timing, memory=memory),)

@@ -1,0 +1,323 @@
+"""Records as the tables of the diffusers docs, byte for byte, in the dialects of their encode and decode pages.
+
+Imports `errors`, `units`, `record`, `workloads`, and of its neighbours the page's reader, `run_details` and `markdown`;
+pandas only inside the function that prints with it. Never torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, cast, get_args
+
+from bench.core import units
+from bench.errors import DocsError, nearest, quoted
+from bench.record import Measured, OutOfMemory, Record, describe
+from bench.report.docs.docs_page import read_page
+from bench.report.pages.run_details import local
+from bench.report.render import markdown
+from bench.workloads import models
+from bench.workloads.labels import label_of, size_of
+
+Dialect = Literal["encode", "decode"]
+
+_OOM, _GAP = "OOM", "n/a"
+#: The head of a hunk of a unified diff: from which line of the old text on.
+_HUNK = re.compile(r"@@ -(\d+)")
+_SDXL_COLUMNS = ("Time (seconds)", "Memory Consumed (%)", "Tiled Time (seconds)", "Tiled Memory (%)")
+#: The docs head the table of one model in other words than all the others.
+_COLUMNS = {"SD v1.5": ("Time (seconds)", "Memory (%)", "Tiled Time (secs)", "Tiled Memory (%)")}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The docs' markdown, and one sentence for each case whose cells hold neither a figure nor OOM."""
+
+    text: str
+    gaps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What one case puts in its two cells: None is out of memory, nan a gap."""
+
+    time_s: float | None
+    memory_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    gpu: str
+    resolution: str
+    untiled: _Figures
+    tiled: _Figures
+
+
+#: One table's records: row (GPU, resolution) -> tiled or not -> record. Rows in order of first appearance.
+_Grid = dict[tuple[str, str], dict[bool, Record]]
+
+
+def render(
+    records: Sequence[Record], operation: str, dialect: str | None = None, *, predicted: bool = False
+) -> Rendered:
+    """One table for each model of `records` with that operation, as the docs print them.
+
+    `dialect` is the page whose format to write: by default that of the operation. Models and rows come in the order
+    in which `records` first name them. With `predicted` the records are predictions, and title and columns say so.
+    Raises DocsError for records that can't stand in one table, or for none.
+    """
+    dialect = _dialect(dialect or operation)
+    sections: list[str] = []
+    gaps: list[str] = []
+    kinds = ("predicted",) if predicted else ("measured", "published")
+    for title, grid in _grids(_admitted(records, operation, kinds)).items():
+        rows = [
+            _Row(markdown.safe(gpu), resolution, _figures(pair.get(False)), _figures(pair.get(True)))
+            for (gpu, resolution), pair in grid.items()
+        ]
+        columns = _COLUMNS.get(title, _SDXL_COLUMNS)
+        header = ("GPU", "Resolution", *(f"{name}, predicted" if predicted else name for name in columns))
+        table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
+        sections.append(f"{markdown.folded(f'{title} (predicted)' if predicted else title, table)}\n")
+        gaps += [] if predicted else _gaps(title, grid)  # no time was predicted: said once, not of each row
+    return Rendered("\n".join(sections), tuple(gaps))
+
+
+def difference(page_text: str, rendered: str, operation: str | None = None, *, name: str = "page") -> str:
+    """A unified diff from the tables of a docs page to `rendered`; empty where they say the same.
+
+    The page's tables are read and printed again in the dialect of `rendered`, so that padding is no difference. Of a
+    page that tells apart several operations, `operation` picks one; a page that doesn't say it is taken at that word.
+    `name` is the page's file name; each hunk tells the page's line of its first row that differs. Raises DocsError as
+    `read_page` does, and where the operation is needed and not given.
+    """
+    records = read_page(page_text, name, recorded_at="", otherwise=operation or "encode").records
+    found = sorted({record.case.operation for record in records})
+    if operation is None and len(found) > 1:
+        raise DocsError(f"{name}: has tables of {' and '.join(found)}. Say with --operation which ones to compare.")
+    if operation is not None and operation not in found:
+        records = read_page(page_text, name, operation, recorded_at="").records
+    dialect: Dialect = "decode" if "\n| --- |" in rendered else "encode"
+    printed = render(records, operation or found[0], dialect).text.splitlines()
+    lines = list(difflib.unified_diff(printed, rendered.splitlines(), name, "rendered", lineterm=""))
+    return "".join(f"{line}\n" for line in _placed(lines, _places(printed, records)))
+
+
+def _places(printed: Sequence[str], records: Sequence[Record]) -> list[str | None]:
+    """Of each printed line where it stands in the page, `page.md:12`; None for what is no row."""
+    sources: dict[tuple[str, str, str], str | None] = {}
+    for record in records:
+        row = (models.title(record.case.model), markdown.safe(_gpu(record)), size_of(record.case))
+        sources.setdefault(row, record.source)
+    places: list[str | None] = []
+    title = ""
+    for line in printed:
+        title = line.partition("<summary>")[2].partition("</summary>")[0] or title
+        cells = [cell.strip() for cell in line.split("|")]
+        places.append(sources.get((title, cells[1], cells[2])) if len(cells) > 2 else None)
+    return places
+
+
+def _placed(lines: Sequence[str], places: Sequence[str | None]) -> Iterator[str]:
+    """The lines of a unified diff, with the place of its first row that differs after the marks of each hunk."""
+    for at, line in enumerate(lines):
+        hunk = _HUNK.match(line)
+        yield f"{line} {_first_place(lines[at + 1 :], places[int(hunk[1]) - 1 :])}".rstrip() if hunk else line
+
+
+def _first_place(lines: Sequence[str], places: Sequence[str | None]) -> str:
+    """The place of the first line that is taken out of this hunk; empty where lines are only added."""
+    old = 0
+    for line in lines:
+        if line.startswith("@@"):
+            break
+        if line.startswith("-") and places[old]:
+            return places[old] or ""
+        old += not line.startswith("+")
+    return ""
+
+
+def _dialect(name: str) -> Dialect:
+    valid = get_args(Dialect)
+    if name not in valid:
+        raise DocsError(f"The docs have no tables of {quoted(name)}. {nearest(name, valid)}")
+    return cast("Dialect", name)
+
+
+def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -> list[Record]:
+    """The records of that operation, those of endpoints and of kinds that the docs have no tables of left out.
+
+    Raises DocsError for none, or one that nobody measured.
+    """
+    records = [record for record in local(records) if models.is_in_docs(record.case)]
+    chosen = [record for record in records if record.case.operation == operation]
+    if not records:
+        raise DocsError("There are no records to make the docs' tables from. Run `bench run`, or name a results file.")
+    if not chosen:
+        others = ", ".join(sorted({record.case.operation for record in records}))
+        runs = ", ".join(dict.fromkeys(record.run.id for record in records))
+        raise DocsError(
+            f"No record has operation {quoted(operation)}: there is only {others}, from {runs}. "
+            "Ask for one of these, or name other results files."
+        )
+    for record in chosen:
+        if record.kind not in kinds:
+            raise DocsError(
+                f"These tables take {' and '.join(kinds)} figures only, and {label_of(record.case)} of run "
+                f"{record.run.id} is {record.kind}. Leave that file out."
+            )
+    return chosen
+
+
+def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
+    """The records by the title of their model, a measured one in place of a published one.
+
+    Raises DocsError where two of one kind claim one cell.
+    """
+    grids: dict[str, _Grid] = {}
+    for record in records:
+        title = models.title(record.case.model)
+        pair = grids.setdefault(title, {}).setdefault((_gpu(record), size_of(record.case)), {})
+        tiled = record.case.tile is not None
+        held = pair.get(tiled)
+        if held is not None and held.kind == record.kind:
+            raise _two_for_one_cell(title, held, record)
+        if held is None or record.kind == "measured":  # a figure of one's own stands in for the one that was printed
+            pair[tiled] = record
+    return grids
+
+
+def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
+    cell = f"{title} on {_gpu(second)} at {size_of(second.case)}, {_tiling(second.case.tile is not None)}"
+    if first.case.id == second.case.id:
+        return DocsError(
+            f"One cell ({cell}) and twice the same case, {label_of(second.case)}: in run {first.run.id} and in run "
+            f"{second.run.id}. Pass fewer results files, or those of one run."
+        )
+    return DocsError(
+        f"One cell ({cell}) and two different cases: {label_of(first.case)} (run {first.run.id}) and "
+        f"{label_of(second.case)} (run {second.run.id}). Pass fewer results files, or narrow the sweep to one of them."
+    )
+
+
+def _gpu(record: Record) -> str:
+    """The first column. A limited card is another row than the whole one."""
+    limit = record.vram_limit_bytes
+    return record.device.name if limit is None else f"{record.device.name} (limited to {units.format_bytes(limit)})"
+
+
+def _tiling(tiled: bool) -> str:
+    return "tiled" if tiled else "untiled"
+
+
+def _figures(record: Record | None) -> _Figures:
+    if record is not None and isinstance(record.outcome, OutOfMemory):
+        return _Figures(None, None)
+    if record is None or not isinstance(record.outcome, Measured):
+        return _Figures(math.nan, math.nan)
+    percent = record.memory.percent if record.memory else None
+    return _Figures(record.timing.median_s if record.timing else math.nan, math.nan if percent is None else percent)
+
+
+def _gaps(title: str, grid: _Grid) -> list[str]:
+    sentences = []
+    for (gpu, resolution), pair in grid.items():
+        for tiled in (False, True):
+            reason = _gap_reason(pair.get(tiled))
+            if reason:
+                sentences.append(f"{title} on {gpu} at {resolution}, {_tiling(tiled)}: {reason}.")
+    return sentences
+
+
+def _gap_reason(record: Record | None) -> str | None:
+    """Why a case has no figure to print, or None if it has both, or is out of memory."""
+    if record is None:
+        return "there is no record of it"
+    if not isinstance(record.outcome, Measured):
+        return None if isinstance(record.outcome, OutOfMemory) else describe(record.outcome).rstrip(".")
+    figures = _figures(record)
+    values = {"time": figures.time_s, "memory percentage": figures.memory_percent}
+    missing = [name for name, value in values.items() if value is not None and math.isnan(value)]
+    return f"measured, but the record has no {' and no '.join(missing)}" if missing else None
+
+
+def _encode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
+    """The encode page's table: `DataFrame.to_markdown` of raw numbers, six significant digits, decimals aligned.
+
+    The columns are of objects, so that None stays apart from nan: the one is printed OOM, the other a gap.
+    """
+    import pandas as pd  # noqa: PLC0415 - half a second that no other command should pay
+
+    cells = [(row.gpu, row.resolution, *_rounded(row.untiled), *_rounded(row.tiled)) for row in rows]
+    frame = pd.DataFrame(cells, columns=list(header), dtype=object)
+    text: str = frame.to_markdown(
+        index=False,
+        missingval=_OOM,
+        # Tabulate infers both of these from the cells, and would set a column of nothing but OOM as words.
+        colalign=("left", "left", "decimal", "decimal", "decimal", "decimal"),
+        disable_numparse=[0, 1],
+    )
+    return "\n".join(_name_gaps(line) for line in text.split("\n"))
+
+
+def _rounded(figures: _Figures) -> tuple[float | None, float | None]:
+    return (None if figures.time_s is None else round(figures.time_s, 3), figures.memory_percent)
+
+
+def _name_gaps(line: str) -> str:
+    """A printed line with `n/a` where one of its last four cells, those of figures, is `nan`. Widths stay."""
+    *names, time, memory, tiled_time, tiled_memory, end = line.split("|")
+    figures = [
+        cell.replace("nan", _GAP) if cell.strip() == "nan" else cell
+        for cell in (time, memory, tiled_time, tiled_memory)
+    ]
+    return "|".join((*names, *figures, end))
+
+
+def _decode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
+    """The decode page's table: nothing padded, memory in per cent, tiled time with its change against untiled."""
+    lines = [header, ["---"] * len(header), *(_decode_cells(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _decode_cells(row: _Row) -> list[str]:
+    untiled, tiled = _seconds(row.untiled.time_s), _seconds(row.tiled.time_s)
+    change = _change(untiled, tiled)
+    return [
+        row.gpu,
+        row.resolution,
+        untiled.rstrip("0").rstrip("."),
+        _percent(row.untiled.memory_percent),
+        f"{tiled} ({change})" if change else tiled,
+        _percent(row.tiled.memory_percent),
+    ]
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return _OOM
+    return _GAP if math.isnan(value) else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return _OOM
+    return _GAP if math.isnan(value) else f"{value:.2f}%"
+
+
+def _change(untiled: str, tiled: str) -> str | None:
+    """The change from one printed time to the other: `0%`, `+0.4%`, `-12%`; None where either is no time, or from 0.
+
+    In decimal, so that a reader with a calculator gets the same digits.
+    """
+    if _GAP in (untiled, tiled) or _OOM in (untiled, tiled) or not Decimal(untiled):
+        return None
+    if untiled == tiled:
+        return "0%"
+    change = (Decimal(tiled) / Decimal(untiled) - 1) * 100
+    step = Decimal("0.1") if abs(change) < 1 else Decimal(1)
+    return f"{change.quantize(step, ROUND_HALF_UP):+}%"

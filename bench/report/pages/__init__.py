@@ -1,0 +1,1 @@
+"""Pages and terminal tables: functions from records, or from what `analysis` made of them, to documents."""

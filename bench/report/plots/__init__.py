@@ -1,0 +1,1 @@
+"""Plots for the pages, drawn with matplotlib into files."""

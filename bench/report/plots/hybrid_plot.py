@@ -1,0 +1,154 @@
+"""The plot of local against remote: seconds of one image over its resolution. Reads what `hybrid` compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.analysis.hybrid.local_or_remote import Comparison
+from bench.analysis.hybrid.rows import Row
+from bench.analysis.hybrid.ways import Way
+from bench.core.units import format_seconds
+from bench.record import Case
+from bench.report.pages.hybrid_tables import Networks, precision, title_of
+from bench.report.plots.figure import PALETTE, caption, drawing, legend_below, most, plain
+from bench.workloads import models
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDTH, _PANEL, _FRAME = 9.0, 3.6, 1.3  # inches
+#: One a network, which are all of one colour: those are for devices.
+_MARKS = "^vsD*XP<>h"
+#: Of devices, that have colours of their own or else marks, and of networks and panels: no more can be told apart.
+_MOST_DEVICES, _MOST_NETWORKS, _MOST_PANELS, _MOST_TICKS = 16, 8, 12, 16
+
+
+def draw(comparison: Comparison, networks: Networks) -> bytes | None:
+    """The PNG: a panel a model and operation, a line a device and precision, a broken one a network.
+
+    A point is the best local way of single images (no batch, no video); a cross is a size at which nothing fits. What
+    is too much for a figure is left out, and said under it. None where no local case has a time.
+    """
+    if not is_drawn(comparison):
+        return None
+    rows = [row for row in comparison.rows if _single(row.case)]
+    ways = [way for way in comparison.ways if _single(way.case)]
+    every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
+    kinds, panel_note = most(list(every), _MOST_PANELS, "models and operations", "drawn are the first of the results")
+    names = _names(rows)
+    lines, device_note = most(
+        _ranked(rows, names), _MOST_DEVICES, "devices", "drawn are those with the most timed sizes"
+    )
+    shown, network_note = most(list(networks), _MOST_NETWORKS, "networks", "drawn are the first of networks.yaml")
+    networks = {name: networks[name] for name in shown}
+    styles = _styles([name for name in dict.fromkeys(names.values()) if name in lines])
+    columns = 2 if len(kinds) > 1 else 1
+    height = -(-len(kinds) // columns)
+    with drawing(_WIDTH * (columns + 1) / 2, _PANEL * height + _FRAME) as made:
+        panels = list(made.figure.subplots(height, columns, squeeze=False).flat)
+        for panel, (key, operation) in zip(panels, kinds, strict=False):
+            panel.set_title(caption(f"{models.title(key)} {operation}"), loc="left", fontsize=10)
+            mine = [row for row in rows if (row.case.model, row.case.operation) == (key, operation)]
+            _local(panel, mine, names, styles)
+            far = [way for way in ways if (way.case.model, way.case.operation) == (key, operation)]
+            _remote(panel, far, networks)
+            _axes(panel, [*(row.case for row in mine), *(way.case for way in far)])
+        for panel in panels[len(kinds) :]:
+            panel.set_visible(False)
+        legend_below(made.figure, panels[: len(kinds)], 3, left_out=[*panel_note, *device_note, *network_note])
+    return made.png
+
+
+def is_drawn(comparison: Comparison) -> bool:
+    """Whether there is anything to draw."""
+    return any(row.local_s is not None and _single(row.case) for row in comparison.rows)
+
+
+def _single(case: Case) -> bool:
+    return case.axes.product("batch", "frames") == 1
+
+
+def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], str]:
+    """What the line of a row is called: its device, and its precision where the device has several of one image."""
+    seen: dict[tuple[object, ...], set[str]] = {}
+    for row in rows:
+        seen.setdefault((row.label, row.kind, row.case.model, row.case.operation), set()).add(precision(row))
+    several = {(key[0], key[1]) for key, found in seen.items() if len(found) > 1}
+    return {
+        (row.label, row.kind, precision(row)): caption(
+            f"{row.label}{f', {precision(row)}' if (row.label, row.kind) in several else ''} ({row.kind})"
+        )
+        for row in rows
+    }
+
+
+def _ranked(rows: Sequence[Row], names: dict[tuple[object, ...], str]) -> list[str]:
+    """The lines' names, those of the most times first, measured before published, then in the order of the rows."""
+    times: dict[str, int] = dict.fromkeys(names.values(), 0)
+    measured = set()
+    for row in rows:
+        name = names[row.label, row.kind, precision(row)]
+        times[name] += row.local_s is not None
+        measured |= {name} if row.kind == "measured" else set()
+    return sorted(times, key=lambda name: (-times[name], name not in measured))
+
+
+def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour and mark for each; once the colours are used up the mark changes."""
+    colours = PALETTE[:-1]
+    return {name: (colours[n % len(colours)], "oD"[n // len(colours) % 2]) for n, name in enumerate(names)}
+
+
+def _local(
+    axes: Axes, rows: Sequence[Row], names: dict[tuple[object, ...], str], styles: dict[str, tuple[str, str]]
+) -> None:
+    for name, (colour, mark) in styles.items():
+        mine = [row for row in rows if names[row.label, row.kind, precision(row)] == name]
+        timed = sorted((_edge(row.case), row.local_s) for row in mine if row.local_s is not None)
+        x, y = [edge for edge, _ in timed], [taken for _, taken in timed]
+        axes.plot(x, y, f"{mark}-", color=colour, label=name, markersize=3.5, linewidth=1.4)
+        for row in mine:
+            if row.only_remote_fits:
+                at = (_edge(row.case), 0.99)
+                axes.annotate("x", at, xycoords=("data", "axes fraction"), color=colour, ha="center", va="top")
+
+
+def _remote(axes: Axes, ways: Sequence[Way], networks: Networks) -> None:
+    for n, name in enumerate(networks):
+        points = sorted((_edge(way.case), way.remote.over_s[name]) for way in ways if name in way.remote.over_s)
+        line = caption(f"remote over {title_of(name, networks)} (simulated)")
+        x, y = [edge for edge, _ in points], [taken for _, taken in points]
+        marker = _MARKS[n % len(_MARKS)]
+        axes.plot(
+            x,
+            y,
+            "--",
+            color="#444444",
+            linewidth=0.9,
+            marker=marker,
+            markersize=4,
+            fillstyle="none",
+            label=line,
+        )
+
+
+def _axes(axes: Axes, cases: Sequence[Case]) -> None:
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415 - with the rest of it
+
+    sizes = sorted({_edge(case) for case in cases})
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    ticks = sizes[:: -(-len(sizes) // _MOST_TICKS)]
+    axes.set_xticks(ticks, [f"{size:g}" for size in ticks], rotation=45)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: format_seconds(value))
+    axes.minorticks_off()
+    axes.set_xlabel("edge of the image (px)")
+    axes.set_ylabel("time of one image")
+    plain(axes, "both")
+
+
+def _edge(case: Case) -> float:
+    """The edge of the square of as many pixels."""
+    return float(round(case.axes.product("width", "height") ** 0.5))

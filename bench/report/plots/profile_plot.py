@@ -1,0 +1,133 @@
+"""The plot of a call's profile: live bytes by part of the model over the call. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.core.units import GIB, MIB, format_bytes
+from bench.report.pages.profile_view import place_of, title_of
+from bench.report.plots.figure import PALETTE, caption, drawing, plain
+from bench.vram.call_profile import (
+    OTHER,
+    WORKSPACES,
+    Layers,
+    Profile,
+    Profiled,
+    call_live,
+    laid_over,
+    layers,
+    steps,
+    visits,
+)
+from bench.vram.timeline import Timeline
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDTH, _HEIGHT = 11.0, 6.0  # inches
+#: Weights, what is in no other layer, and workspaces; the other layers take the palette's first colours.
+_FIXED = {"weights": "#999999", OTHER: "#d5d5d5", WORKSPACES: PALETTE[6]}
+#: Along the call only changes of at least this share of the peak count: the others would take most of the room.
+_LEAST_STEP = 0.005
+#: Parts are named along the call if there are no more than so many visits to them; else there is a share of the call.
+_MOST_NAMED = 24
+#: A part is named if its visit takes at least this share of the call.
+_LEAST_NAMED = 0.02
+#: A line of more points than this is thin, or it would hide what is under it.
+_MANY_POINTS, _STRETCHES = 700, 350
+_HEADROOM = 1.18
+
+
+def draw(profiled: Profiled) -> bytes:
+    """The PNG: predicted bytes in layers and in all, the peak marked; what was measured as a broken line."""
+    predicted = profiled.predicted
+    tops = [predicted.peak_bytes, *([profiled.measured.peak_bytes] if profiled.measured else [])]
+    unit, name = (GIB, "GiB") if max(tops) >= GIB / 2 else (MIB, "MiB")
+    along = steps(predicted.timeline, int(predicted.peak_bytes * _LEAST_STEP))
+    with drawing(_WIDTH, _HEIGHT) as made:
+        axes = made.figure.subplots()
+        axes.set_title(f"{caption(title_of(profiled))}: live memory by part", loc="left", fontsize=10)
+        _stack(axes, layers(predicted.timeline), along, unit)
+        if profiled.measured:
+            _measured(axes, profiled, profiled.measured.timeline, along, unit)
+        _peak(axes, predicted, along, unit)
+        axes.set_ylim(0, max(tops) / unit * _HEADROOM)
+        axes.set_xlim(0, along[-1])
+        axes.set_ylabel(f"live memory ({name})")
+        _name_parts(axes, predicted.timeline, along)
+        plain(axes, "y")
+        handles, labels = axes.get_legend_handles_labels()
+        made.figure.legend(handles[::-1], labels[::-1], loc="outside right upper", frameon=False)
+        made.figure.supxlabel(caption(f"Predicted: {profiled.kernels}.", 160), fontsize=8, x=0.01, ha="left")
+    return made.png
+
+
+def _stack(axes: Axes, shown: Layers, along: Sequence[int], unit: int) -> None:
+    palette = iter(PALETTE[:6])
+    colours = [_FIXED.get(name) or next(palette) for name in shown.names]
+    live = [[count / unit for count in layer] for layer in shown.live]
+    at = [along[change] for change in shown.at]
+    axes.stackplot(at, *live, labels=shown.names, colors=colours, step="post", linewidth=0)
+    total = [sum(counts) for counts in zip(*live, strict=True)]
+    width = 0.8 if len(at) <= _MANY_POINTS else 0.3
+    axes.step(at, total, where="post", color="black", linewidth=width, label="predicted, all")
+
+
+def _measured(axes: Axes, profiled: Profiled, timeline: Timeline, along: Sequence[int], unit: int) -> None:
+    """What was alive, laid over by the modules at work; of very many points the most of each stretch."""
+    at = [_between(along, place) for place in laid_over(timeline, profiled.predicted.timeline)]
+    live = [count / unit for count in call_live(timeline)]
+    if len(at) > _MANY_POINTS:
+        width = -(-len(at) // _STRETCHES)
+        live = [max(live[start : start + width]) for start in range(0, len(at), width)]
+        at = at[::width]
+    axes.step(at, live, where="post", color="#D00000", linewidth=1.3, linestyle=(0, (2, 1.2)), label="measured, all")
+
+
+def _between(along: Sequence[int], place: float) -> float:
+    low = int(place)
+    if low >= len(along) - 1:
+        return along[-1]
+    return along[low] + (along[low + 1] - along[low]) * (place - low)
+
+
+def _peak(axes: Axes, peak: Profile, along: Sequence[int], unit: int) -> None:
+    at, top = along[peak.peak_at - peak.timeline.before + 1] + 0.5, peak.peak_bytes / unit
+    left = at < along[-1] / 2
+    axes.plot([at], [top], "v", color="black", markersize=6, label="predicted peak", linestyle="none")
+    axes.annotate(
+        f"{format_bytes(peak.peak_bytes)}\n{caption(place_of(peak.at))}",
+        (at, top),
+        textcoords="offset points",
+        xytext=(6 if left else -6, 6),
+        ha="left" if left else "right",
+        fontsize=8.5,
+    )
+
+
+def _name_parts(axes: Axes, timeline: Timeline, along: Sequence[int]) -> None:
+    """Which part is at work; where there are too many visits, how far the call is."""
+    end = along[-1]
+    found = [(name, along[start]) for name, start in visits(timeline)]
+    if len(found) > _MOST_NAMED:
+        axes.set_xticks([end * tenth / 10 for tenth in range(11)], [f"{tenth * 10}%" for tenth in range(11)])
+        axes.set_xlabel("progress of the call, by its larger allocations and frees")
+        return
+    ends = [*(start for _, start in found[1:]), end]
+    named = [
+        (name, start, stop)
+        for (name, start), stop in zip(found, ends, strict=True)
+        if stop - start >= max(1, end * _LEAST_NAMED)
+    ]
+    axes.set_xticks(
+        [(start + stop) / 2 for _, start, stop in named],
+        [caption(name) for name, _, _ in named],
+        rotation=25,
+        ha="right",
+        rotation_mode="anchor",
+    )
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel("the part at work; progress by larger allocations and frees")
+    for _, start, _ in named:
+        axes.axvline(start, color="#bbbbbb", linewidth=0.5, zorder=0)

@@ -1,0 +1,166 @@
+"""The timing loop: when one case has been called often enough. Free of torch; the clock is handed in.
+
+The rule is nvbench's `stdrel` (nvbench/detail/stdrel_criterion.cuh) with a minimum that drops for slow calls: at least
+so many samples over so much time, then until the noise is below the target, or is steady above it, or time is spent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.core import stats
+from bench.record import MeasureSettings, StoppedBy, Timing
+
+#: The window of noise values, how many of them there must be more than, and how often it is looked at. nvbench's window
+#: is 512, for calls of microseconds; here a call takes milliseconds to seconds, and 512 of them would fill `max_time`.
+_WINDOW, _MORE_THAN, _EVERY = 128, 64, 16
+#: The noise is steady where its standard deviation over the window is below this share of its mean.
+_STEADY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Raw seconds of each call in the order in which they were made, and what ended the sampling."""
+
+    seconds: tuple[float, ...]
+    stopped_by: StoppedBy
+
+    def timing(self, clock: Literal["cuda_event", "perf_counter"], first_call_s: float) -> Timing:
+        """At least one sample as its record; `first_call_s` is of the call before them."""
+        return Timing(
+            clock=clock,
+            median_s=stats.median(self.seconds),
+            samples_s=self.seconds,
+            interval_s=stats.interval(self.seconds),
+            noise=stats.noise(self.seconds),
+            outliers=stats.outliers(self.seconds),
+            first_call_s=first_call_s,
+            stopped_by=self.stopped_by,
+        )
+
+
+class StoppingRule:
+    """Takes one sample after another and says when they are enough: always at the same place for the same samples."""
+
+    def __init__(self, settings: MeasureSettings) -> None:
+        self._settings = settings
+        self._seconds: list[float] = []
+        self._spent = 0.0
+        self._spread = _Spread()
+        self._noises: deque[float] = deque(maxlen=_WINDOW)
+        self.stopped_by: StoppedBy | None = None
+
+    @property
+    def samples(self) -> Samples:
+        """What was taken. Raises ValueError before the rule is met."""
+        if self.stopped_by is None:
+            raise ValueError("the sampling has not ended")
+        return Samples(tuple(self._seconds), self.stopped_by)
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self._seconds)
+
+    def end(self) -> None:
+        """There is no time for more."""
+        self.stopped_by = self.stopped_by or "max_time"
+
+    @property
+    def time_is_spent(self) -> bool:
+        """Whether the samples fill `max_time`: beyond it no call is made for the sake of another case."""
+        return self._spent >= self._settings.max_time
+
+    def add(self, seconds: float) -> None:
+        """Take one more sample, also after the end (where another case is waited for): it counts as well, and where it
+        brings the noise above the target again, the rule is no longer met.
+        """
+        self._seconds.append(seconds)
+        self._spent += seconds
+        self._spread.add(seconds)
+        if self._spread.noise is not None:
+            self._noises.append(self._spread.noise)
+        if self.stopped_by in {None, "noise_target"}:
+            self.stopped_by = self._why_stop()
+
+    def _why_stop(self) -> StoppedBy | None:
+        settings, count = self._settings, len(self._seconds)
+        slow = settings.slow_call is not None and self._spent >= settings.slow_call * count
+        fewest = min(settings.min_samples, settings.few_samples) if slow else settings.min_samples
+        if count >= fewest and self._spent >= min(settings.min_time, settings.max_time):
+            if settings.max_noise is None:
+                return "enough_samples"
+            if self._spread.noise is not None and self._spread.noise < settings.max_noise:
+                return "noise_target"
+            if self._is_steady():
+                return "inherently_noisy"
+        return "max_time" if count >= settings.few_samples and self.time_is_spent else None
+
+    def _is_steady(self) -> bool:
+        """Whether the noises so far agree with one another: more calls are not expected to bring them down soon."""
+        count = len(self._noises)
+        if count <= _MORE_THAN or len(self._seconds) % _EVERY:
+            return False
+        mean = math.fsum(self._noises) / count
+        variance = math.fsum((noise - mean) ** 2 for noise in self._noises) / (count - 1)
+        return mean > 0 and math.sqrt(variance) < _STEADY * mean
+
+
+class _Spread:
+    """Mean and variance of a growing row, one value at a time (Welford 1962)."""
+
+    def __init__(self) -> None:
+        self._count, self._mean, self._squares = 0, 0.0, 0.0
+
+    def add(self, value: float) -> None:
+        self._count += 1
+        away = value - self._mean
+        self._mean += away / self._count
+        self._squares += away * (value - self._mean)
+
+    @property
+    def noise(self) -> float | None:
+        """Sample standard deviation over mean, as `core.stats.noise`; 0 where all values are equal, None under two."""
+        if self._count < 2:
+            return None
+        return math.sqrt(self._squares / (self._count - 1)) / self._mean if self._squares else 0.0
+
+
+def sample(time_once: Callable[[], float], settings: MeasureSettings) -> Samples:
+    """Call until the rule is met."""
+    return take_turns([time_once], settings)[0]
+
+
+def take_turns(
+    calls: Sequence[Callable[[], float]],
+    settings: MeasureSettings,
+    left_s: Callable[[], float] = lambda: math.inf,
+    round_s: float = 0.0,
+) -> tuple[Samples, ...]:
+    """Call each in turn, there and back (A-B-B-A), until the rule is met for all, so that drift hits them alike.
+
+    A call whose rule is met goes on while others need it, unless its own time is spent. All end before the time that is
+    left (`left_s`) is less than two rounds: of `round_s` seconds at first, then of the longest. The first call is made
+    once all the same; the others may then have no sample.
+    """
+    rules = [StoppingRule(settings) for _ in calls]
+    order = list(range(len(calls)))
+    while any(rule.stopped_by is None for rule in rules):
+        begin = left_s()
+        if begin < 2 * round_s:
+            break
+        for place in order:
+            if rules[place].stopped_by is None or not rules[place].time_is_spent:
+                rules[place].add(calls[place]())
+        if begin < math.inf:
+            round_s = max(round_s, begin - left_s())
+        order.reverse()
+    if not rules[0].count:
+        rules[0].add(calls[0]())
+    for rule in rules:
+        rule.end()
+    return tuple(rule.samples for rule in rules)

@@ -1,0 +1,74 @@
+"""The software and host around a measurement, as the record keeps them. Loads torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+import torch
+
+from bench.device import choose
+from bench.device.base import DeviceSoftware
+from bench.device.cpu import host
+from bench.record import Environment, GpuSettings, Package
+from bench.run import surroundings
+
+PACKAGES = ("hybrid-bench", "torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "triton")
+
+
+def collect(software: DeviceSoftware, gpu: GpuSettings | None) -> Environment:
+    """Everything about this process and machine that a figure may depend on. Names no user, host or path."""
+    return Environment(
+        python=platform.python_version(),
+        packages={name: package for name in PACKAGES if (package := _package(name)) is not None},
+        project_commit=_project_commit(),
+        os=f"{platform.system()} {platform.release()}",
+        host_cpu=host.cpu_name(),
+        host_cores=psutil.cpu_count() or 1,
+        host_ram_bytes=psutil.virtual_memory().total,
+        threads=torch.get_num_threads(),
+        variables=surroundings.variables(os.environ),
+        driver=software.driver,
+        cuda=software.cuda,
+        cudnn=software.cudnn,
+        nvml_reason=software.nvml_reason,
+        gpu=gpu,
+        may_spill=software.may_spill,
+        torch_settings=software.torch_settings,
+        stand_in=choose.stand_in(),
+    )
+
+
+def _package(name: str) -> Package | None:
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return Package(version=torch.__version__) if name == "torch" else None
+    version = torch.__version__ if name == "torch" else distribution.version  # with its +cu130 or +cpu
+    origin = distribution.read_text("direct_url.json")  # PEP 610
+    commit = json.loads(origin).get("vcs_info", {}).get("commit_id") if origin else None
+    return Package(version=str(version), commit=commit)
+
+
+def _project_commit() -> str | None:
+    """The commit of the checkout that this program runs from, `-dirty` if changed; None outside a checkout."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return None
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],  # noqa: S607 - git of the PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip() or None

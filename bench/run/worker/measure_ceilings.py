@@ -1,0 +1,146 @@
+"""The most that the device does of one thing: a large matrix product, a large copy on the device. Loads torch.
+
+What a case achieved is a share of these. Inputs are random, since zeros toggle fewer bits and run faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from bench.core import stats
+from bench.core.units import GIB, MIB, format_seconds
+from bench.device.base import Held
+from bench.record import Ceiling, MeasureSettings
+from bench.run import stopping
+from bench.run.messages import CeilingMeasured, MeasureCeiling
+from bench.run.outcome import brief
+
+SETTINGS = MeasureSettings(min_samples=10, min_time=0.5, max_time=3.0)
+#: TF32 is float32 in memory, with 10 bits of mantissa in the product; torch's convolutions use it by default.
+_TORCH_DTYPES = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "tf32": torch.float32,
+}
+_TF32_CAPABILITY = (8, 0)
+#: A processor without instructions for a precision takes a hundred times as long: such a ceiling helps nobody.
+_SLOW_CALL_S = 3.0
+_TRIAL_EDGE = 512
+_LEAST_EDGE = 64
+_LEAST_COPY_BYTES = MIB
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Where to begin on a kind of device: the matrices' edge, and the bytes of a copy's source."""
+
+    edge: int
+    copy_bytes: int
+
+
+_SIZES = {"cuda": _Sizes(8192, GIB), "cpu": _Sizes(2048, 256 * MIB)}
+
+
+def measure(request: MeasureCeiling, held: Held) -> CeilingMeasured:
+    """Measure one ceiling on the device that this process holds. Any failure is an answer with its reason."""
+    try:
+        with torch.inference_mode():
+            return _copy(held) if request.what == "copy" else _matmul(request.dtype, held)
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        return CeilingMeasured(reason=brief(error))
+    finally:
+        held.meter.empty()
+
+
+def _matmul(name: str, held: Held) -> CeilingMeasured:
+    dtype, capability = _TORCH_DTYPES[name], held.compute_capability
+    if name == "tf32" and (capability is None or capability < _TF32_CAPABILITY):
+        return CeilingMeasured(reason="TF32 needs an NVIDIA GPU of compute capability 8.0 or more")
+    with _tf32(name == "tf32"):
+        edge = fitting(_sizes(held).edge, lambda n: 3 * n * n * dtype.itemsize, _free(held), _LEAST_EDGE)
+        slow = _too_slow(dtype, held, edge)
+        if slow is not None:
+            return CeilingMeasured(reason=slow)
+        seconds = _time(_product(edge, dtype, held.torch_device), held)
+        note = _precision_note(name, held)
+    median = stats.median(seconds)
+    found = Ceiling(
+        what="matmul", dtype=name, size=edge, median_s=median, samples_s=seconds, per_second=2 * edge**3 / median
+    )
+    return CeilingMeasured(ceiling=found, note=note)
+
+
+def _copy(held: Held) -> CeilingMeasured:
+    size = fitting(_sizes(held).copy_bytes, lambda count: 2 * count, _free(held), _LEAST_COPY_BYTES)
+    source = torch.randn(size // torch.float32.itemsize, device=held.torch_device)
+    target = torch.empty_like(source)
+    seconds = _time(lambda: target.copy_(source), held)
+    median = stats.median(seconds)
+    found = Ceiling(
+        what="copy", dtype="float32", size=size, median_s=median, samples_s=seconds, per_second=2 * size / median
+    )
+    return CeilingMeasured(ceiling=found)
+
+
+def fitting(size: int, needs: Callable[[int], int], free_bytes: int, least: int) -> int:
+    """`size`, halved until what it needs is a third of what is free at most; never under `least`."""
+    while size > least and needs(size) > free_bytes / 3:
+        size //= 2
+    return size
+
+
+def _product(edge: int, dtype: torch.dtype, device: torch.device) -> Callable[[], object]:
+    left, right = (torch.randn(edge, edge, device=device).to(dtype) for _ in range(2))
+    result = torch.empty(edge, edge, dtype=dtype, device=device)
+    return lambda: torch.mm(left, right, out=result)
+
+
+def _time(call: Callable[[], object], held: Held) -> tuple[float, ...]:
+    """Seconds of each call, after one that is not counted (cuBLAS chooses its kernel, pages are touched)."""
+    held.clock.time(call)
+    return stopping.sample(lambda: held.clock.time(call), SETTINGS).seconds
+
+
+def _too_slow(dtype: torch.dtype, held: Held, edge: int) -> str | None:
+    """Why not to try this half precision on the CPU, judged by a smaller product; None if it may be tried."""
+    if held.device.kind != "cpu" or dtype == torch.float32 or edge <= _TRIAL_EDGE:
+        return None
+    call = _product(_TRIAL_EDGE, dtype, held.torch_device)
+    held.clock.time(call)
+    expected = min(held.clock.time(call) for _ in range(5)) * (edge / _TRIAL_EDGE) ** 3
+    if expected <= _SLOW_CALL_S:
+        return None
+    return f"this processor is slow at it: about {format_seconds(expected)} for one product of edge {edge}"
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Allow TF32 in matrix products within; else leave torch's setting as it is."""
+    before = torch.get_float32_matmul_precision()
+    if allowed:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        if allowed:
+            torch.set_float32_matmul_precision(before)
+
+
+def _precision_note(name: str, held: Held) -> str | None:
+    if name != "float32" or held.device.kind != "cuda":
+        return None
+    setting = torch.get_float32_matmul_precision()
+    return f"torch's float32 matmul precision is {setting!r}: " + ("no TF32" if setting == "highest" else "TF32")
+
+
+def _free(held: Held) -> int:
+    return held.state().free_bytes or 0
+
+
+def _sizes(held: Held) -> _Sizes:
+    return _SIZES[held.torch_device.type]

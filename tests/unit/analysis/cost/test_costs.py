@@ -1,0 +1,155 @@
+"""Cards and endpoints with a price: whose time they have, and what their energy is."""
+
+from __future__ import annotations
+
+import pytest
+from endpoint_records import a_load, an_endpoint_record, each, facts, remote, timing
+from factories import a_case, a_device, measured, out_of_memory, published, refusal
+from sides import compared, prices
+
+from bench.analysis.cost.arithmetic import per_1000
+from bench.analysis.cost.image_costs import BUSY, VOLUMES, Costs, checked, compare
+from bench.errors import ConfigError
+from bench.record import Exchange, Record, ServerTimes, Telemetry, Tile
+
+NVIDIA = a_device(name="NVIDIA Test", total_bytes=None)
+
+
+def costs(*records: Record, **fields: object) -> Costs:
+    return compare(list(records), compared(list(records)), prices(**fields), VOLUMES)
+
+
+def test_a_card_bought_pays_its_hours_and_board_power_and_one_rented_its_rent() -> None:
+    # 0.5 s at 360 W are 180 J: 0.00005 kWh, 0.00001 in money. 0.05 an hour bought, 0.36 rented
+    bought, rented = costs(published(0.5, device=NVIDIA)).images[0].local
+    assert bought.energy is not None
+    assert (bought.energy.joules, bought.energy.found_by) == (180, "board power")
+    assert bought.cost is not None
+    assert rented.cost is not None
+    assert per_1000(bought.cost, 10) == pytest.approx(0.05 * 0.5 / 3.6 + 0.01)
+    assert per_1000(rented.cost, 10) == pytest.approx(0.05)
+
+
+def test_energy_that_the_driver_measured_goes_before_board_power() -> None:
+    record = measured(0.5, device=NVIDIA, telemetry=Telemetry(energy_per_call_j=72.0))
+    (bought, _) = costs(record).images[0].local
+    assert bought.energy is not None
+    assert (bought.energy.joules, bought.energy.found_by) == (72.0, "measured")
+
+
+def test_a_batch_is_shared_by_its_images() -> None:
+    record = measured(2.0, device=NVIDIA, case=a_case(batch=4), telemetry=Telemetry(energy_per_call_j=72.0))
+    (bought, _) = costs(record).images[0].local
+    assert bought.cost is not None
+    assert bought.energy is not None
+    assert (bought.cost.seconds, bought.energy.joules) == (0.5, 18.0)
+
+
+def test_a_card_on_which_nothing_fits_has_no_cost() -> None:
+    tiled = a_case(tiling=Tile(tile=64, overlap=16))
+    local = costs(out_of_memory(device=NVIDIA), out_of_memory(device=NVIDIA, case=tiled)).images[0].local
+    assert [one.cost for one in local] == [None, None]
+
+
+def test_an_endpoint_s_accelerator_has_its_own_time_where_there_is_one() -> None:
+    mine, public = costs(measured(0.5, device=NVIDIA)).images[0].remote
+    assert (mine.seconds, mine.kind, mine.by) == (0.5, "simulated", "NVIDIA Test")  # locally: as if it served
+    assert mine.cost is not None
+    assert mine.cost.busy == BUSY
+    assert public.cost is not None
+    assert per_1000(public.cost, 1) == 0
+
+
+def test_a_time_of_what_stands_in_is_simulated() -> None:
+    endpoint = {"accelerator": "NVIDIA Other", "stand_in": "NVIDIA Test", "stand_in_reason": "the same chip"}
+    sourced = {"price": 1.0, "unit": "USD/hour", "source": "made up", "date": "2026-01-31"}
+    (found,) = costs(measured(0.5, device=NVIDIA), endpoints={"mine": endpoint | sourced}).images[0].remote
+    assert (found.seconds, found.kind, found.by) == (0.5, "simulated", "NVIDIA Test")
+
+
+def test_an_endpoint_that_was_put_under_load_bears_what_it_answered() -> None:
+    # Given an endpoint that computes for 25 ms and answers 16 a second
+    device = a_device(name="NVIDIA Test", total_bytes=None)
+    closed = a_load(kind="closed", concurrency=8, rate_per_s=None, share=None, lag_p99_s=None, errors={})
+    answers = remote(0.05, endpoint=facts(server_device=device), loads=(closed, a_load()))
+    record = an_endpoint_record(0.05, remote=answers)
+    # When its cost is asked for
+    mine = costs(record).images[0].remote[0]
+    # Then what counts is the throughput
+    assert mine.seconds == pytest.approx(1 / closed.throughput_per_s)
+    # and without load its computing
+    unloaded = costs(an_endpoint_record(0.05, remote=remote(0.05, endpoint=facts(server_device=device))))
+    assert unloaded.images[0].remote[0].seconds == pytest.approx(0.025)
+
+
+def test_loads_that_say_nothing_of_what_the_endpoint_bears_do_not_count() -> None:
+    device = a_device(name="NVIDIA Test", total_bytes=None)
+    closed = {"kind": "closed", "rate_per_s": None, "share": None, "lag_p99_s": None}
+    wrong = a_load(concurrency=8, errors={"503 busy": 3}, **closed)
+    alone = a_load(concurrency=1, errors={}, **closed)
+    good = a_load(concurrency=8, errors={}, **closed)
+    here, away = facts(server_device=device), facts(server_device=device, url="https://example.org/vae")
+    for endpoint, load in ((here, wrong), (here, alone), (away, good)):
+        record = an_endpoint_record(remote=remote(0.05, endpoint=endpoint, loads=(load,)))
+        assert costs(record).images[0].remote[0].seconds == pytest.approx(0.025)
+
+
+def test_an_endpoint_s_own_time_goes_before_the_local_one_of_its_accelerator() -> None:
+    device = a_device(name="NVIDIA Test", total_bytes=None)
+    record = an_endpoint_record(remote=remote(0.05, endpoint=facts(server_device=device)))
+    mine = costs(record, measured(0.001, device=NVIDIA, case=a_case(operation="decode"))).images[0].remote[0]
+    assert (mine.seconds, mine.kind, mine.by) == (pytest.approx(0.025), "measured", None)
+
+
+def test_a_batch_is_shared_on_an_endpoint_too() -> None:
+    record = measured(4.5, device=NVIDIA, case=a_case(batch=9), telemetry=Telemetry(energy_per_call_j=90.0))
+    image = costs(record).images[0]
+    assert image.remote[0].seconds == 0.5
+    assert image.local[0].energy is not None
+    assert (image.local[0].energy.joules, image.local[0].cost and image.local[0].cost.seconds) == (10.0, 0.5)
+    unmeasured = costs(published(4.5, device=NVIDIA, case=a_case(batch=9))).images[0].local[0]
+    assert unmeasured.energy is not None
+    assert unmeasured.energy.joules == 180
+
+
+def test_a_server_that_says_it_computes_in_no_time_has_no_cost() -> None:
+    device = a_device(name="NVIDIA Test", total_bytes=None)
+    nothing = ServerTimes(compute_s=each(0.0))
+    exchanged = (Exchange(client="bench", connection="new", timing=timing(0.05), server=nothing),)
+    record = an_endpoint_record(remote=remote(0.05, endpoint=facts(server_device=device), exchanges=exchanged))
+    assert costs(record).images[0].remote[0].cost is None
+
+
+def test_a_card_without_a_price_is_told_by_the_name_that_prices_go_by() -> None:
+    found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown"), vram_limit_bytes=2**33))
+    assert any(gap.startswith("NVIDIA Unknown: no price of it") for gap in found.gaps)
+
+
+def test_a_card_under_a_limit_serves_nothing() -> None:
+    limited = measured(0.1, device=NVIDIA, vram_limit_bytes=2**33)
+    assert costs(limited, measured(0.5, device=NVIDIA)).images[0].remote[0].seconds == 0.5
+
+
+def test_energy_is_told_of_a_rented_card_too_and_not_paid_twice() -> None:
+    (_, rented) = costs(measured(0.5, device=NVIDIA, telemetry=Telemetry(energy_per_call_j=72.0))).images[0].local
+    assert rented.energy is not None
+    assert rented.energy.joules == 72
+    assert rented.cost is not None
+    assert rented.cost.energy == 0
+
+
+def test_a_device_without_a_price_and_an_endpoint_without_a_time_are_told() -> None:
+    found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown")))
+    assert found.images[0].local == ()
+    assert "NVIDIA Unknown: no price of it: add it to `cards` of prices.yaml, or of a file for --prices" in found.gaps
+    assert any(gap.startswith("mine (NVIDIA Test): no time was measured or published for it") for gap in found.gaps)
+    assert any("no figures at all" in gap and "Flux encode" in gap for gap in found.gaps)
+
+
+@pytest.mark.parametrize("volume", [0.0, -5.0, float("nan"), float("inf")])
+def test_what_is_no_volume_is_refused(volume: float) -> None:
+    assert "give images per hour, more than 0" in refusal(ConfigError, lambda: checked([1.0, volume]))
+
+
+def test_volumes_stand_once_and_rising() -> None:
+    assert checked([100, 1, 100]) == (1, 100)

@@ -1,0 +1,95 @@
+"""What is understood of `/health`, and what is said while an endpoint is not ready."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.remote import endpoint
+from bench.remote.leash import Leash
+from bench.wire.address import Discretion, Endpoints, parse
+
+pytest.importorskip("httpx2")
+
+
+@contextmanager
+def healthy(*answers: object) -> Iterator[str]:
+    """A server whose `/health` gives one answer after another."""
+    left = list(answers)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(left.pop(0)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(5)
+
+
+def ask(*answers: object) -> tuple[endpoint.Told, list[str]]:
+    said: list[str] = []
+    with healthy(*answers) as url:
+        address = parse(url)
+        leash = Leash()
+        told = endpoint.ask(
+            address, None, Discretion(Endpoints(address), None), leash, said.append, sleep=lambda _: None
+        )
+        leash.close()
+    return told, said
+
+
+def health(dtype: str = "float16", **fields: object) -> dict[str, object]:
+    return {"models": {"tiny": {"weights": "hub", "dtype": dtype, "routes": {"decode": "/tiny/decode"}}}, **fields}
+
+
+def test_a_device_that_tells_more_than_this_program_knows_is_understood() -> None:
+    told, _ = ask(health(device={"kind": "cpu", "name": "CPU", "total_bytes": 5, "mood": "good"}))
+    assert told.facts.server_device is not None
+    assert told.facts.server_device.name == "CPU"
+    assert told.models is not None
+    assert told.models["tiny"].dtype == "float16"
+
+
+@pytest.mark.parametrize("dtype", ["float7", "model", ""])
+def test_a_precision_that_is_none_is_no_endpoint_of_this_kind(dtype: str) -> None:
+    told, _ = ask(health(dtype))
+    assert told.models is None
+    assert "bench serve" in str(told.trouble)
+
+
+def test_an_endpoint_tells_that_its_device_is_a_stand_in_and_one_that_does_not_has_a_real_one() -> None:
+    told, _ = ask(health(stand_in="a test"))
+    assert told.facts.stand_in == "a test"
+    older, _ = ask(health())
+    assert older.facts.stand_in is None
+
+
+def test_waiting_for_an_endpoint_is_said_once() -> None:
+    told, said = ask(health(ready=False), health(ready=False), health(ready=True))
+    assert told.models is not None
+    assert len(said) == 1
+    assert "not ready yet" in said[0]
+
+
+def test_an_answer_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "_ANSWER_S", 0.05)
+    release = threading.Event()
+    monkeypatch.setattr(endpoint, "_ask_once", lambda *_: release.wait(20))
+    told, _ = ask()
+    release.set()
+    assert "does not answer" in str(told.trouble)

@@ -1,0 +1,187 @@
+"""The page of advice, and the words that it shares with the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from factories import GIB, changed
+from observed import all_observed
+from sides import NETWORKS
+from ways import IMAGE, a_place, a_way, away
+
+from bench.analysis.advise import local_ways, times
+from bench.analysis.advise.ranking import Advice, Local, rank
+from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.times import Time
+from bench.analysis.speed.extrapolation import Range
+from bench.analysis.speed.held_out import Cell, errors
+from bench.report.pages import advice_json, advice_page, advice_words
+from bench.workloads import models
+
+SMALL = changed(IMAGE, width=512, height=512)
+
+
+def advised(ways: list[Local], far: Away | None = None, **fields: object) -> Advice:
+    return rank(fields.pop("image", IMAGE), a_place(**fields), ways, far or away())  # type: ignore[arg-type]
+
+
+def beyond(way: Local, *told: str) -> Local:
+    assert way.time is not None
+    return replace(way, time=replace(way.time, kind="predicted", beyond=told))
+
+
+def a_page() -> str:
+    big = {"card": "NVIDIA Big", "total_bytes": 24 * GIB}
+    none = a_way(0, None, "out_of_memory")
+    advice = [
+        advised([a_way(0, 0.1, kind="published")], image=SMALL, **big),
+        advised([a_way(0, 0.3)], image=SMALL),
+        advised([beyond(a_way(0, 1.0), "decode (fitted on encode alone)", "turing (fitted on ada)")], **big),
+        advised([none, a_way(1, 3.0, "tight", confidence="medium")], away(2.0)),
+        advised([none], image=SMALL, card="NVIDIA Old", total_bytes=2 * GIB),
+        advised([none, beyond(a_way(2, 3.0), "volta (fitted on ada)")], card="NVIDIA Old", total_bytes=2 * GIB),
+    ]
+    return advice_page.render(advice, None, NETWORKS)
+
+
+def rows(page: str) -> list[list[str]]:
+    table = page.partition("## SDXL decode")[2].partition("\n\n†")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "GiB" in line]
+
+
+def test_a_row_is_a_card_by_memory_and_a_column_an_image_and_each_figure_is_marked() -> None:
+    assert rows(a_page()) == [
+        ["NVIDIA Old", "2.00 GiB", "nothing fits", "tile 512: 100%, 3.00 s *pred*†"],
+        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "untiled: 25% *pred*, 300 ms *pub*", "**remote**: 2.00 s *sim*"],
+        ["NVIDIA Big", "24.0 GiB", "untiled: 8%, 100 ms *pub*", "untiled: 8%, 1.00 s *pred*†"],
+    ]
+
+
+def test_what_times_go_beyond_is_told_under_the_table() -> None:
+    assert (
+        "† Beyond what the time model was fitted on: decode (fitted on encode alone); turing, volta (fitted on ada)."
+        in (a_page())
+    )
+
+
+def test_the_page_tells_what_is_assumed_and_what_changes_the_picture() -> None:
+    page = a_page()
+    assert "Assumed: batch 1, nothing else on the card" in page
+    assert "## What changes the picture" in page
+    assert "Near &#124; by" in page
+
+
+def test_a_headline_has_peak_and_time_with_what_they_are() -> None:
+    found = advice_words.headline(advised([a_way(0, 1.5)]), NETWORKS)
+    assert found == (
+        "SDXL decode 2048x2048 on NVIDIA GeForce RTX 3070: untiled: "
+        "2.00 GiB of 8.00 GiB (predicted), 1.50 s (published)"
+    )
+
+
+def test_an_error_of_the_time_model_is_none_of_what_goes_beyond_it() -> None:
+    found = errors([Cell(all_observed()[0], all_observed()[0].seconds * 1.1)])
+    way = a_way(0, 1.5)
+    known = replace(way, time=Time(1.5, "predicted", found))
+    assert advice_words.headline(advised([known]), NETWORKS).endswith("(predicted, median error 10%, worst 10%)")
+    for predicted in (known, way):
+        told = advice_words.headline(advised([beyond(predicted, "decode")]), NETWORKS)
+        assert told.endswith("(predicted beyond what was fitted, error not known)")
+        assert "10%" not in told
+
+
+def ranged(way: Local, least_s: float, most_s: float | None) -> Local:
+    return replace(way, time=Time(None, "predicted", None, ("hopper (fitted on ada)",), Range(least_s, most_s)))
+
+
+def test_a_range_stands_as_one_in_the_headline_the_page_and_json() -> None:
+    # Given a card whose time is between two, and one of which only the least is known
+    both = advised([ranged(a_way(0, 1.0), 0.01, 0.245)])
+    least = advised([ranged(a_way(0, 1.0), 0.5, None)])
+    # Then no output gives one figure for it
+    assert "between 10 ms and 245 ms (a predicted range, " in advice_words.headline(both, NETWORKS)
+    assert "at least 500 ms (predicted, " in advice_words.headline(least, NETWORKS)
+    page = advice_page.render([both], None, NETWORKS)
+    assert "untiled: 25% *pred*†" not in page
+    assert "10 ms to 245 ms *pred*†" in page
+    told = [advice_json.render([one], None)["advice"][0]["ways"][0]["time"] for one in (both, least)]
+    assert [one["seconds"] for one in told] == [None, None]
+    assert [one["range"] for one in told] == [{"least_s": 0.01, "most_s": 0.245}, {"least_s": 0.5, "most_s": None}]
+
+
+def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() -> None:
+    none = a_way(0, None, "out_of_memory")
+    assert advice_words.headline(advised([none], away(2.0)), NETWORKS).endswith(
+        "remote over Near | by: none of its memory, about 2.00 s (simulated), computed by NVIDIA Big"
+    )
+    assert advice_words.headline(advised([none]), NETWORKS).endswith(
+        "3070: nothing fits, and there is no figure of remote"
+    )
+    predicted = Away("near", Time(2.0, "predicted"), "NVIDIA Big", "")
+    assert advice_words.headline(advised([none], predicted), NETWORKS).endswith(
+        "remote over Near | by: none of its memory, about 2.00 s (predicted, error not known), computed by NVIDIA Big"
+    )
+    measured = Away("near", Time(2.0, "measured"), "mine", "")
+    assert "remote at mine: none of its memory, 2.00 s (measured)" in advice_words.headline(
+        advised([none], measured), NETWORKS
+    )
+
+
+def test_tight_and_less_than_sure_is_said() -> None:
+    found = advice_words.headline(advised([a_way(0, None, "tight", confidence="medium")]), NETWORKS)
+    assert "untiled: tight, 2.00 GiB of 8.00 GiB (predicted, medium confidence), time not known" in found
+
+
+def test_what_a_range_and_a_least_time_of_a_tight_fit_are_is_told_where_there_is_one() -> None:
+    clock = times.clock(all_observed())
+    tight = replace(a_way(0, 1.0, "tight"), time=Time(None, "predicted", None, (times.TIGHT,), Range(1.0, None)))
+    lines = [
+        len(advice_words.of_times(clock, [advised([way])]))
+        for way in (a_way(0, 1.0), ranged(a_way(0, 1.0), 0.01, 0.245), tight)
+    ]
+    assert lines == [1, 2, 2]
+    both = advice_words.of_times(clock, [advised([ranged(a_way(0, 1.0), 0.01, 0.245), tight])])
+    assert len(both) == 3
+
+
+def test_the_summary_counts_ways() -> None:
+    ways = [a_way(0, 1.0)]
+    found = advice_page.summary(
+        [advised(ways), advised(ways, card="NVIDIA Big"), advised([a_way(0, None, "out_of_memory")], away(1.0))]
+    )
+    assert found == "1 image on 2 cards: 2 untiled, 1 remote"
+
+
+def in_precision(model: str, dtype: str) -> Advice:
+    """What is advised of an image whose precision was named."""
+    image = changed(IMAGE, model=model, dtype=dtype)
+    (option, *_) = local_ways.of(image, lower=False)
+    return advised([replace(a_way(0, 1.0), option=option)], image=image)
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype", "own"),
+    [("sdxl", "float16", "float32"), ("flux", "float16", "bfloat16"), ("sd-v1", "bfloat16", "float16")],
+)
+def test_a_precision_that_is_not_the_model_s_own_is_named_with_its_risk(model: str, dtype: str, own: str) -> None:
+    found = in_precision(model, dtype)
+    risk = models.get(model).risk(dtype)
+    assert risk
+    headline = advice_words.headline(found, NETWORKS)
+    assert f"untiled in {dtype} (its own precision is {own}): " in headline
+    assert headline.endswith(f"Risk of {dtype}: {risk}")
+    assert f"Risk of {dtype}: " in advice_page.render([found], None, NETWORKS)
+    told = advice_json.render([found], None)["advice"][0]
+    assert (told["own_dtype"], told["ways"][0]["risk"]) == (own, risk)
+
+
+def test_a_higher_precision_is_named_and_risks_nothing() -> None:
+    headline = advice_words.headline(in_precision("sd-v1", "float32"), NETWORKS)
+    assert "in float32 (its own precision is float16)" in headline
+    assert "Risk" not in headline
+
+
+def test_the_model_s_own_precision_is_not_named() -> None:
+    headline = advice_words.headline(in_precision("flux", "bfloat16"), NETWORKS)
+    assert "bfloat16" not in headline
