@@ -24,7 +24,12 @@ _BYTE_UNITS = {
 }  # fmt: skip
 
 
-Unit = Literal["seconds", "bytes", "percent", "flops", "flops/s", "pixels/s", "joules", "ratio"]
+#: What a figure is counted in. `payload bytes` are bytes on the wire, in decimal units; `amount` is money without its
+#: currency, or any number without a unit.
+Unit = Literal[
+    "seconds", "bytes", "percent", "flops", "flops/s", "pixels/s", "joules", "ratio",
+    "payload bytes", "bits/s", "count", "amount",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,12 @@ def format_rate(bit_s: float) -> str:
 
 def format_metric(key: str, value: float | None) -> str:
     """A value of `METRICS[key]`, in the unit that the table gives it; `-` for None."""
-    return "-" if value is None else _FORMATS[METRICS[key].unit](value)
+    return "-" if value is None else format_quantity(value, METRICS[key].unit)
+
+
+def format_quantity(value: float, unit: Unit) -> str:
+    """A value as this unit is written."""
+    return _FORMATS[unit](value)
 
 
 def format_relative(change: float) -> str:
@@ -237,6 +247,10 @@ _FORMATS: dict[Unit, Callable[[float], str]] = {
     "flops/s": lambda value: _scaled(value, "FLOP/s"),
     "pixels/s": lambda value: _scaled(value, "px/s"),
     "joules": lambda value: _scaled(value, "J") if value >= 1 else f"{value * 1e3:.3g} mJ",
+    "payload bytes": lambda value: format_size(int(value)),
+    "bits/s": format_rate,
+    "count": lambda value: f"{value:,.0f}",
+    "amount": format_amount,
 }
 
 

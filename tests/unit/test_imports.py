@@ -42,11 +42,12 @@ MAY_IMPORT = {
     "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
     "remote": _BASE | {"process", "config", "plan", "doctor", "device", "run", "wire"},
     "report": set(),
-    "report.render": {"errors", "core"},
-    "report.docs": _BASE | {"report.render", "report.pages"},
+    "report.document": {"core"},
+    "report.render": {"errors", "core", "report.document"},
+    "report.docs": _BASE | {"report.document", "report.render", "report.pages"},
     "report.plots": _BASE | {"config", "vram", "analysis.hybrid", "analysis.cost", "report.pages"},
     "report.pages": {
-        *(_BASE | {"config", "doctor", "vram", "report.render", "report.plots"}),
+        *(_BASE | {"config", "doctor", "vram", "report.document", "report.render", "report.plots"}),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
     },
     "commands": {
@@ -55,7 +56,7 @@ MAY_IMPORT = {
             | {"process", "config", "plan", "store", "doctor", "device", "run", "vram", "endpoint", "remote", "wire"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
-        *("report.render", "report.docs", "report.plots", "report.pages"),
+        *("report.document", "report.render", "report.docs", "report.plots", "report.pages"),
     },
     "cli": {"errors", "commands"},
     "__main__": {"cli"},

@@ -1,7 +1,6 @@
-"""Markdown pieces that every page is made of. Imports `core.units` alone.
+"""Documents as markdown, for GitHub. Texts and cells are escaped here and nowhere else.
 
-Whatever came out of a record, a configuration, an endpoint or a file goes through `safe`, `prose` or `code` before it
-stands on a page: `safe` for names, `prose` for this program's own sentences, which may hold such names.
+`safe` escapes names, `prose` this program's own sentences, which may hold names and `code`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,21 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from bench.core.units import one_line
+from bench.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Picture,
+    Section,
+    Table,
+    Terms,
+    Text,
+    legend,
+    marked,
+    spans,
+)
 
 #: What GitHub takes for markup; bare addresses too. An underscore between letters or digits is none, nor is an
 #: exclamation mark (CommonMark 0.31, "Emphasis and strong emphasis" and "Images": the bracket alone is escaped).
@@ -26,7 +40,26 @@ _BLOCK_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=\s]*$)|[0-9]{1,9}[.)](?=\s|$)
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 #: A line's end, a tab and the like: all that is blank but a space.
 _BREAK = re.compile(r"[^\S ]+")
-_CODE_SPAN = re.compile(r"(?<!`)`([^`|<]+)`(?!`)")
+
+
+def render(document: Document) -> str:
+    """A page, which ends in a newline."""
+    texts = [f"# {safe(document.title)}"] if document.title else []
+    lead = next((n for n, block in enumerate(document.blocks) if not _is_text(block)), len(document.blocks))
+    texts += _blocks(document.blocks[:lead], 2)
+    kinds = document.marks()
+    texts += [legend(kinds)] if kinds else []
+    return "\n\n".join([*texts, *_blocks(document.blocks[lead:], 2)]) + "\n"
+
+
+def render_table(table_: Table) -> str:
+    """One table, without its title."""
+    rows = [
+        [_cell(cell, column, marks=table_.has_marks) for cell, column in zip(row, table_.columns, strict=True)]
+        for row in table_.rows
+    ]
+    sides = "".join("r" if column.on_the_right else "l" for column in table_.columns)
+    return table([safe(column.name) for column in table_.columns], rows, sides)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
@@ -54,8 +87,7 @@ def safe(text: str) -> str:
 
 def prose(text: str) -> str:
     """A sentence of this program's, which GitHub shows as it is but for `code` in backticks."""
-    parts = _CODE_SPAN.split(_plain(text))  # text and code in turn
-    return _block_start("".join(code(part) if at % 2 else _inline(part) for at, part in enumerate(parts)))
+    return _block_start("".join(code(part) if is_code else _inline(part) for part, is_code in spans(_plain(text))))
 
 
 def code(text: str) -> str:
@@ -67,6 +99,43 @@ def code(text: str) -> str:
 def shown(text: str) -> str:
     """The text that GitHub shows of a cell: `safe` undone, but for what it replaced or left out."""
     return html.unescape(_ESCAPED.sub(r"\1", text)).replace("\N{ZERO WIDTH SPACE}", "")
+
+
+def _is_text(block: Block) -> bool:
+    return isinstance(block, Text | Bullets | Terms)
+
+
+def _blocks(blocks: Sequence[Block], level: int) -> list[str]:
+    return [text for block in blocks for text in _block(block, level)]
+
+
+def _block(block: Block, level: int) -> list[str]:  # noqa: PLR0911 - one return for each kind of block
+    """The paragraphs of a block; `level` is that of a heading in it."""
+    match block:
+        case Text():
+            return [_toned(block)]
+        case Bullets():
+            title = [f"**{prose(block.title)}**"] if block.title else []
+            return [*title, bullets([prose(item) for item in block.items])] if block.items else []
+        case Terms():
+            return [bullets([f"**{prose(term)}**: {prose(meaning)}" for term, meaning in block.items])]
+        case Table():
+            return [*([prose(block.title)] if block.title else []), render_table(block)]
+        case Picture():
+            return [f"![{safe(block.description)}]({block.file})"]
+        case Section(folded=True):
+            return [folded(block.title, "\n\n".join(_blocks(block.blocks, level)))]
+        case Section():
+            return [f"{'#' * level} {safe(block.title)}", *_blocks(block.blocks, level + 1)]
+
+
+def _toned(block: Text) -> str:
+    return f"**{prose(block.text)}**" if block.tone == "strong" else prose(block.text)
+
+
+def _cell(cell: Cell, column: Column, *, marks: bool) -> str:
+    text = _inline(_plain("".join(marked(cell, column, marks=marks))))  # a cell is never at the start of a line
+    return f"**{text}**" if cell.tone == "strong" and text else text
 
 
 def _plain(text: str) -> str:

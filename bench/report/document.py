@@ -1,0 +1,231 @@
+"""A page as a value: texts, tables and pictures, which renderers turn into markdown, terminal text, HTML, JSON or CSV.
+
+Everything here is plain data. Texts are plain too: `code` between backticks is the only markup, and nothing is escaped,
+because each renderer escapes for itself. A table's cells hold values in seconds, bytes, shares and the like; their
+columns say the unit, and the renderer writes the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.core.units import Unit, format_quantity
+
+#: Where a figure comes from. Nothing else may be mixed in one table without being told apart.
+Kind = Literal["measured", "published", "predicted", "simulated", "calibrated"]
+#: How a cell or a line stands out where the form can show it: a gate that fails, a change for the better, an aside.
+Tone = Literal["plain", "strong", "good", "bad", "warning", "quiet"]
+
+#: The mark after a figure of each kind, and after text that cannot hold the mark; figures without one are measured.
+MARKS: dict[Kind, str] = {"measured": "", "published": "†", "predicted": "‡", "simulated": "§", "calibrated": "¶"}
+#: What each kind means, for the legend of the marks.
+MEANINGS: dict[Kind, str] = {
+    "measured": "measured by this program, on the device that is named",
+    "published": "printed in the diffusers docs",
+    "predicted": "computed by a model of memory or time, without the device",
+    "simulated": "a model of the network or of prices, applied to measured or published figures",
+    "calibrated": "predicted with figures that were measured on such a device",
+}
+#: Code in a text: what stands between two single backticks.
+_CODE_SPAN = re.compile(r"(?<!`)`([^`|<]+)`(?!`)")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value of a table.
+
+    Attributes:
+        value: in the column's unit; None if there is none.
+        text: what to write instead of the value in its unit: `OOM`, `2.1 s to 3 s`. Never escaped.
+        kind: where the value comes from; None for names, sizes and the like.
+        note: a few words that stand after the figure: `tiling was not tried`.
+        tone: how the cell stands out.
+    """
+
+    value: str | int | float | None = None
+    text: str | None = None
+    kind: Kind | None = None
+    note: str = ""
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: its header. Without one it continues the column before it, when a narrow terminal prints rows as blocks.
+        unit: of its values; None for text. Columns with a unit are set to the right.
+        key: its name in JSON and CSV, unique in the table; by default made of `name`.
+        right: set text to the right too.
+        wraps: the text may wrap at spaces in a narrow terminal.
+        heads: part of the first line when rows are printed as blocks; the first column always is.
+        groups: the rows of one value belong together: a terminal prints a table a group, and the value in its title.
+    """
+
+    name: str
+    unit: Unit | None = None
+    key: str = ""
+    right: bool = False
+    wraps: bool = False
+    heads: bool = False
+    groups: bool = False
+
+    @property
+    def on_the_right(self) -> bool:
+        """Whether its cells are set to the right."""
+        return self.right or self.unit is not None
+
+    def text(self, cell: Cell) -> str:
+        """What a cell of this column says, without its mark and note; `-` for no value."""
+        if cell.text is not None:
+            return cell.text
+        if cell.value is None:
+            return "-"
+        if self.unit is None or isinstance(cell.value, str):
+            return str(cell.value)
+        return format_quantity(cell.value, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under columns; each row has a cell a column.
+
+    Raises ValueError where a row has more or fewer cells than there are columns, or two columns have one key.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    type: Literal["table"] = "table"
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"{len(row)} cells under {len(self.columns)} columns")
+        keys = self.keys
+        if len(set(keys)) != len(keys):
+            raise ValueError(f"two columns have one key: {', '.join(keys)}")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns' names in JSON and CSV."""
+        return tuple(column.key or _key(column.name) for column in self.columns)
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether cells are marked with their kind: not where a column of the table says it of the whole row."""
+        return "kind" not in self.keys
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    tone: Tone = "plain"
+    type: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list of lines."""
+
+    items: tuple[str, ...]
+    title: str = ""
+    tone: Tone = "plain"
+    type: Literal["bullets"] = "bullets"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A legend: terms, each with what it means."""
+
+    items: tuple[tuple[str, str], ...]
+    type: Literal["terms"] = "terms"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in a file beside the page, and what it shows in words."""
+
+    file: str
+    description: str
+    type: Literal["picture"] = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Blocks under a heading; `folded` ones open on a click, where the form can do that."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    folded: bool = False
+    type: Literal["section"] = "section"
+
+
+Block = Text | Bullets | Terms | Table | Picture | Section
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A page: its title, and what stands on it."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    def tables(self) -> Iterator[Table]:
+        """All its tables, in order, those of sections too."""
+        yield from _tables(self.blocks)
+
+    def marks(self) -> list[Kind]:
+        """The kinds whose marks stand in its tables, in the order of `MARKS`; `measured` with them if it occurs too.
+
+        Empty where nothing is marked: figures that are all measured, or of which a column says the kind.
+        """
+        kinds = {
+            cell.kind for table in self.tables() if table.has_marks for row in table.rows for cell in row if cell.kind
+        }
+        return [] if kinds <= {"measured"} else [kind for kind in MARKS if kind in kinds]
+
+
+def marked(cell: Cell, column: Column, *, marks: bool) -> tuple[str, str]:
+    """A cell's text, and what stands after it: the mark of its kind if `marks`, and its note in parentheses."""
+    mark = MARKS[cell.kind] if marks and cell.kind and (cell.text or cell.value is not None) else ""
+    return column.text(cell), f"{mark} ({cell.note})" if cell.note else mark
+
+
+def spans(text: str) -> Iterator[tuple[str, bool]]:
+    """The parts of a text, and of each whether it is code, which stood between backticks."""
+    for place, part in enumerate(_CODE_SPAN.split(text)):
+        if part:
+            yield part, place % 2 == 1
+
+
+def legend(kinds: Sequence[Kind]) -> str:
+    """A line that says what the marks of these kinds mean; empty for none."""
+    told = [f"{MARKS[kind]} {kind}: {MEANINGS[kind]}" for kind in kinds if MARKS[kind]]
+    unmarked = ["unmarked: measured"] if "measured" in kinds else []
+    return f"{'; '.join([*told, *unmarked])}." if kinds else ""
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | None]], title: str = "") -> Table:
+    """A table of cells; plain texts may stand for cells that hold just that, None for cells without a value."""
+    cells = (tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows)
+    return Table(tuple(columns), tuple(cells), title)
+
+
+def _tables(blocks: Sequence[Block]) -> Iterator[Table]:
+    for block in blocks:
+        if isinstance(block, Table):
+            yield block
+        elif isinstance(block, Section):
+            yield from _tables(block.blocks)
+
+
+def _key(name: str) -> str:
+    """`tiled_memory` of `Tiled memory`."""
+    return "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())

@@ -1,0 +1,122 @@
+"""Documents on a terminal or as plain text. `terminal` lays out; here it is decided what is printed.
+
+Texts out of files keep their width, but nothing in them reaches the terminal as a control character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import text as rich_text
+from rich.console import Console
+
+from bench.core.units import one_line
+from bench.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Picture,
+    Section,
+    Table,
+    Terms,
+    Text,
+    Tone,
+    legend,
+    marked,
+)
+from bench.report.render import terminal
+from bench.report.render.terminal import Draw, say
+
+_STYLES: dict[Tone, str] = {
+    "plain": "",
+    "strong": "bold",
+    "good": "green",
+    "bad": "red",
+    "warning": "yellow",
+    "quiet": "dim",
+}
+
+
+def draw(document: Document) -> Draw:
+    """What prints a document: its blocks in order, then what the marks of its figures mean. Pictures are named only."""
+
+    def onto(console: Console) -> None:
+        if document.title:
+            say(console, one_line(document.title), "bold")
+        _blocks(console, document.blocks)
+        if kinds := document.marks():
+            say(console, legend(kinds), "dim")
+
+    return onto
+
+
+def show(document: Document) -> None:
+    """Print a document on standard output."""
+    terminal.show(draw(document))
+
+
+def render(document: Document) -> str:
+    """A document as plain text, as wide as COLUMNS says, else 120 columns."""
+    return terminal.plain(draw(document))
+
+
+def _blocks(console: Console, blocks: Iterable[Block]) -> None:
+    for block in blocks:
+        _block(console, block)
+
+
+def _block(console: Console, block: Block) -> None:
+    match block:
+        case Text():
+            say(console, one_line(block.text), _STYLES[block.tone])
+        case Bullets():
+            _bullets(console, block)
+        case Terms():
+            for term, meaning in block.items:
+                say(console, one_line(f"{term}: {meaning}"), "dim")
+        case Table():
+            for title, columns, rows in _groups(block):
+                _table(console, title, columns, rows, marks=block.has_marks)
+        case Picture():
+            say(console, one_line(f"{block.file}: {block.description}"), "dim")
+        case Section():
+            say(console, one_line(block.title), "bold")
+            _blocks(console, block.blocks)
+
+
+def _bullets(console: Console, block: Bullets) -> None:
+    if block.title:
+        say(console, one_line(block.title), _STYLES[block.tone])
+    for item in block.items:
+        say(console, one_line(item), _STYLES[block.tone], indent=2 if block.title else 0)
+
+
+def _groups(table: Table) -> list[tuple[str, list[Column], list[list[Cell]]]]:
+    """The tables to print: one for each combination of values of the grouping columns, named in the title."""
+    inside = [place for place, column in enumerate(table.columns) if not column.groups]
+    outside = [place for place, column in enumerate(table.columns) if column.groups]
+    columns = [table.columns[place] for place in inside]
+    rows_of: dict[tuple[str, ...], list[list[Cell]]] = {}
+    for row in table.rows:
+        names = tuple(table.columns[place].text(row[place]) for place in outside)
+        rows_of.setdefault(names, []).append([row[place] for place in inside])
+    return [(", ".join(filter(None, [table.title, *names])), columns, rows) for names, rows in rows_of.items()]
+
+
+def _table(
+    console: Console, title: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, marks: bool
+) -> None:
+    laid = [
+        terminal.Column(one_line(column.name), "right" if column.on_the_right else "left", column.wraps, column.heads)
+        for column in columns
+    ]
+    cells = [
+        [
+            rich_text.Text(one_line("".join(marked(cell, column, marks=marks))), style=_STYLES[cell.tone])
+            for cell, column in zip(row, columns, strict=True)
+        ]
+        for row in rows
+    ]
+    terminal.print_table(console, laid, cells, one_line(title))

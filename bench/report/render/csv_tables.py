@@ -1,0 +1,57 @@
+"""A document's tables as CSV: plain values in their units, and kinds in columns of their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from bench.core.units import one_line
+from bench.report.document import Cell, Column, Document, Table
+
+
+def render(document: Document) -> str:
+    """Every table under a line with its title; an empty line between two. Texts, pictures and folds are left out."""
+    return "\n".join(_titled(table) for table in document.tables())
+
+
+def render_table(table: Table) -> str:
+    """One table: its keys with their units, then its rows.
+
+    A cell has its value, or where it has none its text (`OOM`). A column whose cells have kinds is followed by one
+    that names them. A text that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    kinds = [any(row[place].kind for row in table.rows) for place in range(len(table.columns))]
+    names: list[str] = []
+    for column, key, has_kinds in zip(table.columns, table.keys, kinds, strict=True):
+        names += [f"{key} ({column.unit})" if column.unit else key, *([f"{key} kind"] if has_kinds else [])]
+    rows = [
+        [
+            text
+            for cell, column, has_kinds in zip(row, table.columns, kinds, strict=True)
+            for text in _cell(cell, column, has_kinds=has_kinds)
+        ]
+        for row in table.rows
+    ]
+    return _lines([names, *rows])
+
+
+def _titled(table: Table) -> str:
+    return (_lines([[_text(table.title)]]) if table.title else "") + render_table(table)
+
+
+def _cell(cell: Cell, column: Column, *, has_kinds: bool) -> list[str]:
+    value = cell.value if cell.value is not None else cell.text or ""
+    text = _text(value) if isinstance(value, str) else repr(value)
+    return [text, *([cell.kind or ""] if has_kinds else [])]
+
+
+def _text(text: str) -> str:
+    """One line that no spreadsheet takes for a formula."""
+    plain = one_line(text)
+    return f"'{plain}" if plain[:1] in {"=", "+", "-", "@"} and plain != "-" else plain
+
+
+def _lines(rows: list[list[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,100 @@
+"""Documents as a fragment of HTML, without styles: headings, paragraphs, tables with classes. Escapes for HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from bench.core.units import one_line
+from bench.report.document import (
+    MEANINGS,
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Picture,
+    Section,
+    Table,
+    Terms,
+    Text,
+    legend,
+    marked,
+    spans,
+)
+
+
+def render(document: Document) -> str:
+    """A fragment in one `<article>`; ends in a newline.
+
+    A cell's class is `right` if it is set to the right, `kind-` and its kind, `tone-` and its tone.
+    """
+    title = [f"<h1>{_escaped(document.title)}</h1>"] if document.title else []
+    marks = document.marks()
+    foot = [f'<p class="legend">{_prose(legend(marks))}</p>'] if marks else []
+    return "\n".join(["<article>", *title, *_blocks(document.blocks, 2), *foot, "</article>"]) + "\n"
+
+
+def _blocks(blocks: Iterable[Block], level: int) -> list[str]:
+    return [_block(block, level) for block in blocks]
+
+
+def _block(block: Block, level: int) -> str:  # noqa: PLR0911 - one return for each kind of block
+    """A block; `level` is that of a heading in it."""
+    match block:
+        case Text():
+            return f"<p{_classes([], block.tone)}>{_prose(block.text)}</p>"
+        case Bullets():
+            title = f"<p><strong>{_prose(block.title)}</strong></p>\n" if block.title else ""
+            items = "".join(f"<li>{_prose(item)}</li>" for item in block.items)
+            return f"{title}<ul{_classes([], block.tone)}>{items}</ul>"
+        case Terms():
+            items = "".join(f"<dt>{_prose(term)}</dt><dd>{_prose(meaning)}</dd>" for term, meaning in block.items)
+            return f"<dl>{items}</dl>"
+        case Table():
+            return _table(block)
+        case Picture():
+            return f'<img src="{_escaped(block.file)}" alt="{_escaped(block.description)}">'
+        case Section():
+            inside = "\n".join(_blocks(block.blocks, level if block.folded else level + 1))
+            if block.folded:
+                return f"<details><summary>{_escaped(block.title)}</summary>\n{inside}\n</details>"
+            heading = min(level, 6)
+            return f"<section>\n<h{heading}>{_escaped(block.title)}</h{heading}>\n{inside}\n</section>"
+
+
+def _table(table: Table) -> str:
+    caption = [f"<caption>{_prose(table.title)}</caption>"] if table.title else []
+    names = "".join(
+        f"<th{_classes(['right'] if column.on_the_right else [])}>{_escaped(column.name)}</th>"
+        for column in table.columns
+    )
+    rows = [
+        [_cell(cell, column, marks=table.has_marks) for cell, column in zip(row, table.columns, strict=True)]
+        for row in table.rows
+    ]
+    body = [f"<tr>{''.join(cells)}</tr>" for cells in rows]
+    return "\n".join(
+        ["<table>", *caption, f"<thead><tr>{names}</tr></thead>", "<tbody>", *body, "</tbody>", "</table>"]
+    )
+
+
+def _cell(cell: Cell, column: Column, *, marks: bool) -> str:
+    text, after = marked(cell, column, marks=marks)
+    classes = ["right"] if column.on_the_right else []
+    classes += [f"kind-{cell.kind}"] if cell.kind else []
+    said = f' title="{_escaped(MEANINGS[cell.kind])}"' if cell.kind else ""
+    return f"<td{_classes(classes, cell.tone)}{said}>{_escaped(text)}{_escaped(after)}</td>"
+
+
+def _classes(names: list[str], tone: str = "plain") -> str:
+    names = names if tone == "plain" else [*names, f"tone-{tone}"]
+    return f' class="{" ".join(names)}"' if names else ""
+
+
+def _prose(text: str) -> str:
+    return "".join(f"<code>{_escaped(part)}</code>" if is_code else _escaped(part) for part, is_code in spans(text))
+
+
+def _escaped(text: str) -> str:
+    return escape(one_line(text))
