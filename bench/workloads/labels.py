@@ -44,6 +44,12 @@ def whole_size_of(case: Case) -> str:
     return ", ".join(filter(None, [size_of(case), *extras(case)]))
 
 
+def size_order(case: Case) -> tuple[int, ...]:
+    """A sort key: smaller cases first, by width times height, then by the other axes in the workload's order."""
+    names = [name for name in _axes(case) if name not in SIDES]
+    return (case.axes.product(*SIDES), *(case.axes.get(name) or 0 for name in names))
+
+
 def extras(case: Case) -> list[str]:
     """The axes that have a default, where the case has another value: `["batch 2"]`."""
     told = [axis.said(case.axes[name]) for name, axis in _axes(case).items() if _differs(axis, case.axes.get(name))]
