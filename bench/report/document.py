@@ -8,9 +8,9 @@ columns say the unit, and the renderer writes the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bench.core.units import Unit, format_quantity
 
@@ -31,6 +31,7 @@ MEANINGS: dict[Kind, str] = {
 }
 #: Code in a text: what stands between two single backticks.
 _CODE_SPAN = re.compile(r"(?<!`)`([^`|<]+)`(?!`)")
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +213,19 @@ def legend(kinds: Sequence[Kind]) -> str:
     return f"{'; '.join([*told, *unmarked])}." if kinds else ""
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | None]], title: str = "") -> Table:
-    """A table of cells; plain texts may stand for cells that hold just that, None for cells without a value."""
+def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | float | None]], title: str = "") -> Table:
+    """A table of cells. A plain value stands for a cell that holds only that, None for a cell without a value."""
     cells = (tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows)
     return Table(tuple(columns), tuple(cells), title)
+
+
+def table_of(
+    rows: Iterable[_Row],
+    *columns: tuple[Column, Callable[[_Row], Cell | str | float | None]],
+    title: str = "",
+) -> Table:
+    """A table with one line for each of `rows`. Each column comes with the function that makes its cell of a row."""
+    return table([column for column, _ in columns], [[cell(row) for _, cell in columns] for row in rows], title)
 
 
 def _tables(blocks: Sequence[Block]) -> Iterator[Table]:

@@ -24,6 +24,7 @@ from bench.report.document import (
     Text,
     legend,
     table,
+    table_of,
 )
 from bench.report.render import console, csv_tables, html_fragment, json_text, markdown
 
@@ -153,3 +154,16 @@ def test_a_table_refuses_rows_of_another_length_and_two_columns_of_one_key() -> 
         table([Column("A"), Column("B")], [["x"]])
     with pytest.raises(ValueError, match="key"):
         Table((Column("A"), Column("a")), ())
+
+
+def test_a_table_of_values_has_each_columns_header_and_cell_from_one_pair() -> None:
+    made = table_of(
+        [("256", 0.5), ("512", None)],
+        (Column("Size"), lambda row: row[0]),
+        (Column("Time", "seconds"), lambda row: Cell(row[1], kind="measured")),
+        (Column("Calls", "count"), lambda row: 7),
+        title="Times",
+    )
+    assert made.title == "Times"
+    assert made.keys == ("size", "time", "calls")
+    assert made.rows[1] == (Cell("512"), Cell(None, kind="measured"), Cell(7))
