@@ -72,7 +72,7 @@ def doctor(
 
     from bench import doctor as doctors
     from bench.report.pages import diagnosis
-    from bench.report.render import terminal
+    from bench.report.render import console, terminal
     from bench.run.executor import SubprocessExecutor
 
     if client:
@@ -85,8 +85,7 @@ def doctor(
         findings = doctors.examine(facts)
         sound = doctors.sound(findings)
         if not as_json:
-            verdict = diagnosis.verdict(findings)
-            terminal.show(lambda console: diagnosis.print_findings(findings, console, verdict, quiet=quiet))
+            console.show(diagnosis.document(findings, diagnosis.verdict(findings), quiet=quiet))
         said = diagnosis.to_json(facts, findings)
         trouble = None
         if ceilings and facts.device is not None:
@@ -116,7 +115,7 @@ def _client(ceilings: bool, as_json: bool, quiet: bool) -> NoReturn:
     from bench import doctor as doctors
     from bench.remote.payloads import probe
     from bench.report.pages import diagnosis
-    from bench.report.render import terminal
+    from bench.report.render import console
 
     if ceilings:
         raise BenchError("--client looks at the installed client and takes no device: leave --ceilings out.")
@@ -132,8 +131,7 @@ def _client(ceilings: bool, as_json: bool, quiet: bool) -> NoReturn:
     if as_json:
         typer.echo(json.dumps(diagnosis.to_json(facts, findings), indent=2))
     else:
-        verdict = diagnosis.client_verdict(findings)
-        terminal.show(lambda console: diagnosis.print_findings(findings, console, verdict, quiet=quiet))
+        console.show(diagnosis.document(findings, diagnosis.client_verdict(findings), quiet=quiet))
     raise typer.Exit(0 if doctors.sound(findings) else 1)
 
 

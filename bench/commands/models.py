@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,40 +17,20 @@ def models(as_json: AsJson = False) -> None:
     """List the models of the zoo."""
     import dataclasses
 
-    from bench.report.render import terminal
+    from bench.report.pages import models_page
+    from bench.report.render import console
     from bench.workloads.models import zoo
 
+    specs = list(zoo().values())
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(spec) | _kind(spec) for spec in zoo().values()], indent=2))
-        return
-    specs = zoo().values()
-    widths = [max(map(len, column)) for column in zip(*((one.key, one.title) for one in specs), strict=True)]
-    terminal.print_lines(line for spec in specs for line in _lines(spec, *widths))
-    terminal.print_lines(["", *dict.fromkeys(_kind_line(spec) for spec in specs)])
+        typer.echo(json.dumps([dataclasses.asdict(spec) | _workload(spec) for spec in specs], indent=2))
+    else:
+        console.show(models_page.page(specs))
 
 
-def _kind(spec: Spec) -> dict[str, object]:
-    """What the model's workload says of all of its kind: the keys that a sweep of it has."""
+def _workload(spec: Spec) -> dict[str, object]:
+    """What the model's workload says about all of its models: the keys that a sweep of them has."""
     from bench.workloads import models
 
     workload = models.workload(spec.key)
     return {"kind": workload.name, "operations": workload.operations, "axes": list(models.axes(spec.key))}
-
-
-def _kind_line(spec: Spec) -> str:
-    """`image VAE: encode, decode; by width, height, frames, batch`."""
-    from bench.workloads import models
-
-    workload = models.workload(spec.key)
-    return f"{workload.name}: {', '.join(workload.operations)}; by {', '.join(models.axes(spec.key))}"
-
-
-def _lines(spec: Spec, key_width: int, title_width: int) -> Iterator[str]:
-    """A model's key, title, precision and tile, and where its weights are; then its other names."""
-    from bench.workloads import models
-
-    tile = models.workload(spec.key).default_tile(spec.key)
-    tiled = f"tile {tile.tile:>4} px" if tile else "no tiles    "
-    yield f"{spec.key:<{key_width}} {spec.title:<{title_width}} {spec.dtype:<8} {tiled}  {spec.hub_id or '-'}"
-    if spec.aliases:
-        yield f"{'':<{key_width}} also: {', '.join(spec.aliases)}"

@@ -23,16 +23,17 @@ def report(
     from bench.config import load_prices
     from bench.report.pages import measured_page, predicted_page, remote_page
     from bench.report.plots import remote_plot
+    from bench.report.render import markdown
     from bench.store import read_ceilings
 
     paths = given_or_all(results)
     records, predictions = records_and_predictions(paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    pages = {name: text.encode() for name, text in measured_page.pages(records, ceilings).items()}
-    found = remote_page.endpoints(records)
-    pages["remote.md"] = remote_page.render(found).encode()
-    images = {remote_page.plot_name(slug): remote_plot.draw(found[slug]) for slug in remote_page.drawn(found)}
+    pages = {name: markdown.render(page).encode() for name, page in measured_page.pages(records, ceilings).items()}
+    endpoints = remote_page.endpoints(records)
+    pages["remote.md"] = markdown.render(remote_page.page(endpoints)).encode()
+    images = {remote_page.plot_name(slug): remote_plot.draw(endpoints[slug]) for slug in remote_page.drawn(endpoints)}
     pages |= {name: image for name, image in images.items() if image is not None}
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)
     pages |= comparisons.hybrid_pages(comparison, networks, records)
@@ -49,6 +50,7 @@ def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, b
     from bench.analysis.speed.observation import fitted, not_fitted, observations
     from bench.config import load_gpus
     from bench.report.pages import time_model_page
+    from bench.report.render import markdown
 
     work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
     timed = [record for record in records if record.case.id in work]
@@ -56,6 +58,8 @@ def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, b
     encodes = fitted(timed_calls)
     try:
         fitted_cells, other_cells = leave_one_card_out(encodes), leave_one_card_out(encodes, not_fitted(timed_calls))
-        return {"time_model.md": time_model_page.render(fit(encodes), fitted_cells, other_cells).encode()}
+        model = fit(encodes)
     except ValueError:  # times of one precision or one card alone
         return {}
+    page = time_model_page.page(model, fitted_cells, other_cells)
+    return {"time_model.md": markdown.render(page).encode()}

@@ -10,6 +10,7 @@ from bench.config.gpus import Gpu, Gpus, Precision
 from bench.core.units import ITEM_BYTES
 from bench.core.work import Work
 from bench.record import Case, Measured, Record
+from bench.record.record import Kind
 
 #: Shorter times (s) are left out: the docs print milliseconds, so below this a digit is 10% and more.
 LEAST_S = 0.010
@@ -21,7 +22,7 @@ FITTED_OPERATION = "encode"
 class Observation:
     """One cell: what a call of `case` took on a card, in seconds. `kind` is that of its record: published, measured."""
 
-    kind: str
+    kind: Kind
     card: str
     gpu: Gpu
     case: Case

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.core.units import format_bytes
+from bench.core.units import format_bytes, format_relative
 from bench.record import Case, Device, Measured, OutOfMemory, Record
 from bench.report.document import Cell
 
@@ -26,6 +26,16 @@ def memory(record: Record | None) -> Cell:
         return Cell(text=OOM, kind=record.kind)
     percent = record.memory.percent if record.memory else None
     return Cell(percent, kind=record.kind) if percent is not None else Cell()
+
+
+def share(value: float | None) -> Cell:
+    """A share in per cent with one decimal, however large it is; a cell without a value for None."""
+    return Cell() if value is None else Cell(value, text=f"{value:.1%}")
+
+
+def change(value: float) -> Cell:
+    """A relative change in per cent, with its sign."""
+    return Cell(value, text=format_relative(value))
 
 
 def outcome(record: Record) -> str:

@@ -1,23 +1,20 @@
-"""What `bench doctor` shows: findings as lines for a terminal, and all of it as JSON. Pure but for rich's printing."""
+"""What `bench doctor` shows: findings as a document, and everything as JSON. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
-from bench.core.units import format_bytes, format_count, format_metric, format_seconds, one_line
+from bench.core.units import format_bytes, format_count, format_metric, format_seconds
 from bench.doctor import ClientFacts, Facts, Finding, Level, sound
 from bench.record import Ceiling
-from bench.report.render.terminal import Column, print_table, say
+from bench.report.document import Block, Cell, Column, Document, Text, Tone, table
 
-_STYLES: dict[Level, str] = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
+_TONES: dict[Level, Tone] = {"ok": "good", "note": "plain", "warning": "warning", "problem": "bad"}
 _QUIET: tuple[Level, ...] = ("warning", "problem")
-#: Level, subject, and what was found.
-_COLUMNS = (Column(""), Column("", heads=True), Column("", wraps=True))
+#: Without names, so that a terminal prints no header.
+_COLUMNS = (Column("", key="level"), Column("", key="subject", heads=True), Column("", key="finding", wraps=True))
 
 
 def to_json(facts: Facts | ClientFacts, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -29,36 +26,32 @@ def to_json(facts: Facts | ClientFacts, findings: Sequence[Finding]) -> dict[str
     }
 
 
-def print_findings(findings: Sequence[Finding], console: Console, verdict: str, *, quiet: bool = False) -> None:
-    """A row a finding, its remedy under it, and the verdict; when quiet only warnings and problems, and no verdict."""
+def document(findings: Sequence[Finding], verdict: str, *, quiet: bool = False) -> Document:
+    """A row for each finding, its remedy below it, and the verdict; if quiet only the warnings and problems."""
     shown = [finding for finding in findings if not quiet or finding.level in _QUIET]
-    if shown:
-        print_table(console, _COLUMNS, [_row(finding) for finding in shown], header=False)
-    if not quiet:
-        console.print()
-        say(console, verdict)
+    rows = [row for finding in shown for row in _rows(finding)]
+    blocks: list[Block] = [table(_COLUMNS, rows)] if rows else []
+    return Document("", (*blocks, *([] if quiet else [Text(verdict)])))
 
 
 def verdict(findings: Sequence[Finding]) -> str:
     """`A run here would be sound (2 warnings, 1 note).`"""
     if not sound(findings):
-        return f"A run here would not be sound{_counts(findings)}: put the problems right first."
+        return f"A run here would not be sound{_counts(findings)}: fix the problems first."
     return f"A run here would be sound{_counts(findings)}."
 
 
 def client_verdict(findings: Sequence[Finding]) -> str:
-    """The same of what the installed diffusers sends to an endpoint."""
+    """Whether the installed diffusers sends to an endpoint what it was given."""
     if not sound(findings):
-        return (
-            f"What the installed diffusers sends can't be relied on{_counts(findings)}: put the problems right first."
-        )
+        return f"The installed diffusers sends wrong payloads{_counts(findings)}: fix the problems first."
     if any(finding.level == "warning" for finding in findings):
-        return f"The installed diffusers corrupts what it is passed as it is{_counts(findings)}; the remedy holds."
-    return f"What the installed diffusers sends is what the tensors hold{_counts(findings)}."
+        return f"The installed diffusers sends wrong payloads unless you apply the remedy{_counts(findings)}."
+    return f"The installed diffusers sends what the tensors hold{_counts(findings)}."
 
 
 def _counts(findings: Iterable[Finding]) -> str:
-    """` (2 warnings, 1 note)`; nothing where there is none."""
+    """` (2 warnings, 1 note)`; empty if there is nothing to count."""
     counts = Counter(finding.level for finding in findings)
     levels: tuple[Level, ...] = ("problem", "warning", "note")
     parts = [format_count(counts[level], level) for level in levels if counts[level]]
@@ -83,9 +76,9 @@ def _gigabytes(per_second: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _row(finding: Finding) -> tuple[Text, ...]:
-    """The level, the subject, and what was found with its remedy in a line of its own."""
-    text = Text(one_line(finding.said))
+def _rows(finding: Finding) -> Iterator[tuple[Cell, ...]]:
+    """The level, the subject and the finding; below the finding its remedy."""
+    yield Cell(finding.level, tone=_TONES[finding.level]), Cell(finding.subject), Cell(finding.said)
     if finding.remedy:
-        text.append(f"\n-> {one_line(finding.remedy)}", style="bold" if finding.level in _QUIET else "dim")
-    return Text(finding.level, style=_STYLES[finding.level]), Text(one_line(finding.subject)), text
+        tone: Tone = "strong" if finding.level in _QUIET else "quiet"
+        yield Cell(""), Cell(""), Cell(f"-> {finding.remedy}", tone=tone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.core.units import format_metric, format_seconds
 from bench.record import Case, Measured, OutOfMemory, Record
-from bench.report.pages.run_details import status
+from bench.report.pages.cells import outcome as status
 
 #: How sure a predicted verdict is, as it stands after it.
 SURE = {"high": "", "medium": "?", "low": "??"}

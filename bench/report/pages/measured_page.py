@@ -1,169 +1,165 @@
-"""The report pages: every result of one operation by model, published rows marked, and the machines underneath.
+"""The report pages: every result of one operation by model, and the devices and runs below the tables.
 
 Reads records only; never torch. The docs' own dialects are `docs_table`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from bench.core.units import format_bytes, format_metric
-from bench.record import Case, Ceilings, Measured, Memory, OutOfMemory, Record, Tile, alike_but_for, describe, grouped
-from bench.report.pages import driver_peak, kinds, run_details
-from bench.report.render import markdown
-from bench.report.render.markdown import safe
+from bench.core.units import format_bytes
+from bench.record import Case, Ceilings, Record, alike_but_for, describe, grouped, metrics
+from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, table_of
+from bench.report.pages import cells, driver_peak, run_details
 from bench.workloads import models
 from bench.workloads.base import Workload
 from bench.workloads.labels import extras, label_of, size_of, takes_tiles
 
 #: The page of records whose models are not among the workloads here.
-_OTHERS = "other"
-#: Outcomes that leave a cell without a figure and are no result either.
+_UNKNOWN_MODELS = "other.md"
+#: Outcomes that leave a cell without a figure and are not results either.
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")
+_WRITTEN = "Written by `bench report` from the results; do not edit."
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line of a table: the untiled and the tiled case of otherwise the same kind on one device."""
+    """One line of a table: the untiled case on one device, and the tiled case that otherwise equals it."""
 
-    device: str
-    kind: str
-    case: Case
-    tile: Tile | None
     untiled: Record | None
     tiled: Record | None
 
+    @property
+    def record(self) -> Record:
+        """One of the two, for what they have in common."""
+        record = self.untiled or self.tiled
+        if record is None:
+            raise ValueError("a row needs a record")
+        return record
 
-def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[str, str]:
-    """The pages of all kinds of workload by file name: `vae_encode.md`."""
-    local = run_details.local(records)
-    made: dict[str, str] = {}
-    for kind in models.workloads():
-        for operation in kind.operations:
-            placed = [one for one in local if _place(one.case) == (kind.page, operation)]
-            if placed or kind.in_docs:
-                made[f"{kind.page.lower()}_{operation}.md"] = render(kind, operation, placed, ceilings)
-    others = [one for one in local if _place(one.case) is None]
-    return made | ({f"{_OTHERS}.md": _others(others, ceilings)} if others else {})
+
+def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[str, Document]:
+    """The pages of all kinds of workload by file name, such as `vae_encode.md`."""
+    placed: dict[tuple[str, str] | None, list[Record]] = {}
+    for record in run_details.local(records):
+        placed.setdefault(_place(record.case), []).append(record)
+    documents = {
+        f"{kind.page.lower()}_{operation}.md": page(kind, operation, placed.get((kind.page, operation), []), ceilings)
+        for kind in models.workloads()
+        for operation in kind.operations
+        if kind.in_docs or (kind.page, operation) in placed
+    }
+    return documents | ({_UNKNOWN_MODELS: _unknown_models(placed[None], ceilings)} if None in placed else {})
 
 
 def _place(case: Case) -> tuple[str, str] | None:
-    """The page of a case; of a model that is not here that of its operation; None where there is no such operation."""
+    """The page of a case. A model that is not here is placed by its operation; None if no workload has that either."""
     if case.model in models.zoo():
         return models.workload(case.model).page, case.operation
     kind = next((kind for kind in models.workloads() if case.operation in kind.operations), None)
     return None if kind is None else (kind.page, case.operation)
 
 
-def render(kind: Workload, operation: str, records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> str:
-    """A page of one operation of a kind of workload: tables by model, all figures, devices. Ends in a newline.
+def page(kind: Workload, operation: str, records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> Document:
+    """A page of one operation of a kind of workload: tables by model, all figures, devices.
 
     Records of other operations and of endpoints are left out; endpoints have a page of their own (`remote_page`).
-    `ceilings` are those of the records' devices that were measured, one a device.
+    `ceilings` are the measured ones of the records' devices, one for each device.
     """
     shown = [record for record in run_details.local(records) if record.case.operation == operation]
     title = f"{kind.page} {operation}"
-    docs = f" What the docs would print is `bench docs render RESULTS --operation {operation}`." if kind.in_docs else ""
-    parts = [f"# {title}", f"Written by `bench report` from the results; edit nothing here.{docs}"]
+    docs = f" `bench docs render RESULTS --operation {operation}` prints the docs' table." if kind.in_docs else ""
+    written = Text(f"{_WRITTEN}{docs}")
     if not shown:
-        parts.append(f"There are no results of {title} yet. `bench run` measures them on this machine.")
-        return "\n\n".join(parts) + "\n"
-    return "\n\n".join([*parts, *_body(shown, ceilings)]) + "\n"
+        nothing = Text(f"There are no results of {title} yet. `bench run` measures them on this machine.")
+        return Document(title, (written, nothing))
+    return Document(title, (written, *_body(shown, ceilings)))
 
 
-def _others(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> str:
-    """The page of models that are not here: whoever measured them had a workload that this machine lacks."""
-    parts = [
-        "# Other models",
-        "Written by `bench report` from the results; edit nothing here. These models are not known here: the variable "
-        "BENCH_WORKLOADS names the files that describe them.",
-    ]
-    return "\n\n".join([*parts, *_body(records, ceilings)]) + "\n"
+def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> Document:
+    """The page of models that are not here: they were measured with a workload that this machine lacks."""
+    text = "These models are unknown here. Set BENCH_WORKLOADS to the files that describe them."
+    return Document("Other models", (Text(f"{_WRITTEN} {text}"), *_body(records, ceilings)))
 
 
-def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[str]:
-    parts = [_legend(records)]
+def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Block]:
     several = len({record.case.operation for record in records}) > 1
-    for alike in grouped(records, lambda record: (record.case.model, record.case.operation)):
-        case = alike[0].case
-        heading = f"{models.title(case.model)} {case.operation}" if several else models.title(case.model)
-        parts += [f"## {safe(heading)}", _table(alike), *_stages(alike)]
-    return [*parts, *_trouble(records), "## Devices", *run_details.sections(records, ceilings)]
-
-
-def _stages(records: Sequence[Record]) -> list[str]:
-    """What each stage of a call took, of the calls that have several; no table where there is none."""
-    rows = [
-        (
-            safe(run_details.device_label(record)),
-            safe(kinds.precision(record.case, record, *extras(record.case))),
-            safe(size_of(record.case)),
-            safe(stage.name),
-            f"{stage.timing.median_s:.3f}" if stage.timing else "-",
-            _peak(stage.memory),
-        )
-        for record in records
-        if len(record.stages) > 1
-        for stage in record.stages
-    ]
-    if not rows:
-        return []
-    headers = ["Device", "Precision", "Size", "Stage", "Time (s)", "Memory"]
+    sections: list[Block] = []
+    for group in grouped(records, lambda record: (record.case.model, record.case.operation)):
+        case = group[0].case
+        title = f"{models.title(case.model)} {case.operation}" if several else models.title(case.model)
+        sections.append(Section(title, (_results(group), *_stages(group))))
     return [
-        "Stage by stage; above, a call's time is the sum of its stages', and its memory the most of them.",
-        markdown.table(headers, rows, "llllrr"),
+        Terms(tuple(_legend(records))),
+        *sections,
+        *_trouble(records),
+        Section("Devices", tuple(run_details.sections(records, ceilings))),
     ]
 
 
-def _legend(records: Sequence[Record]) -> str:
-    said = [
-        "**Time** is the median of one call in seconds. **Memory** is the peak over the device's total, as the docs "
-        "give it: peak reserved on CUDA; weights and growth of the resident set on a CPU, over its RAM. "
-        "OOM: out of memory, which is a result. -: not measured.",
+def _legend(records: Sequence[Record]) -> list[tuple[str, str]]:
+    terms = [
+        ("Time", "the median of one call, in seconds"),
+        (
+            "Memory",
+            "the peak as a share of the device's total, as in the docs. On CUDA it is the peak that torch reserved. "
+            "On a CPU it is the weights and the growth of the resident set, as a share of the RAM",
+        ),
+        ("OOM", "out of memory, which is a result"),
+        ("-", "not measured"),
     ]
     if _takes_tiles(records):
-        said.append(
-            "**Tile** is the tile's edge and how far neighbours overlap; **Tiles** how many of them one call computed "
-            "(1: the tile covers the image)."
-        )
+        terms += [
+            ("Tile", "the edge of a tile, and the overlap of neighbouring tiles"),
+            ("Tiles", "how many tiles one call computed; 1 means that one tile covers the image"),
+        ]
     if any(record.kind == "published" for record in records):
-        said.append(
-            "Rows marked *published* are figures that the docs print, not measurements of this program; what the docs "
-            "do not say of them (precision, batch, tile) is assumed from the model zoo."
+        meaning = (
+            "the docs print these figures; this program did not measure them. The docs do not state precision, batch "
+            "and tile: these are assumed from the model zoo"
         )
-    driver = driver_peak.legend(records)
-    return markdown.bullets([*said, *([driver] if driver else [])])
+        terms.append(("Published", meaning))
+    return terms + driver_peak.legend(records)
 
 
-def _table(records: Sequence[Record]) -> str:
-    """The rows of a model; the driver's peaks have columns where one of them is known, and tiles where it takes any."""
+def _results(records: Sequence[Record]) -> Table:
+    """The rows of a model. The driver's peaks have columns if any is known, tiles if the model can be tiled."""
     driver, tiles = any(driver_peak.is_known(record) for record in records), _takes_tiles(records)
-    beside, beside_tiled = (["By the driver"], ["Tiled, by the driver"]) if driver else ([], [])
     size = "Resolution" if all("width" in record.case.axes for record in records) else "Size"
-    headers = ["Device", "Source", "Precision", size, "Time (s)", "Memory", *beside]
-    headers += ["Tile (px)", "Tiles", "Tiled time (s)", "Tiled memory", *beside_tiled] if tiles else []
-    rows = [
-        (
-            safe(row.device),
-            row.kind if row.kind == "measured" else f"*{row.kind}*",
-            safe(_precision(row)),
-            size_of(row.case),
-            _time(row.untiled),
-            _memory(row.untiled),
-            *([driver_peak.cell(row.untiled)] if driver else []),
-            *(_tiled(row, driver=driver) if tiles else []),
-        )
-        for row in _rows(records)
+    return table_of(
+        _rows(records),
+        (Column("Device"), lambda row: run_details.device_label(row.record)),
+        (Column("Source", key="kind"), lambda row: row.record.kind),
+        (Column("Precision"), lambda row: _precision(row.record)),
+        (Column(size), lambda row: size_of(row.record.case)),
+        (Column("Time (s)", "seconds", key="time"), lambda row: _time(row.untiled)),
+        (Column("Memory", "percent"), lambda row: _memory(row.untiled)),
+        *(_DRIVER if driver else ()),
+        *(_TILED if tiles else ()),
+        *(_TILED_DRIVER if driver and tiles else ()),
+    )
+
+
+def _stages(records: Sequence[Record]) -> list[Block]:
+    """The time and memory of each stage of a call, for calls that have several stages."""
+    stages = [
+        (stage, record) for whole in _measured_first(records) for stage, record in metrics.of_stages(whole).items()
     ]
-    return markdown.table(headers, rows, "llll" + "r" * (len(headers) - 4))
-
-
-def _tiled(row: _Row, *, driver: bool) -> list[str]:
-    """What a row says of its tiled case."""
-    count = row.tiled.tiles if row.tiled else None
-    cells = [_tile(row), "-" if count is None else str(count), _time(row.tiled), _memory(row.tiled)]
-    return [*cells, driver_peak.cell(row.tiled)] if driver else cells
+    if not stages:
+        return []
+    return [
+        Text("Stages: the time of a call is the sum of its stages, and its memory is the largest of theirs."),
+        table_of(
+            stages,
+            (Column("Device"), lambda row: run_details.device_label(row[1])),
+            (Column("Precision"), lambda row: _precision(row[1])),
+            (Column("Size"), lambda row: size_of(row[1].case)),
+            (Column("Stage"), lambda row: row[0]),
+            (Column("Time (s)", "seconds", key="time"), lambda row: _time(row[1])),
+            (Column("Memory", "percent"), lambda row: _memory(row[1])),
+        ),
+    ]
 
 
 def _takes_tiles(records: Iterable[Record]) -> bool:
@@ -172,57 +168,62 @@ def _takes_tiles(records: Iterable[Record]) -> bool:
 
 
 def _rows(records: Sequence[Record]) -> list[_Row]:
-    """Untiled and tiled cases joined; measured rows first, each in the order in which they came."""
-    ordered = sorted(records, key=lambda record: record.kind != "measured")
-    groups = grouped(ordered, lambda one: (one.kind, run_details.device_label(one), *alike_but_for(one.case, "tiling")))
+    """Untiled and tiled cases joined; measured rows first, and small images first within a device and precision."""
     rows: list[_Row] = []
-    for group in groups:
-        first, label = group[0], run_details.device_label(group[0])
+    for group in grouped(
+        _measured_first(records),
+        lambda record: (record.kind, run_details.device_label(record), *alike_but_for(record.case, "tiling")),
+    ):
         untiled = next((record for record in group if record.case.tile is None), None)
         tiled = [record for record in group if record.case.tile is not None]
-        rows += [_Row(label, first.kind, first.case, record.case.tile, untiled, record) for record in tiled]
-        if not tiled:
-            rows.append(_Row(label, first.kind, first.case, None, untiled, None))
+        rows += [_Row(untiled, record) for record in tiled] or [_Row(untiled, None)]
     return rows
 
 
-def _precision(row: _Row) -> str:
-    return kinds.precision(row.case, row.untiled or row.tiled, *extras(row.case))
+def _measured_first(records: Sequence[Record]) -> list[Record]:
+    return run_details.in_order(sorted(records, key=lambda record: record.kind != "measured"))
 
 
-def _tile(row: _Row) -> str:
-    if row.tile is None:
-        return "-"
-    assumed = " (assumed)" if row.tiled is not None and "tiling" in row.tiled.assumed else ""
-    return f"{row.tile.tile}/{row.tile.overlap}{assumed}"
+def _precision(record: Record) -> str:
+    return cells.precision(record.case, record, *extras(record.case))
 
 
-def _time(record: Record | None) -> str:
-    if record is None:
-        return "-"
-    if isinstance(record.outcome, Measured):
-        return f"{record.timing.median_s:.3f}" if record.timing else "-"
-    return "OOM" if isinstance(record.outcome, OutOfMemory) else run_details.status(record)
+def _time(record: Record | None) -> Cell:
+    """The median in seconds, to the millisecond as the docs print it."""
+    cell = cells.time(record)
+    return cell if cell.value is None else replace(cell, text=f"{cell.value:.3f}")
 
 
-def _memory(record: Record | None) -> str:
-    if record is None or isinstance(record.outcome, OutOfMemory):
-        return "-" if record is None else "OOM"
-    return _peak(record.memory)
+def _memory(record: Record | None) -> Cell:
+    """The peak in per cent, and in bytes if they are known."""
+    cell = cells.memory(record)
+    peak = record.memory.peak_bytes if record and record.memory else None
+    return cell if cell.value is None or peak is None else replace(cell, note=format_bytes(peak))
 
 
-def _peak(memory: Memory | None) -> str:
-    if memory is None or memory.percent is None:
-        return "-"
-    percent = format_metric("memory_percent", memory.percent)
-    return percent if memory.peak_bytes is None else f"{percent} ({format_bytes(memory.peak_bytes)})"
+def _tile(row: _Row) -> str | None:
+    if row.tiled is None or row.tiled.case.tile is None:
+        return None
+    tile = row.tiled.case.tile
+    return f"{tile.tile}/{tile.overlap}{' (assumed)' if 'tiling' in row.tiled.assumed else ''}"
 
 
-def _trouble(records: Iterable[Record]) -> list[str]:
-    """A section that names the cases without a figure, other than out-of-memory; none if there is none."""
-    lines = [
-        safe(f"{run_details.device_label(record)}: {label_of(record.case)}: {describe(record.outcome)}")
+_Columns = tuple[tuple[Column, Callable[[_Row], Cell | str | float | None]], ...]
+_DRIVER: _Columns = ((Column("By the driver", "bytes"), lambda row: driver_peak.cell(row.untiled)),)
+_TILED: _Columns = (
+    (Column("Tile (px)", right=True, key="tile"), _tile),
+    (Column("Tiles", "count"), lambda row: row.tiled.tiles if row.tiled else None),
+    (Column("Tiled time (s)", "seconds", key="tiled_time"), lambda row: _time(row.tiled)),
+    (Column("Tiled memory", "percent"), lambda row: _memory(row.tiled)),
+)
+_TILED_DRIVER: _Columns = ((Column("Tiled, by the driver", "bytes"), lambda row: driver_peak.cell(row.tiled)),)
+
+
+def _trouble(records: Iterable[Record]) -> list[Section]:
+    """A section that names the cases without a figure, except those out of memory; none if every case has one."""
+    lines = tuple(
+        f"{run_details.device_label(record)}: {label_of(record.case)}: {describe(record.outcome)}"
         for record in records
         if record.outcome.status in _NO_FIGURE
-    ]
-    return ["## Cases without a figure", markdown.bullets(lines)] if lines else []
+    )
+    return [Section("Cases without a figure", (Bullets(lines),))] if lines else []

@@ -1,6 +1,6 @@
-"""What of a request's time went where, out of a record: for the tables and the plot alike. Pure.
+"""Where the time of a request went, for the tables and the plot. Pure.
 
-Imports `record` and `stats`; never `remote`, torch or matplotlib.
+Imports `record`, `stats` and `labels`; never `remote`, torch or matplotlib.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from bench.core import stats
-from bench.record import Exchange, Record, by_size
+from bench.record import Exchange, Record
+from bench.workloads.labels import size_order
 
-#: A part of `Split` and its name for people, in the order in which a request passes through them.
+#: The parts of `Split` and their names for people, in the order in which a request passes through them.
 SPLIT = {
     "prepare_s": "Prepare",
     "connect_s": "Connect",
@@ -28,19 +29,19 @@ SERVER = {
     "compute_s": "Compute",
     "serialize_s": "Serialize",
 }
-#: What the server does while the client waits for its answer: it receives while the client still uploads.
+#: What the server does while the client waits. It receives earlier, while the client still uploads.
 _WITHIN_WAIT = ("queue_s", "deserialize_s", "serialize_s")
 
 
 def exchange(
     record: Record, client: Literal["diffusers", "bench"], connection: Literal["new", "kept"]
 ) -> Exchange | None:
-    """The record's exchange by that client over that kind of connection, if it has one."""
+    """The record's exchange by that client over that kind of connection; None if it has none."""
     return record.remote.exchange(client, connection) if record.remote else None
 
 
 def primary(record: Record) -> Exchange | None:
-    """The record's requests as a user has them, if it has any."""
+    """The record's requests as a user makes them; None if it has none."""
     return record.remote.primary if record.remote else None
 
 
@@ -51,36 +52,36 @@ def medians(parts: object | None, names: Mapping[str, str]) -> dict[str, float]:
 
 
 def stack(record: Record) -> dict[str, float]:
-    """The parts of one request over a new connection: name for people -> seconds.
+    """The parts of one request over a new connection: name for people -> seconds. Empty if nothing was split.
 
-    Each is a median of its own, so that their sum is about the request's median and need not be it.
-    The wait is taken apart where the server says what it did: its computing, its other work, and what is left, which
-    is the way there and back. Empty where nothing was split.
+    Each is a median of its own, so their sum is close to the request's median but need not equal it. If the server
+    reports what it did, the wait is divided into its computing, its other work, and the rest, which is the network.
     """
     split = exchange(record, "bench", "new")
-    found = medians(split.split, SPLIT) if split else {}
-    if not found:
+    if split is None:
         return {}
-    server = medians(split.server, SERVER) if split else {}
-    wait = found.get("server_s", 0.0)
+    client, server = medians(split.split, SPLIT), medians(split.server, SERVER)
+    if not client:
+        return {}
+    wait = client.get("server_s", 0.0)
     compute = min(server.get("compute_s", 0.0), wait)
-    other = min(sum(server.get(key, 0.0) for key in _WITHIN_WAIT), wait - compute)
+    work = min(sum(server.get(key, 0.0) for key in _WITHIN_WAIT), wait - compute)
     parts = {
-        "prepare": found.get("prepare_s", 0.0),
-        "connect": found.get("connect_s", 0.0) + found.get("tls_s", 0.0),
-        "upload": found.get("upload_s", 0.0),
+        "prepare": client.get("prepare_s", 0.0),
+        "connect": client.get("connect_s", 0.0) + client.get("tls_s", 0.0),
+        "upload": client.get("upload_s", 0.0),
         "server: compute": compute,
-        "server: queue and codecs": other,
-        "way and rest" if server else "wait for the server": wait - compute - other,
-        "download": found.get("download_s", 0.0),
-        "decode": found.get("decode_s", 0.0),
+        "server: queue and codecs": work,
+        "way and rest" if server else "wait for the server": wait - compute - work,
+        "download": client.get("download_s", 0.0),
+        "decode": client.get("decode_s", 0.0),
     }
     return {name: seconds for name, seconds in parts.items() if seconds > 0}
 
 
 def order(record: Record) -> tuple[object, ...]:
-    """Small images first, and of one size the transports in a fixed order."""
+    """A sort key: small images first, and the transports of one size in a fixed order."""
     case = record.case
     transports = ("jpg", "png", "pt-partial", "pt")
     place = transports.index(case.transport) if case.transport else len(transports)
-    return (*by_size(case), case.dtype, place, case.id)
+    return (size_order(case), case.dtype, place, case.id)

@@ -1,178 +1,230 @@
-"""The tables of the page on endpoints: end to end, what it is made of, load. Reads records; imports no torch."""
+"""The tables of the page on endpoints: end to end, its parts, load. Reads records; imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from bench.core import stats
-from bench.core.units import format_bytes, format_count, format_seconds
-from bench.record import Exchange, Load, Measured, Percentile, Record
-from bench.report.pages import run_details
+from bench.core.units import format_count, format_seconds
+from bench.record import Exchange, Load, Measured, Percentile, Record, Timing
+from bench.report.document import Cell, Column, Table, table_of
+from bench.report.pages import cells
 from bench.report.pages.remote_parts import SERVER, SPLIT, exchange, medians, primary
-from bench.report.render import markdown
-from bench.report.render.markdown import safe
 from bench.workloads.labels import extras, size_of
 
+_Row = TypeVar("_Row")
+_Columns = tuple[tuple[Column, Callable[[_Row], Cell | str | float | None]], ...]
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 LATENCY_LEGEND = (
-    "**End to end** is the median from the tensor (or image) in memory to the result in memory, over a new connection "
-    "each time, through diffusers' own functions (*bench*: through this program's client, where a token is needed, "
-    "which they can't send). **±** is half its 95% interval over the median. **First call** is the one before: the "
-    "first that the endpoint got of this case from a client that was warm. The endpoint may be warm too, from the rows "
-    "before.",
-    "**Kept** is the same through this program's client over one connection that is kept open, in a block of its own "
-    "after the others; *reopened*: the endpoint closed it before most requests, so that there is no such figure.",
-    "**Sent** and **Received** are the bytes of the bodies. **Checked** counts the requests whose body the server's "
-    "checksum confirmed.",
+    (
+        "End to end",
+        "the median time from the tensor (or image) in memory to the result in memory, over a new connection each "
+        "time, with diffusers' own functions. Marked `bench`: with this program's client, because the endpoint needs a "
+        "token, which diffusers cannot send",
+    ),
+    ("±", "half the 95% interval of the median, as a share of the median"),
+    (
+        "First call",
+        "the request before the timed ones, from a client that was warm. The endpoint may be warm too, from the cases "
+        "before",
+    ),
+    (
+        "Kept",
+        "the same with this program's client over one connection that stays open, measured after the others. "
+        "Reopened: the endpoint closed the connection before most requests, so there is no such figure",
+    ),
+    ("Sent, Received", "the bytes of the bodies"),
+    ("Checked", "how many requests had a body that the server confirmed by its checksum"),
 )
 PARTS_LEGEND = (
-    "Medians of each part over a new connection, through this program's client; medians need not add up.",
-    "**Prepare**: from memory to the bytes sent. **Upload**: until the operating system has taken the last byte, which "
-    "may be long before it has left: a slow uplink shows in Wait. **Wait**: from then to the response's headers, the "
-    "network's way and the server's work included. **Decode**: from bytes to the image or tensor.",
-    "*Server* columns are what the server says of itself; **Receive** overlaps the upload.",
+    (
+        "Parts",
+        "the median of each part of a request over a new connection, with this program's client. Medians need not add "
+        "up to the median of the whole",
+    ),
+    ("Prepare", "from memory to the bytes to send"),
+    (
+        "Upload",
+        "until the operating system has taken the last byte. The byte may leave much later, so a slow uplink shows in "
+        "Wait",
+    ),
+    ("Wait", "from then until the headers of the response: the network both ways, and the server's work"),
+    ("Decode", "from bytes to the image or tensor"),
+    ("Server", "what the server reports about itself. Its Receive overlaps with the upload"),
 )
 LOAD_LEGEND = (
-    "Open: requests come at random moments (Poisson) at that rate, whether or not earlier ones are answered, and "
-    "latency counts from the moment at which a request was due. Closed: always so many at once. Connections are kept "
-    "and used again; **Opened** is how many there were.",
-    "Percentiles are of the good answers alone: beside errors they tell of those that got through, and rows with "
-    "errors are marked !. [ ]: 95% interval, from order statistics. A percentile beyond which no answer is to be "
-    "expected (p99 of fewer than 100) is left out.",
-    "**Throughput**: good answers over the time of the load, until the last of them.",
-    "**Late**: how late the generator itself was (p99), its wait for a free place included. From a tenth of the median "
-    "latency on it is marked *: then a busy client passes for a slow server.",
+    (
+        "Open",
+        "requests come at random moments (Poisson) at the given rate, whether or not earlier ones are answered. "
+        "Latency counts from the moment when a request was due",
+    ),
+    ("Closed", "the given number of requests is always in flight"),
+    ("Opened", "how many connections were opened; connections are kept and reused"),
+    (
+        "p50 to p99",
+        "percentiles of the successful requests only, with their 95% interval from order statistics. "
+        "Loads with errors are marked `errors`. A percentile needs enough answers beyond it: p99 needs 100",
+    ),
+    ("Throughput", "successful requests over the time of the load, until the last answer"),
+    (
+        "Late",
+        "how late the generator sent its requests (p99), including its wait for a free place. From a tenth of the "
+        "median latency it is marked `late`, because then a busy client looks like a slow server",
+    ),
 )
 
 
-def latency(records: Sequence[Record]) -> str:
-    """A row a case and transport; cases without a figure say why in a word."""
+def latency(records: Sequence[Record]) -> Table:
+    """A row for each case and transport; cases without a figure give their outcome."""
     sources = any(record.kind != "measured" for record in records)
-    head = _Head(records)
-    headers = [*head.names, *(["Source"] if sources else [])]
-    headers += ["End to end", "±", "First call", "Kept", "Sent", "Received", "Checked"]
-    rows = [[*head.of(record), *([_source(record)] if sources else []), *_latency(record)] for record in records]
-    return markdown.table(headers, rows, "l" * (len(headers) - 7) + "r" * 7)
+    return table_of(
+        records,
+        *_head(records, _itself),
+        *(((Column("Source", key="kind"), lambda record: record.kind),) if sources else ()),
+        (Column("End to end", "seconds"), _end_to_end),
+        (Column("±", "ratio", key="uncertainty"), _uncertainty),
+        (Column("First call", "seconds"), _first_call),
+        (Column("Kept", "seconds"), _kept),
+        (Column("Sent", "bytes"), lambda record: record.remote.request_bytes if record.remote else None),
+        (Column("Received", "bytes"), lambda record: record.remote.response_bytes if record.remote else None),
+        (Column("Checked", "count"), lambda record: record.remote.checked if record.remote else None),
+    )
 
 
-def alike(records: Sequence[Record]) -> str | None:
-    """What all rows of a model and operation have in common, said once above them; None where they differ."""
-    said = {_case(record) for record in records}
-    return said.pop() if len(said) == 1 else None
+def shared_case(records: Sequence[Record]) -> str | None:
+    """The precision, weights and the like that all these records have in common; None if they differ."""
+    cases = {_case(record) for record in records}
+    return cases.pop() if len(cases) == 1 else None
 
 
-def parts(records: Sequence[Record]) -> str | None:
-    """What the time went to, columns without any figure left out; None where nothing was split."""
+def parts(records: Sequence[Record]) -> Table | None:
+    """The median of each part of a request, without the parts that no record has; None if no request was split."""
     rows = []
     for record in records:
         split = exchange(record, "bench", "new")
         if split is not None and split.split is not None:
             rows.append((record, {**medians(split.split, SPLIT), **medians(split.server, SERVER)}))
     names = {**SPLIT, **{key: f"Server: {name.lower()}" for key, name in SERVER.items()}}
-    keys = [key for key in names if any(key in found for _, found in rows)]
+    keys = [key for key in names if any(key in seconds for _, seconds in rows)]
     if not keys:
         return None
-    head = _Head(records)
-    cells = [[*head.of(record), *(format_seconds(found.get(key)) for key in keys)] for record, found in rows]
-    headers = [*head.names, *(names[key] for key in keys)]
-    return markdown.table(headers, cells, "l" * len(head.names) + "r" * len(keys))
+    return table_of(rows, *_head(records, _first), *(_part(key, names[key]) for key in keys))
 
 
-def loads(records: Sequence[Record]) -> str | None:
-    """A row a load; None where none was put on the endpoint."""
+def _part(key: str, name: str) -> tuple[Column, Callable[[tuple[Record, dict[str, float]]], Cell]]:
+    """The column of a part, and its cell of a record and its parts."""
+    return Column(name, "seconds", key=key), lambda row: Cell(row[1].get(key), kind=row[0].kind)
+
+
+def loads(records: Sequence[Record]) -> Table | None:
+    """A row for each load; None if the endpoint was not put under load."""
     rows = [(record, load) for record in records if record.remote for load in record.remote.loads]
     if not rows:
         return None
-    head = _Head(records)
-    headers = [*head.names, "Load", "For", "Sent", "Good", "Throughput", *(f"p{q * 100:g}" for q in _QUANTILES)]
-    headers += ["Errors", "Opened", "Late"]
-    cells = [[*head.of(record), *_load(load)] for record, load in rows]
-    align = "l" * (len(head.names) + 1) + "r" * (4 + len(_QUANTILES)) + "lrr"
-    return markdown.table(headers, cells, align)
+    return table_of(
+        rows,
+        *_head(records, _first),
+        (Column("Load"), lambda row: Cell(row[1].title, note="errors" if row[1].errors else "")),
+        (Column("For", "seconds"), lambda row: row[1].duration_s),
+        (Column("Sent", "count"), lambda row: row[1].sent),
+        (Column("Good", "count"), lambda row: row[1].succeeded),
+        (Column("Throughput", right=True), lambda row: _throughput(row[1])),
+        *map(_quantile, _QUANTILES),
+        (Column("Errors", wraps=True), lambda row: _errors(row[1])),
+        (Column("Opened", "count"), lambda row: row[1].connections),
+        (Column("Late", "seconds"), lambda row: _lag(row[1])),
+    )
 
 
-class _Head:
-    """What rows are of, the table's model and operation aside; what is the same in all is left out."""
+def _quantile(q: float) -> tuple[Column, Callable[[tuple[Record, Load]], Cell]]:
+    """The column of a percentile, and its cell of a load."""
+    return Column(f"p{q * 100:g}", "seconds"), lambda row: _percentile(row[1], q)
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._with_case = alike(records) is None
-        self.names = ("Resolution", "Over", *(("Case",) if self._with_case else ()))
 
-    def of(self, record: Record) -> list[str]:
-        """The first cells of a record's row."""
-        case = record.case
-        return [size_of(case), case.transport or "-", *([_case(record)] if self._with_case else [])]
+def _head(records: Sequence[Record], record_of: Callable[[_Row], Record]) -> _Columns[_Row]:
+    """The first columns: size and transport, and what else tells the records of one model and operation apart."""
+    head: _Columns[_Row] = (
+        (Column("Resolution"), lambda row: size_of(record_of(row).case)),
+        (Column("Over"), lambda row: record_of(row).case.transport),
+    )
+    case: _Columns[_Row] = ((Column("Case"), lambda row: _case(record_of(row))),)
+    return head if shared_case(records) else (*head, *case)
+
+
+def _itself(record: Record) -> Record:
+    return record
+
+
+def _first(row: tuple[Record, object]) -> Record:
+    return row[0]
 
 
 def _case(record: Record) -> str:
     case = record.case
-    said = [case.dtype + (" (assumed)" if "dtype" in record.assumed else "")]
-    said += [f"tiled {case.tile.tile}/{case.tile.overlap}"] if case.tile else []
-    said += extras(case)
-    said.append(f"{case.weights} weights" + (" (assumed)" if "weights" in record.assumed else ""))
-    said += [case.variant] if case.variant != "default" else []
-    return safe(", ".join(said))
+    texts = [case.dtype + (" (assumed)" if "dtype" in record.assumed else "")]
+    texts += [f"tiled {case.tile.tile}/{case.tile.overlap}"] if case.tile else []
+    texts += extras(case)
+    texts.append(f"{case.weights} weights" + (" (assumed)" if "weights" in record.assumed else ""))
+    texts += [case.variant] if case.variant != "default" else []
+    return ", ".join(texts)
 
 
-def _source(record: Record) -> str:
-    return record.kind if record.kind == "measured" else f"*{record.kind}*"
-
-
-def _latency(record: Record) -> list[str]:
+def _timing(record: Record) -> Timing | None:
+    """The timing of the requests as a user has them; None for a case that was not measured."""
     if not isinstance(record.outcome, Measured):
-        return [run_details.status(record), *["-"] * 6]
-    first, kept, remote = primary(record), exchange(record, "bench", "kept"), record.remote
-    timing = first.timing if first else record.timing
-    through = " (*bench*)" if first is not None and first.client == "bench" else ""
-    share = stats.uncertainty(timing.samples_s) if timing else None
-    return [
-        format_seconds(timing.median_s) + through if timing else "-",
-        "-" if share is None else f"{share:.1%}",
-        format_seconds(timing.first_call_s if timing else None),
-        _kept(kept),
-        format_bytes(remote.request_bytes if remote else None),
-        format_bytes(remote.response_bytes if remote else None),
-        f"{remote.checked:,}" if remote else "-",
-    ]
+        return None
+    exchanged = primary(record)
+    return exchanged.timing if exchanged else record.timing
 
 
-def _kept(kept: Exchange | None) -> str:
-    if kept is not None and 2 * kept.reopened > len(kept.timing.samples_s):
-        return "reopened"
-    return format_seconds(kept.timing.median_s if kept else None)
+def _end_to_end(record: Record) -> Cell:
+    if not isinstance(record.outcome, Measured):
+        return Cell(text=cells.outcome(record), kind=record.kind)
+    timing, exchanged = _timing(record), primary(record)
+    through = "bench" if exchanged is not None and exchanged.client == "bench" else ""
+    return Cell(timing.median_s, kind=record.kind, note=through) if timing else Cell()
 
 
-def _load(load: Load) -> list[str]:
-    by_quantile = {one.q: one for one in load.percentiles}
-    return [
-        load.title + (" !" if load.errors else ""),
-        format_seconds(load.duration_s),
-        f"{load.sent:,}",
-        f"{load.succeeded:,}",
-        f"{load.throughput_per_s:.3g} /s",
-        *(_percentile(by_quantile.get(q) if load.is_enough_for(q) else None) for q in _QUANTILES),
-        _errors(load),
-        "-" if load.connections is None else f"{load.connections:,}",
-        _lag(load),
-    ]
+def _uncertainty(record: Record) -> Cell:
+    timing = _timing(record)
+    return cells.share(stats.uncertainty(timing.samples_s) if timing else None)
 
 
-def _percentile(one: Percentile | None) -> str:
-    if one is None:
-        return "-"
-    between = f" [{', '.join(format_seconds(end) for end in one.interval_s)}]" if one.interval_s else ""
-    return f"{format_seconds(one.seconds)}{between}"
+def _first_call(record: Record) -> Cell:
+    timing = _timing(record)
+    return Cell(timing.first_call_s, kind=record.kind) if timing else Cell()
+
+
+def _kept(record: Record) -> Cell:
+    kept: Exchange | None = exchange(record, "bench", "kept")
+    if kept is None or not isinstance(record.outcome, Measured):
+        return Cell()
+    if 2 * kept.reopened > len(kept.timing.samples_s):
+        return Cell(text="reopened")
+    return Cell(kept.timing.median_s, kind=record.kind)
+
+
+def _throughput(load: Load) -> Cell:
+    return Cell(load.throughput_per_s, text=f"{load.throughput_per_s:.3g} /s")
+
+
+def _percentile(load: Load, q: float) -> Cell:
+    """A percentile and its interval; a cell without a value if there are too few answers for it."""
+    percentiles: dict[float, Percentile] = {percentile.q: percentile for percentile in load.percentiles}
+    percentile = percentiles.get(q) if load.is_enough_for(q) else None
+    if percentile is None:
+        return Cell()
+    return Cell(percentile.seconds, note=" to ".join(format_seconds(end) for end in percentile.interval_s or ()))
 
 
 def _errors(load: Load) -> str:
-    """`12 x 503 busy`: by kind, and how many of them said when to come again."""
-    said = [f"{count:,} x {safe(kind)}" for kind, count in sorted(load.errors.items())]
-    said += [f"{format_count(load.retry_after, 'refusal')} with Retry-After"] if load.retry_after else []
-    return "; ".join(said) or "none"
+    """`12 x 503 busy`: the errors by kind, and how many refusals came with a Retry-After."""
+    texts = [f"{count:,} x {kind}" for kind, count in sorted(load.errors.items())]
+    texts += [f"{format_count(load.retry_after, 'refusal')} with Retry-After"] if load.retry_after else []
+    return "; ".join(texts) or "none"
 
 
-def _lag(load: Load) -> str:
-    if load.lag_p99_s is None:
-        return "-"
-    return format_seconds(load.lag_p99_s) + (" *" if load.is_late else "")
+def _lag(load: Load) -> Cell:
+    return Cell(load.lag_p99_s, note="late" if load.is_late and load.lag_p99_s is not None else "")

@@ -1,182 +1,179 @@
-"""The page on predicted times: the model, its figures, and how far it is off on cards that it has not seen.
+"""The page on predicted times: the model, its figures, and its error on cards whose times it has not seen.
 
-Reads what `speed` fitted; never torch. Every time is marked published (or measured) or predicted.
+Reads what `speed` fitted; never torch.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench.analysis.speed.fit import Model
-from bench.analysis.speed.held_out import Cell, errors
+from bench.analysis.speed.held_out import Cell as HeldOut
+from bench.analysis.speed.held_out import errors
 from bench.analysis.speed.observation import LEAST_S
 from bench.core.units import format_relative, format_seconds
-from bench.record import Case
-from bench.report.pages.kinds import marked
-from bench.report.render import markdown
-from bench.report.render.markdown import safe
+from bench.record import Case, grouped
+from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, table, table_of
+from bench.report.pages import cells
 from bench.workloads import models
-from bench.workloads.labels import size_of
+from bench.workloads.labels import size_of, size_order
 
-_MODEL = (
-    "A call takes the sum of four parts, each a fitted figure times what the case and the card give:",
+_PARTS = (
     (
-        "*products*: FLOPs of convolutions and linear layers over the card's rate for them (float32: TF32 for "
-        "convolutions, FP32 for linear layers, as torch does by default);",
-        "*attention*: FLOPs of its two products over the tensor cores' rate;",
-        "*traffic*: bytes that kernels read and write over the memory's bandwidth, as if nothing stayed in a cache;",
-        "*launches*: the kernels that blend tiles, a row or column at a time, and take no more than their launch.",
+        "products",
+        "FLOPs of convolutions and linear layers over the card's rate for them. In float32 that is the TF32 rate for "
+        "convolutions and the FP32 rate for linear layers, as torch does by default",
     ),
-    "FLOPs, bytes and launches are counted on the real module, the rates are those of `configs/gpus.yaml`. The figures "
-    "are those of the least sum of squared relative errors, none below 0.",
-)
-_LEGEND = (
-    "*published*: printed in the docs, not measured by this program; what they do not say of it (precision, batch, "
-    "tile) is assumed from the model zoo. *measured*: by this program. *predicted*: by the model as fitted **without "
-    "any time of that card**. The error is that of the prediction, relative to the other time.",
-    "Times above {least}: the docs print whole milliseconds, so what is shorter says too little.",
-    "Where the image is no larger than a tile, tiled and untiled are one call, printed twice in the docs and counted "
-    "twice here.",
+    ("attention", "FLOPs of its two products over the rate of the tensor cores"),
+    ("traffic", "bytes that kernels read and write over the memory's bandwidth, as if nothing stayed in a cache"),
+    (
+        "launches",
+        "the kernels that blend tiles, one for each row or column, which take no longer than their launch",
+    ),
 )
 _LIMITS = (
     "The form of the model was chosen by these same errors, so they flatter it somewhat.",
-    "Rates are the makers', at the rated boost clock. What a card runs at depends on its cooler and its power limit, "
-    "which no figure here knows: a card may be off to one side throughout.",
-    "Caches have no part in it. What a large L2 gains on small images is in the error.",
-    "Small images do not fill a card, and other kernels than those that blend tiles take time to launch as well: on a "
-    "quick card small images take longer than predicted.",
-    "float16 and bfloat16 share their figures, whichever of them was seen.",
+    "The rates are the makers', at the rated boost clock. A card's actual clock depends on its cooler and its power "
+    "limit, which the model does not know: all times of a card may be off to the same side.",
+    "The model ignores caches: a large L2 makes small images faster than predicted.",
+    "Small images do not fill a card, and kernels other than those that blend tiles take time to launch too: on a "
+    "fast card small images take longer than predicted.",
+    "float16 and bfloat16 share their figures, whichever of them was measured.",
 )
+_NOT_FITTED = "Operations that were not fitted"
 
 
-def render(model: Model, cells: Sequence[Cell], others: Sequence[Cell] = ()) -> str:
-    """The page. Ends in a newline.
-
-    `cells` are all that the model was fitted on, `others` what it was not; each predicted without its card.
-    """
-    texts = [
-        "# Time on a card that nobody measured",
-        "Written by `bench report` from the results and `gpus.yaml`; edit nothing here.",
-        *_answer(cells),
-        *_other_answer(others),
-        "## The model",
-        _MODEL[0],
-        markdown.bullets(_MODEL[1]),
-        _MODEL[2],
-        _figures(model),
-        "## By card left out",
-        _cards(cells),
-        *(["### Of what was not fitted", _cards(others)] if others else []),
-        "## Every cell",
-        markdown.bullets([line.format(least=format_seconds(LEAST_S)) for line in _LEGEND]),
-        _table(cells),
-        *(["### Of what was not fitted", _table(others)] if others else []),
-        "## What it does not know",
-        markdown.bullets([*_unseen(cells), *_LIMITS]),
-    ]
-    return "\n\n".join(texts) + "\n"
+def page(model: Model, fitted: Sequence[HeldOut], not_fitted: Sequence[HeldOut] = ()) -> Document:
+    """The page. `fitted` are all times that the model was fitted to; each was predicted without its card's times."""
+    blocks: tuple[Block, ...] = (
+        Text("Written by `bench report` from the results and `gpus.yaml`; do not edit."),
+        Text(_answer(fitted)),
+        *([Text(_answer_beyond(not_fitted))] if not_fitted else []),
+        Section("The model", _model(model)),
+        Section("Error of each card", _with_not_fitted(_cards, fitted, not_fitted)),
+        Section("All times", (Bullets(_legend()), *_with_not_fitted(_times, fitted, not_fitted))),
+        Section("Limits", (Bullets((_fitted_to(fitted), *_LIMITS)),)),
+    )
+    return Document("Time on a card that nobody measured", blocks)
 
 
-def _answer(cells: Sequence[Cell]) -> list[str]:
-    """Median and worst, in a paragraph."""
-    all_of_them = errors(cells)
-    worst = all_of_them.worst
-    return [
-        f"Each card in turn left out of the fit, the median error of {all_of_them.cells} times is "
-        f"**{all_of_them.median:.1%}** and the worst **{abs(worst.error):.1%}**: "
-        f"{safe(worst.observed.card)}, {safe(_case(worst.observed.case))}."
-    ]
+def _with_not_fitted(
+    table_of_cells: Callable[[Sequence[HeldOut]], Table], fitted: Sequence[HeldOut], not_fitted: Sequence[HeldOut]
+) -> tuple[Block, ...]:
+    """A table of what was fitted, and the same table of what was not."""
+    beyond = [Section(_NOT_FITTED, (table_of_cells(not_fitted),))] if not_fitted else []
+    return table_of_cells(fitted), *beyond
 
 
-def _other_answer(cells: Sequence[Cell]) -> list[str]:
-    """How far it is off where nothing was fitted: median, worst and to which side, in a paragraph."""
-    if not cells:
-        return []
-    held_out = errors(cells)
-    worst = held_out.worst
-    operations = _listed({cell.observed.case.operation for cell in cells})
-    return [
-        f"Of {operations} nothing is fitted. The same model, again without any time of the card, is off there by "
-        f"**{held_out.median:.1%}** in the median of {held_out.cells} times and **{abs(worst.error):.1%}** at worst: "
-        f"{safe(worst.observed.card)}, {safe(_case(worst.observed.case))}. On average it says "
-        f"{format_relative(statistics.fmean(cell.error for cell in cells))}."
-    ]
+def _answer(fitted: Sequence[HeldOut]) -> str:
+    """Median and worst error of what was fitted."""
+    result = errors(fitted)
+    return (
+        f"With each card left out of the fit in turn, the median error over all {result.cells} times is "
+        f"{result.median:.1%} and the worst is {abs(result.worst.error):.1%}: {_worst(result.worst)}."
+    )
 
 
-def _listed(names: set[str]) -> str:
-    return " and ".join(sorted(names))
+def _answer_beyond(not_fitted: Sequence[HeldOut]) -> str:
+    """Median, worst and mean error of operations that were not fitted."""
+    result = errors(not_fitted)
+    operations = " and ".join(sorted({cell.observed.case.operation for cell in not_fitted}))
+    mean = format_relative(statistics.fmean(cell.error for cell in not_fitted))
+    return (
+        f"No times of {operations} were fitted. There the same model has a median error of {result.median:.1%} over "
+        f"{result.cells} times and a worst error of {abs(result.worst.error):.1%}: {_worst(result.worst)}. "
+        f"The mean error is {mean}."
+    )
 
 
-def _figures(model: Model) -> str:
+def _worst(cell: HeldOut) -> str:
+    return f"{cell.observed.card}, {_case(cell.observed.case)}"
+
+
+def _model(model: Model) -> tuple[Block, ...]:
+    """What the model consists of, and its fitted figures."""
     half, single = model.half, model.single
     rows = [
-        ["products, float16 and bfloat16", f"{half.products:.2f}", _reached(half.products, "the rate")],
-        ["products, float32", f"{single.products:.2f}", _reached(single.products, "the rate")],
-        ["attention, float16 and bfloat16", f"{half.attention:.2f}", _reached(half.attention, "the rate")],
-        ["attention, float32", f"{single.attention:.2f}", _reached(single.attention, "the rate")],
-        ["traffic", f"{model.traffic:.2f}", _reached(model.traffic, "the bandwidth")],
-        ["launches", f"{model.launch_s * 1e6:.2g} µs", "each"],
+        ("products, float16 and bfloat16", *_factor(half.products, "the rate")),
+        ("products, float32", *_factor(single.products, "the rate")),
+        ("attention, float16 and bfloat16", *_factor(half.attention, "the rate")),
+        ("attention, float32", *_factor(single.attention, "the rate")),
+        ("traffic", *_factor(model.traffic, "the bandwidth")),
+        ("launches", Cell(model.launch_s, text=f"{model.launch_s * 1e6:.2g} µs"), "each"),
     ]
-    return markdown.table(["Part", "Figure", "Which is"], rows, "lrl")
+    return (
+        Text("The time of a call is the sum of four parts. Each is a fitted figure times a quantity:"),
+        Terms(_PARTS),
+        Text(
+            "FLOPs, bytes and launches are counted on the real module; the rates are those of `configs/gpus.yaml`. "
+            "The figures minimise the sum of squared relative errors, and none is below 0."
+        ),
+        table([Column("Part"), Column("Figure", right=True), Column("Meaning")], rows),
+    )
 
 
-def _reached(factor: float, what: str) -> str:
-    """What a factor of the least time means; above the bandwidth is what a cache spares."""
-    return f"{1 / factor:.0%} of {what}" if factor else "no time at all"
+def _factor(factor: float, rate: str) -> tuple[Cell, str]:
+    """A factor of the least possible time, and the share of the rate it means; more than 100% is due to a cache."""
+    return Cell(factor, text=f"{factor:.2f}"), f"{1 / factor:.0%} of {rate}" if factor else "takes no time"
 
 
-def _cards(cells: Sequence[Cell]) -> str:
-    rows = []
-    for card in dict.fromkeys(cell.observed.card for cell in cells):
-        own = [cell for cell in cells if cell.observed.card == card]
-        found = errors(own)
-        rows.append(
-            [
-                safe(card),
-                str(found.cells),
-                f"{found.median:.1%}",
-                format_relative(found.worst.error),
-                safe(_case(found.worst.observed.case)),
-            ]
-        )
-    return markdown.table(["Card left out", "Times", "Median error", "Worst", "Worst is"], rows, "lrrrl")
+def _cards(held_out: Sequence[HeldOut]) -> Table:
+    by_card = grouped(held_out, lambda cell: cell.observed.card)
+    return table_of(
+        [(group[0].observed.card, errors(group)) for group in by_card],
+        (Column("Card left out"), lambda row: row[0]),
+        (Column("Times", "count"), lambda row: row[1].cells),
+        (Column("Median error", "ratio"), lambda row: cells.share(row[1].median)),
+        (Column("Worst", "ratio"), lambda row: cells.change(row[1].worst.error)),
+        (Column("Worst case"), lambda row: _case(row[1].worst.observed.case)),
+    )
 
 
-def _table(cells: Sequence[Cell]) -> str:
-    rows = []
-    for cell in cells:
-        observed, case = cell.observed, cell.observed.case
-        rows.append(
-            [
-                safe(observed.card),
-                safe(f"{models.title(case.model)} {case.operation}"),
-                case.dtype,
-                size_of(case),
-                _tiling(case),
-                marked(format_seconds(observed.seconds), observed.kind),
-                marked(format_seconds(cell.predicted_s), "predicted"),
-                format_relative(cell.error),
-            ]
-        )
-    headers = ["Card left out", "Call", "Precision", "Size", "Tiles", "Time", "Predicted", "Error"]
-    return markdown.table(headers, rows, "lllllrrr")
+def _times(held_out: Sequence[HeldOut]) -> Table:
+    groups = grouped(held_out, lambda cell: (cell.observed.card, _call(cell.observed.case), cell.observed.case.dtype))
+    ordered = [cell for group in groups for cell in sorted(group, key=lambda cell: size_order(cell.observed.case))]
+    return table_of(
+        ordered,
+        (Column("Card left out"), lambda cell: cell.observed.card),
+        (Column("Call"), lambda cell: _call(cell.observed.case)),
+        (Column("Precision"), lambda cell: cell.observed.case.dtype),
+        (Column("Size"), lambda cell: size_of(cell.observed.case)),
+        (Column("Tiles"), lambda cell: _tiling(cell.observed.case)),
+        (Column("Time", "seconds"), lambda cell: Cell(cell.observed.seconds, kind=cell.observed.kind)),
+        (Column("Predicted", "seconds"), lambda cell: Cell(cell.predicted_s, kind="predicted")),
+        (Column("Error", "ratio"), lambda cell: cells.change(cell.error)),
+    )
 
 
-def _unseen(cells: Sequence[Cell]) -> list[str]:
-    """What the cells have, so that the reader sees what they have not."""
-    cases = [cell.observed.case for cell in cells]
-    seen = {f"{models.title(case.model)} {case.operation} in {case.dtype}": None for case in cases}
-    architectures = ", ".join(sorted({cell.observed.gpu.architecture for cell in cells}))
-    return [
-        f"It was fitted on {safe('; '.join(seen))}, each on cards of {architectures} alone. A prediction of another "
-        "operation, model, precision or architecture goes beyond these times, and none of these errors is of that."
-    ]
+def _legend() -> tuple[str, ...]:
+    return (
+        "Each prediction uses the model fitted without the times of that card. The error is relative to the known "
+        "time. Precision, batch and tile of published times are assumed from the model zoo.",
+        f"Only times above {format_seconds(LEAST_S)} are listed: the docs print whole milliseconds, which is too "
+        "coarse for shorter ones.",
+        "If the image is no larger than a tile, the tiled and the untiled call are the same. The docs print it twice, "
+        "and it counts twice here.",
+    )
+
+
+def _fitted_to(fitted: Sequence[HeldOut]) -> str:
+    """What the model was fitted to."""
+    cases = [cell.observed.case for cell in fitted]
+    seen = dict.fromkeys(f"{_call(case)} in {case.dtype}" for case in cases)
+    architectures = ", ".join(sorted({cell.observed.gpu.architecture for cell in fitted}))
+    return (
+        f"The model was fitted to {'; '.join(seen)}, each only on cards of {architectures}. These errors do not cover "
+        "other operations, models, precisions or architectures."
+    )
+
+
+def _call(case: Case) -> str:
+    return f"{models.title(case.model)} {case.operation}"
 
 
 def _case(case: Case) -> str:
-    tiles = f", tiles of {case.tile.tile}" if case.tile else ""
-    return f"{models.title(case.model)} {case.operation} {size_of(case)}{tiles}"
+    return f"{_call(case)} {size_of(case)}{f', tiles of {case.tile.tile}' if case.tile else ''}"
 
 
 def _tiling(case: Case) -> str:

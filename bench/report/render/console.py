@@ -63,8 +63,12 @@ def render(document: Document) -> str:
 
 
 def _blocks(console: Console, blocks: Iterable[Block]) -> None:
+    after_bare_table = False
     for block in blocks:
+        if after_bare_table:
+            console.print()
         _block(console, block)
+        after_bare_table = isinstance(block, Table) and not _has_header(block.columns)
 
 
 def _block(console: Console, block: Block) -> None:
@@ -119,4 +123,9 @@ def _table(
         ]
         for row in rows
     ]
-    terminal.print_table(console, laid, cells, one_line(title))
+    terminal.print_table(console, laid, cells, one_line(title), header=_has_header(columns))
+
+
+def _has_header(columns: Sequence[Column]) -> bool:
+    """Whether a column has a name: a table without a header has no blank lines around it either."""
+    return any(column.name for column in columns)

@@ -18,7 +18,6 @@ from markdown_it.token import Token
 from observed import TRUTH, WORKS, observed
 from PIL import Image
 from predictions import a_predicted_record
-from rich.console import Console
 from sides import NETWORKS, compared, prices
 from timelines import a_timeline
 from ways import IMAGE, a_place, a_way, away
@@ -52,6 +51,7 @@ from bench.report.pages import (
 from bench.report.pages.compare_markdown import to_markdown
 from bench.report.pages.compare_terminal import print_terminal
 from bench.report.plots import cost_plot, hybrid_plot, profile_plot, remote_plot
+from bench.report.render import console, markdown
 from bench.report.render.terminal import Draw, plain
 from bench.run import progress
 from bench.vram.call_profile import Profiled, profile
@@ -159,13 +159,14 @@ def _comparison(name: str) -> Comparison:
 
 
 def _time_model(name: str) -> str:
-    return time_model_page.render(TRUTH, [Cell(replace(observed("one", WORKS[0], "float16", 0.1), card=name), 0.12)])
+    cell = Cell(replace(observed("one", WORKS[0], "float16", 0.1), card=name), 0.12)
+    return markdown.render(time_model_page.page(TRUTH, [cell]))
 
 
 PAGES: dict[str, Callable[[str], str]] = {
-    "vae_encode": lambda name: measured_page.render(WORKLOAD, "encode", _local(name)),
-    "vae_decode": lambda name: measured_page.render(WORKLOAD, "decode", _local(name, "decode")),
-    "remote": lambda name: remote_page.render(remote_page.endpoints(_endpoints(name))),
+    "vae_encode": lambda name: markdown.render(measured_page.page(WORKLOAD, "encode", _local(name))),
+    "vae_decode": lambda name: markdown.render(measured_page.page(WORKLOAD, "decode", _local(name, "decode"))),
+    "remote": lambda name: markdown.render(remote_page.page(remote_page.endpoints(_endpoints(name)))),
     "hybrid": _hybrid,
     "cost": lambda name: cost_page.render(_costs(name)),
     "predicted": lambda name: predicted_page.render(_predicted(name), [_local(name)[0]]),
@@ -220,16 +221,16 @@ def test_a_hostile_name_in_the_docs_table_is_read_back_and_printed_the_same(dial
     assert again.text == rendered
 
 
-def _doctor(console: Console) -> None:
+def _doctor() -> Draw:
     finding = Finding(level="problem", subject=HOSTILE, said=HOSTILE, remedy=HOSTILE)
-    diagnosis.print_findings([finding], console, "not sound")
+    return console.draw(diagnosis.document([finding], "not sound"))
 
 
 TERMINALS: dict[str, Callable[[], Draw]] = {
     "compare": lambda: partial(print_terminal, _comparison(HOSTILE)),
     "predict": lambda: predicted_table.draw(_predicted(HOSTILE)),
     "advise": lambda: advice_terminal.draw(_advice(HOSTILE), None, _networks(HOSTILE)),
-    "doctor": lambda: _doctor,
+    "doctor": _doctor,
     "profile": lambda: partial(profile_view.print_profile, _profiled()),
 }
 

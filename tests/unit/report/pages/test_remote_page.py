@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from documents import columns_of, rows_of
 from endpoint_records import (
     a_load,
     an_endpoint_record,
@@ -19,23 +20,33 @@ from endpoint_records import (
 from factories import a_case, a_device, a_run, measured
 
 from bench.errors import DocsError
-from bench.record import Exchange, Failed, OutOfMemory, Record, Skipped, TimedOut
+from bench.record import Exchange, Failed, Load, OutOfMemory, Record, Skipped, TimedOut
 from bench.report.docs import docs_table
+from bench.report.document import Document
 from bench.report.pages import measured_page, remote_page
 from bench.report.pages.remote_parts import stack
+from bench.report.render import markdown
 from bench.workloads.image_vae import WORKLOAD
 
 FAILURE = {"remote": None, "timing": None}
 
 
+def page_of(*records: Record) -> Document:
+    return remote_page.page(remote_page.endpoints(records))
+
+
 def rendered(*records: Record) -> str:
-    return remote_page.render(remote_page.endpoints(records))
+    return markdown.render(page_of(*records))
 
 
-def rows(text: str, beginning: str) -> list[list[str]]:
-    """The cells of the table rows that begin so."""
-    lines = [line for line in text.splitlines() if line.startswith(f"| {beginning}")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+def latencies(*records: Record) -> list[dict[str, str]]:
+    """The rows of the tables of whole requests."""
+    return rows_of(page_of(*records), "End to end")
+
+
+def loads(*shown: Load) -> list[dict[str, str]]:
+    """The rows of the table of these loads of one endpoint."""
+    return rows_of(page_of(an_endpoint_record(remote=remote(loads=shown))), "Load")
 
 
 def _every_kind() -> list[Record]:
@@ -74,13 +85,13 @@ def test_a_page_of_no_records_says_how_to_get_some() -> None:
 
 
 def test_end_to_end_is_diffusers_and_the_kept_connection_is_beside_it() -> None:
-    (row, *_) = rows(rendered(an_endpoint_record(0.1)), "64x64")
-    assert row[2:6] == ["110 ms", "6.0%", "330 ms", "90 ms"]
+    (row,) = latencies(an_endpoint_record(0.1))
+    assert [row[name] for name in ("End to end", "±", "First call", "Kept")] == ["110 ms", "6.0%", "330 ms", "90 ms"]
 
 
 def test_where_diffusers_could_not_be_used_the_row_says_whose_client_it_was() -> None:
     record = an_endpoint_record(0.1, remote=remote(exchanges=exchanges(0.1, diffusers=False)))
-    assert rows(rendered(record), "64x64")[0][2] == "100 ms (*bench*)"
+    assert latencies(record)[0]["End to end"] == "100 ms (bench)"
 
 
 @pytest.mark.parametrize(
@@ -88,14 +99,14 @@ def test_where_diffusers_could_not_be_used_the_row_says_whose_client_it_was() ->
     [
         (Failed(exception="ConnectError", message="refused"), "failed"),
         (TimedOut(timeout_s=5), "timed out"),
-        (OutOfMemory(where="device"), "out of memory"),
+        (OutOfMemory(where="device"), "OOM"),
         (Skipped(reason="not served"), "skipped"),
     ],
 )
 def test_a_case_without_a_figure_has_its_row_and_its_reason(outcome: object, word: str) -> None:
-    text = rendered(an_endpoint_record(outcome=outcome, **FAILURE))
-    assert rows(text, "64x64")[0][2] == word
-    assert "- tiny decode 64x64 float32 untiled over jpg: " in text
+    record = an_endpoint_record(outcome=outcome, **FAILURE)
+    assert latencies(record)[0]["End to end"] == word
+    assert "- tiny decode 64x64 float32 untiled over jpg: " in rendered(record)
 
 
 @pytest.mark.parametrize(
@@ -114,30 +125,28 @@ def test_only_loopback_is_marked_as_without_a_network(url: str, marked: bool) ->
     assert ("(loopback)\n" in text) == marked  # in the heading, since the name does not say it
 
 
-def test_noise_is_marked_and_hub_weights_are_not() -> None:
-    assert "**noise**" in rendered(an_endpoint_record())
-    assert "**noise**" not in rendered(an_endpoint_record(case={"weights": "hub"}))
+def test_random_weights_are_told_and_hub_weights_need_no_word() -> None:
+    assert "\n- random weights: " in rendered(an_endpoint_record())
+    assert "\n- random weights: " not in rendered(an_endpoint_record(case={"weights": "hub"}))
 
 
 def test_columns_without_a_figure_are_left_out() -> None:
-    assert "TLS |" not in rendered(an_endpoint_record())
+    assert "TLS" not in columns_of(page_of(an_endpoint_record()))[1]
     over_tls = Exchange(client="bench", connection="new", timing=timing(1), split=split(1, tls_s=(0.1,)))
-    text = rendered(an_endpoint_record(remote=remote(exchanges=(over_tls,))))
-    assert "| TLS |" in " ".join(text.split())
-    assert "Server: compute |" not in " ".join(text.split())
+    parts = columns_of(page_of(an_endpoint_record(remote=remote(exchanges=(over_tls,)))))[1]
+    assert "TLS" in parts
+    assert "Server: compute" not in parts
 
 
 def test_a_late_generator_is_marked() -> None:
-    loads = (a_load(), a_load(lag_p99_s=0.05))
-    on_time, late = rows(rendered(an_endpoint_record(remote=remote(loads=loads))), "64x64")[-2:]
-    assert on_time[-1] == "800 us"
-    assert late[-1] == "50 ms *"
+    on_time, late = loads(a_load(), a_load(lag_p99_s=0.05))
+    assert on_time["Late"] == "800 us"
+    assert late["Late"] == "50 ms (late)"
 
 
 def test_a_load_without_a_good_answer_has_no_percentiles() -> None:
-    load = a_load(succeeded=0, throughput_per_s=0, percentiles=(), latency_s=())
-    row = rows(rendered(an_endpoint_record(remote=remote(loads=(load,)))), "64x64")[-1]
-    assert row[5:11] == ["0", "0 /s", "-", "-", "-", "-"]
+    (row,) = loads(a_load(succeeded=0, throughput_per_s=0, percentiles=(), latency_s=()))
+    assert [row[name] for name in ("Good", "Throughput", "p50", "p90", "p95", "p99")] == ["0", "0 /s", *"----"]
 
 
 def test_what_comes_out_of_files_is_shown_as_it_is() -> None:
@@ -165,31 +174,36 @@ def test_a_server_that_says_more_than_the_client_waited_takes_no_more_than_that(
 
 
 def test_a_percentile_of_too_few_answers_is_left_out() -> None:
-    row = rows(rendered(an_endpoint_record(remote=remote(loads=(a_load(succeeded=99),)))), "64x64")[-1]
-    assert row[7].startswith("61 ms")
-    assert row[10] == "-"
+    (row,) = loads(a_load(succeeded=99))
+    assert row["p50"].startswith("61 ms (")
+    assert row["p99"] == "-"
 
 
 def test_a_load_with_errors_is_marked() -> None:
-    loads = (a_load(), a_load(errors={}, retry_after=0))
-    lost, whole = rows(rendered(an_endpoint_record(remote=remote(loads=loads))), "64x64")[-2:]
-    assert lost[2].endswith("!")
-    assert not whole[2].endswith("!")
+    lost, whole = loads(a_load(), a_load(errors={}, retry_after=0))
+    assert lost["Load"].endswith("(errors)")
+    assert not whole["Load"].endswith("(errors)")
+    assert whole["Errors"] == "none"
 
 
 def test_a_kept_connection_that_was_mostly_reopened_has_no_figure() -> None:
     first, new, kept = exchanges(0.1)
     reopened = kept.model_copy(update={"reopened": 4})
-    text = rendered(an_endpoint_record(remote=remote(exchanges=(first, new, reopened))))
-    assert rows(text, "64x64")[0][5] == "reopened"
+    assert latencies(an_endpoint_record(remote=remote(exchanges=(first, new, reopened))))[0]["Kept"] == "reopened"
 
 
 def test_what_all_rows_share_is_said_once_and_what_differs_has_a_column() -> None:
-    assert "| Case " not in rendered(an_endpoint_record())
     assert "All rows: float32, random weights." in rendered(an_endpoint_record())
-    text = rendered(an_endpoint_record(), an_endpoint_record(case={"dtype": "float16"}))
-    assert "| Case " in text
-    assert "All rows" not in text
+    assert not rows_of(page_of(an_endpoint_record()), "Case")
+    two = (an_endpoint_record(), an_endpoint_record(case={"dtype": "float16"}))
+    cases = [row["Case"] for row in rows_of(page_of(*two), "Case") if "End to end" in row]
+    assert cases == ["float16, random weights", "float32, random weights"]
+    assert "All rows" not in rendered(*two)
+
+
+def test_sizes_are_in_natural_order() -> None:
+    records = [an_endpoint_record(case={"size": size}) for size in (1024, 256, 2048, 512)]
+    assert [row["Resolution"] for row in latencies(*records)] == ["256x256", "512x512", "1024x1024", "2048x2048"]
 
 
 def test_a_phase_that_is_not_known_is_not_shown() -> None:
@@ -201,9 +215,8 @@ def test_a_phase_that_is_not_known_is_not_shown() -> None:
 
 def test_an_endpoint_is_in_no_table_of_gpus() -> None:
     local, over_wire = measured(case=a_case(operation="decode")), an_endpoint_record()
-    assert measured_page.render(WORKLOAD, "decode", [local, over_wire]) == measured_page.render(
-        WORKLOAD, "decode", [local]
-    )
+    pages = [measured_page.page(WORKLOAD, "decode", records) for records in ([local, over_wire], [local])]
+    assert pages[0] == pages[1]
     assert docs_table.render([local, over_wire], "decode") == docs_table.render([local], "decode")
     with pytest.raises(DocsError):
         docs_table.render([over_wire], "decode")

@@ -19,6 +19,7 @@ from bench.config import Network
 from bench.record import Record
 from bench.report.pages import remote_page
 from bench.report.plots import cost_plot, figure, hybrid_plot, remote_plot
+from bench.report.render import markdown
 
 MANY = 300
 _LONG = "NVIDIA Test of a Name that is far too Long for any Legend, with Words and Words and Words"
@@ -112,7 +113,7 @@ def test_an_endpoint_of_many_models_leaves_a_picture(said: list[str]) -> None:
 
 def test_of_many_endpoints_the_first_have_a_plot_and_the_page_says_so() -> None:
     found = remote_page.endpoints([an_endpoint_record(device=endpoint_device(f"mine {n}")) for n in range(30)])
-    page = remote_page.render(found)
+    page = markdown.render(remote_page.page(found))
     assert len(remote_page.drawn(found)) == page.count("](remote-") == 24
     assert page.count("This endpoint has no plot") == 6
 

@@ -27,6 +27,7 @@ from bench.doctor import Finding
 from bench.record import Failed, Memory, Timing
 from bench.report.pages import advice_terminal, cost_terminal, diagnosis, hybrid_terminal, predicted_table, profile_view
 from bench.report.pages.compare_terminal import print_terminal
+from bench.report.render import console as render_console
 from bench.report.render.terminal import Column, Draw, plain, print_table, say
 from bench.run.progress import print_summary
 from bench.run.scheduler import RunSummary
@@ -88,7 +89,7 @@ def _diagnosis() -> Draw:
         Finding(level="ok", subject="device", said="NVIDIA H100 80GB HBM3, 79.6 GiB, capability 9.0"),
         Finding(level="warning", subject="power limit", said="350 W of 700 W: clocks fall under load", remedy=REMEDY),
     ]
-    return lambda console: diagnosis.print_findings(findings, console, diagnosis.verdict(findings))
+    return render_console.draw(diagnosis.document(findings, diagnosis.verdict(findings)))
 
 
 def _hybrid() -> Draw:
