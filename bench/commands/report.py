@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.commands.files import given_or_all, records_and_predictions, warn, write_pages
@@ -9,6 +10,7 @@ from bench.commands.options import REPORTS, Pages, Quiet, Results
 
 if TYPE_CHECKING:
     from bench.record import Record
+    from bench.report.document import Document
 
 
 def report(
@@ -39,18 +41,18 @@ def report(
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
     pages["predicted.md"] = predicted_page.render(predictions, records).encode()
-    pages |= _time_model(records, predictions)
+    times = time_model(records, predictions)
+    pages |= {} if times is None else {"time_model.md": markdown.render(times).encode()}
     write_pages(out, pages, quiet=quiet)
 
 
-def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, bytes]:
-    """The page of the model of times, where predictions say what the timed cases compute; none with too few times."""
+def time_model(records: Sequence[Record], predictions: Sequence[Record]) -> Document | None:
+    """The page of the model of times; None if predictions tell the work of too few timed cases to fit it."""
     from bench.analysis.speed.fit import fit
     from bench.analysis.speed.held_out import leave_one_card_out
     from bench.analysis.speed.observation import fitted, not_fitted, observations
     from bench.config import load_gpus
     from bench.report.pages import time_model_page
-    from bench.report.render import markdown
 
     work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
     timed = [record for record in records if record.case.id in work]
@@ -60,6 +62,5 @@ def _time_model(records: list[Record], predictions: list[Record]) -> dict[str, b
         fitted_cells, other_cells = leave_one_card_out(encodes), leave_one_card_out(encodes, not_fitted(timed_calls))
         model = fit(encodes)
     except ValueError:  # times of one precision or one card alone
-        return {}
-    page = time_model_page.page(model, fitted_cells, other_cells)
-    return {"time_model.md": markdown.render(page).encode()}
+        return None
+    return time_model_page.page(model, fitted_cells, other_cells)

@@ -126,7 +126,7 @@ def loads(records: Sequence[Record]) -> Table | None:
     return table_of(
         rows,
         *_head(records, _first),
-        (Column("Load"), lambda row: Cell(row[1].title, note="errors" if row[1].errors else "")),
+        (Column("Load", heads=True), lambda row: Cell(row[1].title, note="errors" if row[1].errors else "")),
         (Column("For", "seconds"), lambda row: row[1].duration_s),
         (Column("Sent", "count"), lambda row: row[1].sent),
         (Column("Good", "count"), lambda row: row[1].succeeded),
@@ -147,7 +147,7 @@ def _head(records: Sequence[Record], record_of: Callable[[_Row], Record]) -> _Co
     """The first columns: size and transport, and what else tells the records of one model and operation apart."""
     head: _Columns[_Row] = (
         (Column("Resolution"), lambda row: size_of(record_of(row).case)),
-        (Column("Over"), lambda row: record_of(row).case.transport),
+        (Column("Over", heads=True), lambda row: record_of(row).case.transport),
     )
     case: _Columns[_Row] = ((Column("Case"), lambda row: _case(record_of(row))),)
     return head if shared_case(records) else (*head, *case)
