@@ -220,6 +220,8 @@ def one_line(text: str) -> str:
 
     The length stays, so that columns can be laid out. In a message `errors.printable` tells what such characters are.
     """
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

@@ -143,11 +143,10 @@ def _results(records: Sequence[Record]) -> Table:
 
 def _stages(records: Sequence[Record]) -> list[Block]:
     """The time and memory of each stage of a call, for calls that have several stages."""
-    stages = [
-        (stage, record) for whole in _measured_first(records) for stage, record in metrics.of_stages(whole).items()
-    ]
-    if not stages:
+    calls = _measured_first([record for record in records if len(record.stages) > 1])
+    if not calls:
         return []
+    stages = [(name, stage) for record in calls for name, stage in metrics.of_stages(record).items()]
     return [
         Text("Stages: the time of a call is the sum of its stages, and its memory is the largest of theirs."),
         table_of(

@@ -130,7 +130,7 @@ def loads(records: Sequence[Record]) -> Table | None:
         (Column("For", "seconds"), lambda row: row[1].duration_s),
         (Column("Sent", "count"), lambda row: row[1].sent),
         (Column("Good", "count"), lambda row: row[1].succeeded),
-        (Column("Throughput", right=True), lambda row: _throughput(row[1])),
+        (Column("Throughput", right=True, key="throughput_per_s"), lambda row: _throughput(row[1])),
         *map(_quantile, _QUANTILES),
         (Column("Errors", wraps=True), lambda row: _errors(row[1])),
         (Column("Opened", "count"), lambda row: row[1].connections),

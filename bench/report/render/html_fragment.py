@@ -69,8 +69,9 @@ def _table(table: Table) -> str:
         f"<th{_classes(['right'] if column.on_the_right else [])}>{_escaped(column.name)}</th>"
         for column in table.columns
     )
+    marks = table.has_marks
     rows = [
-        [_cell(cell, column, marks=table.has_marks) for cell, column in zip(row, table.columns, strict=True)]
+        [_cell(cell, column, marks=marks) for cell, column in zip(row, table.columns, strict=True)]
         for row in table.rows
     ]
     body = [f"<tr>{''.join(cells)}</tr>" for cells in rows]

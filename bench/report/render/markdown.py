@@ -54,8 +54,9 @@ def render(document: Document) -> str:
 
 def render_table(table_: Table) -> str:
     """One table, without its title."""
+    marks = table_.has_marks
     rows = [
-        [_cell(cell, column, marks=table_.has_marks) for cell, column in zip(row, table_.columns, strict=True)]
+        [_cell(cell, column, marks=marks) for cell, column in zip(row, table_.columns, strict=True)]
         for row in table_.rows
     ]
     sides = "".join("r" if column.on_the_right else "l" for column in table_.columns)
@@ -139,6 +140,8 @@ def _cell(cell: Cell, column: Column, *, marks: bool) -> str:
 
 
 def _plain(text: str) -> str:
+    if text.isprintable():  # nothing to replace: no break is printable
+        return text.strip()
     return one_line(_BREAK.sub(" ", text).strip())
 
 

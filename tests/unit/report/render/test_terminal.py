@@ -25,13 +25,22 @@ from bench.config import load_prices
 from bench.core.units import GIB, MIB
 from bench.doctor import Finding
 from bench.record import Failed, Memory, Timing
-from bench.report.pages import advice_terminal, cost_terminal, diagnosis, hybrid_terminal, predicted_table, profile_view
+from bench.report.pages import (
+    advice_terminal,
+    cost_terminal,
+    diagnosis,
+    hybrid_terminal,
+    models_page,
+    predicted_table,
+    profile_view,
+)
 from bench.report.pages.compare_terminal import print_terminal
 from bench.report.render import console as render_console
 from bench.report.render.terminal import Column, Draw, plain, print_table, say
 from bench.run.progress import print_summary
 from bench.run.scheduler import RunSummary
 from bench.vram.call_profile import Profiled, profile
+from bench.workloads.models import zoo
 
 PUBLISHED = Path(__file__).parents[4] / "results" / "published"
 WIDTHS = (40, 60, 80, 120)
@@ -109,6 +118,7 @@ DRAWN: dict[str, Callable[[], Draw]] = {
     "advise, many images": lambda: _advice(5),
     "predict": _predictions,
     "doctor": _diagnosis,
+    "models": lambda: render_console.draw(models_page.page(list(zoo().values()))),
     "profile": _profile,
     "compare": _comparison,
     "hybrid": _hybrid,
@@ -117,7 +127,7 @@ DRAWN: dict[str, Callable[[], Draw]] = {
 
 
 #: Names of columns whose cell is a block's first line, or stands under its row.
-HEADS = {"Card", "Case", "Memory", "Part", "Reason", "Size", "Way"}
+HEADS = {"Card", "Case", "Memory", "Model", "Other", "Part", "Reason", "Size", "Way", "names"}
 
 
 def _words(text: str) -> set[str]:
