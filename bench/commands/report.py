@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from bench.commands.files import given_or_all, records_and_predictions, warn, write_pages
 from bench.commands.options import REPORTS, Pages, Quiet, Results
-
-if TYPE_CHECKING:
-    from bench.record import Record
-    from bench.report.document import Document
 
 
 def report(
@@ -21,9 +14,10 @@ def report(
     """Write the report pages from all results: no GPU needed, and torch is not loaded."""
     from bench.analysis.cost.image_costs import compare
     from bench.analysis.hybrid.scenario import EVERYTHING
+    from bench.analysis.speed.held_out import evaluate
     from bench.commands import comparisons
-    from bench.config import load_prices
-    from bench.report.pages import measured_page, predicted_page, remote_page
+    from bench.config import load_gpus, load_prices
+    from bench.report.pages import measured_page, predicted_page, remote_page, time_model_page
     from bench.report.plots import remote_plot
     from bench.report.render import markdown
     from bench.store import read_ceilings
@@ -41,26 +35,6 @@ def report(
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
     pages["predicted.md"] = predicted_page.render(predictions, records).encode()
-    times = time_model(records, predictions)
-    pages |= {} if times is None else {"time_model.md": markdown.render(times).encode()}
+    times = evaluate(records, predictions, load_gpus())
+    pages |= {"time_model.md": markdown.render(time_model_page.page(times)).encode()} if times else {}
     write_pages(out, pages, quiet=quiet)
-
-
-def time_model(records: Sequence[Record], predictions: Sequence[Record]) -> Document | None:
-    """The page of the model of times; None if predictions tell the work of too few timed cases to fit it."""
-    from bench.analysis.speed.fit import fit
-    from bench.analysis.speed.held_out import leave_one_card_out
-    from bench.analysis.speed.observation import fitted, not_fitted, observations
-    from bench.config import load_gpus
-    from bench.report.pages import time_model_page
-
-    work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
-    timed = [record for record in records if record.case.id in work]
-    timed_calls = observations(timed, load_gpus(), lambda case: work[case.id])
-    encodes = fitted(timed_calls)
-    try:
-        fitted_cells, other_cells = leave_one_card_out(encodes), leave_one_card_out(encodes, not_fitted(timed_calls))
-        model = fit(encodes)
-    except ValueError:  # times of one precision or one card alone
-        return None
-    return time_model_page.page(model, fitted_cells, other_cells)

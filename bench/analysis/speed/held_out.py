@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.speed.fit import fit
-from bench.analysis.speed.observation import Observation
+from bench.analysis.speed.fit import Model, fit
+from bench.analysis.speed.observation import Observation, fitted, not_fitted, observations
+from bench.config.gpus import Gpus
+from bench.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,34 @@ class Errors:
     worst: Cell
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The model fitted to all times, and every time with its prediction by the model fitted without its card."""
+
+    model: Model
+    fitted: tuple[Cell, ...]
+    not_fitted: tuple[Cell, ...]
+
+
+def evaluate(records: Iterable[Record], predictions: Iterable[Record], gpus: Gpus) -> Evaluation | None:
+    """Fit the model to the records' times; None if they are of one precision or one card alone.
+
+    A time counts if a prediction of its case says what the case computes.
+    """
+    work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
+    timed = [record for record in records if record.case.id in work]
+    timed_calls = observations(timed, gpus, lambda case: work[case.id])
+    encodes = fitted(timed_calls)
+    try:
+        return Evaluation(
+            fit(encodes), leave_one_card_out(encodes), leave_one_card_out(encodes, not_fitted(timed_calls))
+        )
+    except ValueError:
+        return None
+
+
 def leave_one_card_out(
-    observations: Sequence[Observation], against: Sequence[Observation] | None = None
+    observed: Sequence[Observation], against: Sequence[Observation] | None = None
 ) -> tuple[Cell, ...]:
     """Every observation with its prediction by the model fitted without its card, in the order given. Deterministic.
 
@@ -41,9 +69,9 @@ def leave_one_card_out(
 
     Raises ValueError where what is left of a card's fit has not both widths of values (`fit`), so for one card alone.
     """
-    cells = observations if against is None else against
+    cells = observed if against is None else against
     models = {
-        card: fit([fitted for fitted in observations if fitted.card != card])
+        card: fit([observation for observation in observed if observation.card != card])
         for card in dict.fromkeys(cell.card for cell in cells)
     }
     return tuple(Cell(cell, models[cell.card].seconds(cell.work, cell.case.dtype, cell.gpu)) for cell in cells)

@@ -25,18 +25,14 @@ _WRITTEN = "Written by `bench report` from the results; do not edit."
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line of a table: the untiled case on one device, and the tiled case that otherwise equals it."""
+    """One line of a table: the untiled case on one device, and the tiled case that otherwise equals it.
 
+    `record` is the untiled one if there is one, for what both have in common.
+    """
+
+    record: Record
     untiled: Record | None
     tiled: Record | None
-
-    @property
-    def record(self) -> Record:
-        """One of the two, for what they have in common."""
-        record = self.untiled or self.tiled
-        if record is None:
-            raise ValueError("a row needs a record")
-        return record
 
 
 def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[str, Document]:
@@ -175,7 +171,7 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
     ):
         untiled = next((record for record in group if record.case.tile is None), None)
         tiled = [record for record in group if record.case.tile is not None]
-        rows += [_Row(untiled, record) for record in tiled] or [_Row(untiled, None)]
+        rows += [_Row(untiled or record, untiled, record) for record in tiled] or [_Row(group[0], untiled, None)]
     return rows
 
 

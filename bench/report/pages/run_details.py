@@ -55,7 +55,7 @@ def device_label(record: Record) -> str:
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
-    """The records of one device, model and way to run together, in the order of their first ones; small cases first."""
+    """The records grouped by device, model and precision, small cases first; groups in the order of their first."""
     groups = grouped(
         records,
         lambda record: (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from bench.analysis.speed.fit import Model
 from bench.analysis.speed.held_out import Cell as HeldOut
-from bench.analysis.speed.held_out import errors
+from bench.analysis.speed.held_out import Evaluation, errors
 from bench.analysis.speed.observation import LEAST_S
 from bench.core.units import format_relative, format_seconds
 from bench.record import Case, grouped
@@ -44,13 +44,14 @@ _LIMITS = (
 _NOT_FITTED = "Operations that were not fitted"
 
 
-def page(model: Model, fitted: Sequence[HeldOut], not_fitted: Sequence[HeldOut] = ()) -> Document:
-    """The page. `fitted` are all times that the model was fitted to; each was predicted without its card's times."""
+def page(evaluation: Evaluation) -> Document:
+    """The page of a fitted model and its errors."""
+    fitted, not_fitted = evaluation.fitted, evaluation.not_fitted
     blocks: tuple[Block, ...] = (
         Text("Written by `bench report` from the results and `gpus.yaml`; do not edit."),
         Text(_answer(fitted)),
         *([Text(_answer_beyond(not_fitted))] if not_fitted else []),
-        Section("The model", _model(model)),
+        Section("The model", _model(evaluation.model)),
         Section("Error of each card", _with_not_fitted(_cards, fitted, not_fitted)),
         Section("All times", (Bullets(_legend()), *_with_not_fitted(_times, fitted, not_fitted))),
         Section("Limits", (Bullets((_fitted_to(fitted), *_LIMITS)),)),

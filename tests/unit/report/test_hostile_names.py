@@ -27,7 +27,7 @@ from bench.analysis.compare import Comparison, Request, compare
 from bench.analysis.compare.sides import side
 from bench.analysis.cost.image_costs import VOLUMES, Costs
 from bench.analysis.cost.image_costs import compare as costs_of
-from bench.analysis.speed.held_out import Cell
+from bench.analysis.speed.held_out import Cell, Evaluation
 from bench.cli import main
 from bench.config import Network
 from bench.core.units import MIB
@@ -160,7 +160,7 @@ def _comparison(name: str) -> Comparison:
 
 def _time_model(name: str) -> str:
     cell = Cell(replace(observed("one", WORKS[0], "float16", 0.1), card=name), 0.12)
-    return markdown.render(time_model_page.page(TRUTH, [cell]))
+    return markdown.render(time_model_page.page(Evaluation(TRUTH, (cell,), ())))
 
 
 PAGES: dict[str, Callable[[str], str]] = {

@@ -19,11 +19,12 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bench.analysis.speed.held_out import evaluate
 from bench.commands.files import records_and_predictions
-from bench.commands.report import time_model
+from bench.config import load_gpus
 from bench.record import Ceilings, Record
 from bench.report.document import MARKS, Cell, Column, Document, table
-from bench.report.pages import measured_page, remote_page
+from bench.report.pages import measured_page, remote_page, time_model_page
 from bench.report.render import markdown
 from bench.store import read_ceilings
 
@@ -80,9 +81,9 @@ def _remote(known: Committed) -> str:
 
 
 def _time_model(known: Committed) -> str:
-    page = time_model(known.records, known.predictions)
-    assert page is not None
-    return markdown.render(page)
+    evaluation = evaluate(known.records, known.predictions, load_gpus())
+    assert evaluation is not None
+    return markdown.render(time_model_page.page(evaluation))
 
 
 PAGES = [

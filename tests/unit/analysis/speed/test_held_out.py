@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from factories import a_case, a_device, published
 from observed import WORKS, all_observed, observed
+from predictions import a_predicted_record
 
-from bench.analysis.speed.held_out import Cell, errors, leave_one_card_out
+from bench.analysis.speed.held_out import Cell, errors, evaluate, leave_one_card_out
 from bench.analysis.speed.observation import Observation
+from bench.config import load_gpus
 
 
 def slower(observations: tuple[Observation, ...], card: str, factor: float) -> tuple[Observation, ...]:
@@ -73,3 +76,20 @@ def test_errors_by_hand() -> None:
 
     assert [cell.error for cell in cells] == pytest.approx([0.1, -0.25, 0.01])
     assert (found.cells, found.median, found.worst) == (3, pytest.approx(0.1), cells[1])
+
+
+def test_times_are_evaluated_if_a_prediction_says_what_their_case_computes() -> None:
+    # given published times of two cards in two precisions, and a prediction of each case
+    cases = [a_case(model="sd-v1", size=1024, dtype=dtype) for dtype in ("float16", "float32")]
+    cards = [a_device(name=f"NVIDIA GeForce RTX {number}") for number in (3090, 4090)]
+    records = [
+        published(0.1 + 0.1 * place, case=case, device=card) for card in cards for place, case in enumerate(cases)
+    ]
+    predictions = [a_predicted_record(1, case=case) for case in cases]
+    # then all are in it; without a prediction, or of one card, there is nothing to fit
+    evaluation = evaluate(records, predictions, load_gpus())
+    assert evaluation is not None
+    assert [cell.observed.seconds for cell in evaluation.fitted] == [0.1, 0.2, 0.1, 0.2]
+    assert evaluation.not_fitted == ()
+    assert evaluate(records, [], load_gpus()) is None
+    assert evaluate(records[:2], predictions, load_gpus()) is None

@@ -8,7 +8,7 @@ from documents import rows_of, section
 from factories import a_case
 from observed import TRUTH, WORKS, observed
 
-from bench.analysis.speed.held_out import Cell
+from bench.analysis.speed.held_out import Cell, Evaluation
 from bench.record import Tile
 from bench.report.document import Document, Text
 from bench.report.pages import time_model_page
@@ -19,7 +19,7 @@ FITTED = (
     Cell(observed("one", WORKS[0], "float16", 0.1), 0.12),
     Cell(observed("two", WORKS[1], "float32", 1.0), 0.95),
 )
-PAGE = time_model_page.page(TRUTH, FITTED)
+PAGE = time_model_page.page(Evaluation(TRUTH, FITTED, ()))
 
 
 def texts(page: Document) -> list[str]:
@@ -63,7 +63,7 @@ def test_what_was_seen_is_told() -> None:
 def test_a_tiled_case_says_its_tile() -> None:
     cell = FITTED[0]
     tiled = cell.observed.case.model_copy(update={"tiling": Tile(tile=256, overlap=64)})
-    page = time_model_page.page(TRUTH, [Cell(replace(cell.observed, case=tiled), 0.12)])
+    page = time_model_page.page(Evaluation(TRUTH, (Cell(replace(cell.observed, case=tiled), 0.12),), ()))
 
     assert rows_of(page, "Tiles")[0]["Tiles"] == "256, overlap 64"
     assert rows_of(page, "Worst case")[0]["Worst case"] == "SD v1.5 encode 512x512, tiles of 256"
@@ -72,7 +72,7 @@ def test_a_tiled_case_says_its_tile() -> None:
 def test_sizes_are_in_natural_order_within_a_card() -> None:
     cases = [a_case(model="sd-v1", size=size, dtype="float16") for size in (512, 256, 2048, 1024)]
     cells = [Cell(replace(FITTED[0].observed, card=card, case=case), 0.12) for case in cases for card in ("a", "b")]
-    rows = rows_of(time_model_page.page(TRUTH, cells), "Size")
+    rows = rows_of(time_model_page.page(Evaluation(TRUTH, tuple(cells), ())), "Size")
     natural = ["256x256", "512x512", "1024x1024", "2048x2048"]
     assert [(row["Card left out"], row["Size"]) for row in rows] == [(card, size) for card in "ab" for size in natural]
 
@@ -83,7 +83,7 @@ def test_what_was_not_fitted_has_its_own_error_and_its_own_rows() -> None:
         Cell(replace(cell.observed, case=cell.observed.case.model_copy(update={"operation": "decode"})), predicted_s)
         for cell, predicted_s in zip(FITTED, (0.08, 1.1), strict=True)
     ]
-    page = time_model_page.page(TRUTH, FITTED[:1], decodes)
+    page = time_model_page.page(Evaluation(TRUTH, FITTED[:1], tuple(decodes)))
 
     # then the first figure is still of what was fitted, and the others stand apart
     fitted, beyond = texts(page)[1:]
