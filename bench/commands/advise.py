@@ -188,8 +188,10 @@ def _away(image: Case, known: _Known) -> Away:
     from bench.analysis.hybrid.service import alike
 
     request = known.comparison.request
-    way = next((one for one in known.comparison.ways if alike(one.case) == alike(image)), None)
-    away = remote_way.of(way.remote if way else None, request.network)
+    remotes = known.comparison.remote_images
+    away = remote_way.of(
+        next((remote for remote in remotes if alike(remote.case) == alike(image)), None), request.network
+    )
     if away.time is not None or known.server is None:
         return away
     card, place = known.server

@@ -1,4 +1,4 @@
-"""What `bench hybrid`, `bench cost` and `bench report` share: records and networks compared, and the pages of it."""
+"""What `bench hybrid`, `bench cost` and `bench report` share: their options, comparisons and pages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.files import tell_aliases
-from bench.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from bench.analysis.cost.image_costs import Costs
     from bench.analysis.hybrid.local_or_remote import Comparison
     from bench.analysis.hybrid.scenario import Wanted
     from bench.config import Network
-    from bench.record import Record, Transport
+    from bench.record import Record
 
 NetworksFile = Annotated[Path | None, typer.Option("--networks", metavar="FILE", help="Another networks.yaml.")]
 Networks = Annotated[
@@ -48,16 +47,19 @@ def compare_ways(
     server: str | None = None,
     transports: Sequence[str] = (),
 ) -> tuple[Comparison, dict[str, Network]]:
-    """Local beside remote over these networks of the file. Raises ConfigError."""
-    from bench import config
-    from bench.analysis.hybrid import local_or_remote as comparison
-    from bench.analysis.hybrid.scenario import Request
+    """The comparison of local with remote over the chosen networks of the file, and those networks.
 
-    found = config.load_networks(file)
-    chosen = found.chosen(networks)
-    paths = {name: one.path for name, one in chosen.items()}
-    request = Request(paths, found.files, _transports(transports, wanted), server)
-    return comparison.compare(records, request, wanted), chosen
+    Raises ConfigError for names that are not known.
+    """
+    from bench import config
+    from bench.analysis.hybrid import local_or_remote
+    from bench.analysis.hybrid.scenario import Request, transports_of
+
+    known = config.load_networks(file)
+    chosen = known.chosen(networks)
+    paths = {name: network.path for name, network in chosen.items()}
+    request = Request(paths, known.files, transports_of(transports, wanted), server)
+    return local_or_remote.compare(records, request, wanted), chosen
 
 
 def wanted_of(
@@ -68,7 +70,7 @@ def wanted_of(
     *,
     quiet: bool = False,
 ) -> Wanted:
-    """What options choose, checked. Raises ConfigError."""
+    """The choice that the options make. Raises ConfigError for names that are not known."""
     from bench import config
     from bench.analysis.hybrid.scenario import Wanted
 
@@ -78,54 +80,28 @@ def wanted_of(
 
 
 def folder_of_pages(out: Path | None, *, is_choice: bool, as_json: bool) -> Path | None:
-    """Where pages are written: to --out, else to reports/; None where only what was chosen, or JSON, is printed."""
+    """The folder for the pages: --out, otherwise reports/. None without --out if a choice or JSON is printed."""
     from bench.commands.options import REPORTS
 
     return REPORTS if out is None and not is_choice and not as_json else out
 
 
 def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:
-    """The files of the page that sets local beside remote, by name."""
+    """The page that compares local with remote, and its plot, by file name."""
     from bench.report.pages import hybrid_page
     from bench.report.plots import hybrid_plot
+    from bench.report.render import markdown
 
     image = hybrid_plot.draw(comparison, networks)
-    page = {"hybrid.md": hybrid_page.render(comparison, networks, records).encode()}
-    return page | ({hybrid_page.PLOT: image} if image else {})
+    page = markdown.render(hybrid_page.page(comparison, networks, records))
+    return {"hybrid.md": page.encode()} | ({hybrid_page.PLOT: image} if image else {})
 
 
 def cost_pages(costs: Costs) -> dict[str, bytes]:
-    """The files of the page of costs, by name."""
+    """The page of costs and its plot, by file name."""
     from bench.report.pages import cost_page
     from bench.report.plots import cost_plot
+    from bench.report.render import markdown
 
     image = cost_plot.draw(costs)
-    return {"cost.md": cost_page.render(costs).encode()} | ({cost_page.PLOT: image} if image else {})
-
-
-def _transports(given: Sequence[str], wanted: Wanted) -> dict[str, Transport]:
-    """The transport of each operation: the one given that it can take, else the usual one.
-
-    Of several that an operation can take, one that another operation can do with alone is that one's. Raises
-    ConfigError for what nothing takes, and where two are left.
-    """
-    from bench.config import TRANSPORTS
-    from bench.workloads import models
-
-    usual = models.usual_transports()
-    asked = wanted.operations or tuple(usual)
-    for name in given:
-        if name not in TRANSPORTS:
-            raise ConfigError(f"--transport {name}: there is no such transport. {nearest(name, TRANSPORTS)}")
-        if not any(name in models.transports(one) for one in asked):
-            raise ConfigError(f"--transport {name}: {' and '.join(asked)} can't take it.")
-    can = {one: [name for name in models.transports(one) if name in given] for one in asked}
-    alone = {names[0] for names in can.values() if len(names) == 1}
-    ways = dict(usual)
-    for one, names in can.items():
-        left = names if len(names) < 2 else [name for name in names if name not in alone]
-        if len(left) > 1:
-            raise ConfigError(f"--transport: {one} can take {' and '.join(left)}. Give one for each operation.")
-        if left:
-            ways[one] = left[0]
-    return ways
+    return {"cost.md": markdown.render(cost_page.page(costs)).encode()} | ({cost_page.PLOT: image} if image else {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -37,8 +36,9 @@ def cost(
     from bench.commands import comparisons
     from bench.config import load_prices
     from bench.core.units import one_line
-    from bench.report.pages import cost_json, cost_page, cost_terminal
-    from bench.report.render import terminal
+    from bench.report.pages import cost_page
+    from bench.report.pages.cost_figures import CostFigures
+    from bench.report.render import console, json_text, terminal
 
     prices = load_prices(prices_file)
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
@@ -46,14 +46,14 @@ def cost(
     volumes = image_costs.checked(volume or image_costs.VOLUMES)
     records = table_records(given_or_all(results))
     comparison, _ = comparisons.compare_ways(records, wanted)
-    found = image_costs.compare(records, comparison, prices, volumes)
+    costs = image_costs.compare(records, comparison, prices, volumes)
     if as_json:
-        typer.echo(json.dumps(cost_json.render(found), indent=2, allow_nan=False))
+        typer.echo(json_text.render(CostFigures.model_validate(costs)), nl=False)
     elif not quiet:
         if is_choice:
-            terminal.show(cost_terminal.draw(found))
-        lines = [*cost_page.summary(found), *(f"Missing: {gap}" for gap in found.gaps)]
+            console.show(cost_page.terminal(costs))
+        lines = [*cost_page.summary(costs), *(f"Missing: {gap}" for gap in costs.gaps)]
         terminal.print_lines(one_line(line) for line in lines)
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:
-        write_pages(folder, comparisons.cost_pages(found), quiet=quiet or as_json)
+        write_pages(folder, comparisons.cost_pages(costs), quiet=quiet or as_json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
 from bench.commands.comparisons import Gpus, Networks, NetworksFile, Server, Transports
@@ -33,8 +31,9 @@ def hybrid(
     """
     from bench.commands import comparisons
     from bench.core.units import one_line
-    from bench.report.pages import hybrid_json, hybrid_page, hybrid_terminal
-    from bench.report.render import terminal
+    from bench.report.pages import hybrid_page
+    from bench.report.pages.hybrid_figures import HybridFigures
+    from bench.report.render import console, json_text, terminal
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
     is_choice = not wanted.is_everything or bool(network or server or transport)
@@ -43,11 +42,11 @@ def hybrid(
         records, wanted, network or [], networks_file, server, transport or []
     )
     if as_json:
-        typer.echo(json.dumps(hybrid_json.render(comparison), indent=2, allow_nan=False))
+        typer.echo(json_text.render(HybridFigures.model_validate(comparison)), nl=False)
     elif not quiet:
         if is_choice:
-            terminal.show(hybrid_terminal.draw(comparison, networks))
-        missing = [f"Missing: {gap}" for gap in (*comparison.without, *comparison.gaps)]
+            console.show(hybrid_page.terminal(comparison, networks))
+        missing = [f"Missing: {gap}" for gap in comparison.missing]
         terminal.print_lines(one_line(line) for line in [*hybrid_page.summary(comparison, networks), *missing])
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bench.analysis.advise.times import Time
+from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.scenario import Request
 from bench.analysis.hybrid.service import of_time, seconds
-from bench.analysis.hybrid.ways import Remote
 from bench.analysis.speed.extrapolation import Range
 from bench.record import Case
 
@@ -33,7 +33,7 @@ class Away:
     reason: str
 
 
-def of(remote: Remote | None, network: str) -> Away:
+def of(remote: RemoteImage | None, network: str) -> Away:
     """The quickest that is known: simulated over the network, or measured across one."""
     if remote is None:
         return Away(network, None, "", "neither an endpoint nor a card that would stand in for one was timed on it")

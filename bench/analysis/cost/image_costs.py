@@ -1,17 +1,21 @@
-"""Each image's cost on the cards and endpoints that have a price, at each volume. Pure; builds on `hybrid`'s rows."""
+"""The cost of each image on cards and endpoints with a price, at each volume. Pure; builds on `hybrid`'s rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from bench.analysis.cost.arithmetic import (
+    BreakEven,
     Charge,
+    Cost,
     EndpointCost,
     LocalCost,
+    break_even,
     energy_cost,
     ownership_per_hour,
+    per_1000,
 )
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.rows import Row
@@ -21,18 +25,18 @@ from bench.errors import ConfigError
 from bench.record import Case, Kind, Record, metrics
 from bench.workloads.labels import label_of
 
-#: Images an hour that tables show unless others are asked for.
+#: Images per hour that tables show by default.
 VOLUMES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 LEAST_VOLUME, MOST_VOLUME = 1e-4, 1e12
-#: How a card can be charged.
+#: The ways to charge for a card.
 CHARGES: tuple[Charge, ...] = get_args(Charge)
-#: At most this share of an endpoint's time is planned to be busy. Near 1 requests wait for one another without end.
+#: The largest share of its time that an endpoint is planned to be busy. Near 1 the queue would grow without bound.
 BUSY = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Joules of one image: measured by the driver, or the board's power over the time, which is the most it can be."""
+    """Joules per image: measured by the driver, or the board's rated power times the time, which is an upper limit."""
 
     joules: float
     found_by: Literal["measured", "board power"]
@@ -40,21 +44,32 @@ class Energy:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """One row of `hybrid` at one way to have its card.
+    """A card, bought or rented, that computes one row of `hybrid`.
 
     Attributes:
-        energy: None where nothing is known of it. A rented card's price has its electricity in it.
-        cost: None where nothing fits on the card. It is charged for the seconds that it computes.
+        energy: None if it is not known. The price of a rented card includes its electricity.
+        cost: charged by the second of computing; None if nothing fits on the card.
+        per_1000: simulated money for 1,000 images at each volume; None without a cost.
+        endpoints: the costs of the endpoints for the same image, by name.
     """
 
     row: Row
     way: Literal["bought", "rented"]
     energy: Energy | None
     cost: LocalCost | None
+    per_1000: tuple[float, ...] | None
+    endpoints: Mapping[str, EndpointCost]
 
-    def charged(self, charge: Charge) -> LocalCost | None:
-        """The same card charged so."""
-        return replace(self.cost, charge=charge) if self.cost else None
+    @property
+    def break_even(self) -> dict[str, dict[Charge, BreakEven | None]]:
+        """Where each endpoint costs no more, by its name and by how the card is charged."""
+        return {name: {charge: self.break_even_with(name, charge) for charge in CHARGES} for name in self.endpoints}
+
+    def break_even_with(self, endpoint: str, charge: Charge) -> BreakEven | None:
+        """Where this endpoint costs no more than the card charged in this way; None if nowhere, or without a cost."""
+        if self.cost is None:
+            return None
+        return break_even(replace(self.cost, charge=charge), self.endpoints[endpoint])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +77,10 @@ class Remote:
     """An endpoint with a price, for one image.
 
     Attributes:
-        seconds, kind: of one image on it, and what that time is; None where nobody has it.
-        by: the device whose time it is, if it is not the endpoint's own accelerator.
-        cost: None where there is no time, and it is not free.
+        seconds, kind: its time per image, and where that is from; None if nobody has it.
+        by: the device whose time it is, unless the endpoint itself was measured.
+        cost: None without a time, unless the endpoint is free.
+        per_1000: simulated money for 1,000 images at each volume; None without a cost.
     """
 
     name: str
@@ -73,11 +89,17 @@ class Remote:
     kind: Kind | None
     by: str | None
     cost: EndpointCost | None
+    per_1000: tuple[float, ...] | None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the endpoint costs nothing."""
+        return not self.price.price
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image (model, operation, size): what it costs where."""
+    """What one image (model, operation, size) costs on each card and endpoint."""
 
     case: Case
     local: tuple[Local, ...]
@@ -86,7 +108,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Everything, image by image."""
+    """The costs of all images at each volume (images per hour), and what is missing, in sentences."""
 
     images: tuple[Image, ...]
     volumes: tuple[float, ...]
@@ -97,25 +119,25 @@ class Costs:
 def compare(
     records: Sequence[Record], comparison: Comparison, prices: Prices, volumes: Sequence[float] = VOLUMES
 ) -> Costs:
-    """What each image of the comparison costs, at these images an hour."""
+    """The cost of each image of the comparison at these volumes (images per hour)."""
     rows: dict[object, list[Row]] = {}
     for row in comparison.rows:
         rows.setdefault(alike(row.case), []).append(row)
-    mine: dict[object, list[Record]] = {}
+    records_of: dict[object, list[Record]] = {}
     for record in records:
-        mine.setdefault(alike(record.case), []).append(record)
+        records_of.setdefault(alike(record.case), []).append(record)
     images = []
-    for way in comparison.ways:
-        image = alike(way.case)
-        local = [one for row in rows.get(image, ()) for one in _local(row, prices)]
-        remote = [_remote(name, price, mine[image]) for name, price in prices.endpoints.items()]
-        images.append(Image(way.case, tuple(local), tuple(remote)))
+    for case in (image.case for image in comparison.remote_images):
+        key = alike(case)
+        remote = tuple(_remote(name, price, records_of[key], volumes) for name, price in prices.endpoints.items())
+        local = tuple(card for row in rows.get(key, ()) for card in _local(row, prices, remote, volumes))
+        images.append(Image(case, local, remote))
     gaps = tuple(_gaps(comparison, images, prices))
     return Costs(tuple(images), tuple(volumes), prices, gaps)
 
 
 def checked(volumes: Sequence[float]) -> tuple[float, ...]:
-    """Images an hour, rising and each once. Raises ConfigError for what is no volume."""
+    """The volumes (images per hour) in rising order, each once. Raises ConfigError for one that is out of range."""
     for volume in volumes:
         if not MOST_VOLUME >= volume >= LEAST_VOLUME:
             raise ConfigError(
@@ -124,8 +146,8 @@ def checked(volumes: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted(set(volumes)))
 
 
-def _local(row: Row, prices: Prices) -> Iterable[Local]:
-    """The row at each way to have its card that has a price; none where it has no time and is not out of memory."""
+def _local(row: Row, prices: Prices, endpoints: Sequence[Remote], volumes: Sequence[float]) -> Iterable[Local]:
+    """The row's card, bought and rented if it has those prices; nothing if it has no time but is not out of memory."""
     card = prices.cards.get(row.device.name)
     if card is None or (row.local_s is None and not row.only_remote_fits):
         return
@@ -133,22 +155,38 @@ def _local(row: Row, prices: Prices) -> Iterable[Local]:
     if card.purchase:
         rate = ownership_per_hour(card.purchase.price, card.purchase.lifetime_years)
         paid = energy_cost(energy.joules, prices.electricity.price) if energy else 0.0
-        yield Local(row, "bought", energy, _cost(row, rate, paid))
+        yield _card(row, "bought", energy, _cost(row, rate, paid), endpoints, volumes)
     if card.rental:
-        yield Local(row, "rented", energy, _cost(row, card.rental.price, 0.0))
+        yield _card(row, "rented", energy, _cost(row, card.rental.price, 0.0), endpoints, volumes)
+
+
+def _card(
+    row: Row,
+    way: Literal["bought", "rented"],
+    energy: Energy | None,
+    cost: LocalCost | None,
+    endpoints: Sequence[Remote],
+    volumes: Sequence[float],
+) -> Local:
+    costs = {endpoint.name: endpoint.cost for endpoint in endpoints if endpoint.cost}
+    return Local(row, way, energy, cost, _amounts(cost, volumes), costs)
 
 
 def _cost(row: Row, rate: float, energy: float) -> LocalCost | None:
     return None if row.local_s is None else LocalCost(rate, row.local_s / _images(row.case), energy)
 
 
+def _amounts(cost: Cost | None, volumes: Sequence[float]) -> tuple[float, ...] | None:
+    return tuple(per_1000(cost, volume) for volume in volumes) if cost else None
+
+
 def _images(case: Case) -> int:
-    """Images (or frames) that one call computes."""
+    """How many images or frames one call computes."""
     return case.axes.product("batch", "frames")
 
 
 def _energy(row: Row, card: Card) -> Energy | None:
-    """Joules of one image by the quickest local way."""
+    """Joules per image of the quickest local way."""
     if row.quickest is None or row.local_s is None:
         return None
     joules = metrics.values(row.quickest).get("energy")
@@ -159,65 +197,66 @@ def _energy(row: Row, card: Card) -> Energy | None:
     return Energy(card.board_power.watts * row.local_s / _images(row.case), "board power")
 
 
-def _remote(name: str, price: EndpointPrice, records: Sequence[Record]) -> Remote:
-    """An endpoint's time for an image: its accelerator's own, else of the device that stands in for it."""
+def _remote(name: str, price: EndpointPrice, records: Sequence[Record], volumes: Sequence[float]) -> Remote:
+    """An endpoint with the time of its accelerator, or of the device that stands in for it."""
     for device in (price.accelerator, price.stand_in) if price.price else ():
-        found = _served(device, records) if device else None
-        if found:
-            taken, record = found
+        timed = _serving_time(device, records) if device else None
+        if timed:
+            taken_s, record = timed
             own = device == price.accelerator and record.remote is not None
             kind: Kind = record.kind if own else "simulated"
-            cost = EndpointCost(price.price, taken, price.start_s, price.idle_s, BUSY)
-            return Remote(name, price, taken, kind, None if own else record.device.name, cost)
-    return Remote(name, price, None, None, None, EndpointCost(0.0, 0.0) if not price.price else None)
+            cost = EndpointCost(price.price, taken_s, price.start_s, price.idle_s, BUSY)
+            by = None if own else record.device.name
+            return Remote(name, price, taken_s, kind, by, cost, _amounts(cost, volumes))
+    free = None if price.price else EndpointCost(0.0, 0.0)
+    return Remote(name, price, None, None, None, free, _amounts(free, volumes))
 
 
-def _served(device: str, records: Sequence[Record]) -> tuple[float, Record] | None:
-    """Seconds in which that device computes one image when it serves, and the record that says so.
+def _serving_time(device: str, records: Sequence[Record]) -> tuple[float, Record] | None:
+    """Seconds per image when that device serves, and the record that says so.
 
-    An endpoint on it is asked before the device itself: what it bears is the throughput of a closed load, which has
-    codecs and queue in it, or what it says of its computing.
+    A measured endpoint on the device is preferred to the device's local time. Its time follows from the throughput
+    under a closed load, which includes codecs and queue, or else from its own figure of computing.
     """
-    found: list[tuple[float, Record]] = []
+    timed: list[tuple[float, Record]] = []
     for record in records:
-        taken = _served_s(record, device)
-        if taken is not None:
-            found.append((taken / _images(record.case), record))
-    endpoints = [one for one in found if one[1].remote is not None]
-    return min(endpoints or found, key=lambda one: one[0], default=None)
+        taken_s = _serving_s(record, device)
+        if taken_s is not None:
+            timed.append((taken_s / _images(record.case), record))
+    endpoints = [(taken_s, record) for taken_s, record in timed if record.remote is not None]
+    return min(endpoints or timed, key=lambda pair: pair[0], default=None)
 
 
-def _served_s(record: Record, device: str) -> float | None:
-    """Seconds of one request on the device, if it is the one that computed."""
+def _serving_s(record: Record, device: str) -> float | None:
+    """Seconds of one request if that device computed it, otherwise None."""
     remote = record.remote
     if remote is None:
         return whole_card_s(record) if record.device.name == device else None
     server = remote.endpoint.server_device
     if server is None or server.name != device or seconds(record) is None:
         return None
-    # across a network, or with one request at a time, a closed load shows latency and not what the device bears
-    loads = [one for one in remote.loads if one.kind == "closed" and (one.concurrency or 0) > 1 and not one.errors]
-    best = max((one.throughput_per_s for one in loads), default=0.0) if remote.endpoint.is_loopback else 0.0
-    taken = 1 / best if best else remote.compute_s
-    return taken if taken is not None and taken >= LEAST_S else None
+    # across a network, or with one request at a time, a closed load shows latency and not the endpoint's capacity
+    loads = [load for load in remote.loads if load.kind == "closed" and (load.concurrency or 0) > 1 and not load.errors]
+    best = max((load.throughput_per_s for load in loads), default=0.0) if remote.endpoint.is_loopback else 0.0
+    taken_s = 1 / best if best else remote.compute_s
+    return taken_s if taken_s is not None and taken_s >= LEAST_S else None
 
 
 def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> Iterable[str]:
     """What has no cost, and why."""
     yield from comparison.without
     for device in dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards):
-        yield f"{device}: no price of it: add it to `cards` of prices.yaml, or of a file for --prices"
+        yield f"{device}: no price is known: add it to `cards` in prices.yaml, or in a file for --prices"
     for row in comparison.rows:
         if row.device.name in prices.cards and row.fits in {"unknown", "untiled: no"}:
-            yield f"{row.label}: {label_of(row.case)}: no local time, and it is not known that nothing fits"
+            yield f"{row.label}: {label_of(row.case)}: no local time, and it is not known whether it fits"
     lacks_times = False
     for name, price in prices.endpoints.items():
-        without = [image for image in images if next(one for one in image.remote if one.name == name).cost is None]
+        without = sum(remote.cost is None for image in images for remote in image.remote if remote.name == name)
         if not without:
             continue
         lacks_times = True
-        missing = f"{name} ({price.accelerator}): no time was measured or published for it or for a stand-in"
-        some = f", for {len(without)} of {len(images)} images" if len(without) < len(images) else ""
-        yield f"{missing}{some}"
+        some = f", for {without} of {len(images)} images" if without < len(images) else ""
+        yield f"{name} ({price.accelerator}): no time was measured or published for it or for a stand-in{some}"
     if lacks_times:
-        yield ("costs rest on measured and published times: times that `bench advise --gpu NAME` predicts are not used")
+        yield "costs use only measured and published times, not times that `bench advise --gpu NAME` predicts"

@@ -1,5 +1,5 @@
-"""Local or remote: what is known of each case, set side by side.
+"""Local or remote: what is known about each case, side by side.
 
-Pure: records, networks and file formats in, rows out. Imports `config`, `workloads`, `network`, `record`; never torch,
-and nothing that measures. Simulated times are `network`'s, added to what was measured or published.
+Pure: records, networks and file formats in, rows out. Never imports torch or anything that measures. Simulated times
+are `core.network`'s, added to measured or published ones.
 """

@@ -1,4 +1,4 @@
-"""From which bandwidth, and up to which round trip, remote wins over a local time. Pure."""
+"""From which bandwidth, and up to which round trip, remote is as quick as a local time. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from bench.analysis.hybrid.service import Service
 from bench.core.network import Path
 
-#: Rates beyond this many times the path's own are no network that anyone has.
+#: Rates are sought up to this many times the path's own, beyond any real network.
 _MOST_FACTOR = 1e6
 _STEPS = 60
 
@@ -21,8 +21,8 @@ class Crossover:
 
     Attributes:
         verdict: always (nothing fits locally), never (the endpoint's own work takes as long), or depends.
-        factor: least multiple of the path's rates, at its round trip; None: no rate is enough.
-        rtt_s: greatest round trip, at the path's rates; None: none is short enough.
+        factor: the smallest multiple of the path's rates, at its round trip; None if no rate is enough.
+        rtt_s: the longest round trip in seconds, at the path's rates; None if none is short enough.
     """
 
     verdict: Literal["always", "never", "depends"]
@@ -31,18 +31,18 @@ class Crossover:
 
 
 def crossover(path: Path, service: Service, local_s: float | None) -> Crossover:
-    """Where remote begins to win over a local time in seconds; None where nothing fits locally.
+    """Find where remote begins to win over a local time in seconds; `local_s` is None if nothing fits locally.
 
-    The simulated time falls with the rates and rises with the round trip, each without a step back, so that halving
-    finds the one place. Each is sought with the other as it is.
+    The simulated time falls monotonically with the rates and rises with the round trip, so bisection finds each
+    boundary. One is varied while the other stays as it is.
     """
     if local_s is None:
         return Crossover("always")
     if service.off_network_s >= local_s:
         return Crossover("never")
 
-    def wins(way: Path) -> bool:
-        return service.over(way) <= local_s
+    def wins(other: Path) -> bool:
+        return service.over(other) <= local_s
 
     factor = rtt_s = None
     if wins(path.scaled(_MOST_FACTOR)):
@@ -54,7 +54,7 @@ def crossover(path: Path, service: Service, local_s: float | None) -> Crossover:
 
 
 def _greatest(low: float, high: float, wins: Callable[[float], bool]) -> float:
-    """The greatest value that wins, where `low` does and `high` does not."""
+    """The greatest value that wins, given that `low` wins and `high` does not."""
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if wins(middle) else (low, middle)

@@ -1,36 +1,37 @@
-"""Each case's local times, tiled and not, beside what an endpoint would take over each network. Pure.
+"""Each case's local times, untiled and tiled, beside the time of an endpoint over each network. Pure.
 
-Rows are local cases; what is remote about them depends on the image alone, so that it stands once for all devices.
+Rows are local cases. The remote side depends only on the image, so it is the same for all devices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.analysis.hybrid import gaps, rows
+from bench.analysis.hybrid.remote_image import RemoteImage, remote_image
 from bench.analysis.hybrid.rows import Row
 from bench.analysis.hybrid.scenario import EVERYTHING, Request, Wanted
 from bench.analysis.hybrid.service import alike, usual_server
-from bench.analysis.hybrid.ways import Way, remote_way
 from bench.config import card_names
 from bench.core.units import format_bytes
-from bench.record import Record, alike_but_for, by_size, grouped
+from bench.record import Record, alike_but_for, grouped
 from bench.workloads import models
+from bench.workloads.labels import size_order
 
 _Key = tuple[object, ...]
-#: What to do about a device that the results lack.
-_PREDICTED = "`bench run` measures on it, and `bench advise --gpu NAME` predicts."
+#: What to do about a device that is not in the results.
+_REMEDY = "`bench run` measures on it, and `bench advise --gpu NAME` predicts."
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything side by side.
+    """Local and remote side by side.
 
     Attributes:
-        rows: measured ones first, then by device as they came, then by size.
-        ways: of each image that has a record at all, local or remote, in order of model, operation and size.
-        card: the device that may stand in for an endpoint; None where there is none.
+        rows: measured ones first, then in the order of the devices' first records, then by size.
+        remote_images: each image that has a local or remote record, by model, operation and size.
+        card: the device that may stand in for an endpoint, or None.
         without: models and operations that have no figures, in sentences.
         gaps: what else is missing, in sentences.
     """
@@ -38,65 +39,74 @@ class Comparison:
     request: Request
     wanted: Wanted
     rows: tuple[Row, ...]
-    ways: tuple[Way, ...]
+    remote_images: tuple[RemoteImage, ...]
     card: str | None
     without: tuple[str, ...]
     gaps: tuple[str, ...]
 
+    @property
+    def server(self) -> str | None:
+        """The endpoint or card that serves: the one asked for, otherwise the card that stands in."""
+        return self.request.server or self.card
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Everything that is missing, in sentences."""
+        return (*self.without, *self.gaps)
+
 
 def compare(records: Sequence[Record], request: Request, wanted: Wanted = EVERYTHING) -> Comparison:
-    """Set the records side by side.
+    """Compare the records' local times with remote ones.
 
-    Raises ConfigError where the server, or a device that was asked for, has no records.
+    Raises ConfigError if the server, or a device that was asked for, has no records.
     """
     local = [record for record in records if record.remote is None and record.device.kind != "endpoint"]
     names = list(dict.fromkeys(record.device.name for record in local))
     request, card = _server(records, names, request)
-    devices = [_named(name, names, "--gpu", _PREDICTED) for name in wanted.devices] or names
-    ways = {
-        key: Way(group[0].case, remote_way(group, request, card))
-        for key, group in _images(records).items()
-        if wanted.has(group[0].case)
+    devices = [_named(name, names, "--gpu", _REMEDY) for name in wanted.devices] or names
+    remote_images = {
+        key: remote_image(group, request, card) for key, group in _images(records).items() if wanted.has(group[0].case)
     }
-    mine = [record for record in local if alike(record.case) in ways and record.device.name in devices]
-    labels = _labels(mine)
-    found = [
-        rows.make(group, labels[_device(group[0])], ways[alike(group[0].case)].remote, request)
-        for group in _groups(mine)
+    chosen = [record for record in local if alike(record.case) in remote_images and record.device.name in devices]
+    labels = _labels(chosen)
+    local_rows = [
+        rows.make(group, labels[_device(group[0])], remote_images[alike(group[0].case)], request)
+        for group in _groups(chosen)
     ]
     return Comparison(
-        request,
-        wanted,
-        tuple(found),
-        tuple(ways.values()),
-        card,
-        (*gaps.of_models(records, wanted), *gaps.of_devices(found, wanted)),
-        tuple(gaps.of_rows(found)),
+        request=request,
+        wanted=wanted,
+        rows=tuple(local_rows),
+        remote_images=tuple(remote_images.values()),
+        card=card,
+        without=(*gaps.of_models(records, wanted), *gaps.of_devices(local_rows, wanted)),
+        gaps=tuple(gaps.of_rows(local_rows)),
     )
 
 
 def _server(records: Sequence[Record], names: Sequence[str], request: Request) -> tuple[Request, str | None]:
-    """The request with its server's whole name, and the card that may stand in: none, if that is an endpoint."""
+    """The request with its server's full name, and the card that may stand in: None if the server is an endpoint."""
     if request.server is None:
         return request, usual_server([record for record in records if record.remote is None])
-    endpoints = [one.device.name for one in records if one.remote is not None and one.remote.endpoint.is_loopback]
-    name = _named(request.server, [*names, *dict.fromkeys(endpoints)], "--server")
-    asked = Request(request.paths, request.files, request.transports, name)
-    return asked, name if name in names else None
+    endpoints = [
+        record.device.name for record in records if record.remote is not None and record.remote.endpoint.is_loopback
+    ]
+    name = _named(request.server, [*names, *endpoints], "--server")
+    return replace(request, server=name), name if name in names else None
 
 
 def _named(text: str, names: Sequence[str], option: str, otherwise: str = "") -> str:
-    """The device that answers to a name. Raises ConfigError where none or several do."""
+    """The device that a name, or part of one, stands for. Raises ConfigError for none or several."""
     no_such = "none of these results is of such a device."
     return card_names.one_of(text, dict.fromkeys(names), option, no_such, otherwise)
 
 
 def _order(record: Record) -> tuple[object, ...]:
     case = record.case
-    known, operations = list(models.zoo()), models.operations()
-    place = known.index(case.model) if case.model in known else len(known)
+    zoo, operations = list(models.zoo()), models.operations()
+    model = zoo.index(case.model) if case.model in zoo else len(zoo)
     operation = operations.index(case.operation) if case.operation in operations else len(operations)
-    return (place, case.model, operation, case.operation, *by_size(case))
+    return (model, case.model, operation, case.operation, *size_order(case))
 
 
 def _images(records: Sequence[Record]) -> dict[_Key, list[Record]]:
@@ -106,28 +116,27 @@ def _images(records: Sequence[Record]) -> dict[_Key, list[Record]]:
 
 
 def _device(record: Record) -> _Key:
-    """What tells one local device from another: memory as it is shown, for a machine's may differ by pages."""
+    """A key of a local device. Memory counts as it is shown, since a machine's may differ by a few pages."""
     total_bytes = record.device.total_bytes
     return (record.device.name, None if total_bytes is None else format_bytes(total_bytes), record.vram_limit_bytes)
 
 
 def _labels(records: Iterable[Record]) -> dict[_Key, str]:
-    """What each device is called: its name, its memory where that tells it from another, its limit."""
-    found: dict[_Key, str] = {}
-    for record in records:
-        found.setdefault(_device(record), record.device.name)
-    sizes = {(name, size) for name, size, _ in found if size is not None}
-    for key, name in found.items():
+    """What each device is called: its name, its memory if it has namesakes of another size, and its limit."""
+    names = {_device(record): record.device.name for record in records}
+    sizes = {(name, size) for name, size, _ in names if size is not None}
+    labels: dict[_Key, str] = {}
+    for key, name in names.items():
         _, size, limit_bytes = key
-        several = size is not None and len([one for one, _ in sizes if one == name]) > 1
-        memory = f" ({size})" if several else ""
+        has_namesakes = size is not None and sum(other == name for other, _ in sizes) > 1
+        memory = f" ({size})" if has_namesakes else ""
         limit = f", limited to {format_bytes(limit_bytes)}" if isinstance(limit_bytes, int) else ""
-        found[key] = f"{name}{memory}{limit}"
-    return found
+        labels[key] = f"{name}{memory}{limit}"
+    return labels
 
 
 def _groups(records: Sequence[Record]) -> list[list[Record]]:
-    """Local records that differ in tiling alone: measured ones first, then by device as it came, then by size."""
+    """Local records that differ only in tiling, in the order of `Comparison.rows`."""
     devices = list(dict.fromkeys(_device(record) for record in records))
 
     def order(record: Record) -> tuple[object, ...]:

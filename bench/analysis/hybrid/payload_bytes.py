@@ -1,4 +1,4 @@
-"""What one request carries, where nobody measured it: bytes both ways, and the work on files at both ends. Pure."""
+"""The size of a request that was not measured: bytes both ways, and the work on image files at both ends. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Payload:
     """One request and its answer.
 
     Attributes:
-        sent_bytes, received_bytes: of the bodies.
-        client_s, server_s: seconds in which each end writes or reads an image file.
+        sent_bytes, received_bytes: sizes of the bodies.
+        client_s, server_s: seconds that each end takes to write or read an image file.
     """
 
     sent_bytes: int
@@ -27,9 +27,9 @@ class Payload:
 
 
 def payload(case: Case, transport: Transport, files: Files) -> Payload | None:
-    """What a request of that case carries over that transport; tensors travel in the case's own precision.
+    """The payload of one request for a case; tensors travel in the case's own precision.
 
-    None for what no endpoint serves.
+    None if no endpoint serves the case.
     """
     carried = models.workload(case.model).payload(case)
     if carried is None:

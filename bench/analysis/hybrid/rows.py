@@ -1,4 +1,4 @@
-"""One local case on one device, its tilings joined, beside the remote way of the same image. Pure."""
+"""One local case on one device, with its tilings in one row, beside the same image computed remotely. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.hybrid.crossover import Crossover, crossover
+from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.scenario import Request
 from bench.analysis.hybrid.service import seconds
-from bench.analysis.hybrid.ways import Remote
 from bench.record import Case, Device, Kind, OutOfMemory, Record
 
-#: Whether a case fits: no, if it is out of memory untiled and with every tile that was tried; untiled: no, and no tile
-#: was tried; unknown: something else went wrong, which is no word on it.
+#: Whether a case fits. no: it is out of memory untiled and with every tile that was tried. untiled: no: it is out of
+#: memory untiled, and no tile was tried. unknown: something other than memory went wrong.
 Fits = Literal["yes", "no", "untiled: no", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What takes least of all that fits: untiled, tiled, or remote, over a simulated network or as it was measured."""
+    """A way to compute an image, and its time: local, remote over a simulated network, or at a measured endpoint."""
 
     way: Literal["untiled", "tiled", "remote"]
     seconds: float
@@ -30,15 +30,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One local case on one device, and the remote way of the same image.
+    """One local case on one device, and the same image computed remotely.
 
     Attributes:
-        label: the device, with its limit, and its memory where another of its name has another.
-        untiled, tiled: the records of the case; None where there is none. Of several tiles the quickest that fits.
+        label: the device, with its limit, and with its memory if another device of its name has a different size.
+        untiled, tiled: the records of the case, or None. If there are several tiles, the quickest that fits.
         tiles: how many tiles there were to choose from.
-        local_s: the least local time; None where nothing fits or was timed.
-        fastest: None where nothing has a time.
-        crossover: where remote begins to win over the first network; None where there is no service, or no local word.
+        local_s: the shortest local time in seconds; None if nothing fits or was timed.
+        fastest: the quickest way that fits; None if nothing has a time.
+        crossover: where remote begins to win over the first network; None without a service, or if it is not known
+            whether the case fits locally.
     """
 
     label: str
@@ -49,7 +50,7 @@ class Row:
     untiled: Record | None
     tiled: Record | None
     tiles: int
-    remote: Remote
+    remote: RemoteImage
     local_s: float | None
     fits: Fits
     fastest: Choice | None
@@ -57,25 +58,25 @@ class Row:
 
     @property
     def only_remote_fits(self) -> bool:
-        """Whether every local way is out of memory."""
+        """Whether the case is out of memory untiled and tiled."""
         return self.fits == "no"
 
     @property
     def quickest(self) -> Record | None:
-        """The local record of the least time; None where nothing was timed."""
+        """The local record with the shortest time; None if nothing was timed."""
         timed = [record for record in (self.untiled, self.tiled) if record is not None and seconds(record) is not None]
         return min(timed, key=lambda record: seconds(record) or 0.0, default=None)
 
 
-def make(group: Sequence[Record], label: str, remote: Remote, request: Request) -> Row:
-    """The row of records that differ in tiling alone."""
+def make(group: Sequence[Record], label: str, remote: RemoteImage, request: Request) -> Row:
+    """The row of records that differ only in tiling."""
     first = group[0]
     untiled = next((record for record in group if record.case.tile is None), None)
     tilings = [record for record in group if record.case.tile]
     tiled = min(tilings, key=_rank, default=None)
     local_s = min((taken for record in group if (taken := seconds(record)) is not None), default=None)
     fits = _fits(group, tilings, local_s)
-    word = local_s is not None or fits == "no"
+    is_known = local_s is not None or fits == "no"
     path = request.paths[request.network]
     return Row(
         label=label,
@@ -90,7 +91,7 @@ def make(group: Sequence[Record], label: str, remote: Remote, request: Request) 
         local_s=local_s,
         fits=fits,
         fastest=_fastest(untiled, tiled, remote, request.network),
-        crossover=crossover(path, remote.service, local_s) if word and remote.service else None,
+        crossover=crossover(path, remote.service, local_s) if is_known and remote.service else None,
     )
 
 
@@ -103,13 +104,13 @@ def _fits(group: Sequence[Record], tilings: Sequence[Record], local_s: float | N
 
 
 def _rank(record: Record) -> tuple[bool, bool, float]:
-    """Those with a time first, the quickest of them first; then those that are not known to be out of memory."""
+    """A sort key: the quickest first, then records without a time, and those out of memory last."""
     taken = seconds(record)
     return (taken is None, isinstance(record.outcome, OutOfMemory), taken or 0.0)
 
 
-def _fastest(untiled: Record | None, tiled: Record | None, remote: Remote, network: str) -> Choice | None:
-    """The way that takes least: local ones, the first network's, and endpoints that were measured over a network."""
+def _fastest(untiled: Record | None, tiled: Record | None, remote: RemoteImage, network: str) -> Choice | None:
+    """The quickest of the local ways, remote over the first network, and endpoints measured across a network."""
     choices: list[Choice] = []
     if (taken := seconds(untiled)) is not None and untiled:
         choices.append(Choice("untiled", taken, untiled.kind))

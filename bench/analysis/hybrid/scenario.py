@@ -1,12 +1,13 @@
-"""What is asked of a comparison: over which networks, by which transport, and what of all that the records hold."""
+"""What a comparison is asked for: networks, transports, and a choice of cases and devices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.config import Files
+from bench.config import TRANSPORTS, Files
 from bench.core.network import Path
+from bench.errors import ConfigError, nearest
 from bench.record import Case, Transport
 from bench.workloads import models
 
@@ -16,11 +17,11 @@ class Request:
     """How remote times are simulated.
 
     Attributes:
-        paths: the networks, by name; the first is the one that choices are made for.
-        files: what image files take.
-        transports: how payloads travel, by operation; of another operation nothing is simulated.
-        server: the card, or the endpoint on loopback, that serves; None: the usual card (`service.usual_server`) or
-            any endpoint on loopback, whichever is quicker.
+        paths: the networks, by name; the fastest way is chosen for the first one.
+        files: size and speed of image files.
+        transports: how payloads travel, by operation; other operations are not simulated.
+        server: the card, or the endpoint on loopback, that serves. If None, the usual card (`service.usual_server`)
+            or any endpoint on loopback, whichever is quicker.
     """
 
     paths: Mapping[str, Path]
@@ -30,19 +31,19 @@ class Request:
 
     @property
     def network(self) -> str:
-        """The network that choices are made for."""
+        """The network for which the fastest way is chosen."""
         return next(iter(self.paths))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of all that the records hold; empty: all of it.
+    """A choice of cases and devices. Each empty field means all.
 
     Attributes:
         models: keys of the zoo.
         operations: encode, decode.
-        sizes: width and height.
-        devices: names, or parts of them, of local devices.
+        sizes: pairs of width and height in pixels.
+        devices: names of local devices, or parts of names.
     """
 
     models: tuple[str, ...] = ()
@@ -57,13 +58,13 @@ class Wanted:
 
     @property
     def options(self) -> str:
-        """What was chosen of images, as a command takes it: ` --model flux --resolution 1024x1024`."""
+        """The choice of images as command-line options: ` --model flux --resolution 1024x1024`."""
         sizes = [f"{width}x{height}" for width, height in self.sizes]
         given = (("--model", self.models), ("--operation", self.operations), ("--resolution", sizes))
         return "".join(f" {option} {value}" for option, values in given for value in values)
 
     def has(self, case: Case) -> bool:
-        """Whether a case is among them."""
+        """Whether a case is part of the choice."""
         return (
             (not self.models or case.model in self.models)
             and (not self.operations or case.operation in self.operations)
@@ -72,3 +73,27 @@ class Wanted:
 
 
 EVERYTHING = Wanted()
+
+
+def transports_of(names: Sequence[str], wanted: Wanted) -> dict[str, Transport]:
+    """The transport of each operation: the usual one, or the one of `names` that the operation can take.
+
+    If an operation can take several of them, a name that is another operation's only one is left to that operation.
+    Raises ConfigError for a name that no operation can take, and if several are left for one operation.
+    """
+    operations = wanted.operations or tuple(models.usual_transports())
+    for name in names:
+        if name not in TRANSPORTS:
+            raise ConfigError(f"--transport {name}: there is no such transport. {nearest(name, TRANSPORTS)}")
+        if not any(name in models.transports(operation) for operation in operations):
+            raise ConfigError(f"--transport {name}: {' and '.join(operations)} can't take it.")
+    possible = {operation: [name for name in models.transports(operation) if name in names] for operation in operations}
+    only = {candidates[0] for candidates in possible.values() if len(candidates) == 1}
+    chosen = dict(models.usual_transports())
+    for operation, candidates in possible.items():
+        left = candidates if len(candidates) < 2 else [name for name in candidates if name not in only]
+        if len(left) > 1:
+            raise ConfigError(f"--transport: {operation} can take {' and '.join(left)}. Give one for each operation.")
+        if left:
+            chosen[operation] = left[0]
+    return chosen

@@ -1,35 +1,48 @@
-"""What an endpoint takes for a request, the network aside: from its own records, or with a card standing in for it."""
+"""What an endpoint takes for a request without the network: from its own records, or a card's that stands in for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.analysis.hybrid.payload_bytes import payload
 from bench.config import Files
-from bench.core.network import Path, Way, request
+from bench.core.network import Path, request
 from bench.core.units import ITEM_BYTES
 from bench.record import EXECUTION, FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport, alike_but_for
 from bench.workloads import models
 
-#: A time below this is none: a docs page prints `0.000` for what is quicker than its digits.
+#: A shorter time is not known: a docs page prints `0.000` for what is quicker than its digits.
 LEAST_S = 1e-9
-#: Records of these kinds have a time that is known; a simulated or predicted one is not.
+#: The kinds of records whose times are known, rather than simulated or predicted.
 _KNOWN: tuple[Kind, ...] = ("measured", "published")
 
 
 @dataclass(frozen=True, slots=True)
+class OverNetwork:
+    """Simulated seconds of one image from end to end over a network, and the network's parts of them."""
+
+    seconds: float
+    connect_s: float
+    tls_s: float
+    upload_s: float
+    download_s: float
+    kind: Literal["simulated"] = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """One case over one transport, without a network.
+    """What an endpoint takes for one case over one transport, without a network.
 
     Attributes:
-        by: what computes it, for people.
-        kind: where the computing's time is from: measured, published or predicted.
-        case: as it was computed there.
-        sent_bytes, received_bytes: of the bodies.
-        compute_s: the computing alone.
-        off_network_s: all but the network: computing, image files at both ends, and what the software takes.
-        whole: whether off_network_s was measured as a whole, on loopback; else it is a sum.
+        by: the name of the endpoint or card that computes it.
+        kind: where `compute_s` is from: measured, published or predicted.
+        case: the case that it computes.
+        sent_bytes, received_bytes: sizes of the bodies.
+        compute_s: seconds of computing alone.
+        off_network_s: seconds of everything but the network: computing, image files at both ends, software.
+        whole: whether `off_network_s` was measured as a whole, on loopback; otherwise it is a sum.
     """
 
     by: str
@@ -42,25 +55,26 @@ class Service:
     off_network_s: float
     whole: bool
 
-    def way(self, path: Path) -> Way:
-        """What a network adds to a request over a new connection, as diffusers' client makes it: simulated."""
-        return request(path, self.sent_bytes, self.received_bytes)
-
     def over(self, path: Path) -> float:
-        """Seconds from end to end over a network: simulated."""
-        return self.off_network_s + self.way(path).total_s
+        """Simulated seconds from end to end over a network, with a new connection as diffusers' client makes it."""
+        return self.off_network_s + request(path, self.sent_bytes, self.received_bytes).total_s
+
+    def over_network(self, path: Path) -> OverNetwork:
+        """The same with its parts."""
+        added = request(path, self.sent_bytes, self.received_bytes)
+        return OverNetwork(self.over(path), added.connect_s, added.tls_s, added.upload_s, added.download_s)
 
 
 def alike(case: Case) -> tuple[object, ...]:
-    """What must be the same for one case's remote time to be held against another's local one.
+    """A key that two cases share if a remote time of one can be compared with a local time of the other.
 
-    Precision, tiling, weights and variant are the server's own business; what comes back is the same image.
+    Precision, tiling, weights and variant are left out: a server chooses its own, and returns the same image.
     """
     return alike_but_for(case, *EXECUTION, "transport")
 
 
 def of_loopback(record: Record) -> Service | None:
-    """The service that a record of an endpoint on the client's own machine shows; None if it shows none."""
+    """The service measured by a record of an endpoint on loopback; None for any other record, or without a time."""
     remote = record.remote
     if remote is None or record.case.transport is None or not remote.endpoint.is_loopback:
         return None
@@ -82,7 +96,7 @@ def of_loopback(record: Record) -> Service | None:
 
 
 def of_card(record: Record, transport: Transport, files: Files) -> Service | None:
-    """The service that a card would be, by its local time; None if it has none, or its payload is not known."""
+    """The service that a card would provide, by its local time; None without a time or a known payload."""
     compute_s = seconds(record)
     if compute_s is None:
         return None
@@ -90,36 +104,36 @@ def of_card(record: Record, transport: Transport, files: Files) -> Service | Non
 
 
 def of_time(case: Case, compute_s: float, kind: Kind, card: str, transport: Transport, files: Files) -> Service | None:
-    """The service that a card would be which computes the case in that time; None if its payload is not known."""
+    """The service of a card that computes the case in `compute_s`; None if the payload is not known."""
     if case.model not in models.zoo() or case.dtype not in ITEM_BYTES or not carries(transport, case):
         return None
-    carried = payload(case, transport, files)
-    if carried is None:
+    body = payload(case, transport, files)
+    if body is None:
         return None
     return Service(
         by=card,
         kind=kind,
         case=case,
         transport=transport,
-        sent_bytes=carried.sent_bytes,
-        received_bytes=carried.received_bytes,
+        sent_bytes=body.sent_bytes,
+        received_bytes=body.received_bytes,
         compute_s=compute_s,
-        off_network_s=compute_s + carried.client_s + carried.server_s,
+        off_network_s=compute_s + body.client_s + body.server_s,
         whole=False,
     )
 
 
 def carries(transport: Transport, case: Case) -> bool:
-    """Whether a request over the transport holds as many images."""
+    """Whether one request over the transport can carry all images of the case."""
     return transport not in FILE_TRANSPORTS or case.axes.product("batch", "frames") == 1
 
 
 def usual_server(records: Sequence[Record]) -> str | None:
     """The card that stands in for an endpoint unless another is named: the quickest CUDA device.
 
-    That is the one which is quickest in most of the images that several of them have; a device is not chosen for what
-    it alone was measured on. Without such images it is the one with most of them. None where there is no CUDA device; a
-    processor stands in for nothing, and nor does a card under a limit.
+    It is the device that is quickest for most of the images that several devices were timed on, or, if there are no
+    such images, the device with the most images. CPUs and cards under a VRAM limit are not considered. None without
+    a CUDA device.
     """
     images: dict[tuple[object, ...], dict[str, float]] = {}
     for record in records:
@@ -133,9 +147,9 @@ def usual_server(records: Sequence[Record]) -> str | None:
 
 
 def seconds(record: Record | None) -> float | None:
-    """The time of a record that was measured or published; None where there is none, or it was printed as 0.
+    """The median of a measured or published record in seconds; None without one, or if it was printed as 0.
 
-    What is known of a time, for `hybrid`, `cost` and `advise` alike.
+    `hybrid`, `cost` and `advise` use no other times.
     """
     if record is None or record.kind not in _KNOWN or record.timing is None:
         return None
@@ -145,5 +159,5 @@ def seconds(record: Record | None) -> float | None:
 
 
 def whole_card_s(record: Record) -> float | None:
-    """The same of a device that was used whole; None under a VRAM limit, where kernels may be leaner and slower."""
+    """The same for a device without a VRAM limit; None under a limit, where kernels may be slower."""
     return seconds(record) if record.vram_limit_bytes is None else None

@@ -66,7 +66,7 @@ def render(advice: Sequence[Advice], clock: Clock | None, networks: Networks) ->
         texts += [f"{_BEYOND} Beyond what the time model was fitted on: {safe(told)}."] if told else []
     name = next(iter(networks))
     texts += ["## What changes the picture", markdown.bullets(_PICTURE)]
-    texts += ["## The network", networks_table({name: networks[name]})]
+    texts += ["## The network", markdown.render_table(networks_table({name: networks[name]}))]
     return "\n\n".join(texts) + "\n"
 
 

@@ -1,6 +1,6 @@
-"""The page that sets local beside remote, `reports/hybrid.md`. Reads what `hybrid` compared; never torch.
+"""Local beside remote: the page `reports/hybrid.md` and what `bench hybrid` prints. The plot is `hybrid_plot`'s.
 
-Every figure is marked with the word for what it is: measured, published or simulated. The plot is `hybrid_plot`'s.
+Reads what `hybrid` compared; never torch.
 """
 
 from __future__ import annotations
@@ -8,135 +8,201 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.hybrid.local_or_remote import Comparison
+from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Row
 from bench.record import Record
+from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
 from bench.report.pages import overlap_section
+from bench.report.pages.featured import featured
 from bench.report.pages.hybrid_tables import (
     Networks,
     local_table,
+    measured_table,
     networks_table,
     parts_table,
     precision,
     remote_table,
+    short_local_table,
+    short_remote_table,
     title_of,
-    way_text,
+    way_name,
 )
-from bench.report.pages.shown import shown
 from bench.report.plots.hybrid_plot import is_drawn
-from bench.report.render import markdown
-from bench.report.render.markdown import prose, safe
 from bench.workloads import models
 from bench.workloads.labels import size_of, whole_size_of
 
 PLOT = "hybrid.png"
 
-_LEGEND = (
-    "*measured*: by this program, on the device that is named. *published*: printed in the docs, not measured by this "
-    "program; what they do not say of it (precision, batch, tile) is assumed from the model zoo. *simulated*: a model "
-    "of the network of these figures, added to what was measured or published.",
-    "Local times are of one call; peak memory beside them as the docs give it. Remote times are from end to end: from "
-    "the image or tensor in memory to the result in memory, with a new connection and TLS for each request, as "
-    "diffusers' client does. **A remote VAE takes none of your GPU's memory.**",
-    "OOM: out of memory, which is a result. -: nothing is known.",
-    "**Fastest**: of all that fits, over {network}. **Remote wins from**: the bandwidth from which on (both "
-    "directions in {network}'s proportion, at its round trip), or the round trip up to which (at its bandwidth), it "
-    "is quicker than the best local way. *never*: what the endpoint computes and the image files take is longer; "
-    "*neither alone*: both would have to be better.",
-)
-_REMOTE_LEGEND = (
-    "**Computed by**: whose time stands for the endpoint's: an endpoint's own on loopback, or that of the card named, "
-    "as if it served.",
-    "**Endpoint**: all but the network: computing, and writing and reading image files at both ends; measured as a "
-    "whole on loopback, else a sum. **Sent** and **Received** are the bodies. *by shape* is exact; the bytes of an "
-    "image file depend on what it shows, and are simulated by what `networks.yaml` says of a pixel.",
+_REMOTE_LEGEND = Terms(
+    (
+        ("Computed by", "the endpoint on loopback, or the card that stands in for an endpoint, whose time is used."),
+        (
+            "Endpoint",
+            "everything but the network: computing, and writing and reading image files at both ends. It is measured "
+            "as a whole on loopback, otherwise it is a sum.",
+        ),
+        (
+            "Sent, Received",
+            "sizes of the bodies. The size of an image file depends on the image, and is simulated with the bytes per "
+            "pixel of `networks.yaml`. The size of a tensor follows from its shape, and has no mark.",
+        ),
+    )
 )
 
 
-def render(comparison: Comparison, networks: Networks, records: Sequence[Record]) -> str:
-    """The page; `records` are those that were compared. Ends in a newline."""
-    texts = [
-        "# Local or remote",
-        "Written by `bench hybrid` (and `bench report`) from the results and `networks.yaml`; edit nothing here.",
-    ]
-    if not comparison.ways:
-        nothing = "There are no results yet." if not records else "The results have nothing of what was asked for."
-        texts.append(
-            f"{nothing} `bench run` measures this machine, `bench remote --loopback` an endpoint on it; "
-            "`bench docs import` takes the docs' published tables."
+def page(comparison: Comparison, networks: Networks, records: Sequence[Record]) -> Document:
+    """The page; `records` are those that were compared."""
+    title = "Local or remote"
+    origin = Text("Written by `bench hybrid` (and `bench report`) from the results and `networks.yaml`; do not edit.")
+    if not comparison.remote_images:
+        what = "The results hold nothing of what was asked for." if records else "There are no results yet."
+        remedy = Text(
+            f"{what} `bench run` measures this machine, `bench remote --loopback` measures an endpoint on it, and "
+            "`bench docs import` reads the docs' published tables."
         )
-        return "\n\n".join([*texts, *_gaps(comparison)]) + "\n"
-    title = safe(title_of(comparison.request.network, networks))
-    texts += [markdown.bullets([line.format(network=title) for line in _LEGEND]), *_answer(comparison, networks)]
-    for key, operation in dict.fromkeys((way.case.model, way.case.operation) for way in comparison.ways):
-        texts += _section(comparison, networks, key, operation)
-    texts += ["## The remote way, read", markdown.bullets(_REMOTE_LEGEND)]
-    texts += ["## Networks", networks_table(networks)]
-    return "\n\n".join([*texts, *overlap_section.section(comparison, networks, records), *_gaps(comparison)]) + "\n"
+        return Document(title, (origin, remedy, *_missing(comparison)))
+    return Document(
+        title,
+        (
+            origin,
+            _legend(title_of(comparison.request.network, networks)),
+            *_answer(comparison, networks),
+            *_sections(comparison, networks),
+            Section("How to read the remote tables", (_REMOTE_LEGEND,)),
+            Section("Networks", (networks_table(networks),)),
+            *overlap_section.sections(comparison, networks, records),
+            *_missing(comparison),
+        ),
+    )
 
 
-def _answer(comparison: Comparison, networks: Networks) -> list[str]:
-    """What follows from it all, in a few lines, and the plot."""
-    said = []
-    if comparison.request.server is not None:
-        said.append(f"The endpoint is **{safe(comparison.request.server)}** (`--server`).")
-    elif comparison.card:
-        said.append(
-            f"The endpoint is **{safe(comparison.card)}**, as if it served, or one that was measured on loopback where "
-            "that is quicker (`--server` names another)."
-        )
-    said += [markdown.bullets([safe(line) for line in summary(comparison, networks)])] if comparison.rows else []
-    if is_drawn(comparison):
-        said.append(
-            f"![Time of one image, local and remote, over its resolution; the tables have the figures.]({PLOT})"
-        )
-    return said
+def terminal(comparison: Comparison, networks: Networks) -> Document:
+    """The figures of a choice: each device's times and memory, then remote times over every network."""
+    sections = []
+    for operation, rows, images in _operations(comparison):
+        blocks: list[Block] = [short_local_table(rows, networks)] if rows else []
+        blocks += [short_remote_table(images, networks)] if any(image.service for image in images) else []
+        blocks += [measured_table(images)] if any(image.measured for image in images) else []
+        sections += [Section(operation, tuple(blocks))] if blocks else []
+    legend = Text(
+        "Memory is the peak as a share of the device's; a remote VAE takes none of it. Remote times are for one image "
+        "from end to end over a new connection.",
+        "quiet",
+    )
+    return Document("", (*sections, legend) if comparison.rows else tuple(sections))
 
 
 def summary(comparison: Comparison, networks: Networks) -> list[str]:
-    """A line a device and VAE operation, in plain text: at which sizes which way is the quickest that fits."""
-    rows = comparison.rows
-    kinds = {(row.label, row.case.model, row.case.operation, precision(row)) for row in rows}
-    lines: dict[str, dict[str, list[str]]] = {}
-    for row in rows:
-        several = len([one for one in kinds if one[:3] == (row.label, row.case.model, row.case.operation)]) > 1
-        key = f"{models.title(row.case.model)} {row.case.operation} on {row.label}"
-        key += f", {precision(row)}" if several else ""
-        lines.setdefault(key, {}).setdefault(_way(row, networks), []).append(whole_size_of(row.case))
+    """A line for each device, model and operation: at which sizes which way is the quickest that fits."""
+    precisions: dict[tuple[str, str, str], set[str]] = {}
+    for row in comparison.rows:
+        precisions.setdefault((row.label, row.case.model, row.case.operation), set()).add(precision(row))
+    sizes: dict[str, dict[str, list[str]]] = {}
+    for row in comparison.rows:
+        name = f"{models.title(row.case.model)} {row.case.operation} on {row.label}"
+        if len(precisions[row.label, row.case.model, row.case.operation]) > 1:
+            name += f", {precision(row)}"
+        sizes.setdefault(name, {}).setdefault(_quickest(row, networks), []).append(whole_size_of(row.case))
     return [
-        f"{key}: {'; '.join(f'{way} at {_listed(sizes)}' for way, sizes in ways.items())}"
-        for key, ways in lines.items()
+        f"{name}: {'; '.join(f'{way} at {_joined(at)}' for way, at in ways.items())}" for name, ways in sizes.items()
     ]
 
 
-def _way(row: Row, networks: Networks) -> str:
-    """What is said of one row in the summary."""
+def _quickest(row: Row, networks: Networks) -> str:
     if row.fastest is None:
-        return "only remote can fit, of which there is no figure," if row.fits == "no" else "no figure"
-    way = f"{way_text(row.fastest, networks)} ({row.fastest.kind})"
+        return "only remote can fit, and has no figure," if row.only_remote_fits else "no figure"
+    way = f"{way_name(row.fastest, networks)} ({row.fastest.kind})"
     return {"no": f"{way}, which alone fits,", "untiled: no": f"{way}, tiling untried,"}.get(row.fits, way)
 
 
-def _listed(sizes: Sequence[str]) -> str:
+def _joined(sizes: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(sizes))
 
 
-def _section(comparison: Comparison, networks: Networks, key: str, operation: str) -> list[str]:
-    texts = [f"## {safe(models.title(key))} {safe(operation)}"]
-    rows = [row for row in comparison.rows if (row.case.model, row.case.operation) == (key, operation)]
-    none = "No local figures." if not comparison.wanted.devices else "No local figures of the devices asked for."
-    texts += [local_table(rows, networks)] if rows else [none]
-    ways = [way for way in comparison.ways if (way.case.model, way.case.operation) == (key, operation)]
-    if any(way.remote.service or way.remote.measured for way in ways):
-        texts += ["The remote way:", remote_table(ways, networks)]
-    served = [way for way in ways if way.remote.service]
+def _legend(network: str) -> Terms:
+    return Terms(
+        (
+            ("Untiled, Tiled", "seconds of one call on the device. The docs do not print precision, batch and tile"
+             ", which are assumed from the model zoo."),
+            ("Memory", "the peak as the docs give it. A remote VAE takes none of your GPU's memory."),
+            (
+                "Remote",
+                "one image from end to end: from the image or tensor in memory to the result in memory, with a new "
+                "connection and TLS for each request, as diffusers' client does it.",
+            ),
+            ("OOM", "out of memory, which is a result."),
+            ("-", "nothing is known."),
+            ("Fastest", f"the quickest way that fits, with remote over {network}."),
+            (
+                "Remote wins from",
+                f"the bandwidth from which on remote is quicker than the best local way (both directions in "
+                f"{network}'s proportion, at its round trip), or the longest round trip (at its bandwidth). never: the "
+                "endpoint's computing and image files take longer than the local way. neither alone: both would have "
+                "to be better.",
+            ),
+        )
+    )  # fmt: skip
+
+
+def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
+    """What follows from all figures, in a few lines, and the plot."""
+    blocks: list[Block] = []
+    if comparison.request.server is not None:
+        blocks.append(Text(f"The endpoint is {comparison.request.server} (`--server`)."))
+    elif comparison.card:
+        blocks.append(
+            Text(
+                f"The endpoint is {comparison.card} as if it served, or one measured on loopback if that is quicker. "
+                "Choose another with `--server`."
+            )
+        )
+    blocks += [Bullets(tuple(summary(comparison, networks)))] if comparison.rows else []
+    if is_drawn(comparison):
+        blocks.append(
+            Picture(PLOT, "Time of one image, local and remote, over its resolution; the tables have the figures.")
+        )
+    return blocks
+
+
+def _operations(comparison: Comparison) -> list[tuple[str, list[Row], list[RemoteImage]]]:
+    """Each model and operation, with its local rows and its remote images."""
+    keys = dict.fromkeys((image.case.model, image.case.operation) for image in comparison.remote_images)
+    return [
+        (
+            f"{models.title(key)} {operation}",
+            [row for row in comparison.rows if (row.case.model, row.case.operation) == (key, operation)],
+            [
+                image
+                for image in comparison.remote_images
+                if (image.case.model, image.case.operation) == (key, operation)
+            ],
+        )
+        for key, operation in keys
+    ]
+
+
+def _sections(comparison: Comparison, networks: Networks) -> list[Section]:
+    no_rows = "No local figures of the devices asked for." if comparison.wanted.devices else "No local figures."
+    return [
+        Section(
+            operation,
+            (local_table(rows, networks) if rows else Text(no_rows), *_remote(images, networks)),
+        )
+        for operation, rows, images in _operations(comparison)
+    ]
+
+
+def _remote(images: Sequence[RemoteImage], networks: Networks) -> list[Block]:
+    blocks: list[Block] = []
+    served = [image for image in images if image.service]
     if served:
-        way = shown(served, lambda one: one.case)
-        assert way.remote.service is not None  # noqa: S101 - by the line above
-        said = f"What it is made of at {size_of(way.case)}, network by network"
-        texts.append(markdown.folded(said, parts_table(way.remote.service, networks)))
-    return texts
+        first = featured(served, lambda image: image.case)
+        parts = Section(f"Parts of the time at {size_of(first.case)}", (parts_table(first, networks),), folded=True)
+        blocks += [Text("Remote, by what computes it and over each network:"), remote_table(images, networks), parts]
+    if any(image.measured for image in images):
+        blocks += [Text("Remote, as measured:"), measured_table(images)]
+    return blocks
 
 
-def _gaps(comparison: Comparison) -> list[str]:
-    missing = [*comparison.without, *comparison.gaps]
-    return ["## What is missing", markdown.bullets([prose(gap) for gap in missing])] if missing else []
+def _missing(comparison: Comparison) -> list[Section]:
+    return [Section("What is missing", (Bullets(comparison.missing),))] if comparison.missing else []

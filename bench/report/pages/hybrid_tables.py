@@ -1,23 +1,23 @@
-"""The tables of the page that sets local beside remote. Reads what `hybrid` compared; never torch."""
+"""The tables of local beside remote, for the page and the terminal. Reads what `hybrid` compared; never torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from bench.analysis.hybrid.crossover import Crossover
+from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Choice, Row
-from bench.analysis.hybrid.service import Service
-from bench.analysis.hybrid.ways import Remote, Way
+from bench.analysis.hybrid.service import OverNetwork, Service
 from bench.config import Network
-from bench.core.units import format_rate, format_seconds, format_size
+from bench.core.units import Unit, format_rate, format_seconds
 from bench.record import FILE_TRANSPORTS, Record
-from bench.report.pages import kinds
-from bench.report.pages.kinds import marked, memory_cell, time_cell
-from bench.report.render import markdown
-from bench.report.render.markdown import safe
+from bench.report.document import Cell, Column, Table, table_of
+from bench.report.pages import cells
 from bench.workloads.labels import whole_size_of
 
 Networks = Mapping[str, Network]
+_RowColumn = tuple[Column, Callable[[Row], Cell | str]]
+_ImageColumn = tuple[Column, Callable[[RemoteImage], Cell | str]]
 
 
 def title_of(name: str, networks: Networks) -> str:
@@ -25,145 +25,200 @@ def title_of(name: str, networks: Networks) -> str:
     return networks[name].title or name
 
 
-def networks_table(networks: Networks) -> str:
-    """The networks that are simulated, each with its source."""
-    rows = []
-    for name, one in networks.items():
-        figures = (format_seconds(one.path.rtt_s), format_rate(one.path.down_bit_s), format_rate(one.path.up_bit_s))
-        rows.append((safe(title_of(name, networks)), *figures, safe(one.source)))
-    return markdown.table(("Network", "Round trip", "Down", "Up", "Source"), rows, "lrrrl")
+def precision(row: Row) -> str:
+    """`float16 (assumed)`, and whatever else tells the row's case from others of its size."""
+    return cells.precision(row.case, row.untiled or row.tiled)
 
 
-def local_table(rows: Sequence[Row], networks: Networks) -> str:
-    """A line a local case: untiled, tiled, remote over the first network, and what follows."""
-    name = next(iter(networks))
-    headers = ["Device", "Precision", "Resolution", "Untiled", "Memory", "Tiled", "Tiled memory"]
-    headers = [*headers, f"Remote over {safe(title_of(name, networks))}", "Fastest", "Remote wins from"]
-    cells = [
-        (
-            safe(row.label),
-            safe(precision(row)),
-            whole_size_of(row.case),
-            time_cell(row.untiled),
-            memory_cell(row.untiled),
-            _tile(row) + time_cell(row.tiled),
-            memory_cell(row.tiled),
-            _over(row.remote, name),
-            fastest_text(row, networks),
-            crossover_text(row.crossover, networks[name], row.kind),
-        )
-        for row in rows
-    ]
-    return markdown.table(headers, cells, "lllrrrrrll")
-
-
-def remote_table(ways: Sequence[Way], networks: Networks) -> str:
-    """A line an image: what the endpoint takes, what travels, and the whole over each network."""
-    ways = [way for way in ways if way.remote.service or way.remote.measured]
-    measured = any(way.remote.measured for way in ways)
-    headers = ["Resolution", "Over", "Computed by", "Compute", "Endpoint", "Sent", "Received"]
-    headers += ["Measured end to end"] if measured else []
-    headers += [safe(title_of(name, networks)) for name in networks]
-    rows = []
-    for way in ways:
-        row = [whole_size_of(way.case), *_service(way.remote.service)]
-        row += [_measured(way.remote.measured)] if measured else []
-        rows.append(row + [_over(way.remote, name) for name in networks])
-    return markdown.table(headers, rows, "lll" + "r" * (len(headers) - 3))
-
-
-def parts_table(service: Service, networks: Networks) -> str:
-    """A line a network: what the time of one image over it is made of."""
-    rows = []
-    for name, network in networks.items():
-        way = service.way(network.path)
-        parts = [way.connect_s, way.tls_s, way.upload_s, way.download_s, service.over(network.path)]
-        cells = [marked(format_seconds(seconds), "simulated") for seconds in parts]
-        rows.append([safe(title_of(name, networks)), *cells[:3], _off_network(service), *cells[3:]])
-    headers = ("Network", "Connect", "TLS", "Upload", "Endpoint", "Download", "Whole")
-    return markdown.table(headers, rows, "lrrrrrr")
-
-
-def way_text(choice: Choice, networks: Networks) -> str:
+def way_name(choice: Choice, networks: Networks) -> str:
     """`tiled`, `remote over Fibre`, `remote at mine`."""
     over = f" over {title_of(choice.network, networks)}" if choice.network else ""
     return f"{choice.way}{over}{f' at {choice.endpoint}' if choice.endpoint else ''}"
 
 
-def fastest_text(row: Row, networks: Networks) -> str:
-    """The way that takes least, with its time; and that only remote fits, or that nobody knows, where it is so."""
-    choice = row.fastest
-    if choice is None:
-        return (
-            f"**only remote can fit**, {marked('OOM', row.kind)} here, and has no figure" if row.fits == "no" else "-"
-        )
-    text = f"{safe(way_text(choice, networks))}, {marked(format_seconds(choice.seconds), choice.kind)}"
+def networks_table(networks: Networks) -> Table:
+    """The networks that are simulated, each with its source."""
+    return table_of(
+        networks,
+        (Column("Network"), lambda name: title_of(name, networks)),
+        (Column("Round trip", "seconds"), lambda name: Cell(networks[name].path.rtt_s)),
+        (Column("Down", "bits/s"), lambda name: Cell(networks[name].path.down_bit_s)),
+        (Column("Up", "bits/s"), lambda name: Cell(networks[name].path.up_bit_s)),
+        (Column("Source", wraps=True), lambda name: networks[name].source),
+    )
+
+
+def local_table(rows: Sequence[Row], networks: Networks) -> Table:
+    """A line for each local case: untiled, tiled, remote over the first network, the fastest, and where remote wins."""
+    network = networks[next(iter(networks))]
+    return table_of(
+        rows,
+        *_local_columns(networks),
+        (Column("Fastest", wraps=True), lambda row: _fastest(row, networks)),
+        (Column("Fastest time", "seconds"), _fastest_time),
+        (Column("Remote wins from", wraps=True), lambda row: _crossover(row, network)),
+    )
+
+
+def short_local_table(rows: Sequence[Row], networks: Networks) -> Table:
+    """The same without what follows from the times, except the fastest."""
+    return table_of(rows, *_local_columns(networks), (Column("Fastest"), lambda row: _fastest(row, networks)))
+
+
+def remote_table(images: Sequence[RemoteImage], networks: Networks) -> Table:
+    """A line for each image: what its endpoint takes, what travels, and the whole over each network."""
+    return table_of(
+        _with_service(images),
+        _size_column(),
+        _of_service("Over", lambda service: service.transport),
+        _of_service("Computed by", _computed_by),
+        _of_service("Compute", lambda service: Cell(service.compute_s, kind=service.kind), "seconds"),
+        _of_service("Endpoint", _off_network, "seconds"),
+        _of_service("Sent", _sent, "payload bytes"),
+        _of_service("Received", _received, "payload bytes"),
+        *(_over_column(name, title_of(name, networks)) for name in networks),
+    )
+
+
+def short_remote_table(images: Sequence[RemoteImage], networks: Networks) -> Table:
+    """The whole time over each network, for each endpoint or card that computes the images."""
+    return table_of(
+        _with_service(images),
+        _size_column(),
+        _of_service("Computed by", lambda service: f"remote, computed by {service.by}", groups=True),
+        *(_over_column(name, title_of(name, networks)) for name in networks),
+    )
+
+
+def parts_table(image: RemoteImage, networks: Networks) -> Table:
+    """What the time of one image with a service is made of, over each network."""
+
+    def part(name: str, seconds: Callable[[OverNetwork], float]) -> tuple[Column, Callable[[str], Cell]]:
+        return Column(name, "seconds"), lambda network: _simulated(seconds(image.over[network]))
+
+    return table_of(
+        networks,
+        (Column("Network"), lambda name: title_of(name, networks)),
+        part("Connect", lambda over: over.connect_s),
+        part("TLS", lambda over: over.tls_s),
+        part("Upload", lambda over: over.upload_s),
+        (Column("Endpoint", "seconds"), lambda _: _off_network(image.service) if image.service else Cell()),
+        part("Download", lambda over: over.download_s),
+        part("Whole", lambda over: over.seconds),
+    )
+
+
+def measured_table(images: Sequence[RemoteImage]) -> Table:
+    """What requests to endpoints were measured to take, from end to end."""
+    return table_of(
+        [record for image in images for record in image.measured],
+        (Column("Resolution"), lambda record: whole_size_of(record.case)),
+        (Column("Over"), lambda record: record.case.transport),
+        (Column("Endpoint"), lambda record: record.device.name),
+        (Column("Measured end to end", "seconds"), _measured_time),
+    )
+
+
+def _local_columns(networks: Networks) -> tuple[_RowColumn, ...]:
+    first = next(iter(networks))
+    return (
+        (Column("Device", groups=True), lambda row: row.label),
+        (Column("Precision", groups=True), precision),
+        (Column("Resolution"), lambda row: whole_size_of(row.case)),
+        (Column("Untiled", "seconds"), lambda row: cells.time(row.untiled)),
+        (Column("Memory", "percent"), lambda row: cells.memory(row.untiled)),
+        (Column("Tiled", "seconds"), _tiled_time),
+        (Column("Tiled memory", "percent"), lambda row: cells.memory(row.tiled)),
+        (
+            Column(f"Remote over {title_of(first, networks)}", "seconds", key="remote"),
+            lambda row: _simulated(row.remote.over_s.get(first)),
+        ),
+    )
+
+
+def _size_column() -> _ImageColumn:
+    return Column("Resolution"), lambda image: whole_size_of(image.case)
+
+
+def _over_column(name: str, title: str) -> _ImageColumn:
+    return Column(title, "seconds", key=f"over_{name}"), lambda image: _simulated(image.over_s.get(name))
+
+
+def _with_service(images: Sequence[RemoteImage]) -> list[RemoteImage]:
+    return [image for image in images if image.service]
+
+
+def _of_service(
+    name: str, cell: Callable[[Service], Cell | str], unit: Unit | None = None, *, groups: bool = False
+) -> _ImageColumn:
+    return Column(name, unit, groups=groups), lambda image: cell(image.service) if image.service else Cell()
+
+
+def _simulated(seconds: float | None) -> Cell:
+    return Cell(seconds, kind="simulated")
+
+
+def _tiled_time(row: Row) -> Cell:
+    """The time in tiles, with the size of the tile if the results hold several."""
+    time = cells.time(row.tiled)
+    tile = row.tiled.case.tile if row.tiled else None
+    return replace(time, note=f"tiles of {tile.tile} px") if tile and row.tiles > 1 else time
+
+
+def _fastest(row: Row, networks: Networks) -> Cell:
+    """The quickest way that fits, and whether only remote fits."""
+    if row.fastest is None:
+        return Cell("only remote can fit, and has no figure", tone="strong") if row.only_remote_fits else Cell()
+    name = way_name(row.fastest, networks)
     if row.fits == "untiled: no":
-        return f"{text} (tiling was not tried)"
-    return f"**only remote fits**: {text}" if row.only_remote_fits else text
+        return Cell(name, note="tiling was not tried")
+    return Cell(f"only remote fits: {name}", tone="strong") if row.only_remote_fits else Cell(name)
 
 
-def crossover_text(found: Crossover | None, network: Network, kind: str) -> str:
-    """From which bandwidth on, or up to which round trip, remote wins; `kind` is that of the local outcome."""
-    if found is None:
-        return "-"
-    if found.verdict == "always":
-        return marked("always: nothing else fits", kind)
-    if found.verdict == "never":
-        return marked("never", "simulated")
-    path, said = network.path, []
-    if found.factor is not None:
-        rates = (format_rate(path.down_bit_s * found.factor), format_rate(path.up_bit_s * found.factor))
-        said.append(f"{rates[0]} down, {rates[1]} up")
-    if found.rtt_s is not None:
-        said.append(f"up to {format_seconds(found.rtt_s)} of round trip")
-    return marked("; or ".join(said) or "neither alone is enough", "simulated")
+def _fastest_time(row: Row) -> Cell:
+    return Cell(row.fastest.seconds, kind=row.fastest.kind) if row.fastest else Cell()
 
 
-def _service(service: Service | None) -> list[str]:
-    if service is None:
-        return ["-"] * 6
-    tiled = f", tiled {service.case.tile.tile}/{service.case.tile.overlap}" if service.case.tile else ""
-    files = service.transport in FILE_TRANSPORTS
-
-    def body(count: int, *, is_file: bool) -> str:
-        kind = service.kind if service.whole else "simulated" if is_file and files else "by shape"
-        return marked(format_size(count), kind)
-
-    sends_file = service.case.operation == "encode"
-    return [
-        service.transport,
-        safe(f"{service.by}, {service.case.dtype}{tiled}"),
-        marked(format_seconds(service.compute_s), service.kind),
-        _off_network(service),
-        body(service.sent_bytes, is_file=sends_file),
-        body(service.received_bytes, is_file=not sends_file),
-    ]
+def _crossover(row: Row, network: Network) -> Cell:
+    """From which bandwidth on, or up to which round trip, remote wins."""
+    if row.crossover is None:
+        return Cell()
+    if row.crossover.verdict == "always":
+        return Cell(text="always: nothing else fits", kind=row.kind)
+    if row.crossover.verdict == "never":
+        return Cell(text="never", kind="simulated")
+    bounds, factor = [], row.crossover.factor
+    if factor is not None:
+        down, up = (format_rate(rate * factor) for rate in (network.path.down_bit_s, network.path.up_bit_s))
+        bounds.append(f"{down} down, {up} up")
+    if row.crossover.rtt_s is not None:
+        bounds.append(f"up to {format_seconds(row.crossover.rtt_s)} of round trip")
+    return Cell(text="; or ".join(bounds) or "neither alone is enough", kind="simulated")
 
 
-def _off_network(service: Service) -> str:
-    return marked(format_seconds(service.off_network_s), service.kind if service.whole else "simulated")
+def _computed_by(service: Service) -> str:
+    tile = service.case.tile
+    return f"{service.by}, {service.case.dtype}{f', tiled {tile.tile}/{tile.overlap}' if tile else ''}"
 
 
-def _measured(records: Sequence[Record]) -> str:
-    said = []
-    for record in records:
-        loopback = record.remote is not None and record.remote.endpoint.is_loopback
-        at = "loopback, no network" if loopback else safe(record.device.name)
-        said.append(f"{time_cell(record)} ({at})")
-    return "; ".join(said) or "-"
+def _off_network(service: Service) -> Cell:
+    return Cell(service.off_network_s, kind=service.kind if service.whole else "simulated")
 
 
-def _over(remote: Remote, name: str) -> str:
-    seconds = remote.over_s.get(name)
-    return "-" if seconds is None else marked(format_seconds(seconds), "simulated")
+def _sent(service: Service) -> Cell:
+    return _body(service, service.sent_bytes, is_image=service.case.operation == "encode")
 
 
-def precision(row: Row) -> str:
-    """`float16 (assumed)`, and what else tells a case from another of its size."""
-    return kinds.precision(row.case, row.untiled or row.tiled)
+def _received(service: Service) -> Cell:
+    return _body(service, service.received_bytes, is_image=service.case.operation != "encode")
 
 
-def _tile(row: Row) -> str:
-    """The tile, where it is not the only one that stands in the results."""
-    return f"{row.tiled.case.tile.tile} px: " if row.tiles > 1 and row.tiled and row.tiled.case.tile else ""
+def _body(service: Service, size_bytes: int, *, is_image: bool) -> Cell:
+    """The size of a body. Unless it was measured, that of an image file is simulated; others follow from the shape."""
+    is_file = is_image and service.transport in FILE_TRANSPORTS
+    return Cell(size_bytes, kind=service.kind if service.whole else "simulated" if is_file else None)
+
+
+def _measured_time(record: Record) -> Cell:
+    is_loopback = record.remote is not None and record.remote.endpoint.is_loopback
+    return replace(cells.time(record), note="loopback, no network" if is_loopback else "")

@@ -1,9 +1,10 @@
-"""Queueing: what it gains to generate the next image while the last one is at an endpoint. Never torch."""
+"""Queueing: what it gains to generate the next image while an endpoint decodes the last one. Never torch."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.overlap_gain import (
@@ -14,111 +15,148 @@ from bench.analysis.hybrid.overlap_gain import (
     predicted_s,
     throughput_per_s,
 )
-from bench.analysis.hybrid.ways import Way
-from bench.core.units import format_relative, format_seconds
+from bench.analysis.hybrid.remote_image import RemoteImage
+from bench.core.units import format_relative
 from bench.record import Overlap, Record
+from bench.report.document import Block, Cell, Column, Kind, Section, Table, Terms, Text, table_of
+from bench.report.pages.featured import featured
 from bench.report.pages.hybrid_tables import Networks, title_of
-from bench.report.pages.kinds import marked
 from bench.report.pages.remote_parts import order
-from bench.report.pages.shown import shown
-from bench.report.render import markdown
-from bench.report.render.markdown import safe
 from bench.workloads import models
 from bench.workloads.labels import size_of
 
-#: Generation times (s) and images of the simulated table.
+#: Seconds of generation and number of images in the simulated table.
 _GENERATIONS_S, _IMAGES = (1.0, 4.0, 16.0), 100
-_LEGEND = (
-    "The docs' pattern: while an image is generated, a worker thread has the one before decoded by the endpoint (and "
-    "where images come in, the next one encoded). **Hidden from**: the generation time from which on the endpoint "
-    "costs no throughput; it is the mean remote time of an image, over as many workers as there are. Below it the "
-    "endpoint sets the pace. **No wait from**: where even the longest request is over before the next image is there.",
-    "*measured*: sleep stands in for generating, since a GPU leaves the CPU to the client as sleep does; requests are "
-    "those of diffusers' own client. **Predicted**, *simulated*, follows from the requests in turn alone (Lindley's "
-    "recursion); in brackets how far its throughput is from the measured one.",
+_PATTERN = Text(
+    "This is the docs' pattern: while an image is generated, a worker thread has the endpoint decode the image before "
+    "it (and, if images come in, encode the next one)."
 )
+_LEGEND = Terms(
+    (
+        (
+            "Hidden from",
+            "the generation time from which on the endpoint costs no throughput: the mean remote time of an image "
+            "divided by the number of workers. If images are generated faster, the endpoint sets the pace.",
+        ),
+        (
+            "No wait from",
+            "the generation time from which on even the longest request ends before the next image is ready.",
+        ),
+        (
+            "Measured",
+            "requests of diffusers' own client. Sleep stands in for generating, since a GPU leaves the CPU to the "
+            "client just as sleep does.",
+        ),
+        (
+            "Predicted",
+            "simulated from the requests in turn alone (Lindley's recursion); in brackets how far the measured "
+            "throughput is from it.",
+        ),
+    )
+)
+_Round = tuple[Record, Overlap]
 
 
-def section(comparison: Comparison, networks: Networks, records: Sequence[Record]) -> list[str]:
-    """The paragraphs on queueing; none where nothing is known of an endpoint."""
-    measured = _measured([record for record in records if comparison.wanted.has(record.case)])
-    simulated = _simulated(comparison, networks)
-    if not measured and not simulated:
+def sections(comparison: Comparison, networks: Networks, records: Sequence[Record]) -> list[Section]:
+    """The section on queueing; none if no endpoint has figures."""
+    rounds = _rounds([record for record in records if comparison.wanted.has(record.case)])
+    images = _featured_images(comparison)
+    if not rounds and not images:
         return []
-    texts = ["## Queueing", markdown.bullets(_LEGEND)]
-    texts += ["As it was measured:", measured] if measured else []
-    return texts + simulated
+    blocks: list[Block] = [_PATTERN, _LEGEND]
+    blocks += [Text("As measured:"), _measured_table(rounds)] if rounds else []
+    if images:
+        network = title_of(comparison.request.network, networks)
+        blocks.append(Text(f"Over {network}, with one worker and {_IMAGES} images:"))
+        blocks.append(_simulated_table(images, comparison.request.network))
+    return [Section("Queueing", tuple(blocks))]
 
 
-def _measured(records: Sequence[Record]) -> str | None:
-    headers = ["Endpoint", "Image", "Generation", "Request", "In turn", "Overlapped", "Predicted", "Hidden from"]
-    headers = [*headers, "No wait from"]
-    rows = [
-        [safe(record.device.name), safe(_image(record, overlap.workers)), *_figures(overlap)]
-        for record in sorted((one for one in records if one.remote), key=order)
+def _rounds(records: Sequence[Record]) -> list[_Round]:
+    remote = sorted((record for record in records if record.remote), key=order)
+    return [
+        (record, overlap)
+        for record in remote
         for overlap in (record.remote.overlaps if record.remote else ())
-        if _whole(overlap)
+        if _is_complete(overlap)
     ]
-    return markdown.table(headers, rows, "ll" + "r" * 7) if rows else None
 
 
-def _whole(overlap: Overlap) -> bool:
-    """Whether each round has its requests and generations, and took any time."""
+def _is_complete(overlap: Overlap) -> bool:
+    """Whether each round has its requests and generations, and took some time."""
     requests = overlap.images * len(overlap.in_turn_s)
-    rows = requests and requests == len(overlap.requests_in_turn_s) <= len(overlap.generated_s)
-    return (
-        bool(rows and overlap.overlapped_s) and min(*overlap.in_turn_s, *overlap.overlapped_s, predicted_s(overlap)) > 0
+    if not requests or not requests == len(overlap.requests_in_turn_s) <= len(overlap.generated_s):
+        return False
+    return bool(overlap.overlapped_s) and min(*overlap.in_turn_s, *overlap.overlapped_s, predicted_s(overlap)) > 0
+
+
+def _measured_table(rounds: Sequence[_Round]) -> Table:
+    def figure(name: str, seconds: Callable[[Overlap], float], kind: Kind) -> tuple[Column, Callable[[_Round], Cell]]:
+        return Column(name, "seconds"), lambda row: Cell(seconds(row[1]), kind=kind)
+
+    def pace(name: str, seconds: Callable[[Overlap], float]) -> tuple[Column, Callable[[_Round], Cell]]:
+        return Column(name, right=True), lambda row: _pace(row[1].images, seconds(row[1]), "measured")
+
+    return table_of(
+        rounds,
+        (Column("Endpoint"), lambda row: row[0].device.name),
+        (Column("Image"), lambda row: _image(row[0], row[1].workers)),
+        figure("Generation", lambda overlap: statistics.fmean(overlap.generated_s), "measured"),
+        figure("Request", lambda overlap: statistics.median(overlap.requests_in_turn_s), "measured"),
+        pace("In turn", lambda overlap: statistics.median(overlap.in_turn_s)),
+        pace("Overlapped", lambda overlap: statistics.median(overlap.overlapped_s)),
+        (Column("Predicted", right=True), lambda row: _predicted(row[1])),
+        figure("Hidden from", lambda o: hidden_from_s(o.requests_in_turn_s, o.workers), "simulated"),
+        figure("No wait from", lambda o: never_waits_from_s(o.requests_in_turn_s, o.workers), "simulated"),
     )
 
 
 def _image(record: Record, workers: int) -> str:
     case = record.case
-    crew = f", {workers} workers" if workers > 1 else ""
-    return f"{models.title(case.model)} {case.operation} {size_of(case)} over {case.transport}{crew}"
+    several = f", {workers} workers" if workers > 1 else ""
+    return f"{models.title(case.model)} {case.operation} {size_of(case)} over {case.transport}{several}"
 
 
-def _figures(overlap: Overlap) -> list[str]:
-    request_s = statistics.median(overlap.requests_in_turn_s)
-    overlapped, predicted = statistics.median(overlap.overlapped_s), predicted_s(overlap)
-    in_turn = statistics.median(overlap.in_turn_s)
-    return [
-        marked(format_seconds(statistics.fmean(overlap.generated_s)), "measured"),
-        marked(format_seconds(request_s), "measured"),
-        marked(_pace(overlap.images, in_turn), "measured"),
-        marked(_pace(overlap.images, overlapped), "measured"),
-        f"{marked(_pace(overlap.images, predicted), 'simulated')} ({format_relative(overlapped / predicted - 1)})",
-        marked(format_seconds(hidden_from_s(overlap.requests_in_turn_s, overlap.workers)), "simulated"),
-        marked(format_seconds(never_waits_from_s(overlap.requests_in_turn_s, overlap.workers)), "simulated"),
-    ]
+def _predicted(overlap: Overlap) -> Cell:
+    """The predicted throughput, and how far the measured one is from it."""
+    seconds = predicted_s(overlap)
+    change = format_relative(statistics.median(overlap.overlapped_s) / seconds - 1)
+    return _pace(overlap.images, seconds, "simulated", note=change)
 
 
-def _pace(images: int, seconds: float) -> str:
-    """`12.5 /s`, or `3.4 /min` where it is less than one a second."""
+def _pace(images: int, seconds: float, kind: Kind, note: str = "") -> Cell:
+    """Images per second as `12.5 /s`, or as `3.4 /min` if there is less than one per second."""
     rate = throughput_per_s(images, seconds)
-    return f"{rate:.3g} /s" if rate >= 1 else f"{60 * rate:.3g} /min"
+    return Cell(rate, f"{rate:.3g} /s" if rate >= 1 else f"{60 * rate:.3g} /min", kind, note)
 
 
-def _simulated(comparison: Comparison, networks: Networks) -> list[str]:
-    """The remote way of one size of each model and operation, over the first network."""
-    name = comparison.request.network
-    groups: dict[tuple[str, str], list[Way]] = {}
-    for way in comparison.ways:
-        if name in way.remote.over_s:
-            groups.setdefault((way.case.model, way.case.operation), []).append(way)
-    if not groups:
-        return []
-    headers = ["Image", "Hidden from"]
-    for seconds in _GENERATIONS_S:
-        headers += [f"Generated in {seconds:g} s: in turn", "overlapped"]
-    rows = []
-    for ways in groups.values():
-        way = shown(ways, lambda one: one.case)
-        request_s = way.remote.over_s[name]
-        row = [safe(f"{models.title(way.case.model)} {way.case.operation} {size_of(way.case)}")]
-        row.append(marked(format_seconds(hidden_from_s([request_s])), "simulated"))
-        for seconds in _GENERATIONS_S:
-            both = (in_turn_s(_IMAGES, seconds, [request_s]), overlapped_s(_IMAGES, seconds, [request_s]))
-            row += [marked(_pace(_IMAGES, took), "simulated") for took in both]
-        rows.append(row)
-    said = f"Over {safe(title_of(name, networks))}, one worker, {_IMAGES} images:"
-    return [said, markdown.table(headers, rows, "l" + "r" * (len(headers) - 1))]
+def _featured_images(comparison: Comparison) -> list[RemoteImage]:
+    """One size of each model and operation that has a remote time over the first network."""
+    groups: dict[tuple[str, str], list[RemoteImage]] = {}
+    for image in comparison.remote_images:
+        if comparison.request.network in image.over_s:
+            groups.setdefault((image.case.model, image.case.operation), []).append(image)
+    return [featured(images, lambda image: image.case) for images in groups.values()]
+
+
+def _simulated_table(images: Sequence[RemoteImage], network: str) -> Table:
+    def pace(total_s: Callable[[int, float, Sequence[float]], float], generation_s: float, image: RemoteImage) -> Cell:
+        return _pace(_IMAGES, total_s(_IMAGES, generation_s, [image.over_s[network]]), "simulated")
+
+    paces = [
+        (Column(f"Generated in {seconds:g} s: {name}", right=True), partial(pace, total_s, seconds))
+        for seconds in _GENERATIONS_S
+        for name, total_s in (("in turn", in_turn_s), ("overlapped", overlapped_s))
+    ]
+    return table_of(
+        images,
+        (
+            Column("Image"),
+            lambda image: f"{models.title(image.case.model)} {image.case.operation} {size_of(image.case)}",
+        ),
+        (
+            Column("Hidden from", "seconds"),
+            lambda image: Cell(hidden_from_s([image.over_s[network]]), kind="simulated"),
+        ),
+        *paces,
+    )

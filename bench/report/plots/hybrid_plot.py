@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.analysis.hybrid.local_or_remote import Comparison
+from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Row
-from bench.analysis.hybrid.ways import Way
 from bench.core.units import format_seconds
 from bench.record import Case
 from bench.report.pages.hybrid_tables import Networks, precision, title_of
@@ -33,7 +33,7 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
     if not is_drawn(comparison):
         return None
     rows = [row for row in comparison.rows if _single(row.case)]
-    ways = [way for way in comparison.ways if _single(way.case)]
+    images = [image for image in comparison.remote_images if _single(image.case)]
     every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
     kinds, panel_note = most(list(every), _MOST_PANELS, "models and operations", "drawn are the first of the results")
     names = _names(rows)
@@ -51,7 +51,7 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
             panel.set_title(caption(f"{models.title(key)} {operation}"), loc="left", fontsize=10)
             mine = [row for row in rows if (row.case.model, row.case.operation) == (key, operation)]
             _local(panel, mine, names, styles)
-            far = [way for way in ways if (way.case.model, way.case.operation) == (key, operation)]
+            far = [image for image in images if (image.case.model, image.case.operation) == (key, operation)]
             _remote(panel, far, networks)
             _axes(panel, [*(row.case for row in mine), *(way.case for way in far)])
         for panel in panels[len(kinds) :]:
@@ -114,9 +114,9 @@ def _local(
                 axes.annotate("x", at, xycoords=("data", "axes fraction"), color=colour, ha="center", va="top")
 
 
-def _remote(axes: Axes, ways: Sequence[Way], networks: Networks) -> None:
+def _remote(axes: Axes, images: Sequence[RemoteImage], networks: Networks) -> None:
     for n, name in enumerate(networks):
-        points = sorted((_edge(way.case), way.remote.over_s[name]) for way in ways if name in way.remote.over_s)
+        points = sorted((_edge(image.case), image.over_s[name]) for image in images if name in image.over_s)
         line = caption(f"remote over {title_of(name, networks)} (simulated)")
         x, y = [edge for edge, _ in points], [taken for _, taken in points]
         marker = _MARKS[n % len(_MARKS)]

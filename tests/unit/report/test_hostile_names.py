@@ -121,7 +121,7 @@ def _docs(name: str, dialect: str) -> str:
 
 def _hybrid(name: str) -> str:
     records = [*_local(name, "decode"), *_endpoints(name)]
-    return hybrid_page.render(compared(records, server=None), _networks(name), records)
+    return markdown.render(hybrid_page.page(compared(records, server=None), _networks(name), records))
 
 
 def _costs(name: str) -> Costs:
@@ -168,7 +168,7 @@ PAGES: dict[str, Callable[[str], str]] = {
     "vae_decode": lambda name: markdown.render(measured_page.page(WORKLOAD, "decode", _local(name, "decode"))),
     "remote": lambda name: markdown.render(remote_page.page(remote_page.endpoints(_endpoints(name)))),
     "hybrid": _hybrid,
-    "cost": lambda name: cost_page.render(_costs(name)),
+    "cost": lambda name: markdown.render(cost_page.page(_costs(name))),
     "predicted": lambda name: predicted_page.render(_predicted(name), [_local(name)[0]]),
     "advice": lambda name: advice_page.render(_advice(name), None, _networks(name)),
     "time_model": _time_model,
@@ -227,6 +227,10 @@ def _doctor() -> Draw:
 
 
 TERMINALS: dict[str, Callable[[], Draw]] = {
+    "hybrid": lambda: console.draw(
+        hybrid_page.terminal(compared([*_local(HOSTILE, "decode"), *_endpoints(HOSTILE)]), _networks(HOSTILE))
+    ),
+    "cost": lambda: console.draw(cost_page.terminal(_costs(HOSTILE))),
     "compare": lambda: partial(print_terminal, _comparison(HOSTILE)),
     "predict": lambda: predicted_table.draw(_predicted(HOSTILE)),
     "advise": lambda: advice_terminal.draw(_advice(HOSTILE), None, _networks(HOSTILE)),

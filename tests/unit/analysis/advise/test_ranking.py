@@ -122,7 +122,7 @@ def test_a_range_of_the_serving_card_makes_a_range_from_end_to_end() -> None:
     assert found is not None
     assert found.time is not None
     assert found.time.seconds is None
-    whole = comparison.ways[0].remote.over_s["near"]
+    whole = comparison.remote_images[0].over_s["near"]
     assert found.time.between == Range(whole, pytest.approx(whole + 0.3))  # type: ignore[arg-type]
 
 
@@ -204,13 +204,13 @@ def test_remote_without_a_time_here_to_hold_it_against_stays_behind() -> None:
 def test_the_remote_way_is_what_hybrid_simulates_over_the_first_network() -> None:
     records = [published(0.1, case=IMAGE)]
     comparison = compared(records)
-    found = remote_way.of(comparison.ways[0].remote, "near")
+    found = remote_way.of(comparison.remote_images[0], "near")
     assert found.time is not None
     assert (found.time.kind, found.by) == ("simulated", "NVIDIA Test")
-    assert found.time.seconds == comparison.ways[0].remote.over_s["near"]
+    assert found.time.seconds == comparison.remote_images[0].over_s["near"]
     assert remote_way.of(None, "near").time is None
-    many = compared([measured(0.1, case=changed(IMAGE, batch=2))]).ways[0]
-    assert "an image file holds one image" in remote_way.of(many.remote, "near").reason
+    many = compared([measured(0.1, case=changed(IMAGE, batch=2))]).remote_images[0]
+    assert "an image file holds one image" in remote_way.of(many, "near").reason
 
 
 def test_a_predicted_time_of_the_serving_card_makes_a_predicted_remote_one() -> None:
@@ -220,7 +220,7 @@ def test_a_predicted_time_of_the_serving_card_makes_a_predicted_remote_one() -> 
     found = remote_way.predicted(IMAGE, time, "NVIDIA Test", comparison.request)
     # Then it takes from end to end what it would with the record, and says what it is
     assert found is not None
-    assert found.time == Time(comparison.ways[0].remote.over_s["near"], "predicted", beyond=("decode",))
+    assert found.time == Time(comparison.remote_images[0].over_s["near"], "predicted", beyond=("decode",))
     assert (found.network, found.by) == ("near", "NVIDIA Test")
     # and a batch, which no image file carries, has none
     assert remote_way.predicted(changed(IMAGE, batch=2), time, "NVIDIA Test", comparison.request) is None

@@ -12,11 +12,14 @@ from factories import a_case, a_device, measured, out_of_memory, published
 from PIL import Image
 from sides import compared, prices
 
-from bench.analysis.cost.arithmetic import EndpointCost, LocalCost
+from bench.analysis.cost.arithmetic import Charge, EndpointCost, LocalCost
 from bench.analysis.cost.image_costs import VOLUMES, Costs, compare
 from bench.record import Record, Telemetry, Tile
-from bench.report.pages import cost_json, cost_page
+from bench.report.document import Cell, Table
+from bench.report.pages import cost_page, cost_tables
+from bench.report.pages.cost_figures import CostFigures
 from bench.report.plots import cost_plot
+from bench.report.render import console, json_text, markdown
 
 TEST = a_device(name="NVIDIA Test", total_bytes=None)
 OTHER = a_device(name="NVIDIA Other", total_bytes=None)
@@ -24,6 +27,15 @@ OTHER = a_device(name="NVIDIA Other", total_bytes=None)
 
 def costs(*records: Record) -> Costs:
     return compare(records, compared(list(records)), prices(), VOLUMES)
+
+
+def rendered(*records: Record) -> str:
+    return markdown.render(cost_page.page(costs(*records)))
+
+
+def cells(table: Table) -> list[dict[str, Cell]]:
+    """The rows of a table by the columns' keys."""
+    return [dict(zip(table.keys, row, strict=True)) for row in table.rows]
 
 
 def every_kind() -> list[Record]:
@@ -39,33 +51,68 @@ def every_kind() -> list[Record]:
 
 
 def test_the_page_with_every_kind_of_cell(golden: Callable[[str, str], None]) -> None:
-    golden("report_cost.md", cost_page.render(costs(*every_kind())))
+    golden("report_cost.md", rendered(*every_kind()))
 
 
 def test_the_size_that_is_shown_first_is_the_docs_or_the_nearest() -> None:
-    text = cost_page.render(costs(*every_kind()))
+    text = rendered(*every_kind())
     assert text.index("At 1024x1024:") < text.index("<summary>At 512x512</summary>")
 
 
 def test_what_has_no_price_makes_no_table_and_is_told() -> None:
-    text = cost_page.render(costs(measured(0.1, device=OTHER)))
-    assert "There is nothing that has both a time and a price." in text
-    assert "NVIDIA Other: no price of it" in text
+    page = cost_page.page(costs(measured(0.1, device=OTHER)))
+    assert [table.keys[0] for table in page.tables()] == ["what"]  # prices alone
+    assert "NVIDIA Other: no price" in markdown.render(page)
 
 
-def test_break_evens_in_words() -> None:
-    one = costs(measured(0.5, device=TEST)).images[0].local[1]
-    card = replace(one, cost=LocalCost(rate=0.36, seconds=0.5, energy=0.0))
-    assert cost_page.break_even_text(card, "use", EndpointCost(0.1, 0.01)) == "above 2,000/h *simulated*"
-    assert cost_page.break_even_text(card, "use", EndpointCost(0.0, 0.0)) == "always *simulated*"
-    assert cost_page.break_even_text(card, "use", EndpointCost(50.0, 1.0)) == "never *simulated*"
-    kept = replace(one, cost=LocalCost(rate=0.5, seconds=0.1, energy=0.0))
-    assert cost_page.break_even_text(kept, "hour", EndpointCost(1.0, 0.1, idle_s=3600)) == "below 0.693/h *simulated*"
-    assert (
-        cost_page.break_even_text(replace(one, cost=None), "use", EndpointCost(1.0, 0.1))
-        == "nothing else fits *measured*"
-    )
-    assert cost_page.break_even_text(card, "use", None) == "-"
+@pytest.mark.parametrize(
+    ("card", "charge", "endpoint", "text"),
+    [
+        (LocalCost(0.36, 0.5, 0.0), "use", EndpointCost(0.1, 0.01), "above 2,000/h"),
+        (LocalCost(0.36, 0.5, 0.0), "use", EndpointCost(0.0, 0.0), "always"),
+        (LocalCost(0.36, 0.5, 0.0), "use", EndpointCost(50.0, 1.0), "never"),
+        (LocalCost(0.5, 0.1, 0.0), "hour", EndpointCost(1.0, 0.1, idle_s=3600), "below 0.693/h"),
+    ],
+)
+def test_break_evens_in_words(card: LocalCost, charge: Charge, endpoint: EndpointCost, text: str) -> None:
+    rented = costs(measured(0.5, device=TEST)).images[0].local[1]
+    local = replace(rented, cost=card, endpoints={"mine": endpoint})
+    assert cost_tables.break_even_cell(local, "mine", charge) == Cell(text=text, kind="simulated")
+
+
+def test_without_a_cost_nothing_breaks_even() -> None:
+    rented = costs(measured(0.5, device=TEST)).images[0].local[1]
+    nothing_fits = cost_tables.break_even_cell(replace(rented, cost=None), "mine", "use")
+    assert nothing_fits == Cell(text="nothing else fits", kind="measured")
+    assert cost_tables.break_even_cell(rented, "another", "use") == Cell()
+
+
+def test_figures_have_values_and_kinds() -> None:
+    found = costs(*every_kind())
+    (image,) = [image for image in found.images if image.case.axes["width"] == 512]
+    bought, rented, mine, public = cells(cost_tables.image_table(image, found))
+    assert (bought["time"].value, bought["time"].kind) == (0.1, "measured")
+    assert (bought["energy"].value, bought["energy"].kind) == (20.0, "measured")
+    assert rented["amount_0"].kind == mine["amount_0"].kind == "simulated"
+    assert (public["amount_0"].value, public["amount_0"].kind) == (0, None)
+    (docs_size,) = [
+        image for image in found.images if (image.case.axes["width"], image.case.axes["batch"]) == (1024, 1)
+    ]
+    assert cells(cost_tables.image_table(docs_size, found))[0]["energy"].kind == "simulated"  # board power
+    (large,) = [image for image in found.images if image.case.axes["width"] == 2048]
+    assert {cell.text for cell in cost_tables.image_table(large, found).rows[0][1:]} == {"OOM", None}
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "120"])
+def test_the_terminal_has_memory_beside_the_figures_of_the_page(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    text = console.render(cost_page.terminal(costs(*every_kind())))
+    for figure in ("100 ms", "8.40%", "20.0 J", "0.0100§", "OOM", "NVIDIA Test"):
+        assert figure in text
+
+
+def test_the_terminal_says_nothing_without_a_cost() -> None:
+    assert console.render(cost_page.terminal(costs(measured(0.1, device=OTHER)))) == ""
 
 
 def test_a_card_measured_and_published_is_named_by_the_cheaper_of_both() -> None:
@@ -75,7 +122,7 @@ def test_a_card_measured_and_published_is_named_by_the_cheaper_of_both() -> None
 
 def test_volumes_that_hardly_differ_have_headings_that_do() -> None:
     records = [measured(0.1, device=TEST)]
-    text = cost_page.render(compare(records, compared(records), prices(), (1_234_567.0, 1_234_568.0)))
+    text = markdown.render(cost_page.page(compare(records, compared(records), prices(), (1_234_567.0, 1_234_568.0))))
     assert "at 1,234,567/h" in text
     assert "at 1,234,568/h" in text
 
@@ -88,8 +135,7 @@ def test_what_costs_nothing_is_no_line(recwarn: pytest.WarningsRecorder) -> None
 
 
 def test_the_same_as_json() -> None:
-    told = cost_json.render(costs(*every_kind()))
-    assert json.loads(json.dumps(told)) == told
+    told = json.loads(json_text.render(CostFigures.model_validate(costs(*every_kind()))))
     (image,) = [one for one in told["images"] if one["case"]["width"] == 512]
     bought = next(one for one in image["local"] if one["way"] == "bought")
     assert (bought["energy_j"], bought["energy_from"]) == (20.0, "measured")

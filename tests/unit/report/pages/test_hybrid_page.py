@@ -1,4 +1,4 @@
-"""The page that sets local beside remote: a golden file for its form, and what each cell must say."""
+"""The page of local beside remote: a golden file for its form, and what each cell must say."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from sides import NETWORKS, compared
 
 from bench.analysis.hybrid.scenario import Wanted
 from bench.record import Failed, Record, Tile
-from bench.report.pages import hybrid_json, hybrid_page
+from bench.report.document import Cell, Document, Table
+from bench.report.pages import hybrid_page
+from bench.report.pages.hybrid_figures import HybridFigures
 from bench.report.plots import hybrid_plot
+from bench.report.render import console, json_text, markdown
 
 BIG, SMALL = (a_device(name=name, total_bytes=None) for name in ("NVIDIA Big", "NVIDIA Small <b>"))
 TILED = Tile(tile=512, overlap=128)
@@ -45,35 +48,81 @@ def every_kind() -> list[Record]:
     ]
 
 
+def page(*records: Record) -> Document:
+    return hybrid_page.page(compared(list(records)), NETWORKS, records)
+
+
 def rendered(*records: Record) -> str:
-    return hybrid_page.render(compared(list(records)), NETWORKS, records)
+    return markdown.render(page(*records))
+
+
+def cells(table: Table) -> list[dict[str, Cell]]:
+    """The rows of a table by the columns' keys."""
+    return [dict(zip(table.keys, row, strict=True)) for row in table.rows]
+
+
+def table_with(key: str, document: Document) -> list[dict[str, Cell]]:
+    """The rows of all tables that have a column of this key."""
+    return [row for table in document.tables() if key in table.keys for row in cells(table)]
 
 
 def test_the_page_with_every_kind_of_cell(golden: Callable[[str, str], None]) -> None:
     golden("report_hybrid.md", rendered(*every_kind()))
 
 
-def test_every_cell_with_a_figure_has_the_word_for_what_it_is() -> None:
-    for line in rendered(*every_kind()).splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("| ") else []
-        for cell in cells:
-            if " ms" in cell or " s " in cell or "%" in cell or "OOM" in cell:
-                marks = ("*measured*", "*published*", "*simulated*")
-                assert any(mark in cell for mark in marks) or cells[0] in {"Near &#124; by", "far"}, cell
+def test_every_time_and_memory_has_a_kind() -> None:
+    for table in page(*every_kind()).tables():
+        for row in table.rows if "source" not in table.keys else ():  # networks have sources
+            for cell, column in zip(row, table.columns, strict=True):
+                is_figure = column.unit in {"seconds", "percent"} and cell.value is not None
+                assert cell.kind is not None or not (is_figure or cell.text), (column.name, cell)
 
 
-def test_where_only_remote_fits_the_row_and_the_answer_say_so() -> None:
-    text = rendered(*every_kind())
-    assert "**only remote fits**: remote over Near &#124; by" in text
-    assert "remote over Near &#124; by (simulated), which alone fits, at 2048x2048" in text
-    assert "always: nothing else fits" in text
+def test_where_only_remote_fits_the_row_and_the_summary_say_so() -> None:
+    comparison = compared(every_kind())
+    row = next(row for row in table_with("remote_wins_from", page(*every_kind())) if row["tiled"].text == "OOM")
+    assert row["resolution"].value == "2048x2048"
+    assert "only remote fits" in str(row["fastest"].value)
+    assert row["fastest_time"].kind == "simulated"
+    assert (row["remote_wins_from"].text, row["remote_wins_from"].kind) == ("always: nothing else fits", "measured")
+    assert any("which alone fits, at 2048x2048" in line for line in hybrid_page.summary(comparison, NETWORKS))
 
 
-def test_where_only_remote_can_fit_and_nobody_has_a_time_of_it_that_is_said() -> None:
+def test_where_only_remote_can_fit_and_has_no_figure_both_say_so() -> None:
     both = [out_of_memory(device=SMALL, **encode(2048)), out_of_memory(device=SMALL, **encode(2048, tiling=TILED))]
-    text = rendered(*both)
-    assert "**only remote can fit**, OOM *measured* here, and has no figure" in text
-    assert "only remote can fit, of which there is no figure, at 2048x2048" in text
+    (row,) = table_with("fastest", page(*both))
+    assert "has no figure" in str(row["fastest"].value)
+    assert (row["fastest_time"].value, row["untiled"].text) == (None, "OOM")
+    (line,) = hybrid_page.summary(compared(both), NETWORKS)
+    assert "no figure, at 2048x2048" in line
+
+
+def test_sizes_of_a_device_are_in_natural_order() -> None:
+    rows = table_with("fastest", page(*every_kind()))
+    small = [row["resolution"].value for row in rows if row["device"].value == "NVIDIA Small <b>"][:3]
+    assert small == ["256x256", "1024x1024", "2048x2048"]
+
+
+def test_of_several_tiles_the_one_that_is_shown_is_named() -> None:
+    tiles = [published(t, device=BIG, **encode(512, tiling=Tile(tile=e, overlap=64))) for t, e in ((2, 256), (1, 384))]
+    (row,) = table_with("fastest", page(*tiles))
+    assert (row["tiled"].value, row["tiled"].note) == (1, "tiles of 384 px")
+
+
+def test_what_an_endpoint_was_measured_to_take_has_a_line_of_its_own() -> None:
+    rows = table_with("measured_end_to_end", page(*every_kind()))
+    assert [row["endpoint"].value for row in rows] == ["loopback on Test CPU", "mi|ne"]
+    assert [row["measured_end_to_end"].note for row in rows] == ["loopback, no network", ""]
+    assert {row["measured_end_to_end"].kind for row in rows} == {"measured"}
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "120"])
+def test_the_terminal_has_the_figures_of_the_page(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    text = console.render(hybrid_page.terminal(compared(every_kind()), NETWORKS))
+    for figure in ("15 ms†", "3.50%†", "OOM", "103 ms§", "440 ms", "mi|ne"):
+        assert figure in text
+    assert "NVIDIA Small <b>, limited to 8.00 GiB" in " ".join(text.split())
 
 
 def test_a_median_of_0_and_an_overlap_without_requests_break_no_page() -> None:
@@ -85,7 +134,7 @@ def test_a_median_of_0_and_an_overlap_without_requests_break_no_page() -> None:
     others = an_endpoint_record(0.05, case={"size": 128}, remote=remote(0.05, overlaps=tuple(torn)))
     text = rendered(record, others, published(0.0, device=BIG, **encode(512)))
     assert "no time: it was printed as 0" in text
-    assert "As it was measured:" not in text
+    assert "| Overlapped" not in text
 
 
 def test_precisions_of_one_device_are_told_apart_in_the_answer_and_the_plot() -> None:
@@ -115,41 +164,40 @@ def test_a_size_at_which_nothing_fits_is_a_cross_in_the_plot(monkeypatch: pytest
 
 
 def test_what_was_asked_for_and_is_not_there_is_no_lack_of_results() -> None:
-    text = hybrid_page.render(compared(every_kind(), Wanted(sizes=((336, 336),))), NETWORKS, every_kind())
-    assert "The results have nothing of what was asked for." in text
+    chosen = hybrid_page.page(compared(every_kind(), Wanted(sizes=((336, 336),))), NETWORKS, every_kind())
+    assert not list(chosen.tables())
+    assert chosen.blocks[1] != hybrid_page.page(compared([]), NETWORKS, []).blocks[1]
 
 
 def test_a_page_without_results_says_what_to_do() -> None:
-    text = hybrid_page.render(compared([]), NETWORKS, [])
+    text = rendered()
     assert "`bench run` measures this machine" in text
     assert "neither measured nor published: SD v1.5 encode, SD v1.5 decode, SDXL encode" in text
 
 
 def test_a_model_without_figures_is_a_stated_gap() -> None:
-    text = hybrid_page.render(compared(every_kind(), Wanted(models=("flux",))), NETWORKS, [])
-    assert (
-        "no figures at all, neither local nor remote, neither measured nor published: Flux encode, Flux decode" in text
-    )
+    text = markdown.render(hybrid_page.page(compared(every_kind(), Wanted(models=("flux",))), NETWORKS, []))
+    assert "Flux encode, Flux decode" in text
 
 
 def test_what_overlap_gained_stands_beside_what_was_predicted() -> None:
     # 3 images of 0.05 s, each decoded in 0.05: 0.3 s in turn is 10 a second, overlapped 0.05 + 3 * 0.05 = 0.2
-    text = rendered(*every_kind())
-    row = next(line for line in text.splitlines() if "Tiny decode 64x64 over jpg" in line)
-    assert "10 /s *measured*" in row
-    assert row.count("15 /s *measured*") == row.count("15 /s *simulated*") == 1
-    assert "15 /s *simulated* (0%)" in row
+    document = page(*every_kind())
+    row = table_with("predicted", document)[0]
+    assert (row["in_turn"].value, row["in_turn"].text, row["in_turn"].kind) == (pytest.approx(10), "10 /s", "measured")
+    assert (row["overlapped"].text, row["overlapped"].kind) == ("15 /s", "measured")
+    assert (row["predicted"].text, row["predicted"].kind, row["predicted"].note) == ("15 /s", "simulated", "0%")
+    assert (row["hidden_from"].value, row["hidden_from"].kind) == (pytest.approx(0.05), "simulated")
     # measured 0.25 s where 0.2 was predicted: the prediction's throughput is a quarter higher
     slower = an_endpoint_record(0.05, remote=remote(0.05, overlaps=(an_overlap(overlapped_s=(0.25, 0.25)),)))
-    assert "15 /s *simulated* (+25.0%)" in rendered(slower)
-    assert "50 ms *simulated*" in row
+    assert table_with("predicted", page(slower))[0]["predicted"].note == "+25.0%"
     # over the near network an image of a megapixel takes a second or so: at 16 s of generation it is hidden
-    assert "3.75 /min *simulated*" in text or "3.74 /min *simulated*" in text
+    hidden = table_with("generated_in_16_s_overlapped", document)[0]["generated_in_16_s_overlapped"]
+    assert (hidden.text, hidden.kind) == ("3.75 /min", "simulated")
 
 
 def test_the_same_as_json_has_a_kind_for_every_figure() -> None:
-    told = hybrid_json.render(compared(every_kind()))
-    assert json.loads(json.dumps(told)) == told
+    told = json.loads(json_text.render(HybridFigures.model_validate(compared(every_kind()))))
     assert told["network"] == "near"
     first = next(row for row in told["local"] if row["device"] == "NVIDIA Big")
     assert first["untiled"]["kind"] == "published"

@@ -27,9 +27,9 @@ from bench.doctor import Finding
 from bench.record import Failed, Memory, Timing
 from bench.report.pages import (
     advice_terminal,
-    cost_terminal,
+    cost_page,
     diagnosis,
-    hybrid_terminal,
+    hybrid_page,
     models_page,
     predicted_table,
     profile_view,
@@ -103,14 +103,16 @@ def _diagnosis() -> Draw:
 
 def _hybrid() -> Draw:
     wanted = comparisons.wanted_of(["sdxl"], ["encode"], [], ["3070"])
-    return hybrid_terminal.draw(*comparisons.compare_ways(table_records([PUBLISHED]), wanted))
+    return render_console.draw(hybrid_page.terminal(*comparisons.compare_ways(table_records([PUBLISHED]), wanted)))
 
 
 def _cost() -> Draw:
     wanted = comparisons.wanted_of(["sdxl"], ["encode"], ["1024"], [])
     records = table_records([PUBLISHED])
     comparison, _ = comparisons.compare_ways(records, wanted)
-    return cost_terminal.draw(image_costs.compare(records, comparison, load_prices(None), image_costs.VOLUMES))
+    return render_console.draw(
+        cost_page.terminal(image_costs.compare(records, comparison, load_prices(None), image_costs.VOLUMES))
+    )
 
 
 DRAWN: dict[str, Callable[[], Draw]] = {
@@ -127,7 +129,7 @@ DRAWN: dict[str, Callable[[], Draw]] = {
 
 
 #: Names of columns whose cell is a block's first line, or stands under its row.
-HEADS = {"Card", "Case", "Memory", "Model", "Other", "Part", "Reason", "Size", "Way", "names"}
+HEADS = {"Card", "Case", "Memory", "Model", "Other", "Part", "Reason", "Resolution", "Size", "Way", "Where", "names"}
 
 
 def _words(text: str) -> set[str]:

@@ -139,7 +139,7 @@ def test_a_processor_stands_in_for_nothing() -> None:
     found = compared([measured(1.0, device=cpu, **encode())])
     assert found.card is None
     assert found.rows[0].remote.service is None
-    assert any("no GPU's times are there to stand in for one" in gap for gap in found.gaps)
+    assert any(str(found.rows[0].remote.reason) in gap for gap in found.gaps)
 
 
 def test_a_limited_card_stands_in_for_nothing_either() -> None:
@@ -149,7 +149,8 @@ def test_a_limited_card_stands_in_for_nothing_either() -> None:
 
 def test_a_server_out_of_memory_is_said() -> None:
     found = compared([published(0.1, device=BIG, **encode(512)), out_of_memory(device=BIG, **encode(2048))])
-    assert any("at 2048x2048: no remote figure: out of memory on NVIDIA Big too" in gap for gap in found.gaps)
+    gap = next(gap for gap in found.gaps if "no remote figure" in gap)
+    assert all(part in gap for part in ("encode at 2048x2048", "NVIDIA Big", "out of memory"))
 
 
 def test_another_server_can_be_named_by_a_part_of_its_name() -> None:
@@ -178,18 +179,17 @@ def test_only_what_was_asked_for_is_compared_and_what_of_it_is_missing_is_told()
     records = [published(0.1, device=BIG, **encode(size)) for size in (512, 1024)]
     found = compared(records, Wanted(models=("sd-v1", "flux"), operations=("encode",), sizes=((512, 512),)))
     assert [size_of(row.case) for row in found.rows] == ["512x512"]
-    assert found.without == (
-        "no figures at all, neither local nor remote, neither measured nor published: Flux encode 512x512. "
-        "`bench run --model flux --operation encode --resolution 512x512` measures it, and "
-        "`bench advise --gpu NAME --model flux --operation encode --resolution 512x512` predicts it",
-    )
+    (gap,) = found.without
+    assert "Flux encode 512x512" in gap
+    assert "`bench run --model flux --operation encode --resolution 512x512`" in gap
+    assert "`bench advise --gpu NAME --model flux --operation encode --resolution 512x512`" in gap
 
 
 def test_a_device_that_has_nothing_of_what_was_chosen_is_told() -> None:
     records = [published(0.1, device=BIG, **encode(512)), published(0.1, device=SMALL, **encode(1024))]
     found = compared(records, Wanted(sizes=((1024, 1024),), devices=(BIG.name,)))
     assert found.rows == ()
-    assert any(f"no figures of {BIG.name} for this choice" in gap for gap in found.without)
+    assert any(BIG.name in gap and "1024x1024" in gap for gap in found.without)
 
 
 def test_only_what_was_measured_or_published_is_a_time_that_is_known() -> None:
@@ -224,7 +224,7 @@ def test_a_user_s_own_slow_card_does_not_stand_in_for_the_models_that_it_alone_m
 def test_a_card_under_a_limit_does_not_serve_although_the_whole_one_does() -> None:
     whole = measured(0.5, device=BIG, **encode())
     limited = measured(0.1, device=BIG, vram_limit_bytes=8 * GIB, **encode())
-    service = compared([whole, limited]).ways[0].remote.service
+    service = compared([whole, limited]).remote_images[0].service
     assert service is not None
     assert service.compute_s == 0.5
 
@@ -233,16 +233,17 @@ def test_an_endpoint_on_loopback_can_be_named_as_the_server() -> None:
     # Given an endpoint that is slower than the card
     slow = an_endpoint_record(3.0, case={"operation": "encode", "size": 1000, "model": "sd-v1", "transport": "png"})
     records = [slow, published(0.1, device=BIG, **encode())]
-    assert compared(records).ways[0].remote.service.by == "NVIDIA Big"  # type: ignore[union-attr]
+    assert compared(records).remote_images[0].service.by == "NVIDIA Big"  # type: ignore[union-attr]
     named = compared(records, server="loopback")
     assert named.card is None
-    assert named.ways[0].remote.service.by == "loopback on Test CPU"  # type: ignore[union-attr]
+    assert named.remote_images[0].service.by == "loopback on Test CPU"  # type: ignore[union-attr]
 
 
 def test_an_endpoint_that_was_measured_over_another_transport_is_told() -> None:
     record = an_endpoint_record(case={"operation": "decode", "transport": "pt"})
     found = compared([record, measured(1.0, device=a_device(kind="cpu", name="CPU"), case=a_case(operation="decode"))])
-    assert any("was measured over pt, not over jpg; --transport chooses" in gap for gap in found.gaps)
+    (gap,) = found.gaps
+    assert all(name in gap for name in ("over pt", "over jpg", "--transport"))
 
 
 def test_what_was_measured_across_a_network_is_no_gap() -> None:
@@ -257,7 +258,7 @@ def test_what_this_program_does_not_know_is_compared_without_a_service(fields: d
     found = compared([published(0.5, device=BIG, **encode(**fields))])
     assert found.rows[0].local_s == 0.5
     assert found.rows[0].remote.service is None
-    assert any("is not known" in gap for gap in found.gaps)
+    assert any(str(found.rows[0].remote.reason) in gap for gap in found.gaps)
 
 
 def test_a_time_that_was_printed_as_0_is_none() -> None:
@@ -292,14 +293,14 @@ def test_a_file_carries_one_image_and_a_tensor_more() -> None:
     batch = [published(0.5, device=BIG, **encode(batch=4))]
     found = compared(batch)
     assert found.rows[0].remote.service is None
-    assert any("an image file holds one image; --transport pt carries more" in gap for gap in found.gaps)
+    assert any("--transport pt" in gap for gap in found.gaps)
     assert compared(batch, transports={"encode": "pt"}).rows[0].remote.service is not None
 
 
 def test_an_endpoint_that_was_named_and_not_measured_on_an_image_is_the_reason() -> None:
     records = [an_endpoint_record(case={"operation": "decode", "transport": "jpg"}), published(0.5, **encode())]
     gaps = compared(records, server="loopback").gaps
-    assert any("no remote figure: loopback on Test CPU was not measured on it" in gap for gap in gaps)
+    assert any("no remote figure" in gap and "loopback on Test CPU" in gap for gap in gaps)
 
 
 def test_what_kept_a_verdict_from_being_made_is_named() -> None:
@@ -313,5 +314,5 @@ def test_what_kept_a_verdict_from_being_made_is_named() -> None:
 
 def test_nothing_at_all_is_no_error() -> None:
     found = compare([], request())
-    assert (found.rows, found.ways, found.card) == ((), (), None)
+    assert (found.rows, found.remote_images, found.card) == ((), (), None)
     assert any("no figures at all" in gap and "SDXL decode" in gap for gap in found.without)

@@ -1,0 +1,187 @@
+"""The tables of costs, for the page and the terminal. Reads what `cost` compared; never torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from bench.analysis.cost.arithmetic import BreakEven, Charge
+from bench.analysis.cost.image_costs import Costs, Image, Local, Remote
+from bench.config import EndpointPrice, Prices
+from bench.core.units import format_amount
+from bench.report.document import Cell, Column, Table, table_of
+from bench.report.pages import cells
+from bench.report.pages.hybrid_tables import precision
+from bench.workloads.labels import whole_size_of
+
+#: What a card does that is charged in this way.
+_CARDS: dict[Charge, str] = {"use": "also generates", "hour": "is kept for this alone"}
+_Way = Local | Remote
+_WayColumn = tuple[Column, Callable[[_Way], Cell | str]]
+
+
+def local_name(local: Local) -> str:
+    """`NVIDIA GeForce RTX 3070, float16, bought`."""
+    return f"{local.row.label}, {precision(local.row)}, {local.way}"
+
+
+def endpoint_name(remote: Remote) -> str:
+    """`endpoint aws-l40s: NVIDIA L40S (time of NVIDIA GeForce RTX 4090)`."""
+    accelerator = remote.price.accelerator
+    by = "its local time" if remote.by == accelerator else f"time of {remote.by}"
+    return f"endpoint {remote.name}{f': {accelerator}' if accelerator else ''}{f' ({by})' if remote.by else ''}"
+
+
+def image_table(image: Image, costs: Costs) -> Table:
+    """A line for each card, bought or rented, and each endpoint: time, energy, and the amounts at each volume."""
+    return table_of(_ways(image), _where(), _time(), _energy(), *_amounts(costs))
+
+
+def image_table_with_memory(image: Image, costs: Costs) -> Table:
+    """The same with the peak memory on each card."""
+    memory = Column("Memory", "percent")
+    return table_of(_ways(image), _where(), _time(), (memory, _memory), _energy(), *_amounts(costs))
+
+
+def break_even_table(images: Sequence[Image], charge: Charge, *, free: bool = True) -> Table | None:
+    """A line for each card, bought or rented, and size, with the volumes at which each endpoint breaks even.
+
+    `free` tells whether free endpoints have a column. None without cards or endpoints.
+    """
+    rows = [(image, local) for image in images for local in image.local]
+    endpoints = dict.fromkeys(
+        remote.name for image in images for remote in image.remote if remote.cost and (free or not remote.is_free)
+    )
+
+    def column(name: str) -> tuple[Column, Callable[[tuple[Image, Local]], Cell]]:
+        return Column(name, right=True, key=f"endpoint_{name}"), lambda row: break_even_cell(row[1], name, charge)
+
+    if not rows or not endpoints:
+        return None
+    return table_of(
+        rows,
+        (Column("Card"), lambda row: local_name(row[1])),
+        (Column("Resolution", groups=True), lambda row: whole_size_of(row[0].case)),
+        *map(column, endpoints),
+        title=f"Break-even in images per hour, with a card that {_CARDS[charge]}",
+    )
+
+
+def break_even_cell(local: Local, endpoint: str, charge: Charge) -> Cell:
+    """`above 1,230/h`, `below 0.2/h`, `always`, `never`, or that nothing else fits; empty without a time."""
+    if endpoint not in local.endpoints:
+        return Cell()
+    if local.cost is None:
+        return Cell(text="nothing else fits", kind=local.row.kind)
+    return Cell(text=_range(local.break_even_with(endpoint, charge)), kind="simulated")
+
+
+def prices_table(prices: Prices) -> Table:
+    """Every price and rated power, with its source and date."""
+    return table_of(
+        _prices(prices),
+        (Column("What"), lambda price: price.what),
+        (Column("Price", right=True), lambda price: price.price),
+        (Column("How"), lambda price: price.how),
+        (Column("Source", wraps=True), lambda price: price.source),
+        (Column("Date"), lambda price: str(price.date)),
+    )
+
+
+def _ways(image: Image) -> list[_Way]:
+    return [*image.local, *(remote for remote in image.remote if remote.cost)]
+
+
+def _where() -> _WayColumn:
+    return Column("Where", wraps=True), lambda way: local_name(way) if isinstance(way, Local) else endpoint_name(way)
+
+
+def _time() -> _WayColumn:
+    def cell(way: _Way) -> Cell:
+        if isinstance(way, Remote):
+            return Cell(way.seconds, kind=way.kind)
+        return Cell(way.cost.seconds, kind=way.row.kind) if way.cost else _out_of_memory(way)
+
+    return Column("Time", "seconds"), cell
+
+
+def _memory(way: _Way) -> Cell:
+    """The peak of the card's quickest way; an endpoint takes none of the user's memory."""
+    if isinstance(way, Remote):
+        return Cell(text="none")
+    return cells.memory(way.row.quickest) if way.cost else _out_of_memory(way)
+
+
+def _energy() -> _WayColumn:
+    def cell(way: _Way) -> Cell:
+        if isinstance(way, Remote) or way.energy is None:
+            return Cell()
+        return Cell(way.energy.joules, kind="measured" if way.energy.found_by == "measured" else "simulated")
+
+    return Column("Energy", "joules"), cell
+
+
+def _amounts(costs: Costs) -> list[_WayColumn]:
+    return [_amount(place, volume) for place, volume in enumerate(costs.volumes)]
+
+
+def _amount(place: int, volume: float) -> _WayColumn:
+    def cell(way: _Way) -> Cell:
+        if way.per_1000 is None:
+            return _out_of_memory(way) if isinstance(way, Local) else Cell()
+        is_free = isinstance(way, Remote) and way.is_free
+        return Cell(way.per_1000[place], kind=None if is_free else "simulated")
+
+    return Column(f"at {volume:,.12g}/h", "amount", key=f"amount_{place}"), cell
+
+
+def _out_of_memory(local: Local) -> Cell:
+    return Cell(text=cells.OOM, kind=local.row.kind)
+
+
+def _range(bounds: BreakEven | None) -> str:
+    if bounds is None:
+        return "never"
+    parts = [f"above {format_amount(bounds.above)}/h"] if bounds.above else []
+    parts += [f"below {format_amount(bounds.below)}/h"] if bounds.below is not None else []
+    return " and ".join(parts) or "always"
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    what: str
+    price: str
+    how: str
+    source: str
+    date: date
+
+
+def _prices(prices: Prices) -> list[_Price]:
+    power = prices.electricity
+    lines = [_Price("electricity", f"{power.price:g} {power.unit}", "", power.source, power.date)]
+    for name, card in prices.cards.items():
+        if (bought := card.purchase) is not None:
+            price, how = _money(bought.price, bought.unit), f"over {bought.lifetime_years:g} years"
+            lines.append(_Price(f"{name}, bought", price, how, bought.source, bought.date))
+        if (rented := card.rental) is not None:
+            price = _money(rented.price, rented.unit)
+            lines.append(_Price(f"{name}, rented", price, "", rented.source, rented.date))
+        if (board := card.board_power) is not None:
+            lines.append(_Price(f"{name}, board power", f"{board.watts:g} W", "", board.source, board.date))
+    for name, endpoint in prices.endpoints.items():
+        price = _money(endpoint.price, endpoint.unit)
+        lines.append(_Price(f"endpoint {name}", price, _terms(endpoint), endpoint.source, endpoint.date))
+    return lines
+
+
+def _money(price: float, unit: str) -> str:
+    return f"{price:,.12g} {unit}"
+
+
+def _terms(endpoint: EndpointPrice) -> str:
+    """When an endpoint is billed, and what stands in for it."""
+    terms = [f"{endpoint.start_s:g} s to start"] if endpoint.start_s else []
+    terms += [f"stops after {endpoint.idle_s:g} s idle"] if endpoint.idle_s else []
+    terms += [f"{endpoint.stand_in} stands in for it: {endpoint.stand_in_reason}"] if endpoint.stand_in else []
+    return "; ".join(terms)
