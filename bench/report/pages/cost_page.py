@@ -14,7 +14,6 @@ from bench.report.document import Block, Bullets, Document, Picture, Section, Te
 from bench.report.pages.cost_tables import (
     break_even_table,
     image_table,
-    image_table_with_memory,
     local_name,
     prices_table,
 )
@@ -49,7 +48,7 @@ def terminal(costs: Costs) -> Document:
     images = priced(costs)
     blocks: list[Block] = []
     for image in images:
-        tables = [image_table_with_memory(image, costs), break_even_table([image], "use", free=False)]
+        tables = [image_table(image, costs, memory=True), break_even_table([image], "use", free=False)]
         blocks.append(Section(title(image.case), tuple(table for table in tables if table)))
     legend = Text(
         f"Amounts are {costs.prices.currency} for 1,000 images at a volume in images per hour. Memory is the peak as a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from bench.analysis.cost.arithmetic import BreakEven, Charge
 from bench.analysis.cost.image_costs import Costs, Image, Local, Remote
@@ -17,8 +18,7 @@ from bench.workloads.labels import whole_size_of
 
 #: What a card does that is charged in this way.
 _CARDS: dict[Charge, str] = {"use": "also generates", "hour": "is kept for this alone"}
-_Way = Local | Remote
-_WayColumn = tuple[Column, Callable[[_Way], Cell | str]]
+_Machine = Local | Remote
 
 
 def local_name(local: Local) -> str:
@@ -33,15 +33,20 @@ def endpoint_name(remote: Remote) -> str:
     return f"endpoint {remote.name}{f': {accelerator}' if accelerator else ''}{f' ({by})' if remote.by else ''}"
 
 
-def image_table(image: Image, costs: Costs) -> Table:
-    """A line for each card, bought or rented, and each endpoint: time, energy, and the amounts at each volume."""
-    return table_of(_ways(image), _where(), _time(), _energy(), *_amounts(costs))
-
-
-def image_table_with_memory(image: Image, costs: Costs) -> Table:
-    """The same with the peak memory on each card."""
-    memory = Column("Memory", "percent")
-    return table_of(_ways(image), _where(), _time(), (memory, _memory), _energy(), *_amounts(costs))
+def image_table(image: Image, costs: Costs, *, memory: bool = False) -> Table:
+    """A line for each card, bought or rented, and each endpoint with a cost, and the amounts at each volume."""
+    machines: list[_Machine] = [*image.local, *(remote for remote in image.remote if remote.cost)]
+    return table_of(
+        machines,
+        (Column("Where", wraps=True), _name),
+        (Column("Time", "seconds"), _time),
+        *([(Column("Memory", "percent"), _memory)] if memory else []),
+        (Column("Energy", "joules"), _energy),
+        *(
+            (Column(f"at {volume:,.12g}/h", "amount", key=f"amount_{place}"), partial(_amount, place))
+            for place, volume in enumerate(costs.volumes)
+        ),
+    )
 
 
 def break_even_table(images: Sequence[Image], charge: Charge, *, free: bool = True) -> Table | None:
@@ -50,9 +55,10 @@ def break_even_table(images: Sequence[Image], charge: Charge, *, free: bool = Tr
     `free` tells whether free endpoints have a column. None without cards or endpoints.
     """
     rows = [(image, local) for image in images for local in image.local]
-    endpoints = dict.fromkeys(
+    priced = {
         remote.name for image in images for remote in image.remote if remote.cost and (free or not remote.is_free)
-    )
+    }
+    endpoints = [remote.name for remote in images[0].remote if remote.name in priced]
 
     def column(name: str) -> tuple[Column, Callable[[tuple[Image, Local]], Cell]]:
         return Column(name, right=True, key=f"endpoint_{name}"), lambda row: break_even_cell(row[1], name, charge)
@@ -89,51 +95,35 @@ def prices_table(prices: Prices) -> Table:
     )
 
 
-def _ways(image: Image) -> list[_Way]:
-    return [*image.local, *(remote for remote in image.remote if remote.cost)]
+def _name(machine: _Machine) -> str:
+    return local_name(machine) if isinstance(machine, Local) else endpoint_name(machine)
 
 
-def _where() -> _WayColumn:
-    return Column("Where", wraps=True), lambda way: local_name(way) if isinstance(way, Local) else endpoint_name(way)
+def _time(machine: _Machine) -> Cell:
+    if isinstance(machine, Remote):
+        return Cell(machine.seconds, kind=machine.kind)
+    return Cell(machine.cost.seconds, kind=machine.row.kind) if machine.cost else _out_of_memory(machine)
 
 
-def _time() -> _WayColumn:
-    def cell(way: _Way) -> Cell:
-        if isinstance(way, Remote):
-            return Cell(way.seconds, kind=way.kind)
-        return Cell(way.cost.seconds, kind=way.row.kind) if way.cost else _out_of_memory(way)
-
-    return Column("Time", "seconds"), cell
-
-
-def _memory(way: _Way) -> Cell:
+def _memory(machine: _Machine) -> Cell:
     """The peak of the card's quickest way; an endpoint takes none of the user's memory."""
-    if isinstance(way, Remote):
+    if isinstance(machine, Remote):
         return Cell(text="none")
-    return cells.memory(way.row.quickest) if way.cost else _out_of_memory(way)
+    return cells.memory(machine.row.quickest) if machine.cost else _out_of_memory(machine)
 
 
-def _energy() -> _WayColumn:
-    def cell(way: _Way) -> Cell:
-        if isinstance(way, Remote) or way.energy is None:
-            return Cell()
-        return Cell(way.energy.joules, kind="measured" if way.energy.found_by == "measured" else "simulated")
-
-    return Column("Energy", "joules"), cell
+def _energy(machine: _Machine) -> Cell:
+    if isinstance(machine, Remote) or machine.energy is None:
+        return Cell()
+    return Cell(machine.energy.joules, kind="measured" if machine.energy.found_by == "measured" else "simulated")
 
 
-def _amounts(costs: Costs) -> list[_WayColumn]:
-    return [_amount(place, volume) for place, volume in enumerate(costs.volumes)]
-
-
-def _amount(place: int, volume: float) -> _WayColumn:
-    def cell(way: _Way) -> Cell:
-        if way.per_1000 is None:
-            return _out_of_memory(way) if isinstance(way, Local) else Cell()
-        is_free = isinstance(way, Remote) and way.is_free
-        return Cell(way.per_1000[place], kind=None if is_free else "simulated")
-
-    return Column(f"at {volume:,.12g}/h", "amount", key=f"amount_{place}"), cell
+def _amount(place: int, machine: _Machine) -> Cell:
+    """Money for 1,000 images at one of the volumes."""
+    if machine.per_1000 is None:
+        return _out_of_memory(machine) if isinstance(machine, Local) else Cell()
+    is_free = isinstance(machine, Remote) and machine.is_free
+    return Cell(machine.per_1000[place], kind=None if is_free else "simulated")
 
 
 def _out_of_memory(local: Local) -> Cell:

@@ -22,8 +22,6 @@ from bench.report.pages.hybrid_tables import (
     parts_table,
     precision,
     remote_table,
-    short_local_table,
-    short_remote_table,
     title_of,
     way_name,
 )
@@ -80,8 +78,8 @@ def terminal(comparison: Comparison, networks: Networks) -> Document:
     """The figures of a choice: each device's times and memory, then remote times over every network."""
     sections = []
     for operation, rows, images in _operations(comparison):
-        blocks: list[Block] = [short_local_table(rows, networks)] if rows else []
-        blocks += [short_remote_table(images, networks)] if any(image.service for image in images) else []
+        blocks: list[Block] = [local_table(rows, networks, short=True)] if rows else []
+        blocks += [remote_table(images, networks, short=True)] if any(image.service for image in images) else []
         blocks += [measured_table(images)] if any(image.measured for image in images) else []
         sections += [Section(operation, tuple(blocks))] if blocks else []
     legend = Text(
@@ -122,8 +120,11 @@ def _joined(sizes: Sequence[str]) -> str:
 def _legend(network: str) -> Terms:
     return Terms(
         (
-            ("Untiled, Tiled", "seconds of one call on the device. The docs do not print precision, batch and tile"
-             ", which are assumed from the model zoo."),
+            (
+                "Untiled, Tiled",
+                "seconds of one call on the device. The docs do not print precision, batch and tile, which are assumed "
+                "from the model zoo.",
+            ),
             ("Memory", "the peak as the docs give it. A remote VAE takes none of your GPU's memory."),
             (
                 "Remote",
@@ -135,13 +136,13 @@ def _legend(network: str) -> Terms:
             ("Fastest", f"the quickest way that fits, with remote over {network}."),
             (
                 "Remote wins from",
-                f"the bandwidth from which on remote is quicker than the best local way (both directions in "
+                "the bandwidth from which on remote is quicker than the best local way (both directions in "
                 f"{network}'s proportion, at its round trip), or the longest round trip (at its bandwidth). never: the "
                 "endpoint's computing and image files take longer than the local way. neither alone: both would have "
                 "to be better.",
             ),
         )
-    )  # fmt: skip
+    )
 
 
 def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
@@ -184,10 +185,7 @@ def _operations(comparison: Comparison) -> list[tuple[str, list[Row], list[Remot
 def _sections(comparison: Comparison, networks: Networks) -> list[Section]:
     no_rows = "No local figures of the devices asked for." if comparison.wanted.devices else "No local figures."
     return [
-        Section(
-            operation,
-            (local_table(rows, networks) if rows else Text(no_rows), *_remote(images, networks)),
-        )
+        Section(operation, (local_table(rows, networks) if rows else Text(no_rows), *_remote(images, networks)))
         for operation, rows, images in _operations(comparison)
     ]
 

@@ -9,15 +9,14 @@ from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Choice, Row
 from bench.analysis.hybrid.service import OverNetwork, Service
 from bench.config import Network
-from bench.core.units import Unit, format_rate, format_seconds
+from bench.core.units import format_rate, format_seconds
 from bench.record import FILE_TRANSPORTS, Record
 from bench.report.document import Cell, Column, Table, table_of
 from bench.report.pages import cells
 from bench.workloads.labels import whole_size_of
 
 Networks = Mapping[str, Network]
-_RowColumn = tuple[Column, Callable[[Row], Cell | str]]
-_ImageColumn = tuple[Column, Callable[[RemoteImage], Cell | str]]
+_ServedColumn = tuple[Column, Callable[[tuple[Service, RemoteImage]], Cell | str]]
 
 
 def title_of(name: str, networks: Networks) -> str:
@@ -48,45 +47,56 @@ def networks_table(networks: Networks) -> Table:
     )
 
 
-def local_table(rows: Sequence[Row], networks: Networks) -> Table:
-    """A line for each local case: untiled, tiled, remote over the first network, the fastest, and where remote wins."""
-    network = networks[next(iter(networks))]
+def local_table(rows: Sequence[Row], networks: Networks, *, short: bool = False) -> Table:
+    """A line for each local case: untiled, tiled, remote over the first network, the fastest, and where remote wins.
+
+    If `short`, without the columns that follow from others.
+    """
+    first = next(iter(networks))
     return table_of(
         rows,
-        *_local_columns(networks),
-        (Column("Fastest", wraps=True), lambda row: _fastest(row, networks)),
-        (Column("Fastest time", "seconds"), _fastest_time),
-        (Column("Remote wins from", wraps=True), lambda row: _crossover(row, network)),
+        (Column("Device", groups=True), lambda row: row.label),
+        (Column("Precision", groups=True), precision),
+        (Column("Resolution"), lambda row: whole_size_of(row.case)),
+        (Column("Untiled", "seconds"), lambda row: cells.time(row.untiled)),
+        (Column("Memory", "percent"), lambda row: cells.memory(row.untiled)),
+        (Column("Tiled", "seconds"), _tiled_time),
+        (Column("Tiled memory", "percent"), lambda row: cells.memory(row.tiled)),
+        (
+            Column(f"Remote over {title_of(first, networks)}", "seconds", key="remote"),
+            lambda row: _simulated(row.remote.over_s.get(first)),
+        ),
+        (Column("Fastest"), lambda row: _fastest(row, networks)),
+        *([] if short else [(Column("Fastest time", "seconds"), _fastest_time)]),
+        *([] if short else [(Column("Remote wins from"), lambda row: _crossover(row, networks[first]))]),
     )
 
 
-def short_local_table(rows: Sequence[Row], networks: Networks) -> Table:
-    """The same without what follows from the times, except the fastest."""
-    return table_of(rows, *_local_columns(networks), (Column("Fastest"), lambda row: _fastest(row, networks)))
+def remote_table(images: Sequence[RemoteImage], networks: Networks, *, short: bool = False) -> Table:
+    """A line for each image with a service: what its endpoint takes, what travels, and the whole over each network.
 
+    If `short`, only the whole, for each endpoint or card that computes the images.
+    """
+    served = [(image.service, image) for image in images if image.service]
+    by: _ServedColumn = (Column("Computed by", groups=True), lambda row: f"Remote, computed by {row[0].by}")
+    service: list[_ServedColumn] = [
+        (Column("Over"), lambda row: row[0].transport),
+        (Column("Computed by"), lambda row: _computed_by(row[0])),
+        (Column("Compute", "seconds"), lambda row: Cell(row[0].compute_s, kind=row[0].kind)),
+        (Column("Endpoint", "seconds"), lambda row: _off_network(row[0])),
+        (Column("Sent", "payload bytes"), lambda row: _sent(row[0])),
+        (Column("Received", "payload bytes"), lambda row: _received(row[0])),
+    ]
 
-def remote_table(images: Sequence[RemoteImage], networks: Networks) -> Table:
-    """A line for each image: what its endpoint takes, what travels, and the whole over each network."""
+    def over(name: str) -> _ServedColumn:
+        column = Column(title_of(name, networks), "seconds", key=f"over_{name}")
+        return column, lambda row: _simulated(row[1].over_s[name])
+
     return table_of(
-        _with_service(images),
-        _size_column(),
-        _of_service("Over", lambda service: service.transport),
-        _of_service("Computed by", _computed_by),
-        _of_service("Compute", lambda service: Cell(service.compute_s, kind=service.kind), "seconds"),
-        _of_service("Endpoint", _off_network, "seconds"),
-        _of_service("Sent", _sent, "payload bytes"),
-        _of_service("Received", _received, "payload bytes"),
-        *(_over_column(name, title_of(name, networks)) for name in networks),
-    )
-
-
-def short_remote_table(images: Sequence[RemoteImage], networks: Networks) -> Table:
-    """The whole time over each network, for each endpoint or card that computes the images."""
-    return table_of(
-        _with_service(images),
-        _size_column(),
-        _of_service("Computed by", lambda service: f"remote, computed by {service.by}", groups=True),
-        *(_over_column(name, title_of(name, networks)) for name in networks),
+        served,
+        (Column("Resolution"), lambda row: whole_size_of(row[1].case)),
+        *([by] if short else service),
+        *map(over, networks),
     )
 
 
@@ -119,43 +129,8 @@ def measured_table(images: Sequence[RemoteImage]) -> Table:
     )
 
 
-def _local_columns(networks: Networks) -> tuple[_RowColumn, ...]:
-    first = next(iter(networks))
-    return (
-        (Column("Device", groups=True), lambda row: row.label),
-        (Column("Precision", groups=True), precision),
-        (Column("Resolution"), lambda row: whole_size_of(row.case)),
-        (Column("Untiled", "seconds"), lambda row: cells.time(row.untiled)),
-        (Column("Memory", "percent"), lambda row: cells.memory(row.untiled)),
-        (Column("Tiled", "seconds"), _tiled_time),
-        (Column("Tiled memory", "percent"), lambda row: cells.memory(row.tiled)),
-        (
-            Column(f"Remote over {title_of(first, networks)}", "seconds", key="remote"),
-            lambda row: _simulated(row.remote.over_s.get(first)),
-        ),
-    )
-
-
-def _size_column() -> _ImageColumn:
-    return Column("Resolution"), lambda image: whole_size_of(image.case)
-
-
-def _over_column(name: str, title: str) -> _ImageColumn:
-    return Column(title, "seconds", key=f"over_{name}"), lambda image: _simulated(image.over_s.get(name))
-
-
-def _with_service(images: Sequence[RemoteImage]) -> list[RemoteImage]:
-    return [image for image in images if image.service]
-
-
-def _of_service(
-    name: str, cell: Callable[[Service], Cell | str], unit: Unit | None = None, *, groups: bool = False
-) -> _ImageColumn:
-    return Column(name, unit, groups=groups), lambda image: cell(image.service) if image.service else Cell()
-
-
 def _simulated(seconds: float | None) -> Cell:
-    return Cell(seconds, kind="simulated")
+    return Cell() if seconds is None else Cell(seconds, kind="simulated")
 
 
 def _tiled_time(row: Row) -> Cell:

@@ -143,6 +143,25 @@ def test_the_same_as_json() -> None:
     assert len(bought["per_1000"]) == len(told["images_per_hour"])
 
 
+def test_the_keys_of_the_json_stay() -> None:
+    told = json.loads(json_text.render(CostFigures.model_validate(costs(*every_kind()))))
+    assert list(told) == ["currency", "images_per_hour", "images", "missing"]
+    assert {tuple(image) for image in told["images"]} == {("case", "local", "remote")}
+    nothing_fits = next(image for image in told["images"] if image["case"]["width"] == 2048)
+    (bought, _), (_, public) = nothing_fits["local"], nothing_fits["remote"]
+    assert list(bought) == [
+        *("device", "vram_limit_bytes", "precision", "way", "seconds", "kind", "energy_j", "energy_from"),
+        *("per_1000", "per_1000_kind", "break_even"),
+    ]
+    assert (bought["seconds"], bought["energy_j"], bought["per_1000"]) == (None, None, None)
+    assert bought["break_even"] == {"public": {"use": None, "hour": None}}
+    assert list(public) == ["endpoint", "accelerator", "seconds", "kind", "time_of", "per_1000", "per_1000_kind"]
+    assert public["per_1000"] == [0.0] * len(VOLUMES)
+    docs_size = next(image for image in told["images"] if image["case"]["width"] == 1024)
+    assert docs_size["local"][0]["energy_from"] == "board power"
+    assert docs_size["local"][0]["break_even"]["public"]["use"] == {"above": 0.0, "below": None}
+
+
 def test_the_plot_is_a_picture_and_the_same_each_time() -> None:
     found = costs(*every_kind())
     drawn = cost_plot.draw(found)

@@ -208,6 +208,32 @@ def test_the_same_as_json_has_a_kind_for_every_figure() -> None:
     assert set(first["case"]) == set(loopback["case"]) | {"dtype", "weights", "variant"}
 
 
+def test_the_keys_of_the_json_stay() -> None:
+    told = json.loads(json_text.render(HybridFigures.model_validate(compared(every_kind()))))
+    assert list(told) == ["network", "networks", "server", "local", "remote", "missing"]
+    assert list(told["networks"]["near"]) == ["rtt_s", "down_bit_s", "up_bit_s", "tls"]
+    big = next(row for row in told["local"] if row["device"] == "NVIDIA Big")
+    assert list(big) == [
+        *("device", "total_bytes", "vram_limit_bytes", "case", "untiled", "tiled", "fits", "only_remote_fits"),
+        *("fastest", "remote_wins"),
+    ]
+    assert list(big["tiled"]) == ["case", "tiling", "kind", "outcome", "seconds", "memory_percent"]
+    assert big["tiled"]["tiling"] == {"tile": 512, "overlap": 128}
+    assert list(big["fastest"]) == ["way", "seconds", "kind", "network", "endpoint"]
+    assert list(big["remote_wins"]) == ["kind", "verdict", "from_rate_factor", "to_rtt_s"]
+    image = next(image for image in told["remote"] if image["measured"])
+    assert list(image) == ["case", "reason", "service", "over", "measured", "local_memory_bytes"]
+    assert list(image["service"]) == [
+        *("by", "kind", "transport", "compute_s", "off_network_s", "sent_bytes", "received_bytes")
+    ]
+    assert list(image["over"]["far"]) == ["kind", "seconds", "connect_s", "tls_s", "upload_s", "download_s"]
+    assert [list(measured) for measured in image["measured"]] == [["endpoint", "kind", "loopback", "seconds"]] * 2
+    assert [measured["loopback"] for measured in image["measured"]] == [True, False]
+    # a case without a time or a tile has null for them
+    failed = next(row for row in told["local"] if row["untiled"] and row["untiled"]["outcome"] == "failed")
+    assert (failed["untiled"]["seconds"], failed["untiled"]["memory_percent"], failed["tiled"]) == (None, None, None)
+
+
 def test_the_plot_is_a_picture_and_the_same_each_time() -> None:
     comparison = compared(every_kind())
     drawn = hybrid_plot.draw(comparison, NETWORKS)
