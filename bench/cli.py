@@ -22,7 +22,6 @@ from bench.commands.compare import compare
 from bench.commands.cost import cost
 from bench.commands.docs import docs
 from bench.commands.doctor import doctor
-from bench.commands.files import tell
 from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.notice import announced
@@ -32,6 +31,7 @@ from bench.commands.remote import remote
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.serve import serve
+from bench.commands.stderr import tell
 from bench.errors import BenchError, printable
 
 #: What click's errors of usage have in common; typer may have a click of its own, so that it can't be named.

@@ -21,8 +21,9 @@ from pathlib import Path
 import torch
 
 from bench import config, plan, store
-from bench.commands import cards
 from bench.core.units import GIB
+from bench.predictions.predicted_records import records_of
+from bench.predictions.target_cards import choose_cards
 from bench.record import Record
 from bench.report.pages import predicted_page
 from bench.report.pages.predicted_page import Cell
@@ -71,10 +72,10 @@ def _known(out: Path, limit_bytes: int | None) -> list[Record]:
 
 def _predicted(name: str, limited: Sequence[str], results: Path, *, calibrated: bool) -> list[Record]:
     planned = plan.make(config.load(config.find("docs")))
-    chosen = cards.chosen([name], limited[0] if limited else None, results)
+    cards, _ = choose_cards([name], limited[0] if limited else None, results)
     if not calibrated:
-        chosen = tuple(replace(one, calibrated={}) for one in chosen)
-    return [record for case in planned.cases for record in cards.predicted(case, chosen, planned)]
+        cards = tuple(replace(card, calibrated={}) for card in cards)
+    return [record for case in planned.cases for record in records_of(case, cards, planned)]
 
 
 def _tell(title: str, found: Sequence[Cell], judged: bool) -> bool:

@@ -26,19 +26,20 @@ _MOST_BYTES = 2 * 2**30
 _ONE = """
 import json, pathlib, resource, sys, time
 from bench import config, plan
-from bench.commands import cards
-from bench.vram import predict, trace
+from bench.predictions.predicted_records import records_of
+from bench.predictions.target_cards import choose_cards
+from bench.vram import trace
 from bench.workloads import models as zoo
 models, overrides, names = json.loads(sys.argv[1])
 sweep = config.load(config.find("docs"), overrides)
 planned = plan.make(config.choose(sweep, models))
-chosen = cards.chosen(names, None, pathlib.Path("no-calibration"))
+cards, _ = choose_cards(names, None, pathlib.Path("no-calibration"))
 for case in {case.model: case for case in planned.cases}.values():
     trace.build(case)
     zoo.workload(case.model).work(case)
 begun, cpu = time.perf_counter(), time.process_time()
 for case in planned.cases:
-    cards.predicted(case, chosen, planned)
+    records_of(case, cards, planned)
 print(json.dumps([
     time.perf_counter() - begun,
     time.process_time() - cpu,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import tell, warn, write_text
+from bench.commands.files import write_text
 from bench.commands.options import AsJson
+from bench.commands.stderr import tell, warn
 from bench.errors import BenchError, GateError
 
 if TYPE_CHECKING:

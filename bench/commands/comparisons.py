@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import tell_aliases
+from bench.commands.stderr import tell_aliases
 
 if TYPE_CHECKING:
     from bench.analysis.cost.image_costs import Costs

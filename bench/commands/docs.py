@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.files import read_text, table_records, warn
+from bench.commands.files import read_text, table_records
 from bench.commands.notice import announced
 from bench.commands.options import Quiet
+from bench.commands.stderr import warn
 from bench.errors import GateError
 
 docs = typer.Typer(no_args_is_help=True, help="The tables of the diffusers docs: read, print, check.")

@@ -1,22 +1,17 @@
-"""Reading and writing of what a command was given, with errors that say what to do, and warnings of what was odd."""
+"""The files that a command reads and writes: results, pages, text; with errors that say what to do."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from bench.commands.options import RESULTS
-from bench.errors import BenchError, printable
+from bench.commands.stderr import warn
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.record import Record
-
-#: The most warnings that are printed at once: more would push everything else off the screen.
-_MOST_WARNINGS = 20
 
 
 def read_text(path: Path) -> str:
@@ -85,33 +80,3 @@ def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> t
     warn([*warnings, *notes])
     predictions = [record for record in records if record.kind == "predicted"]
     return [record for record in records if record.kind != "predicted"], predictions
-
-
-def warn(texts: Iterable[str]) -> None:
-    """Print the first of these warnings on standard error, and how many more there are."""
-    warnings = list(texts)
-    for text in warnings[:_MOST_WARNINGS]:
-        tell(f"warning: {text}")
-    more = len(warnings) - _MOST_WARNINGS
-    if more > 0:
-        tell(f"warning: {more} more like these")
-
-
-def tell_aliases(names: Iterable[str], *, quiet: bool = False) -> None:
-    """Say which model each of these names stands for, where it is not a model's own."""
-    from bench.workloads import models
-
-    for name in dict.fromkeys(names):
-        if name in models.aliases() and not quiet:
-            tell(f"{name} has the {models.workload(name).part} of {models.get(name).key}, and goes by that name here.")
-
-
-def tell(text: str) -> None:
-    """Print a message on standard error, in one escaped line of bounded length, which a terminal wraps."""
-    line = printable(text.replace("\n", " "))
-    if not sys.stderr.isatty():
-        typer.echo(line, err=True)
-        return
-    from bench.report.render.terminal import print_lines  # rich is slow to load, and a pipe needs none of it
-
-    print_lines([line], err=True)

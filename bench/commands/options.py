@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import BenchError
-
-INTERRUPTED = 130
 RESULTS = Path("results")
 REPORTS = Path("reports")
 
@@ -47,18 +44,3 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and meas
 VramLimit = Annotated[
     str | None, typer.Option(help="Behave like a smaller card, e.g. 8GiB (on a CPU: bound the process).")
 ]
-
-
-def limit_of(text: str, option: str = "--vram-limit") -> int:
-    """The bytes that an option asks for. Raises BenchError."""
-    from bench.core.units import MIB, format_bytes, parse_bytes
-
-    try:
-        limit = parse_bytes(text)
-    except BenchError as error:
-        raise BenchError(f"{option} {text[:80]}: {error}") from None
-    if limit < MIB:
-        number = text.strip()
-        meant = f"Did you mean {number}GiB?" if number.isdecimal() else f"Give at least {format_bytes(MIB)}."
-        raise BenchError(f"{option} {text}: that is {format_bytes(limit)}. {meant}")
-    return limit

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import tell, tell_aliases
 from bench.commands.options import (
-    INTERRUPTED,
+    RESULTS,
     AsJson,
     Models,
     Operations,
@@ -22,11 +21,12 @@ from bench.commands.options import (
     Resolutions,
     VramLimit,
 )
+from bench.commands.stderr import interruptible, tell, tell_aliases, warn
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.commands.cards import Chosen
     from bench.plan import Plan
+    from bench.predictions.target_cards import TargetCard
     from bench.record import Record
 
 
@@ -62,7 +62,7 @@ def predict(
     """Predict peak memory and whether it fits, for each case of a sweep and each card: no GPU and no weights needed."""
     from bench import config as configs
     from bench import plan as plans
-    from bench.commands import cards
+    from bench.predictions.target_cards import choose_cards
 
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are lines of JSON. Name a file that ends in .jsonl.")
@@ -70,12 +70,10 @@ def predict(
     tell_aliases(model or listed.aliases, quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
     plan = plans.make(sweep)
-    chosen = cards.chosen(gpu or [], vram_limit)
-    try:
-        records = _records(plan, chosen, quiet=quiet or as_json)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted before all was predicted; nothing was written.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    cards, warnings = choose_cards(gpu or [], vram_limit, RESULTS)
+    warn(warnings)
+    with interruptible("Interrupted before everything was predicted. Nothing was written."):
+        records = _records(plan, cards, quiet=quiet or as_json)
     if out is not None:
         _write(out, records, quiet=quiet or as_json)
     if as_json:
@@ -86,15 +84,15 @@ def predict(
         _say_what_is_assumed()
 
 
-def _records(plan: Plan, chosen: Sequence[Chosen], *, quiet: bool) -> list[Record]:
+def _records(plan: Plan, cards: Sequence[TargetCard], *, quiet: bool) -> list[Record]:
     from rich.console import Console
     from rich.progress import track
 
-    from bench.commands import cards
+    from bench.predictions import predicted_records
 
     console = Console(stderr=True)
     cases = track(plan.cases, "Predicting", console=console, disable=quiet or not console.is_terminal, transient=True)
-    return [record for case in cases for record in cards.predicted(case, chosen, plan)]
+    return [record for case in cases for record in predicted_records.records_of(case, cards, plan)]
 
 
 def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import tell_aliases
-from bench.commands.options import INTERRUPTED, AsJson, Quiet
+from bench.commands.options import RESULTS, AsJson, Quiet
+from bench.commands.stderr import interruptible, tell_aliases, warn
 from bench.errors import ConfigError
 from bench.workloads.labels import label_of
 
@@ -58,19 +58,18 @@ def profile(
     from bench.report.render import terminal
     from bench.store import refuse_stand_in
 
-    try:
-        from bench.commands import profiling
+    with interruptible():
+        from bench.predictions import profiled_call
 
-        place = profiling.place_of(device, gpu, measured=measured)
+        place = profiled_call.place_of(device, gpu, measured=measured)
         if measured:
-            refuse_stand_in(out, profiling.stand_in_of(place))
+            refuse_stand_in(out, profiled_call.stand_in_of(place))
         tell_aliases([model], quiet=quiet or as_json)
-        case = _case(model, operation, resolution, profiling.dtype_of(dtype, place), tiling, batch)
-        profiled, snapshot = profiling.profiled(case, place, measured=measured)
+        case = _case(model, operation, resolution, profiled_call.dtype_of(dtype, place), tiling, batch)
+        kernels = profiled_call.kernels_of(case, place, RESULTS)
+        warn(kernels.warnings)
+        profiled, snapshot = profiled_call.profiled(case, place, kernels, measured=measured)
         files = _write(out, profiled, snapshot)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         shown = profile_json.render(profiled) | {"files": [str(path) for path in files]}
         typer.echo(json.dumps(shown, indent=2, allow_nan=False))

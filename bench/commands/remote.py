@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import sweeps
-from bench.commands.files import tell, tell_aliases
 from bench.commands.options import (
     RESULTS,
     TOKEN_ENV,
@@ -26,6 +25,7 @@ from bench.commands.options import (
     Quiet,
     Resolutions,
 )
+from bench.commands.stderr import tell, tell_aliases
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench.commands.files import given_or_all, records_and_predictions, warn, write_pages
+from bench.commands.files import given_or_all, records_and_predictions, write_pages
 from bench.commands.options import REPORTS, Pages, Quiet, Results
+from bench.commands.stderr import warn
 
 
 def report(

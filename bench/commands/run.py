@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands import sweeps
-from bench.commands.files import tell, tell_aliases
 from bench.commands.options import (
     RESULTS,
     AsJson,
@@ -22,8 +21,8 @@ from bench.commands.options import (
     Quiet,
     Resolutions,
     VramLimit,
-    limit_of,
 )
+from bench.commands.stderr import tell, tell_aliases
 
 if TYPE_CHECKING:
     from bench.config import Sweep
@@ -58,10 +57,11 @@ def run(
     A run that was stopped goes on where it was when the same command is given again.
     """
     from bench import plan as plans
+    from bench.config import memory_of
     from bench.run.executor import SubprocessExecutor
     from bench.run.scheduler import RunOptions
 
-    limit = None if vram_limit is None else limit_of(vram_limit)
+    limit = None if vram_limit is None else memory_of(vram_limit, "--vram-limit")
     executor = SubprocessExecutor(device, limit)
     chosen = (model or [], operation or [], resolution or [])
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import tell_aliases
 from bench.commands.options import TOKEN_ENV, AsJson, Quiet
+from bench.commands.stderr import tell_aliases
 from bench.errors import BenchError, ConfigError, nearest
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.commands.files import tell
-from bench.commands.options import INTERRUPTED
+from bench.commands.stderr import INTERRUPTED, tell
 from bench.core.units import format_count
 from bench.errors import chain
 from bench.workloads.labels import label_of

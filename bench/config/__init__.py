@@ -3,6 +3,7 @@
 from bench.config.choosing import (
     choose,
     choose_transports,
+    memory_of,
     model_of,
     models_of,
     operation_of,
@@ -57,6 +58,7 @@ __all__ = [
     "load_gpus",
     "load_networks",
     "load_prices",
+    "memory_of",
     "model_of",
     "models_of",
     "operation_of",

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from bench.config.sweep import Sweep
 from bench.config.values import TRANSPORTS, Resolution, parse_model, parse_resolution
-from bench.errors import ConfigError, nearest, printable
+from bench.core.units import MIB, format_bytes, parse_bytes
+from bench.errors import BenchError, ConfigError, nearest, printable
 from bench.record import Transport
 from bench.workloads import models as zoo
 
@@ -71,6 +72,19 @@ def operation_of(name: str, option: str) -> str:
 def resolution_of(text: str, option: str) -> Resolution:
     """The resolution that an option gives. Raises ConfigError that names the option."""
     return _parsed(text, option, parse_resolution)
+
+
+def memory_of(text: str, option: str) -> int:
+    """The bytes that an option gives, 1 MiB or more. Raises ConfigError that names the option."""
+    try:
+        bytes_given = parse_bytes(text)
+    except BenchError as error:
+        raise ConfigError(f"{option} {text[:80]}: {error}") from None
+    if bytes_given < MIB:
+        number = text.strip()
+        remedy = f"Did you mean {number}GiB?" if number.isdecimal() else f"Give at least {format_bytes(MIB)}."
+        raise ConfigError(f"{option} {text}: that is {format_bytes(bytes_given)}. {remedy}")
+    return bytes_given
 
 
 def _parsed(text: str, option: str, parse: Callable[[str], _Item]) -> _Item:

@@ -38,6 +38,10 @@ MAY_IMPORT = {
     "vram": _BASE,
     "device": {"errors", "core", "process", "record", "doctor"},
     "run": _BASE | {"process", "config", "plan", "store", "doctor", "device", "report.render"},
+    "predictions": {
+        *(_BASE | {"config", "plan", "store", "device", "run", "vram"}),
+        *("analysis.hybrid", "analysis.speed", "analysis.advise"),
+    },
     "wire": {"errors", "core", "workloads"},
     "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
     "remote": _BASE | {"process", "config", "plan", "doctor", "device", "run", "wire"},
@@ -53,7 +57,8 @@ MAY_IMPORT = {
     "commands": {
         *(
             _BASE
-            | {"process", "config", "plan", "store", "doctor", "device", "run", "vram", "endpoint", "remote", "wire"}
+            | {"process", "config", "plan", "store", "doctor", "device", "run", "endpoint", "remote", "wire"}
+            | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
         *("report.document", "report.render", "report.docs", "report.plots", "report.pages"),
@@ -70,13 +75,12 @@ PARENT = {
     *("run.executor", "run.scheduler", "run.messages", "run.progress", "run.outcome", "run.surroundings"),
     *("device.base", "device.cpu.host"),
     *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),
-    *("commands.calibrate", "commands.compare", "commands.doctor", "commands.remote", "commands.report"),
-    *("commands.hybrid", "commands.cost", "commands.comparisons", "commands.advise"),
+    *("commands.", "predictions.target_cards", "predictions.predicted_records", "predictions.advice"),
 }
-#: What a command imports only in the process that computes, inside a function: there torch is at home.
+#: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes.
 COMPUTES = {
     *("endpoint.startup", "remote.endpoint_executor", "vram.verdict", "workloads.image_vae.work"),
-    "commands.profiling",
+    "predictions.profiled_call",
 }
 
 
@@ -173,7 +177,14 @@ def test_pynvml_is_called_at_one_border_alone() -> None:
 def test_only_what_computes_imports_the_parts_of_workloads_that_build_and_call() -> None:
     building = {name for name, path in _modules().items() if name.startswith("workloads") and _is_heavy(path)}
     importers = {name for name, path in _modules().items() if _own_imports(path) & building}
-    assert {name.split(".")[0] for name in importers} <= {"workloads", "run", "remote", "endpoint", "vram", "commands"}
+    assert {name.split(".")[0] for name in importers} <= {
+        "workloads",
+        "run",
+        "remote",
+        "endpoint",
+        "vram",
+        "predictions",
+    }
 
 
 def _is_heavy(path: Path) -> bool:

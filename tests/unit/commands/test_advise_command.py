@@ -251,7 +251,7 @@ def test_an_interruption_exits_with_130(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.commands.cards.foreseen", interrupted)
+    monkeypatch.setattr("bench.predictions.predicted_records.predict", interrupted)
     assert main(["advise", str(results), "--gpu", "4090", *SMALL]) == 130
     assert "Interrupted" in capsys.readouterr().err
 
@@ -265,7 +265,7 @@ def test_an_interruption_exits_with_130(
         (["--gpu", "4090", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
         (["--gpu", "4090", "--free", "30GiB"], "--free 30GiB: NVIDIA GeForce RTX 4090 has only 23.6 GiB."),
         (["--vram-limit", "8GiB", "--free", "9GiB"], "--free 9GiB: "),
-        (["--free", "6GiB"], "--free 6GiB: of which card?"),
+        (["--free", "6GiB"], "--free 6GiB: requires --gpu or --vram-limit"),
         (["--gpu", "4090", "--free", "6"], "--free 6: that is 6 B. Did you mean 6GiB?"),
         (["--gpu", "4090", "--free", "9KiB"], "--free 9KiB: that is 9 KiB. Give at least 1 MiB."),
         (["--gpu", "4090", "--free", "lots"], "--free lots: 'lots' is not an amount of memory."),
@@ -287,5 +287,6 @@ def test_less_than_the_weights_is_refused_with_what_to_do(results: Path, capsys:
     options = ["--model", "sd-v1", "--operation", "decode", "--resolution", "64"]
     assert main(["advise", str(results), "--gpu", "4090", "--free", "300MiB", *options]) == 2
     error = capsys.readouterr().err
-    assert "is less than the weights alone" in error
+    assert "300 MiB" in error
+    assert "weights" in error
     assert "free more memory, or go remote" in error

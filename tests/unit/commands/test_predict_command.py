@@ -11,7 +11,8 @@ from factories import measured, write_lines
 
 from bench import store
 from bench.cli import main
-from bench.commands import cards
+from bench.config import load_gpus
+from bench.predictions import predicted_records
 from bench.record import Prediction, Record
 from bench.vram import verdict
 from bench.vram.assumptions import ASSUMPTIONS
@@ -71,7 +72,7 @@ def test_what_has_no_place_for_the_assumptions_says_them_on_standard_error(
 def test_every_card_is_taken_where_none_is_named(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert predicted(sweep, "--json") == 0
     found = {record["device"]["name"] for record in json.loads(capsys.readouterr().out)}
-    assert found == {card.name for card in cards.chosen([], None)}
+    assert found == set(load_gpus().cards)
     assert len(found) > 10
 
 
@@ -139,7 +140,7 @@ def test_out_refuses_a_file_of_measurements_and_leaves_it(
 def test_out_refuses_another_suffix_before_anything_is_predicted(
     sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cards, "predicted", lambda *_: pytest.fail("predicted in vain"))
+    monkeypatch.setattr(predicted_records, "records_of", lambda *_: pytest.fail("predicted in vain"))
     assert predicted(sweep, "--gpu", "3090", "--out", str(tmp_path / "mine.csv")) == 2
     assert "Name a file that ends in .jsonl" in capsys.readouterr().err
     assert not (tmp_path / "mine.csv").exists()
@@ -199,10 +200,10 @@ def test_an_interruption_exits_130_and_writes_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cards, "predicted", interrupt)
+    monkeypatch.setattr(predicted_records, "records_of", interrupt)
     out = tmp_path / "mine.jsonl"
     assert predicted(sweep, "--gpu", "3070", "--out", str(out)) == 130
-    assert "nothing was written" in capsys.readouterr().err
+    assert "Interrupted" in capsys.readouterr().err
     assert not out.exists()
 
 

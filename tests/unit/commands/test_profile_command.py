@@ -11,7 +11,7 @@ from calibrations import calibrate
 from factories import a_case
 
 from bench.cli import main
-from bench.commands import profiling
+from bench.predictions import profiled_call
 
 TINY = ["profile", "--model", "tiny", "--resolution", "64"]
 
@@ -68,8 +68,8 @@ def test_a_card_is_named_as_in_gpus_yaml_and_quiet_says_nothing(
         (["--device", "gpu"], "is not a device"),
         (["--gpu", "RTX 9999"], "no such card"),
         (["--gpu", "4091"], "Or leave --gpu out."),
-        (["--gpu", "4090", "--measured"], "leave out --measured"),
-        (["--gpu", "4090", "--device", "cpu"], "leave out --measured"),
+        (["--gpu", "4090", "--measured"], "--measured"),
+        (["--gpu", "4090", "--device", "cpu"], "--measured"),
     ],
 )
 def test_what_can_t_be_profiled_is_one_paragraph_and_exit_code_2(
@@ -86,7 +86,7 @@ def test_a_call_that_the_host_can_t_hold_is_refused_before_it_is_tried(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a host with 1 MiB left
-    monkeypatch.setattr(profiling, "_free_bytes", lambda: 2**20)
+    monkeypatch.setattr(profiled_call, "_free_bytes", lambda: 2**20)
     # When the call is to be measured there
     assert main([*TINY, "--measured", "--device", "cpu", "--out", str(tmp_path)]) == 2
     # Then the need is told, and what to do
@@ -108,7 +108,7 @@ def test_an_interruption_ends_with_130_and_a_line(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(profiling, "profiled", interrupt)
+    monkeypatch.setattr(profiled_call, "profiled", interrupt)
     assert main([*TINY, "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
 
@@ -137,24 +137,26 @@ def test_workspaces_of_the_device_here_are_as_they_were_calibrated_on_such_a_one
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA Here")
     # When its workspaces are asked for
-    _, said = profiling.backend_of(
-        a_case(model="tiny", operation="decode", size=64), profiling.Place(torch.device("cuda", 0))
-    )
-    assert words in said
+    case = a_case(model="tiny", operation="decode", size=64)
+    kernels = profiled_call.kernels_of(case, profiled_call.Place(torch.device("cuda", 0)), Path("results"))
+    assert words in kernels.label
 
 
 def test_of_a_batch_on_the_cpu_it_says_that_the_peak_is_another() -> None:
-    place = profiling.Place(torch.device("cpu"))
-    one, several = (profiling.backend_of(a_case(model="tiny", size=64, batch=batch), place)[1] for batch in (1, 2))
-    assert "layouts" not in one
-    assert "of a batch the layouts are CUDA's" in several
+    place = profiled_call.Place(torch.device("cpu"))
+    single, batched = (
+        profiled_call.kernels_of(a_case(model="tiny", size=64, batch=batch), place, Path("results")).label
+        for batch in (1, 2)
+    )
+    assert "layouts" not in single
+    assert "layouts" in batched
 
 
 def test_a_measurement_on_a_stand_in_is_refused_below_results_and_marked_in_its_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The CPU computes; that it is a stand-in is said by the test
-    monkeypatch.setattr(profiling, "stand_in_of", lambda place: "a test")
+    monkeypatch.setattr(profiled_call, "stand_in_of", lambda place: "a test")
     arguments = [*TINY, "--measured", "--device", "cpu"]
     assert main([*arguments, "--out", str(tmp_path / "results")]) == 2
     assert not (tmp_path / "results").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands import cards
+from bench.predictions.target_cards import choose_cards
 from bench.record import Record
 from bench.store import read_file
 from bench.vram.verdict import predict
@@ -19,7 +19,7 @@ RECORDS = read_file(COMMITTED).records
 @pytest.mark.parametrize("record", RECORDS[::37], ids=lambda one: f"{one.device.name}: {label_of(one.case)}")
 def test_a_committed_prediction_is_made_again(record: Record, tmp_path: Path) -> None:
     # Given its card, and no calibration
-    (card,) = cards.chosen([record.device.name], None, tmp_path)
+    (card,), _ = choose_cards([record.device.name], None, tmp_path)
     # When its case is predicted
     found, _, here = predict(record.case, card.backend(record.case), card.card())
     # Then it is the same, to the byte

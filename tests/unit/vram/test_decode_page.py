@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench import store
-from bench.commands import cards
 from bench.config import load_gpus
 from bench.core.units import GIB, MIB
+from bench.predictions.target_cards import choose_cards
 from bench.record import Measured, Prediction, Record
 from bench.vram import cudnn
 from bench.vram.verdict import predict
@@ -23,7 +23,7 @@ from bench.workloads.labels import label_of
 _PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "vae_decode.jsonl"
 _PAGE = Path(__file__).parents[2] / "golden" / "vae_decode_tables.md"
 RECORDS = store.read_file(_PUBLISHED).records
-CARDS = {card.name: card for card in cards.chosen([], None, _PUBLISHED.parent)}  # as shipped: no calibration
+CARDS = {card.name: card for card in choose_cards([], None, _PUBLISHED.parent)[0]}  # as shipped: no calibration
 #: Half of the last digit that is printed.
 _HALF_DIGIT = 0.05
 _REFERENCE = "NVIDIA GeForce RTX 4090"

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from bench import store
-from bench.commands import cards
 from bench.core.units import GIB, MIB
+from bench.predictions.target_cards import choose_cards
 from bench.record import Measured, Prediction, Record
 from bench.vram.verdict import predict
 from bench.workloads.labels import label_of
 
 _PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "vae_encode.jsonl"
 RECORDS = store.read_file(_PUBLISHED).records
-CARDS = {card.name: card for card in cards.chosen([], None, _PUBLISHED.parent)}  # as shipped: no calibration
+CARDS = {card.name: card for card in choose_cards([], None, _PUBLISHED.parent)[0]}  # as shipped: no calibration
 _WITH_ROOM = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3090")
 
 

@@ -1,0 +1,57 @@
+"""What commands print on standard error: messages, warnings, and what an interruption ends with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from bench.errors import printable
+
+#: The exit code of a command that was interrupted.
+INTERRUPTED = 130
+#: The most warnings that are printed at once: more would push everything else off the screen.
+_MOST_WARNINGS = 20
+
+
+def tell(text: str) -> None:
+    """Print a message as one escaped line of bounded length, which a terminal wraps."""
+    line = printable(text.replace("\n", " "))
+    if not sys.stderr.isatty():
+        typer.echo(line, err=True)
+        return
+    from bench.report.render.terminal import print_lines  # rich is slow to load, and a pipe does not need it
+
+    print_lines([line], err=True)
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Print the first 20 of these warnings, and how many more there are."""
+    warnings = list(texts)
+    for text in warnings[:_MOST_WARNINGS]:
+        tell(f"warning: {text}")
+    more = len(warnings) - _MOST_WARNINGS
+    if more > 0:
+        tell(f"warning: {more} more like these")
+
+
+def tell_aliases(names: Iterable[str], *, quiet: bool = False) -> None:
+    """Print which model each of these names stands for, if it is an alias."""
+    from bench.workloads import models
+
+    for name in dict.fromkeys(names):
+        if name in models.aliases() and not quiet:
+            key, part = models.get(name).key, models.workload(name).part
+            tell(f"{name} uses the {part} of {key} and is listed under that name.")
+
+
+@contextmanager
+def interruptible(message: str | Callable[[], str] = "Interrupted.") -> Iterator[None]:
+    """End the command with a message and exit code 130 if Ctrl-C interrupts the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(message if isinstance(message, str) else message())
+        raise typer.Exit(INTERRUPTED) from None

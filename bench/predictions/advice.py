@@ -1,0 +1,141 @@
+"""Advice for images on cards, from records and from predictions. Loads torch when it predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.analysis.advise import local_ways, peaks, ranking, remote_way, times
+from bench.analysis.advise.card import Place
+from bench.analysis.advise.ranking import Advice, Local
+from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.times import Clock
+from bench.analysis.hybrid.local_or_remote import Comparison
+from bench.analysis.hybrid.scenario import Wanted
+from bench.analysis.hybrid.service import alike
+from bench.analysis.speed.observation import observations
+from bench.config import DTYPES, load_gpus
+from bench.core.units import format_bytes
+from bench.errors import ConfigError, nearest
+from bench.predictions import predicted_records
+from bench.predictions.target_cards import TargetCard, choose_cards
+from bench.record import Case, Record
+from bench.workloads import models
+
+#: A card, and how much of it there is.
+Target = tuple[TargetCard, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What advice rests on, besides predicted memory.
+
+    Attributes:
+        records: measured and published records.
+        clock: the model of times fitted to them; None if there are too few times.
+        comparison: local beside remote.
+        server: the card that stands in for an endpoint; None if its rates are not known.
+    """
+
+    records: Sequence[Record]
+    clock: Clock | None
+    comparison: Comparison
+    server: Target | None
+
+
+def images_of(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
+    """The images that options choose, each as its untiled case. Raises ConfigError."""
+    precisions = [name for name in DTYPES if name != "model"]
+    if dtype is not None and dtype not in precisions:
+        raise ConfigError(f"--dtype {dtype}: there is no such precision. {nearest(dtype, precisions)}")
+    keys = wanted.models or models.predicted()
+    return [
+        Case(
+            model=key,
+            operation=name,
+            axes=models.sized(key, width, height, batch=batch),
+            dtype=dtype or models.get(key).dtype,
+        )
+        for key in dict.fromkeys(keys)
+        for name in dict.fromkeys(wanted.operations or models.workload(key).operations)
+        for width, height in dict.fromkeys(wanted.sizes)
+    ]
+
+
+def known_from(records: Sequence[Record], comparison: Comparison, results: Path) -> tuple[Known, list[str]]:
+    """What records say of times and of remote ways, and warnings; `results` as in `choose_cards`."""
+    gpus = load_gpus()
+    computed = [record for record in records if _is_work_known(record.case)]
+    clock = times.clock(observations(computed, gpus, lambda case: models.workload(case.model).work(case)))
+    cards: tuple[TargetCard, ...] = ()
+    warnings: list[str] = []
+    if comparison.card in gpus.cards:
+        cards, warnings = choose_cards([comparison.card], None, results, records)
+    server = next(((card, card.place()) for card in cards), None)
+    return Known(records, clock, comparison, server), warnings
+
+
+def advise(images: Iterable[Case], targets: Sequence[Target], known: Known, *, lower: bool) -> list[Advice]:
+    """The advice for each image on each card; `lower` precisions are among the ways.
+
+    Raises ConfigError if not even the weights of any image fit any card.
+    """
+    advice = []
+    for image in images:
+        remote = _remote_way(image, known)
+        advice += [
+            ranking.rank(image, place, _local_ways(image, card, place, known, lower=lower), remote)
+            for card, place in targets
+        ]
+    _refuse_no_room(advice)
+    return advice
+
+
+def _is_work_known(case: Case) -> bool:
+    """Whether it is known what a call of the case computes."""
+    if case.model not in models.zoo():
+        return False
+    workload = models.workload(case.model)
+    return workload.is_predicted and case.operation in workload.operations
+
+
+def _remote_way(image: Case, known: Known) -> Away:
+    """The remote way of an image: that of `hybrid`, else one with the time predicted for the card that stands in."""
+    request = known.comparison.request
+    served = next((served for served in known.comparison.remote_images if alike(served.case) == alike(image)), None)
+    remote = remote_way.of(served, request.network)
+    if remote.time is not None or known.server is None:
+        return remote
+    card, place = known.server
+    best = ranking.rank(image, place, _local_ways(image, card, place, known, lower=False), remote).best
+    if best is None or not isinstance(best.way, Local) or best.way.time is None:
+        return remote
+    return remote_way.predicted(best.way.option.case, best.way.time, card.name, request) or remote
+
+
+def _local_ways(image: Case, card: TargetCard, place: Place, known: Known, *, lower: bool) -> list[Local]:
+    """The ways of an image on a card, with the peak and time of each."""
+    ways: list[Local] = []
+    for option in local_ways.of(image, lower=lower):
+        if option.last_resort and any(way.peak.is_comfortable for way in ways):
+            continue
+        predicted = predicted_records.predict(option.case, card, place.free_bytes)
+        peak = peaks.of(option.case, place, known.records, predicted)
+        work = predicted.prediction.work if predicted.prediction else None
+        ways.append(Local(option, peak, times.of(option.case, place, known.records, peak, known.clock, work)))
+    return ways
+
+
+def _refuse_no_room(advice: Sequence[Advice]) -> None:
+    """Raise ConfigError if not even the weights of anything asked for fit: then there is no advice to give."""
+    ways = [way for image in advice for way in image.local]
+    if any(way.peak.has_room for way in ways):
+        return
+    place = advice[0].place
+    least_bytes = min(way.peak.needed_bytes or 0 for way in ways)
+    raise ConfigError(
+        f"{place.label}: the weights alone need at least {format_bytes(least_bytes)}, more than "
+        f"{format_bytes(place.usable_bytes)} less the CUDA context. Free more memory, or go remote (`bench hybrid` "
+        "shows what that takes)."
+    )

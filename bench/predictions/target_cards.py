@@ -1,0 +1,173 @@
+"""The cards to predict for: from gpus.yaml, from records, or known by their memory alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.analysis.advise.card import Place
+from bench.config import Gpu, Gpus, load_gpus, memory_of
+from bench.config.card_names import one_of
+from bench.core.units import ITEM_BYTES, format_bytes
+from bench.errors import ConfigError
+from bench.predictions import calibrated_devices
+from bench.predictions.calibrated_devices import CalibratedDevice
+from bench.record import Case, Record
+from bench.vram import cudnn
+from bench.vram.calibration import Calibration
+from bench.vram.cudnn import CuDnn
+
+if TYPE_CHECKING:
+    from bench.vram.verdict import Card
+
+#: The name of a card of which only the memory is known, and the compute capability assumed for it.
+_NAMELESS = "CUDA GPU"
+_ANY_CAPABILITY = "8.0"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCard:
+    """A card to predict for.
+
+    Attributes:
+        name: the name that torch reports, or a stand-in for a card of which only the memory is known.
+        total_bytes: the card's memory.
+        limit_bytes: the limit on that memory; None if there is no limit.
+        gpu: the card's entry in gpus.yaml; None if only its memory is known, or what records say about it.
+        context_bytes: the least and the most that the CUDA context takes.
+        calibrated: workspaces measured on a device of the same compute capability, by precision.
+        kernels: architecture and compute capability; None if they are not known.
+        no_torch: why the torch that is predicted for has no kernels for the card; None if it has them.
+    """
+
+    name: str
+    total_bytes: int
+    limit_bytes: int | None
+    gpu: Gpu | None
+    context_bytes: tuple[int, int]
+    calibrated: Mapping[str, Calibration] = field(default_factory=dict)
+    kernels: tuple[str, str] | None = None
+    no_torch: str | None = None
+
+    @property
+    def is_memory_assumed(self) -> bool:
+        """Whether `total_bytes` is the memory it is sold with, because nobody published what torch reports."""
+        return self.gpu is not None and self.gpu.is_memory_assumed
+
+    @property
+    def usable_bytes(self) -> int:
+        """The limit, or the whole memory: what memory % divides by."""
+        return self.total_bytes if self.limit_bytes is None else self.limit_bytes
+
+    def card(self, free_bytes: int | None = None) -> Card:
+        """The card as the memory model takes it; `free_bytes` if other processes hold the rest."""
+        from bench.vram.verdict import Card
+
+        return Card(self.usable_bytes if free_bytes is None else free_bytes, self.context_bytes)
+
+    def backend(self, case: Case) -> CuDnn:
+        """The kernels that the case would run, with calibrated workspaces if there are any."""
+        architecture, capability = self.kernels or ("", _ANY_CAPABILITY)
+        return backend(case, architecture, capability, self.calibrated)
+
+    def place(self, free: str | None = None) -> Place:
+        """Where `bench advise` looks for room: the card, or what --free leaves of it. Raises ConfigError."""
+        free_bytes = None if free is None else memory_of(free, "--free")
+        if free_bytes is not None and free_bytes > self.usable_bytes:
+            limited = f"{self.name}{' under its limit' if self.limit_bytes is not None else ''}"
+            raise ConfigError(
+                f"--free {free}: {limited} has only {format_bytes(self.usable_bytes)}. Give less, or leave it out."
+            )
+        return Place(
+            card=None if self.name == _NAMELESS else self.name,
+            gpu=self.gpu,
+            total_bytes=self.total_bytes,
+            limit_bytes=self.limit_bytes,
+            free_bytes=free_bytes,
+            capacities=self.card(free_bytes).capacities,
+        )
+
+
+def backend(case: Case, architecture: str, compute_capability: str, calibrated: Mapping[str, Calibration]) -> CuDnn:
+    """The kernels of a card in the case's precision, with calibrated workspaces if there are any."""
+    return cudnn.backend(architecture, compute_capability, ITEM_BYTES[case.dtype], calibrated.get(case.dtype))
+
+
+def choose_cards(
+    names: Sequence[str], vram_limit: str | None, results: Path, records: Sequence[Record] = ()
+) -> tuple[tuple[TargetCard, ...], list[str]]:
+    """The cards with these names (all if neither a name nor a limit is given), limited; and warnings.
+
+    `results` is the folder where `bench calibrate` may have written workspaces; a warning names each file that can't
+    be used. `records` describe cards that gpus.yaml does not have. Raises ConfigError.
+    """
+    file = load_gpus()
+    limit = None if vram_limit is None else memory_of(vram_limit, "--vram-limit")
+    if limit is not None and not names:
+        return (TargetCard(_NAMELESS, limit, limit, None, file.context.byte_range),), []
+    in_records = _cards_in(records, file)
+    wanted = dict.fromkeys(_full_name(name, file, in_records) for name in names) if names else file.cards
+    calibrated, warnings = calibrated_devices.read(results)
+    ran_on = {
+        entry[0] for record in records if record.kind == "measured" and (entry := _gpu_of(record, file)) is not None
+    }
+    cards = []
+    for name in wanted:
+        in_file = name in file.cards
+        card = _card_in_file(name, file, calibrated, torch_runs=name in ran_on) if in_file else in_records[name]
+        if limit is not None and limit > card.total_bytes:
+            raise ConfigError(
+                f"--vram-limit {vram_limit}: {name} has only {format_bytes(card.total_bytes)}. Give less, or no --gpu."
+            )
+        cards.append(replace(card, limit_bytes=limit))
+    return tuple(cards), warnings
+
+
+def _full_name(name: str, file: Gpus, in_records: Mapping[str, TargetCard]) -> str:
+    """The full name of a card in gpus.yaml or in the records. Raises ConfigError."""
+    if not in_records:
+        return file.named(name)[0]
+    unknown = "neither configs/gpus.yaml nor the results have such a card."
+    names = {**file.sold_gb, **dict.fromkeys(in_records)}
+    return one_of(name, names, "--gpu", unknown, "Or give its memory: --vram-limit.")
+
+
+def _card_in_file(name: str, file: Gpus, calibrated: Sequence[CalibratedDevice], *, torch_runs: bool) -> TargetCard:
+    """A card in gpus.yaml; `torch_runs` if the results have cases that ran on it."""
+    gpu = file.cards[name]
+    own = gpu.context.byte_count if gpu.context else None
+    return TargetCard(
+        name,
+        gpu.memory_bytes,
+        None,
+        gpu,
+        context_bytes=(own, own) if own is not None else file.context.byte_range,
+        calibrated=calibrated_devices.for_card(name, gpu.compute_capability, calibrated),
+        kernels=(gpu.architecture, gpu.compute_capability),
+        no_torch=None if torch_runs else file.torch_wheels.why_unsupported(gpu.compute_capability),
+    )
+
+
+def _gpu_of(record: Record, file: Gpus) -> tuple[str, Gpu] | None:
+    """The card in gpus.yaml that a record was measured on."""
+    return file.of_device(record.device.name, record.device.total_bytes)
+
+
+def _cards_in(records: Sequence[Record], file: Gpus) -> dict[str, TargetCard]:
+    """The cards in records that gpus.yaml does not have, by name; the smallest memory if a name has several."""
+    cards: dict[str, TargetCard] = {}
+    for record in records:
+        device = record.device
+        total_bytes = device.total_bytes
+        is_card = record.remote is None and device.kind == "cuda" and record.kind == "measured"
+        if not is_card or total_bytes is None or device.name in file.cards or _gpu_of(record, file):
+            continue
+        if device.name in cards and cards[device.name].total_bytes <= total_bytes:
+            continue
+        gpu = record.environment.gpu if record.environment else None
+        capability = gpu.compute_capability if gpu else None
+        kernels = None if capability is None else (file.architecture_of(capability), capability)
+        cards[device.name] = TargetCard(device.name, total_bytes, None, None, file.context.byte_range, kernels=kernels)
+    return cards
