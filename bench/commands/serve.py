@@ -6,141 +6,95 @@ import contextlib
 import importlib.util
 import json
 import os
-import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from bench.commands import serve_options as options
 from bench.commands.options import TOKEN_ENV, AsJson, Quiet
 from bench.commands.stderr import tell_aliases
-from bench.errors import BenchError, ConfigError, nearest
+from bench.errors import BenchError, ConfigError
 
 if TYPE_CHECKING:
     from bench.endpoint.shapes import Limits
     from bench.endpoint.startup import Loader
     from bench.endpoint.state import Endpoint, Machine, Offer, Served
 
-_OPERATIONS = ("encode", "decode")
-_DTYPES = ("auto", "model", "float32", "float16", "bfloat16")
-
 
 def serve(
-    model: Annotated[
-        list[str] | None, typer.Option("--model", help="A model of the zoo; repeatable. Required.")
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="random (noise, for measuring only), hub, or a folder of checkpoints. Required."),
-    ] = None,
-    operation: Annotated[
-        list[str] | None, typer.Option("--operation", help="Serve only encode or decode; repeatable.")
-    ] = None,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help=f"Precision to compute in: {', '.join(_DTYPES)}. model: that of the zoo; auto: the same, but float32 "
-            "on a CPU."
-        ),
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.")] = "auto",
-    host: Annotated[
-        str, typer.Option(help="Address to serve at; 0.0.0.0 for every one of this machine.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0 picks one that is free.")] = 8000,
-    queue: Annotated[int, typer.Option(min=1, max=10_000, help="Requests that may wait for the device.")] = 192,
-    max_pixels: Annotated[
-        str, typer.Option(help="Pixels of one request, batch included: 4096x4096 or a number.")
-    ] = "4096x4096",
-    max_batch: Annotated[int, typer.Option(min=1, max=1024, help="Images of one request.")] = 16,
-    time_limit: Annotated[
-        float,
-        typer.Option(
-            min=0.001,
-            max=86400,
-            help="Seconds within which a request must reach the device. One that takes longer to compute is refused.",
-        ),
-    ] = 60.0,
-    body_timeout: Annotated[
-        float, typer.Option(min=0.001, max=86400, help="Seconds for a request's body, and 1 for each 256 KiB of it.")
-    ] = 30.0,
-    token_env: Annotated[
-        str | None,
-        typer.Option(help=f"Environment variable that holds the bearer token. Else {TOKEN_ENV}, where it is set."),
-    ] = None,
-    cors: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--cors",
-            metavar="ORIGIN",
-            help="Let web pages of this origin use the endpoint (https://example.com); repeatable, * for all. Default: "
-            "none.",
-        ),
-    ] = None,
-    no_token: Annotated[bool, typer.Option("--no-token", help=f"Need no token, whatever {TOKEN_ENV} holds.")] = False,
-    with_parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")] = None,
+    model: options.Models = None,
+    weights: options.Weights = None,
+    operation: options.Operations = None,
+    dtype: options.Dtype = "auto",
+    device: options.Device = "auto",
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+    queue: options.Queue = 192,
+    max_pixels: options.MaxPixels = "4096x4096",
+    max_batch: options.MaxBatch = 16,
+    time_limit: options.TimeLimit = 60.0,
+    body_timeout: options.BodyTimeout = 30.0,
+    token_env: options.TokenEnv = None,
+    cors: options.Cors = None,
+    no_token: options.NoToken = False,
+    with_parent: options.WithParent = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Serve VAE encode and decode as the endpoints of hybrid inference do.
+    """Serve VAE encode and decode over the protocol of the hybrid inference endpoints.
 
-    Any client of that protocol can use it, and `bench remote` measures it. Ctrl-C finishes what was accepted and ends.
+    Any client of that protocol can use it, and `bench remote` measures it.
+    Ctrl-C finishes the requests that were accepted, then stops.
+
+    Exit codes: 0 stopped; 1 the device or a model failed; 2 wrong usage.
     """
-    if with_parent is not None:
-        from bench.process import lifeline
-
-        lifeline.die_with(with_parent)
-    _check_extra()
-    from bench.endpoint import serving
+    _prepare(with_parent)
+    from bench.endpoint import offered, serving
     from bench.endpoint.auth import Bearer
     from bench.endpoint.cors import parse_origins
     from bench.endpoint.limits import Bounds
     from bench.endpoint.shapes import Limits
     from bench.endpoint.state import Endpoint, Offer
 
-    models = _models(model or [], quiet=quiet)
-    operations = tuple(dict.fromkeys(_known("--operation", name, _OPERATIONS) for name in operation or _OPERATIONS))
-    limits = Limits(max_pixels=_pixels(max_pixels), max_batch=max_batch)
-    offer = Offer(models, operations, _weights(weights, models), asdict(limits))
-    later = _Later(device, weights or "", _known("--dtype", dtype, _DTYPES), offer, limits)
-    origins = parse_origins(cors or [])
+    models = offered.models_of(model or [])
+    tell_aliases(model or [], quiet=quiet)
+    limits = Limits(max_pixels=offered.pixels_of(max_pixels), max_batch=max_batch)
+    offer = Offer(models, offered.operations_of(operation or []), offered.weights_of(weights, models), asdict(limits))
+    loader = _LazyLoader(device, weights or "", offered.known("--dtype", dtype, offered.DTYPES), offer, limits)
+    bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
     bearer = Bearer.of(None if no_token else _token(token_env), token_env or TOKEN_ENV)
+    endpoint = Endpoint(offer, bounds, bearer, parse_origins(cors or []))
     with serving.listen(host, port) as listener:
-        bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
-        endpoint = Endpoint(offer, bounds, bearer, origins)
         address = serving.url(host, listener)
         _announce(endpoint, address, local=serving.is_loopback(listener), as_json=as_json, quiet=quiet)
         ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
-        ended = serving.serve(endpoint, listener, serving.Loading(later.take_device, later.load), ready, log=not quiet)
+        loading = serving.Loading(loader.take_device, loader.load)
+        ended = serving.serve(endpoint, listener, loading, ready, log=not quiet)
     if not quiet:
         _say("stopped", err=as_json)
-    if not ended:  # a thread that is in the middle of torch can't be ended otherwise
+    if not ended:  # a thread in the middle of a torch call can't be ended otherwise
         os._exit(0)
 
 
-def _say(text: str, *, err: bool) -> None:
-    """Print a line. Nobody need read it: that is no reason to end."""
-    with contextlib.suppress(OSError, ValueError):
-        typer.echo(text, err=err)
-        (sys.stderr if err else sys.stdout).flush()
+def _prepare(with_parent: int | None) -> None:
+    """Tie this process to its parent, if there is one, and check that the extra is installed. Raises BenchError."""
+    if with_parent is not None:
+        from bench.process import lifeline
 
-
-def _token(variable: str | None) -> str | None:
-    """What the variable holds. Raises ConfigError if one was named and is empty: an open endpoint was not asked for."""
-    text = os.environ.get(variable or TOKEN_ENV)
-    if variable is not None and not text:
-        raise ConfigError(
-            f"--token-env {variable[:80]}: the variable is not set, or empty. Set it to the token, or say --no-token."
+        lifeline.die_with(with_parent)
+    missing = [name for name in ("h11", "prometheus_client", "starlette", "uvicorn") if not _is_installed(name)]
+    if missing:
+        raise BenchError(
+            f"`bench serve` needs {', '.join(missing)}, which is not installed. Install the extra: "
+            "pip install 'hybrid-bench[endpoint]'"
         )
-    return text
 
 
-class _Later:
-    """The loader, made on the device's thread: it imports torch, and the socket listens by then."""
+class _LazyLoader:
+    """A `startup.Loader` made on the device's thread: it imports torch, and the socket listens by then."""
 
     def __init__(self, device: str, weights: str, dtype: str, offer: Offer, limits: Limits) -> None:
         self._device, self._weights, self._dtype, self._offer, self._limits = device, weights, dtype, offer, limits
@@ -160,75 +114,32 @@ class _Later:
         return self._loader.load(model)
 
 
-def _check_extra() -> None:
-    missing = [name for name in ("h11", "prometheus_client", "starlette", "uvicorn") if not _there(name)]
-    if missing:
-        raise BenchError(
-            f"bench serve needs {', '.join(missing)}, which is not installed. Install the extra: "
-            "pip install 'hybrid-bench[endpoint]'"
-        )
-
-
-def _there(package: str) -> bool:
+def _is_installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
     except ValueError:  # a module that is blocked by `sys.modules[name] = None`
         return False
 
 
-def _models(asked: Sequence[str], *, quiet: bool) -> tuple[str, ...]:
-    from bench.workloads import models
-
-    valid = [key for key, spec in models.zoo().items() if spec.fault is None and models.is_served(key)]
-    if not asked:
-        raise ConfigError(f"--model: say what to serve, e.g. --model {valid[0]}. Valid: {', '.join(valid)}.")
-    tell_aliases(asked, quiet=quiet)
-    none = next((key for key in asked if key in models.zoo() and not models.is_served(key)), None)
-    if none is not None:
-        raise ConfigError(f"--model {none}: is a {models.workload(none).name}, which no endpoint serves.")
-    return tuple(dict.fromkeys(_known("--model", models.aliases().get(key, key), valid) for key in asked))
+def _say(text: str, *, err: bool) -> None:
+    """Print a line; go on if nobody reads it."""
+    with contextlib.suppress(OSError, ValueError):
+        typer.echo(text, err=err)
+        (sys.stderr if err else sys.stdout).flush()
 
 
-def _known(option: str, name: str, valid: Sequence[str]) -> str:
-    if name not in valid:
-        raise ConfigError(f"{option} {name[:80]}: is unknown. {nearest(name, valid)}")
-    return name
-
-
-def _pixels(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text.strip().lower())
-    pixels = int(match.group(1)) * int(match.group(2) or 1) if match else 0
-    if not 64 <= pixels <= 2**31:
+def _token(variable: str | None) -> str | None:
+    """The variable's value. Raises ConfigError if it was named and is empty: nobody asked for an open endpoint."""
+    text = os.environ.get(variable or TOKEN_ENV)
+    if variable is not None and not text:
         raise ConfigError(
-            f"--max-pixels {text[:80]}: is not a size such as 4096x4096, or a number from 64 to 2147483648."
+            f"--token-env {variable[:80]}: the variable is not set, or empty. Set it to the token, or add --no-token."
         )
-    return pixels
-
-
-def _weights(asked: str | None, keys: Sequence[str]) -> str:
-    """`random`, `hub` or `local`; raises ConfigError before anything is loaded where it can't be had."""
-    from bench.workloads import models
-
-    if not asked:
-        raise ConfigError(
-            "--weights: say which. random: no download, but what is served is noise, for measuring only; hub: the "
-            "published ones; or a folder: a checkpoint's, or with several models one that has a folder for each."
-        )
-    if asked == "hub":
-        none = [key for key in keys if models.get(key).hub_id is None]
-        if none:
-            raise ConfigError(f"--weights hub: there are none of {', '.join(none)}. Use --weights random for it.")
-    if asked in {"random", "hub"}:
-        return asked
-    folders = [Path(asked, key) for key in keys] if len(keys) > 1 else [Path(asked)]
-    gone = next((folder for folder in folders if not folder.expanduser().is_dir()), None)
-    if gone is not None:
-        raise ConfigError(f"--weights {asked[:200]}: there is no folder {gone}. Valid: random, hub, or a folder.")
-    return "local"
+    return text
 
 
 def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, quiet: bool) -> None:
-    """Where it listens, what it will serve and to whom; warnings even if it shall be quiet."""
+    """Print where it listens, what it will serve and to whom; the warning even with --quiet."""
     offer = endpoint.offer
     if not quiet:
         _say(f"Listening at {address}; loading {', '.join(offer.models)} ...", err=as_json)
@@ -236,19 +147,19 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
             what = "" if path in {f"/{model}/{name}" for name in operations} else f"  ({' or '.join(operations)})"
             _say(f"  POST {address}{path}{what}", err=as_json)
         _say("  GET  /health /ready /metrics", err=as_json)
-        _say("A token is needed." if endpoint.bearer.required else "No token is needed.", err=as_json)
+        _say("Requests need a token." if endpoint.bearer.required else "Requests need no token.", err=as_json)
         if offer.weights == "random":
-            _say("Random weights: what is served is noise, for measuring only.", err=as_json)
+            _say("Random weights: images are noise, for measuring only.", err=as_json)
     if not local and not endpoint.bearer.required:
         _say(
-            f"warning: others can reach this address, and no token is needed. Set one in {TOKEN_ENV} (or the "
-            "variable that --token-env names), or serve at 127.0.0.1.",
+            f"warning: other machines can reach this address without a token. Set one in {TOKEN_ENV} (or the variable "
+            "that --token-env names), or listen on 127.0.0.1.",
             err=True,
         )
 
 
 def _say_precisions(endpoint: Endpoint) -> None:
-    """On a CPU, say which models compute in float32 instead of their own precision, and which will be slow."""
+    """On a CPU, print which models compute in float32 instead of their own precision, and which will be slow."""
     if endpoint.machine is None or endpoint.machine.device.kind != "cpu":
         return
     slow = [model for model, served in endpoint.models.items() if served.dtype != "float32"]
@@ -262,7 +173,7 @@ def _say_precisions(endpoint: Endpoint) -> None:
 
 
 def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) -> None:
-    """One line of JSON for programs, or one for people."""
+    """Print one line: JSON for programs, or text for people."""
     machine = endpoint.machine
     assert machine is not None  # noqa: S101 - it is ready
     _say_precisions(endpoint)
@@ -276,13 +187,13 @@ def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) 
             }
             for model, served in endpoint.models.items()
         }
-        said = {
+        line = {
             "url": address,
             "models": routes,
             "weights": endpoint.offer.weights,
             "noise": endpoint.offer.weights == "random",
             "device": machine.device.model_dump(mode="json"),
         }
-        _say(json.dumps(said), err=False)
+        _say(json.dumps(line), err=False)
     elif not quiet:
-        _say(f"Serving at {address} on {machine.device.name}. Ctrl-C finishes what was accepted and ends.", err=False)
+        _say(f"Serving at {address} on {machine.device.name}. Ctrl-C finishes accepted requests and stops.", err=False)

@@ -289,4 +289,4 @@ def test_less_than_the_weights_is_refused_with_what_to_do(results: Path, capsys:
     error = capsys.readouterr().err
     assert "300 MiB" in error
     assert "weights" in error
-    assert "free more memory, or go remote" in error
+    assert "go remote" in error

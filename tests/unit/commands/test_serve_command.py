@@ -11,8 +11,9 @@ from typing import Literal
 import pytest
 
 from bench import cli
-from bench.commands.serve import _pixels, _say_ready, serve
+from bench.commands.serve import _say_ready, serve
 from bench.endpoint.limits import Bounds
+from bench.endpoint.offered import pixels_of
 from bench.endpoint.shapes import Limits
 from bench.endpoint.state import Machine, Offer, Served
 from bench.record import Device, Environment
@@ -21,10 +22,10 @@ from bench.record import Device, Environment
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--weights", "random"], "--model: say what to serve"),
-        (["--model", "tiny"], "--weights: say which"),
+        (["--weights", "random"], "--model is required"),
+        (["--model", "tiny"], "--weights is required"),
         (["--model", "tny", "--weights", "random"], "Did you mean 'tiny'"),
-        (["--model", "tiny", "--weights", "hub"], "there are none of tiny"),
+        (["--model", "tiny", "--weights", "hub"], "tiny. Use --weights random"),
         (["--model", "tiny", "--weights", "/no/such/folder"], "there is no folder"),
         (["--model", "tiny", "--weights", "random", "--dtype", "float61"], "Did you mean 'float16'"),
         (["--model", "tiny", "--weights", "random", "--operation", "encod"], "Did you mean 'encode'"),
@@ -72,7 +73,7 @@ def test_a_token_that_was_asked_for_and_is_not_there_is_an_error(
     if value is not None:
         monkeypatch.setenv("MY_TOKEN", value)
     assert cli.main(["serve", "--model", "tiny", "--weights", "random", "--token-env", "MY_TOKEN"]) == 2
-    assert "--token-env MY_TOKEN: the variable is not set, or empty" in capsys.readouterr().err
+    assert "--token-env MY_TOKEN: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -114,4 +115,4 @@ def test_the_options_are_by_default_what_the_server_s_bounds_are() -> None:
     assert Bounds() == Bounds(
         queue=option["queue"], time_limit_s=option["time_limit"], body_timeout_s=option["body_timeout"]
     )
-    assert Limits() == Limits(max_pixels=_pixels(option["max_pixels"]), max_batch=option["max_batch"])
+    assert Limits() == Limits(max_pixels=pixels_of(option["max_pixels"]), max_batch=option["max_batch"])

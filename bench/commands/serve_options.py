@@ -1,0 +1,59 @@
+"""The options of `bench serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.commands.options import TOKEN_ENV
+
+Models = Annotated[list[str] | None, typer.Option("--model", help="A model of the zoo; repeatable. Required.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="random (images are noise: for measuring only), hub, or a folder of checkpoints. Required."),
+]
+Operations = Annotated[
+    list[str] | None, typer.Option("--operation", help="Serve only encode or only decode; default: both.")
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help="Precision: float32, float16, bfloat16, model (the model's own), or auto (the model's own, but float32 on "
+        "a CPU)."
+    ),
+]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.")]
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all addresses of this machine.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")]
+Queue = Annotated[int, typer.Option(min=1, max=10_000, help="The most requests that wait for the device.")]
+MaxPixels = Annotated[
+    str, typer.Option(help="The most pixels in one request, all images together: 4096x4096 or a number.")
+]
+MaxBatch = Annotated[int, typer.Option(min=1, max=1024, help="The most images in one request.")]
+TimeLimit = Annotated[
+    float,
+    typer.Option(
+        min=0.001,
+        max=86400,
+        help="Seconds within which a request must reach the device. Requests that take longer to compute are refused.",
+    ),
+]
+BodyTimeout = Annotated[
+    float,
+    typer.Option(min=0.001, max=86400, help="Seconds for receiving a request's body, plus 1 for each 256 KiB of it."),
+]
+TokenEnv = Annotated[
+    str | None,
+    typer.Option(help=f"Environment variable that holds the bearer token. Default: {TOKEN_ENV}, if it is set."),
+]
+Cors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cors",
+        metavar="ORIGIN",
+        help="Let web pages of this origin (https://example.com) use the endpoint; repeatable; * for all.",
+    ),
+]
+NoToken = Annotated[bool, typer.Option("--no-token", help=f"Require no token, even if {TOKEN_ENV} is set.")]
+WithParent = Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")]
