@@ -121,6 +121,11 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     )
 
 
+def make_loopback(sweep: Sweep) -> Plan:
+    """The cases that `bench serve` with random weights would compute on this machine. Raises ConfigError."""
+    return make_remote(sweep, {key: Served("random", models.get(key).dtype) for key in sweep.models})
+
+
 def check_served(sweep: Sweep) -> None:
     """Raises ConfigError for a model that no endpoint serves."""
     for key in sweep.models:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +52,12 @@ def calibrate(
     tell_aliases(model or [], quiet=quiet or as_json)
     groups = calls_of(model or [], operation or [], resolution or [], dtype or [])
     progress = Console(stderr=True, quiet=quiet or as_json)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run: WorkspaceRun | None = None
 
     def interrupted() -> str:
         return f"Interrupted. What was measured is kept in {run.path}." if run and run.path else "Interrupted."
 
-    with closing(SubprocessExecutor(device)) as executor, interruptible(interrupted):
+    with interruptible(interrupted, sigterm=True), closing(SubprocessExecutor(device)) as executor:
         ready = _start(executor, progress)
         store.refuse_stand_in(out, store.stand_in_of(ready.environment))
         with store.device_folder(out, ready.device) as folder:

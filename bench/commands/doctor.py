@@ -6,7 +6,6 @@ With `--client`: what the installed diffusers does to what it sends to an endpoi
 from __future__ import annotations
 
 import json
-import signal
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -65,10 +64,9 @@ def doctor(
     from bench.run.executor import SubprocessExecutor
 
     progress = Console(stderr=True, quiet=quiet or as_json)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if client:
         _client(progress, ceilings, as_json, quiet)
-    with closing(SubprocessExecutor(device)) as executor, interruptible():
+    with interruptible(sigterm=True), closing(SubprocessExecutor(device)) as executor:
         facts = facts_of(executor, device, out, progress.status)
         findings = doctors.examine(facts)
         sound = doctors.sound(findings)
@@ -100,7 +98,7 @@ def _client(progress: Console, ceilings: bool, as_json: bool, quiet: bool) -> No
 
     if ceilings:
         raise BenchError("--client checks the installed diffusers and takes no device. Leave --ceilings out.")
-    with interruptible(), progress.status("Loading diffusers (which can take a minute) ...") as status:
+    with interruptible(sigterm=True), progress.status("Loading diffusers (which can take a minute) ...") as status:
         facts = probe.check(probe.ask(_TRIES), lambda layout: status.update(f"Sending payloads: {layout} ..."))
     findings = doctors.examine_client(facts)
     if as_json:

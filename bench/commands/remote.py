@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -25,50 +24,60 @@ from bench.commands.options import (
     Quiet,
     Resolutions,
 )
-from bench.commands.stderr import tell, tell_aliases
-from bench.errors import ConfigError
+from bench.commands.stderr import interruptible, tell, tell_aliases
+from bench.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from bench.config import Sweep
-    from bench.plan import Plan
     from bench.wire.address import Endpoints, Token
 
-#: The options that are another way to say --set.
+#: Keys of the sweep that have an option of their own.
 _OPTIONS = {"remote.load.rates": "--rate", "remote.load.seconds": "--load-seconds"}
+
+Config = Annotated[
+    str | None,
+    typer.Argument(help="A YAML sweep, or the name of a shipped one. Default: remote, or loopback with --loopback."),
+]
+Endpoint = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        help="http://host:8000 of `bench serve`, or sd-v1/encode=URL for one operation of any other; repeatable. "
+        "Other users of this machine can see a password in it.",
+    ),
+]
+Loopback = Annotated[
+    bool, typer.Option("--loopback", help="Start `bench serve` on this machine, measure it, and stop it.")
+]
+Name = Annotated[str | None, typer.Option(help="The endpoint's name in results and reports; default: its host.")]
+Transports = Annotated[
+    list[str] | None, typer.Option("--transport", help="Only jpg, png, pt or pt-partial; repeatable.")
+]
+Rates = Annotated[
+    list[float] | None,
+    typer.Option("--rate", help="Also put the endpoint under load: requests per second; repeatable."),
+]
+LoadSeconds = Annotated[float | None, typer.Option("--load-seconds", help="Seconds that each load lasts.")]
+TokenEnv = Annotated[
+    str | None,
+    typer.Option(help=f"Environment variable that holds the bearer token. Default: {TOKEN_ENV}, if it is set."),
+]
+InsecureToken = Annotated[
+    bool, typer.Option("--insecure-token", help="Send the token over plain http, where others can read it.")
+]
 
 
 def remote(
-    config: Annotated[
-        str | None, typer.Argument(help="A YAML sweep or a shipped one's name; default: remote, or loopback.")
-    ] = None,
-    endpoint: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--endpoint",
-            metavar="URL",
-            help="http://host:8000 of `bench serve`, or sd-v1/encode=URL for one operation of any other; repeatable. "
-            "A password in it is visible to other users of this machine, as all command lines are.",
-        ),
-    ] = None,
-    loopback: Annotated[
-        bool, typer.Option("--loopback", help="Start `bench serve` on this machine, measure it, and stop it.")
-    ] = False,
-    name: Annotated[
-        str | None, typer.Option(help="What to call the endpoint in results and reports; default: its host.")
-    ] = None,
-    transport: Annotated[
-        list[str] | None, typer.Option("--transport", help="Only jpg, png, pt or pt-partial; repeatable.")
-    ] = None,
-    rate: Annotated[
-        list[float] | None, typer.Option("--rate", help="Also put it under load: requests per second; repeatable.")
-    ] = None,
-    load_seconds: Annotated[float | None, typer.Option("--load-seconds", help="How long each load lasts.")] = None,
-    token_env: Annotated[
-        str | None, typer.Option(help=f"Environment variable with the bearer token; default: {TOKEN_ENV}.")
-    ] = None,
-    insecure_token: Annotated[
-        bool, typer.Option("--insecure-token", help="Send the token even where all on the way can read it.")
-    ] = False,
+    config: Config = None,
+    endpoint: Endpoint = None,
+    loopback: Loopback = False,
+    name: Name = None,
+    transport: Transports = None,
+    rate: Rates = None,
+    load_seconds: LoadSeconds = None,
+    token_env: TokenEnv = None,
+    insecure_token: InsecureToken = False,
     overrides: Overrides = None,
     model: Models = None,
     operation: Operations = None,
@@ -79,13 +88,17 @@ def remote(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure an endpoint's latency: from end to end as a user has it, split into its parts, and under load.
+    """Measure an endpoint's latency: end to end, split into its parts, and under load.
 
-    A run that was stopped goes on where it was when the same command is given again.
+    If a run was stopped, the same command continues it.
+
+    Exit codes: 0 done; 1 a case failed, crashed or timed out, or no endpoint
+    answers; 2 wrong usage or configuration; 130 interrupted.
     """
     from bench import plan as plans
     from bench.remote.endpoint_executor import EndpointExecutor, Options
     from bench.run.scheduler import RunOptions
+    from bench.wire.address import check_secrecy
 
     _check(endpoint, name, loopback=loopback)
     chosen = (model or [], operation or [], resolution or [])
@@ -93,49 +106,46 @@ def remote(
     sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen, transport or [])
     tell_aliases(model or sweep.aliases, quiet=quiet)
     plans.check_served(sweep)
-    token = _token(token_env, loopback=loopback)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    token = None if loopback and token_env is None else _token(token_env)
+    with interruptible(sweeps.NOTHING_MEASURED, sigterm=True):
         if loopback and dry_run:
-            sweeps.print_plan(_loopback_plan(sweep), as_json=as_json)
+            sweeps.print_plan(plans.make_loopback(sweep), as_json=as_json)
             return
         with _endpoints(endpoint or [], sweep, token_env, loopback=loopback) as endpoints:
-            _check_secrecy(endpoints, token, token_env, insecure=insecure_token)
-            say = _nobody if quiet else tell
+            check_secrecy(endpoints, token, token_env or TOKEN_ENV, insecure=insecure_token)
+            say = _ignore if quiet else tell
             options = Options(name, sweep.remote.load, sweep.remote.overlap, loopback=loopback, say=say)
             with closing(EndpointExecutor(endpoints, token, options)) as executor:
                 if not dry_run:
                     executor.check_reach(sweep.models, sweep.operations)
                 plan = plans.make_remote(sweep, executor.served(sweep.models))
-                if dry_run:
-                    note = executor.start().note
-                    if note:
-                        say(f"Note: {note}")
-                    sweeps.print_plan(plan, as_json=as_json)
-                    return
-                sweeps.measure(plan, executor, RunOptions(results=out, fresh=fresh), as_json=as_json, quiet=quiet)
-    except KeyboardInterrupt as error:
-        raise sweeps.interrupted(error) from None
+                if not dry_run:
+                    sweeps.measure(plan, executor, RunOptions(results=out, fresh=fresh), as_json=as_json, quiet=quiet)
+                if note := executor.start().note:
+                    say(f"Note: {note}")
+                sweeps.print_plan(plan, as_json=as_json)
 
 
-def _nobody(_: str) -> None:
-    """--quiet."""
+def _ignore(_: str) -> None:
+    """What --quiet does with messages."""
 
 
 def _check(endpoint: Sequence[str] | None, name: str | None, *, loopback: bool) -> None:
     if loopback and endpoint:
-        raise ConfigError("--loopback starts an endpoint of its own: give either it or --endpoint.")
+        raise ConfigError("--loopback starts an endpoint of its own. Give either --loopback or --endpoint.")
     if not loopback and not endpoint:
         raise ConfigError(
-            "Which endpoint? Give --endpoint http://host:8000 (of `bench serve`), --endpoint sd-v1/encode=URL for each "
-            "operation of any other, or --loopback to start one on this machine."
+            "No endpoint was given. Add --endpoint http://host:8000 (of `bench serve`), --endpoint sd-v1/encode=URL "
+            "for each operation of any other, or --loopback to start one on this machine."
         )
     if name is not None and not re.fullmatch(r"(?=.*[A-Za-z0-9])[ -~]{1,80}", name):
-        raise ConfigError("--name: it becomes a folder's name: use letters or digits, and at most 80 characters.")
+        raise ConfigError(
+            f"--name {printable(name, 80)}: can't name a folder. Use letters or digits, and at most 80 characters."
+        )
 
 
 def _load_settings(rates: Sequence[float], seconds: float | None) -> list[str]:
-    """--rate and --load-seconds as keys of the sweep; a rate takes the place of shares."""
+    """--rate and --load-seconds as keys of the sweep; rates replace shares."""
     given = [f"remote.load.rates={list(rates)}", "remote.load.shares=null"] if rates else []
     return given + ([] if seconds is None else [f"remote.load.seconds={seconds}"])
 
@@ -154,26 +164,21 @@ def _sweep(
     return config.choose_transports(sweep, transports)
 
 
-def _token(variable: str | None, *, loopback: bool) -> Token | None:
+def _token(variable: str | None) -> Token | None:
+    """The token in an environment variable. Raises ConfigError if the user named it and it is empty."""
     from bench.wire.address import parse_token
 
-    if variable is None and loopback:
-        return None  # it asks for none
     value = os.environ.get(variable or TOKEN_ENV, "")
     if variable is not None and not value:
-        raise ConfigError(f"--token-env {variable}: there is no such environment variable, or it is empty.")
+        raise ConfigError(
+            f"--token-env {variable}: there is no such environment variable, or it is empty. Set it to the token."
+        )
     return parse_token(value, variable or TOKEN_ENV) if value else None
-
-
-def _check_secrecy(endpoints: Endpoints, token: Token | None, variable: str | None, *, insecure: bool) -> None:
-    from bench.wire.address import check_secrecy
-
-    check_secrecy(endpoints, token, variable or TOKEN_ENV, insecure=insecure)
 
 
 @contextmanager
 def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loopback: bool) -> Iterator[Endpoints]:
-    """The endpoints that were given, or the one that is started here."""
+    """The endpoints that were given, or one that runs on this machine until the end of the block."""
     from bench.wire.address import Endpoints, parse_endpoints
 
     if not loopback:
@@ -183,11 +188,3 @@ def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loo
 
     with here.serving(sweep.models, token_env=token_env) as server:
         yield Endpoints(base=server.address)
-
-
-def _loopback_plan(sweep: Sweep) -> Plan:
-    """What would be measured of an endpoint that is started here."""
-    from bench import plan as plans
-    from bench.workloads import models
-
-    return plans.make_remote(sweep, {key: plans.Served("random", models.get(key).dtype) for key in sweep.models})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +22,7 @@ from bench.commands.options import (
     Resolutions,
     VramLimit,
 )
-from bench.commands.stderr import tell, tell_aliases
+from bench.commands.stderr import interruptible, tell, tell_aliases
 
 if TYPE_CHECKING:
     from bench.config import Sweep
@@ -62,10 +62,8 @@ def run(
     from bench.run.scheduler import RunOptions
 
     limit = None if vram_limit is None else memory_of(vram_limit, "--vram-limit")
-    executor = SubprocessExecutor(device, limit)
     chosen = (model or [], operation or [], resolution or [])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), closing(SubprocessExecutor(device, limit)) as executor:
         sweep = _sweep(config, overrides or [], chosen, executor, quiet=quiet)
         plan = plans.make(sweep, interleave=interleave)
         if dry_run:
@@ -73,10 +71,6 @@ def run(
         else:
             options = RunOptions(results=out, vram_limit_bytes=limit, fresh=fresh)
             sweeps.measure(plan, executor, options, as_json=as_json, quiet=quiet)
-    except KeyboardInterrupt as error:
-        raise sweeps.interrupted(error) from None
-    finally:
-        executor.close()
 
 
 def _sweep(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
 
-from bench.errors import printable
+from bench.errors import chain, printable
 
 #: The exit code of a command that was interrupted.
 INTERRUPTED = 130
@@ -48,10 +49,16 @@ def tell_aliases(names: Iterable[str], *, quiet: bool = False) -> None:
 
 
 @contextmanager
-def interruptible(message: str | Callable[[], str] = "Interrupted.") -> Iterator[None]:
-    """End the command with a message and exit code 130 if Ctrl-C interrupts the block."""
+def interruptible(message: str | Callable[[], str] = "Interrupted.", *, sigterm: bool = False) -> Iterator[None]:
+    """End the command with a message and exit code 130 if Ctrl-C, or SIGTERM if asked for, interrupts the block.
+
+    There is no message if the command was already ending: it has printed what there is to say.
+    """
+    if sigterm:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except KeyboardInterrupt:
-        tell(message if isinstance(message, str) else message())
+    except KeyboardInterrupt as error:
+        if not any(isinstance(cause, typer.Exit) for cause in chain(error)):
+            tell(message if isinstance(message, str) else message())
         raise typer.Exit(INTERRUPTED) from None

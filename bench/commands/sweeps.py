@@ -1,4 +1,4 @@
-"""What `bench run` and `bench remote` share: a plan printed, and a plan measured, with its progress and its end."""
+"""What `bench run` and `bench remote` share: printing a plan, and measuring it with its progress and its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 
 from bench.commands.stderr import INTERRUPTED, tell
 from bench.core.units import format_count
-from bench.errors import chain
 from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
@@ -19,9 +18,12 @@ if TYPE_CHECKING:
     from bench.run.executor import Executor
     from bench.run.scheduler import RunOptions
 
+#: What an interruption prints before the first case is measured.
+NOTHING_MEASURED = "Interrupted before anything was measured."
+
 
 def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: bool, quiet: bool) -> None:
-    """Run a plan, say how it goes and how it ended, and exit with its code."""
+    """Run a plan, print its progress and summary, and exit with its exit code."""
     from rich.console import Console
 
     from bench.report.render import terminal
@@ -36,7 +38,7 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
             raise
         how = "The same command without --fresh" if options.fresh else "The same command"
         kept = f"{reporter.finished} of {len(plan.cases)} cases are kept in {reporter.path}."
-        tell(f"Interrupted. {kept} {how} goes on from there.")
+        tell(f"Interrupted. {kept} {how} continues from there.")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps(progress.summary_json(summary), indent=2))
@@ -45,15 +47,8 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
     raise typer.Exit(summary.exit_code)
 
 
-def interrupted(error: KeyboardInterrupt) -> typer.Exit:
-    """How to end after an interruption. One that comes while all is being stopped finds everything said already."""
-    if not any(isinstance(one, typer.Exit) for one in chain(error)):
-        typer.echo("Interrupted before anything was measured.", err=True)
-    return typer.Exit(INTERRUPTED)
-
-
 def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """The cases of a plan, and how they would be measured."""
+    """Print the cases of a plan, and how they would be measured."""
     from bench.report.render import terminal
 
     if as_json:

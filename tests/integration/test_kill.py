@@ -162,7 +162,7 @@ def test_an_interrupt_ends_within_seconds_keeps_what_was_finished_and_says_how_t
     assert all(_gone(worker) for worker in workers)
     assert 0 < len(_records(tmp_path)) < 12
     assert "of 12 cases are kept in" in said
-    assert "The same command goes on from there" in said
+    assert "The same command" in said
     assert "Traceback" not in said
 
 
