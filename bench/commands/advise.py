@@ -32,30 +32,34 @@ if TYPE_CHECKING:
 _SIZES = ("512", "1024", "2048")
 
 
+Gpu = Annotated[str | None, typer.Option("--gpu", metavar="NAME", help="A card in gpus.yaml, or part of its name.")]
+VramLimit = Annotated[
+    str | None, typer.Option(help="Limit the card's memory, e.g. 10GiB. Without --gpu: any card with this much memory.")
+]
+Free = Annotated[
+    str | None, typer.Option("--free", metavar="BYTES", help="How much of it is free now, e.g. 6GiB; default: all.")
+]
+Resolutions = Annotated[
+    list[str] | None,
+    typer.Option("--resolution", help="512 or 512x768 (width x height); repeatable. Default: 512, 1024 and 2048."),
+]
+Batch = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option("--dtype", help="Only this precision. Default: the model's own; if that is float32, lower ones too."),
+]
+
+
 def advise(
     results: Results = None,
-    gpu: Annotated[
-        str | None, typer.Option("--gpu", metavar="NAME", help="A card of gpus.yaml, or part of its name.")
-    ] = None,
-    vram_limit: Annotated[
-        str | None, typer.Option(help="What the card is limited to, e.g. 10GiB; without --gpu: any card of that much.")
-    ] = None,
-    free: Annotated[
-        str | None, typer.Option("--free", metavar="BYTES", help="What is free of it now, e.g. 6GiB; default: all.")
-    ] = None,
+    gpu: Gpu = None,
+    vram_limit: VramLimit = None,
+    free: Free = None,
     model: Models = None,
     operation: Operations = None,
-    resolution: Annotated[
-        list[str] | None,
-        typer.Option("--resolution", help="512 or 512x768; repeatable; default: 512, 1024 and 2048."),
-    ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")] = 1,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            "--dtype", help="Only this precision; default: the model's own, and lower ones where that is float32."
-        ),
-    ] = None,
+    resolution: Resolutions = None,
+    batch: Batch = 1,
+    dtype: Dtype = None,
     network: Networks = None,
     networks_file: NetworksFile = None,
     server: Server = None,
@@ -64,11 +68,14 @@ def advise(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Recommend a way for an image on a card: untiled, tiled, sliced, a lower precision, or remote, with the reason.
+    """Recommend how to run an image on a card: untiled, tiled, sliced, in lower precision, or remotely.
 
-    Without --gpu and --vram-limit it writes the page advice.md over all cards to reports/. With one of them, or --json,
-    it prints the advice, and writes the page only to --out. Memory is predicted where nobody measured it, and so are
-    times: no GPU and no weights needed.
+    With --gpu or --vram-limit it prints the advice with its reasons, and
+    writes the page only to --out. Without them it writes the page advice.md
+    for all cards to reports/. Memory and times that nobody measured are
+    predicted, so no GPU and no weights are needed.
+
+    Exit codes: 0 done; 2 wrong usage, or not even the weights fit.
     """
     from bench.commands import comparisons
     from bench.predictions import advice as advising

@@ -28,79 +28,76 @@ class Format(StrEnum):
     JSON = "json"
 
 
+Base = Annotated[Path | None, typer.Argument(metavar="BASE", help="What to compare with: a results file or folder.")]
+Head = Annotated[Path | None, typer.Argument(metavar="HEAD", help="What to judge: a results file or folder.")]
+MoreBase = Annotated[list[Path] | None, typer.Option("--base", help="A file or folder of the base; repeatable.")]
+MoreHead = Annotated[list[Path] | None, typer.Option("--head", help="A file or folder of the head; repeatable.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="Compare this metric instead of the default ones; repeatable."),
+]
+Factors = Annotated[
+    list[str] | None,
+    typer.Option("--factor", metavar="METRIC=N%", help="Hide smaller changes than this, e.g. time=5%; repeatable."),
+]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-on", metavar="'METRIC>N%'", help="Exit with 1 if a case is worse by more than this; repeatable, quoted."
+    ),
+]
+AcrossMachines = Annotated[bool, typer.Option("--across-machines", help="Compare even if the machines differ.")]
+OutputFormat = Annotated[Format, typer.Option("--format", help="How to print.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead of printing.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", help="Print only failed gates, cases that a gate could not judge, errors, and bad lines."),
+]
+
+
 def compare(
-    base: Annotated[
-        Path | None, typer.Argument(metavar="BASE", help="What to compare with: a results file or folder.")
-    ] = None,
-    head: Annotated[
-        Path | None, typer.Argument(metavar="HEAD", help="What to judge: a results file or folder.")
-    ] = None,
-    more_base: Annotated[
-        list[Path] | None, typer.Option("--base", help="A file or folder of the base; repeatable.")
-    ] = None,
-    more_head: Annotated[
-        list[Path] | None, typer.Option("--head", help="A file or folder of the head; repeatable.")
-    ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="Compare this metric, not the default ones; repeatable.")
-    ] = None,
-    factor: Annotated[
-        list[str] | None,
-        typer.Option("--factor", metavar="METRIC=N%", help="Show no change below this, e.g. time=5%; repeatable."),
-    ] = None,
-    fail_on: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fail-on", metavar="'METRIC>N%'", help="Exit code 1 if a case is worse by more; repeatable, in quotes."
-        ),
-    ] = None,
-    across_machines: Annotated[
-        bool, typer.Option("--across-machines", help="Compare although the machines are unlike.")
-    ] = False,
-    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TERMINAL,
+    base: Base = None,
+    head: Head = None,
+    more_base: MoreBase = None,
+    more_head: MoreHead = None,
+    metric: Metrics = None,
+    factor: Factors = None,
+    fail_on: Gates = None,
+    across_machines: AcrossMachines = False,
+    form: OutputFormat = Format.TERMINAL,
     as_json: AsJson = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead of printing.")] = None,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", help="Print only failed gates, what a gate did not judge, errors, and warnings of lost lines."
-        ),
-    ] = False,
+    out: Out = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Say what changed between two runs, case by case, and whether that is more than noise.
+    """Compare two runs case by case, and show the changes that are more than noise.
 
-    Per tested metric the chance of a false alarm is held at 5%, against the
-    noise within a run. Every run found on a side counts. With several a side
-    their medians are compared, not their samples, so that an offset from one
-    run to the next is no change: give 5 or more.
+    A side may have several runs. Then the medians of its runs are compared,
+    so that a difference between two runs of one side does not count as a
+    change: give 5 runs or more. The chance of a false alarm is 5% per metric.
 
-    Metrics, and the least change that is shown of each:
-    - tested: time 2%
-    - tested with several runs a side, else held against this alone:
-      peak_reserved 1%, peak_rss 5% (and 32 MiB), energy 5%, first_call 25%,
-      memory_percent 1%, nvml_process 1%
-    - exact, any change: peak_allocated, weights, flops
+    Metrics, and the smallest change that is shown:
+    - time 2%: always tested for significance
+    - peak_reserved 1%, peak_rss 5% (and 32 MiB), energy 5%, first_call 25%,
+      memory_percent 1%, nvml_process 1%: tested if a side has several runs
+    - peak_allocated, weights, flops: exact, so any change is shown
 
-    Without --metric: time, peak_allocated, peak_reserved, peak_rss, weights,
-    energy; memory_percent where there is none of the peaks in bytes.
+    Without --metric: time, peak_allocated, peak_reserved, peak_rss, weights and
+    energy; memory_percent if there is no peak in bytes. ~ means that no change
+    is shown. A case that newly fails, times out or runs out of memory fails
+    every gate.
 
-    In a table ~ means that no change is shown. A case that newly fails, runs
-    out of memory or out of time is worse as well, and fails every gate.
-
-    Exit codes: 0 done, every gate holds; 1 a case fails a gate; 2 wrong usage,
-    files that can't be used or compared, or nothing that a gate could judge.
-
-    No GPU is needed, and torch is not loaded.
+    Exit codes: 0 every gate holds; 1 a case fails a gate; 2 wrong usage, files
+    that can't be used or compared, or nothing that a gate could judge.
     """
     from bench.analysis.compare import compare as compare_sides
     from bench.analysis.compare import request
 
     if as_json and form is Format.MARKDOWN:
-        raise BenchError("--json and --format markdown ask for two formats. Give one.")
+        raise BenchError("--json and --format markdown are two formats. Give one of them.")
     if base and head is None and more_base:
         raise BenchError(
-            f"{base} stands alone beside --base, so that it may be meant for either side. Write --base or --head "
-            "before each file: `bench compare --base A --base B --head C --head D`."
+            f"{base} may be meant for either side. Write --base or --head before each file: `bench compare --base A "
+            "--base B --head C --head D`."
         )
     form = Format.JSON if as_json else form
     asked = request(metric or (), factor or (), fail_on or (), across=across_machines)
@@ -116,19 +113,19 @@ def compare(
 
 
 def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bool) -> Side:
-    """All runs in what was given for a side; warnings go to standard error. A gate takes no file with a bad line."""
+    """A side with all runs in these files and folders; prints warnings. If `strict`, a bad line is an error."""
     from bench import store
     from bench.analysis.compare import sides
 
     if not paths:
         raise BenchError(
-            f"Nothing was given for the {name} side. Write `bench compare BASE HEAD`, or --base and --head as often "
-            "as there are runs; each is a results file or a folder of them."
+            f"The {name} side has no files. Write `bench compare BASE HEAD`, or repeat --base and --head; each is a "
+            "results file or a folder of them."
         )
     files, warnings = store.read(paths, strict=strict)
     if out is not None and out.exists() and any(out.samefile(file.path) for file in files):
         raise BenchError(
-            f"--out {out}: is a results file of the {name} side. Choose another name: nothing was written."
+            f"--out {out}: is a results file of the {name} side, so nothing was written. Choose another name."
         )
     warn(warnings)
     return sides.side(name, ((str(file.path), file.records) for file in files))

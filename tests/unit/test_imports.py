@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -214,6 +215,30 @@ def test_only_the_device_room_and_what_computes_name_torch_s_cuda() -> None:
 @pytest.mark.parametrize("name", ["utils", "common", "helpers", "misc"])
 def test_no_module_has_a_name_that_says_nothing(name: str) -> None:
     assert not list(PACKAGE.rglob(f"{name}*"))
+
+
+def test_commands_hold_only_options_and_wiring() -> None:
+    """They import nothing that computes (torch, numpy, scipy), and no other room's internals."""
+    commands = {module: path for module, path in _modules().items() if module.startswith("commands.")}
+    allowed = {"typer", "rich", "bench", *sys.stdlib_module_names}
+    for module, path in commands.items():
+        assert {name.split(".")[0] for name in _imports(path)} <= allowed, module
+        assert not {name for name in _imports(path) if re.search(r"\._", name)}, module
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    functions = (
+        (f"{module}.{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
+        for module, path in _modules().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert {name: lines for name, lines in functions if lines > 60} == {}
+
+
+def test_no_basename_occurs_three_times() -> None:
+    names = Counter(path.name for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+    assert {name: count for name, count in names.items() if count > 2} == {}
 
 
 @pytest.mark.parametrize(
