@@ -1,6 +1,6 @@
 """The command line: the commands, exit codes, and the one place where errors are printed.
 
-Exit codes: 0 done; 1 a case crashed, failed or timed out, a check said no, or a run would not be sound;
+Exit codes: 0 done; 1 a case crashed, failed or timed out, a gate or check failed, or a run would not be sound;
 2 wrong usage or configuration, or files that can't be used; 130 interrupted.
 """
 
@@ -34,12 +34,12 @@ from bench.commands.serve import serve
 from bench.commands.stderr import tell
 from bench.errors import BenchError, printable
 
-#: What click's errors of usage have in common; typer may have a click of its own, so that it can't be named.
+#: The base of click's usage errors. It can't be imported by name: typer may bundle a click of its own.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 class _Commands(TyperGroup):
-    """The commands, whose errors of usage repeat no more of what was typed than a person reads."""
+    """The commands; their usage errors quote only the beginning of a long argument."""
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         with _bounded():
@@ -52,13 +52,13 @@ class _Commands(TyperGroup):
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """Shorten the message of a usage error: each long word, and the whole."""
+    """Shorten the message of a usage error: each long word, then the whole."""
     try:
         yield
     except _UsageError as error:
         message = getattr(error, "message", "")
         short = re.sub(r"\S{81,}", lambda word: printable(word[0], 80), message)
-        setattr(error, "message", printable(short))  # noqa: B010 - the class is not known to have it
+        setattr(error, "message", printable(short))  # noqa: B010 - mypy does not know that the class has it
         raise
 
 
@@ -67,11 +67,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="What diffusion VAEs cost on your GPU: time and peak VRAM, tiled and untiled, in the docs' own tables.",
+    help="Measure time and peak VRAM of diffusion VAEs, predict them for other cards, and compare remote endpoints.",
 )
 _RESULTS, _WORKER = "Reading results", "Starting the measuring process"
 _TORCH = "(torch is loaded, which can take a while)"
-#: What each command says before it loads what it needs.
+#: The notice of each command, shown while it loads what it needs.
 for command, text in (
     *((run, _WORKER), (doctor, "Looking at this machine"), (models, None), (compare, _RESULTS), (report, _RESULTS)),
     *((serve, "Starting the endpoint"), (remote, "Preparing the measurement"), (hybrid, _RESULTS), (cost, _RESULTS)),

@@ -29,16 +29,18 @@ def calibrate(
     model: Models = None,
     operation: Operations = None,
     resolution: Annotated[
-        list[int] | None, typer.Option("--resolution", help="Edge in pixels; repeatable. Default: 512, 1024, 2048.")
+        list[int] | None,
+        typer.Option("--resolution", help="Edge of a square, in pixels; repeatable. Default: 512, 1024, 2048."),
     ] = None,
     dtype: Annotated[
-        list[str] | None, typer.Option("--dtype", help="A precision, or model for each model's own; repeatable.")
+        list[str] | None,
+        typer.Option("--dtype", help="A precision, or model (the default) for each model's own; repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Workspaces go to OUT/<device>/workspaces.json.")] = RESULTS,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure convolutions' workspaces on a GPU, for `bench predict`.
+    """Measure the memory that convolutions take on a GPU besides their tensors, for `bench predict`.
 
     Exit codes: 0 done; 1 a size failed for another reason than too little
     memory, or nothing could be measured; 2 wrong usage, or no CUDA GPU.

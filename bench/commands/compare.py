@@ -86,8 +86,8 @@ def compare(
     is shown. A case that newly fails, times out or runs out of memory fails
     every gate.
 
-    Exit codes: 0 every gate holds; 1 a case fails a gate; 2 wrong usage, files
-    that can't be used or compared, or nothing that a gate could judge.
+    Exit codes: 0 done, and every gate holds; 1 a case fails a gate; 2 wrong
+    usage, files that can't be used or compared, or nothing that a gate could judge.
     """
     from bench.analysis.compare import compare as compare_sides
     from bench.analysis.compare import request

@@ -1,4 +1,4 @@
-"""What `bench hybrid`, `bench cost` and `bench report` share: their options, comparisons and pages."""
+"""What `bench hybrid`, `cost`, `advise` and `report` share: comparing local with remote, and its pages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from bench.config import Network
     from bench.record import Record
 
-NetworksFile = Annotated[Path | None, typer.Option("--networks", metavar="FILE", help="Another networks.yaml.")]
+NetworksFile = Annotated[
+    Path | None,
+    typer.Option("--networks", metavar="FILE", help="Use this file instead of the shipped networks.yaml."),
+]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", help="Only this network of the file; repeatable. The first is the one to choose for."),
+    typer.Option("--network", help="Only this network in the file; repeatable. Recommendations are for the first."),
 ]
 Gpus = Annotated[
     list[str] | None, typer.Option("--gpu", metavar="NAME", help="Only this device, or part of its name; repeatable.")
@@ -30,12 +33,14 @@ Server = Annotated[
     typer.Option(
         "--server",
         metavar="NAME",
-        help="The card, or the endpoint measured on loopback, that serves; default: the quickest of the results.",
+        help="The card that serves, or an endpoint measured on this machine. Default: the fastest in the results.",
     ),
 ]
 Transports = Annotated[
     list[str] | None,
-    typer.Option("--transport", help="How payloads travel: jpg, png, pt or pt-partial; default: png up, jpg down."),
+    typer.Option(
+        "--transport", help="How payloads travel: jpg, png, pt or pt-partial; repeatable. Default: png up, jpg down."
+    ),
 ]
 
 

@@ -15,9 +15,12 @@ from bench.commands.options import AsJson, ChosenPages, Models, Operations, Quie
 def cost(
     results: Results = None,
     volume: Annotated[
-        list[float] | None, typer.Option("--volume", help="Images an hour; repeatable. Default: 1 to 10,000.")
+        list[float] | None, typer.Option("--volume", help="Images per hour; repeatable. Default: 1 to 10,000.")
     ] = None,
-    prices_file: Annotated[Path | None, typer.Option("--prices", metavar="FILE", help="Another prices.yaml.")] = None,
+    prices_file: Annotated[
+        Path | None,
+        typer.Option("--prices", metavar="FILE", help="Use this file instead of the shipped prices.yaml."),
+    ] = None,
     gpu: Gpus = None,
     model: Models = None,
     operation: Operations = None,
@@ -26,11 +29,14 @@ def cost(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """What 1,000 images cost on cards bought and rented and on endpoints, by images an hour, and where they break even.
+    """Compare what 1,000 images cost on bought cards, rented cards and endpoints, and find where they break even.
 
-    Writes the page over everything to reports/. With a choice (--gpu, --model, --operation, --resolution, --volume) or
-    --json it prints the figures, and writes pages only to --out. Prices are those of prices.yaml, each with its source
-    and date. No GPU needed, and torch is not loaded.
+    Writes the page for all results to reports/. With --gpu, --model,
+    --operation, --resolution, --volume or --json it prints the figures chosen,
+    and writes pages only to --out. Prices come from prices.yaml, each with its
+    source and date. No GPU needed.
+
+    Exit codes: 0 done; 2 wrong usage, or results that can't be read.
     """
     from bench.analysis.cost import image_costs
     from bench.commands import comparisons

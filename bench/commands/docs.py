@@ -16,11 +16,11 @@ from bench.commands.options import Quiet
 from bench.commands.stderr import warn
 from bench.errors import GateError
 
-docs = typer.Typer(no_args_is_help=True, help="The tables of the diffusers docs: read, print, check.")
+docs = typer.Typer(no_args_is_help=True, help="Read, print and check the tables of the diffusers docs.")
 
 Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
 Results = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
-Dialect = Annotated[str | None, typer.Option(help="encode or decode page; default: the operation's own.")]
+Dialect = Annotated[str | None, typer.Option(help="encode or decode: whose page's format. Default: the operation's.")]
 
 
 @docs.command("import")
@@ -29,11 +29,11 @@ def docs_import(
     page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The results file to write.")],
     operation: Annotated[
-        str | None, typer.Option("--operation", help="encode or decode; default: what the page says.")
+        str | None, typer.Option("--operation", help="encode or decode. Default: what the page says.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read the tables of a docs page into records marked published."""
+    """Read the tables of a docs page, and write their figures as published records."""
     from bench import store
     from bench.record import timestamp
     from bench.report.docs import docs_page
@@ -50,7 +50,7 @@ def docs_import(
 @docs.command("render")
 @partial(announced, "Reading results")
 def docs_render(results: Results, operation: Operation, dialect: Dialect = None) -> None:
-    """Print the docs' tables of one operation from results, byte for byte in the docs' own format."""
+    """Print the tables of one operation from results, byte for byte in the docs' format."""
     typer.echo(_rendered(results, operation, dialect), nl=False)
 
 
@@ -62,9 +62,10 @@ def docs_check(
     operation: Operation,
     dialect: Dialect = None,
 ) -> None:
-    """Compare a page's tables with what the results would print; exit code 1 and a diff if they differ.
+    """Compare a page's tables with those that `bench docs render` prints, and print a diff if they differ.
 
-    A results file with a bad line is an error here, not a warning.
+    Exit codes: 0 they are the same; 1 they differ; 2 wrong usage, or a results
+    file with a bad line.
     """
     from bench.report.docs import docs_table
 
@@ -72,7 +73,7 @@ def docs_check(
     difference = docs_table.difference(read_text(page), rendered, operation, name=page.name)
     if difference:
         typer.echo(difference, nl=False)
-        raise GateError(f"{page}: its tables differ from the results.")
+        raise GateError(f"{page}: its tables differ from the results. The diff is on standard output.")
 
 
 def _rendered(results: Sequence[Path], operation: str, dialect: str | None, *, strict: bool = False) -> str:

@@ -20,19 +20,19 @@ def read_text(path: Path) -> str:
 
     try:
         if is_named_pipe(path):
-            raise BenchError(f"{path}: is a named pipe, and may never end. Write the text to a file.")
+            raise BenchError(f"{path}: is a named pipe, which may never end. Write the text to a file first.")
         return path.read_bytes().decode("utf-8", errors="replace")
     except OSError as error:
         raise BenchError(f"{path}: can't be read: {error.strerror}.") from None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put a whole file of text on the disk, and its folder. Raises BenchError."""
+    """Write a text file, and create its folder. Raises BenchError."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put a whole file on the disk, and its folder. Raises BenchError."""
+    """Write a file, and create its folder. Raises BenchError."""
     from bench.store import write_whole
 
     try:
@@ -43,7 +43,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> None:
-    """Put whole files into a folder, and say so. Raises BenchError."""
+    """Write files into a folder, and print their names. Raises BenchError."""
     from bench.report.render.terminal import print_lines
 
     for name, content in pages.items():
@@ -53,26 +53,26 @@ def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> Non
 
 
 def given_or_all(results: Sequence[Path] | None) -> list[Path]:
-    """The results that were given; else results/ and the docs' published figures, wherever the command is run."""
+    """The given results, else results/ and the docs' published figures that are shipped."""
     from bench.store import published
 
     if results:
         return list(results)
     shipped = published()
     folders = [path for path in (RESULTS, shipped) if path is not None and path.exists()]
-    return folders or [RESULTS]  # reading it says that it is missing
+    return folders or [RESULTS]  # reading it reports that it is missing
 
 
 def table_records(paths: Sequence[Path], *, strict: bool = False) -> list[Record]:
-    """The records that tables show, out of files and folders, no predicted ones; warnings go to standard error.
+    """The records that tables show, without predicted ones; warnings are printed.
 
-    Bad lines are set aside with a warning; if `strict` the first raises ResultsError.
+    Bad lines are left out with a warning; if `strict`, the first raises ResultsError.
     """
     return records_and_predictions(paths, strict=strict)[0]
 
 
 def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[Record], list[Record]]:
-    """The records that tables show, and apart from them the predicted ones."""
+    """The records that tables show, and separately the predicted ones."""
     from bench import store
 
     files, warnings = store.read(paths, strict=strict)

@@ -23,11 +23,14 @@ def hybrid(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Set local times and memory beside an endpoint's, measured or simulated over networks: which is quicker, where?
+    """Compare running the VAE here with an endpoint, by time and memory, over several networks.
 
-    Writes the page over everything to reports/. With a choice (--gpu, --model, --operation, --resolution, --network,
-    --server, --transport) or --json it prints the figures, and writes pages only to --out. Works from published rows
-    alone: no GPU needed, and torch is not loaded.
+    Writes the page for all results to reports/. With --gpu, --model,
+    --operation, --resolution, --network, --server, --transport or --json it
+    prints the figures chosen, and writes pages only to --out. Remote times are
+    measured, or else simulated from a network's rates. No GPU needed.
+
+    Exit codes: 0 done; 2 wrong usage, or results that can't be read.
     """
     from bench.commands import comparisons
     from bench.core.units import one_line

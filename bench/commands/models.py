@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the models of the zoo."""
+    """List the models that can be measured, and their operations and axes.
+
+    A line shows key, docs title, precision, default tile and hub checkpoint.
+    """
     import dataclasses
 
     from bench.report.pages import models_page

@@ -1,4 +1,4 @@
-"""Options that are spelt the same in every command, and their defaults."""
+"""Options that several commands share, and their defaults."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import typer
 RESULTS = Path("results")
 REPORTS = Path("reports")
 
-#: What the commands that write pages take and where they put them.
+#: Of the commands that write pages.
 Results = Annotated[
     list[Path] | None,
-    typer.Argument(help="Results files and folders; default: results/, and the docs' published figures."),
+    typer.Argument(help="Results files and folders. Default: results/, and the docs' published figures."),
 ]
-Pages = Annotated[Path, typer.Option("--out", "-o", help="The folder of the pages.")]
-#: For commands that print the figures of a choice, and write whole pages without one.
+Pages = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the pages to.")]
+#: Of the commands that print chosen figures, or else write whole pages.
 ChosenPages = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="Folder to write the pages to. Default: reports/, but none if options choose something."
+        "--out", "-o", help="Folder to write the pages to. Default: reports/; nothing if other options choose figures."
     ),
 ]
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="A model of the zoo; repeatable.")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="A model, as `bench models` lists it; repeatable.")]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="encode or decode; repeatable.")]
 Resolutions = Annotated[
     list[str] | None,
-    typer.Option("--resolution", help="512, or 512x768 (width x height); repeatable."),
+    typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels; repeatable."),
 ]
 #: The variable that holds an endpoint's bearer token, unless --token-env names another.
 TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
@@ -38,9 +38,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep, e.g. repeats=5; repeatable."),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Results go to OUT/<device>/.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start a new run even if an unfinished one could go on.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for results; they go to OUT/<device>/.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start a new run even if an unfinished one could be continued.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and measure nothing.")]
 VramLimit = Annotated[
-    str | None, typer.Option(help="Behave like a smaller card, e.g. 8GiB (on a CPU: bound the process).")
+    str | None, typer.Option(help="Behave like a card with this much memory, e.g. 8GiB (on a CPU: limit the process).")
 ]

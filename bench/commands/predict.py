@@ -1,4 +1,4 @@
-"""`bench predict`: the memory of a sweep on cards that are not here."""
+"""`bench predict`: the memory that a sweep takes on cards that are not here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Format(StrEnum):
 
 
 def predict(
-    config: Annotated[str, typer.Argument(help="A YAML sweep or a shipped one's name.")] = "docs",
+    config: Annotated[str, typer.Argument(help="A YAML sweep, or the name of a shipped one.")] = "docs",
     overrides: Overrides = None,
     model: Models = None,
     operation: Operations = None,
@@ -46,26 +46,31 @@ def predict(
     gpu: Annotated[
         list[str] | None,
         typer.Option(
-            "--gpu", metavar="NAME", help="A card of gpus.yaml, or part of its name; repeatable; default: all."
+            "--gpu", metavar="NAME", help="A card in gpus.yaml, or part of its name; repeatable. Default: all."
         ),
     ] = None,
     vram_limit: VramLimit = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file."),
     ] = None,
     output_format: Annotated[
-        Format, typer.Option("--format", help="terminal tables, or the docs' own, marked predicted.")
+        Format, typer.Option("--format", help="terminal: tables to read; docs: the docs' own tables, marked predicted.")
     ] = Format.terminal,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict peak memory and whether it fits, for each case of a sweep and each card: no GPU and no weights needed."""
+    """Predict the peak memory of each case in a sweep, and whether it fits each card. No GPU, no weights needed.
+
+    Exit codes: 0 done; 2 wrong usage, or a case that can't be predicted; 130
+    interrupted, and nothing is written.
+    """
     from bench import config as configs
     from bench import plan as plans
     from bench.predictions.target_cards import choose_cards
 
     if out is not None and out.suffix != ".jsonl":
-        raise BenchError(f"--out {out}: records are lines of JSON. Name a file that ends in .jsonl.")
+        raise BenchError(f"--out {out}: records are written as lines of JSON. Name a file that ends in .jsonl.")
     listed = configs.load(configs.find(config), overrides or [])
     tell_aliases(model or listed.aliases, quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
@@ -104,7 +109,7 @@ def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
 
 
 def _say_what_is_assumed() -> None:
-    """To standard error: records and the docs' tables have no place for it."""
+    """Print the assumptions on standard error: records and the docs' tables have no place for them."""
     from bench.vram import assumptions
 
     typer.echo(assumptions.stated(os.environ), err=True)

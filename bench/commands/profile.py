@@ -1,4 +1,4 @@
-"""`bench profile`: where the peak of a call is, and what is alive there."""
+"""`bench profile`: where a call's peak memory is, and what is alive there."""
 
 from __future__ import annotations
 
@@ -20,39 +20,55 @@ if TYPE_CHECKING:
 PROFILES = Path("profiles")
 
 
+Model = Annotated[str, typer.Option("--model", help="A model, as `bench models` lists it.")]
+Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
+Resolution = Annotated[str, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option("--dtype", help="float32, float16 or bfloat16. Default: the model's own, or float32 on the CPU."),
+]
+Tiling = Annotated[
+    str, typer.Option("--tiling", help="off, on (the model's own tile), 256 or 256/64 (tile/overlap, in pixels).")
+]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Images in one call.")]
+IsMeasured = Annotated[
+    bool, typer.Option("--measured", help="Also run the call, and show what torch recorded beside the prediction.")
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="Whose kernels: auto, cpu, cuda or cuda:N. auto with --measured: CUDA if there is a GPU, else the CPU."
+    ),
+]
+Gpu = Annotated[
+    str | None,
+    typer.Option("--gpu", metavar="NAME", help="Predict the workspaces of this card in gpus.yaml (or part of a name)."),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the plot and the trace.")]
+
+
 def profile(
-    model: Annotated[str, typer.Option("--model", help="A model of the zoo.")] = "sdxl",
-    operation: Annotated[str, typer.Option("--operation", help="encode or decode.")] = "decode",
-    resolution: Annotated[str, typer.Option("--resolution", help="512 or 512x768 (width x height).")] = "1024",
-    dtype: Annotated[
-        str | None,
-        typer.Option("--dtype", help="float32, float16 or bfloat16; default: the model's own (on the CPU: float32)."),
-    ] = None,
-    tiling: Annotated[str, typer.Option("--tiling", help="off, on (the model's tile), 256 or 256/64.")] = "off",
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images at once.")] = 1,
-    measured: Annotated[
-        bool, typer.Option("--measured", help="Run the call as well, and lay what torch records over the prediction.")
-    ] = False,
-    device: Annotated[
-        str,
-        typer.Option(
-            help="Whose kernels: auto, cpu, cuda or cuda:N. auto: --measured takes CUDA if it is here, else the CPU."
-        ),
-    ] = "auto",
-    gpu: Annotated[
-        str | None,
-        typer.Option(
-            "--gpu", metavar="NAME", help="Predict the workspaces of this card of gpus.yaml, or part of its name."
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the plot and the trace.")] = PROFILES,
+    model: Model = "sdxl",
+    operation: Operation = "decode",
+    resolution: Resolution = "1024",
+    dtype: Dtype = None,
+    tiling: Tiling = "off",
+    batch: Batch = 1,
+    measured: IsMeasured = False,
+    device: Device = "auto",
+    gpu: Gpu = None,
+    out: Out = PROFILES,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show where the peak memory of a call is and what is alive there, from a trace of the real module: no GPU needed.
+    """Show where a call's peak memory is and what is alive there. No GPU needed.
 
-    Writes a plot of live memory by part of the model and the whole trace as JSON; --measured on CUDA also a snapshot
-    for PyTorch's memory viewer (pytorch.org/memory_viz). --json prints what the profile shows.
+    The memory is predicted from a trace of the real module. Writes a plot of
+    live memory by part of the model, and the whole trace as JSON; --measured on
+    CUDA also writes a snapshot for pytorch.org/memory_viz.
+
+    Exit codes: 0 done; 2 wrong usage, or the call does not fit; 130
+    interrupted.
     """
     from bench.report.pages import profile_json, profile_view
     from bench.report.render import terminal
@@ -80,7 +96,7 @@ def profile(
 
 
 def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:
-    """The case that the options describe, checked as a sweep's are. Raises ConfigError."""
+    """The case that the options describe. Raises ConfigError."""
     from bench import config, plan
 
     named = config.operation_of(operation, "--operation")
@@ -104,7 +120,7 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
 
 
 def _write(folder: Path, profiled: Profiled, snapshot: bytes | None) -> list[Path]:
-    """Put plot, trace and snapshot on the disk. Raises BenchError."""
+    """Write plot, trace and snapshot, and return their paths. Raises BenchError."""
     from bench.commands.files import write_bytes
     from bench.report.pages import profile_json
     from bench.report.plots import profile_plot

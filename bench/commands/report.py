@@ -12,7 +12,11 @@ def report(
     out: Pages = REPORTS,
     quiet: Quiet = False,
 ) -> None:
-    """Write the report pages from all results: no GPU needed, and torch is not loaded."""
+    """Write the report pages, with their plots, from all results. No GPU needed.
+
+    Exit codes: 0 done; 2 results that can't be read, or pages that can't be
+    written.
+    """
     from bench.analysis.cost.image_costs import compare
     from bench.analysis.hybrid.scenario import EVERYTHING
     from bench.analysis.speed.held_out import evaluate

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def run(
     config: Annotated[
-        str | None, typer.Argument(help="A YAML sweep or a shipped one's name; default: docs on CUDA, else cpu.")
+        str | None, typer.Argument(help="A YAML sweep, or the name of a shipped one. Default: docs on CUDA, else cpu.")
     ] = None,
     overrides: Overrides = None,
     model: Models = None,
@@ -45,16 +45,20 @@ def run(
         bool,
         typer.Option(
             "--interleave",
-            help="Let cases that differ only in tiling, precision or variant take turns (A-B-B-A), to compare them.",
+            help="Alternate cases that differ only in tiling, precision or variant (A-B-B-A), for a fairer comparison.",
         ),
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a sweep: each case's time and peak memory, one durable line a case.
+    """Measure the time and peak memory of each case in a sweep.
 
-    A run that was stopped goes on where it was when the same command is given again.
+    Each result is saved when its case ends. If a run was stopped, the same
+    command continues it.
+
+    Exit codes: 0 done (out of memory is a result); 1 a case failed, crashed or
+    timed out; 2 wrong usage or configuration; 130 interrupted.
     """
     from bench import plan as plans
     from bench.config import memory_of
@@ -81,7 +85,7 @@ def _sweep(
     *,
     quiet: bool,
 ) -> Sweep:
-    """The sweep that was named, or the one that fits the device; overridden, with what was chosen."""
+    """The named sweep, or the default one for the device, with overrides and chosen values. Raises ConfigError."""
     from bench import config
 
     if name is None:

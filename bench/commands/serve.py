@@ -49,7 +49,8 @@ def serve(
     Any client of that protocol can use it, and `bench remote` measures it.
     Ctrl-C finishes the requests that were accepted, then stops.
 
-    Exit codes: 0 stopped; 1 the device or a model failed; 2 wrong usage.
+    Exit codes: 0 stopped; 2 wrong usage, or the device or a model can't be
+    used; 130 a second Ctrl-C.
     """
     _prepare(with_parent)
     from bench.endpoint import offered, serving

@@ -8,7 +8,9 @@ import typer
 
 from bench.commands.options import TOKEN_ENV
 
-Models = Annotated[list[str] | None, typer.Option("--model", help="A model of the zoo; repeatable. Required.")]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", help="A model, as `bench models` lists it; repeatable. Required.")
+]
 Weights = Annotated[
     str | None,
     typer.Option(help="random (images are noise: for measuring only), hub, or a folder of checkpoints. Required."),
