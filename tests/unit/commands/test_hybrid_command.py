@@ -227,4 +227,4 @@ def test_a_file_of_the_user_s_own_that_is_wrong_is_refused(
 
 def test_a_file_of_networks_or_prices_is_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "networks", "--dry-run"]) == 2
-    assert "There is no sweep 'networks'" in capsys.readouterr().err
+    assert "'networks'" in capsys.readouterr().err
