@@ -1,4 +1,4 @@
-"""Sweep to the tuple of cases, in the order in which they run and stand in the tables. Pure."""
+"""Makes a sweep into cases, in the order in which they run and are listed in tables. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.workloads.labels import label_of
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The cases of one run and how they are measured. Its id says whether an unfinished run is of the same plan."""
+    """The cases of one run and how they are measured. An unfinished run is continued if its plan has the same id."""
 
     config: str
     cases: tuple[Case, ...]
@@ -28,7 +28,7 @@ class Plan:
 
     @property
     def id(self) -> str:
-        """Digest of everything that decides which figures a run yields (its name does not)."""
+        """A digest of everything that decides which figures a run yields; not of the name."""
         how = [self.measure.model_dump(), self.timeout_s, *(["interleave"] if self.interleave else [])]
         how += [self.load.model_dump()] if self.load else []
         how += [{"overlap": self.overlap.model_dump()}] if self.overlap else []
@@ -36,9 +36,9 @@ class Plan:
 
     @property
     def turns(self) -> tuple[tuple[Case, ...], ...]:
-        """The cases in groups that take turns: those that differ in nothing but tiling, precision or variant.
+        """The cases in groups that alternate: those that differ only in tiling, precision or variant.
 
-        Each case is its own group unless `interleave`.
+        Without `interleave` each case is a group of its own.
         """
         groups = grouped(
             self.cases,
@@ -48,9 +48,9 @@ class Plan:
 
 
 def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
-    """All cases of the sweep: models outermost, then operations, and tiling innermost. Raises ConfigError.
+    """The plan of a sweep: models outermost, then operations, and tiling innermost. Raises ConfigError.
 
-    With `interleave` those that take turns stand together.
+    With `interleave` the cases of a group follow one another.
     """
     _refuse_many(sweep)
     cases: dict[str, Case] = {}
@@ -79,16 +79,16 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What an endpoint computes a model with."""
+    """The weights and precision that an endpoint computes a model with."""
 
     weights: str
     dtype: str
 
 
 def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
-    """The sweep's cases as an endpoint computes them, each over every transport that there is for it.
+    """The plan of a sweep as an endpoint computes it, each case over every transport that it can use.
 
-    Weights and precision are the endpoint's (`served`, by model), and so is tiling. Raises ConfigError.
+    Weights, precision (`served`, by model) and tiling are the endpoint's. Raises ConfigError.
     """
     _refuse_many(sweep)
     cases: dict[str, Case] = {}
@@ -112,12 +112,12 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                 cases.setdefault(case.id, case)
     if not cases:
         raise ConfigError(
-            f"Sweep {sweep.name!r}, key `models.transports`: nothing is left to measure. An encode goes over png or "
-            "pt; jpg and png carry one image, so that `batch` must be 1."
+            f"Sweep {sweep.name!r}, key `remote.transports`: nothing is left to measure. Encode needs png or pt, "
+            "and jpg and png need `batch: 1`, because they carry one image."
         )
-    asked = sweep.remote
+    remote = sweep.remote
     return Plan(
-        sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=asked.load, overlap=asked.overlap
+        sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=remote.load, overlap=remote.overlap
     )
 
 
@@ -127,7 +127,7 @@ def make_loopback(sweep: Sweep) -> Plan:
 
 
 def check_served(sweep: Sweep) -> None:
-    """Raises ConfigError for a model that no endpoint serves."""
+    """Raise ConfigError for a model that no endpoint serves."""
     for key in sweep.models:
         if not models.is_served(key):
             kind = models.workload(key).name
@@ -135,19 +135,19 @@ def check_served(sweep: Sweep) -> None:
 
 
 def _operations(sweep: Sweep, key: str) -> tuple[str, ...]:
-    """Those of the sweep that the model has, all of its own where the sweep names none. Raises ConfigError for none."""
+    """The operations of the sweep that the model has, or all its own if the sweep gives none. Raises ConfigError."""
     own = models.workload(key).operations
     if not sweep.operations:
         return own
     shared = tuple(name for name in sweep.operations if name in own)
     if not shared:
-        asked = " and ".join(sweep.operations)
-        raise ConfigError(f"Sweep {sweep.name!r}, key `operations`: {key} has no {asked}, only {' and '.join(own)}.")
+        given = " and ".join(sweep.operations)
+        raise ConfigError(f"Sweep {sweep.name!r}, key `operations`: {key} has no {given}, only {' and '.join(own)}.")
     return shared
 
 
 def _axes(sweep: Sweep, key: str) -> Iterator[Axes]:
-    """Every combination of the model's axes that the sweep asks for, the first axes varying fastest."""
+    """Every combination of the sweep's values for the model's axes, the first axis varying fastest."""
     axes = models.axes(key)
     try:
         values = sweep.values_of(key)
@@ -159,7 +159,7 @@ def _axes(sweep: Sweep, key: str) -> Iterator[Axes]:
 
 
 def _tilings(sweep: Sweep, key: str) -> tuple[Literal["off"] | Tile, ...]:
-    """The sweep's tilings as tiles. Of a model that has no tiles, off, unless the sweep asks for more: ConfigError."""
+    """The sweep's tilings as tiles; off if the model has none. Raises ConfigError if the sweep gives another."""
     tile = models.workload(key).default_tile(key)
     if tile is None:
         if "tiling" in sweep.model_fields_set and set(sweep.tiling) != {"off"}:
@@ -169,7 +169,7 @@ def _tilings(sweep: Sweep, key: str) -> tuple[Literal["off"] | Tile, ...]:
 
 
 def _check(sweep: Sweep, case: Case) -> None:
-    """Raises ConfigError for a case that its workload can't take as a whole."""
+    """Raise ConfigError for a case that its workload can't run."""
     refusal = models.workload(case.model).check(case)
     if refusal:
         raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
@@ -184,7 +184,7 @@ def _check_variant(sweep: Sweep, key: str, variant: str) -> None:
 
 
 def _refuse_many(sweep: Sweep) -> None:
-    """Options may have lengthened the lists since they were read. Raises ConfigError."""
+    """Raise ConfigError if there are too many cases: options may have lengthened the lists after they were read."""
     try:
         refuse_many(sweep.lists)
     except ValueError as error:

@@ -1,8 +1,8 @@
 """Cards by what people call them: `3070`, `rtx3080`, `A100-80GB`, `4090 laptop`. Pure; imports only `errors`.
 
-A name is split into words (`RTX-3080Ti` is rtx, 3080, ti), and a card answers if it has every word that was asked for,
-in any order. So `M3` does not match HBM3. A further word in the card's name either makes it another card (Ti, SUPER,
-Laptop) or says more about the same one (its memory, its form).
+A name is split into words (`RTX-3080Ti` is rtx, 3080, ti), and a card matches if it has every word of the request, in
+any order. So `M3` does not match HBM3. A further word in the card's name either makes it a different card (Ti, SUPER,
+Laptop) or describes the same one (its memory, its form).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 
 from bench.errors import ConfigError, listed, printable
 
-#: How far two figures of one card's memory may be apart: drivers differ by a few per cent in what they report, Windows
-#: and Linux by up to 5% (configs/gpus.yaml).
+#: How far two reports of one card's memory may differ: by a few per cent between drivers, by up to 5% between Windows
+#: and Linux (configs/gpus.yaml).
 _ALIKE = 0.06
-#: The most by which torch's total may be below what a card is sold with: ECC bits in its memory and the driver's part
+#: How far torch's total may be below what a card is sold with: ECC and the driver take a part
 #: (9% of the Tesla T4 in configs/gpus.yaml).
 _BELOW_NOMINAL = 0.10
 #: The most cards and letters that an error shows.
@@ -35,17 +35,17 @@ _SUFFIXED = re.compile(r"(\d{3,4})(ti)?(super|s|d|m)?")
 
 _SAYS_NOTHING = {"nvidia", "geforce", "tesla", "quadro", "gpu", "graphics", "card", "generation", "edition"}
 _SERIES = {"rtx", "gtx"}
-#: A word of a card's name that makes it another card than the one without.
+#: Words that make a card a different one from the card without them.
 _ANOTHER_CARD = {"ti", "super", "d", "laptop", "max"}
 _SAME_AS = {"s": "super", "m": "laptop", "mobile": "laptop", "notebook": "laptop"}
 
 
 def matching(asked: str, names: Mapping[str, int | None]) -> list[str]:
-    """The cards that answer to a name: [] for none, several where it does not tell them apart.
+    """The cards that a name matches: [] for none, several if the name is ambiguous.
 
-    `names` are whole names with the gigabytes that a card is sold with, None if unknown. A card without further words
-    (makers' and series' names aside) goes before cards with more to their names: `3080` is not the 3080 12GB. Memory
-    and form alone (`80GB`, `SXM4`) name no card.
+    `names` maps full names to the gigabytes that a card is sold with, None if unknown. A card without further words
+    (makers' and series' names aside) wins over cards with more: `3080` is not the 3080 12GB. Memory or form alone
+    (`80GB`, `SXM4`) matches no card.
     """
     folded = " ".join(asked.casefold().split())
     same = [name for name in names if name.casefold() == folded]
@@ -59,7 +59,7 @@ def matching(asked: str, names: Mapping[str, int | None]) -> list[str]:
 
 
 def near(asked: str, names: Iterable[str]) -> list[str]:
-    """A few cards of the same number that do not answer to the name, the most similar first."""
+    """A few cards with the same number that the name does not match, the most similar first."""
     wanted = _words(asked)
     models = _models(wanted)
     alike = [name for name in names if models & _models(_words(name))]
@@ -67,26 +67,26 @@ def near(asked: str, names: Iterable[str]) -> list[str]:
 
 
 def one_of(asked: str, names: Mapping[str, int | None], option: str, no_such: str, otherwise: str = "") -> str:
-    """The one card of that name. Raises ConfigError if none or several have it.
+    """The one card that a name matches. Raises ConfigError if none or several do.
 
-    `option` is what the user wrote (`--gpu`), `no_such` what to say if there is none, `otherwise` what to do then.
+    `option` is the user's option (`--gpu`), `no_such` the message if there is none, `otherwise` the remedy.
     """
     matches = matching(asked, names)
     if len(matches) == 1:
         return matches[0]
     start = f"{option} {printable(asked, _MOST_LETTERS)}"
     if matches:
-        raise ConfigError(f"{start}: several have that name: {listed(matches, _MOST_SHOWN)}. Write one of them.")
+        raise ConfigError(f"{start}: several cards match: {listed(matches, _MOST_SHOWN)}. Write the full name of one.")
     alike = near(asked, names)
     hint = f"Did you mean {' or '.join(repr(printable(name)) for name in alike)}?" if alike else _known(names)
     raise ConfigError(" ".join(part for part in (f"{start}: {no_such}", hint, otherwise) if part))
 
 
 def is_card(device: str, device_bytes: int | None, card: str, card_bytes: int | None, nominal: bool = False) -> bool:
-    """Whether a device with this name (torch's) and this much memory is that card.
+    """Whether a device with this name (torch's) and memory is that card.
 
-    Where torch gives cards of different memory one name, the name in gpus.yaml ends with the memory. A device of
-    unknown memory is only the card with exactly its name. `nominal`: the card's bytes are those it is sold with.
+    If torch reports cards of different memory by one name, their names in gpus.yaml end with the memory. A device of
+    unknown memory is only the card with exactly its name. `nominal`: `card_bytes` is the memory it is sold with.
     """
     if device != card and not _MEMORY_SUFFIX.fullmatch(card.removeprefix(device)):
         return False
@@ -98,7 +98,7 @@ def is_card(device: str, device_bytes: int | None, card: str, card_bytes: int | 
 
 
 def _words(text: str) -> set[str]:
-    """`{rtx, 3080, ti, 12gb}` of `NVIDIA GeForce RTX 3080Ti 12 GB`."""
+    """The words of a name: `{rtx, 3080, ti, 12gb}` of `NVIDIA GeForce RTX 3080Ti 12 GB`."""
     spaced = _MEMORY_IN_TEXT.sub(r" \1gb ", text.casefold())
     return {word for token in re.findall(r"[a-z0-9]+", spaced) for word in _split(token)}
 
@@ -122,11 +122,11 @@ def _is_a_name(word: str) -> bool:
 
 
 def _models(words: Iterable[str]) -> set[str]:
-    """`{3080}` of 3080, `{l40}` of l40s: what cards of one number have in common."""
+    """The numbers in words, which related cards share: `{3080}` of 3080, `{l40}` of l40s."""
     matches = (_MODEL.match(word) for word in words if _is_a_name(word))
     return {match[0] for match in matches if match}
 
 
 def _known(names: Iterable[str]) -> str:
     short = [name.removeprefix("NVIDIA ").removeprefix("GeForce ") for name in names]
-    return f"Known: {listed(short, _MOST_KNOWN)}." if short else "There is none to choose from."
+    return f"Known: {listed(short, _MOST_KNOWN)}." if short else "There are no cards to choose from."

@@ -1,4 +1,4 @@
-"""What `--model`, `--operation`, `--resolution` and `--transport` choose, whether the sweep lists it or not."""
+"""What `--model`, `--operation`, `--resolution` and similar options choose, whether the sweep lists it or not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bench.record import Transport
 from bench.workloads import models as zoo
 
 _Item = TypeVar("_Item")
-#: The most characters of what was typed that an error repeats. No valid value is longer.
+#: The most characters of a value that an error repeats. No valid value is longer.
 _SHOWN = 60
 
 
 def choose(
     sweep: Sweep, models: Sequence[str] = (), operations: Sequence[str] = (), resolutions: Sequence[str] = ()
 ) -> Sweep:
-    """The sweep with the models, operations and resolutions that were asked for in place of its own.
+    """The sweep with these models, operations and resolutions instead of its own.
 
-    Values that the sweep lists keep its order; others follow. An empty list leaves a key as it is. Raises ConfigError
-    for a value that does not exist.
+    Values that the sweep lists keep its order; others follow. An empty list keeps the sweep's own values. Raises
+    ConfigError for a value that does not exist.
     """
     changes = {
         "models": _in_order(sweep.models, models_of(models)),
@@ -34,7 +34,7 @@ def choose(
 
 
 def choose_transports(sweep: Sweep, wanted: Sequence[str]) -> Sweep:
-    """The same for transports. Raises ConfigError for one that does not exist."""
+    """The sweep with these transports instead of its own. Raises ConfigError for one that does not exist."""
     chosen = _in_order(sweep.remote.transports, _each(wanted, "--transport", _transport_of))
     if not chosen:
         return sweep
@@ -88,7 +88,7 @@ def memory_of(text: str, option: str) -> int:
 
 
 def _parsed(text: str, option: str, parse: Callable[[str], _Item]) -> _Item:
-    """The value that a parser of `values` makes of a text. Raises ConfigError that names the option."""
+    """The value that a parser in `values` returns. Raises ConfigError that names the option."""
     try:
         return parse(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`gpus.yaml`: cards of which a plan is made although none is here: memory, rates, and what a CUDA context takes."""
+"""`gpus.yaml`: the cards that predictions are made for: memory, rates, and the memory of a CUDA context."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.config.yaml_file import configs, load_as
 from bench.core.units import GIB, MIB, parse_bytes
 from bench.errors import BenchError
 
-#: How to say what a card that is not in the file has.
+#: What a user can do if a card is not in the file.
 _OR_ITS_MEMORY = "Or give its memory: --vram-limit 8GiB."
 
 
 def _bytes(value: Any) -> Any:
-    """`23.643 GiB`, or a number of bytes."""
+    """The bytes in `23.643 GiB`; other values as they are. Raises ValueError."""
     if not isinstance(value, str):
         return value
     try:
@@ -32,14 +32,14 @@ def _bytes(value: Any) -> Any:
 
 _Total = Annotated[Count, Field(ge=GIB, le=1024 * GIB), BeforeValidator(_bytes)]
 _Tflops = Annotated[Figure, Field(gt=0, le=1e5)]
-#: torch has no context of less than a few MiB, and nobody reported one of many GiB.
+#: No CUDA context of torch is smaller than a few MiB, and nobody reported one of many GiB.
 _ContextMib = Annotated[Figure, Field(ge=1, le=16_384)]
-#: What cards compute in, by torch's names.
+#: The precisions that cards compute in, by torch's names.
 Precision = Literal["float16", "bfloat16", "float32"]
 
 
 class TensorTflops(Strict):
-    """Dense rates of the tensor cores with sums in FP32, in TFLOP/s; None where an architecture has no such."""
+    """Dense tensor-core rates with FP32 accumulation, in TFLOP/s; None if the architecture has no such cores."""
 
     float16: _Tflops | None = None
     bfloat16: _Tflops | None = None
@@ -47,18 +47,18 @@ class TensorTflops(Strict):
 
 
 class OwnContext(Sourced):
-    """What a CUDA context of torch took on one kind of card."""
+    """The memory that torch's CUDA context took on one kind of card."""
 
     mib: _ContextMib
 
     @property
     def byte_count(self) -> int:
-        """The same in bytes."""
+        """The context in bytes."""
         return round(self.mib * MIB)
 
 
 class Context(Sourced):
-    """What a CUDA context of torch takes, from the least to the most that people report."""
+    """The memory that torch's CUDA context takes, from the least to the most that people reported."""
 
     mib_low: _ContextMib
     mib_high: _ContextMib
@@ -78,14 +78,14 @@ class Context(Sourced):
 class Gpu(Sourced):
     """One kind of card. `source` and `date` are those of rates, bandwidth, cache and multiprocessors.
 
-    A figure that nobody published is None, and what follows from it is for whoever asks to say.
+    A figure that nobody published is None.
 
     Attributes:
-        memory_gb: what it is sold with.
-        total_bytes: what torch reports as total_memory on Linux, which is less than that.
-        tensor_tflops: empty where the card has no tensor cores; None where their rates are not known.
+        memory_gb: the memory it is sold with.
+        total_bytes: what torch reports as total_memory on Linux, which is less.
+        tensor_tflops: empty if the card has no tensor cores; None if their rates are not known.
         vector_tflops: the FP32 rate without tensor cores, in TFLOP/s.
-        context: its own CUDA context, where somebody reported it.
+        context: its own CUDA context, if somebody reported it.
     """
 
     architecture: Literal["pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"]
@@ -110,38 +110,38 @@ class Gpu(Sourced):
 
     @property
     def memory_bytes(self) -> int:
-        """What torch reports as its memory; what it is sold with where nobody published that."""
+        """The memory that torch reports; the memory it is sold with if nobody published that."""
         return self.total_bytes if self.total_bytes is not None else (self.memory_gb or 0) * GIB
 
     @property
     def is_memory_assumed(self) -> bool:
-        """Whether that is what it is sold with."""
+        """Whether `memory_bytes` is the memory it is sold with."""
         return self.total_bytes is None
 
     @property
     def has_rates(self) -> bool:
-        """Whether a time on it can be predicted."""
+        """Whether times on it can be predicted."""
         return None not in (self.tensor_tflops, self.vector_tflops, self.bandwidth_gb_s)
 
     @property
     def bandwidth_byte_s(self) -> float:
-        """Bytes a second between the card's memory and its chip, at best. Raises ValueError where it is not known."""
+        """The memory bandwidth in bytes per second. Raises ValueError if it is not known."""
         if self.bandwidth_gb_s is None:
             raise ValueError("this card's memory bandwidth is not known")
         return self.bandwidth_gb_s * 1e9
 
     @property
     def vector_flop_s(self) -> float:
-        """FLOP/s of float32 without tensor cores, at best. Raises ValueError where it is not known."""
+        """The highest FLOP/s of float32 without tensor cores. Raises ValueError if it is not known."""
         if self.vector_tflops is None:
             raise ValueError("this card's FP32 rate is not known")
         return self.vector_tflops * 1e12
 
     def tensor_flop_s(self, dtype: Precision) -> float:
-        """FLOP/s of a convolution or product of that precision, at best.
+        """The highest FLOP/s of a convolution or product in that precision.
 
-        float32 is TF32 where the card has it, as torch lets convolutions use it unless told otherwise. A precision for
-        which the card has no tensor cores counts at the vector rate. Raises ValueError where the rates are not known.
+        float32 is TF32 if the card has it, because torch lets convolutions use it by default. A precision without
+        tensor cores counts at the vector rate. Raises ValueError if the rates are not known.
         """
         rates = self.tensor_tflops
         if rates is None:
@@ -159,28 +159,28 @@ class Gpus(Strict):
 
     @property
     def sold_gb(self) -> dict[str, int | None]:
-        """The memory that each card is sold with, by its name."""
+        """The memory that each card is sold with, by name."""
         return {name: gpu.memory_gb for name, gpu in self.cards.items()}
 
     def architecture_of(self, compute_capability: str) -> str:
-        """That of the cards of this compute capability (`8.6`), empty where none of them has it."""
+        """The architecture of the cards with this compute capability (`8.6`); empty if there are none."""
         return next(
             (gpu.architecture for gpu in self.cards.values() if gpu.compute_capability == compute_capability), ""
         )
 
     def named(self, name: str, otherwise: str = _OR_ITS_MEMORY) -> tuple[str, Gpu]:
-        """The one card that answers to a name (`3070`, `rtx3080 12GB`), with its whole name: `card_names.matching`.
+        """The full name and the card that a name means (`3070`, `rtx3080 12GB`), by `card_names.matching`.
 
-        Raises ConfigError where no card or several do; where none does, its message ends in what to do `otherwise`.
+        Raises ConfigError if no card matches, with `otherwise` as the remedy, or if several do.
         """
         no_such = "configs/gpus.yaml has no such card."
         card = card_names.one_of(name, self.sold_gb, "--gpu", no_such, otherwise)
         return card, self.cards[card]
 
     def of_device(self, name: str, total_bytes: int | None) -> tuple[str, Gpu] | None:
-        """The card that torch names so and that has so much memory, with its whole name; None where it is none of them.
+        """The full name and the card that torch reports by this name and memory; None if there is none.
 
-        Where torch gives cards of different memory one name, the memory tells them apart.
+        If torch reports cards of different memory by one name, the memory tells them apart.
         """
         for whole, gpu in self.cards.items():
             if card_names.is_card(name, total_bytes, whole, gpu.memory_bytes, nominal=gpu.is_memory_assumed):
@@ -189,7 +189,7 @@ class Gpus(Strict):
 
 
 def load_gpus(path: Path | None = None) -> Gpus:
-    """Read a file of cards; the shipped one, which is read once, unless a path is given. Raises ConfigError."""
+    """The cards in a file, by default the shipped one, which is read once. Raises ConfigError."""
     return _shipped() if path is None else _read(path)
 
 

@@ -1,4 +1,4 @@
-"""`networks.yaml`: the ways to an endpoint that are simulated, and how large image files are on them."""
+"""`networks.yaml`: the networks that are simulated, and the size of image files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PerMegapixel = Annotated[Figure, Field(ge=0, le=1e3)]
 
 
 class Network(Strict):
-    """One way between a user and an endpoint, as people know it."""
+    """One network between a user and an endpoint."""
 
-    title: str = Field(default="", description="in tables; default: its name")
+    title: str = Field(default="", description="its name in tables; default: its key")
     rtt_ms: Annotated[Figure, Field(ge=0, le=60_000)]
     down_mbit_s: _Rate
     up_mbit_s: _Rate
@@ -29,12 +29,12 @@ class Network(Strict):
 
     @property
     def path(self) -> network.Path:
-        """The same in seconds and bits a second."""
+        """The network in seconds and bits per second."""
         return network.Path(self.rtt_ms / 1e3, self.up_mbit_s * 1e6, self.down_mbit_s * 1e6, tls=self.tls)
 
 
 class FileFormat(Strict):
-    """What an image file of one kind takes: bytes, and seconds of a processor to write and to read it."""
+    """What an image file of one format takes: bytes, and CPU seconds to write and to read it."""
 
     bytes_per_pixel: Annotated[Figure, Field(gt=0, le=100)]
     write_s_per_mpx: _PerMegapixel
@@ -43,7 +43,7 @@ class FileFormat(Strict):
 
 
 class Files(Strict):
-    """The two formats that travel."""
+    """The two formats that are sent."""
 
     jpg: FileFormat
     png: FileFormat
@@ -56,7 +56,7 @@ class Networks(Strict):
     files: Files
 
     def chosen(self, names: Sequence[str]) -> dict[str, Network]:
-        """The networks of these names, in that order; all where none is named. Raises ConfigError."""
+        """The networks with these names, in that order; all if no name is given. Raises ConfigError."""
         for name in names:
             if name not in self.networks:
                 raise ConfigError(f"--network {name}: there is no such network. {nearest(name, self.networks)}")
@@ -64,5 +64,5 @@ class Networks(Strict):
 
 
 def load_networks(path: Path | None = None) -> Networks:
-    """Read a file of networks; the shipped one, unless a path is given. Raises ConfigError."""
+    """The networks in a file, by default the shipped one. Raises ConfigError."""
     return load_as(Networks, path or configs()["networks"], "a file of networks")

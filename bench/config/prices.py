@@ -1,4 +1,4 @@
-"""`prices.yaml`: what cards, electricity and endpoints cost. Every price says its unit, its source and its date."""
+"""`prices.yaml`: what cards, electricity and endpoints cost, each price with its unit, source and date."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from bench.config.values import Figure, Said, Strict
 from bench.config.yaml_file import configs, load_as
 from bench.errors import quoted
 
-#: No price, whatever the currency, is more; what is less than a millionth of it is free.
+#: Bounded for any currency; less than a millionth counts as free.
 _Price = Annotated[Figure, Field(ge=0, le=1e9), AfterValidator(lambda price: price if price >= 1e-6 else 0.0)]
 _Waiting = Annotated[Figure, Field(le=1e7)]
 
 
 def _date(value: Any) -> Any:
-    """A date alone: a time of day, or a number that pydantic would take for seconds since 1970, is a slip."""
+    """A date; not a time of day, nor a number, which pydantic would read as seconds since 1970. Raises ValueError."""
     written = isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value)
     if isinstance(value, datetime.datetime) or not (written or isinstance(value, datetime.date)):
-        raise ValueError(f"{quoted(value)} is no date: write it like 2026-05-19")
+        raise ValueError(f"{quoted(value)} is not a date: write it like 2026-05-19")
     return value
 
 
 def _unit(per: str) -> AfterValidator:
-    """A currency's three letters, and what the price is for."""
+    """The check of a unit: a currency's three letters and `per`."""
     wanted = f"USD{per}"
 
     def check(text: str) -> str:
         if not re.fullmatch(rf"[A-Z]{{3}}{re.escape(per)}", text):
             raise ValueError(
-                f"{quoted(text)} is not the unit of such a price: write {wanted}, or another currency's letters"
+                f"{quoted(text)} is not a unit for this price: write {wanted}, or another currency's letters"
             )
         return text
 
@@ -41,27 +41,27 @@ def _unit(per: str) -> AfterValidator:
 
 
 class Sourced(Strict):
-    """A figure that says where it is from, and of when it is."""
+    """A figure with its source and date."""
 
     source: Said
     date: Annotated[datetime.date, BeforeValidator(_date)]
 
 
 class Electricity(Sourced):
-    """What a kilowatt-hour costs."""
+    """The price of a kilowatt-hour."""
 
     price: _Price
     unit: Annotated[str, _unit("/kWh")]
 
 
 class BoardPower(Sourced):
-    """What a card draws at the most, which stands for its energy where nobody measured it."""
+    """The most power that a card draws; used for its energy if nobody measured that."""
 
     watts: Annotated[Figure, Field(gt=0, le=1e5)]
 
 
 class Purchase(Sourced):
-    """A card bought, and over how long its price is spread."""
+    """The price of a bought card, and the years over which it is spread."""
 
     price: _Price
     unit: Annotated[str, _unit("")]
@@ -69,14 +69,14 @@ class Purchase(Sourced):
 
 
 class Rental(Sourced):
-    """A card rented."""
+    """The price of a rented card."""
 
     price: _Price
     unit: Annotated[str, _unit("/hour")]
 
 
 class Card(Strict):
-    """What one kind of card costs; what is not known is left out."""
+    """The prices of one kind of card; unknown ones are left out."""
 
     board_power: BoardPower | None = None
     purchase: Purchase | None = None
@@ -87,11 +87,11 @@ class EndpointPrice(Sourced):
     """An endpoint by the hour, with how it starts and stops.
 
     Attributes:
-        accelerator: the device's name as torch reports it; None where that is not known of one that is free.
-        start_s: what a start takes, billed.
-        idle_s: seconds without a request after which it stops, billed; None: it always runs.
-        stand_in: a device whose times stand for the accelerator's where nobody measured that one.
-        stand_in_reason: why that device may.
+        accelerator: the device's name as torch reports it; None if it is unknown, which only a free endpoint may have.
+        start_s: seconds that a start takes; they are billed.
+        idle_s: seconds without a request after which it stops; they are billed. None: it always runs.
+        stand_in: a device whose times are used if nobody measured the accelerator.
+        stand_in_reason: why they can be used.
     """
 
     accelerator: Said | None = None
@@ -105,7 +105,7 @@ class EndpointPrice(Sourced):
     @model_validator(mode="after")
     def _has_an_accelerator(self) -> EndpointPrice:
         if self.price and self.accelerator is None:
-            raise ValueError("an endpoint that costs something needs its `accelerator`, the device's name")
+            raise ValueError("an endpoint with a price needs its `accelerator`, the device's name")
         return self
 
 
@@ -119,23 +119,21 @@ class Prices(Strict):
     @model_validator(mode="after")
     def _one_currency(self) -> Prices:
         if len(self._units) > 1:
-            raise ValueError(
-                f"prices in {' and '.join(sorted(self._units))} stand side by side: convert them to one currency"
-            )
+            raise ValueError(f"prices are in {' and '.join(sorted(self._units))}: convert them to one currency")
         return self
 
     @property
     def _units(self) -> set[str]:
-        units = [self.electricity.unit, *(one.unit for one in self.endpoints.values())]
-        units += [one.unit for card in self.cards.values() for one in (card.purchase, card.rental) if one]
+        units = [self.electricity.unit, *(endpoint.unit for endpoint in self.endpoints.values())]
+        units += [price.unit for card in self.cards.values() for price in (card.purchase, card.rental) if price]
         return {unit[:3] for unit in units}
 
     @property
     def currency(self) -> str:
-        """The three letters of all prices."""
+        """The three letters of the currency of all prices."""
         return self.electricity.unit[:3]
 
 
 def load_prices(path: Path | None = None) -> Prices:
-    """Read a file of prices; the shipped one, unless a path is given. Raises ConfigError."""
+    """The prices in a file, by default the shipped one. Raises ConfigError."""
     return load_as(Prices, path or configs()["prices"], "a file of prices")

@@ -1,4 +1,4 @@
-"""What a sweep is: its keys, their types and defaults, and what must hold between them."""
+"""The keys of a sweep, their types and defaults, and the rules between them."""
 
 from __future__ import annotations
 
@@ -40,24 +40,26 @@ from bench.workloads.base import SIDES, Axis
 MOST_CASES = 20_000
 #: The keys whose lists are multiplied.
 _LISTS = ("models", "operations", "resolutions", "dtypes", "tiling", "weights", "variants")
-#: No load and no overlap asks for more requests than this.
+#: The most requests of one load or overlap.
 MOST_REQUESTS = 1_000_000
 
 
 def _without_min_samples(value: Any) -> Any:
     if isinstance(value, dict) and "min_samples" in value:
-        raise ValueError("min_samples is the sweep's own key `repeats`: set that")
+        raise ValueError("min_samples can't be set here: set the sweep's key `repeats`")
     return value
 
 
 class LoadSettings(Strict):
     """Requests to an endpoint that do not wait for each other's answers."""
 
-    rates: Rates = Field(default=None, description="requests per second, each a load of its own")
-    shares: Shares = Field(default=None, description="rates as shares of the capacity that a closed loop finds first")
-    transports: Listed[TransportName] | None = Field(default=None, description="only these of the sweep's; null: all")
-    concurrency: Count = Field(default=8, le=256, description="requests at once when capacity is measured")
-    seconds: Positive = Field(default=30.0, le=86_400, description="over how long requests are sent")
+    rates: Rates = Field(default=None, description="requests per second; each rate is one load")
+    shares: Shares = Field(default=None, description="rates as shares of the capacity that a closed loop measures")
+    transports: Listed[TransportName] | None = Field(
+        default=None, description="only these transports of the sweep; null: all"
+    )
+    concurrency: Count = Field(default=8, le=256, description="simultaneous requests while the capacity is measured")
+    seconds: Positive = Field(default=30.0, le=86_400, description="seconds for which requests are sent")
     seed: Annotated[int, Field(ge=0, lt=2**63), NoBoolean] = 0
     timeout: Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
 
@@ -65,26 +67,28 @@ class LoadSettings(Strict):
     def _has_a_rate(self) -> LoadSettings:
         if not self.rates and not self.shares:
             raise ValueError(
-                "a load needs `rates` (requests per second; or --rate) or `shares` (of the capacity): give one"
+                "a load needs `rates` (requests per second, or --rate) or `shares` (of the capacity): give one of them"
             )
         if any(rate * self.seconds > MOST_REQUESTS for rate in self.rates or ()):
-            raise ValueError(f"a rate times `seconds` is more than {MOST_REQUESTS} requests: lower one of them")
+            raise ValueError(f"a rate times `seconds` is more than {MOST_REQUESTS} requests: lower either")
         return self
 
     def of(self, transport: str | None) -> bool:
-        """Whether cases over that transport are put under load."""
+        """Whether cases over this transport are put under load."""
         return self.transports is None or transport in self.transports
 
 
 class OverlapSettings(Strict):
-    """Decodes by an endpoint while the next image is generated, and in turn with it: what the first gains."""
+    """Remote decodes after generating each image, and while the next one is generated: what overlapping gains."""
 
-    generation: Generations = Field(default=None, description="seconds that an image takes, each an overlap of its own")
+    generation: Generations = Field(default=None, description="seconds to generate an image; each is one overlap")
     shares: SharesOfARequest = Field(default=None, description="the same, as shares of the case's own median request")
-    images: Annotated[int, NoBoolean] = Field(default=12, ge=2, le=10_000, description="of each round")
+    images: Annotated[int, NoBoolean] = Field(default=12, ge=2, le=10_000, description="images in each round")
     workers: Count = Field(default=1, le=64, description="threads that make the requests")
-    rounds: Count = Field(default=2, le=1000, description="how often it is done each way")
-    transports: Listed[TransportName] | None = Field(default=None, description="only these of the sweep's; null: all")
+    rounds: Count = Field(default=2, le=1000, description="rounds each way")
+    transports: Listed[TransportName] | None = Field(
+        default=None, description="only these transports of the sweep; null: all"
+    )
     timeout: Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
 
     @model_validator(mode="after")
@@ -92,20 +96,20 @@ class OverlapSettings(Strict):
         count = len(self.generation or ()) + len(self.shares or ())
         if not count:
             raise ValueError(
-                "an overlap needs `generation` (seconds that an image takes) or `shares` (of the case's own median "
-                "request): give one"
+                "an overlap needs `generation` (seconds to generate an image) or `shares` (of the case's own median "
+                "request): give one of them"
             )
         if count * 2 * self.rounds * self.images > MOST_REQUESTS:
-            raise ValueError(f"`images` times `rounds`, each way, is more than {MOST_REQUESTS} requests: lower one")
+            raise ValueError(f"`images` times `rounds`, each way, is more than {MOST_REQUESTS} requests: lower either")
         return self
 
     def of(self, case: Case) -> bool:
-        """Whether a case is measured so: a decode, which comes after its generation, over one of the transports."""
+        """Whether the case is measured with overlap: a decode over one of the transports."""
         return case.operation == "decode" and (self.transports is None or case.transport in self.transports)
 
 
 class RemoteSettings(Strict):
-    """What `bench remote` measures besides; `bench run` passes it over."""
+    """The settings of `bench remote` alone; `bench run` ignores them."""
 
     transports: Listed[TransportName] = TRANSPORTS
     overlap: OverlapSettings | None = None
@@ -113,7 +117,7 @@ class RemoteSettings(Strict):
 
 
 class AxisError(ValueError):
-    """What is wrong with an axis of a sweep; `key` is the sweep's key that it is about."""
+    """An axis of a sweep is wrong; `key` is the key of the sweep that is to blame."""
 
     def __init__(self, key: str, text: str, *, is_missing: bool = False) -> None:
         super().__init__(text)
@@ -121,22 +125,20 @@ class AxisError(ValueError):
 
 
 class Sweep(Strict):
-    """What to measure: the product of its lists, in the order in which they stand."""
+    """What to measure: the product of its lists, in their order."""
 
     name: Name
     models: Listed[Model]
     operations: Annotated[Listed[Operation] | None, Given] = Field(
-        default=None, description="where it is not there: all that the models have"
+        default=None, description="default: all operations of the models"
     )
-    resolutions: Annotated[Listed[Size] | None, Given] = Field(
-        default=None, description="the axes width and height, in pairs"
-    )
+    resolutions: Annotated[Listed[Size] | None, Given] = Field(default=None, description="pairs of width and height")
     dtypes: Listed[Dtype] = ("model",)
     tiling: Listed[Tiling] = ("off", "on")
     weights: Listed[Weights] = ("random",)
     variants: Listed[Variant] = ("default",)
     repeats: Annotated[int, NoBoolean] = Field(
-        default=10, ge=1, le=100_000, description="timed calls of a case, at the least"
+        default=10, ge=1, le=100_000, description="the least timed calls of a case"
     )
     timeout: Annotated[float, NoBoolean] = Field(
         default=300.0, gt=0, le=1e6, allow_inf_nan=False, description="seconds that one case may take, loading included"
@@ -148,7 +150,7 @@ class Sweep(Strict):
     @model_validator(mode="before")
     @classmethod
     def _has_not_too_many_cases(cls, data: Any) -> Any:
-        """Before any value is looked at: each is checked alone, and all are multiplied later."""
+        """Refuse a huge product before any value is parsed."""
         if isinstance(data, dict):
             refuse_many({key: data.get(key, cls.model_fields[key].default) for key in (*_LISTS, *cls.axes())})
         return data
@@ -156,7 +158,7 @@ class Sweep(Strict):
     @model_validator(mode="wrap")
     @classmethod
     def _keep_aliases(cls, data: Any, handler: ModelWrapValidatorHandler[Sweep]) -> Sweep:
-        """Models go by their keys, and what else they were called is kept, to tell the user."""
+        """Store models by their keys, and keep the aliases that the user wrote."""
         sweep = handler(data)
         given = data.get("models") if isinstance(data, dict) else None
         names = given if isinstance(given, (list, tuple)) else [given]
@@ -165,33 +167,33 @@ class Sweep(Strict):
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """The models that it lists by another name than their key."""
+        """The aliases that it lists models by."""
         return self._aliases
 
     @model_validator(mode="after")
     def _has_not_too_many_of_its_models_operations(self) -> Sweep:
-        """Which operations those are is known once the models are."""
+        """Count again with the models' own operations, now that the models are known."""
         if self.operations is None:
             refuse_many(self.lists)
         return self
 
     @classmethod
     def axes(cls) -> tuple[str, ...]:
-        """The keys that are axes of some model: those that `sweep_model` adds."""
+        """The keys that are axes of some model, which `sweep_model` adds."""
         return tuple(name for name in cls.model_fields if name not in Sweep.model_fields)
 
     @property
     def lists(self) -> dict[str, tuple[Any, ...]]:
-        """The lists whose product the cases are, by key."""
+        """The lists whose product is the cases, by key."""
         own = max((models.workload(key).operations for key in self.models), key=len)
         lists = {key: getattr(self, key) for key in (*_LISTS, *self.axes())} | {"operations": self.operations or own}
         return {key: values for key, values in lists.items() if values is not None}
 
     def values_of(self, model: str) -> tuple[tuple[dict[str, int], ...], ...]:
-        """What the sweep asks for of a model: for each of its axes the values, width and height together as one.
+        """The values of each axis of a model; width and height count as one axis.
 
-        Raises AxisError for an axis that the model lacks, for one that it needs and the sweep does not say, and for a
-        value that it can't take.
+        Raises AxisError for an axis that the model does not have, one that it needs and the sweep does not give, and a
+        value that the axis can't have.
         """
         own = models.axes(model)
         for name in self.axes():
@@ -214,14 +216,14 @@ class Sweep(Strict):
         return tuple(parts)
 
     def _sides(self, model: str, own: Mapping[str, Axis]) -> tuple[dict[str, int], ...]:
-        """The pairs of width and height that `resolutions` says; empty where it is not there."""
+        """The pairs of width and height in `resolutions`; empty if the sweep does not give it."""
         if not self.resolutions:
             return ()
         if not set(SIDES) <= own.keys():
             raise AxisError("resolutions", f"{model} has no width and height; {_having('width')}")
-        twice = next((name for name in SIDES if getattr(self, name) is not None), None)
-        if twice is not None:
-            raise AxisError(twice, "`resolutions` says width and height already: give one or the other")
+        duplicate = next((name for name in SIDES if getattr(self, name) is not None), None)
+        if duplicate is not None:
+            raise AxisError(duplicate, "`resolutions` already gives width and height: remove one of the two")
         for size in self.resolutions:
             refusal = own["width"].check(size.width) or own["height"].check(size.height)
             if refusal:
@@ -230,45 +232,45 @@ class Sweep(Strict):
 
 
 def _having(axis: str) -> str:
-    """Which models have an axis, in words."""
+    """The models that have an axis, in words."""
     having = [key for key, spec in models.zoo().items() if axis in models.axes(key) and spec.fault is None]
     if not having:
-        return "only models that go wrong on purpose have it"
+        return "only models that fail on purpose have it"
     *names, last = having
     return f"only {', '.join(names)} and {last} have it" if names else f"only {last} has it"
 
 
 @cache
 def sweep_model() -> type[Sweep]:
-    """What a sweep is, with a key for each axis of the models that there are."""
+    """The class of sweeps, with a key for each axis of the known models."""
     fields: dict[str, Any] = {}
     for axis in models.known_axes():
         if hasattr(Sweep, axis.name) or axis.name in {*Sweep.model_fields, *Case.model_fields, "id"}:
-            raise ConfigError(f"A workload has an axis {axis.name!r}, which is a name in sweeps or cases: rename it.")
+            raise ConfigError(f"A workload has an axis {axis.name!r}, which is a name in sweeps or cases. Rename it.")
         values = Listed[Annotated[int, BeforeValidator(_reading(axis)), Field(ge=1, lt=2**63, strict=True)]]
         fields[axis.name] = (Annotated[values | None, Given, Field(description=axis.unit or None)], None)
     return create_model("Sweep", __base__=Sweep, **fields)
 
 
 def _reading(axis: Axis) -> Callable[[Any], int]:
-    """The axis's own `parse`, whatever it raises being an error of the sweep."""
+    """The axis's own `parse`; whatever it raises becomes a ValueError."""
 
     def read(value: Any) -> int:
         try:
             return axis.parse(value)
-        except Exception as error:  # whatever a workload of somebody else raises
+        except Exception as error:  # a plug-in may raise anything
             raise ValueError(str(error) or type(error).__name__) from error
 
     return read
 
 
 def refuse_many(lists: Mapping[str, Any]) -> None:
-    """Raise ValueError if the product of these lists has more than MOST_CASES members; other values count as one."""
+    """Raise ValueError if the product of these lists has more than MOST_CASES cases; other values count as one."""
     counts = {key: len(values) for key, values in lists.items() if isinstance(values, (list, tuple)) and values}
     if (count := math.prod(counts.values())) > MOST_CASES:
         product = " x ".join(f"{number:,} {key}" for key, number in counts.items() if number > 1)
         longest = max(counts, key=lambda key: counts[key])
         raise ValueError(
-            f"the sweep has {count:,} cases ({product}), and at most {MOST_CASES:,} are allowed: shorten "
-            f"`{longest}`, or split it into several sweeps"
+            f"the sweep has {count:,} cases ({product}), but at most {MOST_CASES:,} are allowed: shorten "
+            f"`{longest}`, or split the sweep"
         )

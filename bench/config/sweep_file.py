@@ -1,4 +1,4 @@
-"""From a YAML file and `--set` to a Sweep. Every complaint names the file or option, the key and the nearest name."""
+"""Reads a YAML file and `--set` into a Sweep. Every error names the file or option, the key and the nearest name."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from bench.config.values import NAME_LENGTH
 from bench.config.yaml_file import TooLargeError, complaints, configs, parse, read_mapping
 from bench.errors import ConfigError, nearest, quoted
 
-#: Files beside the sweeps that are something else.
+#: Shipped files that are not sweeps.
 _NO_SWEEPS = {"gpus", "networks", "prices"}
 
 
 def shipped() -> dict[str, Path]:
-    """The sweeps that come with the program, by name."""
+    """The shipped sweeps, by name."""
     return {name: path for name, path in configs().items() if name not in _NO_SWEEPS}
 
 
 def find(name: str) -> Path:
-    """The file of a sweep: a path, `-` (standard input), or a shipped one's name: `docs` or `configs/docs.yaml`."""
+    """The file of a sweep: a path, `-` (standard input), or a shipped sweep by name: `docs` or `configs/docs.yaml`."""
     try:
         path = Path("/dev/stdin") if name == "-" else Path(name).expanduser()
         if path.exists() and not path.is_dir():  # a file, or a pipe: `bench run <(...)`
             return path
-    except (OSError, RuntimeError, ValueError) as error:  # a name too long, a user that is not there, a NUL byte
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, an unknown user, a NUL byte
         raise ConfigError(f"There is no sweep {quoted(name)}: {error}.") from None
     known = shipped()
     plain = len(path.parts) == 1 or path.parts[:-1] == ("configs",)
@@ -45,9 +45,9 @@ def find(name: str) -> Path:
 
 
 def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] = MappingProxyType({})) -> Sweep:
-    """Read a sweep and lay `key=value` overrides over it. Raises ConfigError.
+    """Read a sweep, and apply `key=value` overrides. Raises ConfigError.
 
-    `options` are the keys that the user set by an option other than --set, with that option's name.
+    `options` maps keys to the option that set them, if it was not --set.
     """
     data = read_mapping(path, "a sweep", list(sweep_model().model_fields), "`models` and `resolutions`")
     data.setdefault("name", _name_of(path))
@@ -68,13 +68,13 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
 
 
 def _name_of(path: Path) -> str:
-    """A sweep's name by its file; a pipe's number says nothing."""
+    """A sweep's name, after its file; `sweep` for a pipe."""
     stem = path.stem if path.is_file() and path.parts[:2] != ("/", "dev") else ""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:NAME_LENGTH] or "sweep"
 
 
 def _override(data: dict[str, Any], item: str) -> str:
-    """Lay one `key=value` over `data`; return the key."""
+    """Set one `key=value` in `data`, and return the key."""
     key, equals, text = item.partition("=")
     key = key.strip()
     if not equals or not key:
@@ -91,13 +91,13 @@ def _override(data: dict[str, Any], item: str) -> str:
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"--set {quoted(item)}: {quoted(text)} is not a YAML value.") from None
     if second and first not in {"measure", "remote"}:
-        raise ConfigError(f"--set {quoted(item)}: {quoted(first)} has no parts. Write --set {first}=...")
+        raise ConfigError(f"--set {quoted(item)}: {quoted(first)} has no nested keys. Write --set {first}=...")
     _put(data, key.split("."), value)
     return key
 
 
 def _put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    """Lay a value over a nested key. What is no mapping on the way is left, and complained of when it is read."""
+    """Set a nested key. A value on the way that is not a mapping is kept: validation reports it."""
     first, *rest = keys
     if not rest:
         data[first] = value
@@ -109,8 +109,7 @@ def _put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
 
 
 def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) -> str:
-    """One paragraph from pydantic's list: each complaint with the file (or option) and key that it is about."""
-
+    """pydantic's errors as one paragraph, each with its file or option and its key."""
     return " ".join(complaints(error, sweep_model(), "a sweep", lambda keys: _place(path, keys, overridden)))
 
 
@@ -122,10 +121,10 @@ def _place(path: Path, keys: Sequence[str], overridden: Mapping[str, str]) -> st
 
 
 def _about(keys: Sequence[str], option: Sequence[str]) -> bool:
-    """Whether a complaint is of the key that an option set, of one inside it, or of the whole that it is part of."""
-    return all(one == other for one, other in zip(keys, option, strict=False))
+    """Whether an error is about the key that an option set, a key inside it, or the mapping around it."""
+    return all(key == part for key, part in zip(keys, option, strict=False))
 
 
 def _depth(keys: Sequence[str]) -> int:
-    """How many parts of a place name a key; what follows are places in lists, and pydantic's own words."""
+    """How many parts of a location name a key; after them come list indices and pydantic's own words."""
     return 3 if keys[0] == "remote" and len(keys) > 1 and keys[1] in {"load", "overlap"} else 2

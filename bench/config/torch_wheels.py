@@ -1,4 +1,4 @@
-"""For which cards torch's wheels have kernels: by version, since newer CUDA toolkits can't build for older cards."""
+"""Which cards torch's wheels have kernels for, by version: newer CUDA toolkits can't build for older cards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+(\.\d+)?$")]
 
 
 class PipWheel(Sourced):
-    """What `pip install torch` brings from a version on, until the next entry."""
+    """The wheel that `pip install torch` installs, from a version on until the next entry."""
 
     since: _Version
     cuda: _Version
@@ -23,7 +23,7 @@ class PipWheel(Sourced):
 
 
 class OtherWheel(Sourced):
-    """Wheels of another CUDA that PyTorch publishes besides, from a version to another one."""
+    """Wheels with another CUDA that PyTorch also publishes, from one version to another."""
 
     tag: Annotated[str, StringConstraints(pattern=r"^cu\d{3}$")]
     since: _Version
@@ -35,7 +35,7 @@ class TorchWheels(Strict):
     """Which of torch's wheels run on which cards.
 
     Attributes:
-        version: the torch that predictions speak of, which is the one of constraints.txt.
+        version: the torch that predictions are for, which is the one in constraints.txt.
     """
 
     version: _Version
@@ -43,9 +43,9 @@ class TorchWheels(Strict):
     other: tuple[OtherWheel, ...] = ()
 
     def why_unsupported(self, capability: str) -> str | None:
-        """Why that torch, as pip installs it, does not run on cards of a capability, and what does; None if it runs.
+        """Why that torch, as pip installs it, can't run on cards with this compute capability, and which wheels can.
 
-        In two sentences, the last without its full stop.
+        Two sentences, the second without its full stop; None if it runs.
         """
         own = self._brought(self.version)
         if _numbers(capability) >= _numbers(own.least_capability):
@@ -57,12 +57,12 @@ class TorchWheels(Strict):
         return f"{refusal}. {self._instead(capability) or 'No known wheel has them'}"
 
     def _brought(self, version: str) -> PipWheel:
-        """What pip brings of a version."""
+        """The wheel that pip installs for a version."""
         older = [wheel for wheel in self.pip if _numbers(wheel.since) <= _numbers(version)]
         return max(older or self.pip, key=lambda wheel: _numbers(wheel.since))
 
     def _instead(self, capability: str) -> str:
-        """The wheels that have kernels for a capability; empty for none."""
+        """A sentence that names the wheels with kernels for a compute capability; empty if there are none."""
         ways = [
             f"PyTorch's {wheel.tag} wheels of torch {wheel.since} to {wheel.last} ({wheel.source})"
             for wheel in self.other

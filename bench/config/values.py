@@ -1,4 +1,4 @@
-"""The values that keys of a sweep take: each from what YAML gives, or a ValueError that says what is wrong."""
+"""The types of a sweep's values: each parses what YAML gives, or raises a ValueError that says what is wrong."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 #: A sweep's name becomes part of file names.
 NAME_LENGTH = 100
 _MOST_SHARE = 10
-#: Where a generation takes a hundred times as long as a request, there is nothing to gain any more.
+#: If generating takes a hundred times as long as a request, overlapping them gains nothing.
 _MOST_SHARE_OF_A_REQUEST = 100
 #: A day.
 _LONGEST_S = 86_400
 
 
 class Strict(BaseModel):
-    """Base of what users write: immutable, and an unknown key is an error."""
+    """Base of the models of users' files: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,12 +61,12 @@ def _side(text: str | int, what: str) -> int:
 
 
 def _is_scalar(value: Any) -> bool:
-    """No list or mapping, which may be large when written out."""
+    """Whether it is not a list or mapping, which may be large when written out."""
     return isinstance(value, (str, int, float))
 
 
 def parse_resolution(value: Any) -> Resolution:
-    """`512` (square) or `512x768` (width x height). Raises ValueError that says what is wrong."""
+    """The resolution in `512` (square) or `512x768` (width x height). Raises ValueError."""
     if isinstance(value, Resolution):
         return value
     match = re.fullmatch(r"\s*(-?\d{1,18})(?:\s*[xX]\s*(-?\d{1,18}))?\s*", str(value)) if _is_scalar(value) else None
@@ -77,7 +77,10 @@ def parse_resolution(value: Any) -> Resolution:
 
 
 def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
-    """`off`, `on` (the zoo's tile), `128` or `128/32` (tile and overlap in pixels), or `{tile: 128, overlap: 32}`."""
+    """`off`, `on` (the model's tile), or the tile in `128`, `128/32` (tile/overlap in px), `{tile: 128, overlap: 32}`.
+
+    Raises ValueError.
+    """
     if isinstance(value, Tile):
         return value
     if isinstance(value, bool):  # YAML 1.1 reads a bare on or off as a boolean
@@ -88,7 +91,7 @@ def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
         for key in value:
             _one_of(str(key), ("tile", "overlap"), "key of a tile")
         if "tile" not in value:
-            raise ValueError(f"{quoted(value)} does not say the tile's size: write {{tile: 128, overlap: 32}}")
+            raise ValueError(f"{quoted(value)} has no `tile`: write {{tile: 128, overlap: 32}}")
         text = f"{value['tile']}/{value['overlap']}" if "overlap" in value else str(value["tile"])
     else:
         text = str(value) if _is_scalar(value) else ""
@@ -107,9 +110,9 @@ def _known(valid: Callable[[], Sequence[str]], what: str) -> AfterValidator:
 
 
 def parse_model(name: str) -> str:
-    """A key of the zoo, for itself or for an alias of it. Raises ValueError that names the nearest."""
+    """The key of the model with this key or alias. Raises ValueError that names the nearest."""
     if name.startswith("fault-") and name not in models.zoo():
-        raise ValueError(f"{quoted(name)} exists only for testing the harness: set BENCH_FAULTS=1 in the environment")
+        raise ValueError(f"{quoted(name)} is for testing this program: set BENCH_FAULTS=1 in the environment to use it")
     if name in models.aliases():
         return models.aliases()[name]
     return _one_of(name, list(models.zoo()), "model")
@@ -121,20 +124,20 @@ def _checkpoint(name: str) -> str:
     try:
         folder = Path(name).expanduser()
         exists = folder.is_dir()
-    except (OSError, RuntimeError):  # a name too long, a user that is not there
+    except (OSError, RuntimeError):  # a name too long, an unknown user
         exists = False
     if not exists:
-        raise ValueError(f"{quoted(name)} is neither 'random' nor 'hub' nor an existing checkpoint folder")
+        raise ValueError(f"{quoted(name)} is neither 'random', 'hub' nor an existing folder")
     if not any((folder / inside / "config.json").is_file() for inside in ("", "vae")):
-        raise ValueError(f"{quoted(name)} is no checkpoint folder: it has neither config.json nor vae/config.json")
+        raise ValueError(f"{quoted(name)} is not a checkpoint folder: it has neither config.json nor vae/config.json")
     return name
 
 
 def _plain(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{quoted(name)} becomes part of a file name: use letters, digits, '.', '_' and '-'")
+        raise ValueError(f"{quoted(name)} can't be part of a file name: use letters, digits, '.', '_' and '-'")
     if len(name) > NAME_LENGTH:
-        raise ValueError(f"it becomes part of a file name, and {len(name)} characters are too many: use {NAME_LENGTH}")
+        raise ValueError(f"{len(name)} characters are too many for a file name: use at most {NAME_LENGTH}")
     return name
 
 
@@ -145,57 +148,57 @@ def _no_boolean(value: Any) -> Any:
 
 
 def _listed(value: Any) -> list[Any]:
-    """A single value stands for a list of one; an empty list is an empty sweep."""
+    """The value as a list; a single value is a list of one. Raises ValueError for an empty one."""
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     if not values or values == [None]:
-        raise ValueError("the sweep is empty: give at least one")
+        raise ValueError("is empty: give at least one value")
     return values
 
 
 def _given(value: Any) -> Any:
-    """A key whose default is not a list: one that is said and left empty is an empty sweep as well."""
+    """The value of a key whose default is None. Raises ValueError if the user gave the key and left it empty."""
     if value is None:
-        raise ValueError("the sweep is empty: give at least one")
+        raise ValueError("is empty: give at least one value")
     return value
 
 
-def _different(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    doubled = next((value for value, count in Counter(values or ()).items() if count > 1), None)
-    if doubled is not None:
-        raise ValueError(f"{doubled:g} stands twice: give each once")
+def _unique(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    duplicate = next((value for value, count in Counter(values or ()).items() if count > 1), None)
+    if duplicate is not None:
+        raise ValueError(f"duplicate value {duplicate:g}: give each value once")
     return values
 
 
 def _rate(value: float) -> float:
     if not 0 < value < math.inf:
-        raise ValueError(f"{value:g} is no rate: give requests per second, a finite number greater than 0")
+        raise ValueError(f"{value:g} is not a rate: give requests per second, a finite number greater than 0")
     return value
 
 
 def _share(value: float) -> float:
     if not 0 < value <= _MOST_SHARE:
-        raise ValueError(f"{value:g} is no share of a capacity: give more than 0, and at most {_MOST_SHARE}")
+        raise ValueError(f"{value:g} is not a share of the capacity: give more than 0 and at most {_MOST_SHARE}")
     return value
 
 
 def _generation(value: float) -> float:
     if not 0 < value <= _LONGEST_S:
-        raise ValueError(f"{value:g} is no time of generation: give seconds, more than 0, and at most {_LONGEST_S}")
+        raise ValueError(f"{value:g} is not a generation time: give seconds, more than 0 and at most {_LONGEST_S}")
     return value
 
 
 def _share_of_a_request(value: float) -> float:
     if not 0 < value <= _MOST_SHARE_OF_A_REQUEST:
         most = _MOST_SHARE_OF_A_REQUEST
-        raise ValueError(f"{value:g} is no share of a request's time: give more than 0, and at most {most}")
+        raise ValueError(f"{value:g} is not a share of a request's time: give more than 0 and at most {most}")
     return value
 
 
 _Item = TypeVar("_Item")
-#: No true or false where a number is meant.
+#: Refuses true and false as numbers.
 NoBoolean = BeforeValidator(_no_boolean)
 Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
-#: Where a figure is from, in words.
+#: The source of a figure, in words.
 Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
 Given = BeforeValidator(_given)
@@ -210,11 +213,11 @@ Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]
 Positive = Annotated[Figure, Field(gt=0)]
 TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
-Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_different)]
-Shares = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_share)]] | None, AfterValidator(_different)]
+Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_unique)]
+Shares = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_share)]] | None, AfterValidator(_unique)]
 Generations = Annotated[
-    Listed[Annotated[float, NoBoolean, AfterValidator(_generation)]] | None, AfterValidator(_different)
+    Listed[Annotated[float, NoBoolean, AfterValidator(_generation)]] | None, AfterValidator(_unique)
 ]
 SharesOfARequest = Annotated[
-    Listed[Annotated[float, NoBoolean, AfterValidator(_share_of_a_request)]] | None, AfterValidator(_different)
+    Listed[Annotated[float, NoBoolean, AfterValidator(_share_of_a_request)]] | None, AfterValidator(_unique)
 ]

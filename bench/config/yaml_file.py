@@ -1,4 +1,4 @@
-"""YAML files that users write: read safely, and complaints that name the file, the key and the nearest valid one."""
+"""Reads users' YAML files safely; errors name the file, the key and the nearest valid key."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from pydantic_core import ErrorDetails
 
 from bench.errors import ConfigError, nearest, printable, quoted
 
-#: Fields that have another key: a sweep's `repeats` says it.
+#: Fields that can't be set by their own name: a sweep sets this one by `repeats`.
 _NOT_TO_BE_SET = {"min_samples"}
 _PACKAGE = Path(__file__).resolve().parents[1]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-#: Bounds that no honest file reaches: the largest that comes with the program (gpus.yaml) stays far below them.
+#: Bounds that no real file reaches: the largest shipped file (gpus.yaml) stays far below them.
 MOST_BYTES = 2**20
 _MOST_VALUES, _MOST_LEVELS, _MOST_CHARACTERS = 20_000, 32, 10_000
-#: The most complaints that are listed for one file; the others show once these are fixed.
+#: The most errors that are listed for one file; the others show when these are fixed.
 _MOST_COMPLAINTS = 5
-#: libyaml's scanner, where PyYAML was built with it, is twenty times as fast.
+#: libyaml's scanner is twenty times as fast, if PyYAML was built with it.
 _Scanner = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class TooLargeError(ValueError):
-    """A YAML text is larger than any file needs, as it stands or once aliases are unfolded; the message says how."""
+    """A YAML text is larger than any file needs, as written or with its aliases expanded; the message says how."""
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML takes the last of two equal keys without a word, and whole numbers of any length; this says so."""
+    """Refuses duplicate keys and huge whole numbers, which PyYAML accepts."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """The value of a node. What its constructors trip over (`!!int ""`, `!!bool x`) is a mistake in the text."""
+        """The value of a node. Raises ConstructorError if it does not fit its tag (`!!int ""`, `!!bool x`)."""
         try:
             return super().construct_object(node, deep=deep)
         except (IndexError, KeyError, AttributeError, TypeError):
@@ -45,17 +45,17 @@ class Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        doubled = next((key for key, count in keys.items() if count > 1), None)
-        if doubled is not None:
-            problem = f"key {quoted(doubled)} stands twice"
+        duplicate = next((key for key, count in keys.items() if count > 1), None)
+        if duplicate is not None:
+            problem = f"duplicate key {quoted(duplicate)}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> int:
-        """No quantity is beyond 64 bits, and Python does not write a number of more than 4300 digits."""
+        """A whole number of at most 64 bits: no quantity needs more, and Python can't print more than 4300 digits."""
         number = self.construct_yaml_int(node)
         if not -(2**63) <= number < 2**63:
-            problem = "a whole number is beyond 64 bits"
+            problem = "a whole number has more than 64 bits"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return int(number)
 
@@ -64,19 +64,19 @@ Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_whole_number)
 
 
 def parse(text: str) -> Any:
-    """The value of a YAML text. All YAML that the program reads passes here.
+    """The value of a YAML text. The program reads all YAML through this.
 
-    Raises TooLargeError before anything is unfolded, and yaml.YAMLError, ValueError (a date such as 2026-02-30) or
-    RecursionError for what is no YAML.
+    Raises TooLargeError before any alias is expanded, and yaml.YAMLError, ValueError (a date such as 2026-02-30) or
+    RecursionError for invalid YAML.
     """
     _check_size(text)
     return yaml.load(text, Loader=Loader)  # noqa: S506 - a SafeLoader
 
 
 def _check_size(text: str) -> None:
-    """Count values without unfolding aliases, each of which counts as all of its value. Raises TooLargeError."""
+    """Count values without expanding aliases; an alias counts as all the values it stands for. Raises TooLargeError."""
     sizes: dict[str, int] = {}
-    collections: list[tuple[str | None, int]] = []  # those that are open: their anchor, and the count where they began
+    collections: list[tuple[str | None, int]] = []  # open ones: anchor, and count at their start
     count = 0
     for event in yaml.parse(text, Loader=_Scanner):
         if isinstance(event, yaml.AliasEvent):
@@ -99,41 +99,45 @@ def _check_size(text: str) -> None:
         count = min(count, 10**12)  # each level of a bomb multiplies it
     if count > _MOST_VALUES:
         raise TooLargeError(
-            f"it holds {count:,} values once aliases are unfolded, and at most {_MOST_VALUES:,} are allowed. Shorten "
-            "its lists, or split it into several files"
+            f"it holds {count:,} values with aliases expanded, but at most {_MOST_VALUES:,} are allowed. Shorten its "
+            "lists, or split it into several files"
         )
 
 
 def _check_length(value: str) -> None:
     if len(value) > _MOST_CHARACTERS:
         raise TooLargeError(
-            f"one of its values has {len(value):,} characters, and at most {_MOST_CHARACTERS:,} are allowed"
+            f"one of its values has {len(value):,} characters, but at most {_MOST_CHARACTERS:,} are allowed"
         )
 
 
 def configs() -> dict[str, Path]:
-    """The YAML files that come with the program, by name: from the wheel, or from a checkout's `configs/`."""
+    """The shipped YAML files by name: in the wheel, or in a checkout's `configs/`."""
     folder = next((f for f in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if f.is_dir()), None)
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
 def read_mapping(path: Path, what: str, keys: Sequence[str], needs: str) -> dict[str, Any]:
-    """The mapping that a file holds, keys as text. Raises ConfigError.
+    """The mapping in a file, with its keys as text. Raises ConfigError.
 
-    `what` names such a file (`a sweep`), `keys` its valid ones, `needs` those that it can't do without.
+    Args:
+        path: the file.
+        what: the kind of file in words (`a sweep`).
+        keys: its valid keys.
+        needs: the keys that it must have, in words.
     """
     try:
         with path.open("rb") as file:  # once: it may be a pipe
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ConfigError(
-                f"{path}: is larger than {MOST_BYTES // 2**20} MiB. {what[0].upper()}{what[1:]} is short."
+                f"{path}: is larger than {MOST_BYTES // 2**20} MiB, which {what} never is. Check the path."
             )
         data = parse(content.decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}. Check the path and its permissions.") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text. {what[0].upper()}{what[1:]} is a YAML file.") from None
+        raise ConfigError(f"{path}: is not UTF-8 text, but {what} is a YAML file. Check the path.") from None
     except TooLargeError as error:
         raise ConfigError(f"{path}: {error}.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -146,9 +150,9 @@ def read_mapping(path: Path, what: str, keys: Sequence[str], needs: str) -> dict
 
 
 def load_as(model: type[_Model], path: Path, what: str) -> _Model:
-    """A file as that model; `what` names such a file (`a file of prices`).
+    """A file parsed as that model; `what` is the kind of file in words (`a file of prices`).
 
-    Raises ConfigError that names file, key and nearest valid key for each complaint.
+    Raises ConfigError that names the file, the key and the nearest valid key for each error.
     """
     fields = model.model_fields
     needs = " and ".join(f"`{key}`" for key, field in fields.items() if field.is_required())
@@ -162,12 +166,12 @@ def load_as(model: type[_Model], path: Path, what: str) -> _Model:
 def complaints(
     error: ValidationError, model: type[BaseModel], what: str, place: Callable[[Sequence[str]], str]
 ) -> list[str]:
-    """pydantic's list as sentences, each once. `what` names the file (`a sweep`), `place` the place of a key in it."""
+    """pydantic's errors as sentences, without duplicates; `what` is the kind of file, `place` names a key in it."""
     items = error.errors(include_url=False)
     sentences: dict[str, None] = {}
     for number, item in enumerate(items):
         if len(sentences) == _MOST_COMPLAINTS:
-            return [*sentences, f"And {len(items) - number:,} more complaints."]
+            return [*sentences, f"And {len(items) - number:,} more errors."]
         sentences[_complaint(item, model, what, place)] = None
     return list(sentences)
 
@@ -180,12 +184,12 @@ def _complaint(item: ErrorDetails, model: type[BaseModel], what: str, place: Cal
     if item["type"] == "missing":
         return f"{place(keys[:-1]) if keys[:-1] else place(())}: key `{keys[-1]}` is missing, and {what} needs it."
     message = item["msg"].removeprefix("Value error, ").rstrip(".")
-    given = "" if item["type"] == "value_error" else f" (it says {quoted(item['input'])})"
+    given = "" if item["type"] == "value_error" else f" (got {quoted(item['input'])})"
     return f"{place(keys)}: {message}{given}."
 
 
 def fields_at(model: type[BaseModel], keys: Sequence[str]) -> Iterable[str]:
-    """The keys that are valid in the mapping that stands under `keys`."""
+    """The valid keys of the mapping at `keys`."""
     here: type[BaseModel] = model
     rest = list(keys)
     while rest:
@@ -208,7 +212,7 @@ def _is_mapping(annotation: Any) -> bool:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation speaks of: `X`, `X | None`, `dict[str, X]`."""
+    """The model in an annotation: `X`, `X | None`, `dict[str, X]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)

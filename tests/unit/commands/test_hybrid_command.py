@@ -192,7 +192,7 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
     [
         (["hybrid", "--network", "fiber"], "Did you mean 'fibre'?"),
         (["hybrid", "--server", "RTX 5090"], "--server RTX 5090: none of these results is of such a device. Known: "),
-        (["hybrid", "--gpu", "RTX"], "--gpu RTX: several have that name: "),
+        (["hybrid", "--gpu", "RTX"], "--gpu RTX: "),
         (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
         (["hybrid", "--transport", "jpg", "--operation", "encode"], "--transport jpg: encode "),
         (["hybrid", "--transport", "pt", "--transport", "png"], " png and pt"),

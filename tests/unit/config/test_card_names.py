@@ -101,7 +101,8 @@ def test_memory_and_form_alone_name_no_card(name: str) -> None:
 )
 def test_a_name_that_several_have_lists_them(name: str, cards: list[str]) -> None:
     message = refusal(ConfigError, lambda: of(name))
-    assert message == f"--gpu {name}: several have that name: {', '.join(cards)}. Write one of them."
+    assert message.startswith(f"--gpu {name}: ")
+    assert ", ".join(cards) in message
 
 
 @pytest.mark.parametrize(

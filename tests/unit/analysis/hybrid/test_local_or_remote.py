@@ -157,7 +157,8 @@ def test_another_server_can_be_named_by_a_part_of_its_name() -> None:
     records = [published(5.0, device=SMALL, **encode()), published(0.1, device=BIG, **encode())]
     assert compared(records, server="small").card == "NVIDIA Small"
     several = refusal(ConfigError, lambda: compared(records, server="nvidia"))
-    assert several == "--server nvidia: several have that name: NVIDIA Small, NVIDIA Big. Write one of them."
+    assert several.startswith("--server nvidia: ")
+    assert "NVIDIA Small, NVIDIA Big" in several
     none = refusal(ConfigError, lambda: compared(records, server="NVIDIA Bug"))
     assert none.endswith("Known: Small, Big.")
 
