@@ -156,7 +156,7 @@ def _text(comparison: Comparison, form: Format) -> str:
 
 
 def _judge(comparison: Comparison) -> None:
-    """Name on standard error what no gate judged and every case that fails one; exit code 1 if there is one."""
+    """Print on standard error the cases that no gate judged and those that fail. Raises GateError if one fails."""
     from bench.core.units import format_count
     from bench.report.pages.compare_words import gate_line
 

@@ -40,11 +40,11 @@ def docs_import(
     from bench.report.render import terminal
 
     text = read_text(page)
-    found = docs_page.read_page(text, page.name, operation, recorded_at=timestamp(datetime.now(UTC)))
-    warn(found.warnings)
-    store.replace(out, found.records, "published")
+    published = docs_page.read_page(text, page.name, operation, recorded_at=timestamp(datetime.now(UTC)))
+    warn(published.warnings)
+    store.replace(out, published.records, "published")
     if not quiet:
-        terminal.print_lines([f"Wrote {len(found.records)} published records to {out}"])
+        terminal.print_lines([f"Wrote {len(published.records)} published records to {out}"])
 
 
 @docs.command("render")

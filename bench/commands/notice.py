@@ -1,7 +1,8 @@
-"""What a command says on standard error when it takes a while: a spinner on a terminal, else a line.
+"""The notice that a slow command prints on standard error: a spinner on a terminal, else a line.
 
-Nothing is said by a command that ends at once, such as with an error. Imports the standard library alone, since torch,
-pydantic and the plots take up to a minute to load.
+A command that ends at once, such as with an error, prints none. Imports only the standard library: torch, pydantic and
+the plots take up to a minute to load. rich's spinner is not used, because it starts only once rich is loaded, and stops
+while an import holds the interpreter.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from typing import Any, ParamSpec, TextIO
 _Parameters = ParamSpec("_Parameters")
 _FRAMES, _PLAIN_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 _FRAME_S = 0.1
-#: What takes longer than this is slow: a person sees something within a second of the command, Python's start included.
+#: After this the notice shows, so that a user sees something within a second, Python's start included.
 _PATIENCE_S = 0.3
-#: Loading these holds the interpreter for seconds, in which no other thread can say anything.
+#: Loading these holds the interpreter for seconds, in which no other thread can print.
 _SLOW_MODULES = {"torch", "diffusers"}
-#: Back to the line's begin, and clear the line.
+#: Return to the start of the line, and clear it.
 _CLEAR = "\r\x1b[2K"
 
 
 def announced(text: str, command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
-    """The command, made to say that text if it takes a while; it stays silent with --quiet and --dry-run."""
+    """The command, which prints that text if it takes a while; not with --quiet or --dry-run."""
 
     @functools.wraps(command)
     def announcing(*args: _Parameters.args, **options: _Parameters.kwargs) -> None:
@@ -43,9 +44,9 @@ def announced(text: str, command: Callable[_Parameters, None]) -> Callable[_Para
 
 @contextlib.contextmanager
 def saying(text: str) -> Iterator[None]:
-    """Say it once the block takes a while, until something is written to standard output or error, or the block ends.
+    """Print the text if the block takes a while, unless something was written to standard output or error before.
 
-    A terminal shows a spinner, which is cleared at the end.
+    A terminal shows a spinner until something is written or the block ends.
     """
     if sys.stdout is None or sys.stderr is None:  # pythonw has neither
         yield
@@ -64,7 +65,7 @@ def saying(text: str) -> Iterator[None]:
 
 
 class _Notice:
-    """A line that a thread writes after a while; on a terminal it turns."""
+    """A line that a thread writes after a while; on a terminal it has a spinner."""
 
     def __init__(self, text: str, stream: TextIO) -> None:
         self._stream, self._lock = stream, threading.Lock()
@@ -76,7 +77,7 @@ class _Notice:
         threading.Thread(target=self._turn, name="notice", daemon=True).start()
 
     def begin(self) -> None:
-        """Say it now, if it was not said yet."""
+        """Print it now, if it was not printed yet."""
         with self._lock:
             if self._begun or self._ended.is_set():
                 return
@@ -86,7 +87,7 @@ class _Notice:
             self._write(f"{self._frames[0]} {self._text}" if self._spins else f"{self._text}\n")
 
     def end(self) -> None:
-        """Clear the line, once; what was not said yet is not said at all."""
+        """Clear the line, once; if it was not printed yet, it never is."""
         with self._lock:
             if not self._ended.is_set():
                 self._ended.set()
@@ -111,7 +112,7 @@ class _Notice:
 
 
 class _SlowImports:
-    """Among the finders of modules: finds none, and says the notice before one that is slow to load."""
+    """An import finder that finds nothing, but prints the notice before a module that is slow to load."""
 
     def __init__(self, notice: _Notice) -> None:
         self._notice = notice
@@ -130,7 +131,7 @@ def _spins(stream: TextIO) -> bool:
 
 
 class _Stream:
-    """A standard stream, before whose first character the notice ends."""
+    """A standard stream that ends the notice before its first character."""
 
     def __init__(self, stream: TextIO, notice: _Notice) -> None:
         self._stream, self._notice = stream, notice

@@ -53,21 +53,21 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 
     if as_json:
         cases = [{**case.flat(), "id": case.id} for case in plan.cases]
-        besides = {
+        extra = {
             "overlap": plan.overlap.model_dump() if plan.overlap else None,
             "load": plan.load.model_dump() if plan.load else None,
         }
-        typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, **besides}, indent=2))
+        typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, **extra}, indent=2))
         return
     lines = [f"{number:>3}  {case.id}  {label_of(case)}" for number, case in enumerate(plan.cases, start=1)]
     measure = plan.measure
     least_s = min(measure.min_time, measure.max_time)
-    noise = "" if measure.max_noise is None else f", until their noise is below {measure.max_noise:.1%} or steady"
-    turns = f" in {len(plan.turns)} groups that take turns" if plan.interleave else ""
+    noise = "" if measure.max_noise is None else f", until the noise is below {measure.max_noise:.1%} or steady"
+    turns = f" in {len(plan.turns)} groups whose cases alternate" if plan.interleave else ""
     lines.append(
-        f"{len(plan.cases)} cases of {plan.config!r}{turns}; each timed for {measure.min_samples} calls and "
-        f"{least_s:g} s or more{noise}, or for {measure.few_samples} calls once {measure.max_time:g} s are spent"
-        f"; time-out {plan.timeout_s:g} s a case."
+        f"{len(plan.cases)} cases of {plan.config!r}{turns}. Each is timed for at least {measure.min_samples} calls "
+        f"and {least_s:g} s{noise}; after {measure.max_time:g} s, {measure.few_samples} calls are enough. Time-out: "
+        f"{plan.timeout_s:g} s per case."
     )
     if plan.overlap:
         lines.append(_overlap(plan.overlap, sum(plan.overlap.of(case) for case in plan.cases)))
@@ -77,20 +77,20 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _load(load: LoadSettings, cases: int) -> str:
-    """The loads of each case, in one line."""
+    """One line that describes the loads."""
     loads = [f"{rate:g} /s" for rate in load.rates or ()]
     if load.shares:
         shares = " and ".join(f"{share:.0%}" for share in load.shares)
-        loads.append(f"{shares} of the capacity that {load.concurrency} requests at once find first")
-    return f"Then {cases} of them are put under load, for {load.seconds:g} s each time: {'; '.join(loads)}."
+        loads.append(f"{shares} of the capacity, which {load.concurrency} simultaneous requests measure first")
+    return f"Then {cases} of them are put under load, {load.seconds:g} s for each rate: {'; '.join(loads)}."
 
 
 def _overlap(overlap: OverlapSettings, cases: int) -> str:
-    """The overlaps of each case, in one line."""
+    """One line that describes the overlaps."""
     times = [f"{generation:g} s" for generation in overlap.generation or ()]
     times += [f"{share:.0%} of the case's own median request" for share in overlap.shares or ()]
     workers = format_count(overlap.workers, "worker")
     return (
-        f"Then {cases} of them are asked for {overlap.images} images in turn with generation and overlapped with it "
-        f"({workers}), {overlap.rounds} times each way, a generation being: {'; '.join(times)}."
+        f"Then {cases} of them decode {overlap.images} images after generating each, and while the next is generated "
+        f"({workers}), in {overlap.rounds} rounds of both. Generation times: {'; '.join(times)}."
     )

@@ -26,7 +26,7 @@ _CALL_S = 600.0
 
 
 class Listener(Protocol):
-    """What is told how the run goes."""
+    """Receives the progress of a run."""
 
     def measuring(self, label: str) -> AbstractContextManager[object]:
         """A context that lasts while a call is measured."""
@@ -41,7 +41,7 @@ class Listener(Protocol):
         ...
 
     def warn(self, warning: str) -> None:
-        """Something about the figures is doubtful."""
+        """A warning about the figures."""
         ...
 
 
