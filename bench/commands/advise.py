@@ -88,7 +88,7 @@ def advise(
     warn(warnings)
     is_page = gpu is None and vram_limit is None
     if is_page and free is not None:
-        raise ConfigError(f"--free {free}: requires --gpu or --vram-limit. Add one of them.")
+        raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
     targets = [(card, card.place(free)) for card in cards]
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         comparison, networks = comparisons.compare_ways(

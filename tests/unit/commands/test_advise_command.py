@@ -265,7 +265,7 @@ def test_an_interruption_exits_with_130(
         (["--gpu", "4090", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
         (["--gpu", "4090", "--free", "30GiB"], "--free 30GiB: NVIDIA GeForce RTX 4090 has only 23.6 GiB."),
         (["--vram-limit", "8GiB", "--free", "9GiB"], "--free 9GiB: "),
-        (["--free", "6GiB"], "--free 6GiB: requires --gpu or --vram-limit"),
+        (["--free", "6GiB"], "--free requires --gpu or --vram-limit"),
         (["--gpu", "4090", "--free", "6"], "--free 6: that is 6 B. Did you mean 6GiB?"),
         (["--gpu", "4090", "--free", "9KiB"], "--free 9KiB: that is 9 KiB. Give at least 1 MiB."),
         (["--gpu", "4090", "--free", "lots"], "--free lots: 'lots' is not an amount of memory."),
