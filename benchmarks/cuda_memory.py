@@ -25,8 +25,7 @@ from bench.core.units import GIB
 from bench.predictions.predicted_records import records_of
 from bench.predictions.target_cards import choose_cards
 from bench.record import Record
-from bench.report.pages import predicted_page
-from bench.report.pages.predicted_page import Cell
+from bench.report.pages.known_peaks import KnownPeak, known_peaks
 from bench.workloads.labels import label_of
 
 LIMITS_GIB = (None, 8, 10, 16, 24)
@@ -52,7 +51,7 @@ def main() -> int:
         _bench("run", "docs", "--out", str(options.out), *sets, *limited)
         known = _known(options.out, None if limit is None else limit * GIB)
         for calibrated in (True, False):
-            found = predicted_page.cells(_predicted(name, limited[1:], options.out, calibrated=calibrated), known)
+            found = known_peaks(_predicted(name, limited[1:], options.out, calibrated=calibrated), known)
             good &= _tell(
                 f"{limit or 'no'} GiB limit, {'calibrated' if calibrated else 'as shipped'}", found, calibrated
             )
@@ -78,7 +77,7 @@ def _predicted(name: str, limited: Sequence[str], results: Path, *, calibrated: 
     return [record for case in planned.cases for record in records_of(case, cards, planned)]
 
 
-def _tell(title: str, found: Sequence[Cell], judged: bool) -> bool:
+def _tell(title: str, found: Sequence[KnownPeak], judged: bool) -> bool:
     allocated = [abs(cell.allocated_ratio - 1) for cell in found if cell.allocated_ratio is not None]
     within = [cell.within for cell in found if cell.within is not None]
     wrong = [label_of(cell.known.case) for cell in found if not cell.right]

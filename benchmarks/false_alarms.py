@@ -128,7 +128,7 @@ def one(setting: Setting, seed: int) -> Comparison:
 
 def hit(setting: Setting, seed: int) -> bool:
     """Whether the shifted case is shown worse, or, where none is shifted, anything at all is shown."""
-    rows = one(setting, seed).machines[0].tables[0].rows
+    rows = one(setting, seed).machines[0].metrics[0].rows
     return rows[0].verdict == "worse" if setting.shift else any(row.verdict in {"better", "worse"} for row in rows)
 
 

@@ -8,9 +8,9 @@ from factories import GIB, a_case
 
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.local_ways import Option
-from bench.analysis.advise.peaks import Foreseen, Peak
+from bench.analysis.advise.peaks import Peak, PredictedPeak
 from bench.analysis.advise.ranking import Local
-from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
 from bench.config import load_gpus
 from bench.core.work import Work
@@ -29,7 +29,7 @@ def a_place(**fields: Any) -> Place:
     return Place(**defaults | {"capacities": capacities} | fields)
 
 
-def foreseen(gib: float, **fields: Any) -> Foreseen:
+def foreseen(gib: float, **fields: Any) -> PredictedPeak:
     """A prediction that takes so many GiB, and fits with high confidence unless fields say else."""
     count = int(gib * GIB)
     names = (
@@ -40,7 +40,7 @@ def foreseen(gib: float, **fields: Any) -> Foreseen:
     defaults["architecture"] = None
     context = {"capacity_bytes": 7 * GIB, "context_low_bytes": GIB // 2, "context_high_bytes": GIB}
     found = Prediction(**dict.fromkeys(names, count) | defaults | context | fields)
-    return Foreseen(found, None if found.verdict == "out_of_memory" else count)
+    return PredictedPeak(found, None if found.verdict == "out_of_memory" else count)
 
 
 def a_way(change: int, seconds: float | None, verdict: str = "fits", **fields: Any) -> Local:
@@ -63,8 +63,8 @@ def a_way(change: int, seconds: float | None, verdict: str = "fits", **fields: A
     return Local(option, Peak(**defaults | fields), time)
 
 
-def away(seconds: float | None = None) -> Away:
+def away(seconds: float | None = None) -> RemoteWay:
     """The remote way over `near`, simulated; without a time unless one is given."""
     if seconds is None:
-        return Away("near", None, "", "nobody timed it")
-    return Away("near", Time(seconds, "simulated"), "NVIDIA Big", "")
+        return RemoteWay("near", None, "", "nobody timed it")
+    return RemoteWay("near", Time(seconds, "simulated"), "NVIDIA Big", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,16 +121,16 @@ def _tell(
     quiet: bool,
 ) -> None:
     """Print the advice, and write the page into a folder."""
-    from bench.report.pages import advice_json, advice_page, advice_terminal
-    from bench.report.render import terminal
+    from bench.report.pages import advice_figures, advice_page
+    from bench.report.render import console, json_text, markdown, terminal
 
     if as_json:
-        typer.echo(json.dumps(advice_json.render(advice, clock), indent=2, allow_nan=False))
+        typer.echo(json_text.render(advice_figures.figures(advice, clock)), nl=False)
     elif not quiet and not is_page:
-        terminal.show(advice_terminal.draw(advice, clock, networks))
+        console.show(advice_page.terminal(advice, clock, networks))
     if folder is None:
         return
-    pages = {advice_page.PAGE: advice_page.render(advice, clock, networks).encode()}
+    pages = {advice_page.PAGE: markdown.render(advice_page.page(advice, clock, networks)).encode()}
     write_pages(folder, pages, quiet=quiet or as_json)
     if is_page and not (quiet or as_json):
         terminal.print_lines(advice_page.summary(advice).splitlines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -132,40 +131,41 @@ def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bo
 
 
 def _print(comparison: Comparison, form: Format) -> None:
-    from bench.report.pages.compare_terminal import print_terminal
-    from bench.report.render import terminal
+    from bench.report.pages import compare_page
+    from bench.report.render import console
 
     if form is Format.TERMINAL:
-        terminal.show(lambda console: print_terminal(comparison, console))
+        console.show(compare_page.terminal(comparison))
     else:
         typer.echo(_text(comparison, form), nl=False)
 
 
 def _text(comparison: Comparison, form: Format) -> str:
     """The whole report as text that ends in a newline."""
-    from bench.report.pages.compare_json import to_json
-    from bench.report.pages.compare_markdown import to_markdown
-    from bench.report.pages.compare_terminal import print_terminal
-    from bench.report.render import terminal
+    from bench.report.pages import compare_page
+    from bench.report.pages.compare_figures import ComparisonFigures
+    from bench.report.render import console, json_text, markdown
 
-    if form is Format.JSON:
-        return json.dumps(to_json(comparison), indent=2, allow_nan=False) + "\n"
-    if form is Format.MARKDOWN:
-        return to_markdown(comparison)
-    return terminal.plain(lambda console: print_terminal(comparison, console))
+    match form:
+        case Format.JSON:
+            return json_text.render(ComparisonFigures.model_validate(comparison))
+        case Format.MARKDOWN:
+            return markdown.render(compare_page.page(comparison))
+        case Format.TERMINAL:
+            return console.render(compare_page.terminal(comparison))
 
 
 def _judge(comparison: Comparison) -> None:
     """Print on standard error the cases that no gate judged and those that fail. Raises GateError if one fails."""
     from bench.core.units import format_count
-    from bench.report.pages.compare_words import gate_line
+    from bench.report.pages.compare_page import gate_line
 
     for result in comparison.gates:
         if result.untested or result.unjudged:
             tell(f"gate {gate_line(result)}")
     for line in comparison.failures:
         tell(line)
-    failed = [result for result in comparison.gates if result.failures]
+    failed = [result for result in comparison.gates if not result.holds]
     if failed:
         cases = len({(failure.machine, failure.case) for result in failed for failure in result.failures})
         gates = ", ".join(result.gate.text for result in failed)

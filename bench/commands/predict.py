@@ -117,11 +117,11 @@ def _say_what_is_assumed() -> None:
 
 def _show(records: Sequence[Record], output_format: Format) -> None:
     from bench.report.docs import docs_table
-    from bench.report.pages import predicted_table
-    from bench.report.render import terminal
+    from bench.report.pages import predicted_page
+    from bench.report.render import console
 
     if output_format is Format.terminal:
-        terminal.show(predicted_table.draw(records))
+        console.show(predicted_page.terminal(records))
         return
     for name in dict.fromkeys(record.case.operation for record in records):
         typer.echo(docs_table.render(records, name, predicted=True).text, nl=False)

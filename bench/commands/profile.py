@@ -70,8 +70,8 @@ def profile(
     Exit codes: 0 done; 2 wrong usage, or the call does not fit; 130
     interrupted.
     """
-    from bench.report.pages import profile_json, profile_view
-    from bench.report.render import terminal
+    from bench.report.pages import profile_figures, profile_page
+    from bench.report.render import console, json_text, terminal
     from bench.store import refuse_stand_in
 
     with interruptible():
@@ -87,12 +87,10 @@ def profile(
         profiled, snapshot = profiled_call.profiled(case, place, kernels, measured=measured)
         files = _write(out, profiled, snapshot)
     if as_json:
-        shown = profile_json.render(profiled) | {"files": [str(path) for path in files]}
-        typer.echo(json.dumps(shown, indent=2, allow_nan=False))
+        typer.echo(json_text.render(profile_figures.figures(profiled, files)), nl=False)
     elif not quiet:
-        terminal.show(lambda console: profile_view.print_profile(profiled, console))
-        for path in files:
-            terminal.print_lines([f"Wrote {path}"])
+        console.show(profile_page.terminal(profiled))
+        terminal.print_lines(f"Wrote {path}" for path in files)
 
 
 def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:
@@ -122,10 +120,11 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
 def _write(folder: Path, profiled: Profiled, snapshot: bytes | None) -> list[Path]:
     """Write plot, trace and snapshot, and return their paths. Raises BenchError."""
     from bench.commands.files import write_bytes
-    from bench.report.pages import profile_json
+    from bench.report.pages import profile_figures
     from bench.report.plots import profile_plot
 
-    trace = json.dumps(profile_json.render_trace(profiled), allow_nan=False, separators=(",", ":"))
+    whole = profile_figures.figures(profiled, has_trace=True).model_dump(mode="json")
+    trace = json.dumps(whole, allow_nan=False, separators=(",", ":"))
     contents = {".png": profile_plot.draw(profiled), ".json": trace.encode()}
     if snapshot is not None:
         contents["-snapshot.pickle"] = snapshot

@@ -39,7 +39,7 @@ def report(
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
-    pages["predicted.md"] = predicted_page.render(predictions, records).encode()
+    pages["predicted.md"] = markdown.render(predicted_page.page(predictions, records)).encode()
     times = evaluate(records, predictions, load_gpus())
     pages |= {"time_model.md": markdown.render(time_model_page.page(times)).encode()} if times else {}
     write_pages(out, pages, quiet=quiet)

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.analysis.advise import local_ways, peaks, ranking, remote_way, times
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.ranking import Advice, Local
-from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Clock
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.scenario import Wanted
@@ -100,7 +100,7 @@ def _is_work_known(case: Case) -> bool:
     return workload.is_predicted and case.operation in workload.operations
 
 
-def _remote_way(image: Case, known: Known) -> Away:
+def _remote_way(image: Case, known: Known) -> RemoteWay:
     """The remote way of an image: that of `hybrid`, else one with the time predicted for the card that stands in."""
     request = known.comparison.request
     served = next((served for served in known.comparison.remote_images if alike(served.case) == alike(image)), None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bench.analysis.advise.peaks import Foreseen
+from bench.analysis.advise.peaks import PredictedPeak
 from bench.core.units import memory_percent
 from bench.plan import Plan
 from bench.predictions.target_cards import TargetCard
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from bench.vram.verdict import Demand
 
 
-def predict(case: Case, card: TargetCard, free_bytes: int | None = None) -> Foreseen:
+def predict(case: Case, card: TargetCard, free_bytes: int | None = None) -> PredictedPeak:
     """The memory that a case takes on a card, or on `free_bytes` of it. Raises ConfigError if it can't be traced."""
     from bench.vram import verdict
 
     room = card.card(free_bytes)
     prediction, demand, peaks = verdict.predict(case, card.backend(case), room)
     if card.no_torch is not None:
-        return Foreseen(_unsupported(prediction, card.no_torch))
+        return PredictedPeak(_unsupported(prediction, card.no_torch))
     if room.capacities[2] < demand.weights_bytes:
-        return Foreseen(None, weights_bytes=demand.weights_bytes)
-    return Foreseen(prediction, None if peaks is None else peaks.reserved_bytes)
+        return PredictedPeak(None, weights_bytes=demand.weights_bytes)
+    return PredictedPeak(prediction, None if peaks is None else peaks.reserved_bytes)
 
 
 def records_of(case: Case, cards: Sequence[TargetCard], plan: Plan) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Where an image is to be computed: a card, a limited one, or what is free of one; or so many bytes of any. Pure."""
+"""Where an image would be computed: a card, part of its memory, or an unnamed card of a given memory. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bench.record import Record
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A card, or what there is of it.
+    """A card, and how much of it may be used.
 
     Attributes:
-        card: its name in gpus.yaml; None where only memory is known.
-        gpu: its rates; None where only memory is known.
+        card: its name in gpus.yaml; None if only its memory is known.
+        gpu: its rates; None if only its memory is known.
         total_bytes: of the card.
-        limit_bytes: what it is limited to; None: not at all.
-        free_bytes: what is free of it while others hold the rest; None: all.
-        capacities: what torch's pool may take there: with the largest CUDA context, one of the middle, the smallest.
+        limit_bytes: what it is limited to; None for no limit.
+        free_bytes: what is free while other processes use the rest; None for all.
+        capacities: what torch's pool may take with the largest, a typical and the smallest CUDA context.
     """
 
     card: str | None
@@ -32,12 +32,12 @@ class Place:
 
     @property
     def whole_bytes(self) -> int:
-        """What memory is a share of: the card, or its limit."""
+        """The memory that shares are of: the limit, or the whole card."""
         return self.total_bytes if self.limit_bytes is None else self.limit_bytes
 
     @property
     def usable_bytes(self) -> int:
-        """What there is, CUDA context included."""
+        """The memory that may be used, including the CUDA context."""
         return self.whole_bytes if self.free_bytes is None else self.free_bytes
 
     @property
@@ -49,11 +49,11 @@ class Place:
 
     @property
     def is_memory_assumed(self) -> bool:
-        """Whether the card's memory is what it is sold with, as nobody published what torch reports."""
+        """Whether the memory is the size the card is sold with, because nobody published what torch reports."""
         return self.gpu is not None and self.gpu.is_memory_assumed
 
     def is_of(self, record: Record) -> bool:
-        """Whether a record was made on such a card, by this program or the docs'."""
+        """Whether a record of this program or the docs was made on such a card."""
         device = record.device
         return (
             record.remote is None

@@ -1,8 +1,8 @@
-"""The ways in which a card can compute one image, in the order of what they change of the picture. Pure.
+"""The ways in which a card can compute an image, ordered by how much they change the picture. Pure.
 
-Untiled in the asked precision changes nothing. Slicing a batch neither. Tiles change the picture where they meet, small
-ones more than large ones, for there are more seams and each tile's statistics (group normalisation, attention) are of
-less of the image. A lower precision changes all of it.
+Untiled in the requested precision changes nothing, and neither does slicing a batch. Tiles change the picture where
+they meet, small ones more than large ones: there are more seams, and each tile's statistics (group normalisation,
+attention) cover less of the image. A lower precision changes the whole picture.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _LOWER = ("float16", "bfloat16")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One way of an image on a card.
+    """One way to compute an image on a card.
 
     Attributes:
-        case: what would be called.
-        change: its place in the order of what changes the picture.
+        case: the case to run.
+        change: its place in the order of how much the picture changes.
         risk: what its precision risks in this model; empty for the model's own.
-        is_lower: whether its precision is lower than the asked one.
-        last_resort: whether it need be looked at only where nothing in the asked precision fits comfortably.
+        is_lower: whether its precision is lower than the requested one.
+        last_resort: whether to consider it only if nothing in the requested precision fits comfortably.
     """
 
     case: Case
@@ -39,7 +39,7 @@ class Option:
 
     @property
     def is_exact(self) -> bool:
-        """Whether it changes nothing of the picture: slicing does not."""
+        """Whether it leaves the picture unchanged, as slicing does."""
         return self.case.tile is None and not self.is_lower
 
     @property
@@ -52,17 +52,17 @@ class Option:
 
 
 def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
-    """The options of an image, given as its untiled case. Without `lower` none of a lower precision.
+    """The options for an image, given as its untiled case; those of a lower precision only if `lower`.
 
-    Lower precisions are tried untiled, with the zoo's tile and with the smallest; a batch whole and sliced. Raises
-    ConfigError for a size that the model can't take.
+    Lower precisions are tried untiled, with the zoo's tile and with the smallest tile; a batch whole and sliced.
+    Raises ConfigError for a size that the model can't take.
     """
     workload, usual = models.workload(image.model), models.workload(image.model).default_tile(image.model)
     refusal = next((why for axis in workload.axes(image.model) if (why := axis.check(image.axes[axis.name]))), "")
     if refusal:
         raise ConfigError(f"--resolution {size_of(image)}: {refusal}.")
     tiles = workload.tiles_to_try(image)
-    few = list(dict.fromkeys([*(one for one in tiles if usual and one.tile == usual.tile), *tiles[-1:]]))
+    few = list(dict.fromkeys([*(tile for tile in tiles if usual and tile.tile == usual.tile), *tiles[-1:]]))
     cases = list(_cases(image, tiles))
     for dtype in _LOWER if lower and image.dtype == "float32" else ():
         cases += _cases(image.model_copy(update={"dtype": dtype}), few)
@@ -80,7 +80,7 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
 
 
 def call_of(case: Case) -> tuple[object, ...]:
-    """What makes two cases one call as far as time and memory go: weights are no part, nor is a tile that covers it."""
+    """A key of cases with the same time and memory: weights don't matter, nor does a tile that covers the image."""
     known = case.model in models.zoo()
     tile = models.workload(case.model).tile_used(case) if known else case.tile
     return (*alike_but_for(case, "weights", "tiling"), tile)

@@ -1,17 +1,18 @@
-"""In which order the ways of an image stand, and why: the first one is the recommendation. Pure.
+"""Order the ways to compute an image, with reasons: the first one is the recommendation. Pure.
 
-1. Ways stand in classes: those that fit with high or medium confidence, in the asked precision; such in a lower
-   precision, which changes the whole picture; those that are tight or fit with low confidence, in the asked precision;
-   such in a lower one; remote; out of memory.
-2. Within a class the least time goes first. Times count as equal that are within 10% of the least, or within the time
-   model's error where that is more: its median where both are predicted, which are off to the same side; its worst
-   where one of them is. Of equal ones goes first what changes the picture least: untiled, larger tiles, smaller tiles.
-   The next is found among those left in the same manner. Where the time of one of a class is not known, what it
-   changes of the picture alone decides. A time that is a range is quicker than another only if all of it is: where
-   ranges overlap, nothing rests on them.
-3. Remote takes an endpoint and a network, which are assumed. Where a local way fits comfortably in the asked precision,
-   it goes first only if it takes at most half the time of the first one, and the endpoint's part of that is not
-   predicted; else if it is quicker by more than that margin. Where it is quicker and not first, that is told.
+1. There are classes of ways, in this order: those that fit with high or medium confidence in the requested precision;
+   the same in a lower precision, which changes the whole picture; those that are tight or fit with low confidence, in
+   the requested precision; the same in a lower precision; remote; out of memory.
+2. Within a class the quickest way comes first. Times count as equal if they are within 10% of the least, or within the
+   time model's error if that is larger: its median if both are predicted (they are off in the same direction), its
+   worst if one of them is. Of equal times the way that changes the picture least comes first: untiled, then larger
+   tiles, then smaller ones. The remaining ways follow by the same rule. If any time of a class is not known, only the
+   change of the picture decides. A range counts as quicker than another time only if all of it is: ranges that overlap
+   decide nothing.
+3. Remote needs an endpoint and a network, which are assumed. If a local way fits comfortably in the requested
+   precision, remote comes first only if it takes at most half the time of the first local way, and the endpoint's part
+   is not predicted; otherwise if it is quicker by more than the margin. If it is quicker but not first, `quicker` says
+   so.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from typing import Literal
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.local_ways import Option
 from bench.analysis.advise.peaks import Peak
-from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
 from bench.record import Case
 
-#: Times that differ by no more than this share count as equal.
+#: Times that differ by at most this share count as equal.
 MARGIN = 0.10
-#: The most of a comfortable local way's time that remote may take to go first.
+#: Remote comes before a comfortable local way if it takes at most this share of its time.
 _REMOTE_AT_MOST = 0.5
 Standing = Literal["fits", "tight", "remote", "out_of_memory", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """One option on the card, with its peak there, and its time where that is known."""
+    """One option on the card, with its peak there, and its time if that is known."""
 
     option: Option
     peak: Peak
@@ -46,26 +47,26 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A way in its place, and in a few words why it stands there."""
+    """A way in its place of the order, and in a few words why it is there."""
 
-    way: Local | Away
+    way: Local | RemoteWay
     reason: str
 
     @property
     def standing(self) -> Standing:
-        """Whether it fits, or is remote."""
-        return "remote" if isinstance(self.way, Away) else self.way.peak.verdict
+        """Whether it fits on the card; `remote` for a remote way."""
+        return "remote" if isinstance(self.way, RemoteWay) else self.way.peak.verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do with one image in one place.
+    """The ways to compute one image in one place.
 
     Attributes:
-        image: its untiled case in the asked precision.
+        image: its untiled case in the requested precision.
         ranked: every way, the recommendation first.
-        reason: of the recommendation, in a sentence.
-        quicker: of a lower precision, or remote, that would be quicker and is not recommended; None: neither would.
+        reason: for the recommendation, in a sentence.
+        quicker: what a lower precision or remote would gain, if it is not recommended; None if neither is quicker.
     """
 
     image: Case
@@ -76,7 +77,7 @@ class Advice:
 
     @property
     def best(self) -> Ranked | None:
-        """The recommendation; None where nothing fits and of remote there is no figure."""
+        """The recommendation; None if nothing fits and no remote time is known."""
         first = self.ranked[0]
         known = first.standing in {"fits", "tight"} or (first.standing == "remote" and first.way.time is not None)
         return first if known else None
@@ -84,21 +85,21 @@ class Advice:
     @property
     def local(self) -> tuple[Local, ...]:
         """The ways on the card, the best first."""
-        return tuple(one.way for one in self.ranked if isinstance(one.way, Local))
+        return tuple(ranked.way for ranked in self.ranked if isinstance(ranked.way, Local))
 
 
-def rank(image: Case, place: Place, ways: Sequence[Local], away: Away) -> Advice:
-    """Put the ways of an image in order."""
+def rank(image: Case, place: Place, ways: Sequence[Local], remote_way: RemoteWay) -> Advice:
+    """Put the ways to compute an image in order."""
     local = _in_order(ways)
     first = local[0] if _class(local[0]) < _OUT else None
     ranked = [Ranked(way, _reason(way, local)) for way in local]
-    remote = Ranked(away, _remote_reason(away, first))
+    remote = Ranked(remote_way, _remote_reason(remote_way, first))
     place_of_remote = len([way for way in local if _class(way) < _OUT])
-    wins = first is not None and _goes_first(away.time, first)
+    wins = first is not None and _goes_first(remote_way.time, first)
     ranked.insert(0 if wins else place_of_remote, remote)
     reason = _remote_wins(remote, ranked) if wins or first is None else _why(first, local)
-    quicker = [_lower(ranked[0], local), None if wins else _quicker_away(away, first)]
-    return Advice(image, place, tuple(ranked), reason, "; ".join(one for one in quicker if one) or None)
+    quicker = [_quicker_lower(ranked[0], local), None if wins else _quicker_remote(remote_way, first)]
+    return Advice(image, place, tuple(ranked), reason, "; ".join(filter(None, quicker)) or None)
 
 
 _COMFORTABLE, _COMFORTABLE_LOWER, _TIGHT, _TIGHT_LOWER, _OUT = range(5)
@@ -113,14 +114,12 @@ def _class(way: Local) -> int:
 
 
 def _in_order(ways: Sequence[Local]) -> list[Local]:
-    found: list[Local] = []
-    for _, group in groupby(sorted(ways, key=lambda way: (_class(way), way.option.change)), key=_class):
-        found += _by_time(list(group))
-    return found
+    by_class = groupby(sorted(ways, key=lambda way: (_class(way), way.option.change)), key=_class)
+    return [way for _, group in by_class for way in _by_time(list(group))]
 
 
 def _by_time(ways: list[Local]) -> Iterator[Local]:
-    """Ways of one class, which come in the order of what they change of the picture."""
+    """Put ways of one class, given by how much they change the picture, in order."""
     if any(way.time is None for way in ways):
         yield from ways
         return
@@ -131,47 +130,47 @@ def _by_time(ways: list[Local]) -> Iterator[Local]:
         yield first
 
 
-def margin(one: Time, other: Time) -> float:
-    """By which share two times may differ and count as equal. A range has the model's error in it already."""
+def margin(time: Time, other: Time) -> float:
+    """The share by which two times may differ and count as equal. A range includes the model's error already."""
     model_errors = [
-        time.errors for time in (one, other) if time.kind == "predicted" and not time.between and time.errors
+        each.errors for each in (time, other) if each.kind == "predicted" and not each.between and each.errors
     ]
-    if one.kind == other.kind == "predicted":
+    if time.kind == other.kind == "predicted":
         return max([MARGIN, *(errors.median for errors in model_errors)])
     return max([MARGIN, *(abs(errors.worst.error) for errors in model_errors)])
 
 
 def _as_quick(time: Time, least: Time) -> bool:
-    """Whether one may be as quick as the other, or takes less."""
+    """Whether `time` may be as short as `least`, or is shorter."""
     return time.least_s <= least.most_s * (1 + margin(time, least))
 
 
-def _quicker(one: Time | None, other: Time | None) -> bool:
-    """Whether one is quicker by more than the margin."""
-    return one is not None and other is not None and not _as_quick(other, one)
+def _quicker(time: Time | None, other: Time | None) -> bool:
+    """Whether `time` is shorter than `other` by more than the margin."""
+    return time is not None and other is not None and not _as_quick(other, time)
 
 
-def _goes_first(away: Time | None, first: Local) -> bool:
+def _goes_first(remote: Time | None, first: Local) -> bool:
     """Whether remote is so much quicker than the first local way that it is recommended instead."""
-    if away is None or first.time is None:
+    if remote is None or first.time is None:
         return False
     if _class(first) == _COMFORTABLE:
-        return away.kind != "predicted" and away.most_s <= first.time.least_s * _REMOTE_AT_MOST
-    return _quicker(away, first.time)
+        return remote.kind != "predicted" and remote.most_s <= first.time.least_s * _REMOTE_AT_MOST
+    return _quicker(remote, first.time)
 
 
-def _against(one: Time | None, other: Time | None, what: str = "") -> str:
+def _against(time: Time | None, other: Time | None, what: str = "") -> str:
     """`23% longer than WHAT`, `2.4 times as long as`, `23% less time than`, `about as long as`; empty for no time.
 
-    Of ranges no share is told: `longer than`, `less time than`, or that they overlap.
+    Ranges have no share: `longer than`, `less time than`, or nothing if they overlap.
     """
-    if one is None or other is None:
+    if time is None or other is None:
         return ""
     than, than_as = (f" than {what}", f" as {what}") if what else ("", "")
-    quicker, slower = _quicker(one, other), _quicker(other, one)
-    if one.between or other.between:
+    quicker, slower = _quicker(time, other), _quicker(other, time)
+    if time.between or other.between:
         return f"less time{than}" if quicker else f"longer{than}" if slower else ""
-    factor = one.least_s / other.least_s
+    factor = time.least_s / other.least_s
     if quicker:
         return f"{1 - factor:.0%} less time{than}"
     if not slower:
@@ -182,51 +181,51 @@ def _against(one: Time | None, other: Time | None, what: str = "") -> str:
 
 
 def _reason(way: Local, local: Sequence[Local]) -> str:
-    """Why a way stands where it does, beside the first of all local ones."""
+    """Why a way has its place, compared with the first local way."""
     first = local[0]
     if not way.peak.is_comfortable:
         return way.peak.reason
     if way is first:
         return _merit(way, local)
-    said = [_against(way.time, first.time)]
+    parts = [_against(way.time, first.time)]
     if way.option.is_lower and not first.option.is_lower:
-        said.append("at the risk of a lower precision")
+        parts.append("at the risk of a lower precision")
     elif way.option.change > first.option.change and not way.option.is_exact:
-        said.append("changes the picture more")
-    return ", ".join(part for part in said if part) or "fits"
+        parts.append("changes the picture more")
+    return ", ".join(filter(None, parts)) or "fits"
 
 
 def _merit(way: Local, local: Sequence[Local]) -> str:
-    """Why the first of all local ways is the first."""
-    same = [one for one in local if _class(one) == _class(way)]
-    several = len({one.option.case.dtype for one in local}) > 1
+    """Why the first local way is the first."""
+    same = [other for other in local if _class(other) == _class(way)]
+    several = len({other.option.case.dtype for other in local}) > 1
     fits = f"{f'in {way.option.case.dtype} ' if several else ''}that fits comfortably"
     if len(same) == 1:
         return f"the only way {fits}"
-    if any(one.time is None for one in same) or way.time is None:
+    if any(other.time is None for other in same) or way.time is None:
         return f"changes the picture least of all {fits} (not all times are known)"
-    if all(_quicker(way.time, one.time) for one in same if one is not way):
+    if all(_quicker(way.time, other.time) for other in same if other is not way):
         return f"the quickest {fits}"
-    if any(one.time.between for one in same if one.time):
+    if any(other.time.between for other in same if other.time):
         return f"changes the picture least of all {fits} (their times are ranges that overlap)"
-    least = min(one.time.least_s for one in same if one.time)
+    least = min(other.time.least_s for other in same if other.time)
     if way.time.least_s == least:
         return f"the quickest {fits}"
     return f"within {max(0.01, way.time.least_s / least - 1):.0%} of the quickest {fits}, and changes the picture less"
 
 
 def _why(first: Local, local: Sequence[Local]) -> str:
-    """Of the recommendation: what became of the ways that change the picture less, and its own merit."""
+    """The reason for the recommendation: why not a way that changes the picture less, and its own merit."""
     less = [way for way in local if way.option.change < first.option.change and way.option.case.variant == "default"]
     less = sorted((way for way in less if not way.option.is_lower), key=lambda way: way.option.change)
-    said = [f"{way.option.label}: {_short(way, first)}" for way in less if way.option.case.tile is None]
+    parts = [f"{way.option.label}: {_short(way, first)}" for way in less if way.option.case.tile is None]
     tiles = [way for way in less if way.option.case.tile]
     worse = [way.option.label for way in tiles if not way.peak.is_comfortable]
     slower = [way.option.label for way in tiles if way.peak.is_comfortable and _quicker(first.time, way.time)]
-    said += [f"{_listed(worse)}: not comfortably"] if worse else []
-    said += [f"{_listed(slower)}: slower"] if slower else []
+    parts += [f"{_listed(worse)}: not comfortably"] if worse else []
+    parts += [f"{_listed(slower)}: slower"] if slower else []
     own = _reason(first, local) if first.peak.is_comfortable else f"nothing fits comfortably; this: {first.peak.reason}"
-    return "; ".join([*said, own])
+    return "; ".join([*parts, own])
 
 
 def _listed(labels: Sequence[str]) -> str:
@@ -234,24 +233,24 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 def _short(way: Local, first: Local) -> str:
-    """What became of a way that changes the picture less than the first."""
+    """Why a way that changes the picture less than the first one is not first."""
     if way.peak.is_comfortable:
         return _against(way.time, first.time) or "fits"
     time = f" ({way.time.text} {way.time.kind})" if way.time else ""
     return f"{way.peak.reason}{time}"
 
 
-def _remote_reason(away: Away, first: Local | None) -> str:
-    if away.time is None:
-        return f"no figure: {away.reason}"
+def _remote_reason(remote: RemoteWay, first: Local | None) -> str:
+    if remote.time is None:
+        return f"no time known: {remote.reason}"
     if first is None or first.time is None:
         return "none of the card's memory"
-    return f"none of the card's memory; {_against(away.time, first.time, first.option.label)}"
+    return f"none of the card's memory; {_against(remote.time, first.time, first.option.label)}"
 
 
 def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
-    """Why remote is first, or why nothing is: what became of the local ways."""
-    local = [one.way for one in ranked if isinstance(one.way, Local)]
+    """Why remote comes first, or why nothing does: the problem with the local ways."""
+    local = [each.way for each in ranked if isinstance(each.way, Local)]
     fits = [way for way in local if _class(way) < _OUT]
     if fits:
         return f"{remote.reason} ({fits[0].time.text if fits[0].time else '-'})"
@@ -261,16 +260,16 @@ def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
     return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"
 
 
-def _quicker_away(away: Away, first: Local | None) -> str | None:
-    """What remote would gain, where it is not recommended."""
-    if first is None or away.time is None or not _quicker(away.time, first.time):
+def _quicker_remote(remote: RemoteWay, first: Local | None) -> str | None:
+    """What remote would gain, if it is not recommended."""
+    if first is None or remote.time is None or not _quicker(remote.time, first.time):
         return None
-    less = _against(away.time, first.time)
-    return f"remote, by {away.by}, {away.time.text} ({away.time.kind}), {less}"
+    less = _against(remote.time, first.time)
+    return f"remote, by {remote.by}, {remote.time.text} ({remote.time.kind}), {less}"
 
 
-def _lower(first: Ranked, local: Sequence[Local]) -> str | None:
-    """What a lower precision would gain, where it is not recommended."""
+def _quicker_lower(first: Ranked, local: Sequence[Local]) -> str | None:
+    """What a lower precision would gain, if it is not recommended."""
     if isinstance(first.way, Local) and first.way.option.is_lower:
         return None
     quicker = [

@@ -1,7 +1,7 @@
-"""The remote way of an image, as `hybrid` has it: over the first network, or as an endpoint was measured. Pure.
+"""The remote way to compute an image, by `hybrid`: over the first network, or as an endpoint was measured. Pure.
 
-Where `hybrid` has no figure, for nobody timed the image on the card that stands in for an endpoint, that card's time
-may be predicted.
+If `hybrid` has no time, because nobody timed the image on the card that stands in for an endpoint, that card's time may
+be predicted.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bench.record import Case
 
 
 @dataclass(frozen=True, slots=True)
-class Away:
-    """An image on an endpoint.
+class RemoteWay:
+    """An image computed by an endpoint.
 
     Attributes:
-        network: over which network it is simulated, or predicted.
-        time: from end to end; None where there is no figure.
-        by: what computes it, or which endpoint was measured; empty where there is no figure.
-        reason: why there is no figure.
+        network: the network that is simulated or predicted.
+        time: from end to end; None if it is not known.
+        by: the card that computes it, or the endpoint that was measured; empty if no time is known.
+        reason: why no time is known.
     """
 
     network: str
@@ -33,27 +33,27 @@ class Away:
     reason: str
 
 
-def of(remote: RemoteImage | None, network: str) -> Away:
-    """The quickest that is known: simulated over the network, or measured across one."""
+def of(remote: RemoteImage | None, network: str) -> RemoteWay:
+    """The quickest known remote way: simulated over the network, or measured across one."""
     if remote is None:
-        return Away(network, None, "", "neither an endpoint nor a card that would stand in for one was timed on it")
-    found = [
+        return RemoteWay(network, None, "", "no endpoint was timed on it, and no card that could stand in for one")
+    times = [
         (Time(taken, record.kind), record.device.name)
         for record in remote.across
         if (taken := seconds(record)) is not None
     ]
     if remote.service is not None:
-        found.append((Time(remote.over_s[network], "simulated"), remote.service.by))
-    if not found:
-        return Away(network, None, "", remote.reason or "there is no figure of it")
-    time, by = min(found, key=lambda one: one[0].least_s)
-    return Away(network, time, by, "")
+        times.append((Time(remote.over_s[network], "simulated"), remote.service.by))
+    if not times:
+        return RemoteWay(network, None, "", remote.reason or "nobody timed it")
+    time, by = min(times, key=lambda timed: timed[0].least_s)
+    return RemoteWay(network, time, by, "")
 
 
-def predicted(case: Case, time: Time, card: str, request: Request) -> Away | None:
-    """The way over a card that would compute the case in a time that is predicted; None if no request can carry it.
+def predicted(case: Case, time: Time, card: str, request: Request) -> RemoteWay | None:
+    """The remote way by a card whose time for the case is predicted; None if no request can carry the image.
 
-    Where that time is a range, so is the whole.
+    If that time is a range, so is the time from end to end.
     """
     transport = request.transports.get(case.operation)
     if transport is None:
@@ -70,4 +70,4 @@ def predicted(case: Case, time: Time, card: str, request: Request) -> Away | Non
         between = None if least is None else Range(least, whole(time.between.most_s))
     if taken is None and between is None:
         return None
-    return Away(request.network, replace(time, seconds=taken, between=between), card, "")
+    return RemoteWay(request.network, replace(time, seconds=taken, between=between), card, "")

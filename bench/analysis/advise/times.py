@@ -1,7 +1,7 @@
-"""How long an option takes on a card: as measured there, else published of it, else by the model of times. Pure.
+"""How long an option takes on a card: measured if known, else published, else by the model of times. Pure.
 
-Where the model can't give a time with an error of its own, on an architecture that no fitted time is of or with the
-leaner kernels of a tight fit, it gives a range, or a least time.
+The model's error does not hold on an architecture without a fitted time, nor for the low-workspace kernels of a tight
+fit. There the model gives a range, or a least time.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from bench.core.units import format_seconds
 from bench.core.work import Work
 from bench.record import Case, Kind, Record
 
-#: What a tight fit's time goes beyond: times are of the kernels that are preferred while memory is free.
+#: How a tight fit's time goes beyond the fit: the fitted times are of the kernels preferred while memory is free.
 TIGHT = "leaner kernels of a tight fit"
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The model of times, what it was fitted on, and how far it is off on a card left out; None: one card alone."""
+    """The model of times, what it was fitted on, and its errors on cards left out (None if there is only one card)."""
 
     model: Model
     observations: tuple[Observation, ...]
@@ -37,14 +37,14 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Seconds of one call, or of a remote one from end to end.
+    """The time of one call, or of a remote call from end to end.
 
     Attributes:
-        seconds: None where only a range is known.
+        seconds: None if only a range is known.
         kind: measured, published, predicted or simulated.
-        errors: of the model, where it is predicted. They are not those of a time that goes beyond the fit.
-        beyond: in what a prediction goes beyond the times that the model was fitted on.
-        between: the range; None where `seconds` is known.
+        errors: of the model, if the time is predicted. They do not hold for a time that goes beyond the fit.
+        beyond: how a prediction goes beyond the times that the model was fitted on.
+        between: the range; None if `seconds` is known.
     """
 
     seconds: float | None
@@ -55,13 +55,13 @@ class Time:
 
     @property
     def least_s(self) -> float:
-        """The least that it may be. Predictions below what the model was fitted on are all as quick."""
+        """The least that it may be. Predictions below the shortest fitted time count as equal."""
         seconds = self.between.least_s if self.between else self.seconds or 0.0
         return max(seconds, LEAST_S) if self.kind == "predicted" else seconds
 
     @property
     def most_s(self) -> float:
-        """The most that it may be, without the model's error; infinite where nothing says."""
+        """The most that it may be, without the model's error; infinite if it is not bounded."""
         if self.between is None:
             return self.least_s
         return math.inf if self.between.most_s is None else max(self.between.most_s, self.least_s)
@@ -76,26 +76,26 @@ class Time:
 
 
 def clock(observations: Sequence[Observation]) -> Clock | None:
-    """The model fitted on the encodes that were observed; None where those are too few to fit one on."""
+    """The model fitted on the observed encodes; None if there are too few."""
     observations = fitted(observations)
     try:
         model = fit(observations)
     except ValueError:
         return None
     try:
-        found = errors(leave_one_card_out(observations))
+        held_out_errors = errors(leave_one_card_out(observations))
     except ValueError:
-        found = None
-    return Clock(model, tuple(observations), found)
+        held_out_errors = None
+    return Clock(model, tuple(observations), held_out_errors)
 
 
 def of(
     case: Case, place: Place, records: Sequence[Record], peak: Peak, clock: Clock | None, work: Work | None
 ) -> Time | None:
-    """The time of a case in a place, None: nobody knows, or it does not fit.
+    """The time of a case in a place; None if it is not known or the case does not fit.
 
-    A record counts if it had the same memory to use, or more and here is enough all the same: with less memory kernels
-    differ, so a time under a tighter limit is not that of the whole card.
+    A record counts if it had the same memory, or more while this place has enough. With less memory other kernels run,
+    so a time under a tighter limit is not that of the whole card.
     """
     if peak.verdict not in {"fits", "tight"}:
         return None
@@ -109,7 +109,7 @@ def of(
 
 
 def _counts(record: Record, place: Place, peak: Peak) -> bool:
-    """Whether a record's time is one of this place: kernels were chosen with as much memory, or with more of it."""
+    """Whether a record's time holds in this place: its kernels were chosen with as much memory, or more."""
     if place.free_bytes is None and record.vram_limit_bytes == place.limit_bytes:
         return True
     had = place.total_bytes if record.vram_limit_bytes is None else record.vram_limit_bytes
@@ -117,7 +117,7 @@ def _counts(record: Record, place: Place, peak: Peak) -> bool:
 
 
 def _predicted(case: Case, gpu: Gpu, work: Work, clock: Clock, *, is_tight: bool) -> Time:
-    """The model's time; a range where the architecture is not in the fit, a least time where the fit is tight."""
+    """The model's time: a range if the architecture is not in the fit, a least time if the memory is tight."""
     taken = clock.model.seconds(work, case.dtype, gpu)
     past_fit = beyond(case, gpu, clock.observations)
     past_fit += (case.variant,) if case.variant != "default" else ()

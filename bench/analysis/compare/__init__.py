@@ -1,4 +1,4 @@
-"""Two sides of a comparison, records in and a Comparison out. This is what the other rooms use of it."""
+"""Compare two sides of records: a Request and two Sides in, a Comparison out. These are the names for other rooms."""
 
 from bench.analysis.compare.settings import Request, request
 from bench.analysis.compare.whole import CASE_VERDICTS, Comparison, MachineComparison, compare

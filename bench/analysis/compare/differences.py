@@ -14,51 +14,53 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that the sides do not have in common: every value that each side has of it, as text."""
+    """A setting whose values differ between the sides, or inside one: all values of each side, as text."""
 
     name: str
     base: tuple[str, ...]
     head: tuple[str, ...]
 
     @property
-    def inside(self) -> bool:
-        """Whether it already differs inside a side."""
+    def is_inside_a_side(self) -> bool:
+        """Whether one side alone has several values."""
         return max(len(self.base), len(self.head)) > 1
 
     @property
-    def told(self) -> str:
-        """In words: `torch: base 2.12.0, head 2.13.0`."""
+    def text(self) -> str:
+        """`torch: base 2.12.0, head 2.13.0`."""
         return one_line(f"{self.name}: base {' and '.join(self.base)}, head {' and '.join(self.head)}")
 
 
 def card_differences(base: Sequence[Record], head: Sequence[Record]) -> tuple[Difference, ...]:
-    """Whether other cards of one name were measured, where every record says which card it is of."""
+    """The difference between cards of one name, if every record says which card it was measured on."""
     sides = [{record.device.identity for record in records} for records in (base, head)]
     if any(None in cards for cards in sides) or sides[0] == sides[1]:
         return ()
-    told = [tuple(sorted(card for card in cards if card is not None)) for cards in sides]
-    return (Difference("card", *told),)
+    base_cards, head_cards = (tuple(sorted(card for card in cards if card is not None)) for cards in sides)
+    return (Difference("card", base_cards, head_cards),)
 
 
 def software_differences(base: Sequence[Record], head: Sequence[Record]) -> tuple[Difference, ...]:
-    """What differs between or inside the records of both sides, machine apart."""
-    found: list[Difference] = []
+    """The differences of software and settings between the sides, or inside one."""
+    differences: list[Difference] = []
     for group, facets in _FACETS.items():
-        of_base, of_head = _values(facets(base)), _values(facets(head))
-        if bool(of_base) != bool(of_head):
-            told_of = (("known",) if one else ("not known",) for one in (of_base, of_head))
-            found.append(Difference(group, *told_of))
+        base_values, head_values = _values(facets(base)), _values(facets(head))
+        if bool(base_values) != bool(head_values):
+            known = [("known",) if values else ("not known",) for values in (base_values, head_values)]
+            differences.append(Difference(group, *known))
             continue
-        names = dict.fromkeys([*of_base, *of_head])
-        both = [Difference(name, *(tuple(one.get(name, ("none",))) for one in (of_base, of_head))) for name in names]
-        found += [one for one in both if one.base != one.head or one.inside]
-    return tuple(found)
+        for name in dict.fromkeys([*base_values, *head_values]):
+            of_base, of_head = (tuple(values.get(name, ("none",))) for values in (base_values, head_values))
+            difference = Difference(name, of_base, of_head)
+            if of_base != of_head or difference.is_inside_a_side:
+                differences.append(difference)
+    return tuple(differences)
 
 
 def _values(facets: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """All values of each facet, sorted; `none` among them where one of them does not have it."""
-    names = dict.fromkeys(name for one in facets for name in one)
-    return {name: sorted({one.get(name, "none") for one in facets}) for name in names}
+    """All values of each facet, sorted; `none` is among them if some record lacks it."""
+    names = dict.fromkeys(name for values in facets for name in values)
+    return {name: sorted({values.get(name, "none") for values in facets}) for name in names}
 
 
 def _kinds(records: Sequence[Record]) -> list[dict[str, str]]:
@@ -66,17 +68,17 @@ def _kinds(records: Sequence[Record]) -> list[dict[str, str]]:
 
 
 def _environments(records: Sequence[Record]) -> list[dict[str, str]]:
-    return [_environment(one) for one in _distinct(record.environment for record in records)]
+    return [_environment(environment) for environment in _distinct(record.environment for record in records)]
 
 
 def _settings(records: Sequence[Record]) -> list[dict[str, str]]:
     return [
-        {f"measure.{name}": _word(getattr(one, name)) for name in MeasureSettings.model_fields}
-        for one in _distinct(record.measure for record in records)
+        {f"measure.{name}": _word(getattr(settings, name)) for name in MeasureSettings.model_fields}
+        for settings in _distinct(record.measure for record in records)
     ]
 
 
-#: What may differ, by what it is told of where only one side has it at all.
+#: What may differ. A side without any of a group is told by the group's name.
 _FACETS: dict[str, Callable[[Sequence[Record]], Sequence[Mapping[str, str]]]] = {
     "kind of record": _kinds,
     "software": _environments,
@@ -85,12 +87,12 @@ _FACETS: dict[str, Callable[[Sequence[Record]], Sequence[Mapping[str, str]]]] = 
 
 
 def _distinct(values: Iterable[_T | None]) -> list[_T]:
-    """Those that are there, each once; they need not be hashable, and most are one and the same object."""
-    found: list[_T] = []
+    """The values that are not None, each once. They need not be hashable, and most are the same object."""
+    distinct: list[_T] = []
     for value in values:
-        if value is not None and not any(value is one or value == one for one in found):
-            found.append(value)
-    return found
+        if value is not None and not any(value is known or value == known for known in distinct):
+            distinct.append(value)
+    return distinct
 
 
 def _environment(environment: Environment) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The machine that a run was measured on, and in what two are unlike. Imports `record` and `units`."""
+"""The machine that a run was measured on, and how two machines differ. Imports `record` and `units`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from bench.analysis.compare.differences import Difference
 from bench.core.units import GIB, format_bytes, one_line
 from bench.record import Record
 
-#: Totals of memory differ by a few KiB from boot to boot, and by some MiB from driver to driver.
+#: Memory totals of one machine vary by a few KiB between boots, and by some MiB between drivers.
 _TOLERANCE = 0.02
 _TOTALS = ("total_bytes", "host_ram_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What must be alike for figures to be compared. None is what a record does not say, and is unlike any value."""
+    """What must be the same for figures to be compared. None (the record does not say) differs from any value."""
 
     kind: str
     name: str
@@ -27,12 +27,12 @@ class Machine:
 
     @property
     def label(self) -> str:
-        """One line for people: `NVIDIA H100 80GB HBM3, limited to 8.00 GiB`."""
+        """`NVIDIA H100 80GB HBM3, limited to 8.00 GiB`."""
         limit = f", limited to {format_bytes(self.vram_limit_bytes)}" if self.vram_limit_bytes is not None else ""
         return one_line(f"{self.name}{limit}")
 
     def unlike(self, other: Machine) -> tuple[str, ...]:
-        """The fields in which two machines differ; totals of memory within 2% of the greater do not."""
+        """The names of the fields that differ. Memory totals within 2% of the larger count as equal."""
         return tuple(
             field.name
             for field in fields(Machine)
@@ -47,7 +47,7 @@ def _alike(field: str, base: object, head: object) -> bool:
 
 
 def machine_of(record: Record) -> Machine:
-    """The machine that a record was measured on. A CPU's total is the RAM, and not said twice."""
+    """The machine that a record was measured on. A CPU has no `total_bytes` of its own: it is the host's RAM."""
     device, host = record.device, record.environment
     return Machine(
         kind=device.kind,
@@ -72,7 +72,7 @@ _WORDS = {
 
 
 def machine_differences(base: Machine, head: Machine) -> tuple[Difference, ...]:
-    """In what two machines are unlike."""
+    """The fields in which two machines differ, as differences."""
     return tuple(Difference(_WORDS[field], (_word(base, field),), (_word(head, field),)) for field in base.unlike(head))
 
 

@@ -14,8 +14,8 @@ from bench.record.metrics import values
 class Figures:
     """One side of one case and metric, in the metric's unit.
 
-    `values` are what is compared: the raw samples of one run (none in a published row), else one figure a run. The
-    median is theirs, or where there are none the one that was recorded.
+    `values` are what is compared: the raw samples of a single run (none in a published row), else one figure a run.
+    `median` is that of the values, or the recorded one if there are none.
     """
 
     median: float
@@ -23,21 +23,26 @@ class Figures:
     runs: int
 
     @property
+    def n(self) -> int:
+        """How many values are compared."""
+        return len(self.values)
+
+    @property
     def spread(self) -> tuple[float, ...]:
-        """The values, or the median where there are none: never empty."""
+        """The values, or the median if there are none: never empty."""
         return self.values or (self.median,)
 
 
 def figures(metric: str, records: Sequence[Record]) -> Figures | None:
-    """The figures of one case's records, one a run; None where none of them has the metric."""
-    runs = [one for one in (_one_run(metric, record) for record in records) if one is not None]
+    """The figures of one case's records, one record a run; None if no record has the metric."""
+    runs = [figures for figures in (_figures_of_run(metric, record) for record in records) if figures is not None]
     if len(runs) <= 1:
         return runs[0] if runs else None
-    medians = tuple(one.median for one in runs)
+    medians = tuple(run.median for run in runs)
     return Figures(significance.middle(medians), medians, len(runs))
 
 
-def _one_run(metric: str, record: Record) -> Figures | None:
+def _figures_of_run(metric: str, record: Record) -> Figures | None:
     value = values(record).get(metric)
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Cases matched by id, and how their outcomes changed. Imports `record` and `units`."""
+"""Cases matched by id, and how their outcomes changed. Imports `record`, `units` and the labels of `workloads`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Literal
 from bench.analysis.compare.sides import Run
 from bench.core.units import one_line
 from bench.record import Case, Measured, Record, Skipped, describe
+from bench.workloads.labels import label_of
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A case that both sides have: its record of each run that tried it, never an empty row of them.
+    """A case that both sides have, with at least one record a side: one for each run that tried it.
 
     With a `stage` the records are of that stage alone.
     """
@@ -29,7 +30,7 @@ class Pair:
 class Matched:
     """The cases of both sides in the order of the base, and those of one side only.
 
-    `skipped` are the ids of those of one side only that the other has, but skipped.
+    `skipped` has the ids of one-sided cases that the other side skipped.
     """
 
     pairs: tuple[Pair, ...]
@@ -40,21 +41,26 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeChange:
-    """A case that newly runs, newly does not, or still does not but for another reason; both sides in words."""
+    """A case that newly runs, no longer runs, or fails for another reason than before; both sides in words."""
 
     case: Case
     verdict: Literal["better", "worse", "changed"]
     base: str
     head: str
 
+    @property
+    def label(self) -> str:
+        """What the case is called."""
+        return label_of(self.case)
+
 
 def match(base: Sequence[Run], head: Sequence[Run]) -> Matched:
-    """Match cases by id, never by place. A skipped case is as good as absent."""
+    """Match cases by id, never by position. A skipped case counts as absent."""
     of_base, of_head = _by_case(base), _by_case(head)
-    only_base = {one: records[0].case for one, records in of_base.items() if one not in of_head}
-    only_head = {one: records[0].case for one, records in of_head.items() if one not in of_base}
+    only_base = {case_id: records[0].case for case_id, records in of_base.items() if case_id not in of_head}
+    only_head = {case_id: records[0].case for case_id, records in of_head.items() if case_id not in of_base}
     return Matched(
-        tuple(Pair(of_base[one][0].case, of_base[one], of_head[one]) for one in of_base if one in of_head),
+        tuple(Pair(records[0].case, records, of_head[name]) for name, records in of_base.items() if name in of_head),
         tuple(only_base.values()),
         tuple(only_head.values()),
         frozenset((_skipped(head) & only_base.keys()) | (_skipped(base) & only_head.keys())),
@@ -62,35 +68,33 @@ def match(base: Sequence[Run], head: Sequence[Run]) -> Matched:
 
 
 def _skipped(runs: Sequence[Run]) -> set[str]:
-    return {one for run in runs for one, record in run.records.items() if isinstance(record.outcome, Skipped)}
+    return {case_id for run in runs for case_id, record in run.records.items() if isinstance(record.outcome, Skipped)}
 
 
 def _by_case(runs: Sequence[Run]) -> dict[str, tuple[Record, ...]]:
-    found: dict[str, tuple[Record, ...]] = {}
+    by_case: dict[str, tuple[Record, ...]] = {}
     for run in runs:
         for case_id, record in run.records.items():
             if not isinstance(record.outcome, Skipped):
-                found[case_id] = (*found.get(case_id, ()), record)
-    return found
+                by_case[case_id] = (*by_case.get(case_id, ()), record)
+    return by_case
 
 
 def any_measured(records: Iterable[Record]) -> bool:
-    """Whether one of the runs measured the case."""
+    """Whether any of the records is a measurement."""
     return any(isinstance(record.outcome, Measured) for record in records)
 
 
 def changes(pairs: Sequence[Pair]) -> tuple[OutcomeChange, ...]:
     """The cases whose outcomes changed.
 
-    Worse is a case that a run of head could not measure and every run of base could, better the other way round. Where
-    runs of both sides could not there is no verdict, whatever their share, but what else became of them is told.
+    A case is worse if every run of base measured it and some run of head could not, and better the other way round. If
+    runs of both sides could not, whatever their share, it is only `changed`, if their outcomes differ at all.
     """
-    found = []
-    for pair in pairs:
-        verdict = _verdict(_statuses(pair.base), _statuses(pair.head))
-        if verdict:
-            found.append(OutcomeChange(pair.case, verdict, _words(pair.base), _words(pair.head)))
-    return tuple(found)
+    verdicts = [(pair, _verdict(_statuses(pair.base), _statuses(pair.head))) for pair in pairs]
+    return tuple(
+        OutcomeChange(pair.case, verdict, _words(pair.base), _words(pair.head)) for pair, verdict in verdicts if verdict
+    )
 
 
 def _statuses(records: Sequence[Record]) -> set[str]:
@@ -110,5 +114,5 @@ def _words(records: Sequence[Record]) -> str:
     counts = Counter(one_line(" ".join(describe(record.outcome).split())) for record in records)
     if len(records) == 1:
         return next(iter(counts))
-    (first, count), *others = counts.items()
-    return ", ".join([f"{first} in {count} of {len(records)} runs", *(f"{what} in {many}" for what, many in others)])
+    (first, count), *rest = counts.items()
+    return ", ".join([f"{first} in {count} of {len(records)} runs", *(f"{outcome} in {n}" for outcome, n in rest)])

@@ -1,4 +1,4 @@
-"""What is asked of a comparison, and how the command line spells it: metrics, factors, gates.
+"""What a comparison is asked for, and how the command line spells it: metrics, factors, gates.
 
 Imports `errors` and `units`.
 """
@@ -12,27 +12,27 @@ from dataclasses import dataclass, field
 from bench.core.units import METRICS, format_percent
 from bench.errors import BenchError, nearest
 
-#: Metrics that are a constant over a time, or that over another constant: they change as it does, and can't be tested.
+#: Metrics that follow from the time by constants: they change as it does, and have no samples of their own to test.
 FROM_TIME = tuple(name for name, metric in METRICS.items() if metric.unit in {"flops/s", "pixels/s", "ratio"})
 _PERCENT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Fails where `metric` is worse by more than `limit` (0.05 is 5%), whichever way is worse for it."""
+    """Fails if `metric` is worse by more than `limit` (0.05 is 5%), in whichever direction is worse for it."""
 
     metric: str
     limit: float
 
     @property
     def text(self) -> str:
-        """As it is written: `time>5%`."""
+        """As the command line spells it: `time>5%`."""
         return f"{self.metric}>{format_percent(self.limit)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to compare and how. `metrics` empty: the default ones. `factors` override those of METRICS."""
+    """What to compare and how. Without `metrics` the default ones are compared; `factors` override those of METRICS."""
 
     metrics: tuple[str, ...] = ()
     factors: Mapping[str, float] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Request:
 def request(
     metrics: Sequence[str] = (), factors: Sequence[str] = (), fail_on: Sequence[str] = (), *, across: bool = False
 ) -> Request:
-    """A Request out of what the command line says. Raises BenchError for what can't be understood."""
+    """Parse the command line's options. Raises BenchError for one that can't be parsed."""
     return Request(
         tuple(dict.fromkeys(_known_metric(name, "--metric") for name in metrics)),
         dict(parse_factor(text) for text in factors),
@@ -53,7 +53,7 @@ def request(
 
 
 def parse_gate(text: str) -> Gate:
-    """A gate out of `METRIC>N%`. Raises BenchError."""
+    """Parse `METRIC>N%`. Raises BenchError."""
     metric, sign, percent = text.partition(">")
     form = f"--fail-on {text[:80]!r}: write METRIC>N%, like 'time>5%' (in quotes: a shell takes > for a redirection)"
     if not sign:
@@ -62,16 +62,16 @@ def parse_gate(text: str) -> Gate:
 
 
 def parse_factor(text: str) -> tuple[str, float]:
-    """A metric and its practical factor out of `METRIC=N%`. Raises BenchError."""
+    """Parse `METRIC=N%` into a metric and its practical factor. Raises BenchError."""
     metric, _, percent = text.partition("=")
     form = f"--factor {text[:80]!r}: write METRIC=N%, like time=5%"
     return _known_metric(metric.strip(), "--factor"), _parse_percent(percent, form)
 
 
 def _known_metric(name: str, option: str) -> str:
-    """The name, if it is a metric that can be compared. Raises BenchError with what to use instead."""
+    """Return the name of a metric that can be compared. Raises BenchError, which says what to use instead."""
     if name in FROM_TIME:
-        raise BenchError(f"{option}: {name} follows from time: use time, which is tested on its samples.")
+        raise BenchError(f"{option}: {name} follows from time. Use time, which is tested on its samples.")
     if name not in METRICS:
         valid = [metric for metric in METRICS if metric not in FROM_TIME]
         raise BenchError(f"{option}: there is no metric {name[:80]!r}. {nearest(name[:80], valid)}")
@@ -79,7 +79,7 @@ def _known_metric(name: str, option: str) -> str:
 
 
 def _parse_percent(text: str, form: str) -> float:
-    """0.05 out of `5%`. Raises BenchError that says the form."""
+    """Parse `5%` into 0.05. Raises BenchError, which says the form."""
     match = _PERCENT.fullmatch(text)
     if match is None:
         raise BenchError(f"{form}; N is a number of 0 or more.")

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: runs out of records, and which machines of one are held against which of the other.
+"""The two sides of a comparison: the runs of their records, and which machines are compared with each other.
 
 Imports `errors`, `record` and `units`; reads no file.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.analysis.compare.machines import Machine, machine_differences, machine_of
@@ -20,7 +20,7 @@ SideName = Literal["base", "head"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, or what of it is of one machine: the last record of each case, by case id in the order of the file.
+    """A run, or the part of it on one machine: the last record of each case, by case id in the order of the file.
 
     `planned` is how many cases the whole run has.
     """
@@ -34,7 +34,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """All runs given for one side, and notes on those that are not whole or were given twice."""
+    """All runs given for one side, and notes on those that are unfinished or were given twice."""
 
     name: SideName
     runs: tuple[Run, ...]
@@ -42,7 +42,7 @@ class Side:
 
     @property
     def machines(self) -> tuple[Machine, ...]:
-        """The machines, each once, in the order of the runs."""
+        """The machines in the order of the runs, each once."""
         return tuple(dict.fromkeys(run.machine for run in self.runs))
 
     def on(self, machine: Machine) -> tuple[Run, ...]:
@@ -51,58 +51,58 @@ class Side:
 
 
 def side(name: SideName, files: Iterable[tuple[str, Sequence[Record]]]) -> Side:
-    """A side out of results files: every (file, run id) is one run, whose last record of a case counts.
+    """Make a side of results files: every (file, run id) is a run, and the last record of each case counts.
 
-    An unfinished run counts, with a note. Of a run and a copy of it, whole or in part (same id and machine, equal
-    records of the cases that both have), the fuller one is counted, with a note.
-    Raises ResultsError where there is no record at all.
+    An unfinished run counts, with a note. If a run has a copy, whole or in part (same id and machine, equal records of
+    the cases that both have), only the one with more records counts, with a note.
+    Raises ResultsError if there are no records.
     """
     given = [run for file, records in files for run in _runs(file, records)]
     kept, notes = _without_copies(name, given)
     runs = _by_machine(kept)
     if not runs:
         raise ResultsError(
-            f"There is no record on the {name} side. Name results files or folders that hold some: "
+            f"There is no record on the {name} side. Name results files or folders that have records: "
             "`bench compare BASE HEAD`."
         )
     return Side(name, runs, tuple(one_line(note) for note in (*notes, *_unfinished(name, runs))))
 
 
 def _without_copies(name: SideName, given: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    """The runs that are not held by a fuller one (of equals, by the first), and a note on each of the others."""
+    """The runs that are no copies of a fuller one (or of an earlier equal one), and a note on each copy."""
     fullest: dict[tuple[str, Machine], list[Run]] = {}
     notes = []
-    for run in sorted(given, key=lambda one: len(one.records), reverse=True):
+    for run in sorted(given, key=lambda run: len(run.records), reverse=True):
         known = fullest.setdefault((run.id, run.machine), [])
-        holder = next((one for one in known if run.records.items() <= one.records.items()), None)
-        if holder is None:
+        original = next((fuller for fuller in known if run.records.items() <= fuller.records.items()), None)
+        if original is None:
             known.append(run)
         else:
-            part = "" if len(run.records) == len(holder.records) else "part of "
-            notes.append(f"{name}: {run.file} is a copy of {part}run {run.id} in {holder.file}; it is counted once.")
-    return [run for run in given if any(run is one for one in fullest[run.id, run.machine])], notes
+            part = "" if len(run.records) == len(original.records) else "part of "
+            notes.append(f"{name}: {run.file} is a copy of {part}run {run.id} in {original.file}; it is counted once.")
+    return [run for run in given if any(run is kept for kept in fullest[run.id, run.machine])], notes
 
 
 def _runs(file: str, records: Sequence[Record]) -> list[Run]:
-    """The runs of a file. A run is of one machine; a docs page's published rows are of several."""
-    found: dict[tuple[str, Machine], dict[str, Record]] = {}
+    """The runs of a file, each of one machine: a docs page's published rows are of several."""
+    by_run: dict[tuple[str, Machine], dict[str, Record]] = {}
     planned: dict[str, int] = {}
     for record in records:
-        found.setdefault((record.run.id, machine_of(record)), {})[record.case.id] = record
+        by_run.setdefault((record.run.id, machine_of(record)), {})[record.case.id] = record
         planned.setdefault(record.run.id, record.run.cases)
-    return [Run(file, run_id, machine, planned[run_id], cases) for (run_id, machine), cases in found.items()]
+    return [Run(file, run_id, machine, planned[run_id], cases) for (run_id, machine), cases in by_run.items()]
 
 
 def _by_machine(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The runs, those of machines that are alike by the first one's: totals of memory vary a little."""
+    """The runs, each with the first machine that is like its own: memory totals of one machine vary a little."""
     machines: list[Machine] = []
-    found = []
+    same_machine = []
     for run in runs:
-        machine = next((one for one in machines if not one.unlike(run.machine)), None)
-        if machine is None:
-            machines.append(run.machine)
-        found.append(Run(run.file, run.id, machine or run.machine, run.planned, run.records))
-    return tuple(found)
+        machine = next((known for known in machines if not known.unlike(run.machine)), run.machine)
+        if machine is run.machine:
+            machines.append(machine)
+        same_machine.append(replace(run, machine=machine))
+    return tuple(same_machine)
 
 
 def _unfinished(name: SideName, runs: Sequence[Run]) -> list[str]:
@@ -117,9 +117,9 @@ def _unfinished(name: SideName, runs: Sequence[Run]) -> list[str]:
 
 
 def paired_machines(base: Side, head: Side, *, across: bool) -> tuple[tuple[Machine, Machine], ...]:
-    """The machines to compare: those of both sides; where there is none and `across` is set, the one of each side.
+    """The machines to compare: those that both sides have; if there are none, and with `across`, the only one a side.
 
-    Raises ResultsError that says in what the machines are unlike, or which there are.
+    Raises ResultsError, which says how the machines differ or which there are.
     """
     pairs = _alike(base.machines, head.machines)
     if pairs:
@@ -127,24 +127,26 @@ def paired_machines(base: Side, head: Side, *, across: bool) -> tuple[tuple[Mach
     if len(base.machines) == len(head.machines) == 1:
         if across:
             return ((base.machines[0], head.machines[0]),)
-        differences = "; ".join(one.told for one in machine_differences(base.machines[0], head.machines[0]))
-        raise ResultsError(
-            f"The sides were measured on unlike machines: {differences}. Times and memory then differ for that alone. "
-            "Compare runs of one machine, or give --across-machines to compare them all the same."
+        differences = "; ".join(
+            difference.text for difference in machine_differences(base.machines[0], head.machines[0])
         )
-    there = "; ".join(f"{one.name}: {', '.join(machine.label for machine in one.machines)}" for one in (base, head))
+        raise ResultsError(
+            f"The sides were measured on unlike machines: {differences}. "
+            "Compare runs of one machine, or add --across-machines to compare them anyway."
+        )
+    there = "; ".join(f"{side.name}: {', '.join(machine.label for machine in side.machines)}" for side in (base, head))
     raise ResultsError(
-        f"The sides were measured on unlike machines and have none in common ({there}). Name the files of one machine "
-        f"a side{'' if across else ', and give --across-machines'} to compare them."
+        f"The sides were measured on unlike machines, and have none in common ({there}). Name the files of one machine "
+        f"a side{'' if across else ', and add --across-machines'} to compare them."
     )
 
 
 def _alike(base: Sequence[Machine], head: Sequence[Machine]) -> tuple[tuple[Machine, Machine], ...]:
-    """Each machine of the base with the first one of the head that is like it and not taken yet."""
+    """Each machine of the base with the first one of the head that is like it and has no pair yet."""
     free, pairs = list(head), []
-    for one in base:
-        other = next((other for other in free if not one.unlike(other)), None)
-        if other is not None:
-            free.remove(other)
-            pairs.append((one, other))
+    for base_machine in base:
+        head_machine = next((machine for machine in free if not base_machine.unlike(machine)), None)
+        if head_machine is not None:
+            free.remove(head_machine)
+            pairs.append((base_machine, head_machine))
     return tuple(pairs)

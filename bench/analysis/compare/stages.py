@@ -1,4 +1,4 @@
-"""Cases of several stages taken apart: each stage is compared as well as the whole.
+"""Split cases of several stages, so that each stage is compared as well as the whole.
 
 Imports `metrics`, `record` and the labels of `workloads`.
 """
@@ -14,9 +14,9 @@ from bench.workloads.labels import label_of
 
 
 def apart(pairs: Iterable[Pair], metric: str) -> Iterator[Pair]:
-    """Each pair, and after it one for each stage that both sides have, where the metric is of a stage.
+    """Yield each pair, and after it a pair for each stage that both sides have, if stages have the metric.
 
-    Of a call whose stages are not the same on both sides the whole is left out: it is another call.
+    If the sides have different stages, the whole call is left out: it is not the same call.
     """
     for pair in pairs:
         if metric not in OF_A_STAGE:
@@ -31,7 +31,7 @@ def apart(pairs: Iterable[Pair], metric: str) -> Iterator[Pair]:
 
 
 def unlike(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The stages that only the base has, and those that only the head has; a side that was not measured has all."""
+    """The stages that only the base has, and those that only the head has; none if a side was not measured."""
     base, head = (_names(records) for records in (pair.base, pair.head))
     if not base or not head:
         return (), ()
@@ -39,14 +39,15 @@ def unlike(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def notes(pairs: Iterable[Pair]) -> list[str]:
-    """A note on each set of stages that only one side has, with how many cases it is of."""
-    found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Pair]] = {}
+    """A note on each set of stages that only one side has, with how many cases that affects."""
+    by_stages: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Pair]] = {}
     for pair in pairs:
         if any(unlike(pair)):
-            found.setdefault(unlike(pair), []).append(pair)
+            by_stages.setdefault(unlike(pair), []).append(pair)
     return [
-        f"{_cases(cases)}: the calls have other stages ({'; '.join(_told(one_sided))}); none is compared as a whole."
-        for one_sided, cases in found.items()
+        f"{_cases(cases)}: the sides have different stages ({'; '.join(_one_sided(stages))}), so whole calls are not "
+        "compared."
+        for stages, cases in by_stages.items()
     ]
 
 
@@ -55,21 +56,21 @@ def _cases(pairs: Sequence[Pair]) -> str:
     return f"{label_of(pairs[0].case)}{more}"
 
 
-def _told(one_sided: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[str]:
-    for side, names in zip(("base", "head"), one_sided, strict=True):
+def _one_sided(stages: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[str]:
+    for side, names in zip(("base", "head"), stages, strict=True):
         if names:
             yield f"only on the {side} side: {', '.join(names)}"
 
 
 def _names(records: Sequence[Record]) -> dict[str, None]:
-    """The stages of records that were measured, in their order."""
+    """The names of the measured stages, in order."""
     return {stage.name: None for record in records for stage in record.stages}
 
 
 def _by_stage(records: Sequence[Record]) -> dict[str, tuple[Record, ...]]:
-    """By the name of a stage the records of it alone."""
-    found: dict[str, tuple[Record, ...]] = {}
+    """The records of each stage alone, by its name."""
+    by_stage: dict[str, tuple[Record, ...]] = {}
     for record in records:
         for name, alone in of_stages(record, also_one=True).items():
-            found[name] = (*found.get(name, ()), alone)
-    return found
+            by_stage[name] = (*by_stage.get(name, ()), alone)
+    return by_stage

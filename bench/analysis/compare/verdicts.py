@@ -1,10 +1,10 @@
-"""What is shown of one metric: each case's medians, change, interval, test and verdict.
+"""Compare one metric: each case's medians, change, interval, test and verdict.
 
-Imports `record`, `significance` and `units`.
+Imports `record`, `significance`, `units` and the labels of `workloads`.
 
-Three things can be compared. The raw samples of one run a side (time only: all else is one figure a run). The medians
-of several runs, as soon as a side has more than one of a case: an offset from run to run is then no change. Or two
-figures without a test, where the metric is exact or there is but one of a noisy one.
+Three things can be compared. With one run a side, its raw samples (of time only: everything else is one figure a run).
+With several runs on a side, their medians, so that an offset between runs is not taken for a change. Or two figures
+without a test, if the metric is exact or there is only one figure a side.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from bench.analysis.compare.metric_values import Figures, figures
 from bench.analysis.compare.outcomes import Pair, any_measured
 from bench.core import significance
 from bench.core.significance import ALPHA, LEAST_RUNS
-from bench.core.units import METRICS
+from bench.core.units import METRICS, Metric
 from bench.record import Case
+from bench.workloads.labels import label_of
 
 Verdict = Literal["better", "worse", "same", "too few samples", "too few runs"]
-#: exact: any difference counts. figure: one noisy figure a side, held against the practical factor alone. constant:
-#: several runs that do not vary, held against it as well.
+#: exact: any difference counts. figure: one noisy figure a side, judged by the practical factor alone. constant:
+#: several runs that do not vary, judged by it as well.
 Test = Literal["exact", "figure", "constant", "mann-whitney", "welch"]
 _Compared = Literal["exact", "figure", "constant", "samples", "runs"]
 
@@ -32,11 +33,12 @@ UNTESTED: tuple[Test, ...] = ("exact", "figure", "constant")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case of a table, or one stage of it.
+    """A metric of one case, or of one stage of it.
 
-    `change` is head over base less 1, None where the base is not above zero.
-    `p` is None where nothing was tested, `p_holm` is it adjusted for all tested cases of the metric. `needed` is how
-    many samples or runs a side would do, where there are too few.
+    Attributes:
+        change: head over base minus 1; None if the base is not above zero.
+        p: None if nothing was tested. `p_holm` is adjusted for all tested cases of the metric.
+        needed: how many samples or runs a side are enough, if there are too few.
     """
 
     case: Case
@@ -52,27 +54,32 @@ class Row:
     stage: str | None = None
 
     @property
+    def label(self) -> str:
+        """What the case, or its stage, is called."""
+        return label_of(self.case, self.stage)
+
+    @property
     def rises(self) -> bool:
         """Whether head's median is above base's."""
         return self.head.median > self.base.median
 
     @property
     def of_runs(self) -> bool:
-        """Whether figures of runs are compared, not the samples of one run a side."""
+        """Whether the figures of runs are compared, not the samples of one run a side."""
         return max(self.base.runs, self.head.runs) > 1
 
     @property
     def remedy(self) -> str:
-        """How many would do, where there are too few: `7 samples a side would do`."""
+        """How many are enough, if there are too few: `7 samples a side would do`."""
         what = self.verdict.removeprefix("too few ")
         return f"{self.needed} {what} a side would do{', 5 or more are better' if what == 'runs' else ''}"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MetricComparison:
     """One metric of all cases that have it on both sides.
 
-    `one_sided` counts those that were measured on both and have it on one.
+    `one_sided` counts the cases that both sides measured and only one has it of.
     """
 
     metric: str
@@ -81,15 +88,20 @@ class Table:
     one_sided: int
 
     @property
+    def about(self) -> Metric:
+        """The metric's unit and better direction."""
+        return METRICS[self.metric]
+
+    @property
     def ratio(self) -> float | None:
-        """The geometric mean of head over base; None where no case has both above zero."""
+        """The geometric mean of head over base; None if no case has both above zero."""
         both = [(row.base.median, row.head.median) for row in self.rows if row.stage is None]
         ratios = [head / base for base, head in both if base > 0 and head > 0]
         return significance.geometric_mean([ratio for ratio in ratios if 0 < ratio < math.inf])
 
     @property
     def is_identical(self) -> bool:
-        """Whether each case has the same figure on both sides, and there is nothing else to say of it."""
+        """Whether every case has the same figure on both sides."""
         return all(row.verdict == "same" and row.base.median == row.head.median for row in self.rows)
 
     def count(self, *verdicts: Verdict) -> int:
@@ -99,7 +111,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A row before it is judged."""
+    """A row that is not judged yet."""
 
     case: Case
     stage: str | None
@@ -109,7 +121,7 @@ class _Draft:
 
     @property
     def least_p(self) -> float:
-        """The least p that its number of values can give."""
+        """The lowest p that this many values can give."""
         counts = len(self.base.values), len(self.head.values)
         return 0.0 if self.by == "runs" and min(counts) >= LEAST_RUNS else significance.least_p(*counts)
 
@@ -121,11 +133,11 @@ class _Tested:
     p_holm: float
 
 
-def table(metric: str, pairs: Sequence[Pair], factor: float) -> Table:
-    """Judge one metric of all cases. `factor` is the relative change below which none is shown.
+def compare_metric(metric: str, pairs: Sequence[Pair], factor: float) -> MetricComparison:
+    """Judge one metric of all cases. No relative change below `factor` is shown.
 
-    Whole calls and stages are adjusted apart for how many are tested: how many stages a call has makes it no harder to
-    show a change of the whole.
+    Whole calls and stages are adjusted separately for how many are tested, so that the stages of a call do not make it
+    harder to show a change of the whole.
     """
     drafts: list[_Draft] = []
     one_sided = 0
@@ -142,7 +154,7 @@ def table(metric: str, pairs: Sequence[Pair], factor: float) -> Table:
         asked = sum(draft.by in {"samples", "runs"} for draft in family.values())
         for (place, draft), done in zip(family.items(), _test(list(family.values())), strict=True):
             rows[place] = _row(draft, done, metric, factor, asked)
-    return Table(metric, factor, tuple(rows[place] for place in range(len(drafts))), one_sided)
+    return MetricComparison(metric, factor, tuple(rows[place] for place in range(len(drafts))), one_sided)
 
 
 def _compared(metric: str, base: Figures, head: Figures) -> _Compared:
@@ -156,20 +168,20 @@ def _compared(metric: str, base: Figures, head: Figures) -> _Compared:
 
 
 def _test(drafts: Sequence[_Draft]) -> list[_Tested | None]:
-    """Test what can be tested, and adjust for the number of those; None for the others."""
+    """Test the rows that can be tested, and adjust for their number; None for the others."""
     places = [place for place, draft in enumerate(drafts) if draft.by in {"samples", "runs"}]
     reach = significance.within_reach([drafts[place].least_p for place in places])
     places = [place for place, within in zip(places, reach, strict=True) if within]
-    found = [_p(drafts[place], len(places)) for place in places]
-    adjusted = significance.holm([p for _, p in found])
+    results = [_p(drafts[place], len(places)) for place in places]
+    adjusted = significance.holm([p for _, p in results])
     tested: list[_Tested | None] = [None] * len(drafts)
-    for place, (test, p), p_holm in zip(places, found, adjusted, strict=True):
+    for place, (test, p), p_holm in zip(places, results, adjusted, strict=True):
         tested[place] = _Tested(test, p, p_holm)
     return tested
 
 
 def _p(draft: _Draft, cases: int) -> tuple[Test, float]:
-    """The test that can show a change of one case among that many, and its p."""
+    """The test that can show a change of one case among so many, and its p."""
     base, head = draft.base.values, draft.head.values
     if draft.by == "samples" or significance.least_p(len(base), len(head)) < ALPHA / cases:
         return "mann-whitney", significance.mann_whitney(base, head)
@@ -199,7 +211,7 @@ def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, aske
 
 
 def _matters(draft: _Draft, metric: str, factor: float) -> bool:
-    """Whether the change is as large as the practical factor and the metric's least difference ask for."""
+    """Whether the change reaches the practical factor and the metric's least difference."""
     base, head = draft.base.median, draft.head.median
     change = significance.change(base, head)
     if head == base or abs(head - base) < METRICS[metric].least:
@@ -221,14 +233,14 @@ def _direction(draft: _Draft, metric: str) -> Verdict:
 
 
 def _interval(draft: _Draft) -> tuple[float, float] | None:
-    """By order statistics where there are enough values for them, else of few runs by the t tests."""
+    """The interval by order statistics if there are enough values, else by the t tests if there are enough runs."""
     if draft.by not in {"samples", "runs"}:
         return None
     base, head = draft.base.values, draft.head.values
-    found = significance.interval(base, head)
-    if found is None and draft.by == "runs" and min(len(base), len(head)) >= LEAST_RUNS:
+    interval = significance.interval(base, head)
+    if interval is None and draft.by == "runs" and min(len(base), len(head)) >= LEAST_RUNS:
         return significance.t_test(base, head).interval
-    return found
+    return interval
 
 
 def _needed(few: Verdict | None, cases: int) -> int | None:

@@ -1,4 +1,4 @@
-"""The verdict between two runs, or two sides of several: two Sides and a Request in, a Comparison out.
+"""Compare two sides machine by machine: two Sides and a Request in, a Comparison out.
 
 Pure: imports `errors`, `record`, `units`, the labels of `workloads`, and the modules beside it; reads no file.
 """
@@ -17,15 +17,15 @@ from bench.analysis.compare.machines import Machine, machine_differences
 from bench.analysis.compare.outcomes import Matched, OutcomeChange, Pair
 from bench.analysis.compare.settings import Request
 from bench.analysis.compare.sides import Run, Side, SideName, paired_machines
-from bench.analysis.compare.verdicts import UNTESTED, Table
+from bench.analysis.compare.verdicts import UNTESTED, MetricComparison
 from bench.core.units import METRICS, format_count, format_percent
 from bench.errors import BenchError
 from bench.record import Case, Record
 from bench.workloads.labels import label_of
 
-#: What is compared unless something else is asked for, each where there are figures of it.
+#: What is compared by default, if there are figures of it.
 DEFAULT_METRICS = ("time", "peak_allocated", "peak_reserved", "peak_rss", "weights", "energy")
-#: Compared by default only where there is no peak in bytes, as in the docs' tables: else it says the same again.
+#: Compared by default only if there is no peak in bytes, as in the docs' tables: otherwise it would repeat them.
 _PEAKS = {"peak_allocated", "peak_reserved", "peak_rss"}
 _INSTEAD_OF_PEAKS = "memory_percent"
 
@@ -35,13 +35,13 @@ CASE_VERDICTS: tuple[CaseVerdict, ...] = ("worse", "better", "mixed", "unchanged
 
 @dataclass(frozen=True, slots=True)
 class MachineComparison:
-    """All cases of one machine, or with `across_machines` of one machine a side."""
+    """All cases of one machine, or of one machine a side with `across_machines`; `runs` counts each side's runs."""
 
     base: Machine
     head: Machine
-    runs: tuple[int, int]
+    runs: Mapping[SideName, int]
     matched: Matched
-    tables: tuple[Table, ...]
+    metrics: tuple[MetricComparison, ...]
     outcomes: tuple[OutcomeChange, ...]
     verdicts: Mapping[CaseVerdict, int]
     differences: tuple[Difference, ...]
@@ -50,7 +50,7 @@ class MachineComparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The whole: a part a machine, notes on the sides to read first, and the gates that were asked for."""
+    """The machines that both sides have, notes on the sides, and the results of the gates."""
 
     machines: tuple[MachineComparison, ...]
     notes: tuple[str, ...]
@@ -58,30 +58,30 @@ class Comparison:
 
     @property
     def verdicts(self) -> dict[CaseVerdict, int]:
-        """How many cases got worse, better, both (mixed), neither, or have too few samples to say (undecided).
+        """How many cases got worse, better, both (mixed) or neither, or have too few samples to tell (undecided).
 
-        `changed` are those that runs of both sides could not measure, but not for the same reasons.
+        `changed`: runs of both sides could not measure it, for different reasons.
         """
         return {name: sum(machine.verdicts[name] for machine in self.machines) for name in CASE_VERDICTS}
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """A line for each case that fails a gate."""
+        """One line for each failure of a gate."""
         return tuple(line for result in self.gates for line in result.lines)
 
 
 def compare(base: Side, head: Side, asked: Request) -> Comparison:
     """Compare two sides machine by machine.
 
-    Raises ResultsError for unlike machines, BenchError where no case is on both sides or a gate has nothing to judge.
+    Raises ResultsError for unlike machines, BenchError if no case is on both sides or a gate has nothing to judge.
     """
     paired = paired_machines(base, head, across=asked.across_machines)
-    parts = [_compare_machine(one, other, base.on(one), head.on(other), asked=asked) for one, other in paired]
-    machines = tuple(part for part in parts if part.matched.pairs)
-    if not machines:
+    parts = [_compare_machine(*machines, base, head, asked=asked) for machines in paired]
+    compared = tuple(part for part in parts if part.matched.pairs)
+    if not compared:
         raise BenchError(
-            "The sides have no case in common: nothing can be compared. Cases are matched by all of their fields "
-            "(model, operation, size, dtype, tiling, weights, ...): compare runs of the same sweep."
+            "The sides have no case in common. Compare runs of the same sweep: cases are matched by all their fields "
+            "(model, operation, size, dtype, tiling, weights, ...)."
         )
     alone = _one_sided(base, head, paired)
     notes = (
@@ -90,26 +90,26 @@ def compare(base: Side, head: Side, asked: Request) -> Comparison:
         *_on_both(base, head),
         *(_left_out(side, machine) for side, machine in alone),
         *(f"{part.base.label}: the sides have no case in common on it." for part in parts if not part.matched.pairs),
-        *_weak_gates(asked, [table for part in machines for table in part.tables]),
+        *_weak_gates(asked, [metric for part in compared for metric in part.metrics]),
     )
-    evidence = [Evidence(part.base, part.matched, part.tables, part.outcomes) for part in parts]
+    evidence = [Evidence(part.base, part.matched, part.metrics, part.outcomes) for part in parts]
     evidence += [Evidence(machine, _unmatched(side, machine)) for side, machine in alone]
-    return Comparison(machines, notes, tuple(check(gate, evidence) for gate in asked.gates))
+    return Comparison(compared, notes, tuple(check(gate, evidence) for gate in asked.gates))
 
 
 def _one_sided(base: Side, head: Side, paired: Sequence[tuple[Machine, Machine]]) -> list[tuple[Side, Machine]]:
-    """The machines of one side that the other does not have."""
-    used = ({one for one, _ in paired}, {other for _, other in paired})
+    """The machines that only one side has, each with that side."""
+    paired_of_side = ({machine for machine, _ in paired}, {machine for _, machine in paired})
     return [
         (side, machine)
-        for side, there in zip((base, head), used, strict=True)
+        for side, known in zip((base, head), paired_of_side, strict=True)
         for machine in side.machines
-        if machine not in there
+        if machine not in known
     ]
 
 
 def _unmatched(side: Side, machine: Machine) -> Matched:
-    """The cases of a machine that only one side has: no gate can judge them."""
+    """The cases of a machine that only one side has. No gate can judge them."""
     runs = side.on(machine)
     return outcomes.match(runs, ()) if side.name == "base" else outcomes.match((), runs)
 
@@ -120,132 +120,135 @@ def _left_out(side: Side, machine: Machine) -> str:
 
 
 def _compare_machine(
-    base: Machine, head: Machine, base_runs: Sequence[Run], head_runs: Sequence[Run], *, asked: Request
+    base_machine: Machine, head_machine: Machine, base: Side, head: Side, *, asked: Request
 ) -> MachineComparison:
-    """Compare one machine's cases."""
+    """Compare the cases of one machine."""
+    base_runs, head_runs = base.on(base_machine), head.on(head_machine)
     matched = outcomes.match(base_runs, head_runs)
-    tables, notes = _tables(matched.pairs, asked)
+    metrics, notes = _metrics(matched.pairs, asked)
     changes = outcomes.changes(matched.pairs)
-    of_base, of_head = ([record for run in runs for record in run.records.values()] for runs in (base_runs, head_runs))
+    base_records, head_records = _records(base_runs), _records(head_runs)
     return MachineComparison(
-        base=base,
-        head=head,
-        runs=(len(base_runs), len(head_runs)),
+        base=base_machine,
+        head=head_machine,
+        runs={"base": len(base_runs), "head": len(head_runs)},
         matched=matched,
-        tables=tables,
+        metrics=metrics,
         outcomes=changes,
-        verdicts=_verdicts(matched.pairs, tables, changes),
+        verdicts=_verdicts(matched.pairs, metrics, changes),
         differences=(
-            *machine_differences(base, head),
-            *card_differences(of_base, of_head),
-            *software_differences(of_base, of_head),
+            *machine_differences(base_machine, head_machine),
+            *card_differences(base_records, head_records),
+            *software_differences(base_records, head_records),
         ),
         notes=(*notes, *stages.notes(matched.pairs), *_throttled(matched.pairs), *_other_client(matched.pairs)),
     )
 
 
-def _tables(pairs: Sequence[Pair], asked: Request) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-    """The tables that have rows, and a note for each metric that some case has on one side only."""
+def _records(runs: Sequence[Run]) -> list[Record]:
+    return [record for run in runs for record in run.records.values()]
+
+
+def _metrics(pairs: Sequence[Pair], asked: Request) -> tuple[tuple[MetricComparison, ...], tuple[str, ...]]:
+    """The metrics that have rows, and a note for each metric that some case has on one side only."""
     chosen = dict.fromkeys([*(asked.metrics or DEFAULT_METRICS), *(gate.metric for gate in asked.gates)])
-    tables = [_table(name, pairs, asked) for name in chosen]
-    if not asked.metrics and _INSTEAD_OF_PEAKS not in chosen:
-        tables += (
-            [] if any(t.rows and t.metric in _PEAKS for t in tables) else [_table(_INSTEAD_OF_PEAKS, pairs, asked)]
-        )
+    metrics = [_metric(name, pairs, asked) for name in chosen]
+    has_peaks = any(metric.rows and metric.metric in _PEAKS for metric in metrics)
+    if not asked.metrics and _INSTEAD_OF_PEAKS not in chosen and not has_peaks:
+        metrics.append(_metric(_INSTEAD_OF_PEAKS, pairs, asked))
     notes = []
-    for table in tables:
-        if table.one_sided:
-            many, has = format_count(table.one_sided, "case"), "has" if table.one_sided == 1 else "have"
-            notes.append(f"{METRICS[table.metric].title}: {many} {has} it on one side only and can't be compared.")
-        elif not table.rows and table.metric in asked.metrics:
-            notes.append(f"{METRICS[table.metric].title}: no case has it on either side.")
-    return tuple(table for table in tables if table.rows), tuple(notes)
+    for metric in metrics:
+        if metric.one_sided:
+            count, has = format_count(metric.one_sided, "case"), "has" if metric.one_sided == 1 else "have"
+            notes.append(f"{metric.about.title}: {count} {has} it on one side only and can't be compared.")
+        elif not metric.rows and metric.metric in asked.metrics:
+            notes.append(f"{metric.about.title}: no case has it on either side.")
+    return tuple(metric for metric in metrics if metric.rows), tuple(notes)
 
 
-def _table(metric: str, pairs: Sequence[Pair], asked: Request) -> Table:
-    return verdicts.table(metric, tuple(stages.apart(pairs, metric)), asked.factors.get(metric, METRICS[metric].factor))
+def _metric(name: str, pairs: Sequence[Pair], asked: Request) -> MetricComparison:
+    factor = asked.factors.get(name, METRICS[name].factor)
+    return verdicts.compare_metric(name, tuple(stages.apart(pairs, name)), factor)
 
 
 def _verdicts(
-    pairs: Sequence[Pair], tables: Sequence[Table], changes: Sequence[OutcomeChange]
+    pairs: Sequence[Pair], metrics: Sequence[MetricComparison], changes: Sequence[OutcomeChange]
 ) -> dict[CaseVerdict, int]:
-    """Each case once, by its outcome and all its figures."""
-    said: dict[Case, set[str]] = {pair.case: set() for pair in pairs}
-    for table in tables:
-        for row in table.rows:
-            said[row.case].add(row.verdict)
+    """How many cases have each verdict, by their outcome and all their figures."""
+    by_case: dict[Case, set[str]] = {pair.case: set() for pair in pairs}
+    for row in (row for metric in metrics for row in metric.rows):
+        by_case[row.case].add(row.verdict)
     for change in changes:
-        said[change.case].add(change.verdict)
-    counts = Counter(_verdict(words) for words in said.values())
+        by_case[change.case].add(change.verdict)
+    counts = Counter(map(_verdict, by_case.values()))
     return {name: counts[name] for name in CASE_VERDICTS}
 
 
-def _verdict(words: set[str]) -> CaseVerdict:
-    if {"worse", "better"} <= words:
+def _verdict(verdicts: set[str]) -> CaseVerdict:
+    if {"worse", "better"} <= verdicts:
         return "mixed"
-    if "worse" in words:
+    if "worse" in verdicts:
         return "worse"
-    if "better" in words:
+    if "better" in verdicts:
         return "better"
-    if "changed" in words:
+    if "changed" in verdicts:
         return "changed"
-    return "undecided" if words & {"too few samples", "too few runs"} else "unchanged"
+    return "undecided" if verdicts & {"too few samples", "too few runs"} else "unchanged"
 
 
 def _on_both(base: Side, head: Side) -> list[str]:
-    """Runs that were given for both sides, the docs' published rows apart, which have one id a page."""
-    of_head: dict[str, list[Machine]] = {}
+    """A note on each run that was given for both sides, except the docs' published rows, which have one id a page."""
+    machines_of: dict[str, list[Machine]] = {}
     for run in head.runs:
         if all(record.kind != "published" for record in run.records.values()):
-            of_head.setdefault(run.id, []).append(run.machine)
-    shared = [run.id for run in base.runs if any(not run.machine.unlike(one) for one in of_head.get(run.id, ()))]
-    return [f"Run {one} is on both sides: it is compared with itself." for one in dict.fromkeys(shared)]
+            machines_of.setdefault(run.id, []).append(run.machine)
+    shared = [run.id for run in base.runs if any(not run.machine.unlike(m) for m in machines_of.get(run.id, ()))]
+    return [f"Run {run_id} is on both sides: it is compared with itself." for run_id in dict.fromkeys(shared)]
 
 
 def _throttled(pairs: Sequence[Pair]) -> list[str]:
-    """Slowed samples count, but whoever reads a change should know of them."""
+    """A note on each side that has throttled samples: they count, but may explain a change."""
     notes = []
     for name in ("base", "head"):
         slowed = [
             pair
             for pair in pairs
-            if any(one.telemetry and one.telemetry.throttled_samples for one in getattr(pair, name))
+            if any(record.telemetry and record.telemetry.throttled_samples for record in getattr(pair, name))
         ]
         if slowed:
-            many = format_count(len(slowed), "case")
             notes.append(
-                f"{name}: the GPU was throttled during samples of {many}; they count: {label_of(slowed[0].case)}."
+                f"{name}: the GPU was throttled during samples of {format_count(len(slowed), 'case')}, which count "
+                f"nevertheless. The first is {label_of(slowed[0].case)}."
             )
     return notes
 
 
 def _other_client(pairs: Sequence[Pair]) -> list[str]:
-    """An endpoint's time through one client is not that through another: a change may be the client's."""
+    """A note if cases were measured through different clients: the change may be the client's."""
     unlike = [
         pair for pair in pairs if len({client for name in ("base", "head") for client in _clients(pair, name)}) > 1
     ]
     if not unlike:
         return []
-    many = format_count(len(unlike), "case")
     return [
-        "Measured through different clients (diffusers', and this program's, which is used where there is a token), so "
-        f"that a change of time may be the client's: {many}: {label_of(unlike[0].case)}."
+        f"{format_count(len(unlike), 'case')} measured through different clients (diffusers' own, and this program's, "
+        f"which sends tokens): a change of time may be the client's. The first is {label_of(unlike[0].case)}."
     ]
 
 
 def _clients(pair: Pair, name: SideName) -> list[str]:
-    """Through whose client each record of one side was measured, of an endpoint's records."""
+    """The client of each record of one side that an endpoint served."""
     records: Sequence[Record] = getattr(pair, name)
-    return [one.remote.exchanges[0].client for one in records if one.remote and one.remote.exchanges]
+    return [record.remote.exchanges[0].client for record in records if record.remote and record.remote.exchanges]
 
 
-def _weak_gates(asked: Request, tables: Sequence[Table]) -> list[str]:
-    """A gate below the practical factor of a tested metric can hardly fail on what is not shown."""
-    factors = {t.metric: t.factor for t in tables if any(row.test not in UNTESTED for row in t.rows)}
+def _weak_gates(asked: Request, metrics: Sequence[MetricComparison]) -> list[str]:
+    """A note on each gate below the practical factor of a tested metric."""
+    factors = {metric.metric: metric.factor for metric in metrics if any(r.test not in UNTESTED for r in metric.rows)}
     return [
-        f"--fail-on {gate.text}: the practical factor of {gate.metric} is {format_percent(factors[gate.metric])}; "
-        "smaller changes are not shown, and fail the gate only where all runs of head are that much worse than all "
-        f"runs of base. --factor {gate.metric}=N% sets another."
+        f"--fail-on {gate.text} is below the practical factor of {gate.metric}, "
+        f"{format_percent(factors[gate.metric])}: smaller changes fail it only if all runs of head are that much worse "
+        f"than all runs of base. Set another factor with --factor {gate.metric}=N%."
         for gate in asked.gates
         if gate.limit < factors.get(gate.metric, 0.0)
     ]

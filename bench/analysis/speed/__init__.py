@@ -1,5 +1,5 @@
-"""How long a call takes on a card that nobody measured: from what it computes, the card's rates, other cards' times.
+"""Predict how long a call takes on a card that nobody measured: by its work, the card's rates and other cards' times.
 
 Pure: work, rates and times in, seconds and errors out. Imports `config`, `workloads`, `record`, `work`; never torch,
-and nothing that measures. Who counts the work (`workloads.image_vae.work`, which loads torch) hands it in.
+and nothing that measures. The caller counts the work (`workloads.image_vae.work`, which loads torch) and passes it in.
 """

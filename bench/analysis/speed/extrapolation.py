@@ -1,4 +1,4 @@
-"""How a prediction goes beyond the times that the model was fitted on, and the range that holds there. Pure."""
+"""How a prediction goes beyond the times that the model was fitted on, and the range that applies there. Pure."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ class Range:
 
 
 def beyond(case: Case, gpu: Gpu, observations: Sequence[Observation]) -> tuple[str, ...]:
-    """What of a case on a card was not among the observations, each in words; empty where all was.
+    """The properties of a case on a card that no observation has, each in words; empty if there are none.
 
-    The errors of cards left out say nothing of these. One of a model and its precision is told only where the
-    precision alone is known.
+    The errors of cards left out do not hold for these. A model in a precision is named only if the precision and the
+    model were observed, but not together.
     """
-    cases = [one.case for one in observations]
+    fitted = [observation.case for observation in observations]
     title = models.title(case.model)
-    told = []
-    if case.operation not in {one.operation for one in cases}:
-        told.append(f"{case.operation} (fitted on {_listed({one.operation for one in cases})} alone)")
-    if case.dtype not in {one.dtype for one in cases}:
-        told.append(f"{case.dtype} (fitted on {_listed({one.dtype for one in cases})})")
-    elif case.model not in {one.model for one in cases}:
-        told.append(f"{title} (fitted on {_listed({models.title(one.model) for one in cases})})")
-    elif (case.model, case.dtype) not in {(one.model, one.dtype) for one in cases}:
-        told.append(f"{title} in {case.dtype}")
-    if extras(case) and extras(case) not in [extras(one) for one in cases]:
-        told += extras(case)
+    unseen = []
+    if case.operation not in {seen.operation for seen in fitted}:
+        unseen.append(f"{case.operation} (fitted on {_listed({seen.operation for seen in fitted})} alone)")
+    if case.dtype not in {seen.dtype for seen in fitted}:
+        unseen.append(f"{case.dtype} (fitted on {_listed({seen.dtype for seen in fitted})})")
+    elif case.model not in {seen.model for seen in fitted}:
+        unseen.append(f"{title} (fitted on {_listed({models.title(seen.model) for seen in fitted})})")
+    elif (case.model, case.dtype) not in {(seen.model, seen.dtype) for seen in fitted}:
+        unseen.append(f"{title} in {case.dtype}")
+    if extras(case) and extras(case) not in [extras(seen) for seen in fitted]:
+        unseen += extras(case)
     if not is_seen(gpu, observations):
-        told.append(f"{gpu.architecture} (fitted on {_listed({one.gpu.architecture for one in observations})})")
-    return tuple(told)
+        unseen.append(f"{gpu.architecture} (fitted on {_listed({seen.gpu.architecture for seen in observations})})")
+    return tuple(unseen)
 
 
 def is_seen(gpu: Gpu, observations: Sequence[Observation]) -> bool:
-    """Whether any of the times is of a card of the same architecture. Elsewhere the model has no error of its own."""
-    return gpu.architecture in {one.gpu.architecture for one in observations}
+    """Whether a card of the same architecture was observed. For others the model's error is not known."""
+    return gpu.architecture in {observation.gpu.architecture for observation in observations}
 
 
 def bounds(
@@ -60,9 +60,9 @@ def bounds(
     Least: all products at the card's rated rates, which no kernel exceeds.
 
     Most: the predicted time on the quickest fitted card that is not faster in any rate (tensor cores in that precision,
-    vector units, bandwidth), plus the model's worst error on a card left out (`worst`, relative). It is an assumption
-    that a card with higher rates is not slower. None if every fitted card is faster in some rate, or if the error is
-    not known. Neither end uses a time of the unseen architecture.
+    vector units, bandwidth), plus the model's worst error on a card left out (`worst`, relative). This assumes that a
+    card with higher rates is not slower. None if every fitted card is faster in some rate, or if the error is not
+    known. Neither end uses a time of the unseen architecture.
 
     Raises ValueError for an unknown precision.
     """

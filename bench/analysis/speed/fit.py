@@ -1,9 +1,10 @@
 """The model of a call's time, and how it is fitted. Pure; scipy inside the function that needs it.
 
-A call takes the sum of four parts: products at a factor of the least time that the tensor cores' rate allows, attention
-at another, traffic at a factor of what the memory's bandwidth allows, and so many seconds a launch for the small
-kernels that blend tiles. Kernels run one after another, so parts are added; each of them is linear in the factors. The
-factors of products and attention are apart for 2 and 4 bytes a value, since those are different kernels.
+A call takes the sum of four parts: products, at a factor of the least time that the tensor cores' rate allows;
+attention, at another factor of it; traffic, at a factor of the least time that the memory's bandwidth allows; and some
+seconds a launch for the small kernels that blend tiles. Kernels run one after another, so the parts are added, and each
+is linear in its factor. Products and attention have separate factors for 2 and 4 bytes a value, since other kernels
+compute them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.core.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """How many times the least time, by the card's rates, the kernels of one width of values take."""
+    """The factors of the least time, by the card's rates, that kernels for one width of values take."""
 
     products: float
     attention: float
@@ -32,7 +33,7 @@ class Model:
     Attributes:
         half: of values of 2 bytes, float16 and bfloat16.
         single: of values of 4 bytes, float32 with TF32 convolutions.
-        traffic: how many times the least time it takes to move the tensors; less than 1 where they stay in a cache.
+        traffic: the factor of the least time to move the tensors; less than 1 if they stay in a cache.
         launch_s: seconds that one launch takes.
     """
 
@@ -54,24 +55,25 @@ class Model:
 
 
 def fit(observations: Sequence[Observation]) -> Model:
-    """The figures, none below 0, with the least sum of squared relative errors (Lawson and Hanson 1974, NNLS).
+    """Fit the figures, none below 0, with the least sum of squared relative errors (Lawson and Hanson 1974, NNLS).
 
-    Raises ValueError where one of the two widths of values was not observed: nothing can be said of it.
+    Raises ValueError if one of the two widths of values was not observed.
     """
-    from scipy.optimize import nnls  # noqa: PLC0415 - only who fits pays for it
+    from scipy.optimize import nnls  # noqa: PLC0415 - slow to import, and only needed to fit
 
-    seen = {ITEM_BYTES[one.case.dtype] for one in observations}
-    if seen != {2, 4}:
+    widths = {ITEM_BYTES[observation.case.dtype] for observation in observations}
+    if widths != {2, 4}:
         raise ValueError("a model of times is fitted on times of both float32 and float16 (or bfloat16)")
-    figures, _ = nnls([_row(one) for one in observations], [1.0] * len(observations))
-    two, two_attention, four, four_attention, traffic, launch_s = (float(one) for one in figures)
-    return Model(Kernels(two, two_attention), Kernels(four, four_attention), traffic, launch_s)
+    figures, _ = nnls([_row(observation) for observation in observations], [1.0] * len(observations))
+    half, half_attention, single, single_attention, traffic, launch_s = map(float, figures)
+    return Model(Kernels(half, half_attention), Kernels(single, single_attention), traffic, launch_s)
 
 
-def _row(one: Observation) -> list[float]:
-    """The parts of one observation as shares of its time, in the order of the figures."""
-    parts = least(one.work, one.case.dtype, one.gpu)
+def _row(observation: Observation) -> list[float]:
+    """The parts of an observation as shares of its time, in the order of the figures."""
+    dtype = observation.case.dtype
+    parts = least(observation.work, dtype, observation.gpu)
     kernels = [parts.products_s, parts.attention_s]
     none = [0.0, 0.0]
-    placed = [*none, *kernels] if ITEM_BYTES[one.case.dtype] == 4 else [*kernels, *none]
-    return [part / one.seconds for part in (*placed, parts.traffic_s, parts.launches)]
+    by_width = [*none, *kernels] if ITEM_BYTES[dtype] == 4 else [*kernels, *none]
+    return [part / observation.seconds for part in (*by_width, parts.traffic_s, parts.launches)]

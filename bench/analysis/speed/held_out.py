@@ -1,4 +1,4 @@
-"""How far the model is off on a card that it has not seen: each card in turn is left out of the fit. Pure."""
+"""How far the model is off on unseen cards: each card in turn is left out of the fit. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from bench.record import Record
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One observation, and what the model says of it that was fitted on all other cards."""
+    """An observation, and its prediction by the model fitted on all other cards."""
 
     observed: Observation
     predicted_s: float
 
     @property
     def error(self) -> float:
-        """Relative: -0.1 where the prediction is a tenth less than what was observed."""
+        """The relative error: -0.1 if the prediction is a tenth below the observation."""
         return self.predicted_s / self.observed.seconds - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """What the errors of several cells come to, whatever their sign. Relative, as a cell's."""
+    """The median and worst of several cells' errors, regardless of sign. Relative, like a cell's."""
 
     cells: int
     median: float
@@ -63,11 +63,11 @@ def evaluate(records: Iterable[Record], predictions: Iterable[Record], gpus: Gpu
 def leave_one_card_out(
     observed: Sequence[Observation], against: Sequence[Observation] | None = None
 ) -> tuple[Cell, ...]:
-    """Every observation with its prediction by the model fitted without its card, in the order given. Deterministic.
+    """Each observation with its prediction by the model fitted without its card, in the order given. Deterministic.
 
-    `against`: other observations, of which none is fitted; they are predicted in place of the fitted ones.
+    `against`: other observations, which are not fitted, to predict instead of the fitted ones.
 
-    Raises ValueError where what is left of a card's fit has not both widths of values (`fit`), so for one card alone.
+    Raises ValueError if, without a card, one of the two widths of values is missing (`fit`), as with a single card.
     """
     cells = observed if against is None else against
     models = {
@@ -78,7 +78,7 @@ def leave_one_card_out(
 
 
 def errors(cells: Sequence[Cell]) -> Errors:
-    """The median and the worst of at least one cell; the first of several that are as bad."""
+    """The median and the worst error of at least one cell; of equally bad ones the first."""
     return Errors(len(cells), statistics.median(abs(cell.error) for cell in cells), max(cells, key=_size))
 
 

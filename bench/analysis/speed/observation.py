@@ -1,4 +1,4 @@
-"""A time that was published or measured, beside what the call had to do and what the card can do. Pure."""
+"""Published and measured times, each with the work of the call and the rates of the card. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bench.core.work import Work
 from bench.record import Case, Measured, Record
 from bench.record.record import Kind
 
-#: Shorter times (s) are left out: the docs print milliseconds, so below this a digit is 10% and more.
+#: Shorter times (s) are left out: the docs print whole milliseconds, which would be 10% or more of them.
 LEAST_S = 0.010
-#: What the model is fitted on; times of other operations are held against it.
+#: The operation that the model is fitted on; it is compared with the times of others.
 FITTED_OPERATION = "encode"
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One cell: what a call of `case` took on a card, in seconds. `kind` is that of its record: published, measured."""
+    """What a call of `case` took on a card, in seconds. `kind` is that of its record: published or measured."""
 
     kind: Kind
     card: str
@@ -32,13 +32,13 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Least:
-    """The least seconds that each part of a call can take by a card's rates, and the launches that come on top.
+    """The least seconds that each part of a call can take by a card's rates, and its launches.
 
     Attributes:
         products_s: convolutions and linear layers.
         attention_s: the products of scaled dot-product attention.
         traffic_s: reading and writing every tensor.
-        launches: kernels that take no more than their launch; a number, not seconds.
+        launches: how many kernels take no longer than their launch.
     """
 
     products_s: float
@@ -48,11 +48,11 @@ class Least:
 
 
 def least(work: Work, dtype: str, gpu: Gpu) -> Least:
-    """What the card's own rates say of a call. Raises ValueError for a precision that has no place in the model.
+    """The least time of a call by the card's rates. Raises ValueError for a precision that the model does not know.
 
-    torch lets convolutions of float32 use TF32, but no linear layers (`torch.backends.cuda.matmul.allow_tf32` is
-    False): those run at the vector rate. Its attention kernel for float32 makes three TF32 products of each (CUTLASS,
-    OpMultiplyAddFastF32), which is left to the fitted factor.
+    torch uses TF32 for float32 convolutions, but not for linear layers (`torch.backends.cuda.matmul.allow_tf32` is
+    False), which run at the vector rate. Its float32 attention kernel computes each product as three TF32 products
+    (CUTLASS, OpMultiplyAddFastF32); the fitted factor covers that.
     """
     precision = _precision(dtype)
     tensor = gpu.tensor_flop_s(precision)
@@ -66,32 +66,32 @@ def least(work: Work, dtype: str, gpu: Gpu) -> Least:
 
 
 def observations(records: Iterable[Record], gpus: Gpus, work_of: Callable[[Case], Work]) -> tuple[Observation, ...]:
-    """What says something of the model: local times above `LEAST_S` of cards whose rates are known, default variant.
+    """The times that the model can use: local, above `LEAST_S`, default variant, on cards whose rates are known.
 
-    `work_of` counts what a case has to do.
+    `work_of` counts the work of a case.
     """
-    found = []
+    usable = []
     for record in records:
         seconds = _seconds(record)
         entry = None if seconds is None else gpus.of_device(record.device.name, record.device.total_bytes)
         if seconds is not None and entry is not None and entry[1].has_rates:
             card, gpu = entry
-            found.append(Observation(record.kind, card, gpu, record.case, work_of(record.case), seconds))
-    return tuple(found)
+            usable.append(Observation(record.kind, card, gpu, record.case, work_of(record.case), seconds))
+    return tuple(usable)
 
 
 def fitted(observations: Iterable[Observation]) -> tuple[Observation, ...]:
-    """Those that the model is fitted on."""
-    return tuple(one for one in observations if one.case.operation == FITTED_OPERATION)
+    """The observations that the model is fitted on."""
+    return tuple(seen for seen in observations if seen.case.operation == FITTED_OPERATION)
 
 
 def not_fitted(observations: Iterable[Observation]) -> tuple[Observation, ...]:
-    """Those that it is only held against."""
-    return tuple(one for one in observations if one.case.operation != FITTED_OPERATION)
+    """The observations that it is only compared with."""
+    return tuple(seen for seen in observations if seen.case.operation != FITTED_OPERATION)
 
 
 def _seconds(record: Record) -> float | None:
-    """The time of a record that counts here."""
+    """The time of a record, if the model can use it."""
     case = record.case
     if case.transport is not None or case.variant != "default" or case.dtype not in ITEM_BYTES:
         return None
@@ -102,5 +102,5 @@ def _seconds(record: Record) -> float | None:
 
 def _precision(dtype: str) -> Precision:
     if dtype not in ITEM_BYTES:
-        raise ValueError(f"{dtype} has no place in the model of times: it knows {', '.join(ITEM_BYTES)}")
+        raise ValueError(f"the model of times does not know {dtype}, only {', '.join(ITEM_BYTES)}")
     return cast("Precision", dtype)

@@ -1,45 +1,36 @@
-"""Words of `bench advise` that its terminal output and its page share. Reads what `advise` ranked; never torch."""
+"""Sentences about advice that the terminal and the page share. Reads what `advise` ranked; never torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.analysis.advise.card import Place
 from bench.analysis.advise.ranking import Advice, Local, Ranked
-from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import TIGHT, Clock, Time
-from bench.core.units import format_bytes, memory_percent
-from bench.record import Case
-from bench.report.pages import cost_page
+from bench.core.units import format_bytes
+from bench.report.pages.cost_page import title
 from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.report.pages.kinds import MEMORY_ASSUMED
 from bench.workloads import models
 
 _RANGES = (
-    "A range: the time model was not fitted on that architecture. Its lower end is the time of the products at the "
-    "card's rated rates. Its upper end is the predicted time of the quickest fitted card that is not faster in any "
-    "rate, plus the model's worst error; without such a card there is none ('at least'). A range is quicker than "
-    "another time only if all of it is."
+    "A range of time: the time model was not fitted on that architecture. The lower end is the time of the products at "
+    "the card's rated rates. The upper end is the predicted time of the quickest fitted card that is not faster in any "
+    "rate, plus the model's worst error; if there is no such card, it is not known ('at least'). A range counts as "
+    "quicker than another time only if all of it is."
 )
-_TIGHT = "'At least' of a tight fit: the model's time is for the preferred kernels, and leaner ones may be slower."
-NOTHING = "nothing fits, and there is no figure of remote"
-
-
-def title(image: Case) -> str:
-    """`SDXL decode 2048x2048`, with the batch where that is not 1."""
-    return cost_page.title(image)
+_TIGHT = (
+    "'At least' for a tight fit: the model's time is for the preferred kernels, and low-workspace ones may be slower."
+)
 
 
 def way(ranked: Ranked, networks: Networks) -> str:
-    """`tile 512/128`, `remote over Fibre`."""
-    return ranked.way.option.label if isinstance(ranked.way, Local) else away(ranked.way, networks)
-
-
-def away(found: Away, networks: Networks) -> str:
-    """`remote over Fibre`; `remote at mine` as it was measured."""
-    if found.time is not None and found.time.kind == "measured":
-        return f"remote at {found.by}"
-    return f"remote over {title_of(found.network, networks)}"
+    """`tile 512/128`, `remote over Fibre`; `remote at mine` for a measured endpoint."""
+    if isinstance(ranked.way, Local):
+        return ranked.way.option.label
+    if ranked.way.time is not None and ranked.way.time.kind == "measured":
+        return f"remote at {ranked.way.by}"
+    return f"remote over {title_of(ranked.way.network, networks)}"
 
 
 def headline(advice: Advice, networks: Networks) -> str:
@@ -47,23 +38,22 @@ def headline(advice: Advice, networks: Networks) -> str:
     start = f"{title(advice.image)} on {advice.place.label}"
     best = advice.best
     if best is None:
-        return f"{start}: {NOTHING}"
-    text = f"{start}: {way(best, networks)}{precision(best)}: "
-    if isinstance(best.way, Away):
+        return f"{start}: nothing fits, and no remote time is known"
+    start = f"{start}: {way(best, networks)}{_precision(best)}"
+    if isinstance(best.way, RemoteWay):
         by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind != "measured" else ""
-        return f"{text}none of its memory, {_about(best.way.time)}{by}"
-    peak = best.way.peak
+        return f"{start}: none of its memory, {_about(best.way.time)}{by}"
+    peak, option = best.way.peak, best.way.option
     tight = "tight, " if peak.verdict == "tight" else ""
-    sure = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
+    confidence = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
     room = format_bytes(advice.place.usable_bytes) + (" free" if advice.place.free_bytes is not None else "")
-    risk = f". Risk of {best.way.option.case.dtype}: {best.way.option.risk}" if best.way.option.risk else ""
-    return (
-        f"{text}{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{sure}), {_about(best.way.time)}{risk}"
-    )
+    memory = f"{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{confidence})"
+    risk = f". Risk of {option.case.dtype}: {option.risk}" if option.risk else ""
+    return f"{start}: {memory}, {_about(best.way.time)}{risk}"
 
 
-def precision(ranked: Ranked) -> str:
-    """` in float16 (its own precision is float32)`; empty for the model's own, and for remote."""
+def _precision(ranked: Ranked) -> str:
+    """` in float16 (its own precision is float32)`; empty for the model's own precision, and for remote."""
     if not isinstance(ranked.way, Local):
         return ""
     option = ranked.way.option
@@ -73,14 +63,8 @@ def precision(ranked: Ranked) -> str:
     return f"{'' if option.is_lower else f' in {option.case.dtype}'} (its own precision is {own})"
 
 
-def risks(ways: Iterable[Local]) -> list[str]:
-    """What the precisions of these ways risk, each once."""
-    named = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
-    return [f"Risk of {dtype}: {risk}." for dtype, risk in named]
-
-
 def _about(time: Time | None) -> str:
-    """`about 2.10 s (predicted, median error 6%, worst 18%)`; `1.20 s (published)`; a range says that it is one."""
+    """`about 2.10 s (predicted, median error 6%, worst 18%)`; `1.20 s (published)`; a range as such."""
     if time is None:
         return "time not known"
     if time.between is not None and time.between.most_s is not None:
@@ -92,7 +76,7 @@ def _about(time: Time | None) -> str:
 
 
 def _error(time: Time) -> str:
-    """How far a predicted time may be off; what goes beyond the fit has no error of its own."""
+    """How far a predicted time may be off. The model's error does not hold beyond what it was fitted on."""
     if time.kind != "predicted":
         return ""
     if time.errors is None or time.beyond:
@@ -100,68 +84,62 @@ def _error(time: Time) -> str:
     return f", median error {time.errors.median:.0%}, worst {abs(time.errors.worst.error):.0%}"
 
 
-def share(way: Local, place: Place) -> str:
-    """The peak as a share of the card or its limit, as the docs give it: `38%`; empty where it is out of memory."""
-    if way.peak.reserved_bytes is None:
-        return ""
-    percent = memory_percent(way.peak.reserved_bytes, place.whole_bytes)
-    return f"{percent:.0f}%" if percent >= 1 else "<1%"
+def risks(ways: Iterable[Local]) -> list[str]:
+    """What the precisions of these ways risk, each once."""
+    named = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
+    return [f"Risk of {dtype}: {risk}." for dtype, risk in named]
 
 
 def beyond(ways: Iterable[Ranked]) -> str:
-    """In what the predicted times of these ways go beyond what the model was fitted on; empty where in nothing."""
-    times = [one.way.time for one in ways]
-    found: dict[str, list[str]] = {}
+    """How the predicted times of these ways go beyond what the model was fitted on; empty if none does."""
+    times = [ranked.way.time for ranked in ways]
+    names: dict[str, list[str]] = {}
     for word in dict.fromkeys(word for time in times if time for word in time.beyond):
         name, _, fitted = word.partition(" (")
-        found.setdefault(fitted, []).append(name)
-    return "; ".join(f"{', '.join(names)}{f' ({fitted}' if fitted else ''}" for fitted, names in found.items())
+        names.setdefault(fitted, []).append(name)
+    return "; ".join(f"{', '.join(alike)}{f' ({fitted}' if fitted else ''}" for fitted, alike in names.items())
 
 
-def of_places(advice: Sequence[Advice]) -> list[str]:
-    """What is assumed about the cards, what is not known, and on which of them torch does not run."""
-    places = {one.place.card: one.place for one in advice if one.place.card is not None}
+def place_notes(advice: Sequence[Advice]) -> list[str]:
+    """What is assumed or not known of the cards, and on which of them torch does not run."""
+    places = {each.place.card: each.place for each in advice if each.place.card is not None}
     assumed = [name for name, place in places.items() if place.is_memory_assumed]
     rateless = [name for name, place in places.items() if place.gpu is None or not place.gpu.has_rates]
-    notes = [f"Memory assumed: what each of {', '.join(assumed)} {MEMORY_ASSUMED}."] if assumed else []
+    notes = [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
     if rateless:
-        notes.append(f"Not all rates of {', '.join(rateless)} are known, so no time is predicted there.")
-    reasons = {
-        one.place.card: way.peak.reason for one in advice for way in one.local if way.peak.verdict == "unsupported"
+        notes.append(f"No times are predicted for {', '.join(rateless)}, because not all rates are known.")
+    unsupported = {
+        each.place.card: way.peak.reason for each in advice for way in each.local if way.peak.verdict == "unsupported"
     }
-    return notes + [f"No torch for {name}: {reason}." for name, reason in reasons.items()]
+    return notes + [f"No torch for {name}: {reason}." for name, reason in unsupported.items()]
 
 
-def of_times(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
-    """What is to be known of predicted times, in sentences."""
-    if all(one.place.card is None for one in advice):
-        return ["No times: memory alone names no card. Give --gpu as well, with --vram-limit for what it may take."]
+def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
+    """How predicted times are made, and how far they are off."""
+    if all(each.place.card is None for each in advice):
+        return ["Times need a GPU model: add --gpu. --vram-limit then says how much of its memory may be used."]
     if clock is None:
         return [
-            "Nothing is predicted of times: the results have too few of cards in gpus.yaml. results/published/ has the "
-            "docs'."
+            "No times are predicted: the results have too few times of cards in gpus.yaml. Add results/published/, "
+            "which has the docs'."
         ]
     if clock.errors is None:
         return [
-            "predicted times: by a model fitted on one card alone; how far it is off on another is not known.",
-            *_of_ranges(advice),
+            "Times are predicted by a model fitted on a single card. How far it is off on other cards is not known.",
+            *_range_notes(advice),
         ]
     worst = clock.errors.worst
     return [
-        f"predicted times: by a model fitted on {clock.errors.cells} times. With each card in turn left out of the fit "
-        f"the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} ({worst.observed.card}, "
-        f"{title(worst.observed.case)}). What goes beyond those times is told, and no error is known of it.",
-        *_of_ranges(advice),
+        f"Times are predicted by a model fitted on {clock.errors.cells} times. With each card in turn left out of the "
+        f"fit, the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} "
+        f"({worst.observed.card}, {title(worst.observed.case)}). Times that go beyond the fitted ones are marked as "
+        "such, and their error is not known.",
+        *_range_notes(advice),
     ]
 
 
-def _of_ranges(advice: Sequence[Advice]) -> list[str]:
+def _range_notes(advice: Sequence[Advice]) -> list[str]:
     """What ranges and least times mean, if there are any."""
-    times = [ranked.way.time for one in advice for ranked in one.ranked]
-    ranges = [time for time in times if time is not None and time.between is not None]
-    notes = [_RANGES] if any(not _is_tight(time) for time in ranges) else []
-    return notes + ([_TIGHT] if any(_is_tight(time) for time in ranges) else [])
-
-
-def _is_tight(time: Time) -> bool:
-    return TIGHT in time.beyond
+    times = [ranked.way.time for each in advice for ranked in each.ranked]
+    tight = [TIGHT in time.beyond for time in times if time is not None and time.between is not None]
+    return [*([_RANGES] if not all(tight) else []), *([_TIGHT] if any(tight) else [])]

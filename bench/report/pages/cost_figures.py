@@ -11,10 +11,11 @@ from pydantic import AliasPath, Field
 
 from bench.analysis.cost.arithmetic import BreakEven, Charge
 from bench.record import Kind
-from bench.report.pages.hybrid_figures import FromAttributes, ImageFields
+from bench.report.pages.figures import Figures
+from bench.report.pages.hybrid_figures import ImageFields
 
 
-class _Local(FromAttributes):
+class _Local(Figures):
     device: str = Field(validation_alias=AliasPath("row", "device", "name"))
     vram_limit_bytes: int | None = Field(validation_alias=AliasPath("row", "vram_limit_bytes"))
     precision: str = Field(validation_alias=AliasPath("row", "case", "dtype"))
@@ -28,7 +29,7 @@ class _Local(FromAttributes):
     break_even: dict[str, dict[Charge, BreakEven | None]]
 
 
-class _Remote(FromAttributes):
+class _Remote(Figures):
     endpoint: str = Field(validation_alias="name")
     accelerator: str | None = Field(validation_alias=AliasPath("price", "accelerator"))
     seconds: float | None
@@ -38,13 +39,13 @@ class _Remote(FromAttributes):
     per_1000_kind: Literal["simulated"] = "simulated"
 
 
-class _Image(FromAttributes):
+class _Image(Figures):
     case: ImageFields
     local: list[_Local]
     remote: list[_Remote]
 
 
-class CostFigures(FromAttributes):
+class CostFigures(Figures):
     """The costs of all images: `CostFigures.model_validate(costs)`."""
 
     currency: str = Field(validation_alias=AliasPath("prices", "currency"))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, Field
+from pydantic import AliasPath, BeforeValidator, Field
 
 from bench.record import Case, Kind
+from bench.report.pages.figures import Figures
 
 
 def _image(case: Case) -> dict[str, Any]:
@@ -24,18 +25,14 @@ def _local_case(case: Case) -> dict[str, Any]:
 ImageFields = Annotated[dict[str, Any], BeforeValidator(_image)]
 
 
-class FromAttributes(BaseModel, from_attributes=True):
-    """Figures that are read from an object's attributes."""
-
-
-class _Network(FromAttributes):
+class _Network(Figures):
     rtt_s: float
     down_bit_s: float
     up_bit_s: float
     tls: bool
 
 
-class _LocalRecord(FromAttributes):
+class _LocalRecord(Figures):
     case: str = Field(validation_alias=AliasPath("case", "id"))
     tiling: Any = Field(validation_alias=AliasPath("case", "tiling"))
     kind: Kind
@@ -44,7 +41,7 @@ class _LocalRecord(FromAttributes):
     memory_percent: float | None = Field(None, validation_alias=AliasPath("memory", "percent"))
 
 
-class _Fastest(FromAttributes):
+class _Fastest(Figures):
     way: str
     seconds: float
     kind: Kind
@@ -52,14 +49,14 @@ class _Fastest(FromAttributes):
     endpoint: str | None
 
 
-class _RemoteWins(FromAttributes):
+class _RemoteWins(Figures):
     kind: Literal["simulated"] = "simulated"
     verdict: str
     from_rate_factor: float | None = Field(validation_alias="factor")
     to_rtt_s: float | None = Field(validation_alias="rtt_s")
 
 
-class _Local(FromAttributes):
+class _Local(Figures):
     device: str = Field(validation_alias=AliasPath("device", "name"))
     total_bytes: int | None = Field(validation_alias=AliasPath("device", "total_bytes"))
     vram_limit_bytes: int | None
@@ -72,7 +69,7 @@ class _Local(FromAttributes):
     remote_wins: _RemoteWins | None = Field(validation_alias="crossover")
 
 
-class _Service(FromAttributes):
+class _Service(Figures):
     by: str
     kind: Kind
     transport: str
@@ -82,7 +79,7 @@ class _Service(FromAttributes):
     received_bytes: int
 
 
-class _OverNetwork(FromAttributes):
+class _OverNetwork(Figures):
     kind: Kind
     seconds: float
     connect_s: float
@@ -91,14 +88,14 @@ class _OverNetwork(FromAttributes):
     download_s: float
 
 
-class _MeasuredEndpoint(FromAttributes):
+class _MeasuredEndpoint(Figures):
     endpoint: str = Field(validation_alias=AliasPath("device", "name"))
     kind: Kind
     loopback: bool = Field(validation_alias=AliasPath("remote", "endpoint", "is_loopback"))
     seconds: float | None = Field(None, validation_alias=AliasPath("timing", "median_s"))
 
 
-class _Remote(FromAttributes):
+class _Remote(Figures):
     case: ImageFields
     reason: str | None
     service: _Service | None
@@ -107,7 +104,7 @@ class _Remote(FromAttributes):
     local_memory_bytes: Literal[0] = 0
 
 
-class HybridFigures(FromAttributes):
+class HybridFigures(Figures):
     """A whole comparison: `HybridFigures.model_validate(comparison)`."""
 
     network: str = Field(validation_alias=AliasPath("request", "network"))

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 #: How sure a predicted verdict is, as it stands after it.
 SURE = {"high": "", "medium": "?", "low": "??"}
-TIGHT = "it runs, with leaner and perhaps slower kernels than it would like."
-#: What stands in for a card's memory where nobody published it; the verb that follows the cards' names.
-MEMORY_ASSUMED = "is sold with. Nobody published what torch reports of it, which is up to 9% less"
-
-
-def marked(text: str, kind: str) -> str:
-    """`15 ms *published*`."""
-    return f"{text} *{kind}*"
+TIGHT = "runs with low-workspace kernels, which may be slower."
+#: What stands in for the memory of cards whose figure nobody published.
+MEMORY_ASSUMED = "the size they are sold with. Nobody has published what torch reports, which is up to 9% less"

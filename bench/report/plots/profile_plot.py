@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.core.units import GIB, MIB, format_bytes
-from bench.report.pages.profile_view import place_of, title_of
+from bench.report.pages.profile_page import place_of, title_of
 from bench.report.plots.figure import PALETTE, caption, drawing, plain
 from bench.vram.call_profile import (
     OTHER,

@@ -48,7 +48,7 @@ def test_one_card_gets_the_recommendation_first_and_then_all_ways(
     assert lines[0].startswith("Tiny decode 128x128 on NVIDIA GeForce RTX 4090: untiled: ")
     assert "of 23.6 GiB (predicted), about" in lines[0]
     assert "(predicted beyond what was fitted, error not known)" in lines[0]
-    assert lines[1].startswith("  Why: ")
+    assert "Why: " in lines[1]
     text = "\n".join(lines)
     for way in ("untiled", "tile 64/16", "float16, untiled", "bfloat16, untiled", "remote over Fibre"):
         assert f"\n {way} " in text
@@ -100,13 +100,13 @@ def test_memory_alone_has_no_times_and_says_why(results: Path, capsys: pytest.Ca
     text = said([str(results), "--vram-limit", "10GiB", *SMALL], capsys)
     assert "on a card of 10.0 GiB: untiled: " in text
     assert "time not known" in text
-    assert "No times: memory alone names no card." in text
+    assert "--gpu" in text
 
 
 def test_without_records_there_is_advice_without_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = said([str(tmp_path), "--gpu", "4090", *SMALL], capsys)
     assert "time not known" in text
-    assert "Nothing is predicted of times" in text
+    assert "results/published/" in text
 
 
 def test_the_docs_figures_are_known_in_any_folder(
@@ -157,7 +157,7 @@ def test_a_card_whose_memory_nobody_published_says_that_it_is_assumed(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = said([str(results), "--gpu", "A10", *SMALL], capsys)
-    assert "Memory assumed: " in text
+    assert "Memory assumed" in text
     (one,) = json.loads(said([str(results), "--gpu", "A10", *SMALL, "--json"], capsys))["advice"]
     assert (one["card"]["memory_assumed"], one["card"]["total_bytes"]) == (True, 24 * GIB)
     (known,) = json.loads(said([str(results), "--gpu", "4090", *SMALL, "--json"], capsys))["advice"]
@@ -169,7 +169,8 @@ def test_a_card_without_rates_has_no_predicted_times_and_says_why(
 ) -> None:
     (one,) = json.loads(said([str(results), "--gpu", "GH200", *SMALL, "--json"], capsys))["advice"]
     assert {way["time"] for way in one["ways"] if way["way"] != "remote"} == {None}
-    assert "Not all rates of NVIDIA GH200 480GB are known" in said([str(results), "--gpu", "GH200", *SMALL], capsys)
+    text = said([str(results), "--gpu", "GH200", *SMALL], capsys)
+    assert any("NVIDIA GH200 480GB" in line and "rates" in line for line in text.splitlines())
 
 
 def test_a_card_of_the_results_is_known_by_its_name_and_memory(

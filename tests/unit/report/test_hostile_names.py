@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,19 +36,16 @@ from bench.report.docs import docs_table
 from bench.report.docs.docs_page import read_page
 from bench.report.pages import (
     advice_page,
-    advice_terminal,
+    compare_page,
     cost_page,
     diagnosis,
     hybrid_page,
     measured_page,
     predicted_page,
-    predicted_table,
-    profile_view,
+    profile_page,
     remote_page,
     time_model_page,
 )
-from bench.report.pages.compare_markdown import to_markdown
-from bench.report.pages.compare_terminal import print_terminal
 from bench.report.plots import cost_plot, hybrid_plot, profile_plot, remote_plot
 from bench.report.render import console, markdown
 from bench.report.render.terminal import Draw, plain
@@ -169,10 +165,10 @@ PAGES: dict[str, Callable[[str], str]] = {
     "remote": lambda name: markdown.render(remote_page.page(remote_page.endpoints(_endpoints(name)))),
     "hybrid": _hybrid,
     "cost": lambda name: markdown.render(cost_page.page(_costs(name))),
-    "predicted": lambda name: predicted_page.render(_predicted(name), [_local(name)[0]]),
-    "advice": lambda name: advice_page.render(_advice(name), None, _networks(name)),
+    "predicted": lambda name: markdown.render(predicted_page.page(_predicted(name), [_local(name)[0]])),
+    "advice": lambda name: markdown.render(advice_page.page(_advice(name), None, _networks(name))),
     "time_model": _time_model,
-    "compare": lambda name: to_markdown(_comparison(name)),
+    "compare": lambda name: markdown.render(compare_page.page(_comparison(name))),
     "docs encode": lambda name: _docs(name, "encode"),
     "docs decode": lambda name: _docs(name, "decode"),
 }
@@ -231,11 +227,11 @@ TERMINALS: dict[str, Callable[[], Draw]] = {
         hybrid_page.terminal(compared([*_local(HOSTILE, "decode"), *_endpoints(HOSTILE)]), _networks(HOSTILE))
     ),
     "cost": lambda: console.draw(cost_page.terminal(_costs(HOSTILE))),
-    "compare": lambda: partial(print_terminal, _comparison(HOSTILE)),
-    "predict": lambda: predicted_table.draw(_predicted(HOSTILE)),
-    "advise": lambda: advice_terminal.draw(_advice(HOSTILE), None, _networks(HOSTILE)),
+    "compare": lambda: console.draw(compare_page.terminal(_comparison(HOSTILE))),
+    "predict": lambda: console.draw(predicted_page.terminal(_predicted(HOSTILE))),
+    "advise": lambda: console.draw(advice_page.terminal(_advice(HOSTILE), None, _networks(HOSTILE))),
     "doctor": _doctor,
-    "profile": lambda: partial(profile_view.print_profile, _profiled()),
+    "profile": lambda: console.draw(profile_page.terminal(_profiled())),
 }
 
 

@@ -10,12 +10,6 @@ from pathlib import Path
 import pytest
 
 PAGES = Path(__file__).parents[3] / "bench" / "report" / "pages"
-#: Pages that are not documents yet.
-NOT_YET = {
-    "advice_page.py", "advice_terminal.py", "compare_markdown.py", "compare_terminal.py", "cost_page.py",
-    "cost_terminal.py", "hybrid_page.py", "hybrid_tables.py", "hybrid_terminal.py", "kinds.py", "overlap_section.py",
-    "predicted_page.py", "predicted_table.py", "profile_view.py",
-}  # fmt: skip
 #: Pipes and stars; HTML, its comments and entities; backslashes; links and pictures; headings; control characters.
 MARKUP = re.compile(r"[|*\\]|</?[a-zA-Z!]|&#?\w+;|&#|\]\(|^#+ |[\x00-\x1f\x7f]")
 RENDERERS = ("bench.report.render", "rich", "html", "tabulate")
@@ -50,15 +44,9 @@ def faults(source: str) -> list[str]:
     return marked + [name for name in imported(tree) if f"{name}.".startswith(tuple(f"{room}." for room in RENDERERS))]
 
 
-@pytest.mark.parametrize("name", sorted({path.name for path in PAGES.glob("*.py")} - NOT_YET))
+@pytest.mark.parametrize("name", sorted(path.name for path in PAGES.glob("*.py")))
 def test_a_page_holds_no_markup_and_imports_no_renderer(name: str) -> None:
     assert faults((PAGES / name).read_text()) == []
-
-
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_what_is_plain_is_no_longer_excused(name: str) -> None:
-    assert (PAGES / name).exists()
-    assert faults((PAGES / name).read_text())
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The pages of the committed results have the same figures as before pages were documents.
 
 `golden/pages_before/` holds the pages as they were then. Tables are paired in their order, and their rows are compared
-whatever their order. How a page tells the kind of a figure is no part of the comparison: words in italics then, marks
-now. So are a table's titles and the prose around it.
+whatever the order of rows and columns. How a page tells the kind of a figure is no part of the comparison: words in
+italics then, marks now. Nor are a table's titles and the prose around it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from bench.commands.files import records_and_predictions
 from bench.config import load_gpus
 from bench.record import Ceilings, Record
 from bench.report.document import MARKS, Cell, Column, Document, table
-from bench.report.pages import measured_page, remote_page, time_model_page
+from bench.report.pages import measured_page, predicted_page, remote_page, time_model_page
 from bench.report.render import markdown
 from bench.store import read_ceilings
 
 ROOT = Path(__file__).parents[3]
 BEFORE = ROOT / "tests" / "golden" / "pages_before"
 KINDS = "|".join(MARKS)
-#: `15 ms *published*`; a cell that says nothing else keeps the word.
-KIND_WORD = re.compile(rf"(?<=\S) \*({KINDS})\*")
-MARK = re.compile(f"[{''.join(MARKS.values())}]")
+#: `15 ms *published*`, and `15 ms *pub*` of advice; a cell that says nothing else keeps the word.
+KIND_WORD = re.compile(rf"(?<=\S) \*({KINDS}|meas|pub|pred|sim)\*")
+#: Of kinds, and of times of advice that go beyond the fit.
+MARK = re.compile(f"[{''.join(MARKS.values())}°]")
 #: The interval of a percentile was `[1 s, 2 s]`, and is `(1 s to 2 s)`.
 INTERVAL = re.compile(r"\[([^],]+), ([^],]+)\]")
 
@@ -86,7 +87,14 @@ def _time_model(known: Committed) -> str:
     return markdown.render(time_model_page.page(evaluation))
 
 
+def _advice(_: Committed) -> str:
+    """The committed page: it takes torch to write it."""
+    return (ROOT / "reports" / "advice.md").read_text()
+
+
 PAGES = [
+    Page("predicted", lambda known: markdown.render(predicted_page.page(known.predictions, known.records))),
+    Page("advice", _advice),
     _measured("vae_encode"),
     _measured("vae_decode"),
     Page("remote", _remote, cell=lambda text: INTERVAL.sub(r"(\1 to \2)", text)),
@@ -104,9 +112,11 @@ def committed() -> Committed:
 
 def figures(text: str, page: Page | None = None) -> Iterator[Figures]:
     """The tables of a page in markdown, by the names and the writing of today if it is one of before."""
-    for columns, *rows in _tables(text):
+    for columns, *rows in map(_joined, _tables(text)):
         names = [page.renamed.get(name, name) if page else name for name in columns]
-        kept = [place for place, name in enumerate(names) if name is not None]
+        kept = sorted(
+            (place for place, name in enumerate(names) if name is not None), key=lambda place: str(names[place])
+        )
         cells = [[_cell(row[place], page) for place in kept] for row in rows]
         yield Figures(tuple(str(names[place]) for place in kept), Counter(map(tuple, cells)))
 
@@ -124,6 +134,17 @@ def _tables(text: str) -> list[list[list[str]]]:
         elif token.type == "inline" and tables and token.level > 3:
             tables[-1][-1][-1] = "".join(map(_shown, token.children or ()))
     return tables
+
+
+def _joined(table: list[list[str]]) -> list[list[str]]:
+    """A table of advice with way, share and time of an image in one cell, as they were: `untiled: 12%, 43 ms`."""
+    places = [place for place, name in enumerate(table[0]) if name == "Share" and table[0][place + 1] == "Time"]
+    for place in reversed(places):
+        table[0][place : place + 2] = []
+        for row in table[1:]:
+            figures = ", ".join(text for text in row[place : place + 2] if text != "-")
+            row[place - 1 : place + 2] = [f"{row[place - 1]}: {figures}" if figures else row[place - 1]]
+    return table
 
 
 def _shown(token: Token) -> str:

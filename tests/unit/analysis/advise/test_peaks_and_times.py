@@ -140,12 +140,12 @@ def test_a_limit_is_what_memory_is_a_share_of() -> None:
 
 
 def test_weights_that_have_no_room_are_told() -> None:
-    found = peaks.of(IMAGE, a_place(), [], peaks.Foreseen(None, weights_bytes=9 * GIB))
+    found = peaks.of(IMAGE, a_place(), [], peaks.PredictedPeak(None, weights_bytes=9 * GIB))
     assert (found.verdict, found.has_room) == ("out_of_memory", False)
     assert "the weights alone are 9.00 GiB" in found.reason
 
 
-@pytest.mark.parametrize(("gib", "said"), [(12, "needs at least 12.0 GiB"), (7, "as the allocator places it")])
+@pytest.mark.parametrize(("gib", "said"), [(12, "needs at least 12.0 GiB"), (7, "the allocator")])
 def test_why_it_is_out_of_memory(gib: float, said: str) -> None:
     assert said in peak([], gib=gib, verdict="out_of_memory").reason
 

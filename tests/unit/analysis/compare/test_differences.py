@@ -9,7 +9,7 @@ from bench.record import MeasureSettings, Package, Record
 
 
 def _told(base: Record, *head: Record) -> list[str]:
-    return [one.told for one in software_differences([base], head)]
+    return [difference.text for difference in software_differences([base], head)]
 
 
 def test_software_and_settings_that_differ_are_told() -> None:
@@ -48,7 +48,7 @@ def test_a_value_out_of_a_file_forges_no_line() -> None:
 
 def test_sides_of_other_cards_of_one_name_name_them_where_all_records_do() -> None:
     one, other, older = (measured(device=a_device(identity=card)) for card in ("sha256:1", "sha256:2", None))
-    assert [found.told for found in card_differences([one], [other, one])] == [
+    assert [difference.text for difference in card_differences([one], [other, one])] == [
         "card: base sha256:1, head sha256:1 and sha256:2"
     ]
     assert card_differences([one], [one]) == ()

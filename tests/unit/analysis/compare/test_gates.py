@@ -14,7 +14,7 @@ from bench.analysis.compare.machines import Machine
 from bench.analysis.compare.metric_values import Figures
 from bench.analysis.compare.outcomes import Matched, OutcomeChange, Pair
 from bench.analysis.compare.settings import Gate
-from bench.analysis.compare.verdicts import Row, Table
+from bench.analysis.compare.verdicts import MetricComparison, Row
 from bench.errors import BenchError
 from bench.record import Record
 
@@ -47,7 +47,8 @@ def _check(
 ) -> GateResult:
     matched = matched or Matched((PAIR,), (), ())
     return gates.check(
-        gate, [Evidence(MACHINE, matched, (Table(gate.metric, 0.02, tuple(rows), 0),), tuple(outcomes)), *others]
+        gate,
+        [Evidence(MACHINE, matched, (MetricComparison(gate.metric, 0.02, tuple(rows), 0),), tuple(outcomes)), *others],
     )
 
 
@@ -152,7 +153,7 @@ def test_an_outcome_that_got_worse_fails_every_gate() -> None:
 
 def test_where_several_machines_are_compared_the_lines_name_them_and_cases_count_on_each() -> None:
     other = replace(MACHINE, name="NVIDIA Other")
-    table = Table("time", 0.02, (_row(1.0, 2.0, "worse"),), 0)
+    table = MetricComparison("time", 0.02, (_row(1.0, 2.0, "worse"),), 0)
     result = _check(GATE, table.rows, others=[Evidence(other, Matched((PAIR,), (), ()), (table,))])
     assert [line.split(": ")[1] for line in result.lines] == ["NVIDIA Test", "NVIDIA Other"]
     assert result.failed_cases == 2
@@ -184,7 +185,7 @@ def test_what_a_gate_did_not_judge_is_counted_by_the_reason() -> None:
     result = _check(GATE, [_row(1.0, 1.0), few], matched=matched, others=[other])
     # then it says so of each, those of a machine of one side among them
     assert result.compared == 2
-    assert gates.tell_unjudged(result) == (
+    assert gates.unjudged_text(result) == (
         "1 judged without a test (too few samples); 8 not judged (1 case without time on the head side, "
         "1 case without time on either side, 1 case not measured on the base side, "
         "1 case not measured on either side, 2 cases only on the base side, 1 case skipped on the head side, "
@@ -204,18 +205,18 @@ def test_figures_too_few_for_a_test_are_judged_without_one_and_it_says_so() -> N
     # given a gate that meets nothing else
     result = _check(GATE, [replace(_row(1.0, 1.0, "too few runs", None), needed=4)])
     assert (result.compared, result.failures) == (1, ())
-    assert gates.tell_unjudged(result) == "1 judged without a test (too few runs)"
+    assert gates.unjudged_text(result) == "1 judged without a test (too few runs)"
 
 
 def test_where_all_was_judged_nothing_is_said() -> None:
-    assert gates.tell_unjudged(_check(GATE, [_row(1.0, 1.0)])) == ""
+    assert gates.unjudged_text(_check(GATE, [_row(1.0, 1.0)])) == ""
 
 
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
-        (_pair(64, measured(timing=None), measured()), "no case has time on both sides. Measure it on both"),
-        (_pair(64, out_of_memory(run=a_run()), failed()), "no case that both sides have was measured on either"),
+        (_pair(64, measured(timing=None), measured()), "no case has time on both sides"),
+        (_pair(64, out_of_memory(run=a_run()), failed()), "neither side measured a case that both have"),
     ],
 )
 def test_a_gate_with_nothing_to_judge_is_an_error_and_no_pass(pair: Pair, words: str) -> None:

@@ -52,7 +52,7 @@ def test_a_factor_is_a_metric_and_a_percentage(text: str) -> None:
 
 @pytest.mark.parametrize("metric", ["achieved", "pixel_rate", "ceiling_fraction"])
 def test_what_follows_from_time_is_refused_with_what_to_use(metric: str) -> None:
-    words = f"{metric} follows from time: use time"
+    words = f"{metric} follows from time"
     assert words in refusal(BenchError, request, [metric])
     assert words in refusal(BenchError, request, [], [f"{metric}=5%"])
     assert words in refusal(BenchError, request, [], [], [f"{metric}>5%"])

@@ -13,7 +13,7 @@ from bench.analysis.compare import sides
 from bench.analysis.compare.outcomes import Pair
 from bench.analysis.compare.stages import apart
 from bench.record import Memory, Record, Stage, Timing, metrics
-from bench.report.pages import compare_json
+from bench.report.pages.compare_figures import ComparisonFigures
 
 TEXT, DENOISE = "text", "denoise"
 
@@ -56,13 +56,13 @@ def test_figures_of_the_whole_call_are_no_stage_s() -> None:
 
 
 def test_each_stage_has_a_row_under_its_case() -> None:
-    table = next(one for one in _compared(BASE, BASE).machines[0].tables if one.metric == "time")
+    table = next(one for one in _compared(BASE, BASE).machines[0].metrics if one.metric == "time")
     assert [row.stage for row in table.rows] == [None, TEXT, DENOISE]
     assert [row.base.median for row in table.rows] == pytest.approx([1.1, 0.1, 1.0], rel=0.02)
 
 
 def test_what_stages_do_not_have_for_themselves_has_one_row_a_case() -> None:
-    table = next(one for one in _compared(BASE, BASE).machines[0].tables if one.metric == "weights")
+    table = next(one for one in _compared(BASE, BASE).machines[0].metrics if one.metric == "weights")
     assert [row.stage for row in table.rows] == [None]
 
 
@@ -80,12 +80,12 @@ def test_a_call_with_other_stages_is_not_compared_as_a_whole_and_a_note_and_gate
     # Given a side whose calls have a stage more, less, or of another name
     found = _compared(BASE, _record(head), "time>5%", "weights>0%")
     # When they are compared, then what both have is, and the whole is not
-    table = next(one for one in found.machines[0].tables if one.metric == "time")
+    table = next(one for one in found.machines[0].metrics if one.metric == "time")
     assert [row.stage for row in table.rows] == [name for name in (TEXT, DENOISE) if name in head]
     # And it is told, and no gate has judged the whole
     (note,) = [one for one in found.machines[0].notes if "stages" in one]
     assert all(name in note for name in names)
-    assert [sum(count for _, count in gate.unjudged) for gate in found.gates] == [1, 0]
+    assert [sum(count.cases for count in gate.unjudged) for gate in found.gates] == [1, 0]
 
 
 def test_a_side_that_was_not_measured_has_no_other_stages() -> None:
@@ -105,12 +105,12 @@ def test_a_gate_fails_by_a_stage_whose_change_drowns_in_the_whole() -> None:
 
 def test_the_ratio_of_a_table_is_that_of_whole_calls() -> None:
     head = _record({TEXT: 0.1, DENOISE: 2.0})
-    table = next(one for one in _compared(BASE, head).machines[0].tables if one.metric == "time")
+    table = next(one for one in _compared(BASE, head).machines[0].metrics if one.metric == "time")
     assert table.ratio == pytest.approx(2.1 / 1.1, rel=0.02)
 
 
 def test_json_names_the_stage_of_a_row_and_only_there() -> None:
-    (machine,) = compare_json.to_json(_compared(BASE, BASE))["machines"]  # type: ignore[misc]
+    (machine,) = ComparisonFigures.model_validate(_compared(BASE, BASE)).model_dump(mode="json")["machines"]
     (rows,) = (table["rows"] for table in machine["metrics"] if table["metric"] == "time")
     assert [row.get("stage") for row in rows] == [None, TEXT, DENOISE]
     assert "stage" not in rows[0]

@@ -18,14 +18,14 @@ from factories import a_case, a_device, a_record, a_run, failed, measured, out_o
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis.compare import Comparison, Request, compare, request, verdicts
+from bench.analysis.compare import Comparison, Request, compare, gates, request, verdicts
 from bench.analysis.compare.outcomes import Pair
 from bench.analysis.compare.sides import Side, SideName, side
 from bench.analysis.compare.verdicts import Row
 from bench.errors import BenchError
 from bench.record import Crashed, Failed, Memory, Record, Skipped, Telemetry, TimedOut, Timing
 from bench.record.metrics import values
-from bench.report.pages.compare_json import to_json
+from bench.report.pages.compare_figures import ComparisonFigures
 
 MIB = 2**20
 FALSE_ALARMS = Path(__file__).parents[4] / "benchmarks" / "false_alarms.py"
@@ -53,7 +53,7 @@ def _compare(base: Sequence[Record], head: Sequence[Record], asked: Request | No
 
 def _row(base: Sequence[Record], head: Sequence[Record], asked: Request | None = None) -> Row:
     """The one row of the one table."""
-    ((row,),) = (table.rows for table in _compare(base, head, asked).machines[0].tables)
+    ((row,),) = (table.rows for table in _compare(base, head, asked).machines[0].metrics)
     return row
 
 
@@ -121,7 +121,7 @@ def test_with_more_cases_more_samples_are_needed() -> None:
     base = [_timed(_noisy(size, count=4), case=a_case(size=size)) for size in sizes]
     head = [_timed(_noisy(size, 0.06, count=4), case=a_case(size=size)) for size in sizes]
     # then neither is tested
-    rows = _compare(base, head).machines[0].tables[0].rows
+    rows = _compare(base, head).machines[0].metrics[0].rows
     assert {(row.verdict, row.needed) for row in rows} == {("too few samples", 5)}
     assert _row(base[:1], head[:1]).verdict == "worse"
 
@@ -186,7 +186,7 @@ def test_figures_of_any_magnitude_have_a_finite_answer(sides: list[tuple[float, 
     metrics = request(["time", "first_call", "peak_allocated", "peak_rss", "memory_percent", "flops", "energy"])
     found = _compare(records[0], same, metrics)
     # then all of it is JSON without a NaN, and every derived figure of a record is a number or nothing
-    json.dumps(to_json(found), allow_nan=False)
+    json.dumps(ComparisonFigures.model_validate(found).model_dump(), allow_nan=False)
     for value in values(records[0][0]).values():
         assert value is None or math.isfinite(value)
 
@@ -219,7 +219,7 @@ def test_five_runs_that_agree_show_a_shift_among_forty_cases() -> None:
             fields = {"run": a_run(id=f"run-{n}"), "case": a_case(size=size)}
             base.append(_timed([1 + n / 500], **fields))
             head.append(_timed([(1.04 if size == 64 else 1) + (4 - n) / 500], **fields))
-    rows = _compare(base, head).machines[0].tables[0].rows
+    rows = _compare(base, head).machines[0].metrics[0].rows
     assert [(row.test, row.verdict) for row in rows] == [("welch", "worse")] + [("welch", "same")] * 39
     assert rows[0].interval is not None
 
@@ -288,11 +288,11 @@ def test_an_exact_figure_that_varies_within_a_side_changes_only_beyond_that() ->
 def test_where_more_is_better_less_is_worse() -> None:
     # given a rate that can't be asked for on the command line, and is a figure of a record all the same
     pair = Pair(a_case(), (_timed([0.05] * 3),), (_timed([0.06] * 3),))
-    assert verdicts.table("pixel_rate", [pair], 0.02).rows[0].verdict == "worse"
+    assert verdicts.compare_metric("pixel_rate", [pair], 0.02).rows[0].verdict == "worse"
 
 
 def _metrics(*records: Record) -> list[str]:
-    return [table.metric for table in _compare(records, records).machines[0].tables]
+    return [table.metric for table in _compare(records, records).machines[0].metrics]
 
 
 def test_by_default_there_is_a_percentage_of_the_memory_only_without_a_peak_in_bytes() -> None:
@@ -305,7 +305,7 @@ def test_by_default_there_is_a_percentage_of_the_memory_only_without_a_peak_in_b
 def test_a_figure_on_one_side_only_is_noted_and_not_compared() -> None:
     base = [measured(memory=Memory(peak_reserved_bytes=MIB))]
     part = _compare(base, [measured()]).machines[0]
-    assert [table.metric for table in part.tables] == ["time"]
+    assert [table.metric for table in part.metrics] == ["time"]
     assert part.notes[:1] == ("Peak reserved: 1 case has it on one side only and can't be compared.",)
 
 
@@ -376,7 +376,7 @@ def test_cases_of_one_side_only_are_listed_and_a_skipped_one_is_as_good_as_absen
 
 def test_cases_are_matched_by_id_and_not_by_place() -> None:
     one, other = _timed(_noisy(1)), _timed(_noisy(2, 0.5), case=a_case(size=128))
-    rows = _compare([one, other], [other, one]).machines[0].tables[0].rows
+    rows = _compare([one, other], [other, one]).machines[0].metrics[0].rows
     assert [(row.case.axes["width"], row.change) for row in rows] == [(64, 0), (128, 0)]
 
 
@@ -398,7 +398,7 @@ def test_a_machine_without_a_case_in_common_or_of_one_side_only_is_noted() -> No
         "Only on the base side, and left out: NVIDIA Third (1 run).",
         "NVIDIA Second: the sides have no case in common on it.",
     )
-    assert found.gates[0].unjudged == (("only on the base side", 2), ("only on the head side", 1))
+    assert found.gates[0].unjudged == (gates.Count("only on the base side", 2), gates.Count("only on the head side", 1))
 
 
 def test_a_run_compared_with_itself_is_noted() -> None:
@@ -421,13 +421,13 @@ def test_the_geometric_mean_leaves_out_what_has_no_ratio() -> None:
     sizes = (64, 128, 256)
     base = [_timed([s] * 3, case=a_case(size=n)) for s, n in zip((1.0, 4.0, 0.0), sizes, strict=True)]
     head = [_timed([s] * 3, case=a_case(size=n)) for s, n in zip((2.0, 2.0, 1.0), sizes, strict=True)]
-    assert _compare(base, head).machines[0].tables[0].ratio == pytest.approx(1)
+    assert _compare(base, head).machines[0].metrics[0].ratio == pytest.approx(1)
 
 
 def test_a_gate_adds_its_metric_and_one_below_the_factor_is_noted() -> None:
     found = _compare([_timed(_noisy(1))], [_timed(_noisy(2))], request(["first_call"], fail_on=["time>1%"]))
-    assert [table.metric for table in found.machines[0].tables] == ["time"]
-    assert any("the practical factor of time is 2%" in note for note in found.notes)
+    assert [table.metric for table in found.machines[0].metrics] == ["time"]
+    assert any("practical factor of time" in note and "2%" in note for note in found.notes)
     assert found.failures == ()
 
 
@@ -474,5 +474,5 @@ def test_an_endpoint_through_another_client_is_a_note() -> None:
     by_own = an_endpoint_record(remote=remote(exchanges=exchanges(0.05, diffusers=False)))
 
     (note,) = _compare([by_diffusers], [by_own]).machines[0].notes
-    assert note.startswith("Measured through different clients")
+    assert "different clients" in note
     assert not _compare([by_own], [by_own]).machines[0].notes

@@ -49,7 +49,7 @@ def test_traffic_is_bytes_over_bandwidth(dtype: str, seconds: float) -> None:
 
 
 def test_a_precision_without_a_place_in_the_model_is_refused() -> None:
-    with pytest.raises(ValueError, match="float64 has no place"):
+    with pytest.raises(ValueError, match="float64"):
         least(Work(), "float64", GPU)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from factories import GIB, changed
@@ -12,17 +13,18 @@ from ways import IMAGE, a_place, a_way, away
 
 from bench.analysis.advise import local_ways, times
 from bench.analysis.advise.ranking import Advice, Local, rank
-from bench.analysis.advise.remote_way import Away
+from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
 from bench.analysis.speed.extrapolation import Range
 from bench.analysis.speed.held_out import Cell, errors
-from bench.report.pages import advice_json, advice_page, advice_words
+from bench.report.pages import advice_figures, advice_page, advice_words
+from bench.report.render import markdown
 from bench.workloads import models
 
 SMALL = changed(IMAGE, width=512, height=512)
 
 
-def advised(ways: list[Local], far: Away | None = None, **fields: object) -> Advice:
+def advised(ways: list[Local], far: RemoteWay | None = None, **fields: object) -> Advice:
     return rank(fields.pop("image", IMAGE), a_place(**fields), ways, far or away())  # type: ignore[arg-type]
 
 
@@ -42,27 +44,34 @@ def a_page() -> str:
         advised([none], image=SMALL, card="NVIDIA Old", total_bytes=2 * GIB),
         advised([none, beyond(a_way(2, 3.0), "volta (fitted on ada)")], card="NVIDIA Old", total_bytes=2 * GIB),
     ]
-    return advice_page.render(advice, None, NETWORKS)
+    return a_page_of(*advice)
+
+
+def a_page_of(*advice: Advice) -> str:
+    return markdown.render(advice_page.page(advice, None, NETWORKS))
+
+
+def as_json(*advice: Advice) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = advice_figures.figures(advice, None).model_dump(mode="json")["advice"]
+    return shown
 
 
 def rows(page: str) -> list[list[str]]:
-    table = page.partition("## SDXL decode")[2].partition("\n\n†")[0]
+    table = page.partition("## SDXL decode")[2].partition("\n\n°")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "GiB" in line]
 
 
-def test_a_row_is_a_card_by_memory_and_a_column_an_image_and_each_figure_is_marked() -> None:
+def test_a_row_is_a_card_with_way_share_and_time_of_each_image_and_each_figure_is_marked() -> None:
     assert rows(a_page()) == [
-        ["NVIDIA Old", "2.00 GiB", "nothing fits", "tile 512: 100%, 3.00 s *pred*†"],
-        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "untiled: 25% *pred*, 300 ms *pub*", "**remote**: 2.00 s *sim*"],
-        ["NVIDIA Big", "24.0 GiB", "untiled: 8%, 100 ms *pub*", "untiled: 8%, 1.00 s *pred*†"],
+        ["NVIDIA Old", "2.00 GiB", "nothing fits", "-", "-", "tile 512", "100%‡", "3.00 s°‡"],
+        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "untiled", "25%‡", "300 ms†", "**remote**", "-", "2.00 s§"],
+        ["NVIDIA Big", "24.0 GiB", "untiled", "8%†", "100 ms†", "untiled", "8%‡", "1.00 s°‡"],
     ]
 
 
 def test_what_times_go_beyond_is_told_under_the_table() -> None:
-    assert (
-        "† Beyond what the time model was fitted on: decode (fitted on encode alone); turing, volta (fitted on ada)."
-        in (a_page())
-    )
+    (line,) = [line for line in a_page().splitlines() if line.startswith("° ")]
+    assert line.endswith(": decode (fitted on encode alone); turing, volta (fitted on ada).")
 
 
 def test_the_page_tells_what_is_assumed_and_what_changes_the_picture() -> None:
@@ -102,12 +111,11 @@ def test_a_range_stands_as_one_in_the_headline_the_page_and_json() -> None:
     # Then no output gives one figure for it
     assert "between 10 ms and 245 ms (a predicted range, " in advice_words.headline(both, NETWORKS)
     assert "at least 500 ms (predicted, " in advice_words.headline(least, NETWORKS)
-    page = advice_page.render([both], None, NETWORKS)
-    assert "untiled: 25% *pred*†" not in page
-    assert "10 ms to 245 ms *pred*†" in page
-    told = [advice_json.render([one], None)["advice"][0]["ways"][0]["time"] for one in (both, least)]
-    assert [one["seconds"] for one in told] == [None, None]
-    assert [one["range"] for one in told] == [{"least_s": 0.01, "most_s": 0.245}, {"least_s": 0.5, "most_s": None}]
+    page = a_page_of(both)
+    assert "10 ms to 245 ms°‡" in page
+    times = [advice["ways"][0]["time"] for advice in as_json(both, least)]
+    assert [time["seconds"] for time in times] == [None, None]
+    assert [time["range"] for time in times] == [{"least_s": 0.01, "most_s": 0.245}, {"least_s": 0.5, "most_s": None}]
 
 
 def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() -> None:
@@ -115,14 +123,12 @@ def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() 
     assert advice_words.headline(advised([none], away(2.0)), NETWORKS).endswith(
         "remote over Near | by: none of its memory, about 2.00 s (simulated), computed by NVIDIA Big"
     )
-    assert advice_words.headline(advised([none]), NETWORKS).endswith(
-        "3070: nothing fits, and there is no figure of remote"
-    )
-    predicted = Away("near", Time(2.0, "predicted"), "NVIDIA Big", "")
+    assert "3070: nothing fits" in advice_words.headline(advised([none]), NETWORKS)
+    predicted = RemoteWay("near", Time(2.0, "predicted"), "NVIDIA Big", "")
     assert advice_words.headline(advised([none], predicted), NETWORKS).endswith(
         "remote over Near | by: none of its memory, about 2.00 s (predicted, error not known), computed by NVIDIA Big"
     )
-    measured = Away("near", Time(2.0, "measured"), "mine", "")
+    measured = RemoteWay("near", Time(2.0, "measured"), "mine", "")
     assert "remote at mine: none of its memory, 2.00 s (measured)" in advice_words.headline(
         advised([none], measured), NETWORKS
     )
@@ -137,11 +143,11 @@ def test_what_a_range_and_a_least_time_of_a_tight_fit_are_is_told_where_there_is
     clock = times.clock(all_observed())
     tight = replace(a_way(0, 1.0, "tight"), time=Time(None, "predicted", None, (times.TIGHT,), Range(1.0, None)))
     lines = [
-        len(advice_words.of_times(clock, [advised([way])]))
+        len(advice_words.time_notes(clock, [advised([way])]))
         for way in (a_way(0, 1.0), ranged(a_way(0, 1.0), 0.01, 0.245), tight)
     ]
     assert lines == [1, 2, 2]
-    both = advice_words.of_times(clock, [advised([ranged(a_way(0, 1.0), 0.01, 0.245), tight])])
+    both = advice_words.time_notes(clock, [advised([ranged(a_way(0, 1.0), 0.01, 0.245), tight])])
     assert len(both) == 3
 
 
@@ -171,9 +177,9 @@ def test_a_precision_that_is_not_the_model_s_own_is_named_with_its_risk(model: s
     headline = advice_words.headline(found, NETWORKS)
     assert f"untiled in {dtype} (its own precision is {own}): " in headline
     assert headline.endswith(f"Risk of {dtype}: {risk}")
-    assert f"Risk of {dtype}: " in advice_page.render([found], None, NETWORKS)
-    told = advice_json.render([found], None)["advice"][0]
-    assert (told["own_dtype"], told["ways"][0]["risk"]) == (own, risk)
+    assert f"Risk of {dtype}: " in a_page_of(found)
+    (shown,) = as_json(found)
+    assert (shown["own_dtype"], shown["ways"][0]["risk"]) == (own, risk)
 
 
 def test_a_higher_precision_is_named_and_risks_nothing() -> None:
@@ -185,3 +191,31 @@ def test_a_higher_precision_is_named_and_risks_nothing() -> None:
 def test_the_model_s_own_precision_is_not_named() -> None:
     headline = advice_words.headline(in_precision("flux", "bfloat16"), NETWORKS)
     assert "bfloat16" not in headline
+
+
+def test_json_has_the_same_keys_for_every_local_way_and_fewer_for_remote() -> None:
+    # given a way that fits and a remote one
+    (shown,) = as_json(advised([a_way(1, 1.0)], away(2.0)))
+    local, remote = shown["ways"]
+    # then programs find each field where it was
+    assert list(local) == [
+        *("way", "case", "dtype", "risk", "tiling", "variant", "verdict", "confidence", "peak", "time", "reason")
+    ]
+    assert list(remote) == ["way", "network", "by", "verdict", "time", "reason"]
+    assert (local["tiling"], local["risk"]) == ({"tile": 1024, "overlap": 256}, None)
+    assert (remote["way"], remote["verdict"], remote["by"]) == ("remote", "remote", "NVIDIA Big")
+    assert shown["image"] == {"model": "sdxl", "operation": "decode", **IMAGE.axes, "dtype": "float32"}
+    assert shown["card"]["pool_bytes"].keys() == {"low", "middle", "high"}
+
+
+def test_json_has_the_errors_of_the_time_model_or_null() -> None:
+    clock = times.clock(all_observed())
+    assert clock is not None
+    assert clock.errors is not None
+    shown = advice_figures.figures([advised([a_way(0, 1.0)])], clock).model_dump(mode="json")
+    assert shown["time_model"] == {
+        "times": clock.errors.cells,
+        "median_error": clock.errors.median,
+        "worst_error": abs(clock.errors.worst.error),
+    }
+    assert advice_figures.figures([], None).time_model is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from factories import GIB, a_case, a_record, a_run, measured, out_of_memory, rewritten
@@ -14,10 +15,9 @@ from bench.analysis.compare import Comparison, Request, compare, request
 from bench.analysis.compare.sides import side
 from bench.core.units import format_change, format_relative
 from bench.record import Failed, Memory, Record, Timing
-from bench.report.pages import compare_markdown, compare_words
-from bench.report.pages.compare_json import to_json
-from bench.report.pages.compare_markdown import to_markdown
-from bench.report.pages.compare_terminal import print_terminal
+from bench.report.pages import compare_page
+from bench.report.pages.compare_figures import ComparisonFigures
+from bench.report.render import console, json_text, markdown
 from bench.workloads.labels import label_of
 
 MIB = 2**20
@@ -59,10 +59,20 @@ def _one(base: Sequence[Record], head: Sequence[Record]) -> Comparison:
     return compare(side("base", [("base.jsonl", base)]), side("head", [("head.jsonl", head)]), Request())
 
 
-def _terminal(comparison: Comparison, width: int = 100) -> str:
+def _terminal(comparison: Comparison, width: int = 100, *, wraps: bool = False) -> str:
     text = io.StringIO()
-    print_terminal(comparison, Console(file=text, width=width, force_terminal=False))
+    terminal = Console(file=text, width=width, force_terminal=wraps, color_system=None)
+    console.draw(compare_page.terminal(comparison))(terminal)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _markdown(comparison: Comparison) -> str:
+    return markdown.render(compare_page.page(comparison))
+
+
+def _fields(comparison: Comparison) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(json_text.render(ComparisonFigures.model_validate(comparison)))
+    return fields
 
 
 def test_the_terminal_report_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
@@ -70,15 +80,15 @@ def test_the_terminal_report_is_the_golden_one(golden: Callable[[str, str], None
 
 
 def test_the_markdown_report_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
-    golden("compare.md", to_markdown(_every_kind()))
+    golden("compare.md", _markdown(_every_kind()))
 
 
 def test_the_json_report_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
-    golden("compare.json", json.dumps(to_json(_every_kind()), indent=2, allow_nan=False) + "\n")
+    golden("compare.json", json_text.render(ComparisonFigures.model_validate(_every_kind())))
 
 
 def test_the_headline_counts_each_case_once() -> None:
-    assert compare_words.headline(_every_kind()) == (
+    assert compare_page.headline(_every_kind()) == (
         "2 worse, 0 better, 1 mixed, 1 unchanged, 1 with too few samples or runs (5 cases)"
     )
 
@@ -93,10 +103,10 @@ def test_a_narrow_terminal_folds_cells_and_cuts_nothing(width: int) -> None:
         many = _case_record(1024, run, centre, GIB, count=12).model_copy(update={"case": long})
         sides.append([many, few])
     # when it is printed
-    lines = _terminal(_one(*sides), width).splitlines()
-    # then no line of the tables is too long, and names, intervals and verdicts are whole
-    table = lines[: next(n for n, line in enumerate(lines) if line.startswith("1 worse"))]
-    assert all(len(line) <= width for line in table)
+    lines = _terminal(_one(*sides), width, wraps=True).splitlines()
+    # then no line is too long, and in the tables names, intervals and verdicts are whole
+    assert all(len(line) <= width for line in lines)
+    table = lines[: next(n for n, line in enumerate(lines) if line.startswith("Change is"))]
     assert "…" not in "".join(lines)
     words = [word.strip(";") for word in " ".join(table).split()]
     assert {"worse", "too", "few", "samples", "<0.001"} <= set(words)
@@ -122,14 +132,14 @@ def test_a_narrow_terminal_folds_cells_and_cuts_nothing(width: int) -> None:
     ],
 )
 def test_what_github_takes_for_markup_is_shown_as_it_is(text: str, shown: str) -> None:
-    assert compare_markdown.safe(text) == shown
+    assert markdown.safe(text) == shown
 
 
 def test_markdown_takes_no_markup_from_a_file() -> None:
     # given a case and an exception whose names are markup, over several lines
     case = a_case(variant="__init__|\n# 2 better")
     nasty = a_record(case=case, outcome=Failed(exception="ValueError", message="<script>|\n`x`", phase="run"))
-    text = to_markdown(_one([measured(case=case)], [nasty]))
+    text = _markdown(_one([measured(case=case)], [nasty]))
     # then it is text in one cell each
     assert "<script>" not in text
     (row,) = [line for line in text.splitlines() if "ValueError" in line]
@@ -139,12 +149,12 @@ def test_markdown_takes_no_markup_from_a_file() -> None:
 
 
 def test_each_list_of_a_page_stands_under_its_name() -> None:
-    text = to_markdown(_every_kind())
+    text = _markdown(_every_kind())
     lines = text.splitlines()
     starts = [n for n, line in enumerate(lines) if line.startswith("- ") and not lines[n - 1].startswith("- ")]
     assert {lines[n - 2] for n in starts if "summary" not in lines[n - 2]} == {"**Gates**", "**Failures**"}
     same = [measured(run=a_run(cases=9))]
-    assert "**Notes**\n\n- base: run run-1 is unfinished: 1 of 9 cases." in to_markdown(_one(same, same))
+    assert "**Notes**\n\n- base: run run-1 is unfinished: 1 of 9 cases." in _markdown(_one(same, same))
 
 
 def test_the_gate_line_says_how_much_was_judged() -> None:
@@ -155,8 +165,8 @@ def test_the_gate_line_says_how_much_was_judged() -> None:
     # then the line says so, as does the JSON
     comparison = compare(*sides, asked)
     words = "time>50%: holds for 1 figure; 1 not judged (1 case only on the base side)"
-    assert compare_words.gate_line(comparison.gates[0]) == words
-    assert to_json(comparison)["gates"] == [
+    assert compare_page.gate_line(comparison.gates[0]) == words
+    assert _fields(comparison)["gates"] == [
         {
             "gate": "time>50%",
             "holds": True,
@@ -169,7 +179,7 @@ def test_the_gate_line_says_how_much_was_judged() -> None:
 
 
 def test_how_a_metric_was_judged_is_said_under_its_table() -> None:
-    lines = [compare_words.summary(table) for table in _every_kind().machines[0].tables]
+    lines = [compare_page.summary(table) for table in _every_kind().machines[0].metrics]
     assert "1 too few (5 samples a side would do)" in lines[0]
     assert "exact, no test" in lines[1]
 
@@ -189,15 +199,15 @@ def test_a_change_without_a_ratio_is_told_from_where() -> None:
 
 def test_one_run_a_side_is_a_warning_to_the_reader() -> None:
     runs = [measured(run=a_run(id=f"run-{n}")) for n in range(2)]
-    assert "There is one run a side" in to_markdown(_one(runs[:1], runs[:1]))
-    assert "There is one run a side" not in to_markdown(_one(runs, runs))
+    assert "There is one run a side" in _markdown(_one(runs[:1], runs[:1]))
+    assert "There is one run a side" not in _markdown(_one(runs, runs))
 
 
 def test_json_has_null_for_what_there_is_not() -> None:
     # given a change from zero, with one sample a side
-    row = to_json(_one([measured(0.0)], [measured(0.05)]))
-    text = json.dumps(row, allow_nan=False)
-    assert '"change": null, "interval": null, "test": null, "p": null' in text
+    row = _fields(_one([measured(0.0)], [measured(0.05)]))["machines"][0]["metrics"][0]["rows"][0]
+    assert [row[name] for name in ("change", "interval", "test", "p")] == [None] * 4
+    assert "stage" not in row
 
 
 def test_a_metric_that_is_the_same_in_all_cases_is_told_in_one_line_and_kept_in_json() -> None:
@@ -211,13 +221,13 @@ def test_a_metric_that_is_the_same_in_all_cases_is_told_in_one_line_and_kept_in_
     ]
     comparison = _one(*sides)
     # then each form tells of the weights in one line, and the JSON has every row
-    for text in (_terminal(comparison), to_markdown(comparison)):
+    for text in (_terminal(comparison), _markdown(comparison)):
         lines = [line for line in text.splitlines() if "Weights" in line]
         assert lines == ["Weights: the same in all 32 cases."]
         assert "1.00 GiB" not in text
         assert "64x64" in text
-    (machine,) = to_json(comparison)["machines"]  # type: ignore[misc]
-    assert {table["metric"]: len(table["rows"]) for table in machine["metrics"]} == {"time": 32, "weights": 32}  # type: ignore[index]
+    (machine,) = _fields(comparison)["machines"]
+    assert {table["metric"]: len(table["rows"]) for table in machine["metrics"]} == {"time": 32, "weights": 32}
 
 
 def test_a_metric_that_differs_in_one_case_keeps_its_table() -> None:
@@ -227,3 +237,20 @@ def test_a_metric_that_differs_in_one_case_keeps_its_table() -> None:
     ]
     assert "Peak reserved: the same" not in _terminal(_one(*both))
     assert "Peak reserved: the same in all 2 cases." in _terminal(_one(both[0], both[0]))
+
+
+def test_smaller_cases_come_first_within_their_model_and_operation() -> None:
+    # given runs whose cases come in no order, of two operations
+    shapes = [("encode", 512), ("encode", 64), ("decode", 1024), ("encode", 256), ("decode", 128)]
+    records = [measured(case=a_case(operation=operation, size=size)) for operation, size in shapes]
+    # when they are compared, then the sizes of each operation are in natural order
+    table = next(
+        compare_page.terminal(_one(records, [measured(0.06, case=record.case) for record in records])).tables()
+    )
+    assert [str(row[0].value).split()[1:3] for row in table.rows] == [
+        ["encode", "64x64"],
+        ["encode", "256x256"],
+        ["encode", "512x512"],
+        ["decode", "128x128"],
+        ["decode", "1024x1024"],
+    ]

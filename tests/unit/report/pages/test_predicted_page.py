@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from factories import a_case, a_device, measured, out_of_memory, published
 from predictions import a_predicted_record
 
 from bench.core.units import GIB, MIB
-from bench.record import Memory
-from bench.report.pages import predicted_page, predicted_table
+from bench.record import Memory, Record
+from bench.report.document import Column
+from bench.report.pages import predicted_page, predicted_tables
+from bench.report.pages.known_peaks import KnownPeak, known_peaks
+from bench.report.render import markdown
 
 CARD = "NVIDIA Test 8GB"
 CASE = a_case(model="sdxl", size=1024, dtype="float32")
@@ -24,39 +28,44 @@ def known(**fields: Any) -> Any:
     return published(case=CASE, device=a_device(name=CARD, total_bytes=None), **fields)
 
 
-def the_cell(prediction: Any, other: Any) -> predicted_page.Cell:
-    (cell,) = predicted_page.cells([prediction], [other])
-    return cell
+def the_peak(prediction: Any, other: Any) -> KnownPeak:
+    (peak,) = known_peaks([prediction], [other])
+    return peak
+
+
+def a_page(predictions: Sequence[Record], records: Sequence[Record]) -> str:
+    return markdown.render(predicted_page.page(predictions, records))
 
 
 def test_a_published_percentage_is_turned_back_into_bytes_by_the_docs_arithmetic() -> None:
     # Given 12.5% of 8 GiB, which are 1024 MiB, and 1000 MiB predicted
-    cell = the_cell(a_prediction(), known(percent=12.5))
+    peak = the_peak(a_prediction(), known(percent=12.5))
     # Then
-    assert cell.known_bytes == 1024 * MIB
-    assert cell.ratio == pytest.approx(1000 / 1024)
+    assert peak.known_bytes == 1024 * MIB
+    assert peak.ratio == pytest.approx(1000 / 1024)
 
 
 def test_a_peak_is_within_the_band_also_by_its_own_rounding() -> None:
     # Given a band of 900 to 1022 MiB: 1024 MiB of 8 GiB, printed to five decimals, are known to 2 MiB
-    assert the_cell(a_prediction(band=(900 * MIB, 1022 * MIB)), known(percent=12.49999)).within
-    assert not the_cell(a_prediction(band=(900 * MIB, 1021 * MIB)), known(percent=12.49999)).within
+    assert the_peak(a_prediction(band=(900 * MIB, 1022 * MIB)), known(percent=12.49999)).within
+    assert not the_peak(a_prediction(band=(900 * MIB, 1021 * MIB)), known(percent=12.49999)).within
 
 
 def test_a_peak_that_is_printed_to_one_decimal_is_known_to_half_of_it() -> None:
     # Given 0.05% of 8 GiB, which are 4 MiB
-    assert the_cell(a_prediction(band=(900 * MIB, 1020 * MIB)), known(percent=12.5)).within
-    assert not the_cell(a_prediction(band=(900 * MIB, 1019 * MIB)), known(percent=12.5)).within
+    assert the_peak(a_prediction(band=(900 * MIB, 1020 * MIB)), known(percent=12.5)).within
+    assert not the_peak(a_prediction(band=(900 * MIB, 1019 * MIB)), known(percent=12.5)).within
     # And another case of the same page that shows more decimals
     other = known(percent=40.12345).model_copy(update={"case": a_case(size=4096)})
-    (cell,) = predicted_page.cells([a_prediction(band=(900 * MIB, 1020 * MIB))], [known(percent=12.5), other])
-    assert not cell.within
+    (peak,) = known_peaks([a_prediction(band=(900 * MIB, 1020 * MIB))], [known(percent=12.5), other])
+    assert not peak.within
 
 
 def test_published_cases_without_a_prediction_are_told() -> None:
     elsewhere = published(device=a_device(name="NVIDIA Other"), case=CASE)
-    page = predicted_page.render([a_prediction()], [known(), elsewhere])
-    assert "no prediction among the records: 1 of NVIDIA Other." in page
+    page = a_page([a_prediction()], [known(), elsewhere])
+    (line,) = [line for line in page.splitlines() if "no prediction" in line]
+    assert "1 of NVIDIA Other" in line
 
 
 def test_a_card_whose_memory_tells_it_from_another_of_its_name_is_found() -> None:
@@ -64,52 +73,52 @@ def test_a_card_whose_memory_tells_it_from_another_of_its_name_is_found() -> Non
     prediction = a_prediction().model_copy(update={"device": card})
     twelve = known().model_copy(update={"device": a_device(name=CARD, total_bytes=12 * GIB)})
     eight = known().model_copy(update={"device": a_device(name=CARD, total_bytes=8 * GIB)})
-    assert [cell.known for cell in predicted_page.cells([prediction], [eight, twelve])] == [twelve]
+    assert [peak.known for peak in known_peaks([prediction], [eight, twelve])] == [twelve]
 
 
 def test_torch_that_has_no_kernels_for_a_card_is_told_with_what_has() -> None:
     record = a_prediction(verdict="unsupported")
-    page = predicted_page.render([record], [])
+    page = a_page([record], [])
     assert "no torch" in page
     assert "no torch: for a test." in page
 
 
 def test_tight_counts_as_fits_and_out_of_memory_does_not() -> None:
-    assert the_cell(a_prediction(verdict="tight"), known()).right
-    assert not the_cell(a_prediction(verdict="out_of_memory"), known()).right
+    assert the_peak(a_prediction(verdict="tight"), known()).right
+    assert not the_peak(a_prediction(verdict="out_of_memory"), known()).right
     card = a_device(name=CARD, total_bytes=8 * GIB)
-    assert the_cell(a_prediction(verdict="out_of_memory"), out_of_memory(case=CASE, device=card)).right
+    assert the_peak(a_prediction(verdict="out_of_memory"), out_of_memory(case=CASE, device=card)).right
 
 
 def test_a_limited_card_is_another_one() -> None:
-    assert predicted_page.cells([a_prediction()], [measured(case=CASE, vram_limit_bytes=4 * GIB)]) == []
+    assert known_peaks([a_prediction()], [measured(case=CASE, vram_limit_bytes=4 * GIB)]) == []
 
 
 def test_what_failed_says_nothing_of_memory() -> None:
-    assert predicted_page.cells([a_prediction()], [known(outcome={"status": "skipped", "reason": "x"})]) == []
+    assert known_peaks([a_prediction()], [known(outcome={"status": "skipped", "reason": "x"})]) == []
 
 
 def test_a_measured_peak_allocated_is_set_beside_the_predicted_one() -> None:
     # Given 640 MiB measured, and 800 MiB predicted: 4/5 of the 1000 MiB reserved
     memory = Memory(percent=12.2, peak_allocated_bytes=640 * MIB, peak_reserved_bytes=1000 * MIB)
     other = measured(case=CASE, device=a_device(name=CARD, total_bytes=8 * GIB), memory=memory)
-    assert the_cell(a_prediction(), other).allocated_ratio == pytest.approx(800 / 640)
+    assert the_peak(a_prediction(), other).allocated_ratio == pytest.approx(800 / 640)
 
 
 def test_the_page_says_how_many_verdicts_are_right_and_marks_the_wrong_one() -> None:
-    page = predicted_page.render([a_prediction(verdict="out_of_memory")], [known(percent=12.5)])
+    page = a_page([a_prediction(verdict="out_of_memory")], [known(percent=12.5)])
     assert "Against 1 published case: 0 of 1 verdicts are right" in page
     assert "out of memory, high (wrong)" in page
 
 
 def test_the_page_marks_a_peak_outside_of_the_band() -> None:
-    page = predicted_page.render([a_prediction(band=(900 * MIB, 1000 * MIB))], [known(percent=12.5)])
+    page = a_page([a_prediction(band=(900 * MIB, 1000 * MIB))], [known(percent=12.5)])
     assert "900 to 1,000 MiB (outside)" in page
     assert "predicted over published peak reserved is 0.98 to 0.98" in page
 
 
 def test_without_predictions_the_page_says_how_to_make_them() -> None:
-    assert "bench predict docs --out" in predicted_page.render([], [known()])
+    assert "bench predict docs --out" in a_page([], [known()])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +133,7 @@ def test_without_predictions_the_page_says_how_to_make_them() -> None:
 )
 def test_a_cell_is_share_verdict_and_confidence(verdict: str, confidence: str, text: str) -> None:
     # 1000 MiB of 8192 MiB are 12.2%
-    assert predicted_table.cell(a_prediction(verdict=verdict, confidence=confidence)) == text
+    assert Column("").text(predicted_tables.share(a_prediction(verdict=verdict, confidence=confidence))) == text
 
 
 def test_cards_of_one_demand_share_a_row_that_names_their_architectures() -> None:
@@ -135,13 +144,24 @@ def test_cards_of_one_demand_share_a_row_that_names_their_architectures() -> Non
     ]
     records.append(a_predicted_record(1200 * MIB, case=CASE, device=a_device(name="C"), architecture="hopper"))
     # When
-    (group,) = predicted_table.groups(records)
+    (group,) = predicted_tables.groups(records)
+    rows = predicted_tables.demand_table(group).rows
     # Then
-    assert [row[-1] for row in predicted_table.demand_rows(group)] == ["published, ada, ampere", "published, hopper"]
+    assert [row[-1].value for row in rows] == ["published, ada, ampere", "published, hopper"]
 
 
 def test_tiles_that_cover_the_image_have_no_row_of_their_own() -> None:
     tiled = a_case(model="sdxl", size=1024, dtype="float32", tiling={"tile": 1024, "overlap": 256})
     records = [a_prediction(), a_predicted_record(1000 * MIB, case=tiled, device=a_device(name=CARD), tiles=1)]
-    (group,) = predicted_table.groups(records)
-    assert [row[0] for row in predicted_table.demand_rows(group)] == ["1024x1024"]
+    (group,) = predicted_tables.groups(records)
+    rows = predicted_tables.demand_table(group).rows
+    assert [row[0].value for row in rows] == ["1024x1024"]
+
+
+def test_cases_of_a_table_are_in_the_order_of_their_sizes_and_untiled_before_tiled() -> None:
+    tile = {"tile": 512, "overlap": 128}
+    cases = [a_case(model="sdxl", size=size, dtype="float32") for size in (2048, 256, 1024)]
+    cases.append(a_case(model="sdxl", size=1024, dtype="float32", tiling=tile))
+    records = [a_predicted_record(1000 * MIB, case=case, device=a_device(name=CARD)) for case in reversed(cases)]
+    page = predicted_page.page(records, [])
+    assert [column.name for column in next(page.tables()).columns] == ["Card", "256", "1024", "1024 tile 512", "2048"]

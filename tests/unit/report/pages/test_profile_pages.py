@@ -13,10 +13,10 @@ from PIL import Image
 from timelines import a_timeline
 
 from bench.core.units import MIB
-from bench.report.pages import profile_json, profile_view
+from bench.report.pages import profile_figures, profile_page
 from bench.report.plots import profile_plot
 from bench.report.plots.figure import PALETTE
-from bench.report.render.terminal import plain
+from bench.report.render import console, json_text
 from bench.vram.call_profile import Profiled, profile
 from bench.vram.timeline import Builder, Owner
 
@@ -33,7 +33,7 @@ def a_profiled(*, measured: bool = False) -> Profiled:
 
 
 def _said(profiled: Profiled) -> str:
-    return plain(lambda console: profile_view.print_profile(profiled, console))
+    return console.render(profile_page.terminal(profiled))
 
 
 def test_words_say_where_the_peak_is_and_what_it_is_made_of() -> None:
@@ -116,7 +116,7 @@ def test_a_call_of_many_passes_is_told_in_per_cent() -> None:
 
 
 def test_json_of_a_profile_is_what_it_shows() -> None:
-    shown = json.loads(json.dumps(profile_json.render(a_profiled(measured=True)), allow_nan=False))
+    shown = json.loads(json_text.render(profile_figures.figures(a_profiled(measured=True))))
     assert shown["predicted"]["peak_bytes"] == 470 * MIB
     assert shown["predicted"]["peak_at"] == {
         "change": 6,
@@ -129,10 +129,11 @@ def test_json_of_a_profile_is_what_it_shows() -> None:
     assert shown["predicted"]["parts"][0] == {"part": "decoder.conv_in", "peak_bytes": 140 * MIB}
     assert shown["agree"] is True
     assert "trace" not in shown["predicted"]
+    assert not {"files", "stand_in"} & shown.keys()
 
 
 def test_the_trace_as_data_gives_every_allocation_its_life() -> None:
-    trace = profile_json.render_trace(a_profiled())["predicted"]["trace"]
+    trace = profile_figures.figures(a_profiled(), has_trace=True).model_dump()["predicted"]["trace"]
     allocations, timeline = trace["allocations"], trace["timeline"]
     assert timeline["before_the_call"] == 3
     assert [size // MIB for size in timeline["live_bytes"]] == [60, 100, 110, 140, 340, 390, 470, 390, 190, 160, 180]

@@ -26,15 +26,15 @@ from bench.core.units import GIB, MIB
 from bench.doctor import Finding
 from bench.record import Failed, Memory, Timing
 from bench.report.pages import (
-    advice_terminal,
+    advice_page,
+    compare_page,
     cost_page,
     diagnosis,
     hybrid_page,
     models_page,
-    predicted_table,
-    profile_view,
+    predicted_page,
+    profile_page,
 )
-from bench.report.pages.compare_terminal import print_terminal
 from bench.report.render import console as render_console
 from bench.report.render.terminal import Column, Draw, plain, print_table, say
 from bench.run.progress import print_summary
@@ -57,7 +57,7 @@ def drawn(draw: Draw, width: int) -> str:
 def _advice(count: int) -> Draw:
     ways = [a_way(0, 0.5, "out_of_memory"), a_way(1, 1.5), a_way(2, 2.25, "tight", confidence="low")]
     advice = [rank(IMAGE, a_place(), ways, away(2.0)) for _ in range(count)]
-    return advice_terminal.draw(advice, None, NETWORKS)
+    return render_console.draw(advice_page.terminal(advice, None, NETWORKS))
 
 
 def _comparison() -> Draw:
@@ -70,13 +70,13 @@ def _comparison() -> Draw:
         timing = Timing(clock="cuda_event", median_s=samples[6], samples_s=samples, first_call_s=1)
         sides.append(side(run, [(f"{run}.jsonl", [rewritten(record, timing=timing)])]))
     comparison = compare(*sides, request(fail_on=["time>5%"]))
-    return lambda console: print_terminal(comparison, console)
+    return render_console.draw(compare_page.terminal(comparison))
 
 
 def _profile() -> Draw:
     whole = profile(a_timeline(MIB))
     shown = Profiled(a_case(model="sdxl"), "cuda", "tensors, and a rule", whole, measured=whole, measured_on="A GPU")
-    return lambda console: profile_view.print_profile(shown, console)
+    return render_console.draw(profile_page.terminal(shown))
 
 
 def _predictions() -> Draw:
@@ -90,7 +90,7 @@ def _predictions() -> Draw:
         for card in cards
         for number, case in enumerate(cases)
     ]
-    return predicted_table.draw(records)
+    return render_console.draw(predicted_page.terminal(records))
 
 
 def _diagnosis() -> Draw:
@@ -129,7 +129,7 @@ DRAWN: dict[str, Callable[[], Draw]] = {
 
 
 #: Names of columns whose cell is a block's first line, or stands under its row.
-HEADS = {"Card", "Case", "Memory", "Model", "Other", "Part", "Reason", "Resolution", "Size", "Way", "Where", "names"}
+HEADS = {*("Card", "Case", "Memory", "Model", "Other", "Part", "Reason", "Resolution", "Size", "Way", "Where", "names")}
 
 
 def _words(text: str) -> set[str]:

@@ -1,0 +1,110 @@
+"""The fields of advice for programs (`bench advise --json`). Times in seconds, memory in bytes, each with its `kind`.
+
+Each model is read from the value of `analysis.advise` that it is named after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasPath, BeforeValidator, Field, PlainSerializer
+
+from bench.analysis.advise.ranking import Advice
+from bench.analysis.advise.times import Clock
+from bench.analysis.speed.extrapolation import Range
+from bench.record import Case, Tile
+from bench.report.pages.figures import Figures
+from bench.vram.assumptions import ASSUMPTIONS
+from bench.workloads import models
+
+
+def _image(case: Case) -> dict[str, Any]:
+    return {"model": case.model, "operation": case.operation, **case.axes, "dtype": case.dtype}
+
+
+def _own_dtype(case: Case) -> str:
+    return models.get(case.model).dtype
+
+
+def _named_capacities(capacities: tuple[int, int, int]) -> dict[str, int]:
+    return dict(zip(("low", "middle", "high"), capacities, strict=True))
+
+
+_TextOrNone = Annotated[str | None, BeforeValidator(lambda text: text or None)]
+
+
+class _Errors(Figures):
+    times: int = Field(validation_alias="cells")
+    median_error: float = Field(validation_alias="median")
+    worst_error: Annotated[float, BeforeValidator(abs)] = Field(validation_alias=AliasPath("worst", "error"))
+
+
+class _Card(Figures):
+    name: str | None = Field(validation_alias="card")
+    total_bytes: int
+    memory_assumed: bool = Field(validation_alias="is_memory_assumed")
+    vram_limit_bytes: int | None = Field(validation_alias="limit_bytes")
+    free_bytes: int | None
+    pool_bytes: Annotated[dict[str, int], BeforeValidator(_named_capacities)] = Field(validation_alias="capacities")
+
+
+class _Peak(Figures):
+    kind: str
+    reserved_bytes: int | None
+    needed_bytes: int | None
+
+
+class _Time(Figures):
+    """A time, or the range that it is in: `seconds` is null then, and so is `most_s` if nothing bounds it."""
+
+    kind: str
+    seconds: float | None
+    range: Range | None = Field(validation_alias="between")
+    beyond: tuple[str, ...]
+
+
+class _LocalWay(Figures):
+    way: str = Field(validation_alias=AliasPath("way", "option", "label"))
+    case: str = Field(validation_alias=AliasPath("way", "option", "case", "id"))
+    dtype: str = Field(validation_alias=AliasPath("way", "option", "case", "dtype"))
+    risk: _TextOrNone = Field(validation_alias=AliasPath("way", "option", "risk"))
+    tiling: Literal["off"] | Tile = Field(validation_alias=AliasPath("way", "option", "case", "tiling"))
+    variant: str = Field(validation_alias=AliasPath("way", "option", "case", "variant"))
+    verdict: str = Field(validation_alias="standing")
+    confidence: str = Field(validation_alias=AliasPath("way", "peak", "confidence"))
+    peak: _Peak = Field(validation_alias=AliasPath("way", "peak"))
+    time: _Time | None = Field(validation_alias=AliasPath("way", "time"))
+    reason: str
+
+
+class _RemoteWay(Figures):
+    way: str = Field(validation_alias="standing")
+    network: str = Field(validation_alias=AliasPath("way", "network"))
+    by: _TextOrNone = Field(validation_alias=AliasPath("way", "by"))
+    verdict: str = Field(validation_alias="standing")
+    time: _Time | None = Field(validation_alias=AliasPath("way", "time"))
+    reason: str
+
+
+class _Advice(Figures):
+    image: Annotated[Case, PlainSerializer(_image)]
+    own_dtype: Annotated[Case, PlainSerializer(_own_dtype)] = Field(validation_alias="image")
+    card: _Card = Field(validation_alias="place")
+    recommended: Annotated[bool, BeforeValidator(lambda best: best is not None)] = Field(validation_alias="best")
+    reason: str
+    quicker: str | None
+    ways: tuple[_LocalWay | _RemoteWay, ...] = Field(validation_alias="ranked")
+
+
+class AdviceFigures(Figures):
+    """Every image with its ways in order; the first is the recommendation, unless `recommended` is false."""
+
+    assumptions: str = ASSUMPTIONS
+    time_model: _Errors | None
+    advice: tuple[_Advice, ...]
+
+
+def figures(advice: Sequence[Advice], clock: Clock | None) -> AdviceFigures:
+    """The fields of the advice, and of the errors of the model of times."""
+    return AdviceFigures.model_validate({"time_model": clock and clock.errors, "advice": advice})

@@ -1,0 +1,139 @@
+"""Tables of advice: the recommended way on each card, and all ways of an image. Reads values; never torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bench.analysis.advise.card import Place
+from bench.analysis.advise.ranking import Advice, Local, Ranked
+from bench.analysis.advise.times import Time
+from bench.core.units import format_bytes, memory_percent
+from bench.record import Case
+from bench.report import document
+from bench.report.document import Cell, Column, Tone, table_of
+from bench.report.pages import advice_words
+from bench.report.pages.hybrid_tables import Networks
+from bench.report.pages.kinds import SURE
+from bench.workloads.labels import size_of, whole_size_of
+
+#: After a time that goes beyond what its model was fitted on.
+BEYOND = "°"
+_VERDICTS: dict[str, tuple[str, Tone]] = {
+    "fits": ("fits", "good"),
+    "tight": ("tight", "warning"),
+    "remote": ("remote", "plain"),
+    "out_of_memory": ("OOM", "bad"),
+    "unsupported": ("no torch", "bad"),
+}
+
+
+def card_table(advice: Sequence[Advice], networks: Networks) -> document.Table:
+    """A row a card, by its memory; three columns an image."""
+    images = {each.image.id: each.image for each in advice}
+    places = {each.place.label: each.place for each in advice}
+    by_image = {
+        image_id: {each.place.label: each for each in advice if each.image.id == image_id} for image_id in images
+    }
+    columns = [column for key, image in images.items() for column in _image_columns(image, by_image[key], networks)]
+    return table_of(
+        sorted(places.values(), key=lambda place: place.whole_bytes),
+        (Column("Card"), lambda place: place.label),
+        (Column("Memory", "bytes"), lambda place: place.whole_bytes),
+        *columns,
+    )
+
+
+def _image_columns(
+    image: Case, by_card: Mapping[str, Advice], networks: Networks
+) -> list[tuple[Column, Callable[[Place], Cell]]]:
+    """The way, the share of memory and the time for one image on a card."""
+    size = whole_size_of(image)
+    return [
+        (Column(size), lambda place: _way(by_card[place.label], networks)),
+        (Column("Share", "percent", key=f"{size}_share"), lambda place: _tight_share(by_card[place.label])),
+        (Column("Time", "seconds", key=f"{size}_time"), lambda place: _best_time(by_card[place.label])),
+    ]
+
+
+def _way(advice: Advice, networks: Networks) -> Cell:
+    """`untiled`, `float16, tile 512`, `remote`."""
+    best = advice.best
+    if best is None:
+        return Cell("no torch" if any(way.peak.verdict == "unsupported" for way in advice.local) else "nothing fits")
+    if not isinstance(best.way, Local):
+        measured = best.way.time is not None and best.way.time.kind == "measured"
+        return Cell(advice_words.way(best, networks) if measured else "remote", tone="strong")
+    case, option = best.way.option.case, best.way.option
+    tile = "untiled" if case.tile is None else f"tile {case.tile.tile}"
+    return Cell(f"{case.dtype}, {tile}" if option.is_lower else tile)
+
+
+def _tight_share(advice: Advice) -> Cell:
+    """`38%`, `tight 96%?`."""
+    if advice.best is None or not isinstance(advice.best.way, Local):
+        return Cell()
+    peak = advice.best.way.peak
+    share = _share(advice.best, advice.place)
+    tight = "tight " if peak.verdict == "tight" else ""
+    return Cell(share.value, f"{tight}{share.text}{SURE[peak.confidence]}", share.kind)
+
+
+def _best_time(advice: Advice) -> Cell:
+    return Cell() if advice.best is None else _time(advice.best.way.time, mark=BEYOND)
+
+
+def ways_table(
+    rows: Sequence[tuple[Advice, Ranked]], networks: Networks, *, title: str = "", has_reasons: bool = False
+) -> document.Table:
+    """A row for each way of the images; with a title also the image's size."""
+    size = (Column("Size"), lambda row: size_of(row[0].image))
+    reason = (Column("Reason", wraps=True), lambda row: row[1].reason)
+    return table_of(
+        rows,
+        *([] if has_reasons else [size]),
+        (Column("Way", wraps=True, heads=True), lambda row: _named_way(*row, networks)),
+        (Column("Peak", "bytes"), lambda row: _peak(row[1])),
+        (Column("Share", "percent"), lambda row: _share(row[1], row[0].place)),
+        (Column("Time", "seconds"), lambda row: _time(row[1].way.time)),
+        (Column("Verdict"), lambda row: _verdict(row[1])),
+        *([reason] if has_reasons else []),
+        title=title,
+    )
+
+
+def _named_way(advice: Advice, ranked: Ranked, networks: Networks) -> Cell:
+    """The way's name, in bold for the first one."""
+    return Cell(advice_words.way(ranked, networks), tone="strong" if ranked is advice.ranked[0] else "plain")
+
+
+def _peak(ranked: Ranked) -> Cell:
+    """The peak, or what it needs at least if it is out of memory."""
+    if not isinstance(ranked.way, Local):
+        return Cell(0, "0")
+    peak = ranked.way.peak
+    if peak.reserved_bytes is not None:
+        return Cell(peak.reserved_bytes, kind=peak.kind)
+    if peak.needed_bytes is not None:
+        return Cell(peak.needed_bytes, f">{format_bytes(peak.needed_bytes)}", peak.kind)
+    return Cell(text="")
+
+
+def _share(ranked: Ranked, place: Place) -> Cell:
+    """The peak as a share of the card or its limit, as the docs give it: `38%`; empty if it is out of memory."""
+    if not isinstance(ranked.way, Local) or ranked.way.peak.reserved_bytes is None:
+        return Cell(text="")
+    percent = memory_percent(ranked.way.peak.reserved_bytes, place.whole_bytes)
+    return Cell(percent, f"{percent:.0f}%" if percent >= 1 else "<1%", ranked.way.peak.kind)
+
+
+def _time(time: Time | None, mark: str = "") -> Cell:
+    """`2.10 s`, `11 ms to 245 ms`; with `mark` if it goes beyond the fit."""
+    if time is None:
+        return Cell()
+    return Cell(time.seconds, f"{time.text}{mark if time.beyond else ''}", time.kind)
+
+
+def _verdict(ranked: Ranked) -> Cell:
+    word, tone = _VERDICTS[ranked.standing]
+    confidence = SURE[ranked.way.peak.confidence] if isinstance(ranked.way, Local) else ""
+    return Cell(f"{word}{confidence}", tone=tone)

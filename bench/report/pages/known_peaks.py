@@ -1,0 +1,126 @@
+"""Peaks that were published or measured, each beside the prediction of the same case on the same card.
+
+Reads records; never torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.config import card_names
+from bench.core.units import MIB, memory_bytes
+from bench.record import OutOfMemory, Prediction, Record
+
+#: Published peaks are whole even MiB, before the page rounds the percentage.
+_ROUNDING_BYTES = 2 * MIB
+#: The outcomes that can confirm or contradict a prediction.
+_ENDED = ("measured", "out_of_memory")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPeak:
+    """A peak that was published or measured, and its prediction.
+
+    Attributes:
+        rounding_bytes: how far the known peak may be from the true one.
+    """
+
+    known: Record
+    predicted: Record
+    prediction: Prediction
+    rounding_bytes: int = _ROUNDING_BYTES
+
+    @property
+    def known_bytes(self) -> int | None:
+        """The peak reserved, of a published percentage by the docs' arithmetic; None if out of memory or not known."""
+        memory, total = self.known.memory, self.predicted.vram_limit_bytes or self.predicted.device.total_bytes
+        if memory is None or self.out_of_memory:
+            return None
+        if memory.peak_reserved_bytes is not None:
+            return memory.peak_reserved_bytes
+        if memory.percent is None or total is None:
+            return None
+        return memory_bytes(memory.percent, total)
+
+    @property
+    def predicted_bytes(self) -> int | None:
+        """The predicted peak reserved."""
+        return self.predicted.memory.peak_reserved_bytes if self.predicted.memory else None
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether the card really ran out of memory."""
+        return isinstance(self.known.outcome, OutOfMemory)
+
+    @property
+    def ratio(self) -> float | None:
+        """Predicted over known peak reserved."""
+        if self.known_bytes is None or self.predicted_bytes is None:
+            return None
+        return self.predicted_bytes / self.known_bytes
+
+    @property
+    def allocated_ratio(self) -> float | None:
+        """Predicted over known peak allocated. Only measured records have it: no page publishes it."""
+        known = self.known.memory.peak_allocated_bytes if self.known.memory else None
+        predicted = self.predicted.memory.peak_allocated_bytes if self.predicted.memory else None
+        return None if not known or predicted is None else predicted / known
+
+    @property
+    def within(self) -> bool | None:
+        """Whether the known peak is in the predicted band; None if there is no known peak."""
+        known = self.known_bytes
+        if known is None:
+            return None
+        low, high = self.prediction.reserved_low_bytes, self.prediction.reserved_high_bytes
+        return low - self.rounding_bytes <= known <= high + self.rounding_bytes
+
+    @property
+    def right(self) -> bool:
+        """Whether the predicted verdict is right: tight counts as fits, and so does unsupported (by another torch)."""
+        return (self.prediction.verdict == "out_of_memory") == self.out_of_memory
+
+
+def known_peaks(predictions: Iterable[Record], known: Sequence[Record]) -> list[KnownPeak]:
+    """The known peaks of CUDA cards that have a prediction under the same limit, in the order of `known`."""
+    by_case: dict[tuple[str, int | None], list[Record]] = {}
+    for prediction in predictions:
+        by_case.setdefault((prediction.case.id, prediction.vram_limit_bytes), []).append(prediction)
+    decimals = _decimals(known)
+    peaks = []
+    for record in known:
+        same_case = by_case.get((record.case.id, record.vram_limit_bytes), [])
+        match = next((prediction for prediction in same_case if _is_of(record, prediction)), None)
+        if match is not None and match.prediction is not None and record.outcome.status in _ENDED:
+            total = match.vram_limit_bytes or match.device.total_bytes or 0
+            half_digit = round(total * 0.005 / 10 ** decimals.get(record.run.id, 9))
+            peaks.append(KnownPeak(record, match, match.prediction, max(_ROUNDING_BYTES, half_digit)))
+    return peaks
+
+
+def unmatched(peaks: Iterable[KnownPeak], known: Iterable[Record]) -> dict[str, int]:
+    """How many published cases of each card have no prediction."""
+    matched = {id(peak.known) for peak in peaks}
+    counts: dict[str, int] = {}
+    for record in known:
+        if record.kind == "published" and record.outcome.status in _ENDED and id(record) not in matched:
+            counts[record.device.name] = counts.get(record.device.name, 0) + 1
+    return counts
+
+
+def _decimals(known: Iterable[Record]) -> dict[str, int]:
+    """How many decimals a page's percentages have, without trailing zeros, by the run that its records stand for."""
+    decimals: dict[str, int] = {}
+    for record in known:
+        if record.kind == "published" and record.memory is not None and record.memory.percent is not None:
+            digits = len(repr(record.memory.percent).partition(".")[2])
+            decimals[record.run.id] = max(digits, decimals.get(record.run.id, 0))
+    return decimals
+
+
+def _is_of(record: Record, prediction: Record) -> bool:
+    """Whether a record was made on the card of a prediction."""
+    device, card = record.device, prediction.device
+    nominal = "total_bytes" in prediction.assumed
+    return card_names.is_card(device.name, device.total_bytes, card.name, card.total_bytes, nominal=nominal)
