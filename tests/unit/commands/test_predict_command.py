@@ -186,7 +186,7 @@ def test_less_memory_than_the_weights_is_out_of_memory(sweep: str, capsys: pytes
     # Given 257 MiB, of which the smallest context leaves 1 MiB, and tiny's weights of 2.5 MiB
     assert predicted(sweep, "--vram-limit", "257MiB") == 0
     said = capsys.readouterr().out
-    assert any(line.startswith("OOM: the weights alone") for line in said.splitlines())
+    assert "OOM: " in said
 
 
 def test_a_layout_that_can_t_be_predicted_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,9 @@ def _fails(text: str, kind: type[Exception] = RuntimeError) -> object:
 
 
 def test_cpu_is_taken_as_it_is() -> None:
-    assert devices.choose("cpu") == devices.Choice(torch.device("cpu"), reason="the CPU was asked for.")
+    choice = devices.choose("cpu")
+    assert (choice.device, choice.note) == (torch.device("cpu"), None)
+    assert choice.reason
 
 
 @pytest.mark.parametrize(("wanted", "index"), [("auto", 0), ("cuda", 0), ("CUDA:1", 1)])
@@ -38,11 +40,11 @@ def test_a_cuda_device_is_taken_where_there_is_one(cuda_build: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("cuda:2", "torch sees 2 CUDA device(s), so the last is cuda:1"),
+        ("cuda:2", "cuda:1"),
         ("cuda:x", "Valid: auto, cpu, cuda or cuda:N"),
         ("gpu", "Valid: auto, cpu, cuda or cuda:N"),
-        ("mps", "MPS keeps no peak"),
-        ("mps:0", "MPS keeps no peak"),
+        ("mps", "MPS"),
+        ("mps:0", "MPS"),
         ("rocm", "ROCm"),
         ("xpu", "XPU"),
     ],
@@ -64,20 +66,20 @@ def test_a_cpu_only_build_is_said_to_be_one(cuda_build: pytest.MonkeyPatch) -> N
 def test_a_missing_driver_is_said_in_nvml_s_words(cuda_build: pytest.MonkeyPatch) -> None:
     cuda_build.setattr(torch.cuda, "init", _fails("Found no NVIDIA driver on your system."))
     cuda_build.setattr(devices.nvml, "driver_state", lambda: "NVML Shared Library Not Found")
-    with pytest.raises(devices.UnusableError, match=r"no usable NVIDIA driver.*NVML Shared Library Not Found"):
+    with pytest.raises(devices.UnusableError, match="NVML Shared Library Not Found"):
         devices.choose("cuda")
 
 
 def test_a_driver_and_library_mismatch_is_said_with_the_remedy(cuda_build: pytest.MonkeyPatch) -> None:
     cuda_build.setattr(torch.cuda, "init", _fails("unknown error"))
     cuda_build.setattr(devices.nvml, "driver_state", lambda: "Driver/library version mismatch")
-    with pytest.raises(devices.UnusableError, match=r"different versions.*Reboot"):
+    with pytest.raises(devices.UnusableError, match=r"mismatch.*Reboot"):
         devices.choose("cuda")
 
 
 def test_a_driver_too_old_for_torch_is_said_with_the_remedy(cuda_build: pytest.MonkeyPatch) -> None:
     cuda_build.setattr(torch.cuda, "init", _fails("The NVIDIA driver on your system is too old (found version 11040)."))
-    with pytest.raises(devices.UnusableError, match=r"too old.*update the driver"):
+    with pytest.raises(devices.UnusableError, match=r"too old.*[Uu]pdate the driver"):
         devices.choose("cuda")
 
 
@@ -91,7 +93,7 @@ def test_auto_without_cuda_is_the_cpu_and_says_so_if_a_gpu_stands_idle(cuda_buil
     cuda_build.setattr(torch.version, "cuda", None)
     choice = devices.choose("auto")
     assert choice.device == torch.device("cpu")
-    assert "An NVIDIA GPU is here" in (choice.note or "")
+    assert "NVIDIA GPU" in (choice.note or "")
     assert "CPU-only build" in (choice.reason or "")
     # And without a GPU there is nothing to note
     cuda_build.setattr(devices.nvml, "driver_state", lambda: "NVML Shared Library Not Found")

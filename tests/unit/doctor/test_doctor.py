@@ -79,12 +79,10 @@ def test_a_device_that_is_refused_is_a_problem_with_its_reason_and_the_host_is_s
 
 def test_a_gpu_that_torch_can_t_use_is_a_problem_unless_the_cpu_was_asked_for() -> None:
     idle: dict[str, Any] = {"found": {"no_nvidia": None}, "note": "An NVIDIA GPU is here, but torch can't use it: old."}
-    assert only(cpu_machine(**idle), "device") == Finding(
-        level="problem",
-        subject="device",
-        said="An NVIDIA GPU is here, but torch can't use it: old.",
-        remedy="Until then the CPU is measured; to say that this is meant, give --device cpu.",
-    )
+    device = only(cpu_machine(**idle), "device")
+    assert device.level == "problem"
+    assert device.said == idle["note"]
+    assert "--device cpu" in (device.remedy or "")
     assert only(cpu_machine(asked="cpu", **idle), "device").level == "note"
 
 
@@ -216,7 +214,7 @@ def test_neighbours_that_hold_or_use_much_of_the_gpu_are_a_problem(others: Neigh
 def test_a_neighbour_is_told_with_figures() -> None:
     others = Neighbours(count=1, bytes=12 * GIB, utilization=0.4)
     said = only(gpu_machine(environment={"settings": {"neighbours": others}}), "neighbours").said
-    assert "1 other process; 12.0 GiB (50%) in use before this program took any; busy 40% of the time" in said
+    assert all(figure in said for figure in ("1 other", "12.0 GiB", "50%", "40%"))
 
 
 def test_memory_that_nobody_accounts_for_is_a_warning() -> None:
@@ -335,7 +333,9 @@ def test_the_results_folder(folder: FolderFacts, level: str) -> None:
 
 
 def test_the_cores_that_a_process_may_use_are_told_where_they_are_fewer() -> None:
-    assert "8 cores (2.5 for this process)" in only(cpu_machine(host={"usable_cores": 2.5}), "machine").said
+    said = only(cpu_machine(host={"usable_cores": 2.5}), "machine").said
+    assert "8 cores" in said
+    assert "2.5" in said
 
 
 def test_facts_survive_json() -> None:
@@ -402,9 +402,9 @@ def test_an_old_pynvml_is_named_with_its_remedy() -> None:
     ("gpu", "held", "level", "missing"),
     [
         ({}, 0, "ok", []),
-        ({"power_w": None}, 0, "note", ["no power"]),  # a slice of a card
-        ({"power_w": None, "temperature_c": None, "sm_clock_hz": None}, 0, "note", ["no clocks", "no temperature"]),
-        ({"power_w": None, "temperature_c": None, "sm_clock_hz": None}, None, "warning", ["no memory"]),  # a Jetson
+        ({"power_w": None}, 0, "note", ["power"]),  # a slice of a card
+        ({"power_w": None, "temperature_c": None, "sm_clock_hz": None}, 0, "note", ["clocks", "temperature"]),
+        ({"power_w": None, "temperature_c": None, "sm_clock_hz": None}, None, "warning", ["memory"]),  # a Jetson
     ],
 )
 def test_what_nvml_does_not_tell_of_the_device_is_said(
@@ -414,5 +414,5 @@ def test_what_nvml_does_not_tell_of_the_device_is_said(
     facts = gpu_machine(environment={"settings": {"neighbours": neighbours}}, gpu=gpu)
     finding = only(facts, "NVML")
     assert finding.level == level
-    assert all(words in finding.said for words in missing)
+    assert all(figure in finding.said.split(";")[0] for figure in missing)
     assert sound(examine(facts))

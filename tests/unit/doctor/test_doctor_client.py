@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -36,13 +37,14 @@ def found(*counts: PayloadCount, **fields: Any) -> Finding:
 
 def test_payloads_that_all_arrive_are_ok() -> None:
     finding = found(a_count(remedied=True), a_count())
-    assert (finding.level, finding.subject, finding.said) == ("ok", "permuted", "40 payloads arrived as they were")
+    assert (finding.level, finding.subject) == ("ok", "permuted")
+    assert "40" in finding.said
 
 
 def test_corruption_that_the_remedy_mends_is_a_warning_with_the_remedy() -> None:
     finding = found(a_count(remedied=True), a_count(20), a_count(3, operation="decode"))
     assert finding.level == "warning"
-    assert "decode: 3 of 20 payloads differ; encode: 20 of 20 payloads differ" in finding.said
+    assert re.search(r"decode\b.*\b3 of 20\b.*encode\b.*\b20 of 20\b", finding.said)
     assert finding.remedy is not None
     assert "t.detach().cpu().contiguous()" in finding.remedy
 
@@ -50,7 +52,7 @@ def test_corruption_that_the_remedy_mends_is_a_warning_with_the_remedy() -> None
 def test_a_crash_of_the_direct_call_is_a_warning_that_names_the_signal() -> None:
     finding = found(a_count(remedied=True), crash=PayloadCrash(kind=a_kind(), how="SIGSEGV"))
     assert finding.level == "warning"
-    assert "encode float16: the process ended (SIGSEGV)" in finding.said
+    assert all(fact in finding.said for fact in ("encode", "float16", "SIGSEGV"))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,8 @@ def test_what_the_remedy_does_not_mend_is_a_problem(fields: dict[str, Any]) -> N
 
 def test_a_layout_that_was_not_checked_says_why_and_is_no_fault() -> None:
     finding = found(not_checked="no CUDA device")
-    assert (finding.level, finding.said) == ("note", "not checked: no CUDA device")
+    assert finding.level == "note"
+    assert "no CUDA device" in finding.said
 
 
 def test_a_client_that_can_t_be_tried_is_a_problem_with_its_versions() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -133,26 +134,26 @@ def test_the_same_cudnn_but_for_its_patch_is_trusted_and_one_that_is_not_known(v
 @pytest.mark.parametrize(
     ("theirs", "ours", "said"),
     [
-        ("91002", "90100", "was measured with cuDNN 9.10, and this is for cuDNN 9.1,"),
-        ("8902", "91002", "was measured with cuDNN 8.9, and this is for cuDNN 9.10,"),
-        (None, "91002", "does not say with which cuDNN"),
+        ("91002", "90100", r"\b9\.10\b.*\b9\.1\b"),
+        ("8902", "91002", r"\b8\.9\b.*\b9\.10\b"),
+        (None, "91002", "cuDNN"),
     ],
 )
 def test_another_cudnn_is_told_with_what_to_do(theirs: str | None, ours: str, said: str) -> None:
     why = trusted(workspaces(entry(SMALL, 1), cudnn=theirs), ours)
     assert why is not None
-    assert said in why
-    assert why.endswith("Run `bench calibrate` on it to measure again.")
+    assert re.search(said, why)
+    assert "`bench calibrate`" in why
 
 
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ((entry(SMALL, 1, dtype="float32"),), "does not fit float16: it holds float32."),
-        ((entry(SMALL, 1, constrained=True),), "it holds none measured with memory to spare."),
+        ((entry(SMALL, 1, dtype="float32"),), r"float16.*float32"),
+        ((entry(SMALL, 1, constrained=True),), "memory to spare"),
     ],
 )
 def test_another_precision_is_told(entries: tuple[ConvolutionWorkspace, ...], said: str) -> None:
     why = trusted(workspaces(*entries), None, "float16")
     assert why is not None
-    assert said in why
+    assert re.search(said, why)

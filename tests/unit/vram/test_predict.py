@@ -118,9 +118,12 @@ def test_the_peak_on_a_card_is_given_where_it_runs_and_none_where_it_does_not(wa
 
 def test_tight_says_whether_kernels_are_leaner_or_the_cache_is_emptied(wanted: Demand) -> None:
     # Given a pool with 2 MiB too few, where giving back what was cached is enough
-    assert "given back" in on(wanted.taken.reserved_bytes - 2 * MIB, MIDDLE).reason
+    crowded = on(wanted.taken.reserved_bytes - 2 * MIB, MIDDLE).reason
+    assert "cache" in crowded
     # And one for the leanest kernels alone, beside the largest context
-    assert "leaner kernels" in on(wanted.needed.reserved_bytes, MOST).reason
+    lean = on(wanted.needed.reserved_bytes, MOST).reason
+    assert "kernels" in lean
+    assert "cache" not in lean
 
 
 def test_more_memory_never_makes_a_verdict_worse(wanted: Demand) -> None:
@@ -134,7 +137,7 @@ def test_more_memory_never_makes_a_verdict_worse(wanted: Demand) -> None:
 def test_a_card_that_can_t_hold_the_weights_is_out_of_memory_and_says_why(wanted: Demand) -> None:
     found, _, here = predict(CASE, BACKEND, Card(wanted.weights_bytes + 10 * MIB - 1, CONTEXT))
     assert (found.verdict, found.confidence, here) == ("out_of_memory", "high", None)
-    assert "the weights alone" in found.reason
+    assert "weights" in found.reason
 
 
 def test_a_card_smaller_than_the_largest_context_has_nothing_left_beside_it() -> None:

