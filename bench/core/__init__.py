@@ -1,1 +1,1 @@
-"""Units, statistics and other pure computation. Imports nothing of the project but `errors`."""
+"""Units, statistics and other pure computation. Imports only `errors` from the project."""

@@ -1,17 +1,17 @@
-"""How long a request takes over a network that is described by three figures. Pure; imports nothing of the project.
+"""The time that a network adds to a request, from round trip and rates. Pure; imports nothing from the project.
 
-The model is the one of textbooks: TCP's handshake, TLS 1.3's, slow start from a window of ten segments that doubles
-each round trip, and then the rate of the link. There is no loss, no queue but the request's own, no name lookup, no
-proxy. What server and client compute is no part of it.
+The textbook model: TCP handshake, TLS 1.3 handshake, slow start from a window of ten segments that doubles each round
+trip, then the rate of the link. It has no loss, no cross traffic, no name lookup and no proxy, and leaves out what
+server and client compute.
 
-Held against Linux's TCP (cubic) over paths of 2 to 170 ms and 5 to 300 Mbit/s by benchmarks/network.py. Left out on
-purpose, since it made no difference or does not follow from the three figures:
+benchmarks/network.py compares it with Linux's TCP (cubic) over paths of 2 to 170 ms and 5 to 300 Mbit/s. Left out
+because it made no difference or cannot be derived from round trip and rates:
 
-- HyStart, by which cubic leaves slow start early: on an empty path it does so when the window covers the path.
-- The receiver's window, of 64 KiB at first on Linux: it opens as quickly as slow start does, unless the receiver reads
-  late. An early flight (the third, of 58 KB) then lacks its last segments, which costs a round trip. It is seen now and
-  then, mostly over TLS, where a record can be read only when the whole of its 16 KiB is there.
-- What TLS adds to the bytes: 22 a record, 0.13%.
+- HyStart, with which cubic leaves slow start early: on an idle path it does so when the window covers the path.
+- The receive window, initially 64 KiB on Linux: it opens as quickly as slow start does, unless the receiver reads
+  late. An early flight (the third, of 58 KB) then lacks its last segments, which costs a round trip. This happens
+  occasionally, mostly over TLS, where a record can be read only after all of its 16 KiB have arrived.
+- TLS framing: 22 bytes per record, 0.13%.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Literal
 SEGMENT_BYTES = 1448
 #: Segments that may be sent before anything is acknowledged (RFC 6928).
 INITIAL_SEGMENTS = 10
-#: What a request carries besides its body: request line with query, and headers (of diffusers' client and `bench
-#: serve`, rounded; they matter only where bodies are of their size).
+#: Bytes besides the body: request line with query, and headers, as diffusers' client and `bench serve` send them,
+#: rounded. They matter only if the body is as small.
 REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES = 450, 550
-#: The TLS 1.3 handshake (RFC 8446), with a chain of two certificates: rounded, it depends on the certificates.
+#: The TLS 1.3 handshake (RFC 8446) with a chain of two certificates, rounded: it depends on the certificates.
 TLS_SENT_BYTES, TLS_RECEIVED_BYTES = 600, 4000
 
 Connection = Literal["new", "kept"]
@@ -34,14 +34,14 @@ Connection = Literal["new", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The way between a client and an endpoint.
+    """The network path between a client and an endpoint.
 
     Attributes:
-        rtt_s: round trip of a small packet, in seconds, nothing else on the way.
+        rtt_s: round trip of a small packet on an idle path, in seconds.
         up_bit_s: payload bits per second from the client to the endpoint, as speed tests state them.
-        down_bit_s: the same from the endpoint to the client.
-        tls: whether the address is https, as all public ones are.
-        slow_start: False for what does not behave as TCP from end to end (a relay that ends connections).
+        down_bit_s: payload bits per second from the endpoint to the client.
+        tls: whether the address is https.
+        slow_start: False for a path that is not TCP from end to end (a relay that terminates connections).
     """
 
     rtt_s: float
@@ -52,10 +52,10 @@ class Path:
 
     def __post_init__(self) -> None:
         if not (self.rtt_s >= 0 and self.up_bit_s > 0 and self.down_bit_s > 0):
-            raise ValueError(f"a path needs a round trip of 0 s or more, and rates above 0: {self}")
+            raise ValueError(f"a path needs a round trip of at least 0 s and rates above 0: {self}")
 
     def scaled(self, factor: float) -> Path:
-        """The same path at so many times the rates, both ways."""
+        """The same path with both rates multiplied by `factor`."""
         return replace(self, up_bit_s=self.up_bit_s * factor, down_bit_s=self.down_bit_s * factor)
 
     def with_rtt(self, rtt_s: float) -> Path:
@@ -74,20 +74,21 @@ class Way:
 
     @property
     def total_s(self) -> float:
-        """All of them: they follow one another."""
+        """The sum: the four phases follow one another."""
         return self.connect_s + self.tls_s + self.upload_s + self.download_s
 
 
 def request(path: Path, sent_bytes: int, received_bytes: int, connection: Connection = "new") -> Way:
-    """The network's part of one request whose bodies have these sizes.
+    """The time that the network adds to one request with bodies of these sizes.
 
-    Upload counts from the first byte sent to the last one at the endpoint, download from the first byte of the answer
-    sent to the last one at the client; the endpoint reads the whole body before it computes. Over a kept connection
-    there is no handshake, and the window is the initial one again (RFC 5681, 4.1: a connection restarts so when it was
-    idle). Linux halves it for each time-out (200 ms and a round trip, or more) instead: a window of 400 kB is back at
-    the initial one after a second, one of 6 MB after two to four. A connection that never rests keeps its window: it is
-    `slow_start=False` that describes it (within 6%, and 15% too quick where 6 MB meet a round trip of 85 ms at
-    200 Mbit/s), and without that the model has been up to 4.6 times too slow.
+    Upload lasts from the first byte sent until the last one reaches the endpoint, download from the first byte of the
+    answer sent until the last one reaches the client. The endpoint reads the whole body before it computes.
+
+    A kept connection has no handshake and starts from the initial window, as RFC 5681 (4.1) prescribes after idle time.
+    Linux instead halves the window for each time-out (200 ms plus a round trip, or more): a window of 400 kB is back at
+    the initial one after 1 s, one of 6 MB after 2 to 4 s. A connection that is never idle keeps its window. Use
+    `slow_start=False` for it: measured within 6%, and 15% too fast for 6 MB at 85 ms and 200 Mbit/s. With slow start
+    the model was up to 4.6 times too slow for such connections.
     """
     new = connection == "new"
     half = path.rtt_s / 2
@@ -101,13 +102,13 @@ def request(path: Path, sent_bytes: int, received_bytes: int, connection: Connec
 
 
 def send_s(count: int, bit_s: float, rtt_s: float, *, slow_start: bool = True) -> float:
-    """Seconds from the first bit of `count` bytes leaving the sender to the last one leaving it.
+    """Seconds from the first to the last bit of `count` bytes leaving the sender.
 
-    Each window is sent at the link's rate; then the sender waits for the first acknowledgement, which comes a round
-    trip and one segment after the window's begin, and lets twice the window follow (Kurose and Ross, Computer
-    Networking, "latency modelling: dynamic congestion windows"; the same as Cardwell, Savage and Anderson 2000 without
-    loss). Once a window lasts as long as that, the link is never idle. Acknowledgements are taken as one a segment
-    (Linux sends them so at a connection's start).
+    Each window is sent at the link's rate. The sender then waits for the first acknowledgement, which arrives a round
+    trip and one segment after the window began, and sends twice the window (Kurose and Ross, Computer Networking,
+    "latency modelling: dynamic congestion windows"; equal to Cardwell, Savage and Anderson 2000 without loss). When a
+    window lasts that long, the link is never idle. Each segment is acknowledged, as Linux does at the start of a
+    connection.
     """
     rate = bit_s / 8
     if not slow_start:
@@ -122,5 +123,5 @@ def send_s(count: int, bit_s: float, rtt_s: float, *, slow_start: bool = True) -
 
 
 def _tls_s(path: Path) -> float:
-    """One round trip, and the bytes of the handshake both ways. The client's last message goes with the request."""
+    """One round trip and the handshake's bytes both ways. The client's last message travels with the request."""
     return path.rtt_s + 8 * TLS_SENT_BYTES / path.up_bit_s + 8 * TLS_RECEIVED_BYTES / path.down_bit_s

@@ -1,4 +1,4 @@
-"""Statistics of one case's samples. Pure; imports nothing of the project; warnings are returned, never printed."""
+"""Statistics of one case's samples. Pure; imports nothing from the project. Warnings are returned, not printed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Sequence
 from functools import cache
 
-#: |x - median| over the median absolute deviation beyond which a sample is an outlier: a modified Z-score of 10
+#: Median absolute deviations from the median beyond which a sample is an outlier: a modified Z-score of 10
 #: (hyperfine's bound; Iglewicz and Hoaglin 1993 for the score, 0.6745 * 14.826 = 10).
 OUTLIER_MADS = 14.826
-#: With fewer samples the deviation itself is too much a matter of chance for anything to be judged by it.
+#: With fewer samples the deviation is too uncertain to judge outliers.
 _LEAST_SAMPLES = 6
-#: The deviation is taken as at least this share of the median: where most samples are equal, nothing within
-#: 1.5% of the median is an outlier.
+#: Lower bound of the deviation as a share of the median: if most samples are equal, a sample within 1.5% of the median
+#: is not an outlier.
 _LEAST_MAD = 0.001
 
 
@@ -23,7 +23,7 @@ def median(samples: Sequence[float]) -> float:
 
 
 def noise(samples: Sequence[float]) -> float | None:
-    """Relative noise: sample standard deviation over the mean; 0 where all are equal, None under two samples."""
+    """Sample standard deviation divided by the mean; 0 if all samples are equal, None below two samples."""
     if len(samples) < 2:
         return None
     spread = statistics.stdev(samples)
@@ -31,11 +31,11 @@ def noise(samples: Sequence[float]) -> float | None:
 
 
 def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
-    """An interval that holds the true median with at least `confidence`, from order statistics.
+    """An interval that contains the true median with at least `confidence`, from order statistics.
 
-    Its ends are the samples of rank k and n + 1 - k, k the greatest for which the binomial distribution (n, 1/2)
-    leaves at most half of the rest on each side (Conover, Practical Nonparametric Statistics, 3.2). No shape of the
-    distribution is assumed. None where there are too few samples for any such pair (under 6 at 95%).
+    Its ends are the samples of rank k and n + 1 - k, with the greatest k for which the binomial distribution (n, 1/2)
+    leaves at most (1 - confidence) / 2 on each side (Conover, Practical Nonparametric Statistics, 3.2). Any shape of
+    distribution will do. None if there are too few samples for such a pair (below 6 at 95%).
     """
     rank = _interval_rank(len(samples), confidence)
     if rank is None:
@@ -45,9 +45,9 @@ def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float,
 
 
 def percentile(samples: Sequence[float], q: float) -> float:
-    """The value below which the share `q` of at least one sample lies, linear between the two nearest.
+    """The value below which the share `q` of at least one sample lies, interpolated between the two nearest.
 
-    Hyndman and Fan 1996, type 7: that of NumPy and R.
+    Type 7 of Hyndman and Fan 1996, the default of NumPy and R.
     """
     ordered = sorted(samples)
     place = q * (len(ordered) - 1)
@@ -57,12 +57,12 @@ def percentile(samples: Sequence[float], q: float) -> float:
 
 
 def percentile_interval(samples: Sequence[float], q: float, confidence: float = 0.95) -> tuple[float, float] | None:
-    """An interval that holds the true percentile with at least `confidence`, from order statistics.
+    """An interval that contains the true percentile with at least `confidence`, from order statistics.
 
-    Its ends are the samples of the ranks beyond which the binomial distribution (n, q) leaves at most half of the rest
-    on each side (David and Nagaraja, Order Statistics, 7.1). No shape is assumed, but that the samples are independent:
-    latencies under load hang together, and the interval of a short run is then too narrow. None where there are too
-    few samples: at 95% under 6 for the median, 72 for q = 0.95, 368 for q = 0.99.
+    Its ends are the samples of the ranks beyond which the binomial distribution (n, q) leaves at most
+    (1 - confidence) / 2 on each side (David and Nagaraja, Order Statistics, 7.1). Any shape of distribution will do,
+    but samples must be independent: latencies under load are correlated, so the interval of a short run is too
+    narrow. None if there are too few samples: at 95% below 6 for the median, 72 for q = 0.95, 368 for q = 0.99.
     """
     from scipy import stats as distributions  # noqa: PLC0415 - heavy
 
@@ -78,16 +78,16 @@ def percentile_interval(samples: Sequence[float], q: float, confidence: float = 
 
 
 def uncertainty(samples: Sequence[float]) -> float | None:
-    """Half of the median's interval over the median; None where there is no interval, or the median is 0."""
-    between = interval(samples)
-    if between is None or not median(samples):
+    """Half the width of the median's interval divided by the median; None without an interval or if it is 0."""
+    bounds = interval(samples)
+    if bounds is None or not median(samples):
         return None
-    return (between[1] - between[0]) / 2 / median(samples)
+    return (bounds[1] - bounds[0]) / 2 / median(samples)
 
 
 @cache
 def _interval_rank(count: int, confidence: float) -> int | None:
-    """The rank (from 1) of the interval's lower end, or None."""
+    """The rank (from 1) of the interval's lower end; None if there are too few samples."""
     most = (1 - confidence) / 2 * 2**count if count < 1000 else int((1 - confidence) / 2 * 2**60) << (count - 60)
     below, term, rank = 0, 1, 0
     while below + term <= most:  # below + term: the sequences with at most `rank` samples under the median
@@ -98,7 +98,7 @@ def _interval_rank(count: int, confidence: float) -> int | None:
 
 
 def outliers(samples: Sequence[float]) -> tuple[int, ...]:
-    """Places (from 0) of the samples that are further from the median than OUTLIER_MADS deviations; under 6, none."""
+    """Indices of the samples further than OUTLIER_MADS deviations from the median; empty below 6 samples."""
     if len(samples) < _LEAST_SAMPLES:
         return ()
     middle = median(samples)
@@ -107,23 +107,25 @@ def outliers(samples: Sequence[float]) -> tuple[int, ...]:
 
 
 def warnings(samples: Sequence[float]) -> tuple[str, ...]:
-    """What a reader of the samples should know, each with what to do: a slow start, outliers."""
+    """Warnings about the samples, each with a remedy: a slow start, outliers."""
     odd = outliers(samples)
     middle = median(samples) if odd else 0.0
     if not middle:
         return ()
-    said = []
-    if odd[0] == 0 and samples[0] > middle:
-        said.append(
-            f"slow start: the first timed call took {samples[0] / middle:.1f} times the median, although a call came "
-            "before it. Clocks or caches were still settling: raise `repeats`, so that it weighs less"
+    messages = []
+    slow_start = odd[0] == 0 and samples[0] > middle
+    if slow_start:
+        messages.append(
+            f"slow start: the first timed call took {samples[0] / middle:.1f} times the median, although another "
+            "call preceded it. Clocks or caches were still settling: raise `repeats` to give it less weight"
         )
-    others = [n for n in odd if n or samples[0] <= middle]
-    if others:
-        worst = max((samples[n] for n in others), key=lambda sample: abs(sample - middle))
-        said.append(
-            f"{len(others)} of {len(samples)} samples {'is an outlier' if len(others) == 1 else 'are outliers'}, the "
-            f"furthest {worst / middle:.1f} times the median. Something else may have used the machine: look for it "
-            "(`bench doctor`) and measure again with --fresh"
+    other_outliers = odd[1:] if slow_start else odd
+    if other_outliers:
+        worst = max((samples[n] for n in other_outliers), key=lambda sample: abs(sample - middle))
+        verb = "is an outlier" if len(other_outliers) == 1 else "are outliers"
+        messages.append(
+            f"{len(other_outliers)} of {len(samples)} samples {verb}, the furthest at {worst / middle:.1f} times the "
+            "median. Something else may have used the machine: check with `bench doctor`, then measure again with "
+            "--fresh"
         )
-    return tuple(said)
+    return tuple(messages)

@@ -1,6 +1,6 @@
 """Units: one table of the metrics, and the formatting and parsing of quantities. Imports only `errors`.
 
-Inside the program quantities are seconds and bytes. (Cells of the docs' tables are `report.docs.docs_table`'s.)
+Inside the program quantities are in seconds and bytes. `report.docs.docs_table` formats the docs' own cells.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _BYTE_UNITS = {
 }  # fmt: skip
 
 
-#: What a figure is counted in. `payload bytes` are bytes on the wire, in decimal units; `amount` is money without its
-#: currency, or any number without a unit.
+#: The unit of a figure. `payload bytes`: bytes on the wire, in decimal units. `amount`: money without its currency, or
+#: any number without a unit.
 Unit = Literal[
     "seconds", "bytes", "percent", "flops", "flops/s", "pixels/s", "joules", "ratio",
     "payload bytes", "bits/s", "count", "amount",
@@ -34,11 +34,10 @@ Unit = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a figure of a record is: its unit, which way is better, whether it is exact or noisy, and how much matters.
+    """A metric of a record: its unit, which direction is better, whether it is exact, and which changes matter.
 
-    `factor` is the practical factor: a relative change of a noisy metric below it is never called one, nor is one of
-    less than `least` in the metric's unit. In `description` `{device}` is the device's kind, after which torch names
-    its modules.
+    A relative change of a noisy metric below `factor`, or an absolute one below `least` (in the metric's unit), never
+    counts as a change. `{device}` in `description` stands for the device's kind, as in torch's module names.
     """
 
     title: str
@@ -53,7 +52,12 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "time": Metric("Time", "seconds", "lower", False, 0.02, "median of the timed calls"),
     "first_call": Metric(
-        "First call", "seconds", "lower", False, 0.25, "the one before all others: heuristics, lazy loading, autotuning"
+        "First call",
+        "seconds",
+        "lower",
+        False,
+        0.25,
+        "the very first call, including heuristics, lazy loading and autotuning",
     ),
     "memory_percent": Metric(
         "Memory",
@@ -85,24 +89,30 @@ METRICS: dict[str, Metric] = {
         "lower",
         False,
         0.05,
-        "CPU: peak resident set less that after loading, heap trimmed",
-        32 * MIB,  # what two runs of one case have differed by (docs/architecture.md)
+        "CPU: peak resident set minus the resident set after loading, heap trimmed",
+        32 * MIB,  # observed between two runs of one case (docs/architecture.md)
     ),
     "weights": Metric("Weights", "bytes", "lower", True, 0.0, "parameters and buffers of the model"),
     "nvml_process": Metric(
-        "NVML process", "bytes", "lower", False, 0.01, "the process's memory by the driver, read after the calls"
+        "NVML process",
+        "bytes",
+        "lower",
+        False,
+        0.01,
+        "memory of the process as the driver reports it, read after the calls",
     ),
     "flops": Metric(
         "FLOPs", "flops", "lower", True, 0.0, "floating-point operations of one call, as torch's FlopCounterMode counts"
     ),
-    "achieved": Metric("Achieved", "flops/s", "higher", False, 0.02, "FLOPs of one call over its median time"),
+    "achieved": Metric("Achieved", "flops/s", "higher", False, 0.02, "FLOPs of one call divided by its median time"),
     "ceiling_fraction": Metric(
         "Of ceiling",
         "ratio",
         "higher",
         False,
         0.02,
-        "achieved over a large matrix product of the same precision on the same device (`bench doctor --ceilings`)",
+        "achieved, divided by the rate of a large matrix product of the same precision on the same device "
+        "(`bench doctor --ceilings`)",
     ),
     "pixel_rate": Metric(
         "Pixel rate",
@@ -110,24 +120,29 @@ METRICS: dict[str, Metric] = {
         "higher",
         False,
         0.02,
-        "image pixels of one call, batch included, over its median time",
+        "image pixels of one call, batch included, divided by its median time",
     ),
     "energy": Metric(
-        "Energy per image", "joules", "lower", False, 0.05, "of the whole GPU during the timed calls, over their images"
+        "Energy per image",
+        "joules",
+        "lower",
+        False,
+        0.05,
+        "energy of the whole GPU during the timed calls, divided by their images",
     ),
 }
 
 
 def memory_percent(peak_bytes: int, total_bytes: int) -> float:
-    """The docs' memory column: both quantities rounded to three decimals of a GiB, their quotient in per cent.
+    """The docs' memory column: both quantities rounded to three decimals of a GiB, their ratio in per cent.
 
-    Recovered from the published tables, all of whose numeric cells follow from whole even MiB by this rule.
+    Recovered from the published tables: every numeric cell follows from a whole even number of MiB by this rule.
     """
     return round(peak_bytes / GIB, 3) / round(total_bytes / GIB, 3) * 100
 
 
 def memory_bytes(percent: float, total_bytes: int) -> int:
-    """The peak of which `memory_percent` is that percentage: to half a thousandth of a GiB, as it was rounded there."""
+    """The peak in bytes for a `memory_percent`, precise to half a thousandth of a GiB because of its rounding."""
     return round(percent / 100 * round(total_bytes / GIB, 3) * GIB)
 
 
@@ -173,17 +188,17 @@ def format_rate(bit_s: float) -> str:
 
 
 def format_metric(key: str, value: float | None) -> str:
-    """A value of `METRICS[key]`, in the unit that the table gives it; `-` for None."""
+    """A value of `METRICS[key]` in its unit; `-` for None."""
     return "-" if value is None else format_quantity(value, METRICS[key].unit)
 
 
 def format_quantity(value: float, unit: Unit) -> str:
-    """A value as this unit is written."""
+    """A value formatted in its unit."""
     return _FORMATS[unit](value)
 
 
 def format_relative(change: float) -> str:
-    """`+8.1%`, `-0.03%` where one decimal would hide it, `x 250` from a hundredfold, `0%` for no change at all."""
+    """`+8.1%`; `-0.03%` if one decimal would hide it; `x 250` from a hundredfold; `0%` for no change."""
     if not change:
         return "0%"
     if change >= 99:
@@ -192,7 +207,7 @@ def format_relative(change: float) -> str:
 
 
 def format_change(key: str, base: float, change: float | None) -> str:
-    """A relative change of a metric from `base`: `+8.1%`, or where there is no ratio (None) `from 0`."""
+    """A relative change of a metric from `base`: `+8.1%`, or `from 0` if there is no ratio (None)."""
     if change is None:
         return f"from {format_metric(key, base) if base else '0'}"
     return format_relative(change)
@@ -211,14 +226,14 @@ def format_p(p: float | None) -> str:
 
 
 def format_count(count: int, noun: str) -> str:
-    """`1 case`, `2 cases`: a count of what has a regular plural."""
+    """`1 case`, `2 cases`: a count with a noun whose plural is regular."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def one_line(text: str) -> str:
-    """Text out of a file for tables and pages: each character that a terminal would act on becomes a question mark.
+    """Text for tables and pages, with each unprintable character replaced by a question mark.
 
-    The length stays, so that columns can be laid out. In a message `errors.printable` tells what such characters are.
+    The length stays the same, so that columns can be laid out. Messages use `errors.printable`, which shows the codes.
     """
     if text.isprintable():
         return text
@@ -259,7 +274,7 @@ _FORMATS: dict[Unit, Callable[[float], str]] = {
 def parse_bytes(text: str) -> int:
     """Bytes from `8GiB`, `8G`, `500 MB` or `1073741824`. KiB and K are 1024, KB is 1000.
 
-    Raises BenchError for anything else, and for nothing or less.
+    Raises BenchError for other text and for 0 bytes.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
     factor = _BYTE_UNITS.get(match.group(2).lower()) if match else None

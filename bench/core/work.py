@@ -1,4 +1,4 @@
-"""What a call computes and moves, whatever the card and the precision. Pure; imports nothing of the project."""
+"""What a call computes and moves, independent of card and precision. Pure; imports nothing from the project."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Work:
         convolution_flops: of the convolutions.
         product_flops: of the linear layers, which are plain matrix products.
         attention_flops: of the two products of scaled dot-product attention.
-        elements: values that kernels read and write, each kernel on its own, as if nothing stayed in a cache.
-        launches: kernels so small that launching them is all they take: those that blend tiles.
+        elements: values that kernels read and write, counted per kernel as if nothing were cached.
+        launches: kernels so small that only their launch takes time: those that blend tiles.
     """
 
     convolution_flops: int = 0
@@ -25,8 +25,8 @@ class Work:
 
     @property
     def flops(self) -> int:
-        """All operations that torch's FlopCounterMode counts as well."""
+        """The operations that torch's FlopCounterMode counts."""
         return self.convolution_flops + self.product_flops + self.attention_flops
 
     def __add__(self, other: Work) -> Work:
-        return Work(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
+        return Work(*(sum(counts) for counts in zip(astuple(self), astuple(other), strict=True)))
