@@ -1,1 +1,1 @@
-"""What can be measured, a folder a kind of model. `base` says what a workload is, `models` knows all that there are."""
+"""What can be measured: one folder for each kind of model. `base` defines a workload, `models` lists every model."""

@@ -1,8 +1,8 @@
-"""What a workload is: a kind of model that can be measured, described in one place. Free of torch.
+"""The interface of a workload, which describes one kind of model in one place. Does not import torch.
 
-A workload says which models it has and which axes a case of them has, answers what is known of a case before it is run
-(`passes`, `payload`), and loads a model on a device, ready to be called. All else (plan, run, store, compare, report,
-endpoint, prediction) asks it. `docs/adding-a-workload.md` adds one, step by step.
+A workload lists its models and the axes of their cases, answers questions about a case before it runs (`passes`,
+`payload`), and loads a model on a device. Everything else (plan, run, store, compare, report, endpoint, prediction)
+asks the workload. `docs/adding-a-workload.md` shows how to add a kind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 
 def whole_number(value: object) -> int:
-    """A count of at least 1, from YAML or from text. Raises ValueError that says what is wrong."""
+    """A count of at least 1, from YAML or from text. Raises ValueError with the reason."""
     text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
     if not text.removeprefix("-").isdigit() or len(text) > 18:
         raise ValueError(f"{quoted(value)} is not a whole number")
@@ -34,21 +34,21 @@ def whole_number(value: object) -> int:
     return int(text)
 
 
-def _anything(_value: int) -> str:
+def _accept(_value: int) -> str:
     return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One dimension along which cases of a model differ, such as width, frames, batch, tokens.
+    """One dimension along which cases of a model differ, such as width, frames, batch or tokens.
 
     Attributes:
-        name: its key in sweeps and in records.
-        unit: of its values, `px` for example; empty where they are a mere count of what the name says.
-        default: what a sweep takes that does not name it; None: a sweep has to.
-        parse: from YAML or from text; raises ValueError that says what is wrong.
-        print: a value for people, within a case's name; None: name, value and unit, `length 16 tokens`.
-        check: why the model can't take a value, with the nearest that it can; empty if it can.
+        name: key in sweeps and in records.
+        unit: unit of the values, such as `px`; empty if they count what the name says.
+        default: value if a sweep does not name the axis; None: a sweep must name it.
+        parse: reads a value from YAML or text; raises ValueError with the reason.
+        print: formats a value for a case's label; None: name, value and unit, `length 16 tokens`.
+        check: why the model can't take a value, with the nearest valid one; empty if it can.
     """
 
     name: str
@@ -56,26 +56,25 @@ class Axis:
     default: int | None = None
     parse: Callable[[object], int] = whole_number
     print: Callable[[int], str] | None = None
-    check: Callable[[int], str] = _anything
+    check: Callable[[int], str] = _accept
 
-    def said(self, value: int) -> str:
-        """A value for people."""
+    def format(self, value: int) -> str:
+        """A value as labels show it."""
         return self.print(value) if self.print else " ".join(filter(None, (self.name, str(value), self.unit)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What is known of a model, whatever workload it is of; a kind's own spec adds to it.
+    """Facts about a model that every workload has; each kind extends it.
 
     Attributes:
         key: name in sweeps and on the command line.
         title: heading of its table in the docs.
-        also_titled: other headings under which pages print it.
-        aliases: other names on the command line, of models that are this one as far as the workload goes.
-        hub_id: repository that `weights: hub` loads; None where there is none.
-        dtype: the precision that it is used in.
-        fault: what the call does instead of running (tests of the harness only), or None.
-        order: place in listings.
+        also_titled: other headings that pages use for it.
+        aliases: other names on the command line, including those of models with the same architecture.
+        hub_id: repository that `weights: hub` loads; None if there is none.
+        dtype: default precision.
+        fault: failure that a call produces on purpose (tests of the harness only), or None.
     """
 
     key: str
@@ -85,18 +84,17 @@ class Spec:
     hub_id: str | None = None
     dtype: str = "float32"
     fault: str | None = None
-    order: int = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a request of a case carries to an endpoint and back.
+    """The tensors that a request for a case carries to an endpoint and back.
 
     Attributes:
-        tensor: shape of what is no picture: a latent.
-        images: shape of the pictures, (how many, 3, height, width).
-        sends_images: whether the pictures are what is sent; else they come back.
-        scaling: what a client asks for by name, `scaling_factor` for example.
+        tensor: shape of the latent.
+        images: shape of the images, (count, 3, height, width).
+        sends_images: True if the request carries the images, False if the answer does.
+        scaling: parameters of the request by name, such as `scaling_factor`.
     """
 
     tensor: Shape
@@ -106,53 +104,52 @@ class Payload:
 
     @property
     def pixels(self) -> int:
-        """Of all pictures."""
+        """Pixels of all images."""
         count, _, height, width = self.images
         return count * height * width
 
     @property
     def sent(self) -> Shape:
-        """The shape of what is sent as a tensor."""
+        """The shape of the tensor that the request carries."""
         return self.images if self.sends_images else self.tensor
 
 
-#: The axes of a picture, which `resolutions` sets in pairs.
+#: The axes of an image, which `resolutions` sets in pairs.
 SIDES = ("width", "height")
 
 
 @contextmanager
-def _nothing_to_watch() -> Iterator[list[Shape]]:
+def _no_passes() -> Iterator[list[Shape]]:
     yield []
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of a call that is timed and whose peak is taken on its own. A call of one part has one.
+    """A part of a call with its own time and peak. Most calls have a single stage.
 
     Attributes:
         name: `encode`, `text`, `denoise`.
-        run: runs it once (asynchronously on CUDA); what it returns is let go of.
-        watching_passes: a context that yields a list, into which goes the input's shape of each pass that is made.
+        run: runs the stage once (asynchronously on CUDA); its result is discarded.
+        watching_passes: context that yields a list and appends the input shape of each pass to it.
     """
 
     name: str
     run: Callable[[], object]
-    watching_passes: Callable[[], AbstractContextManager[list[Shape]]] = _nothing_to_watch
+    watching_passes: Callable[[], AbstractContextManager[list[Shape]]] = _no_passes
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One prepared call: its stages, run one after another.
+    """A prepared call: stages that run one after another.
 
-    `set_up` comes before each call, since another case's may have used the same model meanwhile; it is no part of the
-    call's time.
+    `set_up` runs before each call, because another case may have used the same model in between. It is not timed.
     """
 
     stages: tuple[Stage, ...]
     set_up: Callable[[], None] = lambda: None
 
     def run(self) -> object:
-        """Set it up, run it once, and return what its last stage does."""
+        """Set up, run all stages once, and return the result of the last."""
         self.set_up()
         result: object = None
         for stage in self.stages:
@@ -161,34 +158,34 @@ class Call:
 
 
 class MetaCall(Protocol):
-    """A call on meta tensors, for `vram.trace` to capture."""
+    """A call on meta tensors, which `vram.trace` captures."""
 
     @property
     def blends(self) -> tuple[str, ...]:
-        """Methods of the module that blend a tile into another line by line; of their lines one is captured."""
+        """Names of the module's methods that blend tiles line by line; the trace captures one line of each."""
         ...
 
     @property
     def module(self) -> torch.nn.Module:
-        """All of it, its parts named."""
+        """The whole module."""
         ...
 
     @property
     def values(self) -> torch.Tensor:
-        """The input, which is there before the call."""
+        """The input, which exists before the call."""
         ...
 
     @property
     def repeated(self) -> torch.nn.Module:
-        """The part that is run once a pass, and does the same for each input of one shape."""
+        """The submodule that runs once per pass and does the same for every input of one shape."""
         ...
 
     def run(self) -> torch.Tensor:
-        """Run it once."""
+        """Run the call once."""
         ...
 
     def flops(self, passes: Sequence[Shape]) -> int | None:
-        """Floating-point operations of these passes; None where they are not counted exactly."""
+        """Floating-point operations of these passes; None if they can't be counted exactly."""
         ...
 
 
@@ -197,11 +194,11 @@ class Loaded(Protocol):
 
     @property
     def module(self) -> torch.nn.Module:
-        """All of it, for those who watch its parts at work."""
+        """The whole module, for hooks on its parts."""
         ...
 
     def prepare(self, case: Case) -> Call:
-        """Make the input of the case, and the call. May raise out-of-memory."""
+        """Create the case's input and its call. May raise out-of-memory."""
         ...
 
 
@@ -212,15 +209,14 @@ def weights_bytes(loaded: Loaded) -> int:
 
 
 class Workload(Protocol):
-    """A kind of model. Only what has no body here has to be said; the rest is for those who can say it.
+    """A kind of model. Subclasses must implement the abstract methods; all others have a default.
 
     Attributes:
-        name: of the kind, for people: `image VAE`.
-        part: which part of a pipeline it is, for people: `VAE`.
-        page: what its pages are called, with the operation: `VAE` has the page `vae_encode.md`.
-        operations: what can be done with a model, `encode` for example.
+        name: the kind in prose: `image VAE`.
+        part: its part of a pipeline in prose: `VAE`.
+        page: prefix of its pages' names: `VAE` and `encode` give `vae_encode.md`.
+        operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
-        is_predicted: whether `work` and `on_meta` are known, from which memory and time are predicted.
         in_docs: whether the diffusers docs have tables of it.
     """
 
@@ -229,10 +225,14 @@ class Workload(Protocol):
     page: str
     operations: tuple[str, ...]
     variants: tuple[str, ...] = ()
-    is_predicted: bool = False
     in_docs: bool = False
 
-    # What there is
+    @property
+    def is_predicted(self) -> bool:
+        """Whether memory and time can be predicted: the kind implements `work` and `on_meta`."""
+        return type(self).work is not Workload.work and type(self).on_meta is not Workload.on_meta
+
+    # Models
 
     @abstractmethod
     def specs(self) -> Iterable[Spec]:
@@ -240,64 +240,64 @@ class Workload(Protocol):
 
     @abstractmethod
     def axes(self, key: str) -> tuple[Axis, ...]:
-        """The axes of a model's cases, in the order in which records have them; sweeps vary the first ones fastest."""
+        """The axes of a model's cases, in the order of records; sweeps vary the first ones fastest."""
 
     def default_tile(self, key: str) -> Tile | None:
-        """The tile that `tiling: on` means; None where the model can't be run in tiles."""
+        """The tile for `tiling: on`; None if the model can't run in tiles."""
         return None
 
     def risk(self, key: str, dtype: str) -> str:
-        """What computing in a precision risks of the result; empty where nothing is known, and for the model's own."""
+        """The risk of computing in a precision; empty if none is known, and for the model's default."""
         return ""
 
     def transports(self, operation: str) -> tuple[Transport, ...]:
-        """The ways in which an operation's payload can travel to an endpoint, the usual one first; empty: by none."""
+        """The transports of an operation's payload, the usual one first; empty if no endpoint serves it."""
         return ()
 
-    # What is known of a case before it is run
+    # A case before it runs
 
     def check(self, case: Case) -> str:
-        """Why the model can't take a case as a whole, each axis' value being fine; empty if it can."""
+        """Why the model can't run a case although each axis has a valid value; empty if it can."""
         return ""
 
     def tile_used(self, case: Case) -> Tile | None:
-        """The tile of the case; None where it is not tiled, and where one tile covers all."""
+        """The case's tile; None if it is not tiled or one tile covers everything."""
         return case.tile
 
     def tiles_to_try(self, case: Case) -> tuple[Tile, ...]:
-        """Tiles that may make an untiled case fit, the largest first."""
+        """Tiles that may make an untiled case fit into memory, the largest first."""
         return ()
 
     def passes(self, case: Case) -> tuple[Shape, ...]:
-        """Shape of the input of each pass of one call, in order: one, or one a tile. Empty where it is not known."""
+        """Input shape of each pass of a call, in order: one pass, or one per tile. Empty if not known."""
         return ()
 
     def served(self, case: Case) -> Case:
-        """The case as an endpoint computes it: in tiles, if it takes tiles for one of that size."""
+        """The case as an endpoint computes it: tiled if endpoints tile images of this size."""
         return case
 
     def payload(self, case: Case) -> Payload | None:
-        """What a request of the case carries; None where no endpoint serves it."""
+        """The tensors that a request for the case carries; None if no endpoint serves it."""
         return None
 
-    # What needs torch
+    # Computation (needs torch)
 
     @abstractmethod
     def load(self, case: Case, device: torch.device) -> Loaded:
-        """Build or load the case's model. May raise out-of-memory, or OSError if a checkpoint can't be had."""
+        """Build or load the case's model. May raise out-of-memory, or OSError if a checkpoint can't be loaded."""
 
     def exercise(self, device: torch.device) -> None:
-        """Call every kind of kernel once, so that what is made at the first call is no part of a case."""
-        del device  # of what a kind does not say nothing is made beforehand
+        """Run every kind of kernel once, so that one-time allocations do not count towards the first case."""
+        del device  # by default there is nothing to run
 
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
-        """Floating-point operations of a stage that made these passes; None where they are not counted."""
+        """Floating-point operations of a stage that made these passes; None if they are not counted."""
         return None
 
     def work(self, case: Case) -> Work:
-        """What one call computes and moves. Raises ConfigError where that is not known."""
-        raise ConfigError(f"{case.model}: what a call of a {self.name} computes is not known, so none is predicted.")
+        """What one call computes and moves. Raises ConfigError if the kind has no predictions."""
+        raise ConfigError(f"{case.model}: times of the kind {self.name!r} can't be predicted. Measure it instead.")
 
     def on_meta(self, case: Case) -> MetaCall:
-        """The call on meta tensors, as `vram.trace` captures it. Raises ConfigError where there is none."""
-        raise ConfigError(f"{case.model}: the memory of a {self.name} can't be predicted.")
+        """The call on meta tensors, for `vram.trace`. Raises ConfigError if the kind has no predictions."""
+        raise ConfigError(f"{case.model}: memory of the kind {self.name!r} can't be predicted. Measure it instead.")

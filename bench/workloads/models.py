@@ -1,12 +1,14 @@
-"""Every model that there is, whatever kind of workload it is of: by key, alias or title. Free of torch.
+"""Every model of every workload, by key, alias or title. Does not import torch.
 
-`loading` finds the kinds: folders of this room, and files outside that the variable BENCH_WORKLOADS names.
+`plugins` finds the workloads: the folders of this room and the files that BENCH_WORKLOADS names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, nearest, quoted
@@ -20,29 +22,39 @@ if TYPE_CHECKING:
 
 @cache
 def workloads() -> tuple[Workload, ...]:
-    """Every kind of workload. Raises ConfigError where BENCH_WORKLOADS names what can't be had."""
-    return plugins.found()
+    """Every workload. Raises ConfigError if BENCH_WORKLOADS names a file that can't be used."""
+    return plugins.discover()
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    spec: Spec
+    workload: Workload
+    axes: Mapping[str, Axis]
 
 
 @cache
-def _all() -> dict[str, tuple[Spec, Workload]]:
-    found = [(spec, workload) for workload in workloads() for spec in workload.specs()]
-    found.sort(key=lambda pair: (pair[0].order, pair[0].key))
-    _refuse_twins("key", [name for spec, _ in found for name in (spec.key, *spec.aliases)])
-    _refuse_twins("title", [spec.title for spec, _ in found])
-    return {spec.key: (spec, workload) for spec, workload in found}
+def _all() -> dict[str, _Model]:
+    specs = [(spec, workload) for workload in workloads() for spec in workload.specs()]
+    _refuse_duplicates("key", [name for spec, _ in specs for name in (spec.key, *spec.aliases)])
+    _refuse_duplicates("title", [spec.title for spec, _ in specs])
+    return {spec.key: _Model(spec, workload, _by_name(workload.axes(spec.key))) for spec, workload in specs}
 
 
-def _refuse_twins(what: str, names: list[str]) -> None:
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled is not None:
-        raise ConfigError(f"Two models have the {what} {doubled!r}: give one of them another.")
+def _by_name(axes: tuple[Axis, ...]) -> Mapping[str, Axis]:
+    return MappingProxyType({axis.name: axis for axis in axes})
+
+
+def _refuse_duplicates(what: str, names: list[str]) -> None:
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise ConfigError(f"Two models have the {what} {duplicate!r}. Rename one of them.")
 
 
 @cache
 def zoo() -> dict[str, Spec]:
-    """Every model by its key, in the order of their `order` field."""
-    return {key: spec for key, (spec, _) in _all().items()}
+    """Every model by its key, workload by workload."""
+    return {key: model.spec for key, model in _all().items()}
 
 
 @cache
@@ -52,22 +64,21 @@ def aliases() -> dict[str, str]:
 
 
 def get(name: str) -> Spec:
-    """The model of that key or alias. Raises ConfigError that names the nearest."""
-    return _pair(name)[0]
+    """The model with this key or alias. Raises ConfigError that names the nearest."""
+    return _model(name).spec
 
 
 def workload(name: str) -> Workload:
-    """The kind of workload that a model is of. Raises ConfigError that names the nearest model."""
-    return _pair(name)[1]
+    """The workload of a model. Raises ConfigError that names the nearest model."""
+    return _model(name).workload
 
 
-def axes(name: str) -> dict[str, Axis]:
-    """The axes of a model's cases by name, in their order. Raises ConfigError for a model that there is not."""
-    spec, kind = _pair(name)
-    return {axis.name: axis for axis in kind.axes(spec.key)}
+def axes(name: str) -> Mapping[str, Axis]:
+    """The axes of a model's cases by name, in order. Raises ConfigError for an unknown model."""
+    return _model(name).axes
 
 
-def _pair(name: str) -> tuple[Spec, Workload]:
+def _model(name: str) -> _Model:
     try:
         return _all()[aliases().get(name, name)]
     except KeyError:
@@ -75,12 +86,12 @@ def _pair(name: str) -> tuple[Spec, Workload]:
 
 
 def title(key: str) -> str:
-    """The docs' title of a model; its key, if the zoo has it no more."""
+    """The docs' title of a model; its key if the model is unknown."""
     return zoo()[key].title if key in zoo() else key
 
 
 def by_title(text: str) -> Spec | None:
-    """The model whose title in the docs (or a spelling that they also use) is `text`, letters' case aside."""
+    """The model with this title in the docs, in any of the docs' spellings; case does not matter."""
     wanted = text.strip().casefold()
     for spec in zoo().values():
         if wanted in {name.casefold() for name in (spec.title, spec.key, *spec.also_titled)}:
@@ -89,70 +100,72 @@ def by_title(text: str) -> Spec | None:
 
 
 def operations() -> tuple[str, ...]:
-    """What can be done with some model."""
+    """The operations of all workloads."""
     return tuple(dict.fromkeys(name for kind in workloads() for name in kind.operations))
 
 
 def variants() -> tuple[str, ...]:
-    """Ways in which some model can be run."""
+    """The variants of all workloads."""
     return tuple(dict.fromkeys(name for kind in workloads() for name in ("default", *kind.variants)))
 
 
 def known_axes() -> Iterator[Axis]:
-    """The axes of all models, each name once. Raises ConfigError where two of one name differ in how they are read."""
-    found: dict[str, Axis] = {}
+    """The axes of all models, each name once. Raises ConfigError if two axes of one name are parsed differently."""
+    by_name: dict[str, Axis] = {}
     for key in zoo():
         for name, axis in axes(key).items():
-            if found.setdefault(name, axis).parse is not axis.parse:
-                raise ConfigError(f"Two kinds of model have an axis {name!r}, and read it differently: rename one.")
-    yield from found.values()
+            if by_name.setdefault(name, axis).parse is not axis.parse:
+                raise ConfigError(f"Two workloads parse their axis {name!r} differently. Rename it in one of them.")
+    yield from by_name.values()
 
 
-def sized(name: str, width: int, height: int, **others: int) -> Axes:
-    """The axes of an image of a model, those that are not given at their defaults. Raises ConfigError for another kind.
+def sized(name: str, width: int, height: int, **values: int) -> Axes:
+    """The axes of one image of a model: width, height, the given `values` (`batch=4`), and defaults for the rest.
 
-    `others`: values of other axes, `batch=4`.
+    Raises ConfigError if the model's cases are not images.
     """
-    given = {"width": width, "height": height, **others}
-    values = {axis.name: given.get(axis.name, axis.default) for axis in axes(name).values()}
-    if not given.keys() <= values.keys() or None in values.values():
-        raise ConfigError(f"{name}: a {workload(name).name} has no images of a width and height alone.")
-    return Axes({axis: value for axis, value in values.items() if value is not None})
+    given = {"width": width, "height": height, **values}
+    sizes = {axis: given.get(axis, known.default) for axis, known in axes(name).items()}
+    if not given.keys() <= sizes.keys() or None in sizes.values():
+        raise ConfigError(
+            f"{name}: width and height do not describe a case of a model of kind {workload(name).name!r}."
+        )
+    return Axes({axis: value for axis, value in sizes.items() if value is not None})
 
 
 def square(name: str, edge: int) -> Axes:
-    """The axes of one square image of a model. Raises ConfigError for another kind."""
+    """The axes of one square image of a model. Raises ConfigError if the model's cases are not images."""
     return sized(name, edge, edge)
 
 
 def usual_transports() -> dict[str, Transport]:
-    """By operation, how a payload travels unless told otherwise."""
-    ways = {name: kind.transports(name) for kind in workloads() for name in kind.operations}
-    return {name: found[0] for name, found in ways.items() if found}
+    """The default transport of each operation that can be served."""
+    by_operation = {name: kind.transports(name) for kind in workloads() for name in kind.operations}
+    return {name: transports[0] for name, transports in by_operation.items() if transports}
 
 
 def transports(operation: str) -> tuple[Transport, ...]:
-    """The ways in which an operation's payload can travel, whatever the model."""
-    return tuple(dict.fromkeys(way for kind in workloads() for way in kind.transports(operation)))
+    """All transports of an operation's payload, for any model."""
+    return tuple(dict.fromkeys(transport for kind in workloads() for transport in kind.transports(operation)))
 
 
 def predicted() -> tuple[str, ...]:
-    """The models that the hub has weights of, and whose memory and time are predicted."""
+    """The models with weights on the hub whose memory and time can be predicted."""
     return tuple(key for key, spec in zoo().items() if spec.hub_id and workload(key).is_predicted)
 
 
 def is_in_docs(case: Case) -> bool:
-    """Whether the docs have tables of the case's kind of model; of one that is not here: whether it is of an image."""
+    """Whether the docs have tables for the case's workload; for an unknown model, whether its cases are images."""
     return workload(case.model).in_docs if case.model in zoo() else {*SIDES} <= case.axes.keys()
 
 
 def is_served(key: str) -> bool:
-    """Whether there is a way in which a request for a model can travel to an endpoint."""
+    """Whether an endpoint can serve any operation of a model."""
     kind = workload(key)
     return any(kind.transports(operation) for operation in kind.operations)
 
 
 def exercise(device: torch.device) -> None:
-    """Call what every workload calls once, so that what is made at the first call is no part of a case."""
+    """Run every workload's kernels once, so that one-time allocations do not count towards the first case."""
     for kind in workloads():
         kind.exercise(device)

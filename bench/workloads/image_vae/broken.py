@@ -1,6 +1,6 @@
-"""Calls that go wrong on purpose: what each fault model of the zoo does when it is run. Loads torch.
+"""The calls of the zoo's fault models, which fail on purpose. Loads torch.
 
-The failures are real ones: a real allocation that can't succeed, a real signal, a real endless wait.
+The failures are real: an allocation that cannot succeed, a signal, an endless wait.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import torch
 
-#: The operation that goes wrong; a fault model's other ones are those of the model that it is made from.
+#: The operation that fails; others run as those of the model that the fault model derives from.
 OPERATION = "encode"
 
-#: Held on to by the leaking fault, so that the memory does not come back.
+#: Memory that the leaking fault never frees.
 _leaked: list[torch.Tensor] = []
 _PIB = 2**50
 
@@ -27,12 +27,12 @@ def _oom(device: torch.device) -> torch.Tensor:
 
 def _hang(device: torch.device) -> torch.Tensor:
     threading.Event().wait()
-    raise AssertionError("an event that nobody sets was set")
+    raise AssertionError("an event was set that nothing sets")
 
 
 def _segfault(device: torch.device) -> torch.Tensor:
     ctypes.string_at(0)
-    raise AssertionError("reading address 0 went well")
+    raise AssertionError("reading address 0 succeeded")
 
 
 def _raise(device: torch.device) -> torch.Tensor:

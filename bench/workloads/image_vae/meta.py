@@ -1,4 +1,4 @@
-"""An image VAE's call on meta tensors, to be traced: no weights, no device. Loads torch and diffusers."""
+"""An image VAE's call on meta tensors, for tracing without weights or a device. Loads torch and diffusers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from bench.workloads.image_vae import module, payloads, work, zoo
 
 @dataclass(frozen=True, slots=True)
 class MetaCall:
-    """As `workloads.base.MetaCall` has it. The module is one for all cases of a model, set up for this one."""
+    """Implements `workloads.base.MetaCall`. All cases of a model share the module; it is set up for this case."""
 
     case: Case
     module: AutoencoderKL
     values: torch.Tensor
 
-    #: diffusers' methods that blend a tile into another row by row, or column by column.
+    #: diffusers' methods that blend two tiles row by row and column by column.
     blends = ("blend_v", "blend_h")
 
     @property
     def repeated(self) -> torch.nn.Module:
-        """The encoder or decoder: of one shape of input each pass does the same."""
+        """The encoder or decoder, which does the same for every input of one shape."""
         half: torch.nn.Module = self.module.encoder if self.case.operation == "encode" else self.module.decoder
         return half
 
@@ -40,7 +40,7 @@ class MetaCall:
         return result
 
     def flops(self, passes: Sequence[Shape]) -> int | None:
-        """Floating-point operations of so many passes; None where `work` does not count them exactly."""
+        """Floating-point operations of these passes; None if `work` can't count them exactly."""
         factor = zoo.get(self.case.model).spatial_factor if self.case.operation == "encode" else 1
         if any(side % factor for shape in passes for side in shape[2:]):
             return None
@@ -48,7 +48,7 @@ class MetaCall:
 
 
 def call(case: Case) -> MetaCall:
-    """The call of a case, whose precision and weights do not matter."""
+    """The call of a case; its precision and weights do not matter."""
     vae = module.on_meta(case.model)
     module.tile_with(vae, case.tile, zoo.get(case.model).spatial_factor)
     vae.use_slicing = case.variant == "sliced"

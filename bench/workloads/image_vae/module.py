@@ -1,6 +1,6 @@
-"""VAE encode and decode: the real diffusers module on a device, and for the benchmark its input and the timed call.
+"""The diffusers VAE on a device: encode, decode, and the benchmark's inputs and calls.
 
-Loads torch and diffusers: only processes that compute import this (the measuring one, and the endpoint's).
+Loads torch and diffusers, so only processes that compute import it (the worker and the endpoint).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _SEED = 0
 
 @contextmanager
 def _watching(half: torch.nn.Module) -> Iterator[list[Shape]]:
-    """Note the input's shape (batch, channels, height, width) of each pass through the encoder or decoder.
+    """Yield a list to which each pass through `half` (encoder or decoder) appends its input's shape.
 
-    One pass a call when untiled, one a tile when tiled.
+    Shapes are (batch, channels, height, width). An untiled call makes one pass, a tiled call one per tile.
     """
     shapes: list[Shape] = []
     handle = half.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
@@ -38,13 +38,13 @@ def _watching(half: torch.nn.Module) -> Iterator[list[Shape]]:
 
 
 class VaeOnDevice:
-    """A VAE on a device, ready to be called for any case of its model, weights, dtype and variant.
+    """A VAE on a device, ready for any case with its model, weights, dtype and variant.
 
     The benchmark calls it through `prepare`; the endpoint through `place`, `set_tiling`, `encode` and `decode`.
     """
 
     def __init__(self, case: Case, device: torch.device) -> None:
-        """Build or load the VAE. May raise out-of-memory, or OSError if a checkpoint can't be had."""
+        """Build or load the VAE. May raise out-of-memory, or OSError if a checkpoint can't be loaded."""
         self._device = device
         self._dtype: torch.dtype = getattr(torch, case.dtype)
         self._memory_format = torch.channels_last if case.variant == "channels-last" else torch.contiguous_format
@@ -52,21 +52,21 @@ class VaeOnDevice:
         self._factor, self._fault = spec.spatial_factor, spec.fault
         vae = _load(spec, case.weights, self._dtype)
         self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
-        self._vae.use_slicing = case.variant == "sliced"  # a batch's images one after another
+        self._vae.use_slicing = case.variant == "sliced"  # encode and decode a batch image by image
 
     @property
     def module(self) -> AutoencoderKL:
-        """The VAE itself, for those who watch its parts at work."""
+        """The VAE itself, for hooks on its parts."""
         return self._vae
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it computes in."""
+        """The precision of its weights and inputs."""
         return self._dtype
 
     @property
     def own_scaling(self) -> tuple[float, float | None]:
-        """The scaling factor and shift of the checkpoint's own configuration; the shift is None where it has none."""
+        """Scaling factor and shift of the checkpoint's configuration; the shift is None if it has none."""
         config = self._vae.config
         shift = config.get("shift_factor")
         return float(config.scaling_factor), None if shift is None else float(shift)
@@ -85,21 +85,21 @@ class VaeOnDevice:
         return sample
 
     def place(self, values: torch.Tensor) -> torch.Tensor:
-        """The values on the model's device, in its precision and memory format."""
+        """A copy of the values on the model's device, in its precision and memory format."""
         return values.to(device=self._device, dtype=self._dtype).contiguous(memory_format=self._memory_format)
 
     def set_tiling(self, tile: Tile | None) -> None:
-        """Calls from now on go in tiles where the image is larger than one; None: always the whole image at once."""
+        """Split images larger than `tile` into tiles from now on; None: always compute the whole image at once."""
         tile_with(self._vae, tile, self._factor)
 
     @contextmanager
     def watching_passes(self, operation: Literal["encode", "decode"]) -> Iterator[list[Shape]]:
-        """Note the shape of each pass of calls of `encode` or `decode` themselves."""
+        """Yield a list that collects the input shape of each pass while `encode` or `decode` runs."""
         with _watching(self._vae.encoder if operation == "encode" else self._vae.decoder) as shapes:
             yield shapes
 
     def prepare(self, case: Case) -> Call:
-        """The input of the case and its call, with tiling set explicitly, whatever the checkpoint's sample size.
+        """Create the case's input and its call. Tiling follows the case, not the checkpoint's sample size.
 
         Encode takes (batch, 3, height, width) in [-1, 1] and ends at `latent_dist.mode()`; decode takes
         (batch, latent channels, height / f, width / f) and ends at `.sample`.
@@ -116,14 +116,14 @@ class VaeOnDevice:
         return Call((stage,), set_up)
 
     def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Normal values from a fixed seed, drawn on the CPU so that they are the same on every device."""
+        """Normal values from a fixed seed, drawn on the CPU so that every device gets the same."""
         return self.place(torch.randn(shape, generator=torch.Generator().manual_seed(_SEED)))
 
 
 def _load(spec: ImageVaeSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL:
     if weights == "random":
         torch.manual_seed(_SEED)
-        # torch's own `to`: that of diffusers warns of modules that were to stay in float32, even where there are none
+        # torch's `to`: diffusers' own warns about modules that should stay in float32, even if there are none
         return torch.nn.Module.to(build(spec), dtype)
     if weights == "hub":
         vae = AutoencoderKL.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
@@ -136,9 +136,9 @@ def _load(spec: ImageVaeSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL
 
 
 def _check_architecture(spec: ImageVaeSpec, vae: AutoencoderKL) -> None:
-    """Raises ValueError if a checkpoint is not of the model under whose name it would be measured."""
+    """Raises ValueError if a checkpoint has another architecture than the model it is measured as."""
     config = vae.config
-    wanted = {
+    expected = {
         "in_channels": 3,
         "out_channels": 3,
         "latent_channels": spec.latent_channels,
@@ -148,23 +148,23 @@ def _check_architecture(spec: ImageVaeSpec, vae: AutoencoderKL) -> None:
         "use_quant_conv": spec.quant_convs,
         "use_post_quant_conv": spec.quant_convs,
     }
-    found = {key: config.get(key) for key in wanted}
-    found["block_out_channels"] = list(found["block_out_channels"])
-    odd = [f"{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
-    if odd:
-        raise ValueError(f"the checkpoint is no {spec.key}: {'; '.join(odd)}")
+    actual = {key: config.get(key) for key in expected}
+    actual["block_out_channels"] = list(actual["block_out_channels"])
+    differences = [f"{key} is {actual[key]}, not {expected[key]}" for key in expected if actual[key] != expected[key]]
+    if differences:
+        raise ValueError(f"the checkpoint is not a {spec.key} VAE: {'; '.join(differences)}")
 
 
 def tile_with(module: AutoencoderKL, tile: Tile | None, factor: int) -> None:
-    """As `VaeOnDevice.set_tiling`, for a module; `factor` is the image pixels per latent pixel along one side."""
+    """Set a module's tiling (`VaeOnDevice.set_tiling`); `factor` is image pixels per latent pixel along a side."""
     if tile is None:
         module.disable_tiling()
         return
     module.enable_tiling()
     module.tile_sample_min_size = tile.tile
     module.tile_latent_min_size = tile.tile // factor
-    # A fraction, because diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels: a float
-    # such as 0.8 makes both end up one too low, and the tiles no longer fit together.
+    # diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels. With a float such as 0.8 both come
+    # out one too low and the tiles no longer fit together; a Fraction is exact.
     module.tile_overlap_factor = Fraction(tile.overlap, tile.tile)
 
 
@@ -190,7 +190,7 @@ def build(spec: ImageVaeSpec) -> AutoencoderKL:
 
 @cache
 def on_meta(model: str) -> AutoencoderKL:
-    """The module of a zoo model without weights, to count and trace calls with. One for all who ask."""
+    """The module of a zoo model on meta tensors, shared by all counts and traces."""
     with torch.device("meta"):
         module = build(zoo.get(model))
     return module.eval().requires_grad_(False)
@@ -199,8 +199,8 @@ def on_meta(model: str) -> AutoencoderKL:
 def exercise(device: torch.device) -> None:
     """Encode and decode once with the zoo's smallest VAE.
 
-    Threads, handles and the code of every kind of layer are then there before anything is counted: without it the
-    first case of a worker on the CPU shows about 10 MiB that no later one does.
+    This creates threads, handles and kernels before anything is measured. Without it the first case of a worker on the
+    CPU shows about 10 MiB more than later ones.
     """
     for dtype in ("float32", "float16") if device.type == "cuda" else ("float32",):
         for operation in ("encode", "decode"):

@@ -1,4 +1,4 @@
-"""What a request of an image VAE's case carries: shapes of latents and images, and the ways in which they travel."""
+"""The payload of a request for an image VAE's case: shapes of latents and images, and transports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from bench.record import Case, Transport
 from bench.workloads.base import Payload, Shape
 from bench.workloads.image_vae import zoo
 
-#: An endpoint computes images *above* this side (px) in tiles of the zoo's size, others at once.
+#: An endpoint tiles images whose longer side is *above* this (px), with the zoo's tile size.
 SERVED_UNTILED_PX = 2048
-#: Which ways of a payload there are for each operation. The first is what diffusers' own functions use unless told
-#: otherwise: an image file is sent, and a small one comes back.
+#: The transports of each operation. The first is the default of diffusers' own functions: an image file is sent or
+#: received instead of a tensor.
 TRANSPORTS: dict[str, tuple[Transport, ...]] = {
     "encode": ("png", "pt"),
     "decode": ("jpg", "png", "pt", "pt-partial"),
@@ -20,20 +20,20 @@ TRANSPORTS: dict[str, tuple[Transport, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How images and latents of a model relate: `factor` image pixels to a latent pixel along a side."""
+    """The relation of a model's images and latents: `factor` image pixels per latent pixel along a side."""
 
     factor: int
     channels: int
 
 
 def geometry(model: str) -> Geometry:
-    """Of a model of the zoo. Raises ConfigError for one that there is not."""
+    """The geometry of a zoo model. Raises ConfigError for an unknown one."""
     spec = zoo.get(model)
     return Geometry(spec.spatial_factor, spec.latent_channels)
 
 
 def payload(case: Case) -> Payload:
-    """The tensors of a case, in the order of torch's image layout (NCHW), and the scaling that a client asks for."""
+    """The tensor shapes of a case (NCHW) and the scaling that a client asks for."""
     spec = zoo.get(case.model)
     scaling = {"scaling_factor": spec.scaling_factor}
     if spec.shift_factor is not None:

@@ -1,4 +1,4 @@
-"""What is known of an image VAE. Data only: `module` builds one from it."""
+"""The facts about an image VAE, from which `module` builds one."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass, field
 
 from bench.workloads.base import Spec
 
-#: What a precision risks in any model that has another as its own, unless the model's entry says more.
+#: The risk of a precision that is not the model's default, unless the model's entry says more.
 _RISKS = {
     "bfloat16": "bfloat16 keeps 8 bits of each value: smooth gradients may show bands",
-    "float16": "float16 overflows above 65504: check that this VAE's weights bear it",
+    "float16": "float16 overflows above 65504: check that this VAE's weights tolerate it",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageVaeSpec(Spec):
-    """An image VAE of diffusers' AutoencoderKL family. `dtype` is the precision that the docs' figures seem to use.
+    """An image VAE of diffusers' AutoencoderKL family. `dtype` is the precision that the docs apparently used.
 
     Attributes:
         hub_subfolder: folder of the VAE inside the hub's repository.
-        block_out_channels: channels of each resolution level; each level but the last halves the image.
-        risks: by precision what it risks in this model, where more is known than `risk` says of any.
-        tile: edge in pixels of the tile that `tiling: on` means; neighbours overlap by a quarter of it.
+        block_out_channels: channels of each resolution level; each level except the last halves the image.
+        risks: risks of a precision that are specific to this model.
+        tile: edge in pixels of the default tile; neighbours overlap by a quarter of it.
+        order: position in listings.
     """
 
     hub_subfolder: str | None = None
@@ -36,13 +37,14 @@ class ImageVaeSpec(Spec):
     quant_convs: bool = True
     risks: Mapping[str, str] = field(default_factory=dict, hash=False)
     tile: int
+    order: int
 
     def risk(self, dtype: str) -> str:
-        """What computing in a precision risks of the picture; empty for the model's own, and for float32."""
+        """The risk of computing in a precision; empty for the model's default and for float32."""
         return "" if dtype == self.dtype else self.risks.get(dtype, _RISKS.get(dtype, ""))
 
     def side_refusal(self, side: int) -> str:
-        """Why an image with a side of so many pixels can't be taken, with the nearest that can; empty if it can."""
+        """Why the model can't take a side of this many pixels, with the nearest valid one; empty if it can."""
         factor = self.spatial_factor
         if side > 0 and side % factor == 0:
             return ""

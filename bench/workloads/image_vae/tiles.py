@@ -1,6 +1,6 @@
-"""Into which passes a case's call falls, by the rule of diffusers' AutoencoderKL: what is known before a call is made.
+"""The passes of a case's call by the tiling rule of diffusers' AutoencoderKL, known before the call runs. Pure.
 
-Pure. What the passes of a call really were is noted while it runs (`module`).
+`module` records the actual passes while a call runs.
 """
 
 from __future__ import annotations
@@ -10,29 +10,30 @@ from itertools import pairwise, product
 from bench.record import Case, Tile
 from bench.workloads.image_vae import zoo
 
-#: Shape of the input of one pass through encoder or decoder: batch, channels, height, width.
+#: Input shape of one pass through encoder or decoder: batch, channels, height, width.
 Shape = tuple[int, int, int, int]
 
 
 def passes(case: Case) -> tuple[Shape, ...]:
-    """The input of each pass of one call, in the order in which they are made: one untiled, else one a tile.
+    """The input shape of each pass of a call, in order: one if untiled, otherwise one per tile.
 
-    Heights and widths are in image pixels for encode, in latent ones for decode. Of a sliced batch each image has its
-    own.
+    Heights and widths are image pixels for encode and latent pixels for decode. Each image of a sliced batch has its
+    own passes.
     """
     spec = zoo.get(case.model)
     unit, channels = (1, 3) if case.operation == "encode" else (spec.spatial_factor, spec.latent_channels)
     rows, columns = _lengths(case, unit)
     slices = _slices(case)
-    one = tuple((case.axes["batch"] // slices, channels, height, width) for height, width in product(rows, columns))
-    return one * slices
+    batch = case.axes["batch"] // slices
+    return tuple((batch, channels, height, width) for height, width in product(rows, columns)) * slices
 
 
 def blended_lines(case: Case) -> int:
-    """How many rows and columns of the result (latent pixels for encode) one call blends: diffusers takes each alone.
+    """The number of result rows and columns (latent pixels for encode) that one call blends, which diffusers does one
+    by one.
 
-    Each tile is blended with the one above it and the one to its left, over the overlap, or over the whole of the
-    smaller one where that is less. Of a sliced batch each image is blended on its own.
+    Each tile is blended with the tile above and the tile to its left, over the overlap or the smaller tile's size,
+    whichever is less. Each image of a sliced batch is blended on its own.
     """
     if case.tile is None:
         return 0
@@ -45,14 +46,14 @@ def blended_lines(case: Case) -> int:
 
 
 def _slices(case: Case) -> int:
-    """Into how many calls a batch falls."""
+    """The number of calls that a batch is split into."""
     return case.axes["batch"] if case.variant == "sliced" else 1
 
 
 def _lengths(case: Case, unit: int) -> tuple[list[int], list[int]]:
-    """Heights and widths of the tiles, in units of so many image pixels. Both sides are cut as soon as one is too long.
+    """Heights and widths of the tiles, in units of `unit` image pixels. Both sides are cut if either is too long.
 
-    The last tiles are what is left of the image, however little that is.
+    The last tiles take the rest of the image, however small.
     """
     height, width = case.axes["height"] // unit, case.axes["width"] // unit
     if case.tile is None or max(height, width) <= case.tile.tile // unit:
@@ -64,30 +65,30 @@ def _lengths(case: Case, unit: int) -> tuple[list[int], list[int]]:
 
 
 def _share(length: int, part: int, tile: Tile) -> int:
-    """`part` pixels of a tile, where the tile is `length` long; cut to a whole number as diffusers does."""
+    """`part` pixels of a tile in a unit in which the tile is `length` long, truncated as diffusers does."""
     return length * part // tile.tile
 
 
 def _lines(lengths: list[int], extent: int) -> int:
-    """Lines blended along one side: between each two neighbours the extent, or the smaller of them."""
-    return sum(min(one, next_, extent) for one, next_ in pairwise(lengths))
+    """Lines blended along one side: the extent for each pair of neighbours, or the smaller neighbour."""
+    return sum(min(first, second, extent) for first, second in pairwise(lengths))
 
 
 def used(case: Case) -> Tile | None:
-    """The tile of a case; None where it is not tiled, and where one tile covers the image."""
+    """The case's tile; None if it is not tiled or one tile covers the image."""
     return None if case.tile is None or _side(case) <= case.tile.tile else case.tile
 
 
-#: Edges in pixels beside the zoo's own; neighbours overlap by a quarter, as in diffusers.
+#: Tile edges to try in pixels, besides the zoo's own; neighbours overlap by a quarter, as in diffusers.
 _EDGES = (1024, 768, 512, 384, 256)
-#: So many tiles are more than anyone wants, and each has to be traced.
+#: More tiles than this are impractical, and each has to be traced.
 _MOST_TILES = 500
 
 
 def to_try(case: Case) -> tuple[Tile, ...]:
-    """Tiles that are smaller than the image, the largest first; those of which it needs hundreds are left out.
+    """Tiles smaller than the image, the largest first, without those that would need hundreds of passes.
 
-    The largest never is: it may be the only way that fits.
+    The largest is always included: it may be the only one that fits.
     """
     side = _side(case)
     edges = [edge for edge in sorted({zoo.get(case.model).tile, *_EDGES}, reverse=True) if edge < side]
@@ -100,6 +101,6 @@ def _side(case: Case) -> int:
 
 
 def _count(case: Case, edge: int) -> int:
-    """How many tiles of that edge an image takes, three quarters of an edge apart."""
+    """The number of tiles with this edge that an image needs, three quarters of an edge apart."""
     step = edge * 3 // 4
     return -(-case.axes["width"] // step) * -(-case.axes["height"] // step)

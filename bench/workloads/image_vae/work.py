@@ -1,4 +1,4 @@
-"""What a VAE's call computes and moves, counted on meta tensors. Loads torch and diffusers; needs no device."""
+"""Counts what a VAE's call computes and moves, on meta tensors. Loads torch and diffusers; needs no device."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from bench.record import Case
 from bench.workloads.image_vae import module as vae
 from bench.workloads.image_vae import tiles, zoo
 
-#: Edge, in latent pixels, of the image that is counted.
+#: Edge of the counted image in latent pixels.
 _EDGE = 8
-#: Kernels by which diffusers blends one row or column of two tiles: two products, their sum, and its copy.
-_LAUNCHES_A_LINE = 4
-#: How often a normalisation moves its tensor: read for the moments, read again, written.
+#: Kernels with which diffusers blends one row or column of two tiles: two products, their sum, and a copy.
+_LAUNCHES_PER_LINE = 4
+#: Times that a normalisation moves its tensor: read for the moments, read again, written.
 _NORM_MOVES = 3
-#: How often padding does: the result is filled, and the tensor read and written into it.
+#: Times that padding moves its tensor: the result is filled, the tensor read and written into it.
 _PAD_MOVES = 3
 
 
 def of_case(case: Case) -> Work:
-    """The work of one call of the case, blending of tiles included; passes are those of diffusers' rule."""
-    done = of_call(case.model, case.operation, tiles.passes(case))
-    return done + Work(launches=_LAUNCHES_A_LINE * tiles.blended_lines(case))
+    """The work of one call of the case, including the blending of tiles; passes follow diffusers' tiling rule."""
+    passes = of_call(case.model, case.operation, tiles.passes(case))
+    return passes + Work(launches=_LAUNCHES_PER_LINE * tiles.blended_lines(case))
 
 
 def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> Work:
-    """The work of one call that makes these passes; blending of tiles is left out.
+    """The work of one call that makes these passes, without the blending of tiles.
 
-    `passes` are input shapes (batch, channels, height, width), image pixels for encode and latent ones for decode.
-    Linear in the area of a pass are convolutions, linear layers and what is moved, quadratic is attention; filters are
-    read once a pass. So one small count gives that of every size, exactly for sides that the model's factor divides.
-    The rows of zeros that encoders pad with are taken as no part of a tensor.
+    `passes` are input shapes (batch, channels, height, width), in image pixels for encode and latent pixels for decode.
+    Convolutions, linear layers and moved elements are linear in a pass's area, attention is quadratic, and filters are
+    read once per pass. One small count therefore gives every size, exactly for sides that the model's factor divides.
+    The rows of zeros that encoders pad with do not count.
     """
     factor = zoo.get(model).spatial_factor if operation == "encode" else 1
     counted = _counted(model, operation)
     linear = quadratic = Fraction(0)
     filters = 0
     for batch, _, height, width in passes:
-        areas = Fraction(height * width, (factor * _EDGE) ** 2)
-        linear += batch * areas
-        quadratic += batch * areas * areas
+        area = Fraction(height * width, (factor * _EDGE) ** 2)
+        linear += batch * area
+        quadratic += batch * area * area
         filters += counted.filter_elements
     return Work(
         convolution_flops=round(linear * counted.convolution_flops),
@@ -60,7 +60,7 @@ def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> Wo
 
 @dataclass(slots=True)
 class Count:
-    """What one pass does, by what it grows with; `elements` leaves out the filters, of which the area is no matter."""
+    """Counts of one pass. `elements` leaves out the filters, which do not grow with the area."""
 
     convolution_flops: int = 0
     product_flops: int = 0
@@ -75,7 +75,7 @@ def _counted(model: str, operation: str) -> Count:
 
 
 def count(model: str, operation: str, batch: int, height: int, width: int) -> Count:
-    """Count one whole pass of a latent of this size, operation by operation."""
+    """Count one whole pass for a latent of this size, operation by operation."""
     spec = zoo.get(model)
     factor = spec.spatial_factor
     module = vae.on_meta(model)
@@ -93,7 +93,7 @@ def count(model: str, operation: str, batch: int, height: int, width: int) -> Co
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own is not typed
-    """Sees each operation of a module, as torch calls them: convolution, normalisation, activation, sum, ..."""
+    """Counts each operation of a module as torch dispatches it: convolution, normalisation, activation, sum, ..."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -110,15 +110,15 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's o
             result = torch.empty_like(args[0])
         else:
             result = func(*args, **(kwargs or {}))
-        tensors = [one for one in args if isinstance(one, torch.Tensor)]
-        # No tensor in: what is made of nothing. The same memory out: a view, which moves nothing.
-        if tensors and isinstance(result, torch.Tensor) and not any(_same(result, one) for one in tensors):
-            _HOW.get(func.overloadpacket, _other)(self.count, args, tensors, result)
+        tensors = [argument for argument in args if isinstance(argument, torch.Tensor)]
+        # Factory functions take no tensor, and views share memory with their input: neither moves anything.
+        if tensors and isinstance(result, torch.Tensor) and not any(_share_memory(result, each) for each in tensors):
+            _COUNTERS.get(func.overloadpacket, _other)(self.count, args, tensors, result)
         return result
 
 
-def _same(one: torch.Tensor, two: torch.Tensor) -> bool:
-    return bool(one.untyped_storage()._cdata == two.untyped_storage()._cdata)
+def _share_memory(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return bool(first.untyped_storage()._cdata == second.untyped_storage()._cdata)
 
 
 _Tensors = Sequence[torch.Tensor]
@@ -154,13 +154,13 @@ def _pad(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Ten
 
 
 def _other(count: Count, args: Sequence[Any], tensors: _Tensors, result: torch.Tensor) -> None:
-    """What reads each tensor that it is given once, and writes its result: activations, sums, copies."""
+    """Count operations that read each input once and write the result: activations, sums, copies."""
     count.elements += sum(tensor.numel() for tensor in tensors) + result.numel()
 
 
 _aten = torch.ops.aten
-#: How an operation is counted, by torch's name.
-_HOW: dict[Any, Callable[[Count, Sequence[Any], _Tensors, torch.Tensor], None]] = {
+#: The counting function of each operation that is not `_other`.
+_COUNTERS: dict[Any, Callable[[Count, Sequence[Any], _Tensors, torch.Tensor], None]] = {
     _aten.conv2d: _convolution,
     _aten.linear: _linear,
     _aten.scaled_dot_product_attention: _attention,

@@ -1,4 +1,4 @@
-"""Image VAEs as a workload: encode and decode, by width, height, frames (always one) and batch. Free of torch."""
+"""Image VAEs as a workload: encode and decode, by width, height, frames (always 1) and batch. Does not import torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ class ImageVae(Workload):
     page = "VAE"
     operations = ("encode", "decode")
     variants = ("channels-last", "sliced")
-    is_predicted = True
     in_docs = True
 
     def specs(self) -> Iterable[Spec]:
@@ -93,4 +92,4 @@ class ImageVae(Workload):
 def _one_frame(frames: int) -> str:
     if frames == 1:
         return ""
-    return f"{frames} frames: every model here is an image VAE and takes 1 frame; video can't be measured yet"
+    return f"{frames} frames: image VAEs take 1 frame, and video can't be measured yet"

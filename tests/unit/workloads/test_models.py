@@ -11,6 +11,7 @@ import pytest
 from bench.config import DTYPES
 from bench.errors import ConfigError
 from bench.workloads import models
+from bench.workloads.base import Workload
 
 SHIPPED = list(models.zoo())
 
@@ -146,3 +147,19 @@ def test_two_models_of_one_key_are_an_error_that_names_it(monkeypatch: pytest.Mo
         monkeypatch.undo()
         models._all.cache_clear()
         models.zoo.cache_clear()
+
+
+def test_the_axes_of_a_model_are_made_once_and_can_t_be_changed() -> None:
+    axes = models.axes("tiny")
+
+    assert models.axes("tiny") is axes
+    with pytest.raises(TypeError):
+        axes["depth"] = axes["width"]  # type: ignore[index]
+
+
+def test_a_workload_is_predicted_if_it_says_what_its_calls_compute_and_allocate() -> None:
+    class OnlyWork(type(models.workload("tiny"))):  # type: ignore[misc]
+        on_meta = Workload.on_meta
+
+    assert models.workload("tiny").is_predicted
+    assert not OnlyWork().is_predicted

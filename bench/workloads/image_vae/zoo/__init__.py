@@ -1,6 +1,6 @@
-"""Image VAEs as data, one small file a model.
+"""Image VAEs as data, one small file per model.
 
-A module of this folder that defines `MODEL` (or `MODELS`) is part of the zoo: nothing else is to be edited.
+To add a model, add a module that defines `MODEL` (or `MODELS`) to this folder; nothing else needs an edit.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from bench.workloads.image_vae.spec import ImageVaeSpec
 
 @cache
 def specs() -> dict[str, ImageVaeSpec]:
-    """Every image VAE by its key. Of two with one key only the later stands here: `models` complains of both."""
+    """Every image VAE by its key. Of two with the same key the later one wins; `models` reports both."""
     return {spec.key: spec for spec in listed()}
 
 
 def listed() -> tuple[ImageVaeSpec, ...]:
-    """Every image VAE, as the files have them."""
-    found: list[ImageVaeSpec] = []
+    """Every image VAE, sorted by `order` and key."""
+    models: list[ImageVaeSpec] = []
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
-        found += getattr(module, "MODELS", None) or ([module.MODEL] if hasattr(module, "MODEL") else [])
-    return tuple(found)
+        models += getattr(module, "MODELS", None) or ([module.MODEL] if hasattr(module, "MODEL") else [])
+    return tuple(sorted(models, key=lambda model: (model.order, model.key)))
 
 
 def get(key: str) -> ImageVaeSpec:
-    """The image VAE of that key. Raises ConfigError that names the nearest."""
+    """The image VAE with this key. Raises ConfigError that names the nearest."""
     try:
         return specs()[key]
     except KeyError:
-        raise ConfigError(f"{quoted(key)} is no image VAE. {nearest(key, specs())}") from None
+        raise ConfigError(f"{quoted(key)} is not an image VAE. {nearest(key, specs())}") from None

@@ -1,11 +1,11 @@
-"""Models whose encode goes wrong on purpose, for testing the harness. They exist only under BENCH_FAULTS=1."""
+"""Models whose encode fails on purpose, for tests of the harness. They exist only if BENCH_FAULTS=1 is set."""
 
 import dataclasses
 import os
 
 from bench.workloads.image_vae.zoo.tiny import MODEL as TINY
 
-#: What each fault does in `workloads.image_vae.broken`.
+#: `workloads.image_vae.broken` says what each fault does.
 FAULTS = ("oom", "hang", "segfault", "raise", "kill", "leak")
 
 MODELS = (

@@ -6,7 +6,7 @@ MODEL = ImageVaeSpec(
     key="flux",
     title="Flux",
     also_titled=("FLUX.1", "FLUX.1-schnell"),
-    # pipelines whose VAE is this one, whatever their denoiser is
+    # other pipelines with the same VAE
     aliases=("flux1", "z-image", "chroma", "lumina2"),
     hub_id="black-forest-labs/FLUX.1-schnell",
     hub_subfolder="vae",

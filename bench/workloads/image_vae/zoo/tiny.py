@@ -1,4 +1,4 @@
-"""A VAE of a few layers, for tests and first steps: the real code path in milliseconds."""
+"""A VAE with few layers, which runs the real code path in milliseconds: for tests and first steps."""
 
 from bench.workloads.image_vae.spec import ImageVaeSpec
 
