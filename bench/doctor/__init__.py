@@ -1,8 +1,7 @@
-"""What a machine's facts mean for a measurement: pure, and free of torch.
+"""Judges a machine's facts: can it measure reliably? Pure; does not import torch.
 
-`device.cuda.gpu_facts` and `run.surroundings` gather them.
-
-Imports `errors`, `units` and `record` only. The checks are functions from Facts to Findings, a file a subject.
+`device.cuda.gpu_facts` and `run.surroundings` gather the facts. Each check is a function from Facts to Findings; there
+is one file per subject. Imports only `errors`, `units` and `record`.
 """
 
 from __future__ import annotations
@@ -67,10 +66,10 @@ _CHECKS = (
 
 
 def examine(facts: Facts) -> tuple[Finding, ...]:
-    """Every finding, in the order in which a person would look: machine, device, what disturbs it, where results go."""
+    """All findings, in the order in which a person would look: machine, device, disturbances, results folder."""
     return tuple(finding for check in _CHECKS for finding in check(facts))
 
 
 def sound(findings: Iterable[Finding]) -> bool:
-    """Whether a run on this machine would measure what it says: nothing found is a problem."""
+    """Whether a run on this machine would give correct figures: no finding is a problem."""
     return all(finding.level != "problem" for finding in findings)

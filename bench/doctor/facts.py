@@ -1,6 +1,6 @@
-"""What is known of a machine: the host, which any process can tell, and the device, which the worker tells.
+"""The facts about a machine: the host, which any process can read, and the device, which the worker reports.
 
-Quantities are bytes, watts, hertz and degrees Celsius; what the system does not tell is None.
+Quantities are bytes, watts, hertz and degrees Celsius; None if the system does not report them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bench.record import Device, Environment, Frozen, Variables
 
 
 class FolderFacts(Frozen):
-    """The folder that results shall go to, or the one that it would be made in."""
+    """The results folder, or the folder in which it would be created."""
 
     path: str
     trouble: str | None = Field(default=None, description="why no file can be written there; null if one can")
@@ -21,12 +21,14 @@ class FolderFacts(Frozen):
 
 
 class HostFacts(Frozen):
-    """The host as a process without torch sees it, before the worker starts."""
+    """The host before the worker starts, as a process without torch sees it."""
 
     os: str
     cpu: str
     cores: int = Field(description="logical cores of the machine")
-    usable_cores: float = Field(description="those that this process may use, by affinity and the group's CPU quota")
+    usable_cores: float = Field(
+        description="cores that this process may use, by affinity and its control group's CPU quota"
+    )
     ram_bytes: int
     available_bytes: int | None = None
     memory_limit_bytes: int | None = Field(default=None, description="of this process's control group")
@@ -37,16 +39,18 @@ class HostFacts(Frozen):
     packages: dict[str, str] = Field(default={}, description="installed distribution: version")
     variables: Variables = Field(default={}, description="environment variables that change figures; no paths")
     old_pynvml: str | None = Field(
-        default=None, description="version of an old `pynvml` that is imported in the place of nvidia-ml-py"
+        default=None, description="version of an old `pynvml` that is imported instead of nvidia-ml-py"
     )
     results: FolderFacts
 
 
 class GpuFacts(Frozen):
-    """The GPU that the worker has taken, idle, its context included."""
+    """The GPU that the worker has opened, idle, including its CUDA context."""
 
     capability: str = Field(description="compute capability, as 9.0")
-    architectures: tuple[str, ...] = Field(default=(), description="what this torch has code for: sm_90, compute_90")
+    architectures: tuple[str, ...] = Field(
+        default=(), description="targets that this torch has code for: sm_90, compute_90"
+    )
     free_bytes: int | None = None
     total_bytes: int | None = None
     compute_mode: int | None = Field(
@@ -60,7 +64,7 @@ class GpuFacts(Frozen):
 
 
 class DeviceFacts(Frozen):
-    """What the worker can tell besides `Ready`."""
+    """The worker's report on the device, in addition to `Ready`."""
 
     torch_cuda: str | None = Field(default=None, description="the CUDA that torch was built with; null: a CPU build")
     driver_cuda: str | None = Field(default=None, description="the highest CUDA that the driver supports")
@@ -69,15 +73,15 @@ class DeviceFacts(Frozen):
 
 
 class Facts(Frozen):
-    """All that `examine` judges. Without a worker only the host is known, and `refused` says why."""
+    """The input of `examine`. Without a worker only the host is known, and `refused` says why."""
 
     asked: str = Field(description="--device as it was given")
     host: HostFacts
     refused: str | None = Field(default=None, description="why the device can't be used; null if it can")
     device: Device | None = None
     environment: Environment | None = None
-    note: str | None = Field(default=None, description="what the choice of the device left aside")
-    reason: str | None = Field(default=None, description="why the device is no GPU")
+    note: str | None = Field(default=None, description="a device that was not chosen although it is here")
+    reason: str | None = Field(default=None, description="why the device is not a GPU")
     found: DeviceFacts | None = None
 
     @property
@@ -87,7 +91,7 @@ class Facts(Frozen):
 
 
 class PayloadKind(Frozen):
-    """What is sent through the installed diffusers: a layout in memory, an operation, a precision.
+    """A kind of payload sent through the installed diffusers: memory layout, operation, precision.
 
     `remedied`: made contiguous on the CPU first, as `bench remote` does.
     """
@@ -99,7 +103,7 @@ class PayloadKind(Frozen):
 
 
 class PayloadCount(Frozen):
-    """How many payloads of a kind arrived, and how many of them were other bytes than the tensor held."""
+    """How many payloads of a kind were sent, and how many arrived with other bytes than the tensor held."""
 
     kind: PayloadKind
     sent: int = Field(ge=0)
@@ -108,14 +112,14 @@ class PayloadCount(Frozen):
 
 
 class PayloadCrash(Frozen):
-    """The process that sent payloads of a kind died over it, which loses its count."""
+    """A crash of the process that sent payloads of a kind, whose count is lost."""
 
     kind: PayloadKind
-    how: str = Field(description="the signal or exit code that it ended in, or that it did not answer")
+    how: str = Field(description="the signal or exit code, or that it did not answer")
 
 
 class LayoutFacts(Frozen):
-    """What became of the payloads of one layout."""
+    """The results for the payloads of one layout."""
 
     layout: str
     counts: tuple[PayloadCount, ...] = ()
@@ -124,7 +128,7 @@ class LayoutFacts(Frozen):
 
 
 class ClientFacts(Frozen):
-    """What the installed diffusers does to what it sends to an endpoint."""
+    """The results for the installed diffusers client."""
 
     packages: dict[str, str] = Field(default={}, description="installed distribution: version")
     refused: str | None = Field(default=None, description="why its client can't be tried; null if it can")

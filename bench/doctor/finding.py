@@ -1,4 +1,4 @@
-"""One thing found out about a machine: how bad it is, what it is about, what is, and what to do."""
+"""A finding about a machine: its level, its subject, what is the case, and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ Level = Literal["ok", "note", "warning", "problem"]
 
 
 class Finding(Frozen):
-    """ok: as it should be; note: worth knowing; warning: figures are noisier or tell less; problem: they are wrong."""
+    """ok: as it should be; note: worth knowing; warning: figures are noisier or incomplete; problem: they are wrong.
+
+    `said` is the text, under the key that the JSON of `bench doctor` has for it.
+    """
 
     level: Level
     subject: str
@@ -18,21 +21,21 @@ class Finding(Frozen):
     remedy: str | None = None
 
 
-def ok(subject: str, said: str) -> Finding:
-    """As it should be."""
-    return Finding(level="ok", subject=subject, said=said)
+def ok(subject: str, text: str) -> Finding:
+    """All is as it should be."""
+    return Finding(level="ok", subject=subject, said=text)
 
 
-def note(subject: str, said: str, remedy: str | None = None) -> Finding:
-    """Worth knowing; a measurement is what it says."""
-    return Finding(level="note", subject=subject, said=said, remedy=remedy)
+def note(subject: str, text: str, remedy: str | None = None) -> Finding:
+    """Worth knowing, but figures are correct."""
+    return Finding(level="note", subject=subject, said=text, remedy=remedy)
 
 
-def warning(subject: str, said: str, remedy: str) -> Finding:
-    """A measurement is noisier, or tells less."""
-    return Finding(level="warning", subject=subject, said=said, remedy=remedy)
+def warning(subject: str, text: str, remedy: str) -> Finding:
+    """Figures are noisier or incomplete."""
+    return Finding(level="warning", subject=subject, said=text, remedy=remedy)
 
 
-def problem(subject: str, said: str, remedy: str) -> Finding:
-    """A measurement would not be sound."""
-    return Finding(level="problem", subject=subject, said=said, remedy=remedy)
+def problem(subject: str, text: str, remedy: str) -> Finding:
+    """Figures would be wrong."""
+    return Finding(level="problem", subject=subject, said=text, remedy=remedy)

@@ -1,4 +1,4 @@
-"""The machine around the device: what it is, and what on it takes time or memory from a measurement."""
+"""The host: what it is, and what on it takes time or memory from a measurement."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from bench.core.units import MIB, format_bytes
 from bench.doctor.facts import Facts
 from bench.doctor.finding import Finding, note, ok, problem, warning
 
-#: Others may use this share of the cores before a measurement on the CPU is doubted.
+#: Share of the cores that other processes may use without disturbing a measurement on the CPU.
 _BUSY_CORES = 0.25
-#: A run of the largest shipped sweep writes less than a tenth of this.
-_ROOM_BYTES = 100 * MIB
-#: Swap in use up to this is what any machine sets aside after weeks of running.
+#: Disk space that must be free; the largest shipped sweep writes less than a tenth of it.
+_FREE_DISK_BYTES = 100 * MIB
+#: Swap in use up to this is normal after weeks of uptime.
 _SWAP_BYTES = 64 * MIB
-_NEEDED = ("torch", "diffusers")
+_REQUIRED = ("torch", "diffusers")
 
 
 def machine(facts: Facts) -> Iterator[Finding]:
@@ -27,56 +27,58 @@ def machine(facts: Facts) -> Iterator[Finding]:
 
 
 def software(facts: Facts) -> Iterator[Finding]:
-    """Python, torch, diffusers: the worker's word for their versions where there is a worker."""
-    found = dict(facts.host.packages)
+    """Versions of Python, torch and diffusers, from the worker if there is one."""
+    versions = dict(facts.host.packages)
     if facts.environment is not None:
-        found |= {name: package.version for name, package in facts.environment.packages.items()}
-    shown = [f"{name} {found[name]}" for name in _NEEDED if name in found]
-    yield ok("software", ", ".join([f"Python {facts.host.python}", *shown]))
-    for name in _NEEDED:
-        if name not in found:
+        versions |= {name: package.version for name, package in facts.environment.packages.items()}
+    installed = [f"{name} {versions[name]}" for name in _REQUIRED if name in versions]
+    yield ok("software", ", ".join([f"Python {facts.host.python}", *installed]))
+    for name in _REQUIRED:
+        if name not in versions:
             yield problem("software", f"{name} is not installed for this Python.", f"Install it: pip install {name}")
 
 
 def load(facts: Facts) -> Iterator[Finding]:
-    """What others were doing on the CPU in the minute before the worker started."""
+    """The CPU load in the minute before the worker started."""
     host = facts.host
     if host.load is None:
         return
-    said = f"load average {host.load:.2f} over the last minute, on {host.cores} cores"
+    text = f"load average {host.load:.2f} over the last minute, on {host.cores} cores"
     if host.load <= _BUSY_CORES * host.cores:
-        yield ok("load", said)
+        yield ok("load", text)
     elif facts.on_gpu:
         yield note(
-            "load", f"{said}.", "Short calls wait for the host to launch them: stop what else runs, if it can be."
+            "load",
+            f"{text}. Short calls may wait for the host to launch their kernels.",
+            "Stop other programs if possible.",
         )
     else:
         yield warning(
             "load",
-            f"{said}: timings share the processor with others.",
-            "Stop what else runs (`top` lists it), or wait a minute if it has just ended.",
+            f"{text}: other programs share the processor with the timed calls.",
+            "Stop them (`top` lists them), or wait a minute if they have just ended.",
         )
 
 
 def threads(facts: Facts) -> Iterator[Finding]:
-    """torch's threads against the cores that this process may use: more than that wait for each other."""
+    """torch's threads against the cores that this process may use."""
     count = facts.environment.threads if facts.environment else None
     if count is None:
         return
     usable = facts.host.usable_cores
-    said = f"torch uses {count} thread(s), and the process may use {usable:g} core(s)."
+    text = f"torch uses {count} thread(s), and the process may use {usable:g} core(s)."
     if count <= max(1.0, usable):
-        yield ok("threads", said)
+        yield ok("threads", text)
         return
     remedy = f"Set OMP_NUM_THREADS={max(1, int(usable))}, or give the container more cores."
     if facts.on_gpu:
-        yield note("threads", said, remedy)
+        yield note("threads", text, remedy)
     else:
-        yield warning("threads", f"{said} Threads that wait for a core make timings long and noisy.", remedy)
+        yield warning("threads", f"{text} Threads that wait for a core make times long and noisy.", remedy)
 
 
 def memory(facts: Facts) -> Iterator[Finding]:
-    """What the host has left, what a container's limit leaves of it, and whether it has begun to swap."""
+    """Available memory, a container's limit, and swap in use."""
     host = facts.host
     limit = host.memory_limit_bytes
     limited = limit is not None and limit < host.ram_bytes
@@ -84,44 +86,45 @@ def memory(facts: Facts) -> Iterator[Finding]:
         yield note(
             "host memory",
             f"The control group (container) is limited to {format_bytes(limit)} of {format_bytes(host.ram_bytes)}; "
-            "beyond that the kernel ends the process.",
-            "Give the container more if cases end as out of memory on the host.",
+            "the kernel kills a process that exceeds it.",
+            "Give the container more memory if cases run out of memory on the host.",
         )
     if host.swap_used_bytes is not None and host.swap_used_bytes > _SWAP_BYTES:
         yield note(
             "host memory",
-            f"{format_bytes(host.swap_used_bytes)} of swap is in use: the machine has been short of memory.",
-            "Close what needs the memory; a case that swaps is timed with the disk's speed.",
+            f"{format_bytes(host.swap_used_bytes)} of swap is in use: the machine has been short of memory, and a case "
+            "that swaps runs at the disk's speed.",
+            "Close programs that use much memory.",
         )
     elif not limited and host.available_bytes is not None:
         yield ok("host memory", f"{format_bytes(host.available_bytes)} available, hardly any swap in use")
 
 
 def governor(facts: Facts) -> Iterator[Finding]:
-    """How the kernel sets the processor's clock (Linux; docs.kernel.org, admin-guide/pm/cpufreq)."""
+    """The kernel's CPU frequency governor (Linux; docs.kernel.org, admin-guide/pm/cpufreq)."""
     names = facts.host.governors
     if not names:
         return
-    said = f"CPU frequency governor: {', '.join(names)}."
+    text = f"CPU frequency governor: {', '.join(names)}."
     if names == ("performance",):
-        yield ok("governor", said)
+        yield ok("governor", text)
         return
-    remedy = "For steadier timings: sudo cpupower frequency-set -g performance"
-    yield note("governor", f"{said} The clock follows the load, so first samples can be slower.", remedy)
+    remedy = "For steadier times: sudo cpupower frequency-set -g performance"
+    yield note("governor", f"{text} The clock follows the load, so first samples can be slower.", remedy)
 
 
 def results(facts: Facts) -> Iterator[Finding]:
-    """The results folder: whether a run's lines can be written and kept."""
+    """Whether records can be written to the results folder."""
     folder = facts.host.results
     if folder.trouble is not None:
         yield problem("results", f"{folder.path}: {folder.trouble}", "Choose another folder with --out.")
     elif folder.free_bytes is None:
-        yield ok("results", f"{folder.path} can be written")
-    elif folder.free_bytes < _ROOM_BYTES:
+        yield ok("results", f"{folder.path} is writable")
+    elif folder.free_bytes < _FREE_DISK_BYTES:
         yield problem(
             "results",
-            f"{folder.path}: only {format_bytes(folder.free_bytes)} are free there; a run may stop for want of room.",
-            f"Make room ({format_bytes(_ROOM_BYTES)} or more), or choose another folder with --out.",
+            f"{folder.path}: only {format_bytes(folder.free_bytes)} of disk space is free; a run may fail.",
+            f"Free at least {format_bytes(_FREE_DISK_BYTES)}, or choose another folder with --out.",
         )
     else:
-        yield ok("results", f"{folder.path} can be written, {format_bytes(folder.free_bytes)} free")
+        yield ok("results", f"{folder.path} is writable, {format_bytes(folder.free_bytes)} free")

@@ -23,10 +23,9 @@ from bench.device.cuda.cuda_memory import CudaMemory
 from bench.device.cuda.event_clock import CudaEventClock
 from bench.device.cuda.gpu_watch import GpuWatch
 from bench.doctor import DeviceFacts
+from bench.doctor.gpu_findings import BUSY_SHARE
 from bench.record import Device, GpuSettings, Neighbours
 
-#: A GPU on which a kernel ran for no more of the last second or so (nvmlUtilization_t) has idle neighbours.
-IDLE_SHARE = 0.10
 _SHARED = "shares its memory with the host"
 
 
@@ -144,7 +143,7 @@ class Gpu:
 
 def _grown(growth: int, neighbours: Neighbours, why_not_listed: str | None) -> Context:
     """The context as the growth of the memory in use, which is this process's alone if the neighbours are idle."""
-    idle = neighbours.count == 0 or (neighbours.utilization is not None and neighbours.utilization <= IDLE_SHARE)
+    idle = neighbours.count == 0 or (neighbours.utilization is not None and neighbours.utilization <= BUSY_SHARE)
     if idle and growth > 0:
         return Context(growth, "device growth")
     why = (
