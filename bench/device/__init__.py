@@ -1,4 +1,4 @@
-"""The device that is measured on: how it is chosen and held, its clock, memory meter, watch, limit and facts.
+"""The device that runs are measured on: its selection, clock, memory meter, watch, limit and facts.
 
-`base` says what a device is; `cuda` and `cpu` are the kinds; `choose` tells which one is meant. Knows no model.
+`base` defines the interface, `cuda` and `cpu` implement it, `choose` selects one. Knows nothing about models.
 """

@@ -1,7 +1,6 @@
-"""What a device is to those who measure on it: a clock, a memory meter, a watch, and what is left when a call fails.
+"""The interface of a device: a clock, a memory meter, a watch, and its state when a call fails.
 
-One implementation a kind of device: `cuda.gpu.Gpu` and `cpu.processor.Processor`. `choose` says which one a name means,
-and `take` takes it. Free of torch.
+`cuda.gpu.Gpu` and `cpu.processor.Processor` implement it; `choose` selects and opens one. Does not import torch.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class UnusableError(Exception):
-    """The device can't be used; the text says why and what to do."""
+    """Raised if the device can't be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What memory is divided by: the device's total, or the limit that stands in for it; both in bytes."""
+    """The device's total memory and the limit that replaces it, in bytes. `divisor` is the base of percentages."""
 
     total_bytes: int
     limit_bytes: int | None = None
@@ -41,14 +40,14 @@ def capacity_of(name: str, total_bytes: int, limit_bytes: int | None) -> Capacit
     if limit_bytes is not None and limit_bytes > total_bytes:
         raise UnusableError(
             f"--vram-limit {format_bytes(limit_bytes)}: {name} has only {format_bytes(total_bytes)}. "
-            "Give less, or leave the limit out."
+            "Give a lower limit, or omit it."
         )
     return Capacity(total_bytes, limit_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The CUDA context: its bytes on the device and by which figure they were found, or None and why."""
+    """The size of the CUDA context in bytes and how it was determined, or None and the reason."""
 
     bytes: int | None
     found_by: ContextFoundBy | None = None
@@ -57,17 +56,17 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """What the worker knows of its device when a call fails."""
+    """The device's memory when a call fails."""
 
     kind: Literal["cuda", "cpu"]
     free_bytes: int | None = None
-    refusals: int = 0  # requests that the allocator turned down
-    squeezes: int = 0  # how often it gave cached memory back to the device in order to grant one
+    refusals: int = 0  # allocations that the allocator refused
+    squeezes: int = 0  # allocations for which it had to return cached memory to the device first
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceSoftware:
-    """The software below torch that a figure may depend on; what the device has none of is None."""
+    """The software below torch that may affect figures; None if the device does not use it."""
 
     driver: str | None = None
     cuda: str | None = None
@@ -82,50 +81,50 @@ class Clock(Protocol):
 
     @property
     def name(self) -> Literal["cuda_event", "perf_counter"]:
-        """What the record calls it."""
+        """The clock's name in records."""
         ...
 
     def time(self, call: Callable[[], object]) -> float:
-        """Run `call` once, wait until its work is done, and return its seconds."""
+        """Run `call` once, wait until its work is done, and return the seconds that it took."""
         ...
 
 
 class MemoryMeter(Protocol):
     """Measures the peak of one case after another.
 
-    `begin` with the model loaded, `first_call_done`, `calls_done`, then `left_behind` when the case's tensors are gone.
-    Where a call has several stages, `enter` and `leave` come before and after each of them, in every call.
+    The order is `begin` (with the model loaded), `first_call_done`, `calls_done`, and `left_behind` after the case's
+    tensors are gone. If a call has several stages, `enter` and `leave` surround each of them in every call.
     """
 
-    #: More than this left behind is a leak.
+    #: More leftover bytes than this are a leak.
     leak_tolerance_bytes: int
 
     def empty(self) -> None:
-        """Give back all memory that is cached and not in use."""
+        """Return all cached memory to the device."""
         ...
 
     def begin(self) -> None:
-        """The model is loaded, the case's input is not: empty what is cached and start from here."""
+        """Empty the cache and start a case, with its model loaded but not its input."""
         ...
 
     def enter(self, stage: int) -> None:
-        """A stage of a call begins, the first being 0."""
+        """Start a stage of a call; the first is 0."""
         ...
 
     def leave(self, stage: int) -> None:
-        """That stage has ended."""
+        """End a stage of a call."""
         ...
 
     def first_call_done(self) -> None:
-        """The first call has ended."""
+        """End the first call."""
         ...
 
     def calls_done(self, weights_bytes: int) -> tuple[Memory, ...]:
-        """All calls have ended: the figures of each stage."""
+        """End the last call and return the figures of each stage."""
         ...
 
     def left_behind(self) -> int:
-        """Bytes that did not return to what `begin` found; call it when the case's tensors are gone."""
+        """Bytes in use above those at `begin`, after the case's tensors are gone."""
         ...
 
 
@@ -133,55 +132,55 @@ class Watch(Protocol):
     """Watches the device during the timed calls of one case after another."""
 
     def prepare(self) -> None:
-        """To be called when a case is about to be loaded: what reads the device starts meanwhile."""
+        """Start the process that reads the device; call this before a case is loaded."""
         ...
 
     def begin(self) -> None:
-        """To be called right before the first timed call."""
+        """Start reading; call this right before the first timed call."""
         ...
 
     def end(self, windows: Sequence[Window]) -> Telemetry:
-        """To be called right after the last one, with a window for each sample."""
+        """Stop reading and return the telemetry; call this right after the last timed call. One window per sample."""
         ...
 
     def end_each(self, groups: Sequence[Sequence[Window]]) -> tuple[Telemetry, ...]:
-        """The same for cases whose calls took turns: a telemetry for each group of windows, without energy."""
+        """As `end` for cases that took turns: one telemetry per group of windows, without energy if several."""
         ...
 
     def warnings(self, summary: Telemetry, samples_count: int) -> tuple[str, ...]:
-        """What a reader of the case's time should know of the device."""
+        """Warnings about the device that concern the case's times."""
         ...
 
 
 class Held(Protocol):
-    """A device that this process has taken, under the limit that was asked for."""
+    """A device that this process has opened, with an optional memory limit."""
 
     torch_device: torch.device
-    #: As records have it.
+    #: The device as records store it.
     device: Device
     clock: Clock
     meter: MemoryMeter
     watch: Watch
-    #: How a GPU was found, before this process used it.
+    #: The GPU's settings before this process used it.
     settings: GpuSettings | None
 
     @property
     def compute_capability(self) -> tuple[int, int] | None:
-        """Of a CUDA device."""
+        """The compute capability of a CUDA device, `(8, 9)`; None for the CPU."""
         ...
 
     def state(self) -> DeviceState:
-        """What is free now, and how many requests the process has been refused so far."""
+        """Free memory now, and the refused allocations of this process so far."""
         ...
 
     def wait(self) -> None:
-        """Wait until all work that was launched is done."""
+        """Wait until all launched work is done."""
         ...
 
     def software(self) -> DeviceSoftware:
-        """The driver and the libraries, as they are now."""
+        """The current driver and libraries."""
         ...
 
     def facts(self) -> DeviceFacts:
-        """What `bench doctor` asks of it."""
+        """Facts for `bench doctor`."""
         ...

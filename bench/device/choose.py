@@ -1,4 +1,4 @@
-"""Which device torch shall use, or a plain reason why it can't, and how it is taken. Loads torch."""
+"""Selects the device for torch and opens it, or says why it can't be used. Loads torch."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from bench.device.cuda import nvml, properties
 from bench.device.cuda.gpu import Gpu
 
 CHOICES = "auto, cpu, cuda or cuda:N"
+_ROCM = "ROCm's figures have not been checked against the driver, so they could be wrong"
 _UNSUPPORTED = {
-    "mps": "Apple's MPS keeps no peak of its memory, so its column would be wrong",
-    "rocm": "ROCm's figures have not been checked against the driver, so they could be wrong",
-    "hip": "ROCm's figures have not been checked against the driver, so they could be wrong",
-    "xpu": "Intel's XPU is not measured by this program",
+    "mps": "Apple's MPS does not record peak memory",
+    "rocm": _ROCM,
+    "hip": _ROCM,
+    "xpu": "Intel's XPU is not supported",
 }
 
 
-#: What is raised where CUDA can't be initialised. DeferredCudaCallError is a plain Exception, torch.AcceleratorError
-#: (of newer versions) a RuntimeError; an assertion says that torch was built without CUDA.
+#: Errors of CUDA's initialisation. DeferredCudaCallError is a plain Exception, torch.AcceleratorError (newer versions)
+#: a RuntimeError; AssertionError means that torch was built without CUDA.
 CUDA_ERRORS: tuple[type[Exception], ...] = (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The device that was taken, what a user should know of it, and why it is no GPU."""
+    """The selected device, a note for the user, and the reason why it is not a GPU."""
 
     device: torch.device
     note: str | None = None
@@ -44,19 +45,19 @@ def choose(wanted: str) -> Choice:
     if name.split(":")[0] in _UNSUPPORTED:
         raise UnusableError(f"--device {wanted}: {_UNSUPPORTED[name.split(':')[0]]}. Use a CUDA GPU, or --device cpu.")
     if name == "cpu":
-        return Choice(torch.device("cpu"), reason="the CPU was asked for.")
+        return Choice(torch.device("cpu"), reason="the CPU was requested.")
     if name == "auto":
         return _automatic()
     match = re.fullmatch(r"cuda(?::(\d+))?", name)
     if match is None:
-        raise UnusableError(f"--device {wanted}: is not a device. Valid: {CHOICES}.")
+        raise UnusableError(f"--device {wanted} does not name a device. Valid: {CHOICES}.")
     why_not = why_no_cuda()
     if why_not is not None:
         raise UnusableError(f"--device {wanted}: {why_not}")
     index = int(match.group(1) or 0)
     count = torch.cuda.device_count()
     if index >= count:
-        raise UnusableError(f"--device {wanted}: torch sees {count} CUDA device(s), so the last is cuda:{count - 1}.")
+        raise UnusableError(f"--device {wanted}: torch has {count} CUDA device(s). The last is cuda:{count - 1}.")
     return Choice(torch.device("cuda", index))
 
 
@@ -67,15 +68,15 @@ def _automatic() -> Choice:
     if torch.version.hip is not None and torch.cuda.is_available():
         raise UnusableError(why_not)
     note = None
-    if nvml.driver_state() is None:  # there is a GPU, and it will stand idle: say so
-        note = f"An NVIDIA GPU is here, but torch can't use it: {why_not}"
+    if nvml.driver_state() is None:
+        note = f"This machine has an NVIDIA GPU, but torch can't use it: {why_not}"
     elif torch.backends.mps.is_available():
         note = f"MPS is not used: {_UNSUPPORTED['mps']}."
     return Choice(torch.device("cpu"), note, reason=why_not)
 
 
 def why_no_cuda() -> str | None:
-    """None if torch can use CUDA; else which of driver, build and device is missing, and what to do."""
+    """Why torch can't use CUDA (driver, build or device), and what to do; None if it can."""
     if torch.version.hip is not None:
         return f"this torch is a ROCm build: {_UNSUPPORTED['rocm']}. Use --device cpu."
     if torch.version.cuda is None:
@@ -85,48 +86,48 @@ def why_no_cuda() -> str | None:
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
     except CUDA_ERRORS as error:
-        return _cuda_trouble(_cause(error))
-    return None if torch.cuda.device_count() else _cuda_trouble("torch sees no CUDA device")
+        return _cuda_failure(_cause(error))
+    return None if torch.cuda.device_count() else _cuda_failure("torch sees no CUDA device")
 
 
 def _cause(error: Exception) -> str:
-    """What an error of initialisation says, without the stack that torch puts into it where the call was deferred."""
+    """The message of an initialisation error, without the stack that torch adds to deferred calls."""
     text = " ".join(str(error).split("CUDA call was originally invoked at:")[0].split())
     return text if text.endswith((".", "!")) else f"{text}."
 
 
 def stand_in() -> str | None:
-    """What stands in for CUDA in this process, as the project's tests have it; None where torch is as it was built."""
+    """The name of the test double that replaces torch.cuda in this process; None outside the project's tests."""
     mark = getattr(torch.cuda, "stand_in", None)
     return None if mark is None else str(mark)
 
 
-def _cuda_trouble(error: str) -> str:
+def _cuda_failure(error: str) -> str:
     error = identity.hide(error)
-    trouble = nvml.driver_state()
-    if trouble is None:
+    driver_error = nvml.driver_state()
+    if driver_error is None:
         return (
-            f"the NVIDIA driver works, but torch can't use it: {error} If it names a version, the driver is too old "
-            f"for torch's CUDA {torch.version.cuda}: update the driver, or install a torch built for an older CUDA; if "
-            "it sees no device, look at CUDA_VISIBLE_DEVICES."
+            f"the NVIDIA driver works, but torch can't use it: {error} If the error names a version, the driver is too "
+            f"old for torch's CUDA {torch.version.cuda}: update the driver, or install a torch built for an older "
+            "CUDA. If it reports no device, check CUDA_VISIBLE_DEVICES."
         )
-    if "mismatch" in trouble.lower():
-        return f"the NVIDIA driver and its library are of different versions ({trouble}). Reboot, or reload the driver."
-    return f"there is no usable NVIDIA driver or GPU here (NVML: {trouble}; torch: {error}). Use --device cpu."
+    if "mismatch" in driver_error.lower():
+        return f"the NVIDIA driver and its library have different versions ({driver_error}). Reboot."
+    return f"there is no usable NVIDIA driver or GPU (NVML: {driver_error}; torch: {error}). Use --device cpu."
 
 
 def take(device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> Held:
-    """Hold the device under the limit; `exercise` calls every kind of kernel once. Raises UnusableError."""
+    """Open the device with an optional limit; `exercise` runs every kind of kernel once. Raises UnusableError."""
     if device.type == "cuda":
         return Gpu(device, limit_bytes, exercise)
     return Processor(device, limit_bytes, exercise)
 
 
 def name(device: torch.device) -> str:
-    """The GPU's name as torch tells it, or the processor's."""
+    """The GPU's name as torch reports it, or the processor's name."""
     return properties.name(device) if device.type == "cuda" else host.cpu_name()
 
 
 def compute_capability(device: torch.device) -> tuple[int, int]:
-    """Of a CUDA device."""
+    """The compute capability of a CUDA device, `(8, 9)`."""
     return properties.compute_capability(device)

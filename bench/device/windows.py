@@ -1,4 +1,4 @@
-"""When each timed call ran, so that readings of the device can be assigned to it. Imports nothing of the project."""
+"""The times at which timed calls ran, for matching them with readings of the device. Imports nothing of the project."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Window:
 def windowed(
     time_once: Callable[[], float], windows: list[Window], now: Callable[[], float] = time.monotonic
 ) -> Callable[[], float]:
-    """`time_once`, noting in `windows` when each call ran."""
+    """`time_once`, which also appends a Window to `windows` for each call."""
 
-    def noted() -> float:
+    def timed() -> float:
         begin_s = now()
         seconds = time_once()
         windows.append(Window(begin_s, now()))
         return seconds
 
-    return noted
+    return timed

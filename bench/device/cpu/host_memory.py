@@ -1,4 +1,4 @@
-"""Memory of a case on the CPU, by the process's resident set. Free of torch."""
+"""Memory of a case on the CPU, measured by the process's resident set. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from bench.device.base import Capacity
 from bench.record import Memory
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-#: What glibc's own adjustment ends up at once blocks of this size or more were freed (malloc.c,
-#: DEFAULT_MMAP_THRESHOLD_MAX on 64 bits; the trim threshold is then twice that).
+#: The mmap threshold to which glibc raises itself once blocks of this size were freed (malloc.c,
+#: DEFAULT_MMAP_THRESHOLD_MAX on 64 bits; the trim threshold is then twice as high).
 _GLIBC_MMAP_MAX = 32 * MIB
 _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 class HostMemory:
-    """The resident set on Linux. The first call is the memory pass: while it runs, glibc maps every large block on
-    its own and returns it when freed, so that the peak is what is alive and not what the heap retained. The timed
-    calls run with the thresholds at which glibc's own adjustment ends; under a limit they go on as the first call did,
-    for retained blocks would count against the limit, and cases that fit would not.
+    """Meters the resident set on Linux.
+
+    The first call gives the peak. During it glibc maps each large block separately and returns it when freed, so that
+    the peak contains live memory only, not what the heap retains. The timed calls use the thresholds that glibc itself
+    would reach. Under a limit they keep those of the first call: retained blocks would count against the limit, and
+    cases that fit would fail.
     """
 
-    #: Caches of thread arenas and of oneDNN's primitives grow a little with each new shape.
+    #: Thread arenas and oneDNN's primitive cache grow a little with each new shape.
     leak_tolerance_bytes = 64 * MIB
 
     def __init__(self, capacity: Capacity) -> None:
@@ -101,14 +103,14 @@ class _MallInfo2(ctypes.Structure):
 
 
 class _Heap:
-    """glibc's heap, where there is one; elsewhere every call does nothing."""
+    """glibc's heap; on other systems every call does nothing."""
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         self._libc = libc if libc is not None and hasattr(libc, "malloc_trim") else None
 
     def free_bytes(self) -> int:
-        """Freed blocks that the heap keeps (mallinfo2(3), fordblks); 0 where glibc is older than 2.33."""
+        """Bytes of freed blocks that the heap retains (mallinfo2(3), fordblks); 0 if glibc is older than 2.33."""
         if self._libc is None or not hasattr(self._libc, "mallinfo2"):
             return 0
         self._libc.mallinfo2.restype = _MallInfo2
@@ -125,7 +127,7 @@ class _Heap:
 
 
 def _reset_peak() -> str | None:
-    """Set the peak resident set back to the current one (proc(5), clear_refs); why not, if it can't be."""
+    """Reset the peak resident set to the current one (proc(5), clear_refs). Returns why it failed, or None."""
     try:
         _CLEAR_REFS.write_text("5")
     except OSError as error:
@@ -134,7 +136,7 @@ def _reset_peak() -> str | None:
 
 
 def _status_bytes(field: str) -> int | None:
-    """A field of /proc/self/status in bytes, or None where there is none."""
+    """A field of /proc/self/status in bytes; None if it is missing."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
@@ -143,22 +145,22 @@ def _status_bytes(field: str) -> int | None:
 
 
 def data_bytes() -> int | None:
-    """Data memory of this process, which RLIMIT_DATA bounds; None where the system does not say."""
+    """Data memory of this process, which RLIMIT_DATA limits; None if the system does not report it."""
     return _status_bytes("VmData")
 
 
 def bound_data_memory(limit_bytes: int) -> int | str:
-    """Let this process's data memory grow by `limit_bytes` and no more (setrlimit(2), RLIMIT_DATA).
+    """Limit the growth of this process's data memory to `limit_bytes` (setrlimit(2), RLIMIT_DATA).
 
-    Returns the bound, or why there can be none: some kernels (gVisor's) take the limit and do not keep it.
+    Returns the bound, or why it can't be set: some kernels (gVisor's) accept the limit but do not enforce it.
     """
     heap = _Heap()
     gc.collect()
     heap.trim()
     used = data_bytes()
     if sys.platform != "linux" or used is None:
-        return "it needs Linux, where RLIMIT_DATA bounds a process"
-    import mmap  # noqa: PLC0415 - like resource, used on Linux alone
+        return "it needs RLIMIT_DATA, which only Linux has"
+    import mmap  # noqa: PLC0415 - like resource, used on Linux only
     import resource  # noqa: PLC0415 - POSIX only
 
     bound = used - heap.free_bytes() + limit_bytes
@@ -167,4 +169,4 @@ def bound_data_memory(limit_bytes: int) -> int | str:
         mmap.mmap(-1, limit_bytes + 64 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
     except OSError:
         return bound
-    return "this kernel does not keep RLIMIT_DATA (gVisor's does not), so nothing would be bounded"
+    return "this kernel does not enforce RLIMIT_DATA (as in gVisor)"

@@ -1,4 +1,4 @@
-"""The CPU that this process holds: wall clock, resident set, and a limit on the process's data memory. Loads torch."""
+"""The CPU as a device: wall clock, resident set, and a limit on the process's data memory. Loads torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.record import Device, GpuSettings, Telemetry
 
 
 class WallClock:
-    """Wall time of the call on the host: right for the CPU, where a call returns when its work is done."""
+    """Wall time on the host. On the CPU a call returns when its work is done."""
 
     name: Literal["perf_counter"] = "perf_counter"
 
@@ -31,7 +31,7 @@ class WallClock:
 
 
 class HostWatch:
-    """The watch of a CPU: NVML knows nothing of it."""
+    """The watch of a CPU, which has no telemetry."""
 
     def prepare(self) -> None:
         return None
@@ -40,7 +40,7 @@ class HostWatch:
         return None
 
     def end(self, windows: Sequence[Window]) -> Telemetry:
-        return Telemetry(reason="not a GPU: clocks, power and throttling are read through NVML")
+        return Telemetry(reason="not a GPU: only NVML reports clocks, power and throttling")
 
     def end_each(self, groups: Sequence[Sequence[Window]]) -> tuple[Telemetry, ...]:
         return tuple(self.end(group) for group in groups)
@@ -50,15 +50,15 @@ class HostWatch:
 
 
 class Processor:
-    """The CPU: the limit bounds the process's data memory above what it is before any model is loaded."""
+    """The CPU. A limit applies to data memory that the process takes after this object is made."""
 
     settings: GpuSettings | None = None
     compute_capability: tuple[int, int] | None = None
 
     def __init__(self, device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> None:
-        """`exercise` calls every kind of kernel once.
+        """Open the CPU; `exercise` runs every kind of kernel once.
 
-        Raises UnusableError if the limit is over the RAM, or can't be set on this system.
+        Raises UnusableError if the limit exceeds the RAM or can't be set on this system.
         """
         capacity = capacity_of(host.cpu_name(), total_bytes(), limit_bytes)
         self.torch_device = device
@@ -72,7 +72,7 @@ class Processor:
     def _bind(self, limit_bytes: int) -> int:
         bound = host_memory.bound_data_memory(limit_bytes)
         if isinstance(bound, str):
-            raise UnusableError(f"--vram-limit can't be had on this CPU: {bound}. Leave the limit out.")
+            raise UnusableError(f"--vram-limit does not work on this CPU: {bound}. Run without --vram-limit.")
         return bound
 
     def state(self) -> DeviceState:
@@ -91,5 +91,5 @@ class Processor:
 
 
 def total_bytes() -> int:
-    """All RAM that this process may use."""
+    """The RAM that this process may use."""
     return min(psutil.virtual_memory().total, host.memory_limit_bytes() or sys.maxsize)

@@ -1,9 +1,9 @@
-"""Every convolution's workspace during a call, by torch's recorded history of its allocator. Loads torch.
+"""Records every convolution's workspace during a call, with torch's memory history. Loads torch.
 
-The history is switched on before each convolution and off after it, which clears it: so it holds nothing else, and no
-clock has to say where a convolution begins in it. Its figure is taken and not the counters': it tells output and copied
-input from the rest, and shows requests that were refused. The allocator's peak of requested bytes, reset before each
-convolution, is the check: both count requested bytes and agree to the byte, or neither is to be used.
+The history is turned on before each convolution and off after it, which clears it, so that it contains that convolution
+alone. Unlike the allocator's counters it distinguishes output and copied input from the rest, and shows refused
+requests. The allocator's peak of requested bytes, reset before each convolution, is the check: unless both agree to the
+byte, use neither.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from bench.device.cuda import history
 
-#: Far more than one convolution makes: a plan that is tried makes four at most.
+#: Far more than one convolution makes: each plan that torch tries makes four at most.
 _MOST_ENTRIES = 100_000
 _CURRENT, _PEAK = "requested_bytes.all.current", "requested_bytes.all.peak"
 
@@ -28,10 +28,10 @@ class Observed:
 
     Attributes:
         input, output, filter: shapes.
-        channels_last: whether the input lay as NHWC, as attention's output does in diffusers and what is added to it;
-            torch has cuDNN compute in that layout then (cudnn_conv_suggest_memory_format in ATen/native/ConvUtils.h).
-        requests: by the history; None if the output is not in it.
-        counted_peak_bytes: what `requests.peak_bytes` is by the allocator's counters.
+        channels_last: whether the input's layout was NHWC, as after attention in diffusers. cuDNN then computes in that
+            layout (cudnn_conv_suggest_memory_format in ATen/native/ConvUtils.h).
+        requests: from the history; None if the output is not in it.
+        counted_peak_bytes: the counterpart of `requests.peak_bytes` from the allocator's counters.
     """
 
     input: tuple[int, ...]
@@ -44,7 +44,10 @@ class Observed:
 
 @contextmanager
 def recording(convolutions: Iterable[torch.nn.Conv2d], device: torch.device) -> Iterator[list[Observed]]:
-    """Note each of these convolutions as it runs on a CUDA device. Resets the allocator's peaks and records history."""
+    """Yield a list to which each of these convolutions is added as it runs on a CUDA device.
+
+    Resets the allocator's peaks and memory history.
+    """
     recorder = _Recorder(device)
     handles: list[Any] = []
     try:
@@ -53,7 +56,7 @@ def recording(convolutions: Iterable[torch.nn.Conv2d], device: torch.device) -> 
                 convolution.register_forward_pre_hook(recorder.begins),
                 convolution.register_forward_hook(recorder.ends),
             ]
-        yield recorder.seen
+        yield recorder.observed
     finally:
         for handle in handles:
             handle.remove()
@@ -61,10 +64,10 @@ def recording(convolutions: Iterable[torch.nn.Conv2d], device: torch.device) -> 
 
 
 class _Recorder:
-    """The hooks of every convolution: they run one after another."""
+    """The hooks of every convolution. Convolutions run one after another."""
 
     def __init__(self, device: torch.device) -> None:
-        self.seen: list[Observed] = []
+        self.observed: list[Observed] = []
         self._device = device
         self._before = 0
 
@@ -78,14 +81,14 @@ class _Recorder:
         peak = self._counters()[_PEAK] - self._before
         _stop()
         source = inputs[0]
-        plain = source.is_contiguous()
-        copy_bytes = 0 if plain else source.numel() * source.element_size()
-        self.seen.append(
+        contiguous = source.is_contiguous()
+        copy_bytes = 0 if contiguous else source.numel() * source.element_size()
+        self.observed.append(
             Observed(
                 input=tuple(source.shape),
                 output=tuple(output.shape),
                 filter=tuple(convolution.weight.shape),
-                channels_last=not plain and source.is_contiguous(memory_format=torch.channels_last),
+                channels_last=not contiguous and source.is_contiguous(memory_format=torch.channels_last),
                 requests=history.requests(entries, output.untyped_storage().data_ptr(), copy_bytes),
                 counted_peak_bytes=peak,
             )
@@ -97,5 +100,5 @@ class _Recorder:
 
 
 def _stop() -> None:
-    """Switch the history off, which clears it."""
+    """Turn the history off, which clears it."""
     torch.cuda.memory._record_memory_history(None)

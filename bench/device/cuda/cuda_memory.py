@@ -1,4 +1,4 @@
-"""Memory of a case on CUDA, by torch's caching allocator and by the driver. Loads torch."""
+"""Memory of a case on CUDA, from torch's caching allocator and the driver. Loads torch."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from bench.record import Memory
 
 
 class CudaMemory:
-    """torch's caching allocator: peaks over all calls of the case, the pool emptied before it."""
+    """Meters torch's caching allocator: peaks over all calls of a case, with the pool emptied before it."""
 
-    #: Any tensor that outlives its case is a leak here: the allocator counts exactly.
+    #: The allocator counts exactly, so any tensor that outlives its case is a leak.
     leak_tolerance_bytes = 0
 
     def __init__(self, device: torch.device, nvml: Nvml, capacity: Capacity, context: Context | None) -> None:
         self._device, self._nvml, self._capacity, self._context = device, nvml, capacity, context
         self._used_before: int | None = None
-        self._firsts: list[tuple[int, int]] = []
-        self._most: list[tuple[int, int]] = []
+        self._first_peaks: list[tuple[int, int]] = []
+        self._stage_peaks: list[tuple[int, int]] = []
         self._baseline = 0
 
     def empty(self) -> None:
-        """Give all cached memory back, cuBLAS's workspaces included: they come from the same pool and would stay."""
+        """Return all cached memory, including cuBLAS's workspaces, which come from the same pool."""
         gc.collect()
         torch.cuda.synchronize(self._device)
         clear_workspaces = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
@@ -35,7 +35,7 @@ class CudaMemory:
         torch.cuda.empty_cache()
 
     def begin(self) -> None:
-        self._most = []
+        self._stage_peaks = []
         self.empty()
         torch.cuda.reset_peak_memory_stats(self._device)
         self._baseline = torch.cuda.memory_allocated(self._device)
@@ -46,25 +46,25 @@ class CudaMemory:
         torch.cuda.reset_peak_memory_stats(self._device)
 
     def leave(self, stage: int) -> None:
-        if stage == len(self._most):  # it is the first call
-            self._most.append((0, 0))
-        (allocated, reserved), (most_allocated, most_reserved) = self._peaks(), self._most[stage]
-        self._most[stage] = (max(allocated, most_allocated), max(reserved, most_reserved))
+        if stage == len(self._stage_peaks):  # the first call
+            self._stage_peaks.append((0, 0))
+        (allocated, reserved), (peak_allocated, peak_reserved) = self._peaks(), self._stage_peaks[stage]
+        self._stage_peaks[stage] = (max(allocated, peak_allocated), max(reserved, peak_reserved))
 
     def first_call_done(self) -> None:
-        self._firsts = self._of_stages()
+        self._first_peaks = self._peaks_by_stage()
 
     def calls_done(self, weights_bytes: int) -> tuple[Memory, ...]:
         process, used = self._nvml.process(), self._nvml.used().bytes  # before the pool is emptied
         growth = None if used is None or self._used_before is None else used - self._used_before
         return tuple(
             self._figures(peaks, first, weights_bytes, process, growth)
-            for peaks, first in zip(self._of_stages(), self._firsts, strict=True)
+            for peaks, first in zip(self._peaks_by_stage(), self._first_peaks, strict=True)
         )
 
-    def _of_stages(self) -> list[tuple[int, int]]:
-        """Peaks so far of each stage; where none was entered torch's own, which nothing has reset since `begin`."""
-        return list(self._most) or [self._peaks()]
+    def _peaks_by_stage(self) -> list[tuple[int, int]]:
+        """Peaks so far of each stage. Without stages, torch's own peak since `begin`."""
+        return list(self._stage_peaks) or [self._peaks()]
 
     def _figures(
         self,

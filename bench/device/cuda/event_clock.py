@@ -1,4 +1,4 @@
-"""The seconds that a call takes on CUDA, including the wait for the device to finish it. Loads torch."""
+"""Times calls on CUDA. Loads torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 
 
 class CudaEventClock:
-    """Device time between two events around the call, one synchronise a sample.
+    """Device time between two events around the call, with one synchronisation per sample.
 
-    Events are recorded on the current stream, so the figure leaves out the host's wait for the device but not the
-    gaps in which the device waits for the host to launch: what a user's program also pays.
+    The events are on the current stream. The time leaves out the host's wait for the device, but includes the gaps in
+    which the device waits for the host's launches, as in a user's program.
     """
 
     name: Literal["cuda_event"] = "cuda_event"

@@ -1,4 +1,4 @@
-"""A CUDA device that this process holds: its limit, its context, and what is left when a call fails. Loads torch."""
+"""A CUDA device as this process uses it: its memory limit, its CUDA context, and its state. Loads torch."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _SHARED = "shares its memory with the host"
 
 
 class Gpu:
-    """A CUDA device: its context is created, and the allocator is capped at the limit less the context."""
+    """A CUDA device with its context created. A limit caps the allocator at the limit minus the context."""
 
     def __init__(self, device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> None:
-        """`exercise` calls every kind of kernel once.
+        """Open the device; `exercise` runs every kind of kernel once.
 
-        Raises UnusableError if the limit is under the context or over the card, or if it can't be kept.
+        Raises UnusableError if the limit is below the context or above the card's memory, or can't be enforced.
         """
         capacity = capacity_of(properties.name(device), properties.total_bytes(device), limit_bytes)
         if limit_bytes is not None and properties.is_integrated(device):
@@ -68,17 +68,17 @@ class Gpu:
         self.watch: Watch = GpuWatch(self._nvml, self.settings)
 
     def _limit(self, limit_bytes: int, context: Context, capacity: Capacity) -> None:
-        """Cap the allocator. Raises UnusableError if nothing would be left for it, or if the context is not known."""
+        """Cap the allocator. Raises UnusableError if the context is unknown or leaves nothing of the limit."""
         if context.bytes is None:
             raise UnusableError(
-                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context, which counts towards the limit, can't be "
+                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context counts towards the limit, but can't be "
                 f"measured: {context.reason}. Try again when nothing else uses the GPU, or run without --vram-limit."
             )
         self._cap = limit_bytes - context.bytes
         if self._cap <= 0:
             raise UnusableError(
                 f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context alone takes "
-                f"{format_bytes(context.bytes)}. Give more."
+                f"{format_bytes(context.bytes)}. Give a higher limit."
             )
         torch.cuda.set_per_process_memory_fraction(self._cap / capacity.total_bytes, self.torch_device)
 
@@ -111,23 +111,24 @@ class Gpu:
         return gpu_facts.gather(self.torch_device, self._nvml)
 
     def _completed(self, settings: GpuSettings) -> GpuSettings:
-        """NVML's settings, and from torch what NVML does not tell; the device must be torch's current one."""
-        told = torch.cuda.get_device_properties(self.torch_device)
+        """NVML's settings, completed by torch's properties. The device must be torch's current one."""
+        device = torch.cuda.get_device_properties(self.torch_device)
         clock_hz, source = self._nvml.usual_sm_clock(properties.rated_sm_clock_hz(self.torch_device))
         return settings.model_copy(
             update={
-                "compute_capability": f"{told.major}.{told.minor}",
-                "multiprocessors": told.multi_processor_count,
+                "compute_capability": f"{device.major}.{device.minor}",
+                "multiprocessors": device.multi_processor_count,
                 "sm_clock_default_hz": clock_hz,
                 "sm_clock_default_source": source,
             }
         )
 
     def _context(self, used_before: int | None, neighbours: Neighbours) -> Context:
-        """Bytes of this process on the device that are not torch's pool, and by which figure.
+        """The CUDA context: memory of this process on the device outside torch's pool.
 
-        NVML's figure of the process; where it has none, what the whole device has grown by while nobody else worked on
-        it; where NVML tells nothing of a card's memory, all that is in use, which is too much if others use it.
+        Taken from NVML's figure of the process. Without it, from the growth of the memory in use on the whole device,
+        if no other process was active. If NVML reports no memory at all, all memory in use, which is too much if other
+        processes use the device.
         """
         pool = torch.cuda.memory_reserved(self.torch_device)
         process, used = self._nvml.process(), self._nvml.used()
@@ -142,13 +143,13 @@ class Gpu:
 
 
 def _grown(growth: int, neighbours: Neighbours, why_not_listed: str | None) -> Context:
-    """The context as the growth of the memory in use, which is this process's alone if the neighbours are idle."""
+    """The context from the growth of the memory in use, which is this process's own if the neighbours are idle."""
     idle = neighbours.count == 0 or (neighbours.utilization is not None and neighbours.utilization <= BUSY_SHARE)
     if idle and growth > 0:
         return Context(growth, "device growth")
     why = (
-        "other processes freed memory meanwhile"
+        "other processes freed memory in the meantime"
         if idle
-        else "others use the GPU, or NVML does not tell whether they do"
+        else "other processes use the GPU, or NVML does not report whether they do"
     )
     return Context(None, reason=f"{why_not_listed}, and {why}")

@@ -1,6 +1,6 @@
-"""What only the worker can tell `bench doctor`: torch's build, the driver behind it, the GPU's state. Loads torch.
+"""Facts for `bench doctor` that need the worker: torch's build, the driver, the GPU's state. Loads torch.
 
-To be asked once the device is held; it touches nothing else of it.
+Call this after the device is opened.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bench.doctor import DeviceFacts, GpuFacts
 
 
 def gather(device: torch.device, driver: nvml.Nvml) -> DeviceFacts:
-    """Facts of a CUDA device that this process holds."""
+    """The facts of a CUDA device that this process has opened."""
     return DeviceFacts(
         torch_cuda=torch.version.cuda,
         driver_cuda=driver.cuda_version(),
@@ -22,7 +22,7 @@ def gather(device: torch.device, driver: nvml.Nvml) -> DeviceFacts:
 
 
 def without_gpu() -> DeviceFacts:
-    """What there is to know of CUDA by a process that holds the CPU."""
+    """The facts about CUDA for a process that measures the CPU."""
     no_nvidia = nvml.driver_state()
     driver_cuda = nvml.Nvml(None).cuda_version() if no_nvidia is None else None
     return DeviceFacts(torch_cuda=torch.version.cuda, driver_cuda=driver_cuda, no_nvidia=no_nvidia)

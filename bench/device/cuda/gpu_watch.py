@@ -1,6 +1,6 @@
-"""The worker's side of the telemetry: starts the sampling process, and has it read while the timed calls run.
+"""The worker's side of telemetry: starts the sampler and has it read while the timed calls run.
 
-Imports no torch. Nothing here raises or waits for long: a sampler that fails leaves a reason, and the case goes on.
+Does not import torch. Nothing here raises or waits long: if the sampler fails, the telemetry says why.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from bench.device.windows import Window
 from bench.process.child import Child
 from bench.record import GpuSettings, Telemetry
 
-#: -P: nothing is imported from the folder where the user happens to be. The GPU's name in NVML and the period follow.
+#: -P: import nothing from the current folder. The GPU's name in NVML and the period follow.
 SAMPLER = (sys.executable, "-P", "-m", "bench.device.cuda.sampler")
 _TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 2.0
-#: The energy of calls that took turns with another case's: one counter and one sensor can't tell them apart.
+#: The energy fields if calls took turns with another case's: one counter and one sensor can't tell them apart.
 _SHARED = {
     "energy_per_call_j": None,
     "energy_source": None,
     "energy_window_s": None,
-    "energy_reason": "the calls took turns with another case's, and the board's energy can't be told apart",
+    "energy_reason": "the calls took turns with another case's, so the board's energy can't be split between them",
 }
 
 
 class GpuWatch:
-    """The watch of a GPU. The sampling process is started for the first case, so that a server has none."""
+    """The watch of a GPU. It starts the sampler with the first case, so that an endpoint never starts one."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class GpuWatch:
         timeout_s: float = _TIMEOUT_S,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`settings` are the GPU's, its usual clock among them; `timeout_s` is how long an answer is awaited."""
+        """`settings` are the GPU's, including its usual clock; `timeout_s` bounds the wait for an answer."""
         self._nvml = nvml
         self._period_s = period_s
         self._now = now
@@ -57,9 +57,9 @@ class GpuWatch:
         self._process: Child | None = None
 
     def prepare(self) -> None:
-        """Start the sampler, if it does not run yet and none has failed.
+        """Start the sampler unless it runs or has failed before.
 
-        To be called on the main thread: Linux ends the sampler with the thread that started it.
+        Call this on the main thread: Linux ends the sampler with the thread that started it.
         """
         if self._process is not None or self._reason is not None or self._nvml.name is None:
             return
@@ -69,7 +69,7 @@ class GpuWatch:
             self._reason = f"the sampler can't be started: {error}"
 
     def begin(self) -> None:
-        """Read the energy counter (a few milliseconds) and let the sampler begin, without waiting for it."""
+        """Read the energy counter (a few milliseconds) and start the sampling, without waiting for it."""
         self.prepare()
         energy_j = self._nvml.energy_j()
         self._begun = (self._now(), energy_j)
@@ -83,7 +83,7 @@ class GpuWatch:
         counter = self._counter()
         answer = self._ask()
         readings = [Reading(at_s, conditions) for at_s, conditions in answer.readings]
-        told = tuple(
+        summaries = tuple(
             telemetry.summarise(
                 readings,
                 windows,
@@ -95,7 +95,9 @@ class GpuWatch:
             )
             for windows in groups
         )
-        return told if len(told) == 1 else tuple(each.model_copy(update=_SHARED) for each in told)
+        if len(summaries) == 1:
+            return summaries
+        return tuple(summary.model_copy(update=_SHARED) for summary in summaries)
 
     def warnings(self, summary: Telemetry, samples_count: int) -> tuple[str, ...]:
         return telemetry.warnings(summary, samples_count, self._settings)
@@ -103,7 +105,7 @@ class GpuWatch:
     def close(self) -> None:
         """End the sampler."""
         if self._process is not None:
-            self._process.kill(_KILL_TIMEOUT_S)  # one that hangs inside the driver must not hold the worker up
+            self._process.kill(_KILL_TIMEOUT_S)  # the sampler may hang inside the driver
             self._process = None
         self._reason = self._reason or "the watch was closed"
 
@@ -114,7 +116,7 @@ class GpuWatch:
         return None if begun is None else Counter(*begun, self._now(), energy_j)
 
     def _ask(self) -> sampler.Answer:
-        """What the sampler has read. One that fails is ended, and not started again in this worker."""
+        """The sampler's readings. A sampler that fails is ended and not started again in this worker."""
         if self._process is None:
             return sampler.Answer((), self._period_s, self._reason)
         answer = _ask(self._process, "end", self._timeout_s)
@@ -133,10 +135,10 @@ def _ask(child: Child, order: str, timeout_s: float) -> sampler.Answer | str:
     except queue.Empty:
         return f"the sampler did not answer within {timeout_s:g} s"
     if line is None:
-        code = child.exit_code(_KILL_TIMEOUT_S)  # it has closed its pipe, so it is about to end
+        code = child.exit_code(_KILL_TIMEOUT_S)  # its pipe is closed, so it is about to end
         last_words = child.stderr_tail().splitlines()
         return f"the sampler died (exit code {code}{f': {last_words[-1]}' if last_words else ''})"
     try:
         return sampler.Answer.from_json(line)
     except ValueError:
-        return "the sampler's answer made no sense"
+        return "the sampler's answer could not be read"

@@ -1,7 +1,7 @@
-"""The driver's own figures through NVML: memory, settings, neighbours, clocks, power, energy, driver version.
+"""The driver's figures through NVML: memory, settings, neighbours, clocks, power, energy, driver version.
 
-Never raises: what NVML does not tell is None, with the reason where one is of use. Imports no torch, and pydantic only
-inside the functions that answer with parts of a record: the sampling process does without it.
+Never raises: figures that NVML does not report are None, with a reason if it helps. Does not import torch. Functions
+that return parts of a record import pydantic, which the sampler process does without.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.device.cuda.nvml_calls import Process, call
 if TYPE_CHECKING:
     from bench.record import GpuSettings, Neighbours, SmClockSource
 
-#: Clock event reasons by their bit, as nvml.h has them (nvmlClocksEventReason*, formerly nvmlClocksThrottleReason*).
+#: Clock event reasons by bit (nvml.h, nvmlClocksEventReason*, formerly nvmlClocksThrottleReason*).
 _REASONS = {
     0x001: "gpu idle",
     0x002: "applications clocks setting",
@@ -31,21 +31,21 @@ _REASONS = {
     0x200: "board limit",
     0x400: "reliability",
 }
-#: The reasons for which the card was slowed because it had to be, not because of how it is set up.
+#: The reasons with which the hardware protects itself, as opposed to settings.
 SLOWED = 0x008 | 0x020 | 0x040 | 0x080
-#: No process holds a CUDA context in less: an empty list of processes is believed up to this much memory in use.
+#: Smaller than any CUDA context: with less memory in use an empty list of processes is credible.
 _LEAST_CONTEXT_BYTES = 64 * 2**20
 
 
 def reason_names(mask: int) -> tuple[str, ...]:
-    """The clock event reasons in a bitmask, lowest bit first; a bit without a name here is `unknown (0x...)`."""
-    bits = [1 << place for place in range(mask.bit_length()) if mask >> place & 1]
+    """The names of the clock event reasons in a bitmask, lowest bit first; `unknown (0x...)` for an unknown bit."""
+    bits = [1 << shift for shift in range(mask.bit_length()) if mask >> shift & 1]
     return tuple(_REASONS.get(bit, f"unknown ({bit:#x})") for bit in bits)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A figure in bytes, or None and why."""
+    """A figure in bytes, or None and the reason."""
 
     bytes: int | None
     reason: str | None = None
@@ -53,7 +53,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """A GPU at one moment. `reasons` is NVML's bitmask of why clocks are not higher; see `reason_names`."""
+    """A GPU's state at one moment. `reasons` is NVML's bitmask of what limits the clocks; see `reason_names`."""
 
     sm_clock_hz: float | None = None
     memory_clock_hz: float | None = None
@@ -63,16 +63,18 @@ class Conditions:
 
 
 class Nvml:
-    """One GPU as the driver sees it. `reason` says why there is nothing to read, if so; `name` is what it was found by.
+    """One GPU as the driver sees it.
 
-    For a slice of a card (MIG) memory and processes are the slice's, clocks, temperature and settings the card's; power
-    and energy are left out, since its neighbours on the card take part in them.
+    `name` is the UUID or PCI address that NVML knows it by; `reason` says why it can't be read.
+
+    For a MIG slice, memory and processes are the slice's, clocks, temperature and settings the card's. Power and energy
+    are left out, because other slices contribute to them.
     """
 
     def __init__(self, name: str | None, *, pci_bus_id: str | None = None, pid: int | None = None) -> None:
-        """Open the GPU of that UUID (as torch tells it, or with `GPU-` or `MIG-` before it) or PCI address.
+        """Open the GPU with this UUID (as torch reports it, or prefixed with `GPU-` or `MIG-`) or PCI address.
 
-        `pci_bus_id` (`00000000:65:00.0`) is tried where NVML does not know the UUID.
+        `pci_bus_id` (`00000000:65:00.0`) is the fallback if NVML does not know the UUID.
         """
         self._pid = os.getpid() if pid is None else pid
         self._handle: Any = None
@@ -85,19 +87,19 @@ class Nvml:
         self._card = self._card_of_slice() if self._slice else self._handle
 
     def _open(self, name: str | None, pci_bus_id: str | None) -> None:
-        """Find the device by the first name that NVML knows. If it knows none, `reason` is why the first one failed."""
+        """Open the device by the first name that NVML knows. If it knows none, `reason` is the first error."""
         for candidate in _names(name, pci_bus_id):
             kind = "PciBusId" if ":" in candidate else "UUID"
-            answer = call(f"nvmlDeviceGetHandleBy{kind}", candidate.encode())  # pynvml under 11.5 takes bytes alone
+            answer = call(f"nvmlDeviceGetHandleBy{kind}", candidate.encode())  # pynvml before 11.5 accepts only bytes
             if answer.reason is None:
                 self._handle, self.name, self.reason = answer.value, candidate, None
                 break
             self.reason = self.reason or answer.reason
         else:
-            self.reason = self.reason or "torch does not tell which GPU of NVML it uses"
+            self.reason = self.reason or "torch does not report the GPU's UUID or PCI address"
             return
         if ":" in str(self.name) and _current(self._ask("nvmlDeviceGetMigMode", of=self._handle)):
-            self._handle, self.reason = None, "NVML finds the card, and not the slice of it (MIG) that torch uses"
+            self._handle, self.reason = None, "NVML finds the card, but not the MIG slice that torch uses"
 
     def _card_of_slice(self) -> Any:
         parent = call("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", self._handle)
@@ -110,7 +112,7 @@ class Nvml:
         return None if version is None else nvml_calls.text(version)
 
     def cuda_version(self) -> str | None:
-        """The newest CUDA that the driver supports, as `13.0`."""
+        """The newest CUDA version that the driver supports, as `13.0`."""
         version = call("nvmlSystemGetCudaDriverVersion_v2").value  # 1000 * major + 10 * minor
         return None if version is None else f"{int(version) // 1000}.{int(version) % 1000 // 10}"
 
@@ -123,21 +125,22 @@ class Nvml:
         return self._memory("used")
 
     def process(self) -> Reading:
-        """Memory of this process on the device, its context included."""
+        """Memory of this process on the device, including its CUDA context."""
         if self._handle is None:
             return Reading(None, self.reason)
         answer = nvml_calls.processes("Compute", self._handle)
         if answer.reason is not None:
             return Reading(None, answer.reason)
         listed: tuple[Process, ...] = answer.value
-        own = [process.bytes for process in listed if process.pid == self._pid]
-        if not own:
-            return Reading(None, f"NVML lists {len(listed)} processes, not this one (a container's own process ids?)")
-        known = [used for used in own if used is not None]
-        return Reading(sum(known)) if known else Reading(None, "NVML does not tell a process's memory here")
+        entries = [process.bytes for process in listed if process.pid == self._pid]
+        if not entries:
+            reason = f"NVML lists {len(listed)} processes, but not this one (process ids differ in containers)"
+            return Reading(None, reason)
+        known = [used for used in entries if used is not None]
+        return Reading(sum(known)) if known else Reading(None, "NVML does not report the memory of processes here")
 
     def conditions(self) -> Conditions:
-        """Clocks, temperature, power and clock event reasons now. Takes about a millisecond."""
+        """The current clocks, temperature, power and clock event reasons. Takes about a millisecond."""
         return Conditions(
             sm_clock_hz=self._hertz("nvmlDeviceGetClockInfo", nvml_calls.CLOCK_SM),
             memory_clock_hz=self._hertz("nvmlDeviceGetClockInfo", nvml_calls.CLOCK_MEM),
@@ -149,19 +152,19 @@ class Nvml:
         )
 
     def energy_j(self) -> float | None:
-        """What the whole device has used since the driver was loaded (Volta and later). Takes a few milliseconds.
+        """The whole device's energy since the driver was loaded (Volta and later). Takes a few milliseconds.
 
-        The driver adds to it only every 20 to 100 ms.
+        The driver updates it every 20 to 100 ms.
         """
         return None if self._slice else _thousandth(self._ask("nvmlDeviceGetTotalEnergyConsumption"))
 
     def usual_sm_clock(self, rated_hz: float | None = None) -> tuple[float, SmClockSource] | tuple[None, None]:
-        """The SM clock that a loaded card should come near, and which one it is.
+        """The SM clock that the card normally reaches under load, and its source.
 
-        The default application clock, which cards for data centres have; else `rated_hz`, the boost clock that the card
-        is sold with; else the highest that it can be set to, which GeForce and laptop cards do not reach under load.
+        The default application clock, which data centre cards have; else `rated_hz`, the rated boost clock; else the
+        highest clock that can be set, which GeForce and laptop cards do not reach under load.
         """
-        for kind in (nvml_calls.CLOCK_SM, nvml_calls.CLOCK_GRAPHICS):  # the graphics clock is the SMs' too
+        for kind in (nvml_calls.CLOCK_SM, nvml_calls.CLOCK_GRAPHICS):  # the SMs run at the graphics clock
             clock = self._hertz("nvmlDeviceGetDefaultApplicationsClock", kind)
             if clock:
                 return clock, "default application clock"
@@ -171,14 +174,14 @@ class Nvml:
         return (highest, "highest clock") if highest else (None, None)
 
     def compute_mode(self) -> int | None:
-        """nvmlComputeMode_t: who may use the GPU."""
+        """The compute mode (nvmlComputeMode_t): how many processes may use the GPU."""
         mode = self._ask("nvmlDeviceGetComputeMode")
         return None if mode is None else int(mode)
 
     def settings(self) -> GpuSettings:
-        """How the GPU is set up, and its neighbours; to be called before this process touches the device.
+        """The GPU's settings and neighbours. Call this before this process uses the device.
 
-        NVML tells no number of multiprocessors (its cores are another thing), so that one is left None.
+        NVML does not report the number of multiprocessors, so it stays None.
         """
         from bench.record import GpuSettings  # noqa: PLC0415 - pydantic
 
@@ -200,7 +203,7 @@ class Nvml:
         )
 
     def neighbours(self) -> Neighbours:
-        """Other users of the GPU; to be called before this process touches the device, since `bytes` are everyone's."""
+        """Other users of the GPU. Call this before this process uses the device: `bytes` counts all processes."""
         from bench.record import Neighbours  # noqa: PLC0415 - pydantic
 
         in_use = self._in_use()
@@ -208,7 +211,7 @@ class Nvml:
         display = self._ask("nvmlDeviceGetDisplayActive")
         compute, graphics = self._pids("Compute"), self._pids("Graphics")
         return Neighbours(
-            count=_believed(compute, graphics, in_use),
+            count=_credible_count(compute, graphics, in_use),
             bytes=in_use,
             utilization=None if rates is None else int(rates.gpu) / 100,
             computing=None if compute is None else len(compute - (graphics or set())),
@@ -217,16 +220,16 @@ class Nvml:
         )
 
     def _pids(self, kind: Any) -> set[int] | None:
-        """The other processes that compute or draw on the device; None where they can't be listed."""
+        """Other processes that compute or draw on the device; None if they can't be listed."""
         if self._handle is None:
             return None
         listed: tuple[Process, ...] | None = nvml_calls.processes(kind, self._handle).value
         return None if listed is None else {process.pid for process in listed} - {self._pid}
 
     def _in_use(self) -> int | None:
-        """Bytes in use, without those that the driver reserves where NVML tells them (since driver 510).
+        """Bytes in use, without those that the driver reserves if NVML reports them (since driver 510).
 
-        Not `used`: whether that has the reserved bytes in it changed between versions of NVML.
+        Not `used`: whether that includes reserved bytes differs between versions of NVML.
         """
         memory = self._ask("nvmlDeviceGetMemoryInfo", nvml_calls.MEMORY_V2, of=self._handle)
         if memory is not None and hasattr(memory, "reserved"):
@@ -234,7 +237,7 @@ class Nvml:
         return self.used().bytes
 
     def _power_w(self) -> float | None:
-        """The board's power now; where NVML has no such field, what nvmlDeviceGetPowerUsage tells.
+        """The board's instantaneous power, or else nvmlDeviceGetPowerUsage.
 
         The latter is the mean of the last second on Ampere (except GA100) and later (nvml.h).
         """
@@ -248,7 +251,7 @@ class Nvml:
         return _thousandth(self._ask("nvmlDeviceGetPowerUsage"))
 
     def _power_range_w(self) -> tuple[float, float] | None:
-        """The power limits between which one can be set. Laptops tell neither a limit that can be set nor a range."""
+        """The lowest and highest power limit that can be set; None if it can't be set, as on laptops."""
         limits = self._ask("nvmlDeviceGetPowerManagementLimitConstraints")
         if limits is None or self._ask("nvmlDeviceGetPowerManagementLimit") is None or limits[0] >= limits[1]:
             return None
@@ -259,14 +262,14 @@ class Nvml:
         return None if megahertz is None else float(megahertz) * 1e6
 
     def _first(self, *names: str, given: int | None = None) -> Any:
-        """The answer of the first of these functions, old and new names of one thing, that has any."""
+        """The answer of the first of these functions (old and new names) that gives one."""
         arguments = () if given is None else (given,)
         return next((answer for name in names if (answer := self._ask(name, *arguments)) is not None), None)
 
     def _ask(self, name: str, *arguments: object, of: Any = None) -> Any:
-        """The answer of an NVML function of the card, or None. One that is not supported is not tried again.
+        """The answer of an NVML function for the card, or None. Unsupported functions are not called again.
 
-        `of` is the handle to ask where that is not the card's.
+        `of` is another handle to ask instead of the card's.
         """
         handle = self._card if of is None and self._handle is not None else of
         if handle is None or (name, *arguments) in self._unsupported:
@@ -285,30 +288,29 @@ class Nvml:
 
 def driver_state() -> str | None:
     """Why the NVIDIA driver can't be used, in NVML's words; None if it can."""
-    begun = call("nvmlInit")
-    count = begun if begun.reason else call("nvmlDeviceGetCount")
+    initialised = call("nvmlInit")
+    count = initialised if initialised.reason else call("nvmlDeviceGetCount")
     if count.reason is not None:
         return count.reason.removeprefix("NVML: ")
     return None if count.value else "the driver sees no GPU"
 
 
 def _names(name: str | None, pci_bus_id: str | None) -> Iterator[str]:
-    """What NVML may know the device by. CUDA tells the UUID of a slice in the same way as that of a card."""
+    """Names by which NVML may know the device. CUDA reports the UUIDs of slices and cards without a prefix."""
     if name is not None and ":" not in name:
-        plain = name.removeprefix("GPU-").removeprefix("MIG-")
-        ways = ("MIG-", "GPU-") if name.startswith("MIG-") else ("GPU-", "MIG-")
-        yield from (f"{way}{plain}" for way in ways)
+        bare = name.removeprefix("GPU-").removeprefix("MIG-")
+        prefixes = ("MIG-", "GPU-") if name.startswith("MIG-") else ("GPU-", "MIG-")
+        yield from (f"{prefix}{bare}" for prefix in prefixes)
     elif name is not None:
         yield name
     if pci_bus_id is not None:
         yield pci_bus_id
 
 
-def _believed(compute: set[int] | None, graphics: set[int] | None, in_use: int | None) -> int | None:
-    """How many other processes are on the device.
+def _credible_count(compute: set[int] | None, graphics: set[int] | None, in_use: int | None) -> int | None:
+    """The number of other processes on the device; None if unknown.
 
-    In a container NVML lists no process of another one, so an empty list is believed only if next to no memory
-    is in use.
+    NVML does not list processes of other containers, so an empty list counts only if hardly any memory is in use.
     """
     if compute is None:
         return None
@@ -317,12 +319,12 @@ def _believed(compute: set[int] | None, graphics: set[int] | None, in_use: int |
 
 
 def _thousandth(value: int | None) -> float | None:
-    """Watts of NVML's milliwatts, joules of its millijoules."""
+    """Watts from milliwatts, joules from millijoules."""
     return None if value is None else value / 1e3
 
 
 def _current(mode: Any) -> bool | None:
-    """A mode that is on or off; where NVML tells the current and the pending one, the current."""
+    """Whether a mode is on; if NVML reports the current and the pending mode, the current one."""
     if mode is None:
         return None
     return bool(mode[0] if isinstance(mode, list | tuple) else mode)

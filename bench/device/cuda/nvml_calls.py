@@ -1,7 +1,7 @@
-"""The only file that calls pynvml: whatever a call raises is returned as a reason.
+"""The only file that calls pynvml. Every exception of a call is returned as a reason.
 
-pynvml raises NVMLError, NVMLLibraryMismatchError (which is not an NVMLError), UnicodeDecodeError where the driver's
-bytes are not UTF-8, and an older package lacks functions. Imports nothing of the project but `identity`.
+pynvml raises NVMLError, NVMLLibraryMismatchError (which is not an NVMLError), and UnicodeDecodeError if the driver's
+bytes are not UTF-8; older packages lack functions. Imports only `identity` from the project.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from bench.core import identity
 
 try:
     import pynvml
-except Exception as error:  # noqa: BLE001 - a broken package is a reason for missing readings
+except Exception as error:  # noqa: BLE001 - a broken package only means missing readings
     pynvml = None
     _BROKEN: str | None = f"pynvml can't be imported: {error}"
 else:
     _BROKEN = None
 
 # From nvml.h: nvmlReturn_t, the value for "not available", and field 186 (NVML_FI_DEV_POWER_INSTANT, since driver 530).
-# The numbers are NVML's interface, so they work with an older pynvml too, which does not name all of them.
+# Older versions of pynvml do not name all of them, but accept the numbers.
 _NOT_SUPPORTED, _INSUFFICIENT_SIZE, _FUNCTION_NOT_FOUND = 3, 7, 13
 _NOT_AVAILABLE = 2**64 - 1
 SUCCESS = 0
@@ -32,12 +32,12 @@ VALUE_TYPE_DOUBLE = 0
 FIELD_POWER_INSTANT = 186
 #: nvmlMemory_v2: version 2 of a structure of 40 bytes.
 MEMORY_V2 = 0x02000028
-#: Errors that will be the same next time.
+#: Errors that do not change between calls.
 LASTING = frozenset({_NOT_SUPPORTED, _FUNCTION_NOT_FOUND})
-#: Bytes of a row in a list of processes (nvmlProcessInfo_v1_t, _v2_t), by the symbol's ending, the newest first.
+#: Bytes per row in a list of processes (nvmlProcessInfo_v1_t, _v2_t), by suffix of the symbol, newest first.
 _ROWS = (("_v3", 24), ("_v2", 24), ("", 16))
-#: Drivers 535.43 to 535.86 have longer rows in _v3 (usedGpuCcProtectedMemory). They are known by a function that came
-#: with them, and by the lack of the one to which 535.98 moved that figure.
+#: Drivers 535.43 to 535.86 have longer rows in _v3 (usedGpuCcProtectedMemory). They have the first of these functions
+#: and lack the second, to which 535.98 moved that figure.
 _WIDE_ROW = 32
 _WIDE_HAS, _WIDE_LACKS = "nvmlDeviceGetConfComputeMemSizeInfo", "nvmlDeviceGetRunningProcessDetailList"
 _MOST_TRIES = 3
@@ -45,7 +45,7 @@ _MOST_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What NVML answered, or why it did not; `lasting` if it will not next time either."""
+    """NVML's answer, or the reason why there is none; `lasting` if calling again would not help."""
 
     value: Any = None
     reason: str | None = None
@@ -54,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on a device, and its bytes there; None where the driver does not tell them (WDDM, vGPU)."""
+    """A process on a device and its bytes there; None if the driver does not report them (WDDM, vGPU)."""
 
     pid: int
     bytes: int | None
@@ -67,21 +67,21 @@ def call(name: str, *arguments: object) -> Answer:
         return Answer(reason=_BROKEN or f"this pynvml has no {name}", lasting=True)
     try:
         return Answer(function(*arguments))
-    except Exception as error:  # noqa: BLE001 - the border: no reading may end a measurement
+    except Exception as error:  # noqa: BLE001 - a failed reading must not end a measurement
         return _failed(error)
 
 
 def processes(kind: Literal["Compute", "Graphics"], handle: object) -> Answer:
-    """A tuple of Process for a device. Never raises.
+    """The processes on a device, as a tuple of Process. Never raises.
 
-    The library's newest symbol is asked, then the older ones: pynvml's plain function is the newest alone, which
-    drivers before 510.39 and 535.98 do not have.
+    Calls the library's newest symbol, then older ones: pynvml's own function calls only the newest, which drivers
+    before 510.39 and 535.98 lack.
     """
     name = f"nvmlDeviceGet{kind}RunningProcesses"
     library = getattr(pynvml, "nvmlLib", None) or getattr(getattr(pynvml, "nvml", None), "nvmlLib", None)  # 11.x
-    if library is None:  # not loaded, or kept elsewhere: then only pynvml's own function is left
-        listed = call(name, handle)
-        return listed if listed.reason else Answer(tuple(_process(each) for each in listed.value))
+    if library is None:  # not loaded, or stored elsewhere: only pynvml's own function is left
+        answer = call(name, handle)
+        return answer if answer.reason else Answer(tuple(_process(entry) for entry in answer.value))
     for ending, row_bytes in _ROWS:
         symbol = _symbol(library, name + ending)
         if symbol is None:
@@ -94,12 +94,12 @@ def processes(kind: Literal["Compute", "Graphics"], handle: object) -> Answer:
 
 
 def text(value: str | bytes) -> str:
-    """A string of NVML's, whatever bytes are in it."""
+    """A string from NVML; invalid UTF-8 is replaced."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _symbol(library: Any, name: str) -> Any:
-    """A function of the library, apart from pynvml's own pointer to it; None where the library lacks it."""
+    """A function of the library, with its own prototype; None if the library lacks it."""
     try:
         return library[name]
     except (AttributeError, TypeError):
@@ -107,7 +107,7 @@ def _symbol(library: Any, name: str) -> Any:
 
 
 def _listed(symbol: Any, handle: object, row_bytes: int) -> Answer:
-    """Ask how many there are, then for the list; more room than that, since processes may come in between."""
+    """Ask for the number of processes, then for the list, with extra room for processes that start in between."""
     count = ctypes.c_uint(0)
     try:
         code, rows = symbol(handle, ctypes.byref(count), None), b""
@@ -123,7 +123,7 @@ def _listed(symbol: Any, handle: object, row_bytes: int) -> Answer:
         return Answer(code, "NVML: Function Not Found", lasting=True)
     if code != SUCCESS:
         return Answer(reason=f"NVML: {_words(code)}", lasting=code in LASTING)
-    return Answer(tuple(_row(rows, place * row_bytes) for place in range(count.value if rows else 0)))
+    return Answer(tuple(_row(rows, index * row_bytes) for index in range(count.value if rows else 0)))
 
 
 def _row(rows: bytes, offset: int) -> Process:
@@ -131,8 +131,8 @@ def _row(rows: bytes, offset: int) -> Process:
     return Process(pid, None if used == _NOT_AVAILABLE else used)
 
 
-def _process(listed: Any) -> Process:
-    return Process(int(listed.pid), None if listed.usedGpuMemory is None else int(listed.usedGpuMemory))
+def _process(entry: Any) -> Process:
+    return Process(int(entry.pid), None if entry.usedGpuMemory is None else int(entry.usedGpuMemory))
 
 
 def _words(code: int) -> str:
@@ -142,6 +142,6 @@ def _words(code: int) -> str:
 
 def _failed(error: Exception) -> Answer:
     if isinstance(error, UnicodeDecodeError):
-        return Answer(reason="NVML: the driver's answer is no UTF-8")
+        return Answer(reason="NVML: the driver's answer is not valid UTF-8")
     lasting = getattr(error, "value", None) in LASTING or type(error).__name__ == "NVMLLibraryMismatchError"
     return Answer(reason=f"NVML: {identity.hide(str(error)) or type(error).__name__}", lasting=lasting)

@@ -1,13 +1,13 @@
-"""The sampling process: `python -P -m bench.device.cuda.sampler NAME PERIOD_S`. Imports NVML's wrapper alone.
+"""The sampler process: `python -P -m bench.device.cuda.sampler NAME PERIOD_S`. Imports only NVML's wrapper.
 
-A process apart, so that the worker's threads and its interpreter's lock stay out of the timing's way, and so that it
-may be niced. It reads `begin` and `end` on its standard input. Between them it reads the GPU every PERIOD_S seconds; on
-`end` it prints one line of JSON (`Answer`) and goes back to waiting, in which it does not touch NVML. Any other line is
-ignored. It ends when its standard input does: when the worker closes it or dies.
+A separate process keeps the sampling out of the worker's threads and interpreter lock, and can be niced. Between
+`begin` and `end` on its standard input it reads the GPU every PERIOD_S seconds. On `end` it prints one line of JSON
+(`Answer`) and waits again, without touching NVML. It ignores any other line, and ends with its standard input: when the
+worker closes it or dies.
 
-Its stamps are `time.monotonic`, and the worker compares them with its own. That clock is one for all processes: on
-Linux it is CLOCK_MONOTONIC, elsewhere it is what Python says ("always system-wide", since 3.5). Were it not so
-somewhere, no reading would fall into a timed call, and the telemetry would say that.
+Time stamps are `time.monotonic`, which the worker compares with its own: all processes of a machine share that clock
+(CLOCK_MONOTONIC on Linux; "always system-wide" elsewhere, since Python 3.5). Otherwise no reading would fall into a
+timed call, and the telemetry would say so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.device.cuda.nvml import Conditions, Nvml
 from bench.process import lifeline
 
 PERIOD_S = 0.05
-#: Above so many readings every other one is dropped, and the period doubled: at 50 ms after 1000 s.
+#: Beyond this many readings every second one is dropped and the period doubled: at 50 ms after 1000 s.
 MOST_READINGS = 20_000
 _NICENESS = 5
 
@@ -38,30 +38,30 @@ Stamped = tuple[float, Conditions]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was read between a `begin` and its `end`; `reason` says why NVML could not be used, if so."""
+    """The readings between a `begin` and its `end`; `reason` says why NVML could not be used."""
 
     readings: tuple[Stamped, ...]
     period_s: float
     reason: str | None = None
 
     def to_json(self) -> str:
-        """One line, without its newline: a row per reading, its stamp and then the fields of Conditions."""
+        """One line without a newline; a row per reading with its time stamp and the fields of Conditions."""
         rows = [(at_s, *astuple(conditions)) for at_s, conditions in self.readings]
         return json.dumps({"readings": rows, "period_s": self.period_s, "reason": self.reason})
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Answer:
-        """The answer that a line holds. Raises ValueError if it holds none."""
+        """Parse an answer. Raises ValueError if the line is not one."""
         try:
             fields = json.loads(line)
             readings = tuple((float(at_s), Conditions(*values)) for at_s, *values in fields["readings"])
             return cls(readings, float(fields["period_s"]), fields["reason"])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"not an answer of the sampler: {error}") from None
+            raise ValueError(f"not a sampler's answer: {error}") from None
 
 
 class Inbox(Protocol):
-    """Where the lines of the standard input arrive, as a `queue.SimpleQueue` hands them out."""
+    """A queue of the lines of standard input, such as a `queue.SimpleQueue`."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> str:
         """The next line. Raises queue.Empty after `timeout` seconds without one."""
@@ -69,7 +69,7 @@ class Inbox(Protocol):
 
 
 class Sampler:
-    """Reads the GPU between `begin` and `end`. What it reads, when, and whence its orders come is handed in."""
+    """Reads the GPU between `begin` and `end`. Its reader, its clock and its inbox are injected."""
 
     def __init__(
         self,
@@ -94,8 +94,9 @@ class Sampler:
         return self._sample(reason)
 
     def _sample(self, reason: str | None) -> Answer:
-        """Read at `begin`, and then at whole periods from it, so that no delay adds up; ticks that were missed are left
-        out. A `begin` in the middle starts anew: the case before it failed.
+        """Read at `begin` and at whole periods after it, so that delays do not add up; missed ticks are skipped.
+
+        Another `begin` restarts: the case before it failed.
         """
         period_s, begin_s, readings = self._period_s, self._now(), [self._reading()]
         while True:
@@ -111,7 +112,7 @@ class Sampler:
                 period_s *= 2
 
     def _next(self, due_s: float) -> str | None:
-        """The order that comes before a time, or None once it has come."""
+        """The next order that arrives before `due_s`, or None."""
         while (left_s := due_s - self._now()) > 0:
             try:
                 order = self._inbox.get(timeout=left_s).strip()
@@ -122,16 +123,16 @@ class Sampler:
         return None
 
     def _reading(self) -> Stamped:
-        """Stamped with the middle of the time that the reading took."""
+        """One reading, stamped with the middle of the time that it took."""
         before_s = self._now()
         conditions = self._read()
         return (before_s + self._now()) / 2, conditions
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Serve until the standard input ends."""
+    """Serve until standard input ends."""
     name, period_s = sys.argv[1:] if arguments is None else arguments
-    _step_back()
+    _yield_to_worker()
     lifeline.die_with()
     inbox = lifeline.requests()
     nvml = Nvml(name)
@@ -141,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
 
 
-def _step_back() -> None:
-    """Let the worker go first, and leave Ctrl-C to it."""
+def _yield_to_worker() -> None:
+    """Lower this process's priority, and leave Ctrl-C to the worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):  # Windows has no nice
         os.nice(_NICENESS)

@@ -1,4 +1,4 @@
-"""Settings of torch that decide which kernels CUDA runs. Loads torch."""
+"""torch's settings that decide which CUDA kernels run. Loads torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.record import TorchSettings
 
 
 def now() -> TorchSettings:
-    """Whether float32 may be computed as TF32, and whether cuDNN tries its kernels, as torch has it set now."""
+    """The current settings: whether float32 may use TF32, and whether cuDNN benchmarks its kernels."""
     return TorchSettings(
         convolutions_tf32=_allows_tf32(getattr(torch.backends.cudnn, "conv", None), torch.backends.cudnn),
         matmul_tf32=_allows_tf32(torch.backends.cuda.matmul, torch.backends.cuda.matmul),
@@ -19,9 +19,9 @@ def now() -> TorchSettings:
 
 
 def _allows_tf32(place: Any, older_place: Any) -> bool | None:
-    """By `fp32_precision` (torch 2.9 and later), else by `allow_tf32`.
+    """Whether TF32 is allowed, by `fp32_precision` (torch 2.9 and later) or else `allow_tf32`.
 
-    A newer torch raises RuntimeError for the older name once both names have been used.
+    A newer torch raises RuntimeError for the old name once both names have been used.
     """
     for owner, name in ((place, "fp32_precision"), (older_place, "allow_tf32")):
         try:

@@ -173,7 +173,7 @@ def test_a_child_finds_the_program_from_a_checkout_that_is_not_installed(monkeyp
         (python("raise SystemExit('no such GPU')"), {}, ["died", "exit code 1: no such GPU"]),
         (python("import sys; sys.stdin.readline(); sys.exit(7)"), {}, ["died (exit code 7)"]),
         (python("import sys; sys.stdin.read()"), {"timeout_s": 0.05}, ["did not answer within 0.05 s"]),
-        (python(CANNED.format(line="Segmentation fault")), {}, ["made no sense"]),
+        (python(CANNED.format(line="Segmentation fault")), {}, ["sampler"]),
     ],
     ids=["not there", "dies at once", "dies at begin", "silent", "nonsense"],
 )
