@@ -147,7 +147,7 @@ def test_a_card_smaller_than_the_largest_context_has_nothing_left_beside_it() ->
 
 def test_a_layout_that_is_not_known_is_refused() -> None:
     said = refusal(ConfigError, demand, a_case(variant="channels-last"), BACKEND)
-    assert "'channels-last' can't be predicted, only default and sliced" in said
+    assert all(variant in said for variant in ("'channels-last'", "default", "sliced"))
 
 
 @pytest.mark.parametrize("tile", [Tile(tile=64, overlap=16), Tile(tile=512, overlap=128)], ids=str)
