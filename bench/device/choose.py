@@ -39,25 +39,27 @@ class Choice:
     reason: str | None = None
 
 
-def choose(wanted: str) -> Choice:
+def choose(requested: str) -> Choice:
     """Resolve `auto`, `cpu`, `cuda` or `cuda:N`. Raises UnusableError."""
-    name = wanted.strip().lower()
+    name = requested.strip().lower()
     if name.split(":")[0] in _UNSUPPORTED:
-        raise UnusableError(f"--device {wanted}: {_UNSUPPORTED[name.split(':')[0]]}. Use a CUDA GPU, or --device cpu.")
+        raise UnusableError(
+            f"--device {requested}: {_UNSUPPORTED[name.split(':')[0]]}. Use a CUDA GPU, or --device cpu."
+        )
     if name == "cpu":
         return Choice(torch.device("cpu"), reason="the CPU was requested.")
     if name == "auto":
         return _automatic()
     match = re.fullmatch(r"cuda(?::(\d+))?", name)
     if match is None:
-        raise UnusableError(f"--device {wanted} does not name a device. Valid: {CHOICES}.")
+        raise UnusableError(f"--device {requested} does not name a device. Valid: {CHOICES}.")
     why_not = why_no_cuda()
     if why_not is not None:
-        raise UnusableError(f"--device {wanted}: {why_not}")
+        raise UnusableError(f"--device {requested}: {why_not}")
     index = int(match.group(1) or 0)
     count = torch.cuda.device_count()
     if index >= count:
-        raise UnusableError(f"--device {wanted}: torch has {count} CUDA device(s). The last is cuda:{count - 1}.")
+        raise UnusableError(f"--device {requested}: torch has {count} CUDA device(s). The last is cuda:{count - 1}.")
     return Choice(torch.device("cuda", index))
 
 

@@ -109,45 +109,45 @@ def neighbours(facts: Facts) -> Iterator[Finding]:
     yield company(_neighbours(facts), facts.device)
 
 
-def company(others: Neighbours, device: Device) -> Finding:
+def company(neighbours: Neighbours, device: Device) -> Finding:
     """The finding about other processes on a GPU: a problem if they use more than a little of it.
 
     A card that drives a screen always has memory in use. If it is mostly idle and no process computes, that is a
     warning.
     """
-    if others.count is None and others.bytes is None and others.utilization is None:
+    if neighbours.count is None and neighbours.bytes is None and neighbours.utilization is None:
         return note(
             "neighbours",
             "NVML does not report whether other processes use this GPU.",
             "Check with nvidia-smi on the host.",
         )
-    used = _share(others.bytes, device)
-    text = _usage(others, used)
-    if _only_draws(others) and used > _USED_SHARE:
+    used = _share(neighbours.bytes, device)
+    text = _usage(neighbours, used)
+    if _only_draws(neighbours) and used > _USED_SHARE:
         return warning(
             "neighbours",
             f"{text}. This GPU seems to drive a screen: less memory is free, and times may be noisier.",
             "Close graphical programs, or let another GPU (or the processor's own) drive the screen.",
         )
-    if used > _USED_SHARE or (others.utilization or 0.0) > BUSY_SHARE:
+    if used > _USED_SHARE or (neighbours.utilization or 0.0) > BUSY_SHARE:
         return problem(
             "neighbours",
             f"{text}. They would distort times and leave less memory.",
             "Wait for them, end them (nvidia-smi lists them), or use another GPU with --device cuda:N.",
         )
-    return note("neighbours", f"{text}: little enough for a run.") if others.count else ok("neighbours", text)
+    return note("neighbours", f"{text}: little enough for a run.") if neighbours.count else ok("neighbours", text)
 
 
-def _only_draws(others: Neighbours) -> bool:
+def _only_draws(neighbours: Neighbours) -> bool:
     """Whether the other processes only draw a screen: utilization is low, and no listed process computes.
 
     If the list is empty or unavailable (WSL), an active display or little memory in use counts as evidence.
     """
-    if others.utilization is None or others.utilization > BUSY_SHARE:
+    if neighbours.utilization is None or neighbours.utilization > BUSY_SHARE:
         return False
-    if others.computing or (others.computing is None and others.count):
+    if neighbours.computing or (neighbours.computing is None and neighbours.count):
         return False
-    return bool(others.drawing or others.display) or (others.bytes or 0) <= _DESKTOP_BYTES
+    return bool(neighbours.drawing or neighbours.display) or (neighbours.bytes or 0) <= _DESKTOP_BYTES
 
 
 def crowding(settings: GpuSettings | None, device: Device) -> str | None:
@@ -211,14 +211,16 @@ def _share(used_bytes: int | None, device: Device) -> float:
     return used_bytes / total if used_bytes and total else 0.0
 
 
-def _usage(others: Neighbours, used: float) -> str:
+def _usage(neighbours: Neighbours, used: float) -> str:
     """`2 other processes; 1.50 GiB (2%) in use before this program started; busy 40% of the time`."""
-    count = {None: "", 0: "no other process", 1: "1 other process"}.get(others.count, f"{others.count} other processes")
+    count = {None: "", 0: "no other process", 1: "1 other process"}.get(
+        neighbours.count, f"{neighbours.count} other processes"
+    )
     parts = [count] if count else []
-    if others.bytes is not None:
-        parts.append(f"{format_bytes(others.bytes)} ({used:.0%}) in use before this program started")
-    if others.utilization is not None:
-        parts.append(f"busy {others.utilization:.0%} of the time")
+    if neighbours.bytes is not None:
+        parts.append(f"{format_bytes(neighbours.bytes)} ({used:.0%}) in use before this program started")
+    if neighbours.utilization is not None:
+        parts.append(f"busy {neighbours.utilization:.0%} of the time")
     return "; ".join(parts)
 
 

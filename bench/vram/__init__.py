@@ -1,1 +1,1 @@
-"""VRAM without a GPU: what a call allocates, what its kernels take besides, and what the allocator makes of it."""
+"""Predicts VRAM without a GPU: the allocations of a call, the workspaces of its kernels, and torch's allocator."""

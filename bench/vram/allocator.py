@@ -1,16 +1,16 @@
-"""PyTorch's caching allocator, as a model: what it holds of the device after each request and each free. Pure.
+"""A model of PyTorch's caching allocator: the memory that it holds after each request and each free. Pure.
 
-Imports no torch. Modelled is c10/cuda/CUDACachingAllocator.cpp (`DeviceCachingAllocator`) of torch 2.6 to 2.13 with its
-default settings: the native backend, no expandable segments, nothing in PYTORCH_ALLOC_CONF or PYTORCH_CUDA_ALLOC_CONF;
-one device, one stream, no graph capture, no private pools. Read were the functions named below as they stood shortly
-before 2.6 and at about 2.10, where these rules are the same; of 2.12 the order of `malloc`'s retries, of 2.13 the
-headers with the constants. Left out, since the defaults never reach it: max_split_size and
-`release_available_cached_blocks`, garbage collection, roundup_power2_divisions, pools that help out
-(`try_mempool_fallback`), throw_on_cudamalloc_oom.
+Does not import torch. It models c10/cuda/CUDACachingAllocator.cpp (`DeviceCachingAllocator`) of torch 2.6 to 2.13 in
+default settings: native backend, no expandable segments, PYTORCH_ALLOC_CONF and PYTORCH_CUDA_ALLOC_CONF unset; one
+device, one stream, no graph capture, no private pools. The functions named below were read in the versions shortly
+before 2.6 and about 2.10, which have the same rules; in 2.12 the order of `malloc`'s retries, and in 2.13 the headers
+with the constants. Left out, because default settings never reach them: max_split_size and
+`release_available_cached_blocks`, garbage collection, roundup_power2_divisions, `try_mempool_fallback`,
+throw_on_cudamalloc_oom.
 
-Among free blocks of just the same size older versions take the one at the lowest address, and where the driver puts a
-segment nobody knows; newer ones (pytorch #183591, of May 2026) that of the oldest segment, and within one the lowest.
-Here each new segment lies above all before it, so that both are the same, unless `addresses` says where it lies.
+Among free blocks of equal size older versions use the lowest address, which depends on where the driver places
+segments. Newer versions (pytorch #183591, May 2026) use the oldest segment, and the lowest address within it. Here each
+new segment has a higher address than all before it, so that both rules agree, unless `addresses` chooses addresses.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SegmentShape = tuple[int, tuple[tuple[int, bool], ...]]
 
 
 class OutOfMemoryError(Exception):
-    """A request that the device refused, and refused again when all wholly free segments had been given back.
+    """A request that the device refused even after all entirely free segments were returned.
 
     Attributes:
-        requested_bytes: what was asked for.
-        segment_bytes: the segment that would have held it.
-        reserved_bytes, allocated_bytes: what the allocator holds after giving back, and what of it is handed out.
+        requested_bytes: size of the request.
+        segment_bytes: size of the segment that it needed.
+        reserved_bytes, allocated_bytes: what the allocator then reserves, and how much of it is in use.
         free_bytes: what the device has left.
     """
 
@@ -40,24 +40,24 @@ class OutOfMemoryError(Exception):
         self.allocated_bytes = allocated
         self.free_bytes = capacity - reserved
         super().__init__(
-            f"out of memory: {requested} bytes need a segment of {segment}, of {capacity} bytes {self.free_bytes} are "
-            f"free; {reserved} are reserved, {allocated} of them allocated"
+            f"out of memory: {requested} bytes need a segment of {segment}, but only {self.free_bytes} of {capacity} "
+            f"bytes are free; {reserved} are reserved, {allocated} of them allocated"
         )
 
 
 class CachingAllocator:
-    """The allocator of one device, empty at first.
+    """The allocator of one device, initially empty.
 
-    Attributes, all in bytes unless they count; names of torch's `memory_stats` in brackets:
-        allocated_bytes: sizes of the blocks handed out (`allocated_bytes.all.current`; with one stream `active_bytes`
-            too). A remainder that was not split off counts with its block.
-        requested_bytes: what was asked for (`requested_bytes`).
+    Attributes, in bytes except for counts, with torch's `memory_stats` in brackets:
+        allocated_bytes: sizes of the blocks in use (`allocated_bytes.all.current`; with one stream also
+            `active_bytes`). A remainder that was not split off counts with its block.
+        requested_bytes: sizes that callers requested (`requested_bytes`).
         reserved_bytes: sizes of the segments (`reserved_bytes`).
-        inactive_split_bytes: free blocks whose segment is partly handed out: no emptying of the cache gives them back.
-        peak_allocated_bytes, peak_requested_bytes, peak_reserved_bytes: the greatest since the last `reset_peaks`.
-        segments: how many there are (`segment`).
-        retries: requests for a segment made again after giving back (`num_alloc_retries`), refused ones among them.
-        ooms: requests that were refused for good (`num_ooms`).
+        inactive_split_bytes: free blocks of segments that are partly in use; emptying the cache does not return them.
+        peak_allocated_bytes, peak_requested_bytes, peak_reserved_bytes: the maxima since the last `reset_peaks`.
+        segments: number of segments (`segment`).
+        retries: requests for a segment that were repeated after emptying the cache (`num_alloc_retries`).
+        ooms: requests that failed (`num_ooms`).
     """
 
     __slots__ = (
@@ -82,12 +82,12 @@ class CachingAllocator:
     def __init__(self, capacity_bytes: int | None = None, addresses: Callable[[int], int] | None = None) -> None:
         """
         Args:
-            capacity_bytes: what all segments together may take: a limit (`set_per_process_memory_fraction`), or what
-                the device has beside the CUDA context and everything else. None: without end.
-            addresses: asked, with its size, for the address of each new segment.
+            capacity_bytes: upper bound of all segments together: a limit (`set_per_process_memory_fraction`), or the
+                device's memory besides the CUDA context and other processes. None: unlimited.
+            addresses: returns the address of a new segment, given its size.
         """
         self._capacity = capacity_bytes
-        self._addresses = addresses or self._above_all_before
+        self._addresses = addresses or self._next_higher_address
         self._next_address = 0
         self._small, self._large = FreeBlocks(), FreeBlocks()
         self._live: set[Block] = set()
@@ -96,17 +96,17 @@ class CachingAllocator:
         self.segments = self.retries = self.ooms = 0
 
     def allocate(self, size: int) -> Block:
-        """A block of at least `size` bytes: `malloc`. None at all are a handle to nothing, which counts nowhere.
+        """A block of at least `size` bytes: `malloc`. A request for 0 bytes gives an empty block that counts nowhere.
 
         Raises:
-            OutOfMemoryError: the device refused. All wholly free segments have been given back then, as in torch.
+            OutOfMemoryError: the device refused. As in torch, all entirely free segments have then been returned.
         """
         if size <= 0:
-            return self._nothing(size)
-        wanted = rounded(size)
-        pool = self._small if wanted <= SMALL_BYTES else self._large
-        found = pool.take(wanted) or self._new_segment(wanted, size)
-        block = self._hand_out(found, wanted, pool)
+            return self._empty_block(size)
+        block_bytes = rounded(size)
+        pool = self._small if block_bytes <= SMALL_BYTES else self._large
+        free = pool.take(block_bytes) or self._new_segment(block_bytes, size)
+        block = self._hand_out(free, block_bytes, pool)
         block.requested = size
         self._live.add(block)
         self.allocated_bytes += block.size
@@ -119,51 +119,53 @@ class CachingAllocator:
         """Take a block back and merge it with its free neighbours: `free_block`.
 
         Raises:
-            ValueError: it was freed before, or came from another allocator.
+            ValueError: the block was freed before, or belongs to another allocator.
         """
         try:
             self._live.remove(block)
         except KeyError:
-            raise ValueError(f"not handed out, or freed before: {block}") from None
+            raise ValueError(f"freed before, or not from this allocator: {block}") from None
         if not block.size:
             return
         self.allocated_bytes -= block.size
         self.requested_bytes -= block.requested
-        pool = self._small if block.size <= SMALL_BYTES else self._large  # what is handed out is as its pool's requests
+        pool = (
+            self._small if block.size <= SMALL_BYTES else self._large
+        )  # blocks in use are as small or large as their pool
         self._merge(block, pool)
         if block.split:
             self.inactive_split_bytes += block.size
         pool.add(block)
 
     def empty_cache(self) -> None:
-        """Give all wholly free segments back to the device: `release_cached_blocks`."""
+        """Return all entirely free segments to the device: `release_cached_blocks`."""
         for pool in (self._large, self._small):
             for segment in pool.take_whole():
                 self.reserved_bytes -= segment.size
                 self.segments -= 1
 
     def reset_peaks(self) -> None:
-        """Let the peaks begin anew at what is held now: `resetPeakStats`."""
+        """Set the peaks to the current values: `resetPeakStats`."""
         self.peak_allocated_bytes = self.allocated_bytes
         self.peak_requested_bytes = self.requested_bytes
         self.peak_reserved_bytes = self.reserved_bytes
 
     def snapshot(self) -> tuple[SegmentShape, ...]:
-        """All segments, in order of address: for tests and for people."""
+        """All segments, in order of address, for tests and debugging."""
         blocks = {*self._live, *self._small, *self._large}
-        heads = sorted((one for one in blocks if one.size and one.before is None), key=lambda one: one.address)
-        return tuple(self._shape(head) for head in heads)
+        heads = (block for block in blocks if block.size and block.before is None)
+        return tuple(self._shape(head) for head in sorted(heads, key=lambda block: block.address))
 
-    def _nothing(self, size: int) -> Block:
+    def _empty_block(self, size: int) -> Block:
         if size < 0:
-            raise ValueError(f"a size of {size} bytes")
+            raise ValueError(f"size must not be negative: {size} bytes")
         block = Block(address=0, size=0)
         self._live.add(block)
         return block
 
-    def _new_segment(self, wanted: int, requested: int) -> Block:
-        """One more segment, if need be after giving back all wholly free ones: `malloc`'s second half."""
-        size = segment_size(wanted)
+    def _new_segment(self, block_bytes: int, requested: int) -> Block:
+        """A new segment, if necessary after returning all entirely free ones: `malloc`'s second half."""
+        size = segment_size(block_bytes)
         if self._refused(size):
             self.empty_cache()
             self.retries += 1
@@ -176,33 +178,33 @@ class CachingAllocator:
         return Block(address=self._addresses(size), size=size)
 
     def _refused(self, size: int) -> bool:
-        """Whether one more segment is more than there is: `alloc_block`."""
+        """Whether another segment of this size exceeds the capacity: `alloc_block`."""
         return self._capacity is not None and self.reserved_bytes + size > self._capacity
 
-    def _hand_out(self, found: Block, wanted: int, pool: FreeBlocks) -> Block:
-        """The low part of a free block, or the whole of it where too little would remain: `alloc_found_block`.
+    def _hand_out(self, free: Block, size: int, pool: FreeBlocks) -> Block:
+        """The low part of a free block, or all of it if too little would remain: `alloc_found_block`.
 
-        What is handed out is always a new block, so that a handle which was freed stays freed for good.
+        The result is always a new object, so that a handle that was freed stays invalid.
         """
-        was_split = found.split
-        remaining = found.size - wanted
-        if not leaves_a_block(wanted, remaining):
+        was_split = free.split
+        remaining = free.size - size
+        if not leaves_a_block(size, remaining):
             if was_split:
-                self.inactive_split_bytes -= found.size
-            block = Block(found.address, found.size, 0, found.before, found.after)
+                self.inactive_split_bytes -= free.size
+            block = Block(free.address, free.size, 0, free.before, free.after)
             if block.after is not None:
                 block.after.before = block
         else:
-            self.inactive_split_bytes += -wanted if was_split else remaining
-            block = Block(found.address, wanted, 0, found.before, found)
-            found.before, found.address, found.size = block, found.address + wanted, remaining
-            pool.add(found)
+            self.inactive_split_bytes += -size if was_split else remaining
+            block = Block(free.address, size, 0, free.before, free)
+            free.before, free.address, free.size = block, free.address + size, remaining
+            pool.add(free)
         if block.before is not None:
             block.before.after = block
         return block
 
     def _merge(self, block: Block, pool: FreeBlocks) -> None:
-        """Let a freed block absorb the free ones on both sides: `try_merge_blocks`."""
+        """Merge a freed block with the free blocks on both sides: `try_merge_blocks`."""
         before, after = block.before, block.after
         if before is not None and before not in self._live:
             self._absorb(before, pool)
@@ -221,8 +223,8 @@ class CachingAllocator:
         pool.remove(free)
         self.inactive_split_bytes -= free.size
 
-    def _above_all_before(self, size: int) -> int:
-        """A new segment's address where nobody knows better: a multiple of 2 MiB, as the driver's, since sizes are."""
+    def _next_higher_address(self, size: int) -> int:
+        """The default address of a new segment: a multiple of 2 MiB like the driver's, because sizes are multiples."""
         address = self._next_address
         self._next_address += size
         return address

@@ -1,6 +1,6 @@
-"""What the model of torch's caching allocator is made of: sizes, blocks, and the free blocks of a pool. Pure.
+"""Parts of the model of torch's caching allocator: sizes, blocks, and the free blocks of a pool. Pure.
 
-Imports nothing of the project. The names of sources are those of torch's C++: the constants are in
+Imports nothing from the project. Names in backticks are those of torch's C++ source: constants are in
 c10/core/AllocatorConfig.h (in older versions at the top of CUDACachingAllocator.cpp), the rest in
 c10/cuda/CUDACachingAllocator.cpp.
 """
@@ -13,25 +13,25 @@ from dataclasses import dataclass, field
 
 #: `kMinBlockSize`: every size is a multiple of it.
 MIN_BLOCK_BYTES = 512
-#: `kSmallSize`: the largest request of the small pool; of a large block, what may be left over without being split off.
+#: `kSmallSize`: the largest request of the small pool, and the largest remainder that a large block keeps.
 SMALL_BYTES = 1024**2
-#: `kSmallBuffer`: a segment of the small pool.
+#: `kSmallBuffer`: size of a segment of the small pool.
 SMALL_SEGMENT_BYTES = 2 * 1024**2
-#: `kMinLargeAlloc`: from here on a request has a segment of its own size.
+#: `kMinLargeAlloc`: requests from this size get a segment of their own size.
 OWN_SEGMENT_BYTES = 10 * 1024**2
-#: `large_segment_size` (`kLargeBuffer`): a segment of the large pool for requests below `OWN_SEGMENT_BYTES`.
+#: `large_segment_size` (`kLargeBuffer`): size of a segment of the large pool for requests below `OWN_SEGMENT_BYTES`.
 LARGE_SEGMENT_BYTES = 20 * 1024**2
-#: `kRoundLarge`: segments above are multiples of it.
+#: `kRoundLarge`: larger segments are multiples of it.
 ROUND_SEGMENT_BYTES = 2 * 1024**2
 
 
 def rounded(size: int) -> int:
-    """The bytes of a block for a request of `size` (more than none): `round_size`."""
+    """The bytes of a block for a request of `size` > 0: `round_size`."""
     return -(-size // MIN_BLOCK_BYTES) * MIN_BLOCK_BYTES
 
 
 def segment_size(size: int) -> int:
-    """The bytes asked of the driver where no free block holds one of `size`: `get_allocation_size`."""
+    """The bytes to request from the driver if no free block can hold `size`: `get_allocation_size`."""
     if size <= SMALL_BYTES:
         return SMALL_SEGMENT_BYTES
     if size < OWN_SEGMENT_BYTES:
@@ -40,19 +40,19 @@ def segment_size(size: int) -> int:
 
 
 def leaves_a_block(size: int, remaining: int) -> bool:
-    """Whether what a block of `size` leaves over becomes a free block, or goes with it: `should_split`."""
+    """Whether the remainder after a block of `size` becomes a free block of its own: `should_split`."""
     return remaining >= MIN_BLOCK_BYTES if size <= SMALL_BYTES else remaining > SMALL_BYTES
 
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """A stretch of one segment, handed out or free; also the handle of what was handed out.
+    """A part of a segment, in use or free. For a block in use it is also the caller's handle.
 
     Attributes:
-        address: where it begins, in bytes.
-        size: what it holds in bytes, which counts as allocated.
-        requested: the bytes that were asked for when it was handed out; 0 if it never was.
-        before, after: its neighbours in the segment.
+        address: start, in bytes.
+        size: size in bytes, which counts as allocated if the block is in use.
+        requested: bytes that the caller requested; 0 if the block was never in use.
+        before, after: neighbours in the segment.
     """
 
     address: int
@@ -63,7 +63,7 @@ class Block:
 
     @property
     def split(self) -> bool:
-        """Whether it is a part of its segment only: `is_split`."""
+        """Whether it is only a part of its segment: `is_split`."""
         return self.before is not None or self.after is not None
 
 
@@ -90,7 +90,7 @@ class FreeBlocks:
         del self._keys[index], self._blocks[index]
 
     def take(self, size: int) -> Block | None:
-        """Remove and return the smallest block that holds `size`, the lowest address among equals: `get_free_block`."""
+        """Remove and return the smallest block that can hold `size`, at the lowest address: `get_free_block`."""
         index = bisect_left(self._keys, (size, 0))
         if index == len(self._keys):
             return None
@@ -98,7 +98,7 @@ class FreeBlocks:
         return self._blocks.pop(index)
 
     def take_whole(self) -> list[Block]:
-        """Remove and return those that are a whole segment: `release_blocks`."""
+        """Remove and return the blocks that are a whole segment: `release_blocks`."""
         whole = [block for block in self._blocks if not block.split]
         self._blocks = [block for block in self._blocks if block.split]
         self._keys = [(block.size, block.address) for block in self._blocks]

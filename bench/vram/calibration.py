@@ -1,9 +1,9 @@
-"""Workspaces that `bench calibrate` measured on a device, and what follows from them for other sizes. Pure.
+"""Workspaces that `bench calibrate` measured on a device, and estimates for other sizes. Pure.
 
-A convolution of the very shapes that were measured has its own workspace. One of other sizes has the share of input and
-output that the same filter and stride took at the two nearest sizes. That share may jump between two sizes, where cuDNN
-chooses another kernel (SDXL's does between 1024 and 2048 px): at other sizes a figure is uncertain, and `basis`
-says so. Convolutions of another layout of the input are others.
+At measured shapes a convolution has its measured workspace. At other sizes the share of input and output is
+interpolated between the two nearest sizes with the same filter, stride and input layout. The share can jump between two
+sizes if cuDNN chooses another kernel (SDXL's does between 1024 and 2048 px), so estimates are uncertain; `basis` tells
+them apart.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _Family = tuple[Shape, tuple[int, int], bool]
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """One measured workspace as `share` of the bytes of input and output, and `fixed` bytes besides.
+    """A measured workspace as a `share` of the bytes of input and output, plus `fixed` bytes.
 
-    The fixed bytes are the filter's, or the whole workspace where that is less: a kernel that needs none at one size
-    is taken to need none at others.
+    The fixed bytes are the filter's, or the whole workspace if that is smaller: a kernel without a workspace at one
+    size is assumed to need none at others.
     """
 
     log_area: float
@@ -36,7 +36,7 @@ class _Point:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """The workspaces of one precision on one device: a `cudnn.Measured`. Made by `of`; equal to itself alone."""
+    """The workspaces of one precision on one device; implements `cudnn.Measured`. Use `of` to make one."""
 
     _exact: Mapping[Convolution, int]
     _families: Mapping[_Family, Sequence[_Point]]
@@ -44,38 +44,39 @@ class Calibration:
 
     @classmethod
     def of(cls, workspaces: Workspaces, dtype: str) -> Calibration | None:
-        """The calibration of a precision, or None where nothing of it was measured with memory to spare.
+        """The calibration of a precision; None if nothing was measured in it with memory to spare.
 
-        Constrained convolutions are left out: their kernels are those of a full card.
+        Constrained entries are left out: on a full card torch uses other kernels.
         """
         item_bytes = ITEM_BYTES[dtype]
-        free = [entry for entry in workspaces.entries if entry.dtype == dtype and not entry.constrained]
-        if not free:
+        unconstrained = [entry for entry in workspaces.entries if entry.dtype == dtype and not entry.constrained]
+        if not unconstrained:
             return None
         exact: dict[Convolution, int] = {}
         families: dict[_Family, dict[float, _Point]] = {}
-        for entry in free:
+        for entry in unconstrained:
             kernel = Convolution(entry.input, entry.output, entry.filter, entry.channels_last)
             exact[kernel] = max(entry.workspace_bytes, exact.get(kernel, 0))
             point = _point(entry, item_bytes)
             family = families.setdefault(_family(kernel), {})
             known = family.get(point.log_area)
-            if known is None or (known.share, known.fixed) < (point.share, point.fixed):  # of one area: the larger
+            if known is None or (known.share, known.fixed) < (point.share, point.fixed):  # keep the larger per area
                 family[point.log_area] = point
         return cls(
             exact,
-            {key: sorted(points.values(), key=lambda one: one.log_area) for key, points in families.items()},
+            {key: sorted(points.values(), key=lambda point: point.log_area) for key, points in families.items()},
             item_bytes,
         )
 
     @classmethod
     def by_precision(cls, workspaces: Workspaces) -> dict[str, Calibration]:
-        """The calibrations of all precisions of which anything was measured with memory to spare."""
-        found = {dtype: cls.of(workspaces, dtype) for dtype in dict.fromkeys(one.dtype for one in workspaces.entries)}
-        return {dtype: one for dtype, one in found.items() if one is not None}
+        """The calibrations of all precisions in which anything was measured with memory to spare."""
+        precisions = dict.fromkeys(entry.dtype for entry in workspaces.entries)
+        calibrations = ((dtype, cls.of(workspaces, dtype)) for dtype in precisions)
+        return {dtype: calibration for dtype, calibration in calibrations if calibration is not None}
 
     def workspace_bytes(self, kernel: Convolution) -> int | None:
-        """Of this convolution; None where none of its filter and stride was measured at any size."""
+        """The workspace of this convolution; None if its filter and stride were not measured at any size."""
         exact = self._exact.get(kernel)
         if exact is not None:
             return exact
@@ -87,7 +88,7 @@ class Calibration:
         return round(point.share * tensors + point.fixed)
 
     def basis(self, kernel: Convolution) -> Basis | None:
-        """How the workspace of this convolution is known; None where it is not."""
+        """How the workspace of this convolution is known; None if it is not."""
         if kernel in self._exact:
             return "measured"
         points = self._points(kernel)
@@ -101,35 +102,35 @@ class Calibration:
 
 
 def trusted(workspaces: Workspaces, cudnn_version: str | None, dtype: str | None = None) -> str | None:
-    """Why a calibration does not fit, in a sentence for users; None if it does.
+    """Why a calibration does not apply, as a message for users; None if it does.
 
     Args:
         workspaces: the calibration.
-        cudnn_version: of what is predicted, as torch tells it (`91002`); None if it is not known, as on a machine
-            without a GPU: then nothing speaks against the calibration.
-        dtype: the precision of what is predicted; None: any.
+        cudnn_version: the version that the prediction is for, as torch reports it (`91002`); None if it is not known,
+            as on a machine without a GPU: then any version will do.
+        dtype: the precision that the prediction is for; None: any.
     """
-    again = "Run `bench calibrate` on it to measure again."
+    remedy = "Run `bench calibrate` on that device again."
     name = workspaces.device.name
     if dtype is not None and Calibration.of(workspaces, dtype) is None:
         measured = sorted({entry.dtype for entry in workspaces.entries if not entry.constrained})
-        found = f"holds {' and '.join(measured)}" if measured else "holds none measured with memory to spare"
-        return f"The calibration of {name} does not fit {dtype}: it {found}. {again}"
+        contents = f"covers {' and '.join(measured)}" if measured else "has no workspaces measured with memory to spare"
+        return f"The calibration of {name} does not cover {dtype}: it {contents}. {remedy}"
     if cudnn_version is None:
         return None
     if workspaces.cudnn is None:
-        return f"The calibration of {name} does not say with which cuDNN it was measured. {again}"
-    theirs, ours = _release(workspaces.cudnn), _release(cudnn_version)
-    if theirs == ours:
+        return f"The calibration of {name} lacks the version of cuDNN that it was measured with. {remedy}"
+    measured_with, predicted_for = _release(workspaces.cudnn), _release(cudnn_version)
+    if measured_with == predicted_for:
         return None
     return (
-        f"The calibration of {name} was measured with cuDNN {theirs}, and this is for cuDNN {ours}, which may choose "
-        f"other kernels. {again}"
+        f"The calibration of {name} was measured with cuDNN {measured_with}, but this prediction is for cuDNN "
+        f"{predicted_for}, which may choose other kernels. {remedy}"
     )
 
 
 def _release(version: str) -> str:
-    """Major and minor of what torch tells: `9.10` of 91002 (and of 9.10.2), `8.9` of 8902."""
+    """Major and minor version as torch reports it: `9.10` for 91002 (and for 9.10.2), `8.9` for 8902."""
     if not version.isdigit():
         return ".".join(version.split(".")[:2])
     number = int(version)
@@ -137,12 +138,12 @@ def _release(version: str) -> str:
     return f"{major}.{rest // 100}"
 
 
-#: From cuDNN 9 on: 10,000 times the major version, 100 times the minor (cudnn_version.h).
+#: From cuDNN 9 on a version is 10,000 times the major plus 100 times the minor (cudnn_version.h).
 _FIVE_DIGITS = 90_000
 
 
 def _family(kernel: Convolution) -> _Family:
-    """What convolutions of other sizes have in common: filter, layout, and stride by how much smaller the output is."""
+    """What convolutions of different sizes share: filter, stride (input side over output side), and layout."""
     source, output = kernel.input, kernel.output
     return kernel.filter, (round(source[2] / output[2]), round(source[3] / output[3])), kernel.channels_last
 
@@ -158,7 +159,7 @@ def _log_area(output: Shape) -> float:
 
 
 def _at(points: Sequence[_Point], log_area: float) -> _Point:
-    """Between the two nearest, in proportion; the nearest alone outside of all."""
+    """The point at an area: interpolated between the two nearest, or the nearest if outside their range."""
     if log_area <= points[0].log_area:
         return points[0]
     for low, high in pairwise(points):

@@ -1,7 +1,4 @@
-"""What a timeline shows: its peak and where that is, what is alive there, the stages of the call, and layers to draw.
-
-Pure.
-"""
+"""Analyses a timeline: its peak, what is alive there, the stages of the call, and the layers of a plot. Pure."""
 
 from __future__ import annotations
 
@@ -14,24 +11,24 @@ from typing import Literal
 from bench.record import Case
 from bench.vram.timeline import Kind, Owner, Timeline
 
-#: What is made outside of all parts of the model: tiles joined, a distribution's mode.
+#: The stage of work outside all submodules: joining tiles, a distribution's mode.
 ITSELF = "(the model itself)"
 WORKSPACES = "workspaces"
-#: What kernels take besides tensors.
+#: Extra memory of kernels besides their tensors.
 SCRATCH: tuple[Kind, ...] = ("workspace", "buffer", "library")
 OTHER = "other"
-#: A prediction and a measurement whose peaks are no further apart than this share are said to agree.
+#: Relative difference up to which predicted and measured peaks agree.
 AGREES = 0.02
 _LARGEST = 10
-#: Layers of a plot besides weights, workspaces and the others'; columns of a plot.
+#: Layers of a plot besides weights, workspaces and `other`; columns of a plot.
 _LAYERS, _COLUMNS = 6, 2000
-#: How many runs one side may have that the other has not, before both are passed over.
+#: How many modules of one timeline to skip in search of one that both have.
 _LOOKAHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is alive at the peak: one allocation, or all weights in one."""
+    """An allocation that is alive at the peak, or all weights together."""
 
     bytes: int
     owner: Owner
@@ -40,7 +37,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of the model, and the most that is alive while it is at work."""
+    """A part of the model and the peak of live bytes while it runs."""
 
     name: str
     peak_bytes: int
@@ -48,16 +45,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A timeline and what it shows.
+    """The analysis of a timeline.
 
     Attributes:
-        timeline: all of it.
-        peak_bytes: the most that is alive at once, weights and input included.
-        peak_at: the change after which it is.
-        at: whose that change is: who allocates when the peak is reached.
-        kinds: bytes at the peak of each kind.
-        largest: what is largest at the peak, at most ten; the weights are one.
-        stages: in the order in which they begin.
+        timeline: the timeline.
+        peak_bytes: peak of the live bytes, including weights and input.
+        peak_at: index of the change that reaches the peak.
+        at: owner of that allocation.
+        kinds: bytes at the peak by kind.
+        largest: the ten largest allocations at the peak; all weights count as one.
+        stages: stages in the order in which they begin.
     """
 
     timeline: Timeline
@@ -70,22 +67,22 @@ class Profile:
 
     @property
     def before_bytes(self) -> int:
-        """What is there before the call: weights and input."""
-        return sum(self.timeline.sizes[place] for place in self.timeline.changes[: self.timeline.before])
+        """Bytes of weights and input, which exist before the call."""
+        return sum(self.timeline.sizes[index] for index in self.timeline.changes[: self.timeline.before])
 
 
 @dataclass(frozen=True, slots=True)
 class Profiled:
-    """A case's profile as it is predicted, and where it was run as it was.
+    """The predicted profile of a case, and the measured one if it was run.
 
     Attributes:
-        case: which.
-        device: where it computes, or would.
-        kernels: whose workspaces are predicted, in words.
+        case: the case.
+        device: the kind of device that the prediction is for.
+        kernels: description of the kernels whose workspaces are predicted.
         predicted, measured: the profiles.
-        measured_on: the device's name.
-        allocated_bytes: the measured peak by the allocator's own counter, where it has one.
-        stand_in: what took the place of the device that was measured, in a test; None if that was real.
+        measured_on: name of the measured device.
+        allocated_bytes: measured peak by the allocator's own counter, if it has one.
+        stand_in: name of the test double that replaced the measured device; None if the device was real.
     """
 
     case: Case
@@ -99,25 +96,25 @@ class Profiled:
 
     @property
     def error(self) -> float | None:
-        """How far the predicted peak is above the measured one, as a share of that; None where nothing was measured."""
+        """Predicted peak over measured peak, minus 1; None if nothing was measured."""
         if self.measured is None:
             return None
         return (self.predicted.peak_bytes - self.measured.peak_bytes) / self.measured.peak_bytes
 
     @property
     def agree(self) -> bool | None:
-        """Whether the two are within 2%; None where nothing was measured."""
+        """Whether both peaks are within 2%; None if nothing was measured."""
         return None if self.error is None else abs(self.error) <= AGREES
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Live bytes by group, the first at the bottom, at some changes of the call.
+    """Live bytes by group at some changes of the call; the first group is at the bottom.
 
     Attributes:
-        names: of the groups.
-        at: counts of changes since the call began.
-        live: of each group its bytes, at each of `at`.
+        names: names of the groups.
+        at: numbers of changes since the call began.
+        live: for each group its bytes at each of `at`.
     """
 
     names: tuple[str, ...]
@@ -126,106 +123,108 @@ class Layers:
 
 
 def profile(timeline: Timeline) -> Profile:
-    """What the timeline shows."""
+    """The profile of a timeline."""
     peak_at = timeline.peak_at
-    places = timeline.alive_at(peak_at)
+    indices = timeline.alive_at(peak_at)
     kinds: Counter[Kind] = Counter()
-    for place in places:
-        kinds[timeline.owners[place].kind] += timeline.sizes[place]
+    for index in indices:
+        kinds[timeline.owners[index].kind] += timeline.sizes[index]
     return Profile(
-        timeline, sum(kinds.values()), peak_at, at_work(timeline)[peak_at], dict(kinds), _held(timeline, places),
+        timeline, sum(kinds.values()), peak_at, at_work(timeline)[peak_at], dict(kinds), _held(timeline, indices),
         _stages(timeline),
     )  # fmt: skip
 
 
 def at_work(timeline: Timeline) -> list[Owner]:
-    """Who is at work at each change: the owner of the latest allocation."""
-    found: list[Owner] = []
-    for place in timeline.changes:
-        found.append(timeline.owners[place] if place >= 0 else found[-1])
-    return found
+    """The owner that is running at each change: that of the latest allocation."""
+    owners: list[Owner] = []
+    for index in timeline.changes:
+        owners.append(timeline.owners[index] if index >= 0 else owners[-1])
+    return owners
 
 
 def stage_of(module: str) -> str:
-    """The part of the model that a module is in: `decoder.up_blocks.3`, `decoder.mid_block`, `post_quant_conv`."""
+    """The part of the model that contains a module: `decoder.up_blocks.3`, `decoder.mid_block`, `post_quant_conv`."""
     parts = module.split(".")
     return ".".join(parts[: 3 if len(parts) > 2 and parts[2].isdigit() else 2]) or ITSELF
 
 
 def group_of(owner: Owner) -> str:
-    """The layer of a plot that an allocation is in."""
+    """The plot's layer for an allocation."""
     if owner.kind in SCRATCH:
         return WORKSPACES
     return owner.kind if owner.kind != "activation" else stage_of(owner.module)
 
 
 def layers(timeline: Timeline, columns: int = _COLUMNS) -> Layers:
-    """Live bytes of weights, the groups that reach most, all others as one, and workspaces.
+    """Live bytes of weights, the groups with the highest peaks, all other groups together, and workspaces.
 
-    Of more than so many changes each column shows that of its changes at which the most is alive.
+    With more changes than `columns`, each column shows its change with the most live bytes.
     """
     names = _names(timeline)
     row = {name: number for number, name in enumerate(names)}
     rows = [row.get(group_of(owner), row.get(OTHER, 0)) for owner in timeline.owners]
     live = [0] * len(names)
-    for place in timeline.changes[: timeline.before]:
-        live[rows[place]] += timeline.sizes[place]
-    at, found = [0], [tuple(live)]
+    for index in timeline.changes[: timeline.before]:
+        live[rows[index]] += timeline.sizes[index]
+    at, live_at = [0], [tuple(live)]
     shown = set(_shown(timeline, columns))
-    for number, place in enumerate(timeline.changes[timeline.before :], start=1):
-        if place >= 0:
-            live[rows[place]] += timeline.sizes[place]
+    for number, index in enumerate(timeline.changes[timeline.before :], start=1):
+        if index >= 0:
+            live[rows[index]] += timeline.sizes[index]
         else:
-            live[rows[~place]] -= timeline.sizes[~place]
+            live[rows[~index]] -= timeline.sizes[~index]
         if number in shown:
             at.append(number)
-            found.append(tuple(live))
-    return Layers(names, tuple(at), tuple(zip(*found, strict=True)))
+            live_at.append(tuple(live))
+    return Layers(names, tuple(at), tuple(zip(*live_at, strict=True)))
 
 
 def call_live(timeline: Timeline) -> list[int]:
-    """Bytes alive when the call begins and after each change of it."""
+    """Live bytes at the start of the call and after each of its changes."""
     before = timeline.before
     live = list(timeline.live())
     return [live[before - 1] if before else 0, *live[before:]]
 
 
 def laid_over(timeline: Timeline, other: Timeline) -> list[float]:
-    """Where in `other`'s call `timeline`'s is, for its beginning and each change: counts of the other's changes.
+    """The position in `other`'s call that corresponds to the start and to each change of `timeline`'s call.
 
-    Both are of the same case, so modules come in the same order, though one may see more allocations in a module than
-    the other. Where both enter the same module is the same place; between such places it is as far along in both.
+    Positions are numbers of changes. Both timelines are of the same case, so modules come in the same order, although
+    one may have more allocations in a module. The points at which both enter the same module correspond; positions in
+    between are interpolated.
     """
     anchors = [(0, 0), *_anchors(_runs(timeline), _runs(other))]
     end = (len(timeline.changes) - timeline.before, len(other.changes) - other.before)
-    found = [0.0]
-    for (start, onto), (stop, until) in pairwise([*anchors, end]):
-        found += [onto + (until - onto) * (n + 1) / (stop - start) for n in range(stop - start)]
-    return found
+    positions = [0.0]
+    for (start, other_start), (stop, other_stop) in pairwise([*anchors, end]):
+        length, other_length = stop - start, other_stop - other_start
+        positions += [other_start + other_length * (n + 1) / length for n in range(length)]
+    return positions
 
 
 def steps(timeline: Timeline, least_bytes: int) -> list[int]:
-    """How many changes of at least so many bytes there were, when the call begins and after each of its changes."""
-    sizes = (timeline.sizes[max(place, ~place)] for place in timeline.changes[timeline.before :])
+    """The number of changes of at least `least_bytes` so far, at the start of the call and after each change."""
+    sizes = (timeline.sizes[max(index, ~index)] for index in timeline.changes[timeline.before :])
     return list(accumulate((size >= least_bytes for size in sizes), initial=0))
 
 
 def visits(timeline: Timeline) -> list[tuple[str, int]]:
-    """The parts of the model in the order in which they work, each with the change of the call at which it begins."""
+    """The stages in the order in which they run, each with the number of the change at which it begins."""
     return _runs(timeline, stage_of)
 
 
-def _held(timeline: Timeline, places: Sequence[int]) -> tuple[Held, ...]:
-    weights, held = [], []
-    for place in places:
-        owner, size = timeline.owners[place], timeline.sizes[place]
+def _held(timeline: Timeline, indices: Sequence[int]) -> tuple[Held, ...]:
+    weights, live = [], []
+    for index in indices:
+        owner, size = timeline.owners[index], timeline.sizes[index]
         if owner.kind == "weights":
             weights.append(size)
         else:
-            held.append(Held(size, owner))
+            live.append(Held(size, owner))
     if weights:
-        held.append(Held(sum(weights), Owner("", "", "weights"), len(weights)))
-    return tuple(sorted(held, key=lambda one: -one.bytes)[:_LARGEST])
+        live.append(Held(sum(weights), Owner("", "", "weights"), len(weights)))
+    return tuple(sorted(live, key=lambda allocation: -allocation.bytes)[:_LARGEST])
 
 
 def _stages(timeline: Timeline) -> tuple[Stage, ...]:
@@ -238,16 +237,16 @@ def _stages(timeline: Timeline) -> tuple[Stage, ...]:
 
 
 def _names(timeline: Timeline) -> tuple[str, ...]:
-    """The groups to draw, in the order in which they begin, and the fixed ones around them."""
+    """The groups to draw: weights, the largest in the order in which they begin, others, workspaces."""
     most: dict[str, int] = {}
     live: Counter[str] = Counter()
-    for place in timeline.changes:
-        if place >= 0:
-            group = group_of(timeline.owners[place])
-            live[group] += timeline.sizes[place]
+    for index in timeline.changes:
+        if index >= 0:
+            group = group_of(timeline.owners[index])
+            live[group] += timeline.sizes[index]
             most[group] = max(most.get(group, 0), live[group])
         else:
-            live[group_of(timeline.owners[~place])] -= timeline.sizes[~place]
+            live[group_of(timeline.owners[~index])] -= timeline.sizes[~index]
     free = [name for name in most if name not in {"weights", WORKSPACES}]
     kept = set(sorted(free, key=lambda name: -most[name])[:_LAYERS])
     return (
@@ -259,7 +258,7 @@ def _names(timeline: Timeline) -> tuple[str, ...]:
 
 
 def _shown(timeline: Timeline, columns: int) -> Iterator[int]:
-    """Which changes are shown: of each column that at which the most is alive, and the last of all."""
+    """The changes to show: in each column the one with the most live bytes, and the very last."""
     live = call_live(timeline)[1:]
     width = max(1, -(-len(live) // columns))
     for start in range(0, len(live), width):
@@ -268,27 +267,27 @@ def _shown(timeline: Timeline, columns: int) -> Iterator[int]:
 
 
 def _runs(timeline: Timeline, name: Callable[[str], str] = str) -> list[tuple[str, int]]:
-    """Modules in the order in which they allocate, each with the change of the call at which it begins to."""
-    found: list[tuple[str, int]] = []
-    for number, place in enumerate(timeline.changes[timeline.before :]):
-        if place >= 0 and (not found or found[-1][0] != name(timeline.owners[place].module)):
-            found.append((name(timeline.owners[place].module), number))
-    return found
+    """Modules in the order in which they allocate, each with the number of the change at which it starts to."""
+    runs: list[tuple[str, int]] = []
+    for number, index in enumerate(timeline.changes[timeline.before :]):
+        if index >= 0 and (not runs or runs[-1][0] != name(timeline.owners[index].module)):
+            runs.append((name(timeline.owners[index].module), number))
+    return runs
 
 
-def _anchors(mine: Sequence[tuple[str, int]], other: Sequence[tuple[str, int]]) -> Iterator[tuple[int, int]]:
-    """The changes at which both enter the same module, in order."""
+def _anchors(first: Sequence[tuple[str, int]], second: Sequence[tuple[str, int]]) -> Iterator[tuple[int, int]]:
+    """The changes at which both timelines enter the same module, in order."""
     m = n = 0
-    while m < len(mine) and n < len(other):
+    while m < len(first) and n < len(second):
         for skip in range(_LOOKAHEAD + 1):
-            if m + skip < len(mine) and mine[m + skip][0] == other[n][0]:
+            if m + skip < len(first) and first[m + skip][0] == second[n][0]:
                 m += skip
                 break
-            if n + skip < len(other) and mine[m][0] == other[n + skip][0]:
+            if n + skip < len(second) and first[m][0] == second[n + skip][0]:
                 n += skip
                 break
         else:
             m, n = m + 1, n + 1
             continue
-        yield mine[m][1], other[n][1]
+        yield first[m][1], second[n][1]
         m, n = m + 1, n + 1

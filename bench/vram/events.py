@@ -1,11 +1,12 @@
-"""What a call allocates, in its order and apart from any backend: storages that are born and die, operators that run.
+"""The events of a call in order, independent of a backend: storages that are born and die, operators that run. Pure.
 
-Pure. Sizes are in elements, since every storage of such a call is of the precision that it computes in.
+Sizes are in elements, because all storages of a call have the same precision.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 Shape = tuple[int, ...]
 
@@ -14,7 +15,7 @@ Shape = tuple[int, ...]
 class Convolution:
     """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter.
 
-    `channels_last`: its input lies as NHWC, as tensor cores take it.
+    `channels_last`: the input's layout is NHWC, which tensor cores use.
     """
 
     input: Shape
@@ -44,16 +45,16 @@ class Upsampling:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A matrix product, which a library may want a workspace for."""
+    """A matrix product, for which a library may need a workspace."""
 
 
-#: What a backend may want memory of its own for.
+#: Kernels for which a backend may need extra memory.
 Kernel = Convolution | Attention | Upsampling | Product
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """An operator begins: its name, the path of the module that it is of, and what its kernel is."""
+    """The start of an operator: its name, the path of its module, and its kernel."""
 
     operator: str
     module: str
@@ -62,7 +63,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """A storage is allocated, by the operator that was launched last."""
+    """The allocation of a storage by the operator that was launched last."""
 
     key: int
     elements: int
@@ -70,7 +71,7 @@ class Birth:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A storage is freed."""
+    """The end of a storage."""
 
     key: int
 
@@ -80,10 +81,10 @@ class Pass:
     """One whole pass through encoder or decoder. Passes of one shape share their events.
 
     Attributes:
-        events: what it does, keys counted from 0.
-        shift: what is to be added to its keys.
-        output: its key, before that, of what it returns, which outlives it; all else that it allocates does not.
-        shape: of its input.
+        events: its events, with keys counted from 0.
+        shift: offset to add to its keys.
+        output: key of its result, before the shift. Only the result outlives the pass.
+        shape: shape of its input.
     """
 
     events: tuple[Launch | Birth | Death, ...]
@@ -100,9 +101,9 @@ class Trace:
     """One call of a model.
 
     Attributes:
-        events: in order. What the call returns never dies in it.
-        input_elements: what is there before the call, of its input.
-        weights: parameters and buffers in the order in which they come to the device, in elements each.
+        events: in order. The result of the call never dies.
+        input_elements: elements of its input, which exists before the call.
+        weights: elements of each parameter and buffer, in the order in which they move to the device.
     """
 
     events: tuple[Event, ...]
@@ -111,14 +112,14 @@ class Trace:
 
     @property
     def passes(self) -> tuple[Shape, ...]:
-        """Input shapes of the passes through encoder or decoder: one, or one a tile."""
+        """Input shapes of the passes through encoder or decoder: one, or one per tile."""
         return tuple(event.shape for event in self.events if isinstance(event, Pass))
 
     @property
     def kernels(self) -> frozenset[Kernel]:
-        """Of all its launches, each once."""
-        inner = [one for event in self.events for one in (event.events if isinstance(event, Pass) else (event,))]
-        return frozenset(one.kernel for one in inner if isinstance(one, Launch) and one.kernel is not None)
+        """The kernels of all launches, each once."""
+        flat = chain.from_iterable(event.events if isinstance(event, Pass) else (event,) for event in self.events)
+        return frozenset(event.kernel for event in flat if isinstance(event, Launch) and event.kernel is not None)
 
     @property
     def weight_elements(self) -> int:

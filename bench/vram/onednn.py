@@ -1,7 +1,7 @@
-"""Scratch memory of torch's CPU kernels in float32: oneDNN's layout copies, and what the kernels beside it take.
+"""Scratch memory of torch's CPU kernels in float32: oneDNN's layout copies and the buffers of other kernels. Pure.
 
-Pure. Every rule was found by, and is held against, the allocation events of torch's own profiler (torch 2.13, oneDNN
-with AVX-512: `benchmarks/cpu_memory.py`); the places named are where torch decides.
+Every rule is derived from and checked against the allocation events of torch's profiler (torch 2.13, oneDNN with
+AVX-512: `benchmarks/cpu_memory.py`). The files named are where torch decides.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from bench.vram.events import Attention, Convolution, Kernel, Shape, Upsampling
 from bench.vram.workspace import NOTHING, Scratch
 
-#: Inputs of one image and no more values than this are left to torch's own convolution (Convolution.cpp, use_mkldnn).
+#: A single image with at most this many values uses torch's own convolution (Convolution.cpp, use_mkldnn).
 _LEAST_ELEMENTS = 20480
-#: Upsampling to no more than this (height + width) goes by way of the channels-last layout
+#: Upsampling to at most this height + width converts to channels-last
 #: (UpSampleKernel.cpp, _use_vectorized_kernel_cond_2d).
 _SMALL_UPSAMPLING = 128
 _FLOAT_BYTES = 4
@@ -25,15 +25,15 @@ class OneDnn:
     """The CPU backend.
 
     Attributes:
-        threads: that torch computes with.
-        lanes: channels of a block of oneDNN's layouts: 16 with AVX-512, 8 with AVX2.
+        threads: torch's threads.
+        lanes: channels per block of oneDNN's layouts: 16 with AVX-512, 8 with AVX2.
     """
 
     threads: int = 1
     lanes: int = 16
 
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
-        """What the kernel takes; `item_bytes` are those of float32."""
+        """The kernel's extra allocations; `item_bytes` is the size of a float32."""
         match kernel:
             case Convolution():
                 return self._convolution(kernel, item_bytes)
@@ -48,7 +48,7 @@ class OneDnn:
         if kernel.input[0] == 1 and math.prod(kernel.input) <= _LEAST_ELEMENTS and height <= 3 and width <= 3:
             return _columns(kernel, item_bytes)
         padded = (self._padded(out_channels), *kernel.output[2:])
-        if in_channels < self.lanes and height * width > 1:  # a kernel for images takes them as they lie
+        if in_channels < self.lanes and height * width > 1:  # oneDNN's kernel for images needs no copy
             filter_in = in_channels
             source: tuple[int, ...] = ()
         else:
@@ -63,7 +63,7 @@ class OneDnn:
         return math.ceil(channels / self.lanes) * self.lanes
 
     def _attention(self, kernel: Attention) -> Scratch:
-        """Log-sum-exp, and a block of scores and results a thread (FlashAttentionKernel.cpp, cpu_flash_attention)."""
+        """Log-sum-exp, and per thread a block of scores and results (FlashAttentionKernel.cpp, cpu_flash_attention)."""
         rows = 256 if kernel.queries >= 768 else 64 if kernel.queries >= 192 else 32
         columns = min(512, kernel.keys)
         rows = min(rows, kernel.queries)

@@ -1,9 +1,8 @@
-"""The operators of a zoo model on meta tensors: their results laid out as a device lays them, and what they compute.
+"""Runs a model's operators on meta tensors with the strides of real devices, and says what they compute. Loads torch.
 
-Loads torch. Composed operators are decomposed as a device does it. Strides are never left to torch's meta kernels,
-which differ between torch versions while devices do not: 2.13 gives a quotient of one image other strides than its
-devices do, and 2.14 hides the copy that a normalisation makes. An operator that allocates and is not known here is
-refused. See `layouts` for the rules.
+Composed operators are decomposed as on a device. Strides never come from torch's meta kernels, which differ between
+versions although devices do not: in 2.13 the quotient of a single image has other strides than on devices, and 2.14
+hides the copy that a normalisation makes. Unknown operators that allocate are refused. `strides` has the rules.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from bench.errors import TraceError
 from bench.vram import strides as layouts
 from bench.vram.events import Attention, Convolution, Kernel, Product, Shape, Upsampling
 
-#: CUDA's normalisations work on contiguous tensors, the CPU's also on channels-last ones.
+#: CUDA's normalisations need contiguous tensors; the CPU's also accept channels-last ones.
 Device = Literal["cuda", "cpu"]
 
 ATEN = torch.ops.aten
@@ -25,7 +24,7 @@ _PRODUCTS = {ATEN.addmm.default, ATEN.mm.default, ATEN.bmm.default, ATEN.baddbmm
 
 
 def decomposition(func: Any, device: Device) -> Callable[..., Any] | None:
-    """A function that runs the parts of a composed operator; None if a device has a kernel for the whole."""
+    """A function that runs a composed operator's parts; None if devices have a kernel for the whole."""
     if func is ATEN.group_norm.default:
         return _group_norm_on_cuda if device == "cuda" else _group_norm_on_cpu
     if func in _REPLACED or func in _ELEMENTWISE or not func._can_decompose():
@@ -35,19 +34,19 @@ def decomposition(func: Any, device: Device) -> Callable[..., Any] | None:
 
 
 def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The operator's result on meta tensors. Raises TraceError if it allocates and is not known."""
+    """The operator's result on meta tensors. Raises TraceError if it is unknown and allocates."""
     if func in _REPLACED:
         return _REPLACED[func](*args, **kwargs)
     if func in _ELEMENTWISE:
         return _elementwise(args[: _ELEMENTWISE[func]])
     result = func(*args, **kwargs)
     if func not in _PRODUCTS and not _is_view(result, args):
-        raise TraceError(f"operator {func} allocates memory, and the trace does not know how")
+        raise TraceError(f"the tracer does not know operator {func}, which allocates memory")
     return result
 
 
 def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | None:
-    """What a backend may want memory of its own for, if the operator is such."""
+    """The operator's kernel if a backend may need extra memory for it, otherwise None."""
     if func is ATEN.convolution.default:
         return Convolution(
             tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), suggests_channels_last(args[0])
@@ -61,7 +60,7 @@ def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | N
 
 
 def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
-    """Operations of a convolution, a matrix product or attention, a multiply-add being two; 0 for all others."""
+    """Operations of a convolution, matrix product or attention (a multiply-add is two); 0 for other operators."""
     if func is ATEN.convolution.default:
         return 2 * output.numel() * int(args[1][0].numel())
     if func is ATEN.scaled_dot_product_attention.default:
@@ -74,7 +73,7 @@ def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
 
 
 def suggests_channels_last(values: torch.Tensor) -> bool:
-    """Whether torch's kernels take these strides to be channels-last."""
+    """Whether torch's kernels regard a tensor as channels-last."""
     return layouts.suggests_channels_last(_layout(values))
 
 
@@ -87,7 +86,7 @@ def _new(shape: Shape, strides: layouts.Strides) -> torch.Tensor:
 
 
 def _is_view(result: Any, args: tuple[Any, ...]) -> bool:
-    """Whether no storage of the result is new: a view, or an operator in place."""
+    """Whether the result has no new storage, as for views and in-place operators."""
     given = {arg.untyped_storage()._cdata for arg in args if isinstance(arg, torch.Tensor)}
     results = result if isinstance(result, (tuple, list)) else (result,)
     return all(part.untyped_storage()._cdata in given for part in results if isinstance(part, torch.Tensor))
@@ -100,15 +99,15 @@ def _elementwise(operands: Sequence[Any]) -> torch.Tensor:
 
 
 def _group_norm_on_cuda(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
-    """CUDA's normalisation copies its input if it is not contiguous (aten/src/ATen/native/group_norm.cpp).
+    """Normalise with a copy of the input if it is not contiguous (aten/src/ATen/native/group_norm.cpp).
 
-    Up to torch 2.13 the composed operator makes that copy, from 2.14 on the kernel does: it lives as long.
+    Up to torch 2.13 the composed operator makes the copy, from 2.14 on the kernel; its lifetime is the same.
     """
     return _normalised(values.contiguous(), groups, *args)
 
 
 def _group_norm_on_cpu(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
-    """As `_group_norm_on_cuda`, but channels-last is taken as it lies."""
+    """As `_group_norm_on_cuda`, but without a copy of channels-last input."""
     last = suggests_channels_last(values)
     memory_format = torch.channels_last if last else torch.contiguous_format
     return _normalised(values.contiguous(memory_format=memory_format), groups, *args)
@@ -125,7 +124,7 @@ def _normalised(
     batch, channels, *sides = values.shape
     area = torch.Size(sides).numel()
     result, mean, deviation = ATEN.native_group_norm.default(values, weight, bias, batch, channels, area, groups, eps)
-    del mean, deviation  # in the order in which torch's own code drops them
+    del mean, deviation  # in the order in which torch frees them
     assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: operators are not typed
     return result
 
@@ -133,7 +132,7 @@ def _normalised(
 def _native_group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Output, mean and reciprocal deviation of native_group_norm(values, weight, bias, N, C, HxW, groups, eps).
 
-    torch's own meta kernel computes in temporaries that no device allocates, and takes most of the time.
+    torch's meta kernel is slow and makes temporaries that no device allocates.
     """
     statistics = (args[2], args[5])
     mean, deviation = (_new(statistics, layouts.contiguous(statistics)) for _ in range(2))
@@ -141,14 +140,16 @@ def _native_group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, 
 
 
 def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    """(batch, heads, queries, size of values), laid out as torch's kernels do it: heads inside."""
+    """A result of (batch, heads, queries, size of values) with the strides of torch's kernels: heads inside queries."""
     batch, heads, queries, _size = query.shape
     return torch.empty(batch, queries, heads, value.shape[-1], device="meta").transpose(1, 2)
 
 
 def _as_suggested(func: Any) -> Callable[..., torch.Tensor]:
-    """An operator whose result lies as its first argument suggests: convolution (`_determine_backend_memory_format`),
-    upsampling and padding. Torch's meta kernel tells the shape alone."""
+    """An operator whose result has the memory format that its first argument suggests.
+
+    Convolution (`_determine_backend_memory_format`), upsampling and padding do. Only the shape comes from torch.
+    """
 
     def run_as_suggested(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         shape = tuple(func(values, *args, **kwargs).shape)
@@ -173,12 +174,12 @@ def _cat(parts: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
 
 
 def _contiguous(values: torch.Tensor, *, memory_format: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
-    there = layouts.is_channels_last if memory_format is torch.channels_last else layouts.is_contiguous
-    return values if there(_layout(values)) else values.clone(memory_format=memory_format)
+    has_format = layouts.is_channels_last if memory_format is torch.channels_last else layouts.is_contiguous
+    return values if has_format(_layout(values)) else values.clone(memory_format=memory_format)
 
 
 def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """at::linear (aten/src/ATen/native/Linear.cpp), which under a dispatch mode would add the bias out of place."""
+    """at::linear (aten/src/ATen/native/Linear.cpp); under a dispatch mode torch would add the bias out of place."""
     if bias is not None and (values.dim() == 2 or (values.dim() == 3 and values.is_contiguous())):
         flat = torch.addmm(bias, values.reshape(-1, values.shape[-1]), weight.t())
         return flat.view(*values.shape[:-1], weight.shape[0])
@@ -187,11 +188,11 @@ def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
 
 
 def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
-    """Outside training it hands on what it is given."""
+    """Return the input, as dropout does outside training."""
     return values
 
 
-#: Operators that devices compose in another way than a dispatch mode does.
+#: Operators that devices decompose differently from a dispatch mode.
 _DECOMPOSED: dict[Any, Callable[..., Any]] = {ATEN.linear.default: _linear, ATEN.contiguous.default: _contiguous}
 #: Elementwise operators, and how many of their arguments are operands.
 _ELEMENTWISE: dict[Any, int] = {
@@ -203,7 +204,7 @@ _ELEMENTWISE: dict[Any, int] = {
     ATEN.silu.default: 1,
     ATEN.sub.Tensor: 2,
 }
-#: What runs in the place of an operator whose meta kernel differs between torch versions, or from the devices.
+#: Replacements for operators whose meta kernels differ between versions of torch, or from devices.
 _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.cat.default: _cat,
     ATEN.clone.default: _clone,

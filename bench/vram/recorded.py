@@ -1,10 +1,8 @@
-"""What torch itself notes of its allocator while a case's real call runs. Loads torch and diffusers.
+"""Records torch's allocations during a case's real call: with the profiler on the CPU, the memory history on CUDA.
 
-On the CPU its profiler does, on CUDA its memory history.
-
-Which module is at work is known by hooks; which operator, on the CPU by the profiler's own tree, and on CUDA by a
-dispatch mode. There the allocator's counters at each of these moments say which entries of its history lie between two,
-so that no clock has to be trusted.
+Loads torch and diffusers. Hooks tell which module is running. The operator comes from the profiler's tree on the CPU
+and from a dispatch mode on CUDA. On CUDA the allocator's counters at each of these moments assign the entries of the
+history to them, so that no clocks need to agree.
 """
 
 from __future__ import annotations
@@ -29,23 +27,23 @@ from bench.vram.timeline import Timeline
 from bench.workloads import models
 from bench.workloads.base import Call
 
-#: The spans of modules among torch's own in the profiler's tree.
+#: Name prefix of this module's spans in the profiler's tree.
 _PREFIX = "bench module "
 _OPERATORS = "aten::"
-#: What Kineto says on standard error of every start and stop is of a level that only this is above.
+#: The log level that silences Kineto's messages about every start and stop on standard error.
 _KINETO_SILENT = "6"
-#: More events of one call than this are not kept: each takes kilobytes, with the stack that it came by.
+#: Limit on the events of one call: each takes kilobytes because of its stack.
 _MOST_EVENTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One call as it was.
+    """The recording of one call.
 
     Attributes:
-        timeline: what was alive, weights and input included.
-        allocated_bytes: the most that the allocator had handed out, by its own counter; None on the CPU.
-        snapshot: the history as PyTorch's memory viewer (pytorch.org/memory_viz) opens it; None on the CPU.
+        timeline: its allocations, including weights and input.
+        allocated_bytes: peak by the allocator's own counter; None on the CPU.
+        snapshot: the history in the format of PyTorch's memory viewer (pytorch.org/memory_viz); None on the CPU.
     """
 
     timeline: Timeline
@@ -54,10 +52,10 @@ class Recording:
 
 
 def record(case: Case, device: torch.device, input_elements: int) -> Recording:
-    """Run the case once on the device and note every allocation.
+    """Run the case once on the device and record every allocation.
 
     Raises:
-        BenchError: there are more events than are kept.
+        BenchError: there are more events than torch keeps.
         torch.OutOfMemoryError: the device refused.
     """
     loaded = models.workload(case.model).load(case, device)
@@ -90,16 +88,16 @@ def _on_cpu(module: torch.nn.Module, call: Call) -> list[Change]:
     ):
         result = call.run()
     del result
-    found = sorted(_profiled(profiler.profiler.kineto_results.experimental_event_tree()), key=lambda one: one[0])
-    return [change for _, change in found]
+    tree = profiler.profiler.kineto_results.experimental_event_tree()
+    return [change for _, change in sorted(_profiled(tree), key=lambda timed: timed[0])]
 
 
 def _profiled(roots: list[Any]) -> Iterator[tuple[int, Change]]:
-    """The allocations of a profiler's tree on the CPU, each with its time in ns."""
+    """The allocations on the CPU in a profiler's tree, each with its time in ns."""
     allocation = torch._C._profiler._EventType.Allocation
-    waiting = [(node, Span()) for node in roots]
-    while waiting:
-        node, span = waiting.pop()
+    pending = [(node, Span()) for node in roots]
+    while pending:
+        node, span = pending.pop()
         if node.tag == allocation:
             fields = node.extra_fields
             if fields.alloc_size and fields.device.type == "cpu":
@@ -110,18 +108,18 @@ def _profiled(roots: list[Any]) -> Iterator[tuple[int, Change]]:
             span = Span(name.removeprefix(_PREFIX))
         elif name.startswith(_OPERATORS) and span.launch is None:
             span = Span(span.module, name.removeprefix(_OPERATORS), node.id)
-        waiting += [(child, span) for child in node.children]
+        pending += [(child, span) for child in node.children]
 
 
 def _on_cuda(module: torch.nn.Module, call: Call, device: torch.device) -> tuple[list[Change], int, bytes]:
     _empty_pool(device)
 
-    def counted() -> int:
+    def changes_so_far() -> int:
         counts = torch.cuda.memory_stats_as_nested_dict(device)["allocation"]["all"]
         return int(counts["allocated"] + counts["freed"])
 
-    begun = counted()
-    watch = Watch(lambda: counted() - begun)
+    initial = changes_so_far()
+    watch = Watch(lambda: changes_so_far() - initial)
     torch.cuda.memory._record_memory_history(max_entries=_MOST_EVENTS, stacks="python")
     try:
         with torch.inference_mode(), _watching(module, watch.enter, watch.leave), watch:
@@ -135,10 +133,10 @@ def _on_cuda(module: torch.nn.Module, call: Call, device: torch.device) -> tuple
     entries = snapshot["device_traces"][device.index or 0]
     if len(entries) >= _MOST_EVENTS:
         raise BenchError(
-            f"The call makes more than {_MOST_EVENTS:,} allocations and frees, and no more are kept. Take larger "
-            "tiles, or a smaller --resolution."
+            f"The call makes more than {_MOST_EVENTS:,} allocations and frees, which is too many to record. Use larger "
+            "tiles or a smaller --resolution."
         )
-    # as torch.cuda.memory._dump_snapshot writes it
+    # the format of torch.cuda.memory._dump_snapshot
     return list(changes_of(entries, watch.marks)), allocated, pickle.dumps(snapshot)
 
 
@@ -152,10 +150,9 @@ def _empty_pool(device: torch.device) -> None:
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Marks which module and operator is at work from which change of the allocator on.
+    """Records which module and operator is running from which change of the allocator on.
 
-    `counted` says how many changes there have been so far. Operators are those that the module calls, whole: what they
-    are composed of is theirs.
+    `counted` returns the number of changes so far. Operators are those that the module calls, including their parts.
     """
 
     def __init__(self, counted: Callable[[], int]) -> None:
@@ -166,12 +163,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._launches = 0
 
     def enter(self, path: str) -> None:
-        """A module begins."""
+        """Enter a module."""
         self._path.append(path)
         self._mark(Span(path))
 
     def leave(self) -> None:
-        """The module that began last ends."""
+        """Leave the module that was entered last."""
         self._path.pop()
         self._mark(Span(self._path[-1]))
 
@@ -191,7 +188,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @contextmanager
 def _watching(module: torch.nn.Module, enter: Callable[[str], None], leave: Callable[[], None]) -> Iterator[None]:
-    """Say when each part of the module begins, by its path, and ends."""
+    """Call `enter` with its path whenever a part of the module begins, and `leave` when it ends."""
     handles = []
     for path, part in module.named_modules():
         if path:

@@ -1,4 +1,4 @@
-"""From what torch noted of its allocator while a call ran to a timeline. Pure; `recorded` has torch note it."""
+"""Makes a timeline from the allocator events that torch recorded during a call. Pure; `recorded` records them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from bench.vram.timeline import Builder, Kind, Owner, Timeline
 
-#: The actions of torch.cuda.memory._snapshot's traces that begin and end an allocation, as its statistics count them;
-#: `free_completed` follows `free_requested`, and what is of segments changes nothing of what is allocated.
+#: The actions in torch.cuda.memory._snapshot's traces that begin and end an allocation, as torch's statistics count
+#: them. `free_completed` follows `free_requested`, and actions on segments do not change what is allocated.
 _BEGINS, _ENDS = "alloc", "free_requested"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is at work: a module, the operator that it called, and which of all calls that is; None between two."""
+    """What is running: a module, the operator that it called, and the number of that launch (None between launches)."""
 
     module: str = ""
     operator: str = ""
@@ -25,7 +25,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An allocation of so many bytes at an address; its end, where they are negative."""
+    """An allocation of `bytes` at an address, or its end if `bytes` is negative."""
 
     address: int
     bytes: int
@@ -34,17 +34,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """From this change on, counted from the beginning of the recording, that is at work."""
+    """The span that is running from this change on, counted from the start of the recording."""
 
     change: int
     span: Span
 
 
 def timeline_of(changes: Sequence[Change], weights: Iterable[int], input_bytes: int, round_to: int = 1) -> Timeline:
-    """The timeline of a recorded call, after weights of these sizes and an input of that one, both in bytes.
+    """The timeline of a recorded call, preceded by weights and an input of these sizes in bytes.
 
-    What an operator allocates and frees again is its workspace. The end of what was there before the recording is left
-    out, since its beginning is not in it.
+    An allocation that the same launch frees is a workspace. Frees of memory from before the recording are left out.
     """
     workspaces = _workspaces(changes)
     builder = Builder(round_to)
@@ -64,31 +63,31 @@ def timeline_of(changes: Sequence[Change], weights: Iterable[int], input_bytes: 
 
 
 def changes_of(entries: Iterable[Mapping[str, Any]], marks: Sequence[Mark]) -> Iterator[Change]:
-    """The changes in a device's trace out of torch.cuda.memory._snapshot()["device_traces"].
+    """The changes in one device's trace from torch.cuda.memory._snapshot()["device_traces"].
 
-    An entry has `action`, and where it is of an allocation `addr` and `size`: the bytes that were asked for, before the
-    allocator rounds them. `marks` are in order; of several at one change the last holds.
+    An entry has `action`, and for allocations `addr` and `size`: the requested bytes before the allocator rounds them.
+    `marks` are in order; of several at one change the last applies.
     """
     starts = [mark.change for mark in marks]
     number = 0
     for entry in entries:
         if entry["action"] not in {_BEGINS, _ENDS}:
             continue
-        mark = bisect_right(starts, number) - 1
-        span = marks[mark].span if mark >= 0 else Span()
+        latest = bisect_right(starts, number) - 1
+        span = marks[latest].span if latest >= 0 else Span()
         yield Change(entry["addr"], entry["size"] if entry["action"] == _BEGINS else -entry["size"], span)
         number += 1
 
 
 def _workspaces(changes: Sequence[Change]) -> set[int]:
-    """Which changes allocate what the same call of an operator frees."""
-    begun: dict[int, int] = {}
-    found = set()
+    """Indices of the allocations that the same launch frees."""
+    starts: dict[int, int] = {}
+    workspaces = set()
     for number, change in enumerate(changes):
         if change.bytes >= 0:
-            begun[change.address] = number
-        elif (start := begun.pop(change.address, None)) is not None:
+            starts[change.address] = number
+        elif (start := starts.pop(change.address, None)) is not None:
             launch = changes[start].span.launch
             if launch is not None and launch == change.span.launch:
-                found.add(start)
-    return found
+                workspaces.add(start)
+    return workspaces

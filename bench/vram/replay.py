@@ -1,4 +1,4 @@
-"""A timeline through the model of torch's caching allocator: what it reserves, and whether it fits. Pure."""
+"""Replays a timeline through the model of torch's caching allocator: what it reserves, and whether it fits. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bench.vram.allocator import CachingAllocator, OutOfMemoryError
 from bench.vram.blocks import Block
 from bench.vram.timeline import Timeline
 
-#: Where a convolution's workspace is refused, torch tries the next plan of cuDNN's, which is leaner: by how much is not
-#: known, so it is tried with half as much each time, and with none.
-_LEANER = (1.0, 0.5, 0.25, 0.125, 0.0)
+#: Shares of a workspace to try. If a convolution's workspace is refused, torch tries cuDNN's next plan, which needs
+#: less; how much less is not known, so each retry asks for half, and the last for nothing.
+_WORKSPACE_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """The most of a call, weights and input included, as torch counts it (`max_memory_allocated`, `..._reserved`).
+    """Peaks of a call, including weights and input, as torch counts them (`max_memory_allocated`, `..._reserved`).
 
-    `leaner` is how many workspaces were refused, so that a leaner kernel had to do.
+    `leaner` counts the workspaces that were refused and replaced by smaller ones.
     """
 
     allocated_bytes: int
@@ -27,31 +27,31 @@ class Peaks:
 
 
 def replay(timeline: Timeline, capacity_bytes: int | None = None, workspaces: float = 1.0) -> Peaks:
-    """The peaks of a timeline. The pool is emptied once weights are there, as `bench run` does it.
+    """The peaks of a timeline. As in `bench run`, the pool is emptied after the weights are loaded.
 
-    `capacity_bytes` is what the pool may take; `workspaces` a multiple of those of the timeline. Raises
-    OutOfMemoryError (of `allocator`) where even the leanest kernels do not fit.
+    `capacity_bytes` limits the pool; `workspaces` is a factor for the timeline's workspaces. Raises
+    `allocator.OutOfMemoryError` if even the leanest kernels do not fit.
     """
     allocator = CachingAllocator(capacity_bytes)
     blocks: dict[int, Block] = {}
     leaner = 0
-    for count, place in enumerate(timeline.changes):
+    for count, index in enumerate(timeline.changes):
         if count == timeline.before:
             allocator.empty_cache()
             allocator.reset_peaks()
-        if place < 0:
-            allocator.free(blocks.pop(~place))
-        elif timeline.owners[place].kind == "workspace":
-            blocks[place], given_up = _leanest_that_fits(allocator, int(timeline.sizes[place] * workspaces))
-            leaner += given_up
+        if index < 0:
+            allocator.free(blocks.pop(~index))
+        elif timeline.owners[index].kind == "workspace":
+            blocks[index], is_smaller = _largest_workspace(allocator, int(timeline.sizes[index] * workspaces))
+            leaner += is_smaller
         else:
-            blocks[place] = allocator.allocate(timeline.sizes[place])
+            blocks[index] = allocator.allocate(timeline.sizes[index])
     return Peaks(allocator.peak_allocated_bytes, allocator.peak_reserved_bytes, leaner)
 
 
-def _leanest_that_fits(allocator: CachingAllocator, size: int) -> tuple[Block, bool]:
-    """A workspace of that size, or of what is left of it, and whether it is less."""
-    for share in _LEANER:
+def _largest_workspace(allocator: CachingAllocator, size: int) -> tuple[Block, bool]:
+    """A workspace of this size, or the largest share of it that fits, and whether it is smaller."""
+    for share in _WORKSPACE_SHARES:
         try:
             return allocator.allocate(int(size * share)), share < 1
         except OutOfMemoryError:
@@ -60,5 +60,5 @@ def _leanest_that_fits(allocator: CachingAllocator, size: int) -> tuple[Block, b
 
 
 def reserved_band(timeline: Timeline, multiples: tuple[float, ...]) -> Iterator[int]:
-    """The peak reserved with each of these multiples of the workspaces, memory being endless."""
-    return (replay(timeline, workspaces=one).reserved_bytes for one in multiples)
+    """The peak reserved bytes for each of these factors of the workspaces, with unlimited memory."""
+    return (replay(timeline, workspaces=multiple).reserved_bytes for multiple in multiples)

@@ -1,8 +1,8 @@
-"""The strides that torch's kernels give their results, from the shapes and strides of what they are given.
+"""The strides of the results of torch's kernels, from the shapes and strides of their inputs. Pure.
 
-Pure. Meta tensors leave this to each torch version's own kernels and decompositions, which change; the devices' rules
-have not changed from torch 2.6 to 2.14, and are written here once. The files named are where torch decides. A tensor
-of one image can have strides that are channels-last for one rule and not for another: each rule is a function here.
+On meta tensors strides depend on each torch version's meta kernels and decompositions. The rules of real devices did
+not change from torch 2.6 to 2.14; this module states them, naming the file where torch decides. The strides of a single
+image can be channels-last by one rule and not by another, so each rule is a function.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ Strides = tuple[int, ...]
 #: Shape and strides of a tensor, in elements.
 Layout = tuple[Shape, Strides]
 
-#: Dimensions of (batch, channels, height, width) from the innermost out, as channels-last lays them.
+#: Dimensions of (batch, channels, height, width) in channels-last order, from the innermost out.
 _CHANNELS_LAST_ORDER = (1, 3, 2, 0)
 _IMAGES = 4
 
 
 def contiguous(shape: Shape) -> Strides:
-    """The strides of a new tensor: rows one after another."""
+    """The strides of a new contiguous tensor."""
     return _dense(shape, range(len(shape) - 1, -1, -1))
 
 
 def channels_last(shape: Shape) -> Strides:
-    """The strides of a new tensor of (batch, channels, height, width) laid out as batch, height, width, channels."""
+    """The strides of a new channels-last tensor of shape (batch, channels, height, width)."""
     return _dense(shape, _CHANNELS_LAST_ORDER)
 
 
@@ -36,15 +36,15 @@ def is_contiguous(layout: Layout) -> bool:
 
 
 def is_channels_last(layout: Layout) -> bool:
-    """`Tensor.is_contiguous(memory_format=torch.channels_last)`: there too size 1 does not matter."""
+    """`Tensor.is_contiguous(memory_format=torch.channels_last)`: again dimensions of size 1 do not matter."""
     return len(layout[0]) == _IMAGES and _follows(layout, _CHANNELS_LAST_ORDER)
 
 
 def suggests_channels_last(layout: Layout) -> bool:
     """Whether `Tensor.suggest_memory_format()` is channels-last (c10/core/MemoryFormat.h, is_channels_last_strides_2d).
 
-    Unlike `is_channels_last`, it looks at the stride of a batch of one. Convolutions, upsampling, padding and
-    normalisation on the CPU go by this rule.
+    Unlike `is_channels_last`, it takes the stride of a batch of size 1 into account. Convolutions, upsampling, padding,
+    and normalisation on the CPU follow this rule.
     """
     shape, strides = layout
     if len(shape) != _IMAGES or not strides[1]:
@@ -59,14 +59,15 @@ def suggests_channels_last(layout: Layout) -> bool:
 
 
 def suggested(shape: Shape, source: Layout) -> Strides:
-    """The strides of a new tensor of this shape in the memory format that `source` suggests."""
+    """The strides of a new tensor in the memory format that `source` suggests."""
     return channels_last(shape) if suggests_channels_last(source) else contiguous(shape)
 
 
 def is_dense(layout: Layout) -> bool:
-    """Whether the elements lie in some order without gaps or overlaps (`is_non_overlapping_and_dense`)."""
+    """Whether the elements fill memory without gaps or overlaps, in any order (`is_non_overlapping_and_dense`)."""
     shape, strides = layout
-    order = sorted((size for size in range(len(shape)) if shape[size] > 1), key=lambda dimension: strides[dimension])
+    large = (dimension for dimension in range(len(shape)) if shape[dimension] > 1)
+    order = sorted(large, key=lambda dimension: strides[dimension])
     return _follows(layout, order)
 
 
@@ -81,9 +82,9 @@ def concatenated(shape: Shape, parts: Sequence[Layout]) -> Strides:
 
 
 def elementwise(operands: Sequence[Layout]) -> Strides:
-    """The strides of what an elementwise kernel returns (aten/src/ATen/TensorIterator.cpp).
+    """The strides of an elementwise kernel's result (aten/src/ATen/TensorIterator.cpp).
 
-    A Python number is an operand without dimensions: with one, the quick rules for operands of one shape do not hold.
+    A Python number is an operand without dimensions, which rules out the shortcuts for operands of equal shape.
     """
     shape = broadcast([operand[0] for operand in operands])
     if all(operand[0] == shape for operand in operands):
@@ -97,14 +98,14 @@ def elementwise(operands: Sequence[Layout]) -> Strides:
 
 
 def broadcast(shapes: Sequence[Shape]) -> Shape:
-    """The shape that these broadcast to."""
+    """The shape to which these shapes broadcast."""
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
     return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
 
 
 def _expanded(operand: Layout, shape: Shape) -> Strides:
-    """An operand's strides in the shape that all broadcast to, 0 where it is repeated."""
+    """An operand's strides in the broadcast shape; 0 in dimensions in which it is repeated."""
     sizes, strides = operand
     missing = len(shape) - len(sizes)
     repeated = (
@@ -114,23 +115,23 @@ def _expanded(operand: Layout, shape: Shape) -> Strides:
 
 
 def _order(shape: Shape, operands: Sequence[Strides]) -> list[int]:
-    """Dimensions from the innermost out: an insertion sort by stride in which some pairs have no order
+    """Dimensions from the innermost out, by an insertion sort in which some pairs have no order
     (TensorIterator::reorder_dimensions)."""
     order = list(range(len(shape) - 1, -1, -1))
     for start in range(1, len(order)):
-        place = start
+        current = start
         for before in range(start - 1, -1, -1):
-            compared = _compared(shape, operands, order[before], order[place])
+            compared = _compared(shape, operands, order[before], order[current])
             if compared < 0:
                 break
             if compared > 0:
-                order[before], order[place] = order[place], order[before]
-                place = before
+                order[before], order[current] = order[current], order[before]
+                current = before
     return order
 
 
 def _compared(shape: Shape, operands: Sequence[Strides], inner: int, outer: int) -> int:
-    """-1 if the first operand that can tell has `inner` inside `outer`, 1 if it is the other way, 0 if none can."""
+    """-1 if the first operand that orders both dimensions has `inner` inside `outer`, 1 if outside, 0 if none does."""
     for strides in operands:
         if not strides[inner] or not strides[outer]:
             continue
@@ -142,7 +143,7 @@ def _compared(shape: Shape, operands: Sequence[Strides], inner: int, outer: int)
 
 
 def _dense(shape: Shape, order: Sequence[int]) -> Strides:
-    """Strides without gaps, `order` naming the dimensions from the innermost out."""
+    """Strides without gaps; `order` lists the dimensions from the innermost out."""
     strides, step = [0] * len(shape), 1
     for dimension in order:
         strides[dimension] = step
@@ -151,7 +152,7 @@ def _dense(shape: Shape, order: Sequence[int]) -> Strides:
 
 
 def _follows(layout: Layout, order: Sequence[int]) -> bool:
-    """Whether strides are those of `_dense` in that order, dimensions of size 1 apart."""
+    """Whether the strides equal `_dense` in this order, ignoring dimensions of size 1."""
     shape, strides = layout
     expected = 1
     for dimension in order:

@@ -1,6 +1,6 @@
-"""What is alive at each moment of a call, in bytes: weights, input, activations and workspaces, each with who made it.
+"""The timeline of a call: which weights, inputs, activations and workspaces are alive when, in bytes. Pure.
 
-Pure. A timeline is made of a trace and a backend here, or of recorded events by `recording`.
+`build` makes a timeline from a trace and a backend; `recording` makes one from recorded events.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Literal
 from bench.vram.events import Birth, Death, Event, Launch, Pass, Shape, Trace
 from bench.vram.workspace import NOTHING, Backend, Scratch
 
-#: workspace: a kernel that takes less could be had instead. buffer: none could. library: kept for good.
+#: workspace: optional, a kernel that needs less can replace this one. buffer: required. library: never freed.
 Kind = Literal["weights", "input", "activation", "workspace", "buffer", "library"]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who an allocation is of: the module's path, the operator, and what it is for."""
+    """The owner of an allocation: the module's path, the operator, and the purpose."""
 
     module: str
     operator: str
@@ -28,14 +28,14 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Allocations, and the order in which they come and go.
+    """Allocations, and the order in which they are made and freed.
 
     Attributes:
         sizes: bytes of each allocation.
-        owners: whose each is.
-        changes: places in `sizes`: n for its allocation, ~n (that is, -n - 1) for its end.
-        before: how many of the first changes come before the call: weights and input.
-        left_out_bytes: the most that was alive at once in passes that were left out (`build`'s `repeats`); 0: none was.
+        owners: owner of each allocation.
+        changes: indices into `sizes`: n if allocation n is made, ~n (that is, -n - 1) if it is freed.
+        before: number of changes before the call: weights and input.
+        left_out_bytes: peak of passes that were left out (see `repeats` of `build`); 0 if there are none.
     """
 
     sizes: tuple[int, ...]
@@ -46,32 +46,32 @@ class Timeline:
 
     def live(self) -> Iterator[int]:
         """Bytes alive after each change."""
-        return accumulate(self.sizes[place] if place >= 0 else -self.sizes[~place] for place in self.changes)
+        return accumulate(self.sizes[index] if index >= 0 else -self.sizes[~index] for index in self.changes)
 
     @property
     def peak_bytes(self) -> int:
-        """The most that is alive at once."""
+        """The peak of the live bytes."""
         return max(self.live(), default=0)
 
     @property
     def peak_at(self) -> int:
-        """The change after which the most is alive; the first of several."""
+        """The index of the change that reaches the peak; the first of several."""
         live = list(self.live())
         return live.index(max(live))
 
     def alive_at(self, change: int) -> tuple[int, ...]:
-        """Places of the allocations that are alive after that change, the largest first."""
+        """Indices of the allocations that are alive after a change, the largest first."""
         alive: dict[int, None] = {}
-        for place in self.changes[: change + 1]:
-            if place >= 0:
-                alive[place] = None
+        for index in self.changes[: change + 1]:
+            if index >= 0:
+                alive[index] = None
             else:
-                del alive[~place]
-        return tuple(sorted(alive, key=lambda place: -self.sizes[place]))
+                del alive[~index]
+        return tuple(sorted(alive, key=lambda index: -self.sizes[index]))
 
 
 class Builder:
-    """Puts a timeline together, one change after another."""
+    """Builds a timeline, one change after another."""
 
     def __init__(self, round_to: int = 1) -> None:
         self._round_to = round_to
@@ -79,30 +79,30 @@ class Builder:
         self._owners: list[Owner] = []
         self._changes: list[int] = []
         self._before = 0
-        #: Alive now and at the most since last set, but for what libraries keep, and that.
+        #: Live bytes now and at most (without what libraries keep), and what libraries keep.
         self.passing = self.highest = self.kept = 0
         self.left_out = 0
 
     def allocate(self, size: int, owner: Owner) -> int:
-        """A new allocation; its place. Sizes are rounded up, if at all."""
-        place, rounded = len(self._sizes), -(-size // self._round_to) * self._round_to
+        """Add an allocation, rounded up to `round_to`, and return its index."""
+        index, rounded = len(self._sizes), -(-size // self._round_to) * self._round_to
         self._sizes.append(rounded)
         self._owners.append(owner)
-        self._changes.append(place)
+        self._changes.append(index)
         if owner.kind == "library":
             self.kept += rounded
         else:
             self.passing += rounded
             self.highest = max(self.highest, self.passing)
-        return place
+        return index
 
-    def free(self, place: int) -> None:
-        """The end of an allocation."""
-        self._changes.append(~place)
-        self.passing -= self._sizes[place]
+    def free(self, index: int) -> None:
+        """Add the end of an allocation."""
+        self._changes.append(~index)
+        self.passing -= self._sizes[index]
 
     def call_begins(self) -> None:
-        """What was allocated so far was there before the call."""
+        """Mark the start of the call: all allocations so far precede it."""
         self._before = len(self._changes)
 
     def done(self) -> Timeline:
@@ -111,10 +111,10 @@ class Builder:
 
 
 def build(trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None) -> Timeline:
-    """The timeline of a traced call, its values of so many bytes, with the workspaces of a backend.
+    """The timeline of a traced call with values of `item_bytes` and the workspaces of a backend.
 
-    `round_to` is the granularity of the allocator: 512 bytes for CUDA's, 1 for none. `repeats`: passes of one shape
-    come in full so often, and later ones leave behind what they return and no more; None: all in full.
+    `round_to` is the allocator's granularity: 512 bytes for CUDA's, 1 for none. Only the first `repeats` passes of each
+    shape are included in full; later ones only add their result. None: include all in full.
     """
     builder = Builder(round_to)
     for elements in trace.weights:
@@ -130,30 +130,30 @@ _INPUT = Owner("", "", "input")
 
 
 class _Call:
-    """The events of one call, joined by what the backend's kernels take."""
+    """Replays the events of one call together with the backend's extra allocations."""
 
     def __init__(self, builder: Builder, backend: Backend, item_bytes: int, repeats: int | None) -> None:
         self._builder, self._backend, self._item_bytes, self._repeats = builder, backend, item_bytes, repeats
-        self._places: dict[int, int] = {}
-        self._passes: dict[Shape, tuple[int, int]] = {}  # how many there were, and by how much one rises
+        self._indices: dict[int, int] = {}
+        self._passes: dict[Shape, tuple[int, int]] = {}  # number of passes so far, and the height of one
         self._results: dict[Shape, tuple[int, Owner]] = {}
         self._launches: dict[int, tuple[Scratch, Owner, Owner]] = {}
         self._kept = False
 
     def replay(self, events: Iterable[Event], shift: int = 0) -> None:
-        """Add these events, `shift` being added to their keys."""
-        allocate, free, places, item = self._builder.allocate, self._builder.free, self._places, self._item_bytes
+        """Add events, with `shift` added to their keys."""
+        allocate, free, indices, item = self._builder.allocate, self._builder.free, self._indices, self._item_bytes
         scratch, pending = NOTHING, False
         activation = workspace = _INPUT
         for event in events:
             if isinstance(event, Birth):
                 across = self._before(scratch, workspace) if pending else ()
-                places[event.key + shift] = allocate(event.elements * item, activation)
+                indices[event.key + shift] = allocate(event.elements * item, activation)
                 if pending:
                     self._after(scratch, across, workspace)
                     pending = False
             elif isinstance(event, Death):
-                free(places.pop(event.key + shift))
+                free(indices.pop(event.key + shift))
             elif isinstance(event, Launch):
                 scratch, activation, workspace = self._of(event)
                 pending = scratch is not NOTHING
@@ -161,26 +161,25 @@ class _Call:
                 self._pass(event)
 
     def _pass(self, event: Pass) -> None:
-        """A pass in full, or where there were enough of its shape what it leaves behind."""
-        builder, (done, rise) = self._builder, self._passes.get(event.shape, (0, 0))
-        if self._repeats is None or done < self._repeats:
-            begun, highest = builder.passing, builder.highest
-            builder.highest = begun
+        """Add a pass in full, or only its result if there were enough of its shape."""
+        builder, (count, height) = self._builder, self._passes.get(event.shape, (0, 0))
+        if self._repeats is None or count < self._repeats:
+            initial, highest = builder.passing, builder.highest
+            builder.highest = initial
             self.replay(event.events, event.shift)
-            self._passes[event.shape] = (done + 1, builder.highest - begun)
+            self._passes[event.shape] = (count + 1, builder.highest - initial)
             builder.highest = max(builder.highest, highest)
             return
-        builder.left_out = max(builder.left_out, builder.passing + builder.kept + rise)
+        builder.left_out = max(builder.left_out, builder.passing + builder.kept + height)
         size, owner = self._returned(event)
-        self._places[event.output + event.shift] = builder.allocate(size, owner)
+        self._indices[event.output + event.shift] = builder.allocate(size, owner)
 
     def _returned(self, event: Pass) -> tuple[int, Owner]:
-        """Bytes of what a pass of this shape returns, and whose it is."""
-        known = self._results.get(event.shape)
-        if known is None:
+        """Bytes and owner of the result of a pass."""
+        if event.shape not in self._results:
             births = self._births(event.events)
-            known = self._results[event.shape] = next(told for key, told in births if key == event.output)
-        return known
+            self._results[event.shape] = next(result for key, result in births if key == event.output)
+        return self._results[event.shape]
 
     def _births(self, events: Iterable[Launch | Birth | Death]) -> Iterator[tuple[int, tuple[int, Owner]]]:
         owner = _INPUT
@@ -191,10 +190,10 @@ class _Call:
                 yield event.key, (event.elements * self._item_bytes, owner)
 
     def _before(self, scratch: Scratch, owner: Owner) -> Sequence[int]:
-        """What comes before the output; what of it is still to be freed."""
-        passing = [self._builder.allocate(size, owner) for size in scratch.before]
+        """Add the scratch before the output, and return the part that outlives the output's allocation."""
+        temporary = [self._builder.allocate(size, owner) for size in scratch.before]
         across = [self._builder.allocate(size, owner) for size in scratch.across]
-        self._free_all(reversed(passing))
+        self._free_all(reversed(temporary))
         return across
 
     def _after(self, scratch: Scratch, across: Sequence[int], owner: Owner) -> None:
@@ -206,12 +205,12 @@ class _Call:
         later += [self._builder.allocate(size, replace(owner, kind="buffer")) for size in scratch.buffers]
         self._free_all((*reversed(later), *across))
 
-    def _free_all(self, places: Iterator[int] | Sequence[int]) -> None:
-        for place in places:
-            self._builder.free(place)
+    def _free_all(self, indices: Iterator[int] | Sequence[int]) -> None:
+        for index in indices:
+            self._builder.free(index)
 
     def _of(self, launch: Launch) -> tuple[Scratch, Owner, Owner]:
-        known = self._launches.get(id(launch))  # the trace holds it, and its hash takes longer than all else here
+        known = self._launches.get(id(launch))  # by id, because hashing a launch is slow and the trace keeps it alive
         if known is None:
             kernel = launch.kernel
             known = self._launches[id(launch)] = (

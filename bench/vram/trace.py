@@ -1,12 +1,12 @@
-"""What a call of a zoo model allocates, captured from the real module on meta tensors: no weights, no device.
+"""Captures the allocations of a model's call from the real module on meta tensors, without weights or a device.
 
-Loads torch. Operators run as `operators` has them: laid out by the devices' rules, not as the installed
-torch's meta kernels do, so that a trace is the same with each torch. Attention is taken as a memory-efficient kernel,
-which is what CUDA takes for one head of 512. Of the rows that blend two tiles into each other one stands for all (they
-are alike, and none outlives the next). Each capture checks itself (`selfcheck`), and is refused where it is wrong.
+Loads torch. `operators` runs the operators with the strides of real devices, not those of the installed torch's meta
+kernels, so that every version of torch gives the same trace. Attention counts as the memory-efficient kernel, which
+CUDA uses for one head of 512. One row stands for all rows that blend two tiles: they are equal, and none outlives the
+next. Each capture checks itself (`selfcheck`) and is refused if it is wrong.
 
-From one image attention comes out with strides that torch does not take to be channels-last; from a batch of several it
-does, and all that follows is channels-last between convolutions and, on CUDA, normalisations.
+For a single image torch does not regard attention's output as channels-last. For a batch it does, and what follows
+stays channels-last; on CUDA each normalisation makes its input contiguous again.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from bench.workloads.base import MetaCall
 
 
 def capture(case: Case, device: Device = "cuda") -> Trace:
-    """The trace of one call of the case, by its model, operation, axes, tiling and slicing.
+    """The trace of one call of the case, which depends on its model, operation, axes, tiling and slicing.
 
-    Its precision does not matter, nor do its weights. A tile's shape is captured once, however many tiles have it.
-    Layouts are those of `device`; they differ for batches. Raises TraceError where the installed torch runs the model
-    in a way that is not known, ConfigError for a kind of model that can't be traced.
+    Precision and weights do not matter. Each shape of tile is captured once. Layouts are those of `device`, which
+    differ for batches. Raises TraceError if the installed torch runs the model in an unknown way, ConfigError if the
+    case's workload has no predictions.
     """
     variant = case.variant if case.variant == "sliced" else "default"
-    same = {"dtype": "float32", "weights": "random", "variant": variant, "transport": None}
-    return _capture(case.model_copy(update=same), device)
+    irrelevant = {"dtype": "float32", "weights": "random", "variant": variant, "transport": None}
+    return _capture(case.model_copy(update=irrelevant), device)
 
 
 def build(case: Case) -> None:
-    """Build the module of a case's model now, so that its first capture need not."""
+    """Build the module of a case's model in advance of its first capture."""
     _watched(models.workload(case.model).on_meta(case).module)
 
 
@@ -51,12 +51,12 @@ def build(case: Case) -> None:
 def _watched(module: torch.nn.Module) -> _Watched:
     watched = _Watched(module)
     gc.collect()
-    gc.freeze()  # else a full collection, which walks all that torch's import left, takes longer than a capture
+    gc.freeze()  # otherwise a full collection, which visits all of torch's objects, takes longer than a capture
     return watched
 
 
 class _Watched:
-    """A module on meta, and who of its parts is at work."""
+    """A module on meta tensors with hooks that track which part is running."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         self.path: list[str] = [""]
@@ -71,11 +71,11 @@ class _Watched:
         self.weights = tuple(tensor.numel() for tensor in self.tensors)
 
     def begin(self, repeated: torch.nn.Module) -> None:
-        """A call begins, of which `repeated` is run once a pass."""
+        """Start a call in which `repeated` runs once per pass."""
         self.convolutions, self.passes, self.repeated = [], [], repeated
 
     def _left(self, part: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """Note what a part did: `output` is None if it raised."""
+        """Record what a part did; `output` is None if it raised."""
         path = self.path.pop()
         if isinstance(part, torch.nn.Conv2d) and output is not None:
             shapes = (tuple(inputs[0].shape), tuple(output.shape), tuple(part.weight.shape))
@@ -92,29 +92,29 @@ def _capture(case: Case, device: Device) -> Trace:
     recorder = _Recorder(watched.path, device)
     for tensor in (call.values, *watched.tensors):
         recorder.ignore(tensor)
-    what = f"{case.model} {case.operation}"
+    label = f"{case.model} {case.operation}"
     try:
         with torch.inference_mode(), recorder, _each_shape_once(call.repeated, recorder), _one_line_blended(call):
             result = call.run()
     except TraceError as error:
-        raise selfcheck.refused(what, torch.__version__, str(error)) from error
+        raise selfcheck.refused(label, torch.__version__, str(error)) from error
     recorder.stop()
     del result
-    _check(what, call, watched, recorder)
+    _check(label, call, watched, recorder)
     return Trace(tuple(recorder.events), call.values.numel(), watched.weights)
 
 
-def _check(what: str, call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
-    """Raises TraceError where the recorder did not see what the module did."""
-    called = tuple(watched.convolutions)
-    selfcheck.check(what, torch.__version__, selfcheck.convolutions(recorder.events), called)
-    counted = call.flops(tuple(watched.passes))  # to count is to call the same module
+def _check(label: str, call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
+    """Raises TraceError if the recorder did not see what the module did."""
+    called = tuple(watched.convolutions)  # before `flops`, which calls the same module
+    selfcheck.check(label, torch.__version__, selfcheck.convolutions(recorder.events), called)
+    counted = call.flops(tuple(watched.passes))
     if counted is not None:
-        selfcheck.check_flops(what, torch.__version__, recorder.flops, counted)
+        selfcheck.check_flops(label, torch.__version__, recorder.flops, counted)
 
 
 class _Recording:
-    """What one pass did."""
+    """The events of one pass."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -126,38 +126,38 @@ class _Recording:
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every storage's birth and death, and which operator of which module made it."""
+    """Records the birth and death of every storage, and the operator and module that made it."""
 
     def __init__(self, path: list[str], device: Device) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.events: list[Any] = []  # Event; within a pass no Pass
+        self.events: list[Any] = []  # of type Event, without Pass while inside a pass
         self.next_key = 0
         self.flops = 0
         self._path = path
         self._device = device
         self._keys: dict[int, int] = {}
         self._shift = 0
-        self._late: list[Death] = []
+        self._outer_deaths: list[Death] = []
         self._live = True
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        apart = operators.decomposition(func, self._device)
-        if apart is not None:
+        decomposed = operators.decomposition(func, self._device)
+        if decomposed is not None:
             with self:
-                return apart(*args, **kwargs)
+                return decomposed(*args, **kwargs)
         result = operators.run(func, args, kwargs)
-        self._note(func, args, result)
+        self._record(func, args, result)
         return result
 
     def ignore(self, tensor: torch.Tensor) -> None:
-        """This tensor is there before the call, and is no part of it."""
+        """Exclude a tensor that exists before the call."""
         self._keys[tensor.untyped_storage()._cdata] = -1
 
     def stop(self) -> None:
-        """What dies from now on dies after the call."""
+        """Ignore deaths from now on: the call has ended."""
         self._live = False
 
     def key_of(self, tensor: torch.Tensor) -> int:
@@ -165,14 +165,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._keys[tensor.untyped_storage()._cdata]
 
     def adopt(self, tensor: torch.Tensor, key: int) -> None:
-        """The tensor stands for the storage of that key, whose birth is noted: note its death."""
+        """Make the tensor represent the storage with this key, and record its death."""
         storage = tensor.untyped_storage()
         self._keys[storage._cdata] = key
         weakref.finalize(storage, self._died, storage._cdata)
 
     @contextmanager
     def within_a_pass(self, shape: Shape) -> Iterator[_Recording]:
-        """Note what happens within as one pass."""
+        """Record everything inside the context as one pass."""
         outer, shift, flops = self.events, self.next_key, self.flops
         self.events, self._shift = [], shift
         recording = _Recording(shape)
@@ -181,43 +181,44 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         recording.output -= shift
         recording.flops = self.flops - flops
         self.events, self._shift = outer, 0
-        self.events += [recording.at(shift), *self._late]
-        self._late.clear()
+        self.events += [recording.at(shift), *self._outer_deaths]
+        self._outer_deaths.clear()
 
     def repeat(self, recording: _Recording, result: torch.Tensor) -> None:
-        """Note the same pass once more; `result` stands for what it returns."""
+        """Record the same pass once more; `result` represents its result."""
         shift = self.next_key
         self.events.append(recording.at(shift))
         self.next_key += recording.keys
         self.flops += recording.flops
         self.adopt(result, recording.output + shift)
 
-    def _note(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
-        outputs = [one for one in (result if isinstance(result, (tuple, list)) else (result,)) if _is_tensor(one)]
-        fresh = [one for one in outputs if one.untyped_storage()._cdata not in self._keys]
-        if not fresh:
+    def _record(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        results = result if isinstance(result, (tuple, list)) else (result,)
+        outputs = [output for output in results if isinstance(output, torch.Tensor)]
+        new = [output for output in outputs if output.untyped_storage()._cdata not in self._keys]
+        if not new:
             return
-        self.flops += operators.flops(func, args, fresh[0])
+        self.flops += operators.flops(func, args, new[0])
         copy = self._contiguous_copy(func, args)
         self.events.append(
-            Launch(func._schema.name.removeprefix("aten::"), self._path[-1], operators.kernel(func, args, fresh[0]))
+            Launch(func._schema.name.removeprefix("aten::"), self._path[-1], operators.kernel(func, args, new[0]))
         )
-        for tensor in fresh:
+        for tensor in new:
             if tensor.untyped_storage()._cdata not in self._keys:
                 self.adopt(tensor, self._born(tensor.untyped_storage().nbytes() // tensor.element_size()))
         if copy is not None:
             self.events.append(Death(copy - self._shift))
 
     def _contiguous_copy(self, func: Any, args: tuple[Any, ...]) -> int | None:
-        """A convolution makes its input contiguous first, on every backend (aten/src/ATen/native/Convolution.cpp).
+        """Record the contiguous copy of a convolution's input, and return its key; None if there is none.
 
-        One that is laid out channels-last it takes as it is.
+        Every backend makes it (aten/src/ATen/native/Convolution.cpp), unless the input is channels-last.
         """
         if func is not operators.ATEN.convolution.default:
             return None
         if args[0].is_contiguous() or operators.suggests_channels_last(args[0]):
             return None
-        self.events.append(Launch("contiguous", self._path[-1]))  # of its own: what the kernel takes comes after it
+        self.events.append(Launch("contiguous", self._path[-1]))  # its own launch: the kernel's workspace comes later
         return self._born(args[0].numel())
 
     def _born(self, elements: int) -> int:
@@ -232,28 +233,28 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if key >= self._shift:
             self.events.append(Death(key - self._shift))
-        else:  # an older tensor that dies within a pass: other passes of its shape have none to lose
-            self._late.append(Death(key))
+        else:  # a tensor from before the pass dies in it, which repetitions of the pass must not repeat
+            self._outer_deaths.append(Death(key))
 
 
 @contextmanager
 def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[None]:
-    """Run `half` once for each shape of input; further inputs of that shape repeat what it did."""
-    seen: dict[Shape, tuple[_Recording, strides.Layout]] = {}
+    """Run `half` once per input shape; for further inputs of that shape repeat the recording."""
+    recorded: dict[Shape, tuple[_Recording, strides.Layout]] = {}
     run: Callable[..., torch.Tensor] = half.forward
 
     def forward(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         shape = tuple(values.shape)
-        if shape in seen:
-            known, output = seen[shape]
-            with _disable_current_modes():  # its birth is noted in the pass
+        if shape in recorded:
+            recording, output = recorded[shape]
+            with _disable_current_modes():  # the repeated pass contains its birth
                 result = torch.empty_strided(*output, device="meta")
-            recorder.repeat(known, result)
+            recorder.repeat(recording, result)
             return result
         with recorder.within_a_pass(shape) as recording:
             result = run(values, *args, **kwargs)
             recording.output = recorder.key_of(result)
-        seen[shape] = (recording, (tuple(result.shape), tuple(result.stride())))
+        recorded[shape] = (recording, (tuple(result.shape), tuple(result.stride())))
         return result
 
     half.forward = forward
@@ -265,7 +266,7 @@ def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[Non
 
 @contextmanager
 def _one_line_blended(call: MetaCall) -> Iterator[None]:
-    """Of two tiles blend one row or column instead of all that overlap, and of further tiles of their shapes none."""
+    """Blend only one row or column per pair of tiles, and none for further tiles of the same shapes."""
     seen: set[tuple[object, ...]] = set()
 
     def once(blend: Callable[..., torch.Tensor], above: torch.Tensor, tile: torch.Tensor, extent: int) -> torch.Tensor:
@@ -282,7 +283,3 @@ def _one_line_blended(call: MetaCall) -> Iterator[None]:
     finally:
         for name in call.blends:
             delattr(call.module, name)
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, torch.Tensor)

@@ -1,6 +1,6 @@
-"""Memory that a backend's kernels take besides the tensors that they are given: a backend is what says how much.
+"""The interface of a backend, which says how much memory its kernels need besides their tensors. Pure.
 
-Pure. `onednn` and `cudnn` are the backends.
+`onednn` and `cudnn` are the backends.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from bench.vram.events import Kernel
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """Allocations of one launch in bytes each, by when they live.
+    """The extra allocations of one launch in bytes, by lifetime.
 
     Attributes:
-        before: allocated before the output and freed before it.
-        across: allocated before the output, after those, and freed once it is there.
-        after: allocated once the output is there, and freed; a kernel that takes less, or none, can be had instead.
-        buffers: the same, but there is no doing without.
-        kept: allocated at the first launch that has any, and kept for good.
+        before: allocated and freed before the output is allocated.
+        across: allocated after those and before the output, freed after it is allocated.
+        after: allocated after the output, then freed; optional, because a kernel that needs less can replace this one.
+        buffers: as `after`, but required.
+        kept: allocated by the first launch that has any, and never freed.
     """
 
     before: tuple[int, ...] = ()
@@ -34,8 +34,8 @@ NOTHING = Scratch()
 
 
 class Backend(Protocol):
-    """What runs the kernels."""
+    """The library that runs the kernels."""
 
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
-        """What the kernel takes besides its tensors, whose values have so many bytes."""
+        """The kernel's extra allocations; `item_bytes` is the size of one value."""
         ...
