@@ -12,6 +12,7 @@ from bench.config import sweep_model
 from bench.errors import ConfigError
 from bench.plan import Plan
 from bench.record import Tile
+from bench.workloads import models
 from bench.workloads.image_vae import zoo
 from bench.workloads.labels import label_of
 
@@ -203,6 +204,7 @@ def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pyte
     # given a model that makes sixteen pixels one
     deep = dataclasses.replace(zoo.get("tiny"), block_out_channels=(32,) * 5)
     monkeypatch.setattr(zoo, "get", lambda key: deep)
+    monkeypatch.setattr(models, "axes", lambda key: {axis.name: axis for axis in models.workload(key).axes(key)})
 
     # when a size that is a multiple of eight alone is planned
     with pytest.raises(ConfigError) as caught:
