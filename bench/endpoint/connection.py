@@ -1,6 +1,14 @@
-"""uvicorn's connection with what it leaves open: slow headers, clients that never read, errors in JSON.
+"""uvicorn's connection, extended by time-outs for slow clients, a bound on connections, and errors in JSON.
 
-Whatever goes wrong before a request has headers is answered here; everything after that is `shell`'s.
+It answers whatever goes wrong before a request has headers; `shell` answers everything after that.
+
+It relies on uvicorn's internals, because no server has all of this as settings. The same hostile clients were sent to
+four (November 2026). uvicorn 0.54 waits for headers for ever, with h11 and with httptools (its issue 157), and keeps a
+client that never reads. hypercorn 0.18 and granian 2.8 answer broken HTTP with an empty 400, where this protocol's
+clients parse JSON, and reset a connection whose refused body is still being sent, so that the client loses the answer.
+granian also leaves a client that has shut down its sending side without an answer. A proxy in front would need a second
+program and its configuration on each GPU machine. `tests/unit/endpoint/test_uvicorn_internals.py` fails if uvicorn
+changes what this file uses, and pyproject.toml admits only versions that were tried.
 """
 
 from __future__ import annotations

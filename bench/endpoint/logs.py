@@ -1,60 +1,71 @@
-"""The endpoint's log on standard error, written by a thread of its own: a reader that stops reading stops nothing."""
+"""The endpoint's log on standard error, written by a thread: a blocked reader of the log blocks no request."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import logging.handlers
 import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging.handlers import QueueHandler, QueueListener
 
 from bench.core import identity
 
 #: Lines that may wait to be written; further ones are dropped.
 _MOST_WAITING = 1000
-#: For the last lines to be written at the end.
-_END_S = 1.0
+#: Time for writing the last lines when the endpoint stops.
+_STOP_TIMEOUT_S = 1.0
 
 
-class _Dropping(logging.handlers.QueueHandler):
-    """Never waits, and never fails."""
+class _DroppingHandler(QueueHandler):
+    """Drops a line if the queue is full."""
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(record)
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
+        """Ignore the error: the line is lost, and the request goes on."""
+
+
+class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # StreamHandler is generic in stubs only
+    """Writes lines without GPU UUIDs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line with every GPU UUID hashed."""
+        return identity.hide(super().format(record))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
+        """Ignore the error: standard error may be closed."""
+
+
+class _Listener(QueueListener):
+    """Writes the lines of a queue to standard error."""
+
+    def __init__(self, waiting: queue.Queue[logging.LogRecord | None]) -> None:
+        super().__init__(waiting, _StderrHandler())
+        self._waiting = waiting
+
+    def enqueue_sentinel(self) -> None:
+        """Queue the sentinel. Waits for room if the queue is full, where the base class raises `queue.Full`."""
+        self._waiting.put(None)
 
 
 @contextmanager
 def on_stderr(*, access: bool) -> Iterator[None]:
-    """Write what goes wrong to standard error until the end of the block; with `access` a line a request as well."""
+    """Write errors to standard error until the end of the block, and with `access` also one line for each request."""
     waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(_MOST_WAITING)
-    handler = _Dropping(waiting)
-    writer = threading.Thread(target=_write, args=(waiting,), name="log", daemon=True)
-    writer.start()
-    logger, lines = logging.getLogger("bench.endpoint"), logging.getLogger("bench.endpoint.access")
-    web = logging.getLogger("uvicorn.error")
-    web.setLevel(logging.ERROR)
-    lines.setLevel(logging.INFO if access else logging.WARNING)
-    logger.propagate = web.propagate = False
-    for each in (logger, web):
-        each.addHandler(handler)
+    handler, listener = _DroppingHandler(waiting), _Listener(waiting)
+    listener.start()
+    logging.getLogger("bench.endpoint.access").setLevel(logging.INFO if access else logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("bench.endpoint", "uvicorn.error")]
+    for logger in loggers:
+        logger.propagate = False
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        for each in (logger, web):
-            each.removeHandler(handler)
-        logger.propagate = web.propagate = True
-        with contextlib.suppress(queue.Full):
-            waiting.put_nowait(None)
-        writer.join(_END_S)
-
-
-def _write(waiting: queue.Queue[logging.LogRecord | None]) -> None:
-    stderr = logging.StreamHandler()
-    while (record := waiting.get()) is not None:
-        # a closed standard error is no reason to end
-        with contextlib.suppress(OSError, ValueError):
-            stderr.stream.write(f"{identity.hide(stderr.format(record))}\n")
-            stderr.flush()
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+        # `stop` waits until all lines are written, without a time-out
+        stopping = threading.Thread(target=listener.stop, daemon=True)
+        stopping.start()
+        stopping.join(_STOP_TIMEOUT_S)

@@ -54,3 +54,15 @@ def test_what_goes_wrong_is_written(capsys: pytest.CaptureFixture[str]) -> None:
         logging.getLogger("bench.endpoint.access").info("a request")
         logging.getLogger("bench.endpoint").error("a fault")
     assert capsys.readouterr().err == "a fault\n"
+
+
+def test_the_log_names_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    uuid = "GPU-12345678-1234-1234-1234-123456789abc"
+    with logs.on_stderr(access=False):
+        try:
+            raise RuntimeError(uuid)
+        except RuntimeError:
+            logging.getLogger("bench.endpoint").exception("%s failed", uuid)
+    logged = capsys.readouterr().err
+    assert "RuntimeError" in logged
+    assert uuid not in logged
