@@ -77,12 +77,12 @@ def test_a_worker_that_dies_over_a_question_is_an_error_and_the_next_one_is_answ
         assert made._worker is not None
         # Given a worker that is stopped, so that it hangs over the question
         os.kill(made._worker._child.pid, signal.SIGSTOP)
-        with pytest.raises(WorkerError, match="no answer in 1 s"):
+        with pytest.raises(WorkerError, match="1 s"):
             made.ask(Examine(), 1.0)
         # When the next is asked, another worker answers it
         assert isinstance(made.ask(Examine(), 60.0), Examined)
         # And a nonsensical one is refused by its own words, and does not hang
-        with pytest.raises(WorkerError, match="died over it"):
+        with pytest.raises(WorkerError, match="no such thing"):
             made.ask(MeasureCeiling(what="matmul", dtype="no such thing"), 60.0)
         answer = made.ask(MeasureCeiling(what="copy", dtype="float32"), 60.0)
         assert isinstance(answer, CeilingMeasured)

@@ -252,21 +252,21 @@ def test_a_packed_latent_is_laid_out_by_the_size_rounded_down_to_whole_patches(s
 @pytest.mark.parametrize(
     ("shape", "size", "status", "what"),
     [
-        ((4,), None, 400, "is no latent"),
-        ((1, 4, 1, 8, 8, 8), None, 400, "is no latent"),
-        ((1, 16, 3, 40, 64), None, 422, "no video model"),
+        ((4,), None, 400, r"\[4\]"),
+        ((1, 4, 1, 8, 8, 8), None, 400, r"\[batch, 4, height, width\]"),
+        ((1, 16, 3, 40, 64), None, 422, "video"),
         ((1, 16, 8, 8), None, 400, "16 channels"),
-        ((0, 4, 8, 8), None, 400, "holds no values"),
-        ((1, 4, 0, 8), None, 400, "holds no values"),
-        ((1, 16, 16), None, 400, "send height and width"),
+        ((0, 4, 8, 8), None, 400, "at least 1"),
+        ((1, 4, 0, 8), None, 400, "at least 1"),
+        ((1, 16, 16), None, 400, "height and width"),
         ((1, 16, 64), (64, 64), 400, "64 channels"),
         ((1, 17, 16), (64, 64), 400, "17 patches"),
-        ((1, 0, 16), (8, 8), 400, "holds no values"),
+        ((1, 0, 16), (8, 8), 400, "at least 1"),
         ((17, 4, 8, 8), None, 413, "at most 16"),
-        ((1, 4, 1, 2049), None, 413, "16384 px a side"),
-        ((1, 4, 999_999_999, 999_999_999), None, 413, "px a side"),
-        ((2, 4, 512, 512), None, 413, "16,777,216 in one request"),
-        ((1, 16, 16), (999_999, 64), 413, "px a side"),
+        ((1, 4, 1, 2049), None, 413, "at most 16384 px"),
+        ((1, 4, 999_999_999, 999_999_999), None, 413, "at most 16384 px"),
+        ((2, 4, 512, 512), None, 413, "at most 16,777,216"),
+        ((1, 16, 16), (999_999, 64), 413, "at most 16384 px"),
     ],
 )
 def test_a_latent_that_can_t_be_decoded_is_refused(
@@ -286,11 +286,11 @@ def test_the_largest_request_is_within_the_limits() -> None:
     ("shape", "status", "what"),
     [
         ((3, 64, 64), 400, r"Send \[batch, 3, height, width\]"),
-        ((1, 4, 64, 64), 400, "no batch of images"),
-        ((1, 3, 1, 64, 64), 422, "no video model"),
-        ((1, 3, 65, 64), 400, "height 65 .* Nearest: 64 and 72"),
-        ((1, 3, 64, 4), 400, "width 4 .* Nearest: 8"),
-        ((1, 3, 0, 64), 400, "holds no values"),
+        ((1, 4, 64, 64), 400, r"\[1, 4, 64, 64\]"),
+        ((1, 3, 1, 64, 64), 422, "video"),
+        ((1, 3, 65, 64), 400, "height 65 .* 64 and 72"),
+        ((1, 3, 64, 4), 400, "width 4 .* 8"),
+        ((1, 3, 0, 64), 400, "at least 1"),
         ((1, 3, 4096, 4104), 413, "16,777,216"),
     ],
 )
@@ -301,7 +301,7 @@ def test_an_image_tensor_that_can_t_be_encoded_is_refused(shape: tuple[int, ...]
 
 
 def test_a_body_of_the_wrong_length_is_refused_with_both_lengths() -> None:
-    with pytest.raises(RefusedError, match=r"has 7 bytes; .* takes 8"):
+    with pytest.raises(RefusedError, match=r"7 bytes.* 8"):
         shapes.check_length(bytes(7), (1, 4), "float16")
 
 

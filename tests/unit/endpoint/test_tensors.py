@@ -83,6 +83,6 @@ def test_a_value_that_overflowed_in_the_vae_becomes_black_or_full(form: str) -> 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e30"])
 def test_a_value_that_is_not_finite_in_the_model_s_precision_is_refused(value: str) -> None:
     latent = torch.tensor([0.0, float(value)]).to(torch.float16)
-    with pytest.raises(RefusedError, match=r"the latent holds values that are NaN or infinite, .*float16") as caught:
+    with pytest.raises(RefusedError, match=r"latent .*float16") as caught:
         tensors.check_finite(latent, "the latent")
-    assert caught.value.status == 422
+    assert (caught.value.status, caught.value.reason) == (422, "not_finite")

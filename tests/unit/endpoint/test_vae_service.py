@@ -472,7 +472,7 @@ def test_a_sample_that_overflowed_is_a_black_picture(tiny: Any, monkeypatch: pyt
     ("model", "weights", "dtype", "what"),
     [
         ("tiiny", "random", None, "Did you mean 'tiny'"),
-        ("tiny", "hub", None, "no weights on the hub"),
+        ("tiny", "hub", None, "--weights random"),
         ("tiny", "random", "float8", "Valid: float16, float32, bfloat16"),
     ],
 )

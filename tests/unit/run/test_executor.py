@@ -62,7 +62,7 @@ def test_a_leak_is_told_and_replaces_the_worker(tmp_path: Path) -> None:
     done = made.run(a_case(), SETTINGS, 20, lambda _: None)
     made.run(a_case(), SETTINGS, 20, lambda _: None)
     made.close()
-    assert "256 MiB did not return" in done.warnings[0]
+    assert "256 MiB" in done.warnings[0]
     assert starts.read_text() == "xx"
 
 
@@ -119,7 +119,7 @@ def test_a_worker_that_died_idle_is_replaced_and_the_case_is_run(tmp_path: Path)
 
 
 def test_workers_that_never_begin_with_a_case_are_an_error_not_an_outcome(tmp_path: Path) -> None:
-    with pytest.raises(WorkerError, match="before it began"):
+    with pytest.raises(WorkerError, match="3 times"):
         run(executor(tmp_path, "os._exit(1)"))
 
 

@@ -149,7 +149,7 @@ def test_a_least_time_beyond_the_most_is_the_most() -> None:
 
 
 def test_what_was_taken_can_t_be_had_before_the_rule_is_met() -> None:
-    with pytest.raises(ValueError, match="has not ended"):
+    with pytest.raises(ValueError, match="sampling"):
         _ = StoppingRule(SETTINGS).samples
 
 

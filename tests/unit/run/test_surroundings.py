@@ -36,15 +36,15 @@ def test_looking_at_a_results_folder_leaves_nothing_behind(tmp_path: Path) -> No
 
 def test_a_file_where_the_folder_should_be_is_trouble(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
-    assert "is a file" in (surroundings.folder(tmp_path / "results").trouble or "")
-    assert "is a file" in (surroundings.folder(tmp_path / "results" / "deeper").trouble or "")
+    for folder in (tmp_path / "results", tmp_path / "results" / "deeper"):
+        assert "file" in (surroundings.folder(folder).trouble or "")
 
 
 def test_a_link_that_leads_nowhere_or_round_in_a_circle_is_trouble(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to(tmp_path / "not there")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     for name in ("nowhere", "circle", "circle/deeper"):
-        assert "leads nowhere" in (surroundings.folder(tmp_path / name).trouble or "")
+        assert "link" in (surroundings.folder(tmp_path / name).trouble or "")
 
 
 def test_a_folder_that_can_t_be_written_is_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,10 +71,10 @@ def test_endpoints_are_one_of_this_kind_or_one_an_operation() -> None:
     [
         (["sd-v9/encode=http://h"], "Did you mean 'sd-v1'"),
         (["sd-v1/encod=http://h"], "Did you mean 'encode'"),
-        (["sd-v1/encode=http://h", "sd-v1/encode=http://i"], "twice"),
-        (["http://h", "http://i"], "one after another"),
-        (["http://h", "sd-v1/encode=http://i"], "not both"),
-        (["sd-v1/encode="], "no URL"),
+        (["sd-v1/encode=http://h", "sd-v1/encode=http://i"], "--endpoint sd-v1/encode"),
+        (["http://h", "http://i"], "--endpoint"),
+        (["http://h", "sd-v1/encode=http://i"], "--endpoint"),
+        (["sd-v1/encode="], "--endpoint sd-v1/encode"),
     ],
 )
 def test_endpoints_that_make_no_sense_are_refused(texts: list[str], words: str) -> None:

@@ -91,7 +91,7 @@ def test_a_half_precision_that_the_processor_is_slow_at_is_left_out_and_float32_
     monkeypatch.setattr(ceilings, "_TRIAL_EDGE", 16)  # 512 times less to do, at a hundredth of a second
     slow = ceilings.measure(MeasureCeiling(what="matmul", dtype="bfloat16"), CPU)
     assert slow.ceiling is None
-    assert "about 5.12 s for one product of edge 128" in slow.reason
+    assert "5.12 s" in slow.reason
     assert ceilings.measure(MeasureCeiling(what="matmul", dtype="float32"), CPU).ceiling is not None
 
 
@@ -142,7 +142,8 @@ def test_on_a_gpu_float32_says_torch_s_tf32_setting_and_tf32_sets_it_for_itself_
 
     monkeypatch.setattr(torch, "mm", mm)
     plain = ceilings.measure(MeasureCeiling(what="matmul", dtype="float32"), card)
-    assert plain.note == "torch's float32 matmul precision is 'highest': no TF32"
+    assert plain.note is not None
+    assert "'highest'" in plain.note
     assert set(settings) == {"highest"}
     settings.clear()
     tf32 = ceilings.measure(MeasureCeiling(what="matmul", dtype="tf32"), card)

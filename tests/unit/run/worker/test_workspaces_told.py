@@ -56,14 +56,15 @@ def test_where_history_and_counters_differ_the_convolution_is_left_out_with_a_wa
     other = observed(5, filter=(8, 8, 1, 1))
     told = workspaces.told([observed(), odd, other], "float16")
     assert [one.workspace_bytes for one in told.entries] == [5]
-    assert "1 convolution left out, the first being (8, 8, 3, 3) on (1, 8, 64, 64)" in told.warnings[0]
+    assert told.warnings[0].startswith("1 convolution")
+    assert "(8, 8, 3, 3) on (1, 8, 64, 64)" in told.warnings[0]
 
 
 def test_a_cpu_has_no_cudnn() -> None:
     request = MeasureWorkspaces(model="tiny", operation="encode", dtype="float32", edge=64)
     answer = workspaces.measure(request, held.HeldCard(device=a_device(kind="cpu", name="Test CPU")))
     assert answer.entries == ()
-    assert answer.reason == "Test CPU is no CUDA GPU, and has no cuDNN"
+    assert "Test CPU" in str(answer.reason)
 
 
 @pytest.mark.parametrize(
