@@ -20,7 +20,7 @@ from typing import Any
 from bench.endpoint import serving as serve
 from bench.endpoint.auth import Bearer
 from bench.endpoint.limits import Bounds
-from bench.endpoint.state import Endpoint, Machine, Offer, Served
+from bench.endpoint.state import Endpoint, LoadedModel, Machine, Offer
 from bench.record import Device, Environment
 from bench.wire.messages import Answer, Message, RefusedError, Size
 
@@ -70,8 +70,8 @@ class FakeService:
         return message
 
     def size(self, message: Message) -> Size:
-        told = dict(message.query)
-        return Size(int(told.get("flops", "1")), int(told.get("held", "0")))
+        options = dict(message.query)
+        return Size(int(options.get("flops", "1")), int(options.get("held", "0")))
 
     def takes(self, message: Message) -> bool:
         return message.body.startswith(self.name.encode())
@@ -80,19 +80,19 @@ class FakeService:
         return side * side * 1_000_000
 
     def compute(self, message: Message) -> tuple[bytes, int]:
-        told = dict(message.query)
+        options = dict(message.query)
         tensor = Tensor()
         self.tensors.append(weakref.ref(tensor))
-        if "crash" in told:
+        if "crash" in options:
             raise RuntimeError("a secret of the server's")
-        if "refuse" in told:
+        if "refuse" in options:
             raise RefusedError(422, "it can't be computed", "not_finite")
-        if "oom" in told:
+        if "oom" in options:
             raise RefusedError(507, "out of memory", "out_of_memory")
         self.computing.set()
         assert self.gate.wait(20)
         self.computed.append(message.body)
-        return message.body, int(told.get("size", "1"))
+        return message.body, int(options.get("size", "1"))
 
     def write(self, result: tuple[bytes, int]) -> Answer:
         body, times = result
@@ -171,7 +171,7 @@ def live(
             raise RuntimeError(running.broken[0])
 
     endpoint.machine = Machine(Device(kind="cpu", name="fake"), ENVIRONMENT, check)
-    endpoint.models["tiny"] = Served("tiny", "float32", 4, services)
+    endpoint.models["tiny"] = LoadedModel("tiny", "float32", 4, services)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
     try:
@@ -191,16 +191,16 @@ class Child:
     """`bench serve` in a process of its own, ready."""
 
     process: subprocess.Popen[str]
-    said: dict[str, Any]
+    ready_message: dict[str, Any]
     stderr: Path
 
     @property
     def url(self) -> str:
-        return str(self.said["url"])
+        return str(self.ready_message["url"])
 
     def route(self, model: str, operation: str) -> str:
         """Where an operation is served."""
-        return str(self.said["models"][model][operation])
+        return str(self.ready_message["models"][model][operation])
 
     def end(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> int:
         """Send a signal and return the exit code."""

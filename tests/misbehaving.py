@@ -62,8 +62,8 @@ class _Handler(socketserver.StreamRequestHandler):
                 body = self.rfile.read(int(headers.get("content-length", 0)))
                 self.server.asked.append(path)
                 self.server.authorizations.append(headers.get("authorization"))
-                told = (headers.get("content-type"), headers.get("accept"), hashlib.sha256(body).hexdigest())
-                self.server.requests.append((line.split()[1].decode(), *told))
+                details = (headers.get("content-type"), headers.get("accept"), hashlib.sha256(body).hexdigest())
+                self.server.requests.append((line.split()[1].decode(), *details))
                 if not _BEHAVIOURS.get(path.rpartition("/")[2], _good)(self, body, headers):
                     return
 

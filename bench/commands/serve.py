@@ -21,7 +21,7 @@ from bench.errors import BenchError, ConfigError
 if TYPE_CHECKING:
     from bench.endpoint.shapes import Limits
     from bench.endpoint.startup import Loader
-    from bench.endpoint.state import Endpoint, Machine, Offer, Served
+    from bench.endpoint.state import Endpoint, LoadedModel, Machine, Offer
 
 
 def serve(
@@ -110,7 +110,7 @@ class _LazyLoader:
         )
         return self._loader.take_device()
 
-    def load(self, model: str) -> Served:
+    def load(self, model: str) -> LoadedModel:
         assert self._loader is not None  # noqa: S101 - the device is taken first
         return self._loader.load(model)
 

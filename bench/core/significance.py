@@ -117,8 +117,12 @@ def t_test(base: Sequence[float], head: Sequence[float]) -> TTest:
     too much for 4 against 12. With equal numbers of runs Welch's p is always the larger. Offsets with two modes (fast
     and slow placement in memory) are not covered: a few runs may all hit one mode on each side and look like a change.
 
-    If a value is not above zero, the values themselves are tested and there is no interval. If neither side varies,
-    p is 1 if they are equal, otherwise 0.
+    If a value is not above zero, the values themselves are tested and there is no interval. Sides that do not vary
+    have p = 1 if equal, else 0.
+
+    scipy's `ttest_ind` gives the same numbers (a test holds them against it), but both tests with their intervals take
+    3.4 ms of CPU time there and 0.045 ms here, for each of thousands of rows, and NaN for sides that do not vary. Only
+    the standard errors are computed here; the distribution is scipy's.
     """
     base_logs, head_logs = _scaled(base, head)
     shift = math.fsum(head_logs) / len(head) - math.fsum(base_logs) / len(base)

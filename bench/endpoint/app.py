@@ -1,4 +1,4 @@
-"""The endpoint as an ASGI application: its routes, and what is told of it."""
+"""The endpoint as an ASGI application: its routes and its information pages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bench.endpoint.state import Endpoint
 from bench.errors import nearest
 from bench.wire.messages import RefusedError
 
-_NOT_READY = {"loading": "models are being loaded", "stopping": "shutting down"}
-_NOISE = "random weights: what is served is noise, for measuring only"
+_NOT_READY = {"loading": "models are being loaded", "stopping": "it is shutting down"}
+_NOISE = "random weights: the results are noise, for measuring only"
 
 
 def make(endpoint: Endpoint) -> ASGIApp:
-    """The application. A path means the same with slashes at its end: clients do not follow a redirected POST."""
+    """Return the application. Slashes at the end of a path are ignored: clients don't follow a redirected POST."""
     pages: dict[str, dict[str, ASGIApp]] = {
         "/": {"GET": _Page(lambda _: _index(endpoint))},
         "/health": {"GET": _Page(lambda scope: _health(endpoint, scope))},
@@ -47,13 +47,13 @@ def _not_found(endpoint: Endpoint, scope: Scope, pages: Iterable[str]) -> ASGIAp
     endpoint.metrics.refused("not_found")
     path = scope["path"][:200]
     models = ", ".join(endpoint.offer.models)
-    text = f"{path}: is not served here. {nearest(path.rstrip('/'), pages)} Models: {models}."
+    text = f"{path} is not served here. {nearest(path.rstrip('/'), pages)} Models: {models}."
     return error_response(RefusedError(404, text, "not_found"))
 
 
 @dataclass(frozen=True, slots=True)
 class _ByMethod:
-    """One path, and what it does by method."""
+    """One path and its applications by method."""
 
     path: str
     methods: Mapping[str, ASGIApp]
@@ -65,7 +65,7 @@ class _ByMethod:
         await (app or self._without_app(scope))(scope, receive, send)
 
     def _without_app(self, scope: Scope) -> ASGIApp:
-        """Answer a preflight, or say which methods there are."""
+        """Return the answer to a preflight, or a refusal that lists the valid methods."""
         endpoint = self.endpoint
         allowed = ", ".join((*self.methods, *(["HEAD"] if "GET" in self.methods else [])))
         if endpoint.origins and cors.is_preflight(scope):
@@ -75,10 +75,10 @@ class _ByMethod:
             text = "This origin may not use the endpoint. Start it with --cors ORIGIN to allow it."
             return error_response(RefusedError(403, text, "origin"))
         endpoint.metrics.refused("method")
-        text = f"{self.path} takes no {scope['method'][:40]}. Valid: {allowed}."
+        text = f"{self.path} does not accept {scope['method'][:40]}. Valid: {allowed}."
         if scope["method"] == "POST":
             posts = [path for path in endpoint.offer.routes if path != "/"]
-            text = f"{text} Images and latents are posted to {', '.join(posts)}."
+            text = f"{text} Post images and latents to {', '.join(posts)}."
         return error_response(RefusedError(405, text, "method"), {"allow": allowed})
 
 
@@ -86,18 +86,18 @@ class _ByMethod:
 class _Page:
     """A GET that answers with JSON."""
 
-    tell: Callable[[Scope], tuple[int, dict[str, Any]]]
+    content: Callable[[Scope], tuple[int, dict[str, Any]]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, said = self.tell(scope)
+        status, content = self.content(scope)
         headers = {"retry-after": "5"} if status == 503 else {}
-        response = Response(json.dumps(said), status, headers, media_type="application/json")
+        response = Response(json.dumps(content), status, headers, media_type="application/json")
         await response(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
 class _Metrics:
-    """GET /metrics, behind the token as the operations are."""
+    """GET /metrics. It needs the token, as the operations do."""
 
     endpoint: Endpoint
 
@@ -125,33 +125,33 @@ def _index(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
 
 
 def _ready(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
-    why = endpoint.not_ready
-    if why is None:
+    reason = endpoint.not_ready
+    if reason is None:
         return 200, {"ready": True}
-    cause = endpoint.broken or _stuck(endpoint.overdue) or _NOT_READY.get(why, why)
-    return 503, {"ready": False, "error": f"The endpoint is not ready: {cause}", "reason": why}
+    cause = endpoint.broken or _stuck(endpoint.overdue) or _NOT_READY.get(reason, reason)
+    return 503, {"ready": False, "error": f"The endpoint is not ready: {cause.rstrip('.')}.", "reason": reason}
 
 
 def _stuck(overdue: OverdueWork | None) -> str | None:
     if overdue is None:
         return None
-    expected = f"; about {overdue.likely_s:.3g} s were expected" if overdue.likely_s else ""
-    return f"the device has computed one {overdue.kind} for {overdue.seconds:.0f} s{expected}"
+    expected = f"; it was expected to take about {overdue.likely_s:.3g} s" if overdue.likely_s else ""
+    return f"the device has been computing {overdue.kind} for {overdue.seconds:.0f} s{expected}"
 
 
 def _health(endpoint: Endpoint, scope: Scope) -> tuple[int, dict[str, Any]]:
-    """200 while the process is worth keeping; 503 once its device is broken, which only a restart can mend.
+    """Return 200 while the process works, and 503 once its device is broken, which only a restart can repair.
 
-    Where a token is needed, those without it are not told what the machine is.
+    If a token is needed, requests without it get no information on the machine.
     """
     offer = endpoint.offer
     machine = endpoint.machine if endpoint.bearer.admits(authorization(scope)) else None
     environment = machine.environment.model_dump(mode="json") if machine else None
     broken = endpoint.broken
-    trouble = {"error": f"The device does not work any more: {broken}", "reason": "device_broken"} if broken else {}
+    error = {"error": endpoint.broken_message, "reason": "device_broken"} if broken else {}
     return 503 if broken else 200, {
         "status": "broken" if broken else "alive",
-        **trouble,
+        **error,
         "ready": endpoint.not_ready is None,
         "weights": offer.weights,
         **_noise(endpoint),
@@ -170,7 +170,7 @@ def _noise(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _stand_in(endpoint: Endpoint) -> dict[str, Any]:
-    """What took the device's place, told to everybody, so that no client takes its figures for a device's."""
+    """Name what replaces the device in tests, to every client, so that none takes its figures for a device's."""
     mark = endpoint.machine.environment.stand_in if endpoint.machine else None
     return {"stand_in": mark} if mark else {}
 

@@ -1,4 +1,7 @@
-"""The bearer token: read from an environment variable, compared in constant time, never told or logged."""
+"""The bearer token: read from an environment variable, compared in constant time, never shown or logged.
+
+Starlette's AuthenticationMiddleware would need a backend with the same comparison, and answers in plain text.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from bench.wire.messages import RefusedError
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who may post: everyone where there is no token."""
+    """Checks who may post. Without a token everyone may."""
 
     _token: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, text: str | None, variable: str) -> Bearer:
-        """The token that the variable holds. Raises ConfigError if no header could carry it."""
+        """Return a check for the token in a variable's text. Raises ConfigError if a header can't carry the token."""
         return cls(parse_token(text, variable).value.encode("ascii")) if text else cls()
 
     @property
@@ -26,7 +29,7 @@ class Bearer:
         return self._token is not None
 
     def admits(self, authorization: bytes | None) -> bool:
-        """Whether the Authorization header carries the token, or none is needed."""
+        """Whether the Authorization header carries the token, or no token is needed."""
         try:
             self.check(authorization)
         except RefusedError:
@@ -34,11 +37,11 @@ class Bearer:
         return True
 
     def check(self, authorization: bytes | None) -> None:
-        """Raises RefusedError (401) unless the Authorization header carries the token, or none is needed."""
+        """Raises RefusedError (401) unless the Authorization header carries the token or no token is needed."""
         if self._token is None:
             return
-        scheme, _, given = (authorization or b"").partition(b" ")
-        right = hmac.compare_digest(given.strip(), self._token)
-        if scheme.lower() != b"bearer" or not right:
-            what = "is wrong" if authorization else "is missing"
-            raise RefusedError(401, f"The token {what}. Send `Authorization: Bearer TOKEN`.", "unauthorized")
+        scheme, _, token = (authorization or b"").partition(b" ")
+        is_right = hmac.compare_digest(token.strip(), self._token)
+        if scheme.lower() != b"bearer" or not is_right:
+            problem = "is wrong" if authorization else "is missing"
+            raise RefusedError(401, f"The token {problem}. Send `Authorization: Bearer TOKEN`.", "unauthorized")

@@ -26,52 +26,52 @@ from uvicorn.server import ServerState
 from bench.endpoint.limits import Bounds
 from bench.wire.messages import WEIGHTS_HEADER, error_body
 
-#: Where a request's scope["state"] holds its connection.
+#: The key of a request's connection in its scope["state"].
 STATE_KEY = "connection"
-#: After a refusal, what still comes is read away for so long.
+#: After a refusal, the connection goes on reading and discarding for this long.
 _DRAIN_S = 1.0
-#: A chunk costs far more than its bytes: a body of more than so many must have so many bytes in each, on average.
+#: Parsing a chunk costs far more than its bytes: a body of more chunks than this needs this mean size in bytes.
 _FREE_CHUNKS = 4096
 _SMALLEST_CHUNK = 64
-#: Bytes of a request's line and headers.
+#: Bytes of a request line and its headers.
 _LARGEST_HEAD = 16 * 1024
-#: How often a client that sends no more is looked at, whether it still listens.
-_LOOK_S = 0.05
+#: How often to check whether a client that has stopped sending is still connected.
+_POLL_S = 0.05
 
 
 class _Parser(h11.Connection):
-    """h11's, but for bodies in tiny chunks, and other versions of HTTP.
+    """h11's parser, which also refuses bodies in tiny chunks and other versions of HTTP.
 
-    HTTP/2 begins with what looks like a request to h11, followed by something that does not.
+    To h11 the preface of HTTP/2 looks like a request that is followed by garbage.
     """
 
     def __init__(self, largest_head: int) -> None:
         super().__init__(h11.SERVER, largest_head)
         self._chunks = self._bytes = 0
-        #: Why the last event was refused, if not by h11.
+        #: Why this class refused the last event; None if h11 did.
         self.refusal: str | None = None
 
     def next_event(self) -> Any:
-        """The next event. Raises RemoteProtocolError for what is no HTTP, or too laborious."""
+        """Return the next event. Raises RemoteProtocolError for invalid HTTP and for too many chunks."""
         event = super().next_event()
         if isinstance(event, h11.Request):
             if not event.http_version.startswith(b"1."):
-                self._refuse("This endpoint speaks HTTP/1.1 alone. Send the request with that.")
+                self._refuse("This endpoint accepts only HTTP/1.1. Send the request with HTTP/1.1.")
             self._chunks = self._bytes = 0
         elif isinstance(event, h11.Data):
             self._chunks += event.chunk_end
             self._bytes += len(event.data)
             if self._chunks > _FREE_CHUNKS and self._bytes < self._chunks * _SMALLEST_CHUNK:
-                self._refuse("The body comes in too many tiny chunks.")
+                self._refuse("The body has too many tiny chunks. Send larger chunks, or a Content-Length.")
         return event
 
-    def _refuse(self, why: str) -> NoReturn:
-        self.refusal = why
-        raise h11.RemoteProtocolError(why)
+    def _refuse(self, reason: str) -> NoReturn:
+        self.refusal = reason
+        raise h11.RemoteProtocolError(reason)
 
 
 class Connection(H11Protocol):
-    """One connection. It ends by itself whatever its client does or leaves undone."""
+    """One connection. It always ends, whatever its client does."""
 
     def __init__(
         self,
@@ -82,17 +82,17 @@ class Connection(H11Protocol):
         *,
         bounds: Bounds,
         weights: str,
-        refused: Callable[[str], None] = lambda _: None,
+        on_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`refused` is told the reason of every refusal that happens here."""
+        """`on_refusal` is called with the reason of each refusal by this class."""
         super().__init__(config, server_state, {**app_state, STATE_KEY: self}, _loop)
         self._bounds = bounds
         self._weights = weights
-        self._refused = refused
+        self._on_refusal = on_refusal
         self.conn = self._parser = _Parser(_LARGEST_HEAD)
-        #: It is over, and what the client still sends is read away.
+        #: The connection is ending: further input is discarded.
         self._ending = False
-        #: The client sends no more, and waits for its answer.
+        #: The client has shut down its sending side and waits for the response.
         self._half_closed = False
         self._drained = 0
         self._headers_due: asyncio.TimerHandle | None = None
@@ -100,16 +100,16 @@ class Connection(H11Protocol):
         self._close_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, or turn it away where there are too many."""
+        """Accept the connection, or refuse it if there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self._bounds.connections:
-            text = f"The endpoint is busy: it has {self._bounds.connections} connections. Try again later."
+            text = f"The endpoint is busy: it has {self._bounds.connections} open connections. Try again later."
             self._refuse(503, text, "busy", ((b"retry-after", b"1"),))
             return
         self._headers_due = self.loop.call_later(self._bounds.header_timeout_s, self._headers_too_slow)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, and start or stop the clock for the headers."""
+        """Parse the data, and start or stop the time-out for headers."""
         if self._ending:
             self._drained += len(data)
             if self._drained > self._bounds.linger_bytes:
@@ -123,7 +123,10 @@ class Connection(H11Protocol):
             self._headers_due = self.loop.call_later(self._bounds.header_timeout_s, self._headers_too_slow)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client that sends no more still gets its answer; one that is gone is found out by telling it something."""
+        """Keep the connection of a client that has stopped sending until it has its response.
+
+        If the client has gone away entirely, sending `100 Continue` provokes a reset, which `_poll` notices.
+        """
         cycle = self.cycle
         if self._ending or cycle is None or cycle.more_body or cycle.response_complete:
             return False
@@ -131,20 +134,20 @@ class Connection(H11Protocol):
             self._half_closed = True
             if not cycle.response_started and self.conn.their_http_version == b"1.1":
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                self._look()
+                self._poll()
         return True
 
-    def _look(self) -> None:
-        """Drop the connection if its other end has said that it knows nothing of it any more."""
+    def _poll(self) -> None:
+        """Drop the connection if the other end has reset it."""
         if self.transport.is_closing() or self.cycle.response_started:
             return
         if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self.abort()
             return
-        self.loop.call_later(_LOOK_S, self._look)
+        self.loop.call_later(_POLL_S, self._poll)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all clocks."""
+        """Cancel all timers."""
         self._stop_headers_clock()
         if self._close_due is not None:
             self._close_due.cancel()
@@ -154,7 +157,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """A response that ends the connection must be taken in time."""
+        """Start a time-out for reading the response, if the response ends the connection."""
         super().on_response_complete()
         if self._half_closed and self.cycle.response_complete:
             self.transport.close()
@@ -162,12 +165,12 @@ class Connection(H11Protocol):
             self._end_soon()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End an idle connection, even if its client has not read the last response."""
+        """Close an idle connection, even if its client has not read the last response."""
         super().timeout_keep_alive_handler()
         self._end_soon()
 
     def shutdown(self) -> None:
-        """End with the server."""
+        """Close when the server stops."""
         if self._ending:
             self.transport.close()
         else:
@@ -177,32 +180,32 @@ class Connection(H11Protocol):
 
     @property
     def dropped(self) -> bool:
-        """Whether the client is gone before its response was complete."""
+        """Whether the client disconnected before its response was complete."""
         return self.cycle is not None and self.cycle.disconnected
 
     @property
-    def waits_to_be_asked(self) -> bool:
-        """Whether the client asked for `100 Continue`, and has sent nothing of its body so far."""
+    def awaits_100_continue(self) -> bool:
+        """Whether the client waits for `100 Continue` before it sends its body."""
         return self.conn.they_are_waiting_for_100_continue
 
     def abort(self) -> None:
-        """Drop the connection at once, and what is yet to be sent."""
+        """Close the connection at once; unsent data is lost."""
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls if something is no HTTP, or is so only to keep the server busy."""
+        """Answer invalid HTTP; uvicorn calls this."""
         self._refuse(400, self._parser.refusal or msg, "bad_request")
 
     def _headers_too_slow(self) -> None:
-        text = f"The headers of the request did not come within {self._bounds.header_timeout_s:g} s."
+        text = f"The headers of the request did not arrive within {self._bounds.header_timeout_s:g} s. Try again."
         self._refuse(408, text, "slow_headers")
 
     def _refuse(self, status: int, text: str, reason: str, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """Answer in JSON and close. If a response is under way the connection is closed without another."""
+        """Answer in JSON and close. If a response has already begun, only close."""
         if self._ending or self.transport.is_closing():
             return
         self._ending = True
-        self._refused(reason)
+        self._on_refusal(reason)
         self._stop_headers_clock()
         self._unset_keepalive_if_required()
         body = error_body(text, reason)
@@ -220,7 +223,7 @@ class Connection(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
-        # closed with bytes unread, the connection would be reset, and the client lose the answer
+        # closing with unread bytes would reset the connection, and the client would lose the answer
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()
@@ -230,10 +233,10 @@ class Connection(H11Protocol):
         self._end_soon()
 
     def _take_over(self) -> bool:
-        """Take the request from the application, if it has one and has not begun to answer it."""
+        """Cut the application off from its request. Returns False if it has already begun to answer."""
         if self.cycle is None or self.cycle.response_complete:
             return True
-        self.cycle.disconnected = True  # what the application still says is dropped
+        self.cycle.disconnected = True  # whatever the application still sends is dropped
         self.cycle.message_event.set()
         return not self.cycle.response_started
 

@@ -1,6 +1,7 @@
-"""Which web pages may use the endpoint from a browser (CORS), and what their browsers are told.
+"""CORS: which web pages may use the endpoint from a browser.
 
-Starlette's own middleware answers a preflight with 200 and a refusal with plain text; every error here is JSON.
+Starlette's CORSMiddleware does not fit: it answers a refused preflight with plain text, where every error of this
+protocol is JSON; it answers every path and method alike; and it omits `Vary: Origin` if a request has no Origin.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from bench.wire.messages import RECEIVED_HEADER, TILES_HEADER, WEIGHTS_HEADER
 ANY = "*"
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _REQUEST_HEADERS = "Accept, Authorization, Content-Type"
-#: What a page may read of a response, beside what every page may.
+#: Response headers that a page may read, beside those that every page may.
 _EXPOSED = f"shape, dtype, Server-Timing, {WEIGHTS_HEADER}, {TILES_HEADER}, {RECEIVED_HEADER}, Retry-After"
 #: Seconds for which a browser may remember a preflight.
 _MAX_AGE = "600"
 
 
 def parse_origins(texts: Iterable[str]) -> tuple[str, ...]:
-    """Origins as browsers spell them, or `*` for every page. Raises ConfigError."""
+    """Return origins as browsers spell them, or `*` for every page. Raises ConfigError."""
     origins = tuple(dict.fromkeys(text.strip().lower().removesuffix("/") for text in texts))
     for origin in origins:
         if origin not in {ANY, "null"} and not _ORIGIN.fullmatch(origin):
             raise ConfigError(
-                f"--cors {origin[:80]}: is not an origin. Write scheme and host, such as https://example.com or "
-                "http://localhost:3000, or * for every page."
+                f"--cors {origin[:80]}: this is not an origin. Write a scheme and a host, such as https://example.com "
+                "or http://localhost:3000, or * for every page."
             )
     return (ANY,) if ANY in origins else origins
 
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Adds the headers by which a browser lets a page of an allowed origin read the response."""
+    """ASGI middleware that adds the headers with which a browser lets a page of an allowed origin read the response."""
 
     app: ASGIApp
     origins: tuple[str, ...]
@@ -63,21 +64,21 @@ class Cors:
 
 
 def allowed_origin(scope: Scope, origins: tuple[str, ...]) -> str | None:
-    """The origin to allow in the response, as it was configured; None where the request's origin is not allowed."""
+    """Return the allowed origin as it was configured, or None if the request's origin is not allowed."""
     if origins == (ANY,):
         return ANY
     origin = Headers(scope=scope).get("origin", "").lower()
-    return next((each for each in origins if each == origin), None)
+    return origin if origin in origins else None
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Whether a browser asks if a page may send a request."""
+    """Whether the request is a browser's question if a page may send a request."""
     headers = Headers(scope=scope)
     return scope["method"] == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
 
 def preflight_response(methods: str) -> Response:
-    """What the page may send. `Cors` adds whether it may."""
+    """Return the answer to a preflight: what a page may send. `Cors` adds which origin may."""
     return Response(
         status_code=204,
         headers={

@@ -1,7 +1,7 @@
-"""The one thread that drives the device, and the bounded queue before it. Free of torch and of the web stack.
+"""The only thread that uses the device, and its bounded queue. Free of torch and of the web stack.
 
-Work is submitted from an event loop and awaited there. Work that is given up before its turn leaves the queue at once;
-work whose deadline passes before its turn is refused, not computed.
+Work is submitted from an event loop and awaited there. Cancelled work leaves the queue at once; work whose deadline
+passes before its turn is refused.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from bench.wire.messages import RefusedError
 
 T = TypeVar("T")
 
-_TOO_LATE = "the requests ahead of this one take too long for it to be served within the time limit"
-#: Work is overdue if it runs for so many times its estimate and for at least so many seconds.
+_TOO_LATE = "the requests ahead of this one take longer than the time limit"
+#: Work is overdue if it runs for this many times its estimate and for at least this many seconds.
 _OVERDUE_TIMES = 5.0
 _OVERDUE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """What the work returned, and for how long it waited and ran."""
+    """What the work returned, and the seconds for which it waited and ran."""
 
     value: T
     queue_s: float
@@ -41,7 +41,7 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class OverdueWork:
-    """Work that runs for longer than it should: its kind, its seconds so far, and those expected (0: unknown)."""
+    """Work that takes too long: its kind, its seconds so far, and the expected seconds (0: unknown)."""
 
     kind: str
     seconds: float
@@ -60,15 +60,15 @@ class _Job:
     begun: float | None = None
 
     def elapsed_s(self) -> float:
-        """Seconds since it began; 0 before."""
+        """Seconds since the work began; 0 before that."""
         return 0.0 if self.begun is None else time.monotonic() - self.begun
 
 
 class DeviceThread:
-    """Runs one piece of work after another, first come first served, on a thread of its own."""
+    """Runs jobs one after another, in the order of their arrival, on a thread of its own."""
 
     def __init__(self, places: int) -> None:
-        """`places`: how much work may wait, beside the piece that runs."""
+        """`places`: how many jobs may wait, in addition to the running one."""
         self._places = places
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
@@ -80,34 +80,34 @@ class DeviceThread:
 
     @property
     def waiting(self) -> int:
-        """How much work waits for its turn."""
+        """How many jobs wait for their turn."""
         return len(self._waiting)
 
     @property
     def running_s(self) -> float:
-        """For how long the piece of work that runs has run; 0 where none does."""
+        """Seconds since the running job began; 0 if none is running."""
         with self._changed:
             return self._running.elapsed_s() if self._running else 0.0
 
     def learn(self, kind: str, seconds: float, cost: float) -> None:
-        """Work of this kind and cost took so long."""
+        """Record how long work of this kind and cost took."""
         with self._changed:
             self._rates.setdefault(kind, Rate()).learn(seconds, cost)
 
     def likely_s(self, kind: str, cost: float) -> float:
-        """Seconds that work of this kind and cost will probably take; 0 where nothing is known."""
+        """Seconds that work of this kind and cost will probably take; 0 if nothing is known."""
         with self._changed:
             rate = self._rates.get(kind)
             return rate.likely_s(cost) if rate else 0.0
 
     def least_s(self, kind: str, cost: float) -> float:
-        """Seconds that it takes at the very least (`Rate.least_s`)."""
+        """Seconds that work of this kind and cost takes at least (`Rate.least_s`)."""
         with self._changed:
             rate = self._rates.get(kind)
             return rate.least_s(cost) if rate else 0.0
 
     def overdue(self, limit_s: float) -> OverdueWork | None:
-        """What runs, if it does so for longer than the limit, or for many times its estimate."""
+        """The running job if it takes longer than the limit, or many times its estimate; else None."""
         with self._changed:
             job = self._running
             if job is None:
@@ -117,7 +117,7 @@ class DeviceThread:
         return OverdueWork(job.kind, elapsed, likely) if late or elapsed > limit_s else None
 
     def estimated_wait_s(self) -> float:
-        """Seconds until work submitted now would have its turn, by what its kind took before (0: unknown yet)."""
+        """Seconds until a job submitted now would have its turn, estimated from earlier jobs (0: unknown)."""
         with self._changed:
             wait = sum(self.likely_s(job.kind, job.cost) for job in self._waiting)
             if self._running is not None:
@@ -125,10 +125,10 @@ class DeviceThread:
         return wait
 
     def _rest_s(self, job: _Job) -> float:
-        """Seconds that running work will probably still take.
+        """Seconds that the running job will probably still take.
 
-        Late work is expected to take as long again as it is late: at most its estimate, until it is so late that the
-        estimate means nothing.
+        A job that is late by some time is expected to take as long again. That is at most its estimate, until the job
+        is overdue and its estimate is worthless.
         """
         elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
         late = elapsed - likely
@@ -137,21 +137,21 @@ class DeviceThread:
         return late if likely else 0.0
 
     def retry_after_s(self) -> int:
-        """Whole seconds after which a refused request is worth another try, at least 1."""
+        """Whole seconds, at least 1, until another try of a refused request may succeed."""
         return max(1, math.ceil(self.estimated_wait_s()))
 
     def check_room(self) -> None:
-        """Raises BusyError if all places of the queue are taken."""
+        """Raises BusyError if the queue is full."""
         if len(self._waiting) >= self._places:
-            raise self._busy(f"all {self._places} places of the queue are taken")
+            raise self._busy(f"its queue of {self._places} requests is full")
 
     async def submit(self, work: Callable[[], T], kind: str, deadline: float = math.inf, cost: float = 1.0) -> Done[T]:
-        """Run `work` on the device's thread when its turn comes, and return what it returned or raise what it raised.
+        """Run `work` on the device's thread in its turn, and return its result or raise its error.
 
-        `cost`: its floating-point operations, from which its seconds are estimated. Raises BusyError if no place is
-        free, if the work ahead would not let it end before `deadline` (of `time.monotonic`), or, at that time, if it
-        has not begun.
-        Cancelling gives the place back; work that has begun runs to its end, and its result is dropped.
+        `cost` is its number of floating-point operations, from which its time is estimated. Raises BusyError if the
+        queue is full, if the work ahead leaves too little time until `deadline` (of `time.monotonic`), or if the work
+        has not begun at that time. Cancelling frees the place in the queue; work that has begun runs to its end, and
+        its result is dropped.
         """
         loop = asyncio.get_running_loop()
         self._check_time(kind, deadline, cost)
@@ -168,20 +168,20 @@ class DeviceThread:
         finally:
             if timer is not None:
                 timer.cancel()
-            if job.begun is None:  # else the thread has taken it, and may hold the lock
+            if job.begun is None:  # once begun, the job is not in the queue, and the thread may hold the lock
                 self._leave(job)
-            del job  # an error's traceback holds this frame, and the job would hold the error
+            del job  # else a cycle: an error's traceback holds this frame, and the job's future holds the error
         return done
 
     def _check_time(self, kind: str, deadline: float, cost: float) -> None:
-        """Raise BusyError if the work ahead leaves too little time. With no work ahead, it is always tried."""
+        """Raises BusyError if the jobs ahead leave too little time. If there are none, the work is always tried."""
         wait = self.estimated_wait_s()
         late = wait + self.least_s(kind, cost) - (deadline - time.monotonic())
         if wait > 0 and late > 0:
             raise BusyError(f"The endpoint is busy: {_TOO_LATE}. Try again later.", max(1, math.ceil(min(late, wait))))
 
     def _leave(self, job: _Job) -> bool:
-        """Take it out of the queue. False if it is not in there any more."""
+        """Remove the job from the queue. Returns False if it is no longer there."""
         with self._changed:
             try:
                 self._waiting.remove(job)
@@ -194,13 +194,13 @@ class DeviceThread:
             job.future.set_exception(self._busy(_TOO_LATE))
 
     def close(self, timeout_s: float) -> bool:
-        """Refuse what waits and end the thread. False if what it runs did not end in time."""
+        """Refuse all waiting jobs and end the thread. Returns False if the running job did not end in time."""
         with self._changed:
             self._closed = True
-            left, self._waiting = list(self._waiting), deque()
+            unserved, self._waiting = list(self._waiting), deque()
             self._changed.notify()
-        for job in left:
-            _tell(job, RefusedError(503, STOPPING, "stopping"))
+        for job in unserved:
+            _resolve(job, RefusedError(503, STOPPING, "stopping"))
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -212,7 +212,7 @@ class DeviceThread:
             self._run(job)
             with self._changed:
                 self._running = None
-            del job  # what it holds is not kept until the next one comes
+            del job  # else its tensors would be kept until the next job
 
     def _next(self) -> _Job | None:
         with self._changed:
@@ -229,33 +229,33 @@ class DeviceThread:
         if job.future.cancelled():
             return
         if begun > job.deadline:
-            _tell(job, self._busy(_TOO_LATE))
+            _resolve(job, self._busy(_TOO_LATE))
             return
         try:
             value = job.work()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits it; the thread goes on
-            _tell(job, _freed(error))
+        except BaseException as error:  # noqa: BLE001 - raised again where the job is awaited; the thread goes on
+            _resolve(job, _freed(error))
             return
         seconds = time.monotonic() - begun
         self.learn(job.kind, seconds, job.cost)
-        _tell(job, Done(value, begun - job.submitted, seconds))
+        _resolve(job, Done(value, begun - job.submitted, seconds))
 
 
 def _freed(error: BaseException) -> BaseException:
-    """The error, whose tracebacks say where it came from but hold none of the tensors of the frames that failed.
+    """Return the error with its tracebacks cleared of local variables, so that it keeps no tensor alive.
 
-    Frames and errors refer to each other, so that they would live until the garbage is collected.
+    Frames and errors refer to each other, so the tensors would live until the next garbage collection.
     """
-    for each in chain(error):
-        traceback.clear_frames(each.__traceback__)
-    here = error.__traceback__
-    return error.with_traceback(here.tb_next if here else None)
+    for cause in chain(error):
+        traceback.clear_frames(cause.__traceback__)
+    own_frame = error.__traceback__
+    return error.with_traceback(own_frame.tb_next if own_frame else None)
 
 
-def _tell(job: _Job, outcome: Done[Any] | BaseException) -> None:
-    """Hand an outcome to the event loop that awaits it, unless it is gone or waits no more."""
+def _resolve(job: _Job, outcome: Done[Any] | BaseException) -> None:
+    """Give an outcome to the event loop that awaits the job, unless the loop is closed or the job cancelled."""
 
-    def tell() -> None:
+    def resolve() -> None:
         if job.future.done():
             return
         if isinstance(outcome, BaseException):
@@ -264,4 +264,4 @@ def _tell(job: _Job, outcome: Done[Any] | BaseException) -> None:
             job.future.set_result(outcome)
 
     with contextlib.suppress(RuntimeError):  # the loop is closed
-        job.loop.call_soon_threadsafe(tell)
+        job.loop.call_soon_threadsafe(resolve)

@@ -1,4 +1,4 @@
-"""Image files between bytes and pixels: PNG and JPEG alone, checked before they are decoded.
+"""Reads and writes image files, only PNG and JPEG, and checks them before decoding.
 
 Uses Pillow and diffusers' own image processor; must not import the web stack. Runs on codec threads.
 """
@@ -18,19 +18,19 @@ from bench.endpoint.shapes import Limits
 from bench.wire.messages import RefusedError
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-#: diffusers' documentation names no quality for `jpg`; at 95 Pillow's artefacts are below what latents lose.
+#: diffusers' documentation names no quality for `jpg`. At 95 Pillow's artefacts are smaller than the VAE's own loss.
 JPEG_QUALITY = 95
-#: A PNG is as good at the quickest level, and takes a third of the time for a twentieth more bytes.
+#: The quickest level takes a third of the time for 5% more bytes.
 _PNG_LEVEL = 1
 _SMALLEST_SIDE = 8
-#: Each scan of a progressive JPEG costs a pass over the whole image and few bytes; encoders use about ten.
+#: Each scan of a progressive JPEG costs a pass over the whole image but few bytes. Encoders use about ten.
 _MOST_SCANS = 100
-#: Each chunk of a PNG costs a turn of Pillow's loop; the largest image in libpng's chunks of 8 KiB has fewer.
+#: Each chunk of a PNG costs an iteration in Pillow. The largest image in libpng's chunks of 8 KiB has fewer.
 _MOST_CHUNKS = 65_536
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-#: The limit here is the server's own, and checked before anything is decoded.
+#: `Limits` replaces Pillow's limit, and is checked before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
-#: What Pillow's readers are known to raise on broken or hostile files, besides OSError.
+#: Exceptions that Pillow's readers are known to raise for broken or hostile files.
 _BROKEN = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError),
     *(LookupError, RuntimeError, struct.error, zlib.error, Warning),
@@ -38,12 +38,12 @@ _BROKEN = (
 
 
 def read(payload: bytes, limits: Limits, factor: int) -> Pixels:
-    """The RGB pixels [1, height, width, 3] of a PNG or JPEG file, its sides multiples of `factor`.
+    """Return the RGB pixels [1, height, width, 3] of a PNG or JPEG file, with sides that are multiples of `factor`.
 
-    Sides that are not are brought to the next lower multiple by diffusers' VaeImageProcessor (Lanczos resampling), as
-    in a local pipeline. Transparency is dropped, as its `convert_to_rgb` does, and gray of 16 bits a pixel keeps its
-    upper 8 (Pillow's own conversion would clip all but the darkest to white). Raises RefusedError; the size is checked
-    before anything is decoded.
+    Other sides are resized to the next lower multiple by diffusers' VaeImageProcessor (Lanczos resampling), as in a
+    local pipeline. Transparency is dropped, as by its `convert_to_rgb`. Of 16-bit gray the upper 8 bits are kept,
+    because Pillow's own conversion would clip all but the darkest pixels to white. Raises RefusedError; checks the
+    size before decoding anything.
     """
     _check_effort(payload)
     try:
@@ -54,17 +54,17 @@ def read(payload: bytes, limits: Limits, factor: int) -> Pixels:
     except UnidentifiedImageError:
         raise RefusedError(
             400,
-            f"The body ({len(payload)} bytes) is no PNG or JPEG file. An image tensor needs its shape and dtype in the "
-            "query.",
+            f"The body ({len(payload)} bytes) is not a PNG or JPEG file. To send an image tensor, put its shape and "
+            "dtype into the query.",
         ) from None
     except _BROKEN as error:
-        raise RefusedError(400, f"the image can't be read: {type(error).__name__}: {str(error)[:100]}.") from None
+        raise RefusedError(400, f"The image can't be read: {type(error).__name__}: {str(error)[:100]}.") from None
 
 
 def _check_effort(payload: bytes) -> None:
-    """Refuse files whose reading would take far longer than their size tells."""
+    """Refuse files that would take far longer to read than their size suggests."""
     if payload.startswith(b"\xff\xd8") and payload.count(b"\xff\xda") > _MOST_SCANS:
-        raise RefusedError(400, f"the JPEG has more than {_MOST_SCANS} scans.")
+        raise RefusedError(400, f"The JPEG has more than {_MOST_SCANS} scans. Save it with fewer.")
     if not payload.startswith(_PNG_MAGIC):
         return
     position = len(_PNG_MAGIC)
@@ -72,14 +72,14 @@ def _check_effort(payload: bytes) -> None:
         if position + 12 > len(payload):
             return
         position += 12 + int.from_bytes(payload[position : position + 4], "big")
-    raise RefusedError(400, f"the PNG has more than {_MOST_CHUNKS} chunks.")
+    raise RefusedError(400, f"The PNG has more than {_MOST_CHUNKS} chunks. Save it with fewer.")
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:
     width, height = size
     limits.check(1, width, height)
     if min(size) < _SMALLEST_SIDE:
-        raise RefusedError(400, f"the image has {width}x{height} px; a side must have {_SMALLEST_SIDE} at least.")
+        raise RefusedError(400, f"The image has {width}x{height} px. Each side must have at least {_SMALLEST_SIDE} px.")
 
 
 def _rgb(image: Image.Image, factor: int) -> Pixels:
@@ -92,7 +92,7 @@ def _rgb(image: Image.Image, factor: int) -> Pixels:
 
 
 def write(pixels: Pixels, form: Literal["jpeg", "png"]) -> bytes:
-    """The file of uint8 pixels [height, width, 3]: a JPEG of quality 95 with Pillow's defaults, or a PNG."""
+    """Return the image file of uint8 pixels [height, width, 3]: a JPEG of quality 95, or a PNG."""
     buffer = io.BytesIO()
     image = Image.fromarray(pixels)
     if form == "jpeg":

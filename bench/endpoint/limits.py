@@ -1,4 +1,4 @@
-"""How much the endpoint takes on at once, and for how long it waits for anyone. Free of torch and of the web stack."""
+"""The endpoint's limits on concurrent work, and its time-outs. Free of torch and of the web stack."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from bench.core.units import MIB, format_bytes
 from bench.wire.messages import RefusedError
 
-#: Requests beyond the queue and the one that is computed: those being decoded, encoded or sent.
-_ON_THE_WAY = 8
+#: Requests being decoded, encoded or sent, beside those in the queue and the one being computed.
+_IN_TRANSIT = 8
 _FEWEST_CONNECTIONS = 256
-#: What every request is told once the endpoint ends.
+#: The error message of every request once the endpoint is stopping.
 STOPPING = "The endpoint is shutting down."
 
 
@@ -22,16 +22,16 @@ class Bounds:
 
     Attributes:
         queue: requests that may wait for the device.
-        time_limit_s: from the end of a request's body until its turn on the device.
-        body_timeout_s: for receiving a body, beside what its bytes take at the slowest rate.
-        slowest_rate: bytes a second below which a client is too slow, sending or receiving.
-        header_timeout_s: for receiving a request's headers, from their first byte or the connection's start.
-        send_timeout_s: for a client to take the next piece of a response.
-        keep_alive_s: an idle connection is kept for so long.
-        linger_s: for reading away the body of a request that was refused before it was read.
-        linger_bytes: and how much of it.
-        max_connections: open at once; None for as many as the requests in flight need.
-        held_bytes: of bodies, tensors and answers held at once, all requests together.
+        time_limit_s: time from the end of a request's body until its turn on the device.
+        body_timeout_s: time for receiving a body, in addition to the time of its bytes at the slowest rate.
+        slowest_rate: bytes per second; a client that sends or receives more slowly is dropped.
+        header_timeout_s: time for receiving a request's headers, from their first byte or the connection's start.
+        send_timeout_s: time for a client to accept the next piece of a response.
+        keep_alive_s: how long an idle connection is kept.
+        linger_s: how long to read and discard the body of a request that was refused before its body was read.
+        linger_bytes: how many bytes of such a body to read at most.
+        max_connections: connections open at once; None: as many as the requests in flight need.
+        held_bytes: memory of the bodies, tensors and answers of all requests together.
     """
 
     queue: int = 192
@@ -48,25 +48,25 @@ class Bounds:
 
     @property
     def in_flight(self) -> int:
-        """Requests that are decoded, queued, computed or sent at once."""
-        return self.queue + 1 + _ON_THE_WAY
+        """Requests that may be decoded, queued, computed or sent at once."""
+        return self.queue + 1 + _IN_TRANSIT
 
     @property
     def connections(self) -> int:
-        """Open at once."""
+        """Connections that may be open at once."""
         return self.max_connections or max(_FEWEST_CONNECTIONS, 2 * self.in_flight)
 
 
 class BusyError(RefusedError):
-    """The endpoint has no room at the moment. `retry_after_s`: whole seconds after which it is worth another try."""
+    """The endpoint has no room for the request now. `retry_after_s`: whole seconds until another try may succeed."""
 
     def __init__(self, message: str, retry_after_s: int, reason: str = "busy") -> None:
         super().__init__(503, message, reason)
         self.retry_after_s = retry_after_s
 
 
-class Place:
-    """One request's share of what may be held: bytes from the first that comes, a place once its body is there."""
+class Reservation:
+    """One request's share of the limits: memory as its body arrives, a place in flight once the body is complete."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -74,26 +74,26 @@ class Place:
         self.held_bytes = 0
 
     def hold(self, count: int) -> None:
-        """Hold so many bytes in all from now on. Raises BusyError if all requests together would hold too many."""
+        """Reserve `count` bytes in total for this request. Raises BusyError if all requests would exceed the limit."""
         more = max(0, count - self.held_bytes)
         self._admission.take(more, self.held_bytes)
         self.held_bytes += more
 
     def enter(self, retry_after_s: Callable[[], int]) -> None:
-        """Count among the requests in flight. Raises BusyError if there are too many; only then is the time asked."""
+        """Count this request as in flight. Raises BusyError if there are too many; calls `retry_after_s` only then."""
         self._admission.enter(retry_after_s)
         self._entered = True
 
     def leave(self) -> None:
-        """Give everything back."""
+        """Release everything."""
         self._admission.leave(self.held_bytes, entered=self._entered)
 
 
 class Admission:
-    """Counts the requests that are on their way through the server, and the bytes that they hold.
+    """Counts the requests in flight and the bytes that they hold.
 
-    Used from the event loop alone. Whoever only sends a body, or says that he will, takes no place from others: he has
-    a connection, and holds the bytes that came.
+    Used only from the event loop. A client that is still sending its body, or has only announced one, takes no place
+    in flight: it has a connection, and holds the bytes that have arrived.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -103,31 +103,31 @@ class Admission:
         self.held_bytes = 0
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
-        """A request until the end of the block."""
+    def reserve(self) -> Iterator[Reservation]:
+        """Give a request a reservation until the end of the block."""
         self.open += 1
-        place = Place(self)
+        reservation = Reservation(self)
         try:
-            yield place
+            yield reservation
         finally:
-            place.leave()
+            reservation.leave()
 
     def enter(self, retry_after_s: Callable[[], int]) -> None:
-        """One more in flight. Raises BusyError."""
+        """Count one more request in flight. Raises BusyError if there are too many."""
         if self.requests >= self._bounds.in_flight:
-            text = f"The endpoint is busy: it has {self._bounds.in_flight} requests in hand. Try again later."
+            text = f"The endpoint is busy with {self._bounds.in_flight} requests. Try again later."
             raise BusyError(text, retry_after_s())
         self.requests += 1
 
     def take(self, count: int, own: int) -> None:
-        """Add bytes to those held. A single request, which holds `own` of them, always finds room."""
+        """Add bytes to those held; `own` of these belong to the same request. A single request always has room."""
         if self.held_bytes > own and self.held_bytes + count > self._bounds.held_bytes:
             limit = format_bytes(self._bounds.held_bytes)
-            raise BusyError(f"The endpoint is busy: the requests in hand hold {limit}. Try again later.", 1)
+            raise BusyError(f"The endpoint is busy: its requests hold {limit} of memory. Try again later.", 1)
         self.held_bytes += count
 
     def leave(self, held_bytes: int, *, entered: bool) -> None:
-        """A request is done."""
+        """Release a finished request's place and bytes."""
         self.open -= 1
         self.requests -= entered
         self.held_bytes -= held_bytes

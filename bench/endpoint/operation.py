@@ -1,4 +1,4 @@
-"""A POST to one operation of one model: receive, decode, wait for the device, compute, encode, send. ASGI."""
+"""The ASGI application of one route: receive a request, decode it, wait for the device, compute, encode, send."""
 
 from __future__ import annotations
 
@@ -19,72 +19,67 @@ from starlette.types import Receive, Scope, Send
 
 from bench.core.units import format_bytes
 from bench.endpoint import routing
-from bench.endpoint.limits import BusyError, Place
-from bench.endpoint.shell import DroppedError
+from bench.endpoint.limits import BusyError, Reservation
+from bench.endpoint.shell import FAILED, DroppedError
 from bench.endpoint.state import Endpoint, kind
 from bench.wire.messages import RECEIVED_HEADER, Answer, Message, RefusedError, error_body
 
 _LOG = logging.getLogger("bench.endpoint")
 _PHASES = ("receive", "queue", "deserialize", "compute", "serialize", "send")
 _MOST_PARAMETERS = 1000
-#: nginx's status for a client that closed its connection; only metrics ever see it.
-_GONE = 499
+#: nginx's status for a client that closed its connection; it appears only in metrics.
+_DISCONNECTED = 499
 _INTERNAL = "internal"
-#: The operation of a request of which is not known yet whether it is an image or a latent.
+#: The operation in metrics until the body shows whether it is an image or a latent.
 _UNDECIDED = "undecided"
 T = TypeVar("T")
 
 
-class GoneError(Exception):
+class DisconnectedError(Exception):
     """The client has closed its connection."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """What is known of a request so far; told to the client even if it is refused later.
-
-    Attributes:
-        operation: the one that is meant.
-    """
+    """The operation, phases and checksum of a request so far. The client gets them even if it is refused later."""
 
     operation: str
     seconds: dict[str, float] = field(default_factory=dict)
     sha256: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """Server-Timing (milliseconds) of the phases that were passed, and the checksum of the body."""
-        told = ", ".join(f"{name};dur={self.seconds[name] * 1e3:.3f}" for name in _PHASES if name in self.seconds)
-        headers = {"server-timing": told} if told else {}
+        """Return Server-Timing (milliseconds) for the finished phases, and the checksum of the body."""
+        timing = ", ".join(f"{name};dur={self.seconds[name] * 1e3:.3f}" for name in _PHASES if name in self.seconds)
+        headers = {"server-timing": timing} if timing else {}
         return {**headers, RECEIVED_HEADER: self.sha256} if self.sha256 else headers
 
 
 def error_response(error: RefusedError, headers: Mapping[str, str] | None = None) -> Response:
-    """The JSON that every client of this protocol expects of an error."""
-    more = dict(headers or {})
+    """Return an error as the JSON that every client of this protocol expects."""
+    extended = dict(headers or {})
     if isinstance(error, BusyError):
-        more["retry-after"] = str(error.retry_after_s)
+        extended["retry-after"] = str(error.retry_after_s)
     if error.status == 401:
-        more["www-authenticate"] = "Bearer"
-    return Response(
-        error_body(error.message, error.reason, error.figures), error.status, more, media_type="application/json"
-    )
+        extended["www-authenticate"] = "Bearer"
+    body = error_body(error.message, error.reason, error.figures)
+    return Response(body, error.status, extended, media_type="application/json")
 
 
 def authorization(scope: Scope) -> bytes | None:
-    """The header that carries a token."""
+    """Return the value of the Authorization header."""
     return next((value for key, value in scope["headers"] if key.lower() == b"authorization"), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The application of one route. Of several operations, what is sent tells which one is meant."""
+    """The application of one route. If it has several operations, the content of a request decides."""
 
     endpoint: Endpoint
     model: str
     names: tuple[str, ...]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; whatever goes wrong, the next one is served."""
+        """Answer one request. Whatever goes wrong, the next request is served."""
         progress = _Progress(self.names[0] if len(self.names) == 1 else _UNDECIDED)
         try:
             refusal = await self._attempt(scope, receive, send, progress)
@@ -95,17 +90,17 @@ class Operation:
             await error_response(refusal, progress.headers())(scope, receive, send)
             self._count(refusal.status, progress, 0)
         except DroppedError:
-            self._count(_GONE, progress, 0)
-            raise  # the shell knows
+            self._count(_DISCONNECTED, progress, 0)
+            raise  # the shell handles it
         if refusal.reason == _INTERNAL:
             await self.endpoint.check_device()
 
     async def _attempt(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> RefusedError | None:
-        """Serve it, or say why not. The refusal is a bare one: no traceback of it holds what failed in memory."""
+        """Serve a request, or return the refusal. Its traceback is removed, because that would keep tensors alive."""
         try:
             await self._serve(scope, receive, send, progress)
-        except GoneError:
-            self._count(_GONE, progress, 0)
+        except DisconnectedError:
+            self._count(_DISCONNECTED, progress, 0)
         except RefusedError as error:
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
@@ -113,19 +108,19 @@ class Operation:
             raise
         except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
             _LOG.exception("%s of %s failed", progress.operation, self.model)
-            return RefusedError(500, "The endpoint failed; its log says how.", _INTERNAL)
+            return RefusedError(500, FAILED, _INTERNAL)
         return None
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> None:
         headers = Headers(scope=scope)
         endpoint = self.endpoint
         limit = self._admit(scope, headers)
-        with endpoint.admission.place() as place:
-            body = await self._body(receive, place, limit, progress)
-            place.enter(endpoint.device.retry_after_s)
+        with endpoint.admission.reserve() as reservation:
+            body = await self._body(receive, reservation, limit, progress)
+            reservation.enter(endpoint.device.retry_after_s)
             message = Message(_query(scope), body, headers.get("content-type"), headers.get("accept"))
             del body
-            answer = await self._compute(message, place, receive, progress)
+            answer = await self._compute(message, reservation, receive, progress)
             del message
             response = Response(answer.body, 200, {**answer.headers, **progress.headers()}, answer.media_type)
             begun = time.monotonic()
@@ -134,21 +129,23 @@ class Operation:
             self._count(200, progress, len(answer.body))
 
     def _admit(self, scope: Scope, headers: Headers) -> int:
-        """Refuse what needs no body to be refused. Returns how long a body may be."""
+        """Check all that can be checked without the body. Returns the most bytes that the body may have."""
         endpoint = self.endpoint
         endpoint.bearer.check(authorization(scope))
         limit = max(endpoint.service(self.model, name).max_body_bytes for name in self.names)
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"", "identity"}:
-            raise RefusedError(415, f"Content-Encoding {encoding[:80]}: send the body as it is.", "encoding")
-        chunked = "transfer-encoding" in headers  # then a length beside it means nothing
+            raise RefusedError(
+                415, f"Content-Encoding {encoding[:80]} is not supported. Send the body uncompressed.", "encoding"
+            )
+        chunked = "transfer-encoding" in headers  # then Content-Length is to be ignored
         if not chunked and int(headers.get("content-length", "0")) > limit:
             raise _too_long(limit)
         endpoint.make_room()
         return limit
 
-    async def _body(self, receive: Receive, place: Place, limit: int, progress: _Progress) -> bytes:
-        """All of it. What came so far extends the time for the rest, as its bytes take at the slowest rate."""
+    async def _body(self, receive: Receive, reservation: Reservation, limit: int, progress: _Progress) -> bytes:
+        """Receive the whole body. Each byte received extends the time-out by its time at the slowest rate."""
         loop, bounds = asyncio.get_running_loop(), self.endpoint.bounds
         begun, due = time.monotonic(), loop.time() + bounds.body_timeout_s
         parts: list[bytes] = []
@@ -159,27 +156,29 @@ class Operation:
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise GoneError
+                        raise DisconnectedError
                     part, more = message.get("body", b""), message.get("more_body", False)
                     total += len(part)
                     if total > limit:
                         raise _too_long(limit)
-                    place.hold(total)
+                    reservation.hold(total)
                     digest.update(part)
                     parts.append(part)
                     limited.reschedule(due + total / bounds.slowest_rate)
         except TimeoutError:
-            text = f"The body did not come within {bounds.body_timeout_s:g} s"
-            text += f" and 1 s for each {format_bytes(int(bounds.slowest_rate))} of it."
+            text = f"The body did not arrive within {bounds.body_timeout_s:g} s"
+            text += f" plus 1 s for each {format_bytes(int(bounds.slowest_rate))} of it. Try again."
             raise RefusedError(408, text, "slow_body") from None
         progress.seconds["receive"] = time.monotonic() - begun
         progress.sha256 = digest.hexdigest()
         self.endpoint.metrics.received.inc(total)
-        place.hold(2 * total)  # the parts, or what is decoded of them, beside the whole
+        reservation.hold(2 * total)  # the whole body, and its parts or later its decoded form
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _compute(self, message: Message, place: Place, receive: Receive, progress: _Progress) -> Answer:
-        """The service's three steps. The second one is given up if the client goes away before its turn."""
+    async def _compute(
+        self, message: Message, reservation: Reservation, receive: Receive, progress: _Progress
+    ) -> Answer:
+        """Run the service's three steps. The computation is cancelled if the client disconnects before its turn."""
         endpoint = self.endpoint
         deadline = time.monotonic() + endpoint.bounds.time_limit_s
         begun = time.monotonic()
@@ -187,10 +186,10 @@ class Operation:
         progress.operation, service = name, endpoint.service(self.model, name)
         progress.seconds["deserialize"] = time.monotonic() - begun
         size = service.size(request)
-        place.hold(len(message.body) + size.held_bytes)
+        reservation.hold(len(message.body) + size.held_bytes)
         endpoint.check_duration(self.model, name, service, size.flops)
         work = endpoint.device.submit(lambda: service.compute(request), kind(self.model, name), deadline, size.flops)
-        done = await _unless_gone(work, receive)
+        done = await _unless_disconnected(work, receive)
         progress.seconds["queue"], progress.seconds["compute"] = done.queue_s, done.compute_s
         begun = time.monotonic()
         answer: Answer = await self._on_codec_thread(lambda: service.write(done.value), math.inf)
@@ -198,7 +197,7 @@ class Operation:
         return answer
 
     def _read(self, message: Message) -> tuple[str, Any]:
-        """Which operation is meant, and its request. Raises RefusedError, which names the right address if it can."""
+        """Return the operation and its parsed request. Raises RefusedError, which names the right address if known."""
         services = self.endpoint.models[self.model].services
         name = routing.operation_of(self.model, {name: services[name] for name in self.names}, message)
         try:
@@ -207,7 +206,7 @@ class Operation:
             raise routing.elsewhere(error, self.model, name, services, message) from None
 
     async def _on_codec_thread(self, work: Callable[[], T], deadline: float) -> T:
-        """What `work` returns. Raises BusyError if no thread takes it by the deadline, or memory does not suffice."""
+        """Return what `work` returns. Raises BusyError if no thread is free by the deadline, or memory runs out."""
         future: Future[T] = self.endpoint.codecs.submit(work)
         loop = asyncio.get_running_loop()
         left = deadline - time.monotonic()
@@ -223,11 +222,11 @@ class Operation:
             if timer is not None:
                 timer.cancel()
             late = future.cancelled()
-            del future  # an error's traceback holds this frame, and the future the error
+            del future  # else a cycle: an error's traceback holds this frame, and the future holds the error
         if late:
-            text = "The endpoint is busy: no thread was free to decode it within the time limit. Try again later."
+            text = "The endpoint is busy: no thread was free to decode the body within the time limit. Try again later."
             raise BusyError(text, self.endpoint.device.retry_after_s())
-        raise BusyError("The endpoint is busy: its memory is used up for now. Try again later.", 1)
+        raise BusyError("The endpoint is busy: it has run out of memory for now. Try again later.", 1)
 
     def _count(self, status: int, progress: _Progress, sent: int) -> None:
         metrics = self.endpoint.metrics
@@ -237,24 +236,24 @@ class Operation:
             metrics.phase(self.model, progress.operation, phase, seconds)
 
 
-async def _unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
-    """What `work` returns. Raises GoneError, and cancels it, if the client closes its connection first."""
+async def _unless_disconnected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+    """Return what `work` returns. Raises DisconnectedError and cancels the work if the client disconnects first."""
 
-    async def gone() -> None:
+    async def disconnect() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(disconnect())
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        raise GoneError
+        raise DisconnectedError
     finally:
         working.cancel()
         watching.cancel()
         await asyncio.wait({working, watching})
-        del working, watching  # an error's traceback holds this frame, and the task the error
+        del working, watching  # else a cycle: an error's traceback holds this frame, and the task holds the error
 
 
 def _query(scope: Scope) -> tuple[tuple[str, str], ...]:
@@ -266,4 +265,4 @@ def _query(scope: Scope) -> tuple[tuple[str, str], ...]:
 
 
 def _too_long(limit: int) -> RefusedError:
-    return RefusedError(413, f"The body is longer than {limit} bytes, the longest that is served here.", "too_large")
+    return RefusedError(413, f"The body is longer than {limit} bytes, the limit of this endpoint.", "too_large")

@@ -1,6 +1,6 @@
-"""Reading a request's parameters by name, from its query or from legacy JSON. Free of torch and of the web stack.
+"""A request's parameters by name, from its query or from legacy JSON. Free of torch and of the web stack.
 
-Every getter raises RefusedError (400) that names the parameter, what was sent and what is valid.
+Every getter raises RefusedError (400) with the parameter's name, its value and the valid values.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _MOST_DIMENSIONS = 8
-#: Where the base64 of a legacy body begins. It is cut out before the JSON is read.
+#: Where the base64 of a legacy body begins. It is cut out before the JSON is parsed.
 _INPUTS = re.compile(rb'"inputs"\s*:\s*"')
-#: JSON beside the base64: names, shape, dtype. What is longer could take gigabytes as Python's lists and dicts.
+#: Bytes of JSON beside the base64: names, shape, dtype. Longer JSON could take gigabytes as Python objects.
 _MOST_JSON = 64 * 1024
-#: Base64 is decoded in pieces of so many bytes (a multiple of four), since other threads stand still meanwhile.
+#: Base64 is decoded in pieces of this many bytes (a multiple of four), because decoding blocks all other threads.
 _PIECE = 1 << 20
 
 
 class Parameters:
-    """What a request says beside its body: texts by name."""
+    """A request's parameters: texts by name."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
@@ -38,22 +38,22 @@ class Parameters:
         return name in self._values
 
     def below(self, other: Parameters) -> Parameters:
-        """These, and those of `other` wins where both say something."""
+        """Return both sets of parameters; `other` wins if both have a name."""
         merged = Parameters(())
         merged._values = self._values | other._values
         return merged
 
     def text(self, name: str) -> str | None:
-        """The value, or None where it is not given. Given twice is refused: which one counts would be a guess."""
+        """Return the value, or None if it is absent. Refuses a parameter that is given twice."""
         values = self._values.get(name)
         if values is None:
             return None
         if len(values) > 1:
-            raise RefusedError(400, f"{name} is given {len(values)} times; give it once.")
+            raise RefusedError(400, f"{name} is given {len(values)} times. Give it once.")
         return values[0]
 
     def one_of(self, name: str, valid: Collection[str], default: str | None) -> str | None:
-        """The value, which must be one of `valid`; `default` where it is not given."""
+        """Return the value, which must be one of `valid`, or `default` if it is absent."""
         value = self.text(name)
         if value is None:
             return default
@@ -62,7 +62,7 @@ class Parameters:
         return value
 
     def truth(self, name: str) -> bool | None:
-        """True or False in any case, 1 or 0; None where it is not given."""
+        """Return the value of True or False (in any case), 1 or 0; None if it is absent."""
         value = self.text(name)
         if value is None:
             return None
@@ -71,7 +71,7 @@ class Parameters:
         return _TRUTH[value.lower()]
 
     def whole(self, name: str) -> int | None:
-        """A number from 1 to 999,999,999; None where it is not given."""
+        """Return a whole number from 1 to 999,999,999, or None if it is absent."""
         value = self.text(name)
         if value is None:
             return None
@@ -80,7 +80,7 @@ class Parameters:
         return int(value)
 
     def number(self, name: str, low: float, high: float) -> float | None:
-        """A number from `low` to `high`; None where it is not given."""
+        """Return a number from `low` to `high`, or None if it is absent."""
         value = self.text(name)
         if value is None:
             return None
@@ -89,15 +89,15 @@ class Parameters:
         return number
 
     def shape(self) -> tuple[int, ...] | None:
-        """The dimensions, each a `shape=` of its own; None where there is none."""
+        """Return the dimensions, each given as its own `shape=`, or None if there are none."""
         values = self._values.get("shape")
         if values is None:
             return None
         if len(values) > _MOST_DIMENSIONS:
-            raise RefusedError(400, f"shape has {len(values)} dimensions; a tensor here has at most five.")
+            raise RefusedError(400, f"shape has {len(values)} dimensions. Send a tensor of at most five.")
         for value in values:
             if not _WHOLE.fullmatch(value):
-                raise _invalid("shape", value, "one whole number a dimension, each as a `shape=` of its own")
+                raise _invalid("shape", value, "one whole number for each dimension, each as its own `shape=`")
         return tuple(int(value) for value in values)
 
 
@@ -107,10 +107,10 @@ def _invalid(name: str, value: str, valid: str) -> RefusedError:
 
 
 def unwrap(message: Message) -> tuple[Parameters, bytes]:
-    """A message's parameters and the bytes of its tensor or image, out of base64 where it came so.
+    """Return a message's parameters and the bytes of its tensor or image, decoded from base64 if necessary.
 
-    Two generations of clients send `{"inputs": base64}` as JSON: the first with `"parameters"` beside it and no query,
-    the second with the query. What the query says wins. Raises RefusedError.
+    Two generations of clients send `{"inputs": base64}` as JSON: the first with `"parameters"` in the JSON and no
+    query, the second with a query. The query wins. Raises RefusedError.
     """
     query = Parameters(message.query)
     media_type = (message.content_type or "").partition(";")[0].strip().lower()
@@ -121,32 +121,32 @@ def unwrap(message: Message) -> tuple[Parameters, bytes]:
     inputs, parameters = inside.get("inputs"), inside.get("parameters")
     if not isinstance(inputs, str):
         raise RefusedError(
-            400, f'Content-Type {media_type} takes JSON {{"inputs": base64}}; there is no text "inputs".'
+            400, f'The JSON body has no text "inputs". With Content-Type {media_type}, send {{"inputs": base64}}.'
         )
     if parameters is not None and not isinstance(parameters, dict):
-        raise RefusedError(400, '"parameters" of the JSON body must be an object.')
+        raise RefusedError(400, 'In the JSON body "parameters" must be an object.')
     body = _decoded(encoded if inputs == "" else inputs.encode("utf-8", "replace"))
     return Parameters(_pairs(parameters or {})).below(query), body
 
 
 def _cut(body: bytes, media_type: str) -> tuple[bytes, bytes]:
-    """The JSON with its first `inputs` emptied, and what that held, as it was sent."""
-    found = _INPUTS.search(body, 0, _MOST_JSON)
-    start = found.end() if found else len(body)
-    end = body.find(b'"', start) if found else len(body)
+    """Return the JSON with the text of its first `inputs` removed, and that text as it was sent."""
+    inputs = _INPUTS.search(body, 0, _MOST_JSON)
+    start = inputs.end() if inputs else len(body)
+    end = body.find(b'"', start) if inputs else len(body)
     if end < 0:
         raise RefusedError(400, f'Content-Type is {media_type}, but the body is not JSON: its "inputs" does not end.')
     if start + len(body) - end > _MOST_JSON:
         raise RefusedError(
             400,
-            f"Content-Type is {media_type}, but the body is not JSON of base64 alone: more than {_MOST_JSON} bytes of "
-            'it are something else than the text of "inputs".',
+            f'Content-Type is {media_type}, but more than {_MOST_JSON} bytes of the body are not the text of "inputs". '
+            "Send nothing but the base64 and its parameters.",
         )
     return body[:start] + body[end:], body[start:end]
 
 
 def _decoded(encoded: bytes) -> bytes:
-    """The bytes behind base64. JSON may spell its slashes `\\/`."""
+    """Decode base64. JSON may write its slashes as `\\/`."""
     if b"\\" in encoded:
         encoded = encoded.replace(b"\\/", b"/")
     try:
@@ -155,7 +155,7 @@ def _decoded(encoded: bytes) -> bytes:
         pieces = range(0, len(encoded), _PIECE)
         return b"".join([base64.b64decode(encoded[start : start + _PIECE], validate=True) for start in pieces])
     except binascii.Error as error:
-        raise RefusedError(400, f'"inputs" of the JSON body is not base64: {error}.') from None
+        raise RefusedError(400, f'In the JSON body "inputs" is not base64: {error}.') from None
 
 
 def _json(text: bytes, media_type: str) -> dict[str, object]:
@@ -173,14 +173,14 @@ def _json(text: bytes, media_type: str) -> dict[str, object]:
 def _pairs(parameters: dict[str, object]) -> Iterable[tuple[str, str]]:
     for name, value in parameters.items():
         values = value if isinstance(value, list) else [] if value is None else [value]
-        for each in values:
-            if not isinstance(each, (str, int, float)):
-                raise RefusedError(400, f'"parameters" of the JSON body: {name[:40]!r} must be a text or a number.')
-            yield name, _spelt(each)
+        for item in values:
+            if not isinstance(item, (str, int, float)):
+                raise RefusedError(400, f'In "parameters" of the JSON body {name[:40]!r} must be a text or a number.')
+            yield name, _as_text(item)
 
 
-def _spelt(value: str | float) -> str:
-    """As a query spells it. A number too long to print can't be valid, whatever it is for."""
+def _as_text(value: str | float) -> str:
+    """Return the value as a query would contain it. A number too long to print is never valid."""
     try:
         return str(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The endpoint's counters, for Prometheus. No label holds anything that a client made up."""
+"""The endpoint's counters for Prometheus. No label contains text from a client."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Metrics:
         running_s: Callable[[], float],
         stuck: Callable[[], float],
     ) -> None:
-        """The gauges are asked whenever the figures are."""
+        """The callables are the gauges: they are called whenever the metrics are read."""
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "bench_endpoint_requests",
-            "Requests answered, by model, operation and status; status 499: the client went away.",
+            "Requests answered, by model, operation and status. Status 499: the client disconnected.",
             ("model", "operation", "status"),
             registry=registry,
         )
@@ -42,36 +42,34 @@ class Metrics:
         self._refused = Counter(
             "bench_endpoint_refused", "Requests refused, by reason.", ("reason",), registry=registry
         )
-        self.received = Counter(
-            "bench_endpoint_received_bytes", "Bytes of request bodies that were read.", registry=registry
-        )
-        self.sent = Counter("bench_endpoint_sent_bytes", "Bytes of bodies that were sent whole.", registry=registry)
+        self.received = Counter("bench_endpoint_received_bytes", "Bytes of request bodies read.", registry=registry)
+        self.sent = Counter("bench_endpoint_sent_bytes", "Bytes of response bodies sent completely.", registry=registry)
         self.out_of_memory = Counter(
-            "bench_endpoint_out_of_memory", "Requests that the device had too little memory for.", registry=registry
+            "bench_endpoint_out_of_memory", "Requests for which the device had too little memory.", registry=registry
         )
-        for name, text, ask in (
-            ("bench_endpoint_queue_depth", "Requests that wait for the device.", queue_depth),
-            ("bench_endpoint_in_flight", "Requests that are decoded, queued, computed or sent.", in_flight),
+        for name, text, read in (
+            ("bench_endpoint_queue_depth", "Requests waiting for the device.", queue_depth),
+            ("bench_endpoint_in_flight", "Requests being decoded, queued, computed or sent.", in_flight),
             ("bench_endpoint_ready", "1 if requests are served, 0 while loading, stopping, stuck or broken.", ready),
-            ("bench_endpoint_running_seconds", "For how long the device has computed what it computes.", running_s),
-            ("bench_endpoint_stuck", "1 if that is far longer than was expected, or than the limit.", stuck),
+            ("bench_endpoint_running_seconds", "Seconds since the current computation began.", running_s),
+            ("bench_endpoint_stuck", "1 if the computation takes far longer than expected or than the limit.", stuck),
         ):
-            Gauge(name, text, registry=registry).set_function(ask)
+            Gauge(name, text, registry=registry).set_function(read)
 
     def answered(self, model: str, operation: str, status: int) -> None:
-        """A response was sent, or its client went away."""
+        """Count a response that was sent, or (status 499) a client that disconnected."""
         self._requests.labels(model, operation, str(status)).inc()
 
     def phase(self, model: str, operation: str, phase: str, seconds: float) -> None:
-        """A phase of a request took so long."""
+        """Record the seconds of one phase of a request."""
         self._phases.labels(model, operation, phase).observe(seconds)
 
     def refused(self, reason: str) -> None:
-        """A request was refused."""
+        """Count a refused request."""
         self._refused.labels(reason).inc()
         if reason == "out_of_memory":
             self.out_of_memory.inc()
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,7 +1,7 @@
-"""How long a computation will take, by what such ones took before: seconds by floating-point operations. Pure.
+"""Estimates of how long a computation will take, from earlier ones: seconds as a function of operations. Pure.
 
-Small calls are mostly overhead, so that each size has a rate of its own; between two measured sizes the time is
-interpolated, and beyond the largest it grows with the operations.
+Small calls are mostly overhead, so each size has its own rate. Between two measured sizes the time is interpolated;
+beyond the largest it grows with the number of operations.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 
 #: Weight of the newest call in the moving mean of its size.
 _NEWEST = 0.2
-#: Calls within this factor of operations are of one size.
+#: Calls whose operations differ by less than this factor have the same size.
 _SAME_SIZE = 4.0
-#: Calls of fewer operations are mostly overhead: a larger one may do up to so many times as many in a second. (Seen on
-#: two CPU cores from 64 to 256 px: 3.7 times for sd-v1, 4 to 6 times for the tiny model.)
+#: Calls of fewer operations are mostly overhead: a larger call may do up to _MOST_GAIN times as many per second.
+#: (Measured on two CPU cores from 64 to 256 px: 3.7 times for sd-v1, 4 to 6 times for the tiny model.)
 _SMALL = 1e11
 _MOST_GAIN = 4.0
-#: Neighbours on the machine can make a call take twice its time: half of an estimate is what a call takes at least.
+#: Other programs on the machine can double a call's time, so a call takes at least half of its estimate.
 _NOISE = 2.0
 _SHORTEST_S = 1e-9
 
 
 @dataclass(slots=True)
 class _Calls:
-    """Calls of one size: fading means of their seconds and cost, and the fewest seconds for a unit of cost."""
+    """Calls of one size: moving means of their seconds and cost, and the fewest seconds per unit of cost."""
 
     seconds: float
     cost: float
@@ -32,7 +32,7 @@ class _Calls:
     count: int = 1
 
     def learn(self, seconds: float, cost: float) -> None:
-        """The first call often has much to set up: a quicker second one stands in its stead."""
+        """Add a call. A second call that is quicker replaces the first, which often includes set-up."""
         self.count += 1
         self.quickest = min(self.quickest, seconds / cost)
         weight = 1.0 if self.count == 2 and seconds / cost < self.seconds / self.cost else _NEWEST
@@ -40,20 +40,20 @@ class _Calls:
         self.cost += weight * (cost - self.cost)
 
     def gain(self, cost: float) -> float:
-        """By how much a call of this cost may be quicker, for its size, than these were."""
+        """Return how many times as many operations per second a call of this cost may do."""
         if self.cost >= _SMALL or cost <= self.cost:
             return 1.0
         return min(_MOST_GAIN, math.cbrt(cost / self.cost))
 
 
 class Rate:
-    """What calls of one kind (an operation of a model) took. Costs are floating-point operations."""
+    """The times of one kind of call (an operation of a model). Costs are floating-point operations."""
 
     def __init__(self) -> None:
         self._sizes: dict[int, _Calls] = {}
 
     def learn(self, seconds: float, cost: float) -> None:
-        """A call of this cost, at least 1, took so long."""
+        """Record the seconds of a call of this cost, which is at least 1."""
         seconds = max(seconds, _SHORTEST_S)
         size = math.floor(math.log(cost, _SAME_SIZE))
         if size in self._sizes:
@@ -62,26 +62,24 @@ class Rate:
             self._sizes[size] = _Calls(seconds, cost, seconds / cost)
 
     def likely_s(self, cost: float) -> float:
-        """Seconds that a call of this cost will probably take; 0 where nothing is known."""
-        calls = sorted(self._sizes.values(), key=lambda each: each.cost)
-        below = [each for each in calls if each.cost <= cost]
-        above = [each for each in calls if each.cost > cost]
+        """Seconds that a call of this cost will probably take; 0 if nothing is known."""
+        sizes = sorted(self._sizes.values(), key=lambda calls: calls.cost)
+        below = [calls for calls in sizes if calls.cost <= cost]
+        above = [calls for calls in sizes if calls.cost > cost]
         if below and above:
             low, high = below[-1], above[0]
-            way = math.log(cost / low.cost) / math.log(high.cost / low.cost)
-            return math.exp((1 - way) * math.log(low.seconds) + way * math.log(high.seconds))
-        if not calls:
+            share = math.log(cost / low.cost) / math.log(high.cost / low.cost)
+            return math.exp((1 - share) * math.log(low.seconds) + share * math.log(high.seconds))
+        if not sizes:
             return 0.0
         near = below[-1] if below else above[0]
         return near.seconds * cost / near.cost / near.gain(cost)
 
     def least_s(self, cost: float) -> float:
-        """Seconds that a call of this cost takes at the very least, which is what a refusal may go by; 0: unknown.
+        """Seconds that a call of this cost takes at least, on which a refusal may rest; 0: unknown.
 
-        The lowest of what the measured sizes say, each at its quickest, less what a larger call may gain; half of it.
-        So one slow call, or a warm-up of small ones, refuses nothing that could be served.
+        Half of the lowest estimate from the measured sizes: each at its quickest, less what a larger call may gain.
+        So neither a slow call nor a warm-up of small calls makes the endpoint refuse what it could serve.
         """
-        each_says = [cost * calls.quickest / calls.gain(cost) for calls in self._sizes.values() if calls.cost <= cost]
-        if not each_says:
-            return self.likely_s(cost) / _NOISE
-        return min(each_says) / _NOISE
+        estimates = [cost * calls.quickest / calls.gain(cost) for calls in self._sizes.values() if calls.cost <= cost]
+        return (min(estimates) if estimates else self.likely_s(cost)) / _NOISE

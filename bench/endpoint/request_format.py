@@ -1,7 +1,7 @@
-"""The wire protocol of diffusers' remote VAE client, from the server's side: messages in, frozen requests out.
+"""The wire protocol of diffusers' remote VAE client: parses messages into frozen requests.
 
 Written from `diffusers/utils/remote_utils.py` (0.42) and the clients of SD.Next and ComfyUI. Knows no model and no
-image; must not import torch or the web stack. Whatever a message holds, parsing it raises nothing but RefusedError.
+image; must not import torch or the web stack. Parsing raises only RefusedError, whatever a message contains.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = [
     "encode_request",
 ]
 
-#: What a decode answers with: an image file; float32 [B, 3, H, W] in [0, 1]; the model's output as it is,
-#: [B, 3, H, W] in [-1, 1]; or uint8 [B, H, W, 3].
+#: The form of a decode's result. jpeg, png: an image file; unit: float32 [B, 3, H, W] in [0, 1]; raw: the model's
+#: unchanged output, [B, 3, H, W] in [-1, 1]; uint8: [B, H, W, 3].
 Form = Literal["jpeg", "png", "unit", "raw", "uint8"]
 _IMAGE_FORMATS: dict[str, Literal["jpeg", "png"]] = {"jpg": "jpeg", "png": "png"}
 _OUTPUT_TYPES = ("pil", "pt", "mp4")
 _BASE64 = "tensor/base64"
-#: How PNG and JPEG files begin.
+#: The first bytes of PNG and JPEG files.
 _FILES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-#: Factors in use lie between 0.1 and 2.5; without bounds, a division could overflow or vanish.
+#: Models use factors between 0.1 and 2.5. Without bounds a division could overflow or underflow.
 _FACTORS = (1e-6, 1e6)
 _SHIFTS = (-1e6, 1e6)
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How latents on the wire relate to the model's. `own`: by its own factor and shift, where none is given."""
+    """How latents on the wire relate to the model's. `own`: use the model's factor and shift if none is given."""
 
     factor: float | None = None
     shift: float | None = None
@@ -50,7 +50,7 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class DecodeRequest:
-    """A latent to decode. `size` is the image's height and width, and None unless the latent is packed."""
+    """A latent to decode. `size` is the image's height and width if the latent is packed, else None."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -62,7 +62,7 @@ class DecodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class EncodeRequest:
-    """An image to encode: a tensor of `shape` and `dtype`, or an image file where those are None."""
+    """An image to encode: a tensor of `shape` and `dtype`, or an image file if those are None."""
 
     shape: tuple[int, ...] | None
     dtype: str | None
@@ -72,25 +72,25 @@ class EncodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message holds: a tensor of this shape, or (None) something else, perhaps an image file."""
+    """The content of a message: a tensor of this shape, or (None) something else, perhaps an image file."""
 
     shape: tuple[int, ...] | None
     image_file: bool
 
 
 def content_of(message: Message) -> Content:
-    """What a message holds, by its shape or the first bytes of its file. Raises RefusedError if it can't be parsed."""
+    """Return a message's content, judged by its shape or its first bytes. Raises RefusedError if it can't be parsed."""
     parameters, payload = unwrap(message)
     shape = parameters.shape()
     return Content(shape, shape is None and payload.startswith(_FILES))
 
 
 def decode_request(message: Message) -> tuple[DecodeRequest, bytes]:
-    """What is to be decoded how, and the latent's bytes (whose number is not checked here). Raises RefusedError.
+    """Return the request and the latent's bytes, whose number is not checked here. Raises RefusedError.
 
-    Parameters that are absent take the values that diffusers' client sends when its caller says nothing: `jpg`, `pil`,
-    not post-processed, no scaling. Parameters of other names are ignored, as are `height` and `width` unless the latent
-    is packed: clients send them always, and wrongly for video.
+    Absent parameters take the defaults of diffusers' client: `jpg`, `pil`, no post-processing, no scaling. Unknown
+    parameters are ignored. So are `height` and `width` unless the latent is packed, because clients always send them,
+    and send wrong ones for video.
     """
     parameters, payload = unwrap(message)
     form = _form(parameters, _accepted(message.accept))
@@ -107,15 +107,15 @@ def decode_request(message: Message) -> tuple[DecodeRequest, bytes]:
 
 
 def encode_request(message: Message) -> tuple[EncodeRequest, bytes]:
-    """What is to be encoded how, and the bytes of the tensor or image file. Raises RefusedError.
+    """Return the request and the bytes of its tensor or image file. Raises RefusedError.
 
-    A tensor says its shape and dtype; diffusers' client sends no Content-Type that would tell the two apart.
+    Only a tensor has a shape and dtype: diffusers' client sends no Content-Type by which to distinguish the two.
     """
     parameters, payload = unwrap(message)
     shape, dtype = _tensor(parameters)
     if (shape is None) != (dtype is None):
-        missing, given = ("dtype", "shape") if dtype is None else ("shape", "dtype")
-        raise RefusedError(400, f"{given} is given without {missing}. A tensor needs both, an image file neither.")
+        missing, present = ("dtype", "shape") if dtype is None else ("shape", "dtype")
+        raise RefusedError(400, f"{present} is given without {missing}. Send both for a tensor, neither for a file.")
     in_base64 = _accepted(message.accept) == _BASE64
     return EncodeRequest(shape, dtype, _scaling(parameters, own=False), in_base64), payload
 
@@ -125,7 +125,7 @@ def _tensor(parameters: Parameters) -> tuple[tuple[int, ...] | None, str | None]
 
 
 def _scaling(parameters: Parameters, own: bool) -> Scaling:
-    """A factor that is given counts, whatever `do_scaling` says: clients send that only where there is none."""
+    """Return the scaling. A given factor overrides `do_scaling`, which clients send only if there is no factor."""
     factor = parameters.number("scaling_factor", *_FACTORS)
     shift = parameters.number("shift_factor", *_SHIFTS)
     return Scaling(factor, shift, own and factor is None)
@@ -137,14 +137,14 @@ def _size(parameters: Parameters) -> tuple[int, int] | None:
 
 
 def _accepted(accept: str | None) -> str | None:
-    """The media type by which a client says what it wants back; None if its Accept leaves that open.
+    """Return the media type that the client's Accept header asks for, or None if it leaves that open.
 
-    Many HTTP libraries send a list of their own that has `text/plain` in it (axios: `application/json, text/plain,
-    */*`); a client that wants a video sends that alone.
+    Many HTTP libraries send a default list that includes `text/plain` (axios: `application/json, text/plain, */*`);
+    a client that wants a video sends `text/plain` alone.
     """
     types = [part.partition(";")[0].strip().lower() for part in (accept or "").split(",")]
-    meant = [kind for kind in types if kind in {"image/jpeg", "image/jpg", "image/png", "tensor/binary", _BASE64}]
-    return meant[0] if meant else "text/plain" if types == ["text/plain"] else None
+    known = [kind for kind in types if kind in {"image/jpeg", "image/jpg", "image/png", "tensor/binary", _BASE64}]
+    return known[0] if known else "text/plain" if types == ["text/plain"] else None
 
 
 def _form(parameters: Parameters, accepted: str | None) -> Form:
@@ -152,7 +152,7 @@ def _form(parameters: Parameters, accepted: str | None) -> Form:
     image_format = _IMAGE_FORMATS[parameters.one_of("image_format", _IMAGE_FORMATS, None) or "jpg"]
     partial = parameters.truth("partial_postprocess") is True
     if output == "mp4" or accepted == "text/plain":
-        raise no_video("output_type mp4 (Accept: text/plain) is a video")
+        raise no_video("output_type mp4 (Accept: text/plain) asks for a video")
     if accepted in {"image/jpeg", "image/jpg"}:
         return "jpeg"
     if accepted == "image/png":

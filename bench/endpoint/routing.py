@@ -1,4 +1,4 @@
-"""Which operation of a model a request means, told by what it holds: images are encoded, latents are decoded.
+"""Choose a request's operation by its content: images are encoded, latents are decoded.
 
 Free of torch and of the web stack; runs on codec threads.
 """
@@ -18,23 +18,23 @@ _BAD_REQUEST = 400
 
 
 def operation_of(model: str, services: Mapping[str, AnyService], message: Message) -> str:
-    """The operation, by name, that takes what the message holds.
+    """Return the name of the operation that accepts the message.
 
-    Raises RefusedError (400): the message can't be read, or it is not clear which operation is meant.
+    Raises RefusedError (400) if the message can't be read, or if not exactly one operation accepts it.
     """
     if len(services) == 1:
         return next(iter(services))
-    fitting = [name for name, service in services.items() if service.takes(message)]
-    if len(fitting) == 1:
-        return fitting[0]
+    accepting = [name for name, service in services.items() if service.takes(message)]
+    if len(accepting) == 1:
+        return accepting[0]
     addresses = "; ".join(f"/{model}/{name} takes {_TAKES[name]}" for name in services)
-    raise RefusedError(400, f"It is not clear whether to encode or to decode this request. {addresses}.")
+    raise RefusedError(400, f"It is not clear whether this request is to be encoded or decoded. {addresses}.")
 
 
 def elsewhere(
     refusal: RefusedError, model: str, name: str, services: Mapping[str, AnyService], message: Message
 ) -> RefusedError:
-    """The refusal of a message, or a better one if it was meant for another operation of the model."""
+    """Return the refusal, or one that names the right address if another operation of the model accepts the message."""
     if refusal.status != _BAD_REQUEST:
         return refusal
     try:
@@ -45,5 +45,5 @@ def elsewhere(
         return refusal
     if other is None:
         return refusal
-    text = f"/{model}/{name} takes {_TAKES[name]}, and this request holds {_TAKES[other].partition(' (')[0]}."
+    text = f"/{model}/{name} takes {_TAKES[name]}, but this request contains {_TAKES[other].partition(' (')[0]}."
     return RefusedError(_BAD_REQUEST, f"{text} Send it to /{model}/{other}.", "wrong_address")

@@ -1,4 +1,4 @@
-"""Run an endpoint: socket, signals, loading, uvicorn. The device's thread loads torch, once the socket listens."""
+"""Run an endpoint: socket, signals, model loading, uvicorn. The device's thread loads torch once the socket listens."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ import uvicorn
 
 from bench.endpoint import app, logs
 from bench.endpoint.connection import Connection
-from bench.endpoint.state import LOADING, Endpoint, Machine, Served
+from bench.endpoint.state import LOADING, Endpoint, LoadedModel, Machine
 from bench.errors import BenchError
 
 _INTERRUPTED = 130
-#: For the device's thread to end once nothing is asked of it any more.
+#: Time for the device's thread to end after the last request.
 _END_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """How the models come: both run on the device's thread, `take_device` first and `load` once a model.
+    """How to load the models. Both callables run on the device's thread: `take_device` once, then `load` per model.
 
     `load` returns a model that has been warmed up.
     """
 
     take_device: Callable[[], Machine]
-    load: Callable[[str], Served]
+    load: Callable[[str], LoadedModel]
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound, on the first address of the host. Raises BenchError that says what to do."""
+    """Return a socket that listens on the first address of the host. Raises BenchError if that is impossible."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError, OverflowError) as error:
-        raise BenchError(f"--host {host[:200]}: is no address of this machine: {error}. Try 127.0.0.1.") from None
+        raise BenchError(f"--host {host[:200]}: not an address of this machine: {error}. Try 127.0.0.1.") from None
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -55,14 +55,14 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise BenchError(
-            f"--host {host} --port {port}: can't be served at: {error.strerror or error}. Stop what uses the port, or "
-            "choose another with --port (0: any that is free)."
+            f"--host {host} --port {port}: can't listen: {error.strerror or error}. Stop the program that uses the "
+            "port, or choose another port with --port (0: any free port)."
         ) from None
     return listener
 
 
 def url(host: str, listener: socket.socket) -> str:
-    """Where the endpoint is reached from this machine; what serves at every address is reached at the loopback one."""
+    """Return the endpoint's URL for use on this machine: the loopback address if it listens on every address."""
     bound, port = listener.getsockname()[:2]
     if ipaddress.ip_address(bound).is_unspecified:
         host = "::1" if ":" in bound else "127.0.0.1"
@@ -70,19 +70,18 @@ def url(host: str, listener: socket.socket) -> str:
 
 
 def is_loopback(listener: socket.socket) -> bool:
-    """Whether only this machine reaches it."""
+    """Whether only this machine can reach the socket."""
     return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def serve(
     endpoint: Endpoint, listener: socket.socket, loading: Loading, ready: Callable[[], None], *, log: bool
 ) -> bool:
-    """Serve until a signal comes, then finish what was accepted. `ready` is called once the models are there.
+    """Serve until a signal arrives, then finish the accepted requests.
 
-    `log`: a line a request on standard error.
-
-    Raises what loading raised. A second signal ends the process at once with 130. False if the device's thread is
-    still busy (a signal came while a model was being loaded).
+    `ready` is called once all models are loaded; `log` writes a line for each request to standard error. A second
+    signal ends the process at once with exit code 130. Returns False if the device's thread is still busy, because the
+    signal arrived while it was loading a model. Raises what loading raises.
     """
     server = prepare(endpoint)
     with _signals(endpoint, server), logs.on_stderr(access=log):
@@ -94,15 +93,15 @@ def serve(
 
 
 def prepare(endpoint: Endpoint) -> Server:
-    """uvicorn for an endpoint: its connections, its limits, and as little else as possible.
+    """Return uvicorn's server for an endpoint, with our connections and limits and as little else as possible.
 
-    Everything that it waits for at its end has a limit of its own, so that it needs none.
+    It needs no time-out for stopping, because everything that it waits for has its own.
     """
     bounds = endpoint.bounds
     config = uvicorn.Config(
         app.make(endpoint),
-        http=partial(  # type: ignore[arg-type] # it calls it
-            Connection, bounds=bounds, weights=endpoint.offer.weights, refused=endpoint.metrics.refused
+        http=partial(  # type: ignore[arg-type] # uvicorn calls it as it would a class
+            Connection, bounds=bounds, weights=endpoint.offer.weights, on_refusal=endpoint.metrics.refused
         ),
         ws="none",
         lifespan="off",
@@ -118,11 +117,11 @@ def prepare(endpoint: Endpoint) -> Server:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, whose signals are ours: its own raises them again when it has stopped."""
+    """uvicorn's server without its signal handling, which would raise each signal again after stopping."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Do nothing: `_signals` handles them."""
         yield
 
 
@@ -147,13 +146,13 @@ async def _load(endpoint: Endpoint, loading: Loading, ready: Callable[[], None])
     for model in endpoint.offer.models:
         endpoint.add((await endpoint.device.submit(partial(loading.load, model), LOADING)).value)
     gc.collect()
-    gc.freeze()  # or each full collection would walk torch's import (400,000 objects) while no request moves
+    gc.freeze()  # else each full collection would traverse torch's 400,000 objects while all requests wait
     ready()
 
 
 @contextlib.contextmanager
 def _signals(endpoint: Endpoint, server: Server) -> Iterator[None]:
-    """The first signal stops gracefully; the second one at once."""
+    """Stop gracefully at the first signal, and at once at the second."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if endpoint.stopping:

@@ -1,9 +1,9 @@
-"""What is true of every response, whatever the application did: ASGI around the application.
+"""The outermost ASGI application. It guarantees for every response, whatever the application does:
 
-- The client gets it: what is left of the request's body is read away, within bounds, before and after it is sent.
-  (A socket that is closed with unread bytes resets the connection, and the client loses the response.)
+- The client can read it: the rest of the request's body is read and discarded, within limits, before and after the
+  response. (Closing a socket with unread bytes resets the connection, and the client loses the response.)
 - It names the weights, and an error is JSON.
-- A client that does not take it is dropped.
+- A client that does not read it is dropped.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from bench.wire.messages import WEIGHTS_HEADER, error_body
 
 _LOG = logging.getLogger("bench.endpoint")
 _ACCESS = logging.getLogger("bench.endpoint.access")
-#: A refusal waits for so long for the rest of the body; then it is sent, and the connection ends with it.
+#: How long a refusal waits for the rest of the body. After that it is sent, and the connection is closed.
 _REST_S = 1.0
 _PIECE = 256 * 1024
-_FAILED = "The endpoint failed; its log says how."
+FAILED = "The endpoint failed. Its log shows the error."
 
 
 class DroppedError(Exception):
-    """The client went away, or did not take the response in time; its connection is gone."""
+    """The client disconnected, or did not read the response in time and was disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The outermost application. It logs a line a request."""
+    """The outermost application. It logs one line for each request."""
 
     app: ASGIApp
     bounds: Bounds
@@ -45,24 +45,24 @@ class Shell:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
-            raise RuntimeError(f"the endpoint speaks HTTP, not {scope['type']}")
+            raise RuntimeError(f"the endpoint accepts HTTP, not {scope['type']}")
         exchange = _Exchange(scope, receive, send, self.bounds, self.weights)
         begun = time.monotonic()
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except DroppedError:
-            _LOG.debug("A client was dropped: it did not take its response")
+            _LOG.debug("A client was dropped: it did not read its response")
         except asyncio.CancelledError:
             await exchange.fail(503, STOPPING, "stopping")
         except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
-            _LOG.exception("A request failed through a fault of the endpoint's")
-            await exchange.fail(500, _FAILED, "internal")
+            _LOG.exception("A request failed because of an error in the endpoint")
+            await exchange.fail(500, FAILED, "internal")
         route, took_ms = scope.get("bench.route", "-"), (time.monotonic() - begun) * 1e3
         _ACCESS.info("%s %s %s %.1f ms", time.strftime("%H:%M:%S"), route, exchange.status or "gone", took_ms)
 
 
 class _Exchange:
-    """One request and its response, as they pass through the shell."""
+    """One request and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, bounds: Bounds, weights: str) -> None:
         headers = Headers(scope=scope)
@@ -70,33 +70,33 @@ class _Exchange:
         self._bounds, self._weights = bounds, weights
         self._connection = scope.get("state", {}).get(STATE_KEY)
         self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        #: RFC 9112, 6.1: a proxy may have read another length, and take what follows for another request.
+        #: RFC 9112, 6.1: a proxy may have read another length, and treat the following bytes as another request.
         self._ambiguous = "content-length" in headers and "transfer-encoding" in headers
         self._linger_s = bounds.linger_s
-        self._gone = False
-        self._read_away = 0
+        self._disconnected = False
+        self._discarded_bytes = 0
         self._closing = False
         self.status: int | None = None
         self._finished = False
 
     async def receive(self) -> Message:
-        """The next part of the request."""
+        """Return the next part of the request."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._gone = True
+            self._disconnected = True
         elif not message.get("more_body", False):
             self._body_left = False
         return message
 
     async def send(self, message: Message) -> None:
-        """A part of the response."""
+        """Send a part of the response."""
         if message["type"] == "http.response.start":
             await self._begin(message)
         elif message["type"] == "http.response.body":
-            await self._go_on(message)
+            await self._send_body(message)
 
     async def fail(self, status: int, text: str, reason: str) -> None:
-        """Say that something went wrong, if nothing has been said yet; else break off."""
+        """Send an error if no response has begun; else close the connection."""
         if self.status is not None:
             self._abort()
             return
@@ -109,8 +109,8 @@ class _Exchange:
             await self.send({"type": "http.response.body", "body": body})
 
     async def _begin(self, message: Message) -> None:
-        unasked = self._connection is not None and self._connection.waits_to_be_asked
-        if unasked:  # it may send its body all the same, but need not
+        if self._connection is not None and self._connection.awaits_100_continue:
+            # the client may still send its body, but need not
             self._linger_s = min(self._linger_s, _REST_S)
         elif self._body_left:
             await self._discard(_REST_S)
@@ -122,7 +122,7 @@ class _Exchange:
         self.status = message["status"]
         await self._pass_on({**message, "headers": headers.raw})
 
-    async def _go_on(self, message: Message) -> None:
+    async def _send_body(self, message: Message) -> None:
         body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
         due = asyncio.get_running_loop().time() + self._bounds.send_timeout_s + len(body) / self._bounds.slowest_rate
         for start in range(0, len(body), _PIECE):
@@ -138,7 +138,7 @@ class _Exchange:
         self._finished = True
 
     async def _pass_on(self, message: Message, due: float = math.inf) -> None:
-        """Send a part, whose client has to take what came before in time, and everything until `due`."""
+        """Send a part. Raises DroppedError if the client reads earlier parts too slowly, or not everything by `due`."""
         now = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(min(now + self._bounds.send_timeout_s, due)):
@@ -154,10 +154,10 @@ class _Exchange:
             self._connection.abort()
 
     async def _discard(self, seconds: float) -> None:
-        """Read the rest of the body away: for so long, and no more than the bounds allow."""
+        """Read and discard the rest of the body, for `seconds` at most and within the limit on bytes."""
         try:
             async with asyncio.timeout(seconds):
-                while self._body_left and not self._gone and self._read_away < self._bounds.linger_bytes:
-                    self._read_away += len((await self.receive()).get("body", b""))
+                while self._body_left and not self._disconnected and self._discarded_bytes < self._bounds.linger_bytes:
+                    self._discarded_bytes += len((await self.receive()).get("body", b""))
         except TimeoutError:
             pass

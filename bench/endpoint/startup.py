@@ -1,4 +1,4 @@
-"""The models of a server: taken from the zoo onto the device, and called once before they are ready. Loads torch."""
+"""Loads a server's models onto the device and warms them up. Loads torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.device import choose
 from bench.device.base import Held, UnusableError
 from bench.endpoint import vae_service
 from bench.endpoint.shapes import Limits
-from bench.endpoint.state import AnyService, Machine, Served
+from bench.endpoint.state import AnyService, LoadedModel, Machine
 from bench.errors import BenchError, DeviceError
 from bench.record import Case
 from bench.run import outcome
@@ -22,24 +22,24 @@ from bench.run.worker import environment_capture
 from bench.wire.messages import Message, RefusedError
 from bench.workloads import models
 
-#: Precisions by rule: the zoo's on a GPU and float32 on a CPU; the zoo's everywhere.
+#: auto: the zoo's precision on a GPU, float32 on a CPU. model: the zoo's precision everywhere.
 AUTO, MODEL = "auto", "model"
 #: Sides of the warm-up's images.
 _SMALLEST_PX, _LARGEST_PX = 64, 512
-#: Seconds: the warm-up tries no size that should take longer, and times a size no further once its calls took longer.
+#: Seconds. The warm-up skips sizes that should take longer, and stops timing a size once its calls have taken longer.
 _LONGEST_S = 1.0
 _FEWEST_CALLS, _MORE = 2, ("pt", "pt")
 
 
 @dataclass(slots=True)
 class Loader:
-    """Loads what was asked for. Both methods run on the device's thread.
+    """Takes the device and loads models. Both methods run on the device's thread.
 
     Attributes:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         weights: `random`, `hub` or a folder.
-        many: the folder has a folder for each model, named by its key.
-        dtype: the one to compute in, or `auto` or `model`.
+        many: whether the folder contains a folder for each model, named by its key.
+        dtype: the precision of the computations, or `auto` or `model`.
     """
 
     device: str
@@ -51,15 +51,15 @@ class Loader:
     _held: Held | None = None
 
     def take_device(self) -> Machine:
-        """Take the device. Raises DeviceError that says why it can't be used."""
+        """Take the device. Raises DeviceError if it can't be used."""
         try:
             held = choose.take(choose.choose(self.device).device, None, models.exercise)
             settings = environment_capture.collect(held.software(), held.settings)
         except UnusableError as error:
             raise DeviceError(str(error)) from None
         except choose.CUDA_ERRORS as error:
-            text = f"--device {self.device}: can't be used: {outcome.brief(error)} Is it full, or in use by others?"
-            raise DeviceError(text) from None
+            text = f"--device {self.device} can't be used: {outcome.brief(error).rstrip('.')}."
+            raise DeviceError(f"{text} Check with nvidia-smi whether other programs use it.") from None
         self._held = held
 
         def check() -> None:
@@ -67,8 +67,8 @@ class Loader:
 
         return Machine(held.device, settings, check)
 
-    def load(self, model: str) -> Served:
-        """Load one model and call each of its operations until it is warm. Raises BenchError if it can't be had."""
+    def load(self, model: str) -> LoadedModel:
+        """Load one model and warm up each of its operations. Raises BenchError if it can't be loaded."""
         assert self._held is not None  # noqa: S101 - the device is taken first
         weights = str(Path(self.weights) / model) if self.many else self.weights
         dtype = self._precision(model)
@@ -83,34 +83,34 @@ class Loader:
         except BenchError:
             raise
         except Exception as error:  # whatever a checkpoint, torch or a full device raises
-            raise BenchError(f"--model {model} --weights {weights}: can't be loaded: {outcome.brief(error)}") from error
+            raise BenchError(f"--model {model} --weights {weights} can't be loaded: {outcome.brief(error)}") from error
         self._held.meter.empty()
-        return Served(model, loaded.dtype, loaded.weights_bytes, services, timed, self._note(model, loaded.dtype))
+        return LoadedModel(model, loaded.dtype, loaded.weights_bytes, services, timed, self._note(model, loaded.dtype))
 
     def _precision(self, model: str) -> str:
-        """The one that was asked for; by `auto` float32 on a CPU, where 16 bits can take ten times as long."""
+        """Return the precision. `auto` means float32 on a CPU, where 16 bits can take ten times as long."""
         own = models.get(model).dtype
         if self.dtype == AUTO:
             return "float32" if self._held is not None and self._held.device.kind == "cpu" else own
         return own if self.dtype == MODEL else self.dtype
 
     def _note(self, model: str, dtype: str) -> str | None:
-        """What a user should know of the precision on a CPU."""
+        """Return a remark for users on the precision on a CPU; None if there is nothing to say."""
         own = models.get(model).dtype
         if self._held is None or self._held.device.kind != "cpu" or (dtype == own == "float32"):
             return None
         if dtype != "float32":
             return f"{dtype} is usually much slower on a CPU than float32."
-        return f"float32, since this is a CPU; the model's own precision is {own}." if self.dtype == AUTO else None
+        return f"float32, because this is a CPU; the model's own precision is {own}." if self.dtype == AUTO else None
 
 
 def warm_up(
     model: str, operation: str, service: AnyService, clock: Callable[[], float] = time.perf_counter
 ) -> list[tuple[float, int]]:
-    """Small calls through all three steps, tensors and a JPEG: what is loaded or compiled late is there then.
+    """Call all three steps of a service, with tensors and a JPEG, so that everything lazy is loaded and compiled.
 
-    Then larger ones, of twice the side each, as long as the next one should not take long: from their times, what
-    larger requests will take is estimated. Returns seconds and floating-point operations of one call of each size.
+    The side doubles from size to size until the next size would take too long. The times serve to estimate those of
+    larger requests. Returns the seconds and floating-point operations of one call of each size.
     """
     timed: list[tuple[float, int]] = []
     side = _SMALLEST_PX
@@ -128,12 +128,12 @@ def warm_up(
 
 
 def _call(model: str, operation: str, service: AnyService, side: int, clock: Callable[[], float]) -> tuple[float, int]:
-    """Call it a few times. Returns the seconds of the quickest computation, since neighbours slow the others, and its
-    floating-point operations."""
+    """Call a service a few times. Returns the seconds of the quickest computation, because other programs slow down
+    the others, and its floating-point operations."""
     case = Case(model=model, operation=operation, axes=models.square(model, side), dtype="float32")
-    carried = models.workload(model).payload(case)
-    assert carried is not None  # noqa: S101 - a model that is served has one
-    shape = carried.sent
+    payload = models.workload(model).payload(case)
+    assert payload is not None  # noqa: S101 - a model that is served has one
+    shape = payload.sent
     tensor = (*(("shape", str(size)) for size in shape), ("dtype", "float32"))
     times: list[float] = []
     flops = 1

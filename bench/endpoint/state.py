@@ -1,4 +1,4 @@
-"""What one server holds and knows: its models, its device's thread, its limits, whether it is ready. Free of torch."""
+"""The state of one server: its models, its device thread, its limits, and whether it is ready. Free of torch."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from bench.wire.messages import RefusedError, Service
 from bench.workloads.image_vae.payloads import SERVED_UNTILED_PX
 
 AnyService = Service[Any, Any]
-#: The kind of the device's work that loads models.
+#: The kind of device work that loads models.
 LOADING = "load"
-#: Sides of images are told in steps of so many pixels, which the factor of every model divides.
+#: `largest_side` returns multiples of this many pixels; the scale factor of every model divides it.
 _SIDE_STEP = 64
 
 
 def kind(model: str, operation: str) -> str:
-    """The name under which the device's times of an operation are kept."""
+    """Return the name under which the device thread keeps an operation's times."""
     return f"{model}/{operation}"
 
 
 def largest_side(fits: Callable[[int], bool]) -> int:
-    """The longest side in pixels of an untiled square image that fits, in steps of 64; 0 if none does."""
+    """Return the longest side in pixels of an untiled square image that fits, in steps of 64; 0 if none fits."""
     sides = range(_SIDE_STEP, SERVED_UNTILED_PX + 1, _SIDE_STEP)
     return next((side for side in reversed(sides) if fits(side)), 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class LoadedModel:
     """A loaded model.
 
     Attributes:
-        dtype: the precision that it computes in.
-        timed: of each operation's warm-up calls the seconds and floating-point operations.
-        note: what a user should know of the precision.
+        dtype: the precision of its computations.
+        timed: seconds and floating-point operations of each operation's warm-up calls.
+        note: a remark for users on the precision.
     """
 
     model: str
@@ -55,7 +55,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where the models are, and with what software; `check` does a trivial thing on the device, or raises."""
+    """The device and its software. `check` computes something trivial on the device, and raises if that fails."""
 
     device: Device
     environment: Environment
@@ -64,9 +64,9 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the server was asked to serve: models, operations, the kind of weights, and how large requests may be.
+    """What the server is to serve: models, operations and the kind of weights.
 
-    `limits` are those of one request, by name, as `/health` tells them.
+    `limits` are the limits on one request, by name, as `/health` shows them.
     """
 
     models: Sequence[str]
@@ -76,9 +76,10 @@ class Offer:
 
     @property
     def routes(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Path -> model and operations; a model's own address has all of them, and tells them apart by what is sent.
+        """Return each path's model and operations.
 
-        `/` stands for the only operation of the only model.
+        A model's own address has all its operations, and a request's content decides between them. If there is only
+        one operation of one model, `/` stands for it.
         """
         single = {
             f"/{model}/{operation}": (model, (operation,)) for model in self.models for operation in self.operations
@@ -88,10 +89,10 @@ class Offer:
 
 
 class Endpoint:
-    """The state of a server. Used from the event loop alone.
+    """The state of a server. Used only from the event loop.
 
     Attributes:
-        origins: of the web pages whose browsers may use it (CORS); empty: none.
+        origins: the origins of web pages that may use it from a browser (CORS); empty: none.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Endpoint:
         self.offer, self.bounds, self.bearer, self.origins = offer, bounds, bearer or Bearer(), origins
         self.device = DeviceThread(bounds.queue)
         self.admission = Admission(bounds)
-        #: Decode and encode bodies while the device computes.
+        #: Threads that decode and encode bodies while the device computes.
         self.codecs = ThreadPoolExecutor(max(1, int(surroundings.usable_cores())), thread_name_prefix="codec")
         self.metrics = Metrics(
             lambda: self.device.waiting,
@@ -109,15 +110,15 @@ class Endpoint:
             lambda: self.device.running_s,
             lambda: self.overdue is not None,
         )
-        self.models: dict[str, Served] = {}
+        self.models: dict[str, LoadedModel] = {}
         self.machine: Machine | None = None
         self.stopping = False
-        #: Why the device can't be used any more.
+        #: The error that broke the device for good; None while it works.
         self.broken: str | None = None
 
     @property
     def not_ready(self) -> str | None:
-        """Why requests are turned away now, in one word; None if they are not."""
+        """Why requests are refused now, in one word; None if they are served."""
         if self.stopping:
             return "stopping"
         if self.broken is not None:
@@ -128,64 +129,71 @@ class Endpoint:
 
     @property
     def overdue(self) -> OverdueWork | None:
-        """The running computation, if it takes far longer than expected, or than the limit. Loading a model may."""
+        """The running computation if it takes far longer than expected, or than the limit. Loading is never overdue."""
         overdue = self.device.overdue(self.bounds.time_limit_s)
         return None if overdue is None or overdue.kind == LOADING else overdue
 
-    def add(self, served: Served) -> None:
-        """A model is there; its warm-up says how long computations take."""
+    def add(self, served: LoadedModel) -> None:
+        """Serve a loaded model, and learn from its warm-up how long computations take."""
         for operation, calls in served.timed.items():
             for seconds, flops in calls:
                 self.device.learn(kind(served.model, operation), seconds, flops)
         self.models[served.model] = served
 
     def service(self, model: str, operation: str) -> AnyService:
-        """The service of an operation. Raises RefusedError (503) if it can't be had now."""
+        """Return the service of an operation. Raises RefusedError (503) if it can't be used now."""
         if self.stopping:
             raise BusyError(STOPPING, 5, "stopping")
         if self.broken is not None:
-            raise RefusedError(503, f"The device does not work any more: {self.broken}", "device_broken")
+            raise RefusedError(503, self.broken_message, "device_broken")
         if model not in self.models:
             raise BusyError("The model is still being loaded. Try again later.", 5, "loading")
         return self.models[model].services[operation]
 
+    @property
+    def broken_message(self) -> str:
+        """The error message for a broken device."""
+        return f"The device has stopped working: {(self.broken or '').rstrip('.')}. Restart the endpoint."
+
     def make_room(self) -> None:
-        """Raises BusyError if a request that came now would not come to its turn."""
+        """Raises BusyError if a request that arrives now could not be computed within the time limit."""
         self.device.check_room()
         late = self.device.estimated_wait_s() - self.bounds.time_limit_s
         if late > 0:
-            text = f"The endpoint is busy: the queue takes longer than the limit of {self.bounds.time_limit_s:g} s."
+            text = (
+                f"The endpoint is busy: its queue takes longer than the time limit of {self.bounds.time_limit_s:g} s."
+            )
             raise BusyError(f"{text} Try again later.", max(1, math.ceil(late)))
 
     def check_duration(self, model: str, operation: str, service: AnyService, flops: int) -> None:
-        """Raises RefusedError (413) if computing so much takes longer than the time limit, even by a low estimate."""
+        """Raises RefusedError (413) if computing `flops` takes longer than the time limit, even by a low estimate."""
         name, limit = kind(model, operation), self.bounds.time_limit_s
         if self.device.least_s(name, flops) <= limit:
             return
         likely = self.device.likely_s(name, flops)
         side = largest_side(lambda side: self.device.likely_s(name, service.square_flops(side)) <= limit)
-        remedy = f"One image of {side}x{side} px fits." if side else "No image fits: raise --time-limit."
+        remedy = f"One image of {side}x{side} px fits." if side else "No image fits. Raise --time-limit."
         raise RefusedError(
             413,
-            f"{operation} would take about {likely:.0f} s here, judging by earlier requests; the limit is {limit:g} s. "
+            f"Earlier requests show that this {operation} would take about {likely:.0f} s; the limit is {limit:g} s. "
             f"{remedy}",
             "too_slow",
             {"estimate_s": round(likely, 1), "limit_s": limit, "largest_side": side},
         )
 
     async def check_device(self) -> None:
-        """After a fault: see whether the device still does anything at all."""
+        """Check after an error whether the device still works, and mark it as broken if it does not."""
         if self.machine is None:
             return
         try:
             await self.device.submit(self.machine.check, "check")
         except RefusedError:
-            return  # no room to look now; the next fault will
+            return  # no room for the check now; the next error triggers another
         except Exception as error:  # noqa: BLE001 - whatever it is, the device does not work
             self.broken = outcome.brief(error)[:300]
 
     def close(self, timeout_s: float) -> bool:
-        """End the threads. False if the device did not come to an end in time."""
+        """End the threads. Returns False if the device's thread did not end in time."""
         ended = self.device.close(timeout_s)
         self.codecs.shutdown(wait=False, cancel_futures=True)
         return ended

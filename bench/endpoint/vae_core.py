@@ -1,4 +1,4 @@
-"""A VAE on its device as both services use it: scaling, tiling, want of memory, and how a result becomes an answer.
+"""A VAE on its device, as both services use it: scaling, tiling, out-of-memory, and turning a result into an answer.
 
 Loads torch and diffusers; must not import the web stack.
 """
@@ -26,7 +26,7 @@ from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.image_vae.payloads import Geometry, geometry
 
 WeightsKind = Literal["random", "hub", "local"]
-#: Activations grow with a batch's pixels as with an image's.
+#: Activations grow with the pixels of a whole batch.
 PIXELS_AT_ONCE = 2048 * 2048
 _NO_MEMORY = 507
 T = TypeVar("T")
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """A contiguous tensor on the CPU, the form it is to be sent in, and the tiles it took (None: not tiled)."""
+    """A contiguous tensor on the CPU, the form to send it in, and the number of tiles (None: not tiled)."""
 
     tensor: torch.Tensor
     form: Form
@@ -44,7 +44,7 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class VaeCore:
-    """What both services of a model share."""
+    """The part that both services of a model share."""
 
     vae: VaeOnDevice
     model: str
@@ -53,32 +53,32 @@ class VaeCore:
 
     @property
     def geometry(self) -> Geometry:
-        """How images and latents relate."""
+        """The relation between the sizes of images and latents."""
         return geometry(self.model)
 
     def resolved(self, scaling: Scaling) -> Scaling:
-        """The scaling with the checkpoint's own values where the client asked for those."""
+        """Return the scaling, with the checkpoint's own values if the client asked for those."""
         if not scaling.own:
             return scaling
         factor, shift = self.vae.own_scaling
         return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
 
     def flops(self, operation: Literal["encode", "decode"], batch: int, height: int, width: int) -> int:
-        """Floating-point operations for so many images of this size, in tiles where `run` takes tiles."""
+        """Return the floating-point operations for a batch of images of this size, tiled as `run` tiles them."""
         factor = self.geometry.factor
         height, width = (max(factor, side // factor * factor) for side in (height, width))
         return batch * models.workload(self.model).work(self._served(operation, height, width)).flops
 
     def _served(self, operation: Literal["encode", "decode"], height: int, width: int) -> Case:
-        """An image of that size as it is computed here: in tiles, if it is a large one."""
+        """Return the case of an image of this size as it is computed here: tiled if it is large."""
         axes, dtype = models.sized(self.model, width, height), tensors.name_of(self.vae.dtype)
         image = Case(model=self.model, operation=operation, axes=axes, dtype=dtype)
         return models.workload(self.model).served(image)
 
     def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
-        """Call the VAE with placed images or latents; the result and how many tiles it took.
+        """Call the VAE with images or latents on the device. Returns the result and the number of tiles, if tiled.
 
-        A batch of more pixels than are computed at once goes in slices that are not, image by image if need be.
+        A batch of more than PIXELS_AT_ONCE pixels is computed in slices, image by image if necessary.
         """
         factor = 1 if operation == "encode" else self.geometry.factor
         pixels = values.shape[-2] * values.shape[-1] * factor**2
@@ -100,7 +100,7 @@ class VaeCore:
             return call(values), len(passes)
 
     def guarded(self, compute: Callable[[], T]) -> T:
-        """Compute; out-of-memory in any of its forms becomes a refusal (507) once what was held is freed."""
+        """Return what `compute` returns. Out-of-memory of any kind becomes a refusal (507), once memory is freed."""
         refusals = self.held.state().refusals
         try:
             with torch.inference_mode():
@@ -108,11 +108,11 @@ class VaeCore:
         except RefusedError as error:
             refusal = RefusedError(error.status, error.message, error.reason)
         except (RuntimeError, MemoryError) as error:
-            found = of_exception(error, "run", self._state(refusals))
-            if isinstance(found, Failed):
+            outcome = of_exception(error, "run", self._state(refusals))
+            if isinstance(outcome, Failed):
                 raise
-            refusal = _exhausted(found)
-        # only here, past the handlers, has the traceback let go of the tensors of the frames that failed
+            refusal = _out_of_memory(outcome)
+        # only after the handlers does the traceback release the tensors of the failed frames
         if refusal.status == _NO_MEMORY:
             self.held.meter.empty()
         raise refusal
@@ -122,14 +122,14 @@ class VaeCore:
         return dataclasses.replace(now, refusals=now.refusals - refusals_before)
 
     def answer(self, computed: Computed) -> Answer:
-        """Encode a result as it was asked for; the headers say what it is and where it comes from."""
+        """Encode a result as the request asked. The headers give shape, dtype, weights and tiles."""
         headers: dict[str, str] = {WEIGHTS_HEADER: self.weights}
         if computed.tiles is not None:
             headers[TILES_HEADER] = str(computed.tiles)
         if computed.form in {"jpeg", "png"}:
             kind: Literal["jpeg", "png"] = "jpeg" if computed.form == "jpeg" else "png"
             return Answer(images.write(tensors.pixels(computed.tensor)[0], kind), f"image/{kind}", headers)
-        shape, dtype = list(computed.tensor.shape), tensors.dtype_name(computed.tensor)
+        shape, dtype = list(computed.tensor.shape), tensors.name_of(computed.tensor.dtype)
         headers |= {"shape": json.dumps(shape), "dtype": dtype}
         body = tensors.to_bytes(computed.tensor)
         if not computed.base64:
@@ -138,16 +138,16 @@ class VaeCore:
         inside = b'{"inputs": "%b", "parameters": %b}' % (base64.b64encode(body), about)
         return Answer(inside, "tensor/base64", headers)
 
-    def size(self, given: torch.Tensor, flops: int, answer_bytes: int, *, base64: bool) -> Size:
-        """The work of a request that takes so many floating-point operations.
+    def size(self, sent: torch.Tensor, flops: int, answer_bytes: int, *, base64: bool) -> Size:
+        """Return the work and the memory of a request.
 
-        Held are the tensor that came, the result of so many bytes, and the answer made of it: no file of an image is
-        longer than its raw pixels by much, and base64 is longer by a third.
+        The memory is that of the sent tensor, the result, and the answer made of it: an image file is hardly longer
+        than its raw pixels, and base64 is longer by a third.
         """
-        return Size(flops, given.nbytes + answer_bytes + (answer_bytes * 4 // 3 if base64 else answer_bytes))
+        return Size(flops, sent.nbytes + answer_bytes + (answer_bytes * 4 // 3 if base64 else answer_bytes))
 
 
-def _exhausted(found: OutOfMemory) -> RefusedError:
-    asked = f" (asked for {format_bytes(found.requested_bytes)})" if found.requested_bytes else ""
-    text = f"the {found.where}'s memory is exhausted{asked}. Send a smaller image or a smaller batch."
+def _out_of_memory(outcome: OutOfMemory) -> RefusedError:
+    requested = f" (requested {format_bytes(outcome.requested_bytes)})" if outcome.requested_bytes else ""
+    text = f"The {outcome.where} is out of memory{requested}. Send a smaller image or a smaller batch."
     return RefusedError(_NO_MEMORY, text, "out_of_memory")

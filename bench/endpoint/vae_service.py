@@ -1,7 +1,7 @@
-"""Encode and decode of one VAE as services: what the endpoint computes, apart from how it is asked for over HTTP.
+"""The services that encode and decode with one VAE, independent of HTTP.
 
-`read` and `write` run on codec threads, `compute` on the device's alone. Loads torch and diffusers; must not import
-the web stack.
+`read` and `write` run on codec threads, `compute` only on the device's thread. Loads torch and diffusers; must not
+import the web stack.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bench.workloads.image_vae.payloads import geometry
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """A latent on the CPU, and what to make of it."""
+    """A latent on the CPU, and how to decode it."""
 
     latent: torch.Tensor
     packed: Packed | None
@@ -38,7 +38,7 @@ class DecodeJob:
 
 @dataclass(frozen=True, slots=True)
 class EncodeJob:
-    """Images on the CPU: floats [B, 3, H, W] in [-1, 1], or the pixels of a file, uint8 [1, H, W, 3]."""
+    """Images on the CPU: float [B, 3, H, W] in [-1, 1], or a file's pixels, uint8 [1, H, W, 3]."""
 
     images: torch.Tensor
     scaling: Scaling
@@ -51,7 +51,7 @@ class LoadedVae:
 
     Attributes:
         weights: `random`, `hub` or `local` (a folder).
-        dtype: the precision that it computes in, `float16` for example.
+        dtype: the precision of its computations, for example `float16`.
     """
 
     model: str
@@ -63,16 +63,16 @@ class LoadedVae:
 
 
 def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits) -> LoadedVae:
-    """Build or load a VAE of the zoo. `weights` is `random`, `hub` or a folder; `dtype` None takes the zoo's own.
+    """Build or load a VAE of the zoo. `weights` is `random`, `hub` or a folder; `dtype` None means the zoo's dtype.
 
-    Raises ConfigError for an unknown model or dtype; OSError or ValueError if a checkpoint can't be had or is of
-    another model; out-of-memory as torch raises it.
+    Raises ConfigError for an unknown model or dtype; OSError or ValueError if a checkpoint can't be loaded or belongs
+    to another model; torch's errors for out-of-memory.
     """
     spec = models.get(model)
     if spec.fault is not None:
-        raise ConfigError(f"Model {model!r} exists to fail in tests; it can't be served.")
+        raise ConfigError(f"Model {model!r} exists only to fail in tests. Serve another model.")
     if weights == "hub" and spec.hub_id is None:
-        raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random, or a folder.")
+        raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random or a folder.")
     if dtype is not None and dtype not in ITEM_BYTES:
         raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, ITEM_BYTES)}")
     axes = models.square(model, geometry(model).factor * 8)
@@ -85,19 +85,19 @@ def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits
 
 
 class DecodeService:
-    """Latents to images."""
+    """Decodes latents to images."""
 
     def __init__(self, core: VaeCore, limits: Limits) -> None:
         self._core, self._limits = core, limits
         self.max_body_bytes = shapes.max_latent_bytes(core.geometry, limits)
 
     def takes(self, message: Message) -> bool:
-        """Whether it holds a tensor with the channels of this model's latents, packed ones too, or of a video."""
+        """Whether the message contains a latent of this model, packed or not, or of a video."""
         shape = request_format.content_of(message).shape or ()
         return shapes.is_latent(shape, self._core.geometry)
 
     def square_flops(self, side: int) -> int:
-        """Floating-point operations for one square image."""
+        """Return the floating-point operations for one square image."""
         return self._core.flops("decode", 1, side, side)
 
     def read(self, message: Message) -> DecodeJob:
@@ -107,8 +107,8 @@ class DecodeService:
         if request.form in {"jpeg", "png"} and request.shape[0] > 1:
             raise RefusedError(
                 400,
-                f"shape {list(request.shape)} is a batch of {request.shape[0]}, and an image file holds one picture. "
-                "Send one latent a request, or ask for tensors: output_type=pt and Accept: tensor/binary.",
+                f"shape {list(request.shape)} is a batch of {request.shape[0]}, but an image file holds one image. "
+                "Send one latent per request, or ask for a tensor with output_type=pt and Accept: tensor/binary.",
                 "batch_as_file",
             )
         shapes.check_length(payload, request.shape, request.dtype)
@@ -116,7 +116,7 @@ class DecodeService:
         return DecodeJob(latent, packed, self._core.resolved(request.scaling), request.form, request.base64)
 
     def size(self, job: DecodeJob) -> Size:
-        """The operations for the images, and the bytes of the latent and of what is sent."""
+        """Return the floating-point operations, and the bytes of the latent and the answer."""
         factor = self._core.geometry.factor
         if job.packed is None:
             batch, _, rows, columns = job.latent.shape
@@ -129,36 +129,36 @@ class DecodeService:
         return self._core.size(job.latent, flops, 3 * pixels * item, base64=job.base64)
 
     def compute(self, job: DecodeJob) -> Computed:
-        """Decode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
+        """Decode on the device. Raises RefusedError: 422 for values that are not finite, 507 if out of memory."""
         return self._core.guarded(lambda: self._decoded(job))
 
     def _decoded(self, job: DecodeJob) -> Computed:
         core = self._core
         latent = job.latent if job.packed is None else tensors.unpack(job.latent, job.packed)
         latent = tensors.from_wire(core.vae.place(latent), job.scaling)
-        tensors.check_finite(latent, "the latent")
+        tensors.check_finite(latent, "latent")
         sample, tiles = core.run("decode", latent)
         return Computed(tensors.rendered(sample, job.form).cpu(), job.form, job.base64, tiles)
 
     def write(self, result: Computed) -> Answer:
-        """The image file or tensor that was asked for."""
+        """Return the image file or tensor that the request asked for."""
         return self._core.answer(result)
 
 
 class EncodeService:
-    """Images to latents."""
+    """Encodes images to latents."""
 
     def __init__(self, core: VaeCore, limits: Limits) -> None:
         self._core, self._limits = core, limits
         self.max_body_bytes = shapes.max_image_bytes(limits)
 
     def takes(self, message: Message) -> bool:
-        """Whether it holds an image file, or a tensor with the three channels of images."""
+        """Whether the message contains an image file, or a tensor with three channels."""
         content = request_format.content_of(message)
         return content.image_file or (content.shape is not None and shapes.is_image(content.shape))
 
     def square_flops(self, side: int) -> int:
-        """Floating-point operations for one square image."""
+        """Return the floating-point operations for one square image."""
         return self._core.flops("encode", 1, side, side)
 
     def read(self, message: Message) -> EncodeJob:
@@ -174,7 +174,7 @@ class EncodeService:
         return EncodeJob(pictures, request.scaling, request.base64)
 
     def size(self, job: EncodeJob) -> Size:
-        """The operations for the images, and the bytes of those and of the latent."""
+        """Return the floating-point operations, and the bytes of the images and the latent."""
         geometry, core = self._core.geometry, self._core
         pixels = job.images.numel() // 3
         latent = pixels // geometry.factor**2 * geometry.channels * core.vae.dtype.itemsize
@@ -184,7 +184,7 @@ class EncodeService:
         return core.size(job.images, flops, latent, base64=job.base64)
 
     def compute(self, job: EncodeJob) -> Computed:
-        """Encode on the device. Raises RefusedError: 422 for values that are not finite, 507 for want of memory."""
+        """Encode on the device. Raises RefusedError: 422 for values that are not finite, 507 if out of memory."""
         return self._core.guarded(lambda: self._encoded(job))
 
     def _encoded(self, job: EncodeJob) -> Computed:
@@ -193,10 +193,10 @@ class EncodeService:
         if pictures.dtype == torch.uint8:
             pictures = tensors.from_pixels(pictures.to(core.held.torch_device))
         pictures = core.vae.place(pictures)
-        tensors.check_finite(pictures, "the image")
+        tensors.check_finite(pictures, "image")
         latent, tiles = core.run("encode", pictures)
         return Computed(tensors.to_wire(latent, job.scaling).contiguous().cpu(), "raw", job.base64, tiles)
 
     def write(self, result: Computed) -> Answer:
-        """The latent."""
+        """Return the latent."""
         return self._core.answer(result)

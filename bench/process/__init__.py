@@ -1,1 +1,1 @@
-"""Child processes: how one is started, spoken to, and ended with its parent."""
+"""Child processes: start one, exchange lines with it, and end it together with its parent."""

@@ -1,4 +1,7 @@
-"""A process that serves this one line by line: its pipes, a thread that listens, its last words. Nothing heavy."""
+"""A child process that exchanges lines with this one. Imports nothing heavy.
+
+subprocess has no time-out for reading one line, so a thread reads them into a queue.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def checkout_environment() -> dict[str, str]:
-    """A child's environment: ours, and from a checkout that is not installed its root to import from."""
+    """Return a child's environment: this process's, plus the checkout's root to import from, if there is a checkout."""
     if not (_CHECKOUT / "pyproject.toml").is_file():
         return dict(os.environ)
     paths = [str(_CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -28,14 +31,15 @@ def checkout_environment() -> dict[str, str]:
 
 
 class Child:
-    """A running process. What it prints on its standard error is kept aside, for when it dies."""
+    """A running child process. Its standard error is kept, to explain its death."""
 
     def __init__(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, own_session: bool = False
     ) -> None:
-        """`env`: `checkout_environment()` unless given. `own_session`: Ctrl-C in the terminal is left to this process.
+        """Start the command. Raises OSError if that fails.
 
-        Raises OSError if it can't be started.
+        `env` is `checkout_environment()` unless given. With `own_session` Ctrl-C in the terminal does not reach the
+        child.
         """
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         try:
@@ -50,50 +54,50 @@ class Child:
         except OSError:
             self._stderr.close()
             raise
-        self._heard = 0
-        self._said: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._stderr_read = 0
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the process still runs."""
         return self._process.poll() is None
 
     def send(self, line: str) -> None:
-        """Write a line; never waits, since a pipe holds thousands. That it has died is noticed by `line`.
+        """Write a line, and forget the standard error so far. If the process has died, `line` will tell.
 
-        What it printed before on its standard error is forgotten.
+        Never waits, because a pipe has room for thousands of lines.
         """
-        self._heard = os.fstat(self._stderr.fileno()).st_size
+        self._stderr_read = os.fstat(self._stderr.fileno()).st_size
         assert self._process.stdin is not None  # noqa: S101 - Popen with PIPE sets it
         with contextlib.suppress(OSError):
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
 
     def line(self, timeout_s: float) -> bytes | None:
-        """The next line that it says, or None once it is dead. Raises queue.Empty after `timeout_s` seconds."""
-        return self._said.get(timeout=timeout_s)
+        """Return its next line of output, or None once it is dead. Raises queue.Empty after `timeout_s` seconds."""
+        return self._lines.get(timeout=timeout_s)
 
     def exit_code(self, timeout_s: float | None = None) -> int | None:
-        """As subprocess gives it, negative for a signal; None if it has not ended within `timeout_s` seconds."""
+        """Return subprocess's exit code, negative for a signal; None if it has not ended within `timeout_s` seconds."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(timeout_s)
         return None
 
     def stderr_tail(self) -> str:
-        """The end of what it printed since the last line that it was sent, without UUIDs of GPUs.
+        """Return the end of its standard error since the last `send`, without GPU UUIDs.
 
-        Read without a seek, since a child that still runs shares the file's position.
+        Reads without seeking, because a running child shares the file's position.
         """
         size = os.fstat(self._stderr.fileno()).st_size
-        begin = max(self._heard, size - _TAIL_BYTES)
-        if sys.platform == "win32":  # no pread there; it is only asked for the last words of a dead child
+        begin = max(self._stderr_read, size - _TAIL_BYTES)
+        if sys.platform == "win32":  # no pread there; the child is already dead
             self._stderr.seek(begin)
             printed = self._stderr.read()
         else:
@@ -101,22 +105,22 @@ class Child:
         return identity.hide(printed.decode(errors="replace").strip())
 
     def kill(self, timeout_s: float) -> bool:
-        """End it at once, whatever it is doing; False if it has not ended within `timeout_s` seconds.
+        """Kill the process. Returns False if it has not ended within `timeout_s` seconds.
 
-        What it printed can still be read.
+        Its output can still be read.
         """
         self._process.kill()
         ended = self.exit_code(timeout_s) is not None
-        self._listener.join(timeout_s if ended else 0)  # the pipe stays open if the child left one of its own behind
-        said = None if self._listener.is_alive() else self._process.stdout  # one that is being read can't be closed
-        for pipe in (self._process.stdin, said):
+        self._listener.join(timeout_s if ended else 0)  # a surviving grandchild would keep the pipe open
+        stdout = None if self._listener.is_alive() else self._process.stdout  # can't be closed while it is being read
+        for pipe in (self._process.stdin, stdout):
             if pipe is not None:
-                with contextlib.suppress(OSError):  # a line that was never read
+                with contextlib.suppress(OSError):  # stdin may hold a line that nobody read
                     pipe.close()
         return ended
 
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - Popen with PIPE sets it
         for line in self._process.stdout:
-            self._said.put(line)
-        self._said.put(None)
+            self._lines.put(line)
+        self._lines.put(None)

@@ -1,4 +1,4 @@
-"""Processes that serve another one and do not outlive it. Imports nothing of the project, and nothing heavy."""
+"""The child's side: its end together with its parent, and its pipes. Imports nothing of the project, nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import queue
 import signal
 import sys
 import threading
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def die_with(parent: int | None = None) -> None:
-    """Ask the kernel to kill this process when the thread that started it ends; end now if `parent` already has.
+    """Ask the kernel to kill this process when the thread that started it ends. Exit now if `parent` has already ended.
 
-    Linux alone has this; elsewhere the end of the standard input tells.
+    Only Linux has this; elsewhere `requests` exits at the end of standard input.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
@@ -27,13 +27,20 @@ def die_with(parent: int | None = None) -> None:
 
 
 def requests() -> queue.SimpleQueue[str]:
-    """The lines of the standard input as they come. When it closes, this process ends at once, even within a call."""
+    """Return a queue of the lines of standard input. When it closes, the process exits at once, even within a call."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_hand_on, args=(lines,), daemon=True).start()
+    threading.Thread(target=_forward, args=(lines,), daemon=True).start()
     return lines
 
 
-def _hand_on(lines: queue.SimpleQueue[str]) -> NoReturn:
+def answers() -> TextIO:
+    """Return the standard output for messages, and redirect everything that libraries print to standard error."""
+    pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return pipe
+
+
+def _forward(lines: queue.SimpleQueue[str]) -> NoReturn:
     for line in sys.stdin:
         lines.put(line)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""When the requests of a load come. Pure; imports nothing of the project."""
+"""The arrival times of a load's requests. Pure; imports nothing of the project."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 
 def poisson(rate_per_s: float, seconds: float, seed: int) -> tuple[float, ...]:
-    """Moments in [0, seconds) at which requests come independently of one another and of the answers.
+    """Return times in [0, seconds) of a Poisson process: independent of one another and of the answers.
 
-    Times between them are exponential with mean 1 / rate; the same seed gives the same moments.
+    The gaps are exponential with mean 1 / rate. The same seed gives the same times.
     """
     draw = np.random.default_rng(seed)
     mean = rate_per_s * seconds

@@ -1,6 +1,6 @@
-"""The clients whose requests are measured: diffusers' own functions, and this program's, which sends the same.
+"""The clients that are measured: diffusers' own functions, and this program's client, which sends the same requests.
 
-Loads torch and diffusers (through `payload`); knows nothing of how often a client is called.
+Loads torch and diffusers (through `request_body`). How often a client is called is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -12,187 +12,186 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from bench.record import Exchange, ServerTimes, Split, TimedOut, Timing
-from bench.remote import trouble
+from bench.remote import failures
 from bench.remote.http import Client, Reply
-from bench.remote.leash import CutOffError, Leash, OutOfTimeError, TooMuchError
-from bench.remote.request_body import Payload
-from bench.wire.address import Address, Discretion, Token
+from bench.remote.leash import CutOffError, Leash, MemoryGrowthError, OutOfTimeError
+from bench.remote.request_body import CasePayload
+from bench.wire.address import Address, Redactor, Token
 from bench.wire.messages import RECEIVED_HEADER, TILES_HEADER
 
-#: How much this process may grow while diffusers' client, which reads whatever comes, has the word.
+#: Bytes by which this process may grow during a call of diffusers' client, which reads answers of any length.
 _MOST_GROWTH = 512 * 2**20
 _SPLIT = ("prepare_s", "connect_s", "tls_s", "upload_s", "server_s", "download_s", "decode_s")
 _SERVER = ("receive", "queue", "deserialize", "compute", "serialize")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """Where a case's requests go, with what, and until when (of time.monotonic)."""
+class CaseRequest:
+    """The requests of one case: address, payload, token, time-out, and the deadline (of time.monotonic) for all."""
 
     address: Address
-    payload: Payload
+    payload: CasePayload
     token: Token | None
-    discretion: Discretion
+    redact: Redactor
     timeout_s: float
     deadline: float
 
 
 class Caller(Protocol):
-    """One client over one kind of connection."""
+    """A client that is measured, over one kind of connection."""
 
     client: Literal["diffusers", "bench"]
     connection: Literal["new", "kept"]
 
     def call(self, deadline: float | None = None) -> float:
-        """Seconds of one request, end to end, that ends at a deadline of its own or, without one, at the call's.
+        """Return the seconds of one request, end to end. Without a deadline it ends at the case's.
 
-        Raises TroubleError.
+        Raises RequestError.
         """
         ...
 
     def forget(self) -> None:
-        """Let go of what was noted of the first call."""
+        """Forget the figures of all requests so far."""
         ...
 
     def exchange(self, timing: Timing) -> Exchange:
-        """The requests since then as their record."""
+        """Return the record of the requests since the last `forget`."""
         ...
 
 
-class Diffusers:
-    """diffusers' own functions, which open a connection each time."""
+class DiffusersClient:
+    """diffusers' own functions, which open a connection for each request."""
 
     client: Literal["diffusers", "bench"] = "diffusers"
     connection: Literal["new", "kept"] = "new"
 
-    def __init__(self, call: Call, leash: Leash, own: Own) -> None:
-        self._call, self._leash, self._own = call, leash, own
+    def __init__(self, request: CaseRequest, leash: Leash, timed_client: TimedClient) -> None:
+        self._request, self._leash, self._timed_client = request, leash, timed_client
 
     def call(self, deadline: float | None = None) -> float:
-        """Seconds of one request. Where it fails, the own client is asked to say why, for it sees more."""
+        """Return the seconds of one request. If it fails, this program's client repeats it for a better error."""
         try:
-            return self._once(self._call.deadline if deadline is None else deadline)
-        except trouble.TroubleError as error:
+            return self._send(self._request.deadline if deadline is None else deadline)
+        except failures.RequestError as error:
             if not isinstance(error.outcome, TimedOut):
-                self._own.call(deadline)  # raises, unless it is diffusers' client alone that fails
+                self._timed_client.call(deadline)  # raises, unless only diffusers' client fails
             raise
 
     def forget(self) -> None:
-        """Nothing is noted."""
+        """Do nothing: this client keeps no figures."""
 
     def exchange(self, timing: Timing) -> Exchange:
-        """The requests as their record: diffusers' client tells of no parts."""
+        """Return the requests' record. diffusers' client does not report the parts of a request."""
         return Exchange(client=self.client, connection=self.connection, timing=timing)
 
-    def _once(self, deadline: float) -> float:
-        """Bounded in time and memory from outside, since diffusers bounds neither."""
-        call = self._call
+    def _send(self, deadline: float) -> float:
+        """Send one request, with limits on time and memory from outside, because diffusers has none."""
+        request = self._request
 
-        def once() -> tuple[float, object]:
+        def timed() -> tuple[float, object]:
             begin = time.perf_counter()
-            result = call.payload.through_diffusers(call.address)
+            result = request.payload.through_diffusers(request.address)
             return time.perf_counter() - begin, result
 
-        growth = _MOST_GROWTH + 8 * call.payload.max_response_bytes
+        growth = _MOST_GROWTH + 8 * request.payload.max_response_bytes
         try:
-            seconds, result = self._leash.call(once, deadline, growth)
+            seconds, result = self._leash.call(timed, deadline, growth)
         except CutOffError:
             raise
         except OutOfTimeError:
-            raise _timed_out(call) from None
-        except TooMuchError:
-            raise trouble.failed("ResponseTooLarge", "The answer does not end. Check the address.") from None
-        except Exception as error:  # noqa: BLE001 - requests, JSON, Pillow, torch: whatever diffusers lets through
-            raise trouble.of_exception(error, call.address, call.discretion) from None
-        call.payload.check_result(result)
+            raise _timed_out(request) from None
+        except MemoryGrowthError:
+            raise failures.failed("ResponseTooLarge", "The answer does not end. Check the address.") from None
+        except Exception as error:  # noqa: BLE001 - diffusers passes on errors of requests, JSON, Pillow and torch
+            raise failures.of_exception(error, request.address, request.redact) from None
+        request.payload.check_result(result)
         return seconds
 
 
 @dataclass(slots=True)
-class _Noted:
-    """What this program's own client saw of each of its requests."""
+class _Figures:
+    """The figures of this program's client for each of its requests."""
 
     split: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _SPLIT})
     server: list[Mapping[str, float]] = field(default_factory=list)
     reopened: int = 0
 
 
-class Own:
-    """This program's own client: the same bytes as diffusers', each part timed, and checked by the server's digest."""
+class TimedClient:
+    """This program's client. It sends the same bytes as diffusers, times each part, and checks the server's digest."""
 
     client: Literal["diffusers", "bench"] = "bench"
 
-    def __init__(self, call: Call, leash: Leash, connection: Literal["new", "kept"]) -> None:
+    def __init__(self, request: CaseRequest, leash: Leash, connection: Literal["new", "kept"]) -> None:
         self.connection = connection
-        self._call, self._leash = call, leash
-        self._client = Client(call.address, call.token, call.discretion, kept=connection == "kept")
-        self._noted = _Noted()
+        self._request, self._leash = request, leash
+        self._client = Client(request.address, request.token, request.redact, kept=connection == "kept")
+        self._figures = _Figures()
         self.checked = 0
         self.request_bytes = 0
         self.response_bytes: list[int] = []
         self.tiles: int | None = None
 
     def call(self, deadline: float | None = None) -> float:
-        """Seconds of one request; the checks of the answer are no part of them."""
-        until = self._call.deadline if deadline is None else deadline
+        """Return the seconds of one request, without those of checking the answer."""
+        until = self._request.deadline if deadline is None else deadline
         try:
-            return self._leash.call(lambda: self._once(until), until + 1)  # its own time-outs come first
+            return self._leash.call(lambda: self._send(until), until + 1)  # the client's own time-outs come first
         except (TimeoutError, OutOfTimeError):
-            raise _timed_out(self._call) from None
+            raise _timed_out(self._request) from None
 
     def forget(self) -> None:
-        """Let go of what was noted of the first call."""
-        self._noted = _Noted()
+        """Forget the figures of all requests so far."""
+        self._figures = _Figures()
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
     def exchange(self, timing: Timing) -> Exchange:
-        """The requests as their record."""
+        """Return the requests' record."""
         count = len(timing.samples_s)
-        rows = {name: tuple(row) for name, row in self._noted.split.items() if len(row) == count}
+        rows = {name: tuple(row) for name, row in self._figures.split.items() if len(row) == count}
         if self.connection == "kept":
             rows = {name: row for name, row in rows.items() if name not in {"connect_s", "tls_s"}}
         return Exchange(
             client="bench",
             connection=self.connection,
             timing=timing,
-            reopened=self._noted.reopened if self.connection == "kept" else 0,
+            reopened=self._figures.reopened if self.connection == "kept" else 0,
             split=Split(**rows),
-            server=_server_times(self._noted.server),
+            server=_server_times(self._figures.server),
         )
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader should know of a kept connection."""
-        if self.connection == "new" or not self._noted.reopened:
+        """Warnings about a kept connection."""
+        if self.connection == "new" or not self._figures.reopened:
             return ()
         return (
-            f"the endpoint closed the kept connection before {self._noted.reopened} of {len(self._noted.server)} "
-            "requests, which include opening another",
+            f"the endpoint closed the kept connection before {self._figures.reopened} of {len(self._figures.server)} "
+            "requests, whose times include opening another",
         )
 
-    def _once(self, deadline: float) -> float:
-        call, payload = self._call, self._call.payload
+    def _send(self, deadline: float) -> float:
+        payload = self._request.payload
         begin = time.perf_counter()
-        request = payload.post(call.address)
+        post = payload.post(self._request.address)
         prepared = time.perf_counter()
-        reply = self._client.post(request, deadline, payload.max_response_bytes)
+        reply = self._client.post(post, deadline, payload.max_response_bytes)
         received = time.perf_counter()
-        self._check_digest(payload.sent_digest(request), reply)
+        self._check_digest(payload.sent_digest(post), reply)
         payload.check_answer(reply.content, reply.headers)
         decoding = time.perf_counter()
         try:
             result = payload.result(reply.content, reply.headers)
-        except Exception as error:  # noqa: BLE001 - Pillow and torch raise many kinds for bytes that are no result
-            raise trouble.failed(
-                "UndecodableAnswer", f"{type(error).__name__}: {call.discretion(str(error))}"
-            ) from None
+        except Exception as error:  # noqa: BLE001 - Pillow and torch raise many kinds of errors for invalid bytes
+            message = f"{type(error).__name__}: {self._request.redact(str(error))}"
+            raise failures.failed("UndecodableAnswer", message) from None
         decoded = time.perf_counter()
         payload.check_result(result)
         self._note(reply, prepared - begin, decoded - decoding)
-        self.request_bytes = len(request.data)
+        self.request_bytes = len(post.data)
         return (received - begin) + (decoded - decoding)
 
     def _check_digest(self, sent: str, reply: Reply) -> None:
@@ -200,10 +199,10 @@ class Own:
         if received is None:
             return
         if received.strip().lower() != sent:
-            raise trouble.failed(
+            raise failures.failed(
                 "PayloadCorrupted",
-                "What the server received is not what the tensor holds: their SHA-256 differ. Something on the way "
-                "changes bodies, or the client sends another memory (`bench doctor --client`).",
+                "The server received other bytes than the tensor's: their SHA-256 differ. Check whether a proxy "
+                "changes bodies, and the client with `bench doctor --client`.",
             )
         self.checked += 1
 
@@ -219,41 +218,40 @@ class Own:
         }
         for name, seconds in row.items():
             if seconds is not None:
-                self._noted.split[name].append(seconds)
-        self._noted.reopened += reply.connect_s is not None
-        self._noted.server.append(server_timing(reply.headers.get("server-timing", "")))
+                self._figures.split[name].append(seconds)
+        self._figures.reopened += reply.connect_s is not None
+        self._figures.server.append(server_timing(reply.headers.get("server-timing", "")))
         self.response_bytes.append(reply.wire_bytes)
         tiles = reply.headers.get(TILES_HEADER, "")
         self.tiles = int(tiles) if tiles.isascii() and tiles.isdigit() and 0 < len(tiles) < 7 else None
 
 
 class Decoder:
-    """A user's client for one thread, on a leash of its own: diffusers', or with a token this program's.
+    """A client for one thread, which another thread can stop: diffusers' client, or with a token this program's."""
 
-    What many threads do at once, and what must end when they are told to, goes through one of these each.
-    """
-
-    def __init__(self, call: Call, timeout_s: float) -> None:
-        call = replace(call, timeout_s=timeout_s)
+    def __init__(self, request: CaseRequest, timeout_s: float) -> None:
+        request = replace(request, timeout_s=timeout_s)
         self._timeout_s, self._leash = timeout_s, Leash()
-        self._own = Own(call, self._leash, "new")
-        self._caller: Caller = self._own if call.token else Diffusers(call, self._leash, self._own)
+        self._timed_client = TimedClient(request, self._leash, "new")
+        self._caller: Caller = (
+            self._timed_client if request.token else DiffusersClient(request, self._leash, self._timed_client)
+        )
         self.client = self._caller.client
 
     def decode(self) -> None:
-        """One request, of `timeout_s` seconds at the most. Raises TroubleError, CutOffError once it is cut off."""
+        """Send one request of at most `timeout_s` seconds. Raises RequestError, or CutOffError after `cut_off`."""
         self._caller.call(time.monotonic() + self._timeout_s)
-        self._own.forget()  # one case may ask for a million
+        self._timed_client.forget()  # a case may send a million requests
 
     def cut_off(self) -> None:
-        """End the request that is under way, and refuse every other; from any thread."""
+        """End the running request, and refuse all further ones. May be called from any thread."""
         self._leash.cut_off()
-        self._own.close()
+        self._timed_client.close()
 
 
 def server_timing(header: str) -> dict[str, float]:
-    """Seconds by name out of a Server-Timing header (W3C); what makes no sense is left out."""
-    found: dict[str, float] = {}
+    """Return the seconds by name from a Server-Timing header (W3C), without invalid entries."""
+    timings: dict[str, float] = {}
     for metric in header[:2000].split(","):
         name, *parameters = (part.strip() for part in metric.split(";"))
         for parameter in parameters:
@@ -263,15 +261,15 @@ def server_timing(header: str) -> dict[str, float]:
             except ValueError:
                 continue
             if key.strip() == "dur" and name in _SERVER and math.isfinite(seconds) and seconds >= 0:
-                found[name] = seconds
-    return found
+                timings[name] = seconds
+    return timings
 
 
 def _server_times(rows: Sequence[Mapping[str, float]]) -> ServerTimes | None:
-    """Those that the server said of every request."""
-    whole = {f"{name}_s": tuple(row[name] for row in rows) for name in _SERVER if all(name in row for row in rows)}
-    return ServerTimes(**whole) if rows and whole else None
+    """Return the server's times, by name, that are known for every request."""
+    complete = {f"{name}_s": tuple(row[name] for row in rows) for name in _SERVER if all(name in row for row in rows)}
+    return ServerTimes(**complete) if rows and complete else None
 
 
-def _timed_out(call: Call) -> trouble.TroubleError:
-    return trouble.TroubleError(TimedOut(timeout_s=call.timeout_s))
+def _timed_out(request: CaseRequest) -> failures.RequestError:
+    return failures.RequestError(TimedOut(timeout_s=request.timeout_s))

@@ -1,4 +1,4 @@
-"""What an endpoint of this project's own kind tells of itself. Needs httpx2; free of torch."""
+"""Asks an endpoint of `bench serve` for its information (`/health`). Needs httpx2; free of torch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from bench.record import Device, EndpointFacts, Package
 from bench.remote.http import authorization, library
 from bench.remote.leash import Leash, OutOfTimeError
 from bench.remote.reachability import CONNECT_TIMEOUT_S
-from bench.wire.address import Address, Discretion, Token
+from bench.wire.address import Address, Redactor, Token
 
 _ANSWER_S = 15.0
 _MOST_BYTES = 2**20
-#: A server loads its models after it has begun to listen.
+#: A server listens before it has loaded its models.
 _READY_WITHIN_S = 120.0
-_ALONE = "an endpoint that is known by its address alone tells nothing of its server"
+_NO_INFORMATION = "only the address of the endpoint is known, not its server"
 
 
 def _known_fields(device: Any) -> Any:
-    """A device without the fields that a newer server may tell besides."""
+    """Return a device without the unknown fields of a newer server."""
     return (
         {key: value for key, value in device.items() if key in Device.model_fields}
         if isinstance(device, dict)
@@ -34,7 +34,7 @@ def _known_fields(device: Any) -> Any:
 
 def _precision(dtype: str | None) -> str | None:
     if dtype is not None and (dtype not in DTYPES or dtype == "model"):
-        raise ValueError("no precision")
+        raise ValueError("not a precision")
     return dtype
 
 
@@ -45,7 +45,7 @@ class _Model(BaseModel):
 
 
 class _Health(BaseModel):
-    """The part of `/health` that is used; there may be more."""
+    """The fields of `/health` that are used."""
 
     ready: bool = True
     models: dict[str, _Model]
@@ -56,8 +56,8 @@ class _Health(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
-    """What the endpoint computes one model with, and which operations of it are there."""
+class OfferedModel:
+    """A model of an endpoint: its weights, its precision and its operations."""
 
     weights: str
     dtype: str | None
@@ -65,52 +65,52 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an endpoint told; `models` is None where nothing is known, and `trouble` says why it told nothing."""
+class EndpointInfo:
+    """An endpoint's information. `models` is None if it is unknown, and `problem` says why it could not be asked."""
 
     facts: EndpointFacts
-    models: dict[str, Offered] | None = None
+    models: dict[str, OfferedModel] | None = None
     token_required: bool = False
-    trouble: str | None = None
+    problem: str | None = None
 
 
 def unknown(address: Address) -> EndpointFacts:
-    """What is known of an endpoint of another kind."""
-    return EndpointFacts(url=address.shown, reason=_ALONE)
+    """Return the facts of an endpoint of another kind: its address."""
+    return EndpointFacts(url=address.shown, reason=_NO_INFORMATION)
 
 
 def ask(
     address: Address,
     token: Token | None,
-    discretion: Discretion,
+    redact: Redactor,
     leash: Leash,
     say: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Told:
-    """What `/health` tells, once the endpoint is ready; waits two minutes for that, and `say`s so.
+) -> EndpointInfo:
+    """Return the content of `/health` once the endpoint is ready. Waits up to two minutes, and calls `say` then.
 
-    No fault of the endpoint's raises.
+    Never raises for what the endpoint does.
     """
     health = address.below("health")
     until = time.monotonic() + _READY_WITHIN_S
     waits = False
     while True:
         try:
-            told = leash.call(lambda: _ask_once(health, token, discretion), time.monotonic() + 2 * _ANSWER_S)
+            answer = leash.call(lambda: _ask_once(health, token, redact), time.monotonic() + 2 * _ANSWER_S)
         except OutOfTimeError:
-            told = f"{health.shown} does not answer within {2 * _ANSWER_S:.0f} s. Check the address."
-        if isinstance(told, str):
-            return Told(EndpointFacts(url=address.shown, reason=told), trouble=told)
-        if told.ready or time.monotonic() > until:
-            return _understood(address, told)
+            answer = f"{health.shown} did not answer within {2 * _ANSWER_S:.0f} s. Check the address."
+        if isinstance(answer, str):
+            return EndpointInfo(EndpointFacts(url=address.shown, reason=answer), problem=answer)
+        if answer.ready or time.monotonic() > until:
+            return _information(address, answer)
         if not waits:
-            say(f"{address.shown} is not ready yet: waiting for it, {_READY_WITHIN_S:.0f} s at most.")
+            say(f"{address.shown} is not ready yet. Waiting for up to {_READY_WITHIN_S:.0f} s.")
         waits = True
         sleep(1.0)
 
 
-def _ask_once(address: Address, token: Token | None, discretion: Discretion) -> _Health | str:
-    """What it says, or why that can't be had."""
+def _ask_once(address: Address, token: Token | None, redact: Redactor) -> _Health | str:
+    """Return the content of `/health`, or a message that says why it can't be read."""
     httpx = library()
     try:
         with (
@@ -122,23 +122,25 @@ def _ask_once(address: Address, token: Token | None, discretion: Discretion) -> 
             client.stream("GET", address.url) as response,
         ):
             if response.status_code != 200:
-                return f"{address.shown} answers with {response.status_code}. Is it an endpoint of `bench serve`?"
+                return (
+                    f"{address.shown} answered {response.status_code}. Check that it is an endpoint of `bench serve`."
+                )
             body = bytearray()
             deadline = time.monotonic() + _ANSWER_S
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > _MOST_BYTES or time.monotonic() > deadline:
-                    return f"{address.shown} does not end. Is it an endpoint of `bench serve`?"
+                    return f"{address.shown} did not end. Check that it is an endpoint of `bench serve`."
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        text = discretion(str(error)) or type(error).__name__
-        return f"{address.shown} can't be asked: {text.rstrip('.')}. Check the address, and that the endpoint runs."
+        text = redact(str(error)) or type(error).__name__
+        return f"{address.shown} can't be reached: {text.rstrip('.')}. Check the address, and that the endpoint runs."
     try:
         return _Health.model_validate_json(bytes(body))
     except (ValidationError, ValueError):
-        return f"{address.shown} is not that of an endpoint of `bench serve`. Give sd-v1/encode=URL for others."
+        return f"{address.shown} is not an endpoint of `bench serve`. For other endpoints give sd-v1/encode=URL."
 
 
-def _understood(address: Address, health: _Health) -> Told:
+def _information(address: Address, health: _Health) -> EndpointInfo:
     versions = health.versions or {}
     packages = {name: Package(version=text[:60]) for name, text in versions.items() if text and name != "commit"}
     commit = versions.get("commit")
@@ -150,6 +152,6 @@ def _understood(address: Address, health: _Health) -> Told:
         stand_in=health.stand_in[:120] if health.stand_in else None,
     )
     models = {
-        key: Offered(model.weights[:60], model.dtype, tuple(model.routes)) for key, model in health.models.items()
+        key: OfferedModel(model.weights[:60], model.dtype, tuple(model.routes)) for key, model in health.models.items()
     }
-    return Told(facts, models, health.token_required)
+    return EndpointInfo(facts, models, health.token_required)

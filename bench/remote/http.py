@@ -1,4 +1,4 @@
-"""One request of this program's own client, and when each part of it was done. Needs httpx2; free of torch."""
+"""This program's HTTP client, which times the parts of each request. Needs httpx2; free of torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from bench.errors import BenchError
-from bench.remote import trouble
+from bench.remote import failures
 from bench.remote.reachability import CONNECT_TIMEOUT_S
-from bench.wire.address import Address, Discretion, Token
+from bench.wire.address import Address, Redactor, Token
 
 if TYPE_CHECKING:
     import ssl
@@ -26,7 +26,7 @@ _BEGUN = "http11.send_request_headers"
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A request as diffusers makes it: URL without these parameters, query in order, headers, body."""
+    """A request as diffusers makes it: address, query parameters in order, headers, body."""
 
     address: Address
     parameters: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Post:
 
     @property
     def url(self) -> str:
-        """The URL with its query, spelt as requests spells it: `True`, and a key for each value of a list."""
+        """The URL with its query, written as the library requests does: `True`, and a key for each list item."""
         query = str(urlencode(dict(self.parameters), doseq=True))
         if not query:
             return self.address.url
@@ -43,31 +43,27 @@ class Post:
 
 
 @dataclass(slots=True)
-class Marks:
-    """Moments (time.perf_counter) at which the parts of one request began and ended."""
+class TraceTimes:
+    """The times (time.perf_counter) at which the parts of one request began and ended."""
 
     begun: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note an event of httpx2's `trace` extension; what comes with it is not looked at."""
-        name, _, what = event.rpartition(".")
-        moments = self.begun if what == "started" else self.ended
-        moments[name] = time.perf_counter()
+        """Record the time of an event of httpx2's `trace` extension. `info` is ignored."""
+        name, _, kind = event.rpartition(".")
+        times = self.begun if kind == "started" else self.ended
+        times[name] = time.perf_counter()
 
     def took(self, name: str) -> float | None:
-        """Seconds of one part, or None if there was no such part."""
-        return self.between(self.begun.get(name), self.ended.get(name))
-
-    @staticmethod
-    def between(begin: float | None, end: float | None) -> float | None:
-        """Seconds between two moments, where both are known."""
+        """Return the seconds of one part, or None if the request had no such part."""
+        begin, end = self.begun.get(name), self.ended.get(name)
         return None if begin is None or end is None else max(0.0, end - begin)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A good response, whole, and the seconds of its parts; None where there was no such part."""
+    """A complete successful response, and the seconds of its parts; None for a part that it did not have."""
 
     headers: Mapping[str, str]
     content: bytes
@@ -80,24 +76,24 @@ class Reply:
 
 
 class Client:
-    """Posts to endpoints, over a new connection each time or over one that is kept."""
+    """Posts to an endpoint, over a new connection for each request or over one kept connection."""
 
-    def __init__(self, address: Address, token: Token | None, discretion: Discretion, *, kept: bool) -> None:
+    def __init__(self, address: Address, token: Token | None, redact: Redactor, *, kept: bool) -> None:
         httpx = library()
-        self._address, self._discretion, self._kept = address, discretion, kept
+        self._address, self._redact, self._kept = address, redact, kept
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1 if kept else 0, keepalive_expiry=3600)
         self._client = httpx.Client(
             limits=limits,
             headers=authorization(token),
             verify=tls_context(),
-            trust_env=not address.is_loopback,  # no proxy stands between this machine and itself
+            trust_env=not address.is_loopback,  # no proxy for requests to this machine
         )
 
     def post(self, request: Post, deadline: float, max_bytes: int) -> Reply:
-        """Send and take the whole answer, of at most `max_bytes` bytes, before `deadline` (of time.monotonic).
+        """Send a request and read the whole answer, of at most `max_bytes`, before `deadline` (of time.monotonic).
 
-        A kept connection that the endpoint has closed meanwhile is opened again, once. Raises TroubleError, or
-        TimeoutError at the deadline.
+        If the endpoint has closed the kept connection, it is opened again once. Raises RequestError, or TimeoutError
+        at the deadline.
         """
         httpx = library()
         try:
@@ -108,18 +104,18 @@ class Client:
                     raise
             return self._post(request, deadline, max_bytes)
         except httpx.ConnectTimeout as error:
-            raise trouble.of_exception(error, self._address, self._discretion) from None
-        except (TimeoutError, httpx.TimeoutException):  # before OSError, of which the first is one
+            raise failures.of_exception(error, self._address, self._redact) from None
+        except (TimeoutError, httpx.TimeoutException):  # before OSError, which includes TimeoutError
             raise TimeoutError from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise trouble.of_exception(error, self._address, self._discretion) from None
+            raise failures.of_exception(error, self._address, self._redact) from None
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
     def _post(self, request: Post, deadline: float, max_bytes: int) -> Reply:
-        marks = Marks()
+        times = TraceTimes()
         left = max(0.001, deadline - time.monotonic())
         timeout = library().Timeout(left, connect=min(left, CONNECT_TIMEOUT_S))
         begin = time.perf_counter()
@@ -128,45 +124,46 @@ class Client:
             request.url,
             content=request.data,
             headers=dict(request.headers),
-            extensions={"trace": marks},
+            extensions={"trace": times},
             timeout=timeout,
         ) as response:
             content = _read(response, deadline, max_bytes)
             end = time.perf_counter()
             if response.status_code != 200:
-                raise trouble.of_status(response.status_code, response.headers, content, self._discretion)
-            answered = marks.ended.get(_ANSWERED, end)
-            sent = min(marks.ended.get(_SENT, answered), answered)
+                raise failures.of_status(response.status_code, response.headers, content, self._redact)
+            answered = times.ended.get(_ANSWERED, end)
+            sent = min(times.ended.get(_SENT, answered), answered)
             return Reply(
                 headers=response.headers,
                 content=content,
                 wire_bytes=response.num_bytes_downloaded,
-                connect_s=marks.took(_CONNECT),
-                tls_s=marks.took(_TLS),
-                upload_s=max(0.0, sent - marks.begun.get(_BEGUN, begin)),
+                connect_s=times.took(_CONNECT),
+                tls_s=times.took(_TLS),
+                upload_s=max(0.0, sent - times.begun.get(_BEGUN, begin)),
                 server_s=answered - sent,
                 download_s=end - answered,
             )
 
 
 def authorization(token: Token | None) -> dict[str, str]:
-    """The header that carries a token; none without one."""
+    """Return the header with the token; no header without a token."""
     return {"Authorization": f"Bearer {token.value}"} if token else {}
 
 
 def _read(response: httpx2.Response, deadline: float, max_bytes: int) -> bytes:
-    """The whole body, or the beginning of a refusal's. Raises TroubleError for one that does not end."""
-    good = response.status_code == 200
+    """Return the whole body, or the beginning of an error's body. Raises RequestError if the body is too long."""
+    ok = response.status_code == 200
     parts, size = [], 0
     for chunk in response.iter_bytes():
         parts.append(chunk)
         size += len(chunk)
-        if not good and size > trouble.READ_OF_AN_ERROR:
+        if not ok and size > failures.READ_OF_AN_ERROR:
             break
-        if size > max_bytes and good:
-            raise trouble.failed(
+        if size > max_bytes and ok:
+            raise failures.failed(
                 "ResponseTooLarge",
-                f"The answer goes on after {max_bytes} bytes, more than this case's result can be. Check the address.",
+                f"The answer is longer than {max_bytes} bytes, the most that this case's result can have. Check the "
+                "address.",
             )
         if time.monotonic() > deadline:
             raise TimeoutError
@@ -175,13 +172,13 @@ def _read(response: httpx2.Response, deadline: float, max_bytes: int) -> bytes:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Which certificates are trusted. Made once: loading the certificates takes longer than a request."""
+    """Return the context with the trusted certificates. Loading them takes longer than a request, so it is cached."""
     context: ssl.SSLContext = library().create_ssl_context()
     return context
 
 
 def library() -> Any:
-    """The module httpx2. Raises BenchError if it is not installed."""
+    """Return the module httpx2. Raises BenchError if it is not installed."""
     try:
         import httpx2  # noqa: PLC0415 - an extra
     except ImportError:

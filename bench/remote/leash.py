@@ -1,12 +1,17 @@
-"""Calls that end: a deadline and a bound on memory for code that has neither, such as diffusers' client.
+"""A deadline and a memory limit for calls that have neither, such as diffusers' client. Free of torch.
 
-The call runs in a thread of its own. When its time is over, or the process grows too much meanwhile, the connections
-that the thread has opened are shut, which ends whatever waits for them; a thread that still does not end (a name server
-that is silent) is left behind. Free of torch.
+The call runs in a thread of its own. At the deadline, or when the process has grown too much, the sockets that the
+thread has opened are shut down, which ends whatever waits for them. A thread that still does not end (hung DNS) is
+abandoned.
 
-No such thread may be inside torch when the interpreter ends: Python then ends the thread amid C++ code, and the process
-dies of that ("terminate called without an active exception", exit code 134). So the thread holds nothing of a call that
-is over, and `close` waits until it has ended.
+A child process could be killed instead, but would cost more than it mends. It has to import torch and diffusers itself
+(8 s of CPU time and 311 MiB with torch 2.13), and an overlap needs one for each worker. A process that is killed loses
+its warm-up, so the next request would be measured cold. And results and errors would have to be sent between processes
+beside the calls that are being timed.
+
+No such thread may be inside torch when the interpreter exits: Python then ends the thread amid C++ code, and the
+process dies ("terminate called without an active exception", exit code 134). So the thread keeps nothing of a finished
+call, and `close` waits until the thread has ended.
 """
 
 from __future__ import annotations
@@ -25,26 +30,26 @@ from typing import Any, Generic, TypeVar
 import psutil
 
 Result = TypeVar("Result")
-_LOOK_EVERY_S = 0.05
-_AFTER_SHUT_S = 1.0
-_ENDS_WITHIN_S = 10.0
+_POLL_S = 0.05
+_AFTER_SHUTDOWN_S = 1.0
+_CLOSE_TIMEOUT_S = 10.0
 
 
 class OutOfTimeError(Exception):
-    """The call did not end within its time."""
+    """The call did not end by its deadline."""
 
 
 class CutOffError(Exception):
-    """Another thread has ended the leash's calls."""
+    """Another thread has called `cut_off`."""
 
 
-class TooMuchError(Exception):
-    """The process grew by more than a call may take."""
+class MemoryGrowthError(Exception):
+    """The process grew by more than the call may allocate."""
 
 
 @dataclass(slots=True)
 class _Call(Generic[Result]):
-    """One call as both threads see it."""
+    """One call, shared by both threads."""
 
     run: Callable[[], Result]
     ended: threading.Event = field(default_factory=threading.Event)
@@ -53,32 +58,32 @@ class _Call(Generic[Result]):
 
 
 class Leash:
-    """Runs one call at a time in a thread. Not for several threads at once, but for `cut_off`."""
+    """Runs one call at a time in a thread. Only `cut_off` may be called from other threads."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._ended: threading.Event | None = None  # of the call that is under way
+        self._ended: threading.Event | None = None  # that of the running call
         self._is_cut_off = False
 
     def call(self, run: Callable[[], Result], deadline: float, growth_bytes: int | None = None) -> Result:
-        """What `run` returns or raises.
+        """Return or raise what `run` returns or raises.
 
-        Raises OutOfTimeError at `deadline` (of time.monotonic), TooMuchError if the process's resident set has grown by
-        more than `growth_bytes`, CutOffError once `cut_off` was called.
+        Raises OutOfTimeError at `deadline` (of time.monotonic), MemoryGrowthError if the process's resident set has
+        grown by more than `growth_bytes`, CutOffError once `cut_off` was called.
         """
         call = _Call(run)
         process = psutil.Process() if growth_bytes is not None else None
         before = process.memory_info().rss if process else 0
         self._hand(call)
-        while not call.ended.wait(max(0.0, min(_LOOK_EVERY_S if process else 3600.0, deadline - time.monotonic()))):
+        while not call.ended.wait(max(0.0, min(_POLL_S if process else 3600.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 self._cut()
                 raise OutOfTimeError
             if process and growth_bytes is not None and process.memory_info().rss - before > growth_bytes:
                 self._cut()
-                raise TooMuchError
+                raise MemoryGrowthError
         if self._is_cut_off:
             raise CutOffError
         if call.error is not None:
@@ -86,7 +91,7 @@ class Leash:
         return call.result  # type: ignore[return-value]  # a call that raised nothing has a result
 
     def cut_off(self) -> None:
-        """End the call that is under way, and its thread, and refuse every other. May be called from any thread."""
+        """End the running call and its thread, and refuse all further calls. May be called from any thread."""
         with self._lock:
             self._is_cut_off = True
             ended = self._ended
@@ -95,14 +100,14 @@ class Leash:
         self._cut()
 
     def close(self) -> None:
-        """Let the thread end, and wait until it has; one that is still in a call after ten seconds is left behind."""
+        """End the thread and wait for it. A thread that is still in a call after ten seconds is abandoned."""
         thread = self._thread
         self._dismiss()
         if thread is not None:
-            thread.join(_ENDS_WITHIN_S)
+            thread.join(_CLOSE_TIMEOUT_S)
 
     def _dismiss(self) -> None:
-        """Tell the thread to end after the call that it is in."""
+        """Tell the thread to end after its current call."""
         if self._thread is not None:
             self._calls.put(None)
             self._thread = None
@@ -119,21 +124,21 @@ class Leash:
             self._calls.put(call)
 
     def _cut(self) -> None:
-        """Shut what the thread has opened and still opens, and take another one next time."""
+        """Shut down all sockets that the thread has opened or still opens. The next call gets a new thread."""
         thread = self._thread
         if thread is None or thread.ident is None:
             return
         self._dismiss()
-        give_up = time.monotonic() + _AFTER_SHUT_S
+        give_up = time.monotonic() + _AFTER_SHUTDOWN_S
         while thread.is_alive() and time.monotonic() < give_up:
-            _WATCH.shut(thread.ident)
-            thread.join(_LOOK_EVERY_S)
+            _SOCKETS.shut(thread.ident)
+            thread.join(_POLL_S)
 
 
-class _Watch:
-    """The connections that watched threads have opened. A second descriptor of each is held, since TLS takes the first.
+class _OpenSockets:
+    """The sockets that watched threads have connected, as duplicate descriptors, because TLS takes over the original.
 
-    Python tells of `socket.connect` by its audit events (PEP 578), so that nothing of diffusers or requests is touched.
+    Python's audit events (PEP 578) report each `socket.connect`, so nothing in diffusers or requests is patched.
     """
 
     def __init__(self) -> None:
@@ -154,12 +159,12 @@ class _Watch:
                     opened.append(os.dup(arguments[0].fileno()))
 
     def forget(self, thread: int) -> None:
-        """Let go of the second descriptors, so that a connection that its user closes is closed."""
+        """Close the duplicate descriptors, so that a connection ends when its user closes it."""
         for descriptor in _taken(self._opened.get(thread, [])):
             os.close(descriptor)
 
     def end(self, thread: int) -> None:
-        """The thread opens nothing any more."""
+        """Stop watching the thread."""
         self._opened.pop(thread, None)
 
     def shut(self, thread: int) -> None:
@@ -168,11 +173,11 @@ class _Watch:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-_WATCH = _Watch()
+_SOCKETS = _OpenSockets()
 
 
 def _taken(descriptors: list[int]) -> list[int]:
-    """Take all out, so that no two threads close the same one."""
+    """Empty the list and return its descriptors, so that no two threads close the same one."""
     taken = []
     with contextlib.suppress(IndexError):
         while True:
@@ -181,9 +186,9 @@ def _taken(descriptors: list[int]) -> list[int]:
 
 
 def _serve(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
-    """Run one call after another; one that was cut off says its last words to nobody."""
-    me = threading.get_ident()
-    _WATCH.begin(me)
+    """Run calls until None arrives. Nobody reads the result of a call that was cut off."""
+    thread = threading.get_ident()
+    _SOCKETS.begin(thread)
     try:
         while (call := calls.get()) is not None:
             try:
@@ -191,9 +196,9 @@ def _serve(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
                 call.error = error
             finally:
-                _WATCH.forget(me)
+                _SOCKETS.forget(thread)
                 ended = call.ended
-                del call  # whoever asked frees what the call held, not this thread at the interpreter's end
+                del call  # the caller frees the call's tensors, not this thread when the interpreter exits
                 ended.set()
     finally:
-        _WATCH.end(me)
+        _SOCKETS.end(thread)

@@ -1,8 +1,8 @@
-"""Requests under load: at their own times (open loop), or always as many at once (closed loop). Needs httpx2.
+"""Load tests: requests at scheduled times (open loop), or a constant number at once (closed loop). Needs httpx2.
 
-An open loop's latency counts from the moment at which a request was due, whether or not the generator or the server
-was late: else a server that stalls would be asked less, and its stall be one slow answer among quick ones (coordinated
-omission). Free of torch; what is sent is given as bytes, and answers are read to their end but not decoded.
+The latency of an open loop counts from the time at which a request was due, even if the generator or the server was
+late. Otherwise a server that stalls would get fewer requests, and its stall would appear as one slow answer
+(coordinated omission). Free of torch: requests are bytes, and answers are read to their end but not decoded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bench.config import MOST_REQUESTS, LoadSettings
 from bench.core import stats
 from bench.record import Load, Percentile
-from bench.remote import trouble
+from bench.remote import failures
 from bench.remote.arrivals import poisson
 from bench.remote.http import Post, authorization, library, tls_context
 from bench.remote.reachability import CONNECT_TIMEOUT_S
@@ -27,22 +27,22 @@ from bench.wire.address import Token
 if TYPE_CHECKING:
     import httpx2
 
-#: More requests than this are never on their way at once: those beyond wait, and their latency counts all the same.
+#: Requests in flight at most. Further ones wait, and their latency includes the wait.
 _MOST_AT_ONCE = 256
-#: Shorter than any server's own, so that no request goes out on a connection which the server is just closing.
+#: Shorter than any server's keep-alive, so that no request is sent on a connection that the server is closing.
 _IDLE_S = 2.0
-#: Beyond so many that wait for a place no more are begun: they are errors of the kind `not sent`.
+#: Requests that wait at most. Further ones are errors of the kind `not sent`.
 _MOST_WAITING = 10_000
-#: asyncio wakes up to so much late: the rest of the way to a due moment is waited for awake.
+#: asyncio wakes up to this late, so the last part of each wait is a busy wait.
 _AWAKE_S = 0.002
-#: A capacity is of at least so many answers, unless they take more than so many times the seconds asked for.
+#: A capacity needs this many answers, unless they take more than this many times the requested seconds.
 _LEAST_ANSWERS, _MOST_STRETCH = 20, 4
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is sent again and again, and what bounds one request."""
+    """The request that is repeated, and its limits."""
 
     post: Post
     token: Token | None
@@ -52,7 +52,7 @@ class Target:
 
 @dataclass(slots=True)
 class _Tally:
-    """What has come of the requests so far; moments are of time.monotonic."""
+    """The results so far; times are of time.monotonic."""
 
     good: list[tuple[float, float, float]] = field(default_factory=list)  # due, answered, latency
     errors: Counter[str] = field(default_factory=Counter)
@@ -65,16 +65,16 @@ class _Tally:
 
     @property
     def answers(self) -> int:
-        """How many have ended, well or not."""
+        """How many requests have succeeded or failed."""
         return len(self.good) + sum(self.errors.values())
 
     async def trace(self, event: str, _: object) -> None:
-        """Count the connections that are opened (httpx2's `trace` extension)."""
+        """Count opened connections (for httpx2's `trace` extension)."""
         self.connections += event == "connection.connect_tcp.complete"
 
 
 class _RefusedError(Exception):
-    """An answer that is no result; `kind` is for the count of errors."""
+    """An answer without a result. `kind` is its key in the count of errors."""
 
     def __init__(self, kind: str, *, retry_after: bool = False) -> None:
         super().__init__(kind)
@@ -82,50 +82,53 @@ class _RefusedError(Exception):
 
 
 def measure(target: Target, settings: LoadSettings) -> tuple[tuple[Load, ...], tuple[str, ...]]:
-    """The loads of a sweep, and what a reader should know of them.
+    """Measure the loads of a sweep. Returns them and warnings.
 
-    A closed loop finds the capacity first where rates are shares of it.
+    If rates are shares of the capacity, a closed loop measures the capacity first.
     """
     loads = []
     rates: list[tuple[float, float | None]] = [(rate, None) for rate in settings.rates or ()]
-    notes = []
+    warnings = []
     if settings.shares:
         closed = closed_loop(target, settings.concurrency, settings.seconds)
         loads.append(closed)
         if closed.throughput_per_s:
             rates += [(share * closed.throughput_per_s, share) for share in settings.shares]
         else:
-            notes.append("no request of the closed loop succeeded, so there is no capacity to take shares of")
+            warnings.append("no request of the closed loop succeeded, so shares of the capacity were not measured")
     for rate, share in rates:
         if rate * settings.seconds > MOST_REQUESTS:
-            notes.append(f"no load at {rate:.3g} /s: in {settings.seconds:g} s that is over {MOST_REQUESTS} requests")
+            warnings.append(
+                f"the load of {rate:.3g} /s was not measured: {settings.seconds:g} s of it are over {MOST_REQUESTS} "
+                "requests"
+            )
             continue
         loads.append(open_loop(target, rate, settings.seconds, settings.seed, share))
-    return tuple(loads), (*notes, *(note for one in loads for note in _notes(one)))
+    return tuple(loads), (*warnings, *(warning for load in loads for warning in _warnings(load)))
 
 
-def _notes(load: Load) -> list[str]:
-    """What a reader should know of one load."""
+def _warnings(load: Load) -> list[str]:
+    """Return the warnings about one load."""
     if not load.sent:
-        return [f"{load.title}: no request fell due in {load.duration_s:g} s"]
-    notes = []
+        return [f"{load.title}: no request was due in {load.duration_s:g} s"]
+    warnings = []
     if load.errors:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in load.errors.items())
-        notes.append(f"{load.title}: {load.sent - load.succeeded} of {load.sent} requests failed: {kinds}")
+        warnings.append(f"{load.title}: {load.sent - load.succeeded} of {load.sent} requests failed: {kinds}")
     if load.is_late and load.lag_p99_s is not None:
-        notes.append(
-            f"{load.title}: the load generator was {load.lag_p99_s:.3f} s late (p99), a tenth of the median latency "
-            f"or more: this machine is too busy for that rate, or all of its {_MOST_AT_ONCE} places were taken"
+        warnings.append(
+            f"{load.title}: the load generator was {load.lag_p99_s:.3f} s late (p99), at least a tenth of the median "
+            f"latency: this machine is too busy for that rate, or {_MOST_AT_ONCE} requests were already in flight"
         )
-    return notes
+    return warnings
 
 
 def open_loop(target: Target, rate_per_s: float, seconds: float, seed: int, share: float | None = None) -> Load:
-    """Send at Poisson moments for `seconds`, then wait for what is on its way: at most the time of one request."""
+    """Send at Poisson times for `seconds`, then wait for the requests in flight: at most one request's time-out."""
     tally = _Tally()
-    moments = poisson(rate_per_s, seconds, seed)
+    times = poisson(rate_per_s, seconds, seed)
     _settle()
-    asyncio.run(_send_at(target, moments, tally))
+    asyncio.run(_send_at(target, times, tally))
     return Load(
         kind="open",
         rate_per_s=rate_per_s,
@@ -139,9 +142,9 @@ def open_loop(target: Target, rate_per_s: float, seconds: float, seed: int, shar
 
 
 def closed_loop(target: Target, concurrency: int, seconds: float) -> Load:
-    """Keep `concurrency` requests on their way for `seconds`: each answer is followed by the next request.
+    """Keep `concurrency` requests in flight for `seconds`: the next request follows each answer.
 
-    Where these are too few answers to be called a capacity, it goes on for up to four times as long.
+    If that gives too few answers for a capacity, it goes on for up to four times as long.
     """
     tally = _Tally()
     _settle()
@@ -156,27 +159,27 @@ def closed_loop(target: Target, concurrency: int, seconds: float) -> Load:
 
 
 def _settle() -> None:
-    """Collect garbage now and look at nothing of before again: a collection would be part of some latency."""
+    """Collect garbage now, and exclude all objects from later collections, which would be part of some latency."""
     gc.collect()
     gc.freeze()
 
 
-async def _send_at(target: Target, moments: Sequence[float], tally: _Tally) -> None:
+async def _send_at(target: Target, times: Sequence[float], tally: _Tally) -> None:
     places = asyncio.Semaphore(_MOST_AT_ONCE)
     async with _client(target, _MOST_AT_ONCE) as client, asyncio.TaskGroup() as tasks:
         tally.begun = time.monotonic()
-        for moment in moments:
-            due = tally.begun + moment
+        for time_s in times:
+            due = tally.begun + time_s
             await _until(due)
             if tally.waiting >= _MOST_WAITING:
                 tally.sent += 1
                 tally.errors["not sent"] += 1
             else:
-                tasks.create_task(_one(client, target, due, tally, places))
+                tasks.create_task(_send(client, target, due, tally, places))
 
 
 async def _until(due: float) -> None:
-    """Wait until a moment of time.monotonic; lets the answers have a turn even where it is over already."""
+    """Wait until a time of time.monotonic. Runs other tasks at least once, even if that time has passed."""
     wait = due - time.monotonic() - _AWAKE_S
     await asyncio.sleep(max(0.0, wait))
     while time.monotonic() < due:
@@ -184,29 +187,29 @@ async def _until(due: float) -> None:
 
 
 async def _send_always(target: Target, concurrency: int, seconds: float, tally: _Tally) -> float:
-    """Seconds over which requests were sent."""
+    """Send requests as `closed_loop` says. Returns the seconds for which requests were sent."""
     places = asyncio.Semaphore(concurrency)
 
-    def goes_on() -> bool:
+    def is_unfinished() -> bool:
         took = time.monotonic() - tally.begun
         return took < seconds or (tally.answers < _LEAST_ANSWERS and took < _MOST_STRETCH * seconds)
 
-    async def again(client: httpx2.AsyncClient) -> float:
-        while goes_on():
-            if not await _one(client, target, time.monotonic(), tally, places):
-                await asyncio.sleep(0.05)  # a server that refuses at once is not to be asked thousands of times
+    async def repeat(client: httpx2.AsyncClient) -> float:
+        while is_unfinished():
+            if not await _send(client, target, time.monotonic(), tally, places):
+                await asyncio.sleep(0.05)  # else a server that refuses at once would get thousands of requests
         return time.monotonic() - tally.begun
 
     async with _client(target, concurrency) as client, asyncio.TaskGroup() as tasks:
         tally.begun = time.monotonic()
-        ends = [tasks.create_task(again(client)) for _ in range(concurrency)]
+        ends = [tasks.create_task(repeat(client)) for _ in range(concurrency)]
     return min(end.result() for end in ends)
 
 
-async def _one(
+async def _send(
     client: httpx2.AsyncClient, target: Target, due: float, tally: _Tally, places: asyncio.Semaphore
 ) -> bool:
-    """One request, its time counted from `due`; whether it was answered well. Nothing that it raises goes further."""
+    """Send one request, whose latency counts from `due`. Returns whether it succeeded; raises no network error."""
     httpx = library()
     tally.sent += 1
     tally.waiting += 1
@@ -215,8 +218,8 @@ async def _one(
     try:
         async with asyncio.timeout_at(loop.time() + due + target.timeout_s - time.monotonic()), places:
             has_place = True
-            _has_place(tally, due)
-            await _whole(client, target, tally)
+            _record_lag(tally, due)
+            await _exchange(client, target, tally)
     except _RefusedError as refused:
         tally.errors[refused.kind] += 1
         tally.retry_after += refused.retry_after
@@ -230,34 +233,34 @@ async def _one(
         return True
     finally:
         if not has_place:
-            _has_place(tally, due)
+            _record_lag(tally, due)
     return False
 
 
-def _has_place(tally: _Tally, due: float) -> None:
-    """The request is about to be sent, or given up: what passed since it was due is the generator's own."""
+def _record_lag(tally: _Tally, due: float) -> None:
+    """Record the lag of a request that is about to be sent or given up: the time since it was due."""
     tally.waiting -= 1
     tally.lags.append(max(0.0, time.monotonic() - due))
 
 
-async def _whole(client: httpx2.AsyncClient, target: Target, tally: _Tally) -> None:
-    """Send, and read the answer to its end. Raises _RefusedError for one that is no result."""
+async def _exchange(client: httpx2.AsyncClient, target: Target, tally: _Tally) -> None:
+    """Send a request and read the answer to its end. Raises _RefusedError for an answer without a result."""
     request = target.post
     async with client.stream(
         "POST", request.url, content=request.data, headers=dict(request.headers), extensions={"trace": tally.trace}
     ) as response:
-        good = response.status_code == 200
+        ok = response.status_code == 200
         kept, size = bytearray(), 0
         async for chunk in response.aiter_raw():
             size += len(chunk)
-            if not good:
-                kept += chunk[: trouble.READ_OF_AN_ERROR - len(kept)]
-                if size >= trouble.READ_OF_AN_ERROR:
+            if not ok:
+                kept += chunk[: failures.READ_OF_AN_ERROR - len(kept)]
+                if size >= failures.READ_OF_AN_ERROR:
                     break
             elif size > target.max_bytes:
                 raise _RefusedError("too large")
-        if not good:
-            reason = trouble.reason_of(bytes(kept))
+        if not ok:
+            reason = failures.reason_of(bytes(kept))
             kind = f"{response.status_code} {reason}" if reason else str(response.status_code)
             raise _RefusedError(kind, retry_after="retry-after" in response.headers)
         if not size:
@@ -279,7 +282,7 @@ def _client(target: Target, connections: int) -> httpx2.AsyncClient:
 
 
 def _figures(tally: _Tally, seconds: float) -> dict[str, Any]:
-    """The fields of a Load that open and closed loops share; requests were sent for `seconds`."""
+    """Return the fields of a Load that open and closed loops share. Requests were sent for `seconds`."""
     good = sorted(tally.good)
     latencies = tuple(latency for _, _, latency in good)
     span = max(seconds, max((answered for _, answered, _ in good), default=tally.begun) - tally.begun)

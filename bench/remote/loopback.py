@@ -1,4 +1,4 @@
-"""An endpoint on this very machine, as a process that ends with this one. Free of torch."""
+"""Starts an endpoint on this machine, as a process that ends with this one. Free of torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KILL_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where it serves, and its process."""
+    """A running endpoint: its address and its process id."""
 
     address: Address
     pid: int
@@ -40,10 +40,10 @@ def serving(
     arguments: Sequence[str] = (),
     env: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
-    """`bench serve` with random weights for these models, on a free port, until the end of the block.
+    """Run `bench serve` with random weights for these models on a free port, until the end of the block.
 
-    Without `token_env` it asks for no token, whatever the environment holds. `arguments` are further ones of `bench
-    serve`, `env` further variables of its environment. Raises WorkerError if it does not start.
+    Without `token_env` it needs no token, whatever the environment contains. `arguments` are further arguments of
+    `bench serve`, `env` further environment variables. Raises WorkerError if it does not start.
     """
     command = [sys.executable, "-P", "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", "--quiet"]
     command += [part for model in models for part in ("--model", model)]
@@ -56,7 +56,7 @@ def serving(
     try:
         child = Child(command, env={**checkout_environment(), **env}, own_session=True)
     except OSError as error:
-        raise WorkerError(f"The endpoint can't be started: {error}.") from None
+        raise WorkerError(f"The endpoint could not be started: {error}.") from None
     try:
         address = parse(_url(child))
         proxies.spare(address)
@@ -67,25 +67,25 @@ def serving(
 
 
 def _url(child: Child) -> str:
-    """Where it serves, once it does."""
+    """Return the URL that the process prints once it serves."""
     deadline = time.monotonic() + _READY_WITHIN_S
     try:
         line = child.line(max(0.0, deadline - time.monotonic()))
     except queue.Empty:
         raise WorkerError(f"The endpoint was not ready within {_READY_WITHIN_S:.0f} s.") from None
-    said: object = None
+    message: object = None
     if line is not None:
         with contextlib.suppress(ValueError):
-            said = json.loads(line)
-    if isinstance(said, dict) and isinstance(said.get("url"), str):
-        return str(said["url"])
+            message = json.loads(line)
+    if isinstance(message, dict) and isinstance(message.get("url"), str):
+        return str(message["url"])
     child.kill(_KILL_TIMEOUT_S)
-    last = next(reversed(child.stderr_tail().splitlines()), "it said nothing")
+    last = next(reversed(child.stderr_tail().splitlines()), "it printed no error")
     raise WorkerError(f"The endpoint did not start: {last.removeprefix('error: ')}")
 
 
 def _stop(child: Child) -> None:
-    """Let it finish what it accepted; what does not end is killed by the caller."""
+    """Ask the process to finish its accepted requests and end. The caller kills it if it does not."""
     if child.alive:
         with contextlib.suppress(OSError):
             os.kill(child.pid, signal.SIGTERM)

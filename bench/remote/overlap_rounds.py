@@ -1,11 +1,11 @@
-"""Images generated and decoded by an endpoint: in turn, and the last one while the next one is generated.
+"""Measures generating images and decoding them at an endpoint, in turn and overlapped.
 
-The overlapped way is that of the diffusers docs ("Hybrid Inference", Queueing): whoever generates puts each latent in a
-queue, and a worker thread takes them out and waits for the endpoint. Generation is stood in for by sleeping until it
-would be done: a GPU at work leaves the CPU alone, to the client and to whatever else, and sleeping does too. (What of
-the host a pipeline does take, to start kernels, is not there; a generator on the CPU would take all of it.)
+Overlapped means: an image is decoded while the next one is generated, as in the diffusers docs ("Hybrid Inference",
+Queueing). The generator puts each latent into a queue, and a worker thread takes it out and waits for the endpoint.
+Sleeping stands in for generation, because a GPU that generates leaves the CPU free as well. (It omits the CPU time of
+launching kernels, and does not represent a generator on the CPU.)
 
-Free of torch; who makes the requests is given.
+Free of torch; the caller provides the clients.
 """
 
 from __future__ import annotations
@@ -20,83 +20,83 @@ from typing import Literal, Protocol
 
 from bench.config import OverlapSettings
 from bench.record import Overlap, describe
-from bench.remote.trouble import TroubleError
+from bench.remote.failures import RequestError
 
-#: A worker whose request was cut off has no more to do than to say so.
-_ENDS_WITHIN_S = 1.0
+#: A worker ends quickly once its request is cut off.
+_STOP_TIMEOUT_S = 1.0
 
 
-class Decodes(Protocol):
+class DecodeClient(Protocol):
     """A client for one thread."""
 
     client: Literal["diffusers", "bench"]
 
     def decode(self) -> None:
-        """One request, which ends. Raises TroubleError."""
+        """Send one request, which has a time-out. Raises RequestError."""
         ...
 
     def cut_off(self) -> None:
-        """End the request that is under way, and refuse every other; from any thread, and more than once."""
+        """End the running request, and refuse further ones. May be called from any thread, and repeatedly."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What time it is, in seconds, and how to let so many pass unless an event comes first."""
+    """The current time in seconds, and a wait that an event can end early."""
 
     now: Callable[[], float] = time.perf_counter
     pause: Callable[[threading.Event, float], object] = threading.Event.wait
 
     def until(self, moment: float, over: threading.Event) -> None:
-        """Let time pass until a moment, or until it is over."""
+        """Wait until a time, or until `over` is set."""
         while (left := moment - self.now()) > 0 and not over.is_set():
             self.pause(over, left)
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """All images once: seconds of the whole, of each generation and of each request, in the order of the images."""
+    """One pass over all images: seconds in total, and of each generation and each request in the images' order."""
 
     seconds: float
     generated_s: tuple[float, ...]
     requests_s: tuple[float, ...]
 
 
-_Way = Callable[[Sequence[Decodes], int, float, Clock], _Round]
+_Way = Callable[[Sequence[DecodeClient], int, float, Clock], _Round]
 
 
 def measure(
-    decoder: Callable[[], Decodes], settings: OverlapSettings, request_s: float, clock: Clock = Clock()
+    decoder: Callable[[], DecodeClient], settings: OverlapSettings, request_s: float, clock: Clock = Clock()
 ) -> tuple[tuple[Overlap, ...], tuple[str, ...]]:
-    """The overlaps of a sweep, and what a reader should know of them.
+    """Measure the overlaps of a sweep. Returns them and warnings.
 
-    `decoder` makes a client for one more thread; `request_s` is the case's own median request, in seconds. A request
-    that fails ends it: the overlaps before are kept, and a warning says why there are no more. However it ends, no
-    thread goes on, unless nothing ends it (a name server that is silent).
+    `decoder` makes a client for one more thread; `request_s` is the case's median request in seconds. The first failed
+    request ends the measurement: the overlaps so far are kept, and a warning says why the others are missing. No
+    thread remains, except one that nothing can end (hung DNS).
     """
-    asked: list[tuple[float, float | None]] = [(seconds, None) for seconds in settings.generation or ()]
-    asked += [(share * request_s, share) for share in settings.shares or ()]
-    found: list[Overlap] = []
-    decoders: list[Decodes] = []
+    planned: list[tuple[float, float | None]] = [(seconds, None) for seconds in settings.generation or ()]
+    planned += [(share * request_s, share) for share in settings.shares or ()]
+    measured: list[Overlap] = []
+    decoders: list[DecodeClient] = []
     try:
         decoders += [decoder() for _ in range(settings.workers)]
-        for one in decoders:
-            one.decode()  # what a thread does only once is no part of the first round
-        for generation_s, share in asked:
-            found.append(_overlap(decoders, settings, generation_s, share, clock))
-    except TroubleError as error:
-        missing = f"{len(asked) - len(found)} of {len(asked)} overlaps"
-        return tuple(found), (f"{missing} with generation were not measured, as a request {describe(error.outcome)}",)
+        for client in decoders:
+            client.decode()  # so that each thread's set-up is not part of the first round
+        for generation_s, share in planned:
+            measured.append(_overlap(decoders, settings, generation_s, share, clock))
+    except RequestError as error:
+        missing = f"{len(planned) - len(measured)} of {len(planned)} overlaps with generation"
+        return tuple(measured), (f"{missing} were not measured, because a request {describe(error.outcome)}",)
     finally:
-        for one in decoders:
-            one.cut_off()
-    return tuple(found), ()
+        for client in decoders:
+            client.cut_off()
+    return tuple(measured), ()
 
 
 def _overlap(
-    decoders: Sequence[Decodes], settings: OverlapSettings, generation_s: float, share: float | None, clock: Clock
+    decoders: Sequence[DecodeClient], settings: OverlapSettings, generation_s: float, share: float | None, clock: Clock
 ) -> Overlap:
-    """One time of generation, both ways in turns: A-B-B-A, so that drift hits both. Raises TroubleError."""
+    """Measure one generation time, alternating both ways (A-B-B-A) so that drift affects both. Raises RequestError."""
     ways: tuple[_Way, _Way] = (_in_turn, _overlapped)
     rounds: dict[_Way, list[_Round]] = {way: [] for way in ways}
     for number in range(settings.rounds):
@@ -110,16 +110,16 @@ def _overlap(
         workers=settings.workers,
         client=decoders[0].client,
         timeout_s=settings.timeout,
-        in_turn_s=tuple(one.seconds for one in in_turn),
-        overlapped_s=tuple(one.seconds for one in overlapped),
-        requests_in_turn_s=tuple(seconds for one in in_turn for seconds in one.requests_s),
-        requests_overlapped_s=tuple(seconds for one in overlapped for seconds in one.requests_s),
-        generated_s=tuple(seconds for one in (*in_turn, *overlapped) for seconds in one.generated_s),
+        in_turn_s=tuple(round_.seconds for round_ in in_turn),
+        overlapped_s=tuple(round_.seconds for round_ in overlapped),
+        requests_in_turn_s=tuple(seconds for round_ in in_turn for seconds in round_.requests_s),
+        requests_overlapped_s=tuple(seconds for round_ in overlapped for seconds in round_.requests_s),
+        generated_s=tuple(seconds for round_ in (*in_turn, *overlapped) for seconds in round_.generated_s),
     )
 
 
-def _in_turn(decoders: Sequence[Decodes], images: int, generation_s: float, clock: Clock) -> _Round:
-    """Generate, request, generate, request. Raises TroubleError."""
+def _in_turn(decoders: Sequence[DecodeClient], images: int, generation_s: float, clock: Clock) -> _Round:
+    """Generate, request, generate, request. Raises RequestError."""
     never = threading.Event()
     generated, requests = [], []
     begin = ended = clock.now()
@@ -133,32 +133,33 @@ def _in_turn(decoders: Sequence[Decodes], images: int, generation_s: float, cloc
     return _Round(ended - begin, tuple(generated), tuple(requests))
 
 
-def _overlapped(decoders: Sequence[Decodes], images: int, generation_s: float, clock: Clock) -> _Round:
-    """Generate, and let each decoder's thread take images from the queue meanwhile. Raises TroubleError."""
-    crew = _Crew(decoders, clock)
+def _overlapped(decoders: Sequence[DecodeClient], images: int, generation_s: float, clock: Clock) -> _Round:
+    """Generate images while each decoder's thread takes them from the queue. Raises RequestError."""
+    threads = _DecodeThreads(decoders, clock)
     try:
-        crew.begin()
+        threads.begin()
         ready = [clock.now()]
         for image in range(images):
-            clock.until(ready[0] + (image + 1) * generation_s, crew.over)
+            clock.until(ready[0] + (image + 1) * generation_s, threads.over)
             ready.append(clock.now())
-            crew.line.put(image)
-        crew.wait()
+            threads.line.put(image)
+        threads.wait()
         seconds = clock.now() - ready[0]
     except BaseException:  # Ctrl-C too
-        crew.stop()
+        threads.stop()
         raise
-    requests = tuple(crew.took[image] for image in range(images))
+    requests = tuple(threads.took[image] for image in range(images))
     return _Round(seconds, tuple(end - begin for begin, end in pairwise(ready)), requests)
 
 
 @dataclass(slots=True)
-class _Crew:
-    """The threads that make the requests, and the queue between them and who generates: one without a bound, as in the
-    docs. `over` is set when nothing more is to be asked for.
+class _DecodeThreads:
+    """The threads that send the requests, and their queue, which is unbounded as in the docs.
+
+    `over` is set once no more requests are to be sent.
     """
 
-    decoders: Sequence[Decodes]
+    decoders: Sequence[DecodeClient]
     clock: Clock
     line: queue.SimpleQueue[int | None] = field(default_factory=queue.SimpleQueue)
     took: dict[int, float] = field(default_factory=dict)
@@ -173,7 +174,7 @@ class _Crew:
             self.threads[-1].start()
 
     def wait(self) -> None:
-        """Return when all images are decoded. Raises what went wrong with the first that was not."""
+        """Wait until all images are decoded. Raises the first error."""
         self._no_more()
         for thread in self.threads:
             thread.join()
@@ -188,14 +189,14 @@ class _Crew:
         self._no_more()
         for thread in self.threads:
             if thread.is_alive():
-                thread.join(_ENDS_WITHIN_S)
+                thread.join(_STOP_TIMEOUT_S)
 
     def _no_more(self) -> None:
         for _ in self.threads:
             self.line.put(None)
 
-    def _work(self, decoder: Decodes) -> None:
-        """The docs' worker: take an image, have it decoded, until there are no more."""
+    def _work(self, decoder: DecodeClient) -> None:
+        """Take images from the queue and decode them until there are no more, as the docs' worker does."""
         while (image := self.line.get()) is not None and not self.over.is_set():
             begin = self.clock.now()
             try:
@@ -205,8 +206,8 @@ class _Crew:
                 return
             self.took[image] = self.clock.now() - begin
 
-    def _fail(self, error: BaseException, failed: Decodes) -> None:
-        """Note the first error, and end the other requests; what these then raise comes later and is not told."""
+    def _fail(self, error: BaseException, failed: DecodeClient) -> None:
+        """Keep the first error, and end the other requests, whose errors are ignored."""
         if self.over.is_set():
             return
         self.error = error

@@ -1,4 +1,4 @@
-"""Proxies that the environment names: none stands between this machine and itself. Free of torch and of httpx2."""
+"""The proxies that the environment names, which are never used for this machine. Free of torch and of httpx2."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.request import getproxies, proxy_bypass
 from bench.errors import ConfigError
 from bench.wire.address import Address, parse
 
-_VARIABLES = ("NO_PROXY", "no_proxy")  # which of the two counts differs from one client to another
+_VARIABLES = ("NO_PROXY", "no_proxy")  # some clients read the first, some the second
 
 
 def spare(address: Address) -> None:
-    """Keep requests to an address of this very machine from any proxy, in this process and its children."""
+    """Let requests to an address of this machine bypass all proxies, in this process and its children."""
     if not address.is_loopback:
         return
     known = ",".join(filter(None, (os.environ.get(name) for name in _VARIABLES)))
@@ -22,11 +22,11 @@ def spare(address: Address) -> None:
 
 
 def of(address: Address) -> str | None:
-    """The proxy that requests to an address go through, without its password; None where there is none."""
-    found = None if address.is_loopback else getproxies().get("https" if address.tls else "http")
-    if not found or proxy_bypass(address.host):
+    """Return the proxy for requests to an address, without its password; None if there is none."""
+    proxy = None if address.is_loopback else getproxies().get("https" if address.tls else "http")
+    if not proxy or proxy_bypass(address.host):
         return None
     try:
-        return parse(found if "://" in found else f"http://{found}").shown
-    except ConfigError:  # of a kind that is no http, or no URL
+        return parse(proxy if "://" in proxy else f"http://{proxy}").shown
+    except ConfigError:  # not an HTTP proxy, or not a URL
         return "a proxy"

@@ -1,4 +1,4 @@
-"""What is sent for a case, and what becomes of the answer, both by diffusers' own functions. Loads torch, diffusers."""
+"""A case's payload: makes its request and reads the answer with diffusers' own functions. Loads torch and diffusers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from PIL import Image
 from bench.core.units import ITEM_BYTES
 from bench.errors import ConfigError
 from bench.record import FILE_TRANSPORTS, Case
-from bench.remote import trouble
+from bench.remote import failures
 from bench.remote.http import Post
 from bench.remote.payloads import bytes_of, sendable
 from bench.wire.address import Address
 from bench.workloads import models
-from bench.workloads.base import Payload as Carried
+from bench.workloads.base import Payload
 from bench.workloads.labels import size_of
 
 _SEED = 0
 _SLACK_BYTES = 2**20
 _ITEM_BYTES = {**ITEM_BYTES, "uint8": 1}
-#: What each way of a decode's result asks of diffusers' function.
+#: The arguments of diffusers' function for each transport of a decode's result.
 _DECODES: dict[str, dict[str, Any]] = {
     "jpg": {"output_type": "pil", "return_type": "pil", "image_format": "jpg"},
     "png": {"output_type": "pil", "return_type": "pil", "image_format": "png"},
@@ -40,161 +40,165 @@ _DECODES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
-    """What a user has in memory for one case: a latent, or an image (as a tensor or as PIL's)."""
+class CasePayload:
+    """A user's input for one case: a latent, or an image (a tensor or a PIL image)."""
 
     case: Case
-    given: torch.Tensor | Image.Image
+    data: torch.Tensor | Image.Image
     content: str
-    #: SHA-256 of the tensor's bytes in hex; None for an image, whose file is made anew each time.
+    #: SHA-256 of the tensor's bytes in hex; None for a PIL image, whose file is encoded anew for each request.
     digest: str | None
 
     @property
     def max_response_bytes(self) -> int:
-        """No right answer is longer: float32 values of the result, a good deal more for an image's file."""
-        carried = _carried(self.case)
-        return math.prod(carried.tensor if carried.sends_images else carried.images) * 5 + _SLACK_BYTES
+        """An upper bound on the bytes of a valid answer: float32 values of the result, with room for an image file."""
+        payload = _payload_of(self.case)
+        return math.prod(payload.tensor if payload.sends_images else payload.images) * 5 + _SLACK_BYTES
 
     def post(self, address: Address) -> Post:
-        """The request that diffusers would make."""
+        """Return the request that diffusers would send."""
+        scaling = _payload_of(self.case).scaling
         if self.case.operation == "encode":
-            made = remote_utils.prepare_encode(image=self.given, **_carried(self.case).scaling)
+            request = remote_utils.prepare_encode(image=self.data, **scaling)
         else:
-            wanted = {key: value for key, value in _DECODES[self._transport].items() if key != "return_type"}
-            made = remote_utils.prepare_decode(tensor=self.given, **_carried(self.case).scaling, **wanted)
-        return Post(address, made["params"], made["headers"], made["data"])
+            options = {key: value for key, value in _DECODES[self._transport].items() if key != "return_type"}
+            request = remote_utils.prepare_decode(tensor=self.data, **scaling, **options)
+        return Post(address, request["params"], request["headers"], request["data"])
 
     def sent_digest(self, request: Post) -> str:
-        """SHA-256 in hex of what must arrive."""
+        """Return the SHA-256 in hex of the bytes that must arrive."""
         return self.digest or hashlib.sha256(request.data).hexdigest()
 
     def result(self, content: bytes, headers: Mapping[str, str]) -> object:
-        """What diffusers makes of an answer."""
+        """Return diffusers' result for an answer."""
         response = SimpleNamespace(content=content, headers=headers)
         if self.case.operation == "encode":
             return remote_utils.postprocess_encode(response)
-        wanted = {key: value for key, value in _DECODES[self._transport].items() if key != "image_format"}
-        return remote_utils.postprocess_decode(response, **wanted)
+        options = {key: value for key, value in _DECODES[self._transport].items() if key != "image_format"}
+        return remote_utils.postprocess_decode(response, **options)
 
     def through_diffusers(self, address: Address) -> object:
-        """The whole way by diffusers' client, which has no time-out and no bound."""
-        scaling = _carried(self.case).scaling
+        """Send the request with diffusers' client, which has no time-out and no size limit. Returns its result."""
+        scaling = _payload_of(self.case).scaling
         if self.case.operation == "encode":
-            return remote_utils.remote_encode(address.url, self.given, **scaling)
-        return remote_utils.remote_decode(address.url, self.given, **scaling, **_DECODES[self._transport])
+            return remote_utils.remote_encode(address.url, self.data, **scaling)
+        return remote_utils.remote_decode(address.url, self.data, **scaling, **_DECODES[self._transport])
 
     def check_answer(self, content: bytes, headers: Mapping[str, str]) -> None:
-        """Raises TroubleError unless the answer is one that diffusers can read, of the right size."""
+        """Raises RequestError unless diffusers can read the answer and it has the right size."""
         if self.case.operation == "decode" and self._transport in FILE_TRANSPORTS:
             self._check_image(content)
         else:
             self._check_tensor(content, headers)
 
     def check_result(self, result: object) -> None:
-        """Raises TroubleError unless diffusers' client returned what was asked for."""
+        """Raises RequestError unless the result of diffusers' client has the right type and size."""
         images = result if isinstance(result, list) else [result]
         if isinstance(result, torch.Tensor):
             right = tuple(result.shape) == self.shape
         else:
             right = all(isinstance(image, Image.Image) and image.size == self._image_size for image in images)
         if not right:
-            raise trouble.failed("WrongShape", f"The result is not of {size_of(self.case)}. Check the address.")
+            raise failures.failed("WrongShape", f"The result is not {size_of(self.case)}. Check the address.")
 
     @property
     def _transport(self) -> str:
-        assert self.case.transport is not None  # noqa: S101 - cases of an endpoint have one
+        assert self.case.transport is not None  # noqa: S101 - every case of an endpoint has one
         return self.case.transport
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a right answer that is a tensor."""
-        carried = _carried(self.case)
-        if carried.sends_images:
-            return carried.tensor
-        batch, channels, height, width = carried.images
-        return (batch, height, width, channels) if self.case.transport == "pt-partial" else carried.images
+        """The shape of a valid answer that is a tensor."""
+        payload = _payload_of(self.case)
+        if payload.sends_images:
+            return payload.tensor
+        batch, channels, height, width = payload.images
+        return (batch, height, width, channels) if self.case.transport == "pt-partial" else payload.images
 
     @property
     def _image_size(self) -> tuple[int, int]:
-        """Width and height, as PIL has them."""
-        *_, height, width = _carried(self.case).images
+        """Width and height, in PIL's order."""
+        *_, height, width = _payload_of(self.case).images
         return width, height
 
     def _check_image(self, content: bytes) -> None:
         try:
             with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
                 size, kind = image.size, image.format
-        except Exception as error:  # noqa: BLE001 - Pillow raises many kinds for bytes that are no image
-            raise trouble.failed("UndecodableImage", f"The answer is no image: {type(error).__name__}.") from None
+        except Exception as error:  # noqa: BLE001 - Pillow raises many kinds of errors for invalid bytes
+            message = f"The answer is not an image: {type(error).__name__}. Check the address."
+            raise failures.failed("UndecodableImage", message) from None
         if size != self._image_size:
-            raise trouble.failed(
+            raise failures.failed(
                 "WrongShape",
-                f"The image is {size[0]}x{size[1]}, not {size_of(self.case)}. Is another model behind the address?",
+                f"The image is {size[0]}x{size[1]}, not {size_of(self.case)}. Check that the address is this model's.",
             )
-        wanted = {"jpg": "JPEG", "png": "PNG"}[self._transport]
-        if kind != wanted:
-            raise trouble.failed("WrongFormat", f"The image is {kind}, and {wanted} was asked for.")
+        expected = {"jpg": "JPEG", "png": "PNG"}[self._transport]
+        if kind != expected:
+            raise failures.failed("WrongFormat", f"The image is {kind}, but {expected} was requested.")
 
     def _check_tensor(self, content: bytes, headers: Mapping[str, str]) -> None:
         missing = [name for name in ("shape", "dtype") if name not in headers]
         if missing:
-            raise trouble.failed(
-                "MissingHeaders", f"The answer lacks the headers {' and '.join(missing)}. Is the address that of a VAE?"
+            raise failures.failed(
+                "MissingHeaders",
+                f"The answer lacks the headers {' and '.join(missing)}. Check that the address is a VAE's.",
             )
         shape, dtype = _shape_in(headers["shape"]), headers["dtype"]
         if shape is None or dtype not in _ITEM_BYTES:
-            raise trouble.failed("BadHeaders", "The answer's headers `shape` and `dtype` make no sense.")
+            raise failures.failed("BadHeaders", "The answer's headers `shape` and `dtype` are invalid.")
         if shape != self.shape:
-            raise trouble.failed(
+            raise failures.failed(
                 "WrongShape",
-                f"The answer's shape is {list(shape)[:6]}, not {list(self.shape)}. Is another model behind it?",
+                f"The answer's shape is {list(shape)[:6]}, not {list(self.shape)}. Check that the address is this "
+                "model's.",
             )
         if math.prod(shape) * _ITEM_BYTES[dtype] != len(content):
-            raise trouble.failed(
+            raise failures.failed(
                 "Truncated",
-                f"The answer has {len(content)} bytes, not the {list(shape)} values of {dtype} it speaks of.",
+                f"The answer has {len(content)} bytes, too few or too many for {list(shape)} in {dtype}. Try again.",
             )
 
 
-def make(case: Case) -> Payload:
-    """The payload of a case: the same for the same case, on every machine.
+def make(case: Case) -> CasePayload:
+    """Return the payload of a case, the same on every machine.
 
-    Decode: normal latents. Encode: an image whose amplitudes fall with frequency as those of natural images do (Field
-    1987, JOSA A 4(12), 2379): as the file's size depends on what an image shows, white noise would be the worst case.
+    Decode: normal latents. Encode: an image whose amplitudes fall with frequency as in natural images (Field 1987,
+    JOSA A 4(12), 2379), because the size of a file depends on the image, and white noise would be the worst case.
     """
-    carried = _carried(case)
+    payload = _payload_of(case)
     dtype: torch.dtype = getattr(torch, case.dtype)
-    if not carried.sends_images:
-        latents = torch.randn(carried.tensor, generator=torch.Generator().manual_seed(_SEED))
+    if not payload.sends_images:
+        latents = torch.randn(payload.tensor, generator=torch.Generator().manual_seed(_SEED))
         return _of_tensor(case, latents.to(dtype), "normal latents")
-    batch, _, height, width = carried.images
+    batch, _, height, width = payload.images
     image = np.stack([natural_image(height, width, _SEED + place) for place in range(batch)])
     if case.transport == "png":
         pixels = np.rint(image[0] * 255).astype(np.uint8)
-        return Payload(case, Image.fromarray(pixels), "1/f noise image", None)
+        return CasePayload(case, Image.fromarray(pixels), "1/f noise image", None)
     values = torch.from_numpy(image).permute(0, 3, 1, 2) * 2 - 1
     return _of_tensor(case, values.to(dtype), "1/f noise image")
 
 
-def _of_tensor(case: Case, tensor: torch.Tensor, content: str) -> Payload:
-    ready = sendable(tensor)
-    return Payload(case, ready, content, hashlib.sha256(bytes_of(ready)).hexdigest())
+def _of_tensor(case: Case, tensor: torch.Tensor, content: str) -> CasePayload:
+    data = sendable(tensor)
+    return CasePayload(case, data, content, hashlib.sha256(bytes_of(data)).hexdigest())
 
 
-def _carried(case: Case) -> Carried:
-    """What a request of the case carries. Raises ConfigError for a model that no endpoint serves."""
-    carried = models.workload(case.model).payload(case)
-    if carried is None:
+def _payload_of(case: Case) -> Payload:
+    """Return the shapes and scaling of the case's request. Raises ConfigError for a model that no endpoint serves."""
+    payload = models.workload(case.model).payload(case)
+    if payload is None:
         raise ConfigError(f"{case.model}: no endpoint serves a {models.workload(case.model).name}.")
-    return carried
+    return payload
 
 
 def natural_image(height: int, width: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """(height, width, 3) in [0, 1]: grey with an amplitude of 1/f, and a quarter as much of each colour's own."""
+    """Return an image (height, width, 3) in [0, 1]: 1/f noise in grey, plus a quarter as much in each colour."""
     draw = np.random.default_rng(seed)
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     frequency = np.hypot(rows, columns)
-    frequency[0, 0] = np.inf  # no constant part
+    frequency[0, 0] = np.inf  # removes the mean
     fields = [
         np.fft.irfft2(np.fft.rfft2(draw.standard_normal((height, width))) / frequency, s=(height, width))
         for _ in range(4)

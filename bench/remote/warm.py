@@ -1,5 +1,6 @@
-"""Gets this process's own start-up over with before the first case: modules that diffusers loads when first needed,
-Pillow's codecs, both clients' first connection. Loads torch and diffusers.
+"""Warms up this process before the first case: diffusers' lazy modules, Pillow's codecs, both clients' connections.
+
+Loads torch and diffusers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from bench.remote import proxies
 from bench.remote.http import Client
 from bench.remote.payloads import bytes_of
 from bench.remote.payloads.echo import Echo
-from bench.remote.request_body import Payload, make
-from bench.wire.address import Discretion, Endpoints, parse
+from bench.remote.request_body import CasePayload, make
+from bench.wire.address import Endpoints, Redactor, parse
 from bench.workloads import models
 
 _SIDE = 64
@@ -27,14 +28,14 @@ _WITHIN_S = 10.0
 
 @cache
 def warm() -> None:
-    """Send a small payload each way to an echo on this machine, and read a good answer of each kind; once a process.
+    """Send a small payload of each kind to an echo on this machine, and read a valid answer; once per process.
 
-    What goes wrong here will go wrong in the cases too, and is told there.
+    Errors are ignored, because the cases will meet and report them.
     """
     with Echo() as echo:
         address = parse(echo.url)
         proxies.spare(address)
-        client = Client(address, None, Discretion(Endpoints(address), None), kept=False)
+        client = Client(address, None, Redactor(Endpoints(address), None), kept=False)
         for operation, transports in ((name, models.transports(name)) for name in models.workload("tiny").operations):
             for transport in transports:
                 payload = make(
@@ -46,7 +47,7 @@ def warm() -> None:
                         transport=transport,
                     )
                 )
-                with contextlib.suppress(Exception):  # the echo's answer is no image
+                with contextlib.suppress(Exception):  # the echo's answer is not an image
                     payload.through_diffusers(address)
                 with contextlib.suppress(Exception):
                     client.post(payload.post(address), time.monotonic() + _WITHIN_S, 2**20)
@@ -55,8 +56,8 @@ def warm() -> None:
         client.close()
 
 
-def _answer(payload: Payload) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a good answer."""
+def _answer(payload: CasePayload) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of a valid answer."""
     transport = payload.case.transport
     if payload.case.operation == "decode" and transport in FILE_TRANSPORTS:
         buffer = io.BytesIO()

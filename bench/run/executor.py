@@ -1,7 +1,6 @@
-"""Runs cases in a worker process and turns whatever becomes of it into data. Never loads torch.
+"""Runs cases in a worker process and turns whatever happens to it into data. Never loads torch.
 
-One worker serves many cases. It is replaced after out-of-memory, an exception, a crash, a time-out, or memory that
-did not return.
+One worker serves many cases. It is replaced after out-of-memory, an exception, a crash, a time-out, or a memory leak.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ from bench.errors import DeviceError, WorkerError
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
 from bench.run.messages import (
     Broken,
+    DeviceAnswer,
+    DeviceQuestion,
     Done,
     PhaseBegun,
-    Question,
     Ready,
     Refused,
     RunCase,
     Start,
     TakeTurns,
-    Told,
 )
 from bench.run.outcome import memory_in
 from bench.run.worker_process import WorkerProcess
 from bench.workloads.labels import label_of
 
-#: -P: a `torch.py` or `bench/` in the folder where the user happens to be is not to be imported.
+#: -P: do not import a `torch.py` or `bench/` in the current folder.
 WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _START_ATTEMPTS = 3
@@ -44,35 +43,35 @@ OnPhase = Callable[[Phase], None]
 
 
 class Executor(Protocol):
-    """Measures cases, one by one or taking turns."""
+    """Measures cases, one by one or in turns."""
 
     def start(self) -> Ready:
-        """Take the device, unless it is held already.
+        """Take the device, if it is not taken already.
 
-        Raises DeviceError with the reason if it can't be used, WorkerError if nothing starts.
+        Raises DeviceError with the reason if it can't be used, WorkerError if no worker starts.
         """
         ...
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
-        """Measure one case within `timeout_s` seconds; never raises for what the case does."""
+        """Measure one case within `timeout_s` seconds. Never raises for what the case does."""
         ...
 
     def take_turns(
         self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
     ) -> tuple[Done, ...] | Broken:
-        """Measure cases whose timed calls take turns, `timeout_s` seconds for each of them.
+        """Measure cases whose timed calls alternate, with `timeout_s` seconds for each case.
 
-        If anything goes wrong with one nothing is known of any: they are then to be measured one by one.
+        If anything goes wrong with one case, none has a result, and they have to be measured one by one.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the device, at once."""
+        """Release the device at once."""
         ...
 
 
 class SubprocessExecutor:
-    """An Executor over `bench.run.worker` (or a stand-in that speaks the same protocol)."""
+    """An Executor over `bench.run.worker`, or a stand-in with the same protocol."""
 
     def __init__(
         self, device: str = "auto", vram_limit_bytes: int | None = None, command: Sequence[str] = WORKER
@@ -91,15 +90,15 @@ class SubprocessExecutor:
             try:
                 worker = WorkerProcess(self._command)
             except OSError as error:
-                raise WorkerError(f"The measuring process can't be started: {error}.") from None
+                raise WorkerError(f"The measuring process could not be started: {error}.") from None
             try:
                 worker.send(self._start_request.model_dump_json())
                 answer = worker.answer(_START_TIMEOUT_S)
             except queue.Empty:
                 worker.kill()
                 raise WorkerError(
-                    f"The measuring process did not get ready within {_START_TIMEOUT_S:.0f} s. "
-                    f"Its last words: {_last_line(worker)}"
+                    f"The measuring process was not ready within {_START_TIMEOUT_S:.0f} s. "
+                    f"Its last line of output: {_last_line(worker)}"
                 ) from None
             except BaseException:  # Ctrl-C while it starts
                 worker.kill()
@@ -112,52 +111,57 @@ class SubprocessExecutor:
                 raise DeviceError(answer.reason)
             died = worker
         raise WorkerError(
-            f"The measuring process ended {_START_ATTEMPTS} times before it was ready. What a run has "
-            f"measured is kept, and the same command goes on from there. Its last words: {_last_line(died)}"
+            f"The measuring process ended {_START_ATTEMPTS} times before it was ready; its last line of output: "
+            f"{_last_line(died)}. Results so far are kept, and the same command continues from there."
         )
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
-        talk = self._talk(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
-        if talk.end == "silence":
-            return self._after(Done(outcome=TimedOut(timeout_s=timeout_s, phase=talk.phase)))
-        if talk.end == "answers":
-            return self._after(talk.dones[0])
-        assert talk.phase is not None  # noqa: S101 - a worker that dies before that is replaced
-        return self._after(Done(outcome=_cause_of_death(talk.worker, talk.phase, talk.kills_before)))
+        conversation = self._converse(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
+        if conversation.end == "silence":
+            return self._after(Done(outcome=TimedOut(timeout_s=timeout_s, phase=conversation.phase)))
+        if conversation.end == "answers":
+            return self._after(conversation.dones[0])
+        assert conversation.phase is not None  # noqa: S101 - a worker that dies earlier is replaced
+        return self._after(
+            Done(outcome=_cause_of_death(conversation.worker, conversation.phase, conversation.kills_before))
+        )
 
     def take_turns(
         self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
     ) -> tuple[Done, ...] | Broken:
         limit_s = timeout_s * len(cases)
-        talk = self._talk(TakeTurns(cases=tuple(cases), measure=measure), cases, limit_s, on_phase)
-        if talk.end == "answers":
-            return tuple([self._after(done) for done in talk.dones])
+        conversation = self._converse(TakeTurns(cases=tuple(cases), measure=measure), cases, limit_s, on_phase)
+        if conversation.end == "answers":
+            return tuple([self._after(done) for done in conversation.dones])
         self.close()
-        if isinstance(talk.end, Broken):
-            return talk.end
+        if isinstance(conversation.end, Broken):
+            return conversation.end
         silent = f"no answer within {limit_s:g} s"
-        return Broken(reason=silent if talk.end == "silence" else "the measuring process died")
+        return Broken(reason=silent if conversation.end == "silence" else "the measuring process died")
 
-    def _talk(self, request: RunCase | TakeTurns, cases: Sequence[Case], timeout_s: float, on_phase: OnPhase) -> _Talk:
-        """Give the worker these cases and hear it out. One that dies before it began says nothing about them."""
+    def _converse(
+        self, request: RunCase | TakeTurns, cases: Sequence[Case], timeout_s: float, on_phase: OnPhase
+    ) -> _Conversation:
+        """Send the worker these cases and collect its answers. Restart a worker that dies before it has begun."""
         worker: WorkerProcess | None = None
         for _ in range(_START_ATTEMPTS):
             worker = self._ready_worker()
-            talk = _Talk(worker, host.oom_kills())
+            conversation = _Conversation(worker, host.oom_kills())
             worker.send(request.model_dump_json())
-            talk.hear(len(cases), timeout_s, on_phase)
-            if talk.end != "death" or talk.phase is not None:
-                return talk
+            conversation.hear(len(cases), timeout_s, on_phase)
+            if conversation.end != "death" or conversation.phase is not None:
+                return conversation
             self.close()
         raise WorkerError(
-            f"The measuring process died {_START_ATTEMPTS} times before it began with {label_of(cases[0])}. What was "
-            f"measured is kept; the same command goes on from there. Its last words: {_last_line(worker)}"
+            f"The measuring process died {_START_ATTEMPTS} times before it began {label_of(cases[0])}; its last line "
+            f"of output: {_last_line(worker)}. Results so far are kept, and the same command continues from there."
         )
 
-    def ask(self, request: Question, timeout_s: float) -> Told:
-        """What the worker answers to `bench doctor` or `bench calibrate` within `timeout_s` seconds.
+    def ask(self, request: DeviceQuestion, timeout_s: float) -> DeviceAnswer:
+        """Return the worker's answer to `bench doctor` or `bench calibrate`, within `timeout_s` seconds.
 
-        Raises WorkerError if it dies or hangs over it (the next question starts another), and what `start` raises.
+        Raises WorkerError if the worker dies or hangs, after which the next question starts another worker; and what
+        `start` raises.
         """
         worker = self._ready_worker()
         worker.send(request.model_dump_json())
@@ -165,11 +169,13 @@ class SubprocessExecutor:
             answer = worker.answer(timeout_s)
         except queue.Empty:
             self.close()
-            raise WorkerError(f"The measuring process gave no answer in {timeout_s:.0f} s, and was ended.") from None
-        if isinstance(answer, Told):
+            raise WorkerError(
+                f"The measuring process did not answer within {timeout_s:.0f} s and was killed."
+            ) from None
+        if isinstance(answer, DeviceAnswer):
             return answer
         self.close()
-        raise WorkerError(f"The measuring process died over it. Its last words: {_last_line(worker)}")
+        raise WorkerError(f"The measuring process died. Its last line of output: {_last_line(worker)}")
 
     def close(self) -> None:
         if self._worker is not None:
@@ -177,12 +183,12 @@ class SubprocessExecutor:
             self._worker = None
 
     def _keep_device(self, worker: WorkerProcess, ready: Ready) -> None:
-        """Keep a new worker, if it holds the device of the run: `auto` falls back to the CPU when a GPU drops off."""
+        """Keep a new worker if it has the run's device. With `auto` it may not, if the GPU has dropped off the bus."""
         if self._ready is not None and ready.device != self._ready.device:
             worker.kill()
             raise DeviceError(
-                f"The device has changed during the run: it was {self._ready.device.name}, and now it is "
-                f"{ready.device.name}. What was measured is kept; the same command goes on once the device is back."
+                f"The device changed during the run from {self._ready.device.name} to {ready.device.name}. Results so "
+                "far are kept; repeat the command once the device is back."
             )
         self._worker, self._ready = worker, ready
 
@@ -192,19 +198,19 @@ class SubprocessExecutor:
         return self._worker
 
     def _after(self, done: Done) -> Done:
-        """Replace the worker where its state can't be trusted any more."""
+        """Return the outcome, and close the worker if its state can no longer be trusted."""
         if not isinstance(done.outcome, Measured):
             self.close()
         elif done.leaked_bytes:
             self.close()
-            leak = f"{format_bytes(done.leaked_bytes)} did not return after the case, so the worker was replaced"
+            leak = f"{format_bytes(done.leaked_bytes)} were not freed after the case, so the worker was replaced"
             return done.model_copy(update={"warnings": (*done.warnings, leak)})
         return done
 
 
 @dataclass(slots=True)
-class _Talk:
-    """What a worker said to one request, and how that ended."""
+class _Conversation:
+    """A worker's answers to one request, and how they ended."""
 
     worker: WorkerProcess
     kills_before: int
@@ -213,7 +219,7 @@ class _Talk:
     end: Literal["answers", "silence", "death"] | Broken = "answers"
 
     def hear(self, count: int, timeout_s: float, on_phase: OnPhase) -> None:
-        """Listen until there are `count` answers, or `timeout_s` seconds are over, or there will be none."""
+        """Collect answers until there are `count`, `timeout_s` seconds have passed, or no more can come."""
         deadline = time.monotonic() + timeout_s
         while len(self.dones) < count:
             try:
@@ -232,7 +238,7 @@ class _Talk:
 
 
 def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> Crashed | OutOfMemory:
-    """What ended a worker: want of memory where the kernel or its last words say so, else a crash."""
+    """Return the outcome of a dead worker: out of memory if the kernel or its last output says so, else a crash."""
     code = worker.exit_code()
     tail = worker.stderr_tail()
     if code == -_SIGKILL and host.oom_kills() > kills_before:
@@ -245,6 +251,6 @@ def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> C
 
 
 def _last_line(worker: WorkerProcess | None) -> str:
-    """The last line that a worker printed: of a traceback the one that says what it was."""
-    said = worker.stderr_tail().splitlines() if worker else []
-    return said[-1] if said else "none"
+    """Return the last line of a worker's standard error; in a traceback that is the error itself."""
+    lines = worker.stderr_tail().splitlines() if worker else []
+    return lines[-1].rstrip(".") if lines else "none"

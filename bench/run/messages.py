@@ -1,8 +1,8 @@
-"""What parent and worker say to each other: one JSON line a message. Free of torch.
+"""The messages between parent and worker, each one JSON line. Free of torch.
 
-The parent writes a `Start`, then one `RunCase` or `TakeTurns` at a time; it ends the worker by closing the pipe. The
-worker answers `Ready` or `Refused` to the first, and to each of the others any number of `PhaseBegun` and one `Done` a
-case, or one `Broken`. `bench doctor` asks with `Examine` and `MeasureCeiling` instead of cases, `bench calibrate` with
+The parent writes a `Start`, then one `RunCase` or `TakeTurns` at a time, and ends the worker by closing the pipe. The
+worker answers `Start` with `Ready` or `Refused`, and each other request with any number of `PhaseBegun` and one `Done`
+per case, or with one `Broken`. `bench doctor` sends `Examine` and `MeasureCeiling`, `bench calibrate` sends
 `MeasureWorkspaces`; each has one answer.
 """
 
@@ -32,7 +32,7 @@ from bench.record import (
 
 
 class Start(Frozen):
-    """Take hold of a device: `auto`, `cpu`, `cuda` or `cuda:N`."""
+    """Take a device: `auto`, `cpu`, `cuda` or `cuda:N`."""
 
     type: Literal["start"] = "start"
     device: str
@@ -48,7 +48,7 @@ class RunCase(Frozen):
 
 
 class TakeTurns(Frozen):
-    """Measure these cases, their timed calls taking turns."""
+    """Measure these cases, alternating their timed calls."""
 
     type: Literal["take_turns"] = "take_turns"
     cases: tuple[Case, ...] = Field(min_length=2)
@@ -56,10 +56,10 @@ class TakeTurns(Frozen):
 
 
 class Ready(Frozen):
-    """The device is held. `note` says what a user should know of the choice, `reason` why it is no GPU.
+    """The worker has the device. `note` is a remark for the user on the choice, `reason` says why it is not a GPU.
 
-    `endpoint` is what is known of an endpoint that tells of itself; `addresses` is where those are that do not, by
-    `sd-v1/encode`. `client` is whose requests a case's own figure is of.
+    `endpoint` has the facts of an endpoint of `bench serve`; `addresses` has those of others, by `sd-v1/encode`.
+    `client` is the client whose requests give a case's own time.
     """
 
     type: Literal["ready"] = "ready"
@@ -73,23 +73,23 @@ class Ready(Frozen):
 
 
 class Refused(Frozen):
-    """The device can't be used, and why."""
+    """The device can't be used; `reason` says why."""
 
     type: Literal["refused"] = "refused"
     reason: str
 
 
 class PhaseBegun(Frozen):
-    """The case in hand has reached this phase."""
+    """The current case has reached this phase."""
 
     type: Literal["phase"] = "phase"
     phase: Phase
 
 
 class Done(Frozen):
-    """The case in hand has ended. `leaked_bytes` is memory that did not return, above what is tolerated.
+    """The current case has ended. `leaked_bytes` is memory that was not freed, if it exceeds the tolerance.
 
-    `assumed` are the fields of the case that the endpoint does not tell.
+    `assumed` are the fields of the case that the endpoint does not report.
     """
 
     type: Literal["done"] = "done"
@@ -103,27 +103,27 @@ class Done(Frozen):
 
 
 class Broken(Frozen):
-    """The cases could not be measured together, and why: nothing is known of any of them."""
+    """The cases could not be measured together, for `reason`. None of them has a result."""
 
     type: Literal["broken"] = "broken"
     reason: str
 
 
 class Examine(Frozen):
-    """Tell what `bench doctor` asks of the device that is held."""
+    """Report the facts of the device for `bench doctor`."""
 
     type: Literal["examine"] = "examine"
 
 
 class Examined(Frozen):
-    """What the worker knows of the device besides `Ready`."""
+    """Facts of the device that are not in `Ready`."""
 
     type: Literal["examined"] = "examined"
     facts: DeviceFacts
 
 
 class MeasureCeiling(Frozen):
-    """Measure the most that the device does of one thing."""
+    """Measure one ceiling: the highest rate of one kind of work."""
 
     type: Literal["measure_ceiling"] = "measure_ceiling"
     what: Literal["matmul", "copy"]
@@ -131,7 +131,7 @@ class MeasureCeiling(Frozen):
 
 
 class CeilingMeasured(Frozen):
-    """One ceiling, or the reason why there is none. `note` says what setting of torch is part of it."""
+    """One ceiling, or the reason why there is none. `note` names a setting of torch that affects it."""
 
     type: Literal["ceiling_measured"] = "ceiling_measured"
     ceiling: Ceiling | None = None
@@ -140,7 +140,7 @@ class CeilingMeasured(Frozen):
 
 
 class MeasureWorkspaces(Frozen):
-    """Run one untiled call of a model of random weights, and note the workspace of each of its convolutions."""
+    """Run one untiled call of a model with random weights, and record the workspace of each convolution."""
 
     type: Literal["measure_workspaces"] = "measure_workspaces"
     model: str
@@ -150,7 +150,7 @@ class MeasureWorkspaces(Frozen):
 
 
 class WorkspacesMeasured(Frozen):
-    """The workspaces of one call, each convolution once, or the reason why there are none."""
+    """The workspaces of one call, with each convolution once, or the reason why there are none."""
 
     type: Literal["workspaces_measured"] = "workspaces_measured"
     entries: tuple[ConvolutionWorkspace, ...] = ()
@@ -159,11 +159,11 @@ class WorkspacesMeasured(Frozen):
     warnings: tuple[str, ...] = ()
 
 
-#: What is asked of the device apart from cases, and what is answered to it.
-Question = Examine | MeasureCeiling | MeasureWorkspaces
-Told = Examined | CeilingMeasured | WorkspacesMeasured
+#: Requests about the device that are not cases, and their answers.
+DeviceQuestion = Examine | MeasureCeiling | MeasureWorkspaces
+DeviceAnswer = Examined | CeilingMeasured | WorkspacesMeasured
 
-Request = Annotated[Start | RunCase | TakeTurns | Question, Field(discriminator="type")]
-Answer = Annotated[Ready | Refused | PhaseBegun | Done | Broken | Told, Field(discriminator="type")]
+Request = Annotated[Start | RunCase | TakeTurns | DeviceQuestion, Field(discriminator="type")]
+Answer = Annotated[Ready | Refused | PhaseBegun | Done | Broken | DeviceAnswer, Field(discriminator="type")]
 requests: TypeAdapter[Request] = TypeAdapter(Request)
 answers: TypeAdapter[Answer] = TypeAdapter(Answer)

@@ -1,6 +1,6 @@
-"""What a person sees of a run: a live bar on a terminal, plain lines elsewhere, nothing when quiet; and the summary.
+"""Shows a run's progress: a live bar on a terminal, plain lines elsewhere, nothing when quiet; and the summary.
 
-Loads rich, never torch. Writes to standard error; the summary's text is returned.
+Loads rich, never torch. Writes to the given console.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from bench.run.messages import Ready
 from bench.run.scheduler import RunSummary
 from bench.workloads.labels import label_of
 
-#: The bar's width in columns; the narrowest terminal that has one, and the narrowest that says what time is left.
+#: In columns: the bar's width, the narrowest terminal with a bar, and the narrowest with the remaining time.
 _BAR, _BAR_FROM, _LEFT_FROM = 16, 80, 60
 _STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
 
 
 class Estimate:
-    """How long the rest will take: the cases so far, weighted by their size, at the pace so far."""
+    """Estimates the remaining time from the finished cases, weighted by their size."""
 
     def __init__(self, cases: tuple[Case, ...], clock: Callable[[], float] = time.monotonic) -> None:
         self._left = {case.id: case.axes.product() for case in cases}
         self._clock, self._begin, self._done = clock, clock(), 0
 
     def skip(self, case: Case) -> None:
-        """This case need not be run."""
+        """Leave out a case that is already measured."""
         self._left.pop(case.id, None)
 
     def finish(self, case: Case) -> None:
-        """This case has just been run."""
+        """Count a case as finished."""
         self._done += self._left.pop(case.id, 0)
 
     def waits_for(self, ids: Iterable[str]) -> bool:
-        """Whether one of these cases is yet to be finished."""
-        return any(one in self._left for one in ids)
+        """Whether any of these cases is unfinished."""
+        return any(case_id in self._left for case_id in ids)
 
     @property
     def elapsed_s(self) -> float:
@@ -54,14 +54,14 @@ class Estimate:
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds that the rest will take at this pace, or None before the first case is done."""
+        """Seconds that the remaining cases will take at this pace; None before the first case is finished."""
         return self.elapsed_s * sum(self._left.values()) / self._done if self._done else None
 
 
 class _Line(ProgressColumn):
-    """The live line: count, time, a bar, time left and the case, as much of it as the terminal has room for.
+    """The live line: count, time, bar, remaining time and case, as far as they fit.
 
-    The bar gives way first, then the time left, and then the end of the case's name.
+    A narrow terminal loses the bar first, then the remaining time, and then the end of the case's name.
     """
 
     def __init__(self, console: Console) -> None:
@@ -85,7 +85,7 @@ class _Line(ProgressColumn):
 
 
 class Reporter:
-    """An Observer that says each case as one line when it is done, above a live bar where there is a terminal."""
+    """An Observer that prints one line for each finished case, above a live bar if there is a terminal."""
 
     def __init__(self, plan: Plan, console: Console, *, quiet: bool = False) -> None:
         self.finished = 0
@@ -118,16 +118,16 @@ class Reporter:
         if ready.note:
             self._say(f"Note: {ready.note}")
         if environment.may_spill:
-            self._say(f"Note: {environment.may_spill}; out-of-memory may not show here, and the records say so.")
+            self._say(f"Note: {environment.may_spill}. Out-of-memory may go unnoticed here, as the records state.")
         crowd = crowding(environment.gpu, device)
         if crowd:
             self._say(f"Warning: {crowd}")
-        there = f"Going on with {path} ({resumed} of {len(self._plan.cases)} cases are there)"
-        self._say(there if resumed else f"Writing {path}")
+        continuing = f"Continuing {path} ({resumed} of {len(self._plan.cases)} cases are finished)"
+        self._say(continuing if resumed else f"Writing {path}")
         self._bar.update(self._task, completed=resumed)
 
     def warn(self, text: str) -> None:
-        """Say what is wrong with the file that the run goes on with, also where all else is quiet."""
+        """Print a warning about the file that the run continues, even if quiet."""
         say(self._bar.console, f"warning: {one_line(text)}")
 
     def case_begun(self, number: int, case: Case) -> None:
@@ -164,7 +164,7 @@ class Reporter:
 
 
 def _where(ready: Ready, version: str) -> str:
-    """What is measured, in one line."""
+    """Return the device or endpoint, in one line."""
     if ready.device.kind != "endpoint":
         return f"Device: {ready.device.name}, {format_bytes(ready.device.total_bytes)}{version}"
     server = ready.endpoint and ready.endpoint.server_device
@@ -172,23 +172,23 @@ def _where(ready: Ready, version: str) -> str:
 
 
 def tell(record: Record) -> str:
-    """One case's outcome in a few words, or its figures."""
+    """Return a case's figures, or its outcome in a few words."""
     return _figures(record) if isinstance(record.outcome, Measured) else one_line(describe(record.outcome))
 
 
 def tell_load(load: Load) -> str:
-    """One load in a line: how many answers were good, how many a second, and how long they took."""
-    said = [f"{load.succeeded:,} of {load.sent:,} good", f"{load.throughput_per_s:.3g} /s"]
-    said += [
+    """Return one load in a line: successful answers, answers per second, and latencies."""
+    parts = [f"{load.succeeded:,} of {load.sent:,} good", f"{load.throughput_per_s:.3g} /s"]
+    parts += [
         f"p{percentile.q * 100:g} {format_seconds(percentile.seconds)}"
         for percentile in load.percentiles
         if percentile.q in {0.5, 0.99} and load.is_enough_for(percentile.q)
     ]
-    return f"load, {load.title}: {', '.join(said)}"
+    return f"load, {load.title}: {', '.join(parts)}"
 
 
 def tell_overlap(overlap: Overlap) -> str:
-    """One overlap in a line: how long its images took in turn with generation, and how long overlapped with it."""
+    """Return one overlap in a line: the time of its images in turn with generation, and overlapped with it."""
     in_turn_s, overlapped_s = stats.median(overlap.in_turn_s), stats.median(overlap.overlapped_s)
     return f"overlap, {overlap.title}: {format_seconds(in_turn_s)} in turn, {format_seconds(overlapped_s)} overlapped"
 
@@ -209,16 +209,16 @@ def _figures(record: Record) -> str:
 
 
 def _quality(timing: Timing) -> str:
-    """Of how many samples the median is, and how far it can be trusted: half its 95% interval, else the noise."""
-    said = f"median of {len(timing.samples_s)}"
+    """Return the number of samples and their uncertainty: half the median's 95% interval, else the noise."""
+    count = f"median of {len(timing.samples_s)}"
     uncertainty = stats.uncertainty(timing.samples_s)
     if uncertainty is not None:
-        return f"{said} ±{uncertainty:.1%}"
-    return said if timing.noise is None else f"{said}, noise {timing.noise:.1%}"
+        return f"{count} ±{uncertainty:.1%}"
+    return count if timing.noise is None else f"{count}, noise {timing.noise:.1%}"
 
 
 def print_summary(summary: RunSummary, console: Console) -> None:
-    """The run's counts and file, and every case that was not measured, by name."""
+    """Print the run's counts and file, and each case that was not measured."""
     counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
     say(console, f"{format_count(len(summary.records), 'case')}: {counts}")
     for record in summary.records:
@@ -230,7 +230,7 @@ def print_summary(summary: RunSummary, console: Console) -> None:
 
 
 def summary_json(summary: RunSummary) -> dict[str, object]:
-    """The summary as data: file, counts, and each case's id, label and outcome."""
+    """Return the summary as data: file, counts, and each case's id, label and outcome."""
     return {
         "file": str(summary.path),
         "resumed": summary.resumed,
@@ -259,13 +259,13 @@ def _stage_json(stage: Stage) -> dict[str, object]:
 
 
 def _remote_json(remote: Remote) -> dict[str, object]:
-    """What an endpoint's case has besides."""
+    """Return the further fields of an endpoint's case."""
     return {
         "request_bytes": remote.request_bytes,
         "response_bytes": remote.response_bytes,
         "exchanges": [
-            {"client": one.client, "connection": one.connection, "median_s": one.timing.median_s}
-            for one in remote.exchanges
+            {"client": exchange.client, "connection": exchange.connection, "median_s": exchange.timing.median_s}
+            for exchange in remote.exchanges
         ],
         "overlaps": [
             {
@@ -282,7 +282,7 @@ def _remote_json(remote: Remote) -> dict[str, object]:
                 "sent": load.sent,
                 "succeeded": load.succeeded,
                 "throughput_per_s": load.throughput_per_s,
-                "percentiles_s": {f"p{one.q * 100:g}": one.seconds for one in load.percentiles},
+                "percentiles_s": {f"p{percentile.q * 100:g}": percentile.seconds for percentile in load.percentiles},
                 "errors": load.errors,
             }
             for load in remote.loads

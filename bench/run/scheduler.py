@@ -1,4 +1,4 @@
-"""Walks a plan: order, resume, one durable record a case. Never loads torch; the executor and the clock are given."""
+"""Runs a plan: order, resume, one durable record per case. Never loads torch; the caller gives executor and clock."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import store
+from bench.core.units import format_count
 from bench.doctor.gpu_findings import crowding
 from bench.plan import Plan
 from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
@@ -23,10 +24,10 @@ GOOD = ("measured", "out_of_memory", "skipped")
 
 
 class Observer(Protocol):
-    """Is told what happens, as it happens."""
+    """Receives the events of a run."""
 
     def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
-        """A run begins, or goes on with `resumed` cases finished."""
+        """A run begins, or continues with `resumed` finished cases."""
         ...
 
     def case_begun(self, number: int, case: Case) -> None:
@@ -34,7 +35,7 @@ class Observer(Protocol):
         ...
 
     def phase_begun(self, phase: Phase) -> None:
-        """The case in hand is now loading, warming up, running."""
+        """The current case has reached this phase."""
         ...
 
     def case_done(self, number: int, record: Record) -> None:
@@ -44,7 +45,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """How a run ended: its file, and all of its records, those of an earlier session included."""
+    """The result of a run: its file and all its records, including those of earlier sessions."""
 
     path: Path
     records: tuple[Record, ...]
@@ -52,7 +53,7 @@ class RunSummary:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many cases had each outcome."""
+        """The number of cases by outcome."""
         return dict(Counter(record.outcome.status for record in self.records))
 
     @property
@@ -63,21 +64,21 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Where results go and whether an unfinished run is continued."""
+    """The results folder, and whether to continue an unfinished run."""
 
     results: Path
     vram_limit_bytes: int | None = None
     fresh: bool = False
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    #: Is told of what was set aside of a file that a run goes on with.
+    #: Called with each warning about the file of a continued run.
     warn: Callable[[str], None] = field(default=lambda _: None)
 
 
 def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer) -> RunSummary:
-    """Measure what the plan still lacks, and return when every case has an outcome on disk.
+    """Measure all cases that have no outcome yet. Returns when every case has an outcome on disk.
 
-    Goes on with the latest unfinished run of the same plan, device, limit and library versions, unless `fresh`.
-    Raises BenchError if the device, the worker or the disk give out; what was finished stays.
+    Continues the latest unfinished run of the same plan, device, limit and library versions, unless `fresh`. Raises
+    BenchError if the device, the worker or the disk fails; finished cases are kept.
     """
     store.prepare_folder(options.results)
     ready = executor.start()
@@ -91,9 +92,9 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         done = {record.case.id for record in records}
         crowd = crowding(ready.environment.gpu, ready.device)
         numbers = {case.id: number for number, case in enumerate(plan.cases, start=1)}
-        going = _Going(plan, executor, ready, run_info, options, observer, (crowd,) if crowd else (), numbers)
-        for cases, missing in _left(plan, done):
-            for batch in going.measure(cases, missing):
+        runner = _CaseRunner(plan, executor, ready, run_info, options, observer, (crowd,) if crowd else (), numbers)
+        for cases, missing in _unfinished_groups(plan, done):
+            for batch in runner.measure(cases, missing):
                 file.append(*batch)
                 records += batch
                 for record in batch:
@@ -101,8 +102,8 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
     return RunSummary(file.path, tuple(records), resumed=len(done))
 
 
-def _left(plan: Plan, done: set[str]) -> Iterator[tuple[tuple[Case, ...], int]]:
-    """The groups of cases that are still to be measured, each with how many of the group already are."""
+def _unfinished_groups(plan: Plan, done: set[str]) -> Iterator[tuple[tuple[Case, ...], int]]:
+    """Yield the groups with unmeasured cases: those cases, and the number of measured cases in the group."""
     for group in plan.turns:
         cases = tuple(case for case in group if case.id not in done)
         if cases:
@@ -110,8 +111,8 @@ def _left(plan: Plan, done: set[str]) -> Iterator[tuple[tuple[Case, ...], int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Going:
-    """A run that is under way: what its records have in common."""
+class _CaseRunner:
+    """Measures the cases of one run, and adds to each record the part that all records share."""
 
     plan: Plan
     executor: Executor
@@ -124,10 +125,15 @@ class _Going:
     numbers: Mapping[str, int]
 
     def measure(self, cases: tuple[Case, ...], missing: int) -> Iterator[tuple[Record, ...]]:
-        """Records that are to be written together: of all these cases, taking turns, if there are several and all goes
-        well; else of one after another. `missing` more of their group were measured by an earlier session.
+        """Yield records that must be written together: those of all cases if they took turns, else one by one.
+
+        `missing` further cases of the group were measured by an earlier session.
         """
-        earlier = (f"measured without {missing} more of its group, which an earlier session measured",) * bool(missing)
+        earlier = (
+            (f"measured without {format_count(missing, 'case')} of its group, measured by an earlier session",)
+            if missing
+            else ()
+        )
         if len(cases) == 1:
             yield (self._alone(cases[0], *earlier),)
             return
@@ -135,9 +141,10 @@ class _Going:
         begin = time.monotonic()
         dones = self.executor.take_turns(cases, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
         if isinstance(dones, Broken):
-            why = f"measured alone, although it was to take turns with {len(cases) - 1} more: {dones.reason}"
+            neighbours = format_count(len(cases) - 1, "other case")
+            warning = f"measured alone instead of in turns with {neighbours}: {dones.reason}"
             for case in cases:
-                yield (self._alone(case, *earlier, why),)
+                yield (self._alone(case, *earlier, warning),)
             return
         share = (time.monotonic() - begin) / len(cases)
         yield tuple(
@@ -146,7 +153,7 @@ class _Going:
         )
 
     def _begin(self, case: Case) -> None:
-        self.executor.start()  # a replacement, where there is need of one, is no part of the case's time
+        self.executor.start()  # so that starting a new worker is not part of the case's time
         self.observer.case_begun(self.numbers[case.id], case)
 
     def _alone(self, case: Case, *warnings: str) -> Record:
@@ -185,9 +192,10 @@ def _warned(done: Done, warnings: Iterable[str]) -> Done:
 def _opened(
     plan: Plan, ready: Ready, folder: Path, options: RunOptions
 ) -> Iterator[tuple[Run, store.RunFile, list[Record]]]:
-    """The run to go on with, or a new one: its identity, its file and the records that it has.
+    """Yield the run to continue, or a new one: its identity, its file and its records so far.
 
-    The file is claimed meanwhile: another card of the same name shares the folder, and may begin in the same second.
+    The file is claimed until the end of the block, because another card of the same name uses the same folder and may
+    start in the same second.
     """
 
     def same_setting(record: Record) -> bool:
@@ -197,13 +205,13 @@ def _opened(
 
     limit_bytes, identity = options.vram_limit_bytes, ready.device.identity
     with ExitStack() as claims:
-        found = None if options.fresh else store.unfinished(folder, plan.id, limit_bytes, identity, same_setting)
-        if found is not None and claims.enter_context(store.claimed(found.path)):
-            file = store.RunFile(found.path)
+        unfinished = None if options.fresh else store.unfinished(folder, plan.id, limit_bytes, identity, same_setting)
+        if unfinished is not None and claims.enter_context(store.claimed(unfinished.path)):
+            file = store.RunFile(unfinished.path)
             file.repair()
-            for warning in found.warnings:
+            for warning in unfinished.warnings:
                 options.warn(warning)
-            yield found.records[0].run, file, list(found.records)
+            yield unfinished.records[0].run, file, list(unfinished.records)
             return
         started = options.now()
         path = _new_path(folder, started, plan.config, claims)
@@ -213,27 +221,27 @@ def _opened(
 
 
 def _same_endpoint(record: Record, ready: Ready) -> bool:
-    """Whether a record's figures are of the same endpoint, through the same client.
+    """Whether a record was measured at the same endpoint, with the same client.
 
-    One that tells of itself may have moved; of any other the address is all that is known.
+    An endpoint that reports its server is compared by that, since its address may change; neighbours by their address.
     """
     remote = record.remote
     if remote is None:
         return ready.endpoint is None
     client = remote.exchanges[0].client if remote.exchanges else ready.client
-    here, there = ready.endpoint, remote.endpoint
-    if (here and here.server_device) or there.server_device:
-        same = here is not None and here.server == there.server
+    current, recorded = ready.endpoint, remote.endpoint
+    if (current and current.server_device) or recorded.server_device:
+        same = current is not None and current.server == recorded.server
     else:
-        url = here.url if here else ready.addresses.get(f"{record.case.model}/{record.case.operation}", "")
-        same = url == there.url
+        url = current.url if current else ready.addresses.get(f"{record.case.model}/{record.case.operation}", "")
+        same = url == recorded.url
     return same and client == ready.client
 
 
 def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:
-    """What must be the same for a run to be continued: all that its figures depend on.
+    """Return everything that must be equal for a run to be continued, because its figures depend on it.
 
-    Not RAM and NVML's total, which vary by a little with the kernel and the driver's mood.
+    Not the RAM and NVML's total memory, which vary slightly with kernel and driver.
     """
     if environment is None:
         return (device.kind, device.name)
@@ -254,7 +262,7 @@ def _setting(device: Device, environment: Environment | None) -> tuple[object, .
 
 
 def _new_path(folder: Path, started: datetime, config: str, claims: ExitStack) -> Path:
-    """`<UTC time>-<config>.jsonl`, claimed; two runs begun within one second differ by a number."""
+    """Claim and return `<UTC time>-<config>.jsonl`, with a number appended if another run began in the same second."""
     stem = f"{started:%Y%m%dT%H%M%SZ}-{config}"
     path = folder / f"{stem}.jsonl"
     number = 2

@@ -1,7 +1,7 @@
-"""The timing loop: when one case has been called often enough. Free of torch; the clock is handed in.
+"""The timing loop, and the rule that stops it. Free of torch; the caller provides the timed calls.
 
-The rule is nvbench's `stdrel` (nvbench/detail/stdrel_criterion.cuh) with a minimum that drops for slow calls: at least
-so many samples over so much time, then until the noise is below the target, or is steady above it, or time is spent.
+The rule is nvbench's `stdrel` (nvbench/detail/stdrel_criterion.cuh) with fewer samples for slow calls: a minimum number
+of samples over a minimum time, then until the noise is below the target, or steady above it, or the time is spent.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Literal
 from bench.core import stats
 from bench.record import MeasureSettings, StoppedBy, Timing
 
-#: The window of noise values, how many of them there must be more than, and how often it is looked at. nvbench's window
-#: is 512, for calls of microseconds; here a call takes milliseconds to seconds, and 512 of them would fill `max_time`.
+#: The window of noise values, the number that it must exceed, and after how many samples it is checked. nvbench's
+#: window is 512, for calls of microseconds. Here a call takes milliseconds to seconds, and 512 would fill `max_time`.
 _WINDOW, _MORE_THAN, _EVERY = 128, 64, 16
-#: The noise is steady where its standard deviation over the window is below this share of its mean.
+#: The noise is steady if its standard deviation over the window is below this share of its mean.
 _STEADY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Raw seconds of each call in the order in which they were made, and what ended the sampling."""
+    """The seconds of each call in order, and why the sampling stopped."""
 
     seconds: tuple[float, ...]
     stopped_by: StoppedBy
 
     def timing(self, clock: Literal["cuda_event", "perf_counter"], first_call_s: float) -> Timing:
-        """At least one sample as its record; `first_call_s` is of the call before them."""
+        """Return the record of at least one sample. `first_call_s` are the seconds of the call before the samples."""
         return Timing(
             clock=clock,
             median_s=stats.median(self.seconds),
@@ -44,7 +44,7 @@ class Samples:
 
 
 class StoppingRule:
-    """Takes one sample after another and says when they are enough: always at the same place for the same samples."""
+    """Decides after each sample whether there are enough. The same samples always give the same decision."""
 
     def __init__(self, settings: MeasureSettings) -> None:
         self._settings = settings
@@ -56,28 +56,28 @@ class StoppingRule:
 
     @property
     def samples(self) -> Samples:
-        """What was taken. Raises ValueError before the rule is met."""
+        """All samples. Raises ValueError before the rule is met."""
         if self.stopped_by is None:
-            raise ValueError("the sampling has not ended")
+            raise ValueError("the sampling has not stopped")
         return Samples(tuple(self._seconds), self.stopped_by)
 
     @property
     def count(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return len(self._seconds)
 
     def end(self) -> None:
-        """There is no time for more."""
+        """Stop for lack of time, if the rule is not met."""
         self.stopped_by = self.stopped_by or "max_time"
 
     @property
     def time_is_spent(self) -> bool:
-        """Whether the samples fill `max_time`: beyond it no call is made for the sake of another case."""
+        """Whether the samples fill `max_time`. After that no calls are made while another case needs more samples."""
         return self._spent >= self._settings.max_time
 
     def add(self, seconds: float) -> None:
-        """Take one more sample, also after the end (where another case is waited for): it counts as well, and where it
-        brings the noise above the target again, the rule is no longer met.
+        """Add a sample. Samples after the stop also count, while another case needs more; if they raise the noise above
+        the target, the rule is no longer met.
         """
         self._seconds.append(seconds)
         self._spent += seconds
@@ -101,7 +101,7 @@ class StoppingRule:
         return "max_time" if count >= settings.few_samples and self.time_is_spent else None
 
     def _is_steady(self) -> bool:
-        """Whether the noises so far agree with one another: more calls are not expected to bring them down soon."""
+        """Whether the noise has settled, so that more calls are unlikely to lower it soon."""
         count = len(self._noises)
         if count <= _MORE_THAN or len(self._seconds) % _EVERY:
             return False
@@ -111,20 +111,20 @@ class StoppingRule:
 
 
 class _Spread:
-    """Mean and variance of a growing row, one value at a time (Welford 1962)."""
+    """Running mean and variance (Welford 1962)."""
 
     def __init__(self) -> None:
         self._count, self._mean, self._squares = 0, 0.0, 0.0
 
     def add(self, value: float) -> None:
         self._count += 1
-        away = value - self._mean
-        self._mean += away / self._count
-        self._squares += away * (value - self._mean)
+        deviation = value - self._mean
+        self._mean += deviation / self._count
+        self._squares += deviation * (value - self._mean)
 
     @property
     def noise(self) -> float | None:
-        """Sample standard deviation over mean, as `core.stats.noise`; 0 where all values are equal, None under two."""
+        """Sample standard deviation over mean, as `core.stats.noise`: 0 if all values are equal, None for under two."""
         if self._count < 2:
             return None
         return math.sqrt(self._squares / (self._count - 1)) / self._mean if self._squares else 0.0
@@ -141,11 +141,11 @@ def take_turns(
     left_s: Callable[[], float] = lambda: math.inf,
     round_s: float = 0.0,
 ) -> tuple[Samples, ...]:
-    """Call each in turn, there and back (A-B-B-A), until the rule is met for all, so that drift hits them alike.
+    """Call each in turn, forwards and backwards (A-B-B-A) so that drift affects all alike, until each rule is met.
 
-    A call whose rule is met goes on while others need it, unless its own time is spent. All end before the time that is
-    left (`left_s`) is less than two rounds: of `round_s` seconds at first, then of the longest. The first call is made
-    once all the same; the others may then have no sample.
+    A call whose rule is met continues while others need samples, unless its own time is spent. All stop before the
+    remaining time (`left_s`) is less than two rounds, of `round_s` seconds at first and then of the longest so far.
+    The first call always has at least one sample; the others may then have none.
     """
     rules = [StoppingRule(settings) for _ in calls]
     order = list(range(len(calls)))

@@ -1,4 +1,4 @@
-"""The host around a measurement, as `bench doctor` and the records tell it. Free of torch; Linux tells most."""
+"""Facts of the host, for `bench doctor` and the records. Free of torch; most complete on Linux."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bench.doctor import FolderFacts, HostFacts
 
 PACKAGES = ("hybrid-bench", "torch", "diffusers", "nvidia-ml-py", "pynvml")
 _CPUS = Path("/sys/devices/system/cpu")
-#: Environment variables that can change time or memory: by name, and by how the name begins. Container images set
-#: versions and places of the same prefixes, which change nothing.
+#: Environment variables that can change time or memory, by name and by prefix. Container images also set versions and
+#: paths with these prefixes, which change nothing.
 _VARIABLES = (
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
@@ -35,11 +35,11 @@ _VARIABLES = (
     "GLIBC_TUNABLES",
 )
 _PREFIXES = ("CUDNN_", "CUBLAS_", "CUBLASLT_", "TORCH_CUDNN_", "TORCH_BLAS_", "MALLOC_")
-_PLACES = re.compile(r"_(VERSION|PATH|HOME|ROOT|DIR|INCLUDE|LIBRARY)\b")
+_PATHS = re.compile(r"_(VERSION|PATH|HOME|ROOT|DIR|INCLUDE|LIBRARY)\b")
 
 
 def look(results: Path) -> HostFacts:
-    """The host at this moment, and the folder that results shall go to. Names no user, host or other path."""
+    """Return facts of the host and of the results folder. They contain no user, host name or other path."""
     return HostFacts(
         os=f"{platform.system()} {platform.release()}",
         cpu=host.cpu_name(),
@@ -60,7 +60,7 @@ def look(results: Path) -> HostFacts:
 
 
 def usable_cores() -> float:
-    """Cores that this process may use: the fewest of machine, affinity and the control group's CPU quota."""
+    """Return the cores that this process may use: the least of machine, affinity and the control group's CPU quota."""
     cores = float(psutil.cpu_count() or 1)
     if hasattr(os, "sched_getaffinity"):
         cores = min(cores, len(os.sched_getaffinity(0)))
@@ -68,19 +68,19 @@ def usable_cores() -> float:
 
 
 def variables(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """Those that can change what is measured, with folders cut out of their values and GPUs' UUIDs hashed."""
+    """Return the variables that can change a measurement, with folders removed and GPU UUIDs hashed."""
     return {
         name: re.sub(r"[^\s:,=]*/", "", identity.hide(value))
         for name, value in environment.items()
-        if name in _VARIABLES or (name.startswith(_PREFIXES) and not _PLACES.search(name))
+        if name in _VARIABLES or (name.startswith(_PREFIXES) and not _PATHS.search(name))
     }
 
 
 def old_pynvml() -> str | None:
-    """The version of an old `pynvml` package that is imported in the place of nvidia-ml-py; None if there is none.
+    """Return the version of an old `pynvml` package that is imported instead of nvidia-ml-py; None if there is none.
 
-    Up to 11.x `pynvml` is a folder with a copy of NVML's wrapper, and in one site-packages a folder goes before the
-    module of that name, which is nvidia-ml-py's. From 12 on it needs nvidia-ml-py and has no such folder.
+    Up to 11.x `pynvml` is a folder with a copy of NVML's wrapper, and in site-packages a folder takes precedence over
+    nvidia-ml-py's module of the same name. From 12 on it depends on nvidia-ml-py and has no such folder.
     """
     try:
         version = metadata.version("pynvml")
@@ -91,23 +91,23 @@ def old_pynvml() -> str | None:
 
 
 def folder(results: Path) -> FolderFacts:
-    """Whether a file can be made in the folder, or in the nearest one above it that exists; leaves nothing behind."""
+    """Return whether a file can be written to the folder or its nearest existing parent. Leaves no file behind."""
     place = results
     try:
         place = next(path for path in (results, *results.absolute().parents) if os.path.lexists(path))
         if place.is_symlink() and not place.exists():
-            return FolderFacts(path=str(results), trouble=f"{place} is a link that leads nowhere.")
+            return FolderFacts(path=str(results), trouble=f"{place} is a broken link.")
         if not place.is_dir():
-            return FolderFacts(path=str(results), trouble=f"{place} is a file, and results need a folder.")
+            return FolderFacts(path=str(results), trouble=f"{place} is a file, not a folder.")
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"x")
         return FolderFacts(path=str(results), free_bytes=psutil.disk_usage(str(place)).free)
     except OSError as error:
-        return FolderFacts(path=str(results), trouble=f"no file can be made in {place}: {error.strerror}.")
+        return FolderFacts(path=str(results), trouble=f"no file can be written to {place}: {error.strerror}.")
 
 
 def _quotas() -> list[float]:
-    """CPU quotas in cores of this process's control group and those above it (version 2), or version 1's own."""
+    """Return CPU quotas in cores: of this process's control group and its parents (version 2), or just its own (1)."""
     groups = host.groups("cpu")
     limits = [_words(group / "cpu.max") for group in groups]
     limits += [_words(group / "cpu.cfs_quota_us") + _words(group / "cpu.cfs_period_us") for group in groups]
@@ -115,14 +115,14 @@ def _quotas() -> list[float]:
 
 
 def _quota(quota: str, period: str) -> float | None:
-    """`200000`, `100000` (microseconds) -> 2.0; None for `max`, -1, or nothing."""
+    """Return 2.0 for `200000` and `100000` (microseconds); None for `max` and -1."""
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
 
 
 def _swap_used() -> int | None:
     try:
         return int(psutil.swap_memory().used)
-    except (OSError, RuntimeError, ValueError):  # kernels that have no such counters
+    except (OSError, RuntimeError, ValueError):  # kernels without these counters
         return None
 
 
@@ -131,13 +131,13 @@ def _governors() -> tuple[str, ...]:
 
 
 def _packages() -> dict[str, str]:
-    found = {}
+    packages = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return packages
 
 
 def _words(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""One measuring process as its parent holds it: requests in, answers out. Never loads torch."""
+"""The parent's side of one measuring process: sends requests, receives answers. Never loads torch."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ _KILL_TIMEOUT_S = 10.0
 
 
 class WorkerProcess:
-    """A worker that was started with `command` and this process's id."""
+    """A running worker."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Raises OSError if it can't be started."""
+        """Start `command` with this process's id as its last argument. Raises OSError if that fails."""
         self._child = Child([*command, str(os.getpid())], own_session=True)
 
     @property
     def alive(self) -> bool:
-        """Whether it can still be given a case."""
+        """Whether the worker still runs."""
         return self._child.alive
 
     def send(self, line: str) -> None:
-        """Write one request. A worker that has died is noticed by `answer`; what it printed before is forgotten."""
+        """Write one request, and forget the standard error so far. If the worker has died, `answer` will tell."""
         self._child.send(line)
 
     def answer(self, timeout_s: float) -> Answer | None:
-        """What it says next, or None once it is dead. Raises queue.Empty after `timeout_s` seconds of silence."""
+        """Return its next answer, or None once it is dead. Raises queue.Empty after `timeout_s` seconds."""
         line = self._child.line(timeout_s)
         if line is None:
             return None
         try:
             return answers.validate_json(line)
         except (ValidationError, ValueError):
-            self.kill()  # it no longer makes sense, so it can't be trusted with a case
+            self.kill()  # an invalid answer, so the worker can no longer be trusted
             return None
 
     def exit_code(self) -> int:
-        """As subprocess gives it: negative for a signal."""
+        """Wait for the end, and return subprocess's exit code: negative for a signal."""
         code = self._child.exit_code()
-        assert code is not None  # noqa: S101 - without a time-out it is waited for
+        assert code is not None  # noqa: S101 - there is no time-out
         return code
 
     def stderr_tail(self) -> str:
-        """The end of what it printed since the last request."""
+        """Return the end of its standard error since the last request."""
         return self._child.stderr_tail()
 
     def kill(self) -> None:
-        """End it at once, whatever it is doing. What it printed can still be read."""
+        """Kill the worker. Its standard error can still be read. Raises WorkerError if it does not end."""
         if not self._child.kill(_KILL_TIMEOUT_S):
             raise WorkerError(
-                f"The measuring process {self._child.pid} can't be ended: it hangs inside the driver. Reset the "
-                "device or reboot, then give the same command to go on."
+                f"The measuring process {self._child.pid} can't be killed, because it hangs inside the driver. Reset "
+                "the device or reboot, then repeat the command to continue."
             )

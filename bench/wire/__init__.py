@@ -1,1 +1,1 @@
-"""What an endpoint and its clients share: addresses, and the error messages that travel."""
+"""The part that an endpoint and its clients share: addresses, messages and errors."""

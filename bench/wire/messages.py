@@ -1,7 +1,7 @@
-"""What travels to and from an endpoint, apart from HTTP. Free of torch and of the web stack.
+"""Requests, answers and errors of an endpoint, independent of HTTP. Free of torch and of the web stack.
 
-A `Service` is one operation of one model in three steps, so that the device need not wait for codecs: `read` and
-`write` run on any thread, `compute` on the one that drives the device.
+A `Service` is one operation of one model in three steps, so that the device never waits for codecs: `read` and `write`
+run on any thread, `compute` on the device's thread.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-#: With this every response of `bench serve` says what weights it was computed with; `random` is noise, to measure with.
+#: The weights that a response of `bench serve` was computed with. The results of `random` are noise, for measuring.
 WEIGHTS_HEADER = "x-weights"
-#: SHA-256 of the request's body as it was received, in hex.
+#: SHA-256 in hex of the request's body as it was received.
 RECEIVED_HEADER = "x-received-sha256"
-#: How many tiles one call computed; absent where the image was computed at once.
+#: The number of tiles that were computed; absent if the image was computed untiled.
 TILES_HEADER = "x-tiles"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request: its query in order, repeated keys included, the two headers that matter, and its body."""
+    """A request: its query in order, with repeated keys, two headers, and its body."""
 
     query: tuple[tuple[str, str], ...]
     body: bytes
@@ -31,7 +31,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good response: body, Content-Type and further headers."""
+    """A successful response: body, Content-Type and further headers."""
 
     body: bytes
     media_type: str
@@ -43,7 +43,7 @@ class RefusedError(Exception):
 
     Attributes:
         reason: one word for programs: `bad_request`, `too_large`, ...
-        figures: numbers that the message speaks of, by name, for programs.
+        figures: the numbers in the message by name, for programs.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class RefusedError(Exception):
 
 
 def error_body(message: str, reason: str, figures: Mapping[str, float] | None = None) -> bytes:
-    """The JSON that every client of this protocol expects of an error."""
+    """Return an error as the JSON that every client of this protocol expects."""
     return json.dumps({"error": message, "reason": reason, **(figures or {})}).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much work a request is.
+    """The work and memory of a request.
 
     Attributes:
-        flops: floating-point operations of its computation, tiles and attention included; what its time goes by.
-        held_bytes: what its tensors and its answer take of the host's memory at most.
+        flops: floating-point operations of its computation, including tiles and attention; they determine its time.
+        held_bytes: the host memory of its tensors and its answer at most.
     """
 
     flops: int
@@ -76,34 +76,34 @@ Result = TypeVar("Result")
 
 
 class Service(Protocol, Generic[Request, Result]):
-    """One operation of one model. Every step may raise RefusedError; anything else is a fault of the server's."""
+    """One operation of one model. Every step may raise RefusedError; any other error is a bug in the server."""
 
-    #: No body that can be served is longer than this.
+    #: The most bytes of a valid body.
     max_body_bytes: int
 
     def takes(self, message: Message) -> bool:
-        """Whether what the message holds looks like what this operation takes: an image, or a latent of the model.
+        """Whether the message contains an input of this operation: an image, or a latent of the model.
 
-        Raises RefusedError if it can't be told, because the message can't be parsed.
+        Raises RefusedError if the message can't be parsed.
         """
         ...
 
     def square_flops(self, side: int) -> int:
-        """Floating-point operations for one square image of so many pixels a side."""
+        """Return the floating-point operations for one square image of `side` pixels."""
         ...
 
     def read(self, message: Message) -> Request:
-        """Parse and check a message, and decode its body; touches no device."""
+        """Parse and check a message, and decode its body. Does not use the device."""
         ...
 
     def size(self, request: Request) -> Size:
-        """How much work it is; known from its shape and form, before anything is computed."""
+        """Return the work and memory of a request, from its shape and form."""
         ...
 
     def compute(self, request: Request) -> Result:
-        """Run the VAE. Called on the device's thread alone; the result lies in host memory."""
+        """Run the VAE. Called only on the device's thread; the result is in host memory."""
         ...
 
     def write(self, result: Result) -> Answer:
-        """Encode the result as the request asked; touches no device."""
+        """Encode the result as the request asked. Does not use the device."""
         ...

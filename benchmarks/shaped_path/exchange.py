@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path as File
 
 from bench.remote import http
-from bench.wire.address import Address, Discretion, Endpoints, parse
+from bench.wire.address import Address, Endpoints, Redactor, parse
 from shaped_path.joined import Joined, process
 
 _TIMEOUT_S = 60.0
@@ -95,8 +95,8 @@ class Caller:
     """Our client over one kind of connection, with one request."""
 
     def __init__(self, post: http.Post, *, kept: bool) -> None:
-        discretion = Discretion(Endpoints(base=post.address), None)
-        self._client = http.Client(post.address, None, discretion, kept=kept)
+        redact = Redactor(Endpoints(base=post.address), None)
+        self._client = http.Client(post.address, None, redact, kept=kept)
         self._post = post
         self.last = 0.0
 

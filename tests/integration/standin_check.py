@@ -7,7 +7,7 @@ import signal
 import sys
 
 from bench.doctor import PayloadCount, PayloadKind
-from bench.remote.payloads.lines import Ask, Begun, Client, Counted, Finished, Line, NotChecked
+from bench.remote.payloads.lines import Ask, Begun, Counted, Finished, InstalledClient, Line, NotChecked
 
 
 def say(line: Line) -> None:
@@ -30,9 +30,9 @@ def main() -> None:
         sys.exit("no such library")
     ask = Ask.model_validate_json(sys.stdin.readline())
     if how == "refuse":
-        say(Client(packages={"diffusers": "0.30.0"}, refused="no client"))
+        say(InstalledClient(packages={"diffusers": "0.30.0"}, refused="no client"))
         return
-    say(Client(packages={"diffusers": "0.42.1"}))
+    say(InstalledClient(packages={"diffusers": "0.42.1"}))
     for layout in ask.layouts:
         if layout == "CUDA":
             say(NotChecked(layout=layout, reason="no CUDA device"))

@@ -40,28 +40,28 @@ def decode(child: Child, query: str = f"{LATENT}&output_type=pt", body: bytes = 
 
 
 def test_the_line_of_json_says_where_and_what(child: Child) -> None:
-    assert child.said["url"].startswith("http://127.0.0.1:")
-    assert (child.said["weights"], child.said["noise"]) == ("random", True)
-    assert child.said["models"]["tiny"]["dtype"] == "float32"
-    assert child.said["device"]["kind"] in {"cpu", "cuda"}
+    assert child.ready_message["url"].startswith("http://127.0.0.1:")
+    assert (child.ready_message["weights"], child.ready_message["noise"]) == ("random", True)
+    assert child.ready_message["models"]["tiny"]["dtype"] == "float32"
+    assert child.ready_message["device"]["kind"] in {"cpu", "cuda"}
 
 
 def test_health_tells_versions_device_and_limits(child: Child) -> None:
-    said = httpx2.get(f"{child.url}/health").json()
-    assert said["ready"] is True
-    assert said["versions"]["torch"]
-    assert said["device"]["total_bytes"] > 0
-    assert said["limits"]["max_pixels"] == 256 * 256
-    assert said["models"]["tiny"]["weights_bytes"] > 0
+    response = httpx2.get(f"{child.url}/health").json()
+    assert response["ready"] is True
+    assert response["versions"]["torch"]
+    assert response["device"]["total_bytes"] > 0
+    assert response["limits"]["max_pixels"] == 256 * 256
+    assert response["models"]["tiny"]["weights_bytes"] > 0
     assert httpx2.get(f"{child.url}/ready").status_code == 200
 
 
 def test_a_decode_is_served(child: Child) -> None:
-    said = decode(child)
-    assert said.status_code == 200, said.text
-    assert json.loads(said.headers["shape"]) == [1, 3, 16, 16]
-    assert len(said.content) == 3 * 16 * 16 * 4
-    assert said.headers["x-weights"] == "random"
+    response = decode(child)
+    assert response.status_code == 200, response.text
+    assert json.loads(response.headers["shape"]) == [1, 3, 16, 16]
+    assert len(response.content) == 3 * 16 * 16 * 4
+    assert response.headers["x-weights"] == "random"
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_decode_is_served(child: Child) -> None:
     ],
 )
 def test_after_bad_input_the_next_request_works(child: Child, query: str, body: bytes, status: int) -> None:
-    said = decode(child, query, body)
-    assert (said.status_code, sorted(said.json())) == (status, ["error", "reason"])
+    response = decode(child, query, body)
+    assert (response.status_code, sorted(response.json())) == (status, ["error", "reason"])
     assert decode(child).status_code == 200
 
 

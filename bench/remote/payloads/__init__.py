@@ -1,6 +1,6 @@
-"""The bytes of a tensor on the wire: the remedy for what diffusers' client does to them, and a check of that client.
+"""The bytes of a tensor on the wire: a check of diffusers' client, which can corrupt them, and the remedy.
 
-Free of torch (`check` alone loads it, in a process of its own), so that `bench doctor` can import this room.
+Free of torch (only `check` loads it, in a process of its own), so that `bench doctor` can import this room.
 """
 
 from bench.remote.payloads.remedy import bytes_of, sendable

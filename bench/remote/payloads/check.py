@@ -1,7 +1,7 @@
 """The checking process: `python -m bench.remote.payloads.check PARENT_PID`; never imported by its parent.
 
-Sends tensors through the functions of the installed diffusers and compares what arrived with what they held. Those
-functions may read memory that has been freed, and end the process: the parent makes a finding of that.
+Sends tensors with the functions of the installed diffusers, and compares the received bytes with the tensors'. Those
+functions may read freed memory and crash the process, which the parent reports as a finding.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from bench.process import lifeline
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("diffusers", "safetensors", "torch", "requests")
 DTYPES = ("float16", "bfloat16", "float32")
-#: Sends a tensor for an operation and returns the SHA-256, in hex, of what arrived.
+#: Sends a tensor for an operation and returns the SHA-256, in hex, of the received body.
 Deliver = Callable[[str, "torch.Tensor"], str]
 
 
 def kinds(layout: str) -> Iterator[PayloadKind]:
-    """All that is sent of a layout; first with the remedy, which ends no process, and last what may."""
+    """Yield all kinds of payload of a layout. Those without the remedy may crash the process, so they come last."""
     from bench.doctor import PayloadKind  # noqa: PLC0415 - after the parent's death can be noticed
 
     for remedied, operation in ((True, "decode"), (True, "encode"), (False, "decode"), (False, "encode")):
@@ -41,16 +41,16 @@ def kinds(layout: str) -> Iterator[PayloadKind]:
 
 
 def shape(operation: str, side: int) -> tuple[int, int, int, int]:
-    """Two latents, or two images of that side.
+    """Return the shape of two latents, or of two images of that side.
 
-    At 128 pixels they take from 64 KiB, which the C library's heap serves again and again, to 384 KiB, which it maps
-    and returns to the system, so that a late read can end the process.
+    At 128 pixels they have from 64 KiB, which the C library's heap reuses, to 384 KiB, which it maps and returns to the
+    system, so that reading them late can crash the process.
     """
     return (2, 3, side, side) if operation == "encode" else (2, 4, side // 2, side // 2)
 
 
 def count(kind: PayloadKind, layout: Layout, ask: Ask, deliver: Deliver) -> PayloadCount:
-    """Send the payloads of a kind, each of other values, and compare their digests. Never raises."""
+    """Send the payloads of a kind, each with new values, and compare their digests. Never raises."""
     from bench.doctor import PayloadCount  # noqa: PLC0415
     from bench.remote.payloads import bytes_of, sendable  # noqa: PLC0415
 
@@ -59,14 +59,14 @@ def count(kind: PayloadKind, layout: Layout, ask: Ask, deliver: Deliver) -> Payl
         fill = _fill(kind.dtype, layout.device)
         for _ in range(ask.tries):
             tensor = layout.build(fill, *shape(kind.operation, ask.side))
-            wanted = hashlib.sha256(bytes_of(tensor)).hexdigest()
+            expected = hashlib.sha256(bytes_of(tensor)).hexdigest()
             if kind.remedied:
                 tensor = sendable(tensor)
-            differing += deliver(kind.operation, tensor) != wanted
+            differing += deliver(kind.operation, tensor) != expected
             sent += 1
-    except Exception as error:  # noqa: BLE001 - whatever the installed versions make of it is what is asked for
-        said = " ".join(str(error).split())[:200]
-        return PayloadCount(kind=kind, sent=sent, differing=differing, error=f"{type(error).__name__}: {said}")
+    except Exception as error:  # noqa: BLE001 - any error of the installed versions is a result
+        message = " ".join(str(error).split())[:200]
+        return PayloadCount(kind=kind, sent=sent, differing=differing, error=f"{type(error).__name__}: {message}")
     return PayloadCount(kind=kind, sent=sent, differing=differing)
 
 
@@ -82,18 +82,18 @@ def _fill(dtype: str, device: str) -> Fill:
 
 
 def _deliver(remote_utils: Any, urls: dict[str, str]) -> Deliver:
-    """Through diffusers' own functions. They keep the response's headers to themselves, so its `post` is overheard."""
+    """Return a function that sends with diffusers' functions. Wraps their `post`, because they don't return headers."""
     from bench.wire.messages import RECEIVED_HEADER  # noqa: PLC0415
 
     received: list[str] = []
     post = remote_utils.requests.post
 
-    def overheard(*arguments: Any, **named: Any) -> Any:
+    def recording_post(*arguments: Any, **named: Any) -> Any:
         response = post(*arguments, timeout=60, **named)
         received.extend(response.headers.get(RECEIVED_HEADER, "").split()[:1])
         return response
 
-    remote_utils.requests.post = overheard
+    remote_utils.requests.post = recording_post
 
     def deliver(operation: str, tensor: torch.Tensor) -> str:
         received.clear()
@@ -110,17 +110,17 @@ def _deliver(remote_utils: Any, urls: dict[str, str]) -> Deliver:
                     partial_postprocess=True,
                 )
         except Exception:
-            if not received:  # else it arrived, and was refused for what it had become
+            if not received:  # else it arrived, and the endpoint refused the corrupted payload
                 raise
         if not received:
-            raise RuntimeError(f"the endpoint did not say {RECEIVED_HEADER}")
+            raise RuntimeError(f"the endpoint's answer has no header {RECEIVED_HEADER}")
         return received[0]
 
     return deliver
 
 
-def _without(layout: Layout) -> str | None:
-    """Why this machine can't have tensors of a layout; None if it can."""
+def _impossible(layout: Layout) -> str | None:
+    """Return why this machine can't have tensors of a layout; None if it can."""
     from bench.device import choose  # noqa: PLC0415 - loads torch
 
     return "no CUDA device" if layout.device == "cuda" and choose.why_no_cuda() is not None else None
@@ -131,7 +131,7 @@ def _check(ask: Ask, deliver: Deliver, say: Callable[[Line], None]) -> None:
     from bench.remote.payloads.lines import Begun, Counted, Finished, NotChecked  # noqa: PLC0415
 
     for layout in (LAYOUTS[name] for name in ask.layouts):
-        reason = _without(layout)
+        reason = _impossible(layout)
         if reason is not None:
             say(NotChecked(layout=layout.name, reason=reason))
             continue
@@ -149,21 +149,14 @@ def _versions(names: Sequence[str]) -> Iterator[tuple[str, str]]:
             continue
 
 
-def _own_output() -> TextIO:
-    """Keep the pipe of the messages to ourselves: whatever a library prints goes to standard error."""
-    pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)
-    return pipe
-
-
 def main() -> None:
     """Answer one `Ask` and end."""
     lifeline.die_with(int(sys.argv[1]))
-    output = _own_output()
+    output = lifeline.answers()
     inbox = lifeline.requests()
 
     from bench.remote.payloads.echo import Echo  # noqa: PLC0415 - after the parent's death can be noticed
-    from bench.remote.payloads.lines import Ask, Client  # noqa: PLC0415
+    from bench.remote.payloads.lines import Ask, InstalledClient  # noqa: PLC0415
 
     def say(line: Line) -> None:
         output.write(line.model_dump_json() + "\n")
@@ -175,12 +168,12 @@ def main() -> None:
     try:
         from diffusers.utils import remote_utils  # noqa: PLC0415 - loads torch
     except ImportError as error:
-        say(Client(packages=packages, refused=f"diffusers.utils.remote_utils can't be imported: {error}"))
+        say(InstalledClient(packages=packages, refused=f"diffusers.utils.remote_utils can't be imported: {error}"))
         return
     import torch  # noqa: PLC0415
 
-    torch.set_num_threads(1)  # what is made and copied here is small, and other threads would wait for each other
-    say(Client(packages=packages))
+    torch.set_num_threads(1)  # the tensors are small, so more threads would only wait for each other
+    say(InstalledClient(packages=packages))
     with ExitStack() as stack:
         own = "" if ask.decode_url and ask.encode_url else stack.enter_context(Echo()).url
         urls = {"decode": ask.decode_url or own, "encode": ask.encode_url or own}

@@ -1,4 +1,4 @@
-"""An endpoint on loopback that says with every answer the SHA-256 of the body that it was sent. Never loads torch."""
+"""An endpoint on loopback whose every answer contains the SHA-256 of the received body. Never loads torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _TIMEOUT_S
 
     def do_POST(self) -> None:
-        """Answer what passes for latents and for an image in diffusers' functions: one byte."""
+        """Answer with one byte, which diffusers' functions accept as a latent and as an image."""
         try:
             left = int(self.headers.get("Content-Length", ""))
         except ValueError:
@@ -29,11 +29,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not 0 <= left <= _MOST_BYTES:
             self._answer(413, json.dumps({"error": f"The body must have 0 to {_MOST_BYTES} bytes."}).encode())
             return
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         while left and (piece := self.rfile.read(min(left, _PIECE_BYTES))):
-            found.update(piece)
+            digest.update(piece)
             left -= len(piece)
-        self._answer(200, bytes(1), {RECEIVED_HEADER: found.hexdigest(), "shape": "[1]", "dtype": "uint8"})
+        self._answer(200, bytes(1), {RECEIVED_HEADER: digest.hexdigest(), "shape": "[1]", "dtype": "uint8"})
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         self.send_response(status)
@@ -42,12 +42,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base class gives it
-        """Say nothing on standard error."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Log nothing."""
 
 
 class Echo:
-    """The endpoint, while the `with` block lasts: on 127.0.0.1 at a port that is free, one request at a time."""
+    """The endpoint, on a free port of 127.0.0.1 until the end of the `with` block. Serves one request at a time."""
 
     def __init__(self) -> None:
         self._server = TCPServer(("127.0.0.1", 0), _Handler)
@@ -55,7 +55,7 @@ class Echo:
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The address for requests."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/"
 
     def __enter__(self) -> Echo:

@@ -1,4 +1,4 @@
-"""The ways in which a tensor can lie in memory when a user sends it. Imports nothing of the project, and not torch."""
+"""The memory layouts of tensors that a user may send. Imports neither the project nor torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Fill(Protocol):
-    """Makes a contiguous tensor of that shape, on the layout's device, of values that were in no payload before."""
+    """Returns a contiguous tensor of this shape on the layout's device, with values that no earlier payload had."""
 
     def __call__(self, *shape: int) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A layout: `build(fill, batch, channels, height, width)` returns a tensor of that shape which lies like this."""
+    """A layout. `build(fill, batch, channels, height, width)` returns a tensor of that shape in this layout."""
 
     name: str
     build: Callable[[Fill, int, int, int, int], torch.Tensor]
@@ -30,7 +30,7 @@ def _contiguous(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
 
 
 def _permuted(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    """As images are that were stacked channel by channel."""
+    """As in images that were stacked channel by channel."""
     return fill(c, b, h, w).permute(1, 0, 2, 3)
 
 
@@ -49,11 +49,11 @@ def _sliced(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
 
 
 def _expanded(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    """One image in memory, shown as a batch."""
+    """One image in memory, viewed as a batch."""
     return fill(1, c, h, w).expand(b, c, h, w)
 
 
-#: In the order in which they are checked and told.
+#: In the order in which they are checked and reported.
 LAYOUTS = {
     layout.name: layout
     for layout in (

@@ -1,4 +1,4 @@
-"""What the checking process and its parent say to each other: one JSON line a message. Free of torch."""
+"""The messages between the checking process and its parent: one JSON line each. Free of torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.record import Frozen
 
 
 class Ask(Frozen):
-    """Send so many payloads of each kind, layout by layout: to these URLs, or to an echo of the process's own."""
+    """Send `tries` payloads of each kind, layout by layout, to these URLs or to the process's own echo."""
 
     layouts: tuple[str, ...]
     tries: int = Field(gt=0)
@@ -20,8 +20,8 @@ class Ask(Frozen):
     encode_url: str | None = None
 
 
-class Client(Frozen):
-    """The installed client is there, in these versions; or it can't be tried, and why."""
+class InstalledClient(Frozen):
+    """The versions of the installed client, and if it can't be tried, why."""
 
     type: Literal["client"] = "client"
     packages: dict[str, str]
@@ -29,21 +29,21 @@ class Client(Frozen):
 
 
 class Begun(Frozen):
-    """Payloads of this kind are being sent."""
+    """The process now sends payloads of this kind."""
 
     type: Literal["begun"] = "begun"
     kind: PayloadKind
 
 
 class Counted(Frozen):
-    """Those of this kind have been sent."""
+    """The process has sent all payloads of this kind."""
 
     type: Literal["counted"] = "counted"
     count: PayloadCount
 
 
 class NotChecked(Frozen):
-    """A layout that this machine can't have, and why."""
+    """A layout that is impossible on this machine, and why."""
 
     type: Literal["not_checked"] = "not_checked"
     layout: str
@@ -51,10 +51,10 @@ class NotChecked(Frozen):
 
 
 class Finished(Frozen):
-    """All has been sent."""
+    """The process has sent everything."""
 
     type: Literal["finished"] = "finished"
 
 
-Line = Annotated[Client | Begun | Counted | NotChecked | Finished, Field(discriminator="type")]
+Line = Annotated[InstalledClient | Begun | Counted | NotChecked | Finished, Field(discriminator="type")]
 lines: TypeAdapter[Line] = TypeAdapter(Line)

@@ -1,4 +1,4 @@
-"""Runs the checking process and gathers what it found, its deaths included. Never loads torch."""
+"""Runs the checking process and collects its results, including its crashes. Never loads torch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bench.doctor import ClientFacts, LayoutFacts, PayloadCount, PayloadCrash, P
 from bench.errors import WorkerError
 from bench.process.child import Child
 from bench.remote.payloads.layouts import LAYOUTS
-from bench.remote.payloads.lines import Ask, Begun, Client, Counted, Finished, Line, NotChecked, lines
+from bench.remote.payloads.lines import Ask, Begun, Counted, Finished, InstalledClient, Line, NotChecked, lines
 
-#: -P: nothing is imported from the folder where the user happens to be. This process's id follows.
+#: -P: import nothing from the current folder. This process's id is appended.
 CHECK = (sys.executable, "-P", "-m", "bench.remote.payloads.check")
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _KIND_TIMEOUT_S = 300.0
@@ -26,13 +26,13 @@ OnLayout = Callable[[str], None]
 
 @dataclass(slots=True)
 class _Progress:
-    """What is known so far. `left` are the layouts that no process has come to yet."""
+    """The results so far. `left` are the layouts that no process has begun yet."""
 
     left: list[str]
     packages: dict[str, str] = field(default_factory=dict)
     refused: str | None = None
-    found: dict[str, LayoutFacts] = field(default_factory=dict)
-    in_hand: PayloadKind | None = None
+    layouts: dict[str, LayoutFacts] = field(default_factory=dict)
+    current: PayloadKind | None = None
     started: bool = False
     finished: bool = False
 
@@ -45,10 +45,10 @@ def check(
     start_timeout_s: float = _START_TIMEOUT_S,
     kind_timeout_s: float = _KIND_TIMEOUT_S,
 ) -> ClientFacts:
-    """What the installed client does to payloads, layout by layout; `on_layout` is told of each when it is begun.
+    """Return what the installed client does to payloads of each layout. Calls `on_layout` when a layout begins.
 
-    A process that dies over a layout loses the rest of it, and another goes on with the next one. Raises WorkerError
-    if one dies before it sent anything.
+    If a process crashes, the rest of its layout is lost, and another process goes on with the next layout. Raises
+    WorkerError if a process dies before it has sent anything.
     """
     progress = _Progress(list(ask.layouts))
     while progress.left and progress.refused is None:
@@ -56,12 +56,12 @@ def check(
     return ClientFacts(
         packages=progress.packages,
         refused=progress.refused,
-        layouts=tuple(progress.found[name] for name in ask.layouts if name in progress.found),
+        layouts=tuple(progress.layouts[name] for name in ask.layouts if name in progress.layouts),
     )
 
 
 def ask(tries: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> Ask:
-    """What `check` is to do by default: all layouts, against an echo on loopback."""
+    """Return the default instructions for `check`: all layouts, against an echo on loopback."""
     return Ask(layouts=tuple(layouts), tries=tries)
 
 
@@ -74,26 +74,27 @@ class _Listener:
     def run(self, ask: Ask, command: Sequence[str]) -> None:
         progress = self._progress
         progress.started = progress.finished = False
-        progress.in_hand = None
+        progress.current = None
         try:
             child = Child((*command, str(os.getpid())))
         except OSError as error:
-            raise WorkerError(f"The checking process can't be started: {error}.") from None
+            raise WorkerError(f"The checking process could not be started: {error}.") from None
         try:
             child.send(ask.model_copy(update={"layouts": tuple(progress.left)}).model_dump_json())
-            how = self._listen(child)
-            if how is not None and progress.in_hand is None:
-                words = child.stderr_tail().splitlines()[-1:] or ["none"]
+            failure = self._listen(child)
+            if failure is not None and progress.current is None:
+                last_lines = child.stderr_tail().splitlines()[-1:] or ["none"]
                 raise WorkerError(
-                    f"The checking process ended before it sent anything ({how}). Its last words: {words[0]}"
+                    f"The checking process ended before it had sent anything ({failure}). Its last line of output: "
+                    f"{last_lines[0]}"
                 )
         finally:
             child.kill(_KILL_TIMEOUT_S)
-        if how is not None and progress.in_hand is not None:
-            self._add(progress.in_hand.layout, crash=PayloadCrash(kind=progress.in_hand, how=how))
+        if failure is not None and progress.current is not None:
+            self._add(progress.current.layout, crash=PayloadCrash(kind=progress.current, how=failure))
 
     def _listen(self, child: Child) -> str | None:
-        """Take in what it says until it ends; how it died, or None if it ended well."""
+        """Process the child's messages until it ends. Returns how it died, or None if it finished."""
         progress = self._progress
         while not progress.finished and progress.refused is None:
             timeout_s = self._timeouts_s[progress.started]
@@ -103,22 +104,22 @@ class _Listener:
                 return f"no answer within {timeout_s:g} s"
             if line is None:
                 return _end(child.exit_code(_KILL_TIMEOUT_S))
-            self._take_in(lines.validate_json(line))
+            self._handle(lines.validate_json(line))
         return None
 
-    def _take_in(self, line: Line) -> None:
+    def _handle(self, line: Line) -> None:
         progress = self._progress
         match line:
-            case Client():
+            case InstalledClient():
                 progress.packages, progress.refused, progress.started = line.packages, line.refused, True
             case Begun():
-                progress.in_hand = line.kind
+                progress.current = line.kind
                 self._begin(line.kind.layout)
             case Counted():
                 self._add(line.count.kind.layout, line.count)
             case NotChecked():
                 self._begin(line.layout)
-                progress.found[line.layout] = LayoutFacts(layout=line.layout, not_checked=line.reason)
+                progress.layouts[line.layout] = LayoutFacts(layout=line.layout, not_checked=line.reason)
             case Finished():
                 progress.finished = True
                 progress.left.clear()
@@ -127,18 +128,18 @@ class _Listener:
         progress = self._progress
         if layout in progress.left:
             progress.left.remove(layout)
-            progress.found[layout] = LayoutFacts(layout=layout)
+            progress.layouts[layout] = LayoutFacts(layout=layout)
             self._on_layout(layout)
 
     def _add(self, layout: str, *counts: PayloadCount, crash: PayloadCrash | None = None) -> None:
-        found = self._progress.found[layout]
-        self._progress.found[layout] = found.model_copy(update={"counts": (*found.counts, *counts), "crash": crash})
+        facts = self._progress.layouts[layout]
+        self._progress.layouts[layout] = facts.model_copy(update={"counts": (*facts.counts, *counts), "crash": crash})
 
 
 def _end(exit_code: int | None) -> str:
-    """`SIGSEGV`, or `exit code 3`."""
+    """Return how a process ended: `SIGSEGV`, or `exit code 3`."""
     if exit_code is None:
-        return "it closed its output and did not end"
+        return "it closed its output but did not end"
     if exit_code < 0:
         try:
             return signal.Signals(-exit_code).name

@@ -1,13 +1,12 @@
 """The measuring process: `python -m bench.run.worker PARENT_PID`. Joins workloads and meters; never imported.
 
-Speaks `protocol` on its standard input and output, serves one case after another, and dies with its parent.
+Exchanges `run/messages.py` on its standard input and output, serves one case after another, and dies with its parent.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from bench.core import identity
 from bench.process import lifeline
@@ -16,19 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.record import Phase
-    from bench.run.messages import Answer, Question, RunCase, TakeTurns
+    from bench.run.messages import Answer, DeviceQuestion, RunCase, TakeTurns
     from bench.run.worker.session import Session
 
 
-def _own_output() -> TextIO:
-    """Keep the protocol's pipe to ourselves: whatever a library prints goes to standard error."""
-    pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)
-    return pipe
-
-
-def _looked(request: Question, session: Session) -> Answer:
-    """What `bench doctor` or `bench calibrate` asked of the device."""
+def _device_answer(request: DeviceQuestion, session: Session) -> Answer:
+    """Return the answer to a question of `bench doctor` or `bench calibrate`."""
     from bench.run import messages  # noqa: PLC0415 - load torch
     from bench.run.worker import measure_ceilings, measure_workspaces  # noqa: PLC0415 - load torch
 
@@ -40,23 +32,23 @@ def _looked(request: Question, session: Session) -> Answer:
 
 
 def _answers(
-    request: RunCase | TakeTurns | Question, session: Session, begin: Callable[[Phase], None]
+    request: RunCase | TakeTurns | DeviceQuestion, session: Session, begin: Callable[[Phase], None]
 ) -> tuple[Answer, ...]:
-    """One answer a case, or the one that they could not be measured together; one to each question."""
+    """Return one answer per case, or one Broken for all of them; for a question its answer."""
     from bench.run import messages  # noqa: PLC0415 - after the parent's death can be noticed
 
-    if isinstance(request, messages.Question):
-        return (_looked(request, session),)
+    if isinstance(request, messages.DeviceQuestion):
+        return (_device_answer(request, session),)
     if isinstance(request, messages.RunCase):
         return (session.run(request.case, request.measure, begin),)
-    said = session.take_turns(request.cases, request.measure, begin)
-    return (said,) if isinstance(said, messages.Broken) else said
+    result = session.take_turns(request.cases, request.measure, begin)
+    return (result,) if isinstance(result, messages.Broken) else result
 
 
 def main() -> None:
     """Serve until the parent closes the pipe or dies."""
     lifeline.die_with(int(sys.argv[1]))
-    output = _own_output()
+    output = lifeline.answers()
     lines = lifeline.requests()
 
     from bench.device.base import UnusableError  # noqa: PLC0415
@@ -65,7 +57,7 @@ def main() -> None:
     from bench.run.worker.session import Session  # noqa: PLC0415 - loads torch
 
     def say(answer: Answer) -> None:
-        output.write(identity.hide(answer.model_dump_json()) + "\n")  # all that the device's side tells goes this way
+        output.write(identity.hide(answer.model_dump_json()) + "\n")  # the only way out for a GPU's UUID
         output.flush()
 
     session: Session | None = None
@@ -74,15 +66,12 @@ def main() -> None:
         if isinstance(request, messages.Start):
             try:
                 session = Session(request.device, request.vram_limit_bytes)
-            except (UnusableError, BenchError) as error:  # the latter of a workload's file
+            except (UnusableError, BenchError) as error:  # BenchError: from a workload's file
                 say(messages.Refused(reason=str(error)))
-            except Exception as error:  # noqa: BLE001 - a full card, a card that this torch has no code for, ...
-                say(
-                    messages.Refused(
-                        reason=f"--device {request.device}: can't be used: {outcome.brief(error)} "
-                        "Is the device full, or in use by others? Is it one that this torch supports?"
-                    )
-                )
+            except Exception as error:  # noqa: BLE001 - a full card, a card that this torch does not support, ...
+                reason = f"--device {request.device} can't be used: {outcome.brief(error).rstrip('.')}."
+                advice = "Check that no other program fills the device, and that this torch supports it."
+                say(messages.Refused(reason=f"{reason} {advice}"))
             else:
                 say(session.ready)
         elif session is not None:

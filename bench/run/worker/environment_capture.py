@@ -1,4 +1,4 @@
-"""The software and host around a measurement, as the record keeps them. Loads torch."""
+"""Collects the software and host of a measurement for its record. Loads torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ("hybrid-bench", "torch", "diffusers", "transformers", "accelerate", 
 
 
 def collect(software: DeviceSoftware, gpu: GpuSettings | None) -> Environment:
-    """Everything about this process and machine that a figure may depend on. Names no user, host or path."""
+    """Return everything about this process and machine that may affect a figure, without user, host name or paths."""
     return Environment(
         python=platform.python_version(),
         packages={name: package for name in PACKAGES if (package := _package(name)) is not None},
@@ -56,13 +56,13 @@ def _package(name: str) -> Package | None:
 
 
 def _project_commit() -> str | None:
-    """The commit of the checkout that this program runs from, `-dirty` if changed; None outside a checkout."""
+    """Return the commit of this program's checkout, with `-dirty` if changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return None
     try:
-        said = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],  # noqa: S607 - git of the PATH
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],  # noqa: S607 - git on the PATH
             cwd=root,
             capture_output=True,
             text=True,
@@ -71,4 +71,4 @@ def _project_commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return said.stdout.strip() or None
+    return described.stdout.strip() or None

@@ -1,6 +1,6 @@
-"""The most that the device does of one thing: a large matrix product, a large copy on the device. Loads torch.
+"""Measures a device's ceilings: the rates of a large matrix product and of a large copy on the device. Loads torch.
 
-What a case achieved is a share of these. Inputs are random, since zeros toggle fewer bits and run faster.
+The rate of a case is given as a share of these. Inputs are random, because zeros toggle fewer bits and run faster.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bench.run.messages import CeilingMeasured, MeasureCeiling
 from bench.run.outcome import brief
 
 SETTINGS = MeasureSettings(min_samples=10, min_time=0.5, max_time=3.0)
-#: TF32 is float32 in memory, with 10 bits of mantissa in the product; torch's convolutions use it by default.
+#: TF32 is float32 in memory and has 10 bits of mantissa in the product. torch's convolutions use it by default.
 _TORCH_DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
@@ -28,7 +28,7 @@ _TORCH_DTYPES = {
     "tf32": torch.float32,
 }
 _TF32_CAPABILITY = (8, 0)
-#: A processor without instructions for a precision takes a hundred times as long: such a ceiling helps nobody.
+#: A processor without instructions for a precision takes a hundred times as long. Such a ceiling is useless.
 _SLOW_CALL_S = 3.0
 _TRIAL_EDGE = 512
 _LEAST_EDGE = 64
@@ -37,7 +37,7 @@ _LEAST_COPY_BYTES = MIB
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """Where to begin on a kind of device: the matrices' edge, and the bytes of a copy's source."""
+    """The largest sizes for a kind of device: the matrices' edge, and the bytes of a copy's source."""
 
     edge: int
     copy_bytes: int
@@ -47,7 +47,7 @@ _SIZES = {"cuda": _Sizes(8192, GIB), "cpu": _Sizes(2048, 256 * MIB)}
 
 
 def measure(request: MeasureCeiling, held: Held) -> CeilingMeasured:
-    """Measure one ceiling on the device that this process holds. Any failure is an answer with its reason."""
+    """Measure one ceiling on this process's device. A failure becomes an answer with its reason."""
     try:
         with torch.inference_mode():
             return _copy(held) if request.what == "copy" else _matmul(request.dtype, held)
@@ -69,10 +69,10 @@ def _matmul(name: str, held: Held) -> CeilingMeasured:
         seconds = _time(_product(edge, dtype, held.torch_device), held)
         note = _precision_note(name, held)
     median = stats.median(seconds)
-    found = Ceiling(
+    ceiling = Ceiling(
         what="matmul", dtype=name, size=edge, median_s=median, samples_s=seconds, per_second=2 * edge**3 / median
     )
-    return CeilingMeasured(ceiling=found, note=note)
+    return CeilingMeasured(ceiling=ceiling, note=note)
 
 
 def _copy(held: Held) -> CeilingMeasured:
@@ -81,14 +81,14 @@ def _copy(held: Held) -> CeilingMeasured:
     target = torch.empty_like(source)
     seconds = _time(lambda: target.copy_(source), held)
     median = stats.median(seconds)
-    found = Ceiling(
+    ceiling = Ceiling(
         what="copy", dtype="float32", size=size, median_s=median, samples_s=seconds, per_second=2 * size / median
     )
-    return CeilingMeasured(ceiling=found)
+    return CeilingMeasured(ceiling=ceiling)
 
 
 def fitting(size: int, needs: Callable[[int], int], free_bytes: int, least: int) -> int:
-    """`size`, halved until what it needs is a third of what is free at most; never under `least`."""
+    """Return `size`, halved until it needs at most a third of the free memory, but not below `least`."""
     while size > least and needs(size) > free_bytes / 3:
         size //= 2
     return size
@@ -101,13 +101,13 @@ def _product(edge: int, dtype: torch.dtype, device: torch.device) -> Callable[[]
 
 
 def _time(call: Callable[[], object], held: Held) -> tuple[float, ...]:
-    """Seconds of each call, after one that is not counted (cuBLAS chooses its kernel, pages are touched)."""
+    """Return the seconds of each call, after one that does not count (cuBLAS chooses its kernel, pages are touched)."""
     held.clock.time(call)
     return stopping.sample(lambda: held.clock.time(call), SETTINGS).seconds
 
 
 def _too_slow(dtype: torch.dtype, held: Held, edge: int) -> str | None:
-    """Why not to try this half precision on the CPU, judged by a smaller product; None if it may be tried."""
+    """Return why this half precision is too slow on the CPU, judged by a smaller product; None if it is not."""
     if held.device.kind != "cpu" or dtype == torch.float32 or edge <= _TRIAL_EDGE:
         return None
     call = _product(_TRIAL_EDGE, dtype, held.torch_device)
@@ -115,12 +115,12 @@ def _too_slow(dtype: torch.dtype, held: Held, edge: int) -> str | None:
     expected = min(held.clock.time(call) for _ in range(5)) * (edge / _TRIAL_EDGE) ** 3
     if expected <= _SLOW_CALL_S:
         return None
-    return f"this processor is slow at it: about {format_seconds(expected)} for one product of edge {edge}"
+    return f"this processor would need about {format_seconds(expected)} for one product of edge {edge}"
 
 
 @contextmanager
 def _tf32(allowed: bool) -> Iterator[None]:
-    """Allow TF32 in matrix products within; else leave torch's setting as it is."""
+    """Allow TF32 in matrix products until the end of the block if `allowed`; else keep torch's setting."""
     before = torch.get_float32_matmul_precision()
     if allowed:
         torch.set_float32_matmul_precision("high")

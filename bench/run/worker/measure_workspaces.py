@@ -1,7 +1,8 @@
-"""The workspaces of all convolutions of one untiled call, for `bench calibrate`. Loads torch.
+"""Measures the workspaces of all convolutions of one untiled call, for `bench calibrate`. Loads torch.
 
-What torch found to fit it keeps for the life of the process (the plan cache of aten/src/ATen/native/cudnn/Conv_v8.cpp),
-also once memory is free again: after a refused request the parent replaces this process.
+torch keeps the plan that it has found for a convolution for the life of the process (the plan cache of
+aten/src/ATen/native/cudnn/Conv_v8.cpp), even once more memory is free. So the parent replaces this process after a
+refused request.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from bench.workloads import models
 
 
 def measure(request: MeasureWorkspaces, held: Held) -> WorkspacesMeasured:
-    """Run one call on the device that this process holds. Any failure is an answer with its reason."""
+    """Run one call on this process's device. A failure becomes an answer with its reason."""
     if held.device.kind != "cuda":
-        return WorkspacesMeasured(reason=f"{held.device.name} is no CUDA GPU, and has no cuDNN")
+        return WorkspacesMeasured(reason=f"{held.device.name} is not a CUDA GPU, so it has no cuDNN")
     before = held.state()
     try:
-        return told(_observe(request, held), request.dtype)
+        return merged(_observe(request, held), request.dtype)
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         now = held.state()
-        fate = outcome.of_exception(error, "run", replace(now, refusals=now.refusals - before.refusals))
-        return WorkspacesMeasured(reason=outcome.brief(error), out_of_memory=isinstance(fate, OutOfMemory))
+        failure = outcome.of_exception(error, "run", replace(now, refusals=now.refusals - before.refusals))
+        return WorkspacesMeasured(reason=outcome.brief(error), out_of_memory=isinstance(failure, OutOfMemory))
     finally:
         held.meter.empty()
 
@@ -47,49 +48,51 @@ def _observe(request: MeasureWorkspaces, held: Held) -> Sequence[Observed]:
     call = loaded.prepare(case)
     held.meter.empty()
     parts = [part for part in loaded.module.modules() if isinstance(part, torch.nn.Conv2d)]
-    with torch.inference_mode(), recording(parts, held.torch_device) as seen:
+    with torch.inference_mode(), recording(parts, held.torch_device) as observed:
         call.run()
     held.wait()
-    return seen
+    return observed
 
 
-def told(seen: Sequence[Observed], dtype: str) -> WorkspacesMeasured:
-    """Each convolution once, however often it ran: the most that it took.
+def merged(observed: Sequence[Observed], dtype: str) -> WorkspacesMeasured:
+    """Return each convolution once, with the largest workspace of its runs.
 
-    It is constrained if it was in any of its runs: later ones take the kernel that was found then, and meet no refusal.
-    One whose history contradicts the counters is left out with a warning.
+    It is constrained if any of its runs was, because later runs use the kernel found then and meet no refusal. A
+    convolution whose recorded history contradicts the allocator's counters is left out with a warning.
     """
-    alike: dict[Hashable, list[Observed]] = {}
-    for one in seen:
-        alike.setdefault((one.input, one.output, one.filter, one.channels_last), []).append(one)
+    groups: dict[Hashable, list[Observed]] = {}
+    for run in observed:
+        groups.setdefault((run.input, run.output, run.filter, run.channels_last), []).append(run)
     entries: list[ConvolutionWorkspace] = []
-    odd: list[Observed] = []
-    for several in alike.values():
-        found = [one.requests for one in several if one.requests and one.requests.peak_bytes == one.counted_peak_bytes]
-        if len(found) < len(several):
-            odd.append(several[0])
+    contradicted: list[Observed] = []
+    for runs in groups.values():
+        consistent = [
+            run.requests for run in runs if run.requests and run.requests.peak_bytes == run.counted_peak_bytes
+        ]
+        if len(consistent) < len(runs):
+            contradicted.append(runs[0])
             continue
         entries.append(
             ConvolutionWorkspace.model_validate(
                 {
                     "dtype": dtype,
-                    "input": several[0].input,
-                    "output": several[0].output,
-                    "filter": several[0].filter,
-                    "channels_last": several[0].channels_last,
-                    "workspace_bytes": max(requests.workspace_bytes for requests in found),
-                    "constrained": any(requests.refused for requests in found),
+                    "input": runs[0].input,
+                    "output": runs[0].output,
+                    "filter": runs[0].filter,
+                    "channels_last": runs[0].channels_last,
+                    "workspace_bytes": max(requests.workspace_bytes for requests in consistent),
+                    "constrained": any(requests.refused for requests in consistent),
                 }
             )
         )
-    return WorkspacesMeasured(entries=tuple(entries), warnings=_contradicted(odd))
+    return WorkspacesMeasured(entries=tuple(entries), warnings=_warnings(contradicted))
 
 
-def _contradicted(odd: Sequence[Observed]) -> tuple[str, ...]:
-    if not odd:
+def _warnings(contradicted: Sequence[Observed]) -> tuple[str, ...]:
+    if not contradicted:
         return ()
-    first = f"{odd[0].filter} on {odd[0].input}"
+    first = f"{contradicted[0].filter} on {contradicted[0].input}"
     return (
-        f"{format_count(len(odd), 'convolution')} left out, the first being {first}: the allocator's recorded history "
-        "and its counters differ",
+        f"{format_count(len(contradicted), 'convolution')} left out (the first: {first}), because the allocator's "
+        "recorded history and its counters differ",
     )

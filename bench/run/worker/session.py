@@ -1,7 +1,4 @@
-"""One worker's session: the border at which whatever a case does becomes data, and the model kept between cases.
-
-Loads torch.
-"""
+"""One worker's session: turns whatever a case does into data, and keeps the model between cases. Loads torch."""
 
 from __future__ import annotations
 
@@ -22,23 +19,23 @@ from bench.run.worker import environment_capture
 from bench.workloads import models
 from bench.workloads.base import Call, Loaded, Shape, weights_bytes
 
-_LEANER = (
-    "the allocator turned down {} request(s), so torch fell back to kernels that need less: with more memory free the "
-    "case may be faster and take more"
+_REFUSED_WARNING = (
+    "the allocator refused {} request(s), so torch used kernels with smaller workspaces; with more free memory the "
+    "case may be faster and use more memory"
 )
-_SQUEEZED = (
-    "memory was so tight that during the timed calls the allocator gave cached blocks back and asked for them again {} "
-    "time(s): that is part of their time"
+_TIGHT_WARNING = (
+    "memory was so tight that the allocator freed and reallocated cached blocks {} time(s) during the timed calls, "
+    "which is part of their time"
 )
 _Enter = Callable[[Phase], None]
 
 
 class _TooTightError(Exception):
-    """Cases that take turns leave each other too little memory: their times would be the allocator's."""
+    """Cases that take turns leave each other too little memory, so their times would be those of the allocator."""
 
 
 class _StageError(Exception):
-    """What a stage of several raised, as the cause."""
+    """An error in one of several stages; `__cause__` is what the stage raised."""
 
     def __init__(self, stage: str) -> None:
         super().__init__(stage)
@@ -46,8 +43,8 @@ class _StageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _First:
-    """What the first call of a case told: of each stage its name, its seconds, and the passes that it made."""
+class _FirstCall:
+    """The first call of a case: each stage's name, seconds and passes."""
 
     stages: tuple[str, ...]
     seconds: tuple[float, ...]
@@ -55,36 +52,36 @@ class _First:
 
 
 @dataclass(frozen=True, slots=True)
-class _Alone:
-    """The first call of a case that takes turns, its peaks, and what was odd about it."""
+class _SoloFirstCall:
+    """The first call of a case that takes turns, measured alone: the call, its peaks and its warnings."""
 
-    first: _First
+    first: _FirstCall
     memory: tuple[Memory, ...]
     warnings: tuple[str, ...]
 
 
 @dataclass(slots=True)
-class _Rows:
-    """The timed calls so far: when each ran, and the seconds of each of its stages."""
+class _TimedCalls:
+    """The timed calls so far: each call's window, and the seconds of each of its stages."""
 
     windows: list[Window] = field(default_factory=list)
     seconds: list[tuple[float, ...]] = field(default_factory=list)
 
     def clear(self) -> None:
-        """Forget them."""
+        """Forget all calls."""
         self.windows.clear()
         self.seconds.clear()
 
 
 class Session:
-    """Holds a device; `run` measures one case, `take_turns` several at once, and both return what happened."""
+    """Holds a device. `run` measures one case, `take_turns` several at once; both return what happened."""
 
-    def __init__(self, wanted: str, vram_limit_bytes: int | None) -> None:
-        """Take the device that was asked for and set the limit. Raises UnusableError."""
-        choice = choose.choose(wanted)
+    def __init__(self, device: str, vram_limit_bytes: int | None) -> None:
+        """Take the device and set the limit. Raises UnusableError."""
+        choice = choose.choose(device)
         self.held: Held = choose.take(choice.device, vram_limit_bytes, models.exercise)
         self._loaded: tuple[tuple[str, ...], Loaded] | None = None
-        gc.freeze()  # hundreds of thousands of objects of torch's import, which each collection would walk again
+        gc.freeze()  # else each collection would traverse hundreds of thousands of objects of torch's import
         self.ready = Ready(
             device=self.held.device,
             environment=environment_capture.collect(self.held.software(), self.held.settings),
@@ -93,7 +90,7 @@ class Session:
         )
 
     def run(self, case: Case, settings: MeasureSettings, begin: _Enter) -> Done:
-        """Measure one case, telling `begin` each phase. Every exception becomes an outcome: the border for all."""
+        """Measure one case, and call `begin` with each phase. Every exception becomes an outcome."""
         phase: Phase = "load"
 
         def enter(name: Phase) -> None:
@@ -110,25 +107,25 @@ class Session:
             state = DeviceState(now.kind, now.free_bytes, now.refusals - before.refusals)
             return Done(outcome=_outcome(error, phase, state))
         after = self._state()
-        odd = (*_leaner(after.refusals - before.refusals), *done.warnings)
-        return done.model_copy(update={"leaked_bytes": leaked, "warnings": odd})
+        warnings = (*_refused_warning(after.refusals - before.refusals), *done.warnings)
+        return done.model_copy(update={"leaked_bytes": leaked, "warnings": warnings})
 
     def take_turns(self, cases: Sequence[Case], settings: MeasureSettings, begin: _Enter) -> tuple[Done, ...] | Broken:
-        """Measure cases whose timed calls take turns. If anything goes wrong nothing is said of any of them."""
+        """Measure cases whose timed calls alternate. If anything goes wrong, none of them has a result."""
         try:
-            *others, last = self._measure_in_turns(cases, settings, begin)
+            *earlier, last = self._measure_in_turns(cases, settings, begin)
             leaked = self._leaked()
-        except Exception as error:  # noqa: BLE001 - each case is measured alone then, and fails on its own
+        except Exception as error:  # noqa: BLE001 - each case is then measured alone, and fails on its own
             return Broken(reason=_brief(error)[:300])
-        return (*others, last.model_copy(update={"leaked_bytes": leaked}))
+        return (*earlier, last.model_copy(update={"leaked_bytes": leaked}))
 
     def _leaked(self) -> int:
-        """Bytes that the cases left behind, above what is tolerated."""
+        """Return the bytes that the cases did not free, or 0 if that is within the tolerance."""
         left = self.held.meter.left_behind()
         return left if left > self.held.meter.leak_tolerance_bytes else 0
 
     def _state(self) -> DeviceState:
-        """What is free; nothing is known of a device whose context an error has broken."""
+        """Return the device's state, which is unknown if an error has broken its context."""
         try:
             return self.held.state()
         except (RuntimeError, MemoryError, OSError):
@@ -138,7 +135,7 @@ class Session:
         meter, watch = self.held.meter, self.held.watch
         loaded, call, first = self._first_call(case, enter)
         enter("run")
-        rows = _Rows()
+        rows = _TimedCalls()
         before = self.held.state().squeezes
         with torch.inference_mode():
             watch.begin()
@@ -147,18 +144,18 @@ class Session:
         squeezed = self.held.state().squeezes - before
         memory = meter.calls_done(weights_bytes(loaded))
         enter("clean-up")
-        tight = (_SQUEEZED.format(squeezed),) if squeezed else ()
+        tight = (_TIGHT_WARNING.format(squeezed),) if squeezed else ()
         return self._done(case, samples, rows, first, memory, telemetry, tight)
 
     def _measure_in_turns(self, cases: Sequence[Case], settings: MeasureSettings, enter: _Enter) -> list[Done]:
-        """First calls and peaks of one case after another, as if alone; then all are held, and called in turns."""
+        """Measure first calls and peaks of each case alone. Then load all models, and time their calls in turns."""
         alone = [self._first_alone(case, enter) for case in cases]
         enter("run")
         held = dict([self._loaded]) if self._loaded else {}
         for case in cases:
             if _key(case) not in held:
                 held[_key(case)] = self._built(case)
-        rows = [_Rows() for _ in cases]
+        rows = [_TimedCalls() for _ in cases]
         timed = [self._timed(held[_key(case)].prepare(case), row) for case, row in zip(cases, rows, strict=True)]
         with torch.inference_mode():
             for once in timed:
@@ -170,24 +167,25 @@ class Session:
             samples = stopping.take_turns(timed, settings)
             telemetry = self.held.watch.end_each([row.windows for row in rows])
         if self.held.state().squeezes > before:
-            raise _TooTightError("the calls took each other's cached memory: the cases do not fit beside each other")
+            raise _TooTightError("the calls used each other's cached memory: the cases do not fit in memory together")
         enter("clean-up")
         return [
-            self._done(case, taken, row, one.first, one.memory, told, one.warnings)
-            for case, taken, row, one, told in zip(cases, samples, rows, alone, telemetry, strict=True)
+            self._done(case, taken, row, solo.first, solo.memory, readings, solo.warnings)
+            for case, taken, row, solo, readings in zip(cases, samples, rows, alone, telemetry, strict=True)
         ]
 
-    def _first_alone(self, case: Case, enter: _Enter) -> _Alone:
-        """A case's first call and the peaks of it, with no other case's model or input on the device."""
+    def _first_alone(self, case: Case, enter: _Enter) -> _SoloFirstCall:
+        """Measure a case's first call and its peaks, with no other case's model or input on the device."""
         before = self.held.state().refusals
         loaded, _, first = self._first_call(case, enter)
         memory = self.held.meter.calls_done(weights_bytes(loaded))
         refused = self.held.state().refusals - before
         update = {"measured_during": "first call", "timing_peak_rss_bytes": None}
-        return _Alone(first, tuple(one.model_copy(update=update) for one in memory), _leaner(refused))
+        peaks = tuple(peak.model_copy(update=update) for peak in memory)
+        return _SoloFirstCall(first, peaks, _refused_warning(refused))
 
-    def _first_call(self, case: Case, enter: _Enter) -> tuple[Loaded, Call, _First]:
-        """Load, and call once, the call kept apart."""
+    def _first_call(self, case: Case, enter: _Enter) -> tuple[Loaded, Call, _FirstCall]:
+        """Load the model and make the first call, which is not a sample."""
         enter("load")
         self.held.watch.prepare()
         loaded = self._load(case)
@@ -204,10 +202,10 @@ class Session:
                     seconds.append(self._time(call, place))
                 passes.append(tuple(made))
         self.held.meter.first_call_done()
-        return loaded, call, _First(tuple(stage.name for stage in call.stages), tuple(seconds), tuple(passes))
+        return loaded, call, _FirstCall(tuple(stage.name for stage in call.stages), tuple(seconds), tuple(passes))
 
     def _time(self, call: Call, place: int) -> float:
-        """The seconds of a stage. Of several each has its peak taken, and what it raises says which it was."""
+        """Return the seconds of a stage. If there are several, measure each one's peak, and name it in its errors."""
         stage = call.stages[place]
         if len(call.stages) == 1:
             return self.held.clock.time(stage.run)
@@ -219,8 +217,8 @@ class Session:
         self.held.meter.leave(place)
         return seconds
 
-    def _timed(self, call: Call, rows: _Rows) -> Callable[[], float]:
-        """One timed call: the seconds of its stages are noted, and their sum is returned."""
+    def _timed(self, call: Call, rows: _TimedCalls) -> Callable[[], float]:
+        """Return a function for one timed call, which records the seconds of its stages and returns their sum."""
 
         def stages() -> float:
             seconds = tuple([self._time(call, place) for place in range(len(call.stages))])
@@ -239,19 +237,19 @@ class Session:
         self,
         case: Case,
         samples: stopping.Samples,
-        rows: _Rows,
-        first: _First,
+        rows: _TimedCalls,
+        first: _FirstCall,
         memory: tuple[Memory, ...],
         telemetry: Telemetry,
         warnings: tuple[str, ...] = (),
     ) -> Done:
         stages: list[Stage] = []
-        why_none: list[str] = []
+        uncounted: list[str] = []
         for name, first_s, passes, peak, seconds in zip(
             first.stages, first.seconds, first.passes, memory, zip(*rows.seconds, strict=True), strict=True
         ):
-            operations, why = _operations(case, name, passes)
-            why_none += why
+            operations, operations_warnings = _operations(case, name, passes)
+            uncounted += operations_warnings
             stages.append(
                 Stage(
                     name=name,
@@ -268,14 +266,14 @@ class Session:
                 *warnings,
                 *stats.warnings(samples.seconds),
                 *self.held.watch.warnings(telemetry, len(samples.seconds)),
-                *why_none,
+                *uncounted,
             ),
         )
 
     def _load(self, case: Case) -> Loaded:
-        """The model of the case, kept from the case before where it is the same."""
+        """Return the case's model, reusing that of the previous case if it is the same."""
         if self._loaded is None or self._loaded[0] != _key(case):
-            self._loaded = None  # before the next is built: two models at once might not fit
+            self._loaded = None  # frees the model first, because two at once might not fit
             self.held.meter.empty()
             self._loaded = (_key(case), self._built(case))
         return self._loaded[1]
@@ -285,43 +283,43 @@ class Session:
 
 
 def _check_stages(call: Call) -> None:
-    """Raises ValueError for stages that a record could not tell apart."""
+    """Raises ValueError if there is no stage, or if their names are empty or repeated."""
     names = [stage.name for stage in call.stages]
     if not all(names) or len(set(names)) < len(names) or not names:
-        raise ValueError(f"the stages of the call are {names}: give it one at least, and each a name of its own")
+        raise ValueError(f"the stages of the call are {names}; it needs at least one, each with a unique name")
 
 
 def _raised(error: Exception) -> tuple[BaseException, str | None]:
-    """What was raised, and in which of several stages."""
+    """Return the error itself, and the name of its stage if there are several."""
     if isinstance(error, _StageError) and error.__cause__ is not None:
         return error.__cause__, error.stage
     return error, None
 
 
 def _brief(error: Exception) -> str:
-    """The same in a line."""
+    """Return the error in one line, with its stage if there are several."""
     raised, stage = _raised(error)
     return f"{stage}: {outcome.brief(raised)}" if stage else outcome.brief(raised)
 
 
 def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:
-    """What an exception means, and in which of several stages it was raised."""
+    """Return the outcome for an exception, with its stage if there are several."""
     raised, stage = _raised(error)
     return outcome.of_exception(raised, phase, state).model_copy(update={"stage": stage})
 
 
-def _leaner(refused: int) -> tuple[str, ...]:
-    return (_LEANER.format(refused),) if refused else ()
+def _refused_warning(refused: int) -> tuple[str, ...]:
+    return (_REFUSED_WARNING.format(refused),) if refused else ()
 
 
 def _operations(case: Case, stage: str, passes: tuple[Shape, ...]) -> tuple[int | None, tuple[str, ...]]:
-    """FLOPs of a stage, or None and why: a torch that can't count them is no reason to lose the measurement."""
+    """Return a stage's FLOPs, or None and a warning: the measurement is valid even if torch can't count them."""
     try:
         return models.workload(case.model).flops(case, stage, passes), ()
     except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
-        return None, (f"FLOPs could not be counted: {outcome.brief(error)}",)
+        return None, (f"the FLOPs could not be counted: {outcome.brief(error)}",)
 
 
 def _key(case: Case) -> tuple[str, ...]:
-    """What two cases must share to use one model."""
+    """Return the fields that two cases must share to use the same model."""
     return (case.model, case.weights, case.dtype, case.variant)

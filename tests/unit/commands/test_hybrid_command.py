@@ -145,7 +145,7 @@ def test_a_choice_that_the_results_lack_is_told_with_what_to_run(
     assert list(here.iterdir()) == []
 
 
-def test_quiet_says_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["hybrid", str(results), "-o", str(tmp_path), "--quiet"]) == 0
     assert main(["cost", str(results), "-o", str(tmp_path), "--quiet"]) == 0
     assert capsys.readouterr().out == ""

@@ -17,7 +17,7 @@ from bench.commands.stderr import interruptible
     [
         ((), "--loopback"),
         (("--loopback", "--endpoint", "http://h"), "--endpoint"),
-        (("--endpoint", "h:8000"), "no URL"),
+        (("--endpoint", "h:8000"), "URL"),
         (("--endpoint", "sd-v1/encode=http://h", "--name", "/"), "--name"),
         (("--endpoint", "http://h", "--transport", "gif"), "--transport gif"),
         (("--endpoint", "http://h", "--rate", "-1"), "--rate: -1"),

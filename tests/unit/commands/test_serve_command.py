@@ -15,7 +15,7 @@ from bench.commands.serve import _say_ready, serve
 from bench.endpoint.limits import Bounds
 from bench.endpoint.offered import pixels_of
 from bench.endpoint.shapes import Limits
-from bench.endpoint.state import Machine, Offer, Served
+from bench.endpoint.state import LoadedModel, Machine, Offer
 from bench.record import Device, Environment
 
 
@@ -84,7 +84,7 @@ def test_16_bits_on_a_cpu_are_warned_of(
 ) -> None:
     environment = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
     machine = Machine(Device(kind=kind, name="fake"), environment, lambda: None)
-    models = {"tiny": Served("tiny", dtype, 4, {})}
+    models = {"tiny": LoadedModel("tiny", dtype, 4, {})}
     endpoint = SimpleNamespace(machine=machine, models=models, offer=Offer(("tiny",), ("decode",), "random"))
     _say_ready(endpoint, "http://127.0.0.1:1", as_json=False, quiet=True)  # type: ignore[arg-type]
     said = capsys.readouterr()
@@ -96,8 +96,8 @@ def test_float32_in_place_of_a_model_s_own_precision_is_told(quiet: bool, capsys
     environment = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
     machine = Machine(Device(kind="cpu", name="fake"), environment, lambda: None)
     models = {
-        "tiny": Served("tiny", "float32", 4, {}),
-        "sdxl": Served("sdxl", "float32", 4, {}, {}, "its own is other"),
+        "tiny": LoadedModel("tiny", "float32", 4, {}),
+        "sdxl": LoadedModel("sdxl", "float32", 4, {}, {}, "its own is other"),
     }
     endpoint = SimpleNamespace(machine=machine, models=models, offer=Offer(("tiny", "sdxl"), ("decode",), "random"))
     _say_ready(endpoint, "http://127.0.0.1:1", as_json=False, quiet=quiet)  # type: ignore[arg-type]
@@ -105,7 +105,7 @@ def test_float32_in_place_of_a_model_s_own_precision_is_told(quiet: bool, capsys
 
 
 @pytest.mark.parametrize("origin", ["page.example", "https://page.example/path"])
-def test_what_is_no_origin_is_an_error(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_origin_is_an_error(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["serve", "--model", "tiny", "--weights", "random", "--cors", origin]) == 2
     assert "--cors" in capsys.readouterr().err
 

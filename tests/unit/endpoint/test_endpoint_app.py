@@ -50,14 +50,14 @@ def computing(running: Live, pool: ThreadPoolExecutor, query: str = "") -> Futur
 
 
 def test_a_good_request_carries_timings_checksum_and_weights(client: httpx2.Client) -> None:
-    said = client.post("/tiny/decode?size=2", content=b"abc")
-    assert (said.status_code, said.content) == (200, b"abcabc")
-    assert said.headers["content-type"] == "tensor/binary"
-    assert (said.headers["shape"], said.headers["dtype"]) == ("[1]", "uint8")
-    assert said.headers["x-received-sha256"] == hashlib.sha256(b"abc").hexdigest()
-    assert said.headers["x-weights"] == "random"
+    response = client.post("/tiny/decode?size=2", content=b"abc")
+    assert (response.status_code, response.content) == (200, b"abcabc")
+    assert response.headers["content-type"] == "tensor/binary"
+    assert (response.headers["shape"], response.headers["dtype"]) == ("[1]", "uint8")
+    assert response.headers["x-received-sha256"] == hashlib.sha256(b"abc").hexdigest()
+    assert response.headers["x-weights"] == "random"
     phases = ("receive", "queue", "deserialize", "compute", "serialize")
-    assert re.fullmatch(", ".join(rf"{phase};dur=\d+\.\d{{3}}" for phase in phases), said.headers["server-timing"])
+    assert re.fullmatch(", ".join(rf"{phase};dur=\d+\.\d{{3}}" for phase in phases), response.headers["server-timing"])
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ def test_a_good_request_carries_timings_checksum_and_weights(client: httpx2.Clie
         ("OPTIONS", "/health", 405, "method", "Valid: GET, HEAD"),
     ],
 )
-def test_a_wrong_path_or_method_is_told_in_json(
+def test_a_wrong_path_or_method_is_refused_in_json(
     client: httpx2.Client, method: str, path: str, status: int, reason: str, text: str
 ) -> None:
-    said = client.request(method, path, content=b"x")
-    assert (said.status_code, said.json()["reason"]) == (status, reason)
-    assert text in said.json()["error"]
-    assert said.headers["x-weights"] == "random"
-    assert (status == 405) == ("allow" in said.headers)
+    response = client.request(method, path, content=b"x")
+    assert (response.status_code, response.json()["reason"]) == (status, reason)
+    assert text in response.json()["error"]
+    assert response.headers["x-weights"] == "random"
+    assert (status == 405) == ("allow" in response.headers)
 
 
 @pytest.mark.parametrize("path", ["/tiny/encode/", "/tiny/encode//", "/tiny", "/tiny/"])
@@ -101,28 +101,28 @@ def test_pages_take_slashes_at_their_end_as_well(client: httpx2.Client, path: st
     assert client.get(path).status_code == 200
 
 
-def test_what_is_neither_gets_400_with_both_addresses(client: httpx2.Client) -> None:
-    said = client.post("/tiny", content=b"something else")
-    assert said.status_code == 400
-    assert all(address in said.json()["error"] for address in ("/tiny/encode", "/tiny/decode"))
+def test_an_unclear_request_gets_400_with_both_addresses(client: httpx2.Client) -> None:
+    response = client.post("/tiny", content=b"something else")
+    assert response.status_code == 400
+    assert all(address in response.json()["error"] for address in ("/tiny/encode", "/tiny/decode"))
 
 
-def test_what_was_meant_for_the_other_address_is_told_that_address(client: httpx2.Client) -> None:
+def test_a_request_for_the_other_operation_is_refused_with_its_address(client: httpx2.Client) -> None:
     for path, other in (("/tiny/decode", "/tiny/encode"), ("/tiny/encode/", "/tiny/decode")):
-        said = client.post(f"{path}?nonsense=1", content=other.rpartition("/")[2].encode())
-        assert (said.status_code, said.json()["reason"]) == (400, "wrong_address")
-        assert other in said.json()["error"]
+        response = client.post(f"{path}?nonsense=1", content=other.rpartition("/")[2].encode())
+        assert (response.status_code, response.json()["reason"]) == (400, "wrong_address")
+        assert other in response.json()["error"]
 
 
 def test_what_takes_longer_than_the_limit_is_refused_before_it_is_computed() -> None:
     with live() as running:
         # Given images of 512 px in 8 s, and a limit of 5 s
         running.endpoint.device.learn("tiny/decode", 8.0, 512 * 512 * 1e6)
-        said = httpx2.post(f"{running.url}/tiny/decode?flops={1024 * 1024 * 10**6}", content=b"x")
-        assert (said.status_code, said.json()["reason"]) == (413, "too_slow")
-        assert (said.json()["estimate_s"], said.json()["limit_s"]) == (32.0, 5)
+        response = httpx2.post(f"{running.url}/tiny/decode?flops={1024 * 1024 * 10**6}", content=b"x")
+        assert (response.status_code, response.json()["reason"]) == (413, "too_slow")
+        assert (response.json()["estimate_s"], response.json()["limit_s"]) == (32.0, 5)
         # the longest side of what takes less than 5 s, in steps of 64 px
-        assert said.json()["largest_side"] == 384
+        assert response.json()["largest_side"] == 384
         assert running.services["decode"].computed == []
         # Less than twice the limit may be a slow spell of the machine's: it has its try
         assert httpx2.post(f"{running.url}/tiny/decode?flops={512 * 512 * 10**6}", content=b"x").status_code == 200
@@ -136,8 +136,8 @@ def test_a_request_that_is_served_in_time_after_a_long_one_is_not_refused() -> N
         second = pool.submit(httpx2.post, f"{running.url}/tiny/decode", content=b"1")
         until(lambda: running.endpoint.device.waiting == 1)
         # Then a third long one, which would end too late, is told when to come back
-        said = httpx2.post(f"{running.url}/tiny/encode?flops=1000000", content=b"2")
-        assert (said.status_code, said.json()["reason"], said.headers["retry-after"]) == (503, "busy", "1")
+        response = httpx2.post(f"{running.url}/tiny/encode?flops=1000000", content=b"2")
+        assert (response.status_code, response.json()["reason"], response.headers["retry-after"]) == (503, "busy", "1")
         running.services["encode"].gate.set()
         assert [done.result().status_code for done in (first, second)] == [200, 200]
 
@@ -162,9 +162,9 @@ def test_a_stuck_device_is_not_ready() -> None:
         assert (metric(client, "bench_endpoint_stuck"), metric(client, "bench_endpoint_running_seconds")) == (0, 0)
 
 
-def test_a_service_s_refusal_is_told_and_the_next_request_works(client: httpx2.Client) -> None:
-    said = client.post("/tiny/encode", content=b"nonsense")
-    assert (said.status_code, said.json()) == (400, {"error": "it is nonsense", "reason": "bad_request"})
+def test_a_service_s_refusal_is_sent_and_the_next_request_works(client: httpx2.Client) -> None:
+    response = client.post("/tiny/encode", content=b"nonsense")
+    assert (response.status_code, response.json()) == (400, {"error": "it is nonsense", "reason": "bad_request"})
     assert client.post("/tiny/encode", content=b"fine").content == b"fine"
 
 
@@ -175,9 +175,9 @@ def test_running_out_of_memory_is_507_and_counted(client: httpx2.Client) -> None
 
 
 def test_a_fault_of_the_server_s_tells_nothing_of_its_inside(client: httpx2.Client) -> None:
-    said = client.post("/tiny/encode?crash=1", content=b"x")
-    assert (said.status_code, said.json()["reason"]) == (500, "internal")
-    assert "secret" not in said.text
+    response = client.post("/tiny/encode?crash=1", content=b"x")
+    assert (response.status_code, response.json()["reason"]) == (500, "internal")
+    assert "secret" not in response.text
     assert client.get("/ready").status_code == 200
     assert client.post("/tiny/encode", content=b"fine").content == b"fine"
 
@@ -214,16 +214,16 @@ def test_a_compute_that_failed_leaves_nothing_in_memory(
 
 
 def test_a_codec_without_memory_is_503(client: httpx2.Client) -> None:
-    said = client.post("/tiny/encode", content=b"too much")
-    assert (said.status_code, said.json()["reason"]) == (503, "busy")
+    response = client.post("/tiny/encode", content=b"too much")
+    assert (response.status_code, response.json()["reason"]) == (503, "busy")
 
 
 def test_what_an_answer_will_take_is_held_before_it_is_computed() -> None:
     with live(replace(QUICK, held_bytes=1000)) as running, ThreadPoolExecutor(1) as pool:
         service = running.services["encode"]
         first = computing(running, pool, "?held=5000")
-        said = httpx2.post(f"{running.url}/tiny/encode?held=5000", content=b"1")
-        assert (said.status_code, said.json()["reason"]) == (503, "busy")
+        response = httpx2.post(f"{running.url}/tiny/encode?held=5000", content=b"1")
+        assert (response.status_code, response.json()["reason"]) == (503, "busy")
         service.gate.set()
         assert first.result().status_code == 200
         assert service.computed == [b"0"]
@@ -234,8 +234,8 @@ def test_a_request_is_answered_at_its_deadline_though_the_device_goes_on() -> No
     with live(replace(QUICK, time_limit_s=0.05)) as running, ThreadPoolExecutor(1) as pool:
         service = running.services["encode"]
         first = computing(running, pool)
-        said = httpx2.post(f"{running.url}/tiny/encode", content=b"1")
-        assert (said.status_code, said.json()["reason"]) == (503, "busy")
+        response = httpx2.post(f"{running.url}/tiny/encode", content=b"1")
+        assert (response.status_code, response.json()["reason"]) == (503, "busy")
         assert not first.done()
         service.gate.set()
         assert first.result().status_code == 200
@@ -245,14 +245,14 @@ def test_a_request_is_answered_at_its_deadline_though_all_codec_threads_go_on() 
     with live(replace(QUICK, time_limit_s=0.05)) as running:
         gate = threading.Event()
         held = [running.endpoint.codecs.submit(gate.wait, 10) for _ in range(running.endpoint.codecs._max_workers)]
-        said = httpx2.post(f"{running.url}/tiny/encode", content=b"1")
+        response = httpx2.post(f"{running.url}/tiny/encode", content=b"1")
         gate.set()
-        assert (said.status_code, said.json()["reason"]) == (503, "busy")
+        assert (response.status_code, response.json()["reason"]) == (503, "busy")
 
         assert all(done.result() for done in held)
 
 
-def test_a_request_that_is_cancelled_is_told_so_in_json() -> None:
+def test_a_cancelled_request_is_refused_in_json() -> None:
     with live() as running, ThreadPoolExecutor(1) as pool:
         first = computing(running, pool)
         (task,) = running.server.server_state.tasks
@@ -263,42 +263,42 @@ def test_a_request_that_is_cancelled_is_told_so_in_json() -> None:
 def test_faults_are_no_refusals_and_phases_end_with_sending(client: httpx2.Client) -> None:
     client.post("/tiny/encode?crash=1", content=b"x")
     client.post("/tiny/encode", content=b"x")
-    told = client.get("/metrics").text
-    assert 'reason="internal"' not in told
-    assert 'status="500"' in told
-    assert 'phase="send"' in told
-    assert "bench_endpoint_ready 1.0" in told
+    content = client.get("/metrics").text
+    assert 'reason="internal"' not in content
+    assert 'status="500"' in content
+    assert 'phase="send"' in content
+    assert "bench_endpoint_ready 1.0" in content
 
 
 def test_a_content_encoding_is_refused(client: httpx2.Client) -> None:
-    said = client.post("/tiny/encode", content=b"x", headers={"content-encoding": "gzip"})
-    assert (said.status_code, said.json()["reason"]) == (415, "encoding")
+    response = client.post("/tiny/encode", content=b"x", headers={"content-encoding": "gzip"})
+    assert (response.status_code, response.json()["reason"]) == (415, "encoding")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_long_is_refused_and_the_client_sees_it(client: httpx2.Client, *, chunked: bool) -> None:
     body = bytes(3_000_000)
-    said = client.post("/tiny/encode", content=iter([body[:1_500_000], body[1_500_000:]]) if chunked else body)
-    assert (said.status_code, said.json()["reason"]) == (413, "too_large")
+    response = client.post("/tiny/encode", content=iter([body[:1_500_000], body[1_500_000:]]) if chunked else body)
+    assert (response.status_code, response.json()["reason"]) == (413, "too_large")
 
 
 def test_too_many_parameters_are_refused(client: httpx2.Client) -> None:
-    said = client.post("/tiny/encode?" + "a=1&" * 2000, content=b"x")
-    assert said.status_code == 400
-    assert "parameters" in said.json()["error"]
+    response = client.post("/tiny/encode?" + "a=1&" * 2000, content=b"x")
+    assert response.status_code == 400
+    assert "parameters" in response.json()["error"]
 
 
 def test_health_tells_models_limits_device_and_that_it_is_noise(client: httpx2.Client) -> None:
-    said = client.get("/health").json()
-    assert said["status"] == "alive"
-    assert said["noise"] is True
-    assert said["models"]["tiny"]["address"] == "/tiny"
-    assert said["models"]["tiny"]["routes"] == {"encode": "/tiny/encode", "decode": "/tiny/decode"}
-    assert said["models"]["tiny"]["dtype"] == "float32"
-    assert said["device"]["name"] == "fake"
-    assert said["limits"]["queue"] == 2
+    response = client.get("/health").json()
+    assert response["status"] == "alive"
+    assert response["noise"] is True
+    assert response["models"]["tiny"]["address"] == "/tiny"
+    assert response["models"]["tiny"]["routes"] == {"encode": "/tiny/encode", "decode": "/tiny/decode"}
+    assert response["models"]["tiny"]["dtype"] == "float32"
+    assert response["device"]["name"] == "fake"
+    assert response["limits"]["queue"] == 2
     assert client.head("/health").status_code == 200
-    assert "stand_in" not in said
+    assert "stand_in" not in response
 
 
 def test_health_tells_everybody_that_a_stand_in_took_the_device_s_place() -> None:
@@ -307,9 +307,9 @@ def test_health_tells_everybody_that_a_stand_in_took_the_device_s_place() -> Non
         assert machine is not None
         marked = machine.environment.model_copy(update={"stand_in": "a test"})
         running.endpoint.machine = replace(machine, environment=marked)
-        told = stranger.get("/health").json()
-    assert told["stand_in"] == "a test"
-    assert told["device"] is None
+        content = stranger.get("/health").json()
+    assert content["stand_in"] == "a test"
+    assert content["device"] is None
 
 
 def test_the_index_tells_the_routes(client: httpx2.Client) -> None:
@@ -335,9 +335,9 @@ def test_a_full_queue_answers_503_with_retry_after_and_accepted_ones_finish() ->
         while running.endpoint.device.waiting < 2:
             threading.Event().wait(0.005)
         # When a fourth comes
-        said = httpx2.post(f"{running.url}/tiny/encode", content=bytes(900_000))
-        assert (said.status_code, said.json()["reason"]) == (503, "busy")
-        assert int(said.headers["retry-after"]) >= 1
+        response = httpx2.post(f"{running.url}/tiny/encode", content=bytes(900_000))
+        assert (response.status_code, response.json()["reason"]) == (503, "busy")
+        assert int(response.headers["retry-after"]) >= 1
         service.gate.set()
         assert [done.result().status_code for done in (first, *others)] == [200, 200, 200]
 
@@ -348,8 +348,8 @@ def test_while_loading_or_stopping_it_is_alive_but_not_ready() -> None:
         ready = httpx2.get(f"{running.url}/ready")
         assert (ready.status_code, ready.json()["reason"]) == (503, "loading")
         assert httpx2.get(f"{running.url}/health").json()["models"]["tiny"]["loaded"] is False
-        said = httpx2.post(f"{running.url}/tiny/encode", content=b"x")
-        assert (said.status_code, said.json()["reason"]) == (503, "loading")
+        response = httpx2.post(f"{running.url}/tiny/encode", content=b"x")
+        assert (response.status_code, response.json()["reason"]) == (503, "loading")
         running.endpoint.models["tiny"] = loaded
         running.endpoint.stopping = True
         assert httpx2.get(f"{running.url}/ready").json()["reason"] == "stopping"
@@ -365,9 +365,9 @@ def test_the_token_is_asked_for_where_it_matters() -> None:
             {"authorization": "Basic correct-horse"},
             {"authorization": "Bearer \u00e9".encode()},
         ):
-            said = httpx2.post(f"{running.url}/tiny/encode", content=bytes(500_000), headers=headers)
-            assert (said.status_code, said.headers["www-authenticate"]) == (401, "Bearer")
-            assert "horse" not in said.text
+            response = httpx2.post(f"{running.url}/tiny/encode", content=bytes(500_000), headers=headers)
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+            assert "horse" not in response.text
         assert httpx2.post(f"{running.url}/tiny/encode", content=b"x", headers=right).status_code == 200
         assert httpx2.get(f"{running.url}/metrics").status_code == 401
         assert httpx2.get(f"{running.url}/metrics", headers=right).status_code == 200
@@ -397,13 +397,13 @@ def test_the_only_operation_of_the_only_model_is_also_at_the_root() -> None:
 
 def test_bodies_are_admitted_up_to_a_sum_of_bytes() -> None:
     admission = Admission(Bounds(held_bytes=100))
-    with admission.place() as first, admission.reserve() as second:
+    with admission.reserve() as first, admission.reserve() as second:
         first.hold(90)
         with pytest.raises(BusyError):
             second.hold(20)
         second.hold(10)
     assert (admission.requests, admission.held_bytes) == (0, 0)
-    with admission.place() as alone:
+    with admission.reserve() as alone:
         alone.hold(50)
         alone.hold(500)  # a single request always finds room
 
@@ -412,6 +412,6 @@ def test_requests_in_hand_are_bounded() -> None:
     bounds = Bounds(queue=1)
     admission = Admission(bounds)
     admission.requests = bounds.in_flight
-    with admission.place() as place, pytest.raises(BusyError) as refused:
+    with admission.reserve() as place, pytest.raises(BusyError) as refused:
         place.enter(lambda: 3)
     assert refused.value.retry_after_s == 3

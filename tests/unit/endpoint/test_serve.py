@@ -15,23 +15,23 @@ from bench.endpoint import logs, serving
 
 
 @pytest.mark.parametrize(
-    ("host", "told", "local"),
+    ("host", "prefix", "local"),
     [
         ("127.0.0.1", "http://127.0.0.1:", True),
         ("localhost", "http://localhost:", True),
         ("0.0.0.0", "http://127.0.0.1:", False),  # noqa: S104
     ],
 )
-def test_the_address_that_is_told_can_be_used_here(host: str, told: str, local: bool) -> None:
+def test_the_printed_url_works_on_this_machine(host: str, prefix: str, local: bool) -> None:
     with serving.listen(host, 0) as listener:
         url = serving.url(host, listener)
-        assert url.startswith(told)
+        assert url.startswith(prefix)
         assert serving.is_loopback(listener) is local
         address = url.removeprefix("http://").rsplit(":", 1)
         socket.create_connection((address[0], int(address[1])), timeout=5).close()
 
 
-def test_a_log_that_nobody_reads_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_nobody_reads_blocks_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     stderr = os.fdopen(writing, "w")
     with os.fdopen(reading) as reader, ThreadPoolExecutor(1) as pool:
@@ -49,7 +49,7 @@ def test_a_log_that_nobody_reads_stops_nobody(monkeypatch: pytest.MonkeyPatch) -
         stderr.close()
 
 
-def test_what_goes_wrong_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     with logs.on_stderr(access=False):
         logging.getLogger("bench.endpoint.access").info("a request")
         logging.getLogger("bench.endpoint").error("a fault")

@@ -31,7 +31,7 @@ def test_bytes_of_every_precision_come_back_as_they_were(dtype: str) -> None:
     # then every bit is the same
     assert len(payload) == values.nbytes
     assert torch.equal(back.view(torch.uint8), values.view(torch.uint8))
-    assert tensors.dtype_name(back) == dtype
+    assert tensors.name_of(back.dtype) == dtype
 
 
 @pytest.mark.parametrize("channels", [4, 16])

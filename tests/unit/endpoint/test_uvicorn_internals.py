@@ -72,11 +72,11 @@ def test_the_attributes_that_a_connection_reads_and_replaces_are_there() -> None
         config.load()
         return vars(H11Protocol(config, ServerState(), {}, asyncio.get_running_loop()))
 
-    found = asyncio.run(attributes())
-    assert {"conn", "transport", "flow", "cycle", "loop", "connections", "timeout_keep_alive_task"} <= set(found)
-    assert isinstance(found["conn"], h11.Connection)
-    assert found["cycle"] is None
-    assert found["timeout_keep_alive_task"] is None
+    state = asyncio.run(attributes())
+    assert {"conn", "transport", "flow", "cycle", "loop", "connections", "timeout_keep_alive_task"} <= set(state)
+    assert isinstance(state["conn"], h11.Connection)
+    assert state["cycle"] is None
+    assert state["timeout_keep_alive_task"] is None
 
 
 def test_a_request_s_state_is_kept_where_a_connection_looks_for_it() -> None:

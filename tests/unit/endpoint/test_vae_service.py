@@ -484,16 +484,16 @@ def test_what_can_t_be_loaded_is_an_error_for_the_operator(
 
 
 def test_building_a_model_in_16_bits_warns_of_nothing() -> None:
-    said: list[str] = []
+    messages: list[str] = []
     logger = logging.getLogger("diffusers.models.modeling_utils")
     handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
     logger.addHandler(handler)
     try:
         loaded = vae_service.load("tiny", "random", HELD, "bfloat16", Limits())
     finally:
         logger.removeHandler(handler)
-    assert (loaded.dtype, said) == ("bfloat16", [])
+    assert (loaded.dtype, messages) == ("bfloat16", [])
 
 
 def test_a_loaded_model_says_what_it_is(tiny: Any, local: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from bench.remote import endpoint
 from bench.remote.leash import Leash
-from bench.wire.address import Discretion, Endpoints, parse
+from bench.wire.address import Endpoints, Redactor, parse
 
 pytest.importorskip("httpx2")
 
@@ -42,54 +42,54 @@ def healthy(*answers: object) -> Iterator[str]:
 
 
 def ask(*answers: object) -> tuple[endpoint.Told, list[str]]:
-    said: list[str] = []
+    messages: list[str] = []
     with healthy(*answers) as url:
         address = parse(url)
         leash = Leash()
-        told = endpoint.ask(
-            address, None, Discretion(Endpoints(address), None), leash, said.append, sleep=lambda _: None
+        info = endpoint.ask(
+            address, None, Redactor(Endpoints(address), None), leash, messages.append, sleep=lambda _: None
         )
         leash.close()
-    return told, said
+    return info, messages
 
 
 def health(dtype: str = "float16", **fields: object) -> dict[str, object]:
     return {"models": {"tiny": {"weights": "hub", "dtype": dtype, "routes": {"decode": "/tiny/decode"}}}, **fields}
 
 
-def test_a_device_that_tells_more_than_this_program_knows_is_understood() -> None:
-    told, _ = ask(health(device={"kind": "cpu", "name": "CPU", "total_bytes": 5, "mood": "good"}))
-    assert told.facts.server_device is not None
-    assert told.facts.server_device.name == "CPU"
-    assert told.models is not None
-    assert told.models["tiny"].dtype == "float16"
+def test_unknown_fields_of_a_device_are_ignored() -> None:
+    info, _ = ask(health(device={"kind": "cpu", "name": "CPU", "total_bytes": 5, "mood": "good"}))
+    assert info.facts.server_device is not None
+    assert info.facts.server_device.name == "CPU"
+    assert info.models is not None
+    assert info.models["tiny"].dtype == "float16"
 
 
 @pytest.mark.parametrize("dtype", ["float7", "model", ""])
-def test_a_precision_that_is_none_is_no_endpoint_of_this_kind(dtype: str) -> None:
-    told, _ = ask(health(dtype))
-    assert told.models is None
-    assert "bench serve" in str(told.trouble)
+def test_an_unknown_precision_means_another_kind_of_endpoint(dtype: str) -> None:
+    info, _ = ask(health(dtype))
+    assert info.models is None
+    assert "bench serve" in str(info.problem)
 
 
-def test_an_endpoint_tells_that_its_device_is_a_stand_in_and_one_that_does_not_has_a_real_one() -> None:
-    told, _ = ask(health(stand_in="a test"))
-    assert told.facts.stand_in == "a test"
+def test_a_stand_in_device_is_reported_and_its_absence_means_a_real_device() -> None:
+    info, _ = ask(health(stand_in="a test"))
+    assert info.facts.stand_in == "a test"
     older, _ = ask(health())
     assert older.facts.stand_in is None
 
 
-def test_waiting_for_an_endpoint_is_said_once() -> None:
-    told, said = ask(health(ready=False), health(ready=False), health(ready=True))
-    assert told.models is not None
-    assert len(said) == 1
-    assert "120 s" in said[0]
+def test_waiting_for_an_endpoint_is_announced_once() -> None:
+    info, messages = ask(health(ready=False), health(ready=False), health(ready=True))
+    assert info.models is not None
+    assert len(messages) == 1
+    assert "120 s" in messages[0]
 
 
-def test_an_answer_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "_ANSWER_S", 0.05)
     release = threading.Event()
     monkeypatch.setattr(endpoint, "_ask_once", lambda *_: release.wait(20))
-    told, _ = ask()
+    info, _ = ask()
     release.set()
-    assert "/health" in str(told.trouble)
+    assert "/health" in str(info.problem)

@@ -118,7 +118,7 @@ def test_with_a_token_diffusers_is_not_asked_and_the_token_is_sent(server: Misbe
         ("wrong-digest", "jpg", "PayloadCorrupted", "SHA-256"),
     ],
 )
-def test_a_wrong_answer_is_a_failure_that_says_so(
+def test_an_invalid_answer_is_a_failure_with_its_reason(
     server: Misbehaving, behaviour: str, transport: str, exception: str, words: str, token: Token | None
 ) -> None:
     done = measure(server, behaviour, transport, token)
@@ -171,7 +171,7 @@ def test_a_case_whose_time_is_short_keeps_what_was_sampled(server: Misbehaving) 
     assert {exchange.timing.stopped_by for exchange in done.remote.exchanges} == {"max_time"}
 
 
-def test_a_fault_after_the_first_call_is_told_by_the_own_client(server: Misbehaving) -> None:
+def test_an_error_after_the_first_call_is_explained_by_the_timed_client(server: Misbehaving) -> None:
     outcome = measure(server, "good-once", token=None).outcome
     assert isinstance(outcome, Failed), outcome
     assert (outcome.exception, outcome.phase) == ("HTTP 404", "run")
@@ -256,15 +256,15 @@ def test_a_server_that_repeats_the_token_does_not_bring_it_into_the_outcome(serv
     assert "\x1b" not in done.outcome.message
 
 
-def test_a_password_in_the_address_is_used_and_never_told(server: Misbehaving) -> None:
+def test_a_password_in_the_address_is_used_and_never_shown(server: Misbehaving) -> None:
     address = parse(f"{server.url}/secret?key=hidden-key".replace("//", "//me:pa55word@"))
     executor = EndpointExecutor(Endpoints(single={("tiny", "decode"): address}), None)
     before = len(server.authorizations)
     done = executor.run(a_case(operation="decode", transport="jpg"), ONCE, 10, lambda _: None)
 
-    assert any((said or "").startswith("Basic ") for said in server.authorizations[before:])
-    told = done.model_dump_json() + repr(executor.start()) + repr(address)
-    assert not [secret for secret in ("pa55word", "hidden-key", "bWU6cGE1NXdvcmQ") if secret in told]
+    assert any((header or "").startswith("Basic ") for header in server.authorizations[before:])
+    output = done.model_dump_json() + repr(executor.start()) + repr(address)
+    assert not [secret for secret in ("pa55word", "hidden-key", "bWU6cGE1NXdvcmQ") if secret in output]
 
 
 def test_an_operation_without_an_address_is_skipped(server: Misbehaving) -> None:
@@ -274,13 +274,13 @@ def test_an_operation_without_an_address_is_skipped(server: Misbehaving) -> None
     assert "--endpoint tiny/encode=URL" in outcome.reason
 
 
-def test_an_endpoint_of_another_kind_is_taken_to_have_real_weights(server: Misbehaving) -> None:
+def test_an_endpoint_of_another_kind_is_assumed_to_have_real_weights(server: Misbehaving) -> None:
     executor = EndpointExecutor(parse_endpoints([f"sd-v1/decode={server.url}/good"]), None)
     served = executor.served(["sd-v1"])["sd-v1"]
     assert (served.weights, served.dtype) == ("hub", "float16")
 
 
-def test_a_base_address_that_is_no_endpoint_of_this_kind_is_noted_and_tried(server: Misbehaving) -> None:
+def test_a_base_address_of_another_kind_is_noted_and_tried(server: Misbehaving) -> None:
     executor = EndpointExecutor(parse_endpoints([server.url]), None)
     ready = executor.start()
     assert ready.note is not None

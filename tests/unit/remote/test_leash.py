@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from bench.remote.leash import Leash, OutOfTimeError, TooMuchError
+from bench.remote.leash import Leash, MemoryGrowthError, OutOfTimeError
 
 
 def test_a_call_returns_or_raises_as_it_does_without() -> None:
@@ -44,7 +44,7 @@ def test_a_call_that_takes_too_much_memory_is_ended() -> None:
         held.clear()
 
     try:
-        with pytest.raises(TooMuchError):
+        with pytest.raises(MemoryGrowthError):
             Leash().call(grow, time.monotonic() + 20, growth_bytes=32 * 2**20)
     finally:
         release.set()

@@ -87,7 +87,7 @@ def test_the_handshake_is_a_part_of_its_own(
     assert kept.split.tls_s == ()
 
 
-def test_a_certificate_that_nobody_signed_is_a_failure_of_tls(server: Misbehaving) -> None:
+def test_an_untrusted_certificate_is_a_tls_failure(server: Misbehaving) -> None:
     outcome = measure(server).outcome
     assert isinstance(outcome, Failed)
     assert outcome.exception == "TLSError"

@@ -14,14 +14,14 @@ from misbehaving import Misbehaving, misbehaving
 
 from bench.config import OverlapSettings
 from bench.record import Measured, MeasureSettings, Overlap
-from bench.remote import trouble
-from bench.remote.callers import Call, Decoder
+from bench.remote import failures
+from bench.remote.callers import CaseRequest, Decoder
 from bench.remote.endpoint_executor import EndpointExecutor, Options
 from bench.remote.leash import CutOffError
 from bench.remote.overlap_rounds import Clock, measure
 from bench.remote.request_body import make
 from bench.run.messages import Done
-from bench.wire.address import Discretion, Endpoints, Token, parse
+from bench.wire.address import Endpoints, Redactor, Token, parse
 
 pytest.importorskip("httpx2")
 #: Nothing that waits for another thread waits longer.
@@ -89,30 +89,36 @@ def test_in_turn_each_image_waits_for_its_request() -> None:
     def take_three(client: Client) -> None:
         now.seconds += 3 * (client.ways[-1] == "in turn")
 
-    (found,), warnings = alone(Client(take_three), now, rounds=2)
+    (measured,), warnings = alone(Client(take_three), now, rounds=2)
 
     # then in turn there are 3 x (2 + 3) s, and overlapped only generations
-    assert found.in_turn_s == (15, 15)
-    assert found.overlapped_s == (6, 6)
-    assert found.requests_in_turn_s == (3,) * 6
-    assert found.requests_overlapped_s == (0,) * 6
-    assert found.generated_s == (2,) * 12
-    assert (found.client, found.images, found.workers, found.generation_s, found.share) == ("diffusers", 3, 1, 2, None)
+    assert measured.in_turn_s == (15, 15)
+    assert measured.overlapped_s == (6, 6)
+    assert measured.requests_in_turn_s == (3,) * 6
+    assert measured.requests_overlapped_s == (0,) * 6
+    assert measured.generated_s == (2,) * 12
+    assert (measured.client, measured.images, measured.workers, measured.generation_s, measured.share) == (
+        "diffusers",
+        3,
+        1,
+        2,
+        None,
+    )
     assert warnings == ()
 
 
 def test_a_pause_that_ends_late_is_in_the_record_and_delays_no_later_image() -> None:
-    (found,), _ = alone(Client(), Time(late_s=0.5))
+    (measured,), _ = alone(Client(), Time(late_s=0.5))
 
     # in turn each begins when the one before is done; overlapped at a moment that was set: ready at 2.5, 4.5, 6.5
-    assert found.generated_s == (2.5, 2.5, 2.5, 2.5, 2, 2)
-    assert (found.in_turn_s, found.overlapped_s) == ((7.5,), (6.5,))
+    assert measured.generated_s == (2.5, 2.5, 2.5, 2.5, 2, 2)
+    assert (measured.in_turn_s, measured.overlapped_s) == ((7.5,), (6.5,))
 
 
 def test_shares_are_of_the_case_s_own_request() -> None:
     # given a median request of 4 s
-    found, _ = alone(Client(), Time(), shares=[0.5, 2])
-    assert [(one.generation_s, one.share) for one in found] == [(2, None), (2, 0.5), (8, 2)]
+    measured, _ = alone(Client(), Time(), shares=[0.5, 2])
+    assert [(item.generation_s, item.share) for item in measured] == [(2, None), (2, 0.5), (8, 2)]
 
 
 def test_ways_take_turns_a_b_b_a_after_a_request_that_does_not_count() -> None:
@@ -137,8 +143,8 @@ def test_the_next_image_is_generated_while_a_request_is_under_way() -> None:
             begin = now.seconds
             until(lambda: now.seconds > begin or now.seconds == 12, seconds=PATIENCE_S)
 
-    (found,), warnings = alone(Client(wait_for_the_next), now)
-    assert (len(found.requests_overlapped_s), warnings) == (3, ())
+    (measured,), warnings = alone(Client(wait_for_the_next), now)
+    assert (len(measured.requests_overlapped_s), warnings) == (3, ())
 
 
 def test_workers_make_requests_at_once_and_each_image_has_one() -> None:
@@ -154,10 +160,10 @@ def test_workers_make_requests_at_once_and_each_image_has_one() -> None:
         clients.append(Client(meet))
         return clients[-1]
 
-    (found,), _ = measure(another, settings(workers=2, images=4), 4.0, Time().clock)
+    (measured,), _ = measure(another, settings(workers=2, images=4), 4.0, Time().clock)
 
-    assert found.workers == 2
-    assert len(found.requests_overlapped_s) == 4
+    assert measured.workers == 2
+    assert len(measured.requests_overlapped_s) == 4
     assert [client.ways.count("overlapped") for client in clients] == [2, 2]
     assert [client.ways.count("in turn") for client in clients] == [5, 1]
 
@@ -170,7 +176,7 @@ def failing(way: str, after: int) -> Callable[[Client], None]:
 
     def then(client: Client) -> None:
         if client.ways[-1] == way and client.ways.count(way) > after:
-            raise trouble.failed("HTTP 503", "busy")
+            raise failures.failed("HTTP 503", "busy")
 
     return then
 
@@ -179,9 +185,9 @@ def failing(way: str, after: int) -> Callable[[Client], None]:
 def test_a_request_that_fails_ends_it_with_a_warning_and_what_was_measured_is_kept(way: str) -> None:
     # given a request that fails in the second of three overlaps (the first has 3 of each way, and one that is apart)
     client = Client(failing(way, after=5))
-    found, (warning,) = alone(client, Time(), generation=[1, 2, 3])
+    measured, (warning,) = alone(client, Time(), generation=[1, 2, 3])
 
-    assert [one.generation_s for one in found] == [1]
+    assert [item.generation_s for item in measured] == [1]
     assert warning == ("2 of 3 overlaps with generation were not measured, as a request failed: HTTP 503: busy")
     assert client.is_cut_off.is_set()
 
@@ -194,12 +200,12 @@ def test_a_request_that_fails_ends_those_of_other_workers() -> None:
             raise CutOffError
 
     clients = iter([Client(failing("overlapped", after=0)), Client(hang)])
-    found, (warning,) = measure(lambda: next(clients), settings(workers=2), 4.0, Time().clock)
-    assert found == ()
+    measured, (warning,) = measure(lambda: next(clients), settings(workers=2), 4.0, Time().clock)
+    assert measured == ()
     assert "503" in warning
 
 
-def test_an_error_that_nobody_foresaw_is_not_kept_silent() -> None:
+def test_an_unexpected_error_is_raised() -> None:
     def crash(client: Client) -> None:
         if client.ways[-1] == "overlapped":
             raise ZeroDivisionError
@@ -260,10 +266,10 @@ def test_the_client_is_the_one_that_a_user_has(server: Misbehaving, token: Token
 
     assert isinstance(done.outcome, Measured), done.outcome
     assert done.remote is not None
-    (found,) = done.remote.overlaps
-    assert found.client == client
-    assert sum(found.generated_s[:2]) + sum(found.requests_in_turn_s) == pytest.approx(found.in_turn_s[0])
-    assert found.overlapped_s[0] >= 2 * 0.001
+    (measured,) = done.remote.overlaps
+    assert measured.client == client
+    assert sum(measured.generated_s[:2]) + sum(measured.requests_in_turn_s) == pytest.approx(measured.in_turn_s[0])
+    assert measured.overlapped_s[0] >= 2 * 0.001
     assert done.warnings == ()
 
 
@@ -287,7 +293,7 @@ def test_an_endpoint_that_fails_meanwhile_leaves_the_case_s_other_figures(server
 def a_decoder(server: Misbehaving, behaviour: str, timeout_s: float, token: Token | None) -> Decoder:
     address = parse(f"{server.url}/{behaviour}")
     payload = make(a_case(operation="decode", transport="jpg"))
-    call = Call(address, payload, token, Discretion(Endpoints(address), token), 10, time.monotonic() - 1)
+    call = CaseRequest(address, payload, token, Redactor(Endpoints(address), token), 10, time.monotonic() - 1)
     return Decoder(call, timeout_s)
 
 

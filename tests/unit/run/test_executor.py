@@ -55,7 +55,7 @@ def test_one_worker_serves_many_cases(tmp_path: Path) -> None:
     assert starts.read_text() == "x"
 
 
-def test_a_leak_is_told_and_replaces_the_worker(tmp_path: Path) -> None:
+def test_a_leak_is_a_warning_and_replaces_the_worker(tmp_path: Path) -> None:
     starts = tmp_path / "starts"
     before = f"open({str(starts)!r}, 'a').write('x')\n{STARTED}"
     made = executor(tmp_path, f"print({PHASE!r}); print({LEAKED!r}, flush=True)", before)
@@ -212,27 +212,27 @@ def test_a_group_that_breaks_up_says_why_and_replaces_the_worker(tmp_path: Path)
     starts = tmp_path / "starts"
     before = f"open({str(starts)!r}, 'a').write('x')\n{STARTED}"
     made = executor(tmp_path, f"print({BROKEN!r}, flush=True)", before)
-    said = made.take_turns(TWO, SETTINGS, 20, lambda _: None)
+    result = made.take_turns(TWO, SETTINGS, 20, lambda _: None)
     made.start()
     made.close()
 
-    assert said == Broken(reason="out of memory")
+    assert result == Broken(reason="out of memory")
     assert starts.read_text() == "xx"
 
 
 def test_a_worker_that_dies_over_a_group_breaks_it_up(tmp_path: Path) -> None:
-    said = take_turns(
+    result = take_turns(
         executor(tmp_path, f"print({PHASE!r}); print({DONE!r}, flush=True); os.kill(os.getpid(), signal.SIGKILL)")
     )
 
-    assert said == Broken(reason="the measuring process died")
+    assert result == Broken(reason="the measuring process died")
 
 
 def test_a_group_has_the_time_of_all_its_cases(tmp_path: Path) -> None:
     begin = time.monotonic()
-    said = take_turns(executor(tmp_path, "time.sleep(600)"), timeout_s=0.3)
+    result = take_turns(executor(tmp_path, "time.sleep(600)"), timeout_s=0.3)
 
-    assert said == Broken(reason="no answer within 0.6 s")
+    assert result == Broken(reason="no answer within 0.6 s")
     assert time.monotonic() - begin > 0.6
 
 

@@ -44,32 +44,32 @@ def test_plain_lines_name_each_case_its_outcome_and_the_time_left() -> None:
     assert any("left)" in ln for ln in lines)
 
 
-def test_notes_and_marks_of_the_device_are_said_at_the_start() -> None:
+def test_notes_on_the_device_are_printed_at_the_start() -> None:
     text = io.StringIO()
     say(Reporter(PLAN, console(text)))
     assert "A note." in text.getvalue()
     assert "WSL: it may" in text.getvalue()
 
 
-def _begun_beside(others: Neighbours) -> str:
+def _begun_beside(neighbours: Neighbours) -> str:
     text = io.StringIO()
-    ready = READY.model_copy(update={"environment": an_environment(gpu=GpuSettings(neighbours=others))})
+    ready = READY.model_copy(update={"environment": an_environment(gpu=GpuSettings(neighbours=neighbours))})
     Reporter(PLAN, console(text)).begun(a_run(cases=3), Path("results/x.jsonl"), 0, ready)
     return text.getvalue()
 
 
-def test_others_on_the_gpu_are_warned_of_with_what_to_do() -> None:
-    said = _begun_beside(Neighbours(count=2, bytes=6 * GIB, utilization=0.4))
+def test_other_programs_on_the_gpu_are_a_warning_with_advice() -> None:
+    output = _begun_beside(Neighbours(count=2, bytes=6 * GIB, utilization=0.4))
 
-    assert "Warning: 2 other processes; 6.00 GiB (25%)" in said
-    assert "nvidia-smi" in said
+    assert "Warning: 2 other processes; 6.00 GiB (25%)" in output
+    assert "nvidia-smi" in output
 
 
 def test_a_desktop_s_own_use_of_the_gpu_is_not_warned_of() -> None:
     assert "Warning" not in _begun_beside(Neighbours(count=1, bytes=GIB // 2, utilization=0.0))
 
 
-def test_going_on_says_how_many_are_there() -> None:
+def test_a_continued_run_shows_how_many_cases_are_finished() -> None:
     text = io.StringIO()
     reporter = Reporter(PLAN, console(text))
     say(reporter, measured(case=CASES[2]), resumed=2)
@@ -86,7 +86,7 @@ def test_a_terminal_has_a_bar_and_the_same_lines() -> None:
     assert "tiny encode 64x64" in text.getvalue()
 
 
-def test_quiet_says_nothing() -> None:
+def test_quiet_prints_nothing() -> None:
     text = io.StringIO()
     with Reporter(PLAN, console(text), quiet=True) as reporter:
         say(reporter, measured(case=CASES[0]))
@@ -143,7 +143,7 @@ def test_each_load_is_a_line_and_part_of_the_summary() -> None:
     )
 
     (case,) = summary_json(RunSummary(Path("x.jsonl"), (record,)))["cases"]
-    assert [one["client"] for one in case["exchanges"]] == ["diffusers", "bench", "bench"]
+    assert [entry["client"] for entry in case["exchanges"]] == ["diffusers", "bench", "bench"]
     assert case["request_bytes"] == 32768
     assert case["loads"][0]["percentiles_s"]["p99"] == 0.3
     assert case["loads"][0]["errors"] == {"503 busy": 4, "timed out": 1}
@@ -159,7 +159,7 @@ def test_each_overlap_is_a_line_and_part_of_the_summary() -> None:
     ) in text.getvalue()
 
     (case,) = summary_json(RunSummary(Path("x.jsonl"), (record,)))["cases"]
-    assert [one["overlapped_s"] for one in case["overlaps"]] == [0.2, 0.2]
+    assert [entry["overlapped_s"] for entry in case["overlaps"]] == [0.2, 0.2]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

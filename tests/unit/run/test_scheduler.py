@@ -245,8 +245,8 @@ def test_cases_that_take_turns_are_measured_together_and_say_with_whom(tmp_path:
     # then each group was asked for as one, and each case has a record that names the other
     assert executor.groups == [PAIRS[:2], PAIRS[2:]]
     assert executor.asked == []
-    others = {record.case.id: record.interleaved_with for record in summary.records}
-    assert others == {a.id: (b.id,) for a, b in zip(PAIRS, (PAIRS[1], PAIRS[0], PAIRS[3], PAIRS[2]), strict=True)}
+    related = {record.case.id: record.interleaved_with for record in summary.records}
+    assert related == {a.id: (b.id,) for a, b in zip(PAIRS, (PAIRS[1], PAIRS[0], PAIRS[3], PAIRS[2]), strict=True)}
     assert watcher.on_disk_when_told == [2, 2, 4, 4]  # a group is written at once, so that no kill splits it
 
 
@@ -294,12 +294,12 @@ def _endpoint(
 ) -> FakeExecutor:
     """An executor of an endpoint at an address; `known` is what it tells of itself, if it does."""
     executor = FakeExecutor(outcomes)
-    told = facts(url=url, **known)
-    executor.remote = remote(endpoint=told, exchanges=exchanges(1.0, diffusers=client == "diffusers"))
+    reported = facts(url=url, **known)
+    executor.remote = remote(endpoint=reported, exchanges=exchanges(1.0, diffusers=client == "diffusers"))
     executor.ready = executor.ready.model_copy(
         update={
             "device": endpoint_device(),
-            "endpoint": told if told.server_device else None,
+            "endpoint": reported if reported.server_device else None,
             "addresses": {"tiny/encode": url},
             "client": client,
         }
@@ -335,7 +335,7 @@ def test_an_endpoint_that_tells_of_itself_may_have_moved(tmp_path: Path) -> None
     assert go(tmp_path, _endpoint(url="http://b"), at=NOON + timedelta(hours=1))[1].resumed == 2
 
 
-def test_a_bad_line_of_a_run_that_goes_on_is_told_kept_and_its_case_measured_again(tmp_path: Path) -> None:
+def test_a_bad_line_of_a_continued_run_is_reported_and_kept_and_its_case_measured_again(tmp_path: Path) -> None:
     # given a finished run whose second line was edited: measured, and no timing
     go(tmp_path, FakeExecutor())
     (file,) = tmp_path.rglob("*.jsonl")
@@ -343,15 +343,15 @@ def test_a_bad_line_of_a_run_that_goes_on_is_told_kept_and_its_case_measured_aga
     lines[1] = json.dumps({**json.loads(lines[1]), "timing": None}).encode() + b"\n"
     file.write_bytes(b"".join(lines))
     # when the same plan is run again
-    told: list[str] = []
+    reported: list[str] = []
     executor = FakeExecutor()
-    summary, watcher = go(tmp_path, executor, warn=told.append)
+    summary, watcher = go(tmp_path, executor, warn=reported.append)
     # then that case alone is measured, in the same file, of which nothing is lost
     assert (summary.path, watcher.resumed) == (file, 3)
     assert [record.case for record in summary.records][3:] == [CASES[1]]
     assert file.read_bytes().splitlines(keepends=True)[:4] == lines
     assert len(store.read_file(file).records) == 4
-    (warning,) = told
+    (warning,) = reported
     assert f"{file}, line 2:" in warning
 
 
@@ -393,12 +393,12 @@ def test_a_card_does_not_go_on_with_the_run_of_its_twin(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="locks are POSIX's")
 def test_twins_run_at_the_same_time_and_in_the_same_second_in_files_of_their_own(tmp_path: Path) -> None:
-    others: list[scheduler.RunSummary] = []
-    first = Meanwhile(card(1).ready.device, lambda: others.append(go(tmp_path, card(2))[0]))
+    related: list[scheduler.RunSummary] = []
+    first = Meanwhile(card(1).ready.device, lambda: related.append(go(tmp_path, card(2))[0]))
     summary, _ = go(tmp_path, first)
-    assert summary.path != others[0].path
-    assert summary.path.parent == others[0].path.parent
-    for run in (summary, *others):
+    assert summary.path != related[0].path
+    assert summary.path.parent == related[0].path.parent
+    for run in (summary, *related):
         assert [record.case for record in store.read_file(run.path).records] == list(CASES)
 
 
@@ -440,7 +440,7 @@ def test_a_run_of_schema_version_5_goes_on(tmp_path: Path) -> None:
     # Given a run that an older version of this program wrote, cut off after two cases
     cut_off(tmp_path, 2)
     (file,) = tmp_path.rglob("*.jsonl")
-    file.write_text("".join(f"{json.dumps(of_version_5(one))}\n" for one in store.read_file(file).records))
+    file.write_text("".join(f"{json.dumps(of_version_5(record))}\n" for record in store.read_file(file).records))
     # When the same plan is run, then it goes on there
     summary, watcher = go(tmp_path, FakeExecutor(), at=NOON + timedelta(hours=1))
     assert watcher.resumed == 2

@@ -6,7 +6,7 @@ import pytest
 from factories import refusal
 
 from bench.errors import ConfigError
-from bench.wire.address import Discretion, Endpoints, Token, check_secrecy, parse, parse_endpoints, parse_token
+from bench.wire.address import Endpoints, Redactor, Token, check_secrecy, parse, parse_endpoints, parse_token
 
 FULL = "http://me:pa55%40word@host.example:8000/deep/?key=abcdef#part"
 
@@ -51,10 +51,10 @@ def test_this_very_machine_is_known(url: str, loopback: bool) -> None:
         "http://a b",
     ],
 )
-def test_what_is_no_url_is_refused_without_being_repeated(text: str) -> None:
-    said = refusal(ConfigError, parse, text)
-    assert "55" not in said
-    assert "URL" in said
+def test_an_invalid_url_is_refused_without_being_repeated(text: str) -> None:
+    message = refusal(ConfigError, parse, text)
+    assert "55" not in message
+    assert "URL" in message
 
 
 def test_endpoints_are_one_of_this_kind_or_one_an_operation() -> None:
@@ -77,16 +77,16 @@ def test_endpoints_are_one_of_this_kind_or_one_an_operation() -> None:
         (["sd-v1/encode="], "--endpoint sd-v1/encode"),
     ],
 )
-def test_endpoints_that_make_no_sense_are_refused(texts: list[str], words: str) -> None:
+def test_invalid_endpoints_are_refused(texts: list[str], words: str) -> None:
     assert words in refusal(ConfigError, parse_endpoints, texts)
 
 
-def test_texts_are_told_without_secrets_in_one_line() -> None:
-    tell = Discretion(Endpoints(base=parse(FULL)), Token("tok3n"))
-    said = tell("401 for tok3n at me:pa55%40word@host?key=abcdef, pa55@word\n\x1b[31mend" + "x" * 1000)
+def test_texts_are_redacted_and_put_on_one_line() -> None:
+    tell = Redactor(Endpoints(base=parse(FULL)), Token("tok3n"))
+    message = tell("401 for tok3n at me:pa55%40word@host?key=abcdef, pa55@word\n\x1b[31mend" + "x" * 1000)
     for secret in ("tok3n", "pa55", "abcdef", "\n", "\x1b"):
-        assert secret not in said
-    assert len(said) <= 300
+        assert secret not in message
+    assert len(message) <= 300
 
 
 def test_a_token_does_not_show_itself() -> None:
@@ -100,9 +100,9 @@ def test_a_token_that_no_header_carries_is_refused_without_being_repeated(value:
 
 def test_a_token_does_not_travel_unencrypted() -> None:
     token, far = Token("abc"), parse_endpoints(["http://host.example"])
-    said = refusal(ConfigError, lambda: check_secrecy(far, token, "MY_TOKEN", insecure=False))
-    assert "--insecure-token" in said
-    assert "abc" not in said
+    message = refusal(ConfigError, lambda: check_secrecy(far, token, "MY_TOKEN", insecure=False))
+    assert "--insecure-token" in message
+    assert "abc" not in message
 
     # but may be sent over https, to this machine, or where that is wanted
     check_secrecy(far, token, "MY_TOKEN", insecure=True)
@@ -111,7 +111,7 @@ def test_a_token_does_not_travel_unencrypted() -> None:
     check_secrecy(parse_endpoints(["http://127.0.0.1:9"]), token, "MY_TOKEN", insecure=False)
 
 
-def test_a_token_and_a_user_in_the_url_are_one_too_many() -> None:
+def test_a_token_and_a_user_in_the_url_are_refused_together() -> None:
     both = parse_endpoints(["https://u:p@host.example"])
     assert "unset MY_TOKEN" in refusal(
         ConfigError, lambda: check_secrecy(both, Token("abc"), "MY_TOKEN", insecure=False)
@@ -122,6 +122,6 @@ def test_a_token_and_a_user_in_the_url_are_one_too_many() -> None:
     "echoed",
     ["key=a%20b%2Bc!d", "key=a+b%2Bc%21d", "key=a%20b%2Bc%21d", "key=a b+c!d", "a%20b+c!d"],
 )
-def test_a_query_is_not_told_however_a_library_spells_it(echoed: str) -> None:
-    tell = Discretion(Endpoints(base=parse("http://h/?key=a%20b%2Bc!d")), None)
+def test_a_query_is_redacted_in_every_library_s_spelling(echoed: str) -> None:
+    tell = Redactor(Endpoints(base=parse("http://h/?key=a%20b%2Bc!d")), None)
     assert "b" not in tell(f"no: {echoed}").removeprefix("no: ")

@@ -55,7 +55,7 @@ def test_each_payload_has_other_values_so_that_stale_memory_shows() -> None:
     assert len(set(seen)) == 4
 
 
-def test_what_a_client_raises_is_told_with_what_was_sent_before() -> None:
+def test_a_client_s_error_is_reported_with_the_payloads_sent_before() -> None:
     sent: list[torch.Tensor] = []
 
     def deliver(operation: str, tensor: torch.Tensor) -> str:
@@ -87,9 +87,9 @@ def post(echo: Echo, body: bytes, **headers: str) -> tuple[int, dict[str, str], 
     connection = http.client.HTTPConnection(urlsplit(echo.url).netloc, timeout=10)
     connection.request("POST", "/", body, headers)
     answer = connection.getresponse()
-    found = (answer.status, dict(answer.getheaders()), answer.read())
+    answered = (answer.status, dict(answer.getheaders()), answer.read())
     connection.close()
-    return found
+    return answered
 
 
 @pytest.mark.parametrize("body", [b"", b"abc", bytes(3 * 2**20)])
@@ -125,7 +125,7 @@ def stub_client(post: Callable[..., Any]) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_what_arrived_is_told_also_where_it_was_refused(status: int) -> None:
+def test_the_received_digest_is_reported_even_if_the_payload_was_refused(status: int) -> None:
     utils = stub_client(lambda *_, **__: SimpleNamespace(status=status, headers={RECEIVED_HEADER: "ab12"}))
     deliver = check._deliver(utils, {"encode": "http://e", "decode": "http://d"})
     assert deliver("encode", torch.zeros(1)) == "ab12"

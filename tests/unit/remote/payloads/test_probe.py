@@ -28,13 +28,13 @@ def test_each_layout_has_its_counts_in_the_order_asked() -> None:
     assert facts.packages == {"diffusers": "0.42.1"}
 
 
-@pytest.mark.parametrize(("how", "said"), [("segfault", "SIGSEGV"), ("exit", "exit code 3")])
-def test_a_death_over_a_layout_is_kept_and_another_process_goes_on(how: str, said: str) -> None:
+@pytest.mark.parametrize(("how", "shown"), [("segfault", "SIGSEGV"), ("exit", "exit code 3")])
+def test_a_death_over_a_layout_is_kept_and_another_process_goes_on(how: str, shown: str) -> None:
     # When the process dies over the second of three layouts
     first, second, third = check(f"{how}:permuted", "contiguous", "permuted", "sliced").layouts
     # Then what it had counted stays, its death is told, and the third is checked
     assert second.crash is not None
-    assert (second.crash.how, second.crash.kind.remedied) == (said, False)
+    assert (second.crash.how, second.crash.kind.remedied) == (shown, False)
     assert len(second.counts) == 1
     assert [len(layout.counts) for layout in (first, third)] == [2, 2]
 
@@ -59,8 +59,8 @@ def test_a_process_that_dies_before_it_sent_anything_is_an_error_with_its_last_w
     assert "no such library" in refusal(WorkerError, check, "stillborn", "contiguous")
 
 
-def test_each_layout_is_told_when_it_is_begun() -> None:
-    told: list[str] = []
+def test_each_layout_is_reported_when_it_begins() -> None:
+    begun: list[str] = []
     command = (sys.executable, str(STANDIN), "well")
-    probe.check(probe.ask(1, ("contiguous", "CUDA")), told.append, command=command)
-    assert told == ["contiguous", "CUDA"]
+    probe.check(probe.ask(1, ("contiguous", "CUDA")), begun.append, command=command)
+    assert begun == ["contiguous", "CUDA"]

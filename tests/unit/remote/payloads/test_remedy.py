@@ -15,11 +15,11 @@ def test_the_bytes_are_in_c_order_whatever_the_layout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "one"),
+    ("dtype", "element"),
     [(torch.float16, b"\x00\x3c"), (torch.bfloat16, b"\x80\x3f"), (torch.float32, b"\x00\x00\x80\x3f")],
 )
-def test_an_element_is_its_own_bytes_little_end_first(dtype: torch.dtype, one: bytes) -> None:
-    assert bytes_of(torch.ones(3, dtype=dtype)) == one * 3
+def test_an_element_is_its_own_bytes_little_end_first(dtype: torch.dtype, element: bytes) -> None:
+    assert bytes_of(torch.ones(3, dtype=dtype)) == element * 3
 
 
 def test_a_part_of_a_tensor_and_an_expanded_one_are_sent_in_full() -> None:

@@ -131,9 +131,9 @@ def test_a_case_says_how_good_its_figures_are(cpu: object) -> None:
 
 
 def test_a_case_s_operations_are_those_of_its_whole_batch(cpu: object) -> None:
-    one, two = (only_stage(cpu.run(a_case(batch=batch), QUICK, lambda _: None)).flops for batch in (1, 2))
+    single, two = (only_stage(cpu.run(a_case(batch=batch), QUICK, lambda _: None)).flops for batch in (1, 2))
 
-    assert two == 2 * one > 10**9
+    assert two == 2 * single > 10**9
 
 
 def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have_alone(cpu: object) -> None:
@@ -167,7 +167,7 @@ def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, mon
 
     def beginning() -> None:
         gc.collect()
-        seen.append(sum(one() is not None for one in alive))
+        seen.append(sum(reference() is not None for reference in alive))
         begin()
 
     monkeypatch.setattr(vae, "VaeOnDevice", building)
@@ -187,14 +187,14 @@ def test_cases_that_take_each_other_s_memory_do_not_take_turns(cpu: object, monk
     # given an allocator that gives cached memory back each time that it is asked for its state
     squeezes = itertools.count()
     monkeypatch.setattr(cpu.held, "state", lambda: DeviceState("cpu", squeezes=next(squeezes)))
-    said = cpu.take_turns([a_case(), a_case(operation="encode", size=128)], QUICK, lambda _: None)
+    result = cpu.take_turns([a_case(), a_case(operation="encode", size=128)], QUICK, lambda _: None)
 
-    assert isinstance(said, Broken)
+    assert isinstance(result, Broken)
     # and alone a case says that its time has that in it
     assert any("allocator" in warning for warning in cpu.run(a_case(), QUICK, lambda _: None).warnings)
 
 
-def test_operations_that_can_t_be_counted_cost_no_measurement(cpu: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uncountable_operations_do_not_lose_the_measurement(cpu: object, monkeypatch: pytest.MonkeyPatch) -> None:
     def uncountable(*_: object) -> int:
         raise NotImplementedError("no meta kernel")
 
@@ -209,7 +209,7 @@ def test_operations_that_can_t_be_counted_cost_no_measurement(cpu: object, monke
 
 
 def test_a_group_with_a_case_that_can_t_run_is_broken_up(cpu: object) -> None:
-    said = cpu.take_turns([a_case(), a_case(weights="/nowhere")], QUICK, lambda _: None)
+    result = cpu.take_turns([a_case(), a_case(weights="/nowhere")], QUICK, lambda _: None)
 
-    assert isinstance(said, Broken)
-    assert said.reason
+    assert isinstance(result, Broken)
+    assert result.reason

@@ -34,30 +34,30 @@ def entry(workspace: int, **fields: Any) -> ConvolutionWorkspace:
     )
 
 
-def test_convolutions_alike_are_one_that_takes_the_most() -> None:
-    told = workspaces.told([observed(40), observed(60), observed(50)], "float16")
-    assert told.entries == (entry(60),)
-    assert told.warnings == ()
+def test_equal_convolutions_are_merged_with_the_largest_workspace() -> None:
+    result = workspaces.merged([observed(40), observed(60), observed(50)], "float16")
+    assert result.entries == (entry(60),)
+    assert result.warnings == ()
 
 
 def test_another_layout_is_another_convolution() -> None:
-    told = workspaces.told([observed(40), observed(0, channels_last=True)], "float16")
-    assert told.entries == (entry(40), entry(0, channels_last=True))
+    result = workspaces.merged([observed(40), observed(0, channels_last=True)], "float16")
+    assert result.entries == (entry(40), entry(0, channels_last=True))
 
 
 def test_once_constrained_always_constrained() -> None:
     # Given a convolution that met a refusal, and met none when it ran again: torch kept the lean kernel
-    told = workspaces.told([observed(10, refused=True), observed(10)], "float16")
-    assert told.entries == (entry(10, constrained=True),)
+    result = workspaces.merged([observed(10, refused=True), observed(10)], "float16")
+    assert result.entries == (entry(10, constrained=True),)
 
 
 @pytest.mark.parametrize("odd", [observed(40, counted=150), observed(requests=None)])
 def test_where_history_and_counters_differ_the_convolution_is_left_out_with_a_warning(odd: object) -> None:
     other = observed(5, filter=(8, 8, 1, 1))
-    told = workspaces.told([observed(), odd, other], "float16")
-    assert [one.workspace_bytes for one in told.entries] == [5]
-    assert told.warnings[0].startswith("1 convolution")
-    assert "(8, 8, 3, 3) on (1, 8, 64, 64)" in told.warnings[0]
+    result = workspaces.merged([observed(), odd, other], "float16")
+    assert [item.workspace_bytes for item in result.entries] == [5]
+    assert result.warnings[0].startswith("1 convolution")
+    assert "(8, 8, 3, 3) on (1, 8, 64, 64)" in result.warnings[0]
 
 
 def test_a_cpu_has_no_cudnn() -> None:
@@ -74,7 +74,7 @@ def test_a_cpu_has_no_cudnn() -> None:
         (RuntimeError("x"), False),
     ],
 )
-def test_a_call_that_fails_is_a_reason_and_want_of_memory_is_told(
+def test_a_failed_call_gives_a_reason_and_marks_out_of_memory(
     monkeypatch: pytest.MonkeyPatch, error: Exception, full: bool
 ) -> None:
     def fail(*_: object) -> None:
