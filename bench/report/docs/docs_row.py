@@ -1,6 +1,6 @@
 """One row of a docs table: its cells, read into entries and made records of kind `published`.
 
-Imports `errors`, `units`, `record`, `workloads` and `markdown`; knows nothing of pages, and never loads torch.
+Imports `errors`, `units`, `record` and `workloads`; knows nothing of pages, and never loads torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Literal
 from bench.core import units
 from bench.errors import BenchError, DocsError, printable, quoted
 from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Stage, Timing
-from bench.report.render import markdown
 from bench.workloads import models
 from bench.workloads.base import Spec
 from bench.workloads.labels import size_of
@@ -27,7 +26,6 @@ _TIME = re.compile(rf"({_NUMBER})")
 _TIME_AND_CHANGE = re.compile(rf"({_NUMBER})(?:\s*\(\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*\))?")
 _PERCENT = re.compile(rf"({_NUMBER})\s*%?")
 _RESOLUTION = re.compile("([0-9]{1,6})\\s*[x\N{MULTIPLICATION SIGN}]\\s*([0-9]{1,6})", re.IGNORECASE)
-_EMPHASIS = re.compile(r"^[* ]+|(?<!\\)[* ]+$")
 _LIMITED = re.compile(r"(.+) \(limited to ([^()]+)\)")
 
 #: The figure of a cell, or out of memory, or None, which a page prints as `n/a`.
@@ -36,7 +34,7 @@ Figure = float | Literal["OOM"] | None
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Cells as printed. `place` is `page.md:12`, here and below."""
+    """The cells of a row as a reader sees them. `place` is file and line, `page.md:12`, here and below."""
 
     place: str
     cells: tuple[str, ...]
@@ -92,8 +90,8 @@ def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
 
 def _gpu(row: Row) -> tuple[str, int | None]:
     """The card, and the limit that the table says it was held to."""
-    name = markdown.shown(_EMPHASIS.sub("", row.cells[0]))
-    if not name or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
+    name = row.cells[0].replace("\N{ZERO WIDTH SPACE}", "")  # our tables break @mentions and #references with it
+    if not name.strip("*") or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
         raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} names no GPU.")
     limited = _LIMITED.fullmatch(name)
     if limited:
@@ -107,7 +105,7 @@ def _gpu(row: Row) -> tuple[str, int | None]:
 
 
 def _resolution(row: Row) -> tuple[int, int]:
-    match = _RESOLUTION.fullmatch(row.cells[1].strip("* "))
+    match = _RESOLUTION.fullmatch(row.cells[1])
     width, height = (int(match[1]), int(match[2])) if match else (0, 0)
     if not width or not height:
         raise DocsError(
@@ -117,11 +115,11 @@ def _resolution(row: Row) -> tuple[int, int]:
 
 
 def _match(cell: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
-    return pattern.fullmatch(cell.strip("* ").replace("\N{MINUS SIGN}", "-"))
+    return pattern.fullmatch(cell.replace("\N{MINUS SIGN}", "-"))
 
 
 def _figure(row: Row, cell: str, pattern: re.Pattern[str]) -> Figure:
-    bare = cell.strip("* ").lower()
+    bare = cell.lower()
     if bare in ("oom", "n/a"):
         return "OOM" if bare == "oom" else None
     match = _match(cell, pattern)

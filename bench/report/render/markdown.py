@@ -36,8 +36,6 @@ _MARKUP = re.compile(r"://|\bwww\.|(?<!\w)_+|_+(?!\w)|[\\*\[\]~#@`|$]")
 _INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203;", "|": "&#124;"}
 #: What begins a list, a rule or an underlined heading at the start of a line: its last character is to be escaped.
 _BLOCK_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=\s]*$)|[0-9]{1,9}[.)](?=\s|$)")
-#: A backslash before ASCII punctuation, in markdown.
-_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 #: A line's end, a tab and the like: all that is blank but a space.
 _BREAK = re.compile(r"[^\S ]+")
 
@@ -95,11 +93,6 @@ def code(text: str) -> str:
     """Text as code, in which nothing is markup: an address, say. What code can't hold everywhere is shown as text."""
     plain = _plain(text)
     return f"`{plain}`" if plain and not set("`|<") & set(plain) else safe(plain)
-
-
-def shown(text: str) -> str:
-    """The text that GitHub shows of a cell: `safe` undone, but for what it replaced or left out."""
-    return html.unescape(_ESCAPED.sub(r"\1", text)).replace("\N{ZERO WIDTH SPACE}", "")
 
 
 def _is_text(block: Block) -> bool:

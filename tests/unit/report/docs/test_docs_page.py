@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,9 @@ def test_a_table_without_rows_is_a_warning() -> None:
         ("# SDXL\n## Decode\n", "sdxl"),
         ("# SDXL\n<details><summary>Results</summary>\n", "sdxl"),
         ("SD v1.5", "sd-v1"),
+        ("SD v1.5\n---\n", "sd-v1"),
+        ("- SD v1.5", "sd-v1"),
+        ("<details><summary>SDXL</summary>", "sdxl"),
         ("SD v1.5:\n", "sd-v1"),
         ("**SD v1.5**\n", "sd-v1"),
         ("- __sd v1.5__\n", "sd-v1"),
@@ -412,6 +416,13 @@ def test_a_header_without_its_rule_is_an_error() -> None:
         read(f"SDXL\n{HEADER}\n{ROW}\n")
 
 
+def test_a_table_in_a_quote_is_an_error_with_its_line() -> None:
+    quoted_table = "".join(f"> {line}\n" for line in TABLE.splitlines())
+
+    with pytest.raises(DocsError, match=r"vae_decode.md:3: "):
+        read(f"SDXL\n\n{quoted_table}\nSDXL\n\n{TABLE}")
+
+
 def test_a_rule_of_another_length_is_an_error() -> None:
     with pytest.raises(DocsError, match=r"vae_decode.md:2: the header has 6 cells and the rule under it 5"):
         read(f"SDXL\n{HEADER}\n|---|---|---|---|---|\n{ROW}\n")
@@ -423,6 +434,33 @@ def test_columns_that_are_not_the_docs_are_an_error(columns: str) -> None:
 
     with pytest.raises(DocsError, match=r"vae_decode.md:2: can't tell these columns"):
         read(f"SDXL\n{header}\n{RULE}\n{ROW}\n")
+
+
+# Pages that would keep a reader busy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "*a " * 50_000,
+        "> " * 50_000,
+        "<!-- a --> <!-- b\n-->\n" * 2_000,
+        "|a" * 50_000 + "\n" + "|-" * 50_000,
+        f"Some prose.\n\n{HEADER}\n{RULE}\n\n" * 500,
+    ],
+    ids=["brackets", "stars", "quotes", "comments", "bars", "tables"],
+)
+def test_a_large_page_is_read_in_seconds(text: str) -> None:
+    # given a page with 100 kB of what takes a parser long, and then a table
+    begin = time.process_time()
+
+    # when it is read
+    page = read(f"# SDXL\n\n{text}\n\nSDXL\n\n{TABLE}")
+
+    # then the table is found, in a time that grows with the page and not with its square
+    assert len(page.records) == 2
+    assert time.process_time() - begin < 5
 
 
 # What looks wrong but can be read
