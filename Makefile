@@ -19,7 +19,7 @@ PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check lint report predictions compat golden benchmark gpu-tour clean
+.PHONY: help install bench test check lint report predictions compat golden mutants benchmark gpu-tour clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,11 @@ compat: ## Run the memory trace's tests with another torch, in a venv of its own
 
 golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema on purpose; look at the diff.
 	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit
+
+SAMPLE ?= 20
+mutants: $(DEV_STAMP) ## Change pure modules one operator at a time, and see whether their unit tests notice; SAMPLE=20 of each, MODULES=all.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[mutants]'
+	nice -n 19 $(BIN)/python benchmarks/mutants.py --sample $(SAMPLE) $(MODULES)
 
 benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTES=1 shortens the endpoint's load.
 	$(BIN)/python benchmarks/overhead.py

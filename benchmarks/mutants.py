@@ -1,0 +1,142 @@
+"""Change one operator or number of a pure module at a time, and see whether the module's own unit tests notice.
+
+    python benchmarks/mutants.py                        all modules, 20 mutants of each
+    python benchmarks/mutants.py --sample 0 core/stats  every mutant of one module
+
+Mutants are cosmic-ray's, written into a copy of the working tree, which its tests run in. A sample has one mutant of a
+place in the source at most, and is the same as long as the module is. Exit code 1 if more than one mutant in ten of a
+module survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.work_db import use_db
+from cosmic_ray.work_item import MutationSpec
+
+ROOT = Path(__file__).parents[1]
+#: Each module below `bench/`, and its unit tests below `tests/unit/`.
+TESTS = {
+    "core/stats": "core/test_stats.py",
+    "core/significance": "core/test_significance.py",
+    "core/units": "core/test_units.py",
+    "core/network": "core/test_network.py",
+    "report/docs/docs_page": "report/docs",
+    "report/docs/docs_row": "report/docs",
+    "report/docs/docs_table": "report/docs",
+    "vram/allocator": "vram/test_allocator.py",
+    "analysis/cost/arithmetic": "analysis/cost",
+    "store/reading": "store/test_store.py",
+    "run/stopping": "run/test_stopping.py",
+    "device/cuda/telemetry": "device/cuda/test_telemetry.py",
+    "plan": "test_plan.py",
+    "analysis/advise/ranking": "analysis/advise/test_ranking.py",
+    "analysis/hybrid/service": "analysis/hybrid",
+}
+#: Operators whose mutants cannot be noticed: `X | None` in an annotation is never evaluated. Decorators are left out,
+#: too: whether a dataclass is frozen or has slots is for the type checker.
+_UNNOTICEABLE = re.compile(r"core/ReplaceBinaryOperator_BitOr_")
+#: Up to the first failure, in one process; hypothesis draws the same examples each time, and none has a deadline.
+_OPTIONS = "-x -q -n 0 -p no:cacheprovider --hypothesis-profile=ci"
+#: The share of a module's mutants that its tests have to notice.
+_GOAL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How many mutants of a module its tests noticed, and a diff of each that they did not."""
+
+    module: str
+    killed: int
+    total: int
+    survivors: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.module}: {self.killed} of {self.total} killed ({self.killed / self.total:.0%})"
+
+
+def main() -> int:
+    """Test the modules that the command line names, by default all, and print each one's share of killed mutants."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"one of {', '.join(TESTS)}; default: all")
+    parser.add_argument("--sample", type=int, default=20, help="mutants of each module; 0 for all (default: 20)")
+    options = parser.parse_args()
+    unknown = [module for module in options.modules if module not in TESTS]
+    if unknown:
+        parser.error(f"unknown module: {', '.join(unknown)}")
+    results = []
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = shutil.copytree(ROOT, Path(folder) / "tree", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+        os.chdir(copy)
+        for module in options.modules or TESTS:
+            results.append(_test(module, options.sample))
+            print(results[-1], *results[-1].survivors, sep="\n", flush=True)
+    print("\nAll modules:", *results, sep="\n")
+    return int(any(result.killed < _GOAL * result.total for result in results))
+
+
+def _test(module: str, sample: int) -> Result:
+    """Run a module's tests on its mutants, and on the module as it is first."""
+    command = f"{shlex.quote(sys.executable)} -m pytest {_OPTIONS} tests/unit/{TESTS[module]}"
+    begin = time.monotonic()  # this first run writes the byte code, too
+    arguments = shlex.split(command)
+    unchanged = subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603
+    if unchanged.returncode:
+        raise SystemExit(f"The tests of {module} fail without a mutant:\n{unchanged.stdout}")
+    timeout = 10 + 5 * (time.monotonic() - begin)
+    survivors = []
+    specs = _sample(_mutants(Path("bench") / f"{module}.py"), sample, seed=module)
+    for spec in specs:
+        result = mutate_and_test([spec], command, timeout)
+        if not result.is_killed:
+            survivors.append(_shortened(result.diff))
+    return Result(module, len(specs) - len(survivors), len(specs), tuple(survivors))
+
+
+def _mutants(path: Path) -> list[MutationSpec]:
+    with tempfile.TemporaryDirectory() as folder, use_db(f"{folder}/mutants.sqlite") as database:
+        init([path], database, {})
+        specs = [mutation for item in database.work_items for mutation in item.mutations]
+    lines = path.read_text().splitlines()
+    noticeable = [
+        spec
+        for spec in specs
+        if not _UNNOTICEABLE.match(spec.operator_name) and not lines[spec.start_pos[0] - 1].startswith("@")
+    ]
+    return sorted(noticeable, key=lambda spec: (spec.start_pos, spec.operator_name, spec.occurrence))
+
+
+def _sample(specs: Sequence[MutationSpec], count: int, seed: str) -> list[MutationSpec]:
+    """At most `count` mutants, one of each place in the source; all of them if `count` is 0."""
+    if not count:
+        return list(specs)
+    places: dict[tuple[int, int], list[MutationSpec]] = {}
+    for spec in specs:
+        places.setdefault(spec.start_pos, []).append(spec)
+    draw = random.Random(seed)  # noqa: S311 - the same sample each time
+    chosen = draw.sample(sorted(places), min(count, len(places)))
+    return [draw.choice(places[place]) for place in sorted(chosen)]
+
+
+def _shortened(diff: str) -> str:
+    """The changed lines of a diff, and where they are."""
+    return "\n".join(line for line in diff.splitlines() if re.match(r"@@|[-+](?![-+])", line))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
