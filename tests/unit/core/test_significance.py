@@ -188,3 +188,37 @@ def test_any_finite_times_have_a_finite_answer(base: list[float], head: list[flo
 def test_scipy_is_not_loaded_before_it_is_needed() -> None:
     code = "import sys, bench.cli, bench.commands.compare, bench.analysis.compare; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("ratio_log", "has_interval"), [(600, True), (690, True), (709, False), (1000, False), (-1000, True)]
+)
+def test_an_interval_whose_end_is_no_finite_number_is_left_out(ratio_log: float, has_interval: bool) -> None:
+    # given two sides that hardly vary, and whose ratio is e to that power
+    base = [math.exp(-ratio_log / 2) * factor for factor in (1.0, 1.001, 0.999, 1.0005)]
+    head = [math.exp(ratio_log / 2) * factor for factor in (1.0, 1.001, 0.999, 1.0005)]
+
+    # when they are tested
+    tested = significance.t_test(base, head)
+
+    # then the change is shown, and its interval has two finite ends or is left out
+    assert tested.p < 1e-6
+    assert (tested.interval is not None) == has_interval
+    assert tested.interval is None or all(map(math.isfinite, tested.interval))
+
+
+def test_a_median_whose_sum_would_overflow_is_finite() -> None:
+    assert significance.middle([1.5e308, 1.7e308]) == 1.6e308
+    assert significance.middle([1.0, 1.5e308, 1.7e308, 1.7e308]) == 1.6e308
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "apart"),
+    [([1, 2], [3, 4], True), ([3, 4], [1, 2], True), ([1, 3], [3, 4], False), ([3, 4], [1, 3], False)],
+)
+def test_sides_are_apart_if_no_value_is_shared_or_between(base: list[float], head: list[float], apart: bool) -> None:
+    assert significance.separated(base, head) is apart
+
+
+def test_a_geometric_mean_of_nothing_is_none() -> None:
+    assert significance.geometric_mean([]) is None

@@ -54,6 +54,10 @@ def test_bytes_that_are_missing_are_a_dash() -> None:
         ("8GB", 8_000_000_000),
         ("1.5GiB", 3 * GIB // 2),
         ("1T", 1024 * GIB),
+        ("1 TiB", 1024 * GIB),
+        ("3b", 3),
+        ("2m", 2 * MIB),
+        ("3 GB", 3 * 10**9),
         ("2TB", 2 * 10**12),
     ],
 )
@@ -175,3 +179,116 @@ def test_every_metric_describes_itself(key: str) -> None:
 )
 def test_a_metric_is_printed_in_its_own_unit(key: str, value: float | None, text: str) -> None:
     assert units.format_metric(key, value) == text
+
+
+def test_how_much_a_metric_must_change_to_matter() -> None:
+    # given what `bench compare` promises: less than this share of a noisy metric is never called a change
+    shares = {
+        "time": 0.02, "first_call": 0.25, "memory_percent": 0.01, "peak_reserved": 0.01, "peak_rss": 0.05,
+        "nvml_process": 0.01, "achieved": 0.02, "ceiling_fraction": 0.02, "pixel_rate": 0.02, "energy": 0.05,
+    }  # fmt: skip
+
+    # then the exact metrics are the others, of which any change matters
+    noisy = {key: metric.factor for key, metric in units.METRICS.items() if not metric.exact}
+    assert noisy == shares
+    assert {units.METRICS[key].factor for key in units.METRICS.keys() - shares} == {0.0}
+    # and only the CPU's peak has a least change in its unit, by which two runs of one case have differed
+    assert {key: metric.least for key, metric in units.METRICS.items() if metric.least} == {"peak_rss": 32 * MIB}
+
+
+def test_more_is_better_only_of_rates() -> None:
+    assert {key for key, metric in units.METRICS.items() if metric.better == "higher"} == {
+        *("achieved", "ceiling_fraction", "pixel_rate")
+    }
+
+
+# Where a unit or a digit changes
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.5, "joules", "500 mJ"),
+        (0.999, "joules", "999 mJ"),
+        (1.0, "joules", "1.00 J"),
+        (2000.0, "joules", "2.00 kJ"),
+        (0.0999, "ratio", "10.0%"),
+        (0.1, "ratio", "10%"),
+        (0.5, "ratio", "50%"),
+        (0.5, "flops", "0.5 FLOP"),
+        (9.996, "flops", "10.0 FLOP"),
+        (2e15, "flops", "2.00 PFLOP"),
+        (1.23e12, "flops/s", "1.23 TFLOP/s"),
+        (45.6e6, "pixels/s", "45.6 Mpx/s"),
+        (999, "payload bytes", "999 B"),
+        (1000, "payload bytes", "1.00 kB"),
+        (999_499, "payload bytes", "999 kB"),
+        (999_500, "payload bytes", "1.00 MB"),
+        (10**9, "payload bytes", "1.00 GB"),
+        (999.4, "bits/s", "999 bit/s"),
+        (57e6, "bits/s", "57.0 Mbit/s"),
+        (1234.4, "count", "1,234"),
+        (0.00737, "amount", "0.00737"),
+        (0.09996, "amount", "0.100"),
+        (-2.5, "amount", "-2.50"),
+        (99.96, "amount", "100"),
+        (1230.0, "amount", "1,230"),
+        (0.0, "amount", "0"),
+        (MIB - 1, "bytes", "1 MiB"),
+        (1018 * MIB, "bytes", "1018 MiB"),
+        (GIB - 1, "bytes", "1.00 GiB"),
+        (int(9.994 * GIB), "bytes", "9.99 GiB"),
+        (int(9.996 * GIB), "bytes", "10.0 GiB"),
+        (0.9994, "seconds", "999 ms"),
+        (0.9995, "seconds", "1.00 s"),
+        (9.994, "seconds", "9.99 s"),
+        (119.94, "seconds", "119.9 s"),
+        (119.95, "seconds", "2 min 00 s"),
+        (185.4, "seconds", "3 min 05 s"),
+    ],
+)
+def test_a_quantity_near_its_rounding(value: float, unit: units.Unit, text: str) -> None:
+    assert units.format_quantity(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (0.0, "0%"),
+        (0.081, "+8.1%"),
+        (-0.0005, "-0.1%"),
+        (0.0004, "+0.04%"),
+        (-0.0003, "-0.03%"),
+        (98.9, "+9890.0%"),
+        (99.0, "x 100"),
+        (249.0, "x 250"),
+    ],
+)
+def test_a_relative_change_in_as_many_digits_as_it_needs(change: float, text: str) -> None:
+    assert units.format_relative(change) == text
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "text"), [(1.0, 0.081, "+8.1%"), (0.0151, None, "from 15.1 ms"), (0.0, None, "from 0")]
+)
+def test_a_change_without_a_ratio_names_its_base(base: float, change: float | None, text: str) -> None:
+    assert units.format_change("time", base, change) == text
+
+
+@pytest.mark.parametrize(("p", "text"), [(None, "-"), (0.0009, "<0.001"), (0.001, "0.001"), (0.0314, "0.031")])
+def test_a_probability(p: float | None, text: str) -> None:
+    assert units.format_p(p) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 cases"), (1, "1 case"), (2, "2 cases")])
+def test_a_count_of_things(count: int, text: str) -> None:
+    assert units.format_count(count, "case") == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.05, "5%"), (0.0025, "0.25%"), (1.0, "100%")])
+def test_a_share_in_per_cent(share: float, text: str) -> None:
+    assert units.format_percent(share) == text
+
+
+def test_characters_that_a_terminal_acts_on_become_question_marks() -> None:
+    assert units.one_line("a\tb\x1b[1m\N{ZERO WIDTH SPACE}") == "a?b?[1m?"
