@@ -3,7 +3,8 @@
     python benchmarks/mutants.py                        all modules, 20 mutants of each
     python benchmarks/mutants.py --sample 0 core/stats  every mutant of one module
 
-Mutants are cosmic-ray's, written into a copy of the working tree, which its tests run in. A sample has one mutant of a
+Mutants are cosmic-ray's, written into a copy of the working tree. The tests of each run in a process that is forked
+from this one, so that what they import from other packages is loaded once. A sample has one mutant of a
 place in the source at most, and is the same as long as the module is. Exit code 1 if more than one mutant in ten of a
 module survives.
 """
@@ -11,12 +12,11 @@ module survives.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
 import re
-import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,8 +24,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
+import numpy
+import pandas
+import pydantic
+import pytest
+import rich.console
+import scipy.stats
+import typer
+import yaml
+from cosmic_ray import plugins
 from cosmic_ray.commands import init
-from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.mutating import use_mutation
 from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec
 
@@ -52,7 +62,9 @@ TESTS = {
 #: too: whether a dataclass is frozen or has slots is for the type checker.
 _UNNOTICEABLE = re.compile(r"core/ReplaceBinaryOperator_BitOr_")
 #: Up to the first failure, in one process; hypothesis draws the same examples each time, and none has a deadline.
-_OPTIONS = "-x -q -n 0 -p no:cacheprovider --hypothesis-profile=ci"
+_OPTIONS = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-profile=ci")
+#: What the tests import from other packages: loaded once, and shared by all processes that are forked.
+_LOADED = (hypothesis, numpy, pandas, pydantic, pytest, rich.console, scipy.stats, typer, yaml)
 #: The share of a module's mutants that its tests have to notice.
 _GOAL = 0.9
 
@@ -91,21 +103,39 @@ def main() -> int:
 
 
 def _test(module: str, sample: int) -> Result:
-    """Run a module's tests on its mutants, and on the module as it is first."""
-    command = f"{shlex.quote(sys.executable)} -m pytest {_OPTIONS} tests/unit/{TESTS[module]}"
-    begin = time.monotonic()  # this first run writes the byte code, too
-    arguments = shlex.split(command)
-    unchanged = subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603
-    if unchanged.returncode:
-        raise SystemExit(f"The tests of {module} fail without a mutant:\n{unchanged.stdout}")
-    timeout = 10 + 5 * (time.monotonic() - begin)
+    """Run a module's tests on the module as it is, and then on its mutants."""
+    path = Path("bench") / f"{module}.py"
+    begin = time.monotonic()
+    if not _passes(module, timeout_s=600, write_bytecode=True):
+        raise SystemExit(f"The tests of {module} fail without a mutant. Run them: pytest tests/unit/{TESTS[module]}")
+    timeout_s = 10 + 5 * (time.monotonic() - begin)
     survivors = []
-    specs = _sample(_mutants(Path("bench") / f"{module}.py"), sample, seed=module)
+    specs = _sample(_mutants(path), sample, seed=module)
     for spec in specs:
-        result = mutate_and_test([spec], command, timeout)
-        if not result.is_killed:
-            survivors.append(_shortened(result.diff))
+        operator = plugins.get_operator(spec.operator_name)()
+        with use_mutation(path, operator, spec.occurrence) as (before, after):
+            if _passes(module, timeout_s):
+                survivors.append(_difference(before, after))
     return Result(module, len(specs) - len(survivors), len(specs), tuple(survivors))
+
+
+def _passes(module: str, timeout_s: float, *, write_bytecode: bool = False) -> bool:
+    """Whether a module's tests pass in a process of their own, within a time."""
+    process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(TESTS[module], write_bytecode))
+    process.start()
+    process.join(timeout_s)
+    process.kill()  # a mutant that never ends
+    process.join()
+    return process.exitcode == 0
+
+
+def _run_tests(tests: str, write_bytecode: bool) -> None:
+    sys.dont_write_bytecode = not write_bytecode  # two mutants of one second would share it
+    sys.path.insert(0, os.getcwd())
+    with Path(os.devnull).open("w") as silence:
+        os.dup2(silence.fileno(), 1)
+        os.dup2(silence.fileno(), 2)
+    sys.exit(pytest.main([*_OPTIONS, f"tests/unit/{tests}"]))
 
 
 def _mutants(path: Path) -> list[MutationSpec]:
@@ -133,9 +163,12 @@ def _sample(specs: Sequence[MutationSpec], count: int, seed: str) -> list[Mutati
     return [draw.choice(places[place]) for place in sorted(chosen)]
 
 
-def _shortened(diff: str) -> str:
-    """The changed lines of a diff, and where they are."""
-    return "\n".join(line for line in diff.splitlines() if re.match(r"@@|[-+](?![-+])", line))
+def _difference(before: str, after: str) -> str:
+    """The changed lines, before and after, with the number of the first."""
+    lines = zip(before.splitlines(), after.splitlines(), strict=False)
+    return "\n".join(
+        f"  line {n}: {old.strip()}  ->  {new.strip()}" for n, (old, new) in enumerate(lines, 1) if old != new
+    )
 
 
 if __name__ == "__main__":
