@@ -184,3 +184,27 @@ def test_a_first_sample_that_is_too_quick_is_no_slow_start() -> None:
 
     assert "1 of 6 samples" in said
     assert "slow start" not in said
+
+
+@pytest.mark.parametrize(("last", "places"), [(114.8, ()), (114.9, (6,)), (85.2, ()), (85.1, (6,))])
+def test_an_outlier_has_a_modified_z_score_above_ten(last: float, places: tuple[int, ...]) -> None:
+    # given samples whose median is 100 and whose median absolute deviation is 1: a score of 10 is 14.826 away
+    assert stats.outliers([99.0, 100.0, 101.0, 99.0, 100.0, 101.0, last]) == places
+
+
+@pytest.mark.parametrize(("odd", "places"), [(1.0148, ()), (1.0149, (4,)), (0.9852, ()), (0.9851, (4,))])
+def test_beside_equal_samples_an_outlier_is_one_and_a_half_per_cent_away(odd: float, places: tuple[int, ...]) -> None:
+    assert stats.outliers([1.0, 1.0, 1.0, 1.0, odd, 1.0]) == places
+
+
+def test_the_furthest_outlier_may_be_a_quick_one() -> None:
+    (warning,) = stats.warnings([1.0, 1.01, 0.99, 1.0, 1.0, 0.2, 1.5])
+
+    assert "2 of 7" in warning
+    assert "0.2 times" in warning
+
+
+def test_a_slow_first_sample_is_not_counted_among_the_others() -> None:
+    _, others = stats.warnings([2.5, 1.0, 1.01, 4.0, 0.99, 1.0, 1.0])
+
+    assert "1 of 7" in others

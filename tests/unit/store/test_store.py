@@ -506,3 +506,91 @@ def test_a_file_with_a_bad_line_goes_on_and_keeps_it(path: Path, bad: tuple[byte
 def test_a_torn_end_is_told_beside_a_bad_line(path: Path) -> None:
     path.write_bytes(LINE + b"\n{}\n" + LINE[:30])
     assert ["its last line is torn" in warning for warning in store.read_file(path).warnings] == [False, True]
+
+
+# Whole numbers at the edges
+
+
+def write(path: Path, *lines: bytes) -> None:
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def crashed_with(exit_code: int | str) -> bytes:
+    """The line of a case that crashed with this exit code, a field that takes any whole number."""
+    data = json.loads(FIRST.to_json())
+    data |= {"outcome": {"status": "crashed", "exit_code": 0, "phase": "run"}, "stages": []}
+    return json.dumps(data).replace('"exit_code": 0', f'"exit_code": {exit_code}').encode()
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63 - 1, -(2**63)])
+def test_a_whole_number_of_64_bits_is_read_as_it_is(path: Path, number: int) -> None:
+    write(path, crashed_with(number))
+
+    (record,) = store.read_file(path).records
+
+    assert record.outcome.model_dump()["exit_code"] == number
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**20, 10**21, "9" * 100_000])
+def test_a_whole_number_beyond_64_bits_makes_a_line_bad(path: Path, number: int | str) -> None:
+    # given a line with such a number between two good ones
+    write(path, LINE, crashed_with(number), SECOND.to_json().encode())
+
+    # when the file is read
+    file = store.read_file(path)
+
+    # then the line is set aside with a short warning that names it, and the others are read
+    assert file.records == (FIRST, SECOND)
+    (warning,) = file.warnings
+    assert f"{path}, line 2:" in warning
+    assert len(warning) < len(str(path)) + 300
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_three_bad_lines_are_named_and_more_are_counted(path: Path, count: int) -> None:
+    write(path, LINE, *[b"hello"] * count, SECOND.to_json().encode())
+
+    warnings = store.read_file(path).warnings
+
+    assert len(warnings) == min(count, 3) + (count > 3)
+    named = [n for n in range(2, 2 + count) if any(f"line {n}:" in warning for warning in warnings)]
+    assert named == list(range(2, 2 + min(count, 3)))
+    assert count <= 3 or f"{count - 3} more" in warnings[-1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_file_of_bad_lines_alone_says_how_many_more_there_are(path: Path, count: int) -> None:
+    write(path, *[b'{"schema_version": 99}'] * count)
+
+    message = refusal(ResultsError, lambda: store.read_file(path))
+
+    assert f"{path}, line 1:" in message
+    assert (f"{count - 1} more" in message) == (count > 1)
+
+
+@pytest.mark.parametrize("version", [-1, 0, 1.0, "6", None, SCHEMA_VERSION + 1, 2**62])
+def test_a_version_that_this_program_does_not_know_is_no_record(path: Path, version: Any) -> None:
+    data = json.loads(FIRST.to_json()) | {"schema_version": version}
+    write(path, LINE, json.dumps(data).encode(), SECOND.to_json().encode())
+
+    file = store.read_file(path)
+
+    assert file.records == (FIRST, SECOND)
+    assert file.has_newer_lines is (isinstance(version, int) and version > SCHEMA_VERSION)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\n  \n"])
+def test_good_bytes_end_with_the_last_good_line(path: Path, end: bytes) -> None:
+    # given a file with an empty line inside, whose last line ends in this way
+    text = LINE + b"\n\n" + SECOND.to_json().encode()
+    path.write_bytes(text + end)
+
+    # when it is read, then what is appended behind the good bytes is on a line of its own
+    good = store.read_file(path).good_bytes
+    assert good == len(text) + (end != b"")
+
+
+def test_good_bytes_end_before_a_torn_line(path: Path) -> None:
+    path.write_bytes(LINE + b"\n" + LINE[:-1])
+
+    assert store.read_file(path).good_bytes == len(LINE) + 1
