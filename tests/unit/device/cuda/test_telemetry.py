@@ -133,6 +133,7 @@ def test_a_reason_that_is_known_is_kept_and_energy_is_told_all_the_same() -> Non
     [
         ({}, False),
         ({"sm_clock_hz": 1.51e9}, False),
+        ({"sm_clock_hz": 1.5e9}, False),
         ({"sm_clock_hz": 1.49e9}, True),
         ({"sm_clock_hz": None}, False),
         ({"reasons": None}, False),
@@ -280,6 +281,46 @@ def test_energy_is_not_put_on_calls_between_which_other_work_ran() -> None:
     assert telemetry.energy_per_call_j is None
     assert telemetry.energy_reason is not None
     assert "5" in telemetry.energy_reason.partition("%")[0]
+
+
+@pytest.mark.parametrize(
+    ("windows", "counter", "source", "joules"),
+    [
+        ([Window(0.0, 1.0)], counted(80.0, 1.0), "total energy counter", 80.0),
+        ([Window(0.0, 0.5)], counted(80.0, 0.5), "integrated power", 200.0),
+        ([Window(0.0, 2.0), Window(3.0, 5.0)], counted(100.0, 5.0), "total energy counter", 50.0),
+        ([Window(0.0, 2.0), Window(3.25, 5.0)], counted(100.0, 5.0), None, None),
+        ([Window(0.0, 0.4375)], None, None, None),
+    ],
+    ids=["counter over 1 s", "power over 0.5 s", "calls for 80%", "calls for 75%", "under 0.5 s"],
+)
+def test_the_least_window_and_share_for_energy(
+    windows: list[Window], counter: Counter | None, source: str | None, joules: float | None
+) -> None:
+    telemetry = told([reading(0.125 * n) for n in range(41)], windows, counter=counter)
+
+    assert (telemetry.energy_source, telemetry.energy_per_call_j) == (source, joules)
+
+
+@pytest.mark.parametrize(("last_s", "is_told"), [(0.5, True), (0.4375, False)])
+def test_readings_of_power_that_span_four_fifths_are_enough(last_s: float, is_told: bool) -> None:
+    readings = [reading(0.0), reading(0.25), reading(last_s)]
+
+    assert (told(readings, [Window(0.0, 0.625)]).energy_per_call_j is not None) is is_told
+
+
+@pytest.mark.parametrize(
+    ("times", "marked"),
+    [((0.75,), True), ((0.6875,), False), ((1.375,), True), ((1.4375,), False), ((0.75, 1.25), False)],
+    ids=["a period before", "longer before", "a period after", "longer after", "a usual one is nearer"],
+)
+def test_the_nearest_reading_within_a_period_tells_of_a_call(times: tuple[float, ...], marked: bool) -> None:
+    # given a call from 1 s to 1.125 s, and a slowed GPU at the first of these times
+    readings = [reading(at_s, reasons=THERMAL if n == 0 else 0) for n, at_s in enumerate(times)]
+
+    telemetry = told(readings, [Window(1.0, 1.125)], period_s=0.25)
+
+    assert telemetry.throttled_samples == ((0,) if marked else ())
 
 
 # Warnings
