@@ -20,7 +20,9 @@ docs = typer.Typer(no_args_is_help=True, help="Read, print and check the tables 
 
 Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
 Results = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
-Dialect = Annotated[str | None, typer.Option(help="encode or decode: whose page's format. Default: the operation's.")]
+Dialect = Annotated[
+    str | None, typer.Option(help="Format of the encode or decode page; default: that of the operation.")
+]
 
 
 @docs.command("import")

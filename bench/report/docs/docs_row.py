@@ -53,12 +53,12 @@ class Entry:
 
 
 def looks_like_one(cells: Sequence[str]) -> bool:
-    """Whether cells are as many as a row's, and the second says a resolution."""
+    """Whether there are as many cells as in a row of figures, and the second is a resolution."""
     return len(cells) == _CELLS and _RESOLUTION.fullmatch(cells[1]) is not None
 
 
 def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
-    """The pairs of cells of a row that hold something. Raises DocsError for a cell that can't be read."""
+    """The pairs of cells of a row that are not empty. Raises DocsError for a cell that can't be read."""
     if len(row.cells) != _CELLS:
         raise DocsError(
             f"{row.place}: {len(row.cells)} cells in place of {_CELLS}: {printable(' | '.join(row.cells), 200)}"
@@ -89,7 +89,7 @@ def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
 
 
 def _gpu(row: Row) -> tuple[str, int | None]:
-    """The card, and the limit that the table says it was held to."""
+    """The card's name, and the VRAM limit that the table gives for it."""
     name = row.cells[0].replace("\N{ZERO WIDTH SPACE}", "")  # our tables break @mentions and #references with it
     if not name.strip("*") or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
         raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} names no GPU.")
@@ -131,7 +131,7 @@ def _figure(row: Row, cell: str, pattern: re.Pattern[str]) -> Figure:
 
 
 def doubts(row: Row) -> Iterator[str]:
-    """What can be read in a row and still looks wrong."""
+    """A warning for each figure of a row that can be read and still looks wrong."""
     _, _, time, memory, tiled_time, tiled_memory = row.cells
     for cell in (memory, tiled_memory):
         match = _match(cell, _PERCENT)
@@ -151,7 +151,7 @@ def doubts(row: Row) -> Iterator[str]:
 
 
 def refuse_twins(entries: Sequence[Entry]) -> None:
-    """Raises DocsError where two rows are of the same thing. (Those of one row differ in tiling.)"""
+    """Raise DocsError if two rows describe the same case. (The two entries of one row differ in tiling.)"""
     first: dict[tuple[str, int | None, str], Entry] = {}
     for entry in entries:
         key = (entry.gpu, entry.vram_limit_bytes, entry.case.id)
@@ -165,7 +165,7 @@ def refuse_twins(entries: Sequence[Entry]) -> None:
 
 
 def record(entry: Entry, run: Run) -> Record:
-    """The entry as a record of `run`; what the docs leave unsaid is listed in `assumed`."""
+    """The entry as a record of `run`; `assumed` lists what the docs do not say."""
     measured = entry.time_s != "OOM"
     unsaid = ("dtype", "batch", "weights")
     return Record(
@@ -183,7 +183,7 @@ def record(entry: Entry, run: Run) -> Record:
 
 
 def _stages(entry: Entry) -> tuple[Stage, ...]:
-    """The figures of an entry; none where it has none."""
+    """The figures of an entry; empty if it has none."""
     timing = Timing(clock="published", median_s=entry.time_s) if isinstance(entry.time_s, float) else None
     memory = Memory(percent=entry.memory_percent) if isinstance(entry.memory_percent, float) else None
     if timing is None and memory is None:

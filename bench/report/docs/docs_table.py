@@ -88,27 +88,27 @@ def render(
 
 
 def difference(page_text: str, rendered: str, operation: str | None = None, *, name: str = "page") -> str:
-    """A unified diff from the tables of a docs page to `rendered`; empty where they say the same.
+    """A unified diff from the tables of a docs page to `rendered`; empty if they hold the same.
 
-    The page's tables are read and printed again in the dialect of `rendered`, so that padding is no difference. Of a
-    page that tells apart several operations, `operation` picks one; a page that doesn't say it is taken at that word.
-    `name` is the page's file name; each hunk tells the page's line of its first row that differs. Raises DocsError as
-    `read_page` does, and where the operation is needed and not given.
+    The page's tables are read and printed again in the dialect of `rendered`, so that padding makes no difference.
+    `operation` chooses among the tables of a page that has several; on a page that names none, all tables have it.
+    `name` is the page's file name; each hunk gives the page's line of its first row that differs. Raises DocsError as
+    `read_page` does, and if the operation is needed and not given.
     """
     records = read_page(page_text, name, recorded_at="", otherwise=operation or "encode").records
-    found = sorted({record.case.operation for record in records})
-    if operation is None and len(found) > 1:
-        raise DocsError(f"{name}: has tables of {' and '.join(found)}. Say with --operation which ones to compare.")
-    if operation is not None and operation not in found:
+    operations = sorted({record.case.operation for record in records})
+    if operation is None and len(operations) > 1:
+        raise DocsError(f"{name}: has tables of {' and '.join(operations)}. Choose one with --operation.")
+    if operation is not None and operation not in operations:
         records = read_page(page_text, name, operation, recorded_at="").records
     dialect: Dialect = "decode" if "\n| --- |" in rendered else "encode"
-    printed = render(records, operation or found[0], dialect).text.splitlines()
+    printed = render(records, operation or operations[0], dialect).text.splitlines()
     lines = list(difflib.unified_diff(printed, rendered.splitlines(), name, "rendered", lineterm=""))
     return "".join(f"{line}\n" for line in _placed(lines, _places(printed, records)))
 
 
 def _places(printed: Sequence[str], records: Sequence[Record]) -> list[str | None]:
-    """Of each printed line where it stands in the page, `page.md:12`; None for what is no row."""
+    """The place in the page of each printed line, `page.md:12`; None for lines that are not rows."""
     sources: dict[tuple[str, str, str], str | None] = {}
     for record in records:
         row = (models.title(record.case.model), markdown.safe(_gpu(record)), size_of(record.case))
@@ -130,7 +130,7 @@ def _placed(lines: Sequence[str], places: Sequence[str | None]) -> Iterator[str]
 
 
 def _first_place(lines: Sequence[str], places: Sequence[str | None]) -> str:
-    """The place of the first line that is taken out of this hunk; empty where lines are only added."""
+    """The place of the first line that this hunk removes; empty if it only adds lines."""
     old = 0
     for line in lines:
         if line.startswith("@@"):
@@ -149,19 +149,19 @@ def _dialect(name: str) -> Dialect:
 
 
 def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -> list[Record]:
-    """The records of that operation, those of endpoints and of kinds that the docs have no tables of left out.
+    """The records of that operation, without those of endpoints and of workloads that the docs have no tables of.
 
-    Raises DocsError for none, or one that nobody measured.
+    Raises DocsError if there are none, or if one is of another kind than `kinds`.
     """
     records = [record for record in local(records) if models.is_in_docs(record.case)]
     chosen = [record for record in records if record.case.operation == operation]
     if not records:
         raise DocsError("There are no records to make the docs' tables from. Run `bench run`, or name a results file.")
     if not chosen:
-        others = ", ".join(sorted({record.case.operation for record in records}))
+        operations = ", ".join(sorted({record.case.operation for record in records}))
         runs = ", ".join(dict.fromkeys(record.run.id for record in records))
         raise DocsError(
-            f"No record has operation {quoted(operation)}: there is only {others}, from {runs}. "
+            f"No record has operation {quoted(operation)}: there is only {operations}, from {runs}. "
             "Ask for one of these, or name other results files."
         )
     for record in chosen:
@@ -174,9 +174,9 @@ def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -
 
 
 def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
-    """The records by the title of their model, a measured one in place of a published one.
+    """The records by the title of their model; a measured one replaces a published one.
 
-    Raises DocsError where two of one kind claim one cell.
+    Raises DocsError if two of one kind belong in one cell.
     """
     grids: dict[str, _Grid] = {}
     for record in records:
@@ -186,7 +186,7 @@ def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
         held = pair.get(tiled)
         if held is not None and held.kind == record.kind:
             raise _two_for_one_cell(title, held, record)
-        if held is None or record.kind == "measured":  # a figure of one's own stands in for the one that was printed
+        if held is None or record.kind == "measured":  # a measured figure replaces the published one
             pair[tiled] = record
     return grids
 
@@ -205,7 +205,7 @@ def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
 
 
 def _gpu(record: Record) -> str:
-    """The first column. A limited card is another row than the whole one."""
+    """The first column. A card with a VRAM limit has a row of its own."""
     limit = record.vram_limit_bytes
     return record.device.name if limit is None else f"{record.device.name} (limited to {units.format_bytes(limit)})"
 
@@ -234,7 +234,7 @@ def _gaps(title: str, grid: _Grid) -> list[str]:
 
 
 def _gap_reason(record: Record | None) -> str | None:
-    """Why a case has no figure to print, or None if it has both, or is out of memory."""
+    """Why a case lacks a figure to print; None if it has both figures or is out of memory."""
     if record is None:
         return "there is no record of it"
     if not isinstance(record.outcome, Measured):
@@ -248,7 +248,7 @@ def _gap_reason(record: Record | None) -> str | None:
 def _encode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
     """The encode page's table: `DataFrame.to_markdown` of raw numbers, six significant digits, decimals aligned.
 
-    The columns are of objects, so that None stays apart from nan: the one is printed OOM, the other a gap.
+    The columns hold objects, so that None (printed as OOM) stays apart from nan (a gap).
     """
     import pandas as pd  # noqa: PLC0415 - half a second that no other command should pay
 
@@ -310,7 +310,7 @@ def _percent(value: float | None) -> str:
 
 
 def _change(untiled: str, tiled: str) -> str | None:
-    """The change from one printed time to the other: `0%`, `+0.4%`, `-12%`; None where either is no time, or from 0.
+    """The change from one printed time to the other: `0%`, `+0.4%`, `-12%`; None if either is not a time, or from 0.
 
     In decimal, so that a reader with a calculator gets the same digits.
     """

@@ -180,7 +180,7 @@ class _Walk:
         section.add(lines)
 
     def _refuse_stray(self, line: str, number: int) -> None:
-        """Raises DocsError for a header or a row of figures outside of any table: its figures would be lost."""
+        """Raise DocsError for a header or row of figures outside of any table, because its figures would be lost."""
         place = f"{self._name}:{number + 1}"
         cells = _split(line)
         if _has_figures(cells):
