@@ -145,6 +145,27 @@ def test_a_lower_precision_is_not_recommended_for_its_time_but_told() -> None:
     assert found.quicker == ("float16, untiled, 400 ms (published), 60% less time, at the risk of a lower precision")
 
 
+def test_of_several_lower_precisions_that_are_quicker_the_first_in_order_is_told() -> None:
+    # given two ways in a lower precision that are quicker, of which the tiled one is quicker by more than the margin
+    ways = [a_way(0, 1.0), *(a_way(n, t, case=HALF, risk="it overflows") for n, t in ((5, 0.6), (6, 0.3)))]
+
+    found = advised(ways)
+
+    assert found.quicker is not None
+    assert "300 ms" in found.quicker
+    assert "600 ms" not in found.quicker
+
+
+@pytest.mark.parametrize(
+    ("changes", "tiles"),
+    [((1,), "tile 1024/256"), ((1, 2), "tile 1024/256, tile 512/128"), ((1, 2, 4), "tile 1024/256 to tile 256/64")],
+)
+def test_two_tiles_are_listed_and_more_are_a_range(changes: tuple[int, ...], tiles: str) -> None:
+    ways = [*(a_way(n, 2.0, "tight") for n in changes), a_way(8, 2.4)]
+
+    assert f"{tiles}: not comfortably" in advised(ways).reason
+
+
 def test_a_lower_precision_is_the_way_where_nothing_else_fits_comfortably() -> None:
     ways = [a_way(0, 1.0, "tight"), a_way(5, 0.4, case=HALF, risk="it overflows")]
     assert order(ways)[0] == "float16, untiled"
