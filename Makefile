@@ -7,6 +7,7 @@
 PYTHON ?= python3
 SYSTEM_SITE ?=
 LOAD_MINUTES ?= 10
+SCALE_RECORDS ?= 100000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -76,7 +77,7 @@ mutants: $(DEV_STAMP) ## Change pure modules one operator at a time, and see whe
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[mutants]'
 	nice -n 19 $(BIN)/python benchmarks/mutants.py --sample $(SAMPLE) $(MODULES)
 
-benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTES=1 shortens the endpoint's load.
+benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTES=1 and SCALE_RECORDS=10000 shorten it.
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/agreement.py
 	$(BIN)/python benchmarks/false_alarms.py
@@ -89,6 +90,7 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/cpu_memory.py
+	$(BIN)/python benchmarks/scale.py --records $(SCALE_RECORDS)
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
 
 MINUTES ?= 15

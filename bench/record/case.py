@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field, computed_field, field_validator, model_validator
@@ -45,10 +46,7 @@ class Case(Frozen):
     @computed_field(description="digest of the other fields, a transport of null left out")  # type: ignore[prop-decorator]
     @property
     def id(self) -> str:
-        fields = self.flat()  # as it was when axes were fields
-        if self.transport is None:
-            del fields["transport"]  # what local cases are, and were before there were others
-        return digest(fields)
+        return _id_of(self)
 
     @field_validator("axes")
     @classmethod
@@ -89,6 +87,14 @@ class Case(Frozen):
     def tile(self) -> Tile | None:
         """The tile, or None where tiling is off."""
         return None if self.tiling == "off" else self.tiling
+
+
+@lru_cache(maxsize=1 << 16)
+def _id_of(case: Case) -> str:
+    fields = case.flat()  # as it was when axes were fields
+    if case.transport is None:
+        del fields["transport"]  # local cases have none, and had none before there were other cases
+    return digest(fields)
 
 
 class MeasureSettings(Frozen):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from bench.record import Ceilings, Measured, Record
+from bench.record import Ceilings, Measured, Memory, Record
 
 #: The metrics that each stage of a call has for itself; the others are of the whole call.
 OF_A_STAGE = (
@@ -33,8 +34,26 @@ def values(record: Record, ceilings: Ceilings | None = None) -> dict[str, float 
     """
     if not isinstance(record.outcome, Measured):
         return {}
-    found = {**_timed(record, ceilings), **_memory(record), "flops": record.flops, "energy": _energy(record)}
-    return {name: value if value is None or _finite(value) else None for name, value in found.items()}
+    figures = {**_timed(record, ceilings), **_memory(record), "flops": record.flops, "energy": _energy(record)}
+    return {name: _if_finite(figure) for name, figure in figures.items()}
+
+
+def value(name: str, record: Record) -> float | None:
+    """The value of one metric as `values` has it without ceilings, at a fraction of the cost; None without one."""
+    if not isinstance(record.outcome, Measured):
+        return None
+    if name in _MEMORY:
+        memory = record.memory
+        return None if memory is None else _if_finite(_MEMORY[name](memory))
+    if name == "energy":
+        return _if_finite(_energy(record))
+    if name == "time":
+        return _if_finite(record.timing.median_s if record.timing else None)
+    return values(record).get(name)
+
+
+def _if_finite(figure: float | None) -> float | None:
+    return figure if figure is not None and _finite(figure) else None
 
 
 def _finite(value: float) -> bool:
@@ -59,21 +78,26 @@ def _timed(record: Record, ceilings: Ceilings | None) -> dict[str, float | None]
     return figures
 
 
+def _growth(memory: Memory) -> int | None:
+    """By how much resident memory grew while the case ran."""
+    if memory.peak_rss_bytes is None or memory.baseline_rss_bytes is None:
+        return None
+    return memory.peak_rss_bytes - memory.baseline_rss_bytes
+
+
+_MEMORY: dict[str, Callable[[Memory], float | None]] = {
+    "memory_percent": lambda memory: memory.percent,
+    "peak_allocated": lambda memory: memory.peak_allocated_bytes,
+    "peak_reserved": lambda memory: memory.peak_reserved_bytes,
+    "peak_rss": _growth,
+    "weights": lambda memory: memory.weights_bytes,
+    "nvml_process": lambda memory: memory.nvml_process_bytes,
+}
+
+
 def _memory(record: Record) -> dict[str, float | None]:
     memory = record.memory
-    if memory is None:
-        return {}
-    growth = None
-    if memory.peak_rss_bytes is not None and memory.baseline_rss_bytes is not None:
-        growth = memory.peak_rss_bytes - memory.baseline_rss_bytes
-    return {
-        "memory_percent": memory.percent,
-        "peak_allocated": memory.peak_allocated_bytes,
-        "peak_reserved": memory.peak_reserved_bytes,
-        "peak_rss": growth,
-        "weights": memory.weights_bytes,
-        "nvml_process": memory.nvml_process_bytes,
-    }
+    return {} if memory is None else {name: figure(memory) for name, figure in _MEMORY.items()}
 
 
 def _energy(record: Record) -> float | None:

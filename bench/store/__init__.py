@@ -6,7 +6,8 @@ Imports `errors` and `record`; never torch. A torn last line (power cut, full di
 from bench.store.ceiling_files import CEILINGS, read_ceilings, write_ceilings
 from bench.store.choice import latest, unfinished
 from bench.store.disk import claimed, device_folder, exclusive, is_named_pipe, prepare_folder, write_whole
-from bench.store.reading import MIGRATIONS, ResultsFile, read, read_file
+from bench.store.migrations import MIGRATIONS
+from bench.store.reading import ResultsFile, read, read_file
 from bench.store.shipped import published
 from bench.store.stand_in import refuse_stand_in, stand_in_of
 from bench.store.workspace_files import WORKSPACES, read_workspaces, write_workspaces

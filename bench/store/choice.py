@@ -33,7 +33,8 @@ def latest(files: Sequence[ResultsFile]) -> tuple[list[Record], list[str]]:
             if key not in chosen or rank >= chosen[key][0]:
                 chosen[key] = (rank, record)  # an update keeps the place of the first
     used = [record for _, record in chosen.values()]
-    notes = [note for run_id, note in unfinished.items() if any(record.run.id == run_id for record in used)]
+    shown_runs = {record.run.id for record in used}
+    notes = [note for run_id, note in unfinished.items() if run_id in shown_runs]
     return used, [*notes, *_of_twins(used, files)]
 
 

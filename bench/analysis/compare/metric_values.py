@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.core import significance
-from bench.record import Record
-from bench.record.metrics import values
+from bench.record import Record, metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def figures(metric: str, records: Sequence[Record]) -> Figures | None:
 
 
 def _figures_of_run(metric: str, record: Record) -> Figures | None:
-    value = values(record).get(metric)
+    value = metrics.value(metric, record)
     if value is None:
         return None
     if metric != "time":

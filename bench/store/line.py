@@ -1,0 +1,152 @@
+"""One line of a results file as a Record: `record_of` judges any line, `quick_record` reads most good ones faster.
+
+Lines of a file repeat the same case, device, run and environment. `quick_record` splits a line into its fields
+unparsed, and parses and validates each distinct value of a repeated field once. It validates by the same models as
+`record_of`, and never judges a line bad: where it returns None, `record_of` decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bench.errors import ResultsError, listed, printable
+from bench.record import Case, Record, contradictions
+from bench.store.migrations import OF_A_STAGE, STAGES_SINCE, migrate
+from bench.workloads import models
+
+#: The most characters of a line that an error repeats.
+_REPEATED = 160
+#: Fields that hardly two lines have in common.
+_OWN_FIELDS = ("stages", "telemetry", "remote", "prediction", "wall_s", "recorded_at")
+#: How many values of the other fields are kept.
+_KEPT_VALUES = 1 << 16
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(Annotated[field.annotation, field]) for name, field in Record.model_fields.items()
+}
+#: Splits a line into its fields; of two fields of one name the last counts, as in `json`.
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+#: Maps digits to 0, keeps points, and makes all else a space.
+_SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord(".") if byte == 46 else ord(" ") for byte in range(256))
+#: The shape of a whole number that may be beyond 2**63 - 1.
+_LONG_NUMBER = b" " + b"0" * 19
+
+
+class TornLineError(ResultsError):
+    """A line that is not JSON: the last line of a file, if it was cut off."""
+
+
+def record_of(line: bytes, where: str) -> Record:
+    """The record of a line of any schema version. `where` is its file and line number, for messages.
+
+    Raises ResultsError for a line that is not JSON (TornLineError), not a record, of a newer schema version
+    (NewerLineError), or of a record that contradicts itself.
+    """
+    try:
+        data = json.loads(line, parse_int=partial(_whole_number, where=where))
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
+        raise TornLineError(f"{where}: is not JSON. Was the file edited? Restore it, or delete that line.") from None
+    try:
+        record = Record.model_validate(migrate(data, where))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = printable(".".join(str(part) for part in first["loc"]), _REPEATED)
+        problem = printable(first["msg"], _REPEATED)
+        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {problem}.") from None
+    contradiction = _contradiction(record)
+    if contradiction is not None:
+        raise ResultsError(f"{where}: contradicts itself: {contradiction}. Was the line edited?")
+    return record
+
+
+def quick_record(line: bytes) -> Record | None:
+    """The record that `record_of` returns for the line; None if that can't be told quickly, or `record_of` raises."""
+    try:
+        if not line.isascii():
+            line.decode()  # fields that count for nothing are not looked at again
+        if _LONG_NUMBER in line.translate(_SHAPE):
+            return None
+        record = _joined(_split(line))
+    except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
+        return None
+    return record if _contradiction(record) is None else None
+
+
+def _joined(fields: dict[str, msgspec.Raw]) -> Record:
+    """A record out of the unparsed fields of a line. Raises ValueError, LookupError or ResultsError."""
+    version = int(bytes(fields["schema_version"]))
+    texts = {name: bytes(raw) for name, raw in fields.items()}
+    if version < STAGES_SINCE:
+        texts = _with_stages(texts)
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        if name in _OWN_FIELDS:
+            values[name] = _ADAPTERS[name].validate_json(text)
+        else:
+            values[name] = _repeated(version, name, text)
+    record = Record.model_validate(values)
+    _share_field_names(record)
+    return record
+
+
+def _with_stages(texts: dict[str, bytes]) -> dict[str, bytes]:
+    """The fields of an older line, those of a stage put into one as `migrate` does. Raises ValueError if it has any."""
+    if "stages" in texts:
+        raise ValueError("stages in a line of a version that had none")
+    stage = {name: texts[name] for name in OF_A_STAGE if name in texts}
+    rest = {name: text for name, text in texts.items() if name not in stage}
+    if all(text == b"null" for text in stage.values()):
+        return rest
+    operation = bytes(_split(texts["case"])["operation"])
+    inside = b",".join([b'"name":' + operation, *(f'"{name}":'.encode() + text for name, text in stage.items())])
+    return rest | {"stages": b"[{" + inside + b"}]"}
+
+
+@lru_cache(maxsize=_KEPT_VALUES)
+def _repeated(version: int, name: str, text: bytes) -> Any:
+    """The validated value of a field that lines repeat. Raises ValueError, LookupError or ResultsError."""
+    line = migrate({"schema_version": version, name: json.loads(text)}, where=name)
+    return _ADAPTERS[name].validate_python(line[name])
+
+
+def _share_field_names(record: Record) -> None:
+    """Let equal sets of field names be one: pydantic keeps a set for each model, a third of a record's memory."""
+    parts: list[BaseModel | None] = [record, record.telemetry]
+    for stage in record.stages:
+        parts += (stage, stage.timing, stage.memory)
+    for part in parts:
+        if part is not None:
+            object.__setattr__(part, "__pydantic_fields_set__", _shared_set(frozenset(part.model_fields_set)))
+
+
+@lru_cache(maxsize=1024)
+def _shared_set(names: frozenset[str]) -> set[str]:
+    return set(names)
+
+
+def _contradiction(record: Record) -> str | None:
+    """The first contradiction between a record's fields, in words."""
+    return next(chain(contradictions(record), _wrong_axes(record.case)), None)
+
+
+def _wrong_axes(case: Case) -> Iterator[str]:
+    """A phrase if the axes of a case are not those of its model, where the model is known here."""
+    if case.model not in models.zoo():
+        return
+    known = models.axes(case.model)
+    if set(case.axes) != set(known):
+        yield f"{case.model} has the axes {listed(known)}, and the case has {listed(case.axes)}"
+
+
+def _whole_number(digits: str, where: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise ResultsError(f"{where}: {digits[:24]}... is beyond 2**63 - 1, and no quantity of a record is.")
+    return int(digits)
