@@ -64,12 +64,26 @@ def mann_whitney(base: Sequence[float], head: Sequence[float]) -> float:
     its corrections for ties and continuity. Separated sides have the smallest possible p, with or without ties inside a
     side. p = 1 if all values are equal or a side is empty.
     """
-    values = [*base, *head]
-    if not base or not head or min(values) == max(values):
-        return 1.0
-    if separated(base, head):
-        return least_p(len(base), len(head))
-    return _mann_whitney(base, head, ties=len(set(values)) < len(values))
+    return mann_whitney_each([(base, head)])[0]
+
+
+def mann_whitney_each(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
+    """The p of `mann_whitney` for each pair of sides. Pairs of equal sizes and method share one call of scipy."""
+    p_of: dict[int, float] = {}
+    batches: dict[tuple[int, int, bool], list[int]] = {}
+    for place, (base, head) in enumerate(pairs):
+        together = [*base, *head]
+        if not base or not head or min(together) == max(together):
+            p_of[place] = 1.0
+        elif separated(base, head):
+            p_of[place] = least_p(len(base), len(head))
+        else:
+            ties = len(set(together)) < len(together)
+            batches.setdefault((len(base), len(head), ties), []).append(place)
+    for (_, _, ties), places in batches.items():
+        bases, heads = ([list(pairs[place][side]) for place in places] for side in (0, 1))
+        p_of |= zip(places, _mann_whitney(bases, heads, ties=ties), strict=True)
+    return [p_of[place] for place in range(len(pairs))]
 
 
 @cache
@@ -77,15 +91,17 @@ def least_p(base_count: int, head_count: int) -> float:
     """The smallest p that `mann_whitney` can return for these numbers of values; 1 for an empty side."""
     if not base_count or not head_count:
         return 1.0
-    return _mann_whitney(range(base_count), range(base_count, base_count + head_count), ties=False)
+    return _mann_whitney([range(base_count)], [range(base_count, base_count + head_count)], ties=False)[0]
 
 
-def _mann_whitney(base: Sequence[float], head: Sequence[float], *, ties: bool) -> float:
+def _mann_whitney(bases: Sequence[Sequence[float]], heads: Sequence[Sequence[float]], *, ties: bool) -> list[float]:
+    """The p of each row of `bases` against the same row of `heads`; all rows of a side have as many values."""
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 - see the module's docstring
 
-    exact = min(len(base), len(head)) <= _EXACT_UP_TO and not ties
+    exact = min(len(bases[0]), len(heads[0])) <= _EXACT_UP_TO and not ties
     method = "exact" if exact else "asymptotic"
-    return _probability(mannwhitneyu(base, head, alternative="two-sided", method=method).pvalue)
+    tested = mannwhitneyu(bases, heads, alternative="two-sided", method=method, axis=1)
+    return [_probability(p) for p in tested.pvalue]
 
 
 def _probability(scipy_p: Any) -> float:

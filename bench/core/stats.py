@@ -26,8 +26,13 @@ def noise(samples: Sequence[float]) -> float | None:
     """Sample standard deviation divided by the mean; 0 if all samples are equal, None below two samples."""
     if len(samples) < 2:
         return None
-    spread = statistics.stdev(samples)
-    return spread / (math.fsum(samples) / len(samples)) if spread else 0.0
+    if min(samples) == max(samples):
+        return 0.0
+    mean = math.fsum(samples) / len(samples)
+    spread = math.sqrt(math.fsum((sample - mean) * (sample - mean) for sample in samples) / (len(samples) - 1))
+    if spread == 0.0 or not math.isfinite(spread):  # the squares are beyond what a float holds
+        spread = statistics.stdev(samples)
+    return spread / mean
 
 
 def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:

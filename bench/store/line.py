@@ -29,7 +29,8 @@ _OWN_FIELDS = ("stages", "telemetry", "remote", "prediction", "wall_s", "recorde
 _KEPT_VALUES = 1 << 16
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(Annotated[field.annotation, field]) for name, field in Record.model_fields.items()
+    name: TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type] # made at run time
+    for name, field in Record.model_fields.items()
 }
 #: Splits a line into its fields; of two fields of one name the last counts, as in `json`.
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

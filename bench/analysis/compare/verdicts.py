@@ -172,20 +172,25 @@ def _test(drafts: Sequence[_Draft]) -> list[_Tested | None]:
     places = [place for place, draft in enumerate(drafts) if draft.by in {"samples", "runs"}]
     reach = significance.within_reach([drafts[place].least_p for place in places])
     places = [place for place, within in zip(places, reach, strict=True) if within]
-    results = [_p(drafts[place], len(places)) for place in places]
-    adjusted = significance.holm([p for _, p in results])
+    by_rank = [place for place in places if _is_by_rank(drafts[place], len(places))]
+    sides = [(drafts[place].base.values, drafts[place].head.values) for place in by_rank]
+    results: dict[int, tuple[Test, float]] = {
+        place: ("mann-whitney", p) for place, p in zip(by_rank, significance.mann_whitney_each(sides), strict=True)
+    }
+    for place in places:
+        if place not in results:
+            results[place] = "welch", significance.t_test(drafts[place].base.values, drafts[place].head.values).p
+    adjusted = significance.holm([results[place][1] for place in places])
     tested: list[_Tested | None] = [None] * len(drafts)
-    for place, (test, p), p_holm in zip(places, results, adjusted, strict=True):
-        tested[place] = _Tested(test, p, p_holm)
+    for place, p_holm in zip(places, adjusted, strict=True):
+        tested[place] = _Tested(*results[place], p_holm)
     return tested
 
 
-def _p(draft: _Draft, cases: int) -> tuple[Test, float]:
-    """The test that can show a change of one case among so many, and its p."""
-    base, head = draft.base.values, draft.head.values
-    if draft.by == "samples" or significance.least_p(len(base), len(head)) < ALPHA / cases:
-        return "mann-whitney", significance.mann_whitney(base, head)
-    return "welch", significance.t_test(base, head).p
+def _is_by_rank(draft: _Draft, cases: int) -> bool:
+    """Whether a rank test can show a change of one case among that many."""
+    counts = len(draft.base.values), len(draft.head.values)
+    return draft.by == "samples" or significance.least_p(*counts) < ALPHA / cases
 
 
 def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, asked: int) -> Row:

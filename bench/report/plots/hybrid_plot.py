@@ -76,10 +76,8 @@ def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], str]:
         seen.setdefault((row.label, row.kind, row.case.model, row.case.operation), set()).add(precision(row))
     several = {(key[0], key[1]) for key, found in seen.items() if len(found) > 1}
     return {
-        (row.label, row.kind, precision(row)): caption(
-            f"{row.label}{f', {precision(row)}' if (row.label, row.kind) in several else ''} ({row.kind})"
-        )
-        for row in rows
+        (label, kind, dtype): caption(f"{label}{f', {dtype}' if (label, kind) in several else ''} ({kind})")
+        for label, kind, dtype in dict.fromkeys((row.label, row.kind, precision(row)) for row in rows)
     }
 
 

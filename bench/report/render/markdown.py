@@ -9,8 +9,6 @@ import html
 import re
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from bench.core.units import one_line
 from bench.report.document import (
     Block,
@@ -38,6 +36,8 @@ _INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203
 _BLOCK_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=\s]*$)|[0-9]{1,9}[.)](?=\s|$)")
 #: A line's end, a tab and the like: all that is blank but a space.
 _BREAK = re.compile(r"[^\S ]+")
+#: A column is at least this much wider than its name, as tabulate has it in the docs' tables.
+_HEADER_ROOM = 2
 
 
 def render(document: Document) -> str:
@@ -63,10 +63,20 @@ def render_table(table_: Table) -> str:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
     """A pipe table of text cells. `align` has a letter a column: l or r."""
-    sides = {"l": "left", "r": "right"}
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    columns = [sides[letter] for letter in align]
-    return tabulate(cells, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=columns)
+    cells = [[cell.replace("|", "\\|").strip(" ") for cell in row] for row in rows]
+    widths = [max(len(header) + _HEADER_ROOM, *(len(row[n]) for row in cells)) for n, header in enumerate(headers)]
+    dashes = ["-" * (width + 1) for width in widths]
+    rule = [f":{dash}" if side == "l" else f"{dash}:" for side, dash in zip(align, dashes, strict=True)]
+    lines = [_row(headers, align, widths), f"|{'|'.join(rule)}|", *(_row(row, align, widths) for row in cells)]
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str], align: str, widths: Sequence[int]) -> str:
+    padded = (
+        cell.ljust(width) if side == "l" else cell.rjust(width)
+        for cell, side, width in zip(cells, align, widths, strict=True)
+    )
+    return f"| {' | '.join(padded)} |"
 
 
 def folded(summary: str, body: str) -> str:

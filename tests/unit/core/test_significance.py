@@ -222,3 +222,12 @@ def test_sides_are_apart_if_no_value_is_shared_or_between(base: list[float], hea
 
 def test_a_geometric_mean_of_nothing_is_none() -> None:
     assert significance.geometric_mean([]) is None
+
+
+def test_pairs_tested_together_have_the_p_that_each_has_alone() -> None:
+    # given pairs of several sizes, with ties, apart, equal and empty
+    pairs = [((1.0, 3.0, 5.0), (2.0, 4.0, 6.0)), ((1.0, 3.0, 4.5), (2.0, 4.0, 0.5)), ((1.0, 2.0), (2.0, 3.0))]
+    pairs += [((1.0, 2.0, 3.0), (4.0, 5.0, 6.0)), ((1.0,), (1.0,)), ((), (1.0,))]
+
+    assert significance.mann_whitney_each(pairs) == [significance.mann_whitney(*pair) for pair in pairs]
+    assert significance.mann_whitney_each([]) == []
