@@ -19,12 +19,16 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bench.analysis.cost import image_costs
+from bench.analysis.hybrid import local_or_remote
+from bench.analysis.hybrid.local_or_remote import Comparison
+from bench.analysis.hybrid.scenario import EVERYTHING, Request, transports_of
 from bench.analysis.speed.held_out import evaluate
 from bench.commands.files import records_and_predictions
-from bench.config import load_gpus
+from bench.config import load_gpus, load_networks, load_prices
 from bench.record import Ceilings, Record
 from bench.report.document import MARKS, Cell, Column, Document, table
-from bench.report.pages import measured_page, predicted_page, remote_page, time_model_page
+from bench.report.pages import cost_page, hybrid_page, measured_page, predicted_page, remote_page, time_model_page
 from bench.report.render import markdown
 from bench.store import read_ceilings
 
@@ -171,6 +175,38 @@ def test_a_page_has_the_figures_that_it_had(page: Page) -> None:
     assert [table.columns for table in new] == [table.columns for table in old]
     for number, (was, now) in enumerate(zip(old, new, strict=True)):
         assert {"lost": was.rows - now.rows, "new": now.rows - was.rows} == {"lost": {}, "new": {}}, f"table {number}"
+
+
+QUANTITY = re.compile(r"\d[\d.,]*(?:x\d+)?(?: ?(?:[munk]?s|min|h|%|[GMK]iB|[kMG]?B|[kMG]?bit/s))?|OOM|never|always")
+
+
+def _compared(known: Committed) -> Comparison:
+    networks = load_networks()
+    paths = {name: network.path for name, network in networks.networks.items()}
+    request = Request(paths, networks.files, transports_of([], EVERYTHING), None)
+    return local_or_remote.compare(known.records, request, EVERYTHING)
+
+
+def _hybrid(known: Committed) -> Document:
+    return hybrid_page.page(_compared(known), load_networks().networks, known.records)
+
+
+def _cost(known: Committed) -> Document:
+    return cost_page.page(image_costs.compare(known.records, _compared(known), load_prices()))
+
+
+def _quantities(text: str) -> Counter[str]:
+    """The figures in the tables of a page, each as often as it stands there."""
+    cells = (cell for rows in _tables(text) for row in rows for cell in row)
+    return Counter(quantity for cell in cells for quantity in QUANTITY.findall(cell))
+
+
+@pytest.mark.parametrize(("name", "made"), [("hybrid", _hybrid), ("cost", _cost)])
+def test_a_page_whose_columns_were_split_has_lost_no_figure(name: str, made: Callable[[Committed], Document]) -> None:
+    old, new = _quantities(before(name)), _quantities(markdown.render(made(committed())))
+
+    assert sum(old.values()) > 1000
+    assert old - new == Counter()
 
 
 def test_figures_are_compared_whatever_their_order_and_marks() -> None:
