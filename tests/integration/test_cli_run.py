@@ -123,7 +123,7 @@ def test_a_leak_is_told_and_the_next_case_has_a_worker_of_its_own(tmp_path: Path
     # Then its record says so, and the case after it begins with memory that is not its
     assert done.returncode == 0, done.stderr
     leaking, clean = records(tmp_path / "results")
-    assert "did not return" in leaking.warnings[-1]
+    assert "512 MiB" in leaking.warnings[-1]
     assert leaking.memory is not None
     assert clean.memory is not None
     assert leaking.memory.timing_peak_rss_bytes is not None

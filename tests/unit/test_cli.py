@@ -75,8 +75,8 @@ def test_check_passes_a_page_that_says_the_same_and_fails_another_with_a_diff(
 def test_report_writes_both_pages(tmp_path: Path) -> None:
     out = tmp_path / "reports"
     assert main(["report", str(PUBLISHED), "--out", str(out), "--quiet"]) == 0
-    assert "*published*" in (out / "vae_encode.md").read_text()
-    assert "*published*" in (out / "vae_decode.md").read_text()
+    assert "| published " in (out / "vae_encode.md").read_text()
+    assert "| published " in (out / "vae_decode.md").read_text()
 
 
 def test_report_says_which_operation_has_no_results(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_case_that_newly_runs_out_of_memory_fails_a_gate(bench: Run, tmp_path:
         (("{before}", "{missing}"), "there is no such file or folder"),
         (("{before}", "{nan}"), "is not a record of this program: `stages.0.timing.samples_s"),
         (("{before}", "{negative}"), "is not a record of this program: `stages.0.timing.samples_s"),
-        (("{before}", "{newer}"), "is of schema version 99"),
+        (("{before}", "{newer}"), "schema version 99"),
         (("{before}", "{apart}"), "no case in common"),
     ],
 )
