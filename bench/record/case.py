@@ -54,7 +54,7 @@ class Case(Frozen):
         """No axis has the name of a field: in the id they stand beside one another."""
         clashes = axes.keys() & cls.model_fields.keys() or axes.keys() & {"id"}
         if clashes:
-            raise ValueError(f"{min(clashes)!r} is no name of an axis")
+            raise ValueError(f"{min(clashes)!r} is not a valid axis name")
         return axes
 
     @model_validator(mode="before")

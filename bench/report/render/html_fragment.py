@@ -84,8 +84,8 @@ def _cell(cell: Cell, column: Column, *, marks: bool) -> str:
     text, after = marked(cell, column, marks=marks)
     classes = ["right"] if column.on_the_right else []
     classes += [f"kind-{cell.kind}"] if cell.kind else []
-    said = f' title="{_escaped(MEANINGS[cell.kind])}"' if cell.kind else ""
-    return f"<td{_classes(classes, cell.tone)}{said}>{_escaped(text)}{_escaped(after)}</td>"
+    title = f' title="{_escaped(MEANINGS[cell.kind])}"' if cell.kind else ""
+    return f"<td{_classes(classes, cell.tone)}{title}>{_escaped(text)}{_escaped(after)}</td>"
 
 
 def _classes(names: list[str], tone: str = "plain") -> str:
