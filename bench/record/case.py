@@ -98,7 +98,7 @@ def _id_of(case: Case) -> str:
 
 
 class MeasureSettings(Frozen):
-    """When a case has been called often enough; `timing` says how. Times in seconds of accumulated samples."""
+    """When a case has been called often enough (`run.stopping`). Times are in seconds of accumulated samples."""
 
     min_samples: int = Field(default=10, ge=1, le=100_000)
     min_time: float = Field(default=0.5, ge=0, description="keep sampling until this much time is sampled")
