@@ -18,7 +18,7 @@ from bench.record.environment import (
     TorchSettings,
     Variables,
 )
-from bench.record.grouping import EXECUTION, alike_but_for, by_size, grouped
+from bench.record.grouping import EXECUTION, alike_but_for, grouped
 from bench.record.measurements import (
     ContextFoundBy,
     EnergySource,
@@ -94,7 +94,6 @@ __all__ = [
     "WorkspaceSource",
     "Workspaces",
     "alike_but_for",
-    "by_size",
     "contradictions",
     "describe",
     "digest",

@@ -1,30 +1,27 @@
-"""Cases that are alike but for some of their fields or axes: the one way in which records are put into groups. Pure."""
+"""Groups of cases that differ only in some of their fields or axes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 from bench.record.case import Case
 
 _Item = TypeVar("_Item")
-#: What of a case is how it is executed: the same is computed whatever these are, or nearly.
+#: The fields of a case that say how it is executed. The computation is the same, or nearly so, with any values.
 EXECUTION = ("dtype", "tiling", "weights", "variant")
 
 
+@lru_cache(maxsize=1 << 16)
 def alike_but_for(case: Case, *left_out: str) -> tuple[Hashable, ...]:
-    """What is equal of cases that differ in nothing but these, each a field of a case or the name of an axis.
+    """A key of the case without these fields and axes: cases that differ only in those have equal keys.
 
-    `axes` leaves out all of them.
+    `axes` leaves out all axes.
     """
-    fields = {name: value for name, value in case if name not in left_out and name != "axes"}
-    axes = {} if "axes" in left_out else {name: one for name, one in case.axes.items() if name not in left_out}
-    return (*fields.items(), *sorted(axes.items()))
-
-
-def by_size(case: Case) -> tuple[int, ...]:
-    """What sorts the cases of a model by size: the smaller image first, then axis by axis."""
-    return (case.axes.product("width", "height"), *case.axes.values())
+    fields = [(name, value) for name, value in case if name not in left_out and name != "axes"]
+    axes = () if "axes" in left_out else sorted(axis for axis in case.axes.items() if axis[0] not in left_out)
+    return (*fields, *axes)
 
 
 def grouped(items: Iterable[_Item], key: Callable[[_Item], Hashable]) -> list[list[_Item]]:

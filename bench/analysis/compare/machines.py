@@ -31,6 +31,11 @@ class Machine:
         limit = f", limited to {format_bytes(self.vram_limit_bytes)}" if self.vram_limit_bytes is not None else ""
         return one_line(f"{self.name}{limit}")
 
+    @property
+    def exact(self) -> tuple[object, ...]:
+        """The fields of which two like machines have the same values: all but the memory totals."""
+        return self.kind, self.name, self.vram_limit_bytes, self.host_cpu, self.host_cores
+
     def unlike(self, other: Machine) -> tuple[str, ...]:
         """The names of the fields that differ. Memory totals within 2% of the larger count as equal."""
         return tuple(

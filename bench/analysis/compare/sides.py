@@ -5,7 +5,7 @@ Imports `errors`, `record` and `units`; reads no file.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -95,12 +95,13 @@ def _runs(file: str, records: Sequence[Record]) -> list[Run]:
 
 def _by_machine(runs: Sequence[Run]) -> tuple[Run, ...]:
     """The runs, each with the first machine that is like its own: memory totals of one machine vary a little."""
-    machines: list[Machine] = []
+    known: defaultdict[tuple[object, ...], list[Machine]] = defaultdict(list)
     same_machine = []
     for run in runs:
-        machine = next((known for known in machines if not known.unlike(run.machine)), run.machine)
+        candidates = known[run.machine.exact]
+        machine = next((candidate for candidate in candidates if not candidate.unlike(run.machine)), run.machine)
         if machine is run.machine:
-            machines.append(machine)
+            candidates.append(machine)
         same_machine.append(replace(run, machine=machine))
     return tuple(same_machine)
 
@@ -143,10 +144,14 @@ def paired_machines(base: Side, head: Side, *, across: bool) -> tuple[tuple[Mach
 
 def _alike(base: Sequence[Machine], head: Sequence[Machine]) -> tuple[tuple[Machine, Machine], ...]:
     """Each machine of the base with the first one of the head that is like it and has no pair yet."""
-    free, pairs = list(head), []
+    free: defaultdict[tuple[object, ...], list[Machine]] = defaultdict(list)
+    for machine in head:
+        free[machine.exact].append(machine)
+    pairs = []
     for base_machine in base:
-        head_machine = next((machine for machine in free if not base_machine.unlike(machine)), None)
+        candidates = free[base_machine.exact]
+        head_machine = next((machine for machine in candidates if not base_machine.unlike(machine)), None)
         if head_machine is not None:
-            free.remove(head_machine)
+            candidates.remove(head_machine)
             pairs.append((base_machine, head_machine))
     return tuple(pairs)

@@ -8,6 +8,7 @@ import pytest
 from factories import GIB, a_case, a_device, a_run, an_environment, measured, published, refusal
 
 from bench.analysis.compare import sides
+from bench.analysis.compare.machines import Machine
 from bench.errors import ResultsError
 from bench.record import Record
 
@@ -142,3 +143,22 @@ def test_several_machines_and_none_in_common_say_to_name_the_files(across: bool)
 def test_a_published_page_is_a_run_a_machine() -> None:
     records = [published(device=a_device(name=name, total_bytes=None)) for name in ("RTX 3080", "RTX 3090")]
     assert [run.machine.label for run in _side("base", *records).runs] == ["RTX 3080", "RTX 3090"]
+
+
+def test_machines_that_differ_exactly_are_never_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given 50 cards of different names on both sides
+    calls: list[str] = []
+    real = Machine.unlike
+
+    def counted(machine: Machine, other: Machine) -> tuple[str, ...]:
+        calls.append(other.name)
+        return real(machine, other)
+
+    monkeypatch.setattr(Machine, "unlike", counted)
+    records = [measured(device=a_device(name=f"NVIDIA {number}")) for number in range(50)]
+    # when they are paired
+    pairs = sides.paired_machines(_side("base", *records), _side("head", *records), across=False)
+    # then each is paired with its own, and compared with no other
+    assert [base.name for base, _ in pairs] == [f"NVIDIA {number}" for number in range(50)]
+    assert all(base == head for base, head in pairs)
+    assert len(calls) == 50
