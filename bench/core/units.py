@@ -51,86 +51,31 @@ class Metric:
 
 METRICS: dict[str, Metric] = {
     "time": Metric("Time", "seconds", "lower", False, 0.02, "median of the timed calls"),
-    "first_call": Metric(
-        "First call",
-        "seconds",
-        "lower",
-        False,
-        0.25,
-        "the very first call, including heuristics, lazy loading and autotuning",
-    ),
-    "memory_percent": Metric(
-        "Memory",
-        "percent",
-        "lower",
-        False,
-        0.01,
-        "the docs' memory column: peak over the device's total, or over the limit",
-    ),
-    "peak_allocated": Metric(
-        "Peak allocated",
-        "bytes",
-        "lower",
-        True,
-        0.0,
-        "torch.{device}.max_memory_allocated over the case, weights included",
-    ),
-    "peak_reserved": Metric(
-        "Peak reserved",
-        "bytes",
-        "lower",
-        False,
-        0.01,
-        "torch.{device}.max_memory_reserved over the case, pool emptied before it",
-    ),
-    "peak_rss": Metric(
-        "Peak RSS growth",
-        "bytes",
-        "lower",
-        False,
-        0.05,
-        "CPU: peak resident set minus the resident set after loading, heap trimmed",
-        32 * MIB,  # observed between two runs of one case (docs/architecture.md)
-    ),
+    "first_call": Metric("First call", "seconds", "lower", False, 0.25,
+        "the very first call, including heuristics, lazy loading and autotuning"),
+    "memory_percent": Metric("Memory", "percent", "lower", False, 0.01,
+        "the docs' memory column: peak over the device's total, or over the limit"),
+    "peak_allocated": Metric("Peak allocated", "bytes", "lower", True, 0.0,
+        "torch.{device}.max_memory_allocated over the case, weights included"),
+    "peak_reserved": Metric("Peak reserved", "bytes", "lower", False, 0.01,
+        "torch.{device}.max_memory_reserved over the case, pool emptied before it"),
+    # 32 MiB: observed between two runs of one case (docs/architecture.md)
+    "peak_rss": Metric("Peak RSS growth", "bytes", "lower", False, 0.05,
+        "CPU: peak resident set minus the resident set after loading, heap trimmed", 32 * MIB),
     "weights": Metric("Weights", "bytes", "lower", True, 0.0, "parameters and buffers of the model"),
-    "nvml_process": Metric(
-        "NVML process",
-        "bytes",
-        "lower",
-        False,
-        0.01,
-        "memory of the process as the driver reports it, read after the calls",
-    ),
-    "flops": Metric(
-        "FLOPs", "flops", "lower", True, 0.0, "floating-point operations of one call, as torch's FlopCounterMode counts"
-    ),
+    "nvml_process": Metric("NVML process", "bytes", "lower", False, 0.01,
+        "memory of the process as the driver reports it, read after the calls"),
+    "flops": Metric("FLOPs", "flops", "lower", True, 0.0,
+        "floating-point operations of one call, as torch's FlopCounterMode counts"),
     "achieved": Metric("Achieved", "flops/s", "higher", False, 0.02, "FLOPs of one call divided by its median time"),
-    "ceiling_fraction": Metric(
-        "Of ceiling",
-        "ratio",
-        "higher",
-        False,
-        0.02,
+    "ceiling_fraction": Metric("Of ceiling", "ratio", "higher", False, 0.02,
         "achieved, divided by the rate of a large matrix product of the same precision on the same device "
-        "(`bench doctor --ceilings`)",
-    ),
-    "pixel_rate": Metric(
-        "Pixel rate",
-        "pixels/s",
-        "higher",
-        False,
-        0.02,
-        "image pixels of one call, batch included, divided by its median time",
-    ),
-    "energy": Metric(
-        "Energy per image",
-        "joules",
-        "lower",
-        False,
-        0.05,
-        "energy of the whole GPU during the timed calls, divided by their images",
-    ),
-}
+        "(`bench doctor --ceilings`)"),
+    "pixel_rate": Metric("Pixel rate", "pixels/s", "higher", False, 0.02,
+        "image pixels of one call, batch included, divided by its median time"),
+    "energy": Metric("Energy per image", "joules", "lower", False, 0.05,
+        "energy of the whole GPU during the timed calls, divided by their images"),
+}  # fmt: skip
 
 
 def memory_percent(peak_bytes: int, total_bytes: int) -> float:

@@ -12,29 +12,3 @@ from bench.store.shipped import published
 from bench.store.stand_in import refuse_stand_in, stand_in_of
 from bench.store.workspace_files import WORKSPACES, read_workspaces, write_workspaces
 from bench.store.writing import RunFile, replace
-
-__all__ = [
-    "CEILINGS",
-    "MIGRATIONS",
-    "WORKSPACES",
-    "ResultsFile",
-    "RunFile",
-    "claimed",
-    "device_folder",
-    "exclusive",
-    "is_named_pipe",
-    "latest",
-    "prepare_folder",
-    "published",
-    "read",
-    "read_ceilings",
-    "read_file",
-    "read_workspaces",
-    "refuse_stand_in",
-    "replace",
-    "stand_in_of",
-    "unfinished",
-    "write_ceilings",
-    "write_whole",
-    "write_workspaces",
-]
