@@ -1,4 +1,4 @@
-"""Of all that was read: the records that tables show, and the run to go on with."""
+"""Chooses, among the records read, those that tables show and the run to continue."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.store.reading import ResultsFile, read_file
 
 
 def latest(files: Sequence[ResultsFile]) -> tuple[list[Record], list[str]]:
-    """The records that tables show, in the files' order, and notes on what is not whole.
+    """The records that tables show, in the files' order, and notes on unfinished runs and cards of one name.
 
-    Of each (case, device, vram limit, kind) the one of the latest run; finished runs come before unfinished ones,
-    whose records are used, with a note, only where no finished run has the case.
+    For each (case, device, VRAM limit, kind) that is the record of the latest finished run. A record of an unfinished
+    run is used, with a note, only if no finished run has the case.
     """
     runs: dict[tuple[Path, str], list[Record]] = {}
     for file in files:
@@ -31,15 +31,15 @@ def latest(files: Sequence[ResultsFile]) -> tuple[list[Record], list[str]]:
             key = (record.case.id, record.device.name, record.vram_limit_bytes, record.kind)
             rank = (whole, record.run.started_at)
             if key not in chosen or rank >= chosen[key][0]:
-                chosen[key] = (rank, record)  # an update keeps the place of the first
+                chosen[key] = (rank, record)  # assigning to an existing key keeps its place in the dict
     used = [record for _, record in chosen.values()]
     shown_runs = {record.run.id for record in used}
     notes = [note for run_id, note in unfinished.items() if run_id in shown_runs]
-    return used, [*notes, *_of_twins(used, files)]
+    return used, [*notes, *_shared_names(used, files)]
 
 
-def _of_twins(chosen: Iterable[Record], files: Iterable[ResultsFile]) -> Iterator[str]:
-    """A note on each name that several cards have whose figures are here: their tables are one."""
+def _shared_names(chosen: Iterable[Record], files: Iterable[ResultsFile]) -> Iterator[str]:
+    """A note for each device name that stands for several cards, because their figures share one table."""
     cards: dict[str, set[str]] = {}
     for file in files:
         for record in file.records:
@@ -49,8 +49,8 @@ def _of_twins(chosen: Iterable[Record], files: Iterable[ResultsFile]) -> Iterato
         count = len(cards.get(name, ()))
         if count > 1:
             yield (
-                f"{name}: {count} cards of this name have figures here; of each case those of the latest finished run "
-                "are used, whichever card it was"
+                f"{name}: {count} cards of this name have figures here; for each case the latest finished run is used, "
+                "whichever card it ran on"
             )
 
 
@@ -63,10 +63,9 @@ def unfinished(
 ) -> ResultsFile | None:
     """The latest run of `plan` in a device's folder, if it is unfinished and was made in the same setting.
 
-    A run that has records of another card of this name (`identity`) is another's; records of older versions do not say
-    of which card they are, and any may go on with them. A case whose line is bad counts as one that is yet to be
-    measured. Files that can't be read, or that a newer version wrote in, are passed over: they are for `report` to
-    complain of.
+    A run with records of another card of this name (`identity`) is skipped. Records of older versions do not name
+    their card, so any card may continue them. A case whose line is bad is measured again. Files that can't be read, or
+    that have lines of a newer version, are skipped here; `bench report` warns about them.
     """
     runs: list[ResultsFile] = []
     for path in folder.glob("*.jsonl"):

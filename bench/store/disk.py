@@ -1,4 +1,4 @@
-"""Bytes that stay on the disk: appended or put there whole, and flushed; folders that can take them, and their lock."""
+"""Durable writes (append, or replace a whole file), and the preparation and locking of results folders."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from bench.record import Device
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a whole file on the disk, in the place of another if there is one, or fail and leave things as they were.
-
-    Raises OSError.
-    """
+    """Create or replace a file as a whole, durably. If that fails, the older file stays. Raises OSError."""
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     try:
@@ -28,12 +25,15 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def is_named_pipe(path: Path) -> bool:
-    """Whether reading it may wait for ever. Those of /dev (`<(...)`, /dev/stdin) are written by whoever gave them."""
+    """Whether the path is a named pipe, which may never end.
+
+    Pipes under /dev (`<(...)`, /dev/stdin) are allowed: the user's shell writes them.
+    """
     return path.parts[:2] != ("/", "dev") and path.is_fifo()
 
 
 def append_bytes(path: Path, data: bytes) -> None:
-    """Append and flush to the disk; on failure cut the file back to what it was."""
+    """Append to a file and flush it to the disk. On failure cut the file back to its length before."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         before = os.fstat(fd).st_size
@@ -54,7 +54,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new file's name durable; Windows can't open folders and needs no such thing."""
+    """Make a new file's name durable. Windows can't open folders, and does not need it."""
     if os.name == "posix":
         fd = os.open(folder, os.O_RDONLY)
         try:
@@ -65,13 +65,13 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal into one paragraph that says what to do."""
+    """Raise an OSError of the block as a ResultsError that says what to do."""
     try:
         yield
     except OSError as error:
         raise ResultsError(
-            f"{path}: can't be written: {error.strerror}. Nothing that was finished is lost. Make room or choose "
-            "another folder with --out, then run the same command again to go on."
+            f"{path}: can't be written: {error.strerror}. Finished results are kept. Make room, or choose another "
+            "folder with --out, then run the same command again to continue."
         ) from None
 
 
@@ -80,7 +80,7 @@ def prepare_folder(folder: Path) -> None:
     probe = folder / f".write-check-{os.getpid()}"
     with reported(folder):
         if folder.exists() and not folder.is_dir():
-            raise ResultsError(f"{folder}: is a file, and results need a folder. Choose another one with --out.")
+            raise ResultsError(f"{folder}: is a file, but results need a folder. Choose another path with --out.")
         folder.mkdir(parents=True, exist_ok=True)
         _sync_folder(folder.parent)
         try:
@@ -91,10 +91,11 @@ def prepare_folder(folder: Path) -> None:
 
 @contextmanager
 def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
-    """Hold a device for one run; two at once would spoil each other's figures.
+    """Lock a device for one run, because two runs at once would spoil each other's figures.
 
-    `identity` tells the device from others of its name, which share its folder; a device that has none may be any of
-    them. The locks die with the process, however it ends. Raises ResultsError if another run holds the device.
+    `identity` distinguishes the device from others of its name, which share its folder. A device without an identity
+    could be any of them, so it locks them all. The locks end with the process, however it ends. Raises ResultsError if
+    another run has locked the device.
     """
     with ExitStack() as locks:
         free = [locks.enter_context(_locked(folder / ".lock", is_shared=identity is not None))]
@@ -102,7 +103,7 @@ def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
             free.append(locks.enter_context(_locked(folder / f".lock-{identity.rpartition(':')[2]}")))
         if not all(free):
             raise ResultsError(
-                f"{folder}: another `bench run` is measuring on this device; two at once would spoil both. "
+                f"{folder}: another `bench run` is measuring on this device, and two at once would spoil both. "
                 "Wait for it, or stop it."
             )
         yield
@@ -110,7 +111,7 @@ def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def device_folder(results: Path, device: Device) -> Iterator[Path]:
-    """A device's folder below the results, held so that nothing else measures on the device meanwhile.
+    """A device's results folder, with the device locked until the block ends.
 
     Raises ResultsError as `prepare_folder` and `exclusive` do.
     """
@@ -122,7 +123,10 @@ def device_folder(results: Path, device: Device) -> Iterator[Path]:
 
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
-    """Claim the results file of a run, there or not yet: whether no other run has it. Ends with the process."""
+    """Claim a run's results file, which need not exist yet. Yields whether the claim succeeded.
+
+    The claim ends with the process at the latest.
+    """
     lock = path.with_name(f".{path.stem}.lock")
     with _locked(lock) as is_free:
         try:
@@ -134,7 +138,7 @@ def claimed(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def _locked(path: Path, *, is_shared: bool = False) -> Iterator[bool]:
-    """Lock a file, alone or with others that share it: whether it could be had; True where there are no locks."""
+    """Lock a file, shared or not. Yields whether that succeeded; True if the system has no locks."""
     try:
         import fcntl  # noqa: PLC0415 - POSIX only
     except ImportError:  # Windows: no lock, and no promise about two runs at once

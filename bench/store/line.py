@@ -1,8 +1,8 @@
-"""One line of a results file as a Record: `record_of` judges any line, `quick_record` reads most good ones faster.
+"""Parses a line of a results file: `record_of` parses or rejects any line; `quick_record` is faster for most valid ones.
 
 Lines of a file repeat the same case, device, run and environment. `quick_record` splits a line into its fields
-unparsed, and parses and validates each distinct value of a repeated field once. It validates by the same models as
-`record_of`, and never judges a line bad: where it returns None, `record_of` decides.
+unparsed, and parses and validates each distinct value of a repeated field once. It validates with the same models as
+`record_of`, and never rejects a line: if it returns None, use `record_of`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bench.store.migrations import OF_A_STAGE, STAGES_SINCE, migrate
 from bench.workloads import models
 
 #: The most characters of a line that an error repeats.
-_REPEATED = 160
-#: Fields that hardly two lines have in common.
-_OWN_FIELDS = ("stages", "telemetry", "remote", "prediction", "wall_s", "recorded_at")
-#: How many values of the other fields are kept.
-_KEPT_VALUES = 1 << 16
+_MOST_SHOWN = 160
+#: Fields whose values rarely repeat between lines.
+_UNIQUE_FIELDS = ("stages", "telemetry", "remote", "prediction", "wall_s", "recorded_at")
+#: How many values of the other fields are cached.
+_CACHE_SIZE = 1 << 16
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     name: TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type] # made at run time
@@ -37,7 +37,7 @@ _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 #: Maps digits to 0, keeps points, and makes all else a space.
 _SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord(".") if byte == 46 else ord(" ") for byte in range(256))
-#: The shape of a whole number that may be beyond 2**63 - 1.
+#: The shape of an integer of 19 or more digits, which may not fit in 64 bits: `record_of` checks such lines.
 _LONG_NUMBER = b" " + b"0" * 19
 
 
@@ -48,8 +48,8 @@ class TornLineError(ResultsError):
 def record_of(line: bytes, where: str) -> Record:
     """The record of a line of any schema version. `where` is its file and line number, for messages.
 
-    Raises ResultsError for a line that is not JSON (TornLineError), not a record, of a newer schema version
-    (NewerLineError), or of a record that contradicts itself.
+    Raises ResultsError for a line that is not JSON (TornLineError), is not a record, has a newer schema version
+    (NewerLineError), or contradicts itself.
     """
     try:
         data = json.loads(line, parse_int=partial(_whole_number, where=where))
@@ -59,8 +59,8 @@ def record_of(line: bytes, where: str) -> Record:
         record = Record.model_validate(migrate(data, where))
     except ValidationError as error:
         first = error.errors()[0]
-        field = printable(".".join(str(part) for part in first["loc"]), _REPEATED)
-        problem = printable(first["msg"], _REPEATED)
+        field = printable(".".join(str(part) for part in first["loc"]), _MOST_SHOWN)
+        problem = printable(first["msg"], _MOST_SHOWN)
         raise ResultsError(f"{where}: is not a record of this program: `{field}`: {problem}.") from None
     contradiction = _contradiction(record)
     if contradiction is not None:
@@ -69,10 +69,10 @@ def record_of(line: bytes, where: str) -> Record:
 
 
 def quick_record(line: bytes) -> Record | None:
-    """The record that `record_of` returns for the line; None if that can't be told quickly, or `record_of` raises."""
+    """The record that `record_of` returns for the line; None if parsing it takes longer, or if `record_of` raises."""
     try:
         if not line.isascii():
-            line.decode()  # fields that count for nothing are not looked at again
+            line.decode()  # raises for invalid UTF-8, also in a field that a later one of its name replaces
         if _LONG_NUMBER in line.translate(_SHAPE):
             return None
         record = _joined(_split(line))
@@ -89,17 +89,20 @@ def _joined(fields: dict[str, msgspec.Raw]) -> Record:
         texts = _with_stages(texts)
     values: dict[str, Any] = {}
     for name, text in texts.items():
-        if name in _OWN_FIELDS:
+        if name in _UNIQUE_FIELDS:
             values[name] = _ADAPTERS[name].validate_json(text)
         else:
-            values[name] = _repeated(version, name, text)
+            values[name] = _cached_value(version, name, text)
     record = Record.model_validate(values)
     _share_field_names(record)
     return record
 
 
 def _with_stages(texts: dict[str, bytes]) -> dict[str, bytes]:
-    """The fields of an older line, those of a stage put into one as `migrate` does. Raises ValueError if it has any."""
+    """The fields of an older line, with the fields of a stage moved into `stages` as `migrate` does.
+
+    Raises ValueError if the line has stages already.
+    """
     if "stages" in texts:
         raise ValueError("stages in a line of a version that had none")
     stage = {name: texts[name] for name in OF_A_STAGE if name in texts}
@@ -111,15 +114,15 @@ def _with_stages(texts: dict[str, bytes]) -> dict[str, bytes]:
     return rest | {"stages": b"[{" + inside + b"}]"}
 
 
-@lru_cache(maxsize=_KEPT_VALUES)
-def _repeated(version: int, name: str, text: bytes) -> Any:
+@lru_cache(maxsize=_CACHE_SIZE)
+def _cached_value(version: int, name: str, text: bytes) -> Any:
     """The validated value of a field that lines repeat. Raises ValueError, LookupError or ResultsError."""
     line = migrate({"schema_version": version, name: json.loads(text)}, where=name)
     return _ADAPTERS[name].validate_python(line[name])
 
 
 def _share_field_names(record: Record) -> None:
-    """Let equal sets of field names be one: pydantic keeps a set for each model, a third of a record's memory."""
+    """Share equal sets of field names: pydantic keeps a set per model, which is a third of a record's memory."""
     parts: list[BaseModel | None] = [record, record.telemetry]
     for stage in record.stages:
         parts += (stage, stage.timing, stage.memory)
@@ -139,15 +142,15 @@ def _contradiction(record: Record) -> str | None:
 
 
 def _wrong_axes(case: Case) -> Iterator[str]:
-    """A phrase if the axes of a case are not those of its model, where the model is known here."""
+    """A phrase if the axes of a case are not those of its model, if the model is known here."""
     if case.model not in models.zoo():
         return
     known = models.axes(case.model)
     if set(case.axes) != set(known):
-        yield f"{case.model} has the axes {listed(known)}, and the case has {listed(case.axes)}"
+        yield f"{case.model} has the axes {listed(known)}, but the case has {listed(case.axes)}"
 
 
 def _whole_number(digits: str, where: str) -> int:
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        raise ResultsError(f"{where}: {digits[:24]}... is beyond 2**63 - 1, and no quantity of a record is.")
+        raise ResultsError(f"{where}: {digits[:24]}... does not fit in 64 bits, as all numbers of a record do.")
     return int(digits)

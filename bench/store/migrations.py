@@ -1,4 +1,4 @@
-"""Lines of older schema versions made into lines of the current one."""
+"""Migrates lines of older schema versions to the current one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from bench.errors import ResultsError
 from bench.record import SCHEMA_VERSION
 
-#: Fields that version 6 keeps by axis.
+#: Fields that are axes since version 6.
 _AXES = ("width", "height", "frames", "batch")
-#: Fields of a record that version 6 keeps in a stage.
+#: Fields of a record that are in a stage since version 6.
 OF_A_STAGE = ("timing", "memory", "tiles", "flops")
 #: The first version whose records have stages.
 STAGES_SINCE = 6
 
 
 class NewerLineError(ResultsError):
-    """A line that a newer version of this program wrote."""
+    """A line of a newer schema version."""
 
 
 def _migrate_1(line: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def _unchanged(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _migrate_5(line: dict[str, Any]) -> dict[str, Any]:
-    """Version 5 had cases of images only, and one time and one peak a record. A line with axes or stages keeps them."""
+    """Version 5 had only cases of images, and one time and peak per record. A line with axes or stages keeps them."""
     line, case = dict(line), line.get("case")
     if isinstance(case, dict) and "axes" not in case:
         axes = {name: case[name] for name in _AXES if name in case}
@@ -63,7 +63,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 def migrate(data: Any, where: str) -> Any:
     """A parsed line in the current schema version. `where` is its file and line number, for messages.
 
-    Raises ResultsError for a line without a version or of one that nothing migrates, NewerLineError for a newer one.
+    Raises ResultsError for a missing version or one that can't be migrated, NewerLineError for a newer one.
     """
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):

@@ -1,4 +1,4 @@
-"""Results files read: no bad line hides the good ones, and lines of older versions are migrated."""
+"""Reads results files. A bad line does not hide the good ones, and lines of older versions are migrated."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bench.store.line import TornLineError, quick_record, record_of
 from bench.store.migrations import NewerLineError
 from bench.store.stand_in import LEFT_OUT, record_stand_in
 
-#: The bad lines of a file that are named; the others are counted.
-_NAMED = 3
+#: How many bad lines of a file are reported one by one; the rest are only counted.
+_MOST_REPORTED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ResultsFile:
-    """What a file held: its good records, the bytes before a torn end, and warnings of what was set aside.
+    """The good records of a file, the number of bytes before a torn end, and warnings about lines set aside.
 
-    `has_newer_lines`: it has lines of a newer schema version, so only a newer Hybrid Bench may continue it.
+    `has_newer_lines`: lines have a newer schema version, so only a newer Hybrid Bench may continue the file.
     """
 
     path: Path
@@ -36,7 +36,10 @@ class ResultsFile:
 
 @dataclass(slots=True)
 class _Lines:
-    """What was read of a file so far. `torn` is a line that is not JSON, until it is known whether it is the last."""
+    """The content of a file so far.
+
+    `torn` is a line that is not JSON: a torn end if it proves to be the last line, a bad line otherwise.
+    """
 
     records: list[Record] = field(default_factory=list)
     bad: list[ResultsError] = field(default_factory=list)
@@ -46,14 +49,14 @@ class _Lines:
 
 
 def read_file(path: Path, *, strict: bool = False) -> ResultsFile:
-    """Read one results file. A torn last line is left out with a warning, and so is a bad one unless `strict`.
+    """Read one results file. A torn last line is left out with a warning. So are bad lines, unless `strict`.
 
-    A line is bad if it is not JSON, not a record, of a newer schema, or of a record that contradicts itself. Raises
-    ResultsError for a file that can't be read, or of bad lines alone, and for the first bad line if `strict`.
+    A line is bad if it is not JSON, is not a record, has a newer schema version, or contradicts itself. Raises
+    ResultsError if the file can't be read or has only bad lines; if `strict`, for the first bad line.
     """
     try:
         if is_named_pipe(path):
-            raise ResultsError(f"{path}: is a named pipe, and may never end. Write the results to a file.")
+            raise ResultsError(f"{path}: is a named pipe, which may never end. Write the results to a file.")
         lines = _read_lines(path, strict=strict)
     except OSError as error:
         raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
@@ -97,24 +100,24 @@ def _add(lines: _Lines, line: bytes, where: str) -> None:
 
 
 class _NoGoodLineError(ResultsError):
-    """A file of bad lines alone."""
+    """A file whose lines are all bad."""
 
 
 def _no_good_line(bad: Sequence[ResultsError]) -> _NoGoodLineError:
-    """The error of a file without a good line: that of its first line, and how many more are bad."""
-    more = f" {len(bad) - 1} more lines are bad, and none is good." if len(bad) > 1 else ""
+    """The error of a file without a good line: that of its first line, and how many others are bad."""
+    more = f" The other {len(bad) - 1} lines are bad too." if len(bad) > 1 else ""
     return _NoGoodLineError(f"{bad[0]}{more}")
 
 
 def _set_aside(path: Path, bad: Sequence[ResultsError]) -> list[str]:
-    """A warning for each of the first bad lines, and one that counts the others."""
-    warnings = [f"{error} The line was set aside." for error in bad[:_NAMED]]
-    more = len(bad) - _NAMED
+    """A warning for each of the first bad lines, and one with the number of the others."""
+    warnings = [f"{error} The line was set aside." for error in bad[:_MOST_REPORTED]]
+    more = len(bad) - _MOST_REPORTED
     return warnings + ([f"{path}: {more} more of its lines are bad and were set aside."] if more > 0 else [])
 
 
 def _without_stand_ins(file: ResultsFile) -> ResultsFile:
-    """The file without records of a stand-in, and with a warning of how many were left out."""
+    """The file without records made with a stand-in, and with a warning that counts them."""
     kept = tuple(record for record in file.records if record_stand_in(record) is None)
     count = len(file.records) - len(kept)
     if not count:
@@ -125,8 +128,8 @@ def _without_stand_ins(file: ResultsFile) -> ResultsFile:
 def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFile], list[str]]:
     """Read results files and folders (searched for *.jsonl, in order of path), and the warnings of all.
 
-    A file that is reached twice is read once. Records of a stand-in for a device are left out with a warning.
-    A file of bad lines alone is set aside with a warning where another has records, unless `strict`.
+    A file that is reached twice is read once. Records made with a stand-in are left out with a warning.
+    A file with only bad lines is set aside with a warning if another file has records, unless `strict`.
     Raises ResultsError if a path does not exist, and as `read_file` does.
     """
     files: list[ResultsFile] = []
@@ -144,7 +147,10 @@ def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFi
 
 
 def _results_files(paths: Sequence[Path]) -> list[Path]:
-    """The files that were given and those of folders, each once. Raises ResultsError if a path does not exist."""
+    """The given files, and the files in the given folders, without duplicates.
+
+    Raises ResultsError if a path does not exist.
+    """
     known: dict[str, Path] = {}
     for path in paths:
         if not path.exists():

@@ -1,4 +1,4 @@
-"""The docs' published figures, which come with the program: no time is known without them."""
+"""The docs' published figures, which come with the program."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def published() -> Path | None:
-    """The folder of the docs' figures: from the wheel, or from a checkout's `results/`; None where it is missing."""
+    """The folder of the docs' figures: from the wheel, or from a checkout's `results/`; None if it is missing."""
     folders = (_PACKAGE / "published", _PACKAGE.parent / "results" / "published")
     return next((folder for folder in folders if folder.is_dir()), None)

@@ -1,4 +1,4 @@
-"""Results files written: a run's, a durable line a case, and published and predicted records as a whole."""
+"""Writes results files: a run's line by line, durably; published and predicted records as one file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ from bench.store.stand_in import record_stand_in, refuse_stand_in
 
 
 class RunFile:
-    """The file that one run appends to. What is appended is on disk before `append` returns."""
+    """The file that a run appends to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def repair(self) -> None:
-        """Set a torn tail aside as `NAME.torn`, so that the next line starts on its own. Bad lines stay as they are.
+        """Move a torn tail to `NAME.torn`, so that the next line starts on its own. Bad lines stay as they are.
 
-        Raises ResultsError for a file that a newer version of this program wrote in.
+        Raises ResultsError for a file with lines of a newer schema version.
         """
         if not self.path.exists():
             return
         held = read_file(self.path)
         if held.has_newer_lines:
-            raise ResultsError(
-                f"{self.path}: has lines of a newer schema version. Update Hybrid Bench to go on with it."
-            )
+            raise ResultsError(f"{self.path}: has lines of a newer schema version. Update Hybrid Bench to continue it.")
         good = held.good_bytes
         with reported(self.path), self.path.open("r+b") as file:
             file.seek(good)
@@ -47,7 +45,7 @@ class RunFile:
             os.fsync(file.fileno())
 
     def append(self, *records: Record) -> None:
-        """Write a line for each, all at once, and flush them to the disk. On failure the file is left as it was.
+        """Write one line per record, all at once, and flush them to the disk. On failure the file is unchanged.
 
         Raises ResultsError (disk full, read-only folder, ...).
         """
@@ -57,14 +55,14 @@ class RunFile:
         with reported(self.path):
             if self.path.exists():
                 append_bytes(self.path, lines)
-            else:  # the first line makes the file, so that no run is left without a record
+            else:  # the first line creates the file, so that no file lacks a record
                 write_whole(self.path, lines)
 
 
 def replace(path: Path, records: Iterable[Record], kind: Kind) -> None:
-    """Write records of a kind as one file, in place of what was there of that kind: published or predicted ones.
+    """Write published or predicted records as one file, in place of an older file of that kind.
 
-    Raises ResultsError rather than write over a file that holds anything else.
+    Raises ResultsError if the file holds anything else.
     """
     if path.exists():
         held = read_file(path)

@@ -1,0 +1,116 @@
+"""A JSON file in a device's results folder, replaced as a whole. Of several files of a kind the newest is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from bench.errors import ResultsError
+from bench.record import CEILINGS_VERSION, WORKSPACES_VERSION, Ceilings, Workspaces
+from bench.store.disk import reported, write_whole
+from bench.store.stand_in import LEFT_OUT, refuse_stand_in, stand_in_of
+
+_Content = TypeVar("_Content", Ceilings, Workspaces)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFile(Generic[_Content]):
+    """A kind of file with facts of a device.
+
+    Attributes:
+        name: the file's name.
+        model: the model of its content.
+        version: the newest schema version that this program reads.
+        what: its content in words, `a device's ceilings`.
+        command: the command that measures it again.
+        key: a key of its content; of all files with one key only the newest counts.
+    """
+
+    name: str
+    model: type[_Content]
+    version: int
+    what: str
+    command: str
+    key: Callable[[_Content], Hashable]
+
+    def write(self, folder: Path, content: _Content) -> Path:
+        """Write the file in a device's results folder, in place of an older one. Raises ResultsError."""
+        refuse_stand_in(folder, stand_in_of(content.environment))
+        path = folder / self.name
+        with reported(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content.model_dump_json(indent=2).encode() + b"\n")
+        return path
+
+    def read(self, paths: Sequence[Path]) -> tuple[list[_Content], list[str]]:
+        """The newest of each key in these folders and beside these results files, and warnings.
+
+        A file that can't be parsed is left out with a warning. A path that does not exist has no files.
+        """
+        newest: dict[Hashable, _Content] = {}
+        warnings: list[str] = []
+        for file in self._files(paths):
+            try:
+                content = self._parsed(file)
+            except ResultsError as error:
+                warnings.append(str(error))
+                continue
+            if stand_in_of(content.environment) is not None:
+                warnings.append(f"{file}: {LEFT_OUT}")
+                continue
+            known = newest.get(self.key(content))
+            if known is None or content.recorded_at >= known.recorded_at:
+                newest[self.key(content)] = content
+        return list(newest.values()), warnings
+
+    def _files(self, paths: Sequence[Path]) -> Iterator[Path]:
+        for path in paths:
+            files = sorted(path.rglob(self.name)) if path.is_dir() else [path.parent / self.name]
+            yield from (file for file in files if file.is_file())
+
+    def _parsed(self, path: Path) -> _Content:
+        again = f"Delete it, and measure again with `{self.command}`."
+        try:
+            data = json.loads(path.read_bytes())
+        except OSError as error:
+            raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
+        except (ValueError, RecursionError):
+            raise ResultsError(f"{path}: is not JSON. {again}") from None
+        version = data.get("schema_version") if isinstance(data, dict) else None
+        if isinstance(version, int) and version > self.version:
+            raise ResultsError(
+                f"{path}: has schema version {version}, and this program reads up to {self.version}. "
+                "Update Hybrid Bench to read it."
+            )
+        try:
+            return self.model.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise ResultsError(f"{path}: does not hold {self.what}: `{field}`: {first['msg']}. {again}") from None
+
+
+_CEILINGS_FILE = DeviceFile(
+    name="ceilings.json",
+    model=Ceilings,
+    version=CEILINGS_VERSION,
+    what="a device's ceilings",
+    command="bench doctor --ceilings",
+    key=lambda ceilings: ceilings.device.name,
+)
+_WORKSPACES_FILE = DeviceFile(
+    name="workspaces.json",
+    model=Workspaces,
+    version=WORKSPACES_VERSION,
+    what="a device's workspaces",
+    command="bench calibrate",
+    key=lambda workspaces: (workspaces.device.name, workspaces.cudnn),
+)
+WORKSPACES = _WORKSPACES_FILE.name
+write_ceilings, read_ceilings = _CEILINGS_FILE.write, _CEILINGS_FILE.read
+write_workspaces, read_workspaces = _WORKSPACES_FILE.write, _WORKSPACES_FILE.read
