@@ -1,4 +1,4 @@
-"""What `--model`, `--operation`, `--resolution` and similar options choose, whether the sweep lists it or not."""
+"""Applies `--model`, `--operation`, `--resolution` and similar options to a sweep. It need not list their values."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Files(Strict):
 
 
 class Networks(Strict):
-    """The file."""
+    """The content of networks.yaml."""
 
     networks: dict[str, Network] = Field(min_length=1)
     files: Files

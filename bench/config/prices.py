@@ -110,7 +110,7 @@ class EndpointPrice(Sourced):
 
 
 class Prices(Strict):
-    """The file."""
+    """The content of prices.yaml, or of a file for `--prices`."""
 
     electricity: Electricity
     cards: dict[str, Card] = Field(default={})

@@ -169,29 +169,15 @@ def _unique(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
     return values
 
 
-def _rate(value: float) -> float:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{value:g} is not a rate: give requests per second, a finite number greater than 0")
-    return value
+def _amounts(what: str, remedy: str, most: float) -> Any:
+    """The type of a list of different numbers above 0 and up to `most` (below it, if infinite); None if not given."""
 
+    def check(value: float) -> float:
+        if not 0 < value <= most or value == math.inf:
+            raise ValueError(f"{value:g} is not {what}: give {remedy}")
+        return value
 
-def _share(value: float) -> float:
-    if not 0 < value <= _MOST_SHARE:
-        raise ValueError(f"{value:g} is not a share of the capacity: give more than 0 and at most {_MOST_SHARE}")
-    return value
-
-
-def _generation(value: float) -> float:
-    if not 0 < value <= _LONGEST_S:
-        raise ValueError(f"{value:g} is not a generation time: give seconds, more than 0 and at most {_LONGEST_S}")
-    return value
-
-
-def _share_of_a_request(value: float) -> float:
-    if not 0 < value <= _MOST_SHARE_OF_A_REQUEST:
-        most = _MOST_SHARE_OF_A_REQUEST
-        raise ValueError(f"{value:g} is not a share of a request's time: give more than 0 and at most {most}")
-    return value
+    return Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(check)]] | None, AfterValidator(_unique)]
 
 
 _Item = TypeVar("_Item")
@@ -213,11 +199,9 @@ Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]
 Positive = Annotated[Figure, Field(gt=0)]
 TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
-Rates = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_rate)]] | None, AfterValidator(_unique)]
-Shares = Annotated[Listed[Annotated[float, NoBoolean, AfterValidator(_share)]] | None, AfterValidator(_unique)]
-Generations = Annotated[
-    Listed[Annotated[float, NoBoolean, AfterValidator(_generation)]] | None, AfterValidator(_unique)
-]
-SharesOfARequest = Annotated[
-    Listed[Annotated[float, NoBoolean, AfterValidator(_share_of_a_request)]] | None, AfterValidator(_unique)
-]
+Rates = _amounts("a rate", "requests per second, a finite number greater than 0", math.inf)
+Shares = _amounts("a share of the capacity", f"more than 0 and at most {_MOST_SHARE}", _MOST_SHARE)
+Generations = _amounts("a generation time", f"seconds, more than 0 and at most {_LONGEST_S}", _LONGEST_S)
+SharesOfARequest = _amounts(
+    "a share of a request's time", f"more than 0 and at most {_MOST_SHARE_OF_A_REQUEST}", _MOST_SHARE_OF_A_REQUEST
+)

@@ -1,4 +1,4 @@
-"""Parses a line of a results file: `record_of` parses or rejects any line; `quick_record` is faster for most valid ones.
+"""Parses a line of a results file: `record_of` parses or rejects any line; `quick_record` is faster for most good ones.
 
 Lines of a file repeat the same case, device, run and environment. `quick_record` splits a line into its fields
 unparsed, and parses and validates each distinct value of a repeated field once. It validates with the same models as

@@ -1,4 +1,4 @@
-"""What else differs between two sides: kinds of record, software, settings. Imports `record` and `units`."""
+"""What else differs between two sides: kinds of record, software, settings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Gates: `time>5%` fails a comparison if a case is worse by more than that, and counts what it could not judge.
-
-Imports `errors`, `record`, `significance`, `units` and the labels of `workloads`.
-"""
+"""Gates: `time>5%` fails a comparison if a case is worse by more than that, and counts what it could not judge."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from bench.workloads.labels import label_of
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a gate judges on one machine. A machine that only one side has has only `matched`."""
+    """What a gate judges on one machine. If only one side has the machine, only `matched` is set."""
 
     machine: Machine
     matched: Matched

@@ -1,4 +1,4 @@
-"""The machine that a run was measured on, and how two machines differ. Imports `record` and `units`."""
+"""The machine that a run was measured on, and how two machines differ."""
 
 from __future__ import annotations
 

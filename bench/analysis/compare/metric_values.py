@@ -1,4 +1,4 @@
-"""The figures of one case and metric on one side. Imports `metrics`, `record` and `significance`."""
+"""The figures of one case and metric on one side."""
 
 from __future__ import annotations
 

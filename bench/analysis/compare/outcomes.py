@@ -1,4 +1,4 @@
-"""Cases matched by id, and how their outcomes changed. Imports `record`, `units` and the labels of `workloads`."""
+"""Cases matched by id, and how their outcomes changed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a comparison is asked for, and how the command line spells it: metrics, factors, gates.
-
-Imports `errors` and `units`.
-"""
+"""What a comparison is asked for, and how the command line spells it: metrics, factors, gates."""
 
 from __future__ import annotations
 

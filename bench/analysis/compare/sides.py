@@ -1,7 +1,4 @@
-"""The two sides of a comparison: the runs of their records, and which machines are compared with each other.
-
-Imports `errors`, `record` and `units`; reads no file.
-"""
+"""The two sides of a comparison: the runs of their records, and which machines are compared with each other."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Split cases of several stages, so that each stage is compared as well as the whole.
-
-Imports `metrics`, `record` and the labels of `workloads`.
-"""
+"""Split cases of several stages, so that each stage is compared as well as the whole."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Compare one metric: each case's medians, change, interval, test and verdict.
 
-Imports `record`, `significance`, `units` and the labels of `workloads`.
-
 Three things can be compared. With one run a side, its raw samples (of time only: everything else is one figure a run).
 With several runs on a side, their medians, so that an offset between runs is not taken for a change. Or two figures
 without a test, if the metric is exact or there is only one figure a side.
@@ -23,10 +21,10 @@ from bench.record import Case
 from bench.workloads.labels import label_of
 
 Verdict = Literal["better", "worse", "same", "too few samples", "too few runs"]
-#: exact: any difference counts. figure: one noisy figure a side, judged by the practical factor alone. constant:
-#: several runs that do not vary, judged by it as well.
+#: exact: any difference counts. figure: one noisy figure per side, judged by the practical factor alone. constant:
+#: several runs that do not vary, also judged by the factor alone.
 Test = Literal["exact", "figure", "constant", "mann-whitney", "welch"]
-_Compared = Literal["exact", "figure", "constant", "samples", "runs"]
+_Method = Literal["exact", "figure", "constant", "samples", "runs"]
 
 UNTESTED: tuple[Test, ...] = ("exact", "figure", "constant")
 
@@ -79,7 +77,7 @@ class Row:
 class MetricComparison:
     """One metric of all cases that have it on both sides.
 
-    `one_sided` counts the cases that both sides measured and only one has it of.
+    `one_sided` counts the cases that both sides measured but for which only one side has this metric.
     """
 
     metric: str
@@ -117,20 +115,13 @@ class _Draft:
     stage: str | None
     base: Figures
     head: Figures
-    by: _Compared
+    method: _Method
 
     @property
     def least_p(self) -> float:
         """The lowest p that this many values can give."""
         counts = len(self.base.values), len(self.head.values)
-        return 0.0 if self.by == "runs" and min(counts) >= LEAST_RUNS else significance.least_p(*counts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tested:
-    test: Test
-    p: float
-    p_holm: float
+        return 0.0 if self.method == "runs" and min(counts) >= LEAST_RUNS else significance.least_p(*counts)
 
 
 def compare_metric(metric: str, pairs: Sequence[Pair], factor: float) -> MetricComparison:
@@ -147,17 +138,17 @@ def compare_metric(metric: str, pairs: Sequence[Pair], factor: float) -> MetricC
             tried = pair.stage is None and all(map(any_measured, (pair.base, pair.head)))
             one_sided += tried and (base is None) != (head is None)
         else:
-            drafts.append(_Draft(pair.case, pair.stage, base, head, _compared(metric, base, head)))
+            drafts.append(_Draft(pair.case, pair.stage, base, head, _method(metric, base, head)))
     rows: dict[int, Row] = {}
     for of_stages in (False, True):
         family = {place: draft for place, draft in enumerate(drafts) if (draft.stage is not None) == of_stages}
-        asked = sum(draft.by in {"samples", "runs"} for draft in family.values())
+        asked = sum(draft.method in {"samples", "runs"} for draft in family.values())
         for (place, draft), done in zip(family.items(), _test(list(family.values())), strict=True):
             rows[place] = _row(draft, done, metric, factor, asked)
     return MetricComparison(metric, factor, tuple(rows[place] for place in range(len(drafts))), one_sided)
 
 
-def _compared(metric: str, base: Figures, head: Figures) -> _Compared:
+def _method(metric: str, base: Figures, head: Figures) -> _Method:
     if METRICS[metric].exact:
         return "exact"
     if base.runs == head.runs == 1:
@@ -167,9 +158,9 @@ def _compared(metric: str, base: Figures, head: Figures) -> _Compared:
     return "runs"
 
 
-def _test(drafts: Sequence[_Draft]) -> list[_Tested | None]:
-    """Test the rows that can be tested, and adjust for their number; None for the others."""
-    places = [place for place, draft in enumerate(drafts) if draft.by in {"samples", "runs"}]
+def _test(drafts: Sequence[_Draft]) -> list[tuple[Test, float, float] | None]:
+    """For each row the test, its p, and p adjusted for the number of tests; None for rows that can't be tested."""
+    places = [place for place, draft in enumerate(drafts) if draft.method in {"samples", "runs"}]
     reach = significance.within_reach([drafts[place].least_p for place in places])
     places = [place for place, within in zip(places, reach, strict=True) if within]
     by_rank = [place for place in places if _is_by_rank(drafts[place], len(places))]
@@ -181,25 +172,29 @@ def _test(drafts: Sequence[_Draft]) -> list[_Tested | None]:
         if place not in results:
             results[place] = "welch", significance.t_test(drafts[place].base.values, drafts[place].head.values).p
     adjusted = significance.holm([results[place][1] for place in places])
-    tested: list[_Tested | None] = [None] * len(drafts)
+    tested: list[tuple[Test, float, float] | None] = [None] * len(drafts)
     for place, p_holm in zip(places, adjusted, strict=True):
-        tested[place] = _Tested(*results[place], p_holm)
+        tested[place] = (*results[place], p_holm)
     return tested
 
 
 def _is_by_rank(draft: _Draft, cases: int) -> bool:
     """Whether a rank test can show a change of one case among that many."""
     counts = len(draft.base.values), len(draft.head.values)
-    return draft.by == "samples" or significance.least_p(*counts) < ALPHA / cases
+    return draft.method == "samples" or significance.least_p(*counts) < ALPHA / cases
 
 
-def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, asked: int) -> Row:
-    test = tested.test if tested else _untested(draft.by)
+def _row(draft: _Draft, tested: tuple[Test, float, float] | None, metric: str, factor: float, asked: int) -> Row:
+    untested = next((test for test in UNTESTED if test == draft.method), None)
+    test, p, p_holm = tested or (untested, None, None)
     few: Verdict | None = None
-    if test is None:
-        few = "too few runs" if draft.by == "runs" else "too few samples"
+    needed = None
+    if test is None and draft.method == "runs":
+        few, needed = "too few runs", LEAST_RUNS
+    elif test is None:
+        few, needed = "too few samples", significance.samples_needed(asked)
     apart = significance.separated(draft.base.spread, draft.head.spread)
-    shown = tested.p_holm < ALPHA if tested else apart
+    shown = apart if p_holm is None else p_holm < ALPHA
     return Row(
         case=draft.case,
         base=draft.base,
@@ -207,10 +202,10 @@ def _row(draft: _Draft, tested: _Tested | None, metric: str, factor: float, aske
         change=significance.change(draft.base.median, draft.head.median),
         interval=_interval(draft),
         test=test,
-        p=tested.p if tested else None,
-        p_holm=tested.p_holm if tested else None,
+        p=p,
+        p_holm=p_holm,
         verdict=few or (_direction(draft, metric) if shown and _matters(draft, metric, factor) else "same"),
-        needed=_needed(few, asked),
+        needed=needed,
         stage=draft.stage,
     )
 
@@ -224,14 +219,6 @@ def _matters(draft: _Draft, metric: str, factor: float) -> bool:
     return change is None or significance.reaches(abs(change), factor)
 
 
-def _untested(by: _Compared) -> Test | None:
-    match by:
-        case "exact" | "figure" | "constant":
-            return by
-        case _:
-            return None
-
-
 def _direction(draft: _Draft, metric: str) -> Verdict:
     rises = draft.head.median > draft.base.median
     return "worse" if rises == (METRICS[metric].better == "lower") else "better"
@@ -239,20 +226,10 @@ def _direction(draft: _Draft, metric: str) -> Verdict:
 
 def _interval(draft: _Draft) -> tuple[float, float] | None:
     """The interval by order statistics if there are enough values, else by the t tests if there are enough runs."""
-    if draft.by not in {"samples", "runs"}:
+    if draft.method not in {"samples", "runs"}:
         return None
     base, head = draft.base.values, draft.head.values
     interval = significance.interval(base, head)
-    if interval is None and draft.by == "runs" and min(len(base), len(head)) >= LEAST_RUNS:
+    if interval is None and draft.method == "runs" and min(len(base), len(head)) >= LEAST_RUNS:
         return significance.t_test(base, head).interval
     return interval
-
-
-def _needed(few: Verdict | None, cases: int) -> int | None:
-    match few:
-        case "too few samples":
-            return significance.samples_needed(cases)
-        case "too few runs":
-            return LEAST_RUNS
-        case _:
-            return None

@@ -1,7 +1,4 @@
-"""Compare two sides machine by machine: two Sides and a Request in, a Comparison out.
-
-Pure: imports `errors`, `record`, `units`, the labels of `workloads`, and the modules beside it; reads no file.
-"""
+"""Compare two sides machine by machine: two Sides and a Request in, a Comparison out."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from bench.analysis.hybrid.rows import Row
 from bench.analysis.hybrid.service import LEAST_S, alike, seconds, whole_card_s
 from bench.config import Card, EndpointPrice, Prices
 from bench.errors import ConfigError
-from bench.record import Case, Kind, Record, metrics
+from bench.record import Case, Kind, Record, grouped, metrics
 from bench.workloads.labels import label_of
 
 #: Images per hour that tables show by default.
@@ -66,7 +66,10 @@ class Local:
         return {name: {charge: self.break_even_with(name, charge) for charge in CHARGES} for name in self.endpoints}
 
     def break_even_with(self, endpoint: str, charge: Charge) -> BreakEven | None:
-        """Where this endpoint costs no more than the card charged in this way; None if nowhere, or without a cost."""
+        """The volume from which this endpoint costs no more than the card, if the card is charged in this way.
+
+        None if there is none, or if the card has no cost.
+        """
         if self.cost is None:
             return None
         return break_even(replace(self.cost, charge=charge), self.endpoints[endpoint])
@@ -77,7 +80,7 @@ class Remote:
     """An endpoint with a price, for one image.
 
     Attributes:
-        seconds, kind: its time per image, and where that is from; None if nobody has it.
+        seconds, kind: its time per image, and its source; None if no record has it.
         by: the device whose time it is, unless the endpoint itself was measured.
         cost: None without a time, unless the endpoint is free.
         per_1000: simulated money for 1,000 images at each volume; None without a cost.
@@ -120,17 +123,13 @@ def compare(
     records: Sequence[Record], comparison: Comparison, prices: Prices, volumes: Sequence[float] = VOLUMES
 ) -> Costs:
     """The cost of each image of the comparison at these volumes (images per hour)."""
-    rows: dict[object, list[Row]] = {}
-    for row in comparison.rows:
-        rows.setdefault(alike(row.case), []).append(row)
-    records_of: dict[object, list[Record]] = {}
-    for record in records:
-        records_of.setdefault(alike(record.case), []).append(record)
+    rows_of = {alike(group[0].case): group for group in grouped(comparison.rows, lambda row: alike(row.case))}
+    records_of = {alike(group[0].case): group for group in grouped(records, lambda record: alike(record.case))}
     images = []
     for case in (image.case for image in comparison.remote_images):
         key = alike(case)
         remote = tuple(_remote(name, price, records_of[key], volumes) for name, price in prices.endpoints.items())
-        local = tuple(card for row in rows.get(key, ()) for card in _local(row, prices, remote, volumes))
+        local = tuple(card for row in rows_of.get(key, ()) for card in _local(row, prices, remote, volumes))
         images.append(Image(case, local, remote))
     gaps = tuple(_gaps(comparison, images, prices))
     return Costs(tuple(images), tuple(volumes), prices, gaps)
@@ -152,28 +151,16 @@ def _local(row: Row, prices: Prices, endpoints: Sequence[Remote], volumes: Seque
     if card is None or (row.local_s is None and not row.only_remote_fits):
         return
     energy = _energy(row, card)
+    ways: list[tuple[Literal["bought", "rented"], float, float]] = []
     if card.purchase:
-        rate = ownership_per_hour(card.purchase.price, card.purchase.lifetime_years)
         paid = energy_cost(energy.joules, prices.electricity.price) if energy else 0.0
-        yield _card(row, "bought", energy, _cost(row, rate, paid), endpoints, volumes)
+        ways.append(("bought", ownership_per_hour(card.purchase.price, card.purchase.lifetime_years), paid))
     if card.rental:
-        yield _card(row, "rented", energy, _cost(row, card.rental.price, 0.0), endpoints, volumes)
-
-
-def _card(
-    row: Row,
-    way: Literal["bought", "rented"],
-    energy: Energy | None,
-    cost: LocalCost | None,
-    endpoints: Sequence[Remote],
-    volumes: Sequence[float],
-) -> Local:
+        ways.append(("rented", card.rental.price, 0.0))
     costs = {endpoint.name: endpoint.cost for endpoint in endpoints if endpoint.cost}
-    return Local(row, way, energy, cost, _amounts(cost, volumes), costs)
-
-
-def _cost(row: Row, rate: float, energy: float) -> LocalCost | None:
-    return None if row.local_s is None else LocalCost(rate, row.local_s / _images(row.case), energy)
+    for way, rate, paid in ways:
+        cost = None if row.local_s is None else LocalCost(rate, row.local_s / _images(row.case), paid)
+        yield Local(row, way, energy, cost, _amounts(cost, volumes), costs)
 
 
 def _amounts(cost: Cost | None, volumes: Sequence[float]) -> tuple[float, ...] | None:
