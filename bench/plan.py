@@ -96,8 +96,8 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
         workload = models.workload(key)
         for operation, axes in itertools.product(_operations(sweep, key), _axes(sweep, key)):
             for transport in sweep.remote.transports:
-                is_full = transport in FILE_TRANSPORTS and axes.product("batch", "frames") > 1
-                if is_full or transport not in workload.transports(operation):
+                too_many_images = transport in FILE_TRANSPORTS and axes.product("batch", "frames") > 1
+                if too_many_images or transport not in workload.transports(operation):
                     continue
                 case = Case(
                     model=key,
@@ -112,7 +112,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                 cases.setdefault(case.id, case)
     if not cases:
         raise ConfigError(
-            f"Sweep {sweep.name!r}, key `remote.transports`: nothing is left to measure. Encode needs png or pt, "
+            f"Sweep {sweep.name!r}, key `remote.transports`: no case can use these transports. Encode needs png or pt, "
             "and jpg and png need `batch: 1`, because they carry one image."
         )
     remote = sweep.remote

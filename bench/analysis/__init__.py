@@ -1,1 +1,1 @@
-"""What follows from records: comparisons, costs, predicted times, advice. Pure: records in, values out; never torch."""
+"""Comparisons, costs, predicted times and advice from records. Records in, values out."""

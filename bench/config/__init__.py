@@ -1,4 +1,4 @@
-"""YAML to frozen data: sweeps, GPUs, networks, prices. Errors name file, key and nearest valid name; never torch."""
+"""YAML to frozen data: sweeps, GPUs, networks, prices. Errors name file, key and nearest valid name."""
 
 from bench.config.choosing import (
     choose,

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from bench.config import card_names
 from bench.config.prices import Sourced
 from bench.config.torch_wheels import Capability, TorchWheels
-from bench.config.values import Count, Figure, Said, Strict
+from bench.config.values import Count, Figure, SourceText, Strict
 from bench.config.yaml_file import configs, load_as
 from bench.core.units import GIB, MIB, parse_bytes
 from bench.errors import BenchError
@@ -94,7 +94,7 @@ class Gpu(Sourced):
     compute_capability: Capability
     memory_gb: Annotated[Count, Field(le=1024)] | None = None
     total_bytes: _Total | None = None
-    total_source: Said | None = None
+    total_source: SourceText | None = None
     tensor_tflops: TensorTflops | None = None
     vector_tflops: _Tflops | None = None
     bandwidth_gb_s: Annotated[Figure, Field(gt=0, le=1e5)] | None = None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.config.values import Figure, Said, Strict
+from bench.config.values import Figure, SourceText, Strict
 from bench.config.yaml_file import configs, load_as
 from bench.core import network
 from bench.errors import ConfigError, nearest
@@ -25,7 +25,7 @@ class Network(Strict):
     down_mbit_s: _Rate
     up_mbit_s: _Rate
     tls: bool = True
-    source: Said
+    source: SourceText
 
     @property
     def path(self) -> network.Path:
@@ -34,12 +34,12 @@ class Network(Strict):
 
 
 class FileFormat(Strict):
-    """What an image file of one format takes: bytes, and CPU seconds to write and to read it."""
+    """The bytes of an image file of one format, and CPU seconds to write and to read it."""
 
     bytes_per_pixel: Annotated[Figure, Field(gt=0, le=100)]
     write_s_per_mpx: _PerMegapixel
     read_s_per_mpx: _PerMegapixel
-    source: Said
+    source: SourceText
 
 
 class Files(Strict):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.config.values import Figure, Said, Strict
+from bench.config.values import Figure, SourceText, Strict
 from bench.config.yaml_file import configs, load_as
 from bench.errors import quoted
 
@@ -43,7 +43,7 @@ def _unit(per: str) -> AfterValidator:
 class Sourced(Strict):
     """A figure with its source and date."""
 
-    source: Said
+    source: SourceText
     date: Annotated[datetime.date, BeforeValidator(_date)]
 
 
@@ -94,12 +94,12 @@ class EndpointPrice(Sourced):
         stand_in_reason: why they can be used.
     """
 
-    accelerator: Said | None = None
+    accelerator: SourceText | None = None
     price: _Price
     unit: Annotated[str, _unit("/hour")]
     start_s: Annotated[_Waiting, Field(ge=0)] = 0.0
     idle_s: Annotated[_Waiting, Field(ge=1)] | None = None
-    stand_in: Said | None = None
+    stand_in: SourceText | None = None
     stand_in_reason: str = ""
 
     @model_validator(mode="after")

@@ -64,7 +64,7 @@ class LoadSettings(Strict):
     timeout: Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
 
     @model_validator(mode="after")
-    def _has_a_rate(self) -> LoadSettings:
+    def _check_rates(self) -> LoadSettings:
         if not self.rates and not self.shares:
             raise ValueError(
                 "a load needs `rates` (requests per second, or --rate) or `shares` (of the capacity): give one of them"
@@ -92,7 +92,7 @@ class OverlapSettings(Strict):
     timeout: Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
 
     @model_validator(mode="after")
-    def _has_a_generation(self) -> OverlapSettings:
+    def _check_generations(self) -> OverlapSettings:
         count = len(self.generation or ()) + len(self.shares or ())
         if not count:
             raise ValueError(
@@ -125,7 +125,7 @@ class AxisError(ValueError):
 
 
 class Sweep(Strict):
-    """What to measure: the product of its lists, in their order."""
+    """The cases to measure: the product of its lists, in their order."""
 
     name: Name
     models: Listed[Model]
@@ -149,7 +149,7 @@ class Sweep(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _has_not_too_many_cases(cls, data: Any) -> Any:
+    def _check_case_count(cls, data: Any) -> Any:
         """Refuse a huge product before any value is parsed."""
         if isinstance(data, dict):
             refuse_many({key: data.get(key, cls.model_fields[key].default) for key in (*_LISTS, *cls.axes())})
@@ -171,7 +171,7 @@ class Sweep(Strict):
         return self._aliases
 
     @model_validator(mode="after")
-    def _has_not_too_many_of_its_models_operations(self) -> Sweep:
+    def _check_case_count_of_models(self) -> Sweep:
         """Count again with the models' own operations, now that the models are known."""
         if self.operations is None:
             refuse_many(self.lists)
@@ -185,6 +185,7 @@ class Sweep(Strict):
     @property
     def lists(self) -> dict[str, tuple[Any, ...]]:
         """The lists whose product is the cases, by key."""
+        # an upper bound: some models may have fewer operations
         own = max((models.workload(key).operations for key in self.models), key=len)
         lists = {key: getattr(self, key) for key in (*_LISTS, *self.axes())} | {"operations": self.operations or own}
         return {key: values for key, values in lists.items() if values is not None}
@@ -198,7 +199,7 @@ class Sweep(Strict):
         own = models.axes(model)
         for name in self.axes():
             if getattr(self, name) is not None and name not in own:
-                raise AxisError(name, f"{model} has no such axis; {_having(name)}")
+                raise AxisError(name, f"{model} has no such axis; {_models_with_axis(name)}")
         sides = self._sides(model, own)
         parts = [sides] if sides else []
         for name, axis in own.items():
@@ -220,7 +221,7 @@ class Sweep(Strict):
         if not self.resolutions:
             return ()
         if not set(SIDES) <= own.keys():
-            raise AxisError("resolutions", f"{model} has no width and height; {_having('width')}")
+            raise AxisError("resolutions", f"{model} has no width and height; {_models_with_axis('width')}")
         duplicate = next((name for name in SIDES if getattr(self, name) is not None), None)
         if duplicate is not None:
             raise AxisError(duplicate, "`resolutions` already gives width and height: remove one of the two")
@@ -231,7 +232,7 @@ class Sweep(Strict):
         return tuple({"width": size.width, "height": size.height} for size in self.resolutions)
 
 
-def _having(axis: str) -> str:
+def _models_with_axis(axis: str) -> str:
     """The models that have an axis, in words."""
     having = [key for key, spec in models.zoo().items() if axis in models.axes(key) and spec.fault is None]
     if not having:
@@ -247,12 +248,12 @@ def sweep_model() -> type[Sweep]:
     for axis in models.known_axes():
         if hasattr(Sweep, axis.name) or axis.name in {*Sweep.model_fields, *Case.model_fields, "id"}:
             raise ConfigError(f"A workload has an axis {axis.name!r}, which is a name in sweeps or cases. Rename it.")
-        values = Listed[Annotated[int, BeforeValidator(_reading(axis)), Field(ge=1, lt=2**63, strict=True)]]
+        values = Listed[Annotated[int, BeforeValidator(_axis_parser(axis)), Field(ge=1, lt=2**63, strict=True)]]
         fields[axis.name] = (Annotated[values | None, Given, Field(description=axis.unit or None)], None)
     return create_model("Sweep", __base__=Sweep, **fields)
 
 
-def _reading(axis: Axis) -> Callable[[Any], int]:
+def _axis_parser(axis: Axis) -> Callable[[Any], int]:
     """The axis's own `parse`; whatever it raises becomes a ValueError."""
 
     def read(value: Any) -> int:
@@ -265,7 +266,7 @@ def _reading(axis: Axis) -> Callable[[Any], int]:
 
 
 def refuse_many(lists: Mapping[str, Any]) -> None:
-    """Raise ValueError if the product of these lists has more than MOST_CASES cases; other values count as one."""
+    """Raise ValueError if the product of these lists exceeds MOST_CASES. A value that is not a list counts as one."""
     counts = {key: len(values) for key, values in lists.items() if isinstance(values, (list, tuple)) and values}
     if (count := math.prod(counts.values())) > MOST_CASES:
         product = " x ".join(f"{number:,} {key}" for key, number in counts.items() if number > 1)

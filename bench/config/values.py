@@ -185,7 +185,7 @@ _Item = TypeVar("_Item")
 NoBoolean = BeforeValidator(_no_boolean)
 Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
 #: The source of a figure, in words.
-Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+SourceText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
 Given = BeforeValidator(_given)
 Name = Annotated[str, AfterValidator(_plain)]

@@ -22,7 +22,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 #: Bounds that no real file reaches: the largest shipped file (gpus.yaml) stays far below them.
 MOST_BYTES = 2**20
 _MOST_VALUES, _MOST_LEVELS, _MOST_CHARACTERS = 20_000, 32, 10_000
-#: The most errors that are listed for one file; the others show when these are fixed.
+#: The most errors that are listed for one file; fixing these reveals the others.
 _MOST_COMPLAINTS = 5
 #: libyaml's scanner is twenty times as fast, if PyYAML was built with it.
 _Scanner = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,7 +1,6 @@
-"""What is written to disk: Case, Outcome, Record and their parts, as frozen pydantic models with a JSON form.
+"""The models that are written to disk: Case, Outcome, Record and their parts, frozen and with a JSON form.
 
-Imports pure modules alone; never torch. Quantities are seconds and bytes; what is missing is None,
-with a reason beside it where there is one to give.
+Quantities are in seconds and bytes. A missing value is None, with the reason in a field beside it if it is known.
 """
 
 from bench.record.axes import Axes

@@ -16,7 +16,7 @@ _ENTRIES = core_schema.dict_schema(
 
 
 class Axes(Mapping[str, int]):
-    """Values of at least 1 by name, in the order in which the workload names them. Can't be changed; has a hash."""
+    """Values of at least 1 by name, in the order in which the workload names them. Immutable and hashable."""
 
     __slots__ = ("_values",)
 
@@ -39,14 +39,14 @@ class Axes(Mapping[str, int]):
         return repr(self._values)
 
     def product(self, *names: str) -> int:
-        """The product of the values of these axes, one that is not there being 1; of all where none is named."""
+        """The product of the values of the named axes (all, if none is named). A missing axis counts as 1."""
         return math.prod(value for name, value in self._values.items() if not names or name in names)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         as_dict = core_schema.plain_serializer_function_ser_schema(dict)
-        given = core_schema.no_info_before_validator_function(_as_dict, _ENTRIES)
-        return core_schema.no_info_after_validator_function(cls, given, serialization=as_dict)
+        entries = core_schema.no_info_before_validator_function(_as_dict, _ENTRIES)
+        return core_schema.no_info_after_validator_function(cls, entries, serialization=as_dict)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

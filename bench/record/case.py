@@ -1,4 +1,4 @@
-"""What is measured, and when it has been called often enough."""
+"""A case, the thing that is measured, and when its calls end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.record.stored import Frozen, digest
 #: How a payload travels. decode: jpg and png (an image), pt (a tensor in the model's own precision, NCHW) and
 #: pt-partial (uint8, NHWC); encode: png (an image is sent) and pt (a tensor is).
 Transport = Literal["jpg", "png", "pt", "pt-partial"]
-#: Those by which an image file travels, which holds one image.
+#: The transports that carry an image file, which holds one image.
 FILE_TRANSPORTS = ("jpg", "png")
 
 
@@ -36,7 +36,7 @@ class Case(Frozen):
     operation: str
     axes: Axes = Field(description="the dimensions along which cases of this model differ, as its workload names them")
     dtype: str = Field(description="float32, float16 or bfloat16")
-    tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole of it at once")
+    tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole image at once")
     weights: str = Field(default="random", description="random, hub, or the path of a checkpoint folder")
     variant: str = "default"
     transport: Transport | None = Field(
@@ -51,16 +51,16 @@ class Case(Frozen):
     @field_validator("axes")
     @classmethod
     def _check_axes(cls, axes: Axes) -> Axes:
-        """No axis has the name of a field: in the id they stand beside one another."""
+        """Reject axes named like a field, because the id hashes axes and fields together."""
         clashes = axes.keys() & cls.model_fields.keys() or axes.keys() & {"id"}
         if clashes:
-            raise ValueError(f"{min(clashes)!r} is not a valid axis name")
+            raise ValueError(f"an axis can't be named {min(clashes)!r}, which is a field of a case")
         return axes
 
     @model_validator(mode="before")
     @classmethod
     def _check_id(cls, data: Any) -> Any:
-        """Accept the id that a stored case carries, and refuse one that its fields contradict."""
+        """Accept the id of a stored case, unless its fields have another id."""
         if not isinstance(data, dict) or "id" not in data:
             return data
         fields = {key: value for key, value in data.items() if key != "id"}
@@ -69,7 +69,7 @@ class Case(Frozen):
         return fields
 
     def flat(self, *left_out: str) -> dict[str, Any]:
-        """What JSON says of a case anywhere but in records: its fields without the id, its axes among them."""
+        """The case as JSON outside records: its fields without the id, with the axes as fields."""
         tiling = "off" if self.tiling == "off" else {"tile": self.tiling.tile, "overlap": self.tiling.overlap}
         fields = {
             "model": self.model,
@@ -85,7 +85,7 @@ class Case(Frozen):
 
     @property
     def tile(self) -> Tile | None:
-        """The tile, or None where tiling is off."""
+        """The tile; None if tiling is off."""
         return None if self.tiling == "off" else self.tiling
 
 
@@ -93,20 +93,22 @@ class Case(Frozen):
 def _id_of(case: Case) -> str:
     fields = case.flat()  # as it was when axes were fields
     if case.transport is None:
-        del fields["transport"]  # local cases have none, and had none before there were other cases
+        del fields["transport"]  # ids of local cases are older than this field
     return digest(fields)
 
 
 class MeasureSettings(Frozen):
-    """When a case has been called often enough (`run.stopping`). Times are in seconds of accumulated samples."""
+    """When to stop sampling a case (`run.stopping`). Times are seconds of accumulated samples."""
 
     min_samples: int = Field(default=10, ge=1, le=100_000)
     min_time: float = Field(default=0.5, ge=0, description="keep sampling until this much time is sampled")
     max_time: float = Field(default=15.0, gt=0, description="stop after this much, with at least `few_samples`")
-    few_samples: int = Field(default=3, ge=1, description="enough for slow calls, and where max_time is met first")
+    few_samples: int = Field(default=3, ge=1, description="enough for slow calls, and if max_time is reached first")
     slow_call: float | None = Field(
-        default=3.0, gt=0, description="calls of this length or more need only `few_samples`; null: none is slow"
+        default=3.0,
+        gt=0,
+        description="calls of this length or more need only `few_samples`; null: no call is slow",
     )
     max_noise: float | None = Field(
-        default=0.005, gt=0, description="stop once standard deviation over mean is below this; null: whatever it is"
+        default=0.005, gt=0, description="stop once standard deviation over mean is below this; null: no noise target"
     )

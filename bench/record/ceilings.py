@@ -1,4 +1,4 @@
-"""The most that a device was seen to do."""
+"""The highest rates that were measured on a device."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bench.record.environment import Device, Environment
 from bench.record.measurements import Seconds
 from bench.record.stored import Frozen
 
-#: Of `ceilings.json`, apart from the records' own. Files of 2 and 3 have the same fields.
+#: The schema version of `ceilings.json`. Versions 2 and 3 have the same fields.
 CEILINGS_VERSION = 3
 
 
 class Ceiling(Frozen):
-    """The most that a device was seen to do of one thing: a large matrix product, or a large copy on the device."""
+    """The highest rate of a large matrix product, or of a large copy on the device."""
 
     what: Literal["matmul", "copy"]
     dtype: str
@@ -26,7 +26,7 @@ class Ceiling(Frozen):
 
 
 class Ceilings(Frozen):
-    """What `bench doctor --ceilings` measured on one device, as `results/<device>/ceilings.json` holds it."""
+    """The content of `results/<device>/ceilings.json`: what `bench doctor --ceilings` measured on a device."""
 
     schema_version: int = CEILINGS_VERSION
     device: Device
@@ -35,9 +35,9 @@ class Ceilings(Frozen):
     recorded_at: str
 
     def flops_per_second(self, dtype: str) -> float | None:
-        """The matrix-product ceiling of a precision, or None where it was not measured.
+        """The highest rate of matrix products in a precision; None if it was not measured.
 
-        That of float32 is TF32's where it was measured: torch lets convolutions use TF32 unless told otherwise.
+        For float32 it is that of TF32, if measured, because torch lets convolutions use TF32 by default.
         """
         alike = {dtype, "tf32"} if dtype == "float32" else {dtype}
         return max((c.per_second for c in self.ceilings if c.what == "matmul" and c.dtype in alike), default=None)

@@ -1,7 +1,4 @@
-"""Contradictions between the fields of a record, looked for in the lines of files, which people edit.
-
-Each field by itself is checked by its model.
-"""
+"""Contradictions between the fields of a record: people edit results files. Models check each field by itself."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ _BEYOND_TOTAL = 10
 
 
 def contradictions(record: Record) -> Iterator[str]:
-    """What is wrong with a record as a whole, a phrase each: `the outcome is measured, and there is no timing`."""
+    """The contradictions in a record, a phrase each: `the outcome is measured, but there is no timing`."""
     if record.kind == "predicted" and record.prediction is None:
-        yield "the kind is predicted, and there is no prediction"
+        yield "the kind is predicted, but there is no prediction"
     if record.prediction is not None:
         yield from _of_prediction(record.prediction)
     if isinstance(record.outcome, Measured):
@@ -31,32 +28,32 @@ def contradictions(record: Record) -> Iterator[str]:
             yield from _of_memory(stage.memory, record.device.total_bytes)
     names = [stage.name for stage in record.stages]
     if len(set(names)) < len(names):
-        yield "two of its stages have one name"
+        yield "two of its stages have the same name"
     counts = {len(stage.timing.samples_s) for stage in record.stages if stage.timing is not None}
     if len(counts) > 1:
-        yield f"its stages have {' and '.join(map(str, sorted(counts)))} samples_s, and each call runs all of them"
+        yield f"its stages have {' and '.join(map(str, sorted(counts)))} samples_s, but each call runs all of them"
 
 
 def _of_memory(memory: Memory, total: int | None) -> Iterator[str]:
     if memory.peak_bytes and total and memory.peak_bytes > _BEYOND_TOTAL * total:
-        yield f"peak_bytes is {memory.peak_bytes}, and the device has {total}"
+        yield f"peak_bytes is {memory.peak_bytes}, but the device has {total}"
     if memory.percent is not None and not memory.percent <= 100 * _BEYOND_TOTAL:
         yield f"memory.percent is {memory.percent:g}"
 
 
 def _of_a_result(record: Record) -> Iterator[str]:
-    """A measured case has samples; a printed one a time or a percentage; a predicted one no time."""
+    """A measured case needs samples, a published one a time or a percentage of memory, a predicted one neither."""
     percent = record.memory and record.memory.percent
     if record.kind == "measured" and record.timing is None:
-        yield "the outcome is measured, and there is no timing"
+        yield "the outcome is measured, but there is no timing"
     elif record.kind == "measured" and record.timing and not record.timing.samples_s:
-        yield "the outcome is measured, and timing has no samples_s"
+        yield "the outcome is measured, but timing has no samples_s"
     elif record.kind == "published" and record.timing is None and percent is None:
-        yield "the outcome is measured, and there is neither a timing nor a percentage of memory"
+        yield "the outcome is measured, but there is neither a timing nor a percentage of memory"
 
 
 def _of_prediction(prediction: Prediction) -> Iterator[str]:
-    """Negative amounts of memory. `capacity_bytes` may be negative: what a small card has less the CUDA context."""
+    """Negative amounts of memory. `capacity_bytes` may be: a small card may have less than the CUDA context."""
     for name, value in prediction:
         if name.endswith("_bytes") and name != "capacity_bytes" and value < 0:
             yield f"prediction.{name} is {value}"
@@ -66,10 +63,10 @@ def _of_timing(timing: Timing, throttled: tuple[int, ...]) -> Iterator[str]:
     count = len(timing.samples_s)
     if count and not min(timing.samples_s) <= timing.median_s <= max(timing.samples_s):
         least, most = min(timing.samples_s), max(timing.samples_s)
-        yield f"median_s is {timing.median_s:g}, and samples_s are from {least:g} to {most:g}"
+        yield f"median_s is {timing.median_s:g}, but samples_s are from {least:g} to {most:g}"
     if timing.interval_s is not None and not timing.interval_s[0] <= timing.median_s <= timing.interval_s[1]:
         least, most = timing.interval_s
-        yield f"median_s is {timing.median_s:g}, and interval_s is from {least:g} to {most:g}"
+        yield f"median_s is {timing.median_s:g}, but interval_s is from {least:g} to {most:g}"
     for name, places in (("outliers", timing.outliers), ("throttled_samples", throttled)):
         if places and max(places) >= count:
-            yield f"{name} has place {max(places)}, and there are {count} samples_s"
+            yield f"{name} has place {max(places)}, but there are {count} samples_s"

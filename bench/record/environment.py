@@ -1,4 +1,4 @@
-"""What a case ran on: the device, how it is set up, the software and the host around it."""
+"""The device that a case ran on, its settings, and the software and host around it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.record.stored import Frozen
 
 
 def _without_uuids(variables: dict[str, str]) -> dict[str, str]:
-    """The same, each GPU's UUID replaced by a hash of it: also in records that were written before this was done."""
+    """The variables with GPU UUIDs replaced by hashes. Applied on reading too, because older records may hold UUIDs."""
     return {name: identity.hide(value) for name, value in variables.items()}
 
 
@@ -22,14 +22,18 @@ SmClockSource = Literal["default application clock", "rated boost", "highest clo
 
 
 class Device(Frozen):
-    """What a case ran on. `total_bytes` is torch's figure for a GPU, physical RAM for a CPU, null for an endpoint."""
+    """The device that a case ran on.
+
+    `total_bytes` is torch's figure for a GPU, physical RAM for a CPU, null for an endpoint.
+    """
 
     kind: Literal["cuda", "cpu", "endpoint"]
     name: str
     total_bytes: int | None = Field(default=None, gt=0)
     nvml_total_bytes: int | None = Field(default=None, ge=0)
     identity: str | None = Field(
-        default=None, description="digest of a GPU's UUID, which tells it from others of its name; null where none is"
+        default=None,
+        description="digest of a GPU's UUID, which distinguishes it from cards of the same name; null if it has none",
     )
 
     @property
@@ -43,7 +47,7 @@ class Device(Frozen):
 class Neighbours(Frozen):
     """Other processes on the GPU when the worker took it."""
 
-    count: int | None = Field(default=None, description="null where NVML lists none, or not this process either")
+    count: int | None = Field(default=None, description="null if NVML lists no processes, or not even this one")
     bytes: int | None = Field(default=None, description="device memory that was in use before this process took any")
     utilization: float | None = Field(default=None, description="share of time in which a kernel ran, 0 to 1")
     computing: int | None = Field(default=None, description="other processes that compute and do not draw")
@@ -52,14 +56,14 @@ class Neighbours(Frozen):
 
 
 class GpuSettings(Frozen):
-    """How a GPU is set up, as NVML tells it; what it does not tell is null."""
+    """The settings of a GPU as NVML reports them; null if it does not report one."""
 
     compute_capability: str | None = None
     multiprocessors: int | None = None
     power_limit_w: float | None = None
     power_default_w: float | None = Field(default=None, description="the power limit as shipped")
     power_range_w: tuple[float, float] | None = Field(
-        default=None, description="lowest and highest power limit that can be set; null where none can"
+        default=None, description="lowest and highest power limit that can be set; null if it can't be set"
     )
     sm_clock_default_hz: float | None = Field(
         default=None, description="default application clock, else the rated boost, else the highest"
@@ -74,13 +78,13 @@ class GpuSettings(Frozen):
 
     @property
     def is_power_lowered(self) -> bool | None:
-        """Whether the power limit is below the one as shipped; None where NVML does not tell both."""
+        """Whether the power limit is below the default; None if NVML does not report both."""
         limit, shipped = self.power_limit_w, self.power_default_w
         return None if limit is None or shipped is None else limit < shipped - 0.5  # a watt is what is shown
 
     @property
     def raisable_power_w(self) -> float | None:
-        """The power limit as shipped in watts, where the card is below it and lets it be set; else None."""
+        """The default power limit in watts, if the current one is lower and can be raised to it; None otherwise."""
         shipped, settable = self.power_default_w, self.power_range_w
         if not self.is_power_lowered or shipped is None or settable is None:
             return None
@@ -88,7 +92,7 @@ class GpuSettings(Frozen):
 
     @property
     def clock_resets(self) -> tuple[str, ...]:
-        """The commands that give the SM clock back to the driver, as far as the card has what they reset.
+        """The commands that give control of the SM clock back to the driver, if the card has the settings.
 
         `-rgc` undoes locked clocks (Volta and later, nvidia-smi's manual), `-rac` an application clock.
         """
@@ -101,7 +105,7 @@ class GpuSettings(Frozen):
 
 
 class TorchSettings(Frozen):
-    """Settings of torch on which the time of float32 depends; null where torch does not tell."""
+    """Settings of torch on which the time of float32 depends; null if torch does not report one."""
 
     convolutions_tf32: bool | None = Field(
         default=None, description="float32 convolutions of cuDNN may use TF32 (torch's default): 10 bits of mantissa"
@@ -113,7 +117,7 @@ class TorchSettings(Frozen):
 
 
 class Package(Frozen):
-    """An installed distribution; the commit where it was installed from git."""
+    """An installed distribution; `commit` is set if it was installed from git."""
 
     version: str
     commit: str | None = None

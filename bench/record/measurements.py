@@ -1,4 +1,4 @@
-"""What was measured of a case: its time, its memory, and the GPU meanwhile."""
+"""The measurements of a case: its time, its memory, and the state of the GPU during the calls."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Memory(Frozen):
 
 
 class Spread(Frozen):
-    """Least, median and greatest of a row of readings."""
+    """The least, median and greatest of a series of readings."""
 
     low: float
     median: float
@@ -80,7 +80,7 @@ class Spread(Frozen):
 
 
 class Telemetry(Frozen):
-    """The GPU during the timed calls, read through NVML by a process apart. What it does not tell is null."""
+    """The GPU during the timed calls, read through NVML by a separate process; null if NVML does not report it."""
 
     readings: int = Field(default=0, ge=0)
     reason: str | None = Field(default=None, description="why there are no readings")

@@ -1,4 +1,4 @@
-"""A record's figures by the table of metrics, the derived ones computed. Pure; imports `record` and `units`."""
+"""The values of a record's metrics, including derived ones."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ OF_A_STAGE = (
 
 
 def of_stages(record: Record, *, also_one: bool = False) -> dict[str, Record]:
-    """By the name of a stage a record of that stage alone; none where the call has but one, unless `also_one`."""
+    """A record of each stage alone, by the stage's name. Empty if the call has one stage, unless `also_one`."""
     if len(record.stages) < 2 and not also_one:
         return {}
     return {stage.name: record.model_copy(update={"stages": (stage,)}) for stage in record.stages}
 
 
 def of_stage(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
-    """The values of one of `of_stages`."""
+    """The values of the metrics that a stage has, for a record that `of_stages` made."""
     return {name: value for name, value in values(record, ceilings).items() if name in OF_A_STAGE}
 
 
 def values(record: Record, ceilings: Ceilings | None = None) -> dict[str, float | None]:
-    """The value of each metric of `core.units.METRICS` that the record has or lets be computed, in the metric's unit.
+    """The value of each metric of `core.units.METRICS` that the record has or that follows from it, in its unit.
 
-    `ceilings` are those of the record's device, where they were measured. A case that was not measured has no figures;
-    what is no finite number (a rate of a time next to nothing) is None.
+    `ceilings` are those of the record's device, if they were measured. A case that was not measured has no values. A
+    value that is not finite, such as a rate over a time near 0, is None.
     """
     if not isinstance(record.outcome, Measured):
         return {}
@@ -39,7 +39,7 @@ def values(record: Record, ceilings: Ceilings | None = None) -> dict[str, float 
 
 
 def value(name: str, record: Record) -> float | None:
-    """The value of one metric as `values` has it without ceilings, at a fraction of the cost; None without one."""
+    """The value of one metric as in `values` without ceilings, but much faster; None if there is none."""
     if not isinstance(record.outcome, Measured):
         return None
     if name in _MEMORY:

@@ -89,6 +89,6 @@ def describe(outcome: Outcome) -> str:
 
 
 def _within(*parts: str | None) -> str:
-    """` (device, run)`, what is not known left out."""
+    """` (device, run)`: the parts that are known."""
     known = ", ".join(part for part in parts if part)
     return f" ({known})" if known else ""

@@ -1,4 +1,4 @@
-"""What is predicted of a case's memory on a card, beside the figures that `Memory` has."""
+"""The predicted memory of a case on a card."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bench.record.stored import Frozen
 #: unsupported: torch has no kernels for the card, however much memory it has.
 Verdict = Literal["fits", "tight", "out_of_memory", "unsupported"]
 Confidence = Literal["high", "medium", "low"]
-#: Where the size of a convolution's workspace is from: measured on such a device (`bench calibrate`); fitted to peaks
-#: that the docs publish of this precision and architecture; or neither.
+#: The source of the size of a convolution's workspace: measured on such a device (`bench calibrate`), fitted to the
+#: docs' peaks for this precision and architecture, or neither.
 WorkspaceSource = Literal["calibrated", "published", "rule"]
 
 
@@ -21,13 +21,13 @@ class Prediction(Frozen):
     """A verdict and how sure it is. All bytes are of torch's pool, weights and input included, unless they say else."""
 
     verdict: Verdict = Field(
-        description="tight: it runs, with leaner and perhaps slower kernels than it would like; unsupported: the torch "
-        "that is predicted for has no kernels for the card"
+        description="tight: it runs with low-workspace kernels, which may be slower; unsupported: the torch that is "
+        "predicted for has no kernels for the card"
     )
     confidence: Confidence
     reason: str = Field(description="what the verdict rests on")
     workspaces: WorkspaceSource = Field(description="where the size of a convolution's workspace is from")
-    architecture: str | None = Field(description="of the card; null where only its memory is known")
+    architecture: str | None = Field(description="of the card; null if only its memory is known")
     needed_allocated_bytes: int = Field(description="peak of live tensors with the leanest kernels, which take nothing")
     needed_reserved_bytes: int = Field(description="the same, as the allocator reserves it with memory to spare")
     taken_allocated_bytes: int = Field(description="peak with the kernels that are preferred while memory is free")

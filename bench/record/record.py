@@ -1,4 +1,4 @@
-"""One line of a results file, and the run that it belongs to."""
+"""A record, which is one line of a results file, and its run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = Literal["measured", "published", "predicted", "simulated"]
 
 
 class Run(Frozen):
-    """The run that a record belongs to: one file, one plan."""
+    """The run that a record belongs to; it has one file and one plan."""
 
     id: str
     config: str
@@ -41,13 +41,13 @@ class Record(Frozen):
     run: Run
     outcome: Outcome
     stages: tuple[Stage, ...] = Field(
-        default=(), description="in the order in which they run; none where nothing was measured, nor printed"
+        default=(), description="in the order in which they run; none if nothing was measured or published"
     )
     telemetry: Telemetry | None = None
     remote: Remote | None = Field(default=None, description="null unless an endpoint did the work")
     prediction: Prediction | None = Field(default=None, description="null unless the kind is predicted")
     interleaved_with: tuple[str, ...] = Field(
-        default=(), description="ids of the cases whose timed calls took turns with this one's (A-B-B-A)"
+        default=(), description="ids of the cases whose timed calls were interleaved with this one's (A-B-B-A)"
     )
     environment: Environment | None = None
     measure: MeasureSettings | None = None
@@ -57,18 +57,18 @@ class Record(Frozen):
     wall_s: float | None = Field(
         default=None,
         ge=0,
-        description="the whole case: load, warm-up, calls, clean-up; an equal share of it where cases took turns",
+        description="the whole case: load, warm-up, calls, clean-up; an equal share of it if cases were interleaved",
     )
     recorded_at: str
 
     @property
     def timing(self) -> Timing | None:
-        """The time of the whole call: see `whole_timing`."""
+        """The time of the whole call (`whole_timing`)."""
         return whole_timing(self.stages)
 
     @property
     def memory(self) -> Memory | None:
-        """The memory of the whole call: see `whole_memory`."""
+        """The memory of the whole call (`whole_memory`)."""
         return whole_memory(self.stages)
 
     @property
@@ -79,7 +79,7 @@ class Record(Frozen):
 
     @property
     def flops(self) -> int | None:
-        """Floating-point operations of one call, of all stages; None where those of one are not known."""
+        """Floating-point operations of one call, of all stages; None if one stage's are not known."""
         counts = [stage.flops for stage in self.stages if stage.flops is not None]
         return sum(counts) if counts and len(counts) == len(self.stages) else None
 

@@ -1,4 +1,4 @@
-"""What the latency of an endpoint is made of: requests one after another, while images are generated, and load."""
+"""Measurements of an endpoint: requests one after another, requests while images are generated, and load."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class EndpointFacts(Frozen):
-    """The endpoint behind a record. What an endpoint of another kind does not tell is null."""
+    """The endpoint behind a record. Facts that another kind of endpoint does not report are null."""
 
     url: str = Field(description="without user, password, query and fragment")
     server_device: Device | None = None
@@ -38,7 +38,7 @@ class EndpointFacts(Frozen):
 
     @property
     def server(self) -> tuple[object, ...]:
-        """What must be the same for figures of two sittings to be of one run; its address may change."""
+        """The facts that must be equal for a run to be continued. The address may change."""
         return (self.server_device, self.server_packages, self.stand_in)
 
     @property
@@ -66,7 +66,7 @@ class Split(Frozen):
 
 
 class ServerTimes(Frozen):
-    """Seconds that the server says (Server-Timing) it took over each request. A row that it does not say is empty."""
+    """Seconds that the server reports (Server-Timing) for each request. A row that it does not report is empty."""
 
     receive_s: EachCall = ()
     queue_s: EachCall = ()
@@ -89,8 +89,8 @@ class Exchange(Frozen):
     reopened: Count = Field(
         default=0, description="kept: requests that found the connection closed, and opened another"
     )
-    split: Split | None = Field(default=None, description="null for diffusers' client, which does not tell")
-    server: ServerTimes | None = Field(default=None, description="null where the server does not say")
+    split: Split | None = Field(default=None, description="null for diffusers' client, which does not report it")
+    server: ServerTimes | None = Field(default=None, description="null if the server does not report them")
 
 
 class Percentile(Frozen):
@@ -99,7 +99,7 @@ class Percentile(Frozen):
     q: float = Field(gt=0, lt=1)
     seconds: Seconds
     interval_s: tuple[Seconds, Seconds] | None = Field(
-        default=None, description="95% interval, from order statistics (binomial); null where there are too few"
+        default=None, description="95% interval, from order statistics (binomial); null if there are too few answers"
     )
 
 
@@ -144,14 +144,14 @@ class Load(Frozen):
         return f"open, {self.rate_per_s:.3g} /s{share}" if self.rate_per_s is not None else "open"
 
     def is_enough_for(self, q: float) -> bool:
-        """Whether there are good answers enough for a percentile: at least one is expected beyond it."""
+        """Whether there are enough good answers for a percentile: at least one is expected beyond it."""
         return self.succeeded * (1 - q) > 1 - 1e-9
 
     @property
     def is_late(self) -> bool:
         """Whether the generator was so late that its figures are partly its own."""
-        middle = next((one.seconds for one in self.percentiles if one.q == 0.5), None)
-        return self.lag_p99_s is not None and middle is not None and self.lag_p99_s >= LATE_SHARE * middle
+        median_s = next((percentile.seconds for percentile in self.percentiles if percentile.q == 0.5), None)
+        return self.lag_p99_s is not None and median_s is not None and self.lag_p99_s >= LATE_SHARE * median_s
 
 
 class Overlap(Frozen):
@@ -169,7 +169,7 @@ class Overlap(Frozen):
     images: int = Field(ge=1, description="in each round")
     workers: int = Field(ge=1, description="threads that make requests when overlapped; in turn there is one")
     client: Literal["diffusers", "bench"] = Field(
-        description="whose requests they are, over a new connection each; bench only where there is a token"
+        description="whose requests they are, over a new connection each; bench only if there is a token"
     )
     timeout_s: float | None = Field(default=None, gt=0, description="what one request may take")
     in_turn_s: EachRound = Field(description="seconds of each round in which an image waits for the one before")
@@ -190,7 +190,7 @@ class Overlap(Frozen):
 
     @property
     def title(self) -> str:
-        """`12 images of 0.05 s`, or `12 images of 0.05 s (50% of a request)`; `2 workers` where there are more."""
+        """`12 images of 0.05 s`, or `12 images of 0.05 s (50% of a request)`; with `2 workers` if there are several."""
         share = f" ({format_percent(self.share)} of a request)" if self.share is not None else ""
         workers = f", {self.workers} workers" if self.workers > 1 else ""
         return f"{self.images} images of {self.generation_s:.3g} s{share}{workers}"
@@ -201,7 +201,7 @@ class Remote(Frozen):
 
     endpoint: EndpointFacts
     request_bytes: int | None = Field(default=None, ge=0, description="of the body")
-    response_bytes: int | None = Field(default=None, ge=0, description="of the body; the median where it varies")
+    response_bytes: int | None = Field(default=None, ge=0, description="of the body; the median if it varies")
     content: str | None = Field(default=None, description="what was sent: an image's bytes depend on what it shows")
     checked: Count = Field(default=0, description="requests whose body the server's checksum confirmed")
     exchanges: tuple[Exchange, ...] = ()
@@ -210,16 +210,17 @@ class Remote(Frozen):
 
     def exchange(self, client: Literal["diffusers", "bench"], connection: Literal["new", "kept"]) -> Exchange | None:
         """The exchange by that client over that kind of connection, if there was one."""
-        return next((one for one in self.exchanges if (one.client, one.connection) == (client, connection)), None)
+        wanted = (client, connection)
+        return next((each for each in self.exchanges if (each.client, each.connection) == wanted), None)
 
     @property
     def primary(self) -> Exchange | None:
-        """What a user has: diffusers' own functions; where a token is needed, which they can't send, ours."""
+        """The exchange of diffusers' client or, if a token is needed, of this program's client, which can send one."""
         return self.exchange("diffusers", "new") or self.exchange("bench", "new")
 
     @property
     def compute_s(self) -> float | None:
-        """Median of what the server says that computing took; None where it does not say."""
-        own = self.exchange("bench", "new")
-        rows = own.server.compute_s if own and own.server else ()
-        return statistics.median(rows) if rows else None
+        """The median of the compute times that the server reports; None if it reports none."""
+        exchange = self.exchange("bench", "new")
+        times = exchange.server.compute_s if exchange and exchange.server else ()
+        return statistics.median(times) if times else None

@@ -1,4 +1,4 @@
-"""A part of a case that was timed and whose peak was taken on its own: a VAE's call has one, a pipeline's several."""
+"""A stage: a part of a call with a time and a peak of its own. A VAE's call has one, a pipeline's several."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Stage(Frozen):
 
 
 def whole_timing(stages: Sequence[Stage]) -> Timing | None:
-    """The time of the whole call: that of its only stage, or call by call the sum of all; None where one has none."""
+    """The time of the whole call: the sum of its stages, call by call; None if a stage has no time."""
     timings = [stage.timing for stage in stages if stage.timing is not None]
     if not timings or len(timings) < len(stages):
         return None
@@ -48,6 +48,6 @@ def whole_timing(stages: Sequence[Stage]) -> Timing | None:
 
 
 def whole_memory(stages: Sequence[Stage]) -> Memory | None:
-    """The memory of the whole call: that of the stage which takes most; None where no stage has any."""
+    """The memory of the whole call, which is that of the largest stage; None if no stage has any."""
     known = [stage.memory for stage in stages if stage.memory is not None]
     return max(known, key=lambda memory: (memory.peak_bytes or 0, memory.percent or 0.0), default=None)

@@ -1,4 +1,4 @@
-"""What everything stored is made of: immutable models, their schema's version, and digests of values."""
+"""The base of all stored models: immutability, schema version, digests."""
 
 from __future__ import annotations
 

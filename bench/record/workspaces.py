@@ -1,4 +1,4 @@
-"""What a device's convolutions were seen to take of memory beside their tensors."""
+"""The workspaces that were measured for a device's convolutions: memory besides their tensors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from bench.record.environment import Device, Environment
 from bench.record.stored import Frozen
 
-#: Of `workspaces.json`, apart from the records' own.
+#: The schema version of `workspaces.json`.
 WORKSPACES_VERSION = 1
 
 Shape4 = tuple[int, int, int, int]
@@ -18,8 +18,8 @@ Shape4 = tuple[int, int, int, int]
 class ConvolutionWorkspace(Frozen):
     """The workspace of one two-dimensional convolution, by the precision, shapes and layout that decide its kernel.
 
-    A convolution during which the allocator refused a request is `constrained`: torch tried kernels one after another
-    until one fitted, and where memory is free it would take another.
+    A convolution is `constrained` if the allocator refused a request during it: torch then tried kernels one after
+    another until one fitted, and would take another if more memory were free.
     """
 
     dtype: str
@@ -32,12 +32,12 @@ class ConvolutionWorkspace(Frozen):
 
     @property
     def key(self) -> tuple[str, Shape4, Shape4, Shape4, bool]:
-        """What tells it from others."""
+        """The fields that decide the kernel: (dtype, input, output, filter, channels_last)."""
         return self.dtype, self.input, self.output, self.filter, self.channels_last
 
 
 class Workspaces(Frozen):
-    """What `bench calibrate` measured on one device, as `results/<device>/workspaces.json` holds it."""
+    """The content of `results/<device>/workspaces.json`: what `bench calibrate` measured on a device."""
 
     schema_version: int = WORKSPACES_VERSION
     device: Device
@@ -47,25 +47,25 @@ class Workspaces(Frozen):
 
     @property
     def cudnn(self) -> str | None:
-        """cuDNN's version as torch tells it, `91002` being 9.10.2."""
+        """cuDNN's version as torch reports it: `91002` is 9.10.2."""
         return self.environment.cudnn if self.environment else None
 
     @property
     def torch(self) -> str | None:
-        """torch's version, which decides what cuDNN is asked for."""
+        """torch's version, which decides which kernels cuDNN is asked for."""
         package = self.environment.packages.get("torch") if self.environment else None
         return package.version if package else None
 
     @property
     def compute_capability(self) -> str | None:
-        """The device's, as `9.0`."""
+        """The device's compute capability, as `9.0`."""
         gpu = self.environment.gpu if self.environment else None
         return gpu.compute_capability if gpu else None
 
     def joined(self, entries: Iterable[ConvolutionWorkspace]) -> tuple[ConvolutionWorkspace, ...]:
-        """Its entries and these, which take the place of those of the same key.
+        """Its entries and the given ones, which replace entries of the same key.
 
-        Only a constrained one never takes the place of one that was not: that says less, not more.
+        A constrained entry does not replace an unconstrained one, because it says less.
         """
         known = {entry.key: entry for entry in self.entries}
         for entry in entries:

@@ -1,4 +1,4 @@
-"""Where an image would be computed: a card, part of its memory, or an unnamed card of a given memory. Pure."""
+"""The place where an image would be computed: a card, part of its memory, or an unnamed card of a given memory."""
 
 from __future__ import annotations
 

@@ -261,7 +261,7 @@ def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
 
 
 def _quicker_remote(remote: RemoteWay, first: Local | None) -> str | None:
-    """What remote would gain, if it is not recommended."""
+    """A sentence on what remote would gain, if it is not recommended."""
     if first is None or remote.time is None or not _quicker(remote.time, first.time):
         return None
     less = _against(remote.time, first.time)
@@ -269,7 +269,7 @@ def _quicker_remote(remote: RemoteWay, first: Local | None) -> str | None:
 
 
 def _quicker_lower(first: Ranked, local: Sequence[Local]) -> str | None:
-    """What a lower precision would gain, if it is not recommended."""
+    """A sentence on what a lower precision would gain, if it is not recommended."""
     if isinstance(first.way, Local) and first.way.option.is_lower:
         return None
     quicker = [

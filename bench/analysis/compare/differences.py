@@ -1,4 +1,4 @@
-"""What else differs between two sides: kinds of record, software, settings."""
+"""Differences between two sides besides the machine: kinds of record, software, settings."""
 
 from __future__ import annotations
 

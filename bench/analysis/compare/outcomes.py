@@ -50,7 +50,7 @@ class OutcomeChange:
 
     @property
     def label(self) -> str:
-        """What the case is called."""
+        """The name of the case."""
         return label_of(self.case)
 
 

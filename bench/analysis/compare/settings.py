@@ -1,4 +1,4 @@
-"""What a comparison is asked for, and how the command line spells it: metrics, factors, gates."""
+"""The settings of a comparison (metrics, factors, gates), and how the command line spells them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        """What the case, or its stage, is called."""
+        """The name of the case, or of its stage."""
         return label_of(self.case, self.stage)
 
     @property

@@ -102,7 +102,7 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What one image (model, operation, size) costs on each card and endpoint."""
+    """The costs of one image (model, operation, size) on each card and endpoint."""
 
     case: Case
     local: tuple[Local, ...]
@@ -230,7 +230,7 @@ def _serving_s(record: Record, device: str) -> float | None:
 
 
 def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> Iterable[str]:
-    """What has no cost, and why."""
+    """Sentences that say what has no cost, and why."""
     yield from comparison.without
     for device in dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards):
         yield f"{device}: no price is known: add it to `cards` in prices.yaml, or in a file for --prices"

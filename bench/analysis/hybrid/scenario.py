@@ -1,4 +1,4 @@
-"""What a comparison is asked for: networks, transports, and a choice of cases and devices."""
+"""The scenario of a comparison: networks, transports, and a choice of cases and devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint takes for a request without the network: from its own records, or a card's that stands in for it."""
+"""The time of a request at an endpoint without the network, from its records or from a card that stands in for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OverNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What an endpoint takes for one case over one transport, without a network.
+    """The time of a request at an endpoint for one case over one transport, without a network.
 
     Attributes:
         by: the name of the endpoint or card that computes it.
