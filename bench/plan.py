@@ -41,8 +41,7 @@ class Plan:
         Without `interleave` each case is a group of its own.
         """
         groups = grouped(
-            self.cases,
-            lambda case: alike_but_for(case, "tiling", "dtype", "variant") if self.interleave else case,
+            self.cases, lambda case: alike_but_for(case, "tiling", "dtype", "variant") if self.interleave else case
         )
         return tuple(tuple(group) for group in groups)
 

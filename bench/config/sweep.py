@@ -44,6 +44,11 @@ _LISTS = ("models", "operations", "resolutions", "dtypes", "tiling", "weights", 
 MOST_REQUESTS = 1_000_000
 
 
+OnlyTransports = Annotated[
+    Listed[TransportName] | None, Field(description="only these transports of the sweep; null: all")
+]
+
+
 def _without_min_samples(value: Any) -> Any:
     if isinstance(value, dict) and "min_samples" in value:
         raise ValueError("min_samples can't be set here: set the sweep's key `repeats`")
@@ -55,9 +60,7 @@ class LoadSettings(Strict):
 
     rates: Rates = Field(default=None, description="requests per second; each rate is one load")
     shares: Shares = Field(default=None, description="rates as shares of the capacity that a closed loop measures")
-    transports: Listed[TransportName] | None = Field(
-        default=None, description="only these transports of the sweep; null: all"
-    )
+    transports: OnlyTransports = None
     concurrency: Count = Field(default=8, le=256, description="simultaneous requests while the capacity is measured")
     seconds: Positive = Field(default=30.0, le=86_400, description="seconds for which requests are sent")
     seed: Annotated[int, Field(ge=0, lt=2**63), NoBoolean] = 0
@@ -86,9 +89,7 @@ class OverlapSettings(Strict):
     images: Annotated[int, NoBoolean] = Field(default=12, ge=2, le=10_000, description="images in each round")
     workers: Count = Field(default=1, le=64, description="threads that make the requests")
     rounds: Count = Field(default=2, le=1000, description="rounds each way")
-    transports: Listed[TransportName] | None = Field(
-        default=None, description="only these transports of the sweep; null: all"
-    )
+    transports: OnlyTransports = None
     timeout: Positive = Field(default=30.0, le=86_400, description="seconds that one request may take")
 
     @model_validator(mode="after")

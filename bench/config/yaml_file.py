@@ -197,7 +197,7 @@ def fields_at(model: type[BaseModel], keys: Sequence[str]) -> Iterable[str]:
         inner = _model_in(field.annotation) if field else None
         if field is None or inner is None:
             break
-        if _is_mapping(field.annotation) and rest:
+        if getattr(field.annotation, "__origin__", None) is dict and rest:
             rest.pop(0)  # a name that the user gave
         here = inner
     return here.model_fields
@@ -205,10 +205,6 @@ def fields_at(model: type[BaseModel], keys: Sequence[str]) -> Iterable[str]:
 
 def _place(path: Path, keys: Sequence[str]) -> str:
     return f"{path}: key `{'.'.join(keys)}`" if keys else str(path)
-
-
-def _is_mapping(annotation: Any) -> bool:
-    return getattr(annotation, "__origin__", None) is dict
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -105,9 +105,7 @@ class MeasureSettings(Frozen):
     max_time: float = Field(default=15.0, gt=0, description="stop after this much, with at least `few_samples`")
     few_samples: int = Field(default=3, ge=1, description="enough for slow calls, and if max_time is reached first")
     slow_call: float | None = Field(
-        default=3.0,
-        gt=0,
-        description="calls of this length or more need only `few_samples`; null: no call is slow",
+        default=3.0, gt=0, description="calls of this length or more need only `few_samples`; null: no call is slow"
     )
     max_noise: float | None = Field(
         default=0.005, gt=0, description="stop once standard deviation over mean is below this; null: no noise target"

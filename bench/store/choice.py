@@ -55,11 +55,7 @@ def _shared_names(chosen: Iterable[Record], files: Iterable[ResultsFile]) -> Ite
 
 
 def unfinished(
-    folder: Path,
-    plan: str,
-    vram_limit_bytes: int | None,
-    identity: str | None,
-    same_setting: Callable[[Record], bool],
+    folder: Path, plan: str, vram_limit_bytes: int | None, identity: str | None, same_setting: Callable[[Record], bool]
 ) -> ResultsFile | None:
     """The latest run of `plan` in a device's folder, if it is unfinished and was made in the same setting.
 
