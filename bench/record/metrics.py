@@ -53,14 +53,10 @@ def value(name: str, record: Record) -> float | None:
 
 
 def _if_finite(figure: float | None) -> float | None:
-    return figure if figure is not None and _finite(figure) else None
-
-
-def _finite(value: float) -> bool:
     try:
-        return math.isfinite(value)
+        return figure if figure is not None and math.isfinite(figure) else None
     except OverflowError:  # a whole number beyond the greatest float
-        return False
+        return None
 
 
 def _timed(record: Record, ceilings: Ceilings | None) -> dict[str, float | None]:

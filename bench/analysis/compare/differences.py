@@ -63,14 +63,6 @@ def _values(facets: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     return {name: sorted({values.get(name, "none") for values in facets}) for name in names}
 
 
-def _kinds(records: Sequence[Record]) -> list[dict[str, str]]:
-    return [{"kind of record": kind} for kind in {record.kind for record in records}]
-
-
-def _environments(records: Sequence[Record]) -> list[dict[str, str]]:
-    return [_environment(environment) for environment in _distinct(record.environment for record in records)]
-
-
 def _settings(records: Sequence[Record]) -> list[dict[str, str]]:
     return [
         {f"measure.{name}": _word(getattr(settings, name)) for name in MeasureSettings.model_fields}
@@ -80,8 +72,8 @@ def _settings(records: Sequence[Record]) -> list[dict[str, str]]:
 
 #: What may differ. A side without any of a group is told by the group's name.
 _FACETS: dict[str, Callable[[Sequence[Record]], Sequence[Mapping[str, str]]]] = {
-    "kind of record": _kinds,
-    "software": _environments,
+    "kind of record": lambda records: [{"kind of record": kind} for kind in {record.kind for record in records}],
+    "software": lambda records: list(map(_environment, _distinct(record.environment for record in records))),
     "measure settings": _settings,
 }
 

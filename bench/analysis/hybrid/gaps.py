@@ -77,7 +77,7 @@ def _title(image: _Image) -> str:
 
 
 def _remedy(wanted: Wanted, missing: Sequence[_Image] = ()) -> str:
-    """The commands that would give the missing figures of a choice; empty if nothing was chosen."""
+    """A sentence with the commands that would give the missing figures of a choice; empty if nothing was chosen."""
     if wanted.is_everything:
         return ""
     keys = [key for key in wanted.models if not missing or any(key == image[0] for image in missing)]
