@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,14 +19,13 @@ from bench.commands.options import (
     Quiet,
     Results,
 )
-from bench.commands.stderr import interruptible, warn
+from bench.commands.stderr import interruptible, tracked, warn
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from bench.analysis.advise.ranking import Advice
     from bench.analysis.advise.times import Clock
     from bench.config import Network
-    from bench.record import Case
 
 _SIZES = ("512", "1024", "2048")
 
@@ -96,18 +95,11 @@ def advise(
         known, warnings = advising.known_from(records, comparison, RESULTS)
         warn(warnings)
         lower = dtype is None and not is_page  # on the page a tile always fits first
-        advice = advising.advise(_tracked(images, quiet=quiet or as_json), targets, known, lower=lower)
+        advice = advising.advise(
+            tracked(images, "Looking at images", quiet=quiet or as_json), targets, known, lower=lower
+        )
     folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
     _tell(advice, known.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
-
-
-def _tracked(images: Sequence[Case], *, quiet: bool) -> Iterable[Case]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    hidden = quiet or not console.is_terminal
-    return track(images, "Looking at images", console=console, disable=hidden, transient=True)
 
 
 def _tell(
@@ -120,7 +112,6 @@ def _tell(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the advice, and write the page into a folder."""
     from bench.report.pages import advice_figures, advice_page
     from bench.report.render import console, json_text, markdown, terminal
 

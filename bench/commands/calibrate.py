@@ -70,7 +70,6 @@ def calibrate(
 
 
 def _start(executor: SubprocessExecutor, progress: Console) -> Ready:
-    """Take the device. Raises DeviceError if it is not a CUDA GPU."""
     try:
         with progress.status("Taking the device (torch is loaded, which can take a minute) ..."):
             ready = executor.start()
@@ -83,8 +82,6 @@ def _start(executor: SubprocessExecutor, progress: Console) -> Ready:
 
 @dataclass(frozen=True, slots=True)
 class _Printer:
-    """Prints how the run goes."""
-
     progress: Console
     quiet: bool
 
@@ -111,7 +108,6 @@ class _Printer:
 
 
 def _end(run: WorkspaceRun, *, as_json: bool, quiet: bool) -> NoReturn:
-    """Print the result, and exit."""
     from bench.report.render import terminal
 
     if as_json:

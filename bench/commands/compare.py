@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import write_text
+from bench.commands.files import write_bytes
 from bench.commands.options import AsJson
 from bench.commands.stderr import tell, warn
 from bench.errors import BenchError, GateError
@@ -105,7 +105,7 @@ def compare(
     after = _side("head", [*([head] if head else []), *(more_head or [])], out, strict=strict)
     comparison = compare_sides(before, after, asked)
     if out is not None:
-        write_text(out, _text(comparison, form))
+        write_bytes(out, _text(comparison, form).encode())
     elif not quiet:
         _print(comparison, form)
     _judge(comparison)
@@ -141,7 +141,6 @@ def _print(comparison: Comparison, form: Format) -> None:
 
 
 def _text(comparison: Comparison, form: Format) -> str:
-    """The whole report as text that ends in a newline."""
     from bench.report.pages import compare_page
     from bench.report.pages.compare_figures import ComparisonFigures
     from bench.report.render import console, json_text, markdown

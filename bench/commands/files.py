@@ -26,11 +26,6 @@ def read_text(path: Path) -> str:
         raise BenchError(f"{path}: can't be read: {error.strerror}.") from None
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, and create its folder. Raises BenchError."""
-    write_bytes(path, text.encode())
-
-
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, and create its folder. Raises BenchError."""
     from bench.store import write_whole

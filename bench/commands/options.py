@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from bench.errors import ConfigError, printable
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
@@ -34,6 +37,10 @@ Resolutions = Annotated[
 ]
 #: The variable that holds an endpoint's bearer token, unless --token-env names another.
 TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
+TokenEnv = Annotated[
+    str | None,
+    typer.Option(help=f"Environment variable that holds the bearer token. Default: {TOKEN_ENV}, if it is set."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep, e.g. repeats=5; repeatable."),
@@ -44,3 +51,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and mea
 VramLimit = Annotated[
     str | None, typer.Option(help="Behave like a card with this much memory, e.g. 8GiB (on a CPU: limit the process).")
 ]
+
+
+def token_text(variable: str | None) -> str:
+    """The text of the token's variable; empty if none is set. Raises ConfigError if the user named an empty one."""
+    text = os.environ.get(variable or TOKEN_ENV, "")
+    if variable is not None and not text:
+        raise ConfigError(f"--token-env {printable(variable, 80)}: is not set, or empty. Set it to the token.")
+    return text

@@ -21,7 +21,7 @@ from bench.commands.options import (
     Resolutions,
     VramLimit,
 )
-from bench.commands.stderr import interruptible, tell, tell_aliases, warn
+from bench.commands.stderr import interruptible, tell, tell_aliases, tracked, warn
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -90,13 +90,9 @@ def predict(
 
 
 def _records(plan: Plan, cards: Sequence[TargetCard], *, quiet: bool) -> list[Record]:
-    from rich.console import Console
-    from rich.progress import track
-
     from bench.predictions import predicted_records
 
-    console = Console(stderr=True)
-    cases = track(plan.cases, "Predicting", console=console, disable=quiet or not console.is_terminal, transient=True)
+    cases = tracked(plan.cases, "Predicting", quiet=quiet)
     return [record for case in cases for record in predicted_records.records_of(case, cards, plan)]
 
 

@@ -94,7 +94,6 @@ def profile(
 
 
 def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:
-    """The case that the options describe. Raises ConfigError."""
     from bench import config, plan
 
     named = config.operation_of(operation, "--operation")
@@ -118,7 +117,6 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
 
 
 def _write(folder: Path, profiled: Profiled, snapshot: bytes | None) -> list[Path]:
-    """Write plot, trace and snapshot, and return their paths. Raises BenchError."""
     from bench.commands.files import write_bytes
     from bench.report.pages import profile_figures
     from bench.report.plots import profile_plot

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -23,6 +22,8 @@ from bench.commands.options import (
     Overrides,
     Quiet,
     Resolutions,
+    TokenEnv,
+    token_text,
 )
 from bench.commands.stderr import interruptible, tell, tell_aliases
 from bench.errors import ConfigError, printable
@@ -59,10 +60,6 @@ Rates = Annotated[
     typer.Option("--rate", help="Also put the endpoint under load: requests per second; repeatable."),
 ]
 LoadSeconds = Annotated[float | None, typer.Option("--load-seconds", help="Seconds that each load lasts.")]
-TokenEnv = Annotated[
-    str | None,
-    typer.Option(help=f"Environment variable that holds the bearer token. Default: {TOKEN_ENV}, if it is set."),
-]
 InsecureToken = Annotated[
     bool, typer.Option("--insecure-token", help="Send the token over plain http, where others can read it.")
 ]
@@ -165,15 +162,10 @@ def _sweep(
 
 
 def _token(variable: str | None) -> Token | None:
-    """The token in an environment variable. Raises ConfigError if the user named it and it is empty."""
     from bench.wire.address import parse_token
 
-    value = os.environ.get(variable or TOKEN_ENV, "")
-    if variable is not None and not value:
-        raise ConfigError(
-            f"--token-env {variable}: there is no such environment variable, or it is empty. Set it to the token."
-        )
-    return parse_token(value, variable or TOKEN_ENV) if value else None
+    text = token_text(variable)
+    return parse_token(text, variable or TOKEN_ENV) if text else None
 
 
 @contextmanager

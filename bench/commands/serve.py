@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.commands import serve_options as options
-from bench.commands.options import TOKEN_ENV, AsJson, Quiet
+from bench.commands.options import TOKEN_ENV, AsJson, Quiet, TokenEnv, token_text
 from bench.commands.stderr import tell_aliases
-from bench.errors import BenchError, ConfigError
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.endpoint.shapes import Limits
@@ -37,7 +37,7 @@ def serve(
     max_batch: options.MaxBatch = 16,
     time_limit: options.TimeLimit = 60.0,
     body_timeout: options.BodyTimeout = 30.0,
-    token_env: options.TokenEnv = None,
+    token_env: TokenEnv = None,
     cors: options.Cors = None,
     no_token: options.NoToken = False,
     with_parent: options.WithParent = None,
@@ -66,7 +66,7 @@ def serve(
     offer = Offer(models, offered.operations_of(operation or []), offered.weights_of(weights, models), asdict(limits))
     loader = _LazyLoader(device, weights or "", offered.known("--dtype", dtype, offered.DTYPES), offer, limits)
     bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
-    bearer = Bearer.of(None if no_token else _token(token_env), token_env or TOKEN_ENV)
+    bearer = Bearer.of(None if no_token else token_text(token_env) or None, token_env or TOKEN_ENV)
     endpoint = Endpoint(offer, bounds, bearer, parse_origins(cors or []))
     with serving.listen(host, port) as listener:
         address = serving.url(host, listener)
@@ -129,16 +129,6 @@ def _say(text: str, *, err: bool) -> None:
         (sys.stderr if err else sys.stdout).flush()
 
 
-def _token(variable: str | None) -> str | None:
-    """The variable's value. Raises ConfigError if it was named and is empty: nobody asked for an open endpoint."""
-    text = os.environ.get(variable or TOKEN_ENV)
-    if variable is not None and not text:
-        raise ConfigError(
-            f"--token-env {variable[:80]}: the variable is not set, or empty. Set it to the token, or add --no-token."
-        )
-    return text
-
-
 def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, quiet: bool) -> None:
     """Print where it listens, what it will serve and to whom; the warning even with --quiet."""
     offer = endpoint.offer
@@ -174,7 +164,6 @@ def _say_precisions(endpoint: Endpoint) -> None:
 
 
 def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) -> None:
-    """Print one line: JSON for programs, or text for people."""
     machine = endpoint.machine
     assert machine is not None  # noqa: S101 - it is ready
     _say_precisions(endpoint)

@@ -45,10 +45,6 @@ BodyTimeout = Annotated[
     float,
     typer.Option(min=0.001, max=86400, help="Seconds for receiving a request's body, plus 1 for each 256 KiB of it."),
 ]
-TokenEnv = Annotated[
-    str | None,
-    typer.Option(help=f"Environment variable that holds the bearer token. Default: {TOKEN_ENV}, if it is set."),
-]
 Cors = Annotated[
     list[str] | None,
     typer.Option(

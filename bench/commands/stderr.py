@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import typer
 
@@ -15,6 +16,7 @@ from bench.errors import chain, printable
 INTERRUPTED = 130
 #: The most warnings that are printed at once: more would push everything else off the screen.
 _MOST_WARNINGS = 20
+_Item = TypeVar("_Item")
 
 
 def tell(text: str) -> None:
@@ -46,6 +48,15 @@ def tell_aliases(names: Iterable[str], *, quiet: bool = False) -> None:
         if name in models.aliases() and not quiet:
             key, part = models.get(name).key, models.workload(name).part
             tell(f"{name} uses the {part} of {key} and is listed under that name.")
+
+
+def tracked(items: Sequence[_Item], text: str, *, quiet: bool) -> Iterable[_Item]:
+    """The items, with a progress bar on a terminal while they are iterated over; without one if `quiet`."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(items, text, console=console, disable=quiet or not console.is_terminal, transient=True)
 
 
 @contextmanager

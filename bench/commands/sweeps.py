@@ -77,7 +77,6 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _load(load: LoadSettings, cases: int) -> str:
-    """One line that describes the loads."""
     loads = [f"{rate:g} /s" for rate in load.rates or ()]
     if load.shares:
         shares = " and ".join(f"{share:.0%}" for share in load.shares)
@@ -86,7 +85,6 @@ def _load(load: LoadSettings, cases: int) -> str:
 
 
 def _overlap(overlap: OverlapSettings, cases: int) -> str:
-    """One line that describes the overlaps."""
     times = [f"{generation:g} s" for generation in overlap.generation or ()]
     times += [f"{share:.0%} of the case's own median request" for share in overlap.shares or ()]
     workers = format_count(overlap.workers, "worker")

@@ -93,7 +93,6 @@ def advise(images: Iterable[Case], targets: Sequence[Target], known: Known, *, l
 
 
 def _is_work_known(case: Case) -> bool:
-    """Whether it is known what a call of the case computes."""
     if case.model not in models.zoo():
         return False
     workload = models.workload(case.model)
@@ -115,7 +114,6 @@ def _remote_way(image: Case, known: Known) -> RemoteWay:
 
 
 def _local_ways(image: Case, card: TargetCard, place: Place, known: Known, *, lower: bool) -> list[Local]:
-    """The ways of an image on a card, with the peak and time of each."""
     ways: list[Local] = []
     for option in local_ways.of(image, lower=lower):
         if option.last_resort and any(way.peak.is_comfortable for way in ways):

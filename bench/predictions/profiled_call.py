@@ -119,7 +119,6 @@ def kernels_of(case: Case, place: Place, results: Path) -> Kernels:
 
 
 def _on_cuda(case: Case, place: Place, results: Path) -> tuple[CuDnn, str, Sequence[str]]:
-    """The workspaces, whose they are in words, and warnings."""
     if place.gpu is not None:
         (card,), warnings = target_cards.choose_cards([place.gpu], None, results)
         return card.backend(case), card.name, warnings
@@ -178,5 +177,4 @@ def _record(case: Case, device: torch.device, input_elements: int, need_bytes: i
 
 
 def _free_bytes() -> int:
-    """The memory that this process may still take."""
     return min(int(psutil.virtual_memory().available), host.memory_limit_bytes() or sys.maxsize)

@@ -126,7 +126,6 @@ def choose_cards(
 
 
 def _full_name(name: str, file: Gpus, in_records: Mapping[str, TargetCard]) -> str:
-    """The full name of a card in gpus.yaml or in the records. Raises ConfigError."""
     if not in_records:
         return file.named(name)[0]
     unknown = "neither configs/gpus.yaml nor the results have such a card."
@@ -151,7 +150,6 @@ def _card_in_file(name: str, file: Gpus, calibrated: Sequence[CalibratedDevice],
 
 
 def _gpu_of(record: Record, file: Gpus) -> tuple[str, Gpu] | None:
-    """The card in gpus.yaml that a record was measured on."""
     return file.of_device(record.device.name, record.device.total_bytes)
 
 

@@ -1,9 +1,7 @@
 """The reader of docs pages: the tables that a page prints, as records of kind `published`.
 
 Pages are written by others: everything but tables of figures is passed over, and a table of figures that cannot be read
-is an error with its line. `page_tables` finds the tables, `docs_row` reads their rows. Imports `errors`, `record`,
-`workloads` and these two; never torch.
-"""
+is an error with its line. `page_tables` finds the tables, `docs_row` reads their rows."""
 
 from __future__ import annotations
 
@@ -69,7 +67,6 @@ def read_page(
 
 
 def _model(table: PageTable) -> Spec:
-    """The model that the nearest label names."""
     for label in table.labels:
         title = " ".join(_OTHER_WORDS.sub(" ", label.text).split()).strip(" -:,/\N{EN DASH}\N{EM DASH}")
         spec = models.by_title(label.text) or models.by_title(title)

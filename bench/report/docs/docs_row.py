@@ -1,7 +1,4 @@
-"""One row of a docs table: its cells, read into entries and made records of kind `published`.
-
-Imports `errors`, `units`, `record` and `workloads`; knows nothing of pages, and never loads torch.
-"""
+"""One row of a docs table: its cells, read into entries and made records of kind `published`."""
 
 from __future__ import annotations
 
@@ -89,7 +86,6 @@ def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
 
 
 def _gpu(row: Row) -> tuple[str, int | None]:
-    """The card's name, and the VRAM limit that the table gives for it."""
     name = row.cells[0].replace("\N{ZERO WIDTH SPACE}", "")  # our tables break @mentions and #references with it
     if not name.strip("*") or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
         raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} names no GPU.")
@@ -183,7 +179,6 @@ def record(entry: Entry, run: Run) -> Record:
 
 
 def _stages(entry: Entry) -> tuple[Stage, ...]:
-    """The figures of an entry; empty if it has none."""
     timing = Timing(clock="published", median_s=entry.time_s) if isinstance(entry.time_s, float) else None
     memory = Memory(percent=entry.memory_percent) if isinstance(entry.memory_percent, float) else None
     if timing is None and memory is None:

@@ -1,8 +1,4 @@
-"""Records as the tables of the diffusers docs, byte for byte, in the dialects of their encode and decode pages.
-
-Imports `errors`, `units`, `record`, `workloads`, and of its neighbours the page's reader, `run_details` and `markdown`;
-pandas only inside the function that prints with it. Never torch.
-"""
+"""Records as the tables of the diffusers docs, byte for byte, in the dialects of their encode and decode pages."""
 
 from __future__ import annotations
 
@@ -205,7 +201,6 @@ def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
 
 
 def _gpu(record: Record) -> str:
-    """The first column. A card with a VRAM limit has a row of its own."""
     limit = record.vram_limit_bytes
     return record.device.name if limit is None else f"{record.device.name} (limited to {units.format_bytes(limit)})"
 

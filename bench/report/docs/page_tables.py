@@ -1,7 +1,4 @@
-"""The tables of figures on a docs page, found by markdown-it-py, and what stands above each.
-
-Imports `errors`, `docs_row` and the markdown parser; knows nothing of models or records.
-"""
+"""The tables of figures on a docs page, found by markdown-it-py, and what stands above each."""
 
 from __future__ import annotations
 

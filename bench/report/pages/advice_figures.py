@@ -23,10 +23,6 @@ def _image(case: Case) -> dict[str, Any]:
     return {"model": case.model, "operation": case.operation, **case.axes, "dtype": case.dtype}
 
 
-def _own_dtype(case: Case) -> str:
-    return models.get(case.model).dtype
-
-
 def _named_capacities(capacities: tuple[int, int, int]) -> dict[str, int]:
     return dict(zip(("low", "middle", "high"), capacities, strict=True))
 
@@ -89,7 +85,9 @@ class _RemoteWay(Figures):
 
 class _Advice(Figures):
     image: Annotated[Case, PlainSerializer(_image)]
-    own_dtype: Annotated[Case, PlainSerializer(_own_dtype)] = Field(validation_alias="image")
+    own_dtype: Annotated[Case, PlainSerializer(lambda case: models.get(case.model).dtype)] = Field(
+        validation_alias="image"
+    )
     card: _Card = Field(validation_alias="place")
     recommended: Annotated[bool, BeforeValidator(lambda best: best is not None)] = Field(validation_alias="best")
     reason: str

@@ -1,7 +1,4 @@
-"""Advice as documents: for one card on the terminal, and over all cards as the page `reports/advice.md`.
-
-Reads what `advise` ranked; never torch. `advice_figures` has its fields for programs.
-"""
+"""Advice as documents: for one card on the terminal, and over all cards as the page `reports/advice.md`."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ from bench.report import document
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text
 from bench.report.pages import advice_words
 from bench.report.pages.advice_tables import BEYOND, card_table, ways_table
+from bench.report.pages.cells import TIGHT
 from bench.report.pages.hybrid_tables import Networks, networks_table, title_of
-from bench.report.pages.kinds import TIGHT
 from bench.vram import assumptions
 from bench.workloads import models
 from bench.workloads.labels import size_order
@@ -147,7 +144,6 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
 
 
 def _assumed(advice: Sequence[Advice]) -> str:
-    """What holds for all cells."""
     image = advice[0].image
     context = [each.place.usable_bytes - pool for each in advice for pool in each.place.capacities]
     return (
@@ -157,7 +153,6 @@ def _assumed(advice: Sequence[Advice]) -> str:
 
 
 def _by_operation(advice: Sequence[Advice]) -> list[list[Advice]]:
-    """The advice on each model and operation, smaller images first."""
     groups: dict[tuple[str, str], list[Advice]] = {}
     for each in advice:
         groups.setdefault((each.image.model, each.image.operation), []).append(each)
@@ -194,7 +189,6 @@ def _beyond_note(ways: Sequence[Ranked]) -> list[str]:
 
 
 def _first_ways(group: Sequence[Advice], networks: Networks) -> document.Table:
-    """The first few ways of several images."""
     image = group[0].image
     rows = [(each, ranked) for each in group for ranked in each.ranked[:_SHORT]]
     title = f"{models.title(image.model)} {image.operation}: the first {_SHORT} of the ways"

@@ -1,4 +1,4 @@
-"""Tables of advice: the recommended way on each card, and all ways of an image. Reads values; never torch."""
+"""Tables of advice: the recommended way on each card, and all ways of an image."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bench.record import Case
 from bench.report import document
 from bench.report.document import Cell, Column, Tone, table_of
 from bench.report.pages import advice_words
+from bench.report.pages.cells import SURE
 from bench.report.pages.hybrid_tables import Networks
-from bench.report.pages.kinds import SURE
 from bench.workloads.labels import size_of, whole_size_of
 
 #: After a time that goes beyond what its model was fitted on.
@@ -46,7 +46,6 @@ def card_table(advice: Sequence[Advice], networks: Networks) -> document.Table:
 def _image_columns(
     image: Case, by_card: Mapping[str, Advice], networks: Networks
 ) -> list[tuple[Column, Callable[[Place], Cell]]]:
-    """The way, the share of memory and the time for one image on a card."""
     size = whole_size_of(image)
     return [
         (Column(size), lambda place: _way(by_card[place.label], networks)),

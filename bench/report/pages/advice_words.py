@@ -1,4 +1,4 @@
-"""Sentences about advice that the terminal and the page share. Reads what `advise` ranked; never torch."""
+"""Sentences about advice that the terminal and the page share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bench.analysis.advise.ranking import Advice, Local, Ranked
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import TIGHT, Clock, Time
 from bench.core.units import format_bytes
+from bench.report.pages.cells import MEMORY_ASSUMED
 from bench.report.pages.cost_page import title
 from bench.report.pages.hybrid_tables import Networks, title_of
-from bench.report.pages.kinds import MEMORY_ASSUMED
 from bench.workloads import models
 
 _RANGES = (

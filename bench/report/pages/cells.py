@@ -1,12 +1,24 @@
-"""Cells that several pages share: a record's time and memory, its device, its precision. Reads records; never torch."""
+"""What pages share: cells of a record, words for kinds of figures, the order of cases, the case shown first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterable
+from typing import TypeVar
+
 from bench.core.units import format_bytes, format_relative
-from bench.record import Case, Device, Measured, OutOfMemory, Record
+from bench.record import Case, Device, Measured, OutOfMemory, Record, alike_but_for, grouped
 from bench.report.document import Cell
+from bench.workloads.labels import size_order
 
 OOM = "OOM"
+#: The mark after a predicted verdict, by its confidence.
+SURE = {"high": "", "medium": "?", "low": "??"}
+TIGHT = "runs with low-workspace kernels, which may be slower."
+#: What stands in for the memory of cards whose figure nobody published.
+MEMORY_ASSUMED = "the size they are sold with. Nobody has published what torch reports, which is up to 9% less"
+#: The edge of the docs' images, which pages show first.
+_FEATURED_EDGE_PX = 1024
+_Item = TypeVar("_Item")
 
 
 def time(record: Record | None) -> Cell:
@@ -54,3 +66,24 @@ def precision(case: Case, record: Record | None, *also: str) -> str:
     parts += [f"weights {case.weights}"] if case.weights != "random" else []
     parts += [case.variant] if case.variant != "default" else []
     return ", ".join(parts)
+
+
+def case_order(case: Case) -> tuple[object, ...]:
+    """A sort key: by size, untiled before tiled, smaller tiles first."""
+    return (size_order(case), case.tile.tile if case.tile else 0)
+
+
+def in_size_order(
+    items: Iterable[_Item], case_of: Callable[[_Item], Case], group_of: Callable[[_Item], Hashable] = lambda _: None
+) -> list[_Item]:
+    """The items with smaller cases first among cases that differ only in size and tiling; groups stay in their order.
+
+    `group_of` tells items of one case apart that are not to be mixed, such as those of several cards.
+    """
+    groups = grouped(items, lambda item: (group_of(item), alike_but_for(case_of(item), "width", "height", "tiling")))
+    return [item for group in groups for item in sorted(group, key=lambda item: case_order(case_of(item)))]
+
+
+def featured(items: Iterable[_Item], case: Callable[[_Item], Case]) -> _Item:
+    """The item whose case is nearest in size; the first of several. Raises ValueError if there are no items."""
+    return min(items, key=lambda item: abs(case(item).axes.product("width", "height") ** 0.5 - _FEATURED_EDGE_PX))

@@ -23,7 +23,7 @@ from bench.core.units import (
 from bench.record import Case
 from bench.report import document
 from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Text, Tone, table_of
-from bench.report.pages.case_order import in_size_order
+from bench.report.pages.cells import in_size_order
 from bench.workloads.labels import label_of
 
 _WORDS = {"undecided": "with too few samples or runs", "changed": "with other outcomes"}

@@ -1,7 +1,4 @@
-"""What an image costs: the page `reports/cost.md` and what `bench cost` prints. The plot is `cost_plot`'s.
-
-Reads what `cost` compared; never torch.
-"""
+"""What an image costs: the page `reports/cost.md` and what `bench cost` prints. The plot is `cost_plot`'s."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from bench.analysis.cost.image_costs import BUSY, CHARGES, Costs, Image
 from bench.core.units import format_amount, format_percent
 from bench.record import Case
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
+from bench.report.pages.cells import featured
 from bench.report.pages.cost_tables import (
     break_even_table,
     image_table,
     local_name,
     prices_table,
 )
-from bench.report.pages.featured import featured
 from bench.workloads import models
 from bench.workloads.labels import whole_size_of
 

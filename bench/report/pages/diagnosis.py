@@ -1,4 +1,4 @@
-"""What `bench doctor` shows: findings as a document, and everything as JSON. Pure."""
+"""What `bench doctor` shows: findings as a document, and everything as JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A case's memory as the driver reports it, beside torch's peak: as a cell, and why it is missing.
-
-Reads records; never torch.
-"""
+"""A case's memory as the driver reports it, beside torch's peak: as a cell, and why it is missing."""
 
 from __future__ import annotations
 

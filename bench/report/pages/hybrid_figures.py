@@ -9,16 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasPath, BeforeValidator, Field
 
+from bench.analysis.hybrid.rows import Choice
 from bench.record import Case, Kind
 from bench.report.pages.figures import Figures
 
 
 def _image(case: Case) -> dict[str, Any]:
     return {"model": case.model, "operation": case.operation, **case.axes}
-
-
-def _local_case(case: Case) -> dict[str, Any]:
-    return case.flat("tiling", "transport")
 
 
 #: A case without its execution, as JSON names it.
@@ -41,14 +38,6 @@ class _LocalRecord(Figures):
     memory_percent: float | None = Field(None, validation_alias=AliasPath("memory", "percent"))
 
 
-class _Fastest(Figures):
-    way: str
-    seconds: float
-    kind: Kind
-    network: str | None
-    endpoint: str | None
-
-
 class _RemoteWins(Figures):
     kind: Literal["simulated"] = "simulated"
     verdict: str
@@ -60,12 +49,12 @@ class _Local(Figures):
     device: str = Field(validation_alias=AliasPath("device", "name"))
     total_bytes: int | None = Field(validation_alias=AliasPath("device", "total_bytes"))
     vram_limit_bytes: int | None
-    case: Annotated[dict[str, Any], BeforeValidator(_local_case)]
+    case: Annotated[dict[str, Any], BeforeValidator(lambda case: case.flat("tiling", "transport"))]
     untiled: _LocalRecord | None
     tiled: _LocalRecord | None
     fits: str
     only_remote_fits: bool
-    fastest: _Fastest | None
+    fastest: Choice | None
     remote_wins: _RemoteWins | None = Field(validation_alias="crossover")
 
 

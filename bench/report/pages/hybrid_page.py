@@ -1,7 +1,4 @@
-"""Local beside remote: the page `reports/hybrid.md` and what `bench hybrid` prints. The plot is `hybrid_plot`'s.
-
-Reads what `hybrid` compared; never torch.
-"""
+"""Local beside remote: the page `reports/hybrid.md` and what `bench hybrid` prints. The plot is `hybrid_plot`'s."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from bench.analysis.hybrid.rows import Row
 from bench.record import Record
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
 from bench.report.pages import overlap_section
-from bench.report.pages.featured import featured
+from bench.report.pages.cells import featured
 from bench.report.pages.hybrid_tables import (
     Networks,
     local_table,
@@ -146,7 +143,6 @@ def _legend(network: str) -> Terms:
 
 
 def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
-    """What follows from all figures, in a few lines, and the plot."""
     blocks: list[Block] = []
     if comparison.request.server is not None:
         blocks.append(Text(f"The endpoint is {comparison.request.server} (`--server`)."))
@@ -166,7 +162,6 @@ def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
 
 
 def _operations(comparison: Comparison) -> list[tuple[str, list[Row], list[RemoteImage]]]:
-    """Each model and operation, with its local rows and its remote images."""
     keys = dict.fromkeys((image.case.model, image.case.operation) for image in comparison.remote_images)
     return [
         (

@@ -1,4 +1,4 @@
-"""The tables of local beside remote, for the page and the terminal. Reads what `hybrid` compared; never torch."""
+"""The tables of local beside remote, for the page and the terminal."""
 
 from __future__ import annotations
 

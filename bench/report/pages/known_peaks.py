@@ -1,7 +1,4 @@
-"""Peaks that were published or measured, each beside the prediction of the same case on the same card.
-
-Reads records; never torch.
-"""
+"""Peaks that were published or measured, each beside the prediction of the same case on the same card."""
 
 from __future__ import annotations
 
@@ -120,7 +117,6 @@ def _decimals(known: Iterable[Record]) -> dict[str, int]:
 
 
 def _is_of(record: Record, prediction: Record) -> bool:
-    """Whether a record was made on the card of a prediction."""
     device, card = record.device, prediction.device
     nominal = "total_bytes" in prediction.assumed
     return card_names.is_card(device.name, device.total_bytes, card.name, card.total_bytes, nominal=nominal)

@@ -1,7 +1,4 @@
-"""The report pages: every result of one operation by model, and the devices and runs below the tables.
-
-Reads records only; never torch. The docs' own dialects are `docs_table`'s.
-"""
+"""The report pages: every result of one operation by model, and the devices and runs below the tables."""
 
 from __future__ import annotations
 
@@ -138,7 +135,6 @@ def _results(records: Sequence[Record]) -> Table:
 
 
 def _stages(records: Sequence[Record]) -> list[Block]:
-    """The time and memory of each stage of a call, for calls that have several stages."""
     calls = _measured_first([record for record in records if len(record.stages) > 1])
     if not calls:
         return []
@@ -158,7 +154,6 @@ def _stages(records: Sequence[Record]) -> list[Block]:
 
 
 def _takes_tiles(records: Iterable[Record]) -> bool:
-    """Whether one of the models can be run in tiles, as far as is known here."""
     return any(takes_tiles(record.case) for record in records)
 
 

@@ -1,4 +1,4 @@
-"""Queueing: what it gains to generate the next image while an endpoint decodes the last one. Never torch."""
+"""Queueing: what it gains to generate the next image while an endpoint decodes the last one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.core.units import format_relative
 from bench.record import Overlap, Record
 from bench.report.document import Block, Cell, Column, Kind, Section, Table, Terms, Text, table_of
-from bench.report.pages.featured import featured
+from bench.report.pages.cells import featured
 from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.report.pages.remote_parts import order
 from bench.workloads import models
@@ -131,7 +131,6 @@ def _pace(images: int, seconds: float, kind: Kind, note: str = "") -> Cell:
 
 
 def _featured_images(comparison: Comparison) -> list[RemoteImage]:
-    """One size of each model and operation that has a remote time over the first network."""
     groups: dict[tuple[str, str], list[RemoteImage]] = {}
     for image in comparison.remote_images:
         if comparison.request.network in image.over_s:

@@ -1,7 +1,4 @@
-"""Predicted memory as documents: for the terminal, and the page `reports/predicted.md`, which adds what is known.
-
-Reads records; never torch.
-"""
+"""Predicted memory as documents: for the terminal, and the page `reports/predicted.md`, which adds what is known."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.core.units import format_count
 from bench.record import Record
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text
-from bench.report.pages.kinds import MEMORY_ASSUMED, SURE, TIGHT
+from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
 from bench.report.pages.known_peaks import KnownPeak, known_peaks, unmatched
 from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand_table, groups, known_table
 from bench.vram import assumptions
@@ -106,7 +103,6 @@ def _sources(records: Iterable[Record]) -> list[tuple[str, str]]:
 
 
 def _reasons(records: Iterable[Record]) -> list[str]:
-    """What each kind of verdict rests on, except those that fit."""
     reasons = {
         (record.prediction.verdict, record.prediction.confidence, record.prediction.reason)
         for record in records
@@ -116,7 +112,6 @@ def _reasons(records: Iterable[Record]) -> list[str]:
 
 
 def _memory_notes(records: Iterable[Record]) -> list[str]:
-    """Which cards' memory is assumed, in a sentence."""
     cards = dict.fromkeys(record.device.name for record in records if "total_bytes" in record.assumed)
     return [f"Memory assumed for {', '.join(cards)}: {MEMORY_ASSUMED}."] if cards else []
 
@@ -132,7 +127,6 @@ def _unsupported(records: Iterable[Record]) -> list[str]:
 
 
 def _agreement(peaks: Sequence[KnownPeak]) -> Iterator[str]:
-    """How far off the predictions are, in a sentence for each kind of known figure."""
     for kind in dict.fromkeys(peak.known.kind for peak in peaks):
         alike = [peak for peak in peaks if peak.known.kind == kind]
         right = sum(peak.right for peak in alike)
@@ -151,6 +145,5 @@ def _agreement(peaks: Sequence[KnownPeak]) -> Iterator[str]:
 
 
 def _unmatched(peaks: Sequence[KnownPeak], known: Sequence[Record]) -> list[str]:
-    """How many published cases have no prediction, in a sentence."""
     counts = ", ".join(f"{count} of {name}" for name, count in unmatched(peaks, known).items())
     return [f"These published cases have no prediction among the records: {counts}."] if counts else []

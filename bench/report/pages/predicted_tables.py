@@ -1,4 +1,4 @@
-"""Tables of predicted memory: what each case takes, and its share of each card. Reads records; never torch."""
+"""Tables of predicted memory: what each case takes, and its share of each card."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from bench.record import Case, Prediction, Record, alike_but_for, grouped
 from bench.report import document
 from bench.report.document import Cell, Column, Tone, table_of
 from bench.report.pages import cells
-from bench.report.pages.case_order import case_order, in_size_order
-from bench.report.pages.kinds import SURE
+from bench.report.pages.cells import SURE, case_order, in_size_order
 from bench.report.pages.known_peaks import KnownPeak
 from bench.workloads import models
 from bench.workloads.labels import extras, label_of, size_of

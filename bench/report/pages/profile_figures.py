@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -12,47 +12,7 @@ from pydantic import PlainSerializer
 from bench.record import Case
 from bench.report.pages.figures import Figures
 from bench.vram.call_profile import Profile, Profiled, at_work
-from bench.vram.timeline import Kind, Timeline
-
-
-def _with_id(case: Case) -> dict[str, Any]:
-    return {**case.flat(), "id": case.id}
-
-
-@dataclass(frozen=True, slots=True)
-class _PeakAt:
-    change: int
-    module: str
-    operator: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    bytes: int
-    share: float
-    tensors: int
-    module: str
-    operator: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    part: str
-    peak_bytes: int
-
-
-class _Profile(Figures):
-    optional: ClassVar[tuple[str, ...]] = ("trace",)
-
-    peak_bytes: int
-    peak_at: _PeakAt
-    before_the_call_bytes: int
-    kinds_bytes: dict[Kind, int]
-    largest: tuple[_Held, ...]
-    parts: tuple[_Part, ...]
-    trace: dict[str, Any] | None
+from bench.vram.timeline import Timeline
 
 
 class ProfileFigures(Figures):
@@ -60,11 +20,11 @@ class ProfileFigures(Figures):
 
     optional: ClassVar[tuple[str, ...]] = ("stand_in", "files")
 
-    case: Annotated[Case, PlainSerializer(_with_id)]
+    case: Annotated[Case, PlainSerializer(lambda case: {**case.flat(), "id": case.id})]
     device: str
     workspaces_of: str
-    predicted: _Profile
-    measured: _Profile | None
+    predicted: dict[str, Any]
+    measured: dict[str, Any] | None
     measured_on: str | None
     stand_in: str | None
     measured_allocated_bytes: int | None
@@ -90,26 +50,27 @@ def figures(profiled: Profiled, files: Sequence[Path] | None = None, *, has_trac
     )
 
 
-def _profile(profile: Profile, *, has_trace: bool) -> _Profile:
-    return _Profile(
-        peak_bytes=profile.peak_bytes,
-        peak_at=_PeakAt(profile.peak_at, **asdict(profile.at)),
-        before_the_call_bytes=profile.before_bytes,
-        kinds_bytes=profile.kinds,
-        largest=tuple(
-            _Held(held.bytes, held.bytes / profile.peak_bytes, held.count, **asdict(held.owner))
-            for held in profile.largest
-        ),
-        parts=tuple(_Part(stage.name, stage.peak_bytes) for stage in profile.stages),
-        trace=_trace(profile.timeline) if has_trace else None,
-    )
+def _profile(profile: Profile, *, has_trace: bool) -> dict[str, Any]:
+    largest = [
+        {"bytes": held.bytes, "share": held.bytes / profile.peak_bytes, "tensors": held.count, **asdict(held.owner)}
+        for held in profile.largest
+    ]
+    return {
+        "peak_bytes": profile.peak_bytes,
+        "peak_at": {"change": profile.peak_at, **asdict(profile.at)},
+        "before_the_call_bytes": profile.before_bytes,
+        "kinds_bytes": profile.kinds,
+        "largest": largest,
+        "parts": [{"part": stage.name, "peak_bytes": stage.peak_bytes} for stage in profile.stages],
+        **({"trace": _trace(profile.timeline)} if has_trace else {}),
+    }
 
 
 def _trace(timeline: Timeline) -> dict[str, Any]:
     """Allocations as columns, and changes as columns.
 
-    `owner` is a place in `owners`. `born` and `died` are places in `change`; what is alive at the end died at null. A
-    change is the number of the allocation that begins, or -number - 1 for the one that ends. The first
+    `owner` is a place in `owners`. `born` and `died` are places in `change`; `died` is null if it is alive at the end.
+    A change is the number of the allocation that begins, or -number - 1 for the one that ends. The first
     `before_the_call` changes are of weights and input. `at_work` is the owner of the latest allocation: the module
     at work.
     """

@@ -1,7 +1,6 @@
-"""A call's profile as a document: the peak, where it is and what it is made of, and the stages. Imports no torch.
+"""A call's profile as a document: the peak, where it is and what it is made of, and the stages.
 
-`profile_figures` has its fields for programs.
-"""
+`profile_figures` has its fields for programs."""
 
 from __future__ import annotations
 
@@ -94,7 +93,6 @@ def _module(held: Held) -> str:
 
 
 def _stages(profiled: Profiled) -> document.Table:
-    """A row a stage, in the order in which they begin; a stage that only one side has has a dash on the other."""
     predicted = {stage.name: stage.peak_bytes for stage in profiled.predicted.stages}
     measured = {stage.name: stage.peak_bytes for stage in (profiled.measured.stages if profiled.measured else ())}
     measured_column = (Column("Measured", "bytes"), lambda name: Cell(measured.get(name)))

@@ -1,7 +1,4 @@
-"""The page of endpoints, `reports/remote.md`: the latency of each over the wire, its parts, and load.
-
-Reads records only; imports neither `remote` nor torch. The plots that it shows are `remote_plot`'s.
-"""
+"""The page of endpoints, `reports/remote.md`: the latency of each over the wire, its parts, and load."""
 
 from __future__ import annotations
 
@@ -89,7 +86,6 @@ def _endpoint(slug: str, records: Sequence[Record], *, with_plot: bool) -> Secti
 
 
 def _results(records: Sequence[Record]) -> Section:
-    """The tables of one model and operation."""
     case, shared = records[0].case, remote_tables.shared_case(records)
     blocks: list[Block] = [Text(f"All rows: {shared}.")] if shared else []
     blocks.append(remote_tables.latency(records))
@@ -123,7 +119,6 @@ def _facts(records: Sequence[Record]) -> list[EndpointFacts]:
 
 
 def _about(group: Sequence[Record]) -> list[str]:
-    """One run: the endpoint, what was sent to it, and the client."""
     first = group[0]
     begun = first.run.started_at[:16].replace("T", " ")
     lines = [f"run {first.run.id} of sweep {first.run.config}, begun {begun} UTC"]

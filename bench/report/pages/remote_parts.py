@@ -1,7 +1,4 @@
-"""Where the time of a request went, for the tables and the plot. Pure.
-
-Imports `record`, `stats` and `labels`; never `remote`, torch or matplotlib.
-"""
+"""Where the time of a request went, for the tables and the plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the page on endpoints: end to end, its parts, load. Reads records; imports no torch."""
+"""The tables of the page on endpoints: end to end, its parts, load."""
 
 from __future__ import annotations
 
@@ -114,7 +114,6 @@ def parts(records: Sequence[Record]) -> Table | None:
 
 
 def _part(key: str, name: str) -> tuple[Column, Callable[[tuple[Record, dict[str, float]]], Cell]]:
-    """The column of a part, and its cell of a record and its parts."""
     return Column(name, "seconds", key=key), lambda row: Cell(row[1].get(key), kind=row[0].kind)
 
 
@@ -139,7 +138,6 @@ def loads(records: Sequence[Record]) -> Table | None:
 
 
 def _quantile(q: float) -> tuple[Column, Callable[[tuple[Record, Load]], Cell]]:
-    """The column of a percentile, and its cell of a load."""
     return Column(f"p{q * 100:g}", "seconds"), lambda row: _percentile(row[1], q)
 
 

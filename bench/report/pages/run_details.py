@@ -99,7 +99,6 @@ def _begun(record: Record) -> str:
 
 
 def _environment(group: Sequence[Record]) -> list[str]:
-    """What a run was measured with: memory, packages, machine, settings."""
     first = group[0]
     env = first.environment
     memory = f"{format_bytes(first.device.total_bytes)} of memory"
@@ -177,20 +176,17 @@ def _all_figures(group: Sequence[Record], ceilings: Ceilings | None) -> tuple[Ta
 
 
 def _metric(key: str) -> tuple[Column, Callable[[_Figures], Cell]]:
-    """The column of a metric, and its cell of a row."""
     column = Column(METRICS[key].title, METRICS[key].unit, key=key)
     return column, lambda row: Cell(row.values.get(key), kind=row.record.kind)
 
 
 def _figures(record: Record, ceilings: Ceilings | None) -> Iterator[_Figures]:
-    """The figures of a case, then of each of its stages if it has several."""
     yield _Figures(record, None, metrics.values(record, ceilings))
     for name, stage in metrics.of_stages(record).items():
         yield _Figures(stage, name, metrics.of_stage(stage, ceilings))
 
 
 def _samples(record: Record) -> Cell:
-    """How many samples there are, and how many of them are doubtful; else the outcome."""
     if record.timing is None:
         return Cell(text=cells.outcome(record))
     slowed = len(record.telemetry.throttled_samples) if record.telemetry else 0

@@ -1,7 +1,4 @@
-"""The page on predicted times: the model, its figures, and its error on cards whose times it has not seen.
-
-Reads what `speed` fitted; never torch.
-"""
+"""The page on predicted times: the model, its figures, and its error on cards whose times it has not seen."""
 
 from __future__ import annotations
 
@@ -68,7 +65,6 @@ def _with_not_fitted(
 
 
 def _answer(fitted: Sequence[HeldOut]) -> str:
-    """Median and worst error of what was fitted."""
     result = errors(fitted)
     return (
         f"With each card left out of the fit in turn, the median error over all {result.cells} times is "
@@ -93,7 +89,6 @@ def _worst(cell: HeldOut) -> str:
 
 
 def _model(model: Model) -> tuple[Block, ...]:
-    """What the model consists of, and its fitted figures."""
     half, single = model.half, model.single
     rows = [
         ("products, float16 and bfloat16", *_factor(half.products, "the rate")),
@@ -159,7 +154,6 @@ def _legend() -> tuple[str, ...]:
 
 
 def _fitted_to(fitted: Sequence[HeldOut]) -> str:
-    """What the model was fitted to."""
     cases = [cell.observed.case for cell in fitted]
     seen = dict.fromkeys(f"{_call(case)} in {case.dtype}" for case in cases)
     architectures = ", ".join(sorted({cell.observed.gpu.architecture for cell in fitted}))

@@ -1,4 +1,4 @@
-"""The plot of costs: money for 1,000 images against images an hour. Reads what `cost` compared."""
+"""The plot of costs: money for 1,000 images against images an hour."""
 
 from __future__ import annotations
 

@@ -70,7 +70,6 @@ def caption(text: str, most: int = _LONGEST) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    """The code points of matplotlib's own font."""
     from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: PLC0415
 
     return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())

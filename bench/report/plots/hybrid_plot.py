@@ -1,4 +1,4 @@
-"""The plot of local against remote: seconds of one image over its resolution. Reads what `hybrid` compared."""
+"""The plot of local against remote: seconds of one image over its resolution."""
 
 from __future__ import annotations
 
@@ -148,5 +148,4 @@ def _axes(axes: Axes, cases: Sequence[Case]) -> None:
 
 
 def _edge(case: Case) -> float:
-    """The edge of the square of as many pixels."""
     return float(round(case.axes.product("width", "height") ** 0.5))

@@ -1,4 +1,4 @@
-"""The plot of a call's profile: live bytes by part of the model over the call. Imports no torch."""
+"""The plot of a call's profile: live bytes by part of the model over the call."""
 
 from __future__ import annotations
 

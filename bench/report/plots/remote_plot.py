@@ -1,7 +1,4 @@
-"""The plot of an endpoint: where the time of a request goes, by resolution and transport, as a PNG.
-
-Reads records; never torch.
-"""
+"""The plot of an endpoint: where the time of a request goes, by resolution and transport, as a PNG."""
 
 from __future__ import annotations
 
@@ -62,7 +59,6 @@ def draw(records: Sequence[Record]) -> bytes | None:
 
 
 def _titled(title: str, bars: int) -> str:
-    """A panel's title, and how many bars are left out of it."""
     left_out = bars - _MOST_BARS
     return f"{title} ({left_out} more are left out)" if left_out > 0 else title
 
@@ -104,7 +100,6 @@ def _places(records: Sequence[Record]) -> list[float]:
 
 
 def _extent(places: Sequence[float]) -> float:
-    """The height of a panel, in bars."""
     return places[-1] + 1.2
 
 

@@ -6,6 +6,7 @@ Texts out of files keep their width, but nothing in them reaches the terminal as
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich import text as rich_text
 from rich.console import Console
@@ -112,10 +113,7 @@ def _groups(table: Table) -> list[tuple[str, list[Column], list[list[Cell]]]]:
 def _table(
     console: Console, title: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, marks: bool
 ) -> None:
-    laid = [
-        terminal.Column(one_line(column.name), "right" if column.on_the_right else "left", column.wraps, column.heads)
-        for column in columns
-    ]
+    laid = [replace(column, name=one_line(column.name)) for column in columns]
     cells = [
         [
             rich_text.Text(one_line("".join(marked(cell, column, marks=marks))), style=_STYLES[cell.tone])

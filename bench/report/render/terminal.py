@@ -2,7 +2,7 @@
 
 A table is laid out by `print_table` alone. Numbers are never wrapped or cut, text wraps at spaces only. If the columns
 don't fit side by side, the text of the last one goes under its row; if that is not enough, each row becomes a block of
-`name: value`. Imports rich, and nothing of the project.
+`name: value`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, TextIO
+from typing import TextIO
 
 from rich import box
 from rich.cells import cell_len
@@ -21,6 +20,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from bench.report.document import Column
 
 #: Wide enough for a case's name and its figures; a pipe has no width of its own.
 _PIPED_WIDTH = 120
@@ -33,23 +34,6 @@ _INDENT = 2
 _FEWEST = 3
 
 Draw = Callable[[Console], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        name: its header; a column without one continues the value before it, when rows are printed as blocks.
-        side: to which side its cells are set.
-        wraps: whether its cells are text that may wrap at spaces.
-        heads: whether its cell is part of a block's first line; the first column's always is.
-    """
-
-    name: str
-    side: Literal["left", "right"] = "left"
-    wraps: bool = False
-    heads: bool = False
 
 
 def show(draw: Draw, *, err: bool = False) -> None:
@@ -141,7 +125,6 @@ def _asked_width() -> int | None:
 def _layout(
     columns: Sequence[Column], rows: Sequence[Sequence[Text]], room: int, *, header: bool
 ) -> tuple[list[int], int] | None:
-    """The width of each column and the padding between them; None if they don't fit."""
     names = [column.name if header else "" for column in columns]
     contents = [max((_widest(row[place]) for row in rows), default=0) for place in range(len(columns))]
     words = [max((_longest_word(row[place].plain) for row in rows), default=0) for place in range(len(columns))]
@@ -190,7 +173,7 @@ def _table(
     )
     for column, width in zip(columns, widths, strict=True):
         name = Text(column.name) if header else ""
-        table.add_column(name, justify=column.side, width=width, overflow="fold")
+        table.add_column(name, justify="right" if column.on_the_right else "left", width=width, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -210,13 +193,13 @@ def _lines(columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Se
     """What `_table` prints of cells that need no wrapping, as one text: rich takes a millisecond for a table's row."""
     gap = " " * (1 + 2 * padding)
     lines = Text(end="")
-    sides = [column.side for column in columns]
+    to_the_right = [column.on_the_right for column in columns]
     for place, row in enumerate([[Text(column.name, style="bold") for column in columns], *rows]):
         lines.append("\n ")
-        for number, (cell, side, width) in enumerate(zip(row, sides, widths, strict=True)):
+        for number, (cell, is_right, width) in enumerate(zip(row, to_the_right, widths, strict=True)):
             blank = " " * (width - cell_len(cell.plain))
-            lines.append(gap if number else "").append(blank if side == "right" else "")
-            lines.append_text(cell).append(blank if side == "left" else "")
+            lines.append(gap if number else "").append(blank if is_right else "")
+            lines.append_text(cell).append("" if is_right else blank)
         if not place:
             lines.append("\n " + "─" * (sum(widths) + len(gap) * (len(widths) - 1)))
     return lines.append("\n")
@@ -263,7 +246,6 @@ def _print_block(console: Console, columns: Sequence[Column], row: Sequence[Text
 
 
 def _pairs(cells: Sequence[tuple[Column, Text]]) -> Iterator[tuple[Text, bool]]:
-    """Each `name: value` and whether it may wrap; cells without a name stand behind it, and empty ones are left out."""
     pair, wraps = Text(), False
     for column, cell in cells:
         if not cell.plain:

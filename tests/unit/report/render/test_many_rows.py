@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 from tabulate import tabulate
 
+from bench.report.document import Column
 from bench.report.render import markdown, terminal
 
 TEXTS = st.sampled_from(["", "-", "12.5 ms", " x ", "a|b", "é", "漢字", "a longer text", "`code`"])
@@ -39,7 +40,7 @@ def test_a_pipe_table_is_tabulate_s(table: tuple[list[str], list[list[str]], str
     )
 
 
-def printed(columns: Sequence[terminal.Column], rows: Sequence[Sequence[Text]], width: int) -> list[str]:
+def printed(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int) -> list[str]:
     """The lines of a table, without blanks at their ends."""
     stream = io.StringIO()
     terminal.print_table(Console(file=stream, width=width), columns, rows)
@@ -50,9 +51,7 @@ def printed(columns: Sequence[terminal.Column], rows: Sequence[Sequence[Text]], 
 @given(tables(), st.integers(30, 120))
 def test_a_table_that_needs_no_wrapping_is_rich_s(table: tuple[list[str], list[list[str]], str], width: int) -> None:
     headers, rows, align = table
-    columns = [
-        terminal.Column(name, "left" if side == "l" else "right") for name, side in zip(headers, align, strict=True)
-    ]
+    columns = [Column(name, right=side != "l") for name, side in zip(headers, align, strict=True)]
     cells = [[Text(cell, style="red") for cell in row] for row in rows]
 
     by_hand = printed(columns, cells, width)

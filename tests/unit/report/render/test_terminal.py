@@ -25,6 +25,7 @@ from bench.config import load_prices
 from bench.core.units import GIB, MIB
 from bench.doctor import Finding
 from bench.record import Failed, Memory, Timing
+from bench.report.document import Column
 from bench.report.pages import (
     advice_page,
     compare_page,
@@ -36,7 +37,7 @@ from bench.report.pages import (
     profile_page,
 )
 from bench.report.render import console as render_console
-from bench.report.render.terminal import Column, Draw, plain, print_table, say
+from bench.report.render.terminal import Draw, plain, print_table, say
 from bench.run.progress import print_summary
 from bench.run.scheduler import RunSummary
 from bench.vram.call_profile import Profiled, profile
@@ -155,7 +156,7 @@ def test_a_table_fits_the_terminal_with_every_word_and_number_whole(name: str, w
 
 def test_the_last_columns_text_goes_under_its_row_before_rows_become_blocks() -> None:
     # given a table whose figures have room and whose text has not
-    columns = [Column("Way", heads=True), Column("Peak", "right"), Column("Verdict"), Column("Reason", wraps=True)]
+    columns = [Column("Way", heads=True), Column("Peak", right=True), Column("Verdict"), Column("Reason", wraps=True)]
     rows = [["untiled", "5.31 GiB", "fits", "the quickest that fits"], ["tile 512/128", "1.02 GiB", "fits", ""]]
     # when it is drawn
     shown = drawn(lambda console: print_table(console, columns, rows), 40)
@@ -185,7 +186,7 @@ def test_a_run_on_a_terminal_breaks_no_word_of_its_lines() -> None:
 
 def test_rows_become_blocks_where_columns_do_not_fit() -> None:
     # given a table of numbers, whose cells can't wrap
-    columns = [Column("Card"), *(Column(name, "right") for name in ("Peak", "Share")), Column("")]
+    columns = [Column("Card"), *(Column(name, right=True) for name in ("Peak", "Share")), Column("")]
     rows = [["NVIDIA GeForce RTX 3070", "5.31 GiB", "66%", "predicted"]]
 
     def draw(console: Console) -> None:
@@ -201,7 +202,7 @@ def test_rows_become_blocks_where_columns_do_not_fit() -> None:
 
 
 def test_a_value_that_has_no_room_beside_its_name_is_whole_in_the_next_line() -> None:
-    columns = [Column("Size"), Column("With the CUDA context", "right")]
+    columns = [Column("Size"), Column("With the CUDA context", right=True)]
     shown = drawn(lambda console: print_table(console, columns, [["2048x2048", "4.10 GiB to 15.20 GiB"]]), 30)
     assert [line.rstrip() for line in shown.splitlines()][:3] == [
         "2048x2048",
