@@ -74,7 +74,8 @@ def _start(executor: SubprocessExecutor, progress: Console) -> Ready:
         with progress.status("Taking the device (torch is loaded, which can take a minute) ..."):
             ready = executor.start()
     except DeviceError as error:
-        raise DeviceError(f"{error} {_NEEDS_CUDA}") from None
+        text = str(error).replace(", or use --device cpu", "")
+        raise DeviceError(f"{text} {_NEEDS_CUDA}") from None
     if ready.device.kind != "cuda":
         raise DeviceError(f"{ready.device.name} is not a CUDA GPU. {_NEEDS_CUDA}")
     return ready

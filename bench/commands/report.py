@@ -29,6 +29,8 @@ def report(
 
     paths = given_or_all(results)
     records, predictions = records_and_predictions(paths)
+    if not records and not predictions:
+        warn([f"{', '.join(map(str, paths))}: no results were found. `bench run` writes results."])
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
     pages = {name: markdown.render(page).encode() for name, page in measured_page.pages(records, ceilings).items()}

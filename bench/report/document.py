@@ -14,12 +14,12 @@ from typing import Literal, TypeVar
 
 from bench.core.units import Unit, format_quantity
 
-#: Where a figure comes from. Nothing else may be mixed in one table without being told apart.
+#: Where a figure comes from. If a table mixes kinds, each figure is marked.
 Kind = Literal["measured", "published", "predicted", "simulated", "calibrated"]
 #: How a cell or a line stands out where the form can show it: a gate that fails, a change for the better, an aside.
 Tone = Literal["plain", "strong", "good", "bad", "warning", "quiet"]
 
-#: The mark after a figure of each kind, and after text that cannot hold the mark; figures without one are measured.
+#: The mark after a figure of each kind; measured figures have none.
 MARKS: dict[Kind, str] = {"measured": "", "published": "†", "predicted": "‡", "simulated": "§", "calibrated": "¶"}
 #: What each kind means, for the legend of the marks.
 MEANINGS: dict[Kind, str] = {
@@ -58,13 +58,13 @@ class Column:
     """One column of a table.
 
     Attributes:
-        name: its header. Without one it continues the column before it, when a narrow terminal prints rows as blocks.
+        name: its header. If empty, a narrow terminal appends its cell to that of the column before it.
         unit: of its values; None for text. Columns with a unit are set to the right.
         key: its name in JSON and CSV, unique in the table; by default made of `name`.
-        right: set text to the right too.
+        right: right-align text too.
         wraps: the text may wrap at spaces in a narrow terminal.
         heads: part of the first line when rows are printed as blocks; the first column always is.
-        groups: the rows of one value belong together: a terminal prints a table a group, and the value in its title.
+        groups: a terminal prints one table per value, with the value in its title.
     """
 
     name: str
@@ -93,9 +93,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under columns; each row has a cell a column.
+    """Rows under columns; one cell per column.
 
-    Raises ValueError where a row has more or fewer cells than there are columns, or two columns have one key.
+    Raises ValueError if a row has more or fewer cells than there are columns, or two columns have one key.
     """
 
     columns: tuple[Column, ...]
@@ -118,7 +118,7 @@ class Table:
 
     @property
     def has_marks(self) -> bool:
-        """Whether cells are marked with their kind: not where a column of the table says it of the whole row."""
+        """Whether cells get marks. They don't if a column `kind` states it for the whole row."""
         return "kind" not in self.keys
 
 
@@ -173,19 +173,19 @@ Block = Text | Bullets | Terms | Table | Picture | Section
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A page: its title, and what stands on it."""
+    """A page: its title and its blocks."""
 
     title: str
     blocks: tuple[Block, ...]
 
     def tables(self) -> Iterator[Table]:
-        """All its tables, in order, those of sections too."""
+        """All tables in order, including those in sections."""
         yield from _tables(self.blocks)
 
     def marks(self) -> list[Kind]:
-        """The kinds whose marks stand in its tables, in the order of `MARKS`; `measured` with them if it occurs too.
+        """The kinds that need a legend, in the order of `MARKS`.
 
-        Empty where nothing is marked: figures that are all measured, or of which a column says the kind.
+        Empty if all figures are measured, or a column states the kind.
         """
         kinds = {
             cell.kind for table in self.tables() if table.has_marks for row in table.rows for cell in row if cell.kind
@@ -200,7 +200,7 @@ def marked(cell: Cell, column: Column, *, marks: bool) -> tuple[str, str]:
 
 
 def spans(text: str) -> Iterator[tuple[str, bool]]:
-    """The parts of a text, and of each whether it is code, which stood between backticks."""
+    """The parts of a text, each with whether it is code (was between backticks)."""
     for place, part in enumerate(_CODE_SPAN.split(text)):
         if part:
             yield part, place % 2 == 1
@@ -208,9 +208,9 @@ def spans(text: str) -> Iterator[tuple[str, bool]]:
 
 def legend(kinds: Sequence[Kind]) -> str:
     """A line that says what the marks of these kinds mean; empty for none."""
-    told = [f"{MARKS[kind]} {kind}: {MEANINGS[kind]}" for kind in kinds if MARKS[kind]]
+    marked_kinds = [f"{MARKS[kind]} {kind}: {MEANINGS[kind]}" for kind in kinds if MARKS[kind]]
     unmarked = ["unmarked: measured"] if "measured" in kinds else []
-    return f"{'; '.join([*told, *unmarked])}." if kinds else ""
+    return f"{'; '.join([*marked_kinds, *unmarked])}." if kinds else ""
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | float | None]], title: str = "") -> Table:

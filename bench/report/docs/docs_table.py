@@ -119,7 +119,7 @@ def _places(printed: Sequence[str], records: Sequence[Record]) -> list[str | Non
 
 
 def _placed(lines: Sequence[str], places: Sequence[str | None]) -> Iterator[str]:
-    """The lines of a unified diff, with the place of its first row that differs after the marks of each hunk."""
+    """The lines of a unified diff, with `page.md:LINE` of the first differing row after the marks of each hunk."""
     for at, line in enumerate(lines):
         hunk = _HUNK.match(line)
         yield f"{line} {_first_place(lines[at + 1 :], places[int(hunk[1]) - 1 :])}".rstrip() if hunk else line
@@ -153,6 +153,11 @@ def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -
     chosen = [record for record in records if record.case.operation == operation]
     if not records:
         raise DocsError("There are no records to make the docs' tables from. Run `bench run`, or name a results file.")
+    if all(record.kind not in kinds for record in records):
+        raise DocsError(
+            f"These results have only {records[0].kind} records, and these tables take {' and '.join(kinds)} figures. "
+            "Name other results; for predictions use `bench predict --format docs`."
+        )
     if not chosen:
         operations = ", ".join(sorted({record.case.operation for record in records}))
         runs = ", ".join(dict.fromkeys(record.run.id for record in records))

@@ -55,7 +55,7 @@ def page(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
         "Which way to take on which card",
         (
             Text(
-                "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; edit nothing here. "
+                "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; do not edit. "
                 "`bench advise --gpu NAME` shows all ways of one card, with reasons."
             ),
             Terms(_legend(title_of(network, networks))),

@@ -28,7 +28,7 @@ _VERDICTS: dict[str, tuple[str, Tone]] = {
 
 
 def card_table(advice: Sequence[Advice], networks: Networks) -> document.Table:
-    """A row a card, by its memory; three columns an image."""
+    """One row per card, by its memory; three columns per image."""
     images = {each.image.id: each.image for each in advice}
     places = {each.place.label: each.place for each in advice}
     by_image = {

@@ -26,7 +26,7 @@ _Case = Annotated[Case, PlainSerializer(_name)]
 
 
 class _OfCase(Figures):
-    """What is said of a case; `stage` is left out for a whole call."""
+    """Fields of every entry about a case; `stage` is left out for a whole call."""
 
     optional: ClassVar[tuple[str, ...]] = ("stage",)
 

@@ -1,4 +1,4 @@
-"""The tables of local beside remote, for the page and the terminal."""
+"""Tables that compare local with remote, for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ServedColumn = tuple[Column, Callable[[tuple[Service, RemoteImage]], Cell | str
 
 
 def title_of(name: str, networks: Networks) -> str:
-    """What a network is called in tables."""
+    """The name of a network in tables."""
     return networks[name].title or name
 
 
@@ -101,7 +101,7 @@ def remote_table(images: Sequence[RemoteImage], networks: Networks, *, short: bo
 
 
 def parts_table(image: RemoteImage, networks: Networks) -> Table:
-    """What the time of one image with a service is made of, over each network."""
+    """The parts of the simulated time of one image, over each network."""
 
     def part(name: str, seconds: Callable[[OverNetwork], float]) -> tuple[Column, Callable[[str], Cell]]:
         return Column(name, "seconds"), lambda network: _simulated(seconds(image.over[network]))
@@ -119,7 +119,7 @@ def parts_table(image: RemoteImage, networks: Networks) -> Table:
 
 
 def measured_table(images: Sequence[RemoteImage]) -> Table:
-    """What requests to endpoints were measured to take, from end to end."""
+    """Measured end-to-end times of requests to endpoints."""
     return table_of(
         [record for image in images for record in image.measured],
         (Column("Resolution"), lambda record: whole_size_of(record.case)),

@@ -15,7 +15,7 @@ from bench.workloads.labels import extras, label_of, size_of, takes_tiles
 
 #: The page of records whose models are not among the workloads here.
 _UNKNOWN_MODELS = "other.md"
-#: Outcomes that leave a cell without a figure and are not results either.
+#: Outcomes listed below the tables: they give no figure, and unlike OOM they are not results.
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")
 _WRITTEN = "Written by `bench report` from the results; do not edit."
 
@@ -47,7 +47,7 @@ def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[
 
 
 def _place(case: Case) -> tuple[str, str] | None:
-    """The page of a case. A model that is not here is placed by its operation; None if no workload has that either."""
+    """The page of a case. An unknown model goes to a page with its operation; None if no workload has that."""
     if case.model in models.zoo():
         return models.workload(case.model).page, case.operation
     kind = next((kind for kind in models.workloads() if case.operation in kind.operations), None)
@@ -71,7 +71,7 @@ def page(kind: Workload, operation: str, records: Sequence[Record], ceilings: Se
 
 
 def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> Document:
-    """The page of models that are not here: they were measured with a workload that this machine lacks."""
+    """The page of unknown models: measured with a workload that is not installed on this machine."""
     text = "These models are unknown here. Set BENCH_WORKLOADS to the files that describe them."
     return Document("Other models", (Text(f"{_WRITTEN} {text}"), *_body(records, ceilings)))
 

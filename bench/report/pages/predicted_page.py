@@ -41,7 +41,7 @@ _FITTED = (
 def page(predictions: Sequence[Record], known: Sequence[Record]) -> Document:
     """Predictions for cards that are not here, and how far off they are where figures are known."""
     title = "Memory on cards that are not here"
-    written = Text("Written by `bench report` from the records of `bench predict` and the results; edit nothing here.")
+    written = Text("Written by `bench report` from the records of `bench predict` and the results; do not edit.")
     if not predictions:
         missing = (
             "There are no predictions yet. Make them with `bench predict docs --out results/predicted/docs.jsonl`."

@@ -120,7 +120,7 @@ def _with_widest_context(predictions: Sequence[Prediction]) -> Prediction:
 
 
 def card_table(group: Group, title: str = "") -> document.Table:
-    """A row a card, a column a case."""
+    """One row per card, one column per case."""
 
     def column(case: Case) -> tuple[Column, Callable[[tuple[str, Mapping[str, Record]]], Cell]]:
         return Column(_short(case), right=True, key=_tiled_size(case)), lambda card: share(card[1].get(case.id))

@@ -28,8 +28,8 @@ _AT = 100.0
 def draw(costs: Costs) -> bytes | None:
     """The PNG: a panel a model and operation, at the size that the page shows first. None where nothing has a price.
 
-    Cards are in colour, endpoints in black with marks; a free one is no line, for a logarithm has no 0. What is too
-    much for a figure is left out, and said under it.
+    Cards are in colour, endpoints in black with marks; free ones are not drawn, because a logarithm has no 0. What is
+    too much for a figure is left out, and said under it.
     """
     groups: dict[tuple[str, str], list[Image]] = {}
     for image in priced(costs):

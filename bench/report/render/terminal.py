@@ -28,10 +28,10 @@ _PIPED_WIDTH = 120
 #: Nothing can be laid out in less.
 _LEAST_WIDTH = 20
 #: A column of text is narrowed to the first before headers are wrapped, and to the second before rows become blocks.
-_EASY, _NARROW = 40, 20
+_COMFORTABLE_WIDTH, _MIN_TEXT_WIDTH = 40, 20
 _INDENT = 2
 #: A table of fewer columns is a list of texts, which reads better as blocks.
-_FEWEST = 3
+_MIN_TABLE_COLUMNS = 3
 
 Draw = Callable[[Console], None]
 
@@ -64,7 +64,7 @@ def plain(draw: Draw) -> str:
 
 
 def say(console: Console, line: str | Text, style: str = "", indent: int = 0) -> None:
-    """Print a line of prose: wrapped at spaces on a terminal, whole in a pipe, where lines are searched and cut."""
+    """Print a line of prose: wrapped at spaces on a terminal, unwrapped in a pipe, for grep and cut."""
     text = line.copy() if isinstance(line, Text) else Text(line)
     if style:
         text.stylize(style)
@@ -82,7 +82,7 @@ def print_table(
     *,
     header: bool = True,
 ) -> None:
-    """Print rows under the columns' names; without room for that, the last column's text under each row, or blocks."""
+    """Print rows under the columns' names; if they don't fit, the last column under each row, or blocks."""
     cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     if title:
         say(console, title, "italic")
@@ -94,7 +94,7 @@ def print_table(
             console.print(_table(columns, cells, *layout, header=header))
         return
     layout = _layout(columns[:-1], [row[:-1] for row in cells], console.width, header=True) if header else None
-    if layout is not None and len(columns) > _FEWEST and columns[-1].wraps:
+    if layout is not None and len(columns) > _MIN_TABLE_COLUMNS and columns[-1].wraps:
         _print_notes_under_rows(console, columns, cells, *layout)
         return
     for row in cells:
@@ -133,9 +133,9 @@ def _layout(
     # how narrow each column may become, one step after the other
     text = [column.wraps for column in columns]
     steps = (
-        [max(words[i], min(whole[i], _EASY)) if text[i] else whole[i] for i in range(len(columns))],
-        [max(words[i], min(whole[i], _EASY) if text[i] else contents[i]) for i in range(len(columns))],
-        [max(words[i], min(whole[i], _NARROW) if text[i] else contents[i]) for i in range(len(columns))],
+        [max(words[i], min(whole[i], _COMFORTABLE_WIDTH)) if text[i] else whole[i] for i in range(len(columns))],
+        [max(words[i], min(whole[i], _COMFORTABLE_WIDTH) if text[i] else contents[i]) for i in range(len(columns))],
+        [max(words[i], min(whole[i], _MIN_TEXT_WIDTH) if text[i] else contents[i]) for i in range(len(columns))],
     )
     for padding in (1, 0):
         widths = list(whole)

@@ -49,7 +49,7 @@ TIMES = table(
 PAGE = Document(
     "Local or remote",
     (
-        Text("Written by `bench hybrid`; edit nothing here."),
+        Text("Written by `bench hybrid`; do not edit."),
         Terms((("OOM", "out of memory, which is a result"),)),
         Section("Times", (TIMES, Picture("hybrid.png", "Time over resolution"))),
         Section("Details", (Bullets(("first", HOSTILE), "Left out"), Text("1 worse", "strong")), folded=True),
