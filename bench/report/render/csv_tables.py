@@ -17,7 +17,7 @@ def render(document: Document) -> str:
 def render_table(table: Table) -> str:
     """One table: its keys with their units, then its rows.
 
-    A cell is written as its value, or as its text (`OOM`) if it has none. A column whose cells have kinds is followed by
+    A cell is written as its value, or else as its text (`OOM`). A column whose cells have kinds is followed by
     one that names them. A text that a spreadsheet would run as a formula begins with an apostrophe.
     """
     kinds = [any(row[place].kind for row in table.rows) for place in range(len(table.columns))]
