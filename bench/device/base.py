@@ -82,11 +82,9 @@ class Clock(Protocol):
     @property
     def name(self) -> Literal["cuda_event", "perf_counter"]:
         """The clock's name in records."""
-        ...
 
     def time(self, call: Callable[[], object]) -> float:
         """Run `call` once, wait until its work is done, and return the seconds that it took."""
-        ...
 
 
 class MemoryMeter(Protocol):
@@ -101,31 +99,24 @@ class MemoryMeter(Protocol):
 
     def empty(self) -> None:
         """Return all cached memory to the device."""
-        ...
 
     def begin(self) -> None:
         """Empty the cache and start a case, with its model loaded but not its input."""
-        ...
 
     def enter(self, stage: int) -> None:
         """Start a stage of a call; the first is 0."""
-        ...
 
     def leave(self, stage: int) -> None:
         """End a stage of a call."""
-        ...
 
     def first_call_done(self) -> None:
         """End the first call."""
-        ...
 
     def calls_done(self, weights_bytes: int) -> tuple[Memory, ...]:
         """End the last call and return the figures of each stage."""
-        ...
 
     def left_behind(self) -> int:
         """Bytes in use above those at `begin`, after the case's tensors are gone."""
-        ...
 
 
 class Watch(Protocol):
@@ -133,23 +124,18 @@ class Watch(Protocol):
 
     def prepare(self) -> None:
         """Start the process that reads the device; call this before a case is loaded."""
-        ...
 
     def begin(self) -> None:
         """Start reading; call this right before the first timed call."""
-        ...
 
     def end(self, windows: Sequence[Window]) -> Telemetry:
         """Stop reading and return the telemetry; call this right after the last timed call. One window per sample."""
-        ...
 
     def end_each(self, groups: Sequence[Sequence[Window]]) -> tuple[Telemetry, ...]:
         """As `end` for cases that took turns: one telemetry per group of windows, without energy if several."""
-        ...
 
     def warnings(self, summary: Telemetry, samples_count: int) -> tuple[str, ...]:
         """Warnings about the device that concern the case's times."""
-        ...
 
 
 class Held(Protocol):
@@ -167,20 +153,15 @@ class Held(Protocol):
     @property
     def compute_capability(self) -> tuple[int, int] | None:
         """The compute capability of a CUDA device, `(8, 9)`; None for the CPU."""
-        ...
 
     def state(self) -> DeviceState:
         """Free memory now, and the refused allocations of this process so far."""
-        ...
 
     def wait(self) -> None:
         """Wait until all launched work is done."""
-        ...
 
     def software(self) -> DeviceSoftware:
         """The current driver and libraries."""
-        ...
 
     def facts(self) -> DeviceFacts:
         """Facts for `bench doctor`."""
-        ...

@@ -166,9 +166,7 @@ def float32(facts: Facts) -> Iterator[Finding]:
         yield ok("float32", f"{text}: torch's defaults")
     else:
         yield note(
-            "float32",
-            f"{text}. These are not torch's defaults.",
-            "Compare only with runs that have the same settings.",
+            "float32", f"{text}. These are not torch's defaults.", "Compare only with runs that have the same settings."
         )
 
 

@@ -48,15 +48,12 @@ class Caller(Protocol):
 
         Raises RequestError.
         """
-        ...
 
     def forget(self) -> None:
         """Forget the figures of all requests so far."""
-        ...
 
     def exchange(self, timing: Timing) -> Exchange:
         """Return the record of the requests since the last `forget`."""
-        ...
 
 
 class DiffusersClient:

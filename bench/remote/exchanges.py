@@ -63,11 +63,7 @@ def measure(request: CaseRequest, settings: MeasureSettings, leash: Leash, begun
         response_bytes=round(statistics.median(sizes)) if sizes else None,
         checked=new.checked + kept.checked,
         tiles=new.tiles,
-        warnings=(
-            *kept.warnings,
-            *((spent,) if missing else ()),
-            *stats.warnings(exchanges[0].timing.samples_s),
-        ),
+        warnings=(*kept.warnings, *((spent,) if missing else ()), *stats.warnings(exchanges[0].timing.samples_s)),
     )
 
 

@@ -150,11 +150,7 @@ def closed_loop(target: Target, concurrency: int, seconds: float) -> Load:
     _settle()
     took = asyncio.run(_send_always(target, concurrency, seconds, tally))
     return Load(
-        kind="closed",
-        concurrency=concurrency,
-        duration_s=took,
-        timeout_s=target.timeout_s,
-        **_figures(tally, took),
+        kind="closed", concurrency=concurrency, duration_s=took, timeout_s=target.timeout_s, **_figures(tally, took)
     )
 
 

@@ -33,11 +33,9 @@ class DecodeClient(Protocol):
 
     def decode(self) -> None:
         """Send one request, which has a time-out. Raises RequestError."""
-        ...
 
     def cut_off(self) -> None:
         """End the running request, and refuse further ones. May be called from any thread, and repeatedly."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

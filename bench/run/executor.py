@@ -50,11 +50,9 @@ class Executor(Protocol):
 
         Raises DeviceError with the reason if it can't be used, WorkerError if no worker starts.
         """
-        ...
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         """Measure one case within `timeout_s` seconds. Never raises for what the case does."""
-        ...
 
     def take_turns(
         self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
@@ -63,11 +61,9 @@ class Executor(Protocol):
 
         If anything goes wrong with one case, none has a result, and they have to be measured one by one.
         """
-        ...
 
     def close(self) -> None:
         """Release the device at once."""
-        ...
 
 
 class SubprocessExecutor:

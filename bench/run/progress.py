@@ -93,12 +93,7 @@ class Reporter:
         self._plan, self._console, self._quiet = plan, console, quiet
         self._estimate, self._passed = Estimate(plan.cases), 0
         self._label = ""
-        self._bar = Progress(
-            _Line(console),
-            console=console,
-            transient=True,
-            disable=quiet or not console.is_terminal,
-        )
+        self._bar = Progress(_Line(console), console=console, transient=True, disable=quiet or not console.is_terminal)
         self._task = self._bar.add_task("starting", total=len(plan.cases), left="")
 
     def __enter__(self) -> Reporter:

@@ -28,19 +28,15 @@ class Observer(Protocol):
 
     def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
         """A run begins, or continues with `resumed` finished cases."""
-        ...
 
     def case_begun(self, number: int, case: Case) -> None:
         """Case `number` of the plan (from 1) is next."""
-        ...
 
     def phase_begun(self, phase: Phase) -> None:
         """The current case has reached this phase."""
-        ...
 
     def case_done(self, number: int, record: Record) -> None:
         """The case is finished and on disk."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +79,7 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
     store.prepare_folder(options.results)
     ready = executor.start()
     store.refuse_stand_in(options.results, store.stand_in_of(ready.environment, ready.endpoint))
-    with (
-        store.device_folder(options.results, ready.device) as folder,
-        _opened(plan, ready, folder, options) as opened,
-    ):
+    with store.device_folder(options.results, ready.device) as folder, _opened(plan, ready, folder, options) as opened:
         run_info, file, records = opened
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}

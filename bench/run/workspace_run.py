@@ -30,19 +30,15 @@ class Listener(Protocol):
 
     def measuring(self, label: str) -> AbstractContextManager[object]:
         """A context that lasts while a call is measured."""
-        ...
 
     def measured(self, label: str, answer: WorkspacesMeasured) -> None:
         """A call was measured and saved."""
-        ...
 
     def failed(self, label: str, how: str, reason: str) -> None:
         """A call was skipped, or not measured."""
-        ...
 
     def warn(self, warning: str) -> None:
         """A warning about the figures."""
-        ...
 
 
 def calls_of(

@@ -58,11 +58,9 @@ class Measured(Protocol):
 
     def basis(self, kernel: Convolution) -> Basis | None:
         """How the workspace of this convolution is known; None if it is not."""
-        ...
 
     def workspace_bytes(self, kernel: Convolution) -> int | None:
         """The workspace of this convolution in bytes; None if nothing similar was measured."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,4 +38,3 @@ class Backend(Protocol):
 
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
         """The kernel's extra allocations; `item_bytes` is the size of one value."""
-        ...

@@ -86,24 +86,18 @@ class Service(Protocol, Generic[Request, Result]):
 
         Raises RefusedError if the message can't be parsed.
         """
-        ...
 
     def square_flops(self, side: int) -> int:
         """Return the floating-point operations for one square image of `side` pixels."""
-        ...
 
     def read(self, message: Message) -> Request:
         """Parse and check a message, and decode its body. Does not use the device."""
-        ...
 
     def size(self, request: Request) -> Size:
         """Return the work and memory of a request, from its shape and form."""
-        ...
 
     def compute(self, request: Request) -> Result:
         """Run the VAE. Called only on the device's thread; the result is in host memory."""
-        ...
 
     def write(self, result: Result) -> Answer:
         """Encode the result as the request asked. Does not use the device."""
-        ...

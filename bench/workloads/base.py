@@ -163,30 +163,24 @@ class MetaCall(Protocol):
     @property
     def blends(self) -> tuple[str, ...]:
         """Names of the module's methods that blend tiles line by line; the trace captures one line of each."""
-        ...
 
     @property
     def module(self) -> torch.nn.Module:
         """The whole module."""
-        ...
 
     @property
     def values(self) -> torch.Tensor:
         """The input, which exists before the call."""
-        ...
 
     @property
     def repeated(self) -> torch.nn.Module:
         """The submodule that runs once per pass and does the same for every input of one shape."""
-        ...
 
     def run(self) -> torch.Tensor:
         """Run the call once."""
-        ...
 
     def flops(self, passes: Sequence[Shape]) -> int | None:
         """Floating-point operations of these passes; None if they can't be counted exactly."""
-        ...
 
 
 class Loaded(Protocol):
@@ -195,11 +189,9 @@ class Loaded(Protocol):
     @property
     def module(self) -> torch.nn.Module:
         """The whole module, for hooks on its parts."""
-        ...
 
     def prepare(self, case: Case) -> Call:
         """Create the case's input and its call. May raise out-of-memory."""
-        ...
 
 
 def weights_bytes(loaded: Loaded) -> int:

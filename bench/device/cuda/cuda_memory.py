@@ -67,12 +67,7 @@ class CudaMemory:
         return list(self._stage_peaks) or [self._peaks()]
 
     def _figures(
-        self,
-        peaks: tuple[int, int],
-        first: tuple[int, int],
-        weights_bytes: int,
-        process: Reading,
-        growth: int | None,
+        self, peaks: tuple[int, int], first: tuple[int, int], weights_bytes: int, process: Reading, growth: int | None
     ) -> Memory:
         allocated, reserved = peaks
         return Memory(

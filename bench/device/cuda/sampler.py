@@ -65,7 +65,6 @@ class Inbox(Protocol):
 
     def get(self, block: bool = True, timeout: float | None = None) -> str:
         """The next line. Raises queue.Empty after `timeout` seconds without one."""
-        ...
 
 
 class Sampler:

@@ -21,12 +21,7 @@ from bench.run.outcome import brief
 
 SETTINGS = MeasureSettings(min_samples=10, min_time=0.5, max_time=3.0)
 #: TF32 is float32 in memory and has 10 bits of mantissa in the product. torch's convolutions use it by default.
-_TORCH_DTYPES = {
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "float32": torch.float32,
-    "tf32": torch.float32,
-}
+_TORCH_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "tf32": torch.float32}
 _TF32_CAPABILITY = (8, 0)
 #: A processor without instructions for a precision takes a hundred times as long. Such a ceiling is useless.
 _SLOW_CALL_S = 3.0

@@ -12,10 +12,7 @@ from bench.workloads.image_vae import zoo
 SERVED_UNTILED_PX = 2048
 #: The transports of each operation. The first is the default of diffusers' own functions: an image file is sent or
 #: received instead of a tensor.
-TRANSPORTS: dict[str, tuple[Transport, ...]] = {
-    "encode": ("png", "pt"),
-    "decode": ("jpg", "png", "pt", "pt-partial"),
-}
+TRANSPORTS: dict[str, tuple[Transport, ...]] = {"encode": ("png", "pt"), "decode": ("jpg", "png", "pt", "pt-partial")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ MODEL = ImageVaeSpec(
     scaling_factor=0.13025,
     dtype="float32",
     risks={
-        "float16": "SDXL's original VAE overflows in float16 (black images); madebyollin/sdxl-vae-fp16-fix does not",
+        "float16": "SDXL's original VAE overflows in float16 (black images); madebyollin/sdxl-vae-fp16-fix does not"
     },
     tile=1024,
     order=2,
