@@ -12,7 +12,7 @@ from bench.core import identity
 from bench.device.base import Held, UnusableError
 from bench.device.cpu import host
 from bench.device.cpu.processor import Processor
-from bench.device.cuda import nvml, properties
+from bench.device.cuda import nvml
 from bench.device.cuda.gpu import Gpu
 
 CHOICES = "auto, cpu, cuda or cuda:N"
@@ -127,9 +127,9 @@ def take(device: torch.device, limit_bytes: int | None, exercise: Callable[[torc
 
 def name(device: torch.device) -> str:
     """The GPU's name as torch reports it, or the processor's name."""
-    return properties.name(device) if device.type == "cuda" else host.cpu_name()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else host.cpu_name()
 
 
 def compute_capability(device: torch.device) -> tuple[int, int]:
     """The compute capability of a CUDA device, `(8, 9)`."""
-    return properties.compute_capability(device)
+    return torch.cuda.get_device_capability(device)

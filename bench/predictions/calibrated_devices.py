@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import store
-from bench.vram.calibration import Calibration, trusted
+from bench.vram.calibration import Calibration, why_not_applicable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def read(results: Path) -> tuple[list[CalibratedDevice], list[str]]:
     installed = cudnn_here()
     devices = []
     for workspaces in sorted(files, key=lambda file: file.recorded_at, reverse=True):
-        if reason := trusted(workspaces, installed):
+        if reason := why_not_applicable(workspaces, installed):
             warnings.append(f"{reason} It is left out.")
             continue
         by_precision = Calibration.by_precision(workspaces)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import store
 from bench.doctor import Facts
 from bench.errors import DeviceError, WorkerError
-from bench.record import Ceiling, Ceilings, Device, timestamp
+from bench.record import Ceiling, Ceilings, timestamp
 from bench.run import surroundings
 from bench.run.executor import SubprocessExecutor
 from bench.run.messages import CeilingMeasured, Examine, Examined, MeasureCeiling
@@ -19,17 +19,11 @@ from bench.run.messages import CeilingMeasured, Examine, Examined, MeasureCeilin
 _EXAMINE_S, _CEILING_S = 60.0, 180.0
 #: What is measured on each kind of device, in order. TF32 is what torch's float32 convolutions use on a GPU.
 _MEASURED = {
-    "cuda": (
-        ("matmul", "float16"),
-        ("matmul", "bfloat16"),
-        ("matmul", "float32"),
-        ("matmul", "tf32"),
-        ("copy", "float32"),
-    ),
+    "cuda": (*(("matmul", dtype) for dtype in ("float16", "bfloat16", "float32", "tf32")), ("copy", "float32")),
     "cpu": (("matmul", "float32"), ("matmul", "bfloat16"), ("matmul", "float16"), ("copy", "float32")),
 }
 
-#: A context that shows a text while it lasts.
+#: Returns a context manager that shows the text while it is open.
 Status = Callable[[str], AbstractContextManager[object]]
 
 
@@ -95,7 +89,7 @@ def measure_ceilings(
         store.refuse_stand_in(out, store.stand_in_of(facts.environment))
     measured: list[Ceiling] = []
     failed: dict[str, str] = {}
-    with _folder(out, facts.device) as folder:
+    with nullcontext() if out is None else store.device_folder(out, facts.device) as folder:
         for what, dtype in _MEASURED[facts.device.kind]:
             name = what if what == "copy" else f"{what} {dtype}"
             with status(f"Measuring {name} ..."):
@@ -113,16 +107,6 @@ def measure_ceilings(
         )
         path = store.write_ceilings(folder, ceilings) if folder is not None and measured else None
     return CeilingRun(ceilings, failed, path)
-
-
-@contextmanager
-def _folder(out: Path | None, device: Device) -> Iterator[Path | None]:
-    """The device's results folder, locked; None if nothing is to be kept."""
-    if out is None:
-        yield None
-        return
-    with store.device_folder(out, device) as folder:
-        yield folder
 
 
 def _ask(executor: SubprocessExecutor, what: str, dtype: str) -> CeilingMeasured:

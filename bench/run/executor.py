@@ -236,6 +236,7 @@ class _Conversation:
 def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> Crashed | OutOfMemory:
     """Return the outcome of a dead worker: out of memory if the kernel or its last output says so, else a crash."""
     code = worker.exit_code()
+    assert code is not None  # noqa: S101 - there is no time-out
     tail = worker.stderr_tail()
     if code == -_SIGKILL and host.oom_kills() > kills_before:
         return OutOfMemory(where="host", phase=phase, message="the kernel's out-of-memory killer ended the worker")

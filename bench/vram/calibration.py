@@ -101,21 +101,14 @@ class Calibration:
         return self._families.get(_family(kernel), ())
 
 
-def trusted(workspaces: Workspaces, cudnn_version: str | None, dtype: str | None = None) -> str | None:
+def why_not_applicable(workspaces: Workspaces, cudnn_version: str | None) -> str | None:
     """Why a calibration does not apply, as a message for users; None if it does.
 
-    Args:
-        workspaces: the calibration.
-        cudnn_version: the version that the prediction is for, as torch reports it (`91002`); None if it is not known,
-            as on a machine without a GPU: then any version will do.
-        dtype: the precision that the prediction is for; None: any.
+    `cudnn_version` is the version that the prediction is for, as torch reports it (`91002`); None if it is not known,
+    as on a machine without a GPU: then any version will do.
     """
     remedy = "Run `bench calibrate` on that device again."
     name = workspaces.device.name
-    if dtype is not None and Calibration.of(workspaces, dtype) is None:
-        measured = sorted({entry.dtype for entry in workspaces.entries if not entry.constrained})
-        contents = f"covers {' and '.join(measured)}" if measured else "has no workspaces measured with memory to spare"
-        return f"The calibration of {name} does not cover {dtype}: it {contents}. {remedy}"
     if cudnn_version is None:
         return None
     if workspaces.cudnn is None:

@@ -38,11 +38,10 @@ def _all() -> dict[str, _Model]:
     specs = [(spec, workload) for workload in workloads() for spec in workload.specs()]
     _refuse_duplicates("key", [name for spec, _ in specs for name in (spec.key, *spec.aliases)])
     _refuse_duplicates("title", [spec.title for spec, _ in specs])
-    return {spec.key: _Model(spec, workload, _by_name(workload.axes(spec.key))) for spec, workload in specs}
-
-
-def _by_name(axes: tuple[Axis, ...]) -> Mapping[str, Axis]:
-    return MappingProxyType({axis.name: axis for axis in axes})
+    return {
+        spec.key: _Model(spec, workload, MappingProxyType({axis.name: axis for axis in workload.axes(spec.key)}))
+        for spec, workload in specs
+    }
 
 
 def _refuse_duplicates(what: str, names: list[str]) -> None:

@@ -37,19 +37,20 @@ class Gpu:
 
         Raises UnusableError if the limit is below the context or above the card's memory, or can't be enforced.
         """
-        capacity = capacity_of(properties.name(device), properties.total_bytes(device), limit_bytes)
+        name = torch.cuda.get_device_name(device)
+        total_bytes = int(torch.cuda.get_device_properties(device).total_memory)
+        capacity = capacity_of(name, total_bytes, limit_bytes)
         if limit_bytes is not None and properties.is_integrated(device):
             raise UnusableError(
-                f"--vram-limit: {properties.name(device)} {_SHARED}, so its memory can't be limited. "
-                "Run without --vram-limit."
+                f"--vram-limit: {name} {_SHARED}, so its memory can't be limited. Run without --vram-limit."
             )
         self.torch_device = device
         self._cap: int | None = None
         self._nvml = properties.opened(device)
         self.device = Device(
             kind="cuda",
-            name=properties.name(device),
-            total_bytes=capacity.total_bytes,
+            name=name,
+            total_bytes=total_bytes,
             nvml_total_bytes=self._nvml.total().bytes,
             identity=properties.identity(device),
         )
@@ -91,7 +92,7 @@ class Gpu:
 
     @property
     def compute_capability(self) -> tuple[int, int]:
-        return properties.compute_capability(self.torch_device)
+        return torch.cuda.get_device_capability(self.torch_device)
 
     def wait(self) -> None:
         torch.cuda.synchronize(self.torch_device)

@@ -12,21 +12,6 @@ from bench.core.identity import of as digest_of
 from bench.device.cuda import nvml
 
 
-def name(device: torch.device) -> str:
-    """The GPU's name as torch reports it."""
-    return torch.cuda.get_device_name(device)
-
-
-def total_bytes(device: torch.device) -> int:
-    """The GPU's total memory as torch reports it."""
-    return int(torch.cuda.get_device_properties(device).total_memory)
-
-
-def compute_capability(device: torch.device) -> tuple[int, int]:
-    """The compute capability, `(8, 9)`."""
-    return torch.cuda.get_device_capability(device)
-
-
 def opened(device: torch.device) -> nvml.Nvml:
     """NVML's view of a CUDA device, independent of CUDA_VISIBLE_DEVICES."""
     return nvml.Nvml(uuid(device), pci_bus_id=pci_bus_id(device))

@@ -51,11 +51,8 @@ class Counter:
     end_j: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Energy:
-    per_call_j: float
-    source: EnergySource
-    window_s: float
+#: Joules per call, their source, and the seconds for which they were counted; or why they are not known.
+_Energy = tuple[float, EnergySource, float] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +95,12 @@ def summarise(
     another case's (`alone` is False), only readings in or next to the case's own calls count.
     """
     informative = [reading for reading in readings if reading.conditions != Conditions()]
-    during = _during(informative, windows, period_s) if alone else _in_own_calls(informative, windows, period_s)
+    during = _within(informative, [_whole(windows)] if alone and windows else windows, period_s)
     mask = 0
     for reading in during:
         mask |= reading.conditions.reasons or 0
     energy = _energy(during, windows, counter)
+    per_call_j, source, window_s = (None, None, None) if isinstance(energy, str) else energy
     return Telemetry(
         readings=len(during),
         reason=None if during else reason or _why_none(readings, informative, windows),
@@ -112,9 +110,9 @@ def summarise(
         power_w=_spread(reading.conditions.power_w for reading in during),
         throttle_reasons=reason_names(mask),
         throttled_samples=_throttled(informative, windows, usual_clock.is_slowed, period_s),
-        energy_per_call_j=None if isinstance(energy, str) else energy.per_call_j,
-        energy_source=None if isinstance(energy, str) else energy.source,
-        energy_window_s=None if isinstance(energy, str) else energy.window_s,
+        energy_per_call_j=per_call_j,
+        energy_source=source,
+        energy_window_s=window_s,
         energy_reason=energy if isinstance(energy, str) else None,
     )
 
@@ -179,14 +177,7 @@ def _why_none(readings: Sequence[Reading], informative: Sequence[Reading], windo
     return "no reading was taken during the timed calls"
 
 
-def _during(readings: Sequence[Reading], windows: Sequence[Window], period_s: float) -> Sequence[Reading]:
-    """The readings between the begin of the first and the end of the last window, or the nearest one."""
-    if not windows:
-        return ()
-    return _near(readings, [reading.at_s for reading in readings], _whole(windows), period_s)
-
-
-def _in_own_calls(readings: Sequence[Reading], windows: Sequence[Window], period_s: float) -> Sequence[Reading]:
+def _within(readings: Sequence[Reading], windows: Sequence[Window], period_s: float) -> Sequence[Reading]:
     """The readings in or nearest to each window, each once, in order of time."""
     times = [reading.at_s for reading in readings]
     by_time = {reading.at_s: reading for window in windows for reading in _near(readings, times, window, period_s)}
@@ -220,7 +211,7 @@ def _throttled(
     )
 
 
-def _energy(during: Sequence[Reading], windows: Sequence[Window], counter: Counter | None) -> _Energy | str:
+def _energy(during: Sequence[Reading], windows: Sequence[Window], counter: Counter | None) -> _Energy:
     """Joules per call from the counter or from power, or why there are none.
 
     The whole board's energy divided by the number of calls, including idle power and the gaps between calls.
@@ -229,15 +220,15 @@ def _energy(during: Sequence[Reading], windows: Sequence[Window], counter: Count
         return "there were no timed calls"
     busy_s = math.fsum(window.end_s - window.begin_s for window in windows)
     counted = _from_counter(counter, busy_s, len(windows))
-    if isinstance(counted, _Energy):
+    if not isinstance(counted, str):
         return counted
     integrated = _from_power(during, _whole(windows), busy_s, len(windows))
-    if isinstance(integrated, _Energy):
+    if not isinstance(integrated, str):
         return integrated
     return counted if counted == integrated else f"energy counter: {counted}; integrated power: {integrated}"
 
 
-def _from_counter(counter: Counter | None, busy_s: float, calls: int) -> _Energy | str:
+def _from_counter(counter: Counter | None, busy_s: float, calls: int) -> _Energy:
     if counter is None or counter.begin_j is None or counter.end_j is None:
         return "NVML does not report it for this device"
     window_s = counter.end_s - counter.begin_s
@@ -246,10 +237,10 @@ def _from_counter(counter: Counter | None, busy_s: float, calls: int) -> _Energy
         return unfit
     if counter.end_j <= counter.begin_j:
         return "it did not increase"
-    return _Energy((counter.end_j - counter.begin_j) / calls, "total energy counter", window_s)
+    return (counter.end_j - counter.begin_j) / calls, "total energy counter", window_s
 
 
-def _from_power(readings: Sequence[Reading], whole: Window, busy_s: float, calls: int) -> _Energy | str:
+def _from_power(readings: Sequence[Reading], whole: Window, busy_s: float, calls: int) -> _Energy:
     """Energy from the mean power between the first and last reading (trapezium rule) and the time of all calls."""
     window_s = whole.end_s - whole.begin_s
     unfit = _unfit(window_s, INTEGRATION_WINDOW_S, busy_s)
@@ -265,7 +256,7 @@ def _from_power(readings: Sequence[Reading], whole: Window, busy_s: float, calls
     joules = math.fsum(
         (later - earlier) * (watts + before) / 2 for (earlier, before), (later, watts) in itertools.pairwise(powers)
     )
-    return _Energy(joules / spanned_s * window_s / calls, "integrated power", window_s)
+    return joules / spanned_s * window_s / calls, "integrated power", window_s
 
 
 def _unfit(window_s: float, least_s: float, busy_s: float) -> str | None:

@@ -25,45 +25,21 @@ class Layout:
     device: str = "cpu"
 
 
-def _contiguous(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    return fill(b, c, h, w)
-
-
-def _permuted(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    """As in images that were stacked channel by channel."""
-    return fill(c, b, h, w).permute(1, 0, 2, 3)
-
-
-def _channels_last(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    """The strides of torch.channels_last; also those of an image out of NumPy or Pillow."""
-    return fill(b, h, w, c).permute(0, 3, 1, 2)
-
-
-def _transposed(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    return fill(b, c, w, h).transpose(2, 3)
-
-
-def _sliced(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    """Every second pixel of a larger image."""
-    return fill(b, c, 2 * h, 2 * w)[:, :, ::2, ::2]
-
-
-def _expanded(fill: Fill, b: int, c: int, h: int, w: int) -> torch.Tensor:
-    """One image in memory, viewed as a batch."""
-    return fill(1, c, h, w).expand(b, c, h, w)
-
-
 #: In the order in which they are checked and reported.
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        Layout("contiguous", _contiguous),
-        Layout("permuted", _permuted),
-        Layout("channels-last", _channels_last),
-        Layout("transposed", _transposed),
-        Layout("sliced", _sliced),
-        Layout("expanded", _expanded),
-        Layout("CUDA", _contiguous, "cuda"),
-        Layout("CUDA, permuted", _permuted, "cuda"),
+        Layout("contiguous", lambda fill, b, c, h, w: fill(b, c, h, w)),
+        # as in images that were stacked channel by channel
+        Layout("permuted", lambda fill, b, c, h, w: fill(c, b, h, w).permute(1, 0, 2, 3)),
+        # the strides of torch.channels_last; also those of an image out of NumPy or Pillow
+        Layout("channels-last", lambda fill, b, c, h, w: fill(b, h, w, c).permute(0, 3, 1, 2)),
+        Layout("transposed", lambda fill, b, c, h, w: fill(b, c, w, h).transpose(2, 3)),
+        # every second pixel of a larger image
+        Layout("sliced", lambda fill, b, c, h, w: fill(b, c, 2 * h, 2 * w)[:, :, ::2, ::2]),
+        # one image in memory, viewed as a batch
+        Layout("expanded", lambda fill, b, c, h, w: fill(1, c, h, w).expand(b, c, h, w)),
+        Layout("CUDA", lambda fill, b, c, h, w: fill(b, c, h, w), "cuda"),
+        Layout("CUDA, permuted", lambda fill, b, c, h, w: fill(c, b, h, w).permute(1, 0, 2, 3), "cuda"),
     )
 }

@@ -9,7 +9,7 @@ import pytest
 from factories import NOON, a_device, an_environment
 
 from bench.record import ConvolutionWorkspace, Workspaces
-from bench.vram.calibration import Calibration, trusted
+from bench.vram.calibration import Calibration, why_not_applicable
 from bench.vram.cudnn import backend
 from bench.vram.events import Convolution
 
@@ -127,8 +127,8 @@ def test_the_backend_takes_them_in_the_place_of_its_rule() -> None:
 
 
 @pytest.mark.parametrize("version", ["91002", "91000", "9.10.7", None])
-def test_the_same_cudnn_but_for_its_patch_is_trusted_and_one_that_is_not_known(version: str | None) -> None:
-    assert trusted(workspaces(entry(SMALL, 1)), version, "float16") is None
+def test_the_same_cudnn_but_for_its_patch_applies_and_one_that_is_not_known(version: str | None) -> None:
+    assert why_not_applicable(workspaces(entry(SMALL, 1)), version) is None
 
 
 @pytest.mark.parametrize(
@@ -140,20 +140,7 @@ def test_the_same_cudnn_but_for_its_patch_is_trusted_and_one_that_is_not_known(v
     ],
 )
 def test_another_cudnn_is_told_with_what_to_do(theirs: str | None, ours: str, said: str) -> None:
-    why = trusted(workspaces(entry(SMALL, 1), cudnn=theirs), ours)
+    why = why_not_applicable(workspaces(entry(SMALL, 1), cudnn=theirs), ours)
     assert why is not None
     assert re.search(said, why)
     assert "`bench calibrate`" in why
-
-
-@pytest.mark.parametrize(
-    ("entries", "said"),
-    [
-        ((entry(SMALL, 1, dtype="float32"),), r"float16.*float32"),
-        ((entry(SMALL, 1, constrained=True),), "memory to spare"),
-    ],
-)
-def test_another_precision_is_told(entries: tuple[ConvolutionWorkspace, ...], said: str) -> None:
-    why = trusted(workspaces(*entries), None, "float16")
-    assert why is not None
-    assert re.search(said, why)
