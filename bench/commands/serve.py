@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import json
 import os
 import sys
@@ -21,7 +21,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from bench.endpoint.shapes import Limits
     from bench.endpoint.startup import Loader
-    from bench.endpoint.state import Endpoint, LoadedModel, Machine, Offer
+    from bench.endpoint.state import Endpoint, Offer
 
 
 def serve(
@@ -64,7 +64,9 @@ def serve(
     tell_aliases(model or [], quiet=quiet)
     limits = Limits(max_pixels=offered.pixels_of(max_pixels), max_batch=max_batch)
     offer = Offer(models, offered.operations_of(operation or []), offered.weights_of(weights, models), asdict(limits))
-    loader = _LazyLoader(device, weights or "", offered.known("--dtype", dtype, offered.DTYPES), offer, limits)
+    make_loader = partial(
+        _make_loader, device, weights or "", offered.known("--dtype", dtype, offered.DTYPES), offer, limits
+    )
     bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
     bearer = Bearer.of(None if no_token else token_text(token_env) or None, token_env or TOKEN_ENV)
     endpoint = Endpoint(offer, bounds, bearer, parse_origins(cors or []))
@@ -72,8 +74,7 @@ def serve(
         address = serving.url(host, listener)
         _announce(endpoint, address, local=serving.is_loopback(listener), as_json=as_json, quiet=quiet)
         ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
-        loading = serving.Loading(loader.take_device, loader.load)
-        ended = serving.serve(endpoint, listener, loading, ready, log=not quiet)
+        ended = serving.serve(endpoint, listener, make_loader, ready, log=not quiet)
     if not quiet:
         _say("stopped", err=as_json)
     if not ended:  # a thread in the middle of a torch call can't be ended otherwise
@@ -86,44 +87,26 @@ def _prepare(with_parent: int | None) -> None:
         from bench.process import lifeline
 
         lifeline.die_with(with_parent)
-    missing = [name for name in ("h11", "prometheus_client", "starlette", "uvicorn") if not _is_installed(name)]
-    if missing:
-        raise BenchError(
-            f"`bench serve` needs {', '.join(missing)}, which is not installed. Install the extra: "
-            "pip install 'hybrid-bench[endpoint]'"
-        )
-
-
-class _LazyLoader:
-    """A `startup.Loader` made on the device's thread: it imports torch, and the socket listens by then."""
-
-    def __init__(self, device: str, weights: str, dtype: str, offer: Offer, limits: Limits) -> None:
-        self._device, self._weights, self._dtype, self._offer, self._limits = device, weights, dtype, offer, limits
-        self._loader: Loader | None = None
-
-    def take_device(self) -> Machine:
-        from bench.endpoint.startup import Loader
-
-        many = self._offer.weights == "local" and len(self._offer.models) > 1
-        self._loader = Loader(
-            self._device, self._weights, many, self._dtype, tuple(self._offer.operations), self._limits
-        )
-        return self._loader.take_device()
-
-    def load(self, model: str) -> LoadedModel:
-        assert self._loader is not None  # noqa: S101 - the device is taken first
-        return self._loader.load(model)
-
-
-def _is_installed(package: str) -> bool:
     try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # a module that is blocked by `sys.modules[name] = None`
-        return False
+        for package in ("h11", "prometheus_client", "starlette", "uvicorn"):
+            importlib.import_module(package)
+    except ImportError as error:
+        raise BenchError(
+            f"`bench serve` needs {error.name}, which is not installed. Install the extra: "
+            "pip install 'hybrid-bench[endpoint]'"
+        ) from None
+
+
+def _make_loader(device: str, weights: str, dtype: str, offer: Offer, limits: Limits) -> Loader:
+    """Return the loader. Called on the device's thread once the socket listens, because it imports torch."""
+    from bench.endpoint.startup import Loader
+
+    many = offer.weights == "local" and len(offer.models) > 1
+    return Loader(device, weights, many, dtype, tuple(offer.operations), limits)
 
 
 def _say(text: str, *, err: bool) -> None:
-    """Print a line; go on if nobody reads it."""
+    """Print a line, and continue if nobody reads it."""
     with contextlib.suppress(OSError, ValueError):
         typer.echo(text, err=err)
         (sys.stderr if err else sys.stdout).flush()

@@ -26,10 +26,8 @@ _NOISE = "random weights: the results are noise, for measuring only"
 def make(endpoint: Endpoint) -> ASGIApp:
     """Return the application. Slashes at the end of a path are ignored: clients don't follow a redirected POST."""
     pages: dict[str, dict[str, ASGIApp]] = {
-        "/": {"GET": _Page(lambda _: _index(endpoint))},
-        "/health": {"GET": _Page(lambda scope: _health(endpoint, scope))},
-        "/ready": {"GET": _Page(lambda _: _ready(endpoint))},
-        "/metrics": {"GET": _Metrics(endpoint)},
+        path: {"GET": _Page(endpoint, answer)}
+        for path, answer in (("/", _index), ("/health", _health), ("/ready", _ready), ("/metrics", _metrics))
     }
     for path, (model, operations) in endpoint.offer.routes.items():
         pages.setdefault(path, {})["POST"] = Operation(endpoint, model, operations)
@@ -84,52 +82,43 @@ class _ByMethod:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A GET that answers with JSON."""
-
-    content: Callable[[Scope], tuple[int, dict[str, Any]]]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, content = self.content(scope)
-        headers = {"retry-after": "5"} if status == 503 else {}
-        response = Response(json.dumps(content), status, headers, media_type="application/json")
-        await response(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class _Metrics:
-    """GET /metrics. It needs the token, as the operations do."""
+    """A GET that needs no body."""
 
     endpoint: Endpoint
+    answer: Callable[[Endpoint, Scope], Response]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self.endpoint.bearer.check(authorization(scope))
-        except RefusedError as error:
-            self.endpoint.metrics.refused(error.reason)
-            response = error_response(error)
-        else:
-            metrics = self.endpoint.metrics
-            response = Response(metrics.text(), headers={"content-type": metrics.media_type})
-        await response(scope, receive, send)
+        await self.answer(self.endpoint, scope)(scope, receive, send)
 
 
-def _index(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
+def _json(status: int, content: dict[str, Any]) -> Response:
+    headers = {"retry-after": "5"} if status == 503 else {}
+    return Response(json.dumps(content), status, headers, media_type="application/json")
+
+
+def _metrics(endpoint: Endpoint, scope: Scope) -> Response:
+    """Return the counters. They need the token, as the operations do."""
+    try:
+        endpoint.bearer.check(authorization(scope))
+    except RefusedError as error:
+        endpoint.metrics.refused(error.reason)
+        return error_response(error)
+    return Response(endpoint.metrics.text(), headers={"content-type": endpoint.metrics.media_type})
+
+
+def _index(endpoint: Endpoint, _: Scope) -> Response:
     offer = endpoint.offer
-    return 200, {
-        "name": "hybrid-bench endpoint",
-        "routes": [f"POST {path}" for path in offer.routes]
-        + [f"GET {path}" for path in ("/health", "/ready", "/metrics")],
-        "weights": offer.weights,
-        **_noise(endpoint),
-    }
+    routes = [f"POST {path}" for path in offer.routes] + ["GET /health", "GET /ready", "GET /metrics"]
+    return _json(200, {"name": "hybrid-bench endpoint", "routes": routes, "weights": offer.weights, **_noise(endpoint)})
 
 
-def _ready(endpoint: Endpoint) -> tuple[int, dict[str, Any]]:
+def _ready(endpoint: Endpoint, _: Scope) -> Response:
     reason = endpoint.not_ready
     if reason is None:
-        return 200, {"ready": True}
+        return _json(200, {"ready": True})
     cause = endpoint.broken or _stuck(endpoint.overdue) or _NOT_READY.get(reason, reason)
-    return 503, {"ready": False, "error": f"The endpoint is not ready: {cause.rstrip('.')}.", "reason": reason}
+    error = f"The endpoint is not ready: {cause.rstrip('.')}."
+    return _json(503, {"ready": False, "error": error, "reason": reason})
 
 
 def _stuck(overdue: OverdueWork | None) -> str | None:
@@ -139,44 +128,40 @@ def _stuck(overdue: OverdueWork | None) -> str | None:
     return f"the device has been computing {overdue.kind} for {overdue.seconds:.0f} s{expected}"
 
 
-def _health(endpoint: Endpoint, scope: Scope) -> tuple[int, dict[str, Any]]:
+def _health(endpoint: Endpoint, scope: Scope) -> Response:
     """Return 200 while the process works, and 503 once its device is broken, which only a restart can repair.
 
     If a token is needed, requests without it get no information on the machine.
     """
-    offer = endpoint.offer
+    offer, broken = endpoint.offer, endpoint.broken
     machine = endpoint.machine if endpoint.bearer.admits(authorization(scope)) else None
     environment = machine.environment.model_dump(mode="json") if machine else None
-    broken = endpoint.broken
-    error = {"error": endpoint.broken_message, "reason": "device_broken"} if broken else {}
-    return 503 if broken else 200, {
+    # every client is told what replaces the device in tests, so that it takes no figure for a device's
+    stand_in = endpoint.machine.environment.stand_in if endpoint.machine else None
+    content = {
         "status": "broken" if broken else "alive",
-        **error,
+        **({"error": endpoint.broken_message, "reason": "device_broken"} if broken else {}),
         "ready": endpoint.not_ready is None,
         "weights": offer.weights,
         **_noise(endpoint),
         "models": {model: _model(endpoint, model) for model in offer.models},
         "limits": {**offer.limits, **asdict(endpoint.bounds)},
         "device": machine.device.model_dump(mode="json") if machine else None,
-        "versions": _versions(environment),
-        **_stand_in(endpoint),
+        "versions": _versions(environment) if environment else None,
+        **({"stand_in": stand_in} if stand_in else {}),
         "environment": environment,
         "token_required": endpoint.bearer.required,
     }
+    return _json(503 if broken else 200, content)
 
 
 def _noise(endpoint: Endpoint) -> dict[str, Any]:
     return {"noise": True, "note": _NOISE} if endpoint.offer.weights == "random" else {"noise": False}
 
 
-def _stand_in(endpoint: Endpoint) -> dict[str, Any]:
-    """Name what replaces the device in tests, to every client, so that none takes its figures for a device's."""
-    mark = endpoint.machine.environment.stand_in if endpoint.machine else None
-    return {"stand_in": mark} if mark else {}
-
-
 def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:
     offer, served = endpoint.offer, endpoint.models.get(model)
+    bodies = {name: service.max_body_bytes for name, service in served.services.items()} if served else None
     return {
         "loaded": served is not None,
         "weights": offer.weights,
@@ -185,14 +170,10 @@ def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:
         "weights_bytes": served.weights_bytes if served else None,
         "address": f"/{model}",
         "routes": {operation: f"/{model}/{operation}" for operation in offer.operations},
-        "max_body_bytes": {name: service.max_body_bytes for name, service in served.services.items()}
-        if served
-        else None,
+        "max_body_bytes": bodies,
     }
 
 
-def _versions(environment: dict[str, Any] | None) -> dict[str, Any] | None:
-    if environment is None:
-        return None
+def _versions(environment: dict[str, Any]) -> dict[str, Any]:
     packages = {name: package["version"] for name, package in environment["packages"].items()}
     return {**packages, "commit": environment["project_commit"]}

@@ -30,18 +30,13 @@ class Bearer:
 
     def admits(self, authorization: bytes | None) -> bool:
         """Whether the Authorization header carries the token, or no token is needed."""
-        try:
-            self.check(authorization)
-        except RefusedError:
-            return False
-        return True
+        if self._token is None:
+            return True
+        scheme, _, token = (authorization or b"").partition(b" ")
+        return hmac.compare_digest(token.strip(), self._token) and scheme.lower() == b"bearer"
 
     def check(self, authorization: bytes | None) -> None:
         """Raises RefusedError (401) unless the Authorization header carries the token or no token is needed."""
-        if self._token is None:
-            return
-        scheme, _, token = (authorization or b"").partition(b" ")
-        is_right = hmac.compare_digest(token.strip(), self._token)
-        if scheme.lower() != b"bearer" or not is_right:
+        if not self.admits(authorization):
             problem = "is wrong" if authorization else "is missing"
             raise RefusedError(401, f"The token {problem}. Send `Authorization: Bearer TOKEN`.", "unauthorized")

@@ -28,7 +28,7 @@ from bench.wire.messages import WEIGHTS_HEADER, error_body
 
 #: The key of a request's connection in its scope["state"].
 STATE_KEY = "connection"
-#: After a refusal, the connection goes on reading and discarding for this long.
+#: After a refusal, the connection continues to read and discard for this long.
 _DRAIN_S = 1.0
 #: Parsing a chunk costs far more than its bytes: a body of more chunks than this needs this mean size in bytes.
 _FREE_CHUNKS = 4096
@@ -96,8 +96,8 @@ class Connection(H11Protocol):
         self._half_closed = False
         self._drained = 0
         self._headers_due: asyncio.TimerHandle | None = None
-        self._end_due: asyncio.TimerHandle | None = None
-        self._close_due: asyncio.TimerHandle | None = None
+        #: These end the connection.
+        self._timers: list[asyncio.TimerHandle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection, or refuse it if there are too many."""
@@ -149,10 +149,8 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel all timers."""
         self._stop_headers_clock()
-        if self._close_due is not None:
-            self._close_due.cancel()
-        if self._end_due is not None:
-            self._end_due.cancel()
+        for timer in self._timers:
+            timer.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -227,7 +225,8 @@ class Connection(H11Protocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()
-            self._close_due = self.loop.call_later(min(_DRAIN_S, self._bounds.linger_s), self.transport.close)
+            drain_s = min(_DRAIN_S, self._bounds.linger_s)
+            self._timers.append(self.loop.call_later(drain_s, self.transport.close))
         else:
             self.transport.close()
         self._end_soon()
@@ -241,8 +240,8 @@ class Connection(H11Protocol):
         return not self.cycle.response_started
 
     def _end_soon(self) -> None:
-        if self._end_due is None:
-            self._end_due = self.loop.call_later(self._bounds.send_timeout_s, self.abort)
+        """Close the connection in a while, even if the client does not read the rest of its response."""
+        self._timers.append(self.loop.call_later(self._bounds.send_timeout_s, self.abort))
 
     def _stop_headers_clock(self) -> None:
         if self._headers_due is not None:

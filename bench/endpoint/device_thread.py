@@ -1,4 +1,4 @@
-"""The only thread that uses the device, and its bounded queue. Free of torch and of the web stack.
+"""The only thread that uses the device, and its bounded queue.
 
 Work is submitted from an event loop and awaited there. Cancelled work leaves the queue at once; work whose deadline
 passes before its turn is refused.
@@ -12,7 +12,7 @@ import math
 import threading
 import time
 import traceback
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -32,7 +32,7 @@ _OVERDUE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """What the work returned, and the seconds for which it waited and ran."""
+    """The result of work, and the seconds for which it waited and ran."""
 
     value: T
     queue_s: float
@@ -73,7 +73,7 @@ class DeviceThread:
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
         self._closed = False
-        self._rates: dict[str, Rate] = {}
+        self._rates: defaultdict[str, Rate] = defaultdict(Rate)
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve, name="device", daemon=True)
         self._thread.start()
@@ -92,19 +92,17 @@ class DeviceThread:
     def learn(self, kind: str, seconds: float, cost: float) -> None:
         """Record how long work of this kind and cost took."""
         with self._changed:
-            self._rates.setdefault(kind, Rate()).learn(seconds, cost)
+            self._rates[kind].learn(seconds, cost)
 
     def likely_s(self, kind: str, cost: float) -> float:
         """Seconds that work of this kind and cost will probably take; 0 if nothing is known."""
         with self._changed:
-            rate = self._rates.get(kind)
-            return rate.likely_s(cost) if rate else 0.0
+            return self._rates[kind].likely_s(cost)
 
     def least_s(self, kind: str, cost: float) -> float:
         """Seconds that work of this kind and cost takes at least (`Rate.least_s`)."""
         with self._changed:
-            rate = self._rates.get(kind)
-            return rate.least_s(cost) if rate else 0.0
+            return self._rates[kind].least_s(cost)
 
     def overdue(self, limit_s: float) -> OverdueWork | None:
         """The running job if it takes longer than the limit, or many times its estimate; else None."""
@@ -127,14 +125,16 @@ class DeviceThread:
     def _rest_s(self, job: _Job) -> float:
         """Seconds that the running job will probably still take.
 
-        A job that is late by some time is expected to take as long again. That is at most its estimate, until the job
-        is overdue and its estimate is worthless.
+        A job that has overrun its estimate by some time is expected to need as long again. That is capped by the
+        estimate, until the job is so late that its estimate is worthless.
         """
         elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
-        late = elapsed - likely
-        if late <= 0 or elapsed <= _OVERDUE_TIMES * likely:
-            return min(likely, abs(late))
-        return late if likely else 0.0
+        overrun = elapsed - likely
+        if not likely:
+            return 0.0
+        if overrun <= 0:
+            return -overrun
+        return min(likely, overrun) if elapsed <= _OVERDUE_TIMES * likely else overrun
 
     def retry_after_s(self) -> int:
         """Whole seconds, at least 1, until another try of a refused request may succeed."""
@@ -233,7 +233,7 @@ class DeviceThread:
             return
         try:
             value = job.work()
-        except BaseException as error:  # noqa: BLE001 - raised again where the job is awaited; the thread goes on
+        except BaseException as error:  # noqa: BLE001 - raised again where the job is awaited; the thread continues
             _resolve(job, _freed(error))
             return
         seconds = time.monotonic() - begun

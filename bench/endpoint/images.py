@@ -1,6 +1,6 @@
 """Reads and writes image files, only PNG and JPEG, and checks them before decoding.
 
-Uses Pillow and diffusers' own image processor; must not import the web stack. Runs on codec threads.
+Uses Pillow and diffusers' own image processor. Runs on codec threads.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ def read(payload: bytes, limits: Limits, factor: int) -> Pixels:
     _check_effort(payload)
     try:
         with Image.open(io.BytesIO(payload), formats=("PNG", "JPEG")) as image:
-            _check_size(image.size, limits)
+            width, height = image.size
+            limits.check(1, width, height)
+            if min(image.size) < _SMALLEST_SIDE:
+                text = f"The image has {width}x{height} px. Each side must have at least {_SMALLEST_SIDE} px."
+                raise RefusedError(400, text)
             image.load()
             return _rgb(image, factor)
     except UnidentifiedImageError:
@@ -73,13 +77,6 @@ def _check_effort(payload: bytes) -> None:
             return
         position += 12 + int.from_bytes(payload[position : position + 4], "big")
     raise RefusedError(400, f"The PNG has more than {_MOST_CHUNKS} chunks. Save it with fewer.")
-
-
-def _check_size(size: tuple[int, int], limits: Limits) -> None:
-    width, height = size
-    limits.check(1, width, height)
-    if min(size) < _SMALLEST_SIDE:
-        raise RefusedError(400, f"The image has {width}x{height} px. Each side must have at least {_SMALLEST_SIDE} px.")
 
 
 def _rgb(image: Image.Image, factor: int) -> Pixels:

@@ -1,4 +1,4 @@
-"""The endpoint's limits on concurrent work, and its time-outs. Free of torch and of the web stack."""
+"""The endpoint's limits on concurrent work, and its time-outs."""
 
 from __future__ import annotations
 
@@ -71,22 +71,33 @@ class Reservation:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._entered = False
-        self.held_bytes = 0
+        self._held_bytes = 0
 
     def hold(self, count: int) -> None:
-        """Reserve `count` bytes in total for this request. Raises BusyError if all requests would exceed the limit."""
-        more = max(0, count - self.held_bytes)
-        self._admission.take(more, self.held_bytes)
-        self.held_bytes += more
+        """Reserve `count` bytes in total for this request. Raises BusyError if all requests would exceed the limit.
+
+        A single request always has room.
+        """
+        admission = self._admission
+        more, limit = max(0, count - self._held_bytes), admission.bounds.held_bytes
+        if admission.held_bytes > self._held_bytes and admission.held_bytes + more > limit:
+            text = f"The endpoint is busy: its requests hold {format_bytes(limit)} of memory. Try again later."
+            raise BusyError(text, 1)
+        admission.held_bytes += more
+        self._held_bytes += more
 
     def enter(self, retry_after_s: Callable[[], int]) -> None:
         """Count this request as in flight. Raises BusyError if there are too many; calls `retry_after_s` only then."""
-        self._admission.enter(retry_after_s)
+        limit = self._admission.bounds.in_flight
+        if self._admission.requests >= limit:
+            raise BusyError(f"The endpoint is busy with {limit} requests. Try again later.", retry_after_s())
+        self._admission.requests += 1
         self._entered = True
 
     def leave(self) -> None:
         """Release everything."""
-        self._admission.leave(self.held_bytes, entered=self._entered)
+        self._admission.requests -= self._entered
+        self._admission.held_bytes -= self._held_bytes
 
 
 class Admission:
@@ -97,37 +108,15 @@ class Admission:
     """
 
     def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
-        self.open = 0
+        self.bounds = bounds
         self.requests = 0
         self.held_bytes = 0
 
     @contextmanager
     def reserve(self) -> Iterator[Reservation]:
         """Give a request a reservation until the end of the block."""
-        self.open += 1
         reservation = Reservation(self)
         try:
             yield reservation
         finally:
             reservation.leave()
-
-    def enter(self, retry_after_s: Callable[[], int]) -> None:
-        """Count one more request in flight. Raises BusyError if there are too many."""
-        if self.requests >= self._bounds.in_flight:
-            text = f"The endpoint is busy with {self._bounds.in_flight} requests. Try again later."
-            raise BusyError(text, retry_after_s())
-        self.requests += 1
-
-    def take(self, count: int, own: int) -> None:
-        """Add bytes to those held; `own` of these belong to the same request. A single request always has room."""
-        if self.held_bytes > own and self.held_bytes + count > self._bounds.held_bytes:
-            limit = format_bytes(self._bounds.held_bytes)
-            raise BusyError(f"The endpoint is busy: its requests hold {limit} of memory. Try again later.", 1)
-        self.held_bytes += count
-
-    def leave(self, held_bytes: int, *, entered: bool) -> None:
-        """Release a finished request's place and bytes."""
-        self.open -= 1
-        self.requests -= entered
-        self.held_bytes -= held_bytes

@@ -21,7 +21,7 @@ class _DroppingHandler(QueueHandler):
     """Drops a line if the queue is full."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
-        """Ignore the error: the line is lost, and the request goes on."""
+        """Ignore the error: the line is lost, but the request is served."""
 
 
 class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # StreamHandler is generic in stubs only

@@ -1,4 +1,4 @@
-"""What the options of `bench serve` ask an endpoint to serve, checked before anything is loaded. Free of torch."""
+"""Parses the options of `bench serve` that say what to serve, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, nearest, quoted
 from bench.workloads import models as zoo
 
 OPERATIONS = ("encode", "decode")
@@ -15,42 +15,40 @@ _LEAST_PIXELS, _MOST_PIXELS = 64, 2**31
 
 
 def known(option: str, name: str, valid: Sequence[str]) -> str:
-    """The name that an option gives. Raises ConfigError that names the nearest valid one."""
+    """Return the name if it is valid. Raises ConfigError that names the nearest valid one."""
     if name not in valid:
-        raise ConfigError(f"{option} {name[:80]}: is unknown. {nearest(name, valid)}")
+        raise ConfigError(f"{option}: unknown {option.lstrip('-')} {quoted(name)}. {nearest(name, valid)}")
     return name
 
 
 def models_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The models that `--model` gives, by key, each once. Raises ConfigError."""
+    """Return the keys of the models that `--model` gives, without duplicates. Raises ConfigError."""
     valid = [key for key, spec in zoo.zoo().items() if spec.fault is None and zoo.is_served(key)]
     if not names:
         raise ConfigError(f"--model is required. Add e.g. --model {valid[0]}; valid: {', '.join(valid)}.")
     for name in names:
         if name in zoo.zoo() and not zoo.is_served(name):
-            raise ConfigError(f"--model {name}: is a {zoo.workload(name).name}, which no endpoint serves.")
+            raise ConfigError(f"--model {name}: endpoints don't serve the kind {zoo.workload(name).name}.")
     return tuple(dict.fromkeys(known("--model", zoo.aliases().get(name, name), valid) for name in names))
 
 
 def operations_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The operations that `--operation` gives, each once; both if it gives none. Raises ConfigError."""
+    """Return the operations that `--operation` gives, without duplicates; both if it gives none. Raises ConfigError."""
     return tuple(dict.fromkeys(known("--operation", name, OPERATIONS) for name in names or OPERATIONS))
 
 
 def pixels_of(text: str) -> int:
-    """The pixels that `--max-pixels` gives, as a size or a number. Raises ConfigError."""
+    """Return the number of pixels that `--max-pixels` gives, as a size or a number. Raises ConfigError."""
     match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text.strip().lower())
     pixels = int(match.group(1)) * int(match.group(2) or 1) if match else 0
     if not _LEAST_PIXELS <= pixels <= _MOST_PIXELS:
-        raise ConfigError(
-            f"--max-pixels {text[:80]}: give a size such as 4096x4096, or a number from {_LEAST_PIXELS} to "
-            f"{_MOST_PIXELS}."
-        )
+        valid = f"a size such as 4096x4096, or a number from {_LEAST_PIXELS} to {_MOST_PIXELS}"
+        raise ConfigError(f"--max-pixels {text[:80]}: not a number of pixels. Give {valid}.")
     return pixels
 
 
 def weights_of(weights: str | None, keys: Sequence[str]) -> str:
-    """`random`, `hub` or `local`. Raises ConfigError if the hub or the folder does not have them."""
+    """Return `random`, `hub` or `local`. Raises ConfigError if the hub or the folder lacks the weights of a model."""
     if not weights:
         raise ConfigError(
             "--weights is required: random (nothing is downloaded, but images are noise: for measuring only), hub (the "
@@ -59,7 +57,7 @@ def weights_of(weights: str | None, keys: Sequence[str]) -> str:
     if weights == "hub":
         missing = [key for key in keys if zoo.get(key).hub_id is None]
         if missing:
-            raise ConfigError(f"--weights hub: the hub has none of {', '.join(missing)}. Use --weights random.")
+            raise ConfigError(f"--weights hub: the hub has no weights of {', '.join(missing)}. Use --weights random.")
     if weights in {"random", "hub"}:
         return weights
     folders = [Path(weights, key) for key in keys] if len(keys) > 1 else [Path(weights)]

@@ -82,7 +82,7 @@ class Operation:
         """Answer one request. Whatever goes wrong, the next request is served."""
         progress = _Progress(self.names[0] if len(self.names) == 1 else _UNDECIDED)
         try:
-            refusal = await self._attempt(scope, receive, send, progress)
+            refusal = await self._serve_or_refuse(scope, receive, send, progress)
             if refusal is None:
                 return
             if refusal.reason != _INTERNAL:
@@ -95,7 +95,9 @@ class Operation:
         if refusal.reason == _INTERNAL:
             await self.endpoint.check_device()
 
-    async def _attempt(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> RefusedError | None:
+    async def _serve_or_refuse(
+        self, scope: Scope, receive: Receive, send: Send, progress: _Progress
+    ) -> RefusedError | None:
         """Serve a request, or return the refusal. Its traceback is removed, because that would keep tensors alive."""
         try:
             await self._serve(scope, receive, send, progress)
@@ -114,7 +116,7 @@ class Operation:
     async def _serve(self, scope: Scope, receive: Receive, send: Send, progress: _Progress) -> None:
         headers = Headers(scope=scope)
         endpoint = self.endpoint
-        limit = self._admit(scope, headers)
+        limit = self._check_headers(scope, headers)
         with endpoint.admission.reserve() as reservation:
             body = await self._body(receive, reservation, limit, progress)
             reservation.enter(endpoint.device.retry_after_s)
@@ -128,7 +130,7 @@ class Operation:
             progress.seconds["send"] = time.monotonic() - begun
             self._count(200, progress, len(answer.body))
 
-    def _admit(self, scope: Scope, headers: Headers) -> int:
+    def _check_headers(self, scope: Scope, headers: Headers) -> int:
         """Check all that can be checked without the body. Returns the most bytes that the body may have."""
         endpoint = self.endpoint
         endpoint.bearer.check(authorization(scope))
@@ -141,7 +143,7 @@ class Operation:
         chunked = "transfer-encoding" in headers  # then Content-Length is to be ignored
         if not chunked and int(headers.get("content-length", "0")) > limit:
             raise _too_long(limit)
-        endpoint.make_room()
+        endpoint.check_waiting_time()
         return limit
 
     async def _body(self, receive: Receive, reservation: Reservation, limit: int, progress: _Progress) -> bytes:

@@ -1,4 +1,4 @@
-"""A request's parameters by name, from its query or from legacy JSON. Free of torch and of the web stack.
+"""A request's parameters by name, from its query or from legacy JSON.
 
 Every getter raises RefusedError (400) with the parameter's name, its value and the valid values.
 """
@@ -10,10 +10,12 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeVar
 
 from bench.wire.messages import Message, RefusedError
 
+T = TypeVar("T")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -52,41 +54,40 @@ class Parameters:
             raise RefusedError(400, f"{name} is given {len(values)} times. Give it once.")
         return values[0]
 
-    def one_of(self, name: str, valid: Collection[str], default: str | None) -> str | None:
-        """Return the value, which must be one of `valid`, or `default` if it is absent."""
+    def _parsed(self, name: str, parse: Callable[[str], T | None], valid: str) -> T | None:
+        """Return the parsed value, or None if it is absent. `parse` returns None for an invalid value."""
         value = self.text(name)
         if value is None:
-            return default
-        if value not in valid:
-            raise _invalid(name, value, ", ".join(valid))
-        return value
+            return None
+        parsed = parse(value)
+        if parsed is None:
+            raise _invalid(name, value, valid)
+        return parsed
+
+    def one_of(self, name: str, valid: Collection[str]) -> str | None:
+        """Return the value, which must be one of `valid`, or None if it is absent."""
+        return self._parsed(name, lambda value: value if value in valid else None, ", ".join(valid))
 
     def truth(self, name: str) -> bool | None:
         """Return the value of True or False (in any case), 1 or 0; None if it is absent."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if value.lower() not in _TRUTH:
-            raise _invalid(name, value, "True, False")
-        return _TRUTH[value.lower()]
+        return self._parsed(name, lambda value: _TRUTH.get(value.lower()), "True, False")
 
     def whole(self, name: str) -> int | None:
         """Return a whole number from 1 to 999,999,999, or None if it is absent."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if not _WHOLE.fullmatch(value) or int(value) == 0:
-            raise _invalid(name, value, "a whole number of pixels, at least 1")
-        return int(value)
+        return self._parsed(
+            name,
+            lambda value: int(value) or None if _WHOLE.fullmatch(value) else None,
+            "a whole number of pixels, at least 1",
+        )
 
     def number(self, name: str, low: float, high: float) -> float | None:
         """Return a number from `low` to `high`, or None if it is absent."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if not _NUMBER.fullmatch(value) or not low <= (number := float(value)) <= high or not math.isfinite(number):
-            raise _invalid(name, value, f"a number from {low:g} to {high:g}")
-        return number
+
+        def parse(value: str) -> float | None:
+            number = float(value) if _NUMBER.fullmatch(value) else math.nan
+            return number if low <= number <= high else None
+
+        return self._parsed(name, parse, f"a number from {low:g} to {high:g}")
 
     def shape(self) -> tuple[int, ...] | None:
         """Return the dimensions, each given as its own `shape=`, or None if there are none."""

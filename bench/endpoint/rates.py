@@ -1,4 +1,4 @@
-"""Estimates of how long a computation will take, from earlier ones: seconds as a function of operations. Pure.
+"""Estimates of how long a computation will take, from earlier ones: seconds as a function of operations.
 
 Small calls are mostly overhead, so each size has its own rate. Between two measured sizes the time is interpolated;
 beyond the largest it grows with the number of operations.

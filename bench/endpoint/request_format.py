@@ -1,7 +1,7 @@
 """The wire protocol of diffusers' remote VAE client: parses messages into frozen requests.
 
-Written from `diffusers/utils/remote_utils.py` (0.42) and the clients of SD.Next and ComfyUI. Knows no model and no
-image; must not import torch or the web stack. Parsing raises only RefusedError, whatever a message contains.
+Written from `diffusers/utils/remote_utils.py` (0.42) and the clients of SD.Next and ComfyUI. Parsing raises only
+RefusedError, whatever a message contains.
 """
 
 from __future__ import annotations
@@ -11,20 +11,8 @@ from typing import Literal
 
 from bench.core.units import ITEM_BYTES
 from bench.endpoint.parameters import Parameters, unwrap
-from bench.endpoint.shapes import Limits, no_video
+from bench.endpoint.shapes import no_video
 from bench.wire.messages import Message, RefusedError
-
-__all__ = [
-    "Content",
-    "DecodeRequest",
-    "EncodeRequest",
-    "Form",
-    "Limits",
-    "Scaling",
-    "content_of",
-    "decode_request",
-    "encode_request",
-]
 
 #: The form of a decode's result. jpeg, png: an image file; unit: float32 [B, 3, H, W] in [0, 1]; raw: the model's
 #: unchanged output, [B, 3, H, W] in [-1, 1]; uint8: [B, H, W, 3].
@@ -102,7 +90,8 @@ def decode_request(message: Message) -> tuple[DecodeRequest, bytes]:
         raise RefusedError(400, f"{missing} is missing. Send the latent's shape and dtype in the query.")
     own = parameters.truth("do_scaling") is True
     scaling = _scaling(parameters, own)
-    size = _size(parameters) if len(shape) == 3 else None
+    height, width = (parameters.whole(name) if len(shape) == 3 else None for name in ("height", "width"))
+    size = None if height is None or width is None else (height, width)
     return DecodeRequest(shape, dtype, scaling, form, _accepted(message.accept) == _BASE64, size), payload
 
 
@@ -121,7 +110,7 @@ def encode_request(message: Message) -> tuple[EncodeRequest, bytes]:
 
 
 def _tensor(parameters: Parameters) -> tuple[tuple[int, ...] | None, str | None]:
-    return parameters.shape(), parameters.one_of("dtype", ITEM_BYTES, None)
+    return parameters.shape(), parameters.one_of("dtype", ITEM_BYTES)
 
 
 def _scaling(parameters: Parameters, own: bool) -> Scaling:
@@ -129,11 +118,6 @@ def _scaling(parameters: Parameters, own: bool) -> Scaling:
     factor = parameters.number("scaling_factor", *_FACTORS)
     shift = parameters.number("shift_factor", *_SHIFTS)
     return Scaling(factor, shift, own and factor is None)
-
-
-def _size(parameters: Parameters) -> tuple[int, int] | None:
-    height, width = parameters.whole("height"), parameters.whole("width")
-    return None if height is None or width is None else (height, width)
 
 
 def _accepted(accept: str | None) -> str | None:
@@ -148,8 +132,8 @@ def _accepted(accept: str | None) -> str | None:
 
 
 def _form(parameters: Parameters, accepted: str | None) -> Form:
-    output = parameters.one_of("output_type", _OUTPUT_TYPES, "pil")
-    image_format = _IMAGE_FORMATS[parameters.one_of("image_format", _IMAGE_FORMATS, None) or "jpg"]
+    output = parameters.one_of("output_type", _OUTPUT_TYPES) or "pil"
+    image_format = _IMAGE_FORMATS[parameters.one_of("image_format", _IMAGE_FORMATS) or "jpg"]
     partial = parameters.truth("partial_postprocess") is True
     if output == "mp4" or accepted == "text/plain":
         raise no_video("output_type mp4 (Accept: text/plain) asks for a video")

@@ -1,7 +1,4 @@
-"""Choose a request's operation by its content: images are encoded, latents are decoded.
-
-Free of torch and of the web stack; runs on codec threads.
-"""
+"""Chooses a request's operation by its content: images are encoded, latents are decoded. Runs on codec threads."""
 
 from __future__ import annotations
 

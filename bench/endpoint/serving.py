@@ -1,4 +1,4 @@
-"""Run an endpoint: socket, signals, model loading, uvicorn. The device's thread loads torch once the socket listens."""
+"""Runs an endpoint: socket, signals, model loading, uvicorn. Only the device's thread loads torch."""
 
 from __future__ import annotations
 
@@ -11,31 +11,23 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from bench.endpoint import app, logs
 from bench.endpoint.connection import Connection
-from bench.endpoint.state import LOADING, Endpoint, LoadedModel, Machine
+from bench.endpoint.state import LOADING, Endpoint
 from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.endpoint.startup import Loader
 
 _INTERRUPTED = 130
 #: Time for the device's thread to end after the last request.
 _END_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """How to load the models. Both callables run on the device's thread: `take_device` once, then `load` per model.
-
-    `load` returns a model that has been warmed up.
-    """
-
-    take_device: Callable[[], Machine]
-    load: Callable[[str], LoadedModel]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -75,18 +67,23 @@ def is_loopback(listener: socket.socket) -> bool:
 
 
 def serve(
-    endpoint: Endpoint, listener: socket.socket, loading: Loading, ready: Callable[[], None], *, log: bool
+    endpoint: Endpoint,
+    listener: socket.socket,
+    make_loader: Callable[[], Loader],
+    ready: Callable[[], None],
+    *,
+    log: bool,
 ) -> bool:
     """Serve until a signal arrives, then finish the accepted requests.
 
-    `ready` is called once all models are loaded; `log` writes a line for each request to standard error. A second
-    signal ends the process at once with exit code 130. Returns False if the device's thread is still busy, because the
-    signal arrived while it was loading a model. Raises what loading raises.
+    `make_loader` is called on the device's thread, `ready` once all models are loaded; `log` writes a line for each
+    request to standard error. A second signal ends the process at once with exit code 130. Returns False if the
+    device's thread is still busy, because the signal arrived while it was loading a model. Raises what loading raises.
     """
     server = prepare(endpoint)
     with _signals(endpoint, server), logs.on_stderr(access=log):
         try:
-            asyncio.run(_run(server, endpoint, listener, loading, ready))
+            asyncio.run(_run(server, endpoint, listener, make_loader, ready))
         finally:
             ended = endpoint.close(_END_S)
     return ended
@@ -126,25 +123,31 @@ class Server(uvicorn.Server):
 
 
 async def _run(
-    server: Server, endpoint: Endpoint, listener: socket.socket, loading: Loading, ready: Callable[[], None]
+    server: Server,
+    endpoint: Endpoint,
+    listener: socket.socket,
+    make_loader: Callable[[], Loader],
+    ready: Callable[[], None],
 ) -> None:
-    loader = asyncio.create_task(_load(endpoint, loading, ready))
-    loader.add_done_callback(lambda task: _stop_if_failed(task, server))
+    async def load() -> None:
+        try:
+            await _load(endpoint, make_loader, ready)
+        except BaseException:
+            server.should_exit = True
+            raise
+
+    loading = asyncio.create_task(load())
     await server.serve(sockets=[listener])
-    loader.cancel()
+    loading.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await loader
+        await loading
 
 
-def _stop_if_failed(loader: asyncio.Task[None], server: Server) -> None:
-    if loader.cancelled() or loader.exception() is not None:
-        server.should_exit = True
-
-
-async def _load(endpoint: Endpoint, loading: Loading, ready: Callable[[], None]) -> None:
-    endpoint.machine = (await endpoint.device.submit(loading.take_device, LOADING)).value
+async def _load(endpoint: Endpoint, make_loader: Callable[[], Loader], ready: Callable[[], None]) -> None:
+    loader = (await endpoint.device.submit(make_loader, LOADING)).value
+    endpoint.machine = (await endpoint.device.submit(loader.take_device, LOADING)).value
     for model in endpoint.offer.models:
-        endpoint.add((await endpoint.device.submit(partial(loading.load, model), LOADING)).value)
+        endpoint.add((await endpoint.device.submit(partial(loader.load, model), LOADING)).value)
     gc.collect()
     gc.freeze()  # else each full collection would traverse torch's 400,000 objects while all requests wait
     ready()

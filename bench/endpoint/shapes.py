@@ -1,4 +1,4 @@
-"""Checks of a request's shape against the endpoint's limits and the model. Free of torch and of the web stack."""
+"""Checks of a request's shape against the endpoint's limits and the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of one server: its models, its device thread, its limits, and whether it is ready. Free of torch."""
+"""The state of one server: its models, its device thread, its limits, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the server is to serve: models, operations and the kind of weights.
+    """Models, operations and the kind of weights that a server offers.
 
     `limits` are the limits on one request, by name, as `/health` shows them.
     """
@@ -155,7 +155,7 @@ class Endpoint:
         """The error message for a broken device."""
         return f"The device has stopped working: {(self.broken or '').rstrip('.')}. Restart the endpoint."
 
-    def make_room(self) -> None:
+    def check_waiting_time(self) -> None:
         """Raises BusyError if a request that arrives now could not be computed within the time limit."""
         self.device.check_room()
         late = self.device.estimated_wait_s() - self.bounds.time_limit_s

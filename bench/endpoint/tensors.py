@@ -1,7 +1,7 @@
 """Converts tensors between wire and model: bytes, Flux's packing, scaling, and the forms of a decoded sample.
 
 `from_bytes`, `pixels` and `to_bytes` run on codec threads, so they do no more than copy the bytes once; the others run
-on the device's thread, on the tensor's device. Loads torch; must not import the web stack.
+on the device's thread, on the tensor's device.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.wire.messages import RefusedError
 
 
 def from_bytes(payload: bytes, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
-    """Return a CPU tensor from little-endian C-order bytes, whose number was checked before."""
+    """Return a CPU tensor from little-endian C-order bytes. Their number must be right."""
     kind: torch.dtype = getattr(torch, dtype)
     # torch needs writable memory, which `bytes` is not
     return torch.frombuffer(bytearray(payload), dtype=kind).reshape(shape)

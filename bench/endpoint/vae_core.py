@@ -1,7 +1,4 @@
-"""A VAE on its device, as both services use it: scaling, tiling, out-of-memory, and turning a result into an answer.
-
-Loads torch and diffusers; must not import the web stack.
-"""
+"""A VAE on its device, as both services use it: scaling, tiling, out-of-memory, and turning a result into an answer."""
 
 from __future__ import annotations
 
@@ -15,16 +12,17 @@ from typing import Literal, TypeVar
 import torch
 
 from bench.core.units import format_bytes
-from bench.device.base import DeviceState, Held
+from bench.device.base import Held
 from bench.endpoint import images, tensors
 from bench.endpoint.request_format import Form, Scaling
-from bench.record import Case, Failed, OutOfMemory
+from bench.record import Case, Failed
 from bench.run.outcome import of_exception
 from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.workloads import models
 from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.image_vae.payloads import Geometry, geometry
 
+Operation = Literal["encode", "decode"]
 WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with the pixels of a whole batch.
 PIXELS_AT_ONCE = 2048 * 2048
@@ -63,19 +61,19 @@ class VaeCore:
         factor, shift = self.vae.own_scaling
         return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
 
-    def flops(self, operation: Literal["encode", "decode"], batch: int, height: int, width: int) -> int:
+    def flops(self, operation: Operation, batch: int, height: int, width: int) -> int:
         """Return the floating-point operations for a batch of images of this size, tiled as `run` tiles them."""
         factor = self.geometry.factor
         height, width = (max(factor, side // factor * factor) for side in (height, width))
         return batch * models.workload(self.model).work(self._served(operation, height, width)).flops
 
-    def _served(self, operation: Literal["encode", "decode"], height: int, width: int) -> Case:
+    def _served(self, operation: Operation, height: int, width: int) -> Case:
         """Return the case of an image of this size as it is computed here: tiled if it is large."""
         axes, dtype = models.sized(self.model, width, height), tensors.name_of(self.vae.dtype)
         image = Case(model=self.model, operation=operation, axes=axes, dtype=dtype)
         return models.workload(self.model).served(image)
 
-    def run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+    def run(self, operation: Operation, values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         """Call the VAE with images or latents on the device. Returns the result and the number of tiles, if tiled.
 
         A batch of more than PIXELS_AT_ONCE pixels is computed in slices, image by image if necessary.
@@ -89,7 +87,7 @@ class VaeCore:
         tiles = [count for _, count in parts if count is not None]
         return torch.cat([part for part, _ in parts]), sum(tiles) if tiles else None
 
-    def _run(self, operation: Literal["encode", "decode"], values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+    def _run(self, operation: Operation, values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         call = self.vae.encode if operation == "encode" else self.vae.decode
         factor = 1 if operation == "encode" else self.geometry.factor
         tile = self._served(operation, *(side * factor for side in values.shape[-2:])).tile
@@ -108,18 +106,17 @@ class VaeCore:
         except RefusedError as error:
             refusal = RefusedError(error.status, error.message, error.reason)
         except (RuntimeError, MemoryError) as error:
-            outcome = of_exception(error, "run", self._state(refusals))
+            now = self.held.state()
+            outcome = of_exception(error, "run", dataclasses.replace(now, refusals=now.refusals - refusals))
             if isinstance(outcome, Failed):
                 raise
-            refusal = _out_of_memory(outcome)
+            requested = f" (requested {format_bytes(outcome.requested_bytes)})" if outcome.requested_bytes else ""
+            text = f"The {outcome.where} is out of memory{requested}. Send a smaller image or a smaller batch."
+            refusal = RefusedError(_NO_MEMORY, text, "out_of_memory")
         # only after the handlers does the traceback release the tensors of the failed frames
         if refusal.status == _NO_MEMORY:
             self.held.meter.empty()
         raise refusal
-
-    def _state(self, refusals_before: int) -> DeviceState:
-        now = self.held.state()
-        return dataclasses.replace(now, refusals=now.refusals - refusals_before)
 
     def answer(self, computed: Computed) -> Answer:
         """Encode a result as the request asked. The headers give shape, dtype, weights and tiles."""
@@ -145,9 +142,3 @@ class VaeCore:
         than its raw pixels, and base64 is longer by a third.
         """
         return Size(flops, sent.nbytes + answer_bytes + (answer_bytes * 4 // 3 if base64 else answer_bytes))
-
-
-def _out_of_memory(outcome: OutOfMemory) -> RefusedError:
-    requested = f" (requested {format_bytes(outcome.requested_bytes)})" if outcome.requested_bytes else ""
-    text = f"The {outcome.where} is out of memory{requested}. Send a smaller image or a smaller batch."
-    return RefusedError(_NO_MEMORY, text, "out_of_memory")

@@ -24,7 +24,7 @@ from bench.record import Device, Environment
     [
         (["--weights", "random"], "--model is required"),
         (["--model", "tiny"], "--weights is required"),
-        (["--model", "tny", "--weights", "random"], "Did you mean 'tiny'"),
+        (["--model", "tny", "--weights", "random"], "--model: unknown model 'tny'. Did you mean 'tiny'"),
         (["--model", "tiny", "--weights", "hub"], "tiny. Use --weights random"),
         (["--model", "tiny", "--weights", "/no/such/folder"], "there is no folder"),
         (["--model", "tiny", "--weights", "random", "--dtype", "float61"], "Did you mean 'float16'"),

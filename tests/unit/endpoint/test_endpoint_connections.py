@@ -202,7 +202,7 @@ def test_connections_that_only_announce_a_body_do_not_block_others() -> None:
         assert httpx2.post(f"{running.url}/tiny/encode", content=b"fine").content == b"fine"
         for client in silent:
             client.close()
-        until(lambda: running.endpoint.admission.open == 0)
+        until(lambda: running.endpoint.admission.held_bytes == 0)
 
 
 def test_a_body_that_comes_at_more_than_the_slowest_rate_has_its_time() -> None:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.endpoint import shapes
-from bench.endpoint.request_format import DecodeRequest, EncodeRequest, Limits, Scaling, decode_request, encode_request
-from bench.endpoint.shapes import Geometry, Packed
+from bench.endpoint.request_format import DecodeRequest, EncodeRequest, Scaling, decode_request, encode_request
+from bench.endpoint.shapes import Geometry, Limits, Packed
 from bench.wire.messages import Message, RefusedError
 
 SD = Geometry(factor=8, channels=4)
