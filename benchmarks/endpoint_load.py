@@ -132,7 +132,7 @@ def main() -> int:
         with loopback.serving(["tiny"], arguments=served, env=threads) as server:
             payload = make(case)
             post = payload.post(parse(f"{server.address.url}/tiny/decode"))
-            target = load.Target(post, None, _LIMIT_S + 2 * _SLACK_S, payload.max_response_bytes)
+            target = load.RepeatedRequest(post, None, _LIMIT_S + 2 * _SLACK_S, payload.max_response_bytes)
             load.closed_loop(target, 8, 3)  # warm-up
             with watched(server.pid) as first:
                 capacity = load.closed_loop(target, 8, min(30.0, arguments.minutes * 60))

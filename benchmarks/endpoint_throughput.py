@@ -72,7 +72,7 @@ def main() -> int:
         call = VaeOnDevice(case, device).prepare(case).run
         payload = make(remote)
         post = payload.post(parse(f"{server.address.url}/{case.model}/{case.operation}"))
-        target = load.Target(post, None, _TIMEOUT_S, payload.max_response_bytes)
+        target = load.RepeatedRequest(post, None, _TIMEOUT_S, payload.max_response_bytes)
 
         def endpoint_rate(seconds: float) -> float:
             found = load.closed_loop(target, asked.concurrency, seconds)

@@ -1,6 +1,6 @@
 """The clients that are measured: diffusers' own functions, and this program's client, which sends the same requests.
 
-Loads torch and diffusers (through `request_body`). How often a client is called is decided elsewhere.
+How often a client is called is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from bench.record import Exchange, ServerTimes, Split, TimedOut, Timing
@@ -105,15 +105,6 @@ class DiffusersClient:
         return seconds
 
 
-@dataclass(slots=True)
-class _Figures:
-    """The figures of this program's client for each of its requests."""
-
-    split: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _SPLIT})
-    server: list[Mapping[str, float]] = field(default_factory=list)
-    reopened: int = 0
-
-
 class TimedClient:
     """This program's client. It sends the same bytes as diffusers, times each part, and checks the server's digest."""
 
@@ -123,7 +114,7 @@ class TimedClient:
         self.connection = connection
         self._request, self._leash = request, leash
         self._client = Client(request.address, request.token, request.redact, kept=connection == "kept")
-        self._figures = _Figures()
+        self.forget()
         self.checked = 0
         self.request_bytes = 0
         self.response_bytes: list[int] = []
@@ -139,34 +130,36 @@ class TimedClient:
 
     def forget(self) -> None:
         """Forget the figures of all requests so far."""
-        self._figures = _Figures()
+        self._split: dict[str, list[float]] = {name: [] for name in _SPLIT}
+        self._server: list[Mapping[str, float]] = []
+        self._reopened = 0
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, if it is kept."""
         self._client.close()
 
     def exchange(self, timing: Timing) -> Exchange:
         """Return the requests' record."""
         count = len(timing.samples_s)
-        rows = {name: tuple(row) for name, row in self._figures.split.items() if len(row) == count}
+        rows = {name: tuple(row) for name, row in self._split.items() if len(row) == count}
         if self.connection == "kept":
             rows = {name: row for name, row in rows.items() if name not in {"connect_s", "tls_s"}}
         return Exchange(
             client="bench",
             connection=self.connection,
             timing=timing,
-            reopened=self._figures.reopened if self.connection == "kept" else 0,
+            reopened=self._reopened if self.connection == "kept" else 0,
             split=Split(**rows),
-            server=_server_times(self._figures.server),
+            server=_server_times(self._server),
         )
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings about a kept connection."""
-        if self.connection == "new" or not self._figures.reopened:
+        if self.connection == "new" or not self._reopened:
             return ()
         return (
-            f"the endpoint closed the kept connection before {self._figures.reopened} of {len(self._figures.server)} "
+            f"the endpoint closed the kept connection before {self._reopened} of {len(self._server)} "
             "requests, whose times include opening another",
         )
 
@@ -204,20 +197,12 @@ class TimedClient:
         self.checked += 1
 
     def _note(self, reply: Reply, prepare_s: float, decode_s: float) -> None:
-        row = {
-            "prepare_s": prepare_s,
-            "connect_s": reply.connect_s,
-            "tls_s": reply.tls_s,
-            "upload_s": reply.upload_s,
-            "server_s": reply.server_s,
-            "download_s": reply.download_s,
-            "decode_s": decode_s,
-        }
+        row = {"prepare_s": prepare_s, **{name: getattr(reply, name) for name in _SPLIT[1:-1]}, "decode_s": decode_s}
         for name, seconds in row.items():
             if seconds is not None:
-                self._figures.split[name].append(seconds)
-        self._figures.reopened += reply.connect_s is not None
-        self._figures.server.append(server_timing(reply.headers.get("server-timing", "")))
+                self._split[name].append(seconds)
+        self._reopened += reply.connect_s is not None
+        self._server.append(server_timing(reply.headers.get("server-timing", "")))
         self.response_bytes.append(reply.wire_bytes)
         tiles = reply.headers.get(TILES_HEADER, "")
         self.tiles = int(tiles) if tiles.isascii() and tiles.isdigit() and 0 < len(tiles) < 7 else None

@@ -1,23 +1,24 @@
-"""Asks an endpoint of `bench serve` for its information (`/health`). Needs httpx2; free of torch."""
+"""Asks an endpoint of `bench serve` for its information (`/health`). Needs httpx2."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 
-from bench.config import DTYPES
 from bench.record import Device, EndpointFacts, Package
-from bench.remote.http import authorization, library
+from bench.remote import failures
+from bench.remote.http import client_options, library
 from bench.remote.leash import Leash, OutOfTimeError
 from bench.remote.reachability import CONNECT_TIMEOUT_S
 from bench.wire.address import Address, Redactor, Token
 
 _ANSWER_S = 15.0
 _MOST_BYTES = 2**20
+_Shortened = AfterValidator(lambda text: text[:60])
 #: A server listens before it has loaded its models.
 _READY_WITHIN_S = 120.0
 _NO_INFORMATION = "only the address of the endpoint is known, not its server"
@@ -32,15 +33,11 @@ def _known_fields(device: Any) -> Any:
     )
 
 
-def _precision(dtype: str | None) -> str | None:
-    if dtype is not None and (dtype not in DTYPES or dtype == "model"):
-        raise ValueError("not a precision")
-    return dtype
+class OfferedModel(BaseModel):
+    """A model of an endpoint: its weights, its precision, and an address for each of its operations."""
 
-
-class _Model(BaseModel):
-    weights: str = "random"
-    dtype: Annotated[str | None, AfterValidator(_precision)] = None
+    weights: Annotated[str, _Shortened] = "random"
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
     routes: dict[str, str] = {}
 
 
@@ -48,20 +45,11 @@ class _Health(BaseModel):
     """The fields of `/health` that are used."""
 
     ready: bool = True
-    models: dict[str, _Model]
+    models: dict[str, OfferedModel]
     device: Annotated[Device | None, BeforeValidator(_known_fields)] = None
     versions: dict[str, str | None] | None = None
     stand_in: str | None = None
     token_required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedModel:
-    """A model of an endpoint: its weights, its precision and its operations."""
-
-    weights: str
-    dtype: str | None
-    operations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +75,13 @@ def ask(
     say: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> EndpointInfo:
-    """Return the content of `/health` once the endpoint is ready. Waits up to two minutes, and calls `say` then.
+    """Return the content of `/health` once the endpoint is ready. Waits up to two minutes, and calls `say` if it waits.
 
-    Never raises for what the endpoint does.
+    Whatever the endpoint does, no error is raised.
     """
     health = address.below("health")
     until = time.monotonic() + _READY_WITHIN_S
-    waits = False
+    is_waiting = False
     while True:
         try:
             answer = leash.call(lambda: _ask_once(health, token, redact), time.monotonic() + 2 * _ANSWER_S)
@@ -103,9 +91,9 @@ def ask(
             return EndpointInfo(EndpointFacts(url=address.shown, reason=answer), problem=answer)
         if answer.ready or time.monotonic() > until:
             return _information(address, answer)
-        if not waits:
+        if not is_waiting:
             say(f"{address.shown} is not ready yet. Waiting for up to {_READY_WITHIN_S:.0f} s.")
-        waits = True
+        is_waiting = True
         sleep(1.0)
 
 
@@ -115,9 +103,7 @@ def _ask_once(address: Address, token: Token | None, redact: Redactor) -> _Healt
     try:
         with (
             httpx.Client(
-                timeout=httpx.Timeout(_ANSWER_S, connect=CONNECT_TIMEOUT_S),
-                headers=authorization(token),
-                trust_env=not address.is_loopback,
+                timeout=httpx.Timeout(_ANSWER_S, connect=CONNECT_TIMEOUT_S), **client_options(address, token)
             ) as client,
             client.stream("GET", address.url) as response,
         ):
@@ -132,11 +118,11 @@ def _ask_once(address: Address, token: Token | None, redact: Redactor) -> _Healt
                 if len(body) > _MOST_BYTES or time.monotonic() > deadline:
                     return f"{address.shown} did not end. Check that it is an endpoint of `bench serve`."
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        text = redact(str(error)) or type(error).__name__
-        return f"{address.shown} can't be reached: {text.rstrip('.')}. Check the address, and that the endpoint runs."
+        text = failures.text_of(error, redact) or type(error).__name__
+        return f"Can't reach {address.shown} ({text.rstrip('.')}). {failures.CHECK_ADDRESS}"
     try:
         return _Health.model_validate_json(bytes(body))
-    except (ValidationError, ValueError):
+    except ValueError:
         return f"{address.shown} is not an endpoint of `bench serve`. For other endpoints give sd-v1/encode=URL."
 
 
@@ -151,7 +137,4 @@ def _information(address: Address, health: _Health) -> EndpointInfo:
         server_commit=commit[:60] if commit else None,
         stand_in=health.stand_in[:120] if health.stand_in else None,
     )
-    models = {
-        key: OfferedModel(model.weights[:60], model.dtype, tuple(model.routes)) for key, model in health.models.items()
-    }
-    return EndpointInfo(facts, models, health.token_required)
+    return EndpointInfo(facts, health.models, health.token_required)

@@ -1,7 +1,4 @@
-"""An Executor that measures the cases of an endpoint, with the scheduler, files and resume of `run`.
-
-Loads torch, because payloads are tensors, in the process of `bench remote`.
-"""
+"""An Executor that measures the cases of an endpoint, with the scheduler, files and resume of `run`."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.config import LoadSettings, OverlapSettings
 from bench.errors import BenchError
@@ -35,14 +32,14 @@ from bench.remote import overlap_rounds as overlap
 from bench.remote.http import library
 from bench.remote.leash import Leash
 from bench.remote.reachability import ReachabilityCheck
+from bench.run.executor import OnPhase
 from bench.run.messages import Broken, Done, Ready
-from bench.wire.address import Address, Endpoints, Redactor, Token
+from bench.wire.address import Endpoints, Redactor, Token
 from bench.workloads import models
 
 if TYPE_CHECKING:
-    from bench.remote import exchanges
+    from bench.remote.callers import CaseRequest
 
-OnPhase = Callable[[Phase], None]
 _ASSUMED = ("weights", "dtype", "tiling")
 
 
@@ -77,7 +74,11 @@ class EndpointExecutor:
 
         Raises EndpointError if it does not.
         """
-        addresses = (self._endpoints.of(key, operation) for key in keys for operation in operations or _own(key))
+        addresses = (
+            self._endpoints.of(key, operation)
+            for key in keys
+            for operation in operations or models.workload(key).operations
+        )
         first = next((address for address in addresses if address is not None), None)
         if first is not None:
             self._reachability.check(first, math.inf)
@@ -109,12 +110,13 @@ class EndpointExecutor:
     def served(self, keys: Sequence[str]) -> Mapping[str, Served]:
         """Return the weights and precision of these models at the endpoint, assumed if the endpoint does not say."""
         self.start()
-        offered = (self._info.models if self._info else None) or {}
+        # a model that is not served is taken to have the weights of the others
+        usual = next((offer.weights for offer in self._offered.values()), "hub")
         served = {}
         for key in keys:
-            spec, offer = models.get(key), offered.get(key)
-            weights = offer.weights if offer else self._usual_weights(offered)
-            served[key] = Served(weights, (offer.dtype if offer else None) or spec.dtype)
+            offer = self._offered.get(key)
+            dtype = (offer.dtype if offer else None) or models.get(key).dtype
+            served[key] = Served(offer.weights if offer else usual, dtype)
         return served
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
@@ -153,7 +155,7 @@ class EndpointExecutor:
         self._leash.close()
 
     def _measure(self, case: Case, measure: MeasureSettings, timeout_s: float, enter: OnPhase) -> Done:
-        from bench.remote import exchanges, request_body, warm  # noqa: PLC0415 - load torch and diffusers
+        from bench.remote import callers, exchanges, request_body, warm  # noqa: PLC0415 - load torch and diffusers
 
         address = self._endpoints.of(case.model, case.operation)
         assert address is not None  # noqa: S101 - `run` has checked it
@@ -161,7 +163,7 @@ class EndpointExecutor:
         self._reachability.check(address, time.monotonic() + timeout_s)
         warm.warm()
         payload = request_body.make(case)
-        request = exchanges.CaseRequest(
+        request = callers.CaseRequest(
             address=address,
             payload=payload,
             token=self._token,
@@ -173,30 +175,25 @@ class EndpointExecutor:
         sequential = exchanges.measure(request, measure, self._leash, lambda: enter("run"))
         overlaps, overlap_warnings = self._overlaps(request, case, sequential.exchanges[0].timing.median_s)
         loads, load_warnings = self._loads(request, case)
+        tiles = sequential.tiles if case.tile else None
+        proxy = proxies.of(address)
         return Done(
-            stages=(
-                Stage(
-                    name=case.operation,
-                    timing=sequential.exchanges[0].timing,
-                    tiles=sequential.tiles if case.tile else None,
-                ),
-            ),
-            remote=self._remote(case).model_copy(
-                update={
-                    "request_bytes": sequential.request_bytes,
-                    "response_bytes": sequential.response_bytes,
-                    "content": payload.content,
-                    "checked": sequential.checked,
-                    "exchanges": sequential.exchanges,
-                    "overlaps": overlaps,
-                    "loads": loads,
-                }
+            stages=(Stage(name=case.operation, timing=sequential.exchanges[0].timing, tiles=tiles),),
+            remote=self._remote(
+                case,
+                request_bytes=sequential.request_bytes,
+                response_bytes=sequential.response_bytes,
+                content=payload.content,
+                checked=sequential.checked,
+                exchanges=sequential.exchanges,
+                overlaps=overlaps,
+                loads=loads,
             ),
             assumed=self._assumed(case),
             warnings=(
                 *sequential.warnings,
                 *self._other_tiling(case, sequential.tiles),
-                *_proxied(address),
+                *((f"requests go through the proxy {proxy} that the environment names",) if proxy else ()),
                 *overlap_warnings,
                 *load_warnings,
             ),
@@ -211,7 +208,7 @@ class EndpointExecutor:
         return ()
 
     def _overlaps(
-        self, request: exchanges.CaseRequest, case: Case, request_s: float
+        self, request: CaseRequest, case: Case, request_s: float
     ) -> tuple[tuple[Overlap, ...], tuple[str, ...]]:
         """Measure the overlaps of the options. Returns them and warnings; `request_s` is the median request."""
         settings = self._options.overlap
@@ -221,31 +218,30 @@ class EndpointExecutor:
 
         return overlap.measure(lambda: Decoder(request, settings.timeout), settings, request_s)
 
-    def _loads(self, request: exchanges.CaseRequest, case: Case) -> tuple[tuple[Load, ...], tuple[str, ...]]:
+    def _loads(self, request: CaseRequest, case: Case) -> tuple[tuple[Load, ...], tuple[str, ...]]:
         """Measure the loads of the options. Returns them and warnings."""
         settings = self._options.load
         if settings is None or not settings.of(case.transport):
             return (), ()
         post, most_bytes = request.payload.post(request.address), request.payload.max_response_bytes
-        return load.measure(load.Target(post, request.token, settings.timeout, most_bytes), settings)
+        return load.measure(load.RepeatedRequest(post, request.token, settings.timeout, most_bytes), settings)
 
-    def _remote(self, case: Case) -> Remote:
-        return Remote(endpoint=self._facts(case))
+    @property
+    def _offered(self) -> Mapping[str, endpoint.OfferedModel]:
+        """The endpoint's models by key; empty if they are unknown."""
+        return (self._info.models if self._info else None) or {}
 
-    def _facts(self, case: Case) -> EndpointFacts:
+    def _remote(self, case: Case, **figures: Any) -> Remote:
+        """Return the facts of the case's endpoint, and the figures of its requests."""
         if self._info is not None:
-            return self._info.facts
+            return Remote(endpoint=self._info.facts, **figures)
         address = self._endpoints.of(case.model, case.operation)
-        return endpoint.unknown(address) if address else EndpointFacts(url="", reason="no address was given")
+        facts = endpoint.unknown(address) if address else EndpointFacts(url="", reason="no address was given")
+        return Remote(endpoint=facts, **figures)
 
     def _assumed(self, case: Case) -> tuple[str, ...]:
         """Return the fields of the case that the endpoint does not report."""
-        offered = (self._info.models if self._info else None) or {}
-        return () if case.model in offered else _ASSUMED
-
-    def _usual_weights(self, offered: Mapping[str, endpoint.OfferedModel]) -> str:
-        """Return the weights of the served models for a model that is not served; `hub` for an unknown endpoint."""
-        return next((offer.weights for offer in offered.values()), "hub")
+        return () if case.model in self._offered else _ASSUMED
 
     def _skip_reason(self, case: Case) -> str | None:
         """Return why the case can't be measured here; None if it can."""
@@ -257,7 +253,7 @@ class EndpointExecutor:
         offer = self._info.models.get(case.model)
         if offer is None:
             return f"the endpoint does not serve {case.model}"
-        return None if case.operation in offer.operations else f"the endpoint does not serve {case.operation}"
+        return None if case.operation in offer.routes else f"the endpoint does not serve {case.operation}"
 
     def _name(self) -> str:
         """Return the endpoint's name as a device."""
@@ -273,14 +269,8 @@ class EndpointExecutor:
             return f"{self._info.problem} All cases are tried nevertheless."
         if self._info.token_required and self._token is None:
             return "The endpoint needs a token. Put it into the environment variable that --token-env names."
-        noise = any(offer.weights == "random" for offer in (self._info.models or {}).values())
+        noise = any(offer.weights == "random" for offer in self._offered.values())
         return "The endpoint has random weights: its results are noise, for measuring only." if noise else None
-
-
-def _proxied(address: Address) -> tuple[str, ...]:
-    """Return a warning if requests go through a proxy."""
-    proxy = proxies.of(address)
-    return (f"requests go through the proxy {proxy} that the environment names",) if proxy else ()
 
 
 def _environment() -> Environment:
@@ -296,7 +286,3 @@ def _environment() -> Environment:
             "The installed diffusers has no client for hybrid inference. Update it: pip install -U diffusers"
         ) from None
     return environment_capture.collect(DeviceSoftware(), None)
-
-
-def _own(key: str) -> tuple[str, ...]:
-    return models.workload(key).operations

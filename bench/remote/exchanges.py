@@ -1,7 +1,4 @@
-"""Sequential requests: diffusers' client and this program's client take turns with the same payload.
-
-Loads torch and diffusers (through `callers`); must not import runs.
-"""
+"""Sequential requests: diffusers' client and this program's client take turns with the same payload."""
 
 from __future__ import annotations
 
@@ -15,8 +12,6 @@ from bench.record import Exchange, MeasureSettings
 from bench.remote.callers import Caller, CaseRequest, DiffusersClient, TimedClient
 from bench.remote.leash import Leash
 from bench.run.stopping import take_turns
-
-__all__ = ["CaseRequest", "Sequential", "measure"]
 
 #: In units of the slowest first request: the time reserved for the kept connection, and the least that it needs.
 _FOR_KEPT, _LEAST_FOR_KEPT = 6, 4
@@ -45,10 +40,10 @@ def measure(request: CaseRequest, settings: MeasureSettings, leash: Leash, begun
     new, kept = TimedClient(request, leash, "new"), TimedClient(request, leash, "kept")
     callers: tuple[Caller, ...] = (new,) if request.token else (DiffusersClient(request, leash, new), new)
     try:
-        exchanges = _block(request, callers, settings, begun, kept_for_others=_FOR_KEPT)
-        exchanges += (
-            _block(request, (kept,), settings) if _left_s(request) > _LEAST_FOR_KEPT * _slowest(exchanges) else ()
-        )
+        exchanges = _block(request, callers, settings, begun, reserved_for_others=_FOR_KEPT)
+        slowest_s = max(exchange.timing.median_s for exchange in exchanges)
+        if _left_s(request) > _LEAST_FOR_KEPT * slowest_s:
+            exchanges += _block(request, (kept,), settings)
     finally:
         new.close()
         kept.close()
@@ -72,7 +67,7 @@ def _block(
     callers: Sequence[Caller],
     settings: MeasureSettings,
     begun: Callable[[], None] = lambda: None,
-    kept_for_others: float = 0,
+    reserved_for_others: float = 0,
 ) -> tuple[Exchange, ...]:
     """Measure clients in turns. At least the first has an exchange; the others only if there is time."""
     firsts: list[float] = []
@@ -82,7 +77,7 @@ def _block(
     for caller in callers:
         caller.forget()
     begun()
-    others_s = kept_for_others * max(firsts)
+    others_s = reserved_for_others * max(firsts)
     rows = take_turns(
         [caller.call for caller in callers[: len(firsts)]], settings, lambda: _left_s(request) - others_s, sum(firsts)
     )
@@ -95,7 +90,3 @@ def _block(
 
 def _left_s(request: CaseRequest) -> float:
     return request.deadline - time.monotonic()
-
-
-def _slowest(exchanges: Sequence[Exchange]) -> float:
-    return max(exchange.timing.median_s for exchange in exchanges)

@@ -1,4 +1,4 @@
-"""Turns a request's error into a case's outcome, with one line of advice. Free of torch and of httpx2."""
+"""Turns a request's error into a case's outcome, with one line of advice."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ _ADVICE = {
 _REASON = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 #: The most bytes that are read of an error's body.
 READ_OF_AN_ERROR = 65536
+CHECK_ADDRESS = "Check the address and that the endpoint is running."
 
 
 class RequestError(Exception):
@@ -40,6 +41,11 @@ class RequestError(Exception):
     def __init__(self, outcome: FailedOutcome) -> None:
         super().__init__(type(outcome).__name__)
         self.outcome = outcome
+
+
+def text_of(error: BaseException, redact: Redactor) -> str:
+    """Return an error's message without its number: `Connection refused`."""
+    return redact(re.sub(r"\[Errno -?\d+\] ?", "", str(error)))
 
 
 def failed(kind: str, message: str) -> RequestError:
@@ -73,12 +79,12 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, redact: Reda
 def of_exception(error: BaseException, address: Address, redact: Redactor) -> RequestError:
     """Return the error for an exception of the network, of TLS or of a client."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    text = redact(str(error)) or "no message"
+    text = text_of(error, redact) or "no message"
     where = f"{address.shown}: {text.rstrip('.')}."
     if any(isinstance(cause, ssl.SSLError) for cause in chain(error)):
         return failed("TLSError", f"{where} Check that it uses https and a certificate that this machine trusts.")
     if names & {"ConnectTimeout", "ConnectError", "ConnectionRefusedError", "gaierror", "ConnectionError"}:
-        return failed(type(error).__name__, f"{where} Check the address, and that the endpoint runs.")
+        return failed(type(error).__name__, f"{where} {CHECK_ADDRESS}")
     if names & {"RemoteProtocolError", "ChunkedEncodingError", "IncompleteRead", "ReadError", "WriteError"}:
         return failed(type(error).__name__, f"{where} The endpoint or a proxy interrupted the answer. Try again.")
     return failed(type(error).__name__, where)

@@ -1,4 +1,4 @@
-"""This program's HTTP client, which times the parts of each request. Needs httpx2; free of torch."""
+"""This program's HTTP client, which times the parts of each request. Needs httpx2."""
 
 from __future__ import annotations
 
@@ -82,12 +82,7 @@ class Client:
         httpx = library()
         self._address, self._redact, self._kept = address, redact, kept
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1 if kept else 0, keepalive_expiry=3600)
-        self._client = httpx.Client(
-            limits=limits,
-            headers=authorization(token),
-            verify=tls_context(),
-            trust_env=not address.is_loopback,  # no proxy for requests to this machine
-        )
+        self._client = httpx.Client(limits=limits, **client_options(address, token))
 
     def post(self, request: Post, deadline: float, max_bytes: int) -> Reply:
         """Send a request and read the whole answer, of at most `max_bytes`, before `deadline` (of time.monotonic).
@@ -111,7 +106,7 @@ class Client:
             raise failures.of_exception(error, self._address, self._redact) from None
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, if it is kept."""
         self._client.close()
 
     def _post(self, request: Post, deadline: float, max_bytes: int) -> Reply:
@@ -145,9 +140,13 @@ class Client:
             )
 
 
-def authorization(token: Token | None) -> dict[str, str]:
-    """Return the header with the token; no header without a token."""
-    return {"Authorization": f"Bearer {token.value}"} if token else {}
+def client_options(address: Address, token: Token | None) -> dict[str, Any]:
+    """Return the arguments that all clients of httpx2 have in common. Requests to this machine bypass all proxies."""
+    return {
+        "headers": {"Authorization": f"Bearer {token.value}"} if token else {},
+        "verify": tls_context(),
+        "trust_env": not address.is_loopback,
+    }
 
 
 def _read(response: httpx2.Response, deadline: float, max_bytes: int) -> bytes:

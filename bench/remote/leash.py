@@ -1,4 +1,4 @@
-"""A deadline and a memory limit for calls that have neither, such as diffusers' client. Free of torch.
+"""A deadline and a memory limit for calls that have neither, such as diffusers' client.
 
 The call runs in a thread of its own. At the deadline, or when the process has grown too much, the sockets that the
 thread has opened are shut down, which ends whatever waits for them. A thread that still does not end (hung DNS) is

@@ -2,25 +2,27 @@
 
 The latency of an open loop counts from the time at which a request was due, even if the generator or the server was
 late. Otherwise a server that stalls would get fewer requests, and its stall would appear as one slow answer
-(coordinated omission). Free of torch: requests are bytes, and answers are read to their end but not decoded.
+(coordinated omission). Answers are read to their end but not decoded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench.config import MOST_REQUESTS, LoadSettings
 from bench.core import stats
 from bench.record import Load, Percentile
 from bench.remote import failures
-from bench.remote.arrivals import poisson
-from bench.remote.http import Post, authorization, library, tls_context
+from bench.remote.http import Post, client_options, library
 from bench.remote.reachability import CONNECT_TIMEOUT_S
 from bench.wire.address import Token
 
@@ -41,8 +43,8 @@ _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The request that is repeated, and its limits."""
+class RepeatedRequest:
+    """A request that is sent again and again, and its limits."""
 
     post: Post
     token: Token | None
@@ -73,7 +75,7 @@ class _Tally:
         self.connections += event == "connection.connect_tcp.complete"
 
 
-class _RefusedError(Exception):
+class _BadAnswerError(Exception):
     """An answer without a result. `kind` is its key in the count of errors."""
 
     def __init__(self, kind: str, *, retry_after: bool = False) -> None:
@@ -81,7 +83,7 @@ class _RefusedError(Exception):
         self.kind, self.retry_after = kind, retry_after
 
 
-def measure(target: Target, settings: LoadSettings) -> tuple[tuple[Load, ...], tuple[str, ...]]:
+def measure(target: RepeatedRequest, settings: LoadSettings) -> tuple[tuple[Load, ...], tuple[str, ...]]:
     """Measure the loads of a sweep. Returns them and warnings.
 
     If rates are shares of the capacity, a closed loop measures the capacity first.
@@ -123,7 +125,9 @@ def _warnings(load: Load) -> list[str]:
     return warnings
 
 
-def open_loop(target: Target, rate_per_s: float, seconds: float, seed: int, share: float | None = None) -> Load:
+def open_loop(
+    target: RepeatedRequest, rate_per_s: float, seconds: float, seed: int, share: float | None = None
+) -> Load:
     """Send at Poisson times for `seconds`, then wait for the requests in flight: at most one request's time-out."""
     tally = _Tally()
     times = poisson(rate_per_s, seconds, seed)
@@ -141,10 +145,10 @@ def open_loop(target: Target, rate_per_s: float, seconds: float, seed: int, shar
     )
 
 
-def closed_loop(target: Target, concurrency: int, seconds: float) -> Load:
+def closed_loop(target: RepeatedRequest, concurrency: int, seconds: float) -> Load:
     """Keep `concurrency` requests in flight for `seconds`: the next request follows each answer.
 
-    If that gives too few answers for a capacity, it goes on for up to four times as long.
+    If that gives too few answers for a capacity, it continues for up to four times as long.
     """
     tally = _Tally()
     _settle()
@@ -154,13 +158,27 @@ def closed_loop(target: Target, concurrency: int, seconds: float) -> Load:
     )
 
 
+def poisson(rate_per_s: float, seconds: float, seed: int) -> tuple[float, ...]:
+    """Return times in [0, seconds) of a Poisson process: independent of one another and of the answers.
+
+    The gaps are exponential with mean 1 / rate. The same seed gives the same times.
+    """
+    draw = np.random.default_rng(seed)
+    mean = rate_per_s * seconds
+    size = int(mean + 6 * math.sqrt(mean) + 20)
+    moments = np.cumsum(draw.exponential(1 / rate_per_s, size))
+    while moments[-1] < seconds:
+        moments = np.concatenate([moments, moments[-1] + np.cumsum(draw.exponential(1 / rate_per_s, size))])
+    return tuple(float(moment) for moment in moments[moments < seconds])
+
+
 def _settle() -> None:
     """Collect garbage now, and exclude all objects from later collections, which would be part of some latency."""
     gc.collect()
     gc.freeze()
 
 
-async def _send_at(target: Target, times: Sequence[float], tally: _Tally) -> None:
+async def _send_at(target: RepeatedRequest, times: Sequence[float], tally: _Tally) -> None:
     places = asyncio.Semaphore(_MOST_AT_ONCE)
     async with _client(target, _MOST_AT_ONCE) as client, asyncio.TaskGroup() as tasks:
         tally.begun = time.monotonic()
@@ -182,7 +200,7 @@ async def _until(due: float) -> None:
         await asyncio.sleep(0)
 
 
-async def _send_always(target: Target, concurrency: int, seconds: float, tally: _Tally) -> float:
+async def _send_always(target: RepeatedRequest, concurrency: int, seconds: float, tally: _Tally) -> float:
     """Send requests as `closed_loop` says. Returns the seconds for which requests were sent."""
     places = asyncio.Semaphore(concurrency)
 
@@ -203,22 +221,22 @@ async def _send_always(target: Target, concurrency: int, seconds: float, tally: 
 
 
 async def _send(
-    client: httpx2.AsyncClient, target: Target, due: float, tally: _Tally, places: asyncio.Semaphore
+    client: httpx2.AsyncClient, target: RepeatedRequest, due: float, tally: _Tally, places: asyncio.Semaphore
 ) -> bool:
     """Send one request, whose latency counts from `due`. Returns whether it succeeded; raises no network error."""
     httpx = library()
     tally.sent += 1
     tally.waiting += 1
     has_place = False
-    loop = asyncio.get_running_loop()
+    remaining_s = due + target.timeout_s - time.monotonic()
     try:
-        async with asyncio.timeout_at(loop.time() + due + target.timeout_s - time.monotonic()), places:
+        async with asyncio.timeout(remaining_s), places:
             has_place = True
             _record_lag(tally, due)
             await _exchange(client, target, tally)
-    except _RefusedError as refused:
-        tally.errors[refused.kind] += 1
-        tally.retry_after += refused.retry_after
+    except _BadAnswerError as error:
+        tally.errors[error.kind] += 1
+        tally.retry_after += error.retry_after
     except (TimeoutError, httpx.TimeoutException):
         tally.errors["timed out" if has_place else "not sent"] += 1
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -234,13 +252,13 @@ async def _send(
 
 
 def _record_lag(tally: _Tally, due: float) -> None:
-    """Record the lag of a request that is about to be sent or given up: the time since it was due."""
+    """Record the time since a request was due, when it is sent or given up."""
     tally.waiting -= 1
     tally.lags.append(max(0.0, time.monotonic() - due))
 
 
-async def _exchange(client: httpx2.AsyncClient, target: Target, tally: _Tally) -> None:
-    """Send a request and read the answer to its end. Raises _RefusedError for an answer without a result."""
+async def _exchange(client: httpx2.AsyncClient, target: RepeatedRequest, tally: _Tally) -> None:
+    """Send a request and read the answer to its end. Raises _BadAnswerError for an answer without a result."""
     request = target.post
     async with client.stream(
         "POST", request.url, content=request.data, headers=dict(request.headers), extensions={"trace": tally.trace}
@@ -254,25 +272,23 @@ async def _exchange(client: httpx2.AsyncClient, target: Target, tally: _Tally) -
                 if size >= failures.READ_OF_AN_ERROR:
                     break
             elif size > target.max_bytes:
-                raise _RefusedError("too large")
+                raise _BadAnswerError("too large")
         if not ok:
             reason = failures.reason_of(bytes(kept))
             kind = f"{response.status_code} {reason}" if reason else str(response.status_code)
-            raise _RefusedError(kind, retry_after="retry-after" in response.headers)
+            raise _BadAnswerError(kind, retry_after="retry-after" in response.headers)
         if not size:
-            raise _RefusedError("empty")
+            raise _BadAnswerError("empty")
 
 
-def _client(target: Target, connections: int) -> httpx2.AsyncClient:
+def _client(target: RepeatedRequest, connections: int) -> httpx2.AsyncClient:
     httpx = library()
     client: httpx2.AsyncClient = httpx.AsyncClient(
         limits=httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_IDLE_S
         ),
         timeout=httpx.Timeout(None, connect=min(CONNECT_TIMEOUT_S, target.timeout_s)),
-        headers=authorization(target.token),
-        verify=tls_context(),
-        trust_env=not target.post.address.is_loopback,
+        **client_options(target.post.address, target.token),
     )
     return client
 
@@ -287,12 +303,12 @@ def _figures(tally: _Tally, seconds: float) -> dict[str, Any]:
         "succeeded": len(good),
         "throughput_per_s": len(good) / span,
         "latency_s": latencies,
-        "percentiles": tuple(_percentile(latencies, q) for q in _QUANTILES if latencies),
+        "percentiles": tuple(
+            Percentile(q=q, seconds=stats.percentile(latencies, q), interval_s=stats.percentile_interval(latencies, q))
+            for q in _QUANTILES
+            if latencies
+        ),
         "errors": dict(sorted(tally.errors.items())),
         "retry_after": tally.retry_after,
         "connections": tally.connections,
     }
-
-
-def _percentile(latencies: Sequence[float], q: float) -> Percentile:
-    return Percentile(q=q, seconds=stats.percentile(latencies, q), interval_s=stats.percentile_interval(latencies, q))

@@ -1,4 +1,4 @@
-"""Starts an endpoint on this machine, as a process that ends with this one. Free of torch."""
+"""Starts an endpoint on this machine, as a process that ends with this one."""
 
 from __future__ import annotations
 

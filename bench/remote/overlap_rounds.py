@@ -4,8 +4,6 @@ Overlapped means: an image is decoded while the next one is generated, as in the
 Queueing). The generator puts each latent into a queue, and a worker thread takes it out and waits for the endpoint.
 Sleeping stands in for generation, because a GPU that generates leaves the CPU free as well. (It omits the CPU time of
 launching kernels, and does not represent a generator on the CPU.)
-
-Free of torch; the caller provides the clients.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ class Clock:
     pause: Callable[[threading.Event, float], object] = threading.Event.wait
 
     def until(self, moment: float, over: threading.Event) -> None:
-        """Wait until a time, or until `over` is set."""
+        """Wait until `moment`, or until `over` is set."""
         while (left := moment - self.now()) > 0 and not over.is_set():
             self.pause(over, left)
 
@@ -108,11 +106,11 @@ def _overlap(
         workers=settings.workers,
         client=decoders[0].client,
         timeout_s=settings.timeout,
-        in_turn_s=tuple(round_.seconds for round_ in in_turn),
-        overlapped_s=tuple(round_.seconds for round_ in overlapped),
-        requests_in_turn_s=tuple(seconds for round_ in in_turn for seconds in round_.requests_s),
-        requests_overlapped_s=tuple(seconds for round_ in overlapped for seconds in round_.requests_s),
-        generated_s=tuple(seconds for round_ in (*in_turn, *overlapped) for seconds in round_.generated_s),
+        in_turn_s=tuple(each.seconds for each in in_turn),
+        overlapped_s=tuple(each.seconds for each in overlapped),
+        requests_in_turn_s=tuple(seconds for each in in_turn for seconds in each.requests_s),
+        requests_overlapped_s=tuple(seconds for each in overlapped for seconds in each.requests_s),
+        generated_s=tuple(seconds for each in (*in_turn, *overlapped) for seconds in each.generated_s),
     )
 
 
@@ -140,13 +138,13 @@ def _overlapped(decoders: Sequence[DecodeClient], images: int, generation_s: flo
         for image in range(images):
             clock.until(ready[0] + (image + 1) * generation_s, threads.over)
             ready.append(clock.now())
-            threads.line.put(image)
+            threads.images.put(image)
         threads.wait()
         seconds = clock.now() - ready[0]
     except BaseException:  # Ctrl-C too
         threads.stop()
         raise
-    requests = tuple(threads.took[image] for image in range(images))
+    requests = tuple(threads.requests_s[image] for image in range(images))
     return _Round(seconds, tuple(end - begin for begin, end in pairwise(ready)), requests)
 
 
@@ -159,8 +157,8 @@ class _DecodeThreads:
 
     decoders: Sequence[DecodeClient]
     clock: Clock
-    line: queue.SimpleQueue[int | None] = field(default_factory=queue.SimpleQueue)
-    took: dict[int, float] = field(default_factory=dict)
+    images: queue.SimpleQueue[int | None] = field(default_factory=queue.SimpleQueue)
+    requests_s: dict[int, float] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
     error: BaseException | None = None
     threads: list[threading.Thread] = field(default_factory=list)
@@ -191,18 +189,18 @@ class _DecodeThreads:
 
     def _no_more(self) -> None:
         for _ in self.threads:
-            self.line.put(None)
+            self.images.put(None)
 
     def _work(self, decoder: DecodeClient) -> None:
         """Take images from the queue and decode them until there are no more, as the docs' worker does."""
-        while (image := self.line.get()) is not None and not self.over.is_set():
+        while (image := self.images.get()) is not None and not self.over.is_set():
             begin = self.clock.now()
             try:
                 decoder.decode()
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
                 self._fail(error, decoder)
                 return
-            self.took[image] = self.clock.now() - begin
+            self.requests_s[image] = self.clock.now() - begin
 
     def _fail(self, error: BaseException, failed: DecodeClient) -> None:
         """Keep the first error, and end the other requests, whose errors are ignored."""

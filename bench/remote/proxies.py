@@ -1,4 +1,4 @@
-"""The proxies that the environment names, which are never used for this machine. Free of torch and of httpx2."""
+"""The proxies that the environment names, which are never used for this machine."""
 
 from __future__ import annotations
 

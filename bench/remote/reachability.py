@@ -1,4 +1,4 @@
-"""Checks before each case that something answers at the endpoint's address. Free of torch and of httpx2."""
+"""Checks before each case that something answers at the endpoint's address."""
 
 from __future__ import annotations
 
@@ -34,20 +34,16 @@ class ReachabilityCheck:
             return
         place = (address.host, address.port)
         try:
-            self._leash.call(lambda: _connect(place), min(deadline, time.monotonic() + 2 * CONNECT_TIMEOUT_S))
+            self._leash.call(
+                lambda: socket.create_connection(place, CONNECT_TIMEOUT_S).close(),
+                min(deadline, time.monotonic() + 2 * CONNECT_TIMEOUT_S),
+            )
         except (OSError, OutOfTimeError, UnicodeError) as error:
-            reason = self._redact(str(error)) or "no answer"
+            problem = f"Can't reach {address.shown} ({failures.text_of(error, self._redact) or 'no answer'})."
             if place not in self._reached or isinstance(error, ConnectionRefusedError):
                 raise EndpointError(
-                    f"{address.shown} can't be reached ({reason}), so the run stops; its results are kept. Check the "
-                    "address and that the endpoint runs, then repeat the command."
+                    f"{problem} Check the address and that the endpoint is running, then repeat the command; finished "
+                    "cases are kept."
                 ) from None
-            raise failures.failed(
-                "ConnectError",
-                f"{address.shown} can't be reached ({reason}). Check the address, and that the endpoint runs.",
-            ) from None
+            raise failures.failed("ConnectError", f"{problem} {failures.CHECK_ADDRESS}") from None
         self._reached.add(place)
-
-
-def _connect(place: tuple[str, int]) -> None:
-    socket.create_connection(place, CONNECT_TIMEOUT_S).close()

@@ -1,20 +1,20 @@
-"""A case's payload: makes its request and reads the answer with diffusers' own functions. Loads torch and diffusers."""
+"""A case's payload: makes its request and reads the answer with diffusers' own functions."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from diffusers.utils import remote_utils
 from PIL import Image
+from pydantic import Field, TypeAdapter
 
 from bench.core.units import ITEM_BYTES
 from bench.errors import ConfigError
@@ -29,6 +29,7 @@ from bench.workloads.labels import size_of
 
 _SEED = 0
 _SLACK_BYTES = 2**20
+_SHAPE = TypeAdapter(tuple[Annotated[int, Field(strict=True, gt=0, lt=2**31)], ...])
 _ITEM_BYTES = {**ITEM_BYTES, "uint8": 1}
 #: The arguments of diffusers' function for each transport of a decode's result.
 _DECODES: dict[str, dict[str, Any]] = {
@@ -70,7 +71,7 @@ class CasePayload:
         return self.digest or hashlib.sha256(request.data).hexdigest()
 
     def result(self, content: bytes, headers: Mapping[str, str]) -> object:
-        """Return diffusers' result for an answer."""
+        """Return what diffusers makes of an answer."""
         response = SimpleNamespace(content=content, headers=headers)
         if self.case.operation == "encode":
             return remote_utils.postprocess_encode(response)
@@ -144,16 +145,18 @@ class CasePayload:
                 "MissingHeaders",
                 f"The answer lacks the headers {' and '.join(missing)}. Check that the address is a VAE's.",
             )
-        shape, dtype = _shape_in(headers["shape"]), headers["dtype"]
-        if shape is None or dtype not in _ITEM_BYTES:
-            raise failures.failed("BadHeaders", "The answer's headers `shape` and `dtype` are invalid.")
+        try:
+            shape, dtype = _SHAPE.validate_json(headers["shape"][:200]), headers["dtype"]
+            item_bytes = _ITEM_BYTES[dtype]
+        except (ValueError, KeyError):
+            raise failures.failed("BadHeaders", "The answer's headers `shape` and `dtype` are invalid.") from None
         if shape != self.shape:
             raise failures.failed(
                 "WrongShape",
                 f"The answer's shape is {list(shape)[:6]}, not {list(self.shape)}. Check that the address is this "
                 "model's.",
             )
-        if math.prod(shape) * _ITEM_BYTES[dtype] != len(content):
+        if math.prod(shape) * item_bytes != len(content):
             raise failures.failed(
                 "Truncated",
                 f"The answer has {len(content)} bytes, too few or too many for {list(shape)} in {dtype}. Try again.",
@@ -206,13 +209,3 @@ def natural_image(height: int, width: int, seed: int) -> np.ndarray[Any, np.dtyp
     grey, *colours = [field / max(float(field.std()), 1e-12) for field in fields]
     image = 0.5 + 0.2 * (grey[..., None] + 0.25 * np.stack(colours, axis=-1))
     return image.clip(0, 1).astype(np.float32)
-
-
-def _shape_in(text: str) -> tuple[int, ...] | None:
-    try:
-        values = json.loads(text[:200])
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(values, list) or not all(type(value) is int and 0 < value < 2**31 for value in values):
-        return None
-    return tuple(values)

@@ -1,7 +1,4 @@
-"""Warms up this process before the first case: diffusers' lazy modules, Pillow's codecs, both clients' connections.
-
-Loads torch and diffusers.
-"""
+"""Warms up this process before the first case: diffusers' lazy modules, Pillow's codecs, both clients' connections."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from bench.record import FILE_TRANSPORTS, Case
 from bench.remote import proxies
 from bench.remote.http import Client
 from bench.remote.payloads import bytes_of
-from bench.remote.payloads.echo import Echo
+from bench.remote.payloads.echo import serving
 from bench.remote.request_body import CasePayload, make
 from bench.wire.address import Endpoints, Redactor, parse
 from bench.workloads import models
@@ -32,21 +29,14 @@ def warm() -> None:
 
     Errors are ignored, because the cases will meet and report them.
     """
-    with Echo() as echo:
-        address = parse(echo.url)
+    axes = models.square("tiny", _SIDE)
+    with serving() as url:
+        address = parse(url)
         proxies.spare(address)
         client = Client(address, None, Redactor(Endpoints(address), None), kept=False)
         for operation, transports in ((name, models.transports(name)) for name in models.workload("tiny").operations):
             for transport in transports:
-                payload = make(
-                    Case(
-                        model="tiny",
-                        operation=operation,
-                        axes=models.square("tiny", _SIDE),
-                        dtype="float32",
-                        transport=transport,
-                    )
-                )
+                payload = make(Case(model="tiny", operation=operation, axes=axes, dtype="float32", transport=transport))
                 with contextlib.suppress(Exception):  # the echo's answer is not an image
                     payload.through_diffusers(address)
                 with contextlib.suppress(Exception):

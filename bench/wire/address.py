@@ -1,4 +1,4 @@
-"""Addresses of endpoints, and the redaction of tokens, passwords and queries. Free of torch."""
+"""Addresses of endpoints, and the redaction of tokens, passwords and queries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
 from urllib.parse import SplitResult, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from bench.core.units import one_line
@@ -86,7 +85,7 @@ class Endpoints:
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """All addresses."""
+        """The addresses that were given, whichever form they have."""
         return (self.base,) if self.base is not None else tuple(self.single.values())
 
     @property
@@ -121,10 +120,10 @@ def parse(text: str, option: str = "--endpoint: ") -> Address:
     except ValueError:  # its message may contain a part of a password
         host = port = None
     if not host or parts.scheme not in {"http", "https"}:
-        _refuse(option, "this is not the URL of an endpoint. Write http://host:8000 or https://host/path")
+        raise ConfigError(f"{option}not the URL of an endpoint. Write http://host:8000 or https://host/path.")
     tls = parts.scheme == "https"
     if not all("!" <= character <= "~" for character in text):
-        _refuse(option, "the URL contains a space or another character that URLs write as %XX. Write it so")
+        raise ConfigError(f"{option}the URL contains a space or another invalid character. Write it as %XX.")
     netloc = f"[{host}]" if ":" in host else host
     if port is not None:
         netloc = f"{netloc}:{port}"
@@ -150,12 +149,12 @@ def parse_endpoints(texts: Sequence[str]) -> Endpoints:
         option = f"--endpoint {printable(f'{model}/{operation}', 80)}: "
         model = models.aliases().get(model, model)
         if model not in models.zoo():
-            _refuse(option, f"unknown model {quoted(model)}. {nearest(model, models.zoo())}")
+            raise ConfigError(f"{option}unknown model {quoted(model)}. {nearest(model, models.zoo())}")
         operations = models.workload(model).operations
         if operation not in operations:
-            _refuse(option, f"unknown operation {quoted(operation)}. {nearest(operation, operations)}")
+            raise ConfigError(f"{option}unknown operation {quoted(operation)}. {nearest(operation, operations)}")
         if (model, operation) in single:
-            _refuse(option, "this operation has two addresses. Give one")
+            raise ConfigError(f"{option}this operation has two addresses. Give one.")
         single[model, operation] = parse(match["url"], option)
     if len(bases) > 1 or (bases and single):
         raise ConfigError(
@@ -205,7 +204,3 @@ def _if_unreserved(escape: str) -> str:
 def _user(parts: SplitResult) -> str:
     """Return `user:password` as written in a URL, or an empty text."""
     return parts.netloc.rpartition("@")[0]
-
-
-def _refuse(option: str, problem: str) -> NoReturn:
-    raise ConfigError(f"{option}{problem.rstrip('.')}.")

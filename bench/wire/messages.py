@@ -1,4 +1,4 @@
-"""Requests, answers and errors of an endpoint, independent of HTTP. Free of torch and of the web stack.
+"""Requests, answers and errors of an endpoint, independent of HTTP.
 
 A `Service` is one operation of one model in three steps, so that the device never waits for codecs: `read` and `write`
 run on any thread, `compute` on the device's thread.

@@ -119,21 +119,14 @@ def _deliver(remote_utils: Any, urls: dict[str, str]) -> Deliver:
     return deliver
 
 
-def _impossible(layout: Layout) -> str | None:
-    """Return why this machine can't have tensors of a layout; None if it can."""
-    from bench.device import choose  # noqa: PLC0415 - loads torch
-
-    return "no CUDA device" if layout.device == "cuda" and choose.why_no_cuda() is not None else None
-
-
 def _check(ask: Ask, deliver: Deliver, say: Callable[[Line], None]) -> None:
+    from bench.device import choose  # noqa: PLC0415 - loads torch
     from bench.remote.payloads.layouts import LAYOUTS  # noqa: PLC0415
     from bench.remote.payloads.lines import Begun, Counted, Finished, NotChecked  # noqa: PLC0415
 
     for layout in (LAYOUTS[name] for name in ask.layouts):
-        reason = _impossible(layout)
-        if reason is not None:
-            say(NotChecked(layout=layout.name, reason=reason))
+        if layout.device == "cuda" and choose.why_no_cuda() is not None:
+            say(NotChecked(layout=layout.name, reason="no CUDA device"))
             continue
         for kind in kinds(layout.name):
             say(Begun(kind=kind))
@@ -155,7 +148,7 @@ def main() -> None:
     output = lifeline.answers()
     inbox = lifeline.requests()
 
-    from bench.remote.payloads.echo import Echo  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench.remote.payloads import echo  # noqa: PLC0415 - after the parent's death can be noticed
     from bench.remote.payloads.lines import Ask, InstalledClient  # noqa: PLC0415
 
     def say(line: Line) -> None:
@@ -175,7 +168,7 @@ def main() -> None:
     torch.set_num_threads(1)  # the tensors are small, so more threads would only wait for each other
     say(InstalledClient(packages=packages))
     with ExitStack() as stack:
-        own = "" if ask.decode_url and ask.encode_url else stack.enter_context(Echo()).url
+        own = "" if ask.decode_url and ask.encode_url else stack.enter_context(echo.serving())
         urls = {"decode": ask.decode_url or own, "encode": ask.encode_url or own}
         _check(ask, _deliver(remote_utils, urls), say)
 

@@ -1,14 +1,15 @@
-"""An endpoint on loopback whose every answer contains the SHA-256 of the received body. Never loads torch."""
+"""An endpoint on loopback whose every answer contains the SHA-256 of the received body."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 
 from bench.wire.messages import RECEIVED_HEADER
 
@@ -46,25 +47,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-class Echo:
-    """The endpoint, on a free port of 127.0.0.1 until the end of the `with` block. Serves one request at a time."""
+@contextmanager
+def serving() -> Iterator[str]:
+    """Run the endpoint on a free port of 127.0.0.1 until the end of the block. Yields its URL.
 
-    def __init__(self) -> None:
-        self._server = TCPServer(("127.0.0.1", 0), _Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """The address for requests."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/"
-
-    def __enter__(self) -> Echo:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    It serves one request at a time.
+    """
+    with TCPServer(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()

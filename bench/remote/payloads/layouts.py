@@ -1,19 +1,17 @@
-"""The memory layouts of tensors that a user may send. Imports neither the project nor torch."""
+"""The memory layouts of tensors that a user may send."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
 
-class Fill(Protocol):
-    """Returns a contiguous tensor of this shape on the layout's device, with values that no earlier payload had."""
-
-    def __call__(self, *shape: int) -> torch.Tensor: ...
+#: Returns a contiguous tensor of the given shape on the layout's device, with values that no earlier payload had.
+Fill = Callable[..., "torch.Tensor"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The messages between the checking process and its parent: one JSON line each. Free of torch."""
+"""The messages between the checking process and its parent: one JSON line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the checking process and collects its results, including its crashes. Never loads torch."""
+"""Runs the checking process and collects its results, including its crashes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,6 @@ _KILL_TIMEOUT_S = 5.0
 OnLayout = Callable[[str], None]
 
 
-@dataclass(slots=True)
-class _Progress:
-    """The results so far. `left` are the layouts that no process has begun yet."""
-
-    left: list[str]
-    packages: dict[str, str] = field(default_factory=dict)
-    refused: str | None = None
-    layouts: dict[str, LayoutFacts] = field(default_factory=dict)
-    current: PayloadKind | None = None
-    started: bool = False
-    finished: bool = False
-
-
 def check(
     ask: Ask,
     on_layout: OnLayout = lambda _: None,
@@ -47,16 +34,16 @@ def check(
 ) -> ClientFacts:
     """Return what the installed client does to payloads of each layout. Calls `on_layout` when a layout begins.
 
-    If a process crashes, the rest of its layout is lost, and another process goes on with the next layout. Raises
+    If a process crashes, the rest of its layout is lost, and another process continues with the next layout. Raises
     WorkerError if a process dies before it has sent anything.
     """
-    progress = _Progress(list(ask.layouts))
-    while progress.left and progress.refused is None:
-        _Listener(progress, on_layout, (start_timeout_s, kind_timeout_s)).run(ask, command)
+    results = _Results(list(ask.layouts), on_layout, (start_timeout_s, kind_timeout_s))
+    while results.left and results.refused is None:
+        results.run(ask, command)
     return ClientFacts(
-        packages=progress.packages,
-        refused=progress.refused,
-        layouts=tuple(progress.layouts[name] for name in ask.layouts if name in progress.layouts),
+        packages=results.packages,
+        refused=results.refused,
+        layouts=tuple(results.layouts[name] for name in ask.layouts if name in results.layouts),
     )
 
 
@@ -65,24 +52,38 @@ def ask(tries: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> Ask:
     return Ask(layouts=tuple(layouts), tries=tries)
 
 
-class _Listener:
-    """One checking process, from its start to its end."""
+@dataclass(slots=True)
+class _Results:
+    """The results of the checking processes so far.
 
-    def __init__(self, progress: _Progress, on_layout: OnLayout, timeouts_s: tuple[float, float]) -> None:
-        self._progress, self._on_layout, self._timeouts_s = progress, on_layout, timeouts_s
+    Attributes:
+        left: the layouts that no process has begun yet.
+        timeouts_s: for the start of a process, and for the payloads of one kind.
+        current, started, finished: the state of the running process.
+    """
+
+    left: list[str]
+    on_layout: OnLayout
+    timeouts_s: tuple[float, float]
+    packages: dict[str, str] = field(default_factory=dict)
+    refused: str | None = None
+    layouts: dict[str, LayoutFacts] = field(default_factory=dict)
+    current: PayloadKind | None = None
+    started: bool = False
+    finished: bool = False
 
     def run(self, ask: Ask, command: Sequence[str]) -> None:
-        progress = self._progress
-        progress.started = progress.finished = False
-        progress.current = None
+        """Run one checking process for the layouts that are left."""
+        self.started = self.finished = False
+        self.current = None
         try:
             child = Child((*command, str(os.getpid())))
         except OSError as error:
             raise WorkerError(f"The checking process could not be started: {error}.") from None
         try:
-            child.send(ask.model_copy(update={"layouts": tuple(progress.left)}).model_dump_json())
+            child.send(ask.model_copy(update={"layouts": tuple(self.left)}).model_dump_json())
             failure = self._listen(child)
-            if failure is not None and progress.current is None:
+            if failure is not None and self.current is None:
                 last_lines = child.stderr_tail().splitlines()[-1:] or ["none"]
                 raise WorkerError(
                     f"The checking process ended before it had sent anything ({failure}). Its last line of output: "
@@ -90,14 +91,13 @@ class _Listener:
                 )
         finally:
             child.kill(_KILL_TIMEOUT_S)
-        if failure is not None and progress.current is not None:
-            self._add(progress.current.layout, crash=PayloadCrash(kind=progress.current, how=failure))
+        if failure is not None and self.current is not None:
+            self._add(self.current.layout, crash=PayloadCrash(kind=self.current, how=failure))
 
     def _listen(self, child: Child) -> str | None:
         """Process the child's messages until it ends. Returns how it died, or None if it finished."""
-        progress = self._progress
-        while not progress.finished and progress.refused is None:
-            timeout_s = self._timeouts_s[progress.started]
+        while not self.finished and self.refused is None:
+            timeout_s = self.timeouts_s[self.started]
             try:
                 line = child.line(timeout_s)
             except queue.Empty:
@@ -108,32 +108,30 @@ class _Listener:
         return None
 
     def _handle(self, line: Line) -> None:
-        progress = self._progress
         match line:
             case InstalledClient():
-                progress.packages, progress.refused, progress.started = line.packages, line.refused, True
+                self.packages, self.refused, self.started = line.packages, line.refused, True
             case Begun():
-                progress.current = line.kind
+                self.current = line.kind
                 self._begin(line.kind.layout)
             case Counted():
                 self._add(line.count.kind.layout, line.count)
             case NotChecked():
                 self._begin(line.layout)
-                progress.layouts[line.layout] = LayoutFacts(layout=line.layout, not_checked=line.reason)
+                self.layouts[line.layout] = LayoutFacts(layout=line.layout, not_checked=line.reason)
             case Finished():
-                progress.finished = True
-                progress.left.clear()
+                self.finished = True
+                self.left.clear()
 
     def _begin(self, layout: str) -> None:
-        progress = self._progress
-        if layout in progress.left:
-            progress.left.remove(layout)
-            progress.layouts[layout] = LayoutFacts(layout=layout)
-            self._on_layout(layout)
+        if layout in self.left:
+            self.left.remove(layout)
+            self.layouts[layout] = LayoutFacts(layout=layout)
+            self.on_layout(layout)
 
     def _add(self, layout: str, *counts: PayloadCount, crash: PayloadCrash | None = None) -> None:
-        facts = self._progress.layouts[layout]
-        self._progress.layouts[layout] = facts.model_copy(update={"counts": (*facts.counts, *counts), "crash": crash})
+        facts = self.layouts[layout]
+        self.layouts[layout] = facts.model_copy(update={"counts": (*facts.counts, *counts), "crash": crash})
 
 
 def _end(exit_code: int | None) -> str:

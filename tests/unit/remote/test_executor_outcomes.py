@@ -213,6 +213,7 @@ def test_an_endpoint_that_is_not_there_ends_the_run(token: Token | None) -> None
     with pytest.raises(EndpointError) as refused:
         measure(gone, "good", token=token)
     assert f"127.0.0.1:{gone.url.rpartition(':')[2]}" in str(refused.value)
+    assert "[Errno" not in str(refused.value)
     assert refused.value.exit_code == 1
 
 

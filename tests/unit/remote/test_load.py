@@ -11,7 +11,6 @@ from scipy import stats as distributions
 
 from bench.config import LoadSettings
 from bench.remote import load
-from bench.remote.arrivals import poisson
 from bench.remote.http import Post
 from bench.wire.address import Token, parse
 
@@ -24,23 +23,23 @@ def server() -> Iterator[Misbehaving]:
         yield it
 
 
-def target(server: Misbehaving, behaviour: str, timeout_s: float = 10.0) -> load.Target:
+def target(server: Misbehaving, behaviour: str, timeout_s: float = 10.0) -> load.RepeatedRequest:
     post = Post(parse(f"{server.url}/{behaviour}"), {}, {}, bytes(1000))
-    return load.Target(post, Token("s3cret"), timeout_s, 2**20)
+    return load.RepeatedRequest(post, Token("s3cret"), timeout_s, 2**20)
 
 
 # Arrivals
 
 
 def test_the_same_seed_gives_the_same_arrivals() -> None:
-    assert poisson(50, 10, seed=3) == poisson(50, 10, seed=3)
-    assert poisson(50, 10, seed=3) != poisson(50, 10, seed=4)
+    assert load.poisson(50, 10, seed=3) == load.poisson(50, 10, seed=3)
+    assert load.poisson(50, 10, seed=3) != load.poisson(50, 10, seed=4)
 
 
 @pytest.mark.parametrize("rate", [0.5, 20.0, 300.0])
 def test_times_between_arrivals_are_exponential_with_the_rate(rate: float) -> None:
     seconds = 2000 / rate
-    moments = poisson(rate, seconds, seed=1)
+    moments = load.poisson(rate, seconds, seed=1)
     gaps = [after - before for before, after in itertools.pairwise((0.0, *moments))]
 
     assert all(0 <= moment < seconds for moment in moments)
@@ -54,7 +53,7 @@ def test_times_between_arrivals_are_exponential_with_the_rate(rate: float) -> No
 def test_an_open_load_sends_at_the_arrivals_and_counts_good_answers(server: Misbehaving) -> None:
     result = load.open_loop(target(server, "good"), 60, 0.5, seed=2)
 
-    assert result.sent == result.succeeded == len(poisson(60, 0.5, seed=2)) == len(result.latency_s)
+    assert result.sent == result.succeeded == len(load.poisson(60, 0.5, seed=2)) == len(result.latency_s)
     assert result.errors == {}
     assert result.throughput_per_s > 0
     assert [p.q for p in result.percentiles] == [0.5, 0.9, 0.95, 0.99]
@@ -64,7 +63,7 @@ def test_an_open_load_sends_at_the_arrivals_and_counts_good_answers(server: Misb
 def test_latency_counts_from_the_moment_at_which_a_request_was_due(server: Misbehaving) -> None:
     # given a server that works one by one, and stalls for half a second over the first
     result = load.open_loop(target(server, "stall"), 60, 0.4, seed=2)
-    due = poisson(60, 0.4, seed=2)
+    due = load.poisson(60, 0.4, seed=2)
 
     # then each that was due meanwhile has what was left of the stall in its latency
     assert result.succeeded == len(due)
@@ -130,7 +129,7 @@ def test_a_capacity_of_nothing_has_no_shares(server: Misbehaving) -> None:
 
 def test_throughput_is_over_the_whole_time_of_the_load(server: Misbehaving) -> None:
     # given one request, answered at once, of a load that lasts far longer
-    seed = next(n for n in range(100) if len(poisson(2, 0.5, n)) == 1 and poisson(2, 0.5, n)[0] < 0.2)
+    seed = next(n for n in range(100) if len(load.poisson(2, 0.5, n)) == 1 and load.poisson(2, 0.5, n)[0] < 0.2)
     result = load.open_loop(target(server, "good"), 2, 0.5, seed)
     assert result.succeeded == 1
     assert result.throughput_per_s <= 1 / 0.5
@@ -163,7 +162,7 @@ def test_requests_beyond_what_may_wait_are_errors(server: Misbehaving, monkeypat
     monkeypatch.setattr(load, "_MOST_WAITING", 2)
     result = load.open_loop(target(server, "stall"), 60, 0.3, seed=2)
     assert result.errors["not sent"] > 0
-    assert result.sent == len(poisson(60, 0.3, seed=2)) == result.succeeded + result.errors["not sent"]
+    assert result.sent == len(load.poisson(60, 0.3, seed=2)) == result.succeeded + result.errors["not sent"]
 
 
 def test_errors_are_a_warning(server: Misbehaving) -> None:
@@ -174,7 +173,7 @@ def test_errors_are_a_warning(server: Misbehaving) -> None:
 
 
 def test_a_load_without_due_requests_is_a_warning(server: Misbehaving) -> None:
-    seed = next(n for n in range(100) if not poisson(1, 0.1, n))
+    seed = next(n for n in range(100) if not load.poisson(1, 0.1, n))
     (result,), notes = load.measure(target(server, "good"), LoadSettings(rates=(1,), seconds=0.1, seed=seed))
     assert result.sent == 0
     assert notes[0].startswith(f"{result.title}: ")

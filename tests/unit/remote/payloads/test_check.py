@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.doctor import PayloadKind
-from bench.remote.payloads import bytes_of, check
-from bench.remote.payloads.echo import Echo
+from bench.remote.payloads import bytes_of, check, echo
 from bench.remote.payloads.layouts import LAYOUTS
 from bench.remote.payloads.lines import Ask
 from bench.wire.messages import RECEIVED_HEADER
@@ -78,13 +77,13 @@ def test_what_may_end_the_process_comes_last() -> None:
 
 
 @pytest.fixture(scope="module")
-def echo() -> Iterator[Echo]:
-    with Echo() as running:
-        yield running
+def url() -> Iterator[str]:
+    with echo.serving() as url:
+        yield url
 
 
-def post(echo: Echo, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection(urlsplit(echo.url).netloc, timeout=10)
+def post(url: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     connection.request("POST", "/", body, headers)
     answer = connection.getresponse()
     answered = (answer.status, dict(answer.getheaders()), answer.read())
@@ -93,20 +92,20 @@ def post(echo: Echo, body: bytes, **headers: str) -> tuple[int, dict[str, str], 
 
 
 @pytest.mark.parametrize("body", [b"", b"abc", bytes(3 * 2**20)])
-def test_the_echo_says_the_digest_of_the_body(echo: Echo, body: bytes) -> None:
-    status, headers, _ = post(echo, body)
+def test_the_echo_says_the_digest_of_the_body(url: str, body: bytes) -> None:
+    status, headers, _ = post(url, body)
     assert status == 200
     assert headers[RECEIVED_HEADER] == hashlib.sha256(body).hexdigest()
     assert json.loads(headers["shape"]) == [1]
 
 
 @pytest.mark.parametrize("length", ["-1", "many", str(2**40)])
-def test_the_echo_refuses_a_body_without_bounds_and_goes_on(echo: Echo, length: str) -> None:
-    address = urlsplit(echo.url)
+def test_the_echo_refuses_a_body_without_bounds_and_goes_on(url: str, length: str) -> None:
+    address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
         connection.sendall(f"POST / HTTP/1.0\r\nContent-Length: {length}\r\n\r\n".encode())
         assert b"413" in connection.recv(64)
-    assert post(echo, b"next")[0] == 200
+    assert post(url, b"next")[0] == 200
 
 
 # --- through a client
