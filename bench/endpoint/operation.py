@@ -88,9 +88,9 @@ class Operation:
             if refusal.reason != _INTERNAL:
                 self.endpoint.metrics.refused(refusal.reason)
             await error_response(refusal, progress.headers())(scope, receive, send)
-            self._count(refusal.status, progress, 0)
+            self._count(refusal.status, progress)
         except DroppedError:
-            self._count(_DISCONNECTED, progress, 0)
+            self._count(_DISCONNECTED, progress)
             raise  # the shell handles it
         if refusal.reason == _INTERNAL:
             await self.endpoint.check_device()
@@ -102,7 +102,7 @@ class Operation:
         try:
             await self._serve(scope, receive, send, progress)
         except DisconnectedError:
-            self._count(_DISCONNECTED, progress, 0)
+            self._count(_DISCONNECTED, progress)
         except RefusedError as error:
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
@@ -230,12 +230,8 @@ class Operation:
             raise BusyError(text, self.endpoint.device.retry_after_s())
         raise BusyError("The endpoint is busy: it has run out of memory for now. Try again later.", 1)
 
-    def _count(self, status: int, progress: _Progress, sent: int) -> None:
-        metrics = self.endpoint.metrics
-        metrics.answered(self.model, progress.operation, status)
-        metrics.sent.inc(sent)
-        for phase, seconds in progress.seconds.items():
-            metrics.phase(self.model, progress.operation, phase, seconds)
+    def _count(self, status: int, progress: _Progress, sent_bytes: int = 0) -> None:
+        self.endpoint.metrics.answered(self.model, progress.operation, status, progress.seconds, sent_bytes)
 
 
 async def _unless_disconnected(work: Coroutine[Any, Any, T], receive: Receive) -> T:

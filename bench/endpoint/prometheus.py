@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -56,13 +56,14 @@ class Metrics:
         ):
             Gauge(name, text, registry=registry).set_function(read)
 
-    def answered(self, model: str, operation: str, status: int) -> None:
-        """Count a response that was sent, or (status 499) a client that disconnected."""
+    def answered(
+        self, model: str, operation: str, status: int, phases: Mapping[str, float], sent_bytes: int = 0
+    ) -> None:
+        """Count a response, or (status 499) a client that disconnected, and the seconds of the request's phases."""
         self._requests.labels(model, operation, str(status)).inc()
-
-    def phase(self, model: str, operation: str, phase: str, seconds: float) -> None:
-        """Record the seconds of one phase of a request."""
-        self._phases.labels(model, operation, phase).observe(seconds)
+        self.sent.inc(sent_bytes)
+        for phase, seconds in phases.items():
+            self._phases.labels(model, operation, phase).observe(seconds)
 
     def refused(self, reason: str) -> None:
         """Count a refused request."""

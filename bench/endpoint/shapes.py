@@ -79,17 +79,15 @@ def latent_layout(
     if len(shape) == 5:
         raise no_video(f"shape {list(shape)} has the five dimensions of a video")
     if len(shape) not in {3, 4}:
-        raise RefusedError(
-            400,
-            f"shape {list(shape)} is not a latent. Send [batch, {geometry.channels}, height, width], or packed "
+        raise _wrong(
+            shape,
+            f"is not a latent. Send [batch, {geometry.channels}, height, width], or packed "
             f"[batch, patches, {4 * geometry.channels}] with the image's height and width.",
         )
     if len(shape) == 4:
         batch, channels, rows, columns = shape
         if channels != geometry.channels:
-            raise RefusedError(
-                400, f"shape {list(shape)} has {channels} channels; latents of this model have {geometry.channels}."
-            )
+            raise _wrong(shape, f"has {channels} channels; latents of this model have {geometry.channels}.")
         _check_not_empty(shape)
         limits.check(batch, columns * geometry.factor, rows * geometry.factor)
         return None
@@ -99,24 +97,19 @@ def latent_layout(
 def _packed(shape: tuple[int, ...], size: tuple[int, int] | None, geometry: Geometry, limits: Limits) -> Packed:
     batch, patches, channels = shape
     if channels != 4 * geometry.channels:
-        raise RefusedError(
-            400,
-            f"shape {list(shape)} has {channels} channels; packed latents of this model have {4 * geometry.channels}.",
-        )
+        raise _wrong(shape, f"has {channels} channels; packed latents of this model have {4 * geometry.channels}.")
     if size is None:
-        raise RefusedError(
-            400, f"shape {list(shape)} is that of a packed latent. Also send the image's height and width in pixels."
-        )
+        raise _wrong(shape, "is that of a packed latent. Also send the image's height and width in pixels.")
     _check_not_empty(shape)
     height, width = size
     limits.check(batch, width, height)
     patch = 2 * geometry.factor
     rows, columns = height // patch, width // patch
     if rows * columns != patches:
-        raise RefusedError(
-            400,
-            f"shape {list(shape)} has {patches} patches; an image of height {height} and width {width} has "
-            f"{rows} x {columns} of {patch} px, {rows * columns} in all.",
+        raise _wrong(
+            shape,
+            f"has {patches} patches; an image of height {height} and width {width} has {rows} x {columns} of {patch} "
+            f"px, {rows * columns} in all.",
         )
     return Packed(rows, columns)
 
@@ -138,7 +131,7 @@ def check_image_tensor(shape: tuple[int, ...], geometry: Geometry, limits: Limit
     if len(shape) == 5:
         raise no_video(f"shape {list(shape)} has the five dimensions of a video")
     if len(shape) != 4 or shape[1] != 3:
-        raise RefusedError(400, f"shape {list(shape)} is not a batch of images. Send [batch, 3, height, width].")
+        raise _wrong(shape, "is not a batch of images. Send [batch, 3, height, width].")
     _check_not_empty(shape)
     batch, _, height, width = shape
     limits.check(batch, width, height)
@@ -146,14 +139,16 @@ def check_image_tensor(shape: tuple[int, ...], geometry: Geometry, limits: Limit
         if side % geometry.factor:
             below = side // geometry.factor * geometry.factor
             near = f"{below} and {below + geometry.factor}" if below else str(geometry.factor)
-            raise RefusedError(
-                400, f"{name} {side} of shape {list(shape)} is not a multiple of {geometry.factor}. Nearest: {near}."
-            )
+            raise _wrong(shape, f"has the {name} {side} instead of a multiple of {geometry.factor}. Nearest: {near}.")
+
+
+def _wrong(shape: tuple[int, ...], problem: str) -> RefusedError:
+    return RefusedError(400, f"shape {list(shape)} {problem}")
 
 
 def _check_not_empty(shape: tuple[int, ...]) -> None:
     if 0 in shape:
-        raise RefusedError(400, f"shape {list(shape)} is empty. Every dimension must be at least 1.")
+        raise _wrong(shape, "is empty. Every dimension must be at least 1.")
 
 
 def check_length(body: bytes, shape: tuple[int, ...], dtype: str) -> None:

@@ -21,7 +21,6 @@ _MOST_BYTES = 2**20
 _Shortened = AfterValidator(lambda text: text[:60])
 #: A server listens before it has loaded its models.
 _READY_WITHIN_S = 120.0
-_NO_INFORMATION = "only the address of the endpoint is known, not its server"
 
 
 def _known_fields(device: Any) -> Any:
@@ -60,11 +59,6 @@ class EndpointInfo:
     models: dict[str, OfferedModel] | None = None
     token_required: bool = False
     problem: str | None = None
-
-
-def unknown(address: Address) -> EndpointFacts:
-    """Return the facts of an endpoint of another kind: its address."""
-    return EndpointFacts(url=address.shown, reason=_NO_INFORMATION)
 
 
 def ask(

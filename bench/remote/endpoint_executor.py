@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bench.remote.callers import CaseRequest
 
 _ASSUMED = ("weights", "dtype", "tiling")
+_ONLY_ADDRESS = "only the address of the endpoint is known, not its server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +237,8 @@ class EndpointExecutor:
         if self._info is not None:
             return Remote(endpoint=self._info.facts, **figures)
         address = self._endpoints.of(case.model, case.operation)
-        facts = endpoint.unknown(address) if address else EndpointFacts(url="", reason="no address was given")
-        return Remote(endpoint=facts, **figures)
+        reason = _ONLY_ADDRESS if address else "no address was given"
+        return Remote(endpoint=EndpointFacts(url=address.shown if address else "", reason=reason), **figures)
 
     def _assumed(self, case: Case) -> tuple[str, ...]:
         """Return the fields of the case that the endpoint does not report."""

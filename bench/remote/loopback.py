@@ -47,12 +47,8 @@ def serving(
     """
     command = [sys.executable, "-P", "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", "--quiet"]
     command += [part for model in models for part in ("--model", model)]
-    command += [
-        "--with-parent",
-        str(os.getpid()),
-        *(("--token-env", token_env) if token_env and os.environ.get(token_env) else ("--no-token",)),
-        *arguments,
-    ]
+    command += ["--token-env", token_env] if token_env and os.environ.get(token_env) else ["--no-token"]
+    command += ["--with-parent", str(os.getpid()), *arguments]
     try:
         child = Child(command, env={**checkout_environment(), **env}, own_session=True)
     except OSError as error:
@@ -61,7 +57,10 @@ def serving(
         address = parse(_url(child))
         proxies.spare(address)
         yield Server(address, child.pid)
-        _stop(child)
+        if child.alive:  # let it finish the accepted requests
+            with contextlib.suppress(OSError):
+                os.kill(child.pid, signal.SIGTERM)
+            child.exit_code(_STOPS_WITHIN_S)
     finally:
         child.kill(_KILL_TIMEOUT_S)
 
@@ -82,11 +81,3 @@ def _url(child: Child) -> str:
     child.kill(_KILL_TIMEOUT_S)
     last = next(reversed(child.stderr_tail().splitlines()), "it printed no error")
     raise WorkerError(f"The endpoint did not start: {last.removeprefix('error: ')}")
-
-
-def _stop(child: Child) -> None:
-    """Ask the process to finish its accepted requests and end. The caller kills it if it does not."""
-    if child.alive:
-        with contextlib.suppress(OSError):
-            os.kill(child.pid, signal.SIGTERM)
-        child.exit_code(_STOPS_WITHIN_S)
