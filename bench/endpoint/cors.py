@@ -72,7 +72,7 @@ def allowed_origin(scope: Scope, origins: tuple[str, ...]) -> str | None:
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Whether the request is a browser's question if a page may send a request."""
+    """Whether this is a preflight, by which a browser asks whether a page may send its request."""
     headers = Headers(scope=scope)
     return scope["method"] == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 

@@ -119,10 +119,10 @@ class DeviceThread:
         with self._changed:
             wait = sum(self.likely_s(job.kind, job.cost) for job in self._waiting)
             if self._running is not None:
-                wait += self._rest_s(self._running)
+                wait += self._remaining_s(self._running)
         return wait
 
-    def _rest_s(self, job: _Job) -> float:
+    def _remaining_s(self, job: _Job) -> float:
         """Seconds that the running job will probably still take.
 
         A job that has overrun its estimate by some time is expected to need as long again. That is capped by the

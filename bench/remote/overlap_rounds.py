@@ -51,7 +51,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One pass over all images: seconds in total, and of each generation and each request in the images' order."""
+    """One pass over all images: its seconds, and those of each generation and each request in the images' order."""
 
     seconds: float
     generated_s: tuple[float, ...]
