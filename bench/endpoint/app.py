@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bench.endpoint import cors
 from bench.endpoint.cors import Cors
 from bench.endpoint.device_thread import OverdueWork
-from bench.endpoint.operation import Operation, authorization, error_response
-from bench.endpoint.shell import Shell
+from bench.endpoint.operation import Operation, authorization
+from bench.endpoint.shell import Shell, error_response
 from bench.endpoint.state import Endpoint
 from bench.errors import nearest
 from bench.wire.messages import RefusedError

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,9 +20,9 @@ from starlette.types import Receive, Scope, Send
 from bench.core.units import format_bytes
 from bench.endpoint import routing
 from bench.endpoint.limits import BusyError, Reservation
-from bench.endpoint.shell import FAILED, DroppedError
+from bench.endpoint.shell import FAILED, DroppedError, error_response
 from bench.endpoint.state import Endpoint, kind
-from bench.wire.messages import RECEIVED_HEADER, Answer, Message, RefusedError, error_body
+from bench.wire.messages import RECEIVED_HEADER, Answer, Message, RefusedError
 
 _LOG = logging.getLogger("bench.endpoint")
 _PHASES = ("receive", "queue", "deserialize", "compute", "serialize", "send")
@@ -52,17 +52,6 @@ class _Progress:
         timing = ", ".join(f"{name};dur={self.seconds[name] * 1e3:.3f}" for name in _PHASES if name in self.seconds)
         headers = {"server-timing": timing} if timing else {}
         return {**headers, RECEIVED_HEADER: self.sha256} if self.sha256 else headers
-
-
-def error_response(error: RefusedError, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error as the JSON that every client of this protocol expects."""
-    extended = dict(headers or {})
-    if isinstance(error, BusyError):
-        extended["retry-after"] = str(error.retry_after_s)
-    if error.status == 401:
-        extended["www-authenticate"] = "Bearer"
-    body = error_body(error.message, error.reason, error.figures)
-    return Response(body, error.status, extended, media_type="application/json")
 
 
 def authorization(scope: Scope) -> bytes | None:

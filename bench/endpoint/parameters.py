@@ -39,12 +39,6 @@ class Parameters:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
-    def below(self, other: Parameters) -> Parameters:
-        """Return both sets of parameters; `other` wins if both have a name."""
-        merged = Parameters(())
-        merged._values = self._values | other._values
-        return merged
-
     def text(self, name: str) -> str | None:
         """Return the value, or None if it is absent. Refuses a parameter that is given twice."""
         values = self._values.get(name)
@@ -127,7 +121,8 @@ def unwrap(message: Message) -> tuple[Parameters, bytes]:
     if parameters is not None and not isinstance(parameters, dict):
         raise RefusedError(400, 'In the JSON body "parameters" must be an object.')
     body = _decoded(encoded if inputs == "" else inputs.encode("utf-8", "replace"))
-    return Parameters(_pairs(parameters or {})).below(query), body
+    inside_only = (pair for pair in _pairs(parameters or {}) if pair[0] not in query)
+    return Parameters([*message.query, *inside_only]), body
 
 
 def _cut(body: bytes, media_type: str) -> tuple[bytes, bytes]:

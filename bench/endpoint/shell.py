@@ -13,14 +13,16 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.endpoint.connection import STATE_KEY
-from bench.endpoint.limits import STOPPING, Bounds
-from bench.wire.messages import WEIGHTS_HEADER, error_body
+from bench.endpoint.limits import STOPPING, Bounds, BusyError
+from bench.wire.messages import WEIGHTS_HEADER, RefusedError, error_body
 
 _LOG = logging.getLogger("bench.endpoint")
 _ACCESS = logging.getLogger("bench.endpoint.access")
@@ -28,6 +30,17 @@ _ACCESS = logging.getLogger("bench.endpoint.access")
 _REST_S = 1.0
 _PIECE = 256 * 1024
 FAILED = "The endpoint failed. Its log shows the error."
+
+
+def error_response(error: RefusedError, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error as the JSON that every client of this protocol expects."""
+    extended = dict(headers or {})
+    if isinstance(error, BusyError):
+        extended["retry-after"] = str(error.retry_after_s)
+    if error.status == 401:
+        extended["www-authenticate"] = "Bearer"
+    body = error_body(error.message, error.reason, error.figures)
+    return Response(body, error.status, extended, media_type="application/json")
 
 
 class DroppedError(Exception):
@@ -53,10 +66,10 @@ class Shell:
         except DroppedError:
             _LOG.debug("A client was dropped: it did not read its response")
         except asyncio.CancelledError:
-            await exchange.fail(503, STOPPING, "stopping")
+            await exchange.fail(BusyError(STOPPING, 5, "stopping"))
         except Exception:  # noqa: BLE001 - the border at which a fault becomes a response
             _LOG.exception("A request failed because of an error in the endpoint")
-            await exchange.fail(500, FAILED, "internal")
+            await exchange.fail(RefusedError(500, FAILED, "internal"))
         route, took_ms = scope.get("bench.route", "-"), (time.monotonic() - begun) * 1e3
         _ACCESS.info("%s %s %s %.1f ms", time.strftime("%H:%M:%S"), route, exchange.status or "gone", took_ms)
 
@@ -95,18 +108,13 @@ class _Exchange:
         elif message["type"] == "http.response.body":
             await self._send_body(message)
 
-    async def fail(self, status: int, text: str, reason: str) -> None:
+    async def fail(self, error: RefusedError) -> None:
         """Send an error if no response has begun; else close the connection."""
         if self.status is not None:
             self._abort()
             return
-        body = error_body(text, reason)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        if status == 503:
-            headers.append((b"retry-after", b"5"))
         with contextlib.suppress(DroppedError):
-            await self.send({"type": "http.response.start", "status": status, "headers": headers})
-            await self.send({"type": "http.response.body", "body": body})
+            await error_response(error)({"type": "http"}, self.receive, self.send)
 
     async def _begin(self, message: Message) -> None:
         if self._connection is not None and self._connection.awaits_100_continue:

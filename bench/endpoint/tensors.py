@@ -1,12 +1,11 @@
 """Converts tensors between wire and model: bytes, Flux's packing, scaling, and the forms of a decoded sample.
 
-`from_bytes`, `pixels` and `to_bytes` run on codec threads, so they do no more than copy the bytes once; the others run
+`from_bytes` and `to_bytes` run on codec threads, so they do no more than copy the bytes once; the others run
 on the device's thread, on the tensor's device.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from bench.endpoint.request_format import Form, Scaling
@@ -85,9 +84,3 @@ def rendered(sample: torch.Tensor, form: Form) -> torch.Tensor:
     if form == "unit":
         return unit.contiguous()
     return (unit * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-
-
-def pixels(images: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return uint8 [B, H, W, 3] on the CPU as an array, without copying."""
-    array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = images.numpy()
-    return array

@@ -123,9 +123,8 @@ class VaeCore:
         headers: dict[str, str] = {WEIGHTS_HEADER: self.weights}
         if computed.tiles is not None:
             headers[TILES_HEADER] = str(computed.tiles)
-        if computed.form in {"jpeg", "png"}:
-            kind: Literal["jpeg", "png"] = "jpeg" if computed.form == "jpeg" else "png"
-            return Answer(images.write(tensors.pixels(computed.tensor)[0], kind), f"image/{kind}", headers)
+        if computed.form in images.FILES:
+            return Answer(images.write(computed.tensor[0].numpy(), computed.form), f"image/{computed.form}", headers)
         shape, dtype = list(computed.tensor.shape), tensors.name_of(computed.tensor.dtype)
         headers |= {"shape": json.dumps(shape), "dtype": dtype}
         body = tensors.to_bytes(computed.tensor)

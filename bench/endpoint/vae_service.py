@@ -113,7 +113,7 @@ class DecodeService(_VaeService):
         """Parse and check a request and its latent. Raises RefusedError."""
         request, payload = request_format.decode_request(message)
         packed = shapes.latent_layout(request.shape, request.size, self._core.geometry, self._limits)
-        if request.form in {"jpeg", "png"} and request.shape[0] > 1:
+        if request.form in images.FILES and request.shape[0] > 1:
             raise RefusedError(
                 400,
                 f"shape {list(request.shape)} is a batch of {request.shape[0]}, but an image file holds one image. "

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -134,14 +134,6 @@ def _check(ask: Ask, deliver: Deliver, say: Callable[[Line], None]) -> None:
     say(Finished())
 
 
-def _versions(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for name in names:
-        try:
-            yield name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-
-
 def main() -> None:
     """Answer one `Ask` and end."""
     lifeline.die_with(int(sys.argv[1]))
@@ -156,7 +148,10 @@ def main() -> None:
         output.flush()
 
     ask = Ask.model_validate_json(inbox.get())
-    packages = dict(_versions(_PACKAGES))
+    packages = {}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            packages[name] = metadata.version(name)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
         from diffusers.utils import remote_utils  # noqa: PLC0415 - loads torch

@@ -139,8 +139,6 @@ def _end(exit_code: int | None) -> str:
     if exit_code is None:
         return "it closed its output but did not end"
     if exit_code < 0:
-        try:
-            return signal.Signals(-exit_code).name
-        except ValueError:
-            return f"signal {-exit_code}"
+        known = -exit_code in signal.valid_signals()
+        return signal.Signals(-exit_code).name if known else f"signal {-exit_code}"
     return f"exit code {exit_code}"

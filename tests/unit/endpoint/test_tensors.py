@@ -63,7 +63,7 @@ def test_pixels_are_those_of_diffusers_image_processor(dtype: str) -> None:
     sample = _random(2, 3, 64, 64, dtype=dtype, scale=1.5)
     processor = processing.VaeImageProcessor()
     pictures = processor.postprocess(sample, output_type="pil")
-    got = tensors.pixels(tensors.rendered(sample, "uint8"))
+    got = tensors.rendered(sample, "uint8").numpy()
     assert [Image.fromarray(array).tobytes() for array in got] == [picture.tobytes() for picture in pictures]
     assert torch.equal(tensors.rendered(sample, "unit"), processor.postprocess(sample, output_type="pt").float())
 
