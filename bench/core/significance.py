@@ -57,18 +57,13 @@ def separated(base: Sequence[float], head: Sequence[float]) -> bool:
     return max(base) < min(head) or max(head) < min(base)
 
 
-def mann_whitney(base: Sequence[float], head: Sequence[float]) -> float:
-    """The two-sided p of the Mann-Whitney U test: could both sides be draws from one distribution?
+def mann_whitney_each(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
+    """The two-sided p of the Mann-Whitney U test for each pair: could its sides be draws from one distribution?
 
     Exact if the smaller side has up to 8 values and no two values are equal, otherwise the normal approximation with
     its corrections for ties and continuity. Separated sides have the smallest possible p, with or without ties inside a
-    side. p = 1 if all values are equal or a side is empty.
+    side. p = 1 if all values are equal or a side is empty. Pairs of equal sizes and method share one call of scipy.
     """
-    return mann_whitney_each([(base, head)])[0]
-
-
-def mann_whitney_each(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
-    """The p of `mann_whitney` for each pair of sides. Pairs of equal sizes and method share one call of scipy."""
     p_of: dict[int, float] = {}
     batches: dict[tuple[int, int, bool], list[int]] = {}
     for place, (base, head) in enumerate(pairs):
@@ -88,7 +83,7 @@ def mann_whitney_each(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) 
 
 @cache
 def least_p(base_count: int, head_count: int) -> float:
-    """The smallest p that `mann_whitney` can return for these numbers of values; 1 for an empty side."""
+    """The smallest p that `mann_whitney_each` can return for these numbers of values; 1 for an empty side."""
     if not base_count or not head_count:
         return 1.0
     return _mann_whitney([range(base_count)], [range(base_count, base_count + head_count)], ties=False)[0]
