@@ -113,7 +113,7 @@ def kernels_of(case: Case, place: Place, results: Path) -> Kernels:
         label = f"tensors, and workspaces of torch's CPU kernels ({threads} threads{_layouts(case)})"
         return Kernels(OneDnn(threads), label)
     backend, owner, warnings = _on_cuda(case, place, results)
-    backend = backend.suited(trace.capture(case).kernels, ITEM_BYTES[case.dtype])
+    backend = backend.for_kernels(trace.capture(case).kernels, ITEM_BYTES[case.dtype])
     source = {"published": "fitted to the docs' figures", "calibrated": "calibrated"}.get(backend.source, "by rule")
     return Kernels(backend, f"tensors, and CUDA workspaces of {owner}, {source}", warnings)
 

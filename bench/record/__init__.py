@@ -29,7 +29,7 @@ from bench.record.measurements import (
     Timing,
 )
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
-from bench.record.prediction import Confidence, Prediction, Verdict, WorkspaceSource
+from bench.record.prediction import Confidence, KernelChoice, Prediction, Verdict, WorkspaceSource
 from bench.record.record import Kind, Record, Run, json_schema
 from bench.record.requests import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
 from bench.record.stage import Stage

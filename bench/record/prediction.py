@@ -15,17 +15,24 @@ Confidence = Literal["high", "medium", "low"]
 #: The source of the size of a convolution's workspace: measured on such a device (`bench calibrate`), fitted to the
 #: docs' peaks for this precision and architecture, or neither.
 WorkspaceSource = Literal["calibrated", "published", "rule"]
+#: preferred: those that torch chooses while memory is free; low_workspace: slower ones that take less memory.
+KernelChoice = Literal["preferred", "low_workspace"]
 
 
 class Prediction(Frozen):
     """A verdict and how sure it is. All bytes are of torch's pool, weights and input included, unless they say else."""
 
     verdict: Verdict = Field(
-        description="tight: it runs with low-workspace kernels, which may be slower; unsupported: the torch that is "
-        "predicted for has no kernels for the card"
+        description="tight: it runs, but only because torch empties its cache or takes low-workspace kernels, either "
+        "of which may be slower; unsupported: the torch that is predicted for has no kernels for the card"
     )
     confidence: Confidence
     reason: str = Field(description="what the verdict rests on")
+    kernels: KernelChoice | None = Field(
+        None,
+        description="the kernels that run on this card, which the verdict and the record's peaks are about; null "
+        "if the case does not run, and in records that were written before this field",
+    )
     workspaces: WorkspaceSource = Field(description="where the size of a convolution's workspace is from")
     architecture: str | None = Field(description="of the card; null if only its memory is known")
     needed_allocated_bytes: int = Field(description="peak of live tensors with the leanest kernels, which take nothing")

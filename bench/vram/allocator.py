@@ -29,7 +29,7 @@ class OutOfMemoryError(Exception):
     Attributes:
         requested_bytes: size of the request.
         segment_bytes: size of the segment that it needed.
-        reserved_bytes, allocated_bytes: what the allocator then reserves, and how much of it is in use.
+        reserved_bytes, allocated_bytes: bytes reserved and bytes in use at that moment.
         free_bytes: what the device has left.
     """
 
@@ -166,10 +166,10 @@ class CachingAllocator:
     def _new_segment(self, block_bytes: int, requested: int) -> Block:
         """A new segment, if necessary after returning all entirely free ones: `malloc`'s second half."""
         size = segment_size(block_bytes)
-        if self._refused(size):
+        if self._exceeds_capacity(size):
             self.empty_cache()
             self.retries += 1
-            if self._refused(size):
+            if self._exceeds_capacity(size):
                 self.ooms += 1
                 raise OutOfMemoryError(requested, size, self.reserved_bytes, self.allocated_bytes, self._capacity or 0)
         self.segments += 1
@@ -177,7 +177,7 @@ class CachingAllocator:
         self.peak_reserved_bytes = max(self.peak_reserved_bytes, self.reserved_bytes)
         return Block(address=self._addresses(size), size=size)
 
-    def _refused(self, size: int) -> bool:
+    def _exceeds_capacity(self, size: int) -> bool:
         """Whether another segment of this size exceeds the capacity: `alloc_block`."""
         return self._capacity is not None and self.reserved_bytes + size > self._capacity
 

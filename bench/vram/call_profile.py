@@ -168,7 +168,7 @@ def layers(timeline: Timeline, columns: int = _COLUMNS) -> Layers:
     for index in timeline.changes[: timeline.before]:
         live[rows[index]] += timeline.sizes[index]
     at, live_at = [0], [tuple(live)]
-    shown = set(_shown(timeline, columns))
+    shown = set(_columns_to_draw(timeline, columns))
     for number, index in enumerate(timeline.changes[timeline.before :], start=1):
         if index >= 0:
             live[rows[index]] += timeline.sizes[index]
@@ -180,14 +180,14 @@ def layers(timeline: Timeline, columns: int = _COLUMNS) -> Layers:
     return Layers(names, tuple(at), tuple(zip(*live_at, strict=True)))
 
 
-def call_live(timeline: Timeline) -> list[int]:
+def live_bytes_of_call(timeline: Timeline) -> list[int]:
     """Live bytes at the start of the call and after each of its changes."""
     before = timeline.before
     live = list(timeline.live())
     return [live[before - 1] if before else 0, *live[before:]]
 
 
-def laid_over(timeline: Timeline, other: Timeline) -> list[float]:
+def aligned_positions(timeline: Timeline, other: Timeline) -> list[float]:
     """The position in `other`'s call that corresponds to the start and to each change of `timeline`'s call.
 
     Positions are numbers of changes. Both timelines are of the same case, so modules come in the same order, although
@@ -209,7 +209,7 @@ def steps(timeline: Timeline, least_bytes: int) -> list[int]:
     return list(accumulate((size >= least_bytes for size in sizes), initial=0))
 
 
-def visits(timeline: Timeline) -> list[tuple[str, int]]:
+def stage_starts(timeline: Timeline) -> list[tuple[str, int]]:
     """The stages in the order in which they run, each with the number of the change at which it begins."""
     return _runs(timeline, stage_of)
 
@@ -257,9 +257,9 @@ def _names(timeline: Timeline) -> tuple[str, ...]:
     )
 
 
-def _shown(timeline: Timeline, columns: int) -> Iterator[int]:
+def _columns_to_draw(timeline: Timeline, columns: int) -> Iterator[int]:
     """The changes to show: in each column the one with the most live bytes, and the very last."""
-    live = call_live(timeline)[1:]
+    live = live_bytes_of_call(timeline)[1:]
     width = max(1, -(-len(live) // columns))
     for start in range(0, len(live), width):
         yield 1 + max(range(start, min(start + width, len(live))), key=live.__getitem__)

@@ -70,7 +70,7 @@ class CuDnn:
     Attributes:
         share: share of input and output in a convolution's workspace, besides its filter; 0: no workspaces at all.
         source: origin of the share.
-        band: factors of the workspaces whose peaks make the band.
+        band: factors applied to the workspaces; the peaks with them span the predicted range.
         architecture: the card's architecture; empty if only its memory is known.
         cublas_bytes: the workspace that cuBLAS keeps.
         measured: workspaces measured on the device in this precision, if any.
@@ -88,7 +88,7 @@ class CuDnn:
         """The same backend with kernels that need no workspace."""
         return replace(self, share=0.0, measured=None)
 
-    def suited(self, kernels: Iterable[Kernel], item_bytes: int) -> CuDnn:
+    def for_kernels(self, kernels: Iterable[Kernel], item_bytes: int) -> CuDnn:
         """The backend for a call with these kernels: measured workspaces apply only if they cover all its convolutions.
 
         If some are known from other sizes only, the band is wider.

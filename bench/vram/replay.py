@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.vram.allocator import CachingAllocator, OutOfMemoryError
@@ -18,12 +17,12 @@ _WORKSPACE_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0)
 class Peaks:
     """Peaks of a call, including weights and input, as torch counts them (`max_memory_allocated`, `..._reserved`).
 
-    `leaner` counts the workspaces that were refused and replaced by smaller ones.
+    `shrunk_workspaces` counts the workspaces that were refused and replaced by smaller ones.
     """
 
     allocated_bytes: int
     reserved_bytes: int
-    leaner: int = 0
+    shrunk_workspaces: int = 0
 
 
 def replay(timeline: Timeline, capacity_bytes: int | None = None, workspaces: float = 1.0) -> Peaks:
@@ -34,7 +33,7 @@ def replay(timeline: Timeline, capacity_bytes: int | None = None, workspaces: fl
     """
     allocator = CachingAllocator(capacity_bytes)
     blocks: dict[int, Block] = {}
-    leaner = 0
+    shrunk_workspaces = 0
     for count, index in enumerate(timeline.changes):
         if count == timeline.before:
             allocator.empty_cache()
@@ -43,10 +42,10 @@ def replay(timeline: Timeline, capacity_bytes: int | None = None, workspaces: fl
             allocator.free(blocks.pop(~index))
         elif timeline.owners[index].kind == "workspace":
             blocks[index], is_smaller = _largest_workspace(allocator, int(timeline.sizes[index] * workspaces))
-            leaner += is_smaller
+            shrunk_workspaces += is_smaller
         else:
             blocks[index] = allocator.allocate(timeline.sizes[index])
-    return Peaks(allocator.peak_allocated_bytes, allocator.peak_reserved_bytes, leaner)
+    return Peaks(allocator.peak_allocated_bytes, allocator.peak_reserved_bytes, shrunk_workspaces)
 
 
 def _largest_workspace(allocator: CachingAllocator, size: int) -> tuple[Block, bool]:
@@ -57,8 +56,3 @@ def _largest_workspace(allocator: CachingAllocator, size: int) -> tuple[Block, b
         except OutOfMemoryError:
             continue
     raise AssertionError("a workspace of no bytes was refused")
-
-
-def reserved_band(timeline: Timeline, multiples: tuple[float, ...]) -> Iterator[int]:
-    """The peak reserved bytes for each of these factors of the workspaces, with unlimited memory."""
-    return (replay(timeline, workspaces=multiple).reserved_bytes for multiple in multiples)

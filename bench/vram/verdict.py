@@ -1,7 +1,4 @@
-"""Predicts a case's memory on a card and whether it fits, from trace, workspaces and allocator.
-
-Loads torch (through `trace`); needs neither a GPU nor weights.
-"""
+"""Predicts a case's memory on a card and whether it fits, from trace, workspaces and allocator, without a GPU."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ import torch
 
 from bench.core.units import ITEM_BYTES
 from bench.errors import ConfigError
-from bench.record import Case, Confidence, Prediction, Verdict
+from bench.record import Case, Confidence, KernelChoice, Prediction, Verdict
 from bench.vram import timeline, trace
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
-from bench.vram.replay import Peaks, replay, reserved_band
+from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Timeline
 from bench.workloads import models
 from bench.workloads.labels import label_of
@@ -48,15 +45,31 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A case's memory in an unlimited pool: `needed` with the leanest kernels, `taken` with the preferred ones."""
+    """A case's memory in an unlimited pool, with kernels that take no workspace (lean) and with the preferred ones.
+
+    Attributes:
+        passes: input shapes of the passes through encoder or decoder.
+        band: the least and the most bytes that the preferred kernels may reserve.
+    """
 
     weights_bytes: int
     passes: tuple[tuple[int, ...], ...]
-    needed: Peaks
-    taken: Peaks
+    lean_peaks: Peaks
+    preferred_peaks: Peaks
     band: tuple[int, int]
-    leanest: Timeline
-    preferred: Timeline
+    lean_timeline: Timeline
+    preferred_timeline: Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """Whether a case fits a card, and why; peaks and kernels on that card, None if it is out of memory."""
+
+    verdict: Verdict
+    confidence: Confidence
+    reason: str
+    peaks: Peaks | None = None
+    kernels: KernelChoice | None = None
 
 
 def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand, Peaks | None]:
@@ -65,22 +78,24 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
     Raises ConfigError for a case that can't be traced.
     """
     if backend.measured is not None:
-        backend = backend.suited(trace.capture(_normalised(case)).kernels, ITEM_BYTES[case.dtype])
+        backend = backend.for_kernels(trace.capture(_normalised(case)).kernels, ITEM_BYTES[case.dtype])
     required = demand(case, backend)
-    verdict, confidence, reason, peaks = _judge(required, card)
+    judgement = _judge(required, card)
+    lean, preferred = required.lean_peaks, required.preferred_peaks
     low, high = required.band
-    if verdict == "tight":
-        low, high = min(required.needed.reserved_bytes, low), card.capacities[2]
+    if judgement.verdict == "tight":
+        low, high = min(lean.reserved_bytes, low), card.capacities[2]
     prediction = Prediction(
-        verdict=verdict,
-        confidence=confidence,
-        reason=reason,
+        verdict=judgement.verdict,
+        confidence=judgement.confidence,
+        reason=judgement.reason,
+        kernels=judgement.kernels,
         workspaces=backend.source,
         architecture=backend.architecture or None,
-        needed_allocated_bytes=required.needed.allocated_bytes,
-        needed_reserved_bytes=required.needed.reserved_bytes,
-        taken_allocated_bytes=required.taken.allocated_bytes,
-        taken_reserved_bytes=required.taken.reserved_bytes,
+        needed_allocated_bytes=lean.allocated_bytes,
+        needed_reserved_bytes=lean.reserved_bytes,
+        taken_allocated_bytes=preferred.allocated_bytes,
+        taken_reserved_bytes=preferred.reserved_bytes,
         taken_low_bytes=required.band[0],
         taken_high_bytes=required.band[1],
         reserved_low_bytes=low,
@@ -90,7 +105,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
         context_high_bytes=card.context_bytes[1],
         work=models.workload(case.model).work(case),
     )
-    return prediction, required, peaks
+    return prediction, required, judgement.peaks
 
 
 def cudnn_here() -> str | None:
@@ -117,52 +132,50 @@ def _normalised(case: Case) -> Case:
 def _demand(case: Case, backend: CuDnn) -> Demand:
     traced = trace.capture(case)
     item_bytes = ITEM_BYTES[case.dtype]
-    tiled = len(traced.passes) > 1
-    # later tiles repeat the first of their shape, except that more results are alive: see `_excess_bytes`
-    repeats = 1 if tiled else None
-    leanest = timeline.build(traced, backend.leanest, item_bytes, MIN_BLOCK_BYTES, repeats)
+    # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
+    repeats = 1 if len(traced.passes) > 1 else None
+    lean = timeline.build(traced, backend.leanest, item_bytes, MIN_BLOCK_BYTES, repeats)
     preferred = timeline.build(traced, backend, item_bytes, MIN_BLOCK_BYTES, repeats)
-    taken, needed = replay(preferred), replay(leanest)
-    band = (
-        taken.reserved_bytes,
-        *reserved_band(preferred, tuple(multiple for multiple in backend.band if multiple != 1)),
-    )
+    preferred_peaks = _unlimited(preferred)
+    band = [preferred_peaks.reserved_bytes]
+    band += [replay(preferred, workspaces=factor).reserved_bytes for factor in backend.band if factor != 1]
     return Demand(
         weights_bytes=traced.weight_elements * item_bytes,
         passes=traced.passes,
-        needed=Peaks(needed.allocated_bytes + _excess_bytes(leanest), needed.reserved_bytes),
-        taken=Peaks(taken.allocated_bytes + _excess_bytes(preferred), taken.reserved_bytes),
+        lean_peaks=_unlimited(lean),
+        preferred_peaks=preferred_peaks,
         band=(min(band), max(band)),
-        leanest=leanest,
-        preferred=preferred,
+        lean_timeline=lean,
+        preferred_timeline=preferred,
     )
 
 
-def _excess_bytes(call: Timeline) -> int:
-    """The height of omitted tiles' peak above the timeline's: more results of earlier tiles are alive during them."""
-    return max(0, call.left_out_bytes - call.peak_bytes)
+def _unlimited(call: Timeline) -> Peaks:
+    """The peaks in an unlimited pool, also during omitted tiles, when more results of earlier tiles are alive."""
+    peaks = replay(call)
+    excess_bytes = max(0, call.left_out_bytes - call.peak_bytes)
+    return replace(peaks, allocated_bytes=peaks.allocated_bytes + excess_bytes)
 
 
-def _judge(required: Demand, card: Card) -> tuple[Verdict, Confidence, str, Peaks | None]:
-    """The verdict, its confidence and reason, and the peaks on this card."""
+def _judge(required: Demand, card: Card) -> _Judgement:
     low, middle, high = card.capacities
     if high < required.weights_bytes:
-        return "out_of_memory", "high", "the weights alone exceed the memory", None
+        return _Judgement("out_of_memory", "high", "the weights alone exceed the memory")
     confidence: Confidence
-    if required.taken.reserved_bytes <= middle:
-        confidence = "low"
-        if required.taken.reserved_bytes <= low:
-            confidence = "high" if required.band[1] <= low else "medium"
-        return "fits", confidence, _FITS[confidence], required.taken
-    preferred = _within(required.preferred, middle)
-    peaks = preferred or _within(required.leanest, middle)
+    reserved_bytes = required.preferred_peaks.reserved_bytes
+    if reserved_bytes <= middle:
+        confidence = "high" if required.band[1] <= low else "medium" if reserved_bytes <= low else "low"
+        return _Judgement("fits", confidence, _FITS[confidence], required.preferred_peaks, "preferred")
+    preferred = _within(required.preferred_timeline, middle)
+    peaks = preferred or _within(required.lean_timeline, middle)
     if peaks is None:
-        needed = required.needed.allocated_bytes
+        needed = required.lean_peaks.allocated_bytes
         confidence = "high" if needed > high else "medium" if needed > middle else "low"
-        return "out_of_memory", confidence, _OOM[confidence], None
-    confidence = "medium" if required.needed.reserved_bytes <= low else "low"
-    only_cache = preferred is not None and not preferred.leaner and confidence == "medium"
-    return "tight", confidence, _EMPTIES_CACHE if only_cache else _TIGHT[confidence], peaks
+        return _Judgement("out_of_memory", confidence, _OOM[confidence])
+    confidence = "medium" if required.lean_peaks.reserved_bytes <= low else "low"
+    kernels: KernelChoice = "preferred" if preferred and not preferred.shrunk_workspaces else "low_workspace"
+    only_cache = kernels == "preferred" and confidence == "medium"
+    return _Judgement("tight", confidence, _EMPTIES_CACHE if only_cache else _TIGHT[confidence], peaks, kernels)
 
 
 def _within(call: Timeline, capacity: int) -> Peaks | None:

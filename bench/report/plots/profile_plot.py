@@ -14,11 +14,11 @@ from bench.vram.call_profile import (
     Layers,
     Profile,
     Profiled,
-    call_live,
-    laid_over,
+    aligned_positions,
     layers,
+    live_bytes_of_call,
+    stage_starts,
     steps,
-    visits,
 )
 from bench.vram.timeline import Timeline
 
@@ -76,8 +76,8 @@ def _stack(axes: Axes, shown: Layers, along: Sequence[int], unit: int) -> None:
 
 def _measured(axes: Axes, profiled: Profiled, timeline: Timeline, along: Sequence[int], unit: int) -> None:
     """What was alive, laid over by the modules at work; of very many points the most of each stretch."""
-    at = [_between(along, place) for place in laid_over(timeline, profiled.predicted.timeline)]
-    live = [count / unit for count in call_live(timeline)]
+    at = [_between(along, place) for place in aligned_positions(timeline, profiled.predicted.timeline)]
+    live = [count / unit for count in live_bytes_of_call(timeline)]
     if len(at) > _MANY_POINTS:
         width = -(-len(at) // _STRETCHES)
         live = [max(live[start : start + width]) for start in range(0, len(at), width)]
@@ -109,7 +109,7 @@ def _peak(axes: Axes, peak: Profile, along: Sequence[int], unit: int) -> None:
 def _name_parts(axes: Axes, timeline: Timeline, along: Sequence[int]) -> None:
     """Which part is at work; where there are too many visits, how far the call is."""
     end = along[-1]
-    found = [(name, along[start]) for name, start in visits(timeline)]
+    found = [(name, along[start]) for name, start in stage_starts(timeline)]
     if len(found) > _MOST_NAMED:
         axes.set_xticks([end * tenth / 10 for tenth in range(11)], [f"{tenth * 10}%" for tenth in range(11)])
         axes.set_xlabel("progress of the call, by its larger allocations and frees")

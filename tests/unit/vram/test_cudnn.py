@@ -97,11 +97,11 @@ def test_a_measured_device_is_calibrated_whatever_its_architecture() -> None:
 
 def test_what_was_measured_stands_for_a_call_of_which_it_knows_all_convolutions() -> None:
     backend = cudnn.backend("ada", "8.9", 2, Known())
-    assert backend.suited([KERNEL, Product()], 2) == backend
+    assert backend.for_kernels([KERNEL, Product()], 2) == backend
 
 
 def test_where_some_are_known_from_other_sizes_alone_the_band_is_wider() -> None:
-    found = cudnn.backend("ada", "8.9", 2, Known()).suited([KERNEL, LARGER], 2)
+    found = cudnn.backend("ada", "8.9", 2, Known()).for_kernels([KERNEL, LARGER], 2)
     assert (found.source, found.band) == ("calibrated", cudnn.OTHER_SIZES_BAND)
     assert min(found.band) < min(cudnn.CALIBRATED_BAND) < max(cudnn.CALIBRATED_BAND) < max(found.band)
 
@@ -109,7 +109,7 @@ def test_where_some_are_known_from_other_sizes_alone_the_band_is_wider() -> None
 @pytest.mark.parametrize("architecture", ["ada", "hopper"])
 def test_where_any_is_not_known_nothing_that_was_measured_stands(architecture: str) -> None:
     other = Convolution((1, 3, 8, 8), (1, 1, 8, 8), (1, 3, 3, 3))
-    found = cudnn.backend(architecture, "8.9", 2, Known()).suited([KERNEL, other], 2)
+    found = cudnn.backend(architecture, "8.9", 2, Known()).for_kernels([KERNEL, other], 2)
     assert found == cudnn.backend(architecture, "8.9", 2)
 
 

@@ -39,10 +39,10 @@ def test_what_the_case_takes_is_in_order(wanted: Demand) -> None:
     low, high = wanted.band
     # Then the leanest takes less than the preferred, which lies in the band, and what is reserved is no less than
     # what is allocated
-    assert wanted.weights_bytes < wanted.needed.allocated_bytes < wanted.needed.reserved_bytes
-    assert wanted.needed.reserved_bytes < wanted.taken.reserved_bytes
-    assert low <= wanted.taken.reserved_bytes < high
-    assert wanted.taken.allocated_bytes <= wanted.taken.reserved_bytes
+    assert wanted.weights_bytes < wanted.lean_peaks.allocated_bytes < wanted.lean_peaks.reserved_bytes
+    assert wanted.lean_peaks.reserved_bytes < wanted.preferred_peaks.reserved_bytes
+    assert low <= wanted.preferred_peaks.reserved_bytes < high
+    assert wanted.preferred_peaks.allocated_bytes <= wanted.preferred_peaks.reserved_bytes
 
 
 def test_a_card_that_holds_the_whole_band_beside_the_largest_context_is_sure_to_do(wanted: Demand) -> None:
@@ -57,73 +57,80 @@ def test_one_byte_less_and_the_band_s_end_does_not_fit(wanted: Demand) -> None:
 
 
 def test_what_is_taken_fits_beside_the_largest_context(wanted: Demand) -> None:
-    found = on(wanted.taken.reserved_bytes, MOST)
+    found = on(wanted.preferred_peaks.reserved_bytes, MOST)
     assert (found.verdict, found.confidence) == ("fits", "medium")
 
 
 def test_what_is_taken_fits_only_beside_a_middling_context(wanted: Demand) -> None:
-    found = on(wanted.taken.reserved_bytes, MIDDLE)
+    found = on(wanted.preferred_peaks.reserved_bytes, MIDDLE)
     assert (found.verdict, found.confidence) == ("fits", "low")
 
 
 def test_less_than_is_taken_is_tight_and_the_band_reaches_from_the_leanest_to_the_card(wanted: Demand) -> None:
     # Given a pool that, by the middle, has 2 MiB too few (the pool grows by no less)
-    found = on(wanted.taken.reserved_bytes - 2 * MIB, MIDDLE)
+    found = on(wanted.preferred_peaks.reserved_bytes - 2 * MIB, MIDDLE)
     # Then it runs with leaner kernels, and takes anything from the leanest's peak to all that there may be
     assert found.verdict == "tight"
-    assert found.reserved_low_bytes == min(wanted.needed.reserved_bytes, wanted.band[0])
-    assert found.reserved_high_bytes == wanted.taken.reserved_bytes - 2 * MIB + 10 * MIB
+    assert found.reserved_low_bytes == min(wanted.lean_peaks.reserved_bytes, wanted.band[0])
+    assert found.reserved_high_bytes == wanted.preferred_peaks.reserved_bytes - 2 * MIB + 10 * MIB
     # And what it would take with memory to spare is told apart from it
     assert (found.taken_low_bytes, found.taken_high_bytes) == wanted.band
 
 
 def test_tight_is_medium_where_the_leanest_fits_whatever_the_context(wanted: Demand) -> None:
-    found = on(wanted.needed.reserved_bytes, MOST)
+    found = on(wanted.lean_peaks.reserved_bytes, MOST)
     assert (found.verdict, found.confidence) == ("tight", "medium")
 
 
 def test_tight_is_low_where_the_leanest_fits_by_the_middle_alone(wanted: Demand) -> None:
-    found = on(wanted.needed.reserved_bytes, MIDDLE)
+    found = on(wanted.lean_peaks.reserved_bytes, MIDDLE)
     assert (found.verdict, found.confidence) == ("tight", "low")
 
 
 def test_live_tensors_that_would_fit_but_not_as_they_are_placed_are_out_of_memory_with_little_confidence(
     wanted: Demand,
 ) -> None:
-    found = on(wanted.needed.allocated_bytes, MIDDLE)
+    found = on(wanted.lean_peaks.allocated_bytes, MIDDLE)
     assert (found.verdict, found.confidence) == ("out_of_memory", "low")
 
 
 def test_less_than_live_tensors_is_out_of_memory_unless_the_context_is_small(wanted: Demand) -> None:
-    found = on(wanted.needed.allocated_bytes - 512, MIDDLE)
+    found = on(wanted.lean_peaks.allocated_bytes - 512, MIDDLE)
     assert (found.verdict, found.confidence) == ("out_of_memory", "medium")
 
 
 def test_less_than_live_tensors_whatever_the_context_is_surely_out_of_memory(wanted: Demand) -> None:
-    assert on(wanted.needed.allocated_bytes, LEAST).confidence != "high"
-    found = on(wanted.needed.allocated_bytes - 512, LEAST)
+    assert on(wanted.lean_peaks.allocated_bytes, LEAST).confidence != "high"
+    found = on(wanted.lean_peaks.allocated_bytes - 512, LEAST)
     assert (found.verdict, found.confidence) == ("out_of_memory", "high")
 
 
 def test_the_peak_on_a_card_is_given_where_it_runs_and_none_where_it_does_not(wanted: Demand) -> None:
     _, _, roomy = predict(CASE, BACKEND, Card(2**40, CONTEXT))
-    assert roomy == wanted.taken
-    pool = wanted.taken.reserved_bytes - 2 * MIB
+    assert roomy == wanted.preferred_peaks
+    pool = wanted.preferred_peaks.reserved_bytes - 2 * MIB
     _, _, tight = predict(CASE, BACKEND, Card(pool + 20 * MIB, CONTEXT))
     assert tight is not None
     assert tight.reserved_bytes <= pool
-    _, _, none = predict(CASE, BACKEND, Card(wanted.needed.allocated_bytes + 10 * MIB, CONTEXT))
+    _, _, none = predict(CASE, BACKEND, Card(wanted.lean_peaks.allocated_bytes + 10 * MIB, CONTEXT))
     assert none is None
 
 
 def test_tight_says_whether_kernels_are_leaner_or_the_cache_is_emptied(wanted: Demand) -> None:
     # Given a pool with 2 MiB too few, where giving back what was cached is enough
-    crowded = on(wanted.taken.reserved_bytes - 2 * MIB, MIDDLE).reason
-    assert "cache" in crowded
+    crowded = on(wanted.preferred_peaks.reserved_bytes - 2 * MIB, MIDDLE)
+    assert "cache" in crowded.reason
+    assert crowded.kernels == "preferred"
     # And one for the leanest kernels alone, beside the largest context
-    lean = on(wanted.needed.reserved_bytes, MOST).reason
-    assert "kernels" in lean
-    assert "cache" not in lean
+    lean = on(wanted.lean_peaks.reserved_bytes, MOST)
+    assert "cache" not in lean.reason
+    assert lean.kernels == "low_workspace"
+
+
+def test_the_kernels_on_a_card_are_told_if_it_runs_there_and_only_then(wanted: Demand) -> None:
+    assert on(wanted.band[1], MOST).kernels == "preferred"
+    assert on(wanted.lean_peaks.allocated_bytes - 512, LEAST).kernels is None
+    assert on(0, LEAST).kernels is None
 
 
 def test_more_memory_never_makes_a_verdict_worse(wanted: Demand) -> None:
@@ -173,17 +180,17 @@ def test_tiles_take_less_than_the_whole_image_and_little_more_than_one_tile() ->
     # Given an image of 512 whole, and in tiles of 256 that overlap by 64
     whole = demand(CASE, BACKEND)
     tiled = demand(CASE.model_copy(update={"tiling": Tile(tile=256, overlap=64)}), BACKEND)
-    assert tiled.taken.allocated_bytes < whole.taken.allocated_bytes
+    assert tiled.preferred_peaks.allocated_bytes < whole.preferred_peaks.allocated_bytes
     # And what it takes beyond one tile's call is no more than all tiles' pixels: 2 x 2 full ones, 2 + 2 of 256x128 at
     # the edges and one of 128x128, twice (their blends), and the result
     one = demand(changed(CASE, width=256, height=256), BACKEND)
     pixels = 4 * 256 * 256 + 4 * 256 * 128 + 128 * 128 + 512 * 512
-    assert 0 < tiled.taken.allocated_bytes - one.taken.allocated_bytes <= 3 * 2 * 2 * pixels
+    assert 0 < tiled.preferred_peaks.allocated_bytes - one.preferred_peaks.allocated_bytes <= 3 * 2 * 2 * pixels
 
 
 def test_with_memory_to_spare_a_batch_takes_more() -> None:
     one, two = (demand(changed(CASE, batch=batch), BACKEND) for batch in (1, 2))
-    assert one.taken.reserved_bytes < two.taken.reserved_bytes
+    assert one.preferred_peaks.reserved_bytes < two.preferred_peaks.reserved_bytes
 
 
 @pytest.mark.parametrize(("version", "known"), [(None, None), (91002, "91002")])

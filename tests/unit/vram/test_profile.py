@@ -74,7 +74,7 @@ def test_layers_add_up_to_what_is_alive_with_weights_below_and_workspaces_on_top
     )
     assert layers.at == tuple(range(len(timeline.changes) - timeline.before + 1))
     totals = [sum(counts) for counts in zip(*layers.live, strict=True)]
-    assert totals == call_profile.call_live(timeline)
+    assert totals == call_profile.live_bytes_of_call(timeline)
 
 
 def test_of_more_groups_than_are_drawn_the_least_are_one() -> None:
@@ -118,20 +118,20 @@ def test_two_timelines_are_laid_over_each_other_where_they_enter_the_same_module
     # Given one that sees two allocations in b, and another that sees one and a module more
     mine, other = _calls("a", "b", "b", "c", "d"), _calls("a", "b", "x", "c", "d")
     # Then a to a, b to b, c to c (change 3 of both), and the second of b half way between b and c
-    assert call_profile.laid_over(mine, other) == [0, 1, 2, 3, 4, 5]
+    assert call_profile.aligned_positions(mine, other) == [0, 1, 2, 3, 4, 5]
     # And one that is laid over itself is where it is
-    assert call_profile.laid_over(mine, mine) == [0, 1, 2, 3, 4, 5]
+    assert call_profile.aligned_positions(mine, mine) == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_timeline_with_more_changes_is_stretched_between_the_modules() -> None:
     # a begins at 0 in both; b at 4 in one and at 2 in the other; the ends are 6 and 3
     mine, other = _calls("a", "a", "a", "a", "b", "b"), _calls("a", "a", "b")
-    assert call_profile.laid_over(mine, other) == [0, 0.5, 1, 1.5, 2, 2.5, 3]
+    assert call_profile.aligned_positions(mine, other) == [0, 0.5, 1, 1.5, 2, 2.5, 3]
 
 
 def test_what_nothing_answers_to_is_passed_over() -> None:
     mine, other = _calls(*(f"x{n}" for n in range(20)), "b"), _calls("y", "b")
-    found = call_profile.laid_over(mine, other)
+    found = call_profile.aligned_positions(mine, other)
     assert (found[0], found[-1]) == (0, 2)
     assert found == sorted(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.vram.allocator import OutOfMemoryError
-from bench.vram.replay import Peaks, replay, reserved_band
+from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Builder, Kind, Owner, Timeline
 
 MIB = 2**20
@@ -66,13 +66,13 @@ def test_a_workspace_that_is_refused_is_halved_until_it_fits(capacity: int, take
     # Given 32 MiB and a workspace of 40: 20, 10 and 5 are tried after it, the last in a segment of 20, which is too
     # much for 5 MiB that are left; none at all always fits
     found = replay(a_timeline(32, (40, "workspace"), -2), capacity * MIB)
-    assert found.leaner == leaner
+    assert found.shrunk_workspaces == leaner
     assert found.allocated_bytes == taken * MIB
 
 
 def test_refusals_are_counted() -> None:
     timeline = a_timeline(32, (40, "workspace"), -2, (60, "workspace"), -3)
-    assert replay(timeline, 40 * MIB).leaner == 2
+    assert replay(timeline, 40 * MIB).shrunk_workspaces == 2
 
 
 def test_a_buffer_that_is_refused_is_out_of_memory() -> None:
@@ -85,9 +85,13 @@ def test_a_tensor_that_is_refused_is_out_of_memory_though_workspaces_were_lean()
         replay(a_timeline(32, (40, "workspace"), -2, 32), 63 * MIB)
 
 
+def _reserved(timeline: Timeline, *factors: float) -> list[int]:
+    return [replay(timeline, workspaces=factor).reserved_bytes for factor in factors]
+
+
 def test_the_band_multiplies_workspaces_alone() -> None:
     # Given 32 MiB and a workspace of 40, none of it, half and one and a half
     timeline = a_timeline(32, (40, "workspace"), -2)
-    assert list(reserved_band(timeline, (0.0, 0.5, 1.5))) == [32 * MIB, 52 * MIB, 92 * MIB]
+    assert _reserved(timeline, 0.0, 0.5, 1.5) == [32 * MIB, 52 * MIB, 92 * MIB]
     # And a buffer stays as it is
-    assert list(reserved_band(a_timeline(32, (40, "buffer"), -2), (0.0, 1.5))) == [72 * MIB] * 2
+    assert _reserved(a_timeline(32, (40, "buffer"), -2), 0.0, 1.5) == [72 * MIB] * 2
