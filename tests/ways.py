@@ -22,11 +22,10 @@ WORK = Work(convolution_flops=10**12, elements=10**9)
 
 
 def a_place(**fields: Any) -> Place:
-    """A card of 8 GiB, of which the pool may take 7 at the least and 7.5 at the most."""
-    capacities = fields.pop("capacities", (7 * GIB, int(7.25 * GIB), int(7.5 * GIB)))
+    """A card of 8 GiB, of which the CUDA context takes 0.5 to 1."""
     gpu = load_gpus().cards[CARD]
-    defaults = {"card": CARD, "gpu": gpu, "total_bytes": 8 * GIB, "limit_bytes": None, "free_bytes": None}
-    return Place(**defaults | {"capacities": capacities} | fields)
+    defaults = {"card": CARD, "gpu": gpu, "total_bytes": 8 * GIB, "limit_bytes": None}
+    return Place(**defaults | {"context_bytes": (GIB // 2, GIB)} | fields)
 
 
 def foreseen(gib: float, **fields: Any) -> PredictedPeak:

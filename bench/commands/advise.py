@@ -87,19 +87,19 @@ def advise(
     is_page = gpu is None and vram_limit is None
     if is_page and free is not None:
         raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
-    targets = [(card, card.place(free)) for card in cards]
+    cards = cards if free is None else tuple(card.with_free(free) for card in cards)
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         comparison, networks = comparisons.compare_ways(
             records, wanted, network or [], networks_file, server, transport or []
         )
-        known, warnings = advising.known_from(records, comparison, RESULTS)
+        evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
         warn(warnings)
         lower = dtype is None and not is_page  # on the page a tile always fits first
         advice = advising.advise(
-            tracked(images, "Looking at images", quiet=quiet or as_json), targets, known, lower=lower
+            tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, lower=lower
         )
     folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
-    _tell(advice, known.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
+    _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
 
 
 def _tell(

@@ -91,6 +91,16 @@ def memory_bytes(percent: float, total_bytes: int) -> int:
     return round(percent / 100 * round(total_bytes / GIB, 3) * GIB)
 
 
+def pool_bytes(available_bytes: int, context_bytes: tuple[int, int]) -> tuple[int, int, int]:
+    """Bytes left for torch's pool with the largest, a middle and the smallest CUDA context: in ascending order.
+
+    `context_bytes` are the smallest and the largest size of the context.
+    """
+    low, high = context_bytes
+    least, middle, most = (max(available_bytes - context, 0) for context in (high, (low + high) // 2, low))
+    return least, middle, most
+
+
 def format_bytes(count: int | None) -> str:
     """`852 MiB`, `11.2 GiB`, `1.50 GiB`; `-` for None."""
     if count is None:

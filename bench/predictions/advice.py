@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.advise import local_ways, peaks, ranking, remote_way, times
-from bench.analysis.advise.card import Place
 from bench.analysis.advise.ranking import Advice, Local
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Clock
@@ -23,12 +22,9 @@ from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Record
 from bench.workloads import models
 
-#: A card, and how much of it there is.
-Target = tuple[TargetCard, Place]
-
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Evidence:
     """What advice rests on, besides predicted memory.
 
     Attributes:
@@ -41,7 +37,7 @@ class Known:
     records: Sequence[Record]
     clock: Clock | None
     comparison: Comparison
-    server: Target | None
+    server: TargetCard | None
 
 
 def images_of(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
@@ -63,8 +59,8 @@ def images_of(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
     ]
 
 
-def known_from(records: Sequence[Record], comparison: Comparison, results: Path) -> tuple[Known, list[str]]:
-    """What records say of times and of remote ways, and warnings; `results` as in `choose_cards`."""
+def gather_evidence(records: Sequence[Record], comparison: Comparison, results: Path) -> tuple[Evidence, list[str]]:
+    """What records say about times and remote ways, and warnings; `results` as in `choose_cards`."""
     gpus = load_gpus()
     computed = [record for record in records if _is_work_known(record.case)]
     clock = times.clock(observations(computed, gpus, lambda case: models.workload(case.model).work(case)))
@@ -72,21 +68,19 @@ def known_from(records: Sequence[Record], comparison: Comparison, results: Path)
     warnings: list[str] = []
     if comparison.card in gpus.cards:
         cards, warnings = choose_cards([comparison.card], None, results, records)
-    server = next(((card, card.place()) for card in cards), None)
-    return Known(records, clock, comparison, server), warnings
+    return Evidence(records, clock, comparison, next(iter(cards), None)), warnings
 
 
-def advise(images: Iterable[Case], targets: Sequence[Target], known: Known, *, lower: bool) -> list[Advice]:
-    """The advice for each image on each card; `lower` precisions are among the ways.
+def advise(images: Iterable[Case], cards: Sequence[TargetCard], evidence: Evidence, *, lower: bool) -> list[Advice]:
+    """The advice for each image on each card; if `lower`, lower precisions are among the ways.
 
     Raises ConfigError if not even the weights of any image fit any card.
     """
     advice = []
     for image in images:
-        remote = _remote_way(image, known)
+        remote = _remote_way(image, evidence)
         advice += [
-            ranking.rank(image, place, _local_ways(image, card, place, known, lower=lower), remote)
-            for card, place in targets
+            ranking.rank(image, card.place, _local_ways(image, card, evidence, lower=lower), remote) for card in cards
         ]
     _refuse_no_room(advice)
     return advice
@@ -99,29 +93,29 @@ def _is_work_known(case: Case) -> bool:
     return workload.is_predicted and case.operation in workload.operations
 
 
-def _remote_way(image: Case, known: Known) -> RemoteWay:
+def _remote_way(image: Case, evidence: Evidence) -> RemoteWay:
     """The remote way of an image: that of `hybrid`, else one with the time predicted for the card that stands in."""
-    request = known.comparison.request
-    served = next((served for served in known.comparison.remote_images if alike(served.case) == alike(image)), None)
+    request, card = evidence.comparison.request, evidence.server
+    served = next((served for served in evidence.comparison.remote_images if alike(served.case) == alike(image)), None)
     remote = remote_way.of(served, request.network)
-    if remote.time is not None or known.server is None:
+    if remote.time is not None or card is None:
         return remote
-    card, place = known.server
-    best = ranking.rank(image, place, _local_ways(image, card, place, known, lower=False), remote).best
+    best = ranking.rank(image, card.place, _local_ways(image, card, evidence, lower=False), remote).best
     if best is None or not isinstance(best.way, Local) or best.way.time is None:
         return remote
     return remote_way.predicted(best.way.option.case, best.way.time, card.name, request) or remote
 
 
-def _local_ways(image: Case, card: TargetCard, place: Place, known: Known, *, lower: bool) -> list[Local]:
+def _local_ways(image: Case, card: TargetCard, evidence: Evidence, *, lower: bool) -> list[Local]:
+    place, records = card.place, evidence.records
     ways: list[Local] = []
     for option in local_ways.of(image, lower=lower):
         if option.last_resort and any(way.peak.is_comfortable for way in ways):
             continue
-        predicted = predicted_records.predict(option.case, card, place.free_bytes)
-        peak = peaks.of(option.case, place, known.records, predicted)
+        predicted = predicted_records.predict(option.case, card)
+        peak = peaks.of(option.case, place, records, predicted)
         work = predicted.prediction.work if predicted.prediction else None
-        ways.append(Local(option, peak, times.of(option.case, place, known.records, peak, known.clock, work)))
+        ways.append(Local(option, peak, times.of(option.case, place, records, peak, evidence.clock, work)))
     return ways
 
 
@@ -133,7 +127,7 @@ def _refuse_no_room(advice: Sequence[Advice]) -> None:
     place = advice[0].place
     least_bytes = min(way.peak.needed_bytes or 0 for way in ways)
     raise ConfigError(
-        f"{place.label}: the weights alone need at least {format_bytes(least_bytes)}, more than "
-        f"{format_bytes(place.usable_bytes)} less the CUDA context. Free more memory, or go remote (`bench hybrid` "
-        "shows what that takes)."
+        f"{place.label}: the weights alone need {format_bytes(least_bytes)}, and the CUDA context at least "
+        f"{format_bytes(place.context_bytes[0])}. Choose a card with more memory, or run it remotely (`bench hybrid` "
+        "shows how long that takes)."
     )

@@ -30,15 +30,14 @@ if TYPE_CHECKING:
     from bench.vram.verdict import Demand
 
 
-def predict(case: Case, card: TargetCard, free_bytes: int | None = None) -> PredictedPeak:
-    """The memory that a case takes on a card, or on `free_bytes` of it. Raises ConfigError if it can't be traced."""
+def predict(case: Case, card: TargetCard) -> PredictedPeak:
+    """The memory that a case takes on a card. Raises ConfigError if it can't be traced."""
     from bench.vram import verdict
 
-    room = card.card(free_bytes)
-    prediction, demand, peaks = verdict.predict(case, card.backend(case), room)
+    prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory())
     if card.no_torch is not None:
         return PredictedPeak(_unsupported(prediction, card.no_torch))
-    if room.capacities[2] < demand.weights_bytes:
+    if card.place.capacities[2] < demand.weights_bytes:
         return PredictedPeak(None, weights_bytes=demand.weights_bytes)
     return PredictedPeak(prediction, None if peaks is None else peaks.reserved_bytes)
 
@@ -54,12 +53,13 @@ def records_of(case: Case, cards: Sequence[TargetCard], plan: Plan) -> list[Reco
         cases=len(plan.cases) * len(cards),
         started_at=timestamp(datetime.now(UTC)),
     )
-    return [_record(case, card, run, *verdict.predict(case, card.backend(case), card.card())) for card in cards]
+    return [_record(case, card, run, *verdict.predict(case, card.backend(case), card.memory())) for card in cards]
 
 
 def _unsupported(prediction: Prediction, reason: str) -> Prediction:
     """The prediction for a card that torch does not run on; what the case would take stays in it."""
-    return prediction.model_copy(update={"verdict": "unsupported", "confidence": "high", "reason": reason})
+    unsupported = {"verdict": "unsupported", "confidence": "high", "reason": reason, "kernels": None}
+    return prediction.model_copy(update=unsupported)
 
 
 def _record(
@@ -68,25 +68,25 @@ def _record(
     outcome: Outcome = Measured() if peaks else OutOfMemory(where="device", message=prediction.reason)
     if card.no_torch is not None:
         prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
-    tiles = len(demand.passes) if case.tile else None
-    memory = None if peaks is None else _memory(peaks, demand.weights_bytes, card.usable_bytes)
+    place, tiles = card.place, len(demand.passes) if case.tile else None
+    memory = None if peaks is None else _memory(peaks, demand.weights_bytes, place.limit_or_total_bytes)
     return Record(
         kind="predicted",
         case=case,
-        device=Device(kind="cuda", name=card.name, total_bytes=card.total_bytes),
-        vram_limit_bytes=card.limit_bytes,
+        device=Device(kind="cuda", name=card.name, total_bytes=place.total_bytes),
+        vram_limit_bytes=place.limit_bytes,
         run=run,
         outcome=outcome,
         stages=(Stage(name=case.operation, memory=memory, tiles=tiles, flops=prediction.work.flops),),
         prediction=prediction,
-        assumed=("total_bytes",) if card.is_memory_assumed else (),
+        assumed=("total_bytes",) if place.is_memory_assumed else (),
         recorded_at=run.started_at,
     )
 
 
-def _memory(peaks: Peaks, weights_bytes: int, usable_bytes: int) -> Memory:
+def _memory(peaks: Peaks, weights_bytes: int, limit_or_total_bytes: int) -> Memory:
     return Memory(
-        percent=memory_percent(peaks.reserved_bytes, usable_bytes),
+        percent=memory_percent(peaks.reserved_bytes, limit_or_total_bytes),
         peak_bytes=peaks.reserved_bytes,
         weights_bytes=weights_bytes,
         peak_allocated_bytes=peaks.allocated_bytes,

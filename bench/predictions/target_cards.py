@@ -32,62 +32,40 @@ class TargetCard:
     """A card to predict for.
 
     Attributes:
-        name: the name that torch reports, or a stand-in for a card of which only the memory is known.
-        total_bytes: the card's memory.
-        limit_bytes: the limit on that memory; None if there is no limit.
-        gpu: the card's entry in gpus.yaml; None if only its memory is known, or what records say about it.
-        context_bytes: the least and the most that the CUDA context takes.
+        place: the card, or the part of it that may be used.
         calibrated: workspaces measured on a device of the same compute capability, by precision.
         kernels: architecture and compute capability; None if they are not known.
         no_torch: why the torch that is predicted for has no kernels for the card; None if it has them.
     """
 
-    name: str
-    total_bytes: int
-    limit_bytes: int | None
-    gpu: Gpu | None
-    context_bytes: tuple[int, int]
+    place: Place
     calibrated: Mapping[str, Calibration] = field(default_factory=dict)
     kernels: tuple[str, str] | None = None
     no_torch: str | None = None
 
     @property
-    def is_memory_assumed(self) -> bool:
-        """Whether `total_bytes` is the memory it is sold with, because nobody published what torch reports."""
-        return self.gpu is not None and self.gpu.is_memory_assumed
+    def name(self) -> str:
+        """The name that torch reports, or a placeholder if only the memory is known."""
+        return self.place.card or _NAMELESS
 
-    @property
-    def usable_bytes(self) -> int:
-        """The limit, or the whole memory: what memory % divides by."""
-        return self.total_bytes if self.limit_bytes is None else self.limit_bytes
-
-    def card(self, free_bytes: int | None = None) -> Card:
-        """The card as the memory model takes it; `free_bytes` if other processes hold the rest."""
+    def memory(self) -> Card:
+        """The available memory as the model of memory takes it."""
         from bench.vram.verdict import Card
 
-        return Card(self.usable_bytes if free_bytes is None else free_bytes, self.context_bytes)
+        return Card(self.place.available_bytes, self.place.context_bytes)
 
     def backend(self, case: Case) -> CuDnn:
         """The kernels that the case would run, with calibrated workspaces if there are any."""
         architecture, capability = self.kernels or ("", _ANY_CAPABILITY)
         return backend(case, architecture, capability, self.calibrated)
 
-    def place(self, free: str | None = None) -> Place:
-        """Where `bench advise` looks for room: the card, or what --free leaves of it. Raises ConfigError."""
-        free_bytes = None if free is None else memory_of(free, "--free")
-        if free_bytes is not None and free_bytes > self.usable_bytes:
-            limited = f"{self.name}{' under its limit' if self.limit_bytes is not None else ''}"
-            raise ConfigError(
-                f"--free {free}: {limited} has only {format_bytes(self.usable_bytes)}. Give less, or leave it out."
-            )
-        return Place(
-            card=None if self.name == _NAMELESS else self.name,
-            gpu=self.gpu,
-            total_bytes=self.total_bytes,
-            limit_bytes=self.limit_bytes,
-            free_bytes=free_bytes,
-            capacities=self.card(free_bytes).capacities,
-        )
+    def with_free(self, free: str) -> TargetCard:
+        """The card of which other processes leave so much (`--free`). Raises ConfigError if it has less."""
+        free_bytes, most = memory_of(free, "--free"), self.place.limit_or_total_bytes
+        if free_bytes > most:
+            limited = f"{self.name}{' under its limit' if self.place.limit_bytes is not None else ''}"
+            raise ConfigError(f"--free {free}: {limited} has only {format_bytes(most)}. Give less, or leave it out.")
+        return replace(self, place=replace(self.place, free_bytes=free_bytes))
 
 
 def backend(case: Case, architecture: str, compute_capability: str, calibrated: Mapping[str, Calibration]) -> CuDnn:
@@ -106,7 +84,7 @@ def choose_cards(
     file = load_gpus()
     limit = None if vram_limit is None else memory_of(vram_limit, "--vram-limit")
     if limit is not None and not names:
-        return (TargetCard(_NAMELESS, limit, limit, None, file.context.byte_range),), []
+        return (TargetCard(Place(None, None, limit, limit, file.context.byte_range)),), []
     in_records = _cards_in(records, file)
     wanted = dict.fromkeys(_full_name(name, file, in_records) for name in names) if names else file.cards
     calibrated, warnings = calibrated_devices.read(results)
@@ -117,11 +95,12 @@ def choose_cards(
     for name in wanted:
         in_file = name in file.cards
         card = _card_in_file(name, file, calibrated, torch_runs=name in ran_on) if in_file else in_records[name]
-        if limit is not None and limit > card.total_bytes:
+        total_bytes = card.place.total_bytes
+        if limit is not None and limit > total_bytes:
             raise ConfigError(
-                f"--vram-limit {vram_limit}: {name} has only {format_bytes(card.total_bytes)}. Give less, or no --gpu."
+                f"--vram-limit {vram_limit}: {name} has only {format_bytes(total_bytes)}. Give less, or no --gpu."
             )
-        cards.append(replace(card, limit_bytes=limit))
+        cards.append(replace(card, place=replace(card.place, limit_bytes=limit)))
     return tuple(cards), warnings
 
 
@@ -138,11 +117,7 @@ def _card_in_file(name: str, file: Gpus, calibrated: Sequence[CalibratedDevice],
     gpu = file.cards[name]
     own = gpu.context.byte_count if gpu.context else None
     return TargetCard(
-        name,
-        gpu.memory_bytes,
-        None,
-        gpu,
-        context_bytes=(own, own) if own is not None else file.context.byte_range,
+        Place(name, gpu, gpu.memory_bytes, None, file.context.byte_range if own is None else (own, own)),
         calibrated=calibrated_devices.for_card(name, gpu.compute_capability, calibrated),
         kernels=(gpu.architecture, gpu.compute_capability),
         no_torch=None if torch_runs else file.torch_wheels.why_unsupported(gpu.compute_capability),
@@ -162,10 +137,11 @@ def _cards_in(records: Sequence[Record], file: Gpus) -> dict[str, TargetCard]:
         is_card = record.remote is None and device.kind == "cuda" and record.kind == "measured"
         if not is_card or total_bytes is None or device.name in file.cards or _gpu_of(record, file):
             continue
-        if device.name in cards and cards[device.name].total_bytes <= total_bytes:
+        if device.name in cards and cards[device.name].place.total_bytes <= total_bytes:
             continue
         gpu = record.environment.gpu if record.environment else None
         capability = gpu.compute_capability if gpu else None
         kernels = None if capability is None else (file.architecture_of(capability), capability)
-        cards[device.name] = TargetCard(device.name, total_bytes, None, None, file.context.byte_range, kernels=kernels)
+        place = Place(device.name, None, total_bytes, None, file.context.byte_range)
+        cards[device.name] = TargetCard(place, kernels=kernels)
     return cards

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import torch
 
-from bench.core.units import ITEM_BYTES
+from bench.core.units import ITEM_BYTES, pool_bytes
 from bench.errors import ConfigError
 from bench.record import Case, Confidence, KernelChoice, Prediction, Verdict
 from bench.vram import timeline, trace
@@ -37,10 +37,8 @@ class Card:
 
     @property
     def capacities(self) -> tuple[int, int, int]:
-        """Bytes left for torch's pool with the largest, the middle and the smallest context: in ascending order."""
-        low, high = self.context_bytes
-        least, middle, most = (max(self.total_bytes - context, 0) for context in (high, (low + high) // 2, low))
-        return least, middle, most
+        """Bytes left for torch's pool with the largest, a middle and the smallest context."""
+        return pool_bytes(self.total_bytes, self.context_bytes)
 
 
 @dataclass(frozen=True, slots=True)

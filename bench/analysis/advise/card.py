@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.config import card_names
 from bench.config.gpus import Gpu
-from bench.core.units import format_bytes
+from bench.core.units import format_bytes, pool_bytes
 from bench.record import Record
 
 
@@ -20,36 +20,41 @@ class Place:
         total_bytes: of the card.
         limit_bytes: what it is limited to; None for no limit.
         free_bytes: what is free while other processes use the rest; None for all.
-        capacities: what torch's pool may take with the largest, a typical and the smallest CUDA context.
+        context_bytes: the least and the most that the CUDA context takes.
     """
 
     card: str | None
     gpu: Gpu | None
     total_bytes: int
     limit_bytes: int | None
-    free_bytes: int | None
-    capacities: tuple[int, int, int]
+    context_bytes: tuple[int, int]
+    free_bytes: int | None = None
 
     @property
-    def whole_bytes(self) -> int:
+    def limit_or_total_bytes(self) -> int:
         """The memory that shares are of: the limit, or the whole card."""
         return self.total_bytes if self.limit_bytes is None else self.limit_bytes
 
     @property
-    def usable_bytes(self) -> int:
+    def available_bytes(self) -> int:
         """The memory that may be used, including the CUDA context."""
-        return self.whole_bytes if self.free_bytes is None else self.free_bytes
+        return self.limit_or_total_bytes if self.free_bytes is None else self.free_bytes
+
+    @property
+    def capacities(self) -> tuple[int, int, int]:
+        """What torch's pool may take with the largest, a middle and the smallest CUDA context."""
+        return pool_bytes(self.available_bytes, self.context_bytes)
 
     @property
     def label(self) -> str:
         """`NVIDIA GeForce RTX 3070, limited to 6.00 GiB, 4.00 GiB of it free`."""
         limit = "" if self.limit_bytes is None else f", limited to {format_bytes(self.limit_bytes)}"
-        name = f"a card of {format_bytes(self.whole_bytes)}" if self.card is None else f"{self.card}{limit}"
+        name = f"a card of {format_bytes(self.limit_or_total_bytes)}" if self.card is None else f"{self.card}{limit}"
         return name if self.free_bytes is None else f"{name}, {format_bytes(self.free_bytes)} of it free"
 
     @property
     def is_memory_assumed(self) -> bool:
-        """Whether the memory is the size the card is sold with, because nobody published what torch reports."""
+        """Whether `total_bytes` is what the card is sold with, because nobody published what torch reports."""
         return self.gpu is not None and self.gpu.is_memory_assumed
 
     def is_of(self, record: Record) -> bool:

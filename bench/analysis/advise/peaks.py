@@ -75,14 +75,14 @@ def alike(case: Case, place: Place, records: Sequence[Record]) -> list[Record]:
 def _observed(record: Record, place: Place) -> Peak | None:
     """The peak of a place by a record; None if it had other memory, which leaves it uncertain."""
     had = place.total_bytes if record.vram_limit_bytes is None else record.vram_limit_bytes
-    if isinstance(record.outcome, OutOfMemory) and record.outcome.where == "device" and had >= place.usable_bytes:
+    if isinstance(record.outcome, OutOfMemory) and record.outcome.where == "device" and had >= place.available_bytes:
         return Peak(record.kind, "out_of_memory", "high", None, None, f"out of memory ({record.kind})")
     peak = _peak_bytes(record, had)
     if not isinstance(record.outcome, Measured) or peak is None:
         return None
     if peak <= place.capacities[0]:
         return Peak(record.kind, "fits", "high", peak, None, f"it ran there ({record.kind})")
-    if had == place.usable_bytes:
+    if had == place.available_bytes:
         reason = f"it ran there ({record.kind}) with almost no memory left"
         return Peak(record.kind, "tight", "medium", peak, None, reason)
     return None
@@ -99,14 +99,14 @@ def _peak_bytes(record: Record, had: int) -> int | None:
 def _predicted(predicted: PredictedPeak, place: Place) -> Peak:
     prediction = predicted.prediction
     if prediction is None:
-        weights, usable = format_bytes(predicted.weights_bytes), format_bytes(place.usable_bytes)
-        reason = f"the weights alone are {weights}, more than {usable} minus the CUDA context"
+        weights, available = format_bytes(predicted.weights_bytes), format_bytes(place.available_bytes)
+        reason = f"the weights alone are {weights}, more than {available} minus the CUDA context"
         return Peak("predicted", "out_of_memory", "high", None, predicted.weights_bytes, reason, has_room=False)
     verdict, confidence, needed_bytes = prediction.verdict, prediction.confidence, prediction.needed_allocated_bytes
     if verdict == "unsupported":
         return Peak("predicted", verdict, confidence, None, None, prediction.reason)
     if verdict == "out_of_memory":
-        room, needed = format_bytes(max(0, place.capacities[1])), format_bytes(needed_bytes)
+        room, needed = format_bytes(place.capacities[1]), format_bytes(needed_bytes)
         reason = (
             f"needs at least {needed}, but only {room} is available"
             if needed_bytes > place.capacities[1]

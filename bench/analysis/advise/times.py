@@ -113,7 +113,7 @@ def _counts(record: Record, place: Place, peak: Peak) -> bool:
     if place.free_bytes is None and record.vram_limit_bytes == place.limit_bytes:
         return True
     had = place.total_bytes if record.vram_limit_bytes is None else record.vram_limit_bytes
-    return had >= place.usable_bytes and peak.verdict == "fits"
+    return had >= place.available_bytes and peak.verdict == "fits"
 
 
 def _predicted(case: Case, gpu: Gpu, work: Work, clock: Clock, *, is_tight: bool) -> Time:

@@ -145,7 +145,7 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
 
 def _assumed(advice: Sequence[Advice]) -> str:
     image = advice[0].image
-    context = [each.place.usable_bytes - pool for each in advice for pool in each.place.capacities]
+    context = [each.place.available_bytes - pool for each in advice for pool in each.place.capacities]
     return (
         f"Assumed: batch {image.axes.get('batch', 1)}, nothing else on the card (change it with `--free`), and a CUDA "
         f"context of {format_bytes(min(context))} to {format_bytes(max(context))}, or what was reported of the card."

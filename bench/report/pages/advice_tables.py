@@ -36,9 +36,9 @@ def card_table(advice: Sequence[Advice], networks: Networks) -> document.Table:
     }
     columns = [column for key, image in images.items() for column in _image_columns(image, by_image[key], networks)]
     return table_of(
-        sorted(places.values(), key=lambda place: place.whole_bytes),
+        sorted(places.values(), key=lambda place: place.limit_or_total_bytes),
         (Column("Card"), lambda place: place.label),
-        (Column("Memory", "bytes"), lambda place: place.whole_bytes),
+        (Column("Memory", "bytes"), lambda place: place.limit_or_total_bytes),
         *columns,
     )
 
@@ -121,7 +121,7 @@ def _share(ranked: Ranked, place: Place) -> Cell:
     """The peak as a share of the card or its limit, as the docs give it: `38%`; empty if it is out of memory."""
     if not isinstance(ranked.way, Local) or ranked.way.peak.reserved_bytes is None:
         return Cell(text="")
-    percent = memory_percent(ranked.way.peak.reserved_bytes, place.whole_bytes)
+    percent = memory_percent(ranked.way.peak.reserved_bytes, place.limit_or_total_bytes)
     return Cell(percent, f"{percent:.0f}%" if percent >= 1 else "<1%", ranked.way.peak.kind)
 
 

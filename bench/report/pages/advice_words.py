@@ -46,7 +46,7 @@ def headline(advice: Advice, networks: Networks) -> str:
     peak, option = best.way.peak, best.way.option
     tight = "tight, " if peak.verdict == "tight" else ""
     confidence = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
-    room = format_bytes(advice.place.usable_bytes) + (" free" if advice.place.free_bytes is not None else "")
+    room = format_bytes(advice.place.available_bytes) + (" free" if advice.place.free_bytes is not None else "")
     memory = f"{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{confidence})"
     risk = f". Risk of {option.case.dtype}: {option.risk}" if option.risk else ""
     return f"{start}: {memory}, {_about(best.way.time)}{risk}"

@@ -21,7 +21,7 @@ def test_a_committed_prediction_is_made_again(record: Record, tmp_path: Path) ->
     # Given its card, and no calibration
     (card,), _ = choose_cards([record.device.name], None, tmp_path)
     # When its case is predicted
-    found, _, here = predict(record.case, card.backend(record.case), card.card())
+    found, _, here = predict(record.case, card.backend(record.case), card.memory())
     # Then it is the same, to the byte; only the wording of the reason may have changed since, and records older than
     # the field do not name the kernels
     committed = record.prediction

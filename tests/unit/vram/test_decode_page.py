@@ -35,7 +35,7 @@ def _name(record: Record) -> str:
 
 def _predicted(record: Record) -> Prediction:
     card = CARDS[record.device.name]
-    return predict(record.case, card.backend(record.case), card.card())[0]
+    return predict(record.case, card.backend(record.case), card.memory())[0]
 
 
 def _percent(record: Record) -> float:
@@ -59,7 +59,7 @@ def test_the_page_rounds_memory_to_one_decimal() -> None:
 
 @pytest.mark.parametrize("record", RECORDS, ids=_name)
 def test_the_verdict_is_right_and_the_published_peak_lies_in_the_band(record: Record) -> None:
-    found, total = _predicted(record), CARDS[record.device.name].total_bytes
+    found, total = _predicted(record), CARDS[record.device.name].place.total_bytes
     peak, half = (percent / 100 * total for percent in (_percent(record), _HALF_DIGIT))
     assert found.verdict in {"fits", "tight"}
     assert found.reserved_low_bytes - half <= peak <= found.reserved_high_bytes + half
@@ -89,7 +89,7 @@ def _range_of_total_gib(card: str) -> tuple[float, float]:
 
 
 def _ranges(card: str) -> Iterator[tuple[float, float]]:
-    reference_gib = round(CARDS[_REFERENCE].total_bytes / GIB, 3)
+    reference_gib = round(CARDS[_REFERENCE].place.total_bytes / GIB, 3)
     same = {record.case.id: _percent(record) for record in RECORDS if record.device.name == _REFERENCE}
     for record in RECORDS:
         if record.device.name == card:

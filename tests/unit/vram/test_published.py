@@ -29,14 +29,14 @@ def _name(record: Record) -> str:
 
 def _predicted(record: Record) -> Prediction:
     card = CARDS[record.device.name]
-    return predict(record.case, card.backend(record.case), card.card())[0]
+    return predict(record.case, card.backend(record.case), card.memory())[0]
 
 
 def _peak(record: Record) -> float:
     """What was reserved, out of the printed percentage: the docs divided by GiB rounded to three places."""
     assert record.memory is not None
     assert record.memory.percent is not None
-    return record.memory.percent / 100 * round(CARDS[record.device.name].total_bytes / GIB, 3) * GIB
+    return record.memory.percent / 100 * round(CARDS[record.device.name].place.total_bytes / GIB, 3) * GIB
 
 
 def _fitting() -> list[Record]:

@@ -85,7 +85,7 @@ def test_out_of_memory_under_a_limit_is_no_word_on_the_whole_card() -> None:
 
 def test_with_less_free_a_measured_peak_counts_only_if_it_fits_in_that() -> None:
     # Given 4 GiB free of the 8
-    place = a_place(free_bytes=4 * GIB, capacities=(3 * GIB, int(3.2 * GIB), int(3.5 * GIB)))
+    place = a_place(free_bytes=4 * GIB)
     # Then a peak of 2 is one here as well, with its time; one of 5 says nothing certain, nor does its time
     assert peak([a_measurement(2)], place).kind == "measured"
     assert time([a_measurement(2)], place).kind == "measured"  # type: ignore[union-attr]
@@ -99,7 +99,7 @@ def test_a_time_under_a_tighter_limit_is_not_one_of_the_whole_card() -> None:
     limited, whole = a_measurement(2, vram_limit_bytes=6 * GIB), a_measurement(2, 0.7)
     # Then it counts under that limit, and on less of it where that is enough, but with more memory kernels differ
     six = a_place(limit_bytes=6 * GIB)
-    four = a_place(free_bytes=4 * GIB, capacities=(3 * GIB, int(3.2 * GIB), int(3.5 * GIB)))
+    four = a_place(free_bytes=4 * GIB)
     assert [time([limited], place).kind for place in (six, four, None)] == [  # type: ignore[union-attr]
         *("measured", "measured", "predicted")
     ]
@@ -135,7 +135,7 @@ def test_on_an_architecture_that_no_time_is_of_the_prediction_is_a_range() -> No
 
 def test_a_limit_is_what_memory_is_a_share_of() -> None:
     place = a_place(limit_bytes=6 * GIB, free_bytes=4 * GIB)
-    assert (place.whole_bytes, place.usable_bytes) == (6 * GIB, 4 * GIB)
+    assert (place.limit_or_total_bytes, place.available_bytes) == (6 * GIB, 4 * GIB)
     assert place.label == f"{CARD}, limited to 6.00 GiB, 4.00 GiB of it free"
 
 
