@@ -1,4 +1,4 @@
-"""Advice for images on cards, from records and from predictions. Loads torch when it predicts."""
+"""Advice for images on cards, from records and from predictions."""
 
 from __future__ import annotations
 

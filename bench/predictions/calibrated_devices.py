@@ -1,4 +1,4 @@
-"""The workspaces that `bench calibrate` wrote, and which of them apply to a card. Loads torch if there are any."""
+"""The workspaces that `bench calibrate` wrote, and which of them apply to a card."""
 
 from __future__ import annotations
 

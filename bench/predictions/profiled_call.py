@@ -1,4 +1,4 @@
-"""The call that `bench profile` shows: where it would run, the predicted profile, and the measured one. Loads torch."""
+"""The call that `bench profile` shows: where it would run, the predicted profile, and the measured one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,6 @@ class Place:
 
     @property
     def on_cpu(self) -> bool:
-        """Whether it is the CPU."""
         return self.device is not None and self.device.type == "cpu"
 
 
@@ -71,7 +70,7 @@ def place_of(device: str, gpu: str | None, *, measured: bool) -> Place:
     name = device.strip().lower()
     if gpu is not None and (measured or name not in {"auto", "cuda"}):
         raise ConfigError(
-            "--gpu predicts for a card that need not be here. Leave out --measured and --device, or leave out --gpu."
+            "--gpu only predicts, so --measured and --device don't go with it. Leave them out, or leave out --gpu."
         )
     if gpu is not None:
         return Place(None, load_gpus().named(gpu, "Or leave --gpu out.")[0])
@@ -110,8 +109,10 @@ def kernels_of(case: Case, place: Place, results: Path) -> Kernels:
     """
     if place.on_cpu:
         threads = torch.get_num_threads()
-        label = f"tensors, and workspaces of torch's CPU kernels ({threads} threads{_layouts(case)})"
-        return Kernels(OneDnn(threads), label)
+        # The trace has CUDA's layouts: the CPU's normalisations keep those of a batch channels-last.
+        batch = "; of a batch the layouts are CUDA's, and the CPU's peak is another"
+        layouts = batch if case.axes.get("batch", 1) > 1 else ""
+        return Kernels(OneDnn(threads), f"tensors, and workspaces of torch's CPU kernels ({threads} threads{layouts})")
     backend, owner, warnings = _on_cuda(case, place, results)
     backend = backend.for_kernels(trace.capture(case).kernels, ITEM_BYTES[case.dtype])
     source = {"published": "fitted to the docs' figures", "calibrated": "calibrated"}.get(backend.source, "by rule")
@@ -135,11 +136,6 @@ def _on_cuda(case: Case, place: Place, results: Path) -> tuple[CuDnn, str, Seque
     if place.device is not None:  # its cuBLAS is that of the torch here
         backend = replace(backend, cublas_bytes=cublas_bytes(capability, torch.__version__))
     return backend, owner, warnings
-
-
-def _layouts(case: Case) -> str:
-    """On the CPU, how the trace of a batch differs: CPU normalisations keep channels-last, CUDA's do not."""
-    return "; of a batch the layouts are CUDA's, and the CPU's peak is another" if case.axes.get("batch", 1) > 1 else ""
 
 
 def profiled(case: Case, place: Place, kernels: Kernels, *, measured: bool) -> tuple[Profiled, bytes | None]:

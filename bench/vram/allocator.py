@@ -1,6 +1,6 @@
-"""A model of PyTorch's caching allocator: the memory that it holds after each request and each free. Pure.
+"""A model of PyTorch's caching allocator: the memory that it holds after each request and each free.
 
-Does not import torch. It models c10/cuda/CUDACachingAllocator.cpp (`DeviceCachingAllocator`) of torch 2.6 to 2.13 in
+It models c10/cuda/CUDACachingAllocator.cpp (`DeviceCachingAllocator`) of torch 2.6 to 2.13 in
 default settings: native backend, no expandable segments, PYTORCH_ALLOC_CONF and PYTORCH_CUDA_ALLOC_CONF unset; one
 device, one stream, no graph capture, no private pools. The functions named below were read in the versions shortly
 before 2.6 and about 2.10, which have the same rules; in 2.12 the order of `malloc`'s retries, and in 2.13 the headers
@@ -24,25 +24,7 @@ SegmentShape = tuple[int, tuple[tuple[int, bool], ...]]
 
 
 class OutOfMemoryError(Exception):
-    """A request that the device refused even after all entirely free segments were returned.
-
-    Attributes:
-        requested_bytes: size of the request.
-        segment_bytes: size of the segment that it needed.
-        reserved_bytes, allocated_bytes: bytes reserved and bytes in use at that moment.
-        free_bytes: what the device has left.
-    """
-
-    def __init__(self, requested: int, segment: int, reserved: int, allocated: int, capacity: int) -> None:
-        self.requested_bytes = requested
-        self.segment_bytes = segment
-        self.reserved_bytes = reserved
-        self.allocated_bytes = allocated
-        self.free_bytes = capacity - reserved
-        super().__init__(
-            f"out of memory: {requested} bytes need a segment of {segment}, but only {self.free_bytes} of {capacity} "
-            f"bytes are free; {reserved} are reserved, {allocated} of them allocated"
-        )
+    """A request that the device refused even after all entirely free segments were returned."""
 
 
 class CachingAllocator:
@@ -59,25 +41,6 @@ class CachingAllocator:
         retries: requests for a segment that were repeated after emptying the cache (`num_alloc_retries`).
         ooms: requests that failed (`num_ooms`).
     """
-
-    __slots__ = (
-        "_addresses",
-        "_capacity",
-        "_large",
-        "_live",
-        "_next_address",
-        "_small",
-        "allocated_bytes",
-        "inactive_split_bytes",
-        "ooms",
-        "peak_allocated_bytes",
-        "peak_requested_bytes",
-        "peak_reserved_bytes",
-        "requested_bytes",
-        "reserved_bytes",
-        "retries",
-        "segments",
-    )
 
     def __init__(self, capacity_bytes: int | None = None, addresses: Callable[[int], int] | None = None) -> None:
         """
@@ -129,9 +92,8 @@ class CachingAllocator:
             return
         self.allocated_bytes -= block.size
         self.requested_bytes -= block.requested
-        pool = (
-            self._small if block.size <= SMALL_BYTES else self._large
-        )  # blocks in use are as small or large as their pool
+        # blocks in use are as small or large as their pool
+        pool = self._small if block.size <= SMALL_BYTES else self._large
         self._merge(block, pool)
         if block.split:
             self.inactive_split_bytes += block.size
@@ -171,7 +133,10 @@ class CachingAllocator:
             self.retries += 1
             if self._exceeds_capacity(size):
                 self.ooms += 1
-                raise OutOfMemoryError(requested, size, self.reserved_bytes, self.allocated_bytes, self._capacity or 0)
+                raise OutOfMemoryError(
+                    f"{requested} bytes need a segment of {size}; {self.reserved_bytes} of {self._capacity} bytes are "
+                    f"reserved, {self.allocated_bytes} of them allocated"
+                )
         self.segments += 1
         self.reserved_bytes += size
         self.peak_reserved_bytes = max(self.peak_reserved_bytes, self.reserved_bytes)

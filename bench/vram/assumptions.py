@@ -1,4 +1,4 @@
-"""The assumptions of every memory prediction about the process that runs the call. Pure."""
+"""The assumptions of every memory prediction about the process that runs the call."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Parts of the model of torch's caching allocator: sizes, blocks, and the free blocks of a pool. Pure.
+"""Parts of the model of torch's caching allocator: sizes, blocks, and the free blocks of a pool.
 
-Imports nothing from the project. Names in backticks are those of torch's C++ source: constants are in
+Names in backticks are those of torch's C++ source: constants are in
 c10/core/AllocatorConfig.h (in older versions at the top of CUDACachingAllocator.cpp), the rest in
 c10/cuda/CUDACachingAllocator.cpp.
 """
@@ -69,8 +69,6 @@ class Block:
 
 class FreeBlocks:
     """The free blocks of a pool, by size and then by address: `BlockPool` and its comparator."""
-
-    __slots__ = ("_blocks", "_keys")
 
     def __init__(self) -> None:
         self._keys: list[tuple[int, int]] = []

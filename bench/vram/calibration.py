@@ -1,4 +1,4 @@
-"""Workspaces that `bench calibrate` measured on a device, and estimates for other sizes. Pure.
+"""Workspaces that `bench calibrate` measured on a device, and estimates for other sizes.
 
 At measured shapes a convolution has its measured workspace. At other sizes the share of input and output is
 interpolated between the two nearest sizes with the same filter, stride and input layout. The share can jump between two

@@ -1,4 +1,4 @@
-"""Analyses a timeline: its peak, what is alive there, the stages of the call, and the layers of a plot. Pure."""
+"""Analyses a timeline: its peak, what is alive there, the stages of the call, and the layers of a plot."""
 
 from __future__ import annotations
 
@@ -123,7 +123,6 @@ class Layers:
 
 
 def profile(timeline: Timeline) -> Profile:
-    """The profile of a timeline."""
     peak_at = timeline.peak_at
     indices = timeline.alive_at(peak_at)
     kinds: Counter[Kind] = Counter()

@@ -1,4 +1,4 @@
-"""Workspaces of CUDA's libraries: cuDNN's for convolutions, cuBLAS's, and attention's accumulator. Pure.
+"""Workspaces of CUDA's libraries: cuDNN's for convolutions, cuBLAS's, and attention's accumulator.
 
 cuDNN's tensor-core kernels work on NHWC copies of torch's NCHW tensors, so a convolution's workspace is its filter plus
 a share of its input and output that depends on the kernel. Workspaces measured on the device (`bench calibrate`) take
@@ -102,7 +102,6 @@ class CuDnn:
         return self if bases <= {"measured"} else replace(self, band=OTHER_SIZES_BAND)
 
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
-        """The kernel's extra allocations in torch's pool."""
         match kernel:
             case Convolution(channels_last=True):  # tensor cores take this layout; only the filter is copied
                 known = self.measured.workspace_bytes(kernel) if self.measured else None

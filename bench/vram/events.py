@@ -1,4 +1,4 @@
-"""The events of a call in order, independent of a backend: storages that are born and die, operators that run. Pure.
+"""The events of a call in order, independent of a backend: storages that are born and die, operators that run.
 
 Sizes are in elements, because all storages of a call have the same precision.
 """
@@ -123,5 +123,4 @@ class Trace:
 
     @property
     def weight_elements(self) -> int:
-        """Elements of all parameters and buffers."""
         return sum(self.weights)

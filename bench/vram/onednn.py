@@ -1,4 +1,4 @@
-"""Scratch memory of torch's CPU kernels in float32: oneDNN's layout copies and the buffers of other kernels. Pure.
+"""Scratch memory of torch's CPU kernels in float32: oneDNN's layout copies and the buffers of other kernels.
 
 Every rule is derived from and checked against the allocation events of torch's profiler (torch 2.13, oneDNN with
 AVX-512: `benchmarks/cpu_memory.py`). The files named are where torch decides.
@@ -33,7 +33,6 @@ class OneDnn:
     lanes: int = 16
 
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
-        """The kernel's extra allocations; `item_bytes` is the size of a float32."""
         match kernel:
             case Convolution():
                 return self._convolution(kernel, item_bytes)

@@ -1,4 +1,4 @@
-"""Runs a model's operators on meta tensors with the strides of real devices, and says what they compute. Loads torch.
+"""Runs a model's operators on meta tensors with the strides of real devices, and says what they compute.
 
 Composed operators are decomposed as on a device. Strides never come from torch's meta kernels, which differ between
 versions although devices do not: in 2.13 the quotient of a single image has other strides than on devices, and 2.14

@@ -1,8 +1,8 @@
 """Records torch's allocations during a case's real call: with the profiler on the CPU, the memory history on CUDA.
 
-Loads torch and diffusers. Hooks tell which module is running. The operator comes from the profiler's tree on the CPU
-and from a dispatch mode on CUDA. On CUDA the allocator's counters at each of these moments assign the entries of the
-history to them, so that no clocks need to agree.
+Hooks tell which module is running. The operator comes from the profiler's tree on the CPU and from a dispatch mode on
+CUDA. On CUDA the allocator's counters at each of these moments assign the entries of the history to them, so that
+neither clocks nor stacks are needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes a timeline from the allocator events that torch recorded during a call. Pure; `recorded` records them."""
+"""Makes a timeline from the allocator events that torch recorded during a call."""
 
 from __future__ import annotations
 

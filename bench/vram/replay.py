@@ -1,4 +1,4 @@
-"""Replays a timeline through the model of torch's caching allocator: what it reserves, and whether it fits. Pure."""
+"""Replays a timeline through the model of torch's caching allocator: what it reserves, and whether it fits."""
 
 from __future__ import annotations
 

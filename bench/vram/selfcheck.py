@@ -1,4 +1,4 @@
-"""Checks a live trace against the module's own convolutions and operations. Pure.
+"""Checks a live trace against the module's own convolutions and operations.
 
 A trace that differs is refused: torch runs the module in a way that the tracer does not know.
 """

@@ -1,4 +1,4 @@
-"""The strides of the results of torch's kernels, from the shapes and strides of their inputs. Pure.
+"""The strides of the results of torch's kernels, from the shapes and strides of their inputs.
 
 On meta tensors strides depend on each torch version's meta kernels and decompositions. The rules of real devices did
 not change from torch 2.6 to 2.14; this module states them, naming the file where torch decides. The strides of a single

@@ -1,4 +1,4 @@
-"""The timeline of a call: which weights, inputs, activations and workspaces are alive when, in bytes. Pure.
+"""The timeline of a call: which weights, inputs, activations and workspaces are alive when, in bytes.
 
 `build` makes a timeline from a trace and a backend; `recording` makes one from recorded events.
 """
@@ -50,7 +50,6 @@ class Timeline:
 
     @property
     def peak_bytes(self) -> int:
-        """The peak of the live bytes."""
         return max(self.live(), default=0)
 
     @property
@@ -106,7 +105,6 @@ class Builder:
         self._before = len(self._changes)
 
     def done(self) -> Timeline:
-        """The timeline."""
         return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before, self.left_out)
 
 

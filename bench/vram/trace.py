@@ -1,6 +1,6 @@
 """Captures the allocations of a model's call from the real module on meta tensors, without weights or a device.
 
-Loads torch. `operators` runs the operators with the strides of real devices, not those of the installed torch's meta
+`operators` runs the operators with the strides of real devices, not those of the installed torch's meta
 kernels, so that every version of torch gives the same trace. Attention counts as the memory-efficient kernel, which
 CUDA uses for one head of 512. One row stands for all rows that blend two tiles: they are equal, and none outlives the
 next. Each capture checks itself (`selfcheck`) and is refused if it is wrong.
@@ -161,7 +161,6 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._live = False
 
     def key_of(self, tensor: torch.Tensor) -> int:
-        """The key of a tensor's storage."""
         return self._keys[tensor.untyped_storage()._cdata]
 
     def adopt(self, tensor: torch.Tensor, key: int) -> None:

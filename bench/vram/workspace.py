@@ -1,4 +1,4 @@
-"""The interface of a backend, which says how much memory its kernels need besides their tensors. Pure.
+"""The interface of a backend, which says how much memory its kernels need besides their tensors.
 
 `onednn` and `cudnn` are the backends.
 """

@@ -1,4 +1,4 @@
-"""The ways in which a card can compute an image, ordered by how much they change the picture. Pure.
+"""The ways in which a card can compute an image, ordered by how much they change the picture.
 
 Untiled in the requested precision changes nothing, and neither does slicing a batch. Tiles change the picture where
 they meet, small ones more than large ones: there are more seams, and each tile's statistics (group normalisation,

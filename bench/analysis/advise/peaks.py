@@ -102,15 +102,12 @@ def _predicted(predicted: PredictedPeak, place: Place) -> Peak:
         weights, available = format_bytes(predicted.weights_bytes), format_bytes(place.available_bytes)
         reason = f"the weights alone are {weights}, more than {available} minus the CUDA context"
         return Peak("predicted", "out_of_memory", "high", None, predicted.weights_bytes, reason, has_room=False)
-    verdict, confidence, needed_bytes = prediction.verdict, prediction.confidence, prediction.needed_allocated_bytes
-    if verdict == "unsupported":
-        return Peak("predicted", verdict, confidence, None, None, prediction.reason)
-    if verdict == "out_of_memory":
+    reserved_bytes, needed_bytes, reason = predicted.reserved_bytes, None, prediction.reason
+    if prediction.verdict == "out_of_memory":
+        needed_bytes = prediction.needed_allocated_bytes
         room, needed = format_bytes(place.capacities[1]), format_bytes(needed_bytes)
-        reason = (
-            f"needs at least {needed}, but only {room} is available"
-            if needed_bytes > place.capacities[1]
-            else f"needs {needed} of {room}, but the allocator can't place it"
-        )
-        return Peak("predicted", verdict, confidence, None, needed_bytes, reason)
-    return Peak("predicted", verdict, confidence, predicted.reserved_bytes, None, prediction.reason)
+        if needed_bytes > place.capacities[1]:
+            reason = f"needs at least {needed}, but only {room} is available"
+        else:
+            reason = f"needs {needed} of {room}, but the allocator can't place it"
+    return Peak("predicted", prediction.verdict, prediction.confidence, reserved_bytes, needed_bytes, reason)

@@ -1,18 +1,20 @@
-"""Order the ways to compute an image, with reasons: the first one is the recommendation. Pure.
+"""Order the ways to compute an image, with reasons: the first one is the recommendation.
 
 1. There are classes of ways, in this order: those that fit with high or medium confidence in the requested precision;
    the same in a lower precision, which changes the whole picture; those that are tight or fit with low confidence, in
-   the requested precision; the same in a lower precision; remote; out of memory.
+   the requested precision; the same in a lower precision; remote; out of memory. So a lower precision is never
+   recommended for its time alone.
 2. Within a class the quickest way comes first. Times count as equal if they are within 10% of the least, or within the
-   time model's error if that is larger: its median if both are predicted (they are off in the same direction), its
-   worst if one of them is. Of equal times the way that changes the picture least comes first: untiled, then larger
-   tiles, then smaller ones. The remaining ways follow by the same rule. If any time of a class is not known, only the
-   change of the picture decides. A range counts as quicker than another time only if all of it is: ranges that overlap
-   decide nothing.
+   time model's error if that is larger: the median error if both times are predicted (both err in the same direction),
+   the worst error if only one is. Of equal times the way that changes the picture least comes first: untiled, then
+   larger tiles, then smaller ones. The remaining ways follow by the same rule. If any time of a class is not known,
+   only the change of the picture decides. A range counts as quicker than another time only if all of it is: ranges that
+   overlap decide nothing.
 3. Remote needs an endpoint and a network, which are assumed. If a local way fits comfortably in the requested
    precision, remote comes first only if it takes at most half the time of the first local way, and the endpoint's part
-   is not predicted; otherwise if it is quicker by more than the margin. If it is quicker but not first, `quicker` says
-   so.
+   is not predicted. If no local way fits comfortably, remote comes first if it is quicker by more than the margin.
+
+What remote or a lower precision would gain is in `quicker` if it is not recommended.
 """
 
 from __future__ import annotations
@@ -92,12 +94,12 @@ def rank(image: Case, place: Place, ways: Sequence[Local], remote_way: RemoteWay
     """Put the ways to compute an image in order."""
     local = _in_order(ways)
     first = local[0] if _class(local[0]) < _OUT else None
-    ranked = [Ranked(way, _reason(way, local)) for way in local]
+    ranked = [Ranked(way, _rank_reason(way, local)) for way in local]
     remote = Ranked(remote_way, _remote_reason(remote_way, first))
     place_of_remote = len([way for way in local if _class(way) < _OUT])
     wins = first is not None and _goes_first(remote_way.time, first)
     ranked.insert(0 if wins else place_of_remote, remote)
-    reason = _remote_wins(remote, ranked) if wins or first is None else _why(first, local)
+    reason = _remote_first_reason(remote, ranked) if wins or first is None else _recommendation_reason(first, local)
     quicker = [_quicker_lower(ranked[0], local), None if wins else _quicker_remote(remote_way, first)]
     return Advice(image, place, tuple(ranked), reason, "; ".join(filter(None, quicker)) or None)
 
@@ -180,13 +182,13 @@ def _against(time: Time | None, other: Time | None, what: str = "") -> str:
     return f"{factor - 1:.0%} longer{than}"
 
 
-def _reason(way: Local, local: Sequence[Local]) -> str:
+def _rank_reason(way: Local, local: Sequence[Local]) -> str:
     """Why a way has its place, compared with the first local way."""
     first = local[0]
     if not way.peak.is_comfortable:
         return way.peak.reason
     if way is first:
-        return _merit(way, local)
+        return _first_reason(way, local)
     parts = [_against(way.time, first.time)]
     if way.option.is_lower and not first.option.is_lower:
         parts.append("at the risk of a lower precision")
@@ -195,8 +197,7 @@ def _reason(way: Local, local: Sequence[Local]) -> str:
     return ", ".join(filter(None, parts)) or "fits"
 
 
-def _merit(way: Local, local: Sequence[Local]) -> str:
-    """Why the first local way is the first."""
+def _first_reason(way: Local, local: Sequence[Local]) -> str:
     same = [other for other in local if _class(other) == _class(way)]
     several = len({other.option.case.dtype for other in local}) > 1
     fits = f"{f'in {way.option.case.dtype} ' if several else ''}that fits comfortably"
@@ -214,25 +215,25 @@ def _merit(way: Local, local: Sequence[Local]) -> str:
     return f"within {max(0.01, way.time.least_s / least - 1):.0%} of the quickest {fits}, and changes the picture less"
 
 
-def _why(first: Local, local: Sequence[Local]) -> str:
+def _recommendation_reason(first: Local, local: Sequence[Local]) -> str:
     """The reason for the recommendation: why not a way that changes the picture less, and its own merit."""
     less = [way for way in local if way.option.change < first.option.change and way.option.case.variant == "default"]
     less = sorted((way for way in less if not way.option.is_lower), key=lambda way: way.option.change)
-    parts = [f"{way.option.label}: {_short(way, first)}" for way in less if way.option.case.tile is None]
+    parts = [f"{way.option.label}: {_drawback(way, first)}" for way in less if way.option.case.tile is None]
     tiles = [way for way in less if way.option.case.tile]
     worse = [way.option.label for way in tiles if not way.peak.is_comfortable]
     slower = [way.option.label for way in tiles if way.peak.is_comfortable and _quicker(first.time, way.time)]
     parts += [f"{_listed(worse)}: not comfortably"] if worse else []
     parts += [f"{_listed(slower)}: slower"] if slower else []
-    own = _reason(first, local) if first.peak.is_comfortable else f"nothing fits comfortably; this: {first.peak.reason}"
-    return "; ".join([*parts, own])
+    start = "" if first.peak.is_comfortable else "nothing fits comfortably; this: "
+    return "; ".join([*parts, f"{start}{_rank_reason(first, local)}"])
 
 
 def _listed(labels: Sequence[str]) -> str:
     return ", ".join(labels) if len(labels) < 3 else f"{labels[0]} to {labels[-1]}"
 
 
-def _short(way: Local, first: Local) -> str:
+def _drawback(way: Local, first: Local) -> str:
     """Why a way that changes the picture less than the first one is not first."""
     if way.peak.is_comfortable:
         return _against(way.time, first.time) or "fits"
@@ -244,11 +245,11 @@ def _remote_reason(remote: RemoteWay, first: Local | None) -> str:
     if remote.time is None:
         return f"no time known: {remote.reason}"
     if first is None or first.time is None:
-        return "none of the card's memory"
-    return f"none of the card's memory; {_against(remote.time, first.time, first.option.label)}"
+        return "takes none of the card's memory"
+    return f"takes none of the card's memory; {_against(remote.time, first.time, first.option.label)}"
 
 
-def _remote_wins(remote: Ranked, ranked: Sequence[Ranked]) -> str:
+def _remote_first_reason(remote: Ranked, ranked: Sequence[Ranked]) -> str:
     """Why remote comes first, or why nothing does: the problem with the local ways."""
     local = [each.way for each in ranked if isinstance(each.way, Local)]
     fits = [way for way in local if _class(way) < _OUT]

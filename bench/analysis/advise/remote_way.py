@@ -1,4 +1,4 @@
-"""The remote way to compute an image, by `hybrid`: over the first network, or as an endpoint was measured. Pure.
+"""The remote way to compute an image, by `hybrid`: over the first network, or as an endpoint was measured.
 
 If `hybrid` has no time, because nobody timed the image on the card that stands in for an endpoint, that card's time may
 be predicted.

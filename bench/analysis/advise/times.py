@@ -1,4 +1,4 @@
-"""How long an option takes on a card: measured if known, else published, else by the model of times. Pure.
+"""How long an option takes on a card: measured if known, else published, else by the model of times.
 
 The model's error does not hold on an architecture without a fitted time, nor for the low-workspace kernels of a tight
 fit. There the model gives a range, or a least time.

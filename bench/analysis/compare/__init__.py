@@ -2,5 +2,3 @@
 
 from bench.analysis.compare.settings import Request, request
 from bench.analysis.compare.whole import CASE_VERDICTS, Comparison, MachineComparison, compare
-
-__all__ = ["CASE_VERDICTS", "Comparison", "MachineComparison", "Request", "compare", "request"]

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.compare.machines import Machine
-from bench.analysis.compare.metric_values import figures
 from bench.analysis.compare.outcomes import Matched, OutcomeChange, Pair, any_measured
 from bench.analysis.compare.settings import Gate
 from bench.analysis.compare.stages import unlike
-from bench.analysis.compare.verdicts import UNTESTED, MetricComparison, Row
+from bench.analysis.compare.verdicts import UNTESTED, MetricComparison, Row, figures
 from bench.core import significance
 from bench.core.units import METRICS, format_change, format_count, format_metric, format_percent
 from bench.errors import BenchError
@@ -42,7 +41,6 @@ class Failure:
 
     @property
     def label(self) -> str:
-        """The name of the case, or of its stage."""
         return label_of(self.case, self.stage)
 
 
@@ -75,7 +73,6 @@ class GateResult:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing fails it."""
         return not self.failures
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from bench.analysis.compare.differences import Difference
-from bench.core.units import GIB, format_bytes, one_line
+from bench.core.units import format_bytes, one_line
 from bench.record import Record
 
 #: Memory totals of one machine vary by a few KiB between boots, and by some MiB between drivers.
@@ -78,11 +78,17 @@ _WORDS = {
 
 def machine_differences(base: Machine, head: Machine) -> tuple[Difference, ...]:
     """The fields in which two machines differ, as differences."""
-    return tuple(Difference(_WORDS[field], (_word(base, field),), (_word(head, field),)) for field in base.unlike(head))
+    differences = []
+    for field in base.unlike(head):
+        values = getattr(base, field), getattr(head, field)
+        texts = [_text(field, value) for value in values]
+        if texts[0] == texts[1]:
+            texts = [f"{value} bytes" for value in values]
+        differences.append(Difference(_WORDS[field], (texts[0],), (texts[1],)))
+    return tuple(differences)
 
 
-def _word(machine: Machine, field: str) -> str:
-    value = getattr(machine, field)
+def _text(field: str, value: str | int | None) -> str:
     if value is None:
         return "none" if field == "vram_limit_bytes" else "not known"
-    return f"{value / GIB:.2f} GiB ({value} bytes)" if field.endswith("_bytes") else str(value)
+    return format_bytes(value) if field.endswith("_bytes") and isinstance(value, int) else str(value)

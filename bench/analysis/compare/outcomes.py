@@ -50,7 +50,6 @@ class OutcomeChange:
 
     @property
     def label(self) -> str:
-        """The name of the case."""
         return label_of(self.case)
 
 

@@ -43,7 +43,6 @@ class Side:
         return tuple(dict.fromkeys(run.machine for run in self.runs))
 
     def on(self, machine: Machine) -> tuple[Run, ...]:
-        """The runs of one machine."""
         return tuple(run for run in self.runs if run.machine == machine)
 
 
@@ -129,13 +128,13 @@ def paired_machines(base: Side, head: Side, *, across: bool) -> tuple[tuple[Mach
             difference.text for difference in machine_differences(base.machines[0], head.machines[0])
         )
         raise ResultsError(
-            f"The sides were measured on unlike machines: {differences}. "
-            "Compare runs of one machine, or add --across-machines to compare them anyway."
+            f"The sides can't be compared: {differences}. "
+            "Compare runs of one machine and one limit, or add --across-machines to compare them anyway."
         )
     there = "; ".join(f"{side.name}: {', '.join(machine.label for machine in side.machines)}" for side in (base, head))
     raise ResultsError(
-        f"The sides were measured on unlike machines, and have none in common ({there}). Name the files of one machine "
-        f"a side{'' if across else ', and add --across-machines'} to compare them."
+        f"The sides have no machine in common ({there}). Name the files of one machine for each side"
+        f"{'' if across else ', and add --across-machines'}."
     )
 
 

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.compare.metric_values import Figures, figures
 from bench.analysis.compare.outcomes import Pair, any_measured
 from bench.core import significance
 from bench.core.significance import ALPHA, LEAST_RUNS
 from bench.core.units import METRICS, Metric
-from bench.record import Case
+from bench.record import Case, Record, metrics
 from bench.workloads.labels import label_of
 
 Verdict = Literal["better", "worse", "same", "too few samples", "too few runs"]
@@ -27,6 +26,28 @@ Test = Literal["exact", "figure", "constant", "mann-whitney", "welch"]
 _Method = Literal["exact", "figure", "constant", "samples", "runs"]
 
 UNTESTED: tuple[Test, ...] = ("exact", "figure", "constant")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One side of one case and metric, in the metric's unit.
+
+    `values` are what is compared: the raw samples of a single run (none in a published row), else one figure a run.
+    `median` is that of the values, or the recorded one if there are none.
+    """
+
+    median: float
+    values: tuple[float, ...]
+    runs: int
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """The values, or the median if there are none: never empty."""
+        return self.values or (self.median,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +74,10 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The name of the case, or of its stage."""
         return label_of(self.case, self.stage)
 
     @property
     def rises(self) -> bool:
-        """Whether head's median is above base's."""
         return self.head.median > self.base.median
 
     @property
@@ -122,6 +141,25 @@ class _Draft:
         """The lowest p that this many values can give."""
         counts = len(self.base.values), len(self.head.values)
         return 0.0 if self.method == "runs" and min(counts) >= LEAST_RUNS else significance.least_p(*counts)
+
+
+def figures(metric: str, records: Sequence[Record]) -> Figures | None:
+    """The figures of one case's records, one record a run; None if no record has the metric."""
+    runs = [figures for figures in (_figures_of_run(metric, record) for record in records) if figures is not None]
+    if len(runs) <= 1:
+        return runs[0] if runs else None
+    medians = tuple(run.median for run in runs)
+    return Figures(significance.middle(medians), medians, len(runs))
+
+
+def _figures_of_run(metric: str, record: Record) -> Figures | None:
+    value = metrics.value(metric, record)
+    if value is None:
+        return None
+    if metric != "time":
+        return Figures(value, (value,), 1)
+    samples = record.timing.samples_s if record.timing else ()
+    return Figures(significance.middle(samples) if samples else value, samples, 1)
 
 
 def compare_metric(metric: str, pairs: Sequence[Pair], factor: float) -> MetricComparison:

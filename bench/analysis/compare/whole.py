@@ -119,7 +119,6 @@ def _left_out(side: Side, machine: Machine) -> str:
 def _compare_machine(
     base_machine: Machine, head_machine: Machine, base: Side, head: Side, *, asked: Request
 ) -> MachineComparison:
-    """Compare the cases of one machine."""
     base_runs, head_runs = base.on(base_machine), head.on(head_machine)
     matched = outcomes.match(base_runs, head_runs)
     metrics, notes = _metrics(matched.pairs, asked)

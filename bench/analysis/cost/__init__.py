@@ -1,4 +1,1 @@
-"""What an image costs on a card, bought or rented, and on an endpoint. Pure.
-
-Seconds and joules come from records (by way of `hybrid`), prices from `prices.yaml`; never torch.
-"""
+"""What an image costs on a card, bought or rented, and on an endpoint: seconds and joules from records, and prices."""

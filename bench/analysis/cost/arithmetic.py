@@ -1,4 +1,4 @@
-"""The arithmetic of costs: money per image at a given volume. Pure numbers; imports nothing from the project.
+"""The arithmetic of costs: money per image at a given volume.
 
 Money is in the currency of the prices, times are in seconds, volumes in images per hour.
 """
@@ -89,7 +89,6 @@ class LocalCost:
     charge: Charge = "use"
 
     def per_hour(self, volume: float) -> float:
-        """Money per hour at a volume."""
         hours = volume * self.seconds / HOUR_S if self.charge == "use" else machines(volume, self.seconds)
         return hours * self.rate + volume * self.energy
 
@@ -117,7 +116,6 @@ class EndpointCost:
     busy: float = 1.0
 
     def per_hour(self, volume: float) -> float:
-        """Money per hour at a volume."""
         replicas = machines(volume, self.seconds, self.busy)
         share = billed_share(volume, self.start_s, self.idle_s) if replicas == 1 else 1.0
         return replicas * share * self.rate

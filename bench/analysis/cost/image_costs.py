@@ -1,4 +1,4 @@
-"""The cost of each image on cards and endpoints with a price, at each volume. Pure; builds on `hybrid`'s rows."""
+"""The cost of each image on cards and endpoints with a price, at each volume."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Energy:
     """Joules per image: measured by the driver, or the board's rated power times the time, which is an upper limit."""
 
     joules: float
-    found_by: Literal["measured", "board power"]
+    source: Literal["measured", "board power"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,6 @@ class Remote:
 
     @property
     def is_free(self) -> bool:
-        """Whether the endpoint costs nothing."""
         return not self.price.price
 
 
@@ -232,18 +231,17 @@ def _serving_s(record: Record, device: str) -> float | None:
 def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> Iterable[str]:
     """Sentences that say what has no cost, and why."""
     yield from comparison.without
-    for device in dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards):
-        yield f"{device}: no price is known: add it to `cards` in prices.yaml, or in a file for --prices"
+    unpriced = dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards)
+    if unpriced:
+        yield f"no price for {', '.join(unpriced)}: add one to `cards` in prices.yaml, or in a file for --prices"
     for row in comparison.rows:
         if row.device.name in prices.cards and row.fits in {"unknown", "untiled: no"}:
             yield f"{row.label}: {label_of(row.case)}: no local time, and it is not known whether it fits"
-    lacks_times = False
+    untimed: list[str] = []
     for name, price in prices.endpoints.items():
-        without = sum(remote.cost is None for image in images for remote in image.remote if remote.name == name)
-        if not without:
-            continue
-        lacks_times = True
-        some = f", for {without} of {len(images)} images" if without < len(images) else ""
-        yield f"{name} ({price.accelerator}): no time was measured or published for it or for a stand-in{some}"
-    if lacks_times:
+        count = sum(remote.cost is None for image in images for remote in image.remote if remote.name == name)
+        some = f" for {count} of {len(images)} images" if count < len(images) else ""
+        untimed += [f"{name} ({price.accelerator}){some}"] if count else []
+    if untimed:
+        yield f"no time was measured or published for these endpoints or for stand-ins: {', '.join(untimed)}"
         yield "costs use only measured and published times, not times that `bench advise --gpu NAME` predicts"

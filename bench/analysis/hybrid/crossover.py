@@ -1,4 +1,4 @@
-"""From which bandwidth, and up to which round trip, remote is as quick as a local time. Pure."""
+"""From which bandwidth, and up to which round trip, remote is as quick as a local time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.hybrid.service import Service
+from bench.analysis.hybrid.service import EndpointTime
 from bench.core.network import Path
 
 #: Rates are sought up to this many times the path's own, beyond any real network.
@@ -30,7 +30,7 @@ class Crossover:
     rtt_s: float | None = None
 
 
-def crossover(path: Path, service: Service, local_s: float | None) -> Crossover:
+def crossover(path: Path, service: EndpointTime, local_s: float | None) -> Crossover:
     """Find where remote begins to win over a local time in seconds; `local_s` is None if nothing fits locally.
 
     The simulated time falls monotonically with the rates and rises with the round trip, so bisection finds each

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.analysis.hybrid.rows import Row
 from bench.analysis.hybrid.scenario import Wanted
 from bench.analysis.hybrid.service import LEAST_S
-from bench.record import Case, Measured, OutOfMemory, Record, describe
+from bench.record import Measured, OutOfMemory, Record, describe
 from bench.workloads import models
 from bench.workloads.labels import label_of, size_of
 
@@ -30,10 +30,7 @@ def of_models(records: Sequence[Record], wanted: Wanted) -> Iterable[str]:
     ]
     unknown = [image for image in images if image not in known]
     if unknown:
-        yield (
-            "no figures at all, neither local nor remote, neither measured nor published: "
-            f"{', '.join(map(_title, unknown))}{_remedy(wanted, unknown)}"
-        )
+        yield (f"no figures, neither local nor remote: {', '.join(map(_title, unknown))}{_remedy(wanted, unknown)}")
     only_remote = [image for image in images if image in known - local]
     if only_remote:
         yield f"no local figures: {', '.join(map(_title, only_remote))}{_remedy(wanted, only_remote)}"
@@ -47,13 +44,14 @@ def of_devices(rows: Sequence[Row], wanted: Wanted) -> Iterable[str]:
 
 def of_rows(rows: Sequence[Row]) -> Iterable[str]:
     """Sizes without a remote figure and why, and cases without a time that are not out of memory."""
-    sizes: dict[tuple[str, str], list[str]] = {}
+    sizes: dict[str, dict[str, dict[str, None]]] = {}
     for row in rows:
         if row.remote.reason is not None:
             title = _title((row.case.model, row.case.operation, None))
-            sizes.setdefault((title, row.remote.reason), []).append(size_of(row.case))
-    for (title, reason), names in sizes.items():
-        yield f"{title} at {', '.join(dict.fromkeys(names))}: no remote figure: {reason}"
+            sizes.setdefault(row.remote.reason, {}).setdefault(title, {})[size_of(row.case)] = None
+    for reason, images in sizes.items():
+        names = "; ".join(f"{title} at {', '.join(of_title)}" for title, of_title in images.items())
+        yield f"no remote figure for {names}: {reason}"
     for row in rows:
         if row.fits == "untiled: no":
             yield f"{row.label}: {label_of(row.case)}: out of memory, and tiling was not tried"
@@ -63,12 +61,11 @@ def of_rows(rows: Sequence[Row]) -> Iterable[str]:
 
 
 def _images(records: Sequence[Record], wanted: Wanted) -> set[_Image]:
-    cases = [record.case for record in records]
-    return {(case.model, case.operation, _sides(case) if wanted.sizes else None) for case in cases}
-
-
-def _sides(case: Case) -> tuple[int, int]:
-    return case.axes.get("width", 0), case.axes.get("height", 0)
+    images: set[_Image] = set()
+    for case in (record.case for record in records):
+        size = (case.axes.get("width", 0), case.axes.get("height", 0)) if wanted.sizes else None
+        images.add((case.model, case.operation, size))
+    return images
 
 
 def _title(image: _Image) -> str:

@@ -1,4 +1,4 @@
-"""Each case's local times, untiled and tiled, beside the time of an endpoint over each network. Pure.
+"""Each case's local times, untiled and tiled, beside the time of an endpoint over each network.
 
 Rows are local cases. The remote side depends only on the image, so it is the same for all devices.
 """
@@ -21,7 +21,7 @@ from bench.workloads.labels import size_order
 
 _Key = tuple[object, ...]
 #: What to do about a device that is not in the results.
-_REMEDY = "`bench run` measures on it, and `bench advise --gpu NAME` predicts."
+_REMEDY = "Measure it with `bench run`, or predict it with `bench advise --gpu NAME`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,7 @@ def _server(records: Sequence[Record], names: Sequence[str], request: Request) -
 
 def _named(text: str, names: Sequence[str], option: str, otherwise: str = "") -> str:
     """The device that a name, or part of one, stands for. Raises ConfigError for none or several."""
-    no_such = "none of these results is of such a device."
-    return card_names.one_of(text, dict.fromkeys(names), option, no_such, otherwise)
+    return card_names.one_of(text, dict.fromkeys(names), option, "there are no results for that device.", otherwise)
 
 
 def _order(record: Record) -> tuple[object, ...]:
@@ -110,7 +109,6 @@ def _order(record: Record) -> tuple[object, ...]:
 
 
 def _images(records: Sequence[Record]) -> dict[_Key, list[Record]]:
-    """The records of each image."""
     groups = grouped(sorted(records, key=_order), lambda record: alike(record.case))
     return {alike(group[0].case): group for group in groups}
 

@@ -1,4 +1,4 @@
-"""The gain from decoding an image remotely while the next one is generated: a model of the docs' queue. Pure.
+"""The gain from decoding an image remotely while the next one is generated: a model of the docs' queue.
 
 A generator makes a latent every `generation_s` seconds and puts it in a queue, from which workers take one after
 another and have it decoded (the diffusers docs, "Hybrid Inference", Queueing). So arrivals are those of the generator,
@@ -92,7 +92,6 @@ def throughput_per_s(images: int, seconds: float) -> float:
 
 
 def _each(images: int, generation_s: float, requests_s: Sequence[float]) -> list[float]:
-    """The latency of each image's request."""
     if images < 1 or not 0 <= generation_s < math.inf:
         raise ValueError(f"{images} images of {generation_s:g} s: give at least one, and a time that is not negative")
     return list(islice(cycle(_latencies(requests_s)), images))

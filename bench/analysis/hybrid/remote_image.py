@@ -1,4 +1,4 @@
-"""One image computed by an endpoint: what serves it, what that takes over each network, and what was measured. Pure."""
+"""One image computed by an endpoint: what serves it, what that takes over each network, and what was measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis.hybrid.scenario import Request
-from bench.analysis.hybrid.service import OverNetwork, Service, carries, of_card, of_loopback, seconds
+from bench.analysis.hybrid.service import EndpointTime, OverNetwork, carries, of_card, of_loopback, seconds
 from bench.record import Case, OutOfMemory, Record, Transport
 
 
@@ -23,7 +23,7 @@ class RemoteImage:
     """
 
     case: Case
-    service: Service | None = None
+    service: EndpointTime | None = None
     over: Mapping[str, OverNetwork] = field(default_factory=dict)
     measured: tuple[Record, ...] = ()
     reason: str | None = None
@@ -73,7 +73,7 @@ def _is_across(record: Record) -> bool:
 
 def _quickest_service(
     cards: Sequence[Record], endpoints: Sequence[Record], request: Request, transport: Transport
-) -> Service | None:
+) -> EndpointTime | None:
     services = [of_card(record, transport, request.files) for record in cards]
     services += [of_loopback(record) for record in endpoints if request.server in {None, record.device.name}]
     path = request.paths[request.network]

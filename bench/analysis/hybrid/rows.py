@@ -1,4 +1,4 @@
-"""One local case on one device, with its tilings in one row, beside the same image computed remotely. Pure."""
+"""One local case on one device, with its tilings in one row, beside the same image computed remotely."""
 
 from __future__ import annotations
 

@@ -53,7 +53,6 @@ class Wanted:
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing was chosen."""
         return self == EVERYTHING
 
     @property
@@ -64,7 +63,6 @@ class Wanted:
         return "".join(f" {option} {value}" for option, values in given for value in values)
 
     def has(self, case: Case) -> bool:
-        """Whether a case is part of the choice."""
         return (
             (not self.models or case.model in self.models)
             and (not self.operations or case.operation in self.operations)

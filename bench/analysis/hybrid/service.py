@@ -1,22 +1,37 @@
-"""The time of a request at an endpoint without the network, from its records or from a card that stands in for it."""
+"""The time of a request at an endpoint, without the network: by its records, or by a card that stands in for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import prod
 from typing import Literal
 
-from bench.analysis.hybrid.payload_bytes import payload
 from bench.config import Files
 from bench.core.network import Path, request
 from bench.core.units import ITEM_BYTES
 from bench.record import EXECUTION, FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport, alike_but_for
 from bench.workloads import models
 
-#: A shorter time is not known: a docs page prints `0.000` for what is quicker than its digits.
+#: A time below this counts as unknown: the docs print `0.000` for times below their precision.
 LEAST_S = 1e-9
 #: The kinds of records whose times are known, rather than simulated or predicted.
 _KNOWN: tuple[Kind, ...] = ("measured", "published")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One request and its answer.
+
+    Attributes:
+        sent_bytes, received_bytes: sizes of the bodies.
+        client_s, server_s: seconds that each end takes to write or read an image file.
+    """
+
+    sent_bytes: int
+    received_bytes: int
+    client_s: float
+    server_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +47,7 @@ class OverNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class EndpointTime:
     """The time of a request at an endpoint for one case over one transport, without a network.
 
     Attributes:
@@ -42,7 +57,7 @@ class Service:
         sent_bytes, received_bytes: sizes of the bodies.
         compute_s: seconds of computing alone.
         off_network_s: seconds of everything but the network: computing, image files at both ends, software.
-        whole: whether `off_network_s` was measured as a whole, on loopback; otherwise it is a sum.
+        measured_as_whole: whether `off_network_s` was measured in one piece, on loopback; otherwise it is a sum.
     """
 
     by: str
@@ -53,16 +68,16 @@ class Service:
     received_bytes: int
     compute_s: float
     off_network_s: float
-    whole: bool
+    measured_as_whole: bool
 
     def over(self, path: Path) -> float:
         """Simulated seconds from end to end over a network, with a new connection as diffusers' client makes it."""
         return self.off_network_s + request(path, self.sent_bytes, self.received_bytes).total_s
 
     def over_network(self, path: Path) -> OverNetwork:
-        """The same with its parts."""
+        """Simulated seconds from end to end over a network, with the network's parts of them."""
         added = request(path, self.sent_bytes, self.received_bytes)
-        return OverNetwork(self.over(path), added.connect_s, added.tls_s, added.upload_s, added.download_s)
+        return OverNetwork(self.off_network_s + added.total_s, **asdict(added))
 
 
 def alike(case: Case) -> tuple[object, ...]:
@@ -73,8 +88,8 @@ def alike(case: Case) -> tuple[object, ...]:
     return alike_but_for(case, *EXECUTION, "transport")
 
 
-def of_loopback(record: Record) -> Service | None:
-    """The service measured by a record of an endpoint on loopback; None for any other record, or without a time."""
+def of_loopback(record: Record) -> EndpointTime | None:
+    """The time that a record of an endpoint on loopback measured; None for any other record, or without a time."""
     remote = record.remote
     if remote is None or record.case.transport is None or not remote.endpoint.is_loopback:
         return None
@@ -82,7 +97,7 @@ def of_loopback(record: Record) -> Service | None:
     if whole_s is None or remote.request_bytes is None or remote.response_bytes is None:
         return None
     compute = remote.compute_s
-    return Service(
+    return EndpointTime(
         by=record.device.name,
         kind=record.kind,
         case=record.case,
@@ -91,26 +106,28 @@ def of_loopback(record: Record) -> Service | None:
         received_bytes=remote.response_bytes,
         compute_s=whole_s if compute is None else compute,
         off_network_s=whole_s,
-        whole=True,
+        measured_as_whole=True,
     )
 
 
-def of_card(record: Record, transport: Transport, files: Files) -> Service | None:
-    """The service that a card would provide, by its local time; None without a time or a known payload."""
+def of_card(record: Record, transport: Transport, files: Files) -> EndpointTime | None:
+    """The time at an endpoint with this card, by its local time; None without a time or a known payload."""
     compute_s = seconds(record)
     if compute_s is None:
         return None
     return of_time(record.case, compute_s, record.kind, record.device.name, transport, files)
 
 
-def of_time(case: Case, compute_s: float, kind: Kind, card: str, transport: Transport, files: Files) -> Service | None:
-    """The service of a card that computes the case in `compute_s`; None if the payload is not known."""
+def of_time(
+    case: Case, compute_s: float, kind: Kind, card: str, transport: Transport, files: Files
+) -> EndpointTime | None:
+    """The time at an endpoint whose card computes the case in `compute_s`; None if the payload is not known."""
     if case.model not in models.zoo() or case.dtype not in ITEM_BYTES or not carries(transport, case):
         return None
     body = payload(case, transport, files)
     if body is None:
         return None
-    return Service(
+    return EndpointTime(
         by=card,
         kind=kind,
         case=case,
@@ -119,8 +136,30 @@ def of_time(case: Case, compute_s: float, kind: Kind, card: str, transport: Tran
         received_bytes=body.received_bytes,
         compute_s=compute_s,
         off_network_s=compute_s + body.client_s + body.server_s,
-        whole=False,
+        measured_as_whole=False,
     )
+
+
+def payload(case: Case, transport: Transport, files: Files) -> Payload | None:
+    """The payload of one request for a case; tensors travel in the case's own precision.
+
+    None if no endpoint serves the case.
+    """
+    carried = models.workload(case.model).payload(case)
+    if carried is None:
+        return None
+    pixels, item = carried.pixels, ITEM_BYTES[case.dtype]
+    tensor = prod(carried.tensor) * item
+    if transport not in FILE_TRANSPORTS:
+        image = pixels * 3 * (1 if transport == "pt-partial" else item)
+        sent, received = (image, tensor) if carried.sends_images else (tensor, image)
+        return Payload(sent, received, 0.0, 0.0)
+    kind = files.png if transport == "png" else files.jpg
+    image = round(pixels * kind.bytes_per_pixel)
+    write_s, read_s = pixels / 1e6 * kind.write_s_per_mpx, pixels / 1e6 * kind.read_s_per_mpx
+    if carried.sends_images:
+        return Payload(image, tensor, write_s, read_s)
+    return Payload(tensor, image, read_s, write_s)
 
 
 def carries(transport: Transport, case: Case) -> bool:
@@ -159,5 +198,5 @@ def seconds(record: Record | None) -> float | None:
 
 
 def whole_card_s(record: Record) -> float | None:
-    """The same for a device without a VRAM limit; None under a limit, where kernels may be slower."""
+    """The median of a measured or published record in seconds; None under a VRAM limit, where kernels may be slower."""
     return seconds(record) if record.vram_limit_bytes is None else None

@@ -1,4 +1,4 @@
-"""How a prediction goes beyond the times that the model was fitted on, and the range that applies there. Pure."""
+"""How a prediction goes beyond the times that the model was fitted on, and the range that applies there."""
 
 from __future__ import annotations
 

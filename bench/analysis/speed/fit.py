@@ -1,4 +1,4 @@
-"""The model of a call's time, and how it is fitted. Pure; scipy inside the function that needs it.
+"""The model of a call's time, and how it is fitted.
 
 A call takes the sum of four parts: products, at a factor of the least time that the tensor cores' rate allows;
 attention, at another factor of it; traffic, at a factor of the least time that the memory's bandwidth allows; and some

@@ -1,4 +1,4 @@
-"""How far the model is off on unseen cards: each card in turn is left out of the fit. Pure."""
+"""How far the model is off on unseen cards: each card in turn is left out of the fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published and measured times, each with the work of the call and the rates of the card. Pure."""
+"""Published and measured times, each with the work of the call and the rates of the card."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class _Local(Figures):
     seconds: float | None = Field(None, validation_alias=AliasPath("cost", "seconds"))
     kind: Kind = Field(validation_alias=AliasPath("row", "kind"))
     energy_j: float | None = Field(None, validation_alias=AliasPath("energy", "joules"))
-    energy_from: str | None = Field(None, validation_alias=AliasPath("energy", "found_by"))
+    energy_from: str | None = Field(None, validation_alias=AliasPath("energy", "source"))
     per_1000: list[float] | None
     per_1000_kind: Literal["simulated"] = "simulated"
     break_even: dict[str, dict[Charge, BreakEven | None]]

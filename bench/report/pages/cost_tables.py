@@ -115,7 +115,7 @@ def _memory(machine: _Machine) -> Cell:
 def _energy(machine: _Machine) -> Cell:
     if isinstance(machine, Remote) or machine.energy is None:
         return Cell()
-    return Cell(machine.energy.joules, kind="measured" if machine.energy.found_by == "measured" else "simulated")
+    return Cell(machine.energy.joules, kind="measured" if machine.energy.source == "measured" else "simulated")
 
 
 def _amount(place: int, machine: _Machine) -> Cell:

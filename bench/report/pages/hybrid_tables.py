@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Choice, Row
-from bench.analysis.hybrid.service import OverNetwork, Service
+from bench.analysis.hybrid.service import EndpointTime, OverNetwork
 from bench.config import Network
 from bench.core.units import format_rate, format_seconds
 from bench.record import FILE_TRANSPORTS, Record
@@ -16,7 +16,7 @@ from bench.report.pages import cells
 from bench.workloads.labels import whole_size_of
 
 Networks = Mapping[str, Network]
-_ServedColumn = tuple[Column, Callable[[tuple[Service, RemoteImage]], Cell | str]]
+_ServedColumn = tuple[Column, Callable[[tuple[EndpointTime, RemoteImage]], Cell | str]]
 
 
 def title_of(name: str, networks: Networks) -> str:
@@ -171,27 +171,27 @@ def _crossover(row: Row, network: Network) -> Cell:
     return Cell(text="; or ".join(bounds) or "neither alone is enough", kind="simulated")
 
 
-def _computed_by(service: Service) -> str:
+def _computed_by(service: EndpointTime) -> str:
     tile = service.case.tile
     return f"{service.by}, {service.case.dtype}{f', tiled {tile.tile}/{tile.overlap}' if tile else ''}"
 
 
-def _off_network(service: Service) -> Cell:
-    return Cell(service.off_network_s, kind=service.kind if service.whole else "simulated")
+def _off_network(service: EndpointTime) -> Cell:
+    return Cell(service.off_network_s, kind=service.kind if service.measured_as_whole else "simulated")
 
 
-def _sent(service: Service) -> Cell:
+def _sent(service: EndpointTime) -> Cell:
     return _body(service, service.sent_bytes, is_image=service.case.operation == "encode")
 
 
-def _received(service: Service) -> Cell:
+def _received(service: EndpointTime) -> Cell:
     return _body(service, service.received_bytes, is_image=service.case.operation != "encode")
 
 
-def _body(service: Service, size_bytes: int, *, is_image: bool) -> Cell:
+def _body(service: EndpointTime, size_bytes: int, *, is_image: bool) -> Cell:
     """The size of a body. Unless it was measured, that of an image file is simulated; others follow from the shape."""
     is_file = is_image and service.transport in FILE_TRANSPORTS
-    return Cell(size_bytes, kind=service.kind if service.whole else "simulated" if is_file else None)
+    return Cell(size_bytes, kind=service.kind if service.measured_as_whole else "simulated" if is_file else None)
 
 
 def _measured_time(record: Record) -> Cell:

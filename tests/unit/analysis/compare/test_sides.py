@@ -8,7 +8,8 @@ import pytest
 from factories import GIB, a_case, a_device, a_run, an_environment, measured, published, refusal
 
 from bench.analysis.compare import sides
-from bench.analysis.compare.machines import Machine
+from bench.analysis.compare.machines import Machine, machine_differences, machine_of
+from bench.core.units import MIB
 from bench.errors import ResultsError
 from bench.record import Record
 
@@ -73,14 +74,11 @@ def test_a_side_without_a_record_is_an_error_that_says_how_to_give_one() -> None
     ("fields", "word"),
     [
         ({"device": OTHER}, "device: base NVIDIA Test, head NVIDIA Other"),
-        ({"device": a_device(total_bytes=80 * GIB)}, "device memory: base 24.00 GiB"),
+        ({"device": a_device(total_bytes=80 * GIB)}, "device memory: base 24.0 GiB, head 80.0 GiB"),
         ({"vram_limit_bytes": 8 * GIB}, "VRAM limit: base none, head 8.00 GiB"),
         ({"environment": an_environment(host_cpu="Another CPU")}, "host CPU: base Test CPU, head Another CPU"),
         ({"environment": an_environment(host_cores=4)}, "host cores: base 2, head 4"),
-        (
-            {"environment": an_environment(host_ram_bytes=16 * GIB)},
-            "host RAM: base 8.00 GiB (8589934592 bytes), head 16.00 GiB",
-        ),
+        ({"environment": an_environment(host_ram_bytes=16 * GIB)}, "host RAM: base 8.00 GiB, head 16.0 GiB"),
         ({"environment": None}, "host CPU: base Test CPU, head not known"),
     ],
 )
@@ -89,6 +87,19 @@ def test_unlike_machines_are_refused_with_what_differs(fields: dict[str, Any], w
     message = refusal(ResultsError, lambda: sides.paired_machines(base, head, across=False))
     assert word in message
     assert "--across-machines" in message
+
+
+@pytest.mark.parametrize(
+    ("limit", "other", "texts"),
+    [(None, 300 * MIB, ("none", "300 MiB")), (300 * MIB, 300 * MIB + 1, ("314572800 bytes", "314572801 bytes"))],
+)
+def test_limits_are_told_as_they_are_typed_unless_that_does_not_tell_them_apart(
+    limit: int | None, other: int, texts: tuple[str, str]
+) -> None:
+    (difference,) = machine_differences(
+        *(machine_of(measured(vram_limit_bytes=limit_bytes)) for limit_bytes in (limit, other))
+    )
+    assert (difference.base, difference.head) == ((texts[0],), (texts[1],))
 
 
 @pytest.mark.parametrize("total", [15.5 * GIB, 8 * GIB])

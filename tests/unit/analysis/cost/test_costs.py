@@ -23,7 +23,7 @@ def test_a_card_bought_pays_its_hours_and_board_power_and_one_rented_its_rent() 
     # 0.5 s at 360 W are 180 J: 0.00005 kWh, 0.00001 in money. 0.05 an hour bought, 0.36 rented
     bought, rented = costs(published(0.5, device=NVIDIA)).images[0].local
     assert bought.energy is not None
-    assert (bought.energy.joules, bought.energy.found_by) == (180, "board power")
+    assert (bought.energy.joules, bought.energy.source) == (180, "board power")
     assert bought.cost is not None
     assert rented.cost is not None
     assert per_1000(bought.cost, 10) == pytest.approx(0.05 * 0.5 / 3.6 + 0.01)
@@ -34,7 +34,7 @@ def test_energy_that_the_driver_measured_goes_before_board_power() -> None:
     record = measured(0.5, device=NVIDIA, telemetry=Telemetry(energy_per_call_j=72.0))
     (bought, _) = costs(record).images[0].local
     assert bought.energy is not None
-    assert (bought.energy.joules, bought.energy.found_by) == (72.0, "measured")
+    assert (bought.energy.joules, bought.energy.source) == (72.0, "measured")
 
 
 def test_a_batch_is_shared_by_its_images() -> None:
@@ -122,7 +122,14 @@ def test_a_server_that_says_it_computes_in_no_time_has_no_cost() -> None:
 
 def test_a_card_without_a_price_is_told_by_the_name_that_prices_go_by() -> None:
     found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown"), vram_limit_bytes=2**33))
-    assert any(gap.startswith("NVIDIA Unknown: no price") for gap in found.gaps)
+    assert any("no price" in gap and "NVIDIA Unknown:" in gap for gap in found.gaps)
+
+
+def test_what_lacks_the_same_is_told_in_one_sentence() -> None:
+    devices = [a_device(name=name) for name in ("NVIDIA One", "NVIDIA Two")]
+    found = costs(*(measured(0.5, device=device) for device in devices))
+    (gap,) = (gap for gap in found.gaps if "no price" in gap)
+    assert all(device.name in gap for device in devices)
 
 
 def test_a_card_under_a_limit_serves_nothing() -> None:
@@ -141,10 +148,10 @@ def test_energy_is_told_of_a_rented_card_too_and_not_paid_twice() -> None:
 def test_a_device_without_a_price_and_an_endpoint_without_a_time_are_told() -> None:
     found = costs(measured(0.5, device=a_device(name="NVIDIA Unknown")))
     assert found.images[0].local == ()
-    price = next(gap for gap in found.gaps if gap.startswith("NVIDIA Unknown: no price"))
-    assert all(name in price for name in ("`cards`", "prices.yaml", "--prices"))
-    assert any(gap.startswith("mine (NVIDIA Test): no time") for gap in found.gaps)
-    assert any("no figures at all" in gap and "Flux encode" in gap for gap in found.gaps)
+    price = next(gap for gap in found.gaps if "no price" in gap)
+    assert all(name in price for name in ("NVIDIA Unknown", "`cards`", "prices.yaml", "--prices"))
+    assert any("no time" in gap and "mine (NVIDIA Test)" in gap for gap in found.gaps)
+    assert any("no figures, neither" in gap and "Flux encode" in gap for gap in found.gaps)
 
 
 @pytest.mark.parametrize("volume", [0.0, -5.0, float("nan"), float("inf")])

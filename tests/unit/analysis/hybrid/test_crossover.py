@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.hybrid.crossover import crossover
-from bench.analysis.hybrid.service import Service
+from bench.analysis.hybrid.service import EndpointTime
 from bench.core.network import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES, Path
 
 #: Bodies that, with their heads, are 10,000 bytes each: what the first window holds.
-SERVICE = Service(
+SERVICE = EndpointTime(
     by="NVIDIA Test",
     kind="published",
     case=a_case(),
@@ -23,7 +23,7 @@ SERVICE = Service(
     received_bytes=10_000 - RESPONSE_HEAD_BYTES,
     compute_s=0.1,
     off_network_s=0.1,
-    whole=False,
+    measured_as_whole=False,
 )
 #: A byte a microsecond, both ways: 20 ms of sending, and two round trips of 10 ms.
 PATH = Path(0.01, 8e6, 8e6, tls=False)

@@ -107,7 +107,7 @@ def test_a_loopback_endpoint_is_taken_whole_and_its_own_bytes_are_sent() -> None
     assert service.off_network_s == record.timing.median_s if record.timing else False
     assert (service.sent_bytes, service.received_bytes) == (32_768, 250_000)
     assert service.compute_s == pytest.approx(0.025)
-    assert service.whole
+    assert service.measured_as_whole
 
 
 def test_an_endpoint_across_a_network_is_shown_as_measured_and_not_simulated() -> None:
@@ -316,4 +316,12 @@ def test_what_kept_a_verdict_from_being_made_is_named() -> None:
 def test_nothing_at_all_is_no_error() -> None:
     found = compare([], request())
     assert (found.rows, found.remote_images, found.card) == ((), (), None)
-    assert any("no figures at all" in gap and "SDXL decode" in gap for gap in found.without)
+    assert any("no figures, neither" in gap and "SDXL decode" in gap for gap in found.without)
+
+
+def test_images_that_lack_a_remote_figure_for_one_reason_share_a_sentence() -> None:
+    # Given two models of which no card that could stand in has a time
+    cpu = a_device(kind="cpu", name="Test CPU")
+    records = [measured(1.0, device=cpu, **encode(512, model=model)) for model in ("sd-v1", "sdxl")]
+    (gap,) = (gap for gap in compared(records).gaps if "no remote figure" in gap)
+    assert all(f"{title} encode at 512x512" in gap for title in ("SD v1.5", "SDXL"))

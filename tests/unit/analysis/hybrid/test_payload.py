@@ -6,7 +6,7 @@ import pytest
 from factories import a_case
 from sides import FILES
 
-from bench.analysis.hybrid.payload_bytes import payload
+from bench.analysis.hybrid.service import payload
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_the_size_that_is_shown_first_is_the_docs_or_the_nearest() -> None:
 def test_what_has_no_price_makes_no_table_and_is_told() -> None:
     page = cost_page.page(costs(measured(0.1, device=OTHER)))
     assert [table.keys[0] for table in page.tables()] == ["what"]  # prices alone
-    assert "NVIDIA Other: no price" in markdown.render(page)
+    assert "no price for NVIDIA Other" in markdown.render(page)
 
 
 @pytest.mark.parametrize(

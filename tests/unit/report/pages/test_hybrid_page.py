@@ -172,7 +172,7 @@ def test_what_was_asked_for_and_is_not_there_is_no_lack_of_results() -> None:
 def test_a_page_without_results_says_what_to_do() -> None:
     text = rendered()
     assert "`bench run` measures this machine" in text
-    assert "neither measured nor published: SD v1.5 encode, SD v1.5 decode, SDXL encode" in text
+    assert "neither local nor remote: SD v1.5 encode, SD v1.5 decode, SDXL encode" in text
 
 
 def test_a_model_without_figures_is_a_stated_gap() -> None:
