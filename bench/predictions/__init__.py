@@ -1,1 +1,1 @@
-"""What is predicted for GPUs that are not here: memory, advice, profiles. Commands call it; it may load torch."""
+"""Predictions for GPUs that are not here: memory, advice, profiles."""

@@ -25,7 +25,7 @@ from bench.workloads import models
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What advice rests on, besides predicted memory.
+    """The records, times and comparison that advice rests on, besides predicted memory.
 
     Attributes:
         records: measured and published records.
@@ -60,7 +60,7 @@ def images_of(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
 
 
 def gather_evidence(records: Sequence[Record], comparison: Comparison, results: Path) -> tuple[Evidence, list[str]]:
-    """What records say about times and remote ways, and warnings; `results` as in `choose_cards`."""
+    """The evidence in the records, and warnings; `results` as in `choose_cards`."""
     gpus = load_gpus()
     computed = [record for record in records if _is_work_known(record.case)]
     clock = times.clock(observations(computed, gpus, lambda case: models.workload(case.model).work(case)))

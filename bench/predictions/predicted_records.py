@@ -1,4 +1,4 @@
-"""What is predicted of a case on a card, as a record or as memory for advice."""
+"""The prediction of a case on a card, as a record or as memory for advice."""
 
 from __future__ import annotations
 

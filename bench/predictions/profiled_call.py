@@ -1,4 +1,4 @@
-"""The call that `bench profile` shows: where it would run, the predicted profile, and the measured one."""
+"""The call that `bench profile` shows: its place, its predicted profile, and the measured one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ADA = "8.9"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the call would run.
+    """The place where the call would run.
 
     Attributes:
         device: torch's device on this machine; None for a CUDA card that need not be here.

@@ -22,7 +22,7 @@ from bench.vram.cudnn import CuDnn
 if TYPE_CHECKING:
     from bench.vram.verdict import Card
 
-#: The name of a card of which only the memory is known, and the compute capability assumed for it.
+#: The placeholder name of a card if only its memory is known, and the compute capability that is assumed for it.
 _NAMELESS = "CUDA GPU"
 _ANY_CAPABILITY = "8.0"
 
@@ -60,7 +60,7 @@ class TargetCard:
         return backend(case, architecture, capability, self.calibrated)
 
     def with_free(self, free: str) -> TargetCard:
-        """The card of which other processes leave so much (`--free`). Raises ConfigError if it has less."""
+        """The card with only this much memory free (`--free`). Raises ConfigError if it has less."""
         free_bytes, most = memory_of(free, "--free"), self.place.limit_or_total_bytes
         if free_bytes > most:
             limited = f"{self.name}{' under its limit' if self.place.limit_bytes is not None else ''}"

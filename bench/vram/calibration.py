@@ -136,7 +136,7 @@ _FIVE_DIGITS = 90_000
 
 
 def _family(kernel: Convolution) -> _Family:
-    """What convolutions of different sizes share: filter, stride (input side over output side), and layout."""
+    """The filter, stride (input side over output side) and layout, which are the same at all sizes."""
     source, output = kernel.input, kernel.output
     return kernel.filter, (round(source[2] / output[2]), round(source[3] / output[3])), kernel.channels_last
 

@@ -34,7 +34,7 @@ CALIBRATED_BAND = (0.95, 1.0, 1.05)
 OTHER_SIZES_BAND = PUBLISHED_BAND
 
 #: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and the
-#: larger one of some compute capabilities. cublasLt shares it by default (TORCH_CUBLASLT_UNIFIED_WORKSPACE); where it
+#: larger one of some compute capabilities. cublasLt shares it by default (TORCH_CUBLASLT_UNIFIED_WORKSPACE); if it
 #: does not, it takes another 1 MiB, which is not modelled.
 _CUBLAS_BYTES = 2 * 4096 * KIB + 8 * 16 * KIB
 _LARGER_CUBLAS_BYTES = 32 * MIB

@@ -16,7 +16,7 @@ _BEGINS, _ENDS = "alloc", "free_requested"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is running: a module, the operator that it called, and the number of that launch (None between launches)."""
+    """The running module, the operator that it called, and the number of that launch (None between launches)."""
 
     module: str = ""
     operator: str = ""

@@ -42,7 +42,7 @@ class Place:
 
     @property
     def capacities(self) -> tuple[int, int, int]:
-        """What torch's pool may take with the largest, a middle and the smallest CUDA context."""
+        """Bytes that torch's pool may take with the largest, a middle and the smallest CUDA context."""
         return pool_bytes(self.available_bytes, self.context_bytes)
 
     @property

@@ -70,7 +70,7 @@ def _settings(records: Sequence[Record]) -> list[dict[str, str]]:
     ]
 
 
-#: What may differ. A side without any of a group is told by the group's name.
+#: The groups of settings that may differ. If only one side has any of a group, the difference is named after the group.
 _FACETS: dict[str, Callable[[Sequence[Record]], Sequence[Mapping[str, str]]]] = {
     "kind of record": lambda records: [{"kind of record": kind} for kind in {record.kind for record in records}],
     "software": lambda records: list(map(_environment, _distinct(record.environment for record in records))),

@@ -22,7 +22,7 @@ from bench.workloads.labels import label_of
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a gate judges on one machine. If only one side has the machine, only `matched` is set."""
+    """The results that a gate judges on one machine. If only one side has the machine, only `matched` is set."""
 
     machine: Machine
     matched: Matched

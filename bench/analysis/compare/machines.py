@@ -15,7 +15,7 @@ _TOTALS = ("total_bytes", "host_ram_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What must be the same for figures to be compared. None (the record does not say) differs from any value."""
+    """The facts that must be equal for figures to be compared. None (not in the record) differs from any value."""
 
     kind: str
     name: str
@@ -33,7 +33,7 @@ class Machine:
 
     @property
     def exact(self) -> tuple[object, ...]:
-        """The fields of which two like machines have the same values: all but the memory totals."""
+        """The fields that are equal on like machines: all but the memory totals."""
         return self.kind, self.name, self.vram_limit_bytes, self.host_cpu, self.host_cores
 
     def unlike(self, other: Machine) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def changes(pairs: Sequence[Pair]) -> tuple[OutcomeChange, ...]:
     """The cases whose outcomes changed.
 
     A case is worse if every run of base measured it and some run of head could not, and better the other way round. If
-    runs of both sides could not, whatever their share, it is only `changed`, if their outcomes differ at all.
+    runs of both sides could not, it is at most `changed`: if their outcomes differ.
     """
     verdicts = [(pair, _verdict(_statuses(pair.base), _statuses(pair.head))) for pair in pairs]
     return tuple(

@@ -29,7 +29,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to compare and how. Without `metrics` the default ones are compared; `factors` override those of METRICS."""
+    """The metrics to compare (the default ones if none are given), factors that override METRICS, and gates."""
 
     metrics: tuple[str, ...] = ()
     factors: Mapping[str, float] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def side(name: SideName, files: Iterable[tuple[str, Sequence[Record]]]) -> Side:
 
 
 def _without_copies(name: SideName, given: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    """The runs that are no copies of a fuller one (or of an earlier equal one), and a note on each copy."""
+    """The runs that are not copies of a fuller run (or of an earlier equal one), and a note on each copy."""
     fullest: dict[tuple[str, Machine], list[Run]] = {}
     notes = []
     for run in sorted(given, key=lambda run: len(run.records), reverse=True):

@@ -62,7 +62,7 @@ class Local:
 
     @property
     def break_even(self) -> dict[str, dict[Charge, BreakEven | None]]:
-        """Where each endpoint costs no more, by its name and by how the card is charged."""
+        """The volumes at which each endpoint costs no more, by its name and by how the card is charged."""
         return {name: {charge: self.break_even_with(name, charge) for charge in CHARGES} for name in self.endpoints}
 
     def break_even_with(self, endpoint: str, charge: Charge) -> BreakEven | None:

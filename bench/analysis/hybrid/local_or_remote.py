@@ -96,7 +96,7 @@ def _server(records: Sequence[Record], names: Sequence[str], request: Request) -
 
 
 def _named(text: str, names: Sequence[str], option: str, otherwise: str = "") -> str:
-    """The device that a name, or part of one, stands for. Raises ConfigError for none or several."""
+    """The device that matches a name or part of one. Raises ConfigError if none or several do."""
     return card_names.one_of(text, dict.fromkeys(names), option, "there are no results for that device.", otherwise)
 
 
@@ -120,7 +120,7 @@ def _device(record: Record) -> _Key:
 
 
 def _labels(records: Iterable[Record]) -> dict[_Key, str]:
-    """What each device is called: its name, its memory if it has namesakes of another size, and its limit."""
+    """The label of each device: its name, its memory if a device of another size has its name, and its limit."""
     names = {_device(record): record.device.name for record in records}
     sizes = {(name, size) for name, size, _ in names if size is not None}
     labels: dict[_Key, str] = {}

@@ -62,7 +62,7 @@ def predicted_s(overlap: Overlap) -> float:
 
 
 def hidden_from_s(requests_s: Sequence[float], workers: int = 1) -> float:
-    """Seconds of generation from which on generation alone limits the throughput, in the long run.
+    """The least seconds of generation at which generation alone limits the throughput, in the long run.
 
     Workers that are never idle end a request every mean / workers seconds. If images arrive no faster, the time added
     to their generation stays bounded for any number of images; if they arrive faster, it grows with each image
@@ -75,7 +75,7 @@ def hidden_from_s(requests_s: Sequence[float], workers: int = 1) -> float:
 
 
 def never_waits_from_s(requests_s: Sequence[float], workers: int = 1) -> float:
-    """Seconds of generation from which on no image waits for a worker: the longest request divided by the workers.
+    """The least seconds of generation at which no image waits for a worker: the longest request divided by the workers.
 
     A worker that takes every k-th image gets one every k x generation_s seconds, and has ended its previous request if
     none takes longer; the worker that is free first is free no later. With one worker this is also the smallest such

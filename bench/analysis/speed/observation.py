@@ -20,7 +20,7 @@ FITTED_OPERATION = "encode"
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a call of `case` took on a card, in seconds. `kind` is that of its record: published or measured."""
+    """The time of a call of `case` on a card, in seconds. `kind` is that of its record: published or measured."""
 
     kind: Kind
     card: str
