@@ -69,7 +69,13 @@ def _record(
     if card.no_torch is not None:
         prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
     place, tiles = card.place, len(demand.passes) if case.tile else None
-    memory = None if peaks is None else _memory(peaks, demand.weights_bytes, place.limit_or_total_bytes)
+    memory = peaks and Memory(
+        percent=memory_percent(peaks.reserved_bytes, place.limit_or_total_bytes),
+        peak_bytes=peaks.reserved_bytes,
+        weights_bytes=demand.weights_bytes,
+        peak_allocated_bytes=peaks.allocated_bytes,
+        peak_reserved_bytes=peaks.reserved_bytes,
+    )
     return Record(
         kind="predicted",
         case=case,
@@ -81,14 +87,4 @@ def _record(
         prediction=prediction,
         assumed=("total_bytes",) if place.is_memory_assumed else (),
         recorded_at=run.started_at,
-    )
-
-
-def _memory(peaks: Peaks, weights_bytes: int, limit_or_total_bytes: int) -> Memory:
-    return Memory(
-        percent=memory_percent(peaks.reserved_bytes, limit_or_total_bytes),
-        peak_bytes=peaks.reserved_bytes,
-        weights_bytes=weights_bytes,
-        peak_allocated_bytes=peaks.allocated_bytes,
-        peak_reserved_bytes=peaks.reserved_bytes,
     )

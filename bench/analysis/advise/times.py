@@ -1,7 +1,7 @@
 """How long an option takes on a card: measured if known, else published, else by the model of times.
 
-The model's error does not hold on an architecture without a fitted time, nor for the low-workspace kernels of a tight
-fit. There the model gives a range, or a least time.
+The model's error does not hold on an architecture without a fitted time, nor for a tight fit, in which low-workspace
+kernels run or torch empties its cache. There the model gives a range, or a least time.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from bench.core.units import format_seconds
 from bench.core.work import Work
 from bench.record import Case, Kind, Record
 
-#: How a tight fit's time goes beyond the fit: the fitted times are of the kernels preferred while memory is free.
-TIGHT = "leaner kernels of a tight fit"
+#: How a tight fit's time goes beyond what was fitted: times of the preferred kernels, with memory to spare.
+TIGHT = "a tight fit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analysis.compare.outcomes import Pair
-from bench.record import Record
+from bench.record import Record, grouped
 from bench.record.metrics import OF_A_STAGE, of_stages
 from bench.workloads.labels import label_of
 
@@ -38,14 +38,10 @@ def unlike(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def notes(pairs: Iterable[Pair]) -> list[str]:
     """A note on each set of stages that only one side has, with how many cases that affects."""
-    by_stages: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Pair]] = {}
-    for pair in pairs:
-        if any(unlike(pair)):
-            by_stages.setdefault(unlike(pair), []).append(pair)
     return [
-        f"{_cases(cases)}: the sides have different stages ({'; '.join(_one_sided(stages))}), so whole calls are not "
-        "compared."
-        for stages, cases in by_stages.items()
+        f"{_cases(alike)}: the sides have different stages ({'; '.join(_one_sided(unlike(alike[0])))}), so whole calls "
+        "are not compared."
+        for alike in grouped([pair for pair in pairs if any(unlike(pair))], unlike)
     ]
 
 
