@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 
 from bench.core.units import ITEM_BYTES
 from bench.record import ConvolutionWorkspace, Workspaces
@@ -57,11 +58,9 @@ class Calibration:
         for entry in unconstrained:
             kernel = Convolution(entry.input, entry.output, entry.filter, entry.channels_last)
             exact[kernel] = max(entry.workspace_bytes, exact.get(kernel, 0))
-            point = _point(entry, item_bytes)
-            family = families.setdefault(_family(kernel), {})
-            known = family.get(point.log_area)
-            if known is None or (known.share, known.fixed) < (point.share, point.fixed):  # keep the larger per area
-                family[point.log_area] = point
+            point, family = _point(entry, item_bytes), families.setdefault(_family(kernel), {})
+            # the larger of several at one area
+            family[point.log_area] = max(point, family.get(point.log_area, point), key=attrgetter("share", "fixed"))
         return cls(
             exact,
             {key: sorted(points.values(), key=lambda point: point.log_area) for key, points in families.items()},

@@ -35,7 +35,7 @@ class Timeline:
         owners: owner of each allocation.
         changes: indices into `sizes`: n if allocation n is made, ~n (that is, -n - 1) if it is freed.
         before: number of changes before the call: weights and input.
-        left_out_bytes: peak of passes that were left out (see `repeats` of `build`); 0 if there are none.
+        left_out_bytes: peak of passes that were left out (see `build`); 0 if there are none.
     """
 
     sizes: tuple[int, ...]
@@ -95,6 +95,10 @@ class Builder:
             self.highest = max(self.highest, self.passing)
         return index
 
+    def allocate_like(self, index: int) -> int:
+        """Add an allocation of the same size and owner as an earlier one, and return its index."""
+        return self.allocate(self._sizes[index], self._owners[index])
+
     def free(self, index: int) -> None:
         """Add the end of an allocation."""
         self._changes.append(~index)
@@ -108,18 +112,20 @@ class Builder:
         return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before, self.left_out)
 
 
-def build(trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, repeats: int | None = None) -> Timeline:
+def build(
+    trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, *, each_shape_once: bool = False
+) -> Timeline:
     """The timeline of a traced call with values of `item_bytes` and the workspaces of a backend.
 
-    `round_to` is the allocator's granularity: 512 bytes for CUDA's, 1 for none. Only the first `repeats` passes of each
-    shape are included in full; later ones only add their result. None: include all in full.
+    `round_to` is the allocator's granularity: 512 bytes for CUDA's, 1 for none. If `each_shape_once`, only the first
+    pass of each shape is included in full, and later ones only add their result.
     """
     builder = Builder(round_to)
     for elements in trace.weights:
         builder.allocate(elements * item_bytes, _WEIGHTS)
     builder.allocate(trace.input_elements * item_bytes, _INPUT)
     builder.call_begins()
-    _Call(builder, backend, item_bytes, repeats).replay(trace.events)
+    _Call(builder, backend, item_bytes, each_shape_once=each_shape_once).replay(trace.events)
     return builder.done()
 
 
@@ -130,11 +136,11 @@ _INPUT = Owner("", "", "input")
 class _Call:
     """Replays the events of one call together with the backend's extra allocations."""
 
-    def __init__(self, builder: Builder, backend: Backend, item_bytes: int, repeats: int | None) -> None:
-        self._builder, self._backend, self._item_bytes, self._repeats = builder, backend, item_bytes, repeats
+    def __init__(self, builder: Builder, backend: Backend, item_bytes: int, *, each_shape_once: bool) -> None:
+        self._builder, self._backend, self._item_bytes = builder, backend, item_bytes
+        self._each_shape_once = each_shape_once
         self._indices: dict[int, int] = {}
-        self._passes: dict[Shape, tuple[int, int]] = {}  # number of passes so far, and the height of one
-        self._results: dict[Shape, tuple[int, Owner]] = {}
+        self._passes: dict[Shape, tuple[int, int]] = {}  # index of the first pass's result, and its height in bytes
         self._launches: dict[int, tuple[Scratch, Owner, Owner]] = {}
         self._kept = False
 
@@ -159,33 +165,18 @@ class _Call:
                 self._pass(event)
 
     def _pass(self, event: Pass) -> None:
-        """Add a pass in full, or only its result if there were enough of its shape."""
-        builder, (count, height) = self._builder, self._passes.get(event.shape, (0, 0))
-        if self._repeats is None or count < self._repeats:
-            initial, highest = builder.passing, builder.highest
-            builder.highest = initial
-            self.replay(event.events, event.shift)
-            self._passes[event.shape] = (count + 1, builder.highest - initial)
-            builder.highest = max(builder.highest, highest)
+        """Add a pass in full, or only its result if it need not be repeated."""
+        builder, output = self._builder, event.output + event.shift
+        if self._each_shape_once and event.shape in self._passes:
+            result, height = self._passes[event.shape]
+            builder.left_out = max(builder.left_out, builder.passing + builder.kept + height)
+            self._indices[output] = builder.allocate_like(result)
             return
-        builder.left_out = max(builder.left_out, builder.passing + builder.kept + height)
-        size, owner = self._returned(event)
-        self._indices[event.output + event.shift] = builder.allocate(size, owner)
-
-    def _returned(self, event: Pass) -> tuple[int, Owner]:
-        """Bytes and owner of the result of a pass."""
-        if event.shape not in self._results:
-            births = self._births(event.events)
-            self._results[event.shape] = next(result for key, result in births if key == event.output)
-        return self._results[event.shape]
-
-    def _births(self, events: Iterable[Launch | Birth | Death]) -> Iterator[tuple[int, tuple[int, Owner]]]:
-        owner = _INPUT
-        for event in events:
-            if isinstance(event, Launch):
-                owner = self._of(event)[1]
-            elif isinstance(event, Birth):
-                yield event.key, (event.elements * self._item_bytes, owner)
+        initial, highest = builder.passing, builder.highest
+        builder.highest = initial
+        self.replay(event.events, event.shift)
+        self._passes[event.shape] = self._indices[output], builder.highest - initial
+        builder.highest = max(builder.highest, highest)
 
     def _before(self, scratch: Scratch, owner: Owner) -> Sequence[int]:
         """Add the scratch before the output, and return the part that outlives the output's allocation."""

@@ -131,9 +131,10 @@ def _demand(case: Case, backend: CuDnn) -> Demand:
     traced = trace.capture(case)
     item_bytes = ITEM_BYTES[case.dtype]
     # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
-    repeats = 1 if len(traced.passes) > 1 else None
-    lean = timeline.build(traced, backend.leanest, item_bytes, MIN_BLOCK_BYTES, repeats)
-    preferred = timeline.build(traced, backend, item_bytes, MIN_BLOCK_BYTES, repeats)
+    lean, preferred = (
+        timeline.build(traced, kernels, item_bytes, MIN_BLOCK_BYTES, each_shape_once=True)
+        for kernels in (backend.leanest, backend)
+    )
     preferred_peaks = _unlimited(preferred)
     band = [preferred_peaks.reserved_bytes]
     band += [replay(preferred, workspaces=factor).reserved_bytes for factor in backend.band if factor != 1]

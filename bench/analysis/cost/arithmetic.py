@@ -64,12 +64,10 @@ class Cost(Protocol):
 
     def per_hour(self, volume: float) -> float:
         """Money per hour at a volume."""
-        ...
 
     @property
     def step(self) -> float | None:
         """The volume that one machine can compute, after which another is needed; None if the cost has no steps."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

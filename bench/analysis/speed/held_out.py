@@ -79,8 +79,6 @@ def leave_one_card_out(
 
 def errors(cells: Sequence[Cell]) -> Errors:
     """The median and the worst error of at least one cell; of equally bad ones the first."""
-    return Errors(len(cells), statistics.median(abs(cell.error) for cell in cells), max(cells, key=_size))
-
-
-def _size(cell: Cell) -> float:
-    return abs(cell.error)
+    return Errors(
+        len(cells), statistics.median(abs(cell.error) for cell in cells), max(cells, key=lambda cell: abs(cell.error))
+    )

@@ -111,7 +111,7 @@ def test_passes_come_in_full_with_keys_of_their_own() -> None:
 def test_later_passes_of_a_shape_leave_their_result_behind_and_no_more() -> None:
     # Given three passes of a shape and then the death of the second one's result, repeats being left out
     events = (*passes(3), Death(2 * 1 + 1))
-    timeline = build(a_trace(*events), Fixed(after=(3,)), 1, repeats=1)
+    timeline = build(a_trace(*events), Fixed(after=(3,)), 1, each_shape_once=True)
     # Then the first comes in full, and of the others there is the result, which can die
     assert signed(timeline) == [10, 3, -3, 4, -10, 4, 4, -4]
 
@@ -119,7 +119,7 @@ def test_later_passes_of_a_shape_leave_their_result_behind_and_no_more() -> None
 def test_each_shape_has_its_first_pass_in_full() -> None:
     first, second = passes(2)
     other = Pass(second.events, second.shift, second.output, (1, 3, 8, 4))
-    assert signed(build(a_trace(first, other), LiveOnly(), 1, repeats=1)) == [10, 4, -10] * 2
+    assert signed(build(a_trace(first, other), LiveOnly(), 1, each_shape_once=True)) == [10, 4, -10] * 2
 
 
 def test_the_peak_its_place_and_who_is_alive_then() -> None:
