@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import Literal
 
 from bench.record import Case
@@ -164,19 +164,13 @@ def layers(timeline: Timeline, columns: int = _COLUMNS) -> Layers:
     row = {name: number for number, name in enumerate(names)}
     rows = [row.get(group_of(owner), row.get(OTHER, 0)) for owner in timeline.owners]
     live = [0] * len(names)
-    for index in timeline.changes[: timeline.before]:
-        live[rows[index]] += timeline.sizes[index]
-    at, live_at = [0], [tuple(live)]
-    shown = set(_columns_to_draw(timeline, columns))
-    for number, index in enumerate(timeline.changes[timeline.before :], start=1):
-        if index >= 0:
-            live[rows[index]] += timeline.sizes[index]
-        else:
-            live[rows[~index]] -= timeline.sizes[~index]
+    live_at: dict[int, tuple[int, ...]] = {0: tuple(live)}
+    shown = {0, *_columns_to_draw(timeline, columns)}
+    for number, (index, delta) in enumerate(timeline.deltas(), start=1 - timeline.before):
+        live[rows[index]] += delta
         if number in shown:
-            at.append(number)
-            live_at.append(tuple(live))
-    return Layers(names, tuple(at), tuple(zip(*live_at, strict=True)))
+            live_at[number] = tuple(live)
+    return Layers(names, tuple(live_at), tuple(zip(*live_at.values(), strict=True)))
 
 
 def live_bytes_of_call(timeline: Timeline) -> list[int]:
@@ -204,8 +198,8 @@ def aligned_positions(timeline: Timeline, other: Timeline) -> list[float]:
 
 def steps(timeline: Timeline, least_bytes: int) -> list[int]:
     """The number of changes of at least `least_bytes` so far, at the start of the call and after each change."""
-    sizes = (timeline.sizes[max(index, ~index)] for index in timeline.changes[timeline.before :])
-    return list(accumulate((size >= least_bytes for size in sizes), initial=0))
+    changes = islice(timeline.deltas(), timeline.before, None)
+    return list(accumulate((abs(delta) >= least_bytes for _, delta in changes), initial=0))
 
 
 def stage_starts(timeline: Timeline) -> list[tuple[str, int]]:
@@ -214,22 +208,17 @@ def stage_starts(timeline: Timeline) -> list[tuple[str, int]]:
 
 
 def _held(timeline: Timeline, indices: Sequence[int]) -> tuple[Held, ...]:
-    weights, live = [], []
-    for index in indices:
-        owner, size = timeline.owners[index], timeline.sizes[index]
-        if owner.kind == "weights":
-            weights.append(size)
-        else:
-            live.append(Held(size, owner))
+    held = [Held(timeline.sizes[index], timeline.owners[index]) for index in indices]
+    weights = [allocation.bytes for allocation in held if allocation.owner.kind == "weights"]
+    held = [allocation for allocation in held if allocation.owner.kind != "weights"]
     if weights:
-        live.append(Held(sum(weights), Owner("", "", "weights"), len(weights)))
-    return tuple(sorted(live, key=lambda allocation: -allocation.bytes)[:_LARGEST])
+        held.append(Held(sum(weights), Owner("", "", "weights"), len(weights)))
+    return tuple(sorted(held, key=lambda allocation: -allocation.bytes)[:_LARGEST])
 
 
 def _stages(timeline: Timeline) -> tuple[Stage, ...]:
     peaks: dict[str, int] = {}
-    live = list(timeline.live())
-    for owner, alive in list(zip(at_work(timeline), live, strict=True))[timeline.before :]:
+    for owner, alive in islice(zip(at_work(timeline), timeline.live(), strict=True), timeline.before, None):
         name = stage_of(owner.module)
         peaks[name] = max(peaks.get(name, 0), alive)
     return tuple(Stage(name, peak) for name, peak in peaks.items())
@@ -239,13 +228,10 @@ def _names(timeline: Timeline) -> tuple[str, ...]:
     """The groups to draw: weights, the largest in the order in which they begin, others, workspaces."""
     most: dict[str, int] = {}
     live: Counter[str] = Counter()
-    for index in timeline.changes:
-        if index >= 0:
-            group = group_of(timeline.owners[index])
-            live[group] += timeline.sizes[index]
-            most[group] = max(most.get(group, 0), live[group])
-        else:
-            live[group_of(timeline.owners[~index])] -= timeline.sizes[~index]
+    for index, delta in timeline.deltas():
+        group = group_of(timeline.owners[index])
+        live[group] += delta
+        most[group] = max(most.get(group, 0), live[group])
     free = [name for name in most if name not in {"weights", WORKSPACES}]
     kept = set(sorted(free, key=lambda name: -most[name])[:_LAYERS])
     return (

@@ -44,9 +44,13 @@ class Timeline:
     before: int
     left_out_bytes: int = 0
 
+    def deltas(self) -> Iterator[tuple[int, int]]:
+        """For each change the index of its allocation, and the bytes that it adds: negative if it is freed."""
+        return ((n, self.sizes[n]) if n >= 0 else (~n, -self.sizes[~n]) for n in self.changes)
+
     def live(self) -> Iterator[int]:
         """Bytes alive after each change."""
-        return accumulate(self.sizes[index] if index >= 0 else -self.sizes[~index] for index in self.changes)
+        return accumulate(delta for _, delta in self.deltas())
 
     @property
     def peak_bytes(self) -> int:
