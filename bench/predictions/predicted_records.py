@@ -69,12 +69,16 @@ def _record(
     if card.no_torch is not None:
         prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
     place, tiles = card.place, len(demand.passes) if case.tile else None
-    memory = peaks and Memory(
-        percent=memory_percent(peaks.reserved_bytes, place.limit_or_total_bytes),
-        peak_bytes=peaks.reserved_bytes,
-        weights_bytes=demand.weights_bytes,
-        peak_allocated_bytes=peaks.allocated_bytes,
-        peak_reserved_bytes=peaks.reserved_bytes,
+    memory = (
+        None
+        if peaks is None
+        else Memory(
+            percent=memory_percent(peaks.reserved_bytes, place.limit_or_total_bytes),
+            peak_bytes=peaks.reserved_bytes,
+            weights_bytes=demand.weights_bytes,
+            peak_allocated_bytes=peaks.allocated_bytes,
+            peak_reserved_bytes=peaks.reserved_bytes,
+        )
     )
     return Record(
         kind="predicted",
