@@ -69,14 +69,10 @@ def changes_of(entries: Iterable[Mapping[str, Any]], marks: Sequence[Mark]) -> I
     `marks` are in order; of several at one change the last applies.
     """
     starts = [mark.change for mark in marks]
-    number = 0
-    for entry in entries:
-        if entry["action"] not in {_BEGINS, _ENDS}:
-            continue
+    for number, entry in enumerate(entry for entry in entries if entry["action"] in {_BEGINS, _ENDS}):
         latest = bisect_right(starts, number) - 1
         span = marks[latest].span if latest >= 0 else Span()
         yield Change(entry["addr"], entry["size"] if entry["action"] == _BEGINS else -entry["size"], span)
-        number += 1
 
 
 def _workspaces(changes: Sequence[Change]) -> set[int]:

@@ -5,10 +5,10 @@ A trace that differs is refused: torch runs the module in a way that the tracer 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bench.errors import TraceError
-from bench.vram.events import Birth, Convolution, Death, Launch, Pass, Shape
+from bench.vram.events import Birth, Convolution, Death, Event, Launch, Pass, Shape
 
 #: Versions of torch with which the tracer's tests passed (`make compat`).
 CHECKED_TORCH = ("2.6.0", "2.11.0", "2.13.0", "2.14.1")
@@ -17,12 +17,11 @@ CHECKED_TORCH = ("2.6.0", "2.11.0", "2.13.0", "2.14.1")
 ConvolutionCall = tuple[str, Shape, Shape, Shape]
 
 
-def convolutions(events: Iterable[object]) -> list[ConvolutionCall]:
+def convolutions(events: Iterable[Event]) -> list[ConvolutionCall]:
     """The convolutions of a trace that have an output, in order. A repeated pass counts once."""
     traced: list[ConvolutionCall] = []
-    passes: set[int] = set()
     pending: Launch | None = None
-    for event in _flat(events, passes):
+    for event in _flat(events):
         if isinstance(event, Launch):
             pending = event
         elif isinstance(event, Birth) and pending is not None:
@@ -32,28 +31,22 @@ def convolutions(events: Iterable[object]) -> list[ConvolutionCall]:
     return traced
 
 
-def check(label: str, torch_version: str, traced: Sequence[ConvolutionCall], called: Sequence[ConvolutionCall]) -> None:
+def check_convolutions(traced: Sequence[ConvolutionCall], called: Sequence[ConvolutionCall]) -> None:
     """Raise TraceError unless the trace has exactly the convolutions that the module called, in order."""
-    if list(traced) == list(called):
-        return
     if len(traced) != len(called):
-        reason = f"the trace has {len(traced)} of the {len(called)} convolutions that the module called"
-    else:
-        pairs = zip(traced, called, strict=True)
-        seen, expected = next(pair for pair in pairs if pair[0] != pair[1])
-        reason = f"the trace has convolution {seen}, the module called {expected}"
-    raise refused(label, torch_version, reason)
+        raise TraceError(f"the trace has {len(traced)} of the {len(called)} convolutions that the module called")
+    for seen, expected in zip(traced, called, strict=True):
+        if seen != expected:
+            raise TraceError(f"the trace has convolution {seen}, the module called {expected}")
 
 
-def check_flops(label: str, torch_version: str, traced: int, counted: int) -> None:
+def check_flops(traced: int, counted: int) -> None:
     """Raise TraceError unless the trace has as many floating-point operations as the workload counts."""
     if traced != counted:
-        raise refused(
-            label, torch_version, f"the trace has {traced:,} floating-point operations, the model has {counted:,}"
-        )
+        raise TraceError(f"the trace has {traced:,} floating-point operations, the model has {counted:,}")
 
 
-def refused(label: str, torch_version: str, reason: str) -> TraceError:
+def refused(label: str, torch_version: str, reason: TraceError) -> TraceError:
     """The error for a trace that does not match the module: what differs, and what to do."""
     *earlier, last = CHECKED_TORCH
     return TraceError(
@@ -62,10 +55,10 @@ def refused(label: str, torch_version: str, reason: str) -> TraceError:
     )
 
 
-def _flat(events: Iterable[object], passes: set[int]) -> Iterable[Launch | Birth | Death]:
+def _flat(events: Iterable[Event]) -> Iterator[Launch | Birth | Death]:
+    passes: set[int] = set()
     for event in events:
         if not isinstance(event, Pass):
-            assert isinstance(event, (Launch, Birth, Death))  # noqa: S101 - for the type checker
             yield event
         elif id(event.events) not in passes:
             passes.add(id(event.events))

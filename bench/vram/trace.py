@@ -92,25 +92,24 @@ def _capture(case: Case, device: Device) -> Trace:
     recorder = _Recorder(watched.path, device)
     for tensor in (call.values, *watched.tensors):
         recorder.ignore(tensor)
-    label = f"{case.model} {case.operation}"
     try:
         with torch.inference_mode(), recorder, _each_shape_once(call.repeated, recorder), _one_line_blended(call):
             result = call.run()
+        recorder.stop()
+        del result
+        _check(call, watched, recorder)
     except TraceError as error:
-        raise selfcheck.refused(label, torch.__version__, str(error)) from error
-    recorder.stop()
-    del result
-    _check(label, call, watched, recorder)
+        raise selfcheck.refused(f"{case.model} {case.operation}", torch.__version__, error) from error
     return Trace(tuple(recorder.events), call.values.numel(), watched.weights)
 
 
-def _check(label: str, call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
+def _check(call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
     """Raises TraceError if the recorder did not see what the module did."""
     called = tuple(watched.convolutions)  # before `flops`, which calls the same module
-    selfcheck.check(label, torch.__version__, selfcheck.convolutions(recorder.events), called)
+    selfcheck.check_convolutions(selfcheck.convolutions(recorder.events), called)
     counted = call.flops(tuple(watched.passes))
     if counted is not None:
-        selfcheck.check_flops(label, torch.__version__, recorder.flops, counted)
+        selfcheck.check_flops(recorder.flops, counted)
 
 
 class _Recording:
