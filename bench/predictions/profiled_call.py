@@ -19,11 +19,11 @@ from bench.errors import BenchError, ConfigError, DeviceError, nearest
 from bench.predictions import calibrated_devices, target_cards
 from bench.record import Case
 from bench.run import outcome
-from bench.vram import recorded, timeline, trace
+from bench.vram import cudnn, recorded, timeline, trace
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.calibration import Calibration
 from bench.vram.call_profile import Profiled, profile
-from bench.vram.cudnn import CuDnn, cublas_bytes
+from bench.vram.cudnn import CuDnn
 from bench.vram.onednn import OneDnn
 from bench.vram.workspace import Backend
 
@@ -123,19 +123,18 @@ def _on_cuda(case: Case, place: Place, results: Path) -> tuple[CuDnn, str, Seque
     if place.gpu is not None:
         (card,), warnings = target_cards.choose_cards([place.gpu], None, results)
         return card.backend(case), card.name, warnings
-    capability = _ADA
+    capability, version = _ADA, cudnn.ASSUMED_TORCH
     calibrated: Mapping[str, Calibration] = {}
     warnings = []
     if place.device is not None:
         capability = "{}.{}".format(*choose.compute_capability(place.device))
+        version = torch.__version__
         devices, warnings = calibrated_devices.read(results)
         calibrated = calibrated_devices.for_card(choose.name(place.device), capability, devices)
     architecture = load_gpus().architecture_of(capability)
     owner = f"{architecture.title()} cards" if architecture else f"cards of compute capability {capability}"
-    backend = target_cards.backend(case, architecture, capability, calibrated)
-    if place.device is not None:  # its cuBLAS is that of the torch here
-        backend = replace(backend, cublas_bytes=cublas_bytes(capability, torch.__version__))
-    return backend, owner, warnings
+    item_bytes = ITEM_BYTES[case.dtype]
+    return cudnn.backend(architecture, capability, item_bytes, calibrated.get(case.dtype), version), owner, warnings
 
 
 def profiled(case: Case, place: Place, kernels: Kernels, *, measured: bool) -> tuple[Profiled, bytes | None]:

@@ -57,7 +57,7 @@ class TargetCard:
     def backend(self, case: Case) -> CuDnn:
         """The kernels that the case would run, with calibrated workspaces if there are any."""
         architecture, capability = self.kernels or ("", _ANY_CAPABILITY)
-        return backend(case, architecture, capability, self.calibrated)
+        return cudnn.backend(architecture, capability, ITEM_BYTES[case.dtype], self.calibrated.get(case.dtype))
 
     def with_free(self, free: str) -> TargetCard:
         """The card with only this much memory free (`--free`). Raises ConfigError if it has less."""
@@ -66,11 +66,6 @@ class TargetCard:
             limited = f"{self.name}{' under its limit' if self.place.limit_bytes is not None else ''}"
             raise ConfigError(f"--free {free}: {limited} has only {format_bytes(most)}. Give less, or leave it out.")
         return replace(self, place=replace(self.place, free_bytes=free_bytes))
-
-
-def backend(case: Case, architecture: str, compute_capability: str, calibrated: Mapping[str, Calibration]) -> CuDnn:
-    """The kernels of a card in the case's precision, with calibrated workspaces if there are any."""
-    return cudnn.backend(architecture, compute_capability, ITEM_BYTES[case.dtype], calibrated.get(case.dtype))
 
 
 def choose_cards(

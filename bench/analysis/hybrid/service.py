@@ -8,7 +8,7 @@ from math import prod
 from typing import Literal
 
 from bench.config import Files
-from bench.core.network import Path, request
+from bench.core.network import Path, Way, request
 from bench.core.units import ITEM_BYTES
 from bench.record import EXECUTION, FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport, alike_but_for
 from bench.workloads import models
@@ -35,14 +35,10 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
-class OverNetwork:
+class OverNetwork(Way):
     """Simulated seconds of one image from end to end over a network, and the network's parts of them."""
 
     seconds: float
-    connect_s: float
-    tls_s: float
-    upload_s: float
-    download_s: float
     kind: Literal["simulated"] = "simulated"
 
 
@@ -77,7 +73,7 @@ class EndpointTime:
     def over_network(self, path: Path) -> OverNetwork:
         """Simulated seconds from end to end over a network, with the network's parts of them."""
         added = request(path, self.sent_bytes, self.received_bytes)
-        return OverNetwork(self.off_network_s + added.total_s, **asdict(added))
+        return OverNetwork(**asdict(added), seconds=self.off_network_s + added.total_s)
 
 
 def alike(case: Case) -> tuple[object, ...]:
