@@ -165,7 +165,7 @@ def _why(row: Row, gate: Gate) -> str | None:
     Several runs, and samples that are too few for a test, also fail if even the best of head is worse than the worst
     of base by more than the limit, so that more runs never turn a failure into a pass.
     """
-    beyond = significance.exceeds(_worsening(row, gate.metric), gate.limit)
+    beyond = significance.exceeds(_worsening(gate.metric, row.base.median, row.head.median), gate.limit)
     if not beyond or abs(row.head.median - row.base.median) < METRICS[gate.metric].least:
         return None
     change = change_text(row, gate.metric)
@@ -173,7 +173,8 @@ def _why(row: Row, gate: Gate) -> str | None:
         return change
     if row.test in UNTESTED and significance.separated(row.base.spread, row.head.spread):
         return change
-    if not significance.exceeds(_nearest_worsening(row, gate.metric), gate.limit):
+    worst, best = (max, min) if METRICS[gate.metric].better == "lower" else (min, max)
+    if not significance.exceeds(_worsening(gate.metric, worst(row.base.spread), best(row.head.spread)), gate.limit):
         return None
     everywhere = f"all of head is worse than all of base by more than {format_percent(gate.limit)}"
     if row.test is None:
@@ -181,21 +182,12 @@ def _why(row: Row, gate: Gate) -> str | None:
     return f"{change}, although no change is shown: in its runs {everywhere}" if row.of_runs else None
 
 
-def _worsening(row: Row, metric: str) -> float:
+def _worsening(metric: str, base: float, head: float) -> float:
     """The relative change in the worse direction; infinite if the base is zero."""
-    sign = 1 if METRICS[metric].better == "lower" else -1
-    return sign * (row.change if row.change is not None else math.inf if row.rises else -math.inf)
-
-
-def _nearest_worsening(row: Row, metric: str) -> float:
-    """The relative change in the worse direction from the worst value of base to the best one of head."""
-    lower = METRICS[metric].better == "lower"
-    worst = (max if lower else min)(row.base.spread)
-    best = (min if lower else max)(row.head.spread)
-    change = significance.change(worst, best)
+    change = significance.change(base, head)
     if change is None:
-        change = math.inf if best > worst else -math.inf
-    return change if lower else -change
+        change = math.inf if head > base else -math.inf
+    return change if METRICS[metric].better == "lower" else -change
 
 
 def change_text(row: Row, metric: str) -> str:

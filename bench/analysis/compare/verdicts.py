@@ -77,10 +77,6 @@ class Row:
         return label_of(self.case, self.stage)
 
     @property
-    def rises(self) -> bool:
-        return self.head.median > self.base.median
-
-    @property
     def of_runs(self) -> bool:
         """Whether the figures of runs are compared, not the samples of one run a side."""
         return max(self.base.runs, self.head.runs) > 1
