@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, Protocol
+from typing import Literal
 
 HOUR_S = 3600.0
 #: Hours in a year of 365.25 days.
@@ -59,17 +59,6 @@ def billed_share(volume: float, start_s: float, idle_s: float | None) -> float:
     return 1.0 - 1.0 / (rate * start_s + math.exp(rate * idle_s))
 
 
-class Cost(Protocol):
-    """The cost of a card or an endpoint."""
-
-    def per_hour(self, volume: float) -> float:
-        """Money per hour at a volume."""
-
-    @property
-    def step(self) -> float | None:
-        """The volume that one machine can compute, after which another is needed; None if the cost has no steps."""
-
-
 @dataclass(frozen=True, slots=True)
 class LocalCost:
     """The cost of a card, bought or rented.
@@ -87,12 +76,13 @@ class LocalCost:
     charge: Charge = "use"
 
     def per_hour(self, volume: float) -> float:
+        """Money per hour at a volume."""
         hours = volume * self.seconds / HOUR_S if self.charge == "use" else machines(volume, self.seconds)
         return hours * self.rate + volume * self.energy
 
     @property
     def step(self) -> float | None:
-        """Images per hour of one card that is kept for this alone."""
+        """Images per hour of one card that is kept for this alone, after which another is needed; else None."""
         return HOUR_S / self.seconds if self.charge == "hour" else None
 
 
@@ -122,6 +112,9 @@ class EndpointCost:
     def step(self) -> float | None:
         """Images per hour of one replica; None for a free endpoint whose time is not known."""
         return HOUR_S * self.busy / self.seconds if self.seconds else None
+
+
+Cost = LocalCost | EndpointCost
 
 
 def per_1000(cost: Cost, volume: float) -> float:

@@ -292,3 +292,8 @@ def test_a_share_in_per_cent(share: float, text: str) -> None:
 
 def test_characters_that_a_terminal_acts_on_become_question_marks() -> None:
     assert units.one_line("a\tb\x1b[1m\N{ZERO WIDTH SPACE}") == "a?b?[1m?"
+
+
+def test_the_pool_has_what_the_cuda_context_leaves_and_never_less_than_nothing() -> None:
+    assert units.pool_bytes(100, (10, 31)) == (69, 80, 90)
+    assert units.pool_bytes(20, (10, 30)) == (0, 0, 10)
