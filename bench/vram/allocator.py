@@ -64,8 +64,12 @@ class CachingAllocator:
         Raises:
             OutOfMemoryError: the device refused. As in torch, all entirely free segments have then been returned.
         """
-        if size <= 0:
-            return self._empty_block(size)
+        if size < 0:
+            raise ValueError(f"size must not be negative: {size} bytes")
+        if not size:
+            empty = Block(address=0, size=0)
+            self._live.add(empty)
+            return empty
         block_bytes = rounded(size)
         pool = self._small if block_bytes <= SMALL_BYTES else self._large
         free = pool.take(block_bytes) or self._new_segment(block_bytes, size)
@@ -117,13 +121,6 @@ class CachingAllocator:
         blocks = {*self._live, *self._small, *self._large}
         heads = (block for block in blocks if block.size and block.before is None)
         return tuple(self._shape(head) for head in sorted(heads, key=lambda block: block.address))
-
-    def _empty_block(self, size: int) -> Block:
-        if size < 0:
-            raise ValueError(f"size must not be negative: {size} bytes")
-        block = Block(address=0, size=0)
-        self._live.add(block)
-        return block
 
     def _new_segment(self, block_bytes: int, requested: int) -> Block:
         """A new segment, if necessary after returning all entirely free ones: `malloc`'s second half."""
