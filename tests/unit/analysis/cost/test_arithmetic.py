@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -39,6 +41,7 @@ def test_energy_is_paid_by_the_kilowatt_hour() -> None:
         (3_601, 1.0, 1.0, 2),
         (9_000, 2.0, 0.8, 7),  # 18,000 s of 2,880 a machine: 6.25
         (0.01, 1.0, 1.0, 1),  # never less than one
+        (100, 0.0, 1.0, 1),  # nor if an image takes no time
     ],
 )
 def test_machines_are_as_many_as_the_seconds_of_an_hour_ask_for(
@@ -90,6 +93,27 @@ def test_a_busy_endpoint_never_stops() -> None:
     assert billed_share(1, 180, None) == 1.0
 
 
+def test_a_step_is_what_one_machine_computes_in_an_hour() -> None:
+    # 3,600 s at 0.5 s an image; 80% of 3,600 s at 0.1 s an image
+    assert LocalCost(rate=0.36, seconds=0.5, energy=0.0, charge="hour").step == 7_200
+    assert LocalCost(rate=0.36, seconds=0.5, energy=0.0, charge="use").step is None
+    assert EndpointCost(rate=1.8, seconds=0.1, busy=0.8).step == pytest.approx(28_800)
+    assert EndpointCost(rate=0.0, seconds=0.0).step is None
+
+
+def test_an_endpoint_bears_its_whole_hour_and_starts_at_once_by_default() -> None:
+    # one image a second: 3,600 need one replica, 3,601 two
+    endpoint = EndpointCost(rate=2.0, seconds=1.0)
+    assert (endpoint.per_hour(3_600), endpoint.per_hour(3_601)) == (2.0, 4.0)
+    # one request an hour, idle 3600 s: exponent 1; 1 - 1 / 2.71828 = 0.63212 of 2.0
+    assert EndpointCost(rate=2.0, seconds=1.0, idle_s=3600).per_hour(1) == pytest.approx(1.26424, abs=1e-5)
+
+
+def test_replicas_beyond_the_first_never_stop() -> None:
+    # 3,601 images of 1 s need two replicas; with 0.1 s of idle time even one would stop now and then
+    assert EndpointCost(rate=2.0, seconds=1.0, idle_s=0.1).per_hour(3_601) == 4.0
+
+
 def test_break_even_is_where_the_hour_costs_what_the_images_do() -> None:
     # by use: 0.0001 a second * 0.5 s = 0.00005 an image; an endpoint of 0.10 an hour that never stops: 2,000 images
     card = LocalCost(rate=0.36, seconds=0.5, energy=0.0)
@@ -126,6 +150,61 @@ def test_an_endpoint_that_stops_wins_below_a_volume_over_a_card_that_is_kept() -
 
 def test_what_is_free_is_never_dearer() -> None:
     assert break_even(LocalCost(0.36, 0.5, 0.0), EndpointCost(0.0, 0.0)) == BreakEven(0.0, None)
+
+
+def test_an_endpoint_at_the_same_cost_is_not_dearer() -> None:
+    # 0.5 every hour for 36,000 images, both; and nothing at all, both
+    card = LocalCost(rate=0.5, seconds=0.1, energy=0.0, charge="hour")
+    assert break_even(card, EndpointCost(rate=0.5, seconds=0.1)) == BreakEven(0.0, None)
+    assert break_even(LocalCost(0.0, 0.5, 0.0), EndpointCost(0.0, 0.0)) == BreakEven(0.0, None)
+
+
+def test_a_stretch_in_which_an_endpoint_that_stops_is_dearer_is_found_between_two_in_which_it_is_not() -> None:
+    # the card costs 0.5 an hour and 0.0001 an image, the endpoint 1 - exp(-volume): more from 0.69329 on, where both
+    # are 0.500069, and less again from about 5,000 images on; both bear 36,000
+    card = LocalCost(rate=0.5, seconds=0.1, energy=0.0001, charge="hour")
+    found = break_even(card, EndpointCost(rate=1.0, seconds=0.1, idle_s=3600))
+    assert found is not None
+    assert found.above == 0
+    assert found.below == pytest.approx(0.69329, abs=1e-5)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A cost per hour of any shape, and the volume of one machine."""
+
+    cost: Callable[[float], float]
+    step: float | None = None
+
+    def per_hour(self, volume: float) -> float:
+        return self.cost(volume)
+
+
+def test_the_search_ends_with_two_hundred_machines() -> None:
+    # a machine bears one image an hour; remote is free up to a volume, and then costs more than the 1.0 of local
+    local = Stepped(lambda volume: 1.0)
+    seen = break_even(local, Stepped(lambda volume: 2.0 * (volume > 199.5), step=1.0))
+    assert seen is not None
+    assert (seen.above, seen.below) == (0, pytest.approx(199.5))
+    assert break_even(local, Stepped(lambda volume: 2.0 * (volume > 200.5), step=1.0)) == BreakEven(0.0, None)
+
+
+def test_the_search_begins_with_an_image_a_year_or_so() -> None:
+    # 0.0001 an hour: what is dearer up to 0.00009 is not looked at, what is dearer up to 0.00011 is
+    local = Stepped(lambda volume: 1.0)
+    assert break_even(local, Stepped(lambda volume: 2.0 * (volume < 0.00009))) == BreakEven(0.0, None)
+    seen = break_even(local, Stepped(lambda volume: 2.0 * (volume < 0.00011)))
+    assert seen is not None
+    assert (seen.above, seen.below) == (pytest.approx(0.00011), None)
+
+
+def test_a_stretch_of_the_first_replica_is_searched_at_65_volumes() -> None:
+    # from 0.0001 to 10,000 each volume is 10 ** (8 / 64) = 1.33 times the last, so 1 is one of them; 65 or 63 volumes
+    # apart none is within 10% of it
+    cheap_around_one = Stepped(lambda volume: 0.0 if 0.9 < volume < 1.1 else 2.0, step=10_000.0)
+    seen = break_even(Stepped(lambda volume: 1.0), cheap_around_one)
+    assert seen is not None
+    assert (seen.above, seen.below) == (pytest.approx(0.9), pytest.approx(1.1))
 
 
 _RATES = st.floats(0.001, 100)
