@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from standins import nvml_library as nvml_builder
 
 from bench.commands import notice
@@ -22,6 +23,9 @@ os.environ.pop("COLUMNS", None)
 #: A shell ignores Ctrl-C in what it starts in the background, and processes inherit that: those of the tests heed it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+#: An example may take as long as it likes: a busy machine would fail what is right.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 
 @pytest.fixture(autouse=True)
