@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from itertools import chain, cycle, repeat
@@ -28,6 +29,25 @@ def noisy(share: float, seconds: float = 0.01, seed: int = 0) -> Iterable[float]
     draw = random.Random(seed)
     while True:
         yield max(1e-6, draw.gauss(seconds, share * seconds))
+
+
+def of_noises(noises: Iterable[float]) -> Iterable[float]:
+    """Calls after each of which, from the second on, the noise of all so far is the next one given.
+
+    With n calls of mean m and squares S (of their deviations), a call at m + d makes the mean m + d / (n + 1) and the
+    squares S + d^2 n / (n + 1). That their noise is as given is a quadratic equation of d.
+    """
+    count, mean, squares = 1, 0.01, 0.0
+    yield mean
+    for noise in noises:
+        share = noise**2 * count
+        a = count / (count + 1) - share / (count + 1) ** 2
+        b, c = -2 * share * mean / (count + 1), squares - share * mean**2
+        deviation = (-b + math.sqrt(b**2 - 4 * a * c)) / (2 * a)
+        yield mean + deviation
+        squares += deviation**2 * count / (count + 1)
+        mean += deviation / (count + 1)
+        count += 1
 
 
 # The noise target
@@ -59,11 +79,24 @@ def test_calls_that_are_noisy_for_good_end_once_their_noise_is_steady() -> None:
 
 
 def test_noise_is_not_steady_before_a_window_of_it_lies_behind() -> None:
-    # given calls that alternate, whose noise settles at once
-    samples = sample(script(cycle([0.02, 0.03])), SETTINGS)
+    # given calls whose noise is the same from the second on
+    samples = sample(script(of_noises(repeat(0.05))), SETTINGS)
 
-    # then there are more than 64 values of the noise all the same
-    assert len(samples.seconds) > 65
+    # then there are more than 64 values of it all the same: 63 after 64 calls, 79 after the next 16
+    assert len(samples.seconds) == 80
+    assert samples.stopped_by == "inherently_noisy"
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.437, 144), (0.436, 160)])
+def test_the_noise_is_steady_if_it_varies_by_less_than_a_twentieth_over_the_last_128_calls(
+    share: float, count: int
+) -> None:
+    # given a noise that is `share` of c up to the 17th call, and c after it
+    samples = sample(script(of_noises(chain(repeat(share * 0.05, 16), repeat(0.05)))), SETTINGS)
+
+    # then at the 144th there are one of `share` c and 127 of c. Their mean is (127 + share) c / 128 and their standard
+    # deviation (1 - share) c / sqrt(128): 4.9763% against 4.9780% with 0.437, 4.9851% against 4.9779% with 0.436
+    assert len(samples.seconds) == count
     assert samples.stopped_by == "inherently_noisy"
 
 
@@ -90,6 +123,14 @@ def test_a_target_needs_two_samples_even_where_one_would_do() -> None:
     assert sample(script([0.1]), settings.model_copy(update={"max_noise": None})).seconds == (0.1,)
 
 
+def test_noise_at_the_target_is_not_below_it() -> None:
+    # given calls of 1, 2 and 3 s: their standard deviation is 1 and their mean 2
+    settings = MeasureSettings(min_samples=3, min_time=0, max_noise=0.5)
+
+    # then a fourth is made: sqrt(2 / 3) over 2 is 0.41
+    assert sample(script([1.0, 2.0, 3.0, 2.0]), settings).seconds == (1.0, 2.0, 3.0, 2.0)
+
+
 # Least number, least time, most time
 
 
@@ -105,6 +146,12 @@ def test_quick_calls_are_sampled_until_they_fill_the_least_time() -> None:
 def test_slow_calls_need_fewer_samples(seconds: float, count: int) -> None:
     # given quiet calls: from 3 s a call on, a few are enough; below, the time is spent before there are ten
     assert len(sample(script(repeat(seconds)), SETTINGS).seconds) == count
+
+
+def test_without_a_bound_for_slow_calls_none_is_slow() -> None:
+    settings = SETTINGS.model_copy(update={"slow_call": None, "max_time": 1e6})
+
+    assert len(sample(script(repeat(100.0)), settings).seconds) == 10
 
 
 def test_slow_and_noisy_calls_go_on_while_there_is_time() -> None:
@@ -263,6 +310,24 @@ def test_turns_end_before_the_time_does() -> None:
     assert [len(each.seconds) for each in samples] == [2, 2]  # a third round would leave less than two
     assert {each.stopped_by for each in samples} == {"max_time"}
     assert left[0] > 0
+
+
+def test_a_round_is_begun_if_just_two_are_left() -> None:
+    # given rounds of 3 s, and 12 s: 6 of them are left for the third round, 3 for the fourth
+    left, calls, ask = _within(12.0, 1.0, 2.0)
+    samples = take_turns(calls, MeasureSettings(min_samples=100, few_samples=100, max_time=1000), ask)
+
+    assert [len(each.seconds) for each in samples] == [3, 3]
+    assert left[0] == 3
+
+
+def test_a_first_round_of_unknown_length_is_made_if_any_time_is_left() -> None:
+    _, calls, ask = _within(0.5, 1.0, 2.0)
+    assert [each.seconds for each in take_turns(calls, SETTINGS, ask)] == [(1.0,), (2.0,)]
+
+    # but not if none is
+    _, calls, ask = _within(-0.5, 1.0, 2.0)
+    assert [each.seconds for each in take_turns(calls, SETTINGS, ask)] == [(1.0,), ()]
 
 
 def test_where_no_round_fits_the_first_call_is_made_once() -> None:
