@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import config, plan
-from bench.config import sweep_model
+from bench.config import Sweep, sweep_model
 from bench.errors import ConfigError
 from bench.plan import Plan
 from bench.record import Tile
@@ -67,7 +67,22 @@ def test_what_needs_another_model_in_memory_is_outside_of_operations() -> None:
     assert [case.dtype for case in made.cases] == ["float32", "float32", "bfloat16", "bfloat16"]
 
 
+def test_an_axis_varies_faster_the_earlier_it_comes_and_tiling_fastest() -> None:
+    # given two sizes and two batches, in and out of tiles
+    made = make(resolutions=[64, 128], batch=[1, 2], tiling=["off", "on"])
+
+    # then each batch has all sizes, and each size both tilings
+    cases = [(case.axes["batch"], case.axes["width"], case.tile is not None) for case in made.cases]
+    assert cases == [(batch, size, tiled) for batch in (1, 2) for size in (64, 128) for tiled in (False, True)]
+
+
 # Cases
+
+
+def test_a_sweep_without_operations_has_all_of_its_models() -> None:
+    sweep = sweep_model().model_validate({"name": "test", "models": "tiny", "resolutions": 64, "tiling": "off"})
+
+    assert [case.operation for case in plan.make(sweep).cases] == ["encode", "decode"]
 
 
 def test_width_comes_before_height() -> None:
@@ -113,6 +128,40 @@ def test_a_dropped_double_leaves_the_first_in_its_place() -> None:
     made = make(resolutions=[128, 64, 128])
 
     assert [case.axes["width"] for case in made.cases] == [128, 64]
+
+
+def test_hub_weights_are_taken_where_there_is_a_checkpoint() -> None:
+    made = make(models="sdxl", weights=["random", "hub"])
+
+    assert [case.weights for case in made.cases] == ["random", "hub"]
+
+
+def test_a_variant_of_the_model_is_another_case() -> None:
+    made = make(variants=["default", "channels-last"])
+
+    assert [case.variant for case in made.cases] == ["default", "channels-last"]
+
+
+@pytest.fixture
+def no_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model can be run in tiles."""
+    monkeypatch.setattr(type(models.workload("tiny")), "default_tile", lambda self, key: None)
+
+
+@pytest.mark.usefixtures("no_tiles")
+def test_a_model_without_tiles_is_planned_untiled() -> None:
+    # given a sweep that says off, and one that says nothing
+    unsaid = sweep_model().model_validate({"name": "test", "models": "tiny", "operations": "encode", "resolutions": 64})
+
+    assert [case.tiling for case in make(tiling="off").cases] == ["off"]
+    assert [case.tiling for case in plan.make(unsaid).cases] == ["off"]
+
+
+@pytest.mark.usefixtures("no_tiles")
+@pytest.mark.parametrize("tiling", ["on", "64/16", ["off", "on"]])
+def test_a_model_without_tiles_is_refused_another_tiling(tiling: str | list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"`tiling`.*tiny"):
+        make(tiling=tiling)
 
 
 # Ids
@@ -200,6 +249,43 @@ def test_a_model_without_a_checkpoint_is_refused_hub_weights() -> None:
     assert "tiny" in str(caught.value)
 
 
+def test_a_sweep_that_options_have_made_too_long_is_refused() -> None:
+    # given as many sizes as a sweep may have cases, each to be encoded and decoded
+    sweep = sweep_model().model_validate({"name": "test", "models": "tiny", "resolutions": 64})
+    sizes = [(64 + 8 * n, 64) for n in range(config.MOST_CASES)]
+
+    with pytest.raises(ConfigError, match="resolutions"):
+        plan.make(sweep.model_copy(update={"resolutions": sizes}))
+
+
+def a_sweep_for_other_models(**keys: tuple[str, ...]) -> Sweep:
+    """A sweep of one model with what other models have."""
+    sweep = sweep_model().model_validate({"name": "test", "models": "tiny", "resolutions": 64, "tiling": "off"})
+    return sweep.model_copy(update=keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "own"),
+    [
+        ("operations", "embed", ("encode", "decode")),
+        ("variants", "sliding", ("default", "channels-last", "sliced")),
+    ],
+)
+def test_what_a_model_does_not_have_is_refused_and_its_own_are_named(
+    key: str, value: str, own: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan.make(a_sweep_for_other_models(**{key: (value,)}))
+
+    assert all(name in str(caught.value) for name in (f"`{key}`", "tiny", value, *own))
+
+
+def test_operations_that_a_model_does_not_have_are_left_out_if_it_has_others() -> None:
+    made = plan.make(a_sweep_for_other_models(operations=("embed", "decode")))
+
+    assert [case.operation for case in made.cases] == ["decode"]
+
+
 def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a model that makes sixteen pixels one
     deep = dataclasses.replace(zoo.get("tiny"), block_out_channels=(32,) * 5)
@@ -234,6 +320,13 @@ def test_cases_of_another_model_operation_size_or_batch_never_take_turns() -> No
     made = make(models=["tiny", "sdxl"], operations=["encode", "decode"], batch=[1, 2], interleave=True)
 
     assert len(made.turns) == len(made.cases) == 8
+
+
+def test_cases_take_no_turns_unless_that_is_asked_for() -> None:
+    sweep = sweep_model().model_validate({"name": "test", "models": "tiny", "resolutions": 64})
+
+    assert not plan.make(sweep).interleave
+    assert plan.make(sweep).id == plan.make(sweep, interleave=False).id
 
 
 def test_taking_turns_is_another_plan() -> None:
@@ -297,3 +390,23 @@ def test_the_id_of_a_plan_without_overlap_is_what_it_was_before_there_were_any()
 
 def test_what_is_asked_of_endpoints_is_no_part_of_a_local_plan() -> None:
     assert make(remote={"load": {"rates": 1}, "overlap": {"shares": 1}}).id == make().id
+
+
+def test_a_loopback_has_random_weights_and_each_model_s_own_precision() -> None:
+    sweep = sweep_model().model_validate(
+        {"name": "test", "models": ["tiny", "flux"], "resolutions": 64, "remote": {"transports": "pt"}}
+    )
+    cases = plan.make_loopback(sweep).cases
+    assert [(case.model, case.operation, case.dtype, case.weights) for case in cases] == [
+        *[("tiny", operation, "float32", "random") for operation in ("encode", "decode")],
+        *[("flux", operation, "bfloat16", "random") for operation in ("encode", "decode")],
+    ]
+
+
+def test_a_model_that_no_endpoint_serves_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = sweep_model().model_validate({"name": "test", "models": ["tiny", "sdxl"], "resolutions": 64})
+    plan.check_served(sweep)
+
+    monkeypatch.setattr(models, "is_served", lambda key: key != "sdxl")
+    with pytest.raises(ConfigError, match=r"`models`.*sdxl"):
+        plan.check_served(sweep)
