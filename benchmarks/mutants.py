@@ -5,13 +5,14 @@
 
 Mutants are cosmic-ray's, written into a copy of the working tree. The tests of each run in a process that is forked
 from this one, so that what they import from other packages is loaded once. A sample has one mutant of a
-place in the source at most, and is the same as long as the module is. Exit code 1 if more than one mutant in ten of a
-module survives.
+place in the source at most, and is the same as long as the module is. Mutants that do not compile are left out: any
+test would notice them. Exit code 1 if more than one mutant in ten of a module survives.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import multiprocessing
 import os
 import random
@@ -35,7 +36,7 @@ import typer
 import yaml
 from cosmic_ray import plugins
 from cosmic_ray.commands import init
-from cosmic_ray.mutating import use_mutation
+from cosmic_ray.mutating import mutate_code, use_mutation
 from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec
 
@@ -142,13 +143,26 @@ def _mutants(path: Path) -> list[MutationSpec]:
     with tempfile.TemporaryDirectory() as folder, use_db(f"{folder}/mutants.sqlite") as database:
         init([path], database, {})
         specs = [mutation for item in database.work_items for mutation in item.mutations]
-    lines = path.read_text().splitlines()
+    source = path.read_text()
+    lines = source.splitlines()
     noticeable = [
         spec
         for spec in specs
-        if not _UNNOTICEABLE.match(spec.operator_name) and not lines[spec.start_pos[0] - 1].startswith("@")
+        if not _UNNOTICEABLE.match(spec.operator_name)
+        and not lines[spec.start_pos[0] - 1].startswith("@")
+        and _compiles(source, spec)
     ]
     return sorted(noticeable, key=lambda spec: (spec.start_pos, spec.operator_name, spec.occurrence))
+
+
+def _compiles(source: str, spec: MutationSpec) -> bool:
+    """Whether a mutant is Python. It is not if the operator was the `*` of a signature, or if `a * -b` got a `not`."""
+    operator = plugins.get_operator(spec.operator_name)()
+    try:
+        ast.parse(mutate_code(source, operator, spec.occurrence) or "")
+    except SyntaxError:
+        return False
+    return True
 
 
 def _sample(specs: Sequence[MutationSpec], count: int, seed: str) -> list[MutationSpec]:
