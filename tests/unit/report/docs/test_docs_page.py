@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import DocsError
+from bench.errors import DocsError, quoted
 from bench.record import Device, Measured, OutOfMemory, Tile
 from bench.report.docs.docs_page import Page, read_page
 from bench.workloads.labels import label_of
@@ -79,6 +79,12 @@ def test_a_page_is_one_finished_run() -> None:
     assert run.started_at == "2026-01-02T03:04:05Z"
 
 
+def test_a_run_is_named_after_its_page_without_the_last_ending() -> None:
+    assert {record.run.id for record in read("SDXL\n" + TABLE, "vae_decode.v2.md").records} == {
+        "published-vae_decode.v2"
+    }
+
+
 def test_reading_a_page_twice_gives_the_same_records() -> None:
     text = (GOLDEN / "seed_vae_encode.md").read_text()
 
@@ -115,7 +121,13 @@ def test_a_limited_card_is_no_twin_of_the_whole_one() -> None:
     assert [record.vram_limit_bytes for record in page.records] == [None, None, 8 * 2**30, 8 * 2**30]
 
 
-@pytest.mark.parametrize("name", ["NVIDIA Test (limited to 65 W)", "NVIDIA Test (limited to 8 GiB)", "GTX (Laptop)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("NVIDIA Test (limited to 65 W)", "NVIDIA Test (limited to 8 GiB)", "NVIDIA Test (limited to 8192 MiB)"),
+        "GTX (Laptop)",
+    ],
+)
 def test_other_words_in_brackets_stay_in_the_name(name: str) -> None:
     record = read_row(f"| {name} | 64x64 | 0.5 | 60 | 0.5 | 60 |").records[0]
 
@@ -274,6 +286,14 @@ def test_an_unknown_title_is_an_error_with_the_nearest(above: str) -> None:
     assert error.value.exit_code == 2
 
 
+def test_the_nearest_of_several_texts_that_name_no_model_is_shown() -> None:
+    # given two sentences, either of which could have been the title
+    with pytest.raises(DocsError, match=r"vae_decode.md:\d+: ") as error:
+        read(f"# Measured in May:\n\nMeasured on five cards.\n\n{TABLE}")
+
+    assert quoted("Measured on five cards.") in str(error.value)
+
+
 def test_a_table_with_nothing_above_it_is_an_error() -> None:
     with pytest.raises(DocsError, match=r"vae_decode.md:1: nothing above"):
         read(TABLE)
@@ -385,14 +405,32 @@ def test_a_resolution_that_is_none_is_an_error(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["", "**", "NVIDIA \ufffd", "NVIDIA \x00"])
 def test_a_gpu_without_a_readable_name_is_an_error(cell: str) -> None:
-    with pytest.raises(DocsError, match=r"vae_decode.md:4: .*names no GPU"):
+    with pytest.raises(DocsError, match=r"vae_decode.md:4: .*names no GPU") as error:
         read_row(f"| {cell} | 64x64 | 0.5 | 5 | 0.5 | 5 |")
+
+    # then the message quotes that cell and no other
+    quoted_cell = str(error.value).partition("the cell ")[2].partition(" names")[0]
+    assert quoted_cell == repr(cell.replace("\x00", "\ufffd"))
 
 
 @pytest.mark.parametrize("row", ["| NVIDIA Test | 64x64 | 0.5 | 5 | 0.5 |", "| A | 64x64 | 0.5 | 5 | 0.5 | 5 | 6 |"])
 def test_a_row_of_another_length_is_an_error(row: str) -> None:
     with pytest.raises(DocsError, match=r"vae_decode.md:4: [57] cells in place of 6"):
         read_row(row)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(f"| {'A' * 999} | 64x64 | 0.5 | 5 | 0.5 |", id="too few cells"),
+        pytest.param(f"| {'A' * 999} | 64x64 | OOM | 5 | 0.5 | 5 |", id="half an oom"),
+    ],
+)
+def test_a_long_row_is_shown_in_two_hundred_characters(row: str) -> None:
+    with pytest.raises(DocsError) as error:
+        read_row(row)
+
+    assert len(str(error.value).rpartition(": ")[2]) == 200
 
 
 @pytest.mark.parametrize("row", ["OOM | 5 | 0.5 | 5", "0.5 | OOM | 0.5 | 5", "0.5 | 5 | OOM | n/a"])
@@ -484,6 +522,26 @@ def test_a_change_that_disagrees_with_the_times_is_a_warning(cell: str) -> None:
     assert [warning.startswith(f"vae_decode.md:4: {cell!r} prints another change") for warning in page.warnings] == [
         True
     ]
+
+
+@pytest.mark.parametrize(
+    ("tiled_s", "change", "warnings"),
+    [
+        # from 0.2 s: +2.5%, +2.45%, +2.55%, +2.55%
+        ("0.205", "+2%", 0),
+        ("0.205", "+3%", 0),
+        ("0.2049", "+2%", 0),
+        ("0.2051", "+2%", 1),
+        ("0.2051", "+2.5%", 0),
+        ("0.2051", "+2.6%", 0),
+        ("0.2051", "+2.4%", 1),
+        ("0.2051", "+2.7%", 1),
+    ],
+)
+def test_a_change_may_be_half_of_its_last_digit_off(tiled_s: str, change: str, warnings: int) -> None:
+    page = read_row(f"| NVIDIA Test | 64x64 | 0.2 | 5% | {tiled_s} ({change}) | 5% |")
+
+    assert len(page.warnings) == warnings
 
 
 @pytest.mark.parametrize("untiled", ["OOM | OOM", "n/a | n/a", "0 | 5%"])

@@ -246,13 +246,14 @@ def test_gaps_keep_the_width_of_the_table_and_touch_no_name() -> None:
     assert cells("\n".join(lines), 3) == ["nan", "256x256", "n/a", "n/a", "0.25", "5"]
 
 
-def test_names_and_resolutions_that_look_like_numbers_are_left_alone() -> None:
-    records = a_pair((0.1, 5), (0.1, 5), gpu="4090")
+@pytest.mark.parametrize("name", ["4090", "1e5", "07"])
+def test_names_that_look_like_numbers_are_left_alone(name: str) -> None:
+    records = a_pair((0.1, 5), (0.1, 5), gpu=name)
 
     rule, row = docs_table.render(records, "encode").text.splitlines()[3:5]
 
     assert rule.startswith("|:---")
-    assert row.startswith("| 4090  |")
+    assert row.startswith(f"| {name:5} |")
 
 
 def test_each_gap_is_told_with_its_reason() -> None:
@@ -348,11 +349,12 @@ def test_records_of_other_operations_are_left_out() -> None:
     assert len(text.splitlines()) == 7
 
 
-def test_two_cases_for_one_cell_are_an_error_that_names_both() -> None:
+@pytest.mark.parametrize("order", [1, -1], ids=["one first", "the other first"])
+def test_two_cases_for_one_cell_are_an_error_that_names_both(order: int) -> None:
     records = [a_record(0.1, 1), a_record(0.2, 2, dtype="float32", run="run-2")]
 
     with pytest.raises(DocsError) as error:
-        docs_table.render(records, "encode")
+        docs_table.render(records[::order], "encode")
 
     assert "sd-v1 encode 512x512 float16 untiled (run run-1)" in str(error.value)
     assert "sd-v1 encode 512x512 float32 untiled (run run-2)" in str(error.value)
@@ -372,6 +374,11 @@ def test_figures_that_nobody_measured_are_refused(kind: str) -> None:
 
     with pytest.raises(DocsError, match=rf"256x256.*run-2 is {kind}"):
         docs_table.render(records, "encode")
+
+
+def test_results_of_predictions_alone_are_refused_with_their_kind() -> None:
+    with pytest.raises(DocsError, match="predicted"):
+        docs_table.render([a_record(0.1, 1, kind="predicted")], "encode")
 
 
 def test_nothing_left_is_an_error_that_says_what_there_was() -> None:
@@ -566,6 +573,27 @@ def test_a_difference_names_the_page_and_the_line_of_its_first_row_that_differs(
     line = next(n for n, text in enumerate(page_text.splitlines(), start=1) if "128x128" in text)
     assert found.splitlines()[0] == "--- mine.md"
     assert [text.rpartition(" ")[2] for text in found.splitlines() if text.startswith("@@")] == [f"mine.md:{line}"]
+
+
+def test_each_part_of_a_difference_names_the_first_of_its_rows_that_the_page_has_otherwise() -> None:
+    # given a page of two models with twenty sizes each, and results in which one row of the first model is new, and one
+    # row of each model has another figure
+    records = [
+        measured(0.1, case=a_case(model=model, size=64 * n), device=Device(kind="cuda", name="NVIDIA Test"))
+        for model in ("sd-v1", "sdxl")
+        for n in range(1, 21)
+    ]
+    page_text = docs_table.render(records, "encode").text
+    new = measured(0.1, case=a_case(model="sd-v1", size=32), device=records[0].device)
+    changed = {n: measured(0.9, case=records[n].case, device=records[n].device) for n in (12, 32)}
+    results = [new, *(changed.get(n, record) for n, record in enumerate(records))]
+    # when they are compared
+    found = docs_table.difference(page_text, docs_table.render(results, "encode").text, "encode", name="mine.md")
+    # then the part that only adds a row names no line, and the others the row's: each table has 4 lines before its
+    # rows, and 2 lines and an empty one after them
+    assert [text.partition(" @@")[2] for text in found.splitlines() if text.startswith("@@")] == [
+        "", f" mine.md:{4 + 13}", f" mine.md:{4 + 20 + 3 + 4 + 13}",
+    ]  # fmt: skip
 
 
 def test_a_table_that_can_t_be_read_is_named_by_file_and_line_in_a_check() -> None:
