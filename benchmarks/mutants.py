@@ -60,8 +60,8 @@ TESTS = {
     "analysis/advise/ranking": "analysis/advise/test_ranking.py",
     "analysis/hybrid/service": "analysis/hybrid",
 }
-#: Operators whose mutants cannot be noticed: `X | None` in an annotation is never evaluated. Decorators are left out,
-#: too: whether a dataclass is frozen or has slots is for the type checker.
+#: Operators whose mutants cannot be noticed: `X | None` in an annotation is never evaluated. Decorators and the `*` of
+#: a signature are left out, too: whether a dataclass is frozen and arguments have names is for the type checker.
 _UNNOTICEABLE = re.compile(r"core/ReplaceBinaryOperator_BitOr_")
 #: Up to the first failure, in one process; hypothesis draws the same examples each time, and none has a deadline.
 _OPTIONS = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-profile=ci")
@@ -155,18 +155,19 @@ def _mutants(path: Path) -> list[MutationSpec]:
         specs = [mutation for item in database.work_items for mutation in item.mutations]
     source = path.read_text()
     lines = source.splitlines()
-    noticeable = [
-        spec
-        for spec in specs
-        if not _UNNOTICEABLE.match(spec.operator_name)
-        and not lines[spec.start_pos[0] - 1].startswith("@")
-        and _compiles(source, spec)
-    ]
+    noticeable = [spec for spec in specs if _is_noticeable(spec, lines) and _compiles(source, spec)]
     return sorted(noticeable, key=lambda spec: (spec.start_pos, spec.operator_name, spec.occurrence))
 
 
+def _is_noticeable(spec: MutationSpec, lines: Sequence[str]) -> bool:
+    row, column = spec.start_pos
+    line = lines[row - 1]
+    in_signature = line.startswith("*,", column)  # cosmic-ray takes it for a product
+    return not (_UNNOTICEABLE.match(spec.operator_name) or line.startswith("@") or in_signature)
+
+
 def _compiles(source: str, spec: MutationSpec) -> bool:
-    """Whether a mutant is Python. It is not if the operator was the `*` of a signature, or if `a * -b` got a `not`."""
+    """Whether a mutant is Python: `a * not b` is not."""
     operator = plugins.get_operator(spec.operator_name)()
     try:
         ast.parse(mutate_code(source, operator, spec.occurrence) or "")
