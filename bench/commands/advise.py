@@ -113,7 +113,7 @@ def _tell(
     quiet: bool,
 ) -> None:
     from bench.report.pages import advice_figures, advice_page
-    from bench.report.render import console, json_text, markdown, terminal
+    from bench.report.render import console, json_text, terminal
 
     if as_json:
         typer.echo(json_text.render(advice_figures.figures(advice, clock)), nl=False)
@@ -121,7 +121,6 @@ def _tell(
         console.show(advice_page.terminal(advice, clock, networks))
     if folder is None:
         return
-    pages = {advice_page.PAGE: markdown.render(advice_page.page(advice, clock, networks)).encode()}
-    write_pages(folder, pages, quiet=quiet or as_json)
+    write_pages(folder, {advice_page.PAGE: advice_page.page(advice, clock, networks)}, quiet=quiet or as_json)
     if is_page and not (quiet or as_json):
         terminal.print_lines(advice_page.summary(advice).splitlines())

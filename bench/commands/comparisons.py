@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.files import Pages
 from bench.commands.stderr import tell_aliases
 
 if TYPE_CHECKING:
@@ -91,22 +93,18 @@ def folder_of_pages(out: Path | None, *, is_choice: bool, as_json: bool) -> Path
     return REPORTS if out is None and not is_choice and not as_json else out
 
 
-def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> dict[str, bytes]:
+def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> Pages:
     """The page that compares local with remote, and its plot, by file name."""
     from bench.report.pages import hybrid_page
     from bench.report.plots import hybrid_plot
-    from bench.report.render import markdown
 
-    image = hybrid_plot.draw(comparison, networks)
-    page = markdown.render(hybrid_page.page(comparison, networks, records))
-    return {"hybrid.md": page.encode()} | ({hybrid_page.PLOT: image} if image else {})
+    page = hybrid_page.page(comparison, networks, records)
+    return {"hybrid.md": page, hybrid_page.PLOT: partial(hybrid_plot.draw, comparison, networks)}
 
 
-def cost_pages(costs: Costs) -> dict[str, bytes]:
+def cost_pages(costs: Costs) -> Pages:
     """The page of costs and its plot, by file name."""
     from bench.report.pages import cost_page
     from bench.report.plots import cost_plot
-    from bench.report.render import markdown
 
-    image = cost_plot.draw(costs)
-    return {"cost.md": markdown.render(cost_page.page(costs)).encode()} | ({cost_page.PLOT: image} if image else {})
+    return {"cost.md": cost_page.page(costs), cost_page.PLOT: partial(cost_plot.draw, costs)}

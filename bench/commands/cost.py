@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.commands.comparisons import Gpus
-from bench.commands.files import given_or_all, table_records, write_pages
+from bench.commands.files import given_or_all, refuse_nothing, table_records, write_pages
 from bench.commands.options import AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
 
 
@@ -50,7 +50,9 @@ def cost(
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
     is_choice = not wanted.is_everything or bool(volume)
     volumes = image_costs.checked(volume or image_costs.VOLUMES)
-    records = table_records(given_or_all(results))
+    paths = given_or_all(results)
+    records = table_records(paths)
+    refuse_nothing(records, paths)
     comparison, _ = comparisons.compare_ways(records, wanted)
     costs = image_costs.compare(records, comparison, prices, volumes)
     if as_json:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.options import RESULTS
 from bench.commands.stderr import warn
-from bench.errors import BenchError
+from bench.errors import BenchError, ResultsError
 
 if TYPE_CHECKING:
     from bench.record import Record
+    from bench.report.document import Document
+
+#: Pages and plots by file name. A page is named as in markdown; a plot is drawn when it is written, and may be None.
+Pages = dict[str, "Document | Callable[[], bytes | None]"]
 
 
 def read_text(path: Path) -> str:
@@ -37,14 +41,23 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
 
 
-def write_pages(folder: Path, pages: Mapping[str, bytes], *, quiet: bool) -> None:
-    """Write files into a folder, and print their names. Raises BenchError."""
+def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bool) -> None:
+    """Write pages and their plots into a folder, and print the files' names. CSV has no plots. Raises BenchError."""
+    from bench.report.document import Document
+    from bench.report.render import page_files
     from bench.report.render.terminal import print_lines
 
-    for name, content in pages.items():
-        write_bytes(folder / name, content)
-        if not quiet:
-            print_lines([f"Wrote {folder / name}"])
+    files: dict[str, bytes | None] = {}
+    for name, page in pages.items():
+        if isinstance(page, Document):
+            files |= page_files.render(Path(name).stem, page, form)
+        elif form != "csv":
+            files[name] = page()
+    for name, content in files.items():
+        if content is not None:
+            write_bytes(folder / name, content)
+            if not quiet:
+                print_lines([f"Wrote {folder / name}"])
 
 
 def given_or_all(results: Sequence[Path] | None) -> list[Path]:
@@ -75,3 +88,10 @@ def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> t
     warn([*warnings, *notes])
     predictions = [record for record in records if record.kind == "predicted"]
     return [record for record in records if record.kind != "predicted"], predictions
+
+
+def refuse_nothing(records: Sequence[Record], paths: Sequence[Path]) -> None:
+    """Raise ResultsError if there are no records to make pages of."""
+    if not records:
+        places = ", ".join(map(str, paths))
+        raise ResultsError(f"{places}: no results there. `bench run` writes results; name their folder or files.")

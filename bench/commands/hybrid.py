@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.commands.comparisons import Gpus, Networks, NetworksFile, Server, Transports
-from bench.commands.files import given_or_all, table_records, write_pages
+from bench.commands.files import given_or_all, refuse_nothing, table_records, write_pages
 from bench.commands.options import AsJson, ChosenPages, Models, Operations, Quiet, Resolutions, Results
 
 
@@ -40,7 +40,9 @@ def hybrid(
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], gpu or [], quiet=quiet)
     is_choice = not wanted.is_everything or bool(network or server or transport)
-    records = table_records(given_or_all(results))
+    paths = given_or_all(results)
+    records = table_records(paths)
+    refuse_nothing(records, paths)
     comparison, networks = comparisons.compare_ways(
         records, wanted, network or [], networks_file, server, transport or []
     )

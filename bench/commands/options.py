@@ -18,7 +18,7 @@ Results = Annotated[
     list[Path] | None,
     typer.Argument(help="Results files and folders. Default: results/, and the docs' published figures."),
 ]
-Pages = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the pages to.")]
+PagesFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the pages to.")]
 #: Of the commands that print chosen figures, or else write whole pages.
 ChosenPages = Annotated[
     Path | None,

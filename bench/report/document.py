@@ -180,7 +180,11 @@ class Document:
 
     def tables(self) -> Iterator[Table]:
         """All tables in order, including those in sections."""
-        yield from _tables(self.blocks)
+        return (table for _, table in self.placed_tables())
+
+    def placed_tables(self) -> Iterator[tuple[tuple[str, ...], Table]]:
+        """All tables in order, each with the titles of the sections around it."""
+        yield from _tables(self.blocks, ())
 
     def marks(self) -> list[Kind]:
         """The kinds that need a legend, in the order of `MARKS`.
@@ -228,12 +232,12 @@ def table_of(
     return table([column for column, _ in columns], [[cell(row) for _, cell in columns] for row in rows], title)
 
 
-def _tables(blocks: Sequence[Block]) -> Iterator[Table]:
+def _tables(blocks: Sequence[Block], sections: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Table]]:
     for block in blocks:
         if isinstance(block, Table):
-            yield block
+            yield sections, block
         elif isinstance(block, Section):
-            yield from _tables(block.blocks)
+            yield from _tables(block.blocks, (*sections, block.title))
 
 
 def _key(name: str) -> str:

@@ -133,9 +133,9 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
         (
             "remote",
             f"an image from end to end at an endpoint over {network}, which takes none of the card's memory "
-            "(`hybrid.md`). If nobody timed the card that would compute it there, the time is predicted. Remote is "
-            "advised if nothing fits comfortably and it is quicker by more than a tenth, or if it takes at most half "
-            "the time and is not predicted.",
+            "(see the page Local or remote). If nobody timed the card that would compute it there, the time is "
+            "predicted. Remote is advised if nothing fits comfortably and it is quicker by more than a tenth, or if it "
+            "takes at most half the time and is not predicted.",
         ),
         ("tight", TIGHT),
         _CONFIDENCE,

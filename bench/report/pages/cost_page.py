@@ -121,7 +121,8 @@ def _legend(currency: str) -> Terms:
                 "billed for every minute in which they start or run. They stop after an idle time if the table of "
                 f"prices gives one. Requests arrive at random, and a replica may be at most {format_percent(BUSY)} "
                 "busy. While it starts, requests wait. The network costs nothing here, and neither does your card's "
-                "waiting: while an image travels, the next one is generated (see Queueing in `hybrid.md`).",
+                "waiting: while an image travels, the next one is generated (see Queueing on the page Local or "
+                "remote).",
             ),
             (
                 "Break-even",

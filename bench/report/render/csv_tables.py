@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 from bench.core.units import one_line
 from bench.report.document import Cell, Column, Document, Table
 
+#: The most characters of a file's name, without its number and ending.
+_MOST_OF_NAME = 100
 
-def render(document: Document) -> str:
-    """Every table under a line with its title; an empty line between two. Texts, pictures and folds are left out."""
-    return "\n".join(_titled(table) for table in document.tables())
+
+def render(stem: str, document: Document) -> dict[str, str]:
+    """Each table by the name of its file. Texts and pictures are left out.
+
+    A file is named after the page, the table's sections and its title: `cost-sdxl-decode-at-512x512.csv`. Tables of
+    one name are numbered.
+    """
+    files: dict[str, str] = {}
+    for sections, table in document.placed_tables():
+        words = "-".join(re.findall(r"[a-z0-9]+", " ".join([*sections, table.title]).lower()))
+        name = f"{stem}-{words}"[:_MOST_OF_NAME].rstrip("-")
+        file, number = f"{name}.csv", 1
+        while file in files:
+            number += 1
+            file = f"{name}-{number}.csv"
+        files[file] = render_table(table)
+    return files
 
 
 def render_table(table: Table) -> str:
@@ -33,10 +50,6 @@ def render_table(table: Table) -> str:
         for row in table.rows
     ]
     return _lines([names, *rows])
-
-
-def _titled(table: Table) -> str:
-    return (_lines([[_text(table.title)]]) if table.title else "") + render_table(table)
 
 
 def _cell(cell: Cell, column: Column, *, has_kinds: bool) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +92,59 @@ def test_results_of_what_this_version_does_not_know_leave_all_other_pages_as_the
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
     assert "128x128" in (tmp_path / "reports" / "vae_encode.md").read_text()
     assert "128x128" in (tmp_path / "reports" / "hybrid.md").read_text()
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("form", "pages"),
+    [
+        ("html", {"cost.html", "hybrid.html", "hybrid.png", "predicted.html", "remote.html", "vae_encode.html"}),
+        ("json", {"cost.json", "hybrid.json", "hybrid.png", "predicted.json", "remote.json", "vae_encode.json"}),
+        ("csv", {"cost-prices.csv", "hybrid-networks.csv", "vae_encode-sd-v1-5.csv"}),
+    ],
+)
+def test_a_format_chooses_the_files_that_are_written(form: str, pages: set[str], tmp_path: Path) -> None:
+    results = write_lines(tmp_path / "results" / "a.jsonl", [measured(case=a_case(model="sd-v1"))])
+    assert main(["report", str(results), "--out", str(tmp_path / "r"), "--format", form, "--quiet"]) == 0
+    endings = {f".{form}"} | ({".png"} if form != "csv" else set())
+    assert pages <= set(written(tmp_path / "r"))
+    assert {path.suffix for path in (tmp_path / "r").iterdir()} == endings
+
+
+def test_all_formats_have_the_same_figure(tmp_path: Path) -> None:
+    # Given one case that takes 0.25 s
+    results = write_lines(tmp_path / "results" / "a.jsonl", [measured(0.25, case=a_case(model="sd-v1", size=512))])
+    # When it is reported in all formats
+    for form in ("markdown", "html", "json", "csv"):
+        assert main(["report", str(results), "--out", str(tmp_path / "r"), "--format", form, "--quiet"]) == 0
+    # Then its time is in each
+    texts = {name: (tmp_path / "r" / name).read_text() for name in ("vae_encode.md", "vae_encode.html")}
+    assert all("0.250" in text for text in texts.values())
+    page = json.loads((tmp_path / "r" / "vae_encode.json").read_text())
+    sections = [block for block in page["blocks"] if block["type"] == "section"]
+    assert sections[0]["blocks"][0]["rows"][0][4]["value"] == 0.25
+    (row,) = csv.DictReader((tmp_path / "r" / "vae_encode-sd-v1-5.csv").open())
+    assert (row["time (seconds)"], row["resolution"], row["kind"]) == ("0.25", "512x512", "measured")
+
+
+def test_a_format_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "--format", "pdf", "--out", str(tmp_path / "r")]) == 2
+    assert "html" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("command", ["report", "hybrid", "cost"])
+def test_a_folder_without_results_is_an_error_and_nothing_is_written(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main([command, str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert str(tmp_path / "empty") in error
+    assert "bench run" in error
+    assert not (tmp_path / "out").exists()
 
 
 # A bad line among good ones

@@ -26,7 +26,7 @@ from bench.report.document import (
     table,
     table_of,
 )
-from bench.report.render import console, csv_tables, html_fragment, json_text, markdown
+from bench.report.render import console, csv_tables, html_page, json_text, markdown
 
 HOSTILE = "<b>|*x*|\x1b[31m`_y_"
 OOM = Cell(text="OOM", kind="published")
@@ -62,9 +62,9 @@ PAGE = Document(
     [
         ("document.md", markdown.render),
         ("document.txt", console.render),
-        ("document.html", html_fragment.render),
+        ("document.html", html_page.render_article),
         ("document.json", json_text.render),
-        ("document.csv", csv_tables.render),
+        ("document.csv", lambda page: "".join(csv_tables.render("page", page).values())),
     ],
 )
 def test_one_document_renders_to_five_forms(
@@ -106,9 +106,48 @@ def test_html_holds_hostile_text_as_text() -> None:
             self.text += data
 
     reader = Reader()
-    reader.feed(html_fragment.render(PAGE))
+    reader.feed(html_page.render_article(PAGE))
     assert "b" not in reader.tags
     assert "<b>|*x*|?[31m`_y_" in reader.text
+
+
+def test_a_page_of_html_needs_no_other_file_and_suits_a_phone_and_dark_mode() -> None:
+    class Reader(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.tags.append((tag, dict(attrs)))
+
+    text = html_page.render(Document(f"Costs {HOSTILE}", (TIMES,)))
+    reader = Reader()
+    reader.feed(text)
+    names = [tag for tag, _ in reader.tags]
+    assert text.startswith("<!DOCTYPE html>")
+    assert names[:2] == ["html", "head"]
+    assert names.count("title") == names.count("style") == names.count("table") == 1
+    assert ("meta", {"charset": "utf-8"}) in reader.tags
+    assert "width=device-width" in next(attrs["content"] or "" for _, attrs in reader.tags if "content" in attrs)
+    assert not any({"src", "href"} & attrs.keys() for _, attrs in reader.tags)
+    assert "color-scheme: light dark" in text
+    assert "b" not in names
+
+
+def test_csv_files_are_named_after_page_sections_and_title_and_numbered_if_these_are_equal() -> None:
+    one_table = table([Column("A")], [["x"]], "At 512x512")
+    page = Document("Costs", (Section("SDXL (decode)", (one_table, one_table)), table([Column("A")], [["é"]], "é")))
+    files = csv_tables.render("cost", page)
+    assert list(files) == ["cost-sdxl-decode-at-512x512.csv", "cost-sdxl-decode-at-512x512-2.csv", "cost.csv"]
+    assert files["cost.csv"].splitlines() == ["a", "é"]
+
+
+def test_a_csv_file_of_a_very_long_title_has_a_name_that_file_systems_take() -> None:
+    titles = [f"{'x' * 400} {number}" for number in range(12)]
+    page = Document("", tuple(table([Column("A")], [["x"]], title) for title in titles))
+    files = csv_tables.render("page", page)
+    assert len(files) == len(titles)
+    assert max(map(len, files)) < 120
 
 
 def test_json_has_the_values_in_their_units() -> None:

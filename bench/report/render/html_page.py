@@ -1,4 +1,4 @@
-"""Documents as a fragment of HTML, without styles: headings, paragraphs, tables with classes. Escapes for HTML."""
+"""Documents as HTML: whole pages with a style sheet, or an `<article>` for a page of one's own. Escapes for HTML."""
 
 from __future__ import annotations
 
@@ -23,9 +23,43 @@ from bench.report.document import (
     spans,
 )
 
+#: Colours are the browser's own, light or dark as the reader chose. Tables wider than the window scroll on their own.
+_STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 0 auto; padding: 1rem; max-width: 90rem; font: 1rem/1.5 system-ui, sans-serif; }
+p, ul, dl { max-width: 50rem; overflow-wrap: break-word; }
+h1, h2, h3 { line-height: 1.25; }
+dt { font-weight: bold; }
+dd { margin: 0 0 0.5rem 1.5rem; }
+img { max-width: 100%; height: auto; }
+summary { cursor: pointer; }
+.scrolls { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-style: italic; }
+th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; text-align: left; vertical-align: top; }
+th.right, td.right { text-align: right; white-space: nowrap; }
+.tone-strong { font-weight: bold; }
+.tone-good { color: light-dark(#176f2c, #5fd07a); }
+.tone-bad { color: light-dark(#b3261e, #ff9088); }
+.tone-warning { color: light-dark(#7a5200, #f0bd55); }
+.tone-quiet, .legend { opacity: 0.8; }
+"""
+
 
 def render(document: Document) -> str:
-    """A fragment in one `<article>`; ends in a newline.
+    """A whole page, which needs no other file but its pictures; ends in a newline."""
+    head = [
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{_escaped(document.title)}</title>",
+        f"<style>{_STYLE}</style>",
+    ]
+    start = ["<!DOCTYPE html>", '<html lang="en">', "<head>", *head, "</head>", "<body>"]
+    return "\n".join([*start, f"{render_article(document)}</body>", "</html>"]) + "\n"
+
+
+def render_article(document: Document) -> str:
+    """A fragment in one `<article>`, without styles; ends in a newline.
 
     A cell's class is `right` if it is set to the right, `kind-` and its kind, `tone-` and its tone.
     """
@@ -66,7 +100,7 @@ def _block(block: Block, level: int) -> str:  # noqa: PLR0911 - one return for e
 def _table(table: Table) -> str:
     caption = [f"<caption>{_prose(table.title)}</caption>"] if table.title else []
     names = "".join(
-        f"<th{_classes(['right'] if column.on_the_right else [])}>{_escaped(column.name)}</th>"
+        f'<th scope="col"{_classes(["right"] if column.on_the_right else [])}>{_escaped(column.name)}</th>'
         for column in table.columns
     )
     marks = table.has_marks
@@ -76,7 +110,15 @@ def _table(table: Table) -> str:
     ]
     body = [f"<tr>{''.join(cells)}</tr>" for cells in rows]
     return "\n".join(
-        ["<table>", *caption, f"<thead><tr>{names}</tr></thead>", "<tbody>", *body, "</tbody>", "</table>"]
+        [
+            '<div class="scrolls"><table>',
+            *caption,
+            f"<thead><tr>{names}</tr></thead>",
+            "<tbody>",
+            *body,
+            "</tbody>",
+            "</table></div>",
+        ]
     )
 
 
