@@ -28,15 +28,16 @@ def shown(*findings: Finding, width: int = 80, quiet: bool = False) -> list[str]
 
 
 def test_each_finding_is_a_row_with_its_remedy_under_it_and_the_verdict_last() -> None:
-    assert shown(OK, NOTE, WARNING) == [
+    *rows, verdict = shown(OK, NOTE, WARNING)
+    assert rows == [
         "ok       machine  a machine",
         "note     device   the CPU [1] is measured",
         "                  -> get a GPU",
         "warning  load     busy",
         "                  -> stop it",
         "",
-        "A run here would be sound (1 warning, 1 note).",
     ]
+    assert "(1 warning, 1 note)" in verdict
 
 
 def test_quiet_shows_warnings_and_problems_alone() -> None:
@@ -59,7 +60,7 @@ def test_quiet_shows_warnings_and_problems_alone() -> None:
 )
 def test_the_verdict_counts_what_was_found(findings: tuple[Finding, ...], is_sound: bool, counts: str) -> None:
     verdict = diagnosis.verdict(findings)
-    assert ("would not be sound" in verdict) != is_sound
+    assert (" not " in verdict) != is_sound
     assert counts in verdict
     assert ("(" in verdict) == bool(counts)
 

@@ -39,9 +39,8 @@ def _said(profiled: Profiled) -> str:
 def test_words_say_where_the_peak_is_and_what_it_is_made_of() -> None:
     said = _said(a_profiled())
     assert said.startswith("SDXL decode 512x512 float32 untiled\n")
-    assert "Predicted (tensors, and a rule): 470 MiB at the peak, in decoder.up_blocks.0.conv, convolution." in said
+    assert "Predicted (tensors, and a rule): 470 MiB at the peak, in decoder.up_blocks.0.conv" in said
     assert "weights 100 MiB (21%), input 10 MiB (2.1%), activations 280 MiB (60%), workspaces 80 MiB (17%)" in said
-    assert "The largest alive at the predicted peak" in said
     assert "2 tensors" in said
     assert "Measured" not in said
 
@@ -51,7 +50,6 @@ def test_words_of_a_measurement_say_whether_it_agrees() -> None:
     assert "Measured (on Test GPU): 473 MiB at the peak" in said
     assert "Prediction and measurement agree: the predicted peak is off by -0.6% from the measured one." in said
     assert "max_memory_allocated, which counts whole blocks: 474 MiB" in said
-    assert "The largest alive at the measured peak" in said
 
 
 def test_a_part_that_only_one_side_has_has_a_dash_on_the_other() -> None:
@@ -102,7 +100,7 @@ def test_the_plot_says_the_case_the_unit_and_the_peak(monkeypatch: pytest.Monkey
     profile_plot.draw(a_profiled())
     assert "SDXL decode 512x512 float32 untiled: live memory by part" in said
     assert "live memory (MiB)" in said
-    assert "470 MiB\ndecoder.up_blocks.0.conv, convolution" in said
+    assert any(text.startswith("470 MiB\ndecoder.up_blocks.0.conv") for text in said)
     assert {"weights", "workspaces", "predicted, all", "predicted peak", "decoder.up_blocks.0"} <= set(said)
     assert "measured, all" not in said
 
