@@ -380,7 +380,8 @@ def test_a_time_that_is_none_is_an_error_with_its_line_and_cell(cell: str) -> No
     with pytest.raises(DocsError) as error:
         read_row(f"| NVIDIA Test | 64x64 | {cell} | 5 | 0.5 | 5 |")
 
-    assert str(error.value).startswith(f"vae_decode.md:4: the cell {cell!r} is no time")
+    assert str(error.value).startswith(f"vae_decode.md:4: the cell {cell!r}")
+    assert "time" in str(error.value)
 
 
 @pytest.mark.parametrize("cell", ["-5%", "nan", "NaN%", "inf", "5 GB", "5%%", "", "5.60 (0%)"])
@@ -388,7 +389,8 @@ def test_a_memory_that_is_none_is_an_error_with_its_line_and_cell(cell: str) -> 
     with pytest.raises(DocsError) as error:
         read_row(f"| NVIDIA Test | 64x64 | 0.5 | 5 | 0.5 | {cell} |")
 
-    assert str(error.value).startswith(f"vae_decode.md:4: the cell {cell!r} is no percentage")
+    assert str(error.value).startswith(f"vae_decode.md:4: the cell {cell!r}")
+    assert "percentage" in str(error.value)
 
 
 @pytest.mark.parametrize("cell", ["0.5 (fast)", "0.5 (+20)", "0.5 +20%", "OOM (+20%)", "0.5 ()"])
@@ -399,7 +401,7 @@ def test_a_change_that_is_none_is_an_error(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["512", "512x", "0x512", "512x512x512", "big", "-1x5", ""])
 def test_a_resolution_that_is_none_is_an_error(cell: str) -> None:
-    with pytest.raises(DocsError, match=rf"vae_decode.md:4: the cell '{cell}' is no resolution"):
+    with pytest.raises(DocsError, match=rf"vae_decode.md:4: the cell '{cell}' .*resolution"):
         read_row(f"| NVIDIA Test | {cell} | 0.5 | 5 | 0.5 | 5 |")
 
 
