@@ -14,7 +14,6 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from bench.commands.advise import advise
 from bench.commands.calibrate import calibrate
@@ -22,9 +21,11 @@ from bench.commands.compare import compare
 from bench.commands.cost import cost
 from bench.commands.docs import docs
 from bench.commands.doctor import doctor
+from bench.commands.help_page import Command, Group
 from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.notice import announced
+from bench.commands.output import closable_output
 from bench.commands.predict import predict
 from bench.commands.profile import profile
 from bench.commands.remote import remote
@@ -38,7 +39,7 @@ from bench.errors import BenchError, printable
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The commands; their usage errors quote only the beginning of a long argument."""
 
     def make_context(self, *args: Any, **options: Any) -> Any:
@@ -78,14 +79,15 @@ for command, text in (
     *((predict, f"Predicting memory {_TORCH}"), (profile, f"Tracing the model {_TORCH}"), (calibrate, _WORKER)),
     *((advise, f"Predicting memory and times {_TORCH}"),),
 ):
-    app.command()(announced(text, command) if text else command)
+    app.command(cls=Command)(announced(text, command) if text else command)
 app.add_typer(docs, name="docs")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors are printed here and nowhere else."""
     try:
-        app(list(argv) if argv is not None else None)
+        with closable_output():
+            app(list(argv) if argv is not None else None)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except BenchError as error:

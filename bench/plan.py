@@ -1,4 +1,4 @@
-"""Makes a sweep into cases, in the order in which they run and are listed in tables. Pure."""
+"""Expands a sweep into cases, in the order in which they run and appear in tables."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bench.commands.options import RESULTS, AsJson, Models, Operations, Quiet
+from bench.commands.options import RESULTS, AsJson, Models, Operations, Quiet, device_option
 from bench.commands.stderr import interruptible, tell, tell_aliases
 from bench.errors import DeviceError
 
@@ -25,24 +25,29 @@ _NEEDS_CUDA = "`bench calibrate` needs a CUDA GPU. `bench predict` works without
 
 
 def calibrate(
-    device: Annotated[str, typer.Option(help="The GPU to calibrate: cuda, cuda:N or auto.")] = "cuda",
+    device: Annotated[str, device_option("The GPU to calibrate: cuda, cuda:N or auto.")] = "cuda",
     model: Models = None,
     operation: Operations = None,
     resolution: Annotated[
         list[int] | None,
-        typer.Option("--resolution", help="Edge of a square, in pixels; repeatable. Default: 512, 1024, 2048."),
+        typer.Option(
+            "--resolution",
+            help="Side of the square image, in pixels; repeatable. Default: 512, 1024, 2048.",
+        ),
     ] = None,
     dtype: Annotated[
         list[str] | None,
         typer.Option("--dtype", help="A precision, or model (the default) for each model's own; repeatable."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Workspaces go to OUT/<device>/workspaces.json.")] = RESULTS,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Workspaces go to FOLDER/<device>/workspaces.json.")
+    ] = RESULTS,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the memory that convolutions take on a GPU besides their tensors, for `bench predict`.
 
-    Exit codes: 0 done; 1 a size failed for another reason than too little
+    Exit codes: 0 done; 1 a size failed for a reason other than lack of
     memory, or nothing could be measured; 2 wrong usage, or no CUDA GPU.
     """
     from rich.console import Console

@@ -28,7 +28,7 @@ class Format(StrEnum):
 
 
 Base = Annotated[Path | None, typer.Argument(metavar="BASE", help="What to compare with: a results file or folder.")]
-Head = Annotated[Path | None, typer.Argument(metavar="HEAD", help="What to judge: a results file or folder.")]
+Head = Annotated[Path | None, typer.Argument(metavar="HEAD", help="The run to judge: a results file or folder.")]
 MoreBase = Annotated[list[Path] | None, typer.Option("--base", help="A file or folder of the base; repeatable.")]
 MoreHead = Annotated[list[Path] | None, typer.Option("--head", help="A file or folder of the head; repeatable.")]
 Metrics = Annotated[
@@ -46,8 +46,10 @@ Gates = Annotated[
     ),
 ]
 AcrossMachines = Annotated[bool, typer.Option("--across-machines", help="Compare even if the machines differ.")]
-OutputFormat = Annotated[Format, typer.Option("--format", help="How to print.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead of printing.")]
+OutputFormat = Annotated[Format, typer.Option("--format", help="terminal, markdown or json.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write to this file instead of printing.")
+]
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", help="Print only failed gates, cases that a gate could not judge, errors, and bad lines."),

@@ -25,23 +25,25 @@ NetworksFile = Annotated[
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", help="Only this network in the file; repeatable. Recommendations are for the first."),
+    typer.Option(
+        "--network",
+        help="Use only this network of networks.yaml; repeatable. Recommendations use the first one.",
+    ),
 ]
-Gpus = Annotated[
-    list[str] | None, typer.Option("--gpu", metavar="NAME", help="Only this device, or part of its name; repeatable.")
-]
+Gpus = Annotated[list[str] | None, typer.Option("--gpu", help="Only this device, or part of its name; repeatable.")]
 Server = Annotated[
     str | None,
     typer.Option(
         "--server",
-        metavar="NAME",
-        help="The card that serves, or an endpoint measured on this machine. Default: the fastest in the results.",
+        help="Card to assume as the endpoint, or an endpoint measured on this machine. Default: the fastest in the "
+        "results.",
     ),
 ]
 Transports = Annotated[
     list[str] | None,
     typer.Option(
-        "--transport", help="How payloads travel: jpg, png, pt or pt-partial; repeatable. Default: png up, jpg down."
+        "--transport",
+        help="How payloads travel: jpg, png, pt or pt-partial; repeatable. Default: png up, jpg down.",
     ),
 ]
 

@@ -15,7 +15,8 @@ from bench.commands.options import AsJson, ChosenPages, Models, Operations, Quie
 def cost(
     results: Results = None,
     volume: Annotated[
-        list[float] | None, typer.Option("--volume", help="Images per hour; repeatable. Default: 1 to 10,000.")
+        list[float] | None,
+        typer.Option("--volume", help="Images per hour; repeatable. Default: 1 to 10,000."),
     ] = None,
     prices_file: Annotated[
         Path | None,

@@ -11,31 +11,37 @@ from typing import Annotated
 import typer
 
 from bench.commands.files import read_text, table_records
+from bench.commands.help_page import Command, Group
 from bench.commands.notice import announced
 from bench.commands.options import Quiet
 from bench.commands.stderr import warn
 from bench.errors import GateError
 
-docs = typer.Typer(no_args_is_help=True, help="Read, print and check the tables of the diffusers docs.")
+docs = typer.Typer(cls=Group, no_args_is_help=True, help="Read, print and check the tables of the diffusers docs.")
 
 Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
 Results = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
 Dialect = Annotated[
-    str | None, typer.Option(help="Format of the encode or decode page; default: that of the operation.")
+    str | None,
+    typer.Option(help="Format of the encode or decode page; default: that of the operation."),
 ]
 
 
-@docs.command("import")
+@docs.command("import", cls=Command)
 @partial(announced, "Reading the page")
 def docs_import(
     page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The results file to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The results file to write.")],
     operation: Annotated[
-        str | None, typer.Option("--operation", help="encode or decode. Default: what the page says.")
+        str | None,
+        typer.Option("--operation", help="encode or decode. Default: what the page says."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read the tables of a docs page, and write their figures as published records."""
+    """Read the tables of a docs page, and write their figures as published records.
+
+    Exit codes: 0 done; 2 wrong usage, or a page or file that can't be used.
+    """
     from bench import store
     from bench.record import timestamp
     from bench.report.docs import docs_page
@@ -49,14 +55,17 @@ def docs_import(
         terminal.print_lines([f"Wrote {len(published.records)} published records to {out}"])
 
 
-@docs.command("render")
+@docs.command("render", cls=Command)
 @partial(announced, "Reading results")
 def docs_render(results: Results, operation: Operation, dialect: Dialect = None) -> None:
-    """Print the tables of one operation from results, byte for byte in the docs' format."""
+    """Print the tables of one operation from results, byte for byte in the docs' format.
+
+    Exit codes: 0 done; 2 wrong usage, or results that the tables can't show.
+    """
     typer.echo(_rendered(results, operation, dialect), nl=False)
 
 
-@docs.command("check")
+@docs.command("check", cls=Command)
 @partial(announced, "Reading results")
 def docs_check(
     page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],

@@ -1,4 +1,4 @@
-"""`bench doctor`: what this machine is, what would spoil a measurement, and what to do; and what the device can do.
+"""`bench doctor`: describes this machine, what would spoil a measurement, what to do, and what the device can do.
 
 With `--client`: what the installed diffusers does to what it sends to an endpoint.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bench.commands.options import RESULTS, AsJson
+from bench.commands.options import RESULTS, AsJson, device_option
 from bench.commands.stderr import interruptible, tell
 from bench.errors import BenchError, ResultsError
 
@@ -30,7 +30,7 @@ Ceilings = Annotated[
     bool,
     typer.Option(
         "--ceilings",
-        help="Also measure the device's highest rates (matrix products, a copy), to OUT/<device>/ceilings.json.",
+        help="Also measure the device's highest rates (matrix products, a copy), to FOLDER/<device>/ceilings.json.",
     ),
 ]
 Client = Annotated[
@@ -44,16 +44,16 @@ Client = Annotated[
 
 
 def doctor(
-    device: Annotated[str, typer.Option(help="What to look at: auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, device_option("Device to examine: auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder that results will go to.")] = RESULTS,
     ceilings: Ceilings = False,
     client: Client = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and problems.")] = False,
 ) -> None:
-    """Show what this machine is, what would spoil a measurement, and what to do about it.
+    """Describe this machine, what would spoil a measurement on it, and what to do about it.
 
-    Exit codes: 0 a run would be sound; 1 it would not; 2 wrong usage.
+    Exit codes: 0 it is fit to measure on; 1 it is not; 2 wrong usage.
     """
     from rich.console import Console
 

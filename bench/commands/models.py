@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def models(as_json: AsJson = False) -> None:
     """List the models that can be measured, and their operations and axes.
 
-    A line shows key, docs title, precision, default tile and hub checkpoint.
+    The tile is the model's default, and the weights are its checkpoint on the hub.
     """
     import dataclasses
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bench.errors import ConfigError, printable
+from bench.errors import ConfigError, nearest, printable
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
@@ -23,13 +24,19 @@ PagesFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder to write 
 ChosenPages = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="Folder to write the pages to. Default: reports/; nothing if other options choose figures."
+        "--out",
+        "-o",
+        help="Folder to write the pages to. Default: reports/. With options that choose figures, no page is written "
+        "unless you give --out.",
     ),
 ]
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="A model, as `bench models` lists it; repeatable.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="A model, as `bench models` lists it; repeatable."),
+]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="encode or decode; repeatable.")]
 Resolutions = Annotated[
     list[str] | None,
@@ -43,14 +50,31 @@ TokenEnv = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep, e.g. repeats=5; repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the sweep, e.g. batch=4; repeatable."),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for results; they go to OUT/<device>/.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for results; they go to FOLDER/<device>/.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start a new run even if an unfinished one could be continued.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and measure nothing.")]
 VramLimit = Annotated[
-    str | None, typer.Option(help="Behave like a card with this much memory, e.g. 8GiB (on a CPU: limit the process).")
+    str | None,
+    typer.Option(
+        help="Behave like a card with this much memory, e.g. 8GiB. A run on a CPU limits the process to it.",
+    ),
 ]
+#: What the user can name with --device. `device.choose` says why other kinds (mps, rocm) are not supported.
+_DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|(mps|rocm|hip|xpu)(:.*)?", re.IGNORECASE)
+
+
+def device_option(help_text: str) -> Any:
+    """The option --device, which refuses a misspelt name before anything is loaded, also in a dry run."""
+    return typer.Option("--device", help=help_text, callback=_known_device)
+
+
+def _known_device(name: str) -> str:
+    if not _DEVICES.fullmatch(name.strip()):
+        valid = nearest(name, ("auto", "cpu", "cuda", "cuda:N"))
+        raise ConfigError(f"--device {printable(name, 80)}: no such device. {valid}")
+    return name
 
 
 def token_text(variable: str | None) -> str:

@@ -45,9 +45,7 @@ def predict(
     resolution: Resolutions = None,
     gpu: Annotated[
         list[str] | None,
-        typer.Option(
-            "--gpu", metavar="NAME", help="A card in gpus.yaml, or part of its name; repeatable. Default: all."
-        ),
+        typer.Option("--gpu", help="A card in gpus.yaml, or part of its name; repeatable. Default: all."),
     ] = None,
     vram_limit: VramLimit = None,
     out: Annotated[
@@ -55,7 +53,8 @@ def predict(
         typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file."),
     ] = None,
     output_format: Annotated[
-        Format, typer.Option("--format", help="terminal: tables to read; docs: the docs' own tables, marked predicted.")
+        Format,
+        typer.Option("--format", help="terminal: tables to read; docs: the docs' own tables, marked predicted."),
     ] = Format.terminal,
     as_json: AsJson = False,
     quiet: Quiet = False,

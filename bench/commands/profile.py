@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import RESULTS, AsJson, Quiet
+from bench.commands.options import RESULTS, AsJson, Quiet, device_option
 from bench.commands.stderr import interruptible, tell_aliases, warn
 from bench.errors import ConfigError
 from bench.workloads.labels import label_of
@@ -25,10 +25,14 @@ Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")
 Resolution = Annotated[str, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels.")]
 Dtype = Annotated[
     str | None,
-    typer.Option("--dtype", help="float32, float16 or bfloat16. Default: the model's own, or float32 on the CPU."),
+    typer.Option(
+        "--dtype",
+        help="float32, float16 or bfloat16. Default: the model's own, or float32 on the CPU.",
+    ),
 ]
 Tiling = Annotated[
-    str, typer.Option("--tiling", help="off, on (the model's own tile), 256 or 256/64 (tile/overlap, in pixels).")
+    str,
+    typer.Option("--tiling", help="off, on (the model's own tile), 256 or 256/64 (tile/overlap, in pixels)."),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Images in one call.")]
 IsMeasured = Annotated[
@@ -36,13 +40,13 @@ IsMeasured = Annotated[
 ]
 Device = Annotated[
     str,
-    typer.Option(
-        help="Whose kernels: auto, cpu, cuda or cuda:N. auto with --measured: CUDA if there is a GPU, else the CPU."
+    device_option(
+        "Kernels to assume: auto, cpu, cuda or cuda:N. auto is cuda; with --measured it is the CPU if there is no GPU."
     ),
 ]
 Gpu = Annotated[
     str | None,
-    typer.Option("--gpu", metavar="NAME", help="Predict the workspaces of this card in gpus.yaml (or part of a name)."),
+    typer.Option("--gpu", help="Predict the workspaces of this card in gpus.yaml (or part of a name)."),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the plot and the trace.")]
 

@@ -45,7 +45,7 @@ Endpoint = Annotated[
         "--endpoint",
         metavar="URL",
         help="http://host:8000 of `bench serve`, or sd-v1/encode=URL for one operation of any other; repeatable. "
-        "Other users of this machine can see a password in it.",
+        "Put no password in the URL: other users of this machine can see the command line.",
     ),
 ]
 Loopback = Annotated[
@@ -53,13 +53,14 @@ Loopback = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="The endpoint's name in results and reports; default: its host.")]
 Transports = Annotated[
-    list[str] | None, typer.Option("--transport", help="Only jpg, png, pt or pt-partial; repeatable.")
+    list[str] | None,
+    typer.Option("--transport", help="Only jpg, png, pt or pt-partial; repeatable."),
 ]
 Rates = Annotated[
     list[float] | None,
     typer.Option("--rate", help="Also put the endpoint under load: requests per second; repeatable."),
 ]
-LoadSeconds = Annotated[float | None, typer.Option("--load-seconds", help="Seconds that each load lasts.")]
+LoadSeconds = Annotated[float | None, typer.Option("--load-seconds", help="How long each load lasts.")]
 InsecureToken = Annotated[
     bool, typer.Option("--insecure-token", help="Send the token over plain http, where others can read it.")
 ]
@@ -85,7 +86,7 @@ def remote(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure an endpoint's latency: end to end, split into its parts, and under load.
+    """Measure an endpoint's latency: end to end, part by part, and under load.
 
     If a run was stopped, the same command continues it.
 

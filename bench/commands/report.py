@@ -26,7 +26,6 @@ Form = Annotated[
     Format,
     typer.Option(
         "--format",
-        metavar="FORMAT",
         help="markdown, html (pages for a browser), json (a file for each page) or csv (a file for each table).",
     ),
 ]

@@ -21,6 +21,7 @@ from bench.commands.options import (
     Quiet,
     Resolutions,
     VramLimit,
+    device_option,
 )
 from bench.commands.stderr import interruptible, tell, tell_aliases
 
@@ -37,7 +38,7 @@ def run(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
-    device: Annotated[str, typer.Option(help="Where to measure: auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, device_option("Where to measure: auto, cpu, cuda or cuda:N.")] = "auto",
     vram_limit: VramLimit = None,
     out: Out = RESULTS,
     fresh: Fresh = False,

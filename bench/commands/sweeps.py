@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.commands.stderr import INTERRUPTED, tell
-from bench.core.units import format_count
+from bench.core.units import format_count, format_percent
 from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
@@ -62,11 +62,13 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     lines = [f"{number:>3}  {case.id}  {label_of(case)}" for number, case in enumerate(plan.cases, start=1)]
     measure = plan.measure
     least_s = min(measure.min_time, measure.max_time)
-    noise = "" if measure.max_noise is None else f", until the noise is below {measure.max_noise:.1%} or steady"
+    noise = (
+        "" if measure.max_noise is None else f", until the noise is below {format_percent(measure.max_noise)} or steady"
+    )
     turns = f" in {len(plan.turns)} groups whose cases alternate" if plan.interleave else ""
     lines.append(
         f"{len(plan.cases)} cases of {plan.config!r}{turns}. Each is timed for at least {measure.min_samples} calls "
-        f"and {least_s:g} s{noise}; after {measure.max_time:g} s, {measure.few_samples} calls are enough. Time-out: "
+        f"and {least_s:g} s{noise}. After {measure.max_time:g} s, {measure.few_samples} calls are enough. Time-out: "
         f"{plan.timeout_s:g} s per case."
     )
     if plan.overlap:
@@ -86,9 +88,11 @@ def _load(load: LoadSettings, cases: int) -> str:
 
 def _overlap(overlap: OverlapSettings, cases: int) -> str:
     times = [f"{generation:g} s" for generation in overlap.generation or ()]
-    times += [f"{share:.0%} of the case's own median request" for share in overlap.shares or ()]
+    if overlap.shares:
+        shares = ", ".join(f"{share:.0%}" for share in overlap.shares)
+        times.append(f"{shares} of the case's own median request")
     workers = format_count(overlap.workers, "worker")
     return (
-        f"Then {cases} of them decode {overlap.images} images after generating each, and while the next is generated "
-        f"({workers}), in {overlap.rounds} rounds of both. Generation times: {'; '.join(times)}."
+        f"Then {cases} of them run {overlap.images} images in two ways, {overlap.rounds} times each: decode after "
+        f"generating, and decode while the next image is generated ({workers}). Generation times: {'; '.join(times)}."
     )

@@ -29,7 +29,7 @@ MEANINGS: dict[Kind, str] = {
     "simulated": "a model of the network or of prices, applied to measured or published figures",
     "calibrated": "predicted with figures that were measured on such a device",
 }
-#: Code in a text: what stands between two single backticks.
+#: Code in a text: between two single backticks.
 _CODE_SPAN = re.compile(r"(?<!`)`([^`|<]+)`(?!`)")
 _Row = TypeVar("_Row")
 
@@ -42,7 +42,7 @@ class Cell:
         value: in the column's unit; None if there is none.
         text: what to write instead of the value in its unit: `OOM`, `2.1 s to 3 s`. Never escaped.
         kind: where the value comes from; None for names, sizes and the like.
-        note: a few words that stand after the figure: `tiling was not tried`.
+        note: a few words after the figure: `tiling was not tried`.
         tone: how the cell stands out.
     """
 
@@ -81,7 +81,7 @@ class Column:
         return self.right or self.unit is not None
 
     def text(self, cell: Cell) -> str:
-        """What a cell of this column says, without its mark and note; `-` for no value."""
+        """The text of a cell of this column, without its mark and note; `-` for no value."""
         if cell.text is not None:
             return cell.text
         if cell.value is None:
@@ -198,7 +198,7 @@ class Document:
 
 
 def marked(cell: Cell, column: Column, *, marks: bool) -> tuple[str, str]:
-    """A cell's text, and what stands after it: the mark of its kind if `marks`, and its note in parentheses."""
+    """A cell's text, and what follows it: the mark of its kind if `marks`, and its note in parentheses."""
     mark = MARKS[cell.kind] if marks and cell.kind and (cell.text or cell.value is not None) else ""
     return column.text(cell), f"{mark} ({cell.note})" if cell.note else mark
 
@@ -218,7 +218,7 @@ def legend(kinds: Sequence[Kind]) -> str:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | float | None]], title: str = "") -> Table:
-    """A table of cells. A plain value stands for a cell that holds only that, None for a cell without a value."""
+    """A table of cells. A plain value is a cell that holds only that, None a cell without a value."""
     cells = (tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows)
     return Table(tuple(columns), tuple(cells), title)
 

@@ -75,20 +75,14 @@ def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
             )
         if time_s is None and percent is None:
             continue
-        case = Case(
-            model=spec.key,
-            operation=operation,
-            axes=axes,
-            dtype=spec.dtype,
-            tiling=tiling or "off",
-        )
+        case = Case(model=spec.key, operation=operation, axes=axes, dtype=spec.dtype, tiling=tiling or "off")
         yield Entry(row.place, gpu, limit, case, time_s, percent)
 
 
 def _gpu(row: Row) -> tuple[str, int | None]:
     name = row.cells[0].replace("\N{ZERO WIDTH SPACE}", "")  # our tables break @mentions and #references with it
     if not name.strip("*") or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
-        raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} names no GPU.")
+        raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} does not name a GPU.")
     limited = _LIMITED.fullmatch(name)
     if limited:
         try:
@@ -105,7 +99,7 @@ def _resolution(row: Row) -> tuple[int, int]:
     width, height = (int(match[1]), int(match[2])) if match else (0, 0)
     if not width or not height:
         raise DocsError(
-            f"{row.place}: the cell {quoted(row.cells[1])} is no resolution. Write width x height, like 512x512."
+            f"{row.place}: the cell {quoted(row.cells[1])} is not a resolution. Write width x height, like 512x512."
         )
     return width, height
 
@@ -122,7 +116,7 @@ def _figure(row: Row, cell: str, pattern: re.Pattern[str]) -> Figure:
     value = float(match[1]) if match else math.inf
     if not math.isfinite(value):
         kind = "percentage" if pattern is _PERCENT else "time in seconds"
-        raise DocsError(f"{row.place}: the cell {quoted(cell)} is no {kind} from zero up, and neither OOM nor n/a.")
+        raise DocsError(f"{row.place}: the cell {quoted(cell)} must be a {kind} of 0 or more, OOM or n/a.")
     return value
 
 

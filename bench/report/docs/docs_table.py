@@ -45,14 +45,8 @@ class _Figures:
     memory_percent: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    gpu: str
-    resolution: str
-    untiled: _Figures
-    tiled: _Figures
-
-
+#: GPU, resolution, and the figures of the untiled and the tiled case.
+_Row = tuple[str, str, _Figures, _Figures]
 #: One table's records: row (GPU, resolution) -> tiled or not -> record. Rows in order of first appearance.
 _Grid = dict[tuple[str, str], dict[bool, Record]]
 
@@ -64,7 +58,7 @@ def render(
 
     `dialect` is the page whose format to write: by default that of the operation. Models and rows come in the order
     in which `records` first name them. With `predicted` the records are predictions, and title and columns say so.
-    Raises DocsError for records that can't stand in one table, or for none.
+    Raises DocsError if the records can't share a table, or if there are none.
     """
     dialect = _dialect(dialect or operation)
     sections: list[str] = []
@@ -72,14 +66,14 @@ def render(
     kinds = ("predicted",) if predicted else ("measured", "published")
     for title, grid in _grids(_admitted(records, operation, kinds)).items():
         rows = [
-            _Row(markdown.safe(gpu), resolution, _figures(pair.get(False)), _figures(pair.get(True)))
+            (markdown.safe(gpu), resolution, _figures(pair.get(False)), _figures(pair.get(True)))
             for (gpu, resolution), pair in grid.items()
         ]
         columns = _COLUMNS.get(title, _SDXL_COLUMNS)
         header = ("GPU", "Resolution", *(f"{name}, predicted" if predicted else name for name in columns))
         table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
         sections.append(f"{markdown.folded(f'{title} (predicted)' if predicted else title, table)}\n")
-        gaps += [] if predicted else _gaps(title, grid)  # no time was predicted: said once, not of each row
+        gaps += [] if predicted else _gaps(title, grid)  # predictions have no times; the caller says so once
     return Rendered("\n".join(sections), tuple(gaps))
 
 
@@ -119,7 +113,7 @@ def _places(printed: Sequence[str], records: Sequence[Record]) -> list[str | Non
 
 
 def _placed(lines: Sequence[str], places: Sequence[str | None]) -> Iterator[str]:
-    """The lines of a unified diff, with `page.md:LINE` of the first differing row after the marks of each hunk."""
+    """The lines of a unified diff, with `page.md:LINE` of the first differing row added to each hunk's header."""
     for at, line in enumerate(lines):
         hunk = _HUNK.match(line)
         yield f"{line} {_first_place(lines[at + 1 :], places[int(hunk[1]) - 1 :])}".rstrip() if hunk else line
@@ -196,11 +190,11 @@ def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
     cell = f"{title} on {_gpu(second)} at {size_of(second.case)}, {_tiling(second.case.tile is not None)}"
     if first.case.id == second.case.id:
         return DocsError(
-            f"One cell ({cell}) and twice the same case, {label_of(second.case)}: in run {first.run.id} and in run "
+            f"The same case twice for one cell ({cell}): {label_of(second.case)}, in runs {first.run.id} and "
             f"{second.run.id}. Pass fewer results files, or those of one run."
         )
     return DocsError(
-        f"One cell ({cell}) and two different cases: {label_of(first.case)} (run {first.run.id}) and "
+        f"Two different cases for one cell ({cell}): {label_of(first.case)} (run {first.run.id}) and "
         f"{label_of(second.case)} (run {second.run.id}). Pass fewer results files, or narrow the sweep to one of them."
     )
 
@@ -252,7 +246,7 @@ def _encode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
     """
     import pandas as pd  # noqa: PLC0415 - half a second that no other command should pay
 
-    cells = [(row.gpu, row.resolution, *_rounded(row.untiled), *_rounded(row.tiled)) for row in rows]
+    cells = [(gpu, resolution, *_rounded(untiled), *_rounded(tiled)) for gpu, resolution, untiled, tiled in rows]
     frame = pd.DataFrame(cells, columns=list(header), dtype=object)
     text: str = frame.to_markdown(
         index=False,
@@ -285,28 +279,18 @@ def _decode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
 
 
 def _decode_cells(row: _Row) -> list[str]:
-    untiled, tiled = _seconds(row.untiled.time_s), _seconds(row.tiled.time_s)
+    gpu, resolution, *figures = row
+    untiled, tiled = (_printed(each.time_s, "{:.3f}") for each in figures)
+    untiled_memory, tiled_memory = (_printed(each.memory_percent, "{:.2f}%") for each in figures)
     change = _change(untiled, tiled)
-    return [
-        row.gpu,
-        row.resolution,
-        untiled.rstrip("0").rstrip("."),
-        _percent(row.untiled.memory_percent),
-        f"{tiled} ({change})" if change else tiled,
-        _percent(row.tiled.memory_percent),
-    ]
+    tiled = f"{tiled} ({change})" if change else tiled
+    return [gpu, resolution, untiled.rstrip("0").rstrip("."), untiled_memory, tiled, tiled_memory]
 
 
-def _seconds(value: float | None) -> str:
+def _printed(value: float | None, form: str) -> str:
     if value is None:
         return _OOM
-    return _GAP if math.isnan(value) else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    if value is None:
-        return _OOM
-    return _GAP if math.isnan(value) else f"{value:.2f}%"
+    return _GAP if math.isnan(value) else form.format(value)
 
 
 def _change(untiled: str, tiled: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The tables of figures on a docs page, found by markdown-it-py, and what stands above each."""
+"""The tables of figures on a docs page, found by markdown-it-py, and the labels above each."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class PageTable:
 
 @dataclass(slots=True)
 class _Section:
-    """A heading, and what stands under it so far."""
+    """A heading, and the lines under it so far."""
 
     level: int
     heading: str
@@ -172,8 +172,8 @@ class _Walk:
         for number, line in enumerate(lines, start=begin):
             self._refuse_stray(line, number)
         section = self._sections[-1]
-        for found in _SUMMARY.finditer(content) if "<" in content else ():
-            section.summary = _plain_line(found[1] or "")
+        for summary in _SUMMARY.finditer(content) if "<" in content else ():
+            section.summary = _plain_line(summary[1] or "")
         section.add(lines)
 
     def _refuse_stray(self, line: str, number: int) -> None:
@@ -231,7 +231,7 @@ class _Walk:
 def _comment(state: StateBlock, begin: int, end: int, silent: bool) -> bool:
     """The rule of HTML blocks, for comments alone.
 
-    Other tags stand in paragraphs, so that a heading or a table may follow `<details>` without a blank line.
+    Other tags are part of paragraphs, so that a heading or a table may follow `<details>` without a blank line.
     """
     at = state.bMarks[begin] + state.tShift[begin]
     return state.src.startswith("<!--", at) and html_block(state, begin, end, silent)

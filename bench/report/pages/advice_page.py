@@ -13,7 +13,7 @@ from bench.report import document
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text
 from bench.report.pages import advice_words
 from bench.report.pages.advice_tables import BEYOND, card_table, ways_table
-from bench.report.pages.cells import TIGHT
+from bench.report.pages.cells import TIGHT, by_call
 from bench.report.pages.hybrid_tables import Networks, networks_table, title_of
 from bench.vram import assumptions
 from bench.workloads import models
@@ -25,8 +25,9 @@ _FEW = 4
 _SHORT = 3
 _CONFIDENCE = ("? and ??", "medium and low confidence that it fits.")
 _CHOICE = (
-    "Of the ways that fit, the quickest is advised. Of ways that take about as long (within a tenth; if one of the two "
-    "times is predicted, within the worst error below) it is the one that changes the picture least."
+    "Of the ways that fit, the quickest is advised.",
+    "Of ways that take about as long, the one that changes the picture least is advised. That is within a tenth, or "
+    "within the worst error below if one of the two times is predicted.",
 )
 _PICTURE = (
     ("Untiled", "no change. Slicing, which computes the images of a batch one after another, changes nothing either."),
@@ -52,16 +53,16 @@ def page(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
     """The recommended way for each image on each card."""
     network = next(iter(networks))
     return Document(
-        "Which way to take on which card",
+        "What to run on each card",
         (
             Text(
                 "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; do not edit. "
-                "`bench advise --gpu NAME` shows all ways of one card, with reasons."
+                "`bench advise --gpu NAME` lists every way for one card, with reasons."
             ),
             Terms(_legend(title_of(network, networks))),
             Bullets(
                 (
-                    _CHOICE,
+                    *_CHOICE,
                     assumptions.ASSUMPTIONS,
                     *advice_words.place_notes(advice),
                     *advice_words.time_notes(clock, advice),
@@ -69,7 +70,7 @@ def page(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
                 ),
                 "What the advice rests on",
             ),
-            *(_operation(group, networks) for group in _by_operation(advice)),
+            *(_section(name, group, networks) for name, group in _by_call(advice)),
             Section("What changes the picture", (Terms(_PICTURE),)),
             Section("The network", (networks_table({network: networks[network]}),)),
         ),
@@ -84,7 +85,7 @@ def terminal(advice: Sequence[Advice], clock: Clock | None, networks: Networks) 
         why = Bullets(tuple(_notes(each)) if few else (f"Why: {each.reason}.",))
         table = [ways_table([(each, ranked) for ranked in each.ranked], networks, has_reasons=True)] if few else []
         blocks.append(Section(advice_words.headline(each, networks), (why, *table)))
-    blocks += [] if few else [_first_ways(group, networks) for group in _by_operation(advice)]
+    blocks += [] if few else [_first_ways(name, group, networks) for name, group in _by_call(advice)]
     notes = [
         "Peak: of torch's pool, weights included; the CUDA context comes on top.",
         f"tight: {TIGHT} {_CONFIDENCE[0]}: {_CONFIDENCE[1]}",
@@ -139,7 +140,7 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
         ),
         ("tight", TIGHT),
         _CONFIDENCE,
-        (BEYOND, "the time goes beyond what its model was fitted on."),
+        (BEYOND, "the case is outside the range of times that the model was fitted to; the error is unknown."),
     )
 
 
@@ -152,20 +153,19 @@ def _assumed(advice: Sequence[Advice]) -> str:
     )
 
 
-def _by_operation(advice: Sequence[Advice]) -> list[list[Advice]]:
-    groups: dict[tuple[str, str], list[Advice]] = {}
-    for each in advice:
-        groups.setdefault((each.image.model, each.image.operation), []).append(each)
-    return [sorted(group, key=lambda each: size_order(each.image)) for group in groups.values()]
+def _by_call(advice: Sequence[Advice]) -> list[tuple[str, list[Advice]]]:
+    """The advice by model and operation, with their name, small images first."""
+    groups = by_call(advice, lambda each: each.image)
+    return [(name, sorted(group, key=lambda each: size_order(each.image))) for name, group in groups]
 
 
-def _operation(advice: Sequence[Advice], networks: Networks) -> Section:
+def _section(name: str, advice: Sequence[Advice], networks: Networks) -> Section:
     image = advice[0].image
     own = models.get(image.model).dtype
     which = "the model's own precision" if image.dtype == own else f"while the model's own precision is {own}"
     best = [each.best for each in advice if each.best]
     return Section(
-        f"{models.title(image.model)} {image.operation}",
+        name,
         (
             Text(f"In {image.dtype}, {which}."),
             card_table(advice, networks),
@@ -176,20 +176,18 @@ def _operation(advice: Sequence[Advice], networks: Networks) -> Section:
 
 
 def _notes(advice: Advice) -> list[str]:
-    """Why, what a lower precision would gain, and how the time goes beyond what was fitted."""
+    """Why, what a lower precision would gain, and how the case differs from those that the model was fitted to."""
     beyond = advice_words.beyond([advice.best] if advice.best else [])
     notes = [f"Why: {advice.reason}."]
     notes += [f"Quicker: {advice.quicker}."] if advice.quicker else []
-    return notes + ([f"Its time goes beyond what was fitted: {beyond}."] if beyond else [])
+    return notes + ([f"The time model was not fitted to: {beyond}."] if beyond else [])
 
 
 def _beyond_note(ways: Sequence[Ranked]) -> list[str]:
     beyond = advice_words.beyond(ways)
-    return [f"Beyond the times that the model was fitted on: {beyond}."] if beyond else []
+    return [f"The time model was not fitted to: {beyond}."] if beyond else []
 
 
-def _first_ways(group: Sequence[Advice], networks: Networks) -> document.Table:
-    image = group[0].image
+def _first_ways(name: str, group: Sequence[Advice], networks: Networks) -> document.Table:
     rows = [(each, ranked) for each in group for ranked in each.ranked[:_SHORT]]
-    title = f"{models.title(image.model)} {image.operation}: the first {_SHORT} of the ways"
-    return ways_table(rows, networks, title=title)
+    return ways_table(rows, networks, title=f"{name}: the first {_SHORT} of the ways")

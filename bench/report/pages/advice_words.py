@@ -14,7 +14,7 @@ from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.workloads import models
 
 _RANGES = (
-    "A range of time: the time model was not fitted on that architecture. The lower end is the time of the products at "
+    "A range of time: the time model was not fitted to that architecture. The lower end is the time of the products at "
     "the card's rated rates. The upper end is the predicted time of the quickest fitted card that is not faster in any "
     "rate, plus the model's worst error; if there is no such card, it is not known ('at least'). A range counts as "
     "quicker than another time only if all of it is."
@@ -91,7 +91,7 @@ def risks(ways: Iterable[Local]) -> list[str]:
 
 
 def beyond(ways: Iterable[Ranked]) -> str:
-    """How the predicted times of these ways go beyond what the model was fitted on; empty if none does."""
+    """What the time model was not fitted to, among the times of these ways; empty if nothing."""
     times = [ranked.way.time for ranked in ways]
     names: dict[str, list[str]] = {}
     for word in dict.fromkeys(word for time in times if time for word in time.beyond):
@@ -125,15 +125,14 @@ def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
         ]
     if clock.errors is None:
         return [
-            "Times are predicted by a model fitted on a single card. How far it is off on other cards is not known.",
+            "Times are predicted by a model fitted to a single card. Its error on other cards is unknown.",
             *_range_notes(advice),
         ]
     worst = clock.errors.worst
     return [
-        f"Times are predicted by a model fitted on {clock.errors.cells} times. With each card in turn left out of the "
-        f"fit, the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} "
-        f"({worst.observed.card}, {title(worst.observed.case)}). Times that go beyond the fitted ones are marked as "
-        "such, and their error is not known.",
+        f"Times are predicted by a model fitted to {clock.errors.cells} timings. With each card in turn left out of "
+        f"the fit, the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} "
+        f"({worst.observed.card}, {title(worst.observed.case)}). For cases unlike those timings, the error is unknown.",
         *_range_notes(advice),
     ]
 

@@ -8,14 +8,15 @@ from typing import TypeVar
 from bench.core.units import format_bytes, format_relative
 from bench.record import Case, Device, Measured, OutOfMemory, Record, alike_but_for, grouped
 from bench.report.document import Cell
+from bench.workloads import models
 from bench.workloads.labels import size_order
 
 OOM = "OOM"
 #: The mark after a predicted verdict, by its confidence.
 SURE = {"high": "", "medium": "?", "low": "??"}
-TIGHT = "runs with low-workspace kernels, which may be slower."
+TIGHT = "fits only if torch empties its cache or uses low-workspace kernels, which takes time."
 #: What stands in for the memory of cards whose figure nobody published.
-MEMORY_ASSUMED = "the size they are sold with. Nobody has published what torch reports, which is up to 9% less"
+MEMORY_ASSUMED = "the advertised memory. Nobody has published what torch reports, which is up to 9% less"
 #: The edge of the docs' images, which pages show first.
 _FEATURED_EDGE_PX = 1024
 _Item = TypeVar("_Item")
@@ -66,6 +67,17 @@ def precision(case: Case, record: Record | None, *also: str) -> str:
     parts += [f"weights {case.weights}"] if case.weights != "random" else []
     parts += [case.variant] if case.variant != "default" else []
     return ", ".join(parts)
+
+
+def call(case: Case) -> str:
+    """`SD v1.5 encode`: the call that the case is one of."""
+    return f"{models.title(case.model)} {case.operation}"
+
+
+def by_call(items: Iterable[_Item], case_of: Callable[[_Item], Case]) -> list[tuple[str, list[_Item]]]:
+    """The items of each model and operation, with their name."""
+    groups = grouped(items, lambda item: (case_of(item).model, case_of(item).operation))
+    return [(call(case_of(group[0])), group) for group in groups]
 
 
 def case_order(case: Case) -> tuple[object, ...]:

@@ -31,17 +31,17 @@ _TESTS = {
     "mann-whitney": "Mann-Whitney U",
     "welch": "Welch's and pooled t on the logarithms of run medians",
     "exact": "exact, no test",
-    "figure": "one figure a run, no test",
+    "figure": "one figure per run, no test",
     "constant": "the same in all runs of a side, no test",
 }
 _TONES: dict[str, Tone] = {"worse": "bad", "better": "good", "same": "quiet", "changed": "plain"}
 _LEGEND = (
     "Change is head over base. [ ]: its interval, at least 95%. p: adjusted for all tested cases of the metric (Holm). "
-    "~: no change is shown, because p is 0.05 or more or the change is smaller than the line over the table asks for."
+    "~: no change is shown, because p is 0.05 or more or the change is smaller than the one given above the table."
 )
 _ONE_RUN = (
-    "There is one run a side, so an offset between runs can't be told from a change. Give several runs with --base and "
-    "--head: their medians are compared."
+    "Each side has one run, so an offset between runs looks like a change. Give several runs with --base and --head: "
+    "their medians are compared."
 )
 
 
@@ -94,13 +94,16 @@ def gate_line(result: GateResult) -> str:
 def summary(metric: MetricComparison) -> str:
     """A metric in one line: counts, geometric mean, and how it was judged."""
     few = [row for row in metric.rows if row.test is None]
-    counts = [f"{metric.count('worse')} worse", f"{metric.count('better')} better", f"{metric.count('same')} ~"]
-    counts += [f"{len(few)} too few ({'; '.join(dict.fromkeys(row.remedy for row in few))})"] if few else []
+    counts = [f"{metric.count('worse')} worse", f"{metric.count('better')} better"]
+    counts += [f"{metric.count('same')} unchanged (~)"]
+    remedies = "; ".join(dict.fromkeys(row.remedy for row in few))
+    counts += [f"{len(few)} {_WORDS['undecided']} ({remedies})"] if few else []
     mean = "no geometric mean" if metric.ratio is None else f"geometric mean {format_relative(metric.ratio - 1)}"
     tests = [_TESTS[test] for test in dict.fromkeys(row.test for row in metric.rows) if test]
     least = METRICS[metric.metric].least
-    factor = f"changes from {format_percent(metric.factor)}" if metric.factor else ""
-    factor += f" and {format_metric(metric.metric, least)}" if factor and least else ""
+    factor = f"changes below {format_percent(metric.factor)}" if metric.factor else ""
+    factor += f" or {format_metric(metric.metric, least)}" if factor and least else ""
+    factor += " are not shown" if factor else ""
     return "; ".join(filter(None, [", ".join(counts), mean, *tests, factor]))
 
 
@@ -187,7 +190,7 @@ def _rows(rows: Sequence[Row], metric: MetricComparison) -> document.Table:
         (Column("Case", wraps=True), lambda row: row.label),
         (Column("Base", unit), lambda row: row.base.median),
         (Column("Head", unit), lambda row: row.head.median),
-        (Column("Change", right=True, wraps=True), lambda row: Cell(row.change, _change(row, metric.metric))),
+        (Column("Change", right=True), lambda row: Cell(row.change, _change(row, metric.metric))),
         *([p] if tested else []),
         (Column("Verdict", wraps=True), _verdict),
     )

@@ -8,14 +8,13 @@ from bench.analysis.cost.image_costs import BUSY, CHARGES, Costs, Image
 from bench.core.units import format_amount, format_percent
 from bench.record import Case
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
-from bench.report.pages.cells import featured
+from bench.report.pages.cells import by_call, call, featured
 from bench.report.pages.cost_tables import (
     break_even_table,
     image_table,
     local_name,
     prices_table,
 )
-from bench.workloads import models
 from bench.workloads.labels import whole_size_of
 
 PLOT = "cost.png"
@@ -32,9 +31,8 @@ def page(costs: Costs) -> Document:
         if images
         else Text("Nothing has both a time and a price."),
     ]
-    for key, operation in dict.fromkeys((image.case.model, image.case.operation) for image in images):
-        group = [image for image in images if (image.case.model, image.case.operation) == (key, operation)]
-        blocks.append(Section(f"{models.title(key)} {operation}", tuple(_images(group, costs))))
+    for name, group in by_call(images, lambda image: image.case):
+        blocks.append(Section(name, tuple(_images(group, costs))))
     blocks.append(Section("Prices", (prices_table(costs.prices),)))
     blocks += [Section("What is missing", (Bullets(costs.gaps),))] if costs.gaps else []
     return Document("What an image costs", tuple(blocks))
@@ -46,11 +44,13 @@ def terminal(costs: Costs) -> Document:
     blocks: list[Block] = []
     for image in images:
         tables = [image_table(image, costs, memory=True), break_even_table([image], "use", free=False)]
-        blocks.append(Section(title(image.case), tuple(table for table in tables if table)))
+        heading = f"{title(image.case)}: {costs.prices.currency} for 1,000 images, by images per hour (/h)"
+        blocks.append(Section(heading, tuple(table for table in tables if table)))
     legend = Text(
-        f"Amounts are {costs.prices.currency} for 1,000 images at a volume in images per hour. Memory is the peak as a "
-        "share of the card's. Energy that was not measured follows from the board's rated power. A card is charged for "
-        "the seconds that it computes. An endpoint breaks even at the volumes where it costs no more than the card.",
+        "Memory is the peak as a share of the card's. Energy that was not measured follows from the board's rated "
+        "power. A card is charged for the seconds that it computes. An endpoint breaks even at the volumes where it "
+        "costs no more than the card; never: even a fully used replica costs more. (assumed): the docs do not state "
+        "it. OOM: out of memory. -: unknown.",
         "quiet",
     )
     return Document("", (*blocks, legend) if images else ())
@@ -72,7 +72,7 @@ def chosen(images: Sequence[Image]) -> Image:
 
 def title(case: Case) -> str:
     """`SD v1.5 encode 512x512`, and the batch or frames if there are several."""
-    return f"{models.title(case.model)} {case.operation} {whole_size_of(case)}"
+    return f"{call(case)} {whole_size_of(case)}"
 
 
 def summary(costs: Costs) -> list[str]:

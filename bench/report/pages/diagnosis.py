@@ -35,10 +35,10 @@ def document(findings: Sequence[Finding], verdict: str, *, quiet: bool = False) 
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """`A run here would be sound (2 warnings, 1 note).`"""
+    """`This machine is fit to measure on (2 warnings, 1 note).`"""
     if not sound(findings):
-        return f"A run here would not be sound{_counts(findings)}: fix the problems first."
-    return f"A run here would be sound{_counts(findings)}."
+        return f"This machine is not fit to measure on{_counts(findings)}: fix the problems first."
+    return f"This machine is fit to measure on{_counts(findings)}."
 
 
 def client_verdict(findings: Sequence[Finding]) -> str:

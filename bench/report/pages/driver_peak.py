@@ -44,7 +44,7 @@ def legend(records: Sequence[Record]) -> list[tuple[str, str]]:
     missing = Counter(_reasons(records))
     if missing:
         reasons = "; ".join(f"{reason} ({format_count(count, 'case')})" for reason, count in missing.most_common())
-        terms.append(("No peak by the driver", reasons))
+        terms.append(("Driver's peak missing", reasons))
     return terms
 
 

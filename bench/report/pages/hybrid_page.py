@@ -10,7 +10,7 @@ from bench.analysis.hybrid.rows import Row
 from bench.record import Record
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
 from bench.report.pages import overlap_section
-from bench.report.pages.cells import featured
+from bench.report.pages.cells import by_call, call, featured
 from bench.report.pages.hybrid_tables import (
     Networks,
     local_table,
@@ -23,7 +23,6 @@ from bench.report.pages.hybrid_tables import (
     way_name,
 )
 from bench.report.plots.hybrid_plot import is_drawn
-from bench.workloads import models
 from bench.workloads.labels import size_of, whole_size_of
 
 PLOT = "hybrid.png"
@@ -81,7 +80,7 @@ def terminal(comparison: Comparison, networks: Networks) -> Document:
         sections += [Section(operation, tuple(blocks))] if blocks else []
     legend = Text(
         "Memory is the peak as a share of the device's; a remote VAE takes none of it. Remote times are for one image "
-        "from end to end over a new connection.",
+        "from end to end over a new connection. (assumed): the docs do not state it. OOM: out of memory. -: unknown.",
         "quiet",
     )
     return Document("", (*sections, legend) if comparison.rows else tuple(sections))
@@ -94,7 +93,7 @@ def summary(comparison: Comparison, networks: Networks) -> list[str]:
         precisions.setdefault((row.label, row.case.model, row.case.operation), set()).add(precision(row))
     sizes: dict[str, dict[str, list[str]]] = {}
     for row in comparison.rows:
-        name = f"{models.title(row.case.model)} {row.case.operation} on {row.label}"
+        name = f"{call(row.case)} on {row.label}"
         if len(precisions[row.label, row.case.model, row.case.operation]) > 1:
             name += f", {precision(row)}"
         sizes.setdefault(name, {}).setdefault(_quickest(row, networks), []).append(whole_size_of(row.case))
@@ -133,8 +132,8 @@ def _legend(network: str) -> Terms:
             ("Fastest", f"the quickest way that fits, with remote over {network}."),
             (
                 "Remote wins from",
-                "the bandwidth from which on remote is quicker than the best local way (both directions in "
-                f"{network}'s proportion, at its round trip), or the longest round trip (at its bandwidth). never: the "
+                "the bandwidth above which remote is quicker than the best local way (keeping the ratio of up and down "
+                f"and the round trip of {network}), or the longest round trip (at its bandwidth). never: the "
                 "endpoint's computing and image files take longer than the local way. neither alone: both would have "
                 "to be better.",
             ),
@@ -153,7 +152,8 @@ def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
                 "Choose another with `--server`."
             )
         )
-    blocks += [Bullets(tuple(summary(comparison, networks)))] if comparison.rows else []
+    lines = Bullets(tuple(summary(comparison, networks)))
+    blocks += [Section("The quickest way, by device", (lines,), folded=True)] if comparison.rows else []
     if is_drawn(comparison):
         blocks.append(
             Picture(PLOT, "Time of one image, local and remote, over its resolution; the tables have the figures.")
@@ -162,19 +162,9 @@ def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
 
 
 def _operations(comparison: Comparison) -> list[tuple[str, list[Row], list[RemoteImage]]]:
-    keys = dict.fromkeys((image.case.model, image.case.operation) for image in comparison.remote_images)
-    return [
-        (
-            f"{models.title(key)} {operation}",
-            [row for row in comparison.rows if (row.case.model, row.case.operation) == (key, operation)],
-            [
-                image
-                for image in comparison.remote_images
-                if (image.case.model, image.case.operation) == (key, operation)
-            ],
-        )
-        for key, operation in keys
-    ]
+    rows = dict(by_call(comparison.rows, lambda row: row.case))
+    images = by_call(comparison.remote_images, lambda image: image.case)
+    return [(name, rows.get(name, []), group) for name, group in images]
 
 
 def _sections(comparison: Comparison, networks: Networks) -> list[Section]:

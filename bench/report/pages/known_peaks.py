@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.config import card_names
 from bench.core.units import MIB, memory_bytes
-from bench.record import OutOfMemory, Prediction, Record
+from bench.record import OutOfMemory, Prediction, Record, grouped
 
 #: Published peaks are whole even MiB, before the page rounds the percentage.
 _ROUNDING_BYTES = 2 * MIB
@@ -81,9 +81,8 @@ class KnownPeak:
 
 def known_peaks(predictions: Iterable[Record], known: Sequence[Record]) -> list[KnownPeak]:
     """The known peaks of CUDA cards that have a prediction under the same limit, in the order of `known`."""
-    by_case: dict[tuple[str, int | None], list[Record]] = {}
-    for prediction in predictions:
-        by_case.setdefault((prediction.case.id, prediction.vram_limit_bytes), []).append(prediction)
+    groups = grouped(predictions, lambda prediction: (prediction.case.id, prediction.vram_limit_bytes))
+    by_case = {(group[0].case.id, group[0].vram_limit_bytes): group for group in groups}
     decimals = _decimals(known)
     peaks = []
     for record in known:

@@ -34,9 +34,8 @@ class _Row:
 
 def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[str, Document]:
     """The pages of all kinds of workload by file name, such as `vae_encode.md`."""
-    placed: dict[tuple[str, str] | None, list[Record]] = {}
-    for record in run_details.local(records):
-        placed.setdefault(_place(record.case), []).append(record)
+    groups = grouped(run_details.local(records), lambda record: _place(record.case))
+    placed = {_place(group[0].case): group for group in groups}
     documents = {
         f"{kind.page.lower()}_{operation}.md": page(kind, operation, placed.get((kind.page, operation), []), ceilings)
         for kind in models.workloads()
@@ -79,9 +78,8 @@ def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> 
 def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Block]:
     several = len({record.case.operation for record in records}) > 1
     sections: list[Block] = []
-    for group in grouped(records, lambda record: (record.case.model, record.case.operation)):
-        case = group[0].case
-        title = f"{models.title(case.model)} {case.operation}" if several else models.title(case.model)
+    for name, group in cells.by_call(records, lambda record: record.case):
+        title = name if several else models.title(group[0].case.model)
         sections.append(Section(title, (_results(group), *_stages(group))))
     return [
         Terms(tuple(_legend(records))),

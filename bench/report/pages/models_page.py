@@ -18,7 +18,7 @@ def page(specs: Sequence[Spec]) -> Document:
         (Column("Precision"), lambda spec: spec.dtype),
         (Column("Tile (px)", right=True, key="tile"), _tile),
         (Column("Weights"), lambda spec: spec.hub_id),
-        (Column("Other names", wraps=True), _other_names),
+        (Column("Other names", wraps=True), lambda spec: ", ".join(spec.aliases)),
     )
     kinds = dict.fromkeys(_kind(spec) for spec in specs)
     return Document("", (listed, *map(Text, kinds)))
@@ -30,10 +30,6 @@ def _tile(spec: Spec) -> int | None:
 
 
 def _kind(spec: Spec) -> str:
-    """`image VAE: encode, decode; by width, height, frames, batch`."""
+    """`image VAE: encode, decode; axes: width, height, frames, batch`."""
     workload = models.workload(spec.key)
-    return f"{workload.name}: {', '.join(workload.operations)}; by {', '.join(models.axes(spec.key))}"
-
-
-def _other_names(spec: Spec) -> str:
-    return f"also: {', '.join(spec.aliases)}" if spec.aliases else ""
+    return f"{workload.name}: {', '.join(workload.operations)}; axes: {', '.join(models.axes(spec.key))}"

@@ -19,10 +19,9 @@ from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.core.units import format_relative
 from bench.record import Overlap, Record
 from bench.report.document import Block, Cell, Column, Kind, Section, Table, Terms, Text, table_of
-from bench.report.pages.cells import featured
+from bench.report.pages.cells import by_call, call, featured
 from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.report.pages.remote_parts import order
-from bench.workloads import models
 from bench.workloads.labels import size_of
 
 #: Seconds of generation and number of images in the simulated table.
@@ -34,13 +33,13 @@ _PATTERN = Text(
 _LEGEND = Terms(
     (
         (
-            "Hidden from",
-            "the generation time from which on the endpoint costs no throughput: the mean remote time of an image "
+            "Free above",
+            "the generation time above which the endpoint costs no throughput: the mean remote time of an image "
             "divided by the number of workers. If images are generated faster, the endpoint sets the pace.",
         ),
         (
-            "No wait from",
-            "the generation time from which on even the longest request ends before the next image is ready.",
+            "Never waits above",
+            "the generation time above which even the longest request ends before the next image is ready.",
         ),
         (
             "Measured",
@@ -106,15 +105,15 @@ def _measured_table(rounds: Sequence[_Round]) -> Table:
         pace("In turn", lambda overlap: statistics.median(overlap.in_turn_s)),
         pace("Overlapped", lambda overlap: statistics.median(overlap.overlapped_s)),
         (Column("Predicted", right=True), lambda row: _predicted(row[1])),
-        figure("Hidden from", lambda o: hidden_from_s(o.requests_in_turn_s, o.workers), "simulated"),
-        figure("No wait from", lambda o: never_waits_from_s(o.requests_in_turn_s, o.workers), "simulated"),
+        figure("Free above", lambda o: hidden_from_s(o.requests_in_turn_s, o.workers), "simulated"),
+        figure("Never waits above", lambda o: never_waits_from_s(o.requests_in_turn_s, o.workers), "simulated"),
     )
 
 
 def _image(record: Record, workers: int) -> str:
     case = record.case
     several = f", {workers} workers" if workers > 1 else ""
-    return f"{models.title(case.model)} {case.operation} {size_of(case)} over {case.transport}{several}"
+    return f"{call(case)} {size_of(case)} over {case.transport}{several}"
 
 
 def _predicted(overlap: Overlap) -> Cell:
@@ -131,11 +130,8 @@ def _pace(images: int, seconds: float, kind: Kind, note: str = "") -> Cell:
 
 
 def _featured_images(comparison: Comparison) -> list[RemoteImage]:
-    groups: dict[tuple[str, str], list[RemoteImage]] = {}
-    for image in comparison.remote_images:
-        if comparison.request.network in image.over_s:
-            groups.setdefault((image.case.model, image.case.operation), []).append(image)
-    return [featured(images, lambda image: image.case) for images in groups.values()]
+    timed = [image for image in comparison.remote_images if comparison.request.network in image.over_s]
+    return [featured(images, lambda image: image.case) for _, images in by_call(timed, lambda image: image.case)]
 
 
 def _simulated_table(images: Sequence[RemoteImage], network: str) -> Table:
@@ -151,10 +147,10 @@ def _simulated_table(images: Sequence[RemoteImage], network: str) -> Table:
         images,
         (
             Column("Image"),
-            lambda image: f"{models.title(image.case.model)} {image.case.operation} {size_of(image.case)}",
+            lambda image: f"{call(image.case)} {size_of(image.case)}",
         ),
         (
-            Column("Hidden from", "seconds"),
+            Column("Free above", "seconds"),
             lambda image: Cell(hidden_from_s([image.over_s[network]]), kind="simulated"),
         ),
         *paces,

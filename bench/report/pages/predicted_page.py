@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.core.units import format_count
 from bench.record import Record
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text
-from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
+from bench.report.pages.cells import MEMORY_ASSUMED, TIGHT
 from bench.report.pages.known_peaks import KnownPeak, known_peaks, unmatched
 from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand_table, groups, known_table
 from bench.vram import assumptions
@@ -18,13 +18,17 @@ _LEGEND = (
     ("Needed", "live tensors with the kernels that take no workspace. A card with less can't run it."),
     (
         "Allocated, Reserved",
-        "what it takes with the kernels that are preferred while memory is free: live tensors, and what torch's "
-        "allocator holds then, with its band. The CUDA context comes on top.",
+        "what it takes with memory to spare, with the kernels that torch prefers then: live tensors, and what torch's "
+        "allocator holds, with its band. The CUDA context comes on top.",
     ),
-    ("Share of a card", "reserved over the card's memory, as the docs give it."),
+    (
+        "Share of a card",
+        "what torch's allocator reserves on that card, over the card's memory, as the docs give it. If the case is "
+        "tight, it reserves less there than with memory to spare.",
+    ),
     ("tight", TIGHT),
     ("OOM", "out of memory."),
-    ("? and ??", "medium and low confidence."),
+    ("? and ??", "medium and low confidence in the verdict before the mark."),
 )
 _SOURCES = {
     "calibrated": "workspaces of convolutions as `bench calibrate` measured them on that device",
@@ -78,8 +82,8 @@ def terminal(records: Sequence[Record]) -> Document:
     blocks: list[Block] = []
     for group in groups(records):
         blocks += [
-            demand_table(group, f"{group.title}: predicted"),
-            card_table(group, f"{group.title}: predicted share of each card"),
+            demand_table(group, f"{group.title}: predicted, with memory to spare"),
+            card_table(group, f"{group.title}: predicted share of each card's memory"),
         ]
     notes = (
         *(f"{term}: {meaning}" for term, meaning in _LEGEND),
@@ -97,18 +101,19 @@ def _group_section(group: Group) -> Section:
 
 
 def _sources(records: Iterable[Record]) -> list[tuple[str, str]]:
-    """What the words of the last column mean, of those that occur."""
+    """The meaning of each word that occurs in the last column."""
     words = dict.fromkeys(record.prediction.workspaces for record in records if record.prediction)
     return [(word, f"{_SOURCES[word]}.") for word in words]
 
 
 def _reasons(records: Iterable[Record]) -> list[str]:
+    """Why cases are tight, out of memory or unsupported."""
     reasons = {
-        (record.prediction.verdict, record.prediction.confidence, record.prediction.reason)
+        (record.prediction.verdict, record.prediction.reason)
         for record in records
         if record.prediction and record.prediction.verdict != "fits"
     }
-    return [f"{WORDS[verdict]}{SURE[confidence]}: {reason}." for verdict, confidence, reason in sorted(reasons)]
+    return [f"Why {WORDS[verdict]}: {reason}." for verdict, reason in sorted(reasons)]
 
 
 def _memory_notes(records: Iterable[Record]) -> list[str]:

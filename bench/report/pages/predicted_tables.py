@@ -13,7 +13,6 @@ from bench.report.document import Cell, Column, Tone, table_of
 from bench.report.pages import cells
 from bench.report.pages.cells import SURE, case_order, in_size_order
 from bench.report.pages.known_peaks import KnownPeak
-from bench.workloads import models
 from bench.workloads.labels import extras, label_of, size_of
 
 WORDS = {"tight": "tight", "out_of_memory": "OOM", "unsupported": "no torch"}
@@ -74,7 +73,7 @@ def groups(records: Iterable[Record]) -> list[Group]:
 
 
 def demand_table(group: Group, title: str = "") -> document.Table:
-    """What the cases of a group take; rows that read the same stand once."""
+    """What the cases of a group take; identical rows are merged."""
     table = table_of(
         group.demands(),
         (Column("Size"), lambda demand: _tiled_size(demand.case)),
@@ -82,7 +81,7 @@ def demand_table(group: Group, title: str = "") -> document.Table:
         (Column("Allocated", "bytes"), lambda demand: demand.prediction.taken_allocated_bytes),
         (Column("Reserved", "bytes"), lambda demand: demand.prediction.taken_reserved_bytes),
         (Column("Band", right=True), lambda demand: _band(demand.prediction)),
-        (Column("With CUDA context", right=True), lambda demand: _band_with_context(demand.prediction)),
+        (Column("With CUDA context", right=True), lambda demand: _band(demand.prediction, context=True)),
         (Column("Workspaces", wraps=True), lambda demand: demand.source),
         title=title,
     )
@@ -106,7 +105,7 @@ def share(record: Record | None) -> Cell:
 
 def _group(records: Sequence[Record]) -> Group:
     case = records[0].case
-    parts = [f"{models.title(case.model)} {case.operation}", case.dtype, *extras(case)]
+    parts = [cells.call(case), case.dtype, *extras(case)]
     parts += [case.variant] if case.variant != "default" else []
     cases = {record.case.id: record.case for record in records}
     return Group(", ".join(parts), tuple(sorted(cases.values(), key=case_order)), tuple(records))
@@ -142,13 +141,9 @@ def _short(case: Case) -> str:
     return side if case.tile is None else f"{side} tile {case.tile.tile}"
 
 
-def _band(prediction: Prediction) -> Cell:
-    return Cell(text=f"{format_bytes(prediction.taken_low_bytes)} to {format_bytes(prediction.taken_high_bytes)}")
-
-
-def _band_with_context(prediction: Prediction) -> Cell:
-    low = prediction.taken_low_bytes + prediction.context_low_bytes
-    high = prediction.taken_high_bytes + prediction.context_high_bytes
+def _band(prediction: Prediction, *, context: bool = False) -> Cell:
+    low = prediction.taken_low_bytes + (prediction.context_low_bytes if context else 0)
+    high = prediction.taken_high_bytes + (prediction.context_high_bytes if context else 0)
     return Cell(text=f"{format_bytes(low)} to {format_bytes(high)}")
 
 

@@ -19,6 +19,11 @@ _PARTS: dict[str, tuple[Kind, ...]] = {
     "activations": ("activation",),
     "workspaces": SCRATCH,
 }
+_WORKSPACES = Text(
+    "Workspaces are of three kinds. workspace: scratch memory of a kernel that one with less can replace; buffer: "
+    "scratch memory that the call needs; library: what a library keeps once it has it.",
+    "quiet",
+)
 
 
 def title_of(profiled: Profiled) -> str:
@@ -28,8 +33,8 @@ def title_of(profiled: Profiled) -> str:
 
 
 def place_of(owner: Owner) -> str:
-    """`decoder.up_blocks.3.resnets.0.conv1, convolution`."""
-    return ", ".join(part for part in (owner.module or ITSELF, owner.operator) if part)
+    """`decoder.up_blocks.3.resnets.0.conv1 (operator: convolution)`."""
+    return f"{owner.module or ITSELF}{f' (operator: {owner.operator})' if owner.operator else ''}"
 
 
 def terminal(profiled: Profiled) -> Document:
@@ -43,7 +48,8 @@ def terminal(profiled: Profiled) -> Document:
         (
             Text(title_of(profiled), "strong"),
             *map(Text, lines),
-            _largest(shown, f"The largest alive at the {kind} peak"),
+            _largest(shown, f"Largest tensors at the {kind} peak"),
+            *([_WORKSPACES] if any(held.owner.kind in SCRATCH for held in shown.largest) else []),
             _stages(profiled),
         ),
     )
@@ -79,8 +85,8 @@ def _largest(profile: Profile, title: str) -> document.Table:
         profile.largest,
         (Column("Memory", "bytes"), lambda held: held.bytes),
         (Column("Share", "ratio"), lambda held: held.bytes / profile.peak_bytes),
-        (Column("Module", wraps=True), _module),
-        (Column("Operator"), lambda held: held.owner.operator),
+        (Column("Module", wraps=True, heads=True), _module),
+        (Column("Operator", heads=True), lambda held: held.owner.operator),
         (Column("Kind", key="allocation"), lambda held: held.owner.kind),
         title=title,
     )
@@ -101,5 +107,5 @@ def _stages(profiled: Profiled) -> document.Table:
         (Column("Part"), str),
         (Column("Predicted", "bytes"), lambda name: Cell(predicted.get(name))),
         *([measured_column] if measured else []),
-        title="The most alive, by part at work",
+        title="Peak within each part of the model",
     )

@@ -8,8 +8,8 @@ from bench.core.units import format_bytes, format_seconds
 from bench.record import EndpointFacts, Environment, Package, Record, describe, grouped
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
 from bench.report.pages import remote_tables, run_details
+from bench.report.pages.cells import by_call
 from bench.report.pages.remote_parts import exchange, order, stack
-from bench.workloads import models
 from bench.workloads.labels import label_of
 
 #: A page with more plots than this is slow to write and to load.
@@ -78,21 +78,19 @@ def _endpoint(slug: str, records: Sequence[Record], *, with_plot: bool) -> Secti
     elif any(stack(record) for record in records):
         blocks.append(Text(f"This endpoint has no plot: only the first {_MOST_PLOTS} on this page have one."))
     in_order = sorted(records, key=lambda record: (record.case.model, record.case.operation))  # keeps the order
-    blocks += [
-        _results(group) for group in grouped(in_order, lambda record: (record.case.model, record.case.operation))
-    ]
+    blocks += [_results(*group) for group in by_call(in_order, lambda record: record.case)]
     title = f"{name}{' (loopback)' if loopback and 'loopback' not in name else ''}"
     return Section(title, (*blocks, *_trouble(records)))
 
 
-def _results(records: Sequence[Record]) -> Section:
-    case, shared = records[0].case, remote_tables.shared_case(records)
+def _results(name: str, records: Sequence[Record]) -> Section:
+    shared = remote_tables.shared_case(records)
     blocks: list[Block] = [Text(f"All rows: {shared}.")] if shared else []
     blocks.append(remote_tables.latency(records))
     parts, loads = remote_tables.parts(records), remote_tables.loads(records)
     blocks += [Text("Parts of a request:"), parts] if parts else []
     blocks += [Text("Under load:"), loads] if loads else []
-    return Section(f"{models.title(case.model)} {case.operation}", tuple(blocks))
+    return Section(name, tuple(blocks))
 
 
 def _description(records: Sequence[Record]) -> str:

@@ -13,7 +13,6 @@ from bench.core.units import format_relative, format_seconds
 from bench.record import Case, grouped
 from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, table, table_of
 from bench.report.pages import cells
-from bench.workloads import models
 from bench.workloads.labels import size_of, size_order
 
 _PARTS = (
@@ -80,7 +79,7 @@ def _answer_beyond(not_fitted: Sequence[HeldOut]) -> str:
     return (
         f"No times of {operations} were fitted. There the same model has a median error of {result.median:.1%} over "
         f"{result.cells} times and a worst error of {abs(result.worst.error):.1%}: {_worst(result.worst)}. "
-        f"The mean error is {mean}."
+        f"The mean error is {mean}: above 0, predictions are too long."
     )
 
 
@@ -127,12 +126,14 @@ def _cards(held_out: Sequence[HeldOut]) -> Table:
 
 
 def _times(held_out: Sequence[HeldOut]) -> Table:
-    groups = grouped(held_out, lambda cell: (cell.observed.card, _call(cell.observed.case), cell.observed.case.dtype))
+    groups = grouped(
+        held_out, lambda cell: (cell.observed.card, cells.call(cell.observed.case), cell.observed.case.dtype)
+    )
     ordered = [cell for group in groups for cell in sorted(group, key=lambda cell: size_order(cell.observed.case))]
     return table_of(
         ordered,
         (Column("Card left out"), lambda cell: cell.observed.card),
-        (Column("Call"), lambda cell: _call(cell.observed.case)),
+        (Column("Call"), lambda cell: cells.call(cell.observed.case)),
         (Column("Precision"), lambda cell: cell.observed.case.dtype),
         (Column("Size"), lambda cell: size_of(cell.observed.case)),
         (Column("Tiles"), lambda cell: _tiling(cell.observed.case)),
@@ -155,7 +156,7 @@ def _legend() -> tuple[str, ...]:
 
 def _fitted_to(fitted: Sequence[HeldOut]) -> str:
     cases = [cell.observed.case for cell in fitted]
-    seen = dict.fromkeys(f"{_call(case)} in {case.dtype}" for case in cases)
+    seen = dict.fromkeys(f"{cells.call(case)} in {case.dtype}" for case in cases)
     architectures = ", ".join(sorted({cell.observed.gpu.architecture for cell in fitted}))
     return (
         f"The model was fitted to {'; '.join(seen)}, each only on cards of {architectures}. These errors do not cover "
@@ -163,12 +164,8 @@ def _fitted_to(fitted: Sequence[HeldOut]) -> str:
     )
 
 
-def _call(case: Case) -> str:
-    return f"{models.title(case.model)} {case.operation}"
-
-
 def _case(case: Case) -> str:
-    return f"{_call(case)} {size_of(case)}{f', tiles of {case.tile.tile}' if case.tile else ''}"
+    return f"{cells.call(case)} {size_of(case)}{f', tiles of {case.tile.tile}' if case.tile else ''}"
 
 
 def _tiling(case: Case) -> str:

@@ -1,4 +1,4 @@
-"""The plot of costs: money for 1,000 images against images an hour."""
+"""The plot of costs: money for 1,000 images against images per hour."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.analysis.cost.arithmetic import Cost, per_1000
 from bench.analysis.cost.image_costs import Costs, Image, Local
+from bench.report.pages.cells import by_call
 from bench.report.pages.cost_page import chosen, priced, title
 from bench.report.pages.hybrid_tables import precision
 from bench.report.plots.figure import PALETTE, caption, drawing, legend_below, most, plain
@@ -19,30 +20,28 @@ _WIDTH, _PANEL, _FRAME = 13.0, 3.8, 1.6  # inches
 _FROM, _TO, _POINTS = 1.0, 100_000.0, 400
 _STYLES = {"bought": "--", "rented": "-"}
 _MARKS = "osv^D*Pp<>"
-#: No more cards and endpoints can be told apart, and no more panels be seen.
+#: More cards and endpoints can't be told apart, and more panels can't be read.
 _MOST_CARDS, _MOST_ENDPOINTS, _MOST_PANELS = 8, 8, 12
-#: Images an hour at which those are the cheapest that are drawn.
+#: The volume (images per hour) at which the cheapest are chosen, if not all can be drawn.
 _AT = 100.0
 
 
 def draw(costs: Costs) -> bytes | None:
-    """The PNG: a panel a model and operation, at the size that the page shows first. None where nothing has a price.
+    """The PNG: one panel per model and operation, at the size that the page shows first. None if nothing has a price.
 
-    Cards are in colour, endpoints in black with marks; free ones are not drawn, because a logarithm has no 0. What is
-    too much for a figure is left out, and said under it.
+    Cards are in colour, endpoints in black with marks. Free endpoints are not drawn, because a logarithmic axis has no
+    0. What does not fit into a figure is left out, with a note under it.
     """
-    groups: dict[tuple[str, str], list[Image]] = {}
-    for image in priced(costs):
-        groups.setdefault((image.case.model, image.case.operation), []).append(image)
+    groups = by_call(priced(costs), lambda image: image.case)
     if not groups:
         return None
     shown, panel_note = most(
-        [chosen(group) for group in groups.values()],
+        [chosen(group) for _, group in groups],
         _MOST_PANELS,
         "models and operations",
-        "drawn are the first of the results",
+        "only the first in the results are",
     )
-    rule = f"drawn are the cheapest at {_AT:g} images an hour"
+    rule = f"only the cheapest at {_AT:g} images per hour are"
     cards, card_note = most(_cheapest(_local_costs(shown)), _MOST_CARDS, "cards", rule)
     endpoints, endpoint_note = most(_cheapest(_remote_costs(shown)), _MOST_ENDPOINTS, "endpoints", rule)
     ordered = [name for name, _ in dict.fromkeys(_local_costs(shown)) if name in cards]
@@ -64,7 +63,8 @@ def _local_costs(images: Sequence[Image]) -> list[tuple[str, Cost]]:
 
 
 def _remote_costs(images: Sequence[Image]) -> list[tuple[str, Cost]]:
-    return [(one.name, one.cost) for image in images for one in image.remote if one.cost and one.price.price]
+    remotes = (remote for image in images for remote in image.remote)
+    return [(remote.name, remote.cost) for remote in remotes if remote.cost and remote.price.price]
 
 
 def _cheapest(costs: Sequence[tuple[str, Cost]]) -> list[str]:
@@ -83,8 +83,8 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], endpoints: Sequenc
     volumes = [_FROM * (_TO / _FROM) ** (n / (_POINTS - 1)) for n in range(_POINTS)]
     for local in image.local:
         if local.cost and _device(local) in colours:
-            several = len([one for one in image.local if (_device(one), one.way) == (_device(local), local.way)]) > 1
-            apart = f", {precision(local.row)}, {local.row.kind}" if several else ""
+            alike = [each for each in image.local if (_device(each), each.way) == (_device(local), local.way)]
+            apart = f", {precision(local.row)}, {local.row.kind}" if len(alike) > 1 else ""
             name = caption(f"{_device(local)}{apart}, {local.way}")
             _line(axes, volumes, local.cost, name, color=colours[_device(local)], linestyle=_STYLES[local.way])
     for n, remote in enumerate(image.remote):
@@ -96,7 +96,7 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], endpoints: Sequenc
     axes.minorticks_off()
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:,g}")
-    axes.set_xlabel("images an hour")
+    axes.set_xlabel("images per hour")
     axes.set_ylabel(caption(f"{currency} for 1,000 images"))
     plain(axes, "both")
 
@@ -104,5 +104,5 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], endpoints: Sequenc
 def _line(axes: Axes, volumes: Sequence[float], cost: Cost, label: str, **style: Any) -> None:
     amounts = [per_1000(cost, volume) for volume in volumes]
     if not all(amounts):
-        return  # a logarithm has no 0
+        return  # a logarithmic axis has no 0
     axes.plot(volumes, amounts, label=label, linewidth=1.2, markersize=3.5, markevery=_POINTS // 10, **style)

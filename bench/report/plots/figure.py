@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _Name = TypeVar("_Name")
 _DPI = 110
-#: About what a letter of a legend takes, and a name's line and gap (inches, at 9 points).
+#: About the width of a letter of a legend, and of a name's line and gap (inches, at 9 points).
 _LETTER, _HANDLE = 0.068, 0.5
-#: The height of a row of it, and how many rows a figure has room for before it grows.
+#: The height of a row of a legend (inches), and how many rows fit before the figure grows.
 _ROW, _ROWS = 0.2, 6
-#: More characters of one name than this leave no room for the figure.
+#: A name with more characters than this would leave no room for the figure.
 _LONGEST = 64
 #: Okabe and Ito's palette, which those who see few colours can tell apart; grey and black last.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999", "#000000")
@@ -40,7 +40,7 @@ class Drawing:
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Drawing]:
-    """A white figure of so many inches. One version of matplotlib gives the same bytes for the same drawing."""
+    """A white figure, in inches. One version of matplotlib gives the same bytes for the same drawing."""
     import matplotlib as mpl  # noqa: PLC0415
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -57,9 +57,9 @@ def drawing(width: float, height: float) -> Iterator[Drawing]:
 
 
 def caption(text: str, most: int = _LONGEST) -> str:
-    """Text out of a file as a figure can show it: one line of at most so many characters that its font has.
+    """Text from a file as a figure can show it: one line of at most `most` characters, all of them in its font.
 
-    What begins with an underscore would be left out of a legend, and gets a blank before it.
+    A text that begins with an underscore gets a blank before it, because a legend would leave it out.
     """
     glyphs = _glyphs()
     shown = "".join(letter if ord(letter) in glyphs else "?" for letter in one_line(" ".join(text.split())))
@@ -76,7 +76,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def plain(axes: Axes, grid: str) -> None:
-    """No frame at the top and right, and faint lines behind the data along `grid` (x, y or both)."""
+    """Remove the frame at the top and right, and draw faint lines behind the data along `grid` (x, y or both)."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#dddddd", linewidth=0.6)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
@@ -89,10 +89,10 @@ def legend_below(
     names: tuple[str, ...] | None = None,
     left_out: Sequence[str] = (),
 ) -> None:
-    """One legend for all panels, each name once; in the order of `names`, else in that of the panels.
+    """Add one legend for all panels, with each name once, in the order of `names` or else of the panels.
 
-    It has as many columns as asked for, or as many as its longest name leaves room for; with many rows the figure
-    grows. Over it stands what is `left_out` of the figure, a sentence a line.
+    It has `columns` columns, or as many as its longest name leaves room for; with many rows the figure grows. The
+    sentences in `left_out` are its title, one per line.
     """
     seen = {name: handle for panel in axes for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)}
     named = [name for name in names or tuple(seen) if name in seen]
@@ -106,6 +106,6 @@ def legend_below(
 
 
 def most(names: Sequence[_Name], count: int, noun: str, rule: str) -> tuple[list[_Name], list[str]]:
-    """The first `count` of these, and a sentence that says how many are left out, if any are."""
+    """The first `count` names, and a sentence on how many are left out, if any are."""
     more = len(names) - count
     return list(names[:count]), [f"{more} more {noun} are not drawn: {rule}."] if more > 0 else []

@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 11.0, 6.0  # inches
 #: Weights, what is in no other layer, and workspaces; the other layers take the palette's first colours.
 _FIXED = {"weights": "#999999", OTHER: "#d5d5d5", WORKSPACES: PALETTE[6]}
-#: Along the call only changes of at least this share of the peak count: the others would take most of the room.
+#: Only changes of at least this share of the peak are drawn: the others would take most of the room.
 _LEAST_STEP = 0.005
-#: Parts are named along the call if there are no more than so many visits to them; else there is a share of the call.
+#: With more visits to parts than this, the axis shows percentages of the call, not the parts' names.
 _MOST_NAMED = 24
 #: A part is named if its visit takes at least this share of the call.
 _LEAST_NAMED = 0.02
-#: A line of more points than this is thin, or it would hide what is under it.
+#: A line with more points than this is thin, or it would hide what is under it.
 _MANY_POINTS, _STRETCHES = 700, 350
 _HEADROOM = 1.18
 
 
 def draw(profiled: Profiled) -> bytes:
-    """The PNG: predicted bytes in layers and in all, the peak marked; what was measured as a broken line."""
+    """The PNG: predicted bytes in layers and in total, the peak marked, and measured bytes as a broken line."""
     predicted = profiled.predicted
     tops = [predicted.peak_bytes, *([profiled.measured.peak_bytes] if profiled.measured else [])]
     unit, name = (GIB, "GiB") if max(tops) >= GIB / 2 else (MIB, "MiB")
@@ -75,7 +75,7 @@ def _stack(axes: Axes, shown: Layers, along: Sequence[int], unit: int) -> None:
 
 
 def _measured(axes: Axes, profiled: Profiled, timeline: Timeline, along: Sequence[int], unit: int) -> None:
-    """What was alive, laid over by the modules at work; of very many points the most of each stretch."""
+    """The measured live bytes, aligned by the module at work; if there are too many points, each interval's maximum."""
     at = [_between(along, place) for place in aligned_positions(timeline, profiled.predicted.timeline)]
     live = [count / unit for count in live_bytes_of_call(timeline)]
     if len(at) > _MANY_POINTS:
@@ -107,17 +107,17 @@ def _peak(axes: Axes, peak: Profile, along: Sequence[int], unit: int) -> None:
 
 
 def _name_parts(axes: Axes, timeline: Timeline, along: Sequence[int]) -> None:
-    """Which part is at work; where there are too many visits, how far the call is."""
+    """Label the axis with the parts at work, or with percentages of the call if there are too many visits."""
     end = along[-1]
-    found = [(name, along[start]) for name, start in stage_starts(timeline)]
-    if len(found) > _MOST_NAMED:
+    starts = [(name, along[start]) for name, start in stage_starts(timeline)]
+    if len(starts) > _MOST_NAMED:
         axes.set_xticks([end * tenth / 10 for tenth in range(11)], [f"{tenth * 10}%" for tenth in range(11)])
         axes.set_xlabel("progress of the call, by its larger allocations and frees")
         return
-    ends = [*(start for _, start in found[1:]), end]
+    ends = [*(start for _, start in starts[1:]), end]
     named = [
         (name, start, stop)
-        for (name, start), stop in zip(found, ends, strict=True)
+        for (name, start), stop in zip(starts, ends, strict=True)
         if stop - start >= max(1, end * _LEAST_NAMED)
     ]
     axes.set_xticks(

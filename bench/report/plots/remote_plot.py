@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.record import EXECUTION, Record
+from bench.report.pages.cells import call
 from bench.report.pages.remote_parts import exchange, order, stack
 from bench.report.plots.figure import caption, drawing, legend_below, most, plain
-from bench.workloads import models
 from bench.workloads.labels import extras, size_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _COLOURS = {
     "decode": "#009E73",
 }
 _WIDTH, _BAR, _FRAME = 9.0, 0.26, 0.8  # inches; a bar with its gap; what a panel, and the figure, have besides
-#: More bars than this in one panel can't be read, and no more panels be seen.
+#: More bars in one panel, or more panels, can't be read.
 _MOST_BARS, _MOST_PANELS = 60, 12
 #: A panel of longer requests (s) is in seconds.
 _MOST_IN_MS = 10.0
@@ -35,18 +35,18 @@ _GAP = 0.6  # between two resolutions, in bars
 
 
 def draw(records: Sequence[Record]) -> bytes | None:
-    """The PNG of one endpoint's records: a panel a model and operation, a stacked bar a resolution and transport.
+    """The PNG of one endpoint's records: one panel per model and operation, one stacked bar per size and transport.
 
-    The same records give the same bytes under one version of matplotlib. None where no record has a split.
+    The same records give the same bytes under one version of matplotlib. None if no record has a split.
     """
     panels: dict[str, list[Record]] = {}
-    for record in sorted(records, key=lambda one: (one.case.model, one.case.operation, *order(one))):
+    for record in sorted(records, key=lambda record: (record.case.model, record.case.operation, *order(record))):
         if stack(record):
-            title = caption(f"{models.title(record.case.model)} {record.case.operation}")
+            title = caption(call(record.case))
             panels.setdefault(title, []).append(record)
     if not panels:
         return None
-    shown, note = most(list(panels.items()), _MOST_PANELS, "models and operations", "drawn are the first by name")
+    shown, note = most(list(panels.items()), _MOST_PANELS, "models and operations", "only the first by name are")
     panels = {_titled(title, len(group)): group[:_MOST_BARS] for title, group in shown}
     heights = [_extent(_places(group)) for group in panels.values()]
     with drawing(_WIDTH, _BAR * sum(heights) + _FRAME * (len(panels) + 1)) as made:
@@ -104,12 +104,13 @@ def _extent(places: Sequence[float]) -> float:
 
 
 def _name(record: Record, among: Sequence[Record]) -> str:
-    """`512x512 jpg`, and what else tells it from its neighbours."""
+    """`512x512 jpg`, and what else distinguishes it from its neighbours."""
     case = record.case
-    said = [size_of(case), case.transport or ""]
-    alike = [one.case for one in among if (size_of(one.case), one.case.transport) == (size_of(case), case.transport)]
-    several = {field for field in EXECUTION if len({getattr(one, field) for one in alike}) > 1} - {"tiling"}
-    said += [case.dtype] if "dtype" in several else []
-    said += extras(case) if len({tuple(extras(one)) for one in alike}) > 1 else []
-    said += [str(getattr(case, field)) for field in ("weights", "variant") if field in several]
-    return caption(" ".join(said))
+    parts = [size_of(case), case.transport or ""]
+    cases = [each.case for each in among]
+    alike = [each for each in cases if (size_of(each), each.transport) == (size_of(case), case.transport)]
+    several = {field for field in EXECUTION if len({getattr(each, field) for each in alike}) > 1} - {"tiling"}
+    parts += [case.dtype] if "dtype" in several else []
+    parts += extras(case) if len({tuple(extras(each)) for each in alike}) > 1 else []
+    parts += [str(getattr(case, field)) for field in ("weights", "variant") if field in several]
+    return caption(" ".join(parts))

@@ -93,7 +93,7 @@ def _block(console: Console, block: Block) -> None:
 
 def _bullets(console: Console, block: Bullets) -> None:
     if block.title:
-        say(console, one_line(block.title), _STYLES[block.tone])
+        say(console, f"{one_line(block.title)}:", _STYLES[block.tone])
     for item in block.items:
         say(console, one_line(item), _STYLES[block.tone], indent=2 if block.title else 0)
 

@@ -29,8 +29,8 @@ from bench.report.document import (
 #: What GitHub takes for markup; bare addresses too. An underscore between letters or digits is none, nor is an
 #: exclamation mark (CommonMark 0.31, "Emphasis and strong emphasis" and "Images": the bracket alone is escaped).
 _MARKUP = re.compile(r"://|\bwww\.|(?<!\w)_+|_+(?!\w)|[\\*\[\]~#@`|$]")
-#: What a backslash does not help against. A mention or a reference is one even then, and is broken by a blank of no
-#: width; a pipe ends a cell after two backslashes, of which the first stands for the second.
+#: Markup that a backslash alone does not escape. A zero-width space breaks mentions and references. A pipe is written
+#: as an entity, because a backslash before it in the text would undo its escape.
 _INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203;", "|": "&#124;"}
 #: What begins a list, a rule or an underlined heading at the start of a line: its last character is to be escaped.
 _BLOCK_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=\s]*$)|[0-9]{1,9}[.)](?=\s|$)")
@@ -62,7 +62,7 @@ def render_table(table_: Table) -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
-    """A pipe table of text cells. `align` has a letter a column: l or r."""
+    """A pipe table of text cells. `align` has one letter per column: l or r."""
     cells = [[cell.replace("|", "\\|").strip(" ") for cell in row] for row in rows]
     widths = [max(len(header) + _HEADER_ROOM, *(len(row[n]) for row in cells)) for n, header in enumerate(headers)]
     dashes = ["-" * (width + 1) for width in widths]
@@ -80,27 +80,27 @@ def _row(cells: Sequence[str], align: str, widths: Sequence[int]) -> str:
 
 
 def folded(summary: str, body: str) -> str:
-    """A section that opens on a click. Its summary is plain text: it stands amid HTML, where no markdown is read."""
+    """A section that opens on a click. Its summary is plain text, because markdown is not read inside HTML."""
     return f"<details><summary>{html.escape(_plain(summary), quote=False)}</summary>\n\n{body}\n\n</details>"
 
 
 def bullets(items: Sequence[str]) -> str:
-    """A list of one line an item."""
+    """A list with one line per item."""
     return "\n".join(f"- {item}" for item in items)
 
 
 def safe(text: str) -> str:
-    """Text that GitHub shows as it is: names and messages come out of files."""
+    """Text that GitHub shows as it is, such as names and messages from files."""
     return _block_start(_inline(_plain(text)))
 
 
 def prose(text: str) -> str:
-    """A sentence of this program's, which GitHub shows as it is but for `code` in backticks."""
+    """A sentence of this program, which GitHub shows as it is, except for `code` in backticks."""
     return _block_start("".join(code(part) if is_code else _inline(part) for part, is_code in spans(_plain(text))))
 
 
 def code(text: str) -> str:
-    """Text as code, in which nothing is markup: an address, say. What code can't hold everywhere is shown as text."""
+    """Text as code, such as an address. Text with characters that code can't hold is shown as plain text."""
     plain = _plain(text)
     return f"`{plain}`" if plain and not set("`|<") & set(plain) else safe(plain)
 
@@ -150,7 +150,7 @@ def _plain(text: str) -> str:
 
 def _inline(plain: str) -> str:
     escaped = html.escape(plain, quote=False)
-    return _MARKUP.sub(lambda found: _INSTEAD.get(found.group()) or re.sub(r"(.)", r"\\\1", found.group()), escaped)
+    return _MARKUP.sub(lambda match: _INSTEAD.get(match[0]) or re.sub(r"(.)", r"\\\1", match[0]), escaped)
 
 
 def _block_start(text: str) -> str:

@@ -97,6 +97,8 @@ def print_table(
     if layout is not None and len(columns) > _MIN_TABLE_COLUMNS and columns[-1].wraps:
         _print_notes_under_rows(console, columns, cells, *layout)
         return
+    if header:
+        _print_names_of_heads(console, columns)
     for row in cells:
         _print_block(console, columns, row)
     if header:
@@ -208,28 +210,39 @@ def _lines(columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Se
 def _print_notes_under_rows(
     console: Console, columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Sequence[int], padding: int
 ) -> None:
-    """A table of all columns but the last, whose text stands indented under its row."""
+    """A table of all columns but the last, whose name and text are indented under each row."""
+    name = f"{columns[-1].name}: " if columns[-1].name else ""
     console.print()
     for number, row in enumerate(rows):
         table = _table(columns[:-1], [row[:-1]], widths, padding, header=True)
         table.show_header, table.show_edge = not number, False
         console.print(Padding(table, (0, 0, 0, 1), expand=False))
         if row[-1].plain:
-            _print_indented(console, row[-1], _INDENT + 1)
+            _print_indented(console, Text(name) + row[-1], _INDENT + 1)
     console.print()
+
+
+def _print_names_of_heads(console: Console, columns: Sequence[Column]) -> None:
+    """The names of the columns whose cells are the first line of each block, over a rule."""
+    names = Text(" ".join(column.name for column in columns if _is_head(column, columns) and column.name), style="bold")
+    if names.plain:
+        console.print(names)
+        console.print("─" * min(cell_len(names.plain), console.width))
+
+
+def _is_head(column: Column, columns: Sequence[Column]) -> bool:
+    return column.heads or column is columns[0]
 
 
 def _print_block(console: Console, columns: Sequence[Column], row: Sequence[Text]) -> None:
     """A row as its head in a line, and under it `name: value; name: value`, each pair whole where it has room."""
     pairs = list(zip(columns, row, strict=True))
-    head = [cell for place, (column, cell) in enumerate(pairs) if cell.plain and (column.heads or not place)]
+    head = [cell for column, cell in pairs if cell.plain and _is_head(column, columns)]
     if head:
         console.print(Text(" ").join(head))
     room = console.width - _INDENT
     line = Text()
-    for pair, wraps in _pairs(
-        [(column, cell) for place, (column, cell) in enumerate(pairs) if place and not column.heads]
-    ):
+    for pair, wraps in _pairs([(column, cell) for column, cell in pairs if not _is_head(column, columns)]):
         joined = Text("; ").join([line, pair]) if line.plain else pair
         if _widest(joined) <= room and not (line.plain and "\n" in joined.plain):
             line = joined

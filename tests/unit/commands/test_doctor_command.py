@@ -13,6 +13,7 @@ from machines import a_host, cpu_machine, gpu_machine
 from typer.testing import CliRunner, Result
 
 from bench import store
+from bench.cli import main
 from bench.commands.doctor import doctor
 from bench.doctor import Facts
 from bench.errors import DeviceError, ResultsError, WorkerError
@@ -32,6 +33,16 @@ def a_ceiling(request: MeasureCeiling) -> CeilingMeasured:
         what=request.what, dtype=request.dtype, size=64, median_s=0.1, samples_s=(0.1, 0.1), per_second=1e12
     )
     return CeilingMeasured(ceiling=found)
+
+
+def test_a_misspelt_device_is_wrong_usage_and_not_a_problem_of_the_machine(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in (["doctor"], ["run", "smoke", "--dry-run"], ["profile"], ["calibrate"]):
+        assert main([*command, "--device", "gpuu"]) == 2
+        error = capsys.readouterr().err
+        assert "--device gpuu" in error
+        assert "cuda:N" in error
 
 
 class FakeExecutor:
@@ -79,7 +90,7 @@ def run(out: Path, *arguments: str) -> Result:
 def test_a_sound_machine_ends_in_0_and_the_worker_is_let_go(machine: type[FakeExecutor], tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.exit_code == 0, done.output
-    assert "A run here would be sound" in done.stdout
+    assert " not " not in done.stdout.splitlines()[-1]
     assert machine.closed == 1
 
 

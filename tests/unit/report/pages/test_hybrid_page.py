@@ -187,7 +187,7 @@ def test_what_overlap_gained_stands_beside_what_was_predicted() -> None:
     assert (row["in_turn"].value, row["in_turn"].text, row["in_turn"].kind) == (pytest.approx(10), "10 /s", "measured")
     assert (row["overlapped"].text, row["overlapped"].kind) == ("15 /s", "measured")
     assert (row["predicted"].text, row["predicted"].kind, row["predicted"].note) == ("15 /s", "simulated", "0%")
-    assert (row["hidden_from"].value, row["hidden_from"].kind) == (pytest.approx(0.05), "simulated")
+    assert (row["free_above"].value, row["free_above"].kind) == (pytest.approx(0.05), "simulated")
     # measured 0.25 s where 0.2 was predicted: the prediction's throughput is a quarter higher
     slower = an_endpoint_record(0.05, remote=remote(0.05, overlaps=(an_overlap(overlapped_s=(0.25, 0.25)),)))
     assert table_with("predicted", page(slower))[0]["predicted"].note == "+25.0%"

@@ -139,7 +139,7 @@ def test_a_driver_s_peak_that_is_missing_has_its_reason_and_no_column(growth: in
     memory = Memory(percent=50.0, nvml_process_reason="no permission |", nvml_device_growth_bytes=growth)
     page = encodes(measured(0.1, memory=memory), published(0.1))
     # then no table has a column of it, and the legend says why
-    (reason,) = [meaning for term, meaning in page.blocks[1].items if term == "No peak by the driver"]
+    (reason,) = [meaning for term, meaning in page.blocks[1].items if term == "Driver's peak missing"]
     assert "no permission | (1 case)" in reason
     assert "the docs do not print it (1 case)" in reason
     assert "By the driver" not in {name for names in columns_of(page) for name in names}

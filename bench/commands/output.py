@@ -1,0 +1,49 @@
+"""Standard output that its reader may close early, as `head` does: the rest is dropped, and the command goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+
+@contextlib.contextmanager
+def closable_output() -> Iterator[None]:
+    """Drop what the block prints on standard output after its reader has closed it, so that its exit code stays."""
+    if sys.stdout is None:  # pythonw has none
+        yield
+        return
+    output = _Output(sys.stdout)
+    with contextlib.redirect_stdout(output):
+        try:
+            yield
+        finally:
+            output.flush()
+
+
+class _Output:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._unless_closed():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._unless_closed():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _unless_closed(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # Python flushes the rest there when it ends
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,64 @@
+"""The help of every command, and output that its reader closes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import app, main
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "tests" / "golden" / "vae_encode_tables.md"
+COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+
+
+@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), *(["docs", n] for n in ("import", "check"))])
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_help_names_values_and_has_no_python_types(
+    command: list[str], columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    for kind in ("bool", "str", "int", "float", "path", "list"):
+        assert f"<{kind}" not in text
+    assert "Exit codes:" in text or command == ["models"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["models"], 0),
+        (["docs", "render", str(ROOT / "results" / "published"), "--operation", "encode"], 0),
+        (
+            [
+                "docs",
+                "check",
+                str(ROOT / "tests" / "golden" / "vae_encode_tables.md"),
+                "{other}",
+                "--operation",
+                "encode",
+            ],
+            1,
+        ),
+    ],
+)
+def test_a_reader_that_closes_the_output_changes_no_exit_code(arguments: list[str], code: int, tmp_path: Path) -> None:
+    # given results that differ from the docs' page, and a reader that closes the output before anything is printed
+    other = tmp_path / "other.jsonl"
+    published = (ROOT / "results" / "published" / "vae_encode.jsonl").read_text()
+    other.write_text(published.replace('"median_s":0.402', '"median_s":0.403'))
+    arguments = [argument.format(other=other) for argument in arguments]
+    command = [sys.executable, "-m", "bench", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    # then the command ends as it does when all is read
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    assert "BrokenPipe" not in errors
