@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -52,7 +52,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
     With `interleave` the cases of a group follow one another.
     """
     _refuse_many(sweep)
-    cases: dict[str, Case] = {}
+    cases: list[Case] = []
     for key, weights, dtype, variant in itertools.product(sweep.models, sweep.weights, sweep.dtypes, sweep.variants):
         spec = models.get(key)
         if weights == "hub" and spec.hub_id is None:
@@ -70,9 +70,8 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
                 weights=weights,
                 variant=variant,
             )
-            _check(sweep, case)
-            cases.setdefault(case.id, case)
-    plan = Plan(sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, interleave)
+            cases.append(case)
+    plan = Plan(sweep.name, _checked(sweep, cases), _measure(sweep), sweep.timeout, interleave)
     return replace(plan, cases=tuple(case for group in plan.turns for case in group))
 
 
@@ -90,7 +89,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     Weights, precision (`served`, by model) and tiling are the endpoint's. Raises ConfigError.
     """
     _refuse_many(sweep)
-    cases: dict[str, Case] = {}
+    cases: list[Case] = []
     for key in sweep.models:
         workload = models.workload(key)
         for operation, axes in itertools.product(_operations(sweep, key), _axes(sweep, key)):
@@ -106,9 +105,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                     weights=served[key].weights,
                     transport=transport,
                 )
-                case = workload.served(case)
-                _check(sweep, case)
-                cases.setdefault(case.id, case)
+                cases.append(workload.served(case))
     if not cases:
         raise ConfigError(
             f"Sweep {sweep.name!r}, key `remote.transports`: no case can use these transports. Encode needs png or pt, "
@@ -116,7 +113,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
         )
     remote = sweep.remote
     return Plan(
-        sweep.name, tuple(cases.values()), _measure(sweep), sweep.timeout, load=remote.load, overlap=remote.overlap
+        sweep.name, _checked(sweep, cases), _measure(sweep), sweep.timeout, load=remote.load, overlap=remote.overlap
     )
 
 
@@ -167,11 +164,12 @@ def _tilings(sweep: Sweep, key: str) -> tuple[Literal["off"] | Tile, ...]:
     return tuple(tile if tiling == "on" else tiling for tiling in sweep.tiling)
 
 
-def _check(sweep: Sweep, case: Case) -> None:
-    """Raise ConfigError for a case that its workload can't run."""
-    refusal = models.workload(case.model).check(case)
-    if refusal:
-        raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
+def _checked(sweep: Sweep, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """The cases without duplicates. Raises ConfigError for one that its workload can't run."""
+    for case in cases:
+        if refusal := models.workload(case.model).check(case):
+            raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
+    return tuple({case.id: case for case in cases}.values())
 
 
 def _check_variant(sweep: Sweep, key: str, variant: str) -> None:

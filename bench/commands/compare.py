@@ -126,7 +126,7 @@ def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bo
     files, warnings = store.read(paths, strict=strict)
     if out is not None and out.exists() and any(out.samefile(file.path) for file in files):
         raise BenchError(
-            f"--out {out}: is a results file of the {name} side, so nothing was written. Choose another name."
+            f"--out {out} is a results file of the {name} side, so nothing was written. Choose another name."
         )
     warn(warnings)
     return sides.side(name, ((str(file.path), file.records) for file in files))

@@ -1,4 +1,4 @@
-"""What `bench hybrid`, `cost`, `advise` and `report` share: comparing local with remote, and its pages."""
+"""Shared by `bench hybrid`, `cost`, `advise` and `report`: comparing local with remote, and its pages."""
 
 from __future__ import annotations
 

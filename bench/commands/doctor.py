@@ -84,7 +84,7 @@ def doctor(
             typer.echo(json.dumps(result, indent=2))
         if refusal is not None:
             raise refusal
-        if ceilings and sound and not (as_json or quiet) and any(found.level == "warning" for found in findings):
+        if ceilings and sound and not (as_json or quiet) and any(finding.level == "warning" for finding in findings):
             terminal.print_lines(["They may be too low: see the warnings above."])
     raise typer.Exit(0 if sound else 1)
 

@@ -24,7 +24,7 @@ def read_text(path: Path) -> str:
 
     try:
         if is_named_pipe(path):
-            raise BenchError(f"{path}: is a named pipe, which may never end. Write the text to a file first.")
+            raise BenchError(f"{path} is a named pipe, which may never end. Write the text to a file first.")
         return path.read_bytes().decode("utf-8", errors="replace")
     except OSError as error:
         raise BenchError(f"{path}: can't be read: {error.strerror}.") from None

@@ -1,4 +1,4 @@
-"""`bench models`: what can be measured."""
+"""`bench models`: lists what can be measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def models(as_json: AsJson = False) -> None:
 
 
 def _workload(spec: Spec) -> dict[str, object]:
-    """What the model's workload says about all of its models: the keys that a sweep of them has."""
+    """The keys that sweeps of the model's workload have: its kind, operations and axes."""
     from bench.workloads import models
 
     workload = models.workload(spec.key)

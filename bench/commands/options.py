@@ -81,5 +81,7 @@ def token_text(variable: str | None) -> str:
     """The text of the token's variable; empty if none is set. Raises ConfigError if the user named an empty one."""
     text = os.environ.get(variable or TOKEN_ENV, "")
     if variable is not None and not text:
-        raise ConfigError(f"--token-env {printable(variable, 80)}: is not set, or empty. Set it to the token.")
+        raise ConfigError(
+            f"--token-env {printable(variable, 80)}: that variable is not set, or empty. Set it to the token."
+        )
     return text

@@ -125,7 +125,7 @@ def remote(
 
 
 def _ignore(_: str) -> None:
-    """What --quiet does with messages."""
+    """Print nothing: for --quiet."""
 
 
 def _check(endpoint: Sequence[str] | None, name: str | None, *, loopback: bool) -> None:
@@ -138,7 +138,7 @@ def _check(endpoint: Sequence[str] | None, name: str | None, *, loopback: bool) 
         )
     if name is not None and not re.fullmatch(r"(?=.*[A-Za-z0-9])[ -~]{1,80}", name):
         raise ConfigError(
-            f"--name {printable(name, 80)}: can't name a folder. Use letters or digits, and at most 80 characters."
+            f"--name {printable(name, 80)} can't name a folder. Use letters or digits, and at most 80 characters."
         )
 
 

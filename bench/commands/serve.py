@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,12 +19,9 @@ from bench.commands.stderr import tell_aliases
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
+    from bench.endpoint.shapes import Limits
     from bench.endpoint.startup import Loader
-<<<<<<< HEAD
     from bench.endpoint.state import Endpoint, Offer
-=======
-    from bench.endpoint.state import Endpoint
->>>>>>> e4d082b (Keep every heading on narrow terminals, and say what tables mean)
 
 
 def serve(
@@ -67,22 +64,9 @@ def serve(
     tell_aliases(model or [], quiet=quiet)
     limits = Limits(max_pixels=offered.pixels_of(max_pixels), max_batch=max_batch)
     offer = Offer(models, offered.operations_of(operation or []), offered.weights_of(weights, models), asdict(limits))
-<<<<<<< HEAD
     make_loader = partial(
         _make_loader, device, weights or "", offered.known("--dtype", dtype, offered.DTYPES), offer, limits
     )
-=======
-    precision = offered.known("--dtype", dtype, offered.DTYPES)
-
-    @cache
-    def loader() -> Loader:
-        """Made on the device's thread, because it imports torch; the socket listens by then."""
-        from bench.endpoint.startup import Loader
-
-        many = offer.weights == "local" and len(models) > 1
-        return Loader(device, weights or "", many, precision, tuple(offer.operations), limits)
-
->>>>>>> e4d082b (Keep every heading on narrow terminals, and say what tables mean)
     bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
     bearer = Bearer.of(None if no_token else token_text(token_env) or None, token_env or TOKEN_ENV)
     endpoint = Endpoint(offer, bounds, bearer, parse_origins(cors or []))
@@ -90,12 +74,7 @@ def serve(
         address = serving.url(host, listener)
         _announce(endpoint, address, local=serving.is_loopback(listener), as_json=as_json, quiet=quiet)
         ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
-<<<<<<< HEAD
         ended = serving.serve(endpoint, listener, make_loader, ready, log=not quiet)
-=======
-        loading = serving.Loading(lambda: loader().take_device(), lambda name: loader().load(name))
-        ended = serving.serve(endpoint, listener, loading, ready, log=not quiet)
->>>>>>> e4d082b (Keep every heading on narrow terminals, and say what tables mean)
     if not quiet:
         _say("stopped", err=as_json)
     if not ended:  # a thread in the middle of a torch call can't be ended otherwise
@@ -108,18 +87,6 @@ def _prepare(with_parent: int | None) -> None:
         from bench.process import lifeline
 
         lifeline.die_with(with_parent)
-<<<<<<< HEAD
-=======
-    missing = [name for name in ("h11", "prometheus_client", "starlette", "uvicorn") if not _is_installed(name)]
-    if missing:
-        raise BenchError(
-            f"`bench serve` needs {', '.join(missing)}, which is not installed. Install the extra: "
-            "pip install 'hybrid-bench[endpoint]'"
-        )
-
-
-def _is_installed(package: str) -> bool:
->>>>>>> e4d082b (Keep every heading on narrow terminals, and say what tables mean)
     try:
         for package in ("h11", "prometheus_client", "starlette", "uvicorn"):
             importlib.import_module(package)

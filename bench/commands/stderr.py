@@ -1,4 +1,4 @@
-"""What commands print on standard error: messages, warnings, and what an interruption ends with."""
+"""Messages, warnings and progress on standard error, and the end of an interrupted command."""
 
 from __future__ import annotations
 

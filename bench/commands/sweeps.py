@@ -1,4 +1,4 @@
-"""What `bench run` and `bench remote` share: printing a plan, and measuring it with its progress and its end."""
+"""Shared by `bench run` and `bench remote`: printing a plan, and measuring it with its progress and its end."""
 
 from __future__ import annotations
 

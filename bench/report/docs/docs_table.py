@@ -39,7 +39,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """What one case puts in its two cells: None is out of memory, nan a gap."""
+    """The figures of one case for its two cells: None is out of memory, nan a gap."""
 
     time_s: float | None
     memory_percent: float | None

@@ -84,7 +84,7 @@ def _best_time(advice: Advice) -> Cell:
 def ways_table(
     rows: Sequence[tuple[Advice, Ranked]], networks: Networks, *, title: str = "", has_reasons: bool = False
 ) -> document.Table:
-    """A row for each way of the images; with a title also the image's size."""
+    """One row per way of the images; with the image's size unless there are reasons."""
     size = (Column("Size"), lambda row: size_of(row[0].image))
     reason = (Column("Reason", wraps=True), lambda row: row[1].reason)
     return table_of(
@@ -119,7 +119,9 @@ def _peak(ranked: Ranked) -> Cell:
 
 def _share(ranked: Ranked, place: Place) -> Cell:
     """The peak as a share of the card or its limit, as the docs give it: `38%`; empty if it is out of memory."""
-    if not isinstance(ranked.way, Local) or ranked.way.peak.reserved_bytes is None:
+    if not isinstance(ranked.way, Local):
+        return Cell(0, "0%")
+    if ranked.way.peak.reserved_bytes is None:
         return Cell(text="")
     percent = memory_percent(ranked.way.peak.reserved_bytes, place.limit_or_total_bytes)
     return Cell(percent, f"{percent:.0f}%" if percent >= 1 else "<1%", ranked.way.peak.kind)

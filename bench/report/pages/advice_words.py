@@ -85,13 +85,13 @@ def _error(time: Time) -> str:
 
 
 def risks(ways: Iterable[Local]) -> list[str]:
-    """What the precisions of these ways risk, each once."""
+    """The risks of the precisions of these ways, each once."""
     named = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
     return [f"Risk of {dtype}: {risk}." for dtype, risk in named]
 
 
 def beyond(ways: Iterable[Ranked]) -> str:
-    """What the time model was not fitted to, among the times of these ways; empty if nothing."""
+    """The kinds of cases among these ways that the time model was not fitted to; empty if none."""
     times = [ranked.way.time for ranked in ways]
     names: dict[str, list[str]] = {}
     for word in dict.fromkeys(word for time in times if time for word in time.beyond):
@@ -101,7 +101,7 @@ def beyond(ways: Iterable[Ranked]) -> str:
 
 
 def place_notes(advice: Sequence[Advice]) -> list[str]:
-    """What is assumed or not known of the cards, and on which of them torch does not run."""
+    """Notes on what is assumed or unknown about the cards, and on cards that torch does not run on."""
     places = {each.place.card: each.place for each in advice if each.place.card is not None}
     assumed = [name for name, place in places.items() if place.is_memory_assumed]
     rateless = [name for name, place in places.items() if place.gpu is None or not place.gpu.has_rates]
@@ -138,7 +138,7 @@ def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
 
 
 def _range_notes(advice: Sequence[Advice]) -> list[str]:
-    """What ranges and least times mean, if there are any."""
+    """The meaning of ranges and least times, if there are any."""
     times = [ranked.way.time for each in advice for ranked in each.ranked]
     tight = [TIGHT in time.beyond for time in times if time is not None and time.between is not None]
     return [*([_RANGES] if not all(tight) else []), *([_TIGHT] if any(tight) else [])]

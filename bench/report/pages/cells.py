@@ -1,4 +1,4 @@
-"""What pages share: cells of a record, words for kinds of figures, the order of cases, the case shown first."""
+"""Shared by pages: cells of a record, words for kinds of figures, the order of cases, the case shown first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OOM = "OOM"
 #: The mark after a predicted verdict, by its confidence.
 SURE = {"high": "", "medium": "?", "low": "??"}
 TIGHT = "fits only if torch empties its cache or uses low-workspace kernels, which takes time."
-#: What stands in for the memory of cards whose figure nobody published.
+#: The memory that is assumed of cards for which nobody has published the figure.
 MEMORY_ASSUMED = "the advertised memory. Nobody has published what torch reports, which is up to 9% less"
 #: The edge of the docs' images, which pages show first.
 _FEATURED_EDGE_PX = 1024

@@ -1,4 +1,4 @@
-"""What an image costs: the page `reports/cost.md` and what `bench cost` prints. The plot is `cost_plot`'s."""
+"""The cost of an image: the page `reports/cost.md`, and the output of `bench cost`. The plot is `cost_plot`'s."""
 
 from __future__ import annotations
 

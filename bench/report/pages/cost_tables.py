@@ -1,4 +1,4 @@
-"""The tables of costs, for the page and the terminal. Reads what `cost` compared; never torch."""
+"""The tables of costs, for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.report.pages import cells
 from bench.report.pages.hybrid_tables import precision
 from bench.workloads.labels import whole_size_of
 
-#: What a card does that is charged in this way.
+#: The use of a card that is charged in this way.
 _CARDS: dict[Charge, str] = {"use": "also generates", "hour": "is kept for this alone"}
 _Machine = Local | Remote
 

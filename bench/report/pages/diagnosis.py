@@ -1,4 +1,4 @@
-"""What `bench doctor` shows: findings as a document, and everything as JSON."""
+"""The output of `bench doctor`: findings as a document, and everything as JSON."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def cell(record: Record | None) -> Cell:
 
 
 def legend(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """What the figures are, if there are any; then why cases have none, and how many cases that is."""
+    """The meaning of the figures, if there are any; then the reasons why cases have none, with their number."""
     terms = []
     if any(is_known(record) for record in records):
         meaning = (
@@ -62,7 +62,7 @@ def _share(count: int, device: Device) -> list[str]:
 
 
 def _reasons(records: Iterable[Record]) -> Iterable[str]:
-    """Why a case that has other figures lacks this one."""
+    """The reasons why cases that have other figures lack this one."""
     for record in records:
         if record.kind == "published":
             yield "the docs do not print it"

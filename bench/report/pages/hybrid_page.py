@@ -1,4 +1,4 @@
-"""Local beside remote: the page `reports/hybrid.md` and what `bench hybrid` prints. The plot is `hybrid_plot`'s."""
+"""Local or remote: the page `reports/hybrid.md`, and the output of `bench hybrid`. The plot is `hybrid_plot`'s."""
 
 from __future__ import annotations
 

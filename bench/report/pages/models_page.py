@@ -1,4 +1,4 @@
-"""What `bench models` shows: the models of the zoo, and what each kind of workload does."""
+"""The output of `bench models`: the models of the zoo, and the operations and axes of each kind of workload."""
 
 from __future__ import annotations
 

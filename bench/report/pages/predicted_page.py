@@ -122,7 +122,7 @@ def _memory_notes(records: Iterable[Record]) -> list[str]:
 
 
 def _unsupported(records: Iterable[Record]) -> list[str]:
-    """Which torch runs on cards that the predicted one has no kernels for."""
+    """The torch versions that run on cards for which the predicted one has no kernels."""
     reasons = dict.fromkeys(
         record.prediction.reason
         for record in records

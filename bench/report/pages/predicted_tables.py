@@ -23,7 +23,7 @@ _TONES: dict[str, Tone] = {"tight": "warning", "out_of_memory": "bad", "unsuppor
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a case takes with memory to spare: the same on several cards.
+    """The memory that a case takes if there is enough: the same on several cards.
 
     Attributes:
         source: where its workspaces are from, and the architectures of the cards: `published, ada, ampere`.
@@ -73,7 +73,7 @@ def groups(records: Iterable[Record]) -> list[Group]:
 
 
 def demand_table(group: Group, title: str = "") -> document.Table:
-    """What the cases of a group take; identical rows are merged."""
+    """The memory that the cases of a group take; identical rows are merged."""
     table = table_of(
         group.demands(),
         (Column("Size"), lambda demand: _tiled_size(demand.case)),

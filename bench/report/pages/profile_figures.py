@@ -16,7 +16,7 @@ from bench.vram.timeline import Timeline
 
 
 class ProfileFigures(Figures):
-    """What a prediction and a measurement show, in bytes; `files` are those that were written."""
+    """A prediction and a measurement, in bytes; `files` are those that were written."""
 
     optional: ClassVar[tuple[str, ...]] = ("stand_in", "files")
 

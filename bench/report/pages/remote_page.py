@@ -94,7 +94,7 @@ def _results(name: str, records: Sequence[Record]) -> Section:
 
 
 def _description(records: Sequence[Record]) -> str:
-    """What the plot shows, for readers who cannot see it: the shortest and the longest bar."""
+    """The plot in words, for readers who cannot see it: its shortest and its longest bar."""
     splits = [(exchange(record, "bench", "new"), label_of(record.case)) for record in records if stack(record)]
     totals = sorted((split.timing.median_s, label) for split, label in splits if split)
     ends = dict.fromkeys((totals[0], totals[-1]))
@@ -108,7 +108,7 @@ def _by_run(records: Sequence[Record]) -> list[list[Record]]:
 
 
 def _facts(records: Sequence[Record]) -> list[EndpointFacts]:
-    """What is known of the endpoint, each thing once."""
+    """The different facts about the endpoint, each once."""
     facts: list[EndpointFacts] = []
     for record in records:
         if record.remote is not None and record.remote.endpoint not in facts:

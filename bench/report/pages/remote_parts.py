@@ -1,4 +1,4 @@
-"""Where the time of a request went, for the tables and the plot."""
+"""The parts of a request's time, for the tables and the plot."""
 
 from __future__ import annotations
 

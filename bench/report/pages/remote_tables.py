@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TypeVar
 
 from bench.core import stats
@@ -77,11 +78,11 @@ LOAD_LEGEND = (
 
 
 def latency(records: Sequence[Record]) -> Table:
-    """A row for each case and transport; cases without a figure give their outcome."""
+    """One row per case and transport; cases without a figure give their outcome."""
     sources = any(record.kind != "measured" for record in records)
     return table_of(
         records,
-        *_head(records, _itself),
+        *_head(records, lambda record: record),
         *(((Column("Source", key="kind"), lambda record: record.kind),) if sources else ()),
         (Column("End to end", "seconds"), _end_to_end),
         (Column("±", "ratio", key="uncertainty"), _uncertainty),
@@ -110,7 +111,7 @@ def parts(records: Sequence[Record]) -> Table | None:
     keys = [key for key in names if any(key in seconds for _, seconds in rows)]
     if not keys:
         return None
-    return table_of(rows, *_head(records, _first), *(_part(key, names[key]) for key in keys))
+    return table_of(rows, *_head(records, itemgetter(0)), *(_part(key, names[key]) for key in keys))
 
 
 def _part(key: str, name: str) -> tuple[Column, Callable[[tuple[Record, dict[str, float]]], Cell]]:
@@ -118,18 +119,21 @@ def _part(key: str, name: str) -> tuple[Column, Callable[[tuple[Record, dict[str
 
 
 def loads(records: Sequence[Record]) -> Table | None:
-    """A row for each load; None if the endpoint was not put under load."""
+    """One row per load; None if the endpoint was not put under load."""
     rows = [(record, load) for record in records if record.remote for load in record.remote.loads]
     if not rows:
         return None
     return table_of(
         rows,
-        *_head(records, _first),
+        *_head(records, itemgetter(0)),
         (Column("Load", heads=True), lambda row: Cell(row[1].title, note="errors" if row[1].errors else "")),
         (Column("For", "seconds"), lambda row: row[1].duration_s),
         (Column("Sent", "count"), lambda row: row[1].sent),
         (Column("Good", "count"), lambda row: row[1].succeeded),
-        (Column("Throughput", right=True, key="throughput_per_s"), lambda row: _throughput(row[1])),
+        (
+            Column("Throughput", right=True, key="throughput_per_s"),
+            lambda row: Cell(row[1].throughput_per_s, f"{row[1].throughput_per_s:.3g} /s"),
+        ),
         *map(_quantile, _QUANTILES),
         (Column("Errors", wraps=True), lambda row: _errors(row[1])),
         (Column("Opened", "count"), lambda row: row[1].connections),
@@ -149,14 +153,6 @@ def _head(records: Sequence[Record], record_of: Callable[[_Row], Record]) -> _Co
     )
     case: _Columns[_Row] = ((Column("Case"), lambda row: _case(record_of(row))),)
     return head if shared_case(records) else (*head, *case)
-
-
-def _itself(record: Record) -> Record:
-    return record
-
-
-def _first(row: tuple[Record, object]) -> Record:
-    return row[0]
 
 
 def _case(record: Record) -> str:

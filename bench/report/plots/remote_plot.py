@@ -91,7 +91,7 @@ def _panel(axes: Axes, title: str, records: Sequence[Record]) -> None:
 
 
 def _places(records: Sequence[Record]) -> list[float]:
-    """Where each bar is, in bars from the top: those of one resolution together."""
+    """The place of each bar, in bars from the top, with those of one resolution together."""
     places: list[float] = []
     for n, record in enumerate(records):
         gap = _GAP if n and size_of(record.case) != size_of(records[n - 1].case) else 0.0

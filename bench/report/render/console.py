@@ -1,6 +1,6 @@
-"""Documents on a terminal or as plain text. `terminal` lays out; here it is decided what is printed.
+"""Documents on a terminal or as plain text. This module decides what is printed; `terminal` lays it out.
 
-Texts out of files keep their width, but nothing in them reaches the terminal as a control character.
+Texts from files keep their width, but nothing in them reaches the terminal as a control character.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _STYLES: dict[Tone, str] = {
 
 
 def draw(document: Document) -> Draw:
-    """What prints a document: its blocks in order, then what the marks of its figures mean. Pictures are named only."""
+    """A function that prints a document: its blocks, then the legend of its marks. Pictures are only named."""
 
     def onto(console: Console) -> None:
         if document.title:

@@ -43,7 +43,10 @@ _HEADER_ROOM = 2
 def render(document: Document) -> str:
     """A page, which ends in a newline."""
     texts = [f"# {safe(document.title)}"] if document.title else []
-    lead = next((n for n, block in enumerate(document.blocks) if not _is_text(block)), len(document.blocks))
+    lead = next(
+        (n for n, block in enumerate(document.blocks) if not isinstance(block, Text | Bullets | Terms)),
+        len(document.blocks),
+    )
     texts += _blocks(document.blocks[:lead], 2)
     kinds = document.marks()
     texts += [legend(kinds)] if kinds else []
@@ -105,10 +108,6 @@ def code(text: str) -> str:
     return f"`{plain}`" if plain and not set("`|<") & set(plain) else safe(plain)
 
 
-def _is_text(block: Block) -> bool:
-    return isinstance(block, Text | Bullets | Terms)
-
-
 def _blocks(blocks: Sequence[Block], level: int) -> list[str]:
     return [text for block in blocks for text in _block(block, level)]
 
@@ -117,7 +116,7 @@ def _block(block: Block, level: int) -> list[str]:  # noqa: PLR0911 - one return
     """The paragraphs of a block; `level` is that of a heading in it."""
     match block:
         case Text():
-            return [_toned(block)]
+            return [f"**{prose(block.text)}**" if block.tone == "strong" else prose(block.text)]
         case Bullets():
             title = [f"**{prose(block.title)}**"] if block.title else []
             return [*title, bullets([prose(item) for item in block.items])] if block.items else []
@@ -131,10 +130,6 @@ def _block(block: Block, level: int) -> list[str]:  # noqa: PLR0911 - one return
             return [folded(block.title, "\n\n".join(_blocks(block.blocks, level)))]
         case Section():
             return [f"{'#' * level} {safe(block.title)}", *_blocks(block.blocks, level + 1)]
-
-
-def _toned(block: Text) -> str:
-    return f"**{prose(block.text)}**" if block.tone == "strong" else prose(block.text)
 
 
 def _cell(cell: Cell, column: Column, *, marks: bool) -> str:

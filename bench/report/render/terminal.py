@@ -57,7 +57,7 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
 
 
 def plain(draw: Draw) -> str:
-    """What is drawn, as text that ends in a newline; as wide as COLUMNS says, where that is set."""
+    """The drawing as text that ends in a newline. It is as wide as COLUMNS says, if that is set."""
     text = io.StringIO()
     draw(Console(file=text, width=_asked_width() or _PIPED_WIDTH, force_terminal=False))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
@@ -192,7 +192,7 @@ def _fits_unwrapped(columns: Sequence[Column], rows: Sequence[Sequence[Text]], w
 
 
 def _lines(columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Sequence[int], padding: int) -> Text:
-    """What `_table` prints of cells that need no wrapping, as one text: rich takes a millisecond for a table's row."""
+    """The output of `_table` for cells that need no wrapping. Faster: rich takes a millisecond for a table's row."""
     gap = " " * (1 + 2 * padding)
     lines = Text(end="")
     to_the_right = [column.on_the_right for column in columns]

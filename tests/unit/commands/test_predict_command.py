@@ -44,7 +44,7 @@ def test_the_terminal_shows_what_a_case_takes_and_its_share_of_a_card(
 ) -> None:
     assert predicted(sweep, "--gpu", "3070") == 0
     said = capsys.readouterr().out
-    assert "Tiny encode, float32: predicted\n" in said
+    assert "Tiny encode, float32: predicted" in said
     (demand,) = [line for line in said.splitlines() if line.startswith(" 64x64 ")]  # a tile that covers it has no row
     assert "published, ampere" in demand
     (share,) = [line for line in said.splitlines() if line.startswith(" NVIDIA GeForce RTX 3070")]

@@ -76,7 +76,7 @@ def test_a_plan_tells_of_its_overlaps(capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().out
     assert "12 images" in said
     assert "2 workers" in said
-    assert ": 2 s; 50% of the case's own median request; 100%" in said
+    assert all(part in said for part in (": 2 s;", "50%", "100%"))
 
     assert cli.main([*overlaps, "--json"]) == 0
     overlap = json.loads(capsys.readouterr().out)["overlap"]
