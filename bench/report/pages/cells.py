@@ -14,7 +14,7 @@ from bench.workloads.labels import size_order
 OOM = "OOM"
 #: The mark after a predicted verdict, by its confidence.
 SURE = {"high": "", "medium": "?", "low": "??"}
-TIGHT = "fits only if torch empties its cache or uses low-workspace kernels, which takes time."
+TIGHT = "runs, but empties torch's cache or takes low-workspace kernels, either of which may be slower."
 #: The memory that is assumed of cards for which nobody has published the figure.
 MEMORY_ASSUMED = "the advertised memory. Nobody has published what torch reports, which is up to 9% less"
 #: The edge of the docs' images, which pages show first.

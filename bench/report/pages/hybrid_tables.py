@@ -84,8 +84,8 @@ def remote_table(images: Sequence[RemoteImage], networks: Networks, *, short: bo
         (Column("Computed by"), lambda row: _computed_by(row[0])),
         (Column("Compute", "seconds"), lambda row: Cell(row[0].compute_s, kind=row[0].kind)),
         (Column("Endpoint", "seconds"), lambda row: _off_network(row[0])),
-        (Column("Sent", "payload bytes"), lambda row: _body(row[0], row[0].sent_bytes, of_operation="encode")),
-        (Column("Received", "payload bytes"), lambda row: _body(row[0], row[0].received_bytes, of_operation="decode")),
+        (Column("Sent", "payload bytes"), lambda row: _sent(row[0])),
+        (Column("Received", "payload bytes"), lambda row: _received(row[0])),
     ]
 
     def over(name: str) -> _ServedColumn:
@@ -180,12 +180,17 @@ def _off_network(service: EndpointTime) -> Cell:
     return Cell(service.off_network_s, kind=service.kind if service.measured_as_whole else "simulated")
 
 
-def _body(service: EndpointTime, size_bytes: int, *, of_operation: str) -> Cell:
-    """The size of a body, which is an image in one operation, and a latent in the other.
+def _sent(service: EndpointTime) -> Cell:
+    return _body(service, service.sent_bytes, is_image=service.case.operation == "encode")
 
-    Unless it was measured, the size of an image file is simulated; others follow from the shape.
-    """
-    is_file = service.case.operation == of_operation and service.transport in FILE_TRANSPORTS
+
+def _received(service: EndpointTime) -> Cell:
+    return _body(service, service.received_bytes, is_image=service.case.operation != "encode")
+
+
+def _body(service: EndpointTime, size_bytes: int, *, is_image: bool) -> Cell:
+    """The size of a body. Unless it was measured, that of an image file is simulated; others follow from the shape."""
+    is_file = is_image and service.transport in FILE_TRANSPORTS
     return Cell(size_bytes, kind=service.kind if service.measured_as_whole else "simulated" if is_file else None)
 
 
