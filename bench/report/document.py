@@ -59,25 +59,25 @@ class Column:
 
     Attributes:
         name: its header. If empty, a narrow terminal appends its cell to that of the column before it.
-        unit: of its values; None for text. Columns with a unit are set to the right.
+        unit: of its values; None for text. Columns with a unit are right-aligned.
         key: its name in JSON and CSV, unique in the table; by default made of `name`.
         right: right-align text too.
-        wraps: the text may wrap at spaces in a narrow terminal.
-        heads: part of the first line when rows are printed as blocks; the first column always is.
-        groups: a terminal prints one table per value, with the value in its title.
+        may_wrap: the text may wrap at spaces in a narrow terminal.
+        in_heading: part of the first line when rows are printed as blocks; the first column always is.
+        splits_table: a terminal prints one table per value, with the value in its title.
     """
 
     name: str
     unit: Unit | None = None
     key: str = ""
     right: bool = False
-    wraps: bool = False
-    heads: bool = False
-    groups: bool = False
+    may_wrap: bool = False
+    in_heading: bool = False
+    splits_table: bool = False
 
     @property
-    def on_the_right(self) -> bool:
-        """Whether its cells are set to the right."""
+    def is_right_aligned(self) -> bool:
+        """Whether its cells are right-aligned."""
         return self.right or self.unit is not None
 
     def text(self, cell: Cell) -> str:

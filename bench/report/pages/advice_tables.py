@@ -86,11 +86,11 @@ def ways_table(
 ) -> document.Table:
     """One row per way of the images; with the image's size unless there are reasons."""
     size = (Column("Size"), lambda row: size_of(row[0].image))
-    reason = (Column("Reason", wraps=True), lambda row: row[1].reason)
+    reason = (Column("Reason", may_wrap=True), lambda row: row[1].reason)
     return table_of(
         rows,
         *([] if has_reasons else [size]),
-        (Column("Way", wraps=True, heads=True), lambda row: _named_way(*row, networks)),
+        (Column("Way", may_wrap=True, in_heading=True), lambda row: _named_way(*row, networks)),
         (Column("Peak", "bytes"), lambda row: _peak(row[1])),
         (Column("Share", "percent"), lambda row: _share(row[1], row[0].place)),
         (Column("Time", "seconds"), lambda row: _time(row[1].way.time)),

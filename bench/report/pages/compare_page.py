@@ -156,9 +156,9 @@ def _list(title: str, items: Sequence[str], *, folds: bool) -> list[Block]:
 def _outcomes(outcomes: Sequence[OutcomeChange]) -> document.Table:
     return table_of(
         in_size_order(outcomes, lambda change: change.case),
-        (Column("Case", wraps=True), lambda change: change.label),
-        (Column("Base", wraps=True), lambda change: change.base),
-        (Column("Head", wraps=True), lambda change: change.head),
+        (Column("Case", may_wrap=True), lambda change: change.label),
+        (Column("Base", may_wrap=True), lambda change: change.base),
+        (Column("Head", may_wrap=True), lambda change: change.head),
         (Column("Verdict"), lambda change: Cell(change.verdict, tone=_TONES[change.verdict])),
     )
 
@@ -187,12 +187,12 @@ def _rows(rows: Sequence[Row], metric: MetricComparison) -> document.Table:
     p = (Column("p", right=True), _p)
     return table_of(
         in_size_order(rows, lambda row: row.case),
-        (Column("Case", wraps=True), lambda row: row.label),
+        (Column("Case", may_wrap=True), lambda row: row.label),
         (Column("Base", unit), lambda row: row.base.median),
         (Column("Head", unit), lambda row: row.head.median),
         (Column("Change", right=True), lambda row: Cell(row.change, _change(row, metric.metric))),
         *([p] if tested else []),
-        (Column("Verdict", wraps=True), _verdict),
+        (Column("Verdict", may_wrap=True), _verdict),
     )
 
 

@@ -38,7 +38,7 @@ def image_table(image: Image, costs: Costs, *, memory: bool = False) -> Table:
     machines: list[_Machine] = [*image.local, *(remote for remote in image.remote if remote.cost)]
     return table_of(
         machines,
-        (Column("Where", wraps=True), _name),
+        (Column("Where", may_wrap=True), _name),
         (Column("Time", "seconds"), _time),
         *([(Column("Memory", "percent"), _memory)] if memory else []),
         (Column("Energy", "joules"), _energy),
@@ -68,7 +68,7 @@ def break_even_table(images: Sequence[Image], charge: Charge, *, free: bool = Tr
     return table_of(
         rows,
         (Column("Card"), lambda row: local_name(row[1])),
-        (Column("Resolution", groups=True), lambda row: whole_size_of(row[0].case)),
+        (Column("Resolution", splits_table=True), lambda row: whole_size_of(row[0].case)),
         *map(column, endpoints),
         title=f"Break-even in images per hour, with a card that {_CARDS[charge]}",
     )
@@ -90,7 +90,7 @@ def prices_table(prices: Prices) -> Table:
         (Column("What"), lambda price: price.what),
         (Column("Price", right=True), lambda price: price.price),
         (Column("How"), lambda price: price.how),
-        (Column("Source", wraps=True), lambda price: price.source),
+        (Column("Source", may_wrap=True), lambda price: price.source),
         (Column("Date"), lambda price: str(price.date)),
     )
 

@@ -14,7 +14,11 @@ from bench.report.document import Block, Cell, Column, Document, Text, Tone, tab
 _TONES: dict[Level, Tone] = {"ok": "good", "note": "plain", "warning": "warning", "problem": "bad"}
 _QUIET: tuple[Level, ...] = ("warning", "problem")
 #: Without names, so that a terminal prints no header.
-_COLUMNS = (Column("", key="level"), Column("", key="subject", heads=True), Column("", key="finding", wraps=True))
+_COLUMNS = (
+    Column("", key="level"),
+    Column("", key="subject", in_heading=True),
+    Column("", key="finding", may_wrap=True),
+)
 
 
 def to_json(facts: Facts | ClientFacts, findings: Sequence[Finding]) -> dict[str, Any]:

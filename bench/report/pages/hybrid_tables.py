@@ -43,7 +43,7 @@ def networks_table(networks: Networks) -> Table:
         (Column("Round trip", "seconds"), lambda name: Cell(networks[name].path.rtt_s)),
         (Column("Down", "bits/s"), lambda name: Cell(networks[name].path.down_bit_s)),
         (Column("Up", "bits/s"), lambda name: Cell(networks[name].path.up_bit_s)),
-        (Column("Source", wraps=True), lambda name: networks[name].source),
+        (Column("Source", may_wrap=True), lambda name: networks[name].source),
     )
 
 
@@ -55,8 +55,8 @@ def local_table(rows: Sequence[Row], networks: Networks, *, short: bool = False)
     first = next(iter(networks))
     return table_of(
         rows,
-        (Column("Device", groups=True), lambda row: row.label),
-        (Column("Precision", groups=True), precision),
+        (Column("Device", splits_table=True), lambda row: row.label),
+        (Column("Precision", splits_table=True), precision),
         (Column("Resolution"), lambda row: whole_size_of(row.case)),
         (Column("Untiled", "seconds"), lambda row: cells.time(row.untiled)),
         (Column("Memory", "percent"), lambda row: cells.memory(row.untiled)),
@@ -78,7 +78,7 @@ def remote_table(images: Sequence[RemoteImage], networks: Networks, *, short: bo
     If `short`, only the whole, for each endpoint or card that computes the images.
     """
     served = [(image.service, image) for image in images if image.service]
-    by: _ServedColumn = (Column("Computed by", groups=True), lambda row: f"Remote, computed by {row[0].by}")
+    by: _ServedColumn = (Column("Computed by", splits_table=True), lambda row: f"Remote, computed by {row[0].by}")
     service: list[_ServedColumn] = [
         (Column("Over"), lambda row: row[0].transport),
         (Column("Computed by"), lambda row: _computed_by(row[0])),

@@ -18,7 +18,7 @@ def page(specs: Sequence[Spec]) -> Document:
         (Column("Precision"), lambda spec: spec.dtype),
         (Column("Tile (px)", right=True, key="tile"), _tile),
         (Column("Weights"), lambda spec: spec.hub_id),
-        (Column("Other names", wraps=True), lambda spec: ", ".join(spec.aliases)),
+        (Column("Other names", may_wrap=True), lambda spec: ", ".join(spec.aliases)),
     )
     kinds = dict.fromkeys(_kind(spec) for spec in specs)
     return Document("", (listed, *map(Text, kinds)))

@@ -82,7 +82,7 @@ def demand_table(group: Group, title: str = "") -> document.Table:
         (Column("Reserved", "bytes"), lambda demand: demand.prediction.taken_reserved_bytes),
         (Column("Band", right=True), lambda demand: _band(demand.prediction)),
         (Column("With CUDA context", right=True), lambda demand: _band(demand.prediction, context=True)),
-        (Column("Workspaces", wraps=True), lambda demand: demand.source),
+        (Column("Workspaces", may_wrap=True), lambda demand: demand.source),
         title=title,
     )
     rows = {tuple(map(Column.text, table.columns, row)): row for row in table.rows}
@@ -125,7 +125,7 @@ def card_table(group: Group, title: str = "") -> document.Table:
         return Column(_short(case), right=True, key=_tiled_size(case)), lambda card: share(card[1].get(case.id))
 
     by_card = group.by_card().items()
-    card = (Column("Card", wraps=True), lambda card: card[0])
+    card = (Column("Card", may_wrap=True), lambda card: card[0])
     return table_of(by_card, card, *(column(case) for case in group.cases), title=title)
 
 

@@ -85,8 +85,8 @@ def _largest(profile: Profile, title: str) -> document.Table:
         profile.largest,
         (Column("Memory", "bytes"), lambda held: held.bytes),
         (Column("Share", "ratio"), lambda held: held.bytes / profile.peak_bytes),
-        (Column("Module", wraps=True, heads=True), _module),
-        (Column("Operator", heads=True), lambda held: held.owner.operator),
+        (Column("Module", may_wrap=True, in_heading=True), _module),
+        (Column("Operator", in_heading=True), lambda held: held.owner.operator),
         (Column("Kind", key="allocation"), lambda held: held.owner.kind),
         title=title,
     )

@@ -126,7 +126,7 @@ def loads(records: Sequence[Record]) -> Table | None:
     return table_of(
         rows,
         *_head(records, itemgetter(0)),
-        (Column("Load", heads=True), lambda row: Cell(row[1].title, note="errors" if row[1].errors else "")),
+        (Column("Load", in_heading=True), lambda row: Cell(row[1].title, note="errors" if row[1].errors else "")),
         (Column("For", "seconds"), lambda row: row[1].duration_s),
         (Column("Sent", "count"), lambda row: row[1].sent),
         (Column("Good", "count"), lambda row: row[1].succeeded),
@@ -135,7 +135,7 @@ def loads(records: Sequence[Record]) -> Table | None:
             lambda row: Cell(row[1].throughput_per_s, f"{row[1].throughput_per_s:.3g} /s"),
         ),
         *map(_quantile, _QUANTILES),
-        (Column("Errors", wraps=True), lambda row: _errors(row[1])),
+        (Column("Errors", may_wrap=True), lambda row: _errors(row[1])),
         (Column("Opened", "count"), lambda row: row[1].connections),
         (Column("Late", "seconds"), lambda row: _lag(row[1])),
     )
@@ -149,7 +149,7 @@ def _head(records: Sequence[Record], record_of: Callable[[_Row], Record]) -> _Co
     """The first columns: size and transport, and what else tells the records of one model and operation apart."""
     head: _Columns[_Row] = (
         (Column("Resolution"), lambda row: size_of(record_of(row).case)),
-        (Column("Over", heads=True), lambda row: record_of(row).case.transport),
+        (Column("Over", in_heading=True), lambda row: record_of(row).case.transport),
     )
     case: _Columns[_Row] = ((Column("Case"), lambda row: _case(record_of(row))),)
     return head if shared_case(records) else (*head, *case)

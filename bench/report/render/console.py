@@ -100,8 +100,8 @@ def _bullets(console: Console, block: Bullets) -> None:
 
 def _groups(table: Table) -> list[tuple[str, list[Column], list[list[Cell]]]]:
     """The tables to print: one for each combination of values of the grouping columns, named in the title."""
-    inside = [place for place, column in enumerate(table.columns) if not column.groups]
-    outside = [place for place, column in enumerate(table.columns) if column.groups]
+    inside = [place for place, column in enumerate(table.columns) if not column.splits_table]
+    outside = [place for place, column in enumerate(table.columns) if column.splits_table]
     columns = [table.columns[place] for place in inside]
     rows_of: dict[tuple[str, ...], list[list[Cell]]] = {}
     for row in table.rows:

@@ -100,7 +100,7 @@ def _block(block: Block, level: int) -> str:  # noqa: PLR0911 - one return for e
 def _table(table: Table) -> str:
     caption = [f"<caption>{_prose(table.title)}</caption>"] if table.title else []
     names = "".join(
-        f'<th scope="col"{_classes(["right"] if column.on_the_right else [])}>{_escaped(column.name)}</th>'
+        f'<th scope="col"{_classes(["right"] if column.is_right_aligned else [])}>{_escaped(column.name)}</th>'
         for column in table.columns
     )
     marks = table.has_marks
@@ -124,7 +124,7 @@ def _table(table: Table) -> str:
 
 def _cell(cell: Cell, column: Column, *, marks: bool) -> str:
     text, after = marked(cell, column, marks=marks)
-    classes = ["right"] if column.on_the_right else []
+    classes = ["right"] if column.is_right_aligned else []
     classes += [f"kind-{cell.kind}"] if cell.kind else []
     title = f' title="{_escaped(MEANINGS[cell.kind])}"' if cell.kind else ""
     return f"<td{_classes(classes, cell.tone)}{title}>{_escaped(text)}{_escaped(after)}</td>"

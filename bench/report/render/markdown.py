@@ -60,7 +60,7 @@ def render_table(table_: Table) -> str:
         [_cell(cell, column, marks=marks) for cell, column in zip(row, table_.columns, strict=True)]
         for row in table_.rows
     ]
-    sides = "".join("r" if column.on_the_right else "l" for column in table_.columns)
+    sides = "".join("r" if column.is_right_aligned else "l" for column in table_.columns)
     return table([safe(column.name) for column in table_.columns], rows, sides)
 
 

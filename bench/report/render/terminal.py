@@ -94,7 +94,7 @@ def print_table(
             console.print(_table(columns, cells, *layout, header=header))
         return
     layout = _layout(columns[:-1], [row[:-1] for row in cells], console.width, header=True) if header else None
-    if layout is not None and len(columns) > _MIN_TABLE_COLUMNS and columns[-1].wraps:
+    if layout is not None and len(columns) > _MIN_TABLE_COLUMNS and columns[-1].may_wrap:
         _print_notes_under_rows(console, columns, cells, *layout)
         return
     if header:
@@ -133,7 +133,7 @@ def _layout(
     words = [max(word, _longest_word(name)) for word, name in zip(words, names, strict=True)]
     whole = [max(width, cell_len(name)) for width, name in zip(contents, names, strict=True)]
     # how narrow each column may become, one step after the other
-    text = [column.wraps for column in columns]
+    text = [column.may_wrap for column in columns]
     steps = (
         [max(words[i], min(whole[i], _COMFORTABLE_WIDTH)) if text[i] else whole[i] for i in range(len(columns))],
         [max(words[i], min(whole[i], _COMFORTABLE_WIDTH) if text[i] else contents[i]) for i in range(len(columns))],
@@ -175,7 +175,7 @@ def _table(
     )
     for column, width in zip(columns, widths, strict=True):
         name = Text(column.name) if header else ""
-        table.add_column(name, justify="right" if column.on_the_right else "left", width=width, overflow="fold")
+        table.add_column(name, justify="right" if column.is_right_aligned else "left", width=width, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -195,7 +195,7 @@ def _lines(columns: Sequence[Column], rows: Sequence[Sequence[Text]], widths: Se
     """The output of `_table` for cells that need no wrapping. Faster: rich takes a millisecond for a table's row."""
     gap = " " * (1 + 2 * padding)
     lines = Text(end="")
-    to_the_right = [column.on_the_right for column in columns]
+    to_the_right = [column.is_right_aligned for column in columns]
     for place, row in enumerate([[Text(column.name, style="bold") for column in columns], *rows]):
         lines.append("\n ")
         for number, (cell, is_right, width) in enumerate(zip(row, to_the_right, widths, strict=True)):
@@ -231,7 +231,7 @@ def _print_names_of_heads(console: Console, columns: Sequence[Column]) -> None:
 
 
 def _is_head(column: Column, columns: Sequence[Column]) -> bool:
-    return column.heads or column is columns[0]
+    return column.in_heading or column is columns[0]
 
 
 def _print_block(console: Console, columns: Sequence[Column], row: Sequence[Text]) -> None:
@@ -267,7 +267,7 @@ def _pairs(cells: Sequence[tuple[Column, Text]]) -> Iterator[tuple[Text, bool]]:
             yield pair, wraps
             pair, wraps = Text(), False
         value = Text(f"{column.name}: ") + cell if column.name else cell
-        pair, wraps = (Text(" ").join([pair, value]) if pair.plain else value), wraps or column.wraps
+        pair, wraps = (Text(" ").join([pair, value]) if pair.plain else value), wraps or column.may_wrap
     if pair.plain:
         yield pair, wraps
 

@@ -32,12 +32,12 @@ HOSTILE = "<b>|*x*|\x1b[31m`_y_"
 OOM = Cell(text="OOM", kind="published")
 TIMES = table(
     [
-        Column("Device", groups=True),
+        Column("Device", splits_table=True),
         Column("Size"),
         Column("Time", "seconds"),
         Column("Memory", "percent"),
         Column("Tiled", "seconds"),
-        Column("What follows", wraps=True),
+        Column("What follows", may_wrap=True),
     ],
     [
         ["RTX 3070", "256", Cell(0.0151, kind="published"), Cell(5.6, kind="published"), None, "fits"],

@@ -152,7 +152,12 @@ def test_a_table_fits_the_terminal_with_every_word_and_number_whole(name: str, w
 
 def test_the_last_columns_text_goes_under_its_row_before_rows_become_blocks() -> None:
     # given a table whose figures have room and whose text has not
-    columns = [Column("Way", heads=True), Column("Peak", right=True), Column("Verdict"), Column("Reason", wraps=True)]
+    columns = [
+        Column("Way", in_heading=True),
+        Column("Peak", right=True),
+        Column("Verdict"),
+        Column("Reason", may_wrap=True),
+    ]
     rows = [["untiled", "5.31 GiB", "fits", "the quickest that fits"], ["tile 512/128", "1.02 GiB", "fits", ""]]
     # when it is drawn
     shown = drawn(lambda console: print_table(console, columns, rows), 40)
