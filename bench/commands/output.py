@@ -1,4 +1,4 @@
-"""Standard output that its reader may close early, as `head` does: the rest is dropped, and the command goes on."""
+"""Standard output that its reader may close early, as `head` does: the rest is dropped, and the command continues."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 
 @contextlib.contextmanager
 def closable_output() -> Iterator[None]:
-    """Drop what the block prints on standard output after its reader has closed it, so that its exit code stays."""
-    if sys.stdout is None:  # pythonw has none
+    """Drop what the block prints while standard output is closed, so that its exit code stays the same."""
+    with contextlib.ExitStack() as stack:
+        # Python has none if it was closed from the start
+        stream = sys.stdout or stack.enter_context(Path(os.devnull).open("w"))
+        output = _Output(stream)
+        stack.callback(output.flush)
+        stack.enter_context(contextlib.redirect_stdout(output))
         yield
-        return
-    output = _Output(sys.stdout)
-    with contextlib.redirect_stdout(output):
-        try:
-            yield
-        finally:
-            output.flush()
 
 
 class _Output:

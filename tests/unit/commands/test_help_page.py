@@ -62,3 +62,10 @@ def test_a_reader_that_closes_the_output_changes_no_exit_code(arguments: list[st
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert "BrokenPipe" not in errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes standard output by a POSIX shell")
+def test_output_that_is_closed_from_the_start_is_no_error() -> None:
+    command = ["sh", "-c", 'exec "$0" -m bench models >&-', sys.executable]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
