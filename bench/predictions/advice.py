@@ -128,6 +128,6 @@ def _refuse_no_room(advice: Sequence[Advice]) -> None:
     least_bytes = min(way.peak.needed_bytes or 0 for way in ways)
     raise ConfigError(
         f"{place.label}: the weights alone need {format_bytes(least_bytes)}, and the CUDA context at least "
-        f"{format_bytes(place.context_bytes[0])}. Choose a card with more memory, or run it remotely (`bench hybrid` "
-        "shows how long that takes)."
+        f"{format_bytes(place.context_bytes[0])}. Give it more memory, or run it remotely (`bench hybrid` shows how "
+        "long that takes)."
     )
