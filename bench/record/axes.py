@@ -32,6 +32,9 @@ class Axes(Mapping[str, int]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __eq__(self, other: object) -> bool:
+        return self._values == (other._values if isinstance(other, Axes) else other)
+
     def __hash__(self) -> int:
         return hash(frozenset(self._values.items()))
 

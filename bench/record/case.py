@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field, computed_field, field_validator, model_validator
@@ -32,6 +31,8 @@ class Tile(Frozen):
 class Case(Frozen):
     """One thing to measure. Its id is a digest of its other fields, the same on every machine."""
 
+    __slots__ = ("_known_id",)  # not a field: copies, comparisons and JSON leave it out
+
     model: str
     operation: str
     axes: Axes = Field(description="the dimensions along which cases of this model differ, as its workload names them")
@@ -46,7 +47,18 @@ class Case(Frozen):
     @computed_field(description="digest of the other fields, a transport of null left out")  # type: ignore[prop-decorator]
     @property
     def id(self) -> str:
-        return _id_of(self)
+        known: str | None = getattr(self, "_known_id", None)
+        if known is None:
+            fields = self.flat()  # as it was when axes were fields
+            if self.transport is None:
+                del fields["transport"]  # ids of local cases are older than this field
+            known = digest(fields)
+            object.__setattr__(self, "_known_id", known)
+        return known
+
+    def __hash__(self) -> int:
+        """The hash of the id. Tables of thousands of cases have them as keys."""
+        return hash(self.id)
 
     @field_validator("axes")
     @classmethod
@@ -87,14 +99,6 @@ class Case(Frozen):
     def tile(self) -> Tile | None:
         """The tile; None if tiling is off."""
         return None if self.tiling == "off" else self.tiling
-
-
-@lru_cache(maxsize=1 << 16)
-def _id_of(case: Case) -> str:
-    fields = case.flat()  # as it was when axes were fields
-    if case.transport is None:
-        del fields["transport"]  # ids of local cases are older than this field
-    return digest(fields)
 
 
 class MeasureSettings(Frozen):

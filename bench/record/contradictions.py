@@ -26,6 +26,8 @@ def contradictions(record: Record) -> Iterator[str]:
             yield from _of_timing(stage.timing, record.telemetry.throttled_samples if record.telemetry else ())
         if stage.memory is not None:
             yield from _of_memory(stage.memory, record.device.total_bytes)
+    if len(record.stages) < 2:
+        return
     names = [stage.name for stage in record.stages]
     if len(set(names)) < len(names):
         yield "two of its stages have the same name"
@@ -43,12 +45,12 @@ def _of_memory(memory: Memory, total: int | None) -> Iterator[str]:
 
 def _of_a_result(record: Record) -> Iterator[str]:
     """A measured case needs samples, a published one a time or a percentage of memory, a predicted one neither."""
-    percent = record.memory and record.memory.percent
-    if record.kind == "measured" and record.timing is None:
+    timing = record.timing
+    if record.kind == "measured" and timing is None:
         yield "the outcome is measured, but there is no timing"
-    elif record.kind == "measured" and record.timing and not record.timing.samples_s:
+    elif record.kind == "measured" and timing and not timing.samples_s:
         yield "the outcome is measured, but timing has no samples_s"
-    elif record.kind == "published" and record.timing is None and percent is None:
+    elif record.kind == "published" and timing is None and (record.memory is None or record.memory.percent is None):
         yield "the outcome is measured, but there is neither a timing nor a percentage of memory"
 
 
