@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import chain
 from typing import Annotated, Any
 
@@ -32,11 +32,13 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     name: TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type] # made at run time
     for name, field in Record.model_fields.items()
 }
+#: Validates the text of each field whose values rarely repeat.
+_UNIQUE = {name: _ADAPTERS[name].validator.validate_json for name in _UNIQUE_FIELDS}
 #: Splits a line into its fields; of two fields of one name the last counts, as in `json`.
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-#: Maps digits to 0, keeps points, and makes all else a space.
-_SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord(".") if byte == 46 else ord(" ") for byte in range(256))
+#: Maps digits to 0, what may stand before a number to a space, and all else to a point.
+_SHAPE = bytes(48 if 48 <= byte < 58 else 32 if byte in b":,[- \t\r\n" else 46 for byte in range(256))
 #: The shape of an integer of 19 or more digits, which may not fit in 64 bits: `record_of` checks such lines.
 _LONG_NUMBER = b" " + b"0" * 19
 
@@ -78,7 +80,7 @@ def quick_record(line: bytes) -> Record | None:
         record = _joined(_split(line))
     except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
         return None
-    return record if _contradiction(record) is None else None
+    return record if not any(contradictions(record)) else None
 
 
 def _joined(fields: dict[str, msgspec.Raw]) -> Record:
@@ -87,12 +89,10 @@ def _joined(fields: dict[str, msgspec.Raw]) -> Record:
     texts = {name: bytes(raw) for name, raw in fields.items()}
     if version < STAGES_SINCE:
         texts = _with_stages(texts)
-    values: dict[str, Any] = {}
-    for name, text in texts.items():
-        if name in _UNIQUE_FIELDS:
-            values[name] = _ADAPTERS[name].validate_json(text)
-        else:
-            values[name] = _cached_value(version, name, text)
+    values = {
+        name: _UNIQUE[name](text) if name in _UNIQUE and text != b"null" else _cached_value(version, name, text)
+        for name, text in texts.items()
+    }
     record = Record.model_validate(values)
     _share_field_names(record)
     return record
@@ -118,7 +118,10 @@ def _with_stages(texts: dict[str, bytes]) -> dict[str, bytes]:
 def _cached_value(version: int, name: str, text: bytes) -> Any:
     """The validated value of a field that lines repeat. Raises ValueError, LookupError or ResultsError."""
     line = migrate({"schema_version": version, name: json.loads(text)}, where=name)
-    return _ADAPTERS[name].validate_python(line[name])
+    value = _ADAPTERS[name].validate_python(line[name])
+    if isinstance(value, Case) and any(_wrong_axes(value)):
+        raise ValueError("the axes are not those of the model")
+    return value
 
 
 def _share_field_names(record: Record) -> None:
@@ -128,7 +131,16 @@ def _share_field_names(record: Record) -> None:
         parts += (stage, stage.timing, stage.memory)
     for part in parts:
         if part is not None:
-            object.__setattr__(part, "__pydantic_fields_set__", _shared_set(frozenset(part.model_fields_set)))
+            names = part.__pydantic_fields_set__
+            shared = _all_fields(type(part))
+            object.__setattr__(
+                part, "__pydantic_fields_set__", shared if len(names) == len(shared) else _shared_set(frozenset(names))
+            )
+
+
+@cache
+def _all_fields(model: type[BaseModel]) -> set[str]:
+    return set(model.model_fields)
 
 
 @lru_cache(maxsize=1024)
