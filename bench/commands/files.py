@@ -83,9 +83,8 @@ def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> t
     """The records that tables show, and separately the predicted ones."""
     from bench import store
 
-    files, warnings = store.read(paths, strict=strict)
-    records, notes = store.latest(files)
-    warn([*warnings, *notes])
+    records, warnings = store.read_latest(paths, strict=strict)
+    warn(warnings)
     predictions = [record for record in records if record.kind == "predicted"]
     return [record for record in records if record.kind != "predicted"], predictions
 

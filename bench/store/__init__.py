@@ -3,7 +3,7 @@
 A torn last line (power cut, full disk) never hides the good ones.
 """
 
-from bench.store.choice import latest, unfinished
+from bench.store.choice import latest, read_latest, unfinished
 from bench.store.device_file import WORKSPACES, read_ceilings, read_workspaces, write_ceilings, write_workspaces
 from bench.store.disk import claimed, device_folder, exclusive, is_named_pipe, prepare_folder, write_whole
 from bench.store.migrations import MIGRATIONS

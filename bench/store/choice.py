@@ -7,20 +7,32 @@ from pathlib import Path
 
 from bench.errors import ResultsError
 from bench.record import Record
-from bench.store.reading import ResultsFile, read_file
+from bench.store.reading import AnyRecord, ResultsFile, read_file, read_unbuilt
+from bench.store.unbuilt import UnbuiltRecord
 
 
-def latest(files: Sequence[ResultsFile]) -> tuple[list[Record], list[str]]:
+def read_latest(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[Record], list[str]]:
+    """The records that tables show (`latest`) of results files and folders, and all warnings and notes.
+
+    Raises ResultsError as `read` does.
+    """
+    files, warnings = read_unbuilt(paths, strict=strict)
+    chosen, notes = latest(files)
+    records = [record.build() if isinstance(record, UnbuiltRecord) else record for record in chosen]
+    return records, [*warnings, *notes]
+
+
+def latest(files: Sequence[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], list[str]]:
     """The records that tables show, in the files' order, and notes on unfinished runs and cards of one name.
 
     For each (case, device, VRAM limit, kind) that is the record of the latest finished run. A record of an unfinished
     run is used, with a note, only if no finished run has the case.
     """
-    runs: dict[tuple[Path, str], list[Record]] = {}
+    runs: dict[tuple[Path, str], list[AnyRecord]] = {}
     for file in files:
         for record in file.records:
             runs.setdefault((file.path, record.run.id), []).append(record)
-    chosen: dict[tuple[str, str, int | None, str], tuple[tuple[bool, str], Record]] = {}
+    chosen: dict[tuple[str, str, int | None, str], tuple[tuple[bool, str], AnyRecord]] = {}
     unfinished: dict[str, str] = {}
     for (_, run_id), records in runs.items():
         planned = records[0].run.cases
@@ -38,7 +50,7 @@ def latest(files: Sequence[ResultsFile]) -> tuple[list[Record], list[str]]:
     return used, [*notes, *_shared_names(used, files)]
 
 
-def _shared_names(chosen: Iterable[Record], files: Iterable[ResultsFile]) -> Iterator[str]:
+def _shared_names(chosen: Iterable[AnyRecord], files: Iterable[ResultsFile[AnyRecord]]) -> Iterator[str]:
     """A note for each device name that stands for several cards, because their figures share one table."""
     cards: dict[str, set[str]] = {}
     for file in files:
@@ -56,14 +68,14 @@ def _shared_names(chosen: Iterable[Record], files: Iterable[ResultsFile]) -> Ite
 
 def unfinished(
     folder: Path, plan: str, vram_limit_bytes: int | None, identity: str | None, same_setting: Callable[[Record], bool]
-) -> ResultsFile | None:
+) -> ResultsFile[Record] | None:
     """The latest run of `plan` in a device's folder, if it is unfinished and was made in the same setting.
 
     A run with records of another card of this name (`identity`) is skipped. Records of older versions do not name
     their card, so any card may continue them. A case whose line is bad is measured again. Files that can't be read, or
     that have lines of a newer version, are skipped here; `bench report` warns about them.
     """
-    runs: list[ResultsFile] = []
+    runs: list[ResultsFile[Record]] = []
     for path in folder.glob("*.jsonl"):
         try:
             file = read_file(path)

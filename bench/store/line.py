@@ -24,7 +24,7 @@ from bench.workloads import models
 #: The most characters of a line that an error repeats.
 _MOST_SHOWN = 160
 #: Fields whose values rarely repeat between lines.
-_UNIQUE_FIELDS = ("stages", "telemetry", "remote", "prediction", "wall_s", "recorded_at")
+UNIQUE_FIELDS = ("stages", "telemetry", "remote", "prediction", "wall_s", "recorded_at")
 #: How many values of the other fields are cached.
 _CACHE_SIZE = 1 << 16
 
@@ -33,7 +33,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     for name, field in Record.model_fields.items()
 }
 #: Validates the text of each field whose values rarely repeat.
-_UNIQUE = {name: _ADAPTERS[name].validator.validate_json for name in _UNIQUE_FIELDS}
+_UNIQUE = {name: _ADAPTERS[name].validator.validate_json for name in UNIQUE_FIELDS}
 #: Splits a line into its fields; of two fields of one name the last counts, as in `json`.
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -90,7 +90,7 @@ def _joined(fields: dict[str, msgspec.Raw]) -> Record:
     if version < STAGES_SINCE:
         texts = _with_stages(texts)
     values = {
-        name: _UNIQUE[name](text) if name in _UNIQUE and text != b"null" else _cached_value(version, name, text)
+        name: _UNIQUE[name](text) if name in _UNIQUE and text != b"null" else cached_value(version, name, text)
         for name, text in texts.items()
     }
     record = Record.model_validate(values)
@@ -115,8 +115,10 @@ def _with_stages(texts: dict[str, bytes]) -> dict[str, bytes]:
 
 
 @lru_cache(maxsize=_CACHE_SIZE)
-def _cached_value(version: int, name: str, text: bytes) -> Any:
+def cached_value(version: int, name: str, text: bytes) -> Any:
     """The validated value of a field that lines repeat. Raises ValueError, LookupError or ResultsError."""
+    if _LONG_NUMBER in (b" " + text).translate(_SHAPE):
+        raise ValueError("a number may not fit in 64 bits")
     line = migrate({"schema_version": version, name: json.loads(text)}, where=name)
     value = _ADAPTERS[name].validate_python(line[name])
     if isinstance(value, Case) and any(_wrong_axes(value)):

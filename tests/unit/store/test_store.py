@@ -58,7 +58,7 @@ def _line(data: dict[str, Any]) -> bytes:
     return json.dumps({key: value for key, value in data.items() if value is not None}).encode()
 
 
-def strictly(path: Path) -> ResultsFile:
+def strictly(path: Path) -> ResultsFile[Record]:
     """Read a file as gates do, whose first bad line is an error."""
     return store.read_file(path, strict=True)
 

@@ -72,14 +72,14 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
 # What tables show
 
 
-def a_file(name: str, *records: Record, started: str = EARLY, cases: int | None = None) -> ResultsFile:
+def a_file(name: str, *records: Record, started: str = EARLY, cases: int | None = None) -> ResultsFile[Record]:
     """A run's file; finished unless it says more `cases` than it has records."""
     run = a_run(id=name, started_at=started, cases=len(records) if cases is None else cases)
     mine = tuple(record.model_copy(update={"run": run}) for record in records)
     return ResultsFile(Path(f"{name}.jsonl"), mine, good_bytes=0)
 
 
-def shown(*files: ResultsFile) -> list[tuple[str, int]]:
+def shown(*files: ResultsFile[Record]) -> list[tuple[str, int]]:
     """(run, width) of the records that tables show."""
     return [(record.run.id, record.case.axes["width"]) for record in store.latest(files)[0]]
 
