@@ -86,6 +86,8 @@ def least_p(base_count: int, head_count: int) -> float:
     """The smallest p that `mann_whitney_each` can return for these numbers of values; 1 for an empty side."""
     if not base_count or not head_count:
         return 1.0
+    if min(base_count, head_count) <= _EXACT_UP_TO:  # two of all orders of the values have the sides apart
+        return min(1.0, 2 / math.comb(base_count + head_count, base_count))
     return _mann_whitney([range(base_count)], [range(base_count, base_count + head_count)], ties=False)[0]
 
 

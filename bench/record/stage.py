@@ -28,11 +28,11 @@ class Stage(Frozen):
 
 def whole_timing(stages: Sequence[Stage]) -> Timing | None:
     """The time of the whole call: the sum of its stages, call by call; None if a stage has no time."""
+    if len(stages) == 1:
+        return stages[0].timing
     timings = [stage.timing for stage in stages if stage.timing is not None]
     if not timings or len(timings) < len(stages):
         return None
-    if len(timings) == 1:
-        return timings[0]
     samples = tuple(sum(row) for row in zip(*(timing.samples_s for timing in timings), strict=False))
     firsts = [timing.first_call_s for timing in timings if timing.first_call_s is not None]
     return timings[0].model_copy(
@@ -49,5 +49,7 @@ def whole_timing(stages: Sequence[Stage]) -> Timing | None:
 
 def whole_memory(stages: Sequence[Stage]) -> Memory | None:
     """The memory of the whole call, which is that of the largest stage; None if no stage has any."""
+    if len(stages) == 1:
+        return stages[0].memory
     known = [stage.memory for stage in stages if stage.memory is not None]
     return max(known, key=lambda memory: (memory.peak_bytes or 0, memory.percent or 0.0), default=None)

@@ -21,7 +21,9 @@ from bench.store.unbuilt import UnbuiltRecord, unbuilt_record
 #: How many bad lines of a file are reported one by one; the rest are only counted.
 _MOST_REPORTED = 3
 #: What a reader of files makes of their good lines: records, or what can become one.
-AnyRecord = TypeVar("AnyRecord", Record, Record | UnbuiltRecord)
+AnyRecord = TypeVar("AnyRecord", bound=Record | UnbuiltRecord)
+#: Makes one of a line; `where` is its file and line number, for messages. Raises as `record_of` does.
+_Parse = Callable[[bytes, str], AnyRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,23 @@ def read_file(path: Path, *, strict: bool = False) -> ResultsFile[Record]:
     A line is bad if it is not JSON, is not a record, has a newer schema version, or contradicts itself. Raises
     ResultsError if the file can't be read or has only bad lines; if `strict`, for the first bad line.
     """
-    return _read_file(path, quick_record, strict=strict)
+    return _read_file(path, _built, strict=strict)
 
 
-def _read_file(path: Path, quick: Callable[[bytes], AnyRecord | None], *, strict: bool) -> ResultsFile[AnyRecord]:
-    """As `read_file`, with what `quick` makes of a line, or the record of the line if `quick` returns None."""
+def _built(line: bytes, where: str) -> Record:
+    return quick_record(line) or record_of(line, where)
+
+
+def _unbuilt(line: bytes, where: str) -> Record | UnbuiltRecord:
+    return unbuilt_record(line) or record_of(line, where)
+
+
+def _read_file(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> ResultsFile[AnyRecord]:
+    """As `read_file`, with what `parse` makes of each line."""
     try:
         if is_named_pipe(path):
             raise ResultsError(f"{path}: is a named pipe, which may never end. Write the results to a file.")
-        lines = _read_lines(path, quick, strict=strict)
+        lines = _read_lines(path, parse, strict=strict)
     except OSError as error:
         raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
     bad = lines.bad
@@ -77,7 +87,7 @@ def _read_file(path: Path, quick: Callable[[bytes], AnyRecord | None], *, strict
     return ResultsFile(path, tuple(lines.records), lines.good_bytes, (*_set_aside(path, bad), *torn), newer)
 
 
-def _read_lines(path: Path, quick: Callable[[bytes], AnyRecord | None], *, strict: bool) -> _Lines[AnyRecord]:
+def _read_lines(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> _Lines[AnyRecord]:
     """Read a file line by line. Raises OSError, and ResultsError for the first bad line if `strict`."""
     lines, end = _Lines[AnyRecord](), 0
     with path.open("rb") as file:
@@ -92,7 +102,7 @@ def _read_lines(path: Path, quick: Callable[[bytes], AnyRecord | None], *, stric
                 raise lines.bad[0]
             text = line.removesuffix(b"\n")
             try:
-                lines.records.append(quick(text) or record_of(text, f"{path}, line {number}"))
+                lines.records.append(parse(text, f"{path}, line {number}"))
             except TornLineError as error:
                 lines.torn, lines.torn_bytes = error, len(text)
             except ResultsError as error:
@@ -141,25 +151,25 @@ def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFi
     A file with only bad lines is set aside with a warning if another file has records, unless `strict`.
     Raises ResultsError if a path does not exist, and as `read_file` does.
     """
-    return _read(paths, quick_record, strict=strict)
+    return _read(paths, _built, strict=strict)
 
 
 def read_unbuilt(
     paths: Sequence[Path], *, strict: bool = False
 ) -> tuple[list[ResultsFile[Record | UnbuiltRecord]], list[str]]:
     """As `read`, in a third of the time, with records that are checked, but mostly not built yet."""
-    return _read(paths, unbuilt_record, strict=strict)
+    return _read(paths, _unbuilt, strict=strict)
 
 
 def _read(
-    paths: Sequence[Path], quick: Callable[[bytes], AnyRecord | None], *, strict: bool
+    paths: Sequence[Path], parse: _Parse[AnyRecord], *, strict: bool
 ) -> tuple[list[ResultsFile[AnyRecord]], list[str]]:
     files: list[ResultsFile[AnyRecord]] = []
     bad: list[_NoGoodLineError] = []
     with _no_collection():
         for path in _results_files(paths):
             try:
-                files.append(_without_stand_ins(_read_file(path, quick, strict=strict)))
+                files.append(_without_stand_ins(_read_file(path, parse, strict=strict)))
             except _NoGoodLineError as error:
                 bad.append(error)
     if bad and not any(file.records for file in files):

@@ -54,7 +54,12 @@ class UnbuiltRecord:
     vram_limit_bytes: int | None
     run: Run
     stand_in: str | None
-    key = Record.key
+
+    @property
+    def key(self) -> tuple[str, str, str | None, int | None, str, str]:
+        """The same as the record's."""
+        device = self.device
+        return (self.case.id, device.name, device.identity, self.vram_limit_bytes, self.kind, self.run.id)
 
     def build(self) -> Record:
         """The record of the line."""
@@ -82,7 +87,7 @@ class _Draft:
 
 
 def unbuilt_record(line: bytes) -> UnbuiltRecord | Record | None:
-    """The record of a line, not built if the line is as this program writes it; None as `quick_record` returns it."""
+    """The record of a line, unbuilt if that is possible; None where `quick_record` returns None."""
     try:
         return _checked(line) or quick_record(line)
     except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
@@ -106,8 +111,15 @@ def _checked(line: bytes) -> UnbuiltRecord | None:
     draft = _Draft(values["kind"], values["device"], values["outcome"], values["stages"], values["telemetry"])
     if len(draft.stages) > 1 or any(contradictions(cast("Record", draft))):
         return None
-    chosen_by = (values[name] for name in ("kind", "case", "device", "vram_limit_bytes", "run"))
-    return UnbuiltRecord(line, *chosen_by, stand_in_of(values["environment"]))
+    return UnbuiltRecord(
+        line=line,
+        kind=draft.kind,
+        case=values["case"],
+        device=draft.device,
+        vram_limit_bytes=values["vram_limit_bytes"],
+        run=values["run"],
+        stand_in=stand_in_of(values["environment"]),
+    )
 
 
 def _checking(annotation: Any, constraints: Sequence[Any] = ()) -> Any:

@@ -81,8 +81,8 @@ _FACETS: dict[str, Callable[[Sequence[Record]], Sequence[Mapping[str, str]]]] = 
 def _distinct(values: Iterable[_T | None]) -> list[_T]:
     """The values that are not None, each once. They need not be hashable, and most are the same object."""
     distinct: list[_T] = []
-    for value in values:
-        if value is not None and not any(value is known or value == known for known in distinct):
+    for value in {id(value): value for value in values if value is not None}.values():
+        if value not in distinct:
             distinct.append(value)
     return distinct
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from bench.analysis.compare.machines import Machine, machine_differences, machine_of
@@ -29,7 +30,7 @@ class Run:
     records: Mapping[str, Record]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Side:
     """All runs given for one side, and notes on those that are unfinished or were given twice."""
 
@@ -37,13 +38,22 @@ class Side:
     runs: tuple[Run, ...]
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def by_machine(self) -> Mapping[Machine, Sequence[Run]]:
+        """The runs of each machine, machines and runs in the order of the runs."""
+        by_machine: dict[Machine, list[Run]] = {}
+        for run in self.runs:
+            by_machine.setdefault(run.machine, []).append(run)
+        return by_machine
+
     @property
     def machines(self) -> tuple[Machine, ...]:
         """The machines in the order of the runs, each once."""
-        return tuple(dict.fromkeys(run.machine for run in self.runs))
+        return tuple(self.by_machine)
 
-    def on(self, machine: Machine) -> tuple[Run, ...]:
-        return tuple(run for run in self.runs if run.machine == machine)
+    def on(self, machine: Machine) -> Sequence[Run]:
+        """The runs of one machine."""
+        return self.by_machine.get(machine, ())
 
 
 def side(name: SideName, files: Iterable[tuple[str, Sequence[Record]]]) -> Side:

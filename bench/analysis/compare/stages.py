@@ -19,11 +19,12 @@ def apart(pairs: Iterable[Pair], metric: str) -> Iterator[Pair]:
         if metric not in OF_A_STAGE:
             yield pair
             continue
-        if not any(unlike(pair)):
+        base_names, head_names = _names(pair.base), _names(pair.head)
+        if base_names == head_names or not (base_names and head_names):
             yield pair
-        base, head = _by_stage(pair.base), _by_stage(pair.head)
-        if max(len(base), len(head)) < 2:
+        if max(len(base_names), len(head_names)) < 2:
             continue
+        base, head = _by_stage(pair.base), _by_stage(pair.head)
         yield from (Pair(pair.case, records, head[name], name) for name, records in base.items() if name in head)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from bench.analysis.compare.outcomes import Pair, any_measured
@@ -24,6 +25,9 @@ Verdict = Literal["better", "worse", "same", "too few samples", "too few runs"]
 #: several runs that do not vary, also judged by the factor alone.
 Test = Literal["exact", "figure", "constant", "mann-whitney", "welch"]
 _Method = Literal["exact", "figure", "constant", "samples", "runs"]
+
+#: A row asks twice for its test: for p, and for the interval.
+_t_test = lru_cache(maxsize=1 << 14)(significance.t_test)
 
 UNTESTED: tuple[Test, ...] = ("exact", "figure", "constant")
 
@@ -141,21 +145,27 @@ class _Draft:
 
 def figures(metric: str, records: Sequence[Record]) -> Figures | None:
     """The figures of one case's records, one record a run; None if no record has the metric."""
-    runs = [figures for figures in (_figures_of_run(metric, record) for record in records) if figures is not None]
-    if len(runs) <= 1:
-        return runs[0] if runs else None
-    medians = tuple(run.median for run in runs)
-    return Figures(significance.middle(medians), medians, len(runs))
-
-
-def _figures_of_run(metric: str, record: Record) -> Figures | None:
-    value = metrics.value(metric, record)
-    if value is None:
+    runs = [(median, record) for record in records if (median := _median(metric, record)) is not None]
+    if not runs:
         return None
-    if metric != "time":
-        return Figures(value, (value,), 1)
-    samples = record.timing.samples_s if record.timing else ()
-    return Figures(significance.middle(samples) if samples else value, samples, 1)
+    if len(runs) > 1:
+        medians = tuple(median for median, _ in runs)
+        return Figures(significance.middle(medians), medians, len(runs))
+    median, record = runs[0]
+    return Figures(median, _samples(record) if metric == "time" else (median,), 1)
+
+
+def _median(metric: str, record: Record) -> float | None:
+    """The figure of one run."""
+    value = metrics.value(metric, record)
+    if value is None or metric != "time":
+        return value
+    samples = _samples(record)
+    return significance.middle(samples) if samples else value
+
+
+def _samples(record: Record) -> tuple[float, ...]:
+    return record.timing.samples_s if record.timing else ()
 
 
 def compare_metric(metric: str, pairs: Sequence[Pair], factor: float) -> MetricComparison:
@@ -204,7 +214,7 @@ def _test(drafts: Sequence[_Draft]) -> list[tuple[Test, float, float] | None]:
     }
     for place in places:
         if place not in results:
-            results[place] = "welch", significance.t_test(drafts[place].base.values, drafts[place].head.values).p
+            results[place] = "welch", _t_test(drafts[place].base.values, drafts[place].head.values).p
     adjusted = significance.holm([results[place][1] for place in places])
     tested: list[tuple[Test, float, float] | None] = [None] * len(drafts)
     for place, p_holm in zip(places, adjusted, strict=True):
@@ -265,5 +275,5 @@ def _interval(draft: _Draft) -> tuple[float, float] | None:
     base, head = draft.base.values, draft.head.values
     interval = significance.interval(base, head)
     if interval is None and draft.method == "runs" and min(len(base), len(head)) >= LEAST_RUNS:
-        return significance.t_test(base, head).interval
+        return _t_test(base, head).interval
     return interval
