@@ -134,14 +134,15 @@ def _share_field_names(record: Record) -> None:
     for part in parts:
         if part is not None:
             names = part.__pydantic_fields_set__
-            shared = _all_fields(type(part))
+            shared = all_fields(type(part))
             object.__setattr__(
                 part, "__pydantic_fields_set__", shared if len(names) == len(shared) else _shared_set(frozenset(names))
             )
 
 
 @cache
-def _all_fields(model: type[BaseModel]) -> set[str]:
+def all_fields(model: type[BaseModel]) -> set[str]:
+    """The names of a model's fields, one set for all records."""
     return set(model.model_fields)
 
 

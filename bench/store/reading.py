@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 from bench.errors import ResultsError
 from bench.record import Record
 from bench.store.disk import is_named_pipe
-from bench.store.line import TornLineError, quick_record, record_of
+from bench.store.line import TornLineError, record_of
 from bench.store.migrations import NewerLineError
 from bench.store.stand_in import LEFT_OUT, record_stand_in
-from bench.store.unbuilt import UnbuiltRecord, unbuilt_record
+from bench.store.unbuilt import UnbuiltRecord, built_record, unbuilt_record
 
 #: How many bad lines of a file are reported one by one; the rest are only counted.
 _MOST_REPORTED = 3
@@ -64,7 +64,7 @@ def read_file(path: Path, *, strict: bool = False) -> ResultsFile[Record]:
 
 
 def _built(line: bytes, where: str) -> Record:
-    return quick_record(line) or record_of(line, where)
+    return built_record(line) or record_of(line, where)
 
 
 def _unbuilt(line: bytes, where: str) -> Record | UnbuiltRecord:

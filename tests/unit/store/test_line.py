@@ -16,7 +16,7 @@ from predictions import a_predicted_record
 from bench.errors import ResultsError
 from bench.record import Record
 from bench.store.line import quick_record, record_of
-from bench.store.unbuilt import UnbuiltRecord, unbuilt_record
+from bench.store.unbuilt import UnbuiltRecord, built_record, unbuilt_record
 
 RESULTS = Path(__file__).parents[3] / "results"
 RECORDS = [
@@ -55,6 +55,10 @@ def test_all_committed_lines_are_read_quickly_and_as_the_whole_line_says() -> No
         assert quick == whole
         assert quick is not None
         assert quick.to_json() == whole.to_json()
+        built = built_record(line)
+        assert built == whole
+        assert built is not None
+        assert built.to_json() == whole.to_json()
 
 
 @pytest.mark.parametrize("line", [*LINES, *OLD_LINES])
@@ -71,6 +75,7 @@ def test_a_line_of_this_machine_need_not_be_built_to_be_chosen(line: bytes) -> N
 
     assert isinstance(unbuilt, UnbuiltRecord)
     assert (unbuilt.key, unbuilt.case, unbuilt.run) == (whole.key, whole.case, whole.run)
+    assert unbuilt.build() == built_record(line) == whole
     assert unbuilt.build().to_json() == whole.to_json()
 
 
@@ -181,4 +186,4 @@ def test_a_damaged_line_is_judged_as_the_whole_line_is(line: bytes) -> None:
         assert quick.to_json() == whole.to_json()
     if unbuilt is not None:
         built = unbuilt.build() if isinstance(unbuilt, UnbuiltRecord) else unbuilt
-        assert built == quick
+        assert built == built_record(line) == quick
