@@ -16,7 +16,7 @@ because it made no difference or cannot be derived from round trip and rates:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 #: Payload of one TCP segment in bytes: Ethernet's 1500, less 20 of IP, 20 of TCP and 12 of its time stamps.
@@ -56,11 +56,11 @@ class Path:
 
     def scaled(self, factor: float) -> Path:
         """The same path with both rates multiplied by `factor`."""
-        return replace(self, up_bit_s=self.up_bit_s * factor, down_bit_s=self.down_bit_s * factor)
+        return Path(self.rtt_s, self.up_bit_s * factor, self.down_bit_s * factor, self.tls, self.slow_start)
 
     def with_rtt(self, rtt_s: float) -> Path:
         """The same path with another round trip."""
-        return replace(self, rtt_s=rtt_s)
+        return Path(rtt_s, self.up_bit_s, self.down_bit_s, self.tls, self.slow_start)
 
 
 @dataclass(frozen=True, slots=True)

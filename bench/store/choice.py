@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.errors import ResultsError
-from bench.record import Record
+from bench.record import Record, grouped
 from bench.store.reading import AnyRecord, ResultsFile, read_file, read_unbuilt
 from bench.store.unbuilt import UnbuiltRecord
 
@@ -28,14 +28,11 @@ def latest(files: Sequence[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], li
     For each (case, device, VRAM limit, kind) that is the record of the latest finished run. A record of an unfinished
     run is used, with a note, only if no finished run has the case.
     """
-    runs: dict[tuple[Path, str], list[AnyRecord]] = {}
-    for file in files:
-        for record in file.records:
-            runs.setdefault((file.path, record.run.id), []).append(record)
+    runs = [run for file in files for run in grouped(file.records, lambda record: record.run.id)]
     chosen: dict[tuple[str, str, int | None, str], tuple[tuple[bool, str], AnyRecord]] = {}
     unfinished: dict[str, str] = {}
-    for (_, run_id), records in runs.items():
-        planned = records[0].run.cases
+    for records in runs:
+        run_id, planned = records[0].run.id, records[0].run.cases
         whole = len({record.key for record in records}) >= planned
         if not whole:
             unfinished[run_id] = f"run {run_id} is unfinished: {len(records)} of {planned} cases"

@@ -59,11 +59,11 @@ def fit(observations: Sequence[Observation]) -> Model:
 
     Raises ValueError if one of the two widths of values was not observed.
     """
-    from scipy.optimize import nnls  # noqa: PLC0415 - slow to import, and only needed to fit
-
     widths = {ITEM_BYTES[observation.case.dtype] for observation in observations}
     if widths != {2, 4}:
         raise ValueError("a model of times is fitted on times of both float32 and float16 (or bfloat16)")
+    from scipy.optimize import nnls  # noqa: PLC0415 - slow to import, and only needed to fit
+
     figures, _ = nnls([_row(observation) for observation in observations], [1.0] * len(observations))
     half, half_attention, single, single_attention, traffic, launch_s = map(float, figures)
     return Model(Kernels(half, half_attention), Kernels(single, single_attention), traffic, launch_s)
