@@ -30,11 +30,10 @@ def apart(pairs: Iterable[Pair], metric: str) -> Iterator[Pair]:
 
 def unlike(pair: Pair) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The stages that only the base has, and those that only the head has; none if a side was not measured."""
-    base, head = ([stage.name for record in records for stage in record.stages] for records in (pair.base, pair.head))
+    base, head = (_names(records) for records in (pair.base, pair.head))
     if not base or not head:
         return (), ()
-    only_base, only_head = (name for name in base if name not in head), (name for name in head if name not in base)
-    return tuple(dict.fromkeys(only_base)), tuple(dict.fromkeys(only_head))
+    return tuple(name for name in base if name not in head), tuple(name for name in head if name not in base)
 
 
 def notes(pairs: Iterable[Pair]) -> list[str]:
@@ -55,6 +54,11 @@ def _one_sided(stages: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[str]
     for side, names in zip(("base", "head"), stages, strict=True):
         if names:
             yield f"only on the {side} side: {', '.join(names)}"
+
+
+def _names(records: Sequence[Record]) -> dict[str, None]:
+    """The names of the measured stages, in order."""
+    return {stage.name: None for record in records for stage in record.stages}
 
 
 def _by_stage(records: Sequence[Record]) -> dict[str, tuple[Record, ...]]:

@@ -8,7 +8,7 @@ from factories import GIB, a_case, a_device, measured, out_of_memory, published
 from sides import FILES
 
 from bench.analysis.hybrid.service import (
-    Service,
+    EndpointTime,
     alike,
     carries,
     of_card,
@@ -32,7 +32,7 @@ PATH = Path(0.010, 8e6, 8e6)
 def test_the_time_over_a_network_is_the_endpoint_s_and_each_part_of_the_way() -> None:
     # bodies of 10,000 and 5,000 bytes with their heads of 450 and 550. A round trip each to connect and for TLS, with
     # 600 + 4,000 bytes; half a one up and down
-    service = Service(
+    service = EndpointTime(
         by="NVIDIA Test",
         kind="published",
         case=a_case(),
@@ -41,7 +41,7 @@ def test_the_time_over_a_network_is_the_endpoint_s_and_each_part_of_the_way() ->
         received_bytes=4_450,
         compute_s=0.1,
         off_network_s=0.3,
-        whole=False,
+        measured_as_whole=False,
     )
     way = service.over_network(PATH)
     assert (way.connect_s, way.tls_s) == (0.010, pytest.approx(0.0146))
@@ -59,7 +59,7 @@ def test_an_endpoint_on_loopback_takes_what_its_requests_took_and_computes_for_a
     assert (service.by, service.kind, service.transport) == ("loopback on Test CPU", "measured", "jpg")
     assert (service.sent_bytes, service.received_bytes) == (32_768, 250_000)
     assert (service.off_network_s, service.compute_s) == (pytest.approx(0.055), pytest.approx(0.025))
-    assert service.whole
+    assert service.measured_as_whole
 
 
 def test_an_endpoint_that_does_not_tell_its_computing_is_taken_to_compute_all_the_time() -> None:
@@ -103,7 +103,7 @@ def test_a_card_that_stands_in_computes_and_handles_a_file_at_both_ends() -> Non
     assert (service.sent_bytes, service.received_bytes) == (2_000_000, 125_000)
     assert service.compute_s == 0.5
     assert service.off_network_s == pytest.approx(0.8)
-    assert (service.transport, service.whole) == ("png", False)
+    assert (service.transport, service.measured_as_whole) == ("png", False)
 
 
 def test_a_card_without_a_time_stands_in_for_nothing() -> None:
