@@ -91,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except BenchError as error:
-        tell(f"error: {error}")
+        for number, message in enumerate(error.args):
+            tell(f"{'  ' if number else 'error: '}{message}")
         return error.exit_code
     except OSError as error:  # a name too long, standard output on a full disk
         tell(f"error: {error}")

@@ -6,18 +6,31 @@ A message says what happened, where, and what to do. Only `cli` prints them.
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 #: The most characters of a message and of a value in it, and the most names in a list.
 _MOST_MESSAGE, _MOST_VALUE, _MOST_NAMES = 2000, 80, 16
+#: What pydantic's types of errors ask for.
+_WANTED = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a mapping of keys to values"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    "string_type": "text",
+}
 
 
 class BenchError(Exception):
-    """Base of all expected errors; printed as one paragraph, without a traceback."""
+    """Base of all expected errors; printed without a traceback, each of its messages on a line."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args))
 
 
 class ConfigError(BenchError):
@@ -103,6 +116,34 @@ def listed(names: Iterable[str], most: int = _MOST_NAMES) -> str:
     return ", ".join(shown) if more <= 0 else f"{', '.join(shown[:most])} and {more:,} more"
 
 
+def known(what: str, name: str, valid: Collection[str], option: str = "") -> str:
+    """The name, if it is valid. Raises ConfigError: `--model: unknown model 'x'. Did you mean 'y'? Valid: y, z.`"""
+    if name not in valid:
+        problem = unknown(what, name, valid, "unknown" if option else "Unknown")
+        raise ConfigError(f"{option}: {problem}" if option else problem)
+    return name
+
+
+def unknown(what: str, name: str, valid: Iterable[str], adjective: str = "unknown") -> str:
+    """`unknown model 'x'. Did you mean 'y'? Valid: y, z.`"""
+    return f"{adjective} {what} {quoted(name)}. {nearest(name, valid)}"
+
+
+def in_plain_words(error: Mapping[str, Any]) -> str:
+    """The problem in one of pydantic's error details, without a full stop: `must be a whole number, not 'many'`."""
+    kind, message, value = error["type"], str(error["msg"]), error["input"]
+    if kind == "value_error":
+        return message.removeprefix("Value error, ").rstrip(".")
+    if kind == "missing":
+        return "is missing"
+    text = f"must be {_WANTED[kind]}" if kind in _WANTED else re.sub(r"^\w+ should ", "must ", message)
+    text = text.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    if text == message or kind in {"too_short", "too_long"}:
+        return text.replace(" after validation", "")
+    given = {list: "a list", tuple: "a list", dict: "a mapping", type(None): "empty"}.get(type(value))
+    return f"{text}, not {given or quoted(value)}"
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """The valid name nearest to `name`, and all valid names: `Did you mean 'x'? Valid: x, y.`"""
     names = list(valid)
@@ -110,6 +151,6 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         return "There are none to choose from."
     folded = {valid_name.casefold(): valid_name for valid_name in names}
     asked = name[: 2 * _MOST_VALUE].casefold()  # the comparison is quadratic
-    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.6)
     hint = f"Did you mean {folded[close[0]]!r}? " if close else ""
     return f"{hint}Valid: {listed(names)}."

@@ -30,10 +30,7 @@ def calibrate(
     operation: Operations = None,
     resolution: Annotated[
         list[int] | None,
-        typer.Option(
-            "--resolution",
-            help="Side of the square image, in pixels; repeatable. Default: 512, 1024, 2048.",
-        ),
+        typer.Option("--resolution", help="Side of the square image, in pixels; repeatable. Default: 512, 1024, 2048."),
     ] = None,
     dtype: Annotated[
         list[str] | None,
@@ -75,12 +72,13 @@ def calibrate(
 
 
 def _start(executor: SubprocessExecutor, progress: Console) -> Ready:
+    from bench.device.base import OR_THE_CPU
+
     try:
         with progress.status("Taking the device (torch is loaded, which can take a minute) ..."):
             ready = executor.start()
     except DeviceError as error:
-        text = str(error).replace(", or use --device cpu", "")
-        raise DeviceError(f"{text} {_NEEDS_CUDA}") from None
+        raise DeviceError(f"{str(error).removesuffix(OR_THE_CPU)} {_NEEDS_CUDA}") from None
     if ready.device.kind != "cuda":
         raise DeviceError(f"{ready.device.name} is not a CUDA GPU. {_NEEDS_CUDA}")
     return ready

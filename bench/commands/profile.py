@@ -10,7 +10,6 @@ import typer
 
 from bench.commands.options import RESULTS, AsJson, Quiet, device_option
 from bench.commands.stderr import interruptible, tell_aliases, warn
-from bench.errors import ConfigError
 from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
@@ -100,20 +99,15 @@ def profile(
 def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:
     from bench import config, plan
 
-    named = config.operation_of(operation, "--operation")
-    try:
-        tiles = config.parse_tiling(tiling)
-    except ValueError as error:
-        raise ConfigError(f"--tiling {tiling}: {error}.") from None
     sweep = config.sweep_model().model_validate(
         {
             "name": "profile",
-            "models": (config.model_of(model, "--model"),),
-            "operations": (named,),
-            "resolutions": (config.resolution_of(resolution, "--resolution"),),
+            "models": (config.parsed("--model", model, config.parse_model),),
+            "operations": (config.parsed("--operation", operation, config.parse_operation),),
+            "resolutions": (config.parsed("--resolution", resolution, config.parse_resolution),),
             "batch": (batch,),
             "dtypes": (dtype,),
-            "tiling": (tiles,),
+            "tiling": (config.parsed("--tiling", tiling, config.parse_tiling),),
         }
     )
     (case,) = plan.make(sweep).cases

@@ -16,7 +16,7 @@ import typer
 from bench.commands import serve_options as options
 from bench.commands.options import TOKEN_ENV, AsJson, Quiet, TokenEnv, token_text
 from bench.commands.stderr import tell_aliases
-from bench.errors import BenchError
+from bench.errors import BenchError, known
 
 if TYPE_CHECKING:
     from bench.endpoint.shapes import Limits
@@ -64,9 +64,8 @@ def serve(
     tell_aliases(model or [], quiet=quiet)
     limits = Limits(max_pixels=offered.pixels_of(max_pixels), max_batch=max_batch)
     offer = Offer(models, offered.operations_of(operation or []), offered.weights_of(weights, models), asdict(limits))
-    make_loader = partial(
-        _make_loader, device, weights or "", offered.known("--dtype", dtype, offered.DTYPES), offer, limits
-    )
+    precision = known("dtype", dtype, offered.DTYPES, "--dtype")
+    make_loader = partial(_make_loader, device, weights or "", precision, offer, limits)
     bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
     bearer = Bearer.of(None if no_token else token_text(token_env) or None, token_env or TOKEN_ENV)
     endpoint = Endpoint(offer, bounds, bearer, parse_origins(cors or []))

@@ -4,11 +4,9 @@ from bench.config.choosing import (
     choose,
     choose_transports,
     memory_of,
-    model_of,
     models_of,
-    operation_of,
     operations_of,
-    resolution_of,
+    parsed,
     resolutions_of,
 )
 from bench.config.gpus import Gpu, Gpus, Precision, TensorTflops, load_gpus
@@ -26,4 +24,12 @@ from bench.config.sweep import (
     sweep_model,
 )
 from bench.config.sweep_file import find, load, shipped
-from bench.config.values import DTYPES, TRANSPORTS, Resolution, parse_resolution, parse_tiling
+from bench.config.values import (
+    DTYPES,
+    TRANSPORTS,
+    Resolution,
+    parse_model,
+    parse_operation,
+    parse_resolution,
+    parse_tiling,
+)

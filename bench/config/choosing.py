@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bench.config.sweep import Sweep
-from bench.config.values import TRANSPORTS, Resolution, parse_model, parse_resolution
+from bench.config.values import Resolution, parse_model, parse_operation, parse_resolution, parse_transport
 from bench.core.units import MIB, format_bytes, parse_bytes
-from bench.errors import BenchError, ConfigError, nearest, printable
-from bench.record import Transport
-from bench.workloads import models as zoo
+from bench.errors import BenchError, ConfigError, printable
 
 _Item = TypeVar("_Item")
 #: The most characters of a value that an error repeats. No valid value is longer.
@@ -35,43 +33,46 @@ def choose(
 
 def choose_transports(sweep: Sweep, wanted: Sequence[str]) -> Sweep:
     """The sweep with these transports instead of its own. Raises ConfigError for one that does not exist."""
-    chosen = _in_order(sweep.remote.transports, _each(wanted, "--transport", _transport_of))
+    chosen = _in_order(sweep.remote.transports, each("--transport", wanted, parse_transport))
     if not chosen:
         return sweep
     return sweep.model_copy(update={"remote": sweep.remote.model_copy(update={"transports": chosen})})
 
 
 def models_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The models that `--model` gives, each once. Raises ConfigError that names the nearest."""
-    return _each(names, "--model", model_of)
+    """The keys of the models that `--model` gives. Raises ConfigError, as `each` does."""
+    return each("--model", names, parse_model)
 
 
 def operations_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The operations that `--operation` gives, each once. Raises ConfigError that names the nearest."""
-    return _each(names, "--operation", operation_of)
+    """The operations that `--operation` gives. Raises ConfigError, as `each` does."""
+    return each("--operation", names, parse_operation)
 
 
 def resolutions_of(texts: Sequence[str]) -> tuple[Resolution, ...]:
-    """The resolutions that `--resolution` gives, each once. Raises ConfigError that names the nearest size."""
-    return _each(texts, "--resolution", resolution_of)
+    """The resolutions that `--resolution` gives. Raises ConfigError, as `each` does."""
+    return each("--resolution", texts, parse_resolution)
 
 
-def model_of(name: str, option: str) -> str:
-    """The model that an option gives. Raises ConfigError that names the option and the nearest."""
-    return _parsed(name, option, parse_model)
+def each(option: str, texts: Sequence[str], parse: Callable[[str], _Item]) -> tuple[_Item, ...]:
+    """The parsed values of a repeated option, without duplicates.
+
+    Raises ConfigError that names the option if one of them is a list (`a,b`), or if `parse` raises ValueError.
+    """
+    for text in texts:
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if "," in text:
+            again = " ".join(f"{option} {part}" for part in parts[:4])
+            raise ConfigError(f"{option} {printable(text, _SHOWN)}: repeat the option for each value, as in `{again}`.")
+    return tuple(dict.fromkeys(parsed(option, text, parse) for text in texts))
 
 
-def operation_of(name: str, option: str) -> str:
-    """The operation that an option gives. Raises ConfigError that names the option and the nearest."""
-    if name not in zoo.operations():
-        shown = printable(name, _SHOWN)
-        raise ConfigError(f"{option} {shown}: there is no such operation. {nearest(name, zoo.operations())}")
-    return name
-
-
-def resolution_of(text: str, option: str) -> Resolution:
-    """The resolution that an option gives. Raises ConfigError that names the option."""
-    return _parsed(text, option, parse_resolution)
+def parsed(option: str, text: str, parse: Callable[[str], _Item]) -> _Item:
+    """The value of an option, by a parser of `values`. Raises ConfigError that names the option."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{option}: {str(error).removesuffix('.')}.") from None
 
 
 def memory_of(text: str, option: str) -> int:
@@ -79,38 +80,12 @@ def memory_of(text: str, option: str) -> int:
     try:
         bytes_given = parse_bytes(text)
     except BenchError as error:
-        raise ConfigError(f"{option} {text[:80]}: {error}") from None
+        raise ConfigError(f"{option}: {error}") from None
     if bytes_given < MIB:
         number = text.strip()
         remedy = f"Did you mean {number}GiB?" if number.isdecimal() else f"Give at least {format_bytes(MIB)}."
         raise ConfigError(f"{option} {text}: that is {format_bytes(bytes_given)}. {remedy}")
     return bytes_given
-
-
-def _parsed(text: str, option: str, parse: Callable[[str], _Item]) -> _Item:
-    """The value that a parser in `values` returns. Raises ConfigError that names the option."""
-    try:
-        return parse(text)
-    except ValueError as error:
-        complaint = str(error).removesuffix(".")
-        raise ConfigError(f"{option} {printable(text, _SHOWN)}: {complaint}.") from None
-
-
-def _transport_of(name: str, option: str) -> Transport:
-    for transport in TRANSPORTS:
-        if name == transport:
-            return transport
-    raise ConfigError(f"{option} {printable(name, _SHOWN)}: there is no such transport. {nearest(name, TRANSPORTS)}")
-
-
-def _each(texts: Sequence[str], option: str, parse: Callable[[str, str], _Item]) -> tuple[_Item, ...]:
-    """The parsed values of a repeated option, each once. Raises ConfigError if one of them is a list (`a,b`)."""
-    for text in texts:
-        parts = [part.strip() for part in text.split(",") if part.strip()]
-        if "," in text:
-            again = " ".join(f"{option} {part}" for part in parts[:4])
-            raise ConfigError(f"{option} {printable(text, _SHOWN)}: repeat the option for each value, as in `{again}`.")
-    return tuple(dict.fromkeys(parse(text, option) for text in texts))
 
 
 def _in_order(listed: Sequence[_Item], wanted: Sequence[_Item]) -> tuple[_Item, ...]:

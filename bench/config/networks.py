@@ -11,7 +11,7 @@ from pydantic import Field
 from bench.config.values import Figure, SourceText, Strict
 from bench.config.yaml_file import configs, load_as
 from bench.core import network
-from bench.errors import ConfigError, nearest
+from bench.errors import known
 
 _Rate = Annotated[Figure, Field(ge=1e-3, le=1e6)]
 _PerMegapixel = Annotated[Figure, Field(ge=0, le=1e3)]
@@ -58,8 +58,7 @@ class Networks(Strict):
     def chosen(self, names: Sequence[str]) -> dict[str, Network]:
         """The networks with these names, in that order; all if no name is given. Raises ConfigError."""
         for name in names:
-            if name not in self.networks:
-                raise ConfigError(f"--network {name}: there is no such network. {nearest(name, self.networks)}")
+            known("network", name, self.networks, "--network")
         return {name: self.networks[name] for name in dict.fromkeys(names)} if names else dict(self.networks)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,8 +14,8 @@ from pydantic import ValidationError
 
 from bench.config.sweep import AxisError, Sweep, sweep_model
 from bench.config.values import NAME_LENGTH
-from bench.config.yaml_file import TooLargeError, complaints, configs, parse, read_mapping
-from bench.errors import ConfigError, nearest, quoted
+from bench.config.yaml_file import TooLargeError, complaints, configs, parse, place_of, read_mapping
+from bench.errors import ConfigError, nearest, quoted, unknown
 
 #: Shipped files that are not sweeps.
 _NO_SWEEPS = {"gpus", "networks", "prices"}
@@ -56,14 +57,15 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
     try:
         sweep = sweep_model().model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_explain(error, path, overridden)) from None
+        raise ConfigError(*complaints(error, sweep_model(), path, partial(_option_of, overridden))) from None
     try:
         for model in sweep.models:
             sweep.values_of(model)
     except AxisError as error:
         if error.is_missing:
-            raise ConfigError(f"{path}: key `{error.key}` is missing, and {error}.") from None
-        raise ConfigError(f"{_place(path, [error.key], overridden)}: {error}.") from None
+            raise ConfigError(f"{path}: required key `{error.key}` is missing: {error}.") from None
+        place = _option_of(overridden, [error.key]) or place_of(path, [error.key])
+        raise ConfigError(f"{place}: {error}.") from None
     return sweep
 
 
@@ -81,9 +83,7 @@ def _override(data: dict[str, Any], item: str) -> str:
         raise ConfigError(f"--set {quoted(item)}: write key=value, like --set repeats=5 or --set measure.max_time=3.")
     first, _, second = key.partition(".")
     if first not in sweep_model().model_fields:
-        raise ConfigError(
-            f"--set {quoted(item)}: unknown key {quoted(first)}. {nearest(first, sweep_model().model_fields)}"
-        )
+        raise ConfigError(f"--set {quoted(item)}: {unknown('key', first, sweep_model().model_fields)}")
     try:
         value = parse(text)
     except TooLargeError as error:
@@ -108,23 +108,9 @@ def _put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
         _put(data[first], rest, value)
 
 
-def _explain(error: ValidationError, path: Path, overridden: Mapping[str, str]) -> str:
-    """pydantic's errors as one paragraph, each with its file or option and its key."""
-    return " ".join(complaints(error, sweep_model(), "a sweep", lambda keys: _place(path, keys, overridden)))
-
-
-def _place(path: Path, keys: Sequence[str], overridden: Mapping[str, str]) -> str:
-    option = next((key for key in overridden if keys and _about(keys, key.split("."))), None)
-    if option:
-        return overridden[option]
-    return f"{path}: key `{'.'.join(keys[: _depth(keys)])}`" if keys else str(path)
-
-
-def _about(keys: Sequence[str], option: Sequence[str]) -> bool:
-    """Whether an error is about the key that an option set, a key inside it, or the mapping around it."""
-    return all(key == part for key, part in zip(keys, option, strict=False))
-
-
-def _depth(keys: Sequence[str]) -> int:
-    """How many parts of a location name a key; after them come list indices and pydantic's own words."""
-    return 3 if keys[0] == "remote" and len(keys) > 1 and keys[1] in {"load", "overlap"} else 2
+def _option_of(overridden: Mapping[str, str], keys: Sequence[str | int]) -> str | None:
+    """The option that set this key, a key around it, or a key inside it; None if the file did."""
+    for key, option in overridden.items():
+        if keys and all(given == part for given, part in zip(keys, key.split("."), strict=False)):
+            return option
+    return None

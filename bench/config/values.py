@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from bench.errors import nearest, quoted
+from bench.errors import quoted, unknown
 from bench.record import Tile, Transport
 from bench.workloads import models
 
@@ -45,7 +45,7 @@ class Resolution(BaseModel):
 
 def _one_of(name: str, valid: Sequence[str], what: str) -> str:
     if name not in valid:
-        raise ValueError(f"unknown {what} {quoted(name)}. {nearest(name, valid)}")
+        raise ValueError(unknown(what, name, valid))
     return name
 
 
@@ -116,6 +116,19 @@ def parse_model(name: str) -> str:
     if name in models.aliases():
         return models.aliases()[name]
     return _one_of(name, list(models.zoo()), "model")
+
+
+def parse_operation(name: str) -> str:
+    """The operation of that name. Raises ValueError that names the nearest."""
+    return _one_of(name, models.operations(), "operation")
+
+
+def parse_transport(name: Any) -> Transport:
+    """The transport of that name. Raises ValueError that names the nearest."""
+    for transport in TRANSPORTS:
+        if name == transport:
+            return transport
+    raise ValueError(unknown("transport", str(name), TRANSPORTS))
 
 
 def _checkpoint(name: str) -> str:
@@ -190,7 +203,7 @@ Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
 Given = BeforeValidator(_given)
 Name = Annotated[str, AfterValidator(_plain)]
 Model = Annotated[str, AfterValidator(parse_model)]
-Operation = Annotated[str, _known(models.operations, "operation")]
+Operation = Annotated[str, AfterValidator(parse_operation)]
 Dtype = Annotated[str, _known(lambda: DTYPES, "dtype")]
 Variant = Annotated[str, _known(models.variants, "variant")]
 Weights = Annotated[str, AfterValidator(_checkpoint)]
@@ -198,7 +211,7 @@ Size = Annotated[Resolution, BeforeValidator(parse_resolution)]
 Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]
 Positive = Annotated[Figure, Field(gt=0)]
-TransportName = Annotated[Transport, BeforeValidator(lambda name: _one_of(name, TRANSPORTS, "transport"))]
+TransportName = Annotated[Transport, BeforeValidator(parse_transport)]
 Rates = _amounts("a rate", "requests per second, a finite number greater than 0", math.inf)
 Shares = _amounts("a share of the capacity", f"more than 0 and at most {_MOST_SHARE}", _MOST_SHARE)
 Generations = _amounts("a generation time", f"seconds, more than 0 and at most {_LONGEST_S}", _LONGEST_S)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.errors import ConfigError, nearest, printable, quoted
+from bench.errors import ConfigError, in_plain_words, nearest, printable, quoted, unknown
 
 #: Fields that can't be set by their own name: a sweep sets this one by `repeats`.
 _NOT_TO_BE_SET = {"min_samples"}
@@ -93,7 +93,9 @@ def _check_size(text: str) -> None:
         elif isinstance(event, yaml.ScalarEvent):
             sizes |= {event.anchor: 1} if event.anchor else {}
             count += 1
-            _check_length(event.value)
+            if len(event.value) > _MOST_CHARACTERS:
+                length = f"{len(event.value):,} characters"
+                raise TooLargeError(f"one of its values has {length}, but at most {_MOST_CHARACTERS:,} are allowed")
         if len(collections) > _MOST_LEVELS:
             raise TooLargeError(f"it nests more than {_MOST_LEVELS} levels deep")
         count = min(count, 10**12)  # each level of a bomb multiplies it
@@ -101,13 +103,6 @@ def _check_size(text: str) -> None:
         raise TooLargeError(
             f"it holds {count:,} values with aliases expanded, but at most {_MOST_VALUES:,} are allowed. Shorten its "
             "lists, or split it into several files"
-        )
-
-
-def _check_length(value: str) -> None:
-    if len(value) > _MOST_CHARACTERS:
-        raise TooLargeError(
-            f"one of its values has {len(value):,} characters, but at most {_MOST_CHARACTERS:,} are allowed"
         )
 
 
@@ -131,22 +126,31 @@ def read_mapping(path: Path, what: str, keys: Sequence[str], needs: str) -> dict
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ConfigError(
-                f"{path}: is larger than {MOST_BYTES // 2**20} MiB, which {what} never is. Check the path."
+                f"{path} is larger than {MOST_BYTES // 2**20} MiB, which {what} never is. Check the path."
             )
         data = parse(content.decode("utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}. Check the path and its permissions.") from None
+        raise ConfigError(f"Can't read {path}: {error.strerror}. Check the path and its permissions.") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text, but {what} is a YAML file. Check the path.") from None
+        raise ConfigError(f"{path} is not UTF-8 text, but {what} is a YAML file. Check the path.") from None
     except TooLargeError as error:
         raise ConfigError(f"{path}: {error}.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}{_syntax_error(error)}.") from None
     if data is None:
-        raise ConfigError(f"{path}: {what.split(' ', 1)[-1]} is empty. It needs at least {needs}.")
+        raise ConfigError(f"{path} is empty, but {what} needs at least {needs}.")
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: {what} is a mapping of keys to values. {nearest('', keys)}")
+        given = "list" if isinstance(data, list) else "single value"
+        raise ConfigError(f"{path} is a {given}, but {what} is a mapping of keys to values. {nearest('', keys)}")
     return {str(key): value for key, value in data.items()}
+
+
+def _syntax_error(error: Exception) -> str:
+    """`, line 3, column 14: not valid YAML: expected ',' or ']'`; without a place if the parser gives none."""
+    mark = getattr(error, "problem_mark", None)
+    place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return f"{place}: not valid YAML: {' '.join(reason.split()).replace('did not find expected', 'expected')}"
 
 
 def load_as(model: type[_Model], path: Path, what: str) -> _Model:
@@ -160,32 +164,42 @@ def load_as(model: type[_Model], path: Path, what: str) -> _Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(" ".join(complaints(error, model, "such a file", lambda keys: _place(path, keys)))) from None
+        raise ConfigError(*complaints(error, model, path)) from None
 
 
 def complaints(
-    error: ValidationError, model: type[BaseModel], what: str, place: Callable[[Sequence[str]], str]
+    error: ValidationError,
+    model: type[BaseModel],
+    path: Path,
+    option_of: Callable[[Sequence[str | int]], str | None] = lambda _: None,
 ) -> list[str]:
-    """pydantic's errors as sentences, without duplicates; `what` is the kind of file, `place` names a key in it."""
+    """pydantic's errors as sentences, without duplicates. `option_of` gives the option that set a key, if one did."""
     items = error.errors(include_url=False)
     sentences: dict[str, None] = {}
     for number, item in enumerate(items):
         if len(sentences) == _MOST_COMPLAINTS:
             return [*sentences, f"And {len(items) - number:,} more errors."]
-        sentences[_complaint(item, model, what, place)] = None
+        sentences[_complaint(item, model, path, option_of(item["loc"]))] = None
     return list(sentences)
 
 
-def _complaint(item: ErrorDetails, model: type[BaseModel], what: str, place: Callable[[Sequence[str]], str]) -> str:
-    keys = [printable(str(part), 80) for part in item["loc"]]
-    if item["type"] == "extra_forbidden":
-        valid = [key for key in fields_at(model, keys[:-1]) if key not in _NOT_TO_BE_SET]
-        return f"{place(keys)}: unknown key {quoted(keys[-1])}. {nearest(keys[-1], valid)}"
+def _complaint(item: ErrorDetails, model: type[BaseModel], path: Path, option: str | None) -> str:
+    keys = item["loc"]
+    if item["type"] in {"extra_forbidden", "invalid_key"}:
+        *parents, key = map(str, keys)
+        valid = [name for name in fields_at(model, parents) if name not in _NOT_TO_BE_SET]
+        return f"{option or place_of(path, parents)}: {unknown('key', key, valid)}"
     if item["type"] == "missing":
-        return f"{place(keys[:-1]) if keys[:-1] else place(())}: key `{keys[-1]}` is missing, and {what} needs it."
-    message = item["msg"].removeprefix("Value error, ").rstrip(".")
-    given = "" if item["type"] == "value_error" else f" (got {quoted(item['input'])})"
-    return f"{place(keys)}: {message}{given}."
+        return f"{path}: required key `{'.'.join(map(str, keys))}` is missing."
+    return f"{option or place_of(path, keys)}: {in_plain_words(item)}."
+
+
+def place_of(path: Path, keys: Sequence[str | int]) -> str:
+    """``c.yaml: key `models`, item 1``: a key of a file, for messages. Items are counted from 1."""
+    if not keys:
+        return str(path)
+    names = ".".join(printable(key, 80) for key in keys if isinstance(key, str))
+    return f"{path}: key `{names}`{''.join(f', item {key + 1}' for key in keys if isinstance(key, int))}"
 
 
 def fields_at(model: type[BaseModel], keys: Sequence[str]) -> Iterable[str]:
@@ -201,10 +215,6 @@ def fields_at(model: type[BaseModel], keys: Sequence[str]) -> Iterable[str]:
             rest.pop(0)  # a name that the user gave
         here = inner
     return here.model_fields
-
-
-def _place(path: Path, keys: Sequence[str]) -> str:
-    return f"{path}: key `{'.'.join(keys)}`" if keys else str(path)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

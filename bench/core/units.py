@@ -111,6 +111,14 @@ def format_bytes(count: int | None) -> str:
     return f"{count} B"
 
 
+def format_exact(count: int) -> str:
+    """Bytes that a user gave, unrounded if they are a whole number of a unit: `300 MiB`, `8 GiB`."""
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if count % unit == 0:
+            return f"{count // unit} {name}"
+    return f"{count} B"
+
+
 def format_seconds(seconds: float | None) -> str:
     """`1.22 s`, `15.1 ms`, `310 us`, `2 min 05 s`; `-` for None."""
     if seconds is None:

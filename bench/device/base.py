@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bench.core.units import format_bytes
+from bench.core.units import format_bytes, format_exact
 from bench.device.windows import Window
+from bench.errors import DeviceError, quoted
 from bench.record import ContextFoundBy, Device, GpuSettings, Memory, Telemetry, TorchSettings
 
 if TYPE_CHECKING:
@@ -19,8 +21,25 @@ if TYPE_CHECKING:
     from bench.doctor import DeviceFacts
 
 
-class UnusableError(Exception):
-    """Raised if the device can't be used; the message says why and what to do."""
+#: Devices of torch that are refused, and why.
+UNSUPPORTED = {
+    "mps": "Apple's MPS does not record peak memory",
+    "xpu": "Intel's XPU is not supported",
+    **dict.fromkeys(("rocm", "hip"), "ROCm's figures have not been checked against the driver, so they could be wrong"),
+}
+#: The end of the message that CUDA can't be used. Commands that need CUDA remove it.
+OR_THE_CPU = " To measure the CPU, use --device cpu."
+
+
+def check_name(requested: str) -> str:
+    """The name in lower case: `auto`, `cpu`, `cuda` or `cuda:N`. Raises DeviceError for any other."""
+    name = requested.strip().lower()
+    why_not = UNSUPPORTED.get(name.split(":")[0])
+    if why_not is not None:
+        raise DeviceError(f"--device {requested}: {why_not}. Use a CUDA GPU, or --device cpu.")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name, re.ASCII):
+        raise DeviceError(f"--device: unknown device {quoted(requested)}. Valid: auto, cpu, cuda or cuda:N.")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +55,10 @@ class Capacity:
 
 
 def capacity_of(name: str, total_bytes: int, limit_bytes: int | None) -> Capacity:
-    """The capacity of a device under a limit. Raises UnusableError if the limit is more than there is."""
+    """The capacity of a device under a limit. Raises DeviceError if the limit is more than there is."""
     if limit_bytes is not None and limit_bytes > total_bytes:
-        raise UnusableError(
-            f"--vram-limit {format_bytes(limit_bytes)}: {name} has only {format_bytes(total_bytes)}. "
+        raise DeviceError(
+            f"--vram-limit {format_exact(limit_bytes)}: {name} has only {format_bytes(total_bytes)}. "
             "Give a lower limit, or omit it."
         )
     return Capacity(total_bytes, limit_bytes)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from bench.core import identity
-from bench.device.base import Held, UnusableError
+from bench.core.units import format_count
+from bench.device.base import OR_THE_CPU, UNSUPPORTED, Held, check_name
 from bench.device.cpu import host
 from bench.device.cpu.processor import Processor
 from bench.device.cuda import nvml
 from bench.device.cuda.gpu import Gpu
-
-CHOICES = "auto, cpu, cuda or cuda:N"
-_ROCM = "ROCm's figures have not been checked against the driver, so they could be wrong"
-_UNSUPPORTED = {
-    "mps": "Apple's MPS does not record peak memory",
-    "rocm": _ROCM,
-    "hip": _ROCM,
-    "xpu": "Intel's XPU is not supported",
-}
-
+from bench.errors import DeviceError
 
 #: Errors of CUDA's initialisation. DeferredCudaCallError is a plain Exception, torch.AcceleratorError (newer versions)
 #: a RuntimeError; AssertionError means that torch was built without CUDA.
@@ -40,26 +31,20 @@ class Choice:
 
 
 def choose(requested: str) -> Choice:
-    """Resolve `auto`, `cpu`, `cuda` or `cuda:N`. Raises UnusableError."""
-    name = requested.strip().lower()
-    if name.split(":")[0] in _UNSUPPORTED:
-        raise UnusableError(
-            f"--device {requested}: {_UNSUPPORTED[name.split(':')[0]]}. Use a CUDA GPU, or --device cpu."
-        )
+    """Resolve `auto`, `cpu`, `cuda` or `cuda:N`. Raises DeviceError."""
+    name = check_name(requested)
     if name == "cpu":
         return Choice(torch.device("cpu"), reason="the CPU was requested.")
     if name == "auto":
         return _automatic()
-    match = re.fullmatch(r"cuda(?::(\d+))?", name)
-    if match is None:
-        raise UnusableError(f"--device {requested} does not name a device. Valid: {CHOICES}.")
     why_not = why_no_cuda()
     if why_not is not None:
-        raise UnusableError(f"--device {requested}: {why_not}")
-    index = int(match.group(1) or 0)
+        raise DeviceError(f"--device {requested}: {why_not}{OR_THE_CPU}")
+    index = int(name.partition(":")[2] or 0)
     count = torch.cuda.device_count()
     if index >= count:
-        raise UnusableError(f"--device {requested}: torch has {count} CUDA device(s). The last is cuda:{count - 1}.")
+        have = format_count(count, "CUDA device")
+        raise DeviceError(f"--device {requested}: torch has {have}. The last is cuda:{count - 1}.")
     return Choice(torch.device("cuda", index))
 
 
@@ -68,23 +53,21 @@ def _automatic() -> Choice:
     if why_not is None:
         return Choice(torch.device("cuda", 0))
     if torch.version.hip is not None and torch.cuda.is_available():
-        raise UnusableError(why_not)
+        raise DeviceError(f"{why_not}{OR_THE_CPU}")
     note = None
     if nvml.driver_state() is None:
         note = f"This machine has an NVIDIA GPU, but torch can't use it: {why_not}"
     elif torch.backends.mps.is_available():
-        note = f"MPS is not used: {_UNSUPPORTED['mps']}."
+        note = f"MPS is not used: {UNSUPPORTED['mps']}."
     return Choice(torch.device("cpu"), note, reason=why_not)
 
 
 def why_no_cuda() -> str | None:
     """Why torch can't use CUDA (driver, build or device), and what to do; None if it can."""
     if torch.version.hip is not None:
-        return f"this torch is a ROCm build: {_UNSUPPORTED['rocm']}. Use --device cpu."
+        return f"this torch is a ROCm build: {UNSUPPORTED['rocm']}."
     if torch.version.cuda is None:
-        return (
-            f"this torch ({torch.__version__}) is a CPU-only build. Install a CUDA build of torch, or use --device cpu."
-        )
+        return f"this torch ({torch.__version__}) is a CPU-only build. Install a CUDA build of torch."
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
     except CUDA_ERRORS as error:
@@ -115,11 +98,11 @@ def _cuda_failure(error: str) -> str:
         )
     if "mismatch" in driver_error.lower():
         return f"the NVIDIA driver and its library have different versions ({driver_error}). Reboot."
-    return f"there is no usable NVIDIA driver or GPU (NVML: {driver_error}; torch: {error}). Use --device cpu."
+    return f"there is no usable NVIDIA driver or GPU (NVML: {driver_error}; torch: {error})."
 
 
 def take(device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> Held:
-    """Open the device with an optional limit; `exercise` runs every kind of kernel once. Raises UnusableError."""
+    """Open the device with an optional limit; `exercise` runs every kind of kernel once. Raises DeviceError."""
     if device.type == "cuda":
         return Gpu(device, limit_bytes, exercise)
     return Processor(device, limit_bytes, exercise)

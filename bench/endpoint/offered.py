@@ -6,19 +6,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import ConfigError, nearest, quoted
+from bench.errors import ConfigError, known
 from bench.workloads import models as zoo
 
 OPERATIONS = ("encode", "decode")
 DTYPES = ("auto", "model", "float32", "float16", "bfloat16")
 _LEAST_PIXELS, _MOST_PIXELS = 64, 2**31
-
-
-def known(option: str, name: str, valid: Sequence[str]) -> str:
-    """Return the name if it is valid. Raises ConfigError that names the nearest valid one."""
-    if name not in valid:
-        raise ConfigError(f"{option}: unknown {option.lstrip('-')} {quoted(name)}. {nearest(name, valid)}")
-    return name
 
 
 def models_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -28,13 +21,13 @@ def models_of(names: Sequence[str]) -> tuple[str, ...]:
         raise ConfigError(f"--model is required. Add e.g. --model {valid[0]}; valid: {', '.join(valid)}.")
     for name in names:
         if name in zoo.zoo() and not zoo.is_served(name):
-            raise ConfigError(f"--model {name}: endpoints don't serve the kind {zoo.workload(name).name}.")
-    return tuple(dict.fromkeys(known("--model", zoo.aliases().get(name, name), valid) for name in names))
+            raise ConfigError(f"--model: {name} is a {zoo.workload(name).name}, which no endpoint serves.")
+    return tuple(dict.fromkeys(known("model", zoo.aliases().get(name, name), valid, "--model") for name in names))
 
 
 def operations_of(names: Sequence[str]) -> tuple[str, ...]:
     """Return the operations that `--operation` gives, without duplicates; both if it gives none. Raises ConfigError."""
-    return tuple(dict.fromkeys(known("--operation", name, OPERATIONS) for name in names or OPERATIONS))
+    return tuple(dict.fromkeys(known("operation", name, OPERATIONS, "--operation") for name in names or OPERATIONS))
 
 
 def pixels_of(text: str) -> int:

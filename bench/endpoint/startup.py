@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from bench.device import choose
-from bench.device.base import Held, UnusableError
+from bench.device.base import Held
 from bench.endpoint import vae_service
 from bench.endpoint.shapes import Limits
 from bench.endpoint.state import AnyService, LoadedModel, Machine
@@ -55,8 +55,6 @@ class Loader:
         try:
             held = choose.take(choose.choose(self.device).device, None, models.exercise)
             settings = environment_capture.collect(held.software(), held.settings)
-        except UnusableError as error:
-            raise DeviceError(str(error)) from None
         except choose.CUDA_ERRORS as error:
             text = f"--device {self.device} can't be used: {outcome.brief(error).rstrip('.')}."
             raise DeviceError(f"{text} Check with nvidia-smi whether other programs use it.") from None

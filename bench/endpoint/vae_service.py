@@ -17,7 +17,7 @@ from bench.endpoint import images, request_format, shapes, tensors
 from bench.endpoint.request_format import Form, Scaling
 from bench.endpoint.shapes import Limits, Packed
 from bench.endpoint.vae_core import Computed, Operation, VaeCore, WeightsKind
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, known
 from bench.record import Case
 from bench.wire.messages import Answer, Message, RefusedError, Size
 from bench.workloads import models
@@ -61,8 +61,8 @@ def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits
         raise ConfigError(f"Model {model!r} exists only to fail in tests. Serve another model.")
     if weights == "hub" and spec.hub_id is None:
         raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random or a folder.")
-    if dtype is not None and dtype not in ITEM_BYTES:
-        raise ConfigError(f"Unknown dtype {dtype!r}. {nearest(dtype, ITEM_BYTES)}")
+    if dtype is not None:
+        known("dtype", dtype, ITEM_BYTES)
     axes = models.square(model, geometry(model).factor * 8)
     case = Case(model=model, operation="decode", axes=axes, dtype=dtype or spec.dtype, weights=weights)
     kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"

@@ -16,7 +16,7 @@ from bench.analysis.hybrid.service import alike
 from bench.analysis.speed.observation import observations
 from bench.config import DTYPES, load_gpus
 from bench.core.units import format_bytes
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, known
 from bench.predictions import predicted_records
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Record
@@ -43,8 +43,8 @@ class Evidence:
 def images_of(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
     """The images that options choose, each as its untiled case. Raises ConfigError."""
     precisions = [name for name in DTYPES if name != "model"]
-    if dtype is not None and dtype not in precisions:
-        raise ConfigError(f"--dtype {dtype}: there is no such precision. {nearest(dtype, precisions)}")
+    if dtype is not None:
+        known("dtype", dtype, precisions, "--dtype")
     keys = wanted.models or models.predicted()
     return [
         Case(

@@ -13,9 +13,8 @@ import torch
 from bench.config import DTYPES, load_gpus
 from bench.core.units import ITEM_BYTES, format_bytes
 from bench.device import choose
-from bench.device.base import UnusableError
 from bench.device.cpu import host
-from bench.errors import BenchError, ConfigError, DeviceError, nearest
+from bench.errors import BenchError, ConfigError, known
 from bench.predictions import calibrated_devices, target_cards
 from bench.record import Case
 from bench.run import outcome
@@ -76,10 +75,7 @@ def place_of(device: str, gpu: str | None, *, measured: bool) -> Place:
         return Place(None, load_gpus().named(gpu, "Or leave --gpu out.")[0])
     if name == "auto" and not measured:
         return Place(None)
-    try:
-        return Place(choose.choose(device).device)
-    except UnusableError as error:
-        raise DeviceError(str(error)) from None
+    return Place(choose.choose(device).device)
 
 
 def stand_in_of(place: Place) -> str | None:
@@ -89,8 +85,8 @@ def stand_in_of(place: Place) -> str | None:
 
 def dtype_of(dtype: str | None, place: Place) -> str:
     """The precision as a sweep has it: the model's own unless one is given; float32 on the CPU. Raises ConfigError."""
-    if dtype is not None and dtype not in DTYPES:
-        raise ConfigError(f"--dtype {dtype}: there is no such precision. {nearest(dtype, DTYPES)}")
+    if dtype is not None:
+        known("dtype", dtype, DTYPES, "--dtype")
     if not place.on_cpu:
         return dtype or "model"
     if dtype not in {None, "float32"}:

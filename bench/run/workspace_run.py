@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bench import store
 from bench.config import DTYPES
-from bench.errors import ConfigError, DeviceError, WorkerError, nearest
+from bench.errors import ConfigError, DeviceError, WorkerError, known
 from bench.record import Workspaces, timestamp
 from bench.run.executor import SubprocessExecutor
 from bench.run.messages import MeasureWorkspaces, Ready, WorkspacesMeasured
@@ -52,8 +52,7 @@ def calls_of(
     precisions = tuple(dict.fromkeys(dtypes or ["model"]))
     for option, given, valid in (("operation", operations, zoo.operations()), ("dtype", precisions, DTYPES)):
         for value in given:
-            if value not in valid:
-                raise ConfigError(f"--{option} {value}: is unknown. {nearest(value, valid)}")
+            known(option, value, valid, f"--{option}")
     edges = sorted(set(resolutions or SIZES))
     groups: dict[tuple[str, str, str], list[MeasureWorkspaces]] = {}
     for spec, operation, precision, edge in _combinations(specs, operations, precisions, edges):
@@ -81,7 +80,7 @@ def _combinations(
 def _check(spec: Spec, edge: int) -> None:
     """Raises ConfigError if the model can't be calibrated, or not at this size."""
     if spec.fault:
-        raise ConfigError(f"--model {spec.key}: fails on purpose, so it can't be calibrated.")
+        raise ConfigError(f"--model: {spec.key} fails on purpose, so it can't be calibrated.")
     workload = zoo.workload(spec.key)
     if not workload.is_predicted:
         raise ConfigError(

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from bench.errors import ResultsError
+from bench.errors import ResultsError, in_plain_words
 from bench.record import CEILINGS_VERSION, WORKSPACES_VERSION, Ceilings, Workspaces
 from bench.store.disk import reported, write_whole
 from bench.store.stand_in import LEFT_OUT, refuse_stand_in, stand_in_of
@@ -78,21 +78,23 @@ class DeviceFile(Generic[_Content]):
         try:
             data = json.loads(path.read_bytes())
         except OSError as error:
-            raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
+            raise ResultsError(f"Can't read {path}: {error.strerror}.") from None
         except (ValueError, RecursionError):
-            raise ResultsError(f"{path}: is not JSON. {again}") from None
+            raise ResultsError(f"{path} is not valid JSON. {again}") from None
         version = data.get("schema_version") if isinstance(data, dict) else None
         if isinstance(version, int) and version > self.version:
             raise ResultsError(
-                f"{path}: has schema version {version}, and this program reads up to {self.version}. "
+                f"{path} has schema version {version}, and this program reads up to {self.version}. "
                 "Update Hybrid Bench to read it."
             )
         try:
             return self.model.model_validate(data)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise ResultsError(f"{path}: does not hold {self.what}: `{field}`: {first['msg']}. {again}") from None
+            field = ".".join(map(str, first["loc"]))
+            raise ResultsError(
+                f"{path} does not hold {self.what}: `{field}` {in_plain_words(first)}. {again}"
+            ) from None
 
 
 _CEILINGS_FILE = DeviceFile(

@@ -70,7 +70,7 @@ def reported(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ResultsError(
-            f"{path}: can't be written: {error.strerror}. Finished results are kept. Make room, or choose another "
+            f"Can't write {path}: {error.strerror}. Finished results are kept. Make room, or choose another "
             "folder with --out, then run the same command again to continue."
         ) from None
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.errors import ResultsError, listed, printable
+from bench.errors import ResultsError, in_plain_words, listed, printable
 from bench.record import Case, Record, contradictions
 from bench.store.migrations import OF_A_STAGE, STAGES_SINCE, migrate
 from bench.workloads import models
@@ -56,17 +56,19 @@ def record_of(line: bytes, where: str) -> Record:
     try:
         data = json.loads(line, parse_int=partial(_whole_number, where=where))
     except (ValueError, RecursionError):  # also UnicodeDecodeError
-        raise TornLineError(f"{where}: is not JSON. Was the file edited? Restore it, or delete that line.") from None
+        raise TornLineError(
+            f"{where} is not valid JSON. Restore it if the file was edited, or delete the line."
+        ) from None
     try:
         record = Record.model_validate(migrate(data, where))
     except ValidationError as error:
         first = error.errors()[0]
         field = printable(".".join(str(part) for part in first["loc"]), _MOST_SHOWN)
-        problem = printable(first["msg"], _MOST_SHOWN)
-        raise ResultsError(f"{where}: is not a record of this program: `{field}`: {problem}.") from None
+        problem = printable(in_plain_words(first), _MOST_SHOWN)
+        raise ResultsError(f"{where} is not a record of this program: `{field}` {problem}.") from None
     contradiction = _contradiction(record)
     if contradiction is not None:
-        raise ResultsError(f"{where}: contradicts itself: {contradiction}. Was the line edited?")
+        raise ResultsError(f"{where} contradicts itself: {contradiction}. Was the line edited?")
     return record
 
 

@@ -67,15 +67,15 @@ def migrate(data: Any, where: str) -> Any:
     """
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):
-        raise ResultsError(f"{where}: has no schema_version, so it is not a record of this program.")
+        raise ResultsError(f"{where} has no schema_version, so it is not a record of this program.")
     if version > SCHEMA_VERSION:
         raise NewerLineError(
-            f"{where}: has schema version {version}, and this program reads up to {SCHEMA_VERSION}. "
+            f"{where} has schema version {version}, and this program reads up to {SCHEMA_VERSION}. "
             "Update Hybrid Bench to read it; nothing was changed."
         )
     while version < SCHEMA_VERSION:
         if version not in MIGRATIONS:
-            raise ResultsError(f"{where}: has schema version {version}, which this program can't migrate.")
+            raise ResultsError(f"{where} has schema version {version}, which this program can't migrate.")
         data = {**MIGRATIONS[version](data), "schema_version": version + 1}
         version += 1
     return data

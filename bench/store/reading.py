@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from bench.core.units import format_count
 from bench.errors import ResultsError
 from bench.record import Record
 from bench.store.disk import is_named_pipe
@@ -75,14 +76,14 @@ def _read_file(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> Results
     """As `read_file`, with what `parse` makes of each line."""
     try:
         if is_named_pipe(path):
-            raise ResultsError(f"{path}: is a named pipe, which may never end. Write the results to a file.")
+            raise ResultsError(f"{path} is a named pipe, which may never end. Write the results to a file.")
         lines = _read_lines(path, parse, strict=strict)
     except OSError as error:
-        raise ResultsError(f"{path}: can't be read: {error.strerror}.") from None
+        raise ResultsError(f"Can't read {path}: {error.strerror}.") from None
     bad = lines.bad
     if bad and not lines.records:
         raise _no_good_line(bad)
-    torn = [] if lines.torn is None else [f"{path}: its last line is torn ({lines.torn_bytes} bytes) and was set aside"]
+    torn = [] if lines.torn is None else [f"{path}: its last line is torn ({lines.torn_bytes} bytes) and is ignored"]
     newer = any(isinstance(error, NewerLineError) for error in bad)
     return ResultsFile(path, tuple(lines.records), lines.good_bytes, (*_set_aside(path, bad), *torn), newer)
 
@@ -120,15 +121,15 @@ class _NoGoodLineError(ResultsError):
 
 def _no_good_line(bad: Sequence[ResultsError]) -> _NoGoodLineError:
     """The error of a file without a good line: that of its first line, and how many others are bad."""
-    more = f" The other {len(bad) - 1} lines are bad too." if len(bad) > 1 else ""
+    more = f" {format_count(len(bad) - 1, 'other line')} can't be used either." if len(bad) > 1 else ""
     return _NoGoodLineError(f"{bad[0]}{more}")
 
 
 def _set_aside(path: Path, bad: Sequence[ResultsError]) -> list[str]:
     """A warning for each of the first bad lines, and one with the number of the others."""
-    warnings = [f"{error} The line was set aside." for error in bad[:_MOST_REPORTED]]
+    warnings = [f"{error} The line is ignored." for error in bad[:_MOST_REPORTED]]
     more = len(bad) - _MOST_REPORTED
-    return warnings + ([f"{path}: {more} more of its lines are bad and were set aside."] if more > 0 else [])
+    return warnings + ([f"{path}: {more} more of its lines are bad and are ignored."] if more > 0 else [])
 
 
 def _without_stand_ins(file: ResultsFile[AnyRecord]) -> ResultsFile[AnyRecord]:
@@ -174,7 +175,7 @@ def _read(
                 bad.append(error)
     if bad and not any(file.records for file in files):
         raise bad[0]
-    set_aside = [f"{error} The file was set aside." for error in bad]
+    set_aside = [f"{error} The file is ignored." for error in bad]
     return files, [*set_aside, *(warning for file in files for warning in file.warnings)]
 
 
@@ -186,7 +187,7 @@ def _results_files(paths: Sequence[Path]) -> list[Path]:
     known: dict[str, Path] = {}
     for path in paths:
         if not path.exists():
-            raise ResultsError(f"{path}: there is no such file or folder. `bench run` writes results.")
+            raise ResultsError(f"There is no file or folder {path}. `bench run` writes results.")
         inside = [file for file in sorted(path.rglob("*.jsonl")) if file.is_file()]  # no folders, no broken links
         for file in inside if path.is_dir() else [path]:
             known.setdefault(os.path.realpath(file), file)

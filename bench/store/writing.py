@@ -28,7 +28,7 @@ class RunFile:
             return
         held = read_file(self.path)
         if held.has_newer_lines:
-            raise ResultsError(f"{self.path}: has lines of a newer schema version. Update Hybrid Bench to continue it.")
+            raise ResultsError(f"{self.path} has lines of a newer schema version. Update Hybrid Bench to continue it.")
         good = held.good_bytes
         with reported(self.path), self.path.open("r+b") as file:
             file.seek(good)
@@ -67,7 +67,7 @@ def replace(path: Path, records: Iterable[Record], kind: Kind) -> None:
     if path.exists():
         held = read_file(path)
         if held.warnings or any(record.kind != kind for record in held.records):
-            raise ResultsError(f"{path}: holds lines that are not {kind} records. Choose another file with --out.")
+            raise ResultsError(f"{path} holds lines that are not {kind} records. Choose another file with --out.")
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, b"".join(record.to_json().encode() + b"\n" for record in records))

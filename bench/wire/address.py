@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from bench.core.units import one_line
-from bench.errors import ConfigError, nearest, printable, quoted
+from bench.errors import ConfigError, known, printable
 from bench.workloads import models
 
 _ONE_OPERATION = re.compile(r"(?P<model>[^/=:?#]+)/(?P<operation>[^/=:?#]+)=(?P<url>.*)", re.DOTALL)
@@ -147,12 +147,8 @@ def parse_endpoints(texts: Sequence[str]) -> Endpoints:
             continue
         model, operation = match["model"].strip(), match["operation"].strip()
         option = f"--endpoint {printable(f'{model}/{operation}', 80)}: "
-        model = models.aliases().get(model, model)
-        if model not in models.zoo():
-            raise ConfigError(f"{option}unknown model {quoted(model)}. {nearest(model, models.zoo())}")
-        operations = models.workload(model).operations
-        if operation not in operations:
-            raise ConfigError(f"{option}unknown operation {quoted(operation)}. {nearest(operation, operations)}")
+        model = known("model", models.aliases().get(model, model), models.zoo(), option.removesuffix(": "))
+        known("operation", operation, models.workload(model).operations, option.removesuffix(": "))
         if (model, operation) in single:
             raise ConfigError(f"{option}this operation has two addresses. Give one.")
         single[model, operation] = parse(match["url"], option)

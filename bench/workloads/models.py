@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bench.errors import ConfigError, nearest, quoted
+from bench.errors import ConfigError, unknown
 from bench.record import Axes, Case, Transport
 from bench.workloads import plugins
 from bench.workloads.base import SIDES, Axis, Spec, Workload
@@ -81,7 +81,7 @@ def _model(name: str) -> _Model:
     try:
         return _all()[aliases().get(name, name)]
     except KeyError:
-        raise ConfigError(f"Unknown model {quoted(name)}. {nearest(name, [*zoo(), *aliases()])}") from None
+        raise ConfigError(unknown("model", name, [*zoo(), *aliases()], "Unknown")) from None
 
 
 def title(key: str) -> str:

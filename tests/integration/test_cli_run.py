@@ -160,7 +160,7 @@ def test_a_full_disk_stops_the_run_with_a_message_and_keeps_whole_lines(tmp_path
     done = bench(*SMOKE, "--out", str(tmp_path), command=STANDIN_BENCH, preexec_fn=small_files)
     # Then the run ends with one paragraph and exit code 2, and what fitted is whole
     assert done.returncode == 2
-    assert "can't be written" in done.stderr
+    assert "Can't write" in done.stderr
     assert "Traceback" not in done.stderr
     kept = records(tmp_path)
     assert 0 < len(kept) < 8

@@ -107,11 +107,11 @@ def test_two_cases_for_one_cell_of_the_docs_are_an_error_that_names_both(
     [
         (["report", "nowhere"], "no such file"),
         (["docs", "import", "nowhere.md", "--out", "x.jsonl"], "can't be read"),
-        (["docs", "render", "nowhere", "--operation", "encode"], "no such file"),
+        (["docs", "render", "nowhere", "--operation", "encode"], "nowhere"),
         (["docs", "render", str(PUBLISHED), "--operation", "enode"], "Did you mean 'encode'"),
         (["docs", "render", str(PUBLISHED / "vae_encode.jsonl"), "--operation", "decode"], "decode"),
         (["run", "docs", "--resolution", "513"], "multiple of 8"),
-        (["run", "smoke", "--vram-limit", "lots"], "--vram-limit lots: 'lots' is not an amount of memory"),
+        (["run", "smoke", "--vram-limit", "lots"], "--vram-limit: 'lots' is not an amount of memory"),
         (["run", "smoke", "--vram-limit", "8"], "Did you mean 8GiB"),
         (["report", "x" * 300], "File name too long"),
         (["run", "smoke", "--model", "sdlx"], "Did you mean 'sdxl'"),
@@ -207,3 +207,24 @@ def test_results_of_a_shells_own_pipe_are_read(tmp_path: Path, capsys: pytest.Ca
     # then it is as good as a file
     assert main(["report", f"/dev/fd/{reader}", "--out", str(tmp_path / "reports"), "--quiet"]) == 0
     os.close(reader)
+
+
+@pytest.mark.parametrize("command", [["run", "smoke", "--dry-run"], ["doctor"], ["calibrate"]])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "mps"])
+def test_a_device_that_does_not_exist_is_wrong_usage(
+    command: list[str], device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--device", device]) == 2
+    assert "--device" in capsys.readouterr().err
+
+
+def test_several_errors_of_a_file_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("models: sdx\nresolutions: 64\nrepeat: 5\n")
+
+    assert main(["run", str(path), "--dry-run"]) == 2
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("error: ")
+    assert lines[1].startswith(f"  {path}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import (
     BenchError,
@@ -12,6 +15,8 @@ from bench.errors import (
     GateError,
     ResultsError,
     WorkerError,
+    in_plain_words,
+    known,
     listed,
     nearest,
     printable,
@@ -51,6 +56,61 @@ def test_a_name_like_none_gets_the_list_alone() -> None:
 
 def test_no_valid_names_are_said_to_be_none() -> None:
     assert "Did you mean" not in nearest("models", [])
+
+
+def test_a_name_that_is_far_from_all_valid_ones_is_not_corrected() -> None:
+    assert "Did you mean" not in nearest("foo", ["flops", "time"])
+
+
+def test_a_known_name_is_returned() -> None:
+    assert known("model", "sdxl", ["sd-v1", "sdxl"], "--model") == "sdxl"
+
+
+@pytest.mark.parametrize(
+    ("option", "start"), [("--model", "--model: unknown model 'sdx'. "), ("", "Unknown model 'sdx'. ")]
+)
+def test_an_unknown_name_is_refused_in_one_form(option: str, start: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        known("model", "sdx", ["flux", "sdxl"], option)
+
+    assert str(refused.value) == f"{start}Did you mean 'sdxl'? Valid: flux, sdxl."
+
+
+# What pydantic says
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    count: int = Field(default=1, ge=1)
+    share: float = Field(default=0.5, allow_inf_nan=False)
+    on: bool = False
+    name: str = Field(default="name", min_length=3)
+    inner: dict[str, int] = Field(default={"a": 1}, min_length=1)
+    kind: Literal["ada", "ampere"] = "ada"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"count": "many"}, "must be a whole number, not 'many'"),
+        ({"count": 1.5}, "must be a whole number, not 1.5"),
+        ({"count": None}, "must be a whole number, not empty"),
+        ({"count": 0}, "must be at least 1, not 0"),
+        ({"share": []}, "must be a number, not a list"),
+        ({"share": float("nan")}, "must be a finite number, not nan"),
+        ({"on": "maybe"}, "must be true or false, not 'maybe'"),
+        ({"name": 5}, "must be text, not 5"),
+        ({"name": "ab"}, "must have at least 3 characters, not 'ab'"),
+        ({"inner": [1]}, "must be a mapping of keys to values, not a list"),
+        ({"inner": {}}, "must have at least 1 item, not 0"),
+        ({"kind": "amper"}, "must be 'ada' or 'ampere', not 'amper'"),
+    ],
+)
+def test_pydantic_s_words_are_translated(data: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        _Model.model_validate(data)
+
+    assert in_plain_words(refused.value.errors()[0]) == words
 
 
 # What is printed of what a user gave

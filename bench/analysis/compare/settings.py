@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.core.units import METRICS, format_percent
-from bench.errors import BenchError, nearest
+from bench.errors import BenchError, known
 
 #: Metrics that follow from the time by constants: they change as it does, and have no samples of their own to test.
 FROM_TIME = tuple(name for name, metric in METRICS.items() if metric.unit in {"flops/s", "pixels/s", "ratio"})
@@ -69,10 +69,7 @@ def _known_metric(name: str, option: str) -> str:
     """Return the name of a metric that can be compared. Raises BenchError, which says what to use instead."""
     if name in FROM_TIME:
         raise BenchError(f"{option}: {name} follows from time. Use time, which is tested on its samples.")
-    if name not in METRICS:
-        valid = [metric for metric in METRICS if metric not in FROM_TIME]
-        raise BenchError(f"{option}: there is no metric {name[:80]!r}. {nearest(name[:80], valid)}")
-    return name
+    return known("metric", name, [metric for metric in METRICS if metric not in FROM_TIME], option)
 
 
 def _parse_percent(text: str, form: str) -> float:

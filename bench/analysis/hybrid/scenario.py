@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.config import TRANSPORTS, Files
 from bench.core.network import Path
-from bench.errors import ConfigError, nearest
+from bench.errors import ConfigError, known
 from bench.record import Case, Transport
 from bench.workloads import models
 
@@ -81,8 +81,7 @@ def transports_of(names: Sequence[str], wanted: Wanted) -> dict[str, Transport]:
     """
     operations = wanted.operations or tuple(models.usual_transports())
     for name in names:
-        if name not in TRANSPORTS:
-            raise ConfigError(f"--transport {name}: there is no such transport. {nearest(name, TRANSPORTS)}")
+        known("transport", name, TRANSPORTS, "--transport")
         if not any(name in models.transports(operation) for operation in operations):
             raise ConfigError(f"--transport {name}: {' and '.join(operations)} can't take it.")
     possible = {operation: [name for name in models.transports(operation) if name in names] for operation in operations}

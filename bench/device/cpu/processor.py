@@ -10,12 +10,13 @@ from typing import Literal
 import psutil
 import torch
 
-from bench.device.base import Clock, DeviceSoftware, DeviceState, MemoryMeter, UnusableError, Watch, capacity_of
+from bench.device.base import Clock, DeviceSoftware, DeviceState, MemoryMeter, Watch, capacity_of
 from bench.device.cpu import host, host_memory
 from bench.device.cpu.host_memory import HostMemory
 from bench.device.cuda import gpu_facts
 from bench.device.windows import Window
 from bench.doctor import DeviceFacts
+from bench.errors import DeviceError
 from bench.record import Device, GpuSettings, Telemetry
 
 
@@ -58,7 +59,7 @@ class Processor:
     def __init__(self, device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> None:
         """Open the CPU; `exercise` runs every kind of kernel once.
 
-        Raises UnusableError if the limit exceeds the RAM or can't be set on this system.
+        Raises DeviceError if the limit exceeds the RAM or can't be set on this system.
         """
         capacity = capacity_of(host.cpu_name(), total_bytes(), limit_bytes)
         self.torch_device = device
@@ -72,7 +73,7 @@ class Processor:
     def _bind(self, limit_bytes: int) -> int:
         bound = host_memory.bound_data_memory(limit_bytes)
         if isinstance(bound, str):
-            raise UnusableError(f"--vram-limit does not work on this CPU: {bound}. Run without --vram-limit.")
+            raise DeviceError(f"--vram-limit does not work on this CPU: {bound}. Run without --vram-limit.")
         return bound
 
     def state(self) -> DeviceState:

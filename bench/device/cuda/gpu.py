@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.core.units import format_bytes
+from bench.core.units import format_bytes, format_exact
 from bench.device.base import (
     Capacity,
     Clock,
@@ -14,7 +14,6 @@ from bench.device.base import (
     DeviceSoftware,
     DeviceState,
     MemoryMeter,
-    UnusableError,
     Watch,
     capacity_of,
 )
@@ -24,6 +23,7 @@ from bench.device.cuda.event_clock import CudaEventClock
 from bench.device.cuda.gpu_watch import GpuWatch
 from bench.doctor import DeviceFacts
 from bench.doctor.gpu_findings import BUSY_SHARE
+from bench.errors import DeviceError
 from bench.record import Device, GpuSettings, Neighbours
 
 _SHARED = "shares its memory with the host"
@@ -35,13 +35,13 @@ class Gpu:
     def __init__(self, device: torch.device, limit_bytes: int | None, exercise: Callable[[torch.device], None]) -> None:
         """Open the device; `exercise` runs every kind of kernel once.
 
-        Raises UnusableError if the limit is below the context or above the card's memory, or can't be enforced.
+        Raises DeviceError if the limit is below the context or above the card's memory, or can't be enforced.
         """
         name = torch.cuda.get_device_name(device)
         total_bytes = int(torch.cuda.get_device_properties(device).total_memory)
         capacity = capacity_of(name, total_bytes, limit_bytes)
         if limit_bytes is not None and properties.is_integrated(device):
-            raise UnusableError(
+            raise DeviceError(
                 f"--vram-limit: {name} {_SHARED}, so its memory can't be limited. Run without --vram-limit."
             )
         self.torch_device = device
@@ -69,16 +69,16 @@ class Gpu:
         self.watch: Watch = GpuWatch(self._nvml, self.settings)
 
     def _limit(self, limit_bytes: int, context: Context, capacity: Capacity) -> None:
-        """Cap the allocator. Raises UnusableError if the context is unknown or leaves nothing of the limit."""
+        """Cap the allocator. Raises DeviceError if the context is unknown or leaves nothing of the limit."""
         if context.bytes is None:
-            raise UnusableError(
-                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context counts towards the limit, but can't be "
+            raise DeviceError(
+                f"--vram-limit {format_exact(limit_bytes)}: the CUDA context counts towards the limit, but can't be "
                 f"measured: {context.reason}. Try again when nothing else uses the GPU, or run without --vram-limit."
             )
         self._cap = limit_bytes - context.bytes
         if self._cap <= 0:
-            raise UnusableError(
-                f"--vram-limit {format_bytes(limit_bytes)}: the CUDA context alone takes "
+            raise DeviceError(
+                f"--vram-limit {format_exact(limit_bytes)}: the CUDA context alone takes "
                 f"{format_bytes(context.bytes)}. Give a higher limit."
             )
         torch.cuda.set_per_process_memory_fraction(self._cap / capacity.total_bytes, self.torch_device)

@@ -51,7 +51,6 @@ def main() -> None:
     output = lifeline.answers()
     lines = lifeline.requests()
 
-    from bench.device.base import UnusableError  # noqa: PLC0415
     from bench.errors import BenchError  # noqa: PLC0415
     from bench.run import messages, outcome  # noqa: PLC0415 - after the parent's death can be noticed
     from bench.run.worker.session import Session  # noqa: PLC0415 - loads torch
@@ -66,7 +65,7 @@ def main() -> None:
         if isinstance(request, messages.Start):
             try:
                 session = Session(request.device, request.vram_limit_bytes)
-            except (UnusableError, BenchError) as error:  # BenchError: from a workload's file
+            except BenchError as error:
                 say(messages.Refused(reason=str(error)))
             except Exception as error:  # noqa: BLE001 - a full card, a card that this torch does not support, ...
                 reason = f"--device {request.device} can't be used: {outcome.brief(error).rstrip('.')}."

@@ -77,7 +77,7 @@ class Session:
     """Holds a device. `run` measures one case, `take_turns` several at once; both return what happened."""
 
     def __init__(self, device: str, vram_limit_bytes: int | None) -> None:
-        """Take the device and set the limit. Raises UnusableError."""
+        """Take the device and set the limit. Raises DeviceError."""
         choice = choose.choose(device)
         self.held: Held = choose.take(choice.device, vram_limit_bytes, models.exercise)
         self._loaded: tuple[tuple[str, ...], Loaded] | None = None

@@ -272,7 +272,7 @@ def test_an_interruption_exits_with_130(
         (["--gpu", "4090", "--free", "lots"], "--free lots: 'lots' is not an amount of memory."),
         (["--gpu", "4090", "--dtype", "float8"], "--dtype float8: "),
         (["--gpu", "4090", "--network", "cabel"], "Did you mean 'cable'?"),
-        (["--gpu", "4090", "--model", "sd-v9"], "--model sd-v9: unknown model 'sd-v9'."),
+        (["--gpu", "4090", "--model", "sd-v9"], "--model: unknown model 'sd-v9'."),
         (["--gpu", "4090", "--operation", "decod"], "Did you mean 'decode'?"),
         (["--gpu", "4090", "--server", "nobody"], "--server nobody: "),
     ],

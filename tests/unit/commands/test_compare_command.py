@@ -235,7 +235,7 @@ def test_a_case_that_newly_runs_out_of_memory_fails_a_gate(bench: Run, tmp_path:
         ((), "base side"),
         (("{before}", "{empty}"), "no record on the head side"),
         (("{folder}", "{before}"), "no record on the base side"),
-        (("{before}", "{missing}"), "there is no such file or folder"),
+        (("{before}", "{missing}"), "There is no file or folder"),
         (("{before}", "{nan}"), "is not a record of this program: `stages.0.timing.samples_s"),
         (("{before}", "{negative}"), "is not a record of this program: `stages.0.timing.samples_s"),
         (("{before}", "{newer}"), "schema version 99"),

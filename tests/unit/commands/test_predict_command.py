@@ -310,7 +310,7 @@ def test_a_calibration_that_can_t_be_read_is_left_out_and_said_so(
     (results / "nvidia-test" / "workspaces.json").write_text("{")
     assert predicted(sweep, "--gpu", "4090") == 0
     said = capsys.readouterr()
-    assert "workspaces.json: is not JSON. Delete it, and measure again with `bench calibrate`." in said.err
+    assert "workspaces.json is not valid JSON. Delete it, and measure again with `bench calibrate`." in said.err
     assert "published, ada" in said.out
 
 

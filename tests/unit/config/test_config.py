@@ -150,6 +150,28 @@ def test_what_is_no_yaml_is_said_to_be_none(tmp_path: Path, data: bytes) -> None
     assert "YAML" in said
 
 
+def test_invalid_yaml_is_placed_by_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("models: tiny\nresolutions: [64, 128\nbatch: 1\n")
+
+    said = refusal(ConfigError, config.load, path)
+
+    assert said.startswith(f"{path}, line 3, column 6: not valid YAML: expected ',' or ']'")
+    assert "unicode string" not in said
+
+
+def test_each_error_is_a_message_of_its_own_with_items_counted_from_1(load: Load) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load("models: [tiny, sdx]\nresolutions: 64\nrepeats: many\nrepeat: 5\nmeasure: []\n")
+
+    messages = [message.partition("mine.yaml: ")[2] for message in refused.value.args]
+    assert len(messages) == 4
+    assert messages[0].startswith("key `models`, item 2: unknown model 'sdx'. Did you mean 'sdxl'?")
+    assert messages[1] == "key `repeats`: must be a whole number, not 'many'."
+    assert messages[2].startswith("key `measure`: must be a mapping of keys to values, not a list")
+    assert messages[3].startswith("unknown key 'repeat'. Did you mean 'repeats'?")
+
+
 def test_what_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"models: \xff\xfe\n")
@@ -172,7 +194,7 @@ def test_a_file_that_is_no_mapping_is_told_the_keys(tmp_path: Path, text: str) -
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    assert "gone.yaml: can't be read" in refusal(ConfigError, config.load, tmp_path / "gone.yaml")
+    assert "gone.yaml: No such file" in refusal(ConfigError, config.load, tmp_path / "gone.yaml")
 
 
 # A key that is wrong

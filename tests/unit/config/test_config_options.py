@@ -151,7 +151,8 @@ def test_choosing_of_one_key_leaves_the_others(wide: Sweep) -> None:
 def test_what_there_is_not_is_refused_with_the_nearest(wide: Sweep, key: str, wanted: str, meant: str) -> None:
     said = refusal(ConfigError, lambda: choose(wide, **{key: [wanted]}))
 
-    assert f"--{key.removesuffix('s')} {wanted}: " in said
+    name = key.removesuffix("s")
+    assert f"--{name}: unknown {name} {wanted!r}. " in said
     assert meant in said
 
 
@@ -169,7 +170,9 @@ def test_of_a_list_the_option_is_to_be_repeated(wide: Sweep, key: str, wanted: s
 
 @pytest.mark.parametrize("wanted", ["big", "65", "0", "-64"])
 def test_what_is_no_resolution_is_blamed_on_its_option(wide: Sweep, wanted: str) -> None:
-    assert f"--resolution {wanted}: " in refusal(ConfigError, lambda: choose(wide, resolutions=[wanted]))
+    said = refusal(ConfigError, lambda: choose(wide, resolutions=[wanted]))
+    assert said.startswith("--resolution: ")
+    assert wanted in said
 
 
 def test_a_size_that_no_model_takes_is_refused_with_the_nearest(wide: Sweep) -> None:

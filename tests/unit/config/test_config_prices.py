@@ -51,10 +51,10 @@ def test_the_shipped_file_has_the_endpoints_that_were_published() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (" unit: USD/kWh,", "", "key `electricity`: key `unit` is missing"),
-        ("source: the cloud, date: 2026-01-31", "source: cloud", "`cards.NVIDIA Test.rental`: key `date` is missing"),
-        ("source: the shop, ", "", "key `cards.NVIDIA Test.purchase`: key `source` is missing"),
-        ("price: 0.2", "price: -0.2", "key `electricity.price`: Input should be greater than or equal to 0"),
+        (" unit: USD/kWh,", "", "`electricity.unit` is missing"),
+        ("source: the cloud, date: 2026-01-31", "source: cloud", "`cards.NVIDIA Test.rental.date` is missing"),
+        ("source: the shop, ", "", "`cards.NVIDIA Test.purchase.source` is missing"),
+        ("price: 0.2", "price: -0.2", "key `electricity.price`: must be at least 0"),
         ("unit: USD/kWh", "unit: USD", "USD/kWh"),
         ("price: 0.36, unit: USD/hour", "price: 0.36, unit: dollars", "write USD/hour"),
         ("price: 0.36, unit: USD/hour", "price: 0.36, unit: EUR/hour", "EUR and USD"),

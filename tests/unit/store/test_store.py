@@ -111,7 +111,7 @@ def test_blank_lines_hold_no_records(path: Path, end: bytes) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(path: Path) -> None:
-    assert f"{path}: can't be read" in refusal(ResultsError, store.read_file, path)
+    assert f"Can't read {path}:" in refusal(ResultsError, store.read_file, path)
 
 
 # Torn ends
@@ -232,13 +232,13 @@ def test_torn_ends_that_were_set_aside_are_not_read_as_results(path: Path) -> No
 def test_a_broken_line_in_the_middle_is_an_error_that_names_it(path: Path, line: bytes) -> None:
     path.write_bytes(LINE + b"\n" + line + b"\n" + LINE + b"\n")
 
-    assert f"{path}, line 2:" in refusal(ResultsError, strictly, path)
+    assert f"{path}, line 2 " in refusal(ResultsError, strictly, path)
 
 
 def test_blank_lines_count_when_a_line_is_named(path: Path) -> None:
     path.write_bytes(b"\n\n{\n" + LINE + b"\n")
 
-    assert f"{path}, line 3:" in refusal(ResultsError, strictly, path)
+    assert f"{path}, line 3 " in refusal(ResultsError, strictly, path)
 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b"5", b'"text"', edited(FIRST, schema_version="1")])
@@ -247,7 +247,7 @@ def test_json_without_a_schema_version_is_no_record(path: Path, line: bytes) -> 
 
     said = refusal(ResultsError, store.read_file, path)
 
-    assert f"{path}, line 1:" in said
+    assert f"{path}, line 1 " in said
     assert "schema_version" in said
 
 
@@ -261,7 +261,7 @@ def test_a_newer_schema_version_is_refused_and_nothing_is_changed(path: Path) ->
     refusal(ResultsError, RunFile(path).repair)
 
     # then that's refused with what to do, and the file is as it was
-    assert f"{path}, line 2:" in said
+    assert f"{path}, line 2 " in said
     assert f"schema version {SCHEMA_VERSION + 1}" in said
     assert "Update" in said
     assert path.read_bytes() == before
@@ -369,7 +369,7 @@ def test_a_version_that_nothing_migrates_is_refused(path: Path) -> None:
 
     said = refusal(ResultsError, store.read_file, path)
 
-    assert f"{path}, line 1:" in said
+    assert f"{path}, line 1 " in said
     assert "schema version 0" in said
 
 
@@ -380,7 +380,7 @@ def test_a_case_that_was_edited_by_hand_is_refused(path: Path) -> None:
 
     said = refusal(ResultsError, store.read_file, path)
 
-    assert f"{path}, line 1:" in said
+    assert f"{path}, line 1 " in said
     assert "`case`" in said
     assert "does not match" in said
 
@@ -393,7 +393,7 @@ def test_a_field_that_is_wrong_is_named(path: Path, fields: dict[str, Any], name
 
     said = refusal(ResultsError, store.read_file, path)
 
-    assert f"{path}, line 1:" in said
+    assert f"{path}, line 1 " in said
     assert named in said
 
 
@@ -452,7 +452,7 @@ def test_a_bad_line_is_set_aside_with_a_warning_that_names_it(path: Path, bad: t
     file = store.read_file(path)
     assert file.records == (FIRST, SECOND)
     (warning,) = file.warnings
-    assert f"{path}, line 2:" in warning
+    assert f"{path}, line 2 " in warning
     assert bad[1] in warning
     assert len(warning) < len(str(path)) + 600
 
@@ -460,13 +460,13 @@ def test_a_bad_line_is_set_aside_with_a_warning_that_names_it(path: Path, bad: t
 def test_a_bad_line_is_an_error_where_reading_is_strict(path: Path, bad: tuple[bytes, str]) -> None:
     path.write_bytes(LINE + b"\n" + bad[0] + b"\n" + LINE + b"\n")
     said = refusal(ResultsError, strictly, path)
-    assert f"{path}, line 2:" in said
+    assert f"{path}, line 2 " in said
     assert bad[1] in said
 
 
 def test_a_file_of_bad_lines_alone_is_an_error(path: Path, bad: tuple[bytes, str]) -> None:
     path.write_bytes((bad[0] + b"\n") * 2 + (b"{}\n" if bad[0] == b"hello" else b""))
-    assert f"{path}, line 1:" in refusal(ResultsError, store.read_file, path)
+    assert f"{path}, line 1 " in refusal(ResultsError, store.read_file, path)
 
 
 def test_a_file_of_bad_lines_alone_does_not_hide_another_s_records(path: Path, bad: tuple[bytes, str]) -> None:
@@ -477,10 +477,10 @@ def test_a_file_of_bad_lines_alone_does_not_hide_another_s_records(path: Path, b
     # when their folder is read, then the good one's records are there, and the warning names the other
     files, warnings = store.read([path.parent])
     assert [file.records for file in files] == [(FIRST,)]
-    assert [f"{spoilt}, line 1:" in warning for warning in warnings] == [True]
+    assert [f"{spoilt}, line 1 " in warning for warning in warnings] == [True]
     # and where reading is strict, or nothing else is there, it is an error
-    assert f"{spoilt}, line 1:" in refusal(ResultsError, lambda: store.read([path.parent], strict=True))
-    assert f"{spoilt}, line 1:" in refusal(ResultsError, lambda: store.read([spoilt]))
+    assert f"{spoilt}, line 1 " in refusal(ResultsError, lambda: store.read([path.parent], strict=True))
+    assert f"{spoilt}, line 1 " in refusal(ResultsError, lambda: store.read([spoilt]))
 
 
 def test_of_many_bad_lines_the_first_are_named_and_the_others_counted(path: Path) -> None:
@@ -542,7 +542,7 @@ def test_a_whole_number_beyond_64_bits_makes_a_line_bad(path: Path, number: int 
     # then the line is set aside with a short warning that names it, and the others are read
     assert file.records == (FIRST, SECOND)
     (warning,) = file.warnings
-    assert f"{path}, line 2:" in warning
+    assert f"{path}, line 2 " in warning
     assert len(warning) < len(str(path)) + 300
 
 
@@ -553,7 +553,7 @@ def test_three_bad_lines_are_named_and_more_are_counted(path: Path, count: int) 
     warnings = store.read_file(path).warnings
 
     assert len(warnings) == min(count, 3) + (count > 3)
-    named = [n for n in range(2, 2 + count) if any(f"line {n}:" in warning for warning in warnings)]
+    named = [n for n in range(2, 2 + count) if any(f"line {n} " in warning for warning in warnings)]
     assert named == list(range(2, 2 + min(count, 3)))
     assert count <= 3 or f"{count - 3} more" in warnings[-1]
 
@@ -564,7 +564,7 @@ def test_a_file_of_bad_lines_alone_says_how_many_more_there_are(path: Path, coun
 
     message = refusal(ResultsError, lambda: store.read_file(path))
 
-    assert f"{path}, line 1:" in message
+    assert f"{path}, line 1 " in message
     assert (f" {count - 1} " in message) == (count > 1)
 
 

@@ -67,7 +67,7 @@ def test_results_files_are_read_as_before_where_ceilings_lie_beside_them(tmp_pat
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("{", "is not JSON. Delete it"),
+        ("{", "is not valid JSON. Delete it"),
         ("[1]", "does not hold a device's ceilings"),
         ({"ceilings": "none"}, "`ceilings`"),
         ({"colour": "red"}, "`colour`"),

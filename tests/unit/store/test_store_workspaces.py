@@ -69,7 +69,7 @@ def test_of_each_device_and_cudnn_the_newest_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("{", "is not JSON. Delete it, and measure again with `bench calibrate`."),
+        ("{", "is not valid JSON. Delete it, and measure again with `bench calibrate`."),
         ({"entries": [{"dtype": "float16"}]}, "does not hold a device's workspaces"),
         ({"schema_version": WORKSPACES_VERSION + 1}, "Update Hybrid Bench"),
     ],

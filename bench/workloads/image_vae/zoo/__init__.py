@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from bench.errors import ConfigError, nearest, quoted
+from bench.errors import known
 from bench.workloads.image_vae.spec import ImageVaeSpec
 
 
@@ -30,7 +30,4 @@ def listed() -> tuple[ImageVaeSpec, ...]:
 
 def get(key: str) -> ImageVaeSpec:
     """The image VAE with this key. Raises ConfigError that names the nearest."""
-    try:
-        return specs()[key]
-    except KeyError:
-        raise ConfigError(f"{quoted(key)} is not an image VAE. {nearest(key, specs())}") from None
+    return specs()[known("image VAE", key, specs())]

@@ -34,7 +34,7 @@ def test_a_gate_spelt_otherwise_is_refused_with_the_form(text: str) -> None:
 @pytest.mark.parametrize(("parse", "text"), [(parse_gate, "tiem>5%"), (parse_factor, "tiem=5%"), (parse_gate, ">5%")])
 def test_an_unknown_metric_is_refused_with_the_valid_ones(parse: Callable[[str], object], text: str) -> None:
     message = refusal(BenchError, parse, text)
-    assert "there is no metric" in message
+    assert "unknown metric" in message
     assert "peak_reserved" in message
     assert "pixel_rate" not in message
 

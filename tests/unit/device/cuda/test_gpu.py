@@ -10,6 +10,7 @@ from nvml_driver import NOT_SUPPORTED, PID, UUID, FakeDriver
 from bench.core import identity
 from bench.core.units import GIB, MIB
 from bench.device.base import Context
+from bench.errors import DeviceError
 
 torch = pytest.importorskip("torch")
 gpu = pytest.importorskip("bench.device.cuda.gpu")
@@ -108,7 +109,7 @@ def test_a_growth_beside_a_busy_neighbour_is_not_taken_for_the_context(card: Car
     assert context.reason
 
     # and a limit, which is less the context, is refused with it
-    with pytest.raises(gpu.UnusableError) as refused:
+    with pytest.raises(DeviceError) as refused:
         gpu.Gpu(GPU, 4 * GIB, card.exercise)
     assert context.reason in str(refused.value)
     assert card.fraction is None
@@ -125,7 +126,7 @@ def test_on_integrated_memory_a_limit_is_refused_with_the_reason_and_the_context
     card.properties.is_integrated = 1
     card.driver.failures["nvmlDeviceGetMemoryInfo"] = NOT_SUPPORTED
 
-    with pytest.raises(gpu.UnusableError, match="--vram-limit"):
+    with pytest.raises(DeviceError, match="--vram-limit"):
         gpu.Gpu(GPU, 4 * GIB, card.exercise)
     context = context_of(gpu.Gpu(GPU, None, card.exercise))
     assert (context.bytes, context.found_by) == (None, None)

@@ -11,6 +11,7 @@ from factories import a_case, only_stage
 
 from bench.core.units import MIB
 from bench.device.base import DeviceState
+from bench.errors import DeviceError
 from bench.record import Failed, Measured, MeasureSettings, Tile
 from bench.run.messages import Broken
 from bench.workloads.base import Call, Stage
@@ -113,7 +114,7 @@ def test_a_checkpoint_that_can_t_be_loaded_is_a_failure_in_its_phase(cpu: object
 
 
 def test_a_limit_over_the_memory_there_is_is_refused() -> None:
-    with pytest.raises(session.choose.UnusableError, match="has only"):
+    with pytest.raises(DeviceError, match="has only"):
         session.Session("cpu", 2**60)
 
 
