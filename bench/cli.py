@@ -1,6 +1,6 @@
 """The command line: the commands, exit codes, and the one place where errors are printed.
 
-Exit codes: 0 done; 1 a case crashed, failed or timed out, a gate or check failed, or a run would not be sound;
+Exit codes: 0 done; 1 a case crashed, failed or timed out, a gate or check failed, or the machine is not fit;
 2 wrong usage or configuration, or files that can't be used; 130 interrupted.
 """
 

@@ -35,7 +35,7 @@ class Plan:
         return digest([[case.id for case in self.cases], *how])
 
     @property
-    def turns(self) -> tuple[tuple[Case, ...], ...]:
+    def groups(self) -> tuple[tuple[Case, ...], ...]:
         """The cases in groups that alternate: those that differ only in tiling, precision or variant.
 
         Without `interleave` each case is a group of its own.
@@ -72,7 +72,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
             )
             cases.append(case)
     plan = Plan(sweep.name, _checked(sweep, cases), _measure(sweep), sweep.timeout, interleave)
-    return replace(plan, cases=tuple(case for group in plan.turns for case in group))
+    return replace(plan, cases=tuple(case for group in plan.groups for case in group))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ import torch
 from torch.utils.benchmark import Timer
 
 from bench.device import choose
+from bench.device.base import Window, windowed
 from bench.device.cpu.processor import WallClock
-from bench.device.cuda.event_clock import CudaEventClock
-from bench.device.windows import Window, windowed
+from bench.device.cuda.gpu import CudaEventClock
 from bench.record import Case, MeasureSettings
 from bench.record.stage import whole_timing
 from bench.run import stopping
@@ -80,7 +80,7 @@ def in_turns(call: Callable[[], object], device: torch.device) -> float:
     timer = CudaEventClock(device) if device.type == "cuda" else WallClock()
     windows: list[Window] = []
     ways = (windowed(lambda: timer.time(call), windows), lambda: plain_once(call, device))
-    ours, plain = stopping.take_turns(ways, IN_TURNS)
+    ours, plain = stopping.sample_interleaved(ways, IN_TURNS)
     return statistics.median(ours.seconds) / statistics.median(plain.seconds)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from bench.device.cuda.event_clock import CudaEventClock
+from bench.device.cuda.gpu import CudaEventClock
 from bench.record import Case
 from bench.workloads import models
 from bench.workloads.image_vae.module import VaeOnDevice

@@ -61,7 +61,7 @@ class StandInSession:
             ),
         )
 
-    def take_turns(
+    def run_interleaved(
         self, cases: Sequence[Case], settings: MeasureSettings, begin: Callable[[Phase], None]
     ) -> tuple[Done, ...]:
         return tuple([self.run(case, settings, begin) for case in cases])

@@ -65,7 +65,7 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     noise = (
         "" if measure.max_noise is None else f", until the noise is below {format_percent(measure.max_noise)} or steady"
     )
-    turns = f" in {len(plan.turns)} groups whose cases alternate" if plan.interleave else ""
+    turns = f" in {len(plan.groups)} groups whose cases alternate" if plan.interleave else ""
     lines.append(
         f"{len(plan.cases)} cases of {plan.config!r}{turns}. Each is timed for at least {measure.min_samples} calls "
         f"and {least_s:g} s{noise}. After {measure.max_time:g} s, {measure.few_samples} calls are enough. Time-out: "

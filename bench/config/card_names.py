@@ -1,4 +1,4 @@
-"""Cards by what people call them: `3070`, `rtx3080`, `A100-80GB`, `4090 laptop`. Pure; imports only `errors`.
+"""Cards by what people call them: `3070`, `rtx3080`, `A100-80GB`, `4090 laptop`.
 
 A name is split into words (`RTX-3080Ti` is rtx, 3080, ti), and a card matches if it has every word of the request, in
 any order. So `M3` does not match HBM3. A further word in the card's name either makes it a different card (Ti, SUPER,
@@ -24,7 +24,7 @@ _MOST_SHOWN = 12
 _MOST_KNOWN = 100
 _MOST_LETTERS = 60
 
-#: `12gb`, and `12` where the card is of 12gb.
+#: `12gb`, and `12` for a card that has 12 GB.
 _MEMORY = re.compile(r"\d+gb|\d{1,3}")
 _MEMORY_SUFFIX = re.compile(r" \d+GB")
 _MEMORY_IN_TEXT = re.compile(r"(?<![a-z0-9])(\d{1,3})\s*g(?:i?b)?(?![a-z0-9])")
@@ -128,5 +128,5 @@ def _models(words: Iterable[str]) -> set[str]:
 
 
 def _known(names: Iterable[str]) -> str:
-    short = [name.removeprefix("NVIDIA ").removeprefix("GeForce ") for name in names]
+    short = sorted(name.removeprefix("NVIDIA ").removeprefix("GeForce ") for name in names)
     return f"Known: {listed(short, _MOST_KNOWN)}." if short else "There are no cards to choose from."

@@ -16,8 +16,6 @@ from bench.config.yaml_file import configs, load_as
 from bench.core.units import GIB, MIB, parse_bytes
 from bench.errors import BenchError
 
-#: The kind of file, in messages.
-_WHAT = "a file of cards"
 #: What a user can do if a card is not in the file.
 _OR_ITS_MEMORY = "Or give its memory: --vram-limit 8GiB."
 
@@ -175,8 +173,7 @@ class Gpus(Strict):
 
         Raises ConfigError if no card matches, with `otherwise` as the remedy, or if several do.
         """
-        no_such = "configs/gpus.yaml has no such card."
-        card = card_names.one_of(name, self.sold_gb, "--gpu", no_such, otherwise)
+        card = card_names.one_of(name, self.sold_gb, "--gpu", "no such card is known.", otherwise)
         return card, self.cards[card]
 
     def of_device(self, name: str, total_bytes: int | None) -> tuple[str, Gpu] | None:
@@ -190,11 +187,7 @@ class Gpus(Strict):
         return None
 
 
-def load_gpus(path: Path | None = None) -> Gpus:
-    """The cards in a file, by default the shipped one, which is read once. Raises ConfigError."""
-    return _shipped() if path is None else load_as(Gpus, path, _WHAT)
-
-
 @cache
-def _shipped() -> Gpus:
-    return load_as(Gpus, configs()["gpus"], _WHAT)
+def load_gpus(path: Path | None = None) -> Gpus:
+    """The cards in a file, by default the shipped one. A file is read once. Raises ConfigError."""
+    return load_as(Gpus, path or configs()["gpus"], "a file of cards")

@@ -14,11 +14,11 @@ from bench.config.values import (
     Count,
     Dtype,
     Generations,
-    Given,
     Listed,
     Model,
     Name,
     NoBoolean,
+    NotNull,
     Operation,
     Positive,
     Rates,
@@ -130,10 +130,10 @@ class Sweep(Strict):
 
     name: Name
     models: Listed[Model]
-    operations: Annotated[Listed[Operation] | None, Given] = Field(
+    operations: Annotated[Listed[Operation] | None, NotNull] = Field(
         default=None, description="default: all operations of the models"
     )
-    resolutions: Annotated[Listed[Size] | None, Given] = Field(default=None, description="pairs of width and height")
+    resolutions: Annotated[Listed[Size] | None, NotNull] = Field(default=None, description="pairs of width and height")
     dtypes: Listed[Dtype] = ("model",)
     tiling: Listed[Tiling] = ("off", "on")
     weights: Listed[Weights] = ("random",)
@@ -250,7 +250,7 @@ def sweep_model() -> type[Sweep]:
         if hasattr(Sweep, axis.name) or axis.name in {*Sweep.model_fields, *Case.model_fields, "id"}:
             raise ConfigError(f"A workload has an axis {axis.name!r}, which is a name in sweeps or cases. Rename it.")
         values = Listed[Annotated[int, BeforeValidator(_axis_parser(axis)), Field(ge=1, lt=2**63, strict=True)]]
-        fields[axis.name] = (Annotated[values | None, Given, Field(description=axis.unit or None)], None)
+        fields[axis.name] = (Annotated[values | None, NotNull, Field(description=axis.unit or None)], None)
     return create_model("Sweep", __base__=Sweep, **fields)
 
 

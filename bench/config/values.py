@@ -168,7 +168,7 @@ def _listed(value: Any) -> list[Any]:
     return values
 
 
-def _given(value: Any) -> Any:
+def _not_null(value: Any) -> Any:
     """The value of a key whose default is None. Raises ValueError if the user gave the key and left it empty."""
     if value is None:
         raise ValueError("is empty: give at least one value")
@@ -200,7 +200,7 @@ Figure = Annotated[float, NoBoolean, Field(allow_inf_nan=False)]
 #: The source of a figure, in words.
 SourceText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Listed = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
-Given = BeforeValidator(_given)
+NotNull = BeforeValidator(_not_null)
 Name = Annotated[str, AfterValidator(_plain)]
 Model = Annotated[str, AfterValidator(parse_model)]
 Operation = Annotated[str, AfterValidator(parse_operation)]

@@ -1,1 +1,1 @@
-"""Units, statistics and other pure computation. Imports only `errors` from the project."""
+"""Units, statistics and other pure computation."""

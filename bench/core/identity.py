@@ -1,4 +1,4 @@
-"""Hashes of GPU UUIDs. Imports nothing from the project.
+"""Hashes of GPU UUIDs.
 
 A UUID identifies one physical card for its lifetime, so records, pages, messages and logs hold its hash instead.
 """

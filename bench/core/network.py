@@ -1,4 +1,4 @@
-"""The time that a network adds to a request, from round trip and rates. Pure; imports nothing from the project.
+"""The time that a network adds to a request, from round trip and rates.
 
 The textbook model: TCP handshake, TLS 1.3 handshake, slow start from a window of ten segments that doubles each round
 trip, then the rate of the link. It has no loss, no cross traffic, no name lookup and no proxy, and leaves out what

@@ -1,6 +1,6 @@
 """Statistics of two sides: tests, their correction for many cases, and the interval of a change.
 
-Pure; imports `stats`. Functions import scipy when they need it, so that `bench --help`, `bench run` and the worker do
+Functions import scipy when they need it, so that `bench --help`, `bench run` and the worker do
 not load it. For any finite input the result is a number, never NaN, and scipy never raises.
 """
 

@@ -1,4 +1,4 @@
-"""Statistics of one case's samples. Pure; imports nothing from the project. Warnings are returned, not printed."""
+"""Statistics of one case's samples. Warnings are returned, not printed."""
 
 from __future__ import annotations
 

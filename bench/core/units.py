@@ -1,4 +1,4 @@
-"""Units: one table of the metrics, and the formatting and parsing of quantities. Imports only `errors`.
+"""Units: one table of the metrics, and the formatting and parsing of quantities.
 
 Inside the program quantities are in seconds and bytes. `report.docs.docs_table` formats the docs' own cells.
 """

@@ -1,4 +1,4 @@
-"""What a call computes and moves, independent of card and precision. Pure; imports nothing from the project."""
+"""What a call computes and moves, independent of card and precision."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
 """The interface of a device: a clock, a memory meter, a watch, and its state when a call fails.
 
-`cuda.gpu.Gpu` and `cpu.processor.Processor` implement it; `choose` selects and opens one. Does not import torch.
+`cuda.gpu.Gpu` and `cpu.processor.Processor` implement it; `choose` selects and opens one.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bench.core.units import format_bytes, format_exact
-from bench.device.windows import Window
 from bench.errors import DeviceError, quoted
 from bench.record import ContextFoundBy, Device, GpuSettings, Memory, Telemetry, TorchSettings
 
@@ -93,6 +93,28 @@ class DeviceSoftware:
     nvml_reason: str | None = None
     may_spill: str | None = None
     torch_settings: TorchSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When one timed call ran, in seconds of `time.monotonic`, for matching it with readings of the device."""
+
+    begin_s: float
+    end_s: float
+
+
+def windowed(
+    time_once: Callable[[], float], windows: list[Window], now: Callable[[], float] = time.monotonic
+) -> Callable[[], float]:
+    """`time_once`, which also appends a Window to `windows` for each call."""
+
+    def timed() -> float:
+        begin_s = now()
+        seconds = time_once()
+        windows.append(Window(begin_s, now()))
+        return seconds
+
+    return timed
 
 
 class Clock(Protocol):

@@ -1,4 +1,4 @@
-"""Selects the device for torch and opens it, or says why it can't be used. Loads torch."""
+"""Selects the device for torch and opens it, or says why it can't be used."""
 
 from __future__ import annotations
 

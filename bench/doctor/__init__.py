@@ -1,7 +1,7 @@
-"""Judges a machine's facts: can it measure reliably? Pure; does not import torch.
+"""Judges a machine's facts: can it measure reliably?
 
 `device.cuda.gpu_facts` and `run.surroundings` gather the facts. Each check is a function from Facts to Findings; there
-is one file per subject. Imports only `errors`, `units` and `record`.
+is one file per subject.
 """
 
 from __future__ import annotations
@@ -14,33 +14,16 @@ from bench.doctor.facts import (
     ClientFacts,
     DeviceFacts,
     Facts,
+    Finding,
     FolderFacts,
     GpuFacts,
     HostFacts,
     LayoutFacts,
+    Level,
     PayloadCount,
     PayloadCrash,
     PayloadKind,
 )
-from bench.doctor.finding import Finding, Level
-
-__all__ = [
-    "ClientFacts",
-    "DeviceFacts",
-    "Facts",
-    "Finding",
-    "FolderFacts",
-    "GpuFacts",
-    "HostFacts",
-    "LayoutFacts",
-    "Level",
-    "PayloadCount",
-    "PayloadCrash",
-    "PayloadKind",
-    "examine",
-    "examine_client",
-    "sound",
-]
 
 _CHECKS = (
     *(host_findings.machine, host_findings.software),

@@ -1,4 +1,4 @@
-"""Judges whether the installed diffusers client sends payloads unchanged: one finding per memory layout. Pure.
+"""Judges whether the installed diffusers client sends payloads unchanged: one finding per memory layout.
 
 `bench.remote.payloads` gathers the facts.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.core.units import format_count
-from bench.doctor.facts import ClientFacts, LayoutFacts, PayloadCount
-from bench.doctor.finding import Finding, note, ok, problem, warning
+from bench.doctor.facts import ClientFacts, Finding, LayoutFacts, PayloadCount, note, ok, problem, warning
 
 _REMEDY = (
     "Keep a contiguous copy on the CPU in a variable, x = t.detach().cpu().contiguous(), and pass it to remote_decode "

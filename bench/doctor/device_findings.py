@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from bench.core.units import format_bytes
-from bench.doctor.facts import Facts
-from bench.doctor.finding import Finding, note, ok, problem, warning
+from bench.doctor.facts import Facts, Finding, note, ok, problem, warning
 from bench.record import TorchSettings
 
 #: torch.backends.cudnn.conv and .cuda.matmul, and cudnn.benchmark, as torch 2.6 to 2.14 set them at import.

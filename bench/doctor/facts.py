@@ -1,6 +1,7 @@
-"""The facts about a machine: the host, which any process can read, and the device, which the worker reports.
+"""The facts about a machine, and the form of what follows from them: findings.
 
-Quantities are bytes, watts, hertz and degrees Celsius; None if the system does not report them.
+Any process can read the host's facts; the worker reports the device's. Quantities are bytes, watts, hertz and degrees
+Celsius; None if the system does not report them.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class DeviceFacts(Frozen):
     torch_cuda: str | None = Field(default=None, description="the CUDA that torch was built with; null: a CPU build")
     driver_cuda: str | None = Field(default=None, description="the highest CUDA that the driver supports")
     no_nvidia: str | None = Field(default=None, description="why the driver shows no NVIDIA GPU; null if it shows one")
-    gpu: GpuFacts | None = Field(default=None, description="null where the CPU is measured")
+    gpu: GpuFacts | None = Field(default=None, description="null if the CPU is measured")
 
 
 class Facts(Frozen):
@@ -133,3 +134,38 @@ class ClientFacts(Frozen):
     packages: dict[str, str] = Field(default={}, description="installed distribution: version")
     refused: str | None = Field(default=None, description="why its client can't be tried; null if it can")
     layouts: tuple[LayoutFacts, ...] = ()
+
+
+Level = Literal["ok", "note", "warning", "problem"]
+
+
+class Finding(Frozen):
+    """ok: as it should be; note: worth knowing; warning: figures are noisier or incomplete; problem: they are wrong.
+
+    `said` is the text, under the key that the JSON of `bench doctor` has for it.
+    """
+
+    level: Level
+    subject: str
+    said: str
+    remedy: str | None = None
+
+
+def ok(subject: str, text: str) -> Finding:
+    """All is as it should be."""
+    return Finding(level="ok", subject=subject, said=text)
+
+
+def note(subject: str, text: str, remedy: str | None = None) -> Finding:
+    """Worth knowing, but figures are correct."""
+    return Finding(level="note", subject=subject, said=text, remedy=remedy)
+
+
+def warning(subject: str, text: str, remedy: str) -> Finding:
+    """Figures are noisier or incomplete."""
+    return Finding(level="warning", subject=subject, said=text, remedy=remedy)
+
+
+def problem(subject: str, text: str, remedy: str) -> Finding:
+    """Figures would be wrong."""
+    return Finding(level="problem", subject=subject, said=text, remedy=remedy)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.core.clock_reasons import SLOWED
 from bench.core.units import GIB, format_bytes
-from bench.doctor.facts import Facts, GpuFacts
-from bench.doctor.finding import Finding, note, ok, problem, warning
+from bench.doctor.facts import Facts, Finding, GpuFacts, note, ok, problem, warning
 from bench.record import Device, GpuSettings, Neighbours
 
 #: Shares of a GPU's memory and time (nvmlUtilization_t, the last second or so) above which other processes disturb a
@@ -14,9 +14,7 @@ from bench.record import Device, GpuSettings, Neighbours
 _USED_SHARE, BUSY_SHARE = 0.05, 0.10
 #: Memory that a desktop with a browser may use if NVML lists no process; assumed, not measured.
 _DESKTOP_BYTES = 4 * GIB
-#: Clock event reasons with which the hardware protects itself (nvml.h, nvmlClocksEventReason*): slowdown 0x8, software
-#: thermal 0x20, hardware thermal 0x40, power brake 0x80. Equal to `device.cuda.nvml.SLOWED`, which needs pynvml.
-_SLOWED = 0x8 | 0x20 | 0x40 | 0x80
+#: Clock event reasons (nvml.h, nvmlClocksEventReason*).
 _POWER_CAP, _FIXED_CLOCKS = 0x4, 0x2 | 0x100
 #: nvmlComputeMode_t (nvml.h)
 _PROHIBITED, _EXCLUSIVE = 2, (1, 3)
@@ -106,10 +104,10 @@ def neighbours(facts: Facts) -> Iterator[Finding]:
     """Other processes on the GPU when the worker opened it."""
     if not facts.on_gpu or facts.device is None:
         return
-    yield company(_neighbours(facts), facts.device)
+    yield neighbour_finding(_neighbours(facts), facts.device)
 
 
-def company(neighbours: Neighbours, device: Device) -> Finding:
+def neighbour_finding(neighbours: Neighbours, device: Device) -> Finding:
     """The finding about other processes on a GPU: a problem if they use more than a little of it.
 
     A card that drives a screen always has memory in use. If it is mostly idle and no process computes, that is a
@@ -150,9 +148,9 @@ def _only_draws(neighbours: Neighbours) -> bool:
     return bool(neighbours.drawing or neighbours.display) or (neighbours.bytes or 0) <= _DESKTOP_BYTES
 
 
-def crowding(settings: GpuSettings | None, device: Device) -> str | None:
+def neighbour_warning(settings: GpuSettings | None, device: Device) -> str | None:
     """A message for a run on a GPU that other processes use, with what to do; None if they don't matter."""
-    finding = company(settings.neighbours, device) if settings else None
+    finding = neighbour_finding(settings.neighbours, device) if settings else None
     return f"{finding.said} {finding.remedy}" if finding is not None and finding.level == "problem" else None
 
 
@@ -165,7 +163,7 @@ def conditions(facts: Facts) -> Iterator[Finding]:
         yield ok("conditions", _state(gpu))
     reasons = gpu.reasons or 0
     named = ", ".join(gpu.reason_names) or hex(reasons)
-    if reasons & _SLOWED:
+    if reasons & SLOWED:
         yield problem(
             "clocks",
             f"The GPU is throttled now ({named}).",

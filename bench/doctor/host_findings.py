@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.core.units import MIB, format_bytes
-from bench.doctor.facts import Facts
-from bench.doctor.finding import Finding, note, ok, problem, warning
+from bench.core.units import MIB, format_bytes, format_count
+from bench.doctor.facts import Facts, Finding, note, ok, problem, warning
 
 #: Share of the cores that other processes may use without disturbing a measurement on the CPU.
 _BUSY_CORES = 0.25
@@ -66,15 +65,16 @@ def threads(facts: Facts) -> Iterator[Finding]:
     if count is None:
         return
     usable = facts.host.usable_cores
-    text = f"torch uses {count} thread(s), and the process may use {usable:g} core(s)."
+    cores = f"{usable:g} core{'' if usable == 1 else 's'}"
+    text = f"torch uses {format_count(count, 'thread')}, and the process may use {cores}"
     if count <= max(1.0, usable):
         yield ok("threads", text)
         return
     remedy = f"Set OMP_NUM_THREADS={max(1, int(usable))}, or give the container more cores."
     if facts.on_gpu:
-        yield note("threads", text, remedy)
+        yield note("threads", f"{text}.", remedy)
     else:
-        yield warning("threads", f"{text} Threads that wait for a core make times long and noisy.", remedy)
+        yield warning("threads", f"{text}. Threads that wait for a core make times long and noisy.", remedy)
 
 
 def memory(facts: Facts) -> Iterator[Finding]:
@@ -105,12 +105,12 @@ def governor(facts: Facts) -> Iterator[Finding]:
     names = facts.host.governors
     if not names:
         return
-    text = f"CPU frequency governor: {', '.join(names)}."
+    text = f"CPU frequency governor: {', '.join(names)}"
     if names == ("performance",):
         yield ok("governor", text)
         return
     remedy = "For steadier times: sudo cpupower frequency-set -g performance"
-    yield note("governor", f"{text} The clock follows the load, so first samples can be slower.", remedy)
+    yield note("governor", f"{text}. The clock follows the load, so first samples can be slower.", remedy)
 
 
 def results(facts: Facts) -> Iterator[Finding]:

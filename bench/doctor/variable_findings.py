@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.doctor.facts import Facts
-from bench.doctor.finding import Finding, note, ok, problem
+from bench.doctor.facts import Facts, Finding, note, ok, problem
 
 #: docs.pytorch.org, CUDA Environment Variables; the syntax is in torch's docs on memory management.
 _ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")

@@ -1,4 +1,4 @@
-"""A child process that exchanges lines with this one. Imports nothing heavy.
+"""A child process that exchanges lines with this one.
 
 subprocess has no time-out for reading one line, so a thread reads them into a queue.
 """

@@ -1,4 +1,4 @@
-"""The child's side: its end together with its parent, and its pipes. Imports nothing of the project, nothing heavy."""
+"""The child's side: its end together with its parent, and its pipes."""
 
 from __future__ import annotations
 

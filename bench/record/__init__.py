@@ -4,7 +4,16 @@ Quantities are in seconds and bytes. A missing value is None, with the reason in
 """
 
 from bench.record.axes import Axes
-from bench.record.case import FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport
+from bench.record.case import (
+    EXECUTION,
+    FILE_TRANSPORTS,
+    Case,
+    MeasureSettings,
+    Tile,
+    Transport,
+    alike_but_for,
+    grouped,
+)
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
 from bench.record.contradictions import contradictions
 from bench.record.environment import (
@@ -17,7 +26,6 @@ from bench.record.environment import (
     TorchSettings,
     Variables,
 )
-from bench.record.grouping import EXECUTION, alike_but_for, grouped
 from bench.record.measurements import (
     ContextFoundBy,
     EnergySource,
@@ -30,8 +38,7 @@ from bench.record.measurements import (
 )
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.prediction import Confidence, KernelChoice, Prediction, Verdict, WorkspaceSource
-from bench.record.record import Kind, Record, Run, json_schema
+from bench.record.record import Kind, Record, Run, Stage, json_schema
 from bench.record.requests import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
-from bench.record.stage import Stage
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 from bench.record.workspaces import WORKSPACES_VERSION, ConvolutionWorkspace, Workspaces

@@ -1,8 +1,10 @@
-"""A case, the thing that is measured, and when its calls end."""
+"""A case, the thing that is measured; groups of cases; and when to stop sampling."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Hashable, Iterable
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, computed_field, field_validator, model_validator
 
@@ -14,6 +16,9 @@ from bench.record.stored import Frozen, digest
 Transport = Literal["jpg", "png", "pt", "pt-partial"]
 #: The transports that carry an image file, which holds one image.
 FILE_TRANSPORTS = ("jpg", "png")
+#: The fields of a case that say how it is executed. The computation is the same, or nearly so, with any values.
+EXECUTION = ("dtype", "tiling", "weights", "variant")
+_Item = TypeVar("_Item")
 
 
 class Tile(Frozen):
@@ -99,6 +104,25 @@ class Case(Frozen):
     def tile(self) -> Tile | None:
         """The tile; None if tiling is off."""
         return None if self.tiling == "off" else self.tiling
+
+
+@lru_cache(maxsize=1 << 16)
+def alike_but_for(case: Case, *left_out: str) -> tuple[Hashable, ...]:
+    """A key of the case without these fields and axes: cases that differ only in those have equal keys.
+
+    `axes` leaves out all axes.
+    """
+    fields = [(name, value) for name, value in case if name not in left_out and name != "axes"]
+    axes = () if "axes" in left_out else sorted(axis for axis in case.axes.items() if axis[0] not in left_out)
+    return (*fields, *axes)
+
+
+def grouped(items: Iterable[_Item], key: Callable[[_Item], Hashable]) -> list[list[_Item]]:
+    """The items of each key, groups and items in the order in which they first came."""
+    groups: dict[Hashable, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
 
 
 class MeasureSettings(Frozen):

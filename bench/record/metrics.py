@@ -14,9 +14,9 @@ OF_A_STAGE = (
 )
 
 
-def of_stages(record: Record, *, also_one: bool = False) -> dict[str, Record]:
-    """A record of each stage alone, by the stage's name. Empty if the call has one stage, unless `also_one`."""
-    if len(record.stages) < 2 and not also_one:
+def of_stages(record: Record, *, even_if_one: bool = False) -> dict[str, Record]:
+    """A record of each stage alone, by the stage's name. Empty if the call has one stage, unless `even_if_one`."""
+    if len(record.stages) < 2 and not even_if_one:
         return {}
     return {stage.name: record.model_copy(update={"stages": (stage,)}) for stage in record.stages}
 

@@ -21,7 +21,6 @@ from bench.record import (
     MeasureSettings,
     Outcome,
     Overlap,
-    Phase,
     Remote,
     Skipped,
     Stage,
@@ -32,8 +31,8 @@ from bench.remote import overlap_rounds as overlap
 from bench.remote.http import library
 from bench.remote.leash import Leash
 from bench.remote.reachability import ReachabilityCheck
-from bench.run.executor import OnPhase
 from bench.run.messages import Broken, Done, Ready
+from bench.run.outcome import OnPhase, PhaseTracker
 from bench.wire.address import Endpoints, Redactor, Token
 from bench.workloads import models
 
@@ -130,25 +129,19 @@ class EndpointExecutor:
         address = self._endpoints.of(case.model, case.operation)
         if skip_reason or address is None:
             return Done(outcome=Skipped(reason=skip_reason or "no address was given for it"), remote=self._remote(case))
-        phase: Phase = "load"
-
-        def enter(next_phase: Phase) -> None:
-            nonlocal phase
-            phase = next_phase
-            on_phase(next_phase)
-
+        enter = PhaseTracker(on_phase)
         try:
             return self._measure(case, measure, timeout_s, enter)
         except failures.RequestError as error:
-            outcome: Outcome = error.outcome.model_copy(update={"phase": phase})
+            outcome: Outcome = error.outcome.model_copy(update={"phase": enter.phase})
         except TimeoutError:
-            outcome = TimedOut(timeout_s=timeout_s, phase=phase)
+            outcome = TimedOut(timeout_s=timeout_s, phase=enter.phase)
         return Done(outcome=outcome, remote=self._remote(case), assumed=self._assumed(case))
 
-    def take_turns(
+    def run_interleaved(
         self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
     ) -> tuple[Done, ...] | Broken:
-        """Return Broken: cases of an endpoint do not take turns. Their clients do, within each case."""
+        """Return Broken: cases of an endpoint are not interleaved. Their clients are, within each case."""
         return Broken(reason="cases of an endpoint are measured one by one")
 
     def close(self) -> None:

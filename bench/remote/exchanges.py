@@ -11,7 +11,7 @@ from bench.core import stats
 from bench.record import Exchange, MeasureSettings
 from bench.remote.callers import Caller, CaseRequest, DiffusersClient, TimedClient
 from bench.remote.leash import Leash
-from bench.run.stopping import take_turns
+from bench.run.stopping import sample_interleaved
 
 #: In units of the slowest first request: the time reserved for the kept connection, and the least that it needs.
 _FOR_KEPT, _LEAST_FOR_KEPT = 6, 4
@@ -78,7 +78,7 @@ def _block(
         caller.forget()
     begun()
     others_s = reserved_for_others * max(firsts)
-    rows = take_turns(
+    rows = sample_interleaved(
         [caller.call for caller in callers[: len(firsts)]], settings, lambda: _left_s(request) - others_s, sum(firsts)
     )
     return tuple(

@@ -69,7 +69,7 @@ class CeilingRun:
             return None
         if not self.ceilings.ceilings:
             return "none could be measured."
-        return "ceilings measured where a run would not be sound may be too low. Fix the problems above first."
+        return "ceilings of a machine that is not fit to measure on may be too low. Fix the problems above first."
 
 
 def measure_ceilings(

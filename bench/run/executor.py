@@ -1,4 +1,4 @@
-"""Runs cases in a worker process and turns whatever happens to it into data. Never loads torch.
+"""Runs cases in a worker process and turns whatever happens to it into data.
 
 One worker serves many cases. It is replaced after out-of-memory, an exception, a crash, a time-out, or a memory leak.
 """
@@ -9,7 +9,7 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -27,10 +27,10 @@ from bench.run.messages import (
     Ready,
     Refused,
     RunCase,
+    RunInterleaved,
     Start,
-    TakeTurns,
 )
-from bench.run.outcome import memory_in
+from bench.run.outcome import OnPhase, memory_in
 from bench.run.worker_process import WorkerProcess
 from bench.workloads.labels import label_of
 
@@ -39,8 +39,7 @@ WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _START_ATTEMPTS = 3
 _SIGKILL = 9  # `signal` has no name for it on Windows
-
-OnPhase = Callable[[Phase], None]
+_KEPT = " Finished cases are kept; repeat the command to continue."
 
 
 class Executor(Protocol):
@@ -55,7 +54,7 @@ class Executor(Protocol):
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         """Measure one case within `timeout_s` seconds. Never raises for what the case does."""
 
-    def take_turns(
+    def run_interleaved(
         self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
     ) -> tuple[Done, ...] | Broken:
         """Measure cases whose timed calls alternate, with `timeout_s` seconds for each case.
@@ -95,10 +94,7 @@ class SubprocessExecutor:
                 answer = worker.answer(_START_TIMEOUT_S)
             except queue.Empty:
                 worker.kill()
-                raise WorkerError(
-                    f"The measuring process was not ready within {_START_TIMEOUT_S:.0f} s. "
-                    f"Its last line of output: {_last_line(worker)}"
-                ) from None
+                raise _worker_error(f"was not ready within {_START_TIMEOUT_S:.0f} s", worker) from None
             except BaseException:  # Ctrl-C while it starts
                 worker.kill()
                 raise
@@ -109,52 +105,47 @@ class SubprocessExecutor:
             if isinstance(answer, Refused):
                 raise DeviceError(answer.reason)
             died = worker
-        raise WorkerError(
-            f"The measuring process ended {_START_ATTEMPTS} times before it was ready; its last line of output: "
-            f"{_last_line(died)}. Results so far are kept, and the same command continues from there."
-        )
+        raise _worker_error(f"ended {_START_ATTEMPTS} times before it was ready", died, _KEPT)
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
-        conversation = self._converse(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
-        if conversation.end == "silence":
-            return self._after(Done(outcome=TimedOut(timeout_s=timeout_s, phase=conversation.phase)))
-        if conversation.end == "answers":
-            return self._after(conversation.dones[0])
-        assert conversation.phase is not None  # noqa: S101 - a worker that dies earlier is replaced
-        return self._after(
-            Done(outcome=_cause_of_death(conversation.worker, conversation.phase, conversation.kills_before))
-        )
+        exchange = self._exchange(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
+        if exchange.end == "done":
+            return self._close_if_tainted(exchange.dones[0])
+        if exchange.end == "timeout":
+            self.close()
+            return Done(outcome=TimedOut(timeout_s=timeout_s, phase=exchange.phase))
+        assert exchange.phase is not None  # noqa: S101 - a worker that dies earlier is replaced
+        outcome = _cause_of_death(exchange.worker, exchange.phase, exchange.kills_before)
+        self.close()
+        return Done(outcome=outcome)
 
-    def take_turns(
+    def run_interleaved(
         self, cases: Sequence[Case], measure: MeasureSettings, timeout_s: float, on_phase: OnPhase
     ) -> tuple[Done, ...] | Broken:
         limit_s = timeout_s * len(cases)
-        conversation = self._converse(TakeTurns(cases=tuple(cases), measure=measure), cases, limit_s, on_phase)
-        if conversation.end == "answers":
-            return tuple([self._after(done) for done in conversation.dones])
+        exchange = self._exchange(RunInterleaved(cases=tuple(cases), measure=measure), cases, limit_s, on_phase)
+        if exchange.end == "done":
+            return tuple([self._close_if_tainted(done) for done in exchange.dones])
         self.close()
-        if isinstance(conversation.end, Broken):
-            return conversation.end
-        silent = f"no answer within {limit_s:g} s"
-        return Broken(reason=silent if conversation.end == "silence" else "the measuring process died")
+        if isinstance(exchange.end, Broken):
+            return exchange.end
+        late = f"no answer within {limit_s:g} s"
+        return Broken(reason=late if exchange.end == "timeout" else "the measuring process died")
 
-    def _converse(
-        self, request: RunCase | TakeTurns, cases: Sequence[Case], timeout_s: float, on_phase: OnPhase
-    ) -> _Conversation:
+    def _exchange(
+        self, request: RunCase | RunInterleaved, cases: Sequence[Case], timeout_s: float, on_phase: OnPhase
+    ) -> _Exchange:
         """Send the worker these cases and collect its answers. Restart a worker that dies before it has begun."""
         worker: WorkerProcess | None = None
         for _ in range(_START_ATTEMPTS):
             worker = self._ready_worker()
-            conversation = _Conversation(worker, host.oom_kills())
+            exchange = _Exchange(worker, host.oom_kills())
             worker.send(request.model_dump_json())
-            conversation.hear(len(cases), timeout_s, on_phase)
-            if conversation.end != "death" or conversation.phase is not None:
-                return conversation
+            exchange.collect(len(cases), timeout_s, on_phase)
+            if exchange.end != "died" or exchange.phase is not None:
+                return exchange
             self.close()
-        raise WorkerError(
-            f"The measuring process died {_START_ATTEMPTS} times before it began {label_of(cases[0])}; its last line "
-            f"of output: {_last_line(worker)}. Results so far are kept, and the same command continues from there."
-        )
+        raise _worker_error(f"died {_START_ATTEMPTS} times before it began {label_of(cases[0])}", worker, _KEPT)
 
     def ask(self, request: DeviceQuestion, timeout_s: float) -> DeviceAnswer:
         """Return the worker's answer to `bench doctor` or `bench calibrate`, within `timeout_s` seconds.
@@ -174,7 +165,7 @@ class SubprocessExecutor:
         if isinstance(answer, DeviceAnswer):
             return answer
         self.close()
-        raise WorkerError(f"The measuring process died. Its last line of output: {_last_line(worker)}")
+        raise _worker_error("died", worker)
 
     def close(self) -> None:
         if self._worker is not None:
@@ -196,7 +187,7 @@ class SubprocessExecutor:
         assert self._worker is not None  # noqa: S101 - start() sets it or raises
         return self._worker
 
-    def _after(self, done: Done) -> Done:
+    def _close_if_tainted(self, done: Done) -> Done:
         """Return the outcome, and close the worker if its state can no longer be trusted."""
         if not isinstance(done.outcome, Measured):
             self.close()
@@ -208,23 +199,23 @@ class SubprocessExecutor:
 
 
 @dataclass(slots=True)
-class _Conversation:
+class _Exchange:
     """A worker's answers to one request, and how they ended."""
 
     worker: WorkerProcess
     kills_before: int
     phase: Phase | None = None
     dones: list[Done] = field(default_factory=list)
-    end: Literal["answers", "silence", "death"] | Broken = "answers"
+    end: Literal["done", "timeout", "died"] | Broken = "done"
 
-    def hear(self, count: int, timeout_s: float, on_phase: OnPhase) -> None:
+    def collect(self, count: int, timeout_s: float, on_phase: OnPhase) -> None:
         """Collect answers until there are `count`, `timeout_s` seconds have passed, or no more can come."""
         deadline = time.monotonic() + timeout_s
         while len(self.dones) < count:
             try:
                 answer = self.worker.answer(max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                self.end = "silence"
+                self.end = "timeout"
                 return
             if isinstance(answer, PhaseBegun):
                 self.phase = answer.phase
@@ -232,7 +223,7 @@ class _Conversation:
             elif isinstance(answer, Done):
                 self.dones.append(answer)
             else:
-                self.end = answer if isinstance(answer, Broken) else "death"
+                self.end = answer if isinstance(answer, Broken) else "died"
                 return
 
 
@@ -250,7 +241,8 @@ def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> C
     return Crashed(signal=name, exit_code=None if code < 0 else code, phase=phase, stderr_tail=tail)
 
 
-def _last_line(worker: WorkerProcess | None) -> str:
-    """Return the last line of a worker's standard error; in a traceback that is the error itself."""
+def _worker_error(problem: str, worker: WorkerProcess | None, remedy: str = "") -> WorkerError:
+    """Return the error with the last line of the worker's standard error; in a traceback that is the error itself."""
     lines = worker.stderr_tail().splitlines() if worker else []
-    return lines[-1].rstrip(".") if lines else "none"
+    last = lines[-1].rstrip(".") if lines else "none"
+    return WorkerError(f"The measuring process {problem}. Its last line of output: {last}.{remedy}")

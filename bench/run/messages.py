@@ -1,8 +1,8 @@
-"""The messages between parent and worker, each one JSON line. Free of torch.
+"""The messages between parent and worker, each one JSON line.
 
-The parent writes a `Start`, then one `RunCase` or `TakeTurns` at a time, and ends the worker by closing the pipe. The
-worker answers `Start` with `Ready` or `Refused`, and each other request with any number of `PhaseBegun` and one `Done`
-per case, or with one `Broken`. `bench doctor` sends `Examine` and `MeasureCeiling`, `bench calibrate` sends
+The parent writes a `Start`, then one `RunCase` or `RunInterleaved` at a time, and ends the worker by closing the pipe.
+The worker answers `Start` with `Ready` or `Refused`, and each other request with any number of `PhaseBegun` and one
+`Done` per case, or with one `Broken`. `bench doctor` sends `Examine` and `MeasureCeiling`, `bench calibrate` sends
 `MeasureWorkspaces`; each has one answer.
 """
 
@@ -47,16 +47,16 @@ class RunCase(Frozen):
     measure: MeasureSettings
 
 
-class TakeTurns(Frozen):
+class RunInterleaved(Frozen):
     """Measure these cases, alternating their timed calls."""
 
-    type: Literal["take_turns"] = "take_turns"
+    type: Literal["run_interleaved"] = "run_interleaved"
     cases: tuple[Case, ...] = Field(min_length=2)
     measure: MeasureSettings
 
 
 class Ready(Frozen):
-    """The worker has the device. `note` is a remark for the user on the choice, `reason` says why it is not a GPU.
+    """The worker has the device. `note` is a remark about the choice of device; `reason`: why it is not a GPU.
 
     `endpoint` has the facts of an endpoint of `bench serve`; `addresses` has those of others, by `sd-v1/encode`.
     `client` is the client whose requests give a case's own time.
@@ -163,7 +163,7 @@ class WorkspacesMeasured(Frozen):
 DeviceQuestion = Examine | MeasureCeiling | MeasureWorkspaces
 DeviceAnswer = Examined | CeilingMeasured | WorkspacesMeasured
 
-Request = Annotated[Start | RunCase | TakeTurns | DeviceQuestion, Field(discriminator="type")]
+Request = Annotated[Start | RunCase | RunInterleaved | DeviceQuestion, Field(discriminator="type")]
 Answer = Annotated[Ready | Refused | PhaseBegun | Done | Broken | DeviceAnswer, Field(discriminator="type")]
 requests: TypeAdapter[Request] = TypeAdapter(Request)
 answers: TypeAdapter[Answer] = TypeAdapter(Answer)

@@ -1,9 +1,11 @@
-"""Decides whether an exception means out of memory or another failure. Free of torch: works on names and texts."""
+"""Decides whether an exception means out of memory or another failure. It works on names and texts, without torch."""
 
 from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from bench.core import identity
@@ -35,6 +37,21 @@ _HOST_OOM = re.compile(
 )
 _REQUESTED = re.compile(r"[Tt]ried to allocate (\d+(?:\.\d+)? (?:bytes|[KMG]iB))")
 _TAIL_CHARACTERS = 2000
+
+
+OnPhase = Callable[[Phase], None]
+
+
+@dataclass(slots=True)
+class PhaseTracker:
+    """An OnPhase that keeps the latest phase of a case and passes each one on to `begin`."""
+
+    begin: OnPhase
+    phase: Phase = "load"
+
+    def __call__(self, phase: Phase) -> None:
+        self.phase = phase
+        self.begin(phase)
 
 
 def of_exception(error: BaseException, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:

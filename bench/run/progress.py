@@ -1,6 +1,6 @@
 """Shows a run's progress: a live bar on a terminal, plain lines elsewhere, nothing when quiet; and the summary.
 
-Loads rich, never torch. Writes to the given console.
+Writes to the given console.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bench.core import stats
 from bench.core.units import format_bytes, format_count, format_metric, format_seconds, one_line
-from bench.doctor.gpu_findings import crowding
+from bench.doctor.gpu_findings import neighbour_warning
 from bench.plan import Plan
 from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Stage, Timing, describe
 from bench.report.render.terminal import say
@@ -43,7 +43,7 @@ class Estimate:
         """Count a case as finished."""
         self._done += self._left.pop(case.id, 0)
 
-    def waits_for(self, ids: Iterable[str]) -> bool:
+    def any_unfinished(self, ids: Iterable[str]) -> bool:
         """Whether any of these cases is unfinished."""
         return any(case_id in self._left for case_id in ids)
 
@@ -91,7 +91,7 @@ class Reporter:
         self.finished = 0
         self.path: Path | None = None
         self._plan, self._console, self._quiet = plan, console, quiet
-        self._estimate, self._passed = Estimate(plan.cases), 0
+        self._estimate, self._position = Estimate(plan.cases), 0
         self._label = ""
         self._bar = Progress(_Line(console), console=console, transient=True, disable=quiet or not console.is_terminal)
         self._task = self._bar.add_task("starting", total=len(plan.cases), left="")
@@ -105,7 +105,7 @@ class Reporter:
 
     def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
         self.path, self.finished = path, resumed
-        self._estimate, self._passed = Estimate(self._plan.cases), 0
+        self._estimate, self._position = Estimate(self._plan.cases), 0
         device, environment = ready.device, ready.environment
         torch = environment.packages.get("torch")
         version = f", torch {torch.version}" if torch else ""
@@ -114,9 +114,9 @@ class Reporter:
             self._say(f"Note: {ready.note}")
         if environment.may_spill:
             self._say(f"Note: {environment.may_spill}. Out-of-memory may go unnoticed here, as the records state.")
-        crowd = crowding(environment.gpu, device)
-        if crowd:
-            self._say(f"Warning: {crowd}")
+        crowded = neighbour_warning(environment.gpu, device)
+        if crowded:
+            self._say(f"Warning: {crowded}")
         continuing = f"Continuing {path} ({resumed} of {len(self._plan.cases)} cases are finished)"
         self._say(continuing if resumed else f"Writing {path}")
         self._bar.update(self._task, completed=resumed)
@@ -126,9 +126,9 @@ class Reporter:
         say(self._bar.console, f"warning: {one_line(text)}")
 
     def case_begun(self, number: int, case: Case) -> None:
-        for earlier in self._plan.cases[self._passed : number - 1]:
+        for earlier in self._plan.cases[self._position : number - 1]:
             self._estimate.skip(earlier)
-        self._passed = max(self._passed, number - 1)
+        self._position = max(self._position, number - 1)
         self._label = label_of(case)
         self._bar.update(self._task, description=label_of(case))
 
@@ -138,17 +138,17 @@ class Reporter:
     def case_done(self, number: int, record: Record) -> None:
         self.finished += 1
         self._estimate.finish(record.case)
-        left = None if self._estimate.waits_for(record.interleaved_with) else self._estimate.remaining_s
-        about = f"about {format_seconds(left)} left" if left and self.finished < len(self._plan.cases) else ""
+        left = None if self._estimate.any_unfinished(record.interleaved_with) else self._estimate.remaining_s
+        about = f"about {_rough(left)} left" if left and self.finished < len(self._plan.cases) else ""
         line = Text(f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] {label_of(record.case)}: ")
-        line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
+        line.append(describe_case(record), style=_STYLES.get(record.outcome.status, "red"))
         if not self._console.is_terminal:
-            line.append(f"  ({format_seconds(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
+            line.append(f"  ({_rough(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
         self._say(line)
         for overlap in record.remote.overlaps if record.remote else ():
-            self._say(tell_overlap(overlap), indent=4)
+            self._say(describe_overlap(overlap), indent=4)
         for load in record.remote.loads if record.remote else ():
-            self._say(tell_load(load), indent=4)
+            self._say(describe_load(load), indent=4)
         for warning in record.warnings:
             self._say(f"warning: {warning}", indent=4)
         self._bar.update(self._task, completed=self.finished, left=about)
@@ -156,6 +156,11 @@ class Reporter:
     def _say(self, text: str | Text, indent: int = 0) -> None:
         if not self._quiet:
             say(self._bar.console, one_line(text) if isinstance(text, str) else text, indent=indent)
+
+
+def _rough(seconds: float) -> str:
+    """Return seconds for people who wait: `0.4 s`, `35.1 s`."""
+    return f"{seconds:.1f} s" if seconds < 1 else format_seconds(seconds)
 
 
 def _where(ready: Ready, version: str) -> str:
@@ -166,12 +171,12 @@ def _where(ready: Ready, version: str) -> str:
     return f"Endpoint: {ready.device.name}{f', on {server.name}' if server else ''}"
 
 
-def tell(record: Record) -> str:
+def describe_case(record: Record) -> str:
     """Return a case's figures, or its outcome in a few words."""
     return _figures(record) if isinstance(record.outcome, Measured) else one_line(describe(record.outcome))
 
 
-def tell_load(load: Load) -> str:
+def describe_load(load: Load) -> str:
     """Return one load in a line: successful answers, answers per second, and latencies."""
     parts = [f"{load.succeeded:,} of {load.sent:,} good", f"{load.throughput_per_s:.3g} /s"]
     parts += [
@@ -182,7 +187,7 @@ def tell_load(load: Load) -> str:
     return f"load, {load.title}: {', '.join(parts)}"
 
 
-def tell_overlap(overlap: Overlap) -> str:
+def describe_overlap(overlap: Overlap) -> str:
     """Return one overlap in a line: the time of its images in turn with generation, and overlapped with it."""
     in_turn_s, overlapped_s = stats.median(overlap.in_turn_s), stats.median(overlap.overlapped_s)
     return f"overlap, {overlap.title}: {format_seconds(in_turn_s)} in turn, {format_seconds(overlapped_s)} overlapped"
@@ -194,7 +199,7 @@ def _figures(record: Record) -> str:
         parts.append(f"{format_seconds(record.timing.median_s)} ({_quality(record.timing)})")
     memory = record.memory
     if memory is not None and memory.percent is not None:
-        parts.append(f"{format_bytes(memory.peak_bytes)}, {format_metric('memory_percent', memory.percent)}")
+        parts.append(f"peak {format_bytes(memory.peak_bytes)} ({format_metric('memory_percent', memory.percent)})")
     if record.tiles is not None:
         parts.append(format_count(record.tiles, "tile"))
     if len(record.stages) > 1:
@@ -219,7 +224,7 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     for record in summary.records:
         if record.outcome.status != "measured":
             line = Text(f"{label_of(record.case)}: ")
-            line.append(tell(record), style=_STYLES.get(record.outcome.status, "red"))
+            line.append(describe_case(record), style=_STYLES.get(record.outcome.status, "red"))
             say(console, line, indent=2)
     say(console, f"Results: {summary.path}")
 
@@ -256,8 +261,7 @@ def _stage_json(stage: Stage) -> dict[str, object]:
 def _remote_json(remote: Remote) -> dict[str, object]:
     """Return the further fields of an endpoint's case."""
     return {
-        "request_bytes": remote.request_bytes,
-        "response_bytes": remote.response_bytes,
+        **remote.model_dump(include={"request_bytes", "response_bytes"}),
         "exchanges": [
             {"client": exchange.client, "connection": exchange.connection, "median_s": exchange.timing.median_s}
             for exchange in remote.exchanges
@@ -274,11 +278,8 @@ def _remote_json(remote: Remote) -> dict[str, object]:
         "loads": [
             {
                 "load": load.title,
-                "sent": load.sent,
-                "succeeded": load.succeeded,
-                "throughput_per_s": load.throughput_per_s,
+                **load.model_dump(include={"sent", "succeeded", "throughput_per_s", "errors"}),
                 "percentiles_s": {f"p{percentile.q * 100:g}": percentile.seconds for percentile in load.percentiles},
-                "errors": load.errors,
             }
             for load in remote.loads
         ],

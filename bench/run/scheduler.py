@@ -1,19 +1,19 @@
-"""Runs a plan: order, resume, one durable record per case. Never loads torch; the caller gives executor and clock."""
+"""Runs a plan: order, resume, one durable record per case. The caller gives executor and clock."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from bench import store
 from bench.core.units import format_count
-from bench.doctor.gpu_findings import crowding
+from bench.doctor.gpu_findings import neighbour_warning
 from bench.plan import Plan
 from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
 from bench.run.executor import Executor
@@ -60,14 +60,21 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The results folder, and whether to continue an unfinished run."""
+    """How a run is stored and continued.
+
+    Attributes:
+        results: the results folder.
+        vram_limit_bytes: the limit that the executor has set; None without one.
+        fresh: start a new run even if an unfinished one could be continued.
+        now: the clock of the file's name and the records.
+        warn: called with each warning about the file of a continued run.
+    """
 
     results: Path
     vram_limit_bytes: int | None = None
     fresh: bool = False
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    #: Called with each warning about the file of a continued run.
-    warn: Callable[[str], None] = field(default=lambda _: None)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    warn: Callable[[str], None] = lambda _: None
 
 
 def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer) -> RunSummary:
@@ -83,24 +90,16 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         run_info, file, records = opened
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}
-        crowd = crowding(ready.environment.gpu, ready.device)
         numbers = {case.id: number for number, case in enumerate(plan.cases, start=1)}
-        runner = _CaseRunner(plan, executor, ready, run_info, options, observer, (crowd,) if crowd else (), numbers)
-        for cases, missing in _unfinished_groups(plan, done):
-            for batch in runner.measure(cases, missing):
+        runner = _CaseRunner(plan, executor, ready, run_info, options, observer, numbers)
+        for group in plan.groups:
+            cases = tuple(case for case in group if case.id not in done)
+            for batch in runner.measure(cases, len(group) - len(cases)) if cases else ():
                 file.append(*batch)
                 records += batch
                 for record in batch:
                     observer.case_done(numbers[record.case.id], record)
     return RunSummary(file.path, tuple(records), resumed=len(done))
-
-
-def _unfinished_groups(plan: Plan, done: set[str]) -> Iterator[tuple[tuple[Case, ...], int]]:
-    """Yield the groups with unmeasured cases: those cases, and the number of measured cases in the group."""
-    for group in plan.turns:
-        cases = tuple(case for case in group if case.id not in done)
-        if cases:
-            yield cases, len(group) - len(cases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,50 +112,49 @@ class _CaseRunner:
     run: Run
     options: RunOptions
     observer: Observer
-    crowd: tuple[str, ...]
     #: The place of each case in the plan, from 1, by its id.
     numbers: Mapping[str, int]
 
-    def measure(self, cases: tuple[Case, ...], missing: int) -> Iterator[tuple[Record, ...]]:
-        """Yield records that must be written together: those of all cases if they took turns, else one by one.
+    def measure(self, cases: tuple[Case, ...], measured_earlier: int) -> Iterator[tuple[Record, ...]]:
+        """Yield records that must be written together: those of all cases if they were interleaved, else one by one.
 
-        `missing` further cases of the group were measured by an earlier session.
+        `measured_earlier` further cases of the group were measured by an earlier session.
         """
-        earlier = (
-            (f"measured without {format_count(missing, 'case')} of its group, measured by an earlier session",)
-            if missing
-            else ()
-        )
+        count = format_count(measured_earlier, "case")
+        warning = f"measured without {count} of its group, measured by an earlier session"
+        warnings = [warning] if measured_earlier else []
         if len(cases) == 1:
-            yield (self._alone(cases[0], *earlier),)
+            yield (self._measure_alone(cases[0], warnings),)
             return
-        self._begin(cases[0])
+        self._announce(cases[0])
         begin = time.monotonic()
-        dones = self.executor.take_turns(cases, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
+        dones = self.executor.run_interleaved(cases, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
         if isinstance(dones, Broken):
-            neighbours = format_count(len(cases) - 1, "other case")
-            warning = f"measured alone instead of in turns with {neighbours}: {dones.reason}"
+            partners = format_count(len(cases) - 1, "other case")
+            warnings.append(f"measured alone instead of in turns with {partners}: {dones.reason}")
             for case in cases:
-                yield (self._alone(case, *earlier, warning),)
+                yield (self._measure_alone(case, warnings),)
             return
         share = (time.monotonic() - begin) / len(cases)
         yield tuple(
-            self._record(case, _warned(done, earlier), share, tuple(other.id for other in cases if other is not case))
+            self._record(case, done, warnings, share, tuple(other.id for other in cases if other is not case))
             for case, done in zip(cases, dones, strict=True)
         )
 
-    def _begin(self, case: Case) -> None:
+    def _announce(self, case: Case) -> None:
         self.executor.start()  # so that starting a new worker is not part of the case's time
         self.observer.case_begun(self.numbers[case.id], case)
 
-    def _alone(self, case: Case, *warnings: str) -> Record:
-        self._begin(case)
+    def _measure_alone(self, case: Case, warnings: Sequence[str]) -> Record:
+        self._announce(case)
         begin = time.monotonic()
         done = self.executor.run(case, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
-        wall_s = time.monotonic() - begin
-        return self._record(case, _warned(done, warnings), wall_s)
+        return self._record(case, done, warnings, time.monotonic() - begin)
 
-    def _record(self, case: Case, done: Done, wall_s: float, interleaved_with: tuple[str, ...] = ()) -> Record:
+    def _record(
+        self, case: Case, done: Done, warnings: Sequence[str], wall_s: float, interleaved_with: tuple[str, ...] = ()
+    ) -> Record:
+        crowded = neighbour_warning(self.ready.environment.gpu, self.ready.device)
         return Record(
             kind="measured",
             case=case,
@@ -171,14 +169,10 @@ class _CaseRunner:
             environment=self.ready.environment,
             measure=self.plan.measure,
             assumed=done.assumed,
-            warnings=(*done.warnings, *self.crowd),
+            warnings=(*done.warnings, *warnings, *([crowded] if crowded else [])),
             wall_s=round(wall_s, 6),
             recorded_at=timestamp(self.options.now()),
         )
-
-
-def _warned(done: Done, warnings: Iterable[str]) -> Done:
-    return done.model_copy(update={"warnings": (*done.warnings, *warnings)})
 
 
 @contextmanager
@@ -216,7 +210,8 @@ def _opened(
 def _same_endpoint(record: Record, ready: Ready) -> bool:
     """Whether a record was measured at the same endpoint, with the same client.
 
-    An endpoint that reports its server is compared by that, since its address may change; neighbours by their address.
+    An endpoint that identifies its server is compared by the server, because its address may change. Any other endpoint
+    is compared by its address.
     """
     remote = record.remote
     if remote is None:
@@ -234,7 +229,7 @@ def _same_endpoint(record: Record, ready: Ready) -> bool:
 def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:
     """Return everything that must be equal for a run to be continued, because its figures depend on it.
 
-    Not the RAM and NVML's total memory, which vary slightly with kernel and driver.
+    RAM and NVML's total memory are left out: they vary slightly with kernel and driver.
     """
     if environment is None:
         return (device.kind, device.name)

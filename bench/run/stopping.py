@@ -1,4 +1,4 @@
-"""The timing loop, and the rule that stops it. Free of torch; the caller provides the timed calls.
+"""The timing loop, and the rule that stops it. The caller provides the timed calls.
 
 The rule is nvbench's `stdrel` (nvbench/detail/stdrel_criterion.cuh) with fewer samples for slow calls: a minimum number
 of samples over a minimum time, then until the noise is below the target, or steady above it, or the time is spent.
@@ -132,10 +132,10 @@ class _Spread:
 
 def sample(time_once: Callable[[], float], settings: MeasureSettings) -> Samples:
     """Call until the rule is met."""
-    return take_turns([time_once], settings)[0]
+    return sample_interleaved([time_once], settings)[0]
 
 
-def take_turns(
+def sample_interleaved(
     calls: Sequence[Callable[[], float]],
     settings: MeasureSettings,
     left_s: Callable[[], float] = lambda: math.inf,

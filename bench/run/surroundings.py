@@ -1,4 +1,4 @@
-"""Facts of the host, for `bench doctor` and the records. Free of torch; most complete on Linux."""
+"""Facts of the host, for `bench doctor` and the records. Most complete on Linux."""
 
 from __future__ import annotations
 

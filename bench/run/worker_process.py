@@ -1,4 +1,4 @@
-"""The parent's side of one measuring process: sends requests, receives answers. Never loads torch."""
+"""The parent's side of one measuring process: sends requests, receives answers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The run of `bench calibrate`: one call after another in the measuring process, smallest size first, each saved."""
+"""The run of `bench calibrate`: one call after another in the measuring process, by size, each result saved at once."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import store
-from bench.config import DTYPES
+from bench.config import DTYPES, models_of, operations_of
 from bench.errors import ConfigError, DeviceError, WorkerError, known
 from bench.record import Workspaces, timestamp
 from bench.run.executor import SubprocessExecutor
@@ -19,7 +19,7 @@ from bench.run.messages import MeasureWorkspaces, Ready, WorkspacesMeasured
 from bench.workloads import models as zoo
 from bench.workloads.base import Spec
 
-#: Edges in pixels that are calibrated by default.
+#: Sides of the square images in pixels that are calibrated by default.
 SIZES = (512, 1024, 2048)
 #: Seconds for one call and the model's loading; the first call of a size searches for kernels.
 _CALL_S = 600.0
@@ -48,33 +48,22 @@ def calls_of(
 
     Raises ConfigError.
     """
-    specs = [zoo.get(key) for key in models or zoo.predicted()]
-    precisions = tuple(dict.fromkeys(dtypes or ["model"]))
-    for option, given, valid in (("operation", operations, zoo.operations()), ("dtype", precisions, DTYPES)):
-        for value in given:
-            known(option, value, valid, f"--{option}")
-    edges = sorted(set(resolutions or SIZES))
+    precisions = [known("dtype", dtype, DTYPES, "--dtype") for dtype in dtypes or ["model"]]
+    wanted = operations_of(operations)
     groups: dict[tuple[str, str, str], list[MeasureWorkspaces]] = {}
-    for spec, operation, precision, edge in _combinations(specs, operations, precisions, edges):
-        _check(spec, edge)
-        dtype = spec.dtype if precision == "model" else precision
-        request = MeasureWorkspaces.model_validate(
-            {"model": spec.key, "operation": operation, "dtype": dtype, "edge": edge}
-        )
-        group = groups.setdefault((spec.key, operation, dtype), [])
-        if request not in group:
-            group.append(request)
-    return list(groups.values())
-
-
-def _combinations(
-    specs: Sequence[Spec], operations: Sequence[str], precisions: Sequence[str], edges: Sequence[int]
-) -> Iterator[tuple[Spec, str, str, int]]:
-    """Every combination, with the operations that the model has."""
-    for spec in specs:
+    for spec in [zoo.get(key) for key in models_of(models) or zoo.predicted()]:
         own = zoo.workload(spec.key).operations
-        chosen = tuple(dict.fromkeys(name for name in operations or own if name in own))
-        yield from itertools.product([spec], chosen, precisions, edges)
+        chosen = [name for name in wanted or own if name in own]
+        for operation, precision, edge in itertools.product(chosen, precisions, sorted(resolutions or SIZES)):
+            _check(spec, edge)
+            dtype = spec.dtype if precision == "model" else precision
+            request = MeasureWorkspaces.model_validate(
+                {"model": spec.key, "operation": operation, "dtype": dtype, "edge": edge}
+            )
+            group = groups.setdefault((spec.key, operation, dtype), [])
+            if request not in group:
+                group.append(request)
+    return list(groups.values())
 
 
 def _check(spec: Spec, edge: int) -> None:

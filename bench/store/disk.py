@@ -10,6 +10,8 @@ from pathlib import Path
 from bench.errors import ResultsError
 from bench.record import Device
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Create or replace a file as a whole, durably. If that fails, the older file stays. Raises OSError."""
@@ -22,6 +24,12 @@ def write_whole(path: Path, data: bytes) -> None:
         fresh.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def published() -> Path | None:
+    """The folder of the docs' figures: from the wheel, or from a checkout's `results/`; None if it is missing."""
+    folders = (_PACKAGE / "published", _PACKAGE.parent / "results" / "published")
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def is_named_pipe(path: Path) -> bool:
@@ -80,7 +88,7 @@ def prepare_folder(folder: Path) -> None:
     probe = folder / f".write-check-{os.getpid()}"
     with reported(folder):
         if folder.exists() and not folder.is_dir():
-            raise ResultsError(f"{folder}: is a file, but results need a folder. Choose another path with --out.")
+            raise ResultsError(f"{folder} is a file, but results need a folder. Choose another path with --out.")
         folder.mkdir(parents=True, exist_ok=True)
         _sync_folder(folder.parent)
         try:
@@ -90,7 +98,7 @@ def prepare_folder(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
+def device_lock(folder: Path, identity: str | None = None) -> Iterator[None]:
     """Lock a device for one run, because two runs at once would spoil each other's figures.
 
     `identity` distinguishes the device from others of its name, which share its folder. A device without an identity
@@ -113,11 +121,11 @@ def exclusive(folder: Path, identity: str | None = None) -> Iterator[None]:
 def device_folder(results: Path, device: Device) -> Iterator[Path]:
     """A device's results folder, with the device locked until the block ends.
 
-    Raises ResultsError as `prepare_folder` and `exclusive` do.
+    Raises ResultsError as `prepare_folder` and `device_lock` do.
     """
     folder = results / device.slug
     prepare_folder(folder)
-    with exclusive(folder, device.identity):
+    with device_lock(folder, device.identity):
         yield folder
 
 

@@ -1,4 +1,4 @@
-"""The interface of a workload, which describes one kind of model in one place. Does not import torch.
+"""The interface of a workload, which describes one kind of model in one place.
 
 A workload lists its models and the axes of their cases, answers questions about a case before it runs (`passes`,
 `payload`), and loads a model on a device. Everything else (plan, run, store, compare, report, endpoint, prediction)

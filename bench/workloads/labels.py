@@ -58,12 +58,12 @@ def size_order(case: Case) -> tuple[int, ...]:
 
 def extras(case: Case) -> list[str]:
     """The axes whose value differs from their default: `["batch 2"]`."""
-    texts = [axis.format(case.axes[name]) for name, axis in _axes(case).items() if _differs(axis, case.axes.get(name))]
+    texts = [
+        axis.format(case.axes[name])
+        for name, axis in _axes(case).items()
+        if axis.default is not None and case.axes.get(name, axis.default) != axis.default
+    ]
     return [text for text in texts if text]
-
-
-def _differs(axis: Axis, value: int | None) -> bool:
-    return axis.default is not None and value is not None and value != axis.default
 
 
 def _axes(case: Case) -> Mapping[str, Axis]:

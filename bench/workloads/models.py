@@ -1,4 +1,4 @@
-"""Every model of every workload, by key, alias or title. Does not import torch.
+"""Every model of every workload, by key, alias or title.
 
 `plugins` finds the workloads: the folders of this room and the files that BENCH_WORKLOADS names.
 """

@@ -58,7 +58,7 @@ def _meter(device: object) -> object:
 
 
 def test_events_time_device_work_and_agree_with_a_synchronised_wall_clock(device: object) -> None:
-    from bench.device.cuda.event_clock import CudaEventClock
+    from bench.device.cuda.gpu import CudaEventClock
 
     # Given a call that keeps the device busy for tens of milliseconds and returns at once
     matrix = torch.randn(8192, 8192, device=device, dtype=torch.float16)
@@ -278,7 +278,7 @@ def test_cases_that_take_turns_have_the_peaks_that_they_have_alone() -> None:
         for tiling in tilings
     ]
     # When they take turns, and then each is measured alone
-    together = held.take_turns(cases, QUICK, lambda _: None)
+    together = held.run_interleaved(cases, QUICK, lambda _: None)
     assert isinstance(together, tuple), together
     alone = [held.run(case, QUICK, lambda _: None) for case in cases]
     # Then each first call allocated the same bytes, and their times agree

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from bench.core import stats
+from bench.core.clock_reasons import reason_names
+from bench.device.base import Window, windowed
 from bench.device.cuda import gpu_watch, telemetry
-from bench.device.cuda.nvml import Nvml, reason_names
-from bench.device.windows import Window, windowed
+from bench.device.cuda.nvml import Nvml
 from bench.record import Telemetry
 
 torch = pytest.importorskip("torch")
@@ -61,7 +62,7 @@ def watched(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> Iterator[gpu_watch.G
 
 def load(device: object, about_s: float) -> Callable[[], float]:
     """A call that keeps the device busy for about that long, and returns the seconds by events."""
-    from bench.device.cuda.event_clock import CudaEventClock
+    from bench.device.cuda.gpu import CudaEventClock
 
     matrix = torch.randn(4096, 4096, device=device, dtype=torch.float16)
     clock = CudaEventClock(device)

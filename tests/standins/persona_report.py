@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from factories import GIB, a_device
 from machines import a_host, gpu_environment
 
+from bench.core import clock_reasons
 from bench.device.cuda import nvml
 from bench.doctor import DeviceFacts, Facts, GpuFacts, examine, sound
 
@@ -43,7 +44,7 @@ def main(name: str, pci_bus_id: str | None = None) -> None:
                 power_w=now.power_w,
                 sm_clock_hz=now.sm_clock_hz,
                 reasons=now.reasons,
-                reason_names=nvml.reason_names(now.reasons or 0),
+                reason_names=clock_reasons.reason_names(now.reasons or 0),
             ),
         ),
     )

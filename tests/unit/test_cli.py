@@ -105,7 +105,7 @@ def test_two_cases_for_one_cell_of_the_docs_are_an_error_that_names_both(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["report", "nowhere"], "no such file"),
+        (["report", "nowhere"], "nowhere"),
         (["docs", "import", "nowhere.md", "--out", "x.jsonl"], "can't be read"),
         (["docs", "render", "nowhere", "--operation", "encode"], "nowhere"),
         (["docs", "render", str(PUBLISHED), "--operation", "enode"], "Did you mean 'encode'"),

@@ -310,16 +310,16 @@ def test_cases_that_differ_in_tiling_precision_or_variant_take_turns_and_stand_t
     made = make(**keys, interleave=True)
 
     # then each size has its four variants, and the order is that in which they run
-    assert [{case.axes["width"] for case in group} for group in made.turns] == [{64}, {128}]
-    assert [len(group) for group in made.turns] == [4, 4]
-    assert made.cases == tuple(case for group in made.turns for case in group)
+    assert [{case.axes["width"] for case in group} for group in made.groups] == [{64}, {128}]
+    assert [len(group) for group in made.groups] == [4, 4]
+    assert made.cases == tuple(case for group in made.groups for case in group)
     assert set(made.cases) == set(make(**keys).cases)
 
 
 def test_cases_of_another_model_operation_size_or_batch_never_take_turns() -> None:
     made = make(models=["tiny", "sdxl"], operations=["encode", "decode"], batch=[1, 2], interleave=True)
 
-    assert len(made.turns) == len(made.cases) == 8
+    assert len(made.groups) == len(made.cases) == 8
 
 
 def test_cases_take_no_turns_unless_that_is_asked_for() -> None:
@@ -333,7 +333,7 @@ def test_taking_turns_is_another_plan() -> None:
     keys = {"tiling": ["off", "on"]}
 
     assert make(**keys, interleave=True).id != make(**keys).id
-    assert [len(group) for group in make(**keys).turns] == [1, 1]
+    assert [len(group) for group in make(**keys).groups] == [1, 1]
 
 
 # Plans of an endpoint

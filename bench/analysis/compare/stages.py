@@ -65,6 +65,6 @@ def _by_stage(records: Sequence[Record]) -> dict[str, tuple[Record, ...]]:
     """The records of each stage alone, by its name."""
     by_stage: dict[str, tuple[Record, ...]] = {}
     for record in records:
-        for name, alone in of_stages(record, also_one=True).items():
+        for name, alone in of_stages(record, even_if_one=True).items():
             by_stage[name] = (*by_stage.get(name, ()), alone)
     return by_stage

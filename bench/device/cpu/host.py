@@ -1,4 +1,4 @@
-"""Facts of the host, read from the operating system. Free of torch."""
+"""Facts of the host, read from the operating system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory of a case on the CPU, measured by the process's resident set. Does not import torch."""
+"""Memory of a case on the CPU, measured by the process's resident set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CPU as a device: wall clock, resident set, and a limit on the process's data memory. Loads torch."""
+"""The CPU as a device: wall clock, resident set, and a limit on the process's data memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Literal
 import psutil
 import torch
 
-from bench.device.base import Clock, DeviceSoftware, DeviceState, MemoryMeter, Watch, capacity_of
+from bench.device.base import Clock, DeviceSoftware, DeviceState, MemoryMeter, Watch, Window, capacity_of
 from bench.device.cpu import host, host_memory
 from bench.device.cpu.host_memory import HostMemory
 from bench.device.cuda import gpu_facts
-from bench.device.windows import Window
 from bench.doctor import DeviceFacts
 from bench.errors import DeviceError
 from bench.record import Device, GpuSettings, Telemetry

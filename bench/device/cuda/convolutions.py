@@ -1,4 +1,4 @@
-"""Records every convolution's workspace during a call, with torch's memory history. Loads torch.
+"""Records every convolution's workspace during a call, with torch's memory history.
 
 The history is turned on before each convolution and off after it, which clears it, so that it contains that convolution
 alone. Unlike the allocator's counters it distinguishes output and copied input from the rest, and shows refused

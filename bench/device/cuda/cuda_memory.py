@@ -1,4 +1,4 @@
-"""Memory of a case on CUDA, from torch's caching allocator and the driver. Loads torch."""
+"""Memory of a case on CUDA, from torch's caching allocator and the driver."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""A CUDA device as this process uses it: its memory limit, its CUDA context, and its state. Loads torch."""
+"""A CUDA device as this process uses it: its memory limit, its CUDA context, and its state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 
@@ -17,9 +18,8 @@ from bench.device.base import (
     Watch,
     capacity_of,
 )
-from bench.device.cuda import gpu_facts, properties, torch_settings
+from bench.device.cuda import gpu_facts, properties
 from bench.device.cuda.cuda_memory import CudaMemory
-from bench.device.cuda.event_clock import CudaEventClock
 from bench.device.cuda.gpu_watch import GpuWatch
 from bench.doctor import DeviceFacts
 from bench.doctor.gpu_findings import BUSY_SHARE
@@ -27,6 +27,29 @@ from bench.errors import DeviceError
 from bench.record import Device, GpuSettings, Neighbours
 
 _SHARED = "shares its memory with the host"
+
+
+class CudaEventClock:
+    """Device time between two events around the call, with one synchronisation per sample.
+
+    The events are on the current stream. The time leaves out the host's wait for the device, but includes the gaps in
+    which the device waits for the host's launches, as in a user's program.
+    """
+
+    name: Literal["cuda_event"] = "cuda_event"
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def time(self, call: Callable[[], object]) -> float:
+        start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize(self._device)
+        start.record()
+        call()
+        end.record()
+        torch.cuda.synchronize(self._device)
+        return float(start.elapsed_time(end)) / 1e3
 
 
 class Gpu:
@@ -105,7 +128,7 @@ class Gpu:
             cudnn=None if cudnn is None else str(cudnn),
             nvml_reason=self._nvml.reason,
             may_spill=properties.may_spill(),
-            torch_settings=torch_settings.now(),
+            torch_settings=properties.torch_settings(),
         )
 
     def facts(self) -> DeviceFacts:

@@ -1,4 +1,4 @@
-"""Facts for `bench doctor` that need the worker: torch's build, the driver, the GPU's state. Loads torch.
+"""Facts for `bench doctor` that need the worker: torch's build, the driver, the GPU's state.
 
 Call this after the device is opened.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from bench.core.clock_reasons import reason_names
 from bench.device.cuda import nvml
 from bench.doctor import DeviceFacts, GpuFacts
 
@@ -41,5 +42,5 @@ def _gpu(device: torch.device, meter: nvml.Nvml) -> GpuFacts:
         power_w=now.power_w,
         sm_clock_hz=now.sm_clock_hz,
         reasons=now.reasons,
-        reason_names=nvml.reason_names(now.reasons) if now.reasons is not None else (),
+        reason_names=reason_names(now.reasons) if now.reasons is not None else (),
     )

@@ -1,6 +1,6 @@
 """The worker's side of telemetry: starts the sampler and has it read while the timed calls run.
 
-Does not import torch. Nothing here raises or waits long: if the sampler fails, the telemetry says why.
+Nothing here raises or waits long: if the sampler fails, the telemetry says why.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from bench.device.base import Window
 from bench.device.cuda import sampler, telemetry
 from bench.device.cuda.nvml import Nvml
 from bench.device.cuda.telemetry import Counter, Reading
-from bench.device.windows import Window
 from bench.process.child import Child
 from bench.record import GpuSettings, Telemetry
 
@@ -91,7 +91,7 @@ class GpuWatch:
                 period_s=answer.period_s,
                 counter=counter,
                 reason=answer.reason,
-                alone=len(groups) == 1,
+                interleaved=len(groups) > 1,
             )
             for windows in groups
         )

@@ -1,4 +1,4 @@
-"""The allocations of one convolution, from the memory history that torch records. Pure.
+"""The allocations of one convolution, from the memory history that torch records.
 
 An entry is a `TraceEntry` of `torch.cuda.memory._snapshot()["device_traces"][n]`: its `action`, `addr` and `size`. The
 size of an `alloc` and a `free_completed` is the requested size, not that of the block (`orig_size` and

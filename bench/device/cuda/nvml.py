@@ -1,6 +1,6 @@
 """The driver's figures through NVML: memory, settings, neighbours, clocks, power, energy, driver version.
 
-Never raises: figures that NVML does not report are None, with a reason if it helps. Does not import torch. Functions
+Never raises: figures that NVML does not report are None, with a reason if it helps. Functions
 that return parts of a record import pydantic, which the sampler process does without.
 """
 
@@ -17,30 +17,8 @@ from bench.device.cuda.nvml_calls import Process, call
 if TYPE_CHECKING:
     from bench.record import GpuSettings, Neighbours, SmClockSource
 
-#: Clock event reasons by bit (nvml.h, nvmlClocksEventReason*, formerly nvmlClocksThrottleReason*).
-_REASONS = {
-    0x001: "gpu idle",
-    0x002: "applications clocks setting",
-    0x004: "software power cap",
-    0x008: "hardware slowdown",
-    0x010: "sync boost",
-    0x020: "software thermal slowdown",
-    0x040: "hardware thermal slowdown",
-    0x080: "hardware power brake",
-    0x100: "display clock setting",
-    0x200: "board limit",
-    0x400: "reliability",
-}
-#: The reasons with which the hardware protects itself, as opposed to settings.
-SLOWED = 0x008 | 0x020 | 0x040 | 0x080
 #: Smaller than any CUDA context: with less memory in use an empty list of processes is credible.
 _LEAST_CONTEXT_BYTES = 64 * 2**20
-
-
-def reason_names(mask: int) -> tuple[str, ...]:
-    """The names of the clock event reasons in a bitmask, lowest bit first; `unknown (0x...)` for an unknown bit."""
-    bits = [1 << shift for shift in range(mask.bit_length()) if mask >> shift & 1]
-    return tuple(_REASONS.get(bit, f"unknown ({bit:#x})") for bit in bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +31,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """A GPU's state at one moment. `reasons` is NVML's bitmask of what limits the clocks; see `reason_names`."""
+    """A GPU's state at one moment. `reasons` is NVML's bitmask of what limits the clocks; see `core.clock_reasons`."""
 
     sm_clock_hz: float | None = None
     memory_clock_hz: float | None = None

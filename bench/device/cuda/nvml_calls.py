@@ -1,7 +1,7 @@
 """The only file that calls pynvml. Every exception of a call is returned as a reason.
 
 pynvml raises NVMLError, NVMLLibraryMismatchError (which is not an NVMLError), and UnicodeDecodeError if the driver's
-bytes are not UTF-8; older packages lack functions. Imports only `identity` from the project.
+bytes are not UTF-8; older packages lack functions.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
-"""Properties of a CUDA device as torch reports them. Loads torch."""
+"""Properties of a CUDA device, and settings, as torch reports them."""
 
 from __future__ import annotations
 
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bench.core.identity import of as digest_of
 from bench.device.cuda import nvml
+from bench.record import TorchSettings
 
 
 def opened(device: torch.device) -> nvml.Nvml:
@@ -66,4 +68,27 @@ def may_spill() -> str | None:
         return "Windows: the driver may fall back to system memory instead of failing (sysmem fallback policy)"
     if "microsoft" in platform.release().lower() or Path("/dev/dxg").exists():
         return "WSL: the driver may fall back to system memory instead of failing (sysmem fallback policy)"
+    return None
+
+
+def torch_settings() -> TorchSettings:
+    """torch's current settings: whether float32 may use TF32, and whether cuDNN benchmarks its kernels."""
+    return TorchSettings(
+        convolutions_tf32=_allows_tf32(getattr(torch.backends.cudnn, "conv", None), torch.backends.cudnn),
+        matmul_tf32=_allows_tf32(torch.backends.cuda.matmul, torch.backends.cuda.matmul),
+        cudnn_benchmark=bool(torch.backends.cudnn.benchmark),
+    )
+
+
+def _allows_tf32(place: Any, older_place: Any) -> bool | None:
+    """Whether TF32 is allowed, by `fp32_precision` (torch 2.9 and later) or else `allow_tf32`.
+
+    A newer torch raises RuntimeError for the old name once both names have been used.
+    """
+    for owner, name in ((place, "fp32_precision"), (older_place, "allow_tf32")):
+        try:
+            value = getattr(owner, name)
+        except (AttributeError, RuntimeError):
+            continue
+        return bool(value == "tf32") if isinstance(value, str) else bool(value)
     return None

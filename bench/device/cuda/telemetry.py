@@ -1,4 +1,4 @@
-"""Telemetry of the timed calls from readings of the GPU: spreads, throttled samples, energy per call, warnings. Pure.
+"""Telemetry of the timed calls from readings of the GPU: spreads, throttled samples, energy per call, warnings.
 
 All times are seconds of `time.monotonic`.
 """
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.core import stats
+from bench.core.clock_reasons import SLOWED, reason_names
 from bench.core.units import format_seconds
-from bench.device.cuda.nvml import SLOWED, Conditions, reason_names
-from bench.device.windows import Window
+from bench.device.base import Window
+from bench.device.cuda.nvml import Conditions
 from bench.record import EnergySource, GpuSettings, Spread, Telemetry
 
 #: Share of the usual SM clock below which a sample counts as throttled: nvbench's default (option
@@ -51,17 +52,14 @@ class Counter:
     end_j: float | None
 
 
+_Reason = str
 #: Joules per call, their source, and the seconds for which they were counted; or why they are not known.
-_Energy = tuple[float, EnergySource, float] | str
+_Energy = tuple[float, EnergySource, float] | _Reason
 
 
 @dataclass(frozen=True, slots=True)
 class UsualClock:
-    """The SM clock that a GPU normally reaches under load.
-
-    `is_highest`: it is the highest clock that can be set, which many cards never reach under load. A low clock then
-    indicates throttling only if NVML gives no reasons.
-    """
+    """The SM clock that a GPU normally reaches under load; `is_highest`: the highest clock that can be set instead."""
 
     hertz: float | None = None
     is_highest: bool = False
@@ -73,7 +71,7 @@ class UsualClock:
         if conditions.sm_clock_hz is None or self.hertz is None:
             return False
         if self.is_highest and conditions.reasons is not None:
-            return False
+            return False  # many cards never reach their highest clock under load: NVML's reasons decide
         return conditions.sm_clock_hz < THROTTLE_BOUND * self.hertz
 
 
@@ -85,17 +83,17 @@ def summarise(
     period_s: float,
     counter: Counter | None = None,
     reason: str | None = None,
-    alone: bool = True,
+    interleaved: bool = False,
 ) -> Telemetry:
     """The telemetry of a case from time-ordered readings, `period_s` apart, and a window for each sample.
 
     Spreads and reasons come from the readings between the begin of the first call and the end of the last; if there are
     none, from the nearest reading within a period. `gpu idle` is a reason like any other: during timed calls it means
     that the device waits for the host. `reason` says why there are no readings, if known. If the calls took turns with
-    another case's (`alone` is False), only readings in or next to the case's own calls count.
+    another case's (`interleaved`), only readings in or next to the case's own calls count.
     """
     informative = [reading for reading in readings if reading.conditions != Conditions()]
-    during = _within(informative, [_whole(windows)] if alone and windows else windows, period_s)
+    during = _within(informative, windows if interleaved or not windows else [_whole(windows)], period_s)
     mask = 0
     for reading in during:
         mask |= reading.conditions.reasons or 0
@@ -103,7 +101,7 @@ def summarise(
     per_call_j, source, window_s = (None, None, None) if isinstance(energy, str) else energy
     return Telemetry(
         readings=len(during),
-        reason=None if during else reason or _why_none(readings, informative, windows),
+        reason=None if during else reason or _reason_of_none(readings, informative, windows),
         sm_clock_hz=_spread(reading.conditions.sm_clock_hz for reading in during),
         memory_clock_hz=_spread(reading.conditions.memory_clock_hz for reading in during),
         temperature_c=_spread(reading.conditions.temperature_c for reading in during),
@@ -169,7 +167,7 @@ def _power_remedy(settings: GpuSettings) -> str:
     )
 
 
-def _why_none(readings: Sequence[Reading], informative: Sequence[Reading], windows: Sequence[Window]) -> str:
+def _reason_of_none(readings: Sequence[Reading], informative: Sequence[Reading], windows: Sequence[Window]) -> str:
     if not windows:
         return "there were no timed calls"
     if readings and not informative:
@@ -232,7 +230,7 @@ def _from_counter(counter: Counter | None, busy_s: float, calls: int) -> _Energy
     if counter is None or counter.begin_j is None or counter.end_j is None:
         return "NVML does not report it for this device"
     window_s = counter.end_s - counter.begin_s
-    unfit = _unfit(window_s, COUNTER_WINDOW_S, busy_s)
+    unfit = _why_unfit(window_s, COUNTER_WINDOW_S, busy_s)
     if unfit is not None:
         return unfit
     if counter.end_j <= counter.begin_j:
@@ -243,7 +241,7 @@ def _from_counter(counter: Counter | None, busy_s: float, calls: int) -> _Energy
 def _from_power(readings: Sequence[Reading], whole: Window, busy_s: float, calls: int) -> _Energy:
     """Energy from the mean power between the first and last reading (trapezium rule) and the time of all calls."""
     window_s = whole.end_s - whole.begin_s
-    unfit = _unfit(window_s, INTEGRATION_WINDOW_S, busy_s)
+    unfit = _why_unfit(window_s, INTEGRATION_WINDOW_S, busy_s)
     if unfit is not None:
         return unfit
     powers = [(r.at_s, r.conditions.power_w) for r in readings if r.conditions.power_w is not None]
@@ -259,7 +257,7 @@ def _from_power(readings: Sequence[Reading], whole: Window, busy_s: float, calls
     return joules / spanned_s * window_s / calls, "integrated power", window_s
 
 
-def _unfit(window_s: float, least_s: float, busy_s: float) -> str | None:
+def _why_unfit(window_s: float, least_s: float, busy_s: float) -> str | None:
     """Why energy can't be determined for this window; None if it can."""
     if window_s < least_s:
         took, needed = format_seconds(window_s), format_seconds(least_s)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.core import stats
 from bench.core.units import METRICS, format_bytes, format_metric
 from bench.doctor.device_findings import float32_settings
-from bench.doctor.gpu_findings import company
+from bench.doctor.gpu_findings import neighbour_finding
 from bench.record import Ceilings, Device, GpuSettings, Record, alike_but_for, grouped, metrics
 from bench.report.document import Block, Bullets, Cell, Column, Section, Table, Terms, table_of
 from bench.report.pages import cells
@@ -137,7 +137,7 @@ def _gpu(gpu: GpuSettings | None, device: Device) -> list[str]:
     switches = (("ECC", gpu.ecc), ("persistence", gpu.persistence), ("MIG", gpu.mig))
     settings += [f"{name} {'on' if on else 'off'}" for name, on in switches if on is not None]
     lines = [", ".join(settings)] if settings else []
-    neighbours = company(gpu.neighbours, device)
+    neighbours = neighbour_finding(gpu.neighbours, device)
     return lines if neighbours.level == "ok" else [*lines, f"others on the GPU at the start: {neighbours.said}"]
 
 

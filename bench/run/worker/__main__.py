@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.record import Phase
-    from bench.run.messages import Answer, DeviceQuestion, RunCase, TakeTurns
+    from bench.run.messages import Answer, DeviceQuestion, RunCase, RunInterleaved
     from bench.run.worker.session import Session
 
 
@@ -32,7 +32,7 @@ def _device_answer(request: DeviceQuestion, session: Session) -> Answer:
 
 
 def _answers(
-    request: RunCase | TakeTurns | DeviceQuestion, session: Session, begin: Callable[[Phase], None]
+    request: RunCase | RunInterleaved | DeviceQuestion, session: Session, begin: Callable[[Phase], None]
 ) -> tuple[Answer, ...]:
     """Return one answer per case, or one Broken for all of them; for a question its answer."""
     from bench.run import messages  # noqa: PLC0415 - after the parent's death can be noticed
@@ -41,7 +41,7 @@ def _answers(
         return (_device_answer(request, session),)
     if isinstance(request, messages.RunCase):
         return (session.run(request.case, request.measure, begin),)
-    result = session.take_turns(request.cases, request.measure, begin)
+    result = session.run_interleaved(request.cases, request.measure, begin)
     return (result,) if isinstance(result, messages.Broken) else result
 
 

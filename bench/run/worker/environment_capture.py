@@ -1,4 +1,4 @@
-"""Collects the software and host of a measurement for its record. Loads torch."""
+"""Collects the software and host of a measurement for its record."""
 
 from __future__ import annotations
 

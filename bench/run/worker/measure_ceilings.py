@@ -1,4 +1,4 @@
-"""Measures a device's ceilings: the rates of a large matrix product and of a large copy on the device. Loads torch.
+"""Measures a device's ceilings: the rates of a large matrix product and of a large copy on the device.
 
 The rate of a case is given as a share of these. Inputs are random, because zeros toggle fewer bits and run faster.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 
@@ -25,20 +24,11 @@ _TORCH_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32"
 _TF32_CAPABILITY = (8, 0)
 #: A processor without instructions for a precision takes a hundred times as long. Such a ceiling is useless.
 _SLOW_CALL_S = 3.0
+#: The largest edge of the matrices and the largest source of a copy, by kind of device.
+_MOST_EDGE, _MOST_COPY_BYTES = {"cuda": 8192, "cpu": 2048}, {"cuda": GIB, "cpu": 256 * MIB}
 _TRIAL_EDGE = 512
 _LEAST_EDGE = 64
 _LEAST_COPY_BYTES = MIB
-
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """The largest sizes for a kind of device: the matrices' edge, and the bytes of a copy's source."""
-
-    edge: int
-    copy_bytes: int
-
-
-_SIZES = {"cuda": _Sizes(8192, GIB), "cpu": _Sizes(2048, 256 * MIB)}
 
 
 def measure(request: MeasureCeiling, held: Held) -> CeilingMeasured:
@@ -57,7 +47,8 @@ def _matmul(name: str, held: Held) -> CeilingMeasured:
     if name == "tf32" and (capability is None or capability < _TF32_CAPABILITY):
         return CeilingMeasured(reason="TF32 needs an NVIDIA GPU of compute capability 8.0 or more")
     with _tf32(name == "tf32"):
-        edge = fitting(_sizes(held).edge, lambda n: 3 * n * n * dtype.itemsize, _free(held), _LEAST_EDGE)
+        most = _MOST_EDGE[held.torch_device.type]
+        edge = fitting(most, lambda n: 3 * n * n * dtype.itemsize, _free(held), _LEAST_EDGE)
         slow = _too_slow(dtype, held, edge)
         if slow is not None:
             return CeilingMeasured(reason=slow)
@@ -71,7 +62,7 @@ def _matmul(name: str, held: Held) -> CeilingMeasured:
 
 
 def _copy(held: Held) -> CeilingMeasured:
-    size = fitting(_sizes(held).copy_bytes, lambda count: 2 * count, _free(held), _LEAST_COPY_BYTES)
+    size = fitting(_MOST_COPY_BYTES[held.torch_device.type], lambda count: 2 * count, _free(held), _LEAST_COPY_BYTES)
     source = torch.randn(size // torch.float32.itemsize, device=held.torch_device)
     target = torch.empty_like(source)
     seconds = _time(lambda: target.copy_(source), held)
@@ -135,7 +126,3 @@ def _precision_note(name: str, held: Held) -> str | None:
 
 def _free(held: Held) -> int:
     return held.state().free_bytes or 0
-
-
-def _sizes(held: Held) -> _Sizes:
-    return _SIZES[held.torch_device.type]

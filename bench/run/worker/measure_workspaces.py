@@ -1,4 +1,4 @@
-"""Measures the workspaces of all convolutions of one untiled call, for `bench calibrate`. Loads torch.
+"""Measures the workspaces of all convolutions of one untiled call, for `bench calibrate`.
 
 torch keeps the plan that it has found for a convolution for the life of the process (the plan cache of
 aten/src/ATen/native/cudnn/Conv_v8.cpp), even once more memory is free. So the parent replaces this process after a

@@ -1,4 +1,4 @@
-"""One worker's session: turns whatever a case does into data, and keeps the model between cases. Loads torch."""
+"""One worker's session: turns whatever a case does into data, and keeps the model between cases."""
 
 from __future__ import annotations
 
@@ -9,29 +9,20 @@ from dataclasses import dataclass, field
 import torch
 
 from bench.core import stats
+from bench.core.units import format_count
 from bench.device import choose
-from bench.device.base import DeviceState, Held
-from bench.device.windows import Window, windowed
+from bench.device.base import DeviceState, Held, Window, windowed
 from bench.record import Case, Failed, MeasureSettings, Memory, OutOfMemory, Phase, Stage, Telemetry
 from bench.run import outcome, stopping
 from bench.run.messages import Broken, Done, Ready
+from bench.run.outcome import OnPhase, PhaseTracker
 from bench.run.worker import environment_capture
 from bench.workloads import models
 from bench.workloads.base import Call, Loaded, Shape, weights_bytes
 
-_REFUSED_WARNING = (
-    "the allocator refused {} request(s), so torch used kernels with smaller workspaces; with more free memory the "
-    "case may be faster and use more memory"
-)
-_TIGHT_WARNING = (
-    "memory was so tight that the allocator freed and reallocated cached blocks {} time(s) during the timed calls, "
-    "which is part of their time"
-)
-_Enter = Callable[[Phase], None]
-
 
 class _TooTightError(Exception):
-    """Cases that take turns leave each other too little memory, so their times would be those of the allocator."""
+    """Interleaved cases leave each other too little memory, so their times would be those of the allocator."""
 
 
 class _StageError(Exception):
@@ -44,20 +35,11 @@ class _StageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _FirstCall:
-    """The first call of a case: each stage's name, seconds and passes."""
+    """One stage of a case's first call."""
 
-    stages: tuple[str, ...]
-    seconds: tuple[float, ...]
-    passes: tuple[tuple[Shape, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _SoloFirstCall:
-    """The first call of a case that takes turns, measured alone: the call, its peaks and its warnings."""
-
-    first: _FirstCall
-    memory: tuple[Memory, ...]
-    warnings: tuple[str, ...]
+    stage: str
+    seconds: float
+    passes: tuple[Shape, ...]
 
 
 @dataclass(slots=True)
@@ -74,7 +56,7 @@ class _TimedCalls:
 
 
 class Session:
-    """Holds a device. `run` measures one case, `take_turns` several at once; both return what happened."""
+    """Holds a device. `run` measures one case, `run_interleaved` several at once; both return what happened."""
 
     def __init__(self, device: str, vram_limit_bytes: int | None) -> None:
         """Take the device and set the limit. Raises DeviceError."""
@@ -89,15 +71,9 @@ class Session:
             reason=choice.reason,
         )
 
-    def run(self, case: Case, settings: MeasureSettings, begin: _Enter) -> Done:
+    def run(self, case: Case, settings: MeasureSettings, begin: OnPhase) -> Done:
         """Measure one case, and call `begin` with each phase. Every exception becomes an outcome."""
-        phase: Phase = "load"
-
-        def enter(name: Phase) -> None:
-            nonlocal phase
-            phase = name
-            begin(name)
-
+        enter = PhaseTracker(begin)
         before = self._state()
         try:
             done = self._measure(case, settings, enter)
@@ -105,15 +81,17 @@ class Session:
         except Exception as error:  # noqa: BLE001 - a case's failure is data
             now = self._state()
             state = DeviceState(now.kind, now.free_bytes, now.refusals - before.refusals)
-            return Done(outcome=_outcome(error, phase, state))
+            return Done(outcome=_outcome(error, enter.phase, state))
         after = self._state()
         warnings = (*_refused_warning(after.refusals - before.refusals), *done.warnings)
         return done.model_copy(update={"leaked_bytes": leaked, "warnings": warnings})
 
-    def take_turns(self, cases: Sequence[Case], settings: MeasureSettings, begin: _Enter) -> tuple[Done, ...] | Broken:
+    def run_interleaved(
+        self, cases: Sequence[Case], settings: MeasureSettings, begin: OnPhase
+    ) -> tuple[Done, ...] | Broken:
         """Measure cases whose timed calls alternate. If anything goes wrong, none of them has a result."""
         try:
-            *earlier, last = self._measure_in_turns(cases, settings, begin)
+            *earlier, last = self._measure_interleaved(cases, settings, begin)
             leaked = self._leaked()
         except Exception as error:  # noqa: BLE001 - each case is then measured alone, and fails on its own
             return Broken(reason=_brief(error)[:300])
@@ -131,7 +109,7 @@ class Session:
         except (RuntimeError, MemoryError, OSError):
             return DeviceState("cuda" if self.held.device.kind == "cuda" else "cpu")
 
-    def _measure(self, case: Case, settings: MeasureSettings, enter: _Enter) -> Done:
+    def _measure(self, case: Case, settings: MeasureSettings, enter: OnPhase) -> Done:
         meter, watch = self.held.meter, self.held.watch
         loaded, call, first = self._first_call(case, enter)
         enter("run")
@@ -144,11 +122,15 @@ class Session:
         squeezed = self.held.state().squeezes - before
         memory = meter.calls_done(weights_bytes(loaded))
         enter("clean-up")
-        tight = (_TIGHT_WARNING.format(squeezed),) if squeezed else ()
-        return self._done(case, samples, rows, first, memory, telemetry, tight)
+        times = format_count(squeezed, "time")
+        warnings = [
+            f"memory was so tight that the allocator freed and reallocated cached blocks {times} during the timed "
+            "calls, which is part of their time"
+        ]
+        return self._done(case, samples, rows, first, memory, telemetry, warnings if squeezed else ())
 
-    def _measure_in_turns(self, cases: Sequence[Case], settings: MeasureSettings, enter: _Enter) -> list[Done]:
-        """Measure first calls and peaks of each case alone. Then load all models, and time their calls in turns."""
+    def _measure_interleaved(self, cases: Sequence[Case], settings: MeasureSettings, enter: OnPhase) -> list[Done]:
+        """Measure first calls and peaks of each case alone. Then load all models, and alternate their timed calls."""
         alone = [self._first_alone(case, enter) for case in cases]
         enter("run")
         held = dict([self._loaded]) if self._loaded else {}
@@ -164,27 +146,32 @@ class Session:
                 row.clear()
             before = self.held.state().squeezes
             self.held.watch.begin()
-            samples = stopping.take_turns(timed, settings)
+            samples = stopping.sample_interleaved(timed, settings)
             telemetry = self.held.watch.end_each([row.windows for row in rows])
         if self.held.state().squeezes > before:
             raise _TooTightError("the calls used each other's cached memory: the cases do not fit in memory together")
         enter("clean-up")
         return [
-            self._done(case, taken, row, solo.first, solo.memory, readings, solo.warnings)
-            for case, taken, row, solo, readings in zip(cases, samples, rows, alone, telemetry, strict=True)
+            self._done(case, own_samples, row, first, memory, readings, warnings)
+            for case, own_samples, row, (first, memory, warnings), readings in zip(
+                cases, samples, rows, alone, telemetry, strict=True
+            )
         ]
 
-    def _first_alone(self, case: Case, enter: _Enter) -> _SoloFirstCall:
-        """Measure a case's first call and its peaks, with no other case's model or input on the device."""
+    def _first_alone(self, case: Case, enter: OnPhase) -> tuple[list[_FirstCall], tuple[Memory, ...], tuple[str, ...]]:
+        """Measure a case's first call and its peaks, with no other case's model or input on the device.
+
+        Returns the call, the peaks and warnings.
+        """
         before = self.held.state().refusals
         loaded, _, first = self._first_call(case, enter)
         memory = self.held.meter.calls_done(weights_bytes(loaded))
         refused = self.held.state().refusals - before
         update = {"measured_during": "first call", "timing_peak_rss_bytes": None}
         peaks = tuple(peak.model_copy(update=update) for peak in memory)
-        return _SoloFirstCall(first, peaks, _refused_warning(refused))
+        return first, peaks, _refused_warning(refused)
 
-    def _first_call(self, case: Case, enter: _Enter) -> tuple[Loaded, Call, _FirstCall]:
+    def _first_call(self, case: Case, enter: OnPhase) -> tuple[Loaded, Call, list[_FirstCall]]:
         """Load the model and make the first call, which is not a sample."""
         enter("load")
         self.held.watch.prepare()
@@ -194,15 +181,14 @@ class Session:
         call = loaded.prepare(case)
         _check_stages(call)
         call.set_up()
-        seconds: list[float] = []
-        passes: list[tuple[Shape, ...]] = []
+        first: list[_FirstCall] = []
         with torch.inference_mode():
             for place, stage in enumerate(call.stages):
                 with stage.watching_passes() as made:
-                    seconds.append(self._time(call, place))
-                passes.append(tuple(made))
+                    seconds = self._time(call, place)
+                first.append(_FirstCall(stage.name, seconds, tuple(made)))
         self.held.meter.first_call_done()
-        return loaded, call, _FirstCall(tuple(stage.name for stage in call.stages), tuple(seconds), tuple(passes))
+        return loaded, call, first
 
     def _time(self, call: Call, place: int) -> float:
         """Return the seconds of a stage. If there are several, measure each one's peak, and name it in its errors."""
@@ -238,25 +224,23 @@ class Session:
         case: Case,
         samples: stopping.Samples,
         rows: _TimedCalls,
-        first: _FirstCall,
-        memory: tuple[Memory, ...],
+        first: Sequence[_FirstCall],
+        memory: Sequence[Memory],
         telemetry: Telemetry,
-        warnings: tuple[str, ...] = (),
+        warnings: Sequence[str],
     ) -> Done:
         stages: list[Stage] = []
         uncounted: list[str] = []
-        for name, first_s, passes, peak, seconds in zip(
-            first.stages, first.seconds, first.passes, memory, zip(*rows.seconds, strict=True), strict=True
-        ):
-            operations, operations_warnings = _operations(case, name, passes)
-            uncounted += operations_warnings
+        for call, peak, seconds in zip(first, memory, zip(*rows.seconds, strict=True), strict=True):
+            flops, why_not = _flops(case, call)
+            uncounted += why_not
             stages.append(
                 Stage(
-                    name=name,
-                    timing=stopping.Samples(seconds, samples.stopped_by).timing(self.held.clock.name, first_s),
+                    name=call.stage,
+                    timing=stopping.Samples(seconds, samples.stopped_by).timing(self.held.clock.name, call.seconds),
                     memory=peak,
-                    tiles=(len(passes) or None) if case.tile else None,
-                    flops=operations,
+                    tiles=(len(call.passes) or None) if case.tile else None,
+                    flops=flops,
                 )
             )
         return Done(
@@ -289,8 +273,8 @@ def _check_stages(call: Call) -> None:
         raise ValueError(f"the stages of the call are {names}; it needs at least one, each with a unique name")
 
 
-def _raised(error: Exception) -> tuple[BaseException, str | None]:
-    """Return the error itself, and the name of its stage if there are several."""
+def _unwrapped(error: Exception) -> tuple[BaseException, str | None]:
+    """Return the original error and the stage's name of a _StageError; the error and None of any other."""
     if isinstance(error, _StageError) and error.__cause__ is not None:
         return error.__cause__, error.stage
     return error, None
@@ -298,24 +282,30 @@ def _raised(error: Exception) -> tuple[BaseException, str | None]:
 
 def _brief(error: Exception) -> str:
     """Return the error in one line, with its stage if there are several."""
-    raised, stage = _raised(error)
+    raised, stage = _unwrapped(error)
     return f"{stage}: {outcome.brief(raised)}" if stage else outcome.brief(raised)
 
 
 def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:
     """Return the outcome for an exception, with its stage if there are several."""
-    raised, stage = _raised(error)
+    raised, stage = _unwrapped(error)
     return outcome.of_exception(raised, phase, state).model_copy(update={"stage": stage})
 
 
 def _refused_warning(refused: int) -> tuple[str, ...]:
-    return (_REFUSED_WARNING.format(refused),) if refused else ()
+    if not refused:
+        return ()
+    requests = format_count(refused, "request")
+    return (
+        f"the allocator refused {requests}, so torch used kernels with smaller workspaces; with more free memory the "
+        "case may be faster and use more memory",
+    )
 
 
-def _operations(case: Case, stage: str, passes: tuple[Shape, ...]) -> tuple[int | None, tuple[str, ...]]:
+def _flops(case: Case, call: _FirstCall) -> tuple[int | None, tuple[str, ...]]:
     """Return a stage's FLOPs, or None and a warning: the measurement is valid even if torch can't count them."""
     try:
-        return models.workload(case.model).flops(case, stage, passes), ()
+        return models.workload(case.model).flops(case, call.stage, call.passes), ()
     except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
         return None, (f"the FLOPs could not be counted: {outcome.brief(error)}",)
 

@@ -1,4 +1,4 @@
-"""The calls of the zoo's fault models, which fail on purpose. Loads torch.
+"""The calls of the zoo's fault models, which fail on purpose.
 
 The failures are real: an allocation that cannot succeed, a signal, an endless wait.
 """

@@ -1,4 +1,4 @@
-"""An image VAE's call on meta tensors, for tracing without weights or a device. Loads torch and diffusers."""
+"""An image VAE's call on meta tensors, for tracing without weights or a device."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The diffusers VAE on a device: encode, decode, and the benchmark's inputs and calls.
 
-Loads torch and diffusers, so only processes that compute import it (the worker and the endpoint).
+Only processes that compute import it: the worker and the endpoint.
 """
 
 from __future__ import annotations

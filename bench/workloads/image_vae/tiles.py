@@ -1,4 +1,4 @@
-"""The passes of a case's call by the tiling rule of diffusers' AutoencoderKL, known before the call runs. Pure.
+"""The passes of a case's call by the tiling rule of diffusers' AutoencoderKL, known before the call runs.
 
 `module` records the actual passes while a call runs.
 """

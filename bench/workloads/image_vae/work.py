@@ -1,4 +1,4 @@
-"""Counts what a VAE's call computes and moves, on meta tensors. Loads torch and diffusers; needs no device."""
+"""Counts what a VAE's call computes and moves, on meta tensors."""
 
 from __future__ import annotations
 

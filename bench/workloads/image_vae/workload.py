@@ -1,4 +1,4 @@
-"""Image VAEs as a workload: encode and decode, by width, height, frames (always 1) and batch. Does not import torch."""
+"""Image VAEs as a workload: encode and decode, by width, height, frames (always 1) and batch."""
 
 from __future__ import annotations
 

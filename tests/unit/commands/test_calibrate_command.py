@@ -265,7 +265,7 @@ def test_what_can_t_be_measured_is_told_before_anything_starts(
 def test_a_run_on_the_device_keeps_it_out(worker: type[FakeExecutor], tmp_path: Path) -> None:
     folder = tmp_path / "nvidia-test"
     store.prepare_folder(folder)
-    with store.exclusive(folder):
+    with store.device_lock(folder):
         done = run(tmp_path, *TINY)
     assert "another `bench run` is measuring" in str(done.exception)
     assert worker.asked == []

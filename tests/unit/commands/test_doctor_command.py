@@ -235,7 +235,7 @@ def test_a_run_on_the_device_and_its_ceilings_keep_out_of_each_other_s_way(
 ) -> None:
     folder = tmp_path / cpu_machine().device.slug
     store.prepare_folder(folder)
-    with store.exclusive(folder):
+    with store.device_lock(folder):
         done = run(tmp_path, "--ceilings")
     assert "another `bench run` is measuring" in str(done.exception)
     assert machine.asked == []

@@ -19,6 +19,11 @@ TIMES = st.lists(st.floats(min_value=0, allow_nan=False, allow_infinity=False), 
 FEW = st.lists(st.sampled_from([0.0, 5e-324, 1.0, 1.0000000000000002, 2.0, 1.7e308]), min_size=2, max_size=7)
 
 
+def mann_whitney(base: Sequence[float], head: Sequence[float]) -> float:
+    """The p of one pair of sides."""
+    return significance.mann_whitney_each([(base, head)])[0]
+
+
 def _samples(seed: int, count: int, centre: float = 1.0) -> list[float]:
     draw = random.Random(seed)
     return [centre * (1 + draw.gauss(0, 0.01)) for _ in range(count)]

@@ -238,13 +238,6 @@ def test_what_slows_the_gpu_down_now(reasons: int, level: str) -> None:
     assert only(gpu_machine(gpu={"reasons": reasons}), "clocks").level == level
 
 
-def test_the_slowdowns_are_those_that_telemetry_marks_samples_with() -> None:
-    nvml = pytest.importorskip("bench.device.cuda.nvml")
-    from bench.doctor import gpu_findings as gpu
-
-    assert gpu._SLOWED == nvml.SLOWED
-
-
 def test_a_card_that_may_spill_is_a_warning() -> None:
     assert only(gpu_machine(environment={"may_spill": "WSL: the driver may"}), "spill").level == "warning"
 

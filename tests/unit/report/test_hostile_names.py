@@ -249,7 +249,7 @@ def test_a_hostile_name_reaches_no_terminal(name: str) -> None:
 
 def test_a_hostile_name_reaches_no_terminal_while_a_run_is_watched() -> None:
     for record in _local(HOSTILE):
-        assert not UNSEEN.search(progress.tell(record))
+        assert not UNSEEN.search(progress.describe_case(record))
 
 
 PLOTS: dict[str, Callable[[], bytes | None]] = {

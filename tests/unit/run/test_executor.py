@@ -195,15 +195,15 @@ TWO = (a_case(size=64), a_case(size=128))
 BROKEN = Broken(reason="out of memory").model_dump_json()
 
 
-def take_turns(made: SubprocessExecutor, timeout_s: float = 20) -> tuple[Done, ...] | Broken:
+def run_interleaved(made: SubprocessExecutor, timeout_s: float = 20) -> tuple[Done, ...] | Broken:
     try:
-        return made.take_turns(TWO, SETTINGS, timeout_s, lambda _: None)
+        return made.run_interleaved(TWO, SETTINGS, timeout_s, lambda _: None)
     finally:
         made.close()
 
 
 def test_cases_that_take_turns_have_an_answer_each(tmp_path: Path) -> None:
-    dones = take_turns(executor(tmp_path, f"print({PHASE!r}); print({DONE!r}); print({DONE!r}, flush=True)"))
+    dones = run_interleaved(executor(tmp_path, f"print({PHASE!r}); print({DONE!r}); print({DONE!r}, flush=True)"))
 
     assert [done.outcome.status for done in dones] == ["measured", "measured"]
 
@@ -212,7 +212,7 @@ def test_a_group_that_breaks_up_says_why_and_replaces_the_worker(tmp_path: Path)
     starts = tmp_path / "starts"
     before = f"open({str(starts)!r}, 'a').write('x')\n{STARTED}"
     made = executor(tmp_path, f"print({BROKEN!r}, flush=True)", before)
-    result = made.take_turns(TWO, SETTINGS, 20, lambda _: None)
+    result = made.run_interleaved(TWO, SETTINGS, 20, lambda _: None)
     made.start()
     made.close()
 
@@ -221,7 +221,7 @@ def test_a_group_that_breaks_up_says_why_and_replaces_the_worker(tmp_path: Path)
 
 
 def test_a_worker_that_dies_over_a_group_breaks_it_up(tmp_path: Path) -> None:
-    result = take_turns(
+    result = run_interleaved(
         executor(tmp_path, f"print({PHASE!r}); print({DONE!r}, flush=True); os.kill(os.getpid(), signal.SIGKILL)")
     )
 
@@ -230,7 +230,7 @@ def test_a_worker_that_dies_over_a_group_breaks_it_up(tmp_path: Path) -> None:
 
 def test_a_group_has_the_time_of_all_its_cases(tmp_path: Path) -> None:
     begin = time.monotonic()
-    result = take_turns(executor(tmp_path, "time.sleep(600)"), timeout_s=0.3)
+    result = run_interleaved(executor(tmp_path, "time.sleep(600)"), timeout_s=0.3)
 
     assert result == Broken(reason="no answer within 0.6 s")
     assert time.monotonic() - begin > 0.6
@@ -244,4 +244,4 @@ def test_a_worker_that_dies_before_it_began_with_a_group_is_replaced(tmp_path: P
         open({str(first)!r}, "w"); os._exit(1)
     print({PHASE!r}); print({DONE!r}); print({DONE!r}, flush=True)"""
 
-    assert len(take_turns(executor(tmp_path, after))) == 2
+    assert len(run_interleaved(executor(tmp_path, after))) == 2

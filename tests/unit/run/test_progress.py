@@ -15,7 +15,7 @@ from bench.core.units import GIB
 from bench.plan import Plan
 from bench.record import Crashed, GpuSettings, MeasureSettings, Neighbours, Record, TimedOut, Timing
 from bench.run.messages import Ready
-from bench.run.progress import Estimate, Reporter, print_summary, summary_json, tell
+from bench.run.progress import Estimate, Reporter, describe_case, print_summary, summary_json
 from bench.run.scheduler import RunSummary
 
 CASES = (a_case(size=64), a_case(size=128), a_case(size=256))
@@ -39,7 +39,8 @@ def test_plain_lines_name_each_case_its_outcome_and_the_time_left() -> None:
     text = io.StringIO()
     say(Reporter(PLAN, console(text)), measured(0.25, case=CASES[0]), out_of_memory(case=CASES[1]))
     lines = text.getvalue().splitlines()
-    assert any("[1/3] tiny encode 64x64 float32 untiled: 250 ms (median of 3), 2.00 GiB, 8.40%" in ln for ln in lines)
+    figures = "250 ms (median of 3), peak 2.00 GiB (8.40%)"
+    assert any(f"[1/3] tiny encode 64x64 float32 untiled: {figures}" in line for line in lines)
     assert any("[2/3]" in ln and "out of memory (device, warm-up, asked for 2.00 GiB)" in ln for ln in lines)
     assert any("left)" in ln for ln in lines)
 
@@ -108,10 +109,10 @@ def test_the_estimate_goes_by_pixels() -> None:
 
 
 def test_every_outcome_has_its_words() -> None:
-    assert tell(measured(outcome=TimedOut(timeout_s=5, phase="load"))) == "timed out after 5 s (load)"
-    assert tell(measured(outcome=Crashed(signal="SIGSEGV", phase="run"))) == "crashed (SIGSEGV, run)"
-    assert tell(measured(outcome=Crashed(exit_code=3, phase="run"))) == "crashed (exit code 3, run)"
-    assert tell(failed()) == "failed (run): ValueError: no"
+    assert describe_case(measured(outcome=TimedOut(timeout_s=5, phase="load"))) == "timed out after 5 s (load)"
+    assert describe_case(measured(outcome=Crashed(signal="SIGSEGV", phase="run"))) == "crashed (SIGSEGV, run)"
+    assert describe_case(measured(outcome=Crashed(exit_code=3, phase="run"))) == "crashed (exit code 3, run)"
+    assert describe_case(failed()) == "failed (run): ValueError: no"
 
 
 def test_the_summary_counts_and_names_what_was_not_measured() -> None:
@@ -128,10 +129,10 @@ def test_a_median_says_how_far_it_can_be_trusted() -> None:
     # given six samples, whose interval is from the least to the greatest
     samples = (0.24, 0.25, 0.25, 0.25, 0.25, 0.26)
     timing = Timing(clock="perf_counter", median_s=0.25, samples_s=samples, interval_s=(0.24, 0.26), noise=0.025)
-    assert "250 ms (median of 6 ±4.0%)" in tell(measured(timing=timing))
+    assert "250 ms (median of 6 ±4.0%)" in describe_case(measured(timing=timing))
     # and fewer, which have noise alone
     few = Timing(clock="perf_counter", median_s=0.25, samples_s=samples[:3], noise=0.023)
-    assert "250 ms (median of 3, noise 2.3%)" in tell(measured(timing=few))
+    assert "250 ms (median of 3, noise 2.3%)" in describe_case(measured(timing=few))
 
 
 def test_each_load_is_a_line_and_part_of_the_summary() -> None:

@@ -68,7 +68,7 @@ class FakeExecutor:
         stages = (Stage(name="encode", timing=timing),)
         return Done(outcome=outcome, stages=stages if isinstance(outcome, Measured) else (), remote=self.remote)
 
-    def take_turns(
+    def run_interleaved(
         self, cases: tuple[Case, ...], measure: MeasureSettings, timeout_s: float, on_phase: object
     ) -> tuple[Done, ...] | Broken:
         """All of them, or, where the test wrote down another outcome than measured, none."""
@@ -215,7 +215,7 @@ def test_a_worker_that_can_t_be_started_stops_the_run_and_what_was_measured_stay
 def test_a_second_run_on_the_same_device_at_the_same_time_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "cpu-test-cpu"
     folder.mkdir()
-    with store.exclusive(folder), pytest.raises(ResultsError, match="another `bench run`"):
+    with store.device_lock(folder), pytest.raises(ResultsError, match="another `bench run`"):
         go(tmp_path, FakeExecutor())
 
 
@@ -352,7 +352,7 @@ def test_a_bad_line_of_a_continued_run_is_reported_and_kept_and_its_case_measure
     assert file.read_bytes().splitlines(keepends=True)[:4] == lines
     assert len(store.read_file(file).records) == 4
     (warning,) = reported
-    assert f"{file}, line 2:" in warning
+    assert f"{file}, line 2 " in warning
 
 
 # Two cards of one name

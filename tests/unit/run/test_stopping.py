@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.core import stats
 from bench.record import MeasureSettings
-from bench.run.stopping import StoppingRule, sample, take_turns
+from bench.run.stopping import StoppingRule, sample, sample_interleaved
 
 SETTINGS = MeasureSettings(min_samples=10, min_time=0.5, max_time=15, few_samples=3, max_noise=0.005)
 WHATEVER = SETTINGS.model_copy(update={"max_noise": None})
@@ -257,7 +257,7 @@ class Calls:
 
 def test_calls_take_turns_there_and_back() -> None:
     calls = Calls(a=repeat(1.0), b=repeat(2.0), c=repeat(3.0))
-    samples = take_turns(calls.each(), MeasureSettings(min_samples=4, min_time=0))
+    samples = sample_interleaved(calls.each(), MeasureSettings(min_samples=4, min_time=0))
 
     assert calls.made == "abccbaabccba"
     assert [each.seconds for each in samples] == [(1.0,) * 4, (2.0,) * 4, (3.0,) * 4]
@@ -265,7 +265,7 @@ def test_calls_take_turns_there_and_back() -> None:
 
 def test_a_call_that_has_enough_goes_on_while_another_needs_it() -> None:
     calls = Calls(a=repeat(0.01), b=chain([0.0102], repeat(0.01)))
-    quiet, settling = take_turns(calls.each(), MeasureSettings(min_samples=4, min_time=0))
+    quiet, settling = sample_interleaved(calls.each(), MeasureSettings(min_samples=4, min_time=0))
 
     assert len(quiet.seconds) == len(settling.seconds) > 4
     assert quiet.stopped_by == settling.stopped_by == "noise_target"
@@ -274,7 +274,7 @@ def test_a_call_that_has_enough_goes_on_while_another_needs_it() -> None:
 def test_a_reason_that_is_no_longer_true_is_not_kept() -> None:
     # given a call that is quiet at first and then is not, in turns with one that needs many samples
     calls = Calls(a=chain(repeat(0.01, 60), repeat(0.05)), b=noisy(0.05))
-    turned, _ = take_turns(calls.each(), SETTINGS)
+    turned, _ = sample_interleaved(calls.each(), SETTINGS)
 
     assert stats.noise(turned.seconds) > 0.005
     assert turned.stopped_by != "noise_target"
@@ -283,7 +283,7 @@ def test_a_reason_that_is_no_longer_true_is_not_kept() -> None:
 def test_a_call_whose_time_is_spent_is_not_made_for_the_sake_of_another() -> None:
     # given a slow call and a quick one that is far from its noise target
     calls = Calls(a=repeat(5.0), b=noisy(0.05))
-    slow, quick = take_turns(calls.each(), SETTINGS)
+    slow, quick = sample_interleaved(calls.each(), SETTINGS)
 
     assert len(slow.seconds) == 3
     assert len(quick.seconds) > 65
@@ -305,7 +305,7 @@ def _within(seconds: float, *lengths: float) -> tuple[list[float], list[Callable
 
 def test_turns_end_before_the_time_does() -> None:
     left, calls, ask = _within(10.0, 1.0, 2.0)
-    samples = take_turns(calls, MeasureSettings(min_samples=100, few_samples=100, max_time=1000), ask)
+    samples = sample_interleaved(calls, MeasureSettings(min_samples=100, few_samples=100, max_time=1000), ask)
 
     assert [len(each.seconds) for each in samples] == [2, 2]  # a third round would leave less than two
     assert {each.stopped_by for each in samples} == {"max_time"}
@@ -332,7 +332,7 @@ def test_a_first_round_of_unknown_length_is_made_if_any_time_is_left() -> None:
 
 def test_where_no_round_fits_the_first_call_is_made_once() -> None:
     _, calls, ask = _within(3.0, 2.0, 2.0)
-    first, second = take_turns(calls, SETTINGS, ask, round_s=4.0)
+    first, second = sample_interleaved(calls, SETTINGS, ask, round_s=4.0)
 
     assert (first.seconds, second.seconds) == ((2.0,), ())
     assert first.stopped_by == second.stopped_by == "max_time"

@@ -153,10 +153,10 @@ def test_a_read_only_results_folder_is_refused(tmp_path: Path, monkeypatch: pyte
 
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     def hold() -> None:
-        with store.exclusive(tmp_path):
+        with store.device_lock(tmp_path):
             pass
 
-    with store.exclusive(tmp_path):
+    with store.device_lock(tmp_path):
         said = refusal(ResultsError, hold)
 
     assert str(tmp_path) in said
@@ -164,21 +164,18 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_process_is_refused_as_well(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from bench import store; store.exclusive(Path(sys.argv[1])).__enter__()"
-    )
-
-    with store.exclusive(tmp_path):
+    code = "import sys, pathlib; from bench import store; store.device_lock(pathlib.Path(sys.argv[1])).__enter__()"
+    with store.device_lock(tmp_path):
         done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
 
     assert "another `bench run`" in done.stderr
 
 
 def test_a_folder_is_free_again_after_a_run_even_one_that_failed(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), store.exclusive(tmp_path):
+    with pytest.raises(KeyboardInterrupt), store.device_lock(tmp_path):
         raise KeyboardInterrupt
 
-    with store.exclusive(tmp_path):
+    with store.device_lock(tmp_path):
         pass
 
 
@@ -193,7 +190,7 @@ def test_a_file_system_without_locks_is_no_hindrance(tmp_path: Path, monkeypatch
     monkeypatch.setattr(fcntl, "flock", refuse)
 
     # when a run holds a folder on it, then it just goes on
-    with store.exclusive(tmp_path):
+    with store.device_lock(tmp_path):
         pass
 
 
@@ -201,12 +198,12 @@ def test_runs_in_two_folders_do_not_meet(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
 
-    with store.exclusive(tmp_path / "a"), store.exclusive(tmp_path / "b"):
+    with store.device_lock(tmp_path / "a"), store.device_lock(tmp_path / "b"):
         pass
 
 
 def test_cards_of_one_name_do_not_hold_each_other_up(tmp_path: Path) -> None:
-    with store.exclusive(tmp_path, "sha256:1"), store.exclusive(tmp_path, "sha256:2"):
+    with store.device_lock(tmp_path, "sha256:1"), store.device_lock(tmp_path, "sha256:2"):
         pass
 
 
@@ -215,7 +212,7 @@ def test_cards_of_one_name_do_not_hold_each_other_up(tmp_path: Path) -> None:
 def test_a_device_that_may_be_the_one_that_is_held_is_refused(
     tmp_path: Path, first: str | None, second: str | None
 ) -> None:
-    with store.exclusive(tmp_path, first), pytest.raises(ResultsError), store.exclusive(tmp_path, second):
+    with store.device_lock(tmp_path, first), pytest.raises(ResultsError), store.device_lock(tmp_path, second):
         pass
 
 
@@ -255,7 +252,7 @@ def test_a_claim_that_was_removed_while_it_was_opened_is_made_anew(
 
 
 def test_an_error_of_the_run_itself_stays_what_it_is(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), store.exclusive(tmp_path):
+    with pytest.raises(FileNotFoundError), store.device_lock(tmp_path):
         raise FileNotFoundError
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.device.base import DeviceSoftware, Watch
-from bench.device.windows import Window
+from bench.device.base import DeviceSoftware, Watch, Window
 
 held = pytest.importorskip("held")
 

@@ -10,10 +10,10 @@ import psutil
 import pytest
 from nvml_driver import NO_DRIVER, UUID, FakeDriver
 
+from bench.device.base import Window, windowed
 from bench.device.cuda.gpu_watch import GpuWatch
 from bench.device.cuda.nvml import Conditions, Nvml
 from bench.device.cuda.sampler import Answer
-from bench.device.windows import Window, windowed
 from bench.process.child import Child
 from bench.record import Spread
 

@@ -9,8 +9,9 @@ import pynvml
 import pytest
 from nvml_driver import NO_DRIVER, NO_PERMISSION, NOT_SUPPORTED, PID, UUID, FakeDriver
 
+from bench.core.clock_reasons import reason_names
 from bench.device.cuda import nvml
-from bench.device.cuda.nvml import Conditions, Nvml, Reading, reason_names
+from bench.device.cuda.nvml import Conditions, Nvml, Reading
 from bench.record import GpuSettings, Neighbours
 
 MIB = 2**20

@@ -56,7 +56,7 @@ def test_of_calls_that_take_turns_each_has_the_readings_during_its_own() -> None
     mine, other = [Window(0.0, 0.1), Window(0.3, 0.4)], [Window(0.1, 0.2), Window(0.2, 0.3)]
     readings = [reading(0.05), *(reading(at_s, power_w=700, reasons=POWER_CAP) for at_s in (0.15, 0.25)), reading(0.35)]
 
-    quiet, loud = (told(readings, windows, alone=False, period_s=0.01) for windows in (mine, other))
+    quiet, loud = (told(readings, windows, interleaved=True, period_s=0.01) for windows in (mine, other))
 
     # then neither has the other's
     assert (quiet.readings, quiet.power_w, quiet.throttle_reasons) == (2, Spread(low=400, median=400, high=400), ())

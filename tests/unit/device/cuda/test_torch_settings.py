@@ -9,7 +9,7 @@ import pytest
 from bench.record import TorchSettings
 
 torch = pytest.importorskip("torch")
-torch_settings = pytest.importorskip("bench.device.cuda.torch_settings")
+properties = pytest.importorskip("bench.device.cuda.properties")
 
 
 class Mixed:
@@ -36,16 +36,17 @@ class Mixed:
 def test_tf32_is_told_by_the_newer_name_else_by_the_older(
     place: object, older_place: object, allowed: bool | None
 ) -> None:
-    assert torch_settings._allows_tf32(place, older_place) is allowed
+    assert properties._allows_tf32(place, older_place) is allowed
 
 
 def test_this_torch_tells_its_settings_as_they_are() -> None:
+    settings = properties.torch_settings
     before = torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()
     try:
-        assert torch_settings.now() == TorchSettings(convolutions_tf32=True, matmul_tf32=False, cudnn_benchmark=False)
+        assert settings() == TorchSettings(convolutions_tf32=True, matmul_tf32=False, cudnn_benchmark=False)
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
-        assert torch_settings.now() == TorchSettings(convolutions_tf32=True, matmul_tf32=True, cudnn_benchmark=True)
+        assert settings() == TorchSettings(convolutions_tf32=True, matmul_tf32=True, cudnn_benchmark=True)
     finally:
         torch.backends.cudnn.benchmark = before[0]
         torch.set_float32_matmul_precision(before[1])

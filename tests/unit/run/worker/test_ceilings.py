@@ -22,7 +22,8 @@ QUICK = MeasureSettings(min_samples=3, min_time=0.0, max_noise=None)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small matrices and copies, few calls."""
     monkeypatch.setattr(ceilings, "SETTINGS", QUICK)
-    monkeypatch.setattr(ceilings, "_SIZES", {"cpu": ceilings._Sizes(128, 2**21), "cuda": ceilings._Sizes(256, 2**22)})
+    monkeypatch.setattr(ceilings, "_MOST_EDGE", {"cpu": 128, "cuda": 256})
+    monkeypatch.setattr(ceilings, "_MOST_COPY_BYTES", {"cpu": 2**21, "cuda": 2**22})
 
 
 class Clock:

@@ -82,7 +82,7 @@ def test_each_stage_has_figures_of_its_own_and_tiles_where_it_has_passes(cpu: ob
 def test_a_stage_that_goes_wrong_is_named_alone_and_where_cases_take_turns(cpu: object) -> None:
     case = a_case(dtype="bfloat16")
     alone = cpu.run(case, QUICK, lambda _: None).outcome
-    together = cpu.take_turns([a_case(), case], QUICK, lambda _: None)
+    together = cpu.run_interleaved([a_case(), case], QUICK, lambda _: None)
 
     assert (alone.exception, alone.stage) == ("ValueError", "text")
     assert isinstance(together, Broken)
@@ -143,7 +143,7 @@ def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have
     tilings = ("off", Tile(tile=64, overlap=16))
     cases = [a_case(size=128, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
     phases: list[str] = []
-    together = cpu.take_turns(cases, settings, phases.append)
+    together = cpu.run_interleaved(cases, settings, phases.append)
 
     assert [len(only_stage(done).timing.samples_s) for done in together] == [3] * 4
     assert [only_stage(done).tiles for done in together] == [None, None, 9, 9]
@@ -178,7 +178,7 @@ def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, mon
         a_case(dtype="bfloat16"),
         a_case(dtype="bfloat16", tiling=Tile(tile=64, overlap=16)),
     ]
-    cpu.take_turns(cases, QUICK, lambda _: None)
+    cpu.run_interleaved(cases, QUICK, lambda _: None)
 
     # then there was one each time
     assert seen == [1, 1, 1]
@@ -188,7 +188,7 @@ def test_cases_that_take_each_other_s_memory_do_not_take_turns(cpu: object, monk
     # given an allocator that gives cached memory back each time that it is asked for its state
     squeezes = itertools.count()
     monkeypatch.setattr(cpu.held, "state", lambda: DeviceState("cpu", squeezes=next(squeezes)))
-    result = cpu.take_turns([a_case(), a_case(operation="encode", size=128)], QUICK, lambda _: None)
+    result = cpu.run_interleaved([a_case(), a_case(operation="encode", size=128)], QUICK, lambda _: None)
 
     assert isinstance(result, Broken)
     # and alone a case says that its time has that in it
@@ -210,7 +210,7 @@ def test_uncountable_operations_do_not_lose_the_measurement(cpu: object, monkeyp
 
 
 def test_a_group_with_a_case_that_can_t_run_is_broken_up(cpu: object) -> None:
-    result = cpu.take_turns([a_case(), a_case(weights="/nowhere")], QUICK, lambda _: None)
+    result = cpu.run_interleaved([a_case(), a_case(weights="/nowhere")], QUICK, lambda _: None)
 
     assert isinstance(result, Broken)
     assert result.reason
