@@ -57,7 +57,7 @@ def _bounded() -> Iterator[None]:
     try:
         yield
     except _UsageError as error:
-        message = getattr(error, "message", "")
+        message = getattr(error, "message", "").removeprefix("Value error, ")  # typer adds pydantic's prefix
         short = re.sub(r"\S{81,}", lambda word: printable(word[0], 80), message)
         setattr(error, "message", printable(short))  # noqa: B010 - mypy does not know that the class has it
         raise

@@ -16,6 +16,8 @@ from bench.config.yaml_file import configs, load_as
 from bench.core.units import GIB, MIB, parse_bytes
 from bench.errors import BenchError
 
+#: The kind of file, in messages.
+_WHAT = "a file of cards"
 #: What a user can do if a card is not in the file.
 _OR_ITS_MEMORY = "Or give its memory: --vram-limit 8GiB."
 
@@ -187,7 +189,11 @@ class Gpus(Strict):
         return None
 
 
-@cache
 def load_gpus(path: Path | None = None) -> Gpus:
-    """The cards in a file, by default the shipped one. A file is read once. Raises ConfigError."""
-    return load_as(Gpus, path or configs()["gpus"], "a file of cards")
+    """The cards in a file, by default the shipped one, which is read once. Raises ConfigError."""
+    return _shipped() if path is None else load_as(Gpus, path, _WHAT)
+
+
+@cache
+def _shipped() -> Gpus:
+    return load_as(Gpus, configs()["gpus"], _WHAT)

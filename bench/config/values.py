@@ -164,14 +164,14 @@ def _listed(value: Any) -> list[Any]:
     """The value as a list; a single value is a list of one. Raises ValueError for an empty one."""
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     if not values or values == [None]:
-        raise ValueError("is empty: give at least one value")
+        raise ValueError("must not be empty: give at least one value")
     return values
 
 
 def _not_null(value: Any) -> Any:
     """The value of a key whose default is None. Raises ValueError if the user gave the key and left it empty."""
     if value is None:
-        raise ValueError("is empty: give at least one value")
+        raise ValueError("must not be empty: give at least one value")
     return value
 
 

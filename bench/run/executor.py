@@ -5,6 +5,7 @@ One worker serves many cases. It is replaced after out-of-memory, an exception, 
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import sys
@@ -17,8 +18,10 @@ from bench.core.units import format_bytes
 from bench.device.base import check_name
 from bench.device.cpu import host
 from bench.errors import DeviceError, WorkerError
+from bench.process.child import Child
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
 from bench.run.messages import (
+    Answer,
     Broken,
     DeviceAnswer,
     DeviceQuestion,
@@ -29,17 +32,46 @@ from bench.run.messages import (
     RunCase,
     RunInterleaved,
     Start,
+    answers,
 )
 from bench.run.outcome import OnPhase, memory_in
-from bench.run.worker_process import WorkerProcess
 from bench.workloads.labels import label_of
 
 #: -P: do not import a `torch.py` or `bench/` in the current folder.
 WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
+_KILL_TIMEOUT_S = 10.0
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _START_ATTEMPTS = 3
 _SIGKILL = 9  # `signal` has no name for it on Windows
 _KEPT = " Finished cases are kept; repeat the command to continue."
+
+
+class WorkerProcess(Child):
+    """A running worker."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start `command` with this process's id as its last argument. Raises OSError if that fails."""
+        super().__init__([*command, str(os.getpid())], own_session=True)
+
+    def answer(self, timeout_s: float) -> Answer | None:
+        """Return its next answer, or None once it is dead. Raises queue.Empty after `timeout_s` seconds."""
+        line = self.line(timeout_s)
+        if line is None:
+            return None
+        try:
+            return answers.validate_json(line)
+        except ValueError:
+            self.kill()  # an invalid answer, so the worker can no longer be trusted
+            return None
+
+    def kill(self, timeout_s: float = _KILL_TIMEOUT_S) -> bool:
+        """Kill the worker. Its standard error can still be read. Raises WorkerError if it does not end."""
+        if not super().kill(timeout_s):
+            raise WorkerError(
+                f"The measuring process {self.pid} can't be killed, because it hangs inside the driver. Reset the "
+                "device or reboot, then repeat the command to continue."
+            )
+        return True
 
 
 class Executor(Protocol):

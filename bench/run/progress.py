@@ -235,26 +235,26 @@ def summary_json(summary: RunSummary) -> dict[str, object]:
         "file": str(summary.path),
         "resumed": summary.resumed,
         "counts": summary.counts,
-        "cases": [
-            {
-                "id": record.case.id,
-                "label": label_of(record.case),
-                "status": record.outcome.status,
-                "median_s": record.timing.median_s if record.timing else None,
-                "memory_percent": record.memory.percent if record.memory else None,
-                **({"stages": [_stage_json(stage) for stage in record.stages]} if len(record.stages) > 1 else {}),
-                **(_remote_json(record.remote) if record.remote else {}),
-            }
-            for record in summary.records
-        ],
+        "cases": [_case_json(record) for record in summary.records],
     }
 
 
-def _stage_json(stage: Stage) -> dict[str, object]:
+def _case_json(record: Record) -> dict[str, object]:
+    stages = [{"name": stage.name, **_figures_json(stage)} for stage in record.stages]
     return {
-        "name": stage.name,
-        "median_s": stage.timing.median_s if stage.timing else None,
-        "memory_percent": stage.memory.percent if stage.memory else None,
+        "id": record.case.id,
+        "label": label_of(record.case),
+        "status": record.outcome.status,
+        **_figures_json(record),
+        **({"stages": stages} if len(stages) > 1 else {}),
+        **(_remote_json(record.remote) if record.remote else {}),
+    }
+
+
+def _figures_json(part: Record | Stage) -> dict[str, object]:
+    return {
+        "median_s": part.timing.median_s if part.timing else None,
+        "memory_percent": part.memory.percent if part.memory else None,
     }
 
 

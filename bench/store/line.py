@@ -169,5 +169,5 @@ def _wrong_axes(case: Case) -> Iterator[str]:
 
 def _whole_number(digits: str, where: str) -> int:
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        raise ResultsError(f"{where}: {digits[:24]}... does not fit in 64 bits, as all numbers of a record do.")
+        raise ResultsError(f"{where} has the number {digits[:24]}, but all numbers of a record fit in 64 bits.")
     return int(digits)

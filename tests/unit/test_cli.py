@@ -228,3 +228,12 @@ def test_several_errors_of_a_file_are_a_line_each(tmp_path: Path, capsys: pytest
     assert len(lines) == 2
     assert lines[0].startswith("error: ")
     assert lines[1].startswith(f"  {path}")
+
+
+def test_a_value_that_an_option_does_not_have_is_said_without_pydantic_s_prefix(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["predict", "--format", "xml"]) == 2
+    said = capsys.readouterr().err
+    assert "'xml'" in said
+    assert "Value error" not in said

@@ -435,7 +435,7 @@ BAD_LINES = {
     "published without a figure": (changed(kind="published", timing=None, memory=None), "neither"),
     "an outcome that there is not": (changed(outcome={"status": "x" * 10**6}), "outcome"),
     "a newer version": (changed(schema_version=SCHEMA_VERSION + 1), "schema version"),
-    "not JSON": (b"hello", "not JSON"),
+    "not JSON": (b"hello", "not valid JSON"),
 }
 
 

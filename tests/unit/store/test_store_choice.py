@@ -127,7 +127,7 @@ def test_an_unfinished_run_is_used_with_a_note_where_no_finished_one_has_the_cas
     assert [(record.run.id, record.case.axes["width"]) for record in records] == [("whole", 64), ("part", 128)]
     (note,) = notes
     assert "part" in note
-    assert "unfinished" in note
+    assert "incomplete" in note
     assert "2 of 5" in note
 
 
