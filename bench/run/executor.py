@@ -75,7 +75,7 @@ class WorkerProcess(Child):
 
 
 class Executor(Protocol):
-    """Measures cases, one by one or in turns."""
+    """Measures cases, one by one or interleaved."""
 
     def start(self) -> Ready:
         """Take the device, if it is not taken already.

@@ -6,7 +6,7 @@ Only processes that compute import it: the worker and the endpoint.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
@@ -92,11 +92,9 @@ class VaeOnDevice:
         """Split images larger than `tile` into tiles from now on; None: always compute the whole image at once."""
         tile_with(self._vae, tile, self._factor)
 
-    @contextmanager
-    def watching_passes(self, operation: Literal["encode", "decode"]) -> Iterator[list[Shape]]:
-        """Yield a list that collects the input shape of each pass while `encode` or `decode` runs."""
-        with _watching(self._vae.encoder if operation == "encode" else self._vae.decoder) as shapes:
-            yield shapes
+    def watching_passes(self, operation: Literal["encode", "decode"]) -> AbstractContextManager[list[Shape]]:
+        """A context that yields a list and collects in it the input shape of each pass of `encode` or `decode`."""
+        return _watching(self._vae.encoder if operation == "encode" else self._vae.decoder)
 
     def prepare(self, case: Case) -> Call:
         """Create the case's input and its call. Tiling follows the case, not the checkpoint's sample size.

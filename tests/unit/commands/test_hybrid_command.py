@@ -200,7 +200,7 @@ def edited(tmp_path: Path, name: str, old: str, new: str) -> str:
         (["cost", "--gpu", "H200"], "`bench run`"),
         (["hybrid", "--model", "sd-v9"], "--model: unknown model 'sd-v9'. Did you mean 'sd-v1'?"),
         (["hybrid", "--operation", "encod"], "Did you mean 'encode'?"),
-        (["hybrid", "--resolution", "513"], "--resolution 513: width 513 px is not a multiple of 8"),
+        (["hybrid", "--resolution", "513"], "--resolution: width 513 px is not a multiple of 8"),
         (["cost", "--volume", "-5"], "--volume -5: give images per hour, more than 0"),
         (["cost", "--volume", "0"], "--volume 0: give images per hour, more than 0"),
         (["cost", "--prices", "nowhere.yaml"], "nowhere.yaml: No such file"),

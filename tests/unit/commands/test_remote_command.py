@@ -19,7 +19,7 @@ from bench.commands.stderr import interruptible
         (("--loopback", "--endpoint", "http://h"), "--endpoint"),
         (("--endpoint", "h:8000"), "URL"),
         (("--endpoint", "sd-v1/encode=http://h", "--name", "/"), "--name"),
-        (("--endpoint", "http://h", "--transport", "gif"), "--transport gif"),
+        (("--endpoint", "http://h", "--transport", "gif"), "unknown transport 'gif'"),
         (("--endpoint", "http://h", "--rate", "-1"), "--rate: -1"),
         (("--endpoint", "http://h", "--rate", "2", "--rate", "2"), "--rate: "),
         (("--endpoint", "http://h", "--rate", "2", "--load-seconds", "-3"), "--load-seconds: "),
