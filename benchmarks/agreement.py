@@ -23,7 +23,7 @@ from bench.device.base import Window, windowed
 from bench.device.cpu.processor import WallClock
 from bench.device.cuda.gpu import CudaEventClock
 from bench.record import Case, MeasureSettings
-from bench.record.stage import whole_timing
+from bench.record.record import whole_timing
 from bench.run import stopping
 from bench.run.worker.session import Session
 from bench.workloads import models

@@ -19,8 +19,9 @@ from bench import config, plan
 from bench.plan import Plan
 from bench.record import Case, Device, MeasureSettings, Phase, Record, Run
 from bench.run import scheduler
-from bench.run.executor import OnPhase, SubprocessExecutor
+from bench.run.executor import SubprocessExecutor
 from bench.run.messages import Done, Ready
+from bench.run.outcome import OnPhase
 
 
 class ProcessPerCase(SubprocessExecutor):

@@ -315,7 +315,7 @@ def test_turns_end_before_the_time_does() -> None:
 def test_a_round_is_begun_if_just_two_are_left() -> None:
     # given rounds of 3 s, and 12 s: 6 of them are left for the third round, 3 for the fourth
     left, calls, ask = _within(12.0, 1.0, 2.0)
-    samples = take_turns(calls, MeasureSettings(min_samples=100, few_samples=100, max_time=1000), ask)
+    samples = sample_interleaved(calls, MeasureSettings(min_samples=100, few_samples=100, max_time=1000), ask)
 
     assert [len(each.seconds) for each in samples] == [3, 3]
     assert left[0] == 3
@@ -323,11 +323,11 @@ def test_a_round_is_begun_if_just_two_are_left() -> None:
 
 def test_a_first_round_of_unknown_length_is_made_if_any_time_is_left() -> None:
     _, calls, ask = _within(0.5, 1.0, 2.0)
-    assert [each.seconds for each in take_turns(calls, SETTINGS, ask)] == [(1.0,), (2.0,)]
+    assert [each.seconds for each in sample_interleaved(calls, SETTINGS, ask)] == [(1.0,), (2.0,)]
 
     # but not if none is
     _, calls, ask = _within(-0.5, 1.0, 2.0)
-    assert [each.seconds for each in take_turns(calls, SETTINGS, ask)] == [(1.0,), ()]
+    assert [each.seconds for each in sample_interleaved(calls, SETTINGS, ask)] == [(1.0,), ()]
 
 
 def test_where_no_round_fits_the_first_call_is_made_once() -> None:
