@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -26,6 +27,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: An example may take as long as it likes: a busy machine would fail what is right.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+#: Collecting garbage visits all objects of torch and of 5,000 tests, many times over while they are loaded.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, but of the tests' own objects."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
