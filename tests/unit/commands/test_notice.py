@@ -9,15 +9,18 @@ import pty
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from bench.commands.notice import saying
 
-#: Tells of the first import of torch, on the stream on which notices are given. A notice waits as long as it is told.
+#: Runs each line of standard input, a notice's patience and arguments, in a fork of a process that has loaded only the
+#: command line. Tells of the first import of torch, on the stream on which notices are given.
 RECORDER = """
-import os, sys
+import json, os, sys
 class Recorder:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
@@ -25,9 +28,19 @@ class Recorder:
         return None
 sys.meta_path.insert(0, Recorder())
 from bench.commands import notice
-notice._PATIENCE_S = float(sys.argv[1])
 from bench.cli import main
-sys.exit(main(sys.argv[2:]))
+for line in sys.stdin:
+    patience_s, output, errors, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        for name, descriptor in ((output, 1), (errors, 2)):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), descriptor)
+        notice._PATIENCE_S = patience_s
+        code = main(arguments)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 NEVER = 1e6
 #: Commands that fail after they have loaded what they need.
@@ -49,18 +62,51 @@ COMMANDS = (
 )
 
 
-def _recorded(arguments: list[str], folder: Path, patience_s: float) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", RECORDER, str(patience_s), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, timeout=300)
+class Recorded(NamedTuple):
+    """What a command printed, and how it ended."""
+
+    stdout: str
+    stderr: str
+    code: int
+
+
+Run = Callable[[list[str], float], Recorded]
+
+
+@pytest.fixture(scope="module")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """The process, in an empty folder."""
+    folder = tmp_path_factory.mktemp("empty")
+    command = [sys.executable, "-c", RECORDER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, bufsize=1
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+def recorded(recorder: subprocess.Popen[str], tmp_path: Path) -> Run:
+    """Run a command with a notice's patience in seconds."""
+
+    def run(arguments: list[str], patience_s: float) -> Recorded:
+        assert recorder.stdin is not None
+        assert recorder.stdout is not None
+        output, errors = tmp_path / "stdout", tmp_path / "stderr"
+        recorder.stdin.write(json.dumps([patience_s, str(output), str(errors), arguments]) + "\n")
+        code = int(recorder.stdout.readline())
+        return Recorded(output.read_text(), errors.read_text(), code)
+
+    return run
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: " ".join(arguments[:2]))
-def test_a_command_that_takes_a_while_says_so_before_anything_else(arguments: list[str], tmp_path: Path) -> None:
-    done = _recorded(arguments, tmp_path, 0)
-    first, *others = done.stderr.splitlines()
+def test_a_command_that_takes_a_while_says_so_before_anything_else(arguments: list[str], recorded: Run) -> None:
+    done = recorded(arguments, 0)
+    first, *rest = done.stderr.splitlines()
     assert first.endswith(" ...")
-    assert others[-1].startswith("error: ")
+    assert rest[-1].startswith("error: ")
     assert done.stdout == ""
+    assert done.code == 2
 
 
 @pytest.mark.parametrize(
@@ -68,14 +114,14 @@ def test_a_command_that_takes_a_while_says_so_before_anything_else(arguments: li
     [arguments for arguments in COMMANDS if arguments[0] != "profile"],  # it loads torch before it looks at the model
     ids=lambda arguments: " ".join(arguments[:2]),
 )
-def test_an_error_that_follows_at_once_stands_alone(arguments: list[str], tmp_path: Path) -> None:
-    done = _recorded(arguments, tmp_path, NEVER)
+def test_an_error_that_follows_at_once_stands_alone(arguments: list[str], recorded: Run) -> None:
+    done = recorded(arguments, NEVER)
     lines = [line for line in done.stderr.splitlines() if not line.startswith("IMPORT ")]
     assert [line.partition(": ")[0] for line in lines] == ["error"]
 
 
-def test_it_is_said_before_torch_is_loaded_whatever_the_patience(tmp_path: Path) -> None:
-    done = _recorded(["profile", "--model", "tiny", "--resolution", "64", "--json"], tmp_path, NEVER)
+def test_it_is_said_before_torch_is_loaded_whatever_the_patience(recorded: Run) -> None:
+    done = recorded(["profile", "--model", "tiny", "--resolution", "64", "--json"], NEVER)
     lines = done.stderr.splitlines()
     assert lines.index("IMPORT torch") == 1
     assert lines[0].endswith(" ...")
@@ -86,10 +132,8 @@ def test_it_is_said_before_torch_is_loaded_whatever_the_patience(tmp_path: Path)
     "arguments",
     [["cost", "no-such-folder", "--quiet"], ["run", "smoke", "--dry-run"], ["predict", "no-such-sweep", "--quiet"]],
 )
-def test_nothing_is_said_where_quiet_is_asked_for_or_nothing_is_waited_for(
-    arguments: list[str], tmp_path: Path
-) -> None:
-    lines = _recorded(arguments, tmp_path, 0).stderr.splitlines()
+def test_nothing_is_said_where_quiet_is_asked_for_or_nothing_is_waited_for(arguments: list[str], recorded: Run) -> None:
+    lines = recorded(arguments, 0).stderr.splitlines()
     assert not [line for line in lines if not line.startswith(("IMPORT ", "error: "))]
 
 
