@@ -18,12 +18,13 @@ PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 
 # The tests run in two processes, a file in one of them; where there is a GPU, which they would share, in one.
 PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check lint report predictions compat golden mutants benchmark gpu-tour clean
+.PHONY: help install bench test check coverage check-models lint report predictions compat golden mutants benchmark gpu-tour clean
 
 help: ## Show this list.
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 install: $(STAMP) ## Make .venv with the command `bench` in it.
 
@@ -35,8 +36,14 @@ bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU 
 
 test: check ## Run what CI runs.
 
-check: lint ## The same as test: ruff, mypy, pytest with coverage.
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+check: lint ## The same as test: ruff, mypy, pytest.
+	$(PYTEST)
+
+coverage: $(DEV_STAMP) ## Run the tests and list the lines of bench/ that none of them ran; takes much longer than test.
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+check-models: $(DEV_STAMP) ## Run the tests that `make test` leaves out: an endpoint with the docs' models in their full size.
+	$(PYTEST) -m full_size
 
 lint: $(DEV_STAMP) ## ruff and mypy alone.
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ from bench.workloads.image_vae.module import VaeOnDevice
 
 LARGE = ("sd-v1", "sdxl", "flux")
 SIDE = 32
+FACTOR, SHIFT = 0.3611, 0.1159  # those of Flux
 PROCESSOR = VaeImageProcessor()
 
 
@@ -92,7 +93,7 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return np.array_equal(np.asarray(one), np.asarray(other))
 
 
-@pytest.fixture(params=["tiny", *(pytest.param(key, marks=pytest.mark.slow) for key in LARGE)])
+@pytest.fixture(params=["tiny", *(pytest.param(key, marks=pytest.mark.full_size) for key in LARGE)])
 def model(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -146,17 +147,16 @@ def test_png_is_the_local_picture_and_jpg_as_pillow_makes_it(url: str, model: st
 
 
 def test_scaling_and_shift_are_applied(url: str, model: str) -> None:
+    asked = {"output_type": "pt", "return_type": "pt", "scaling_factor": FACTOR, "shift_factor": SHIFT}
+    got = remote_decode(url, latent_of(model), **asked)
+    assert torch.equal(got, decoded(model, latent_of(model) / FACTOR + SHIFT))
+
+
+def test_the_deprecated_form_applies_the_model_s_own_scaling_and_shift(url: str, model: str) -> None:
     spec = zoo.get(model)
-    asked = {"output_type": "pt", "return_type": "pt", "scaling_factor": spec.scaling_factor}
-    want = latent_of(model) / spec.scaling_factor
-    if spec.shift_factor is not None:
-        want = want + spec.shift_factor
-    got = remote_decode(url, latent_of(model), shift_factor=spec.shift_factor, **asked)
-    assert torch.equal(got, decoded(model, want))
-    # The deprecated form: the server's own factors
     with pytest.warns(FutureWarning, match="do_scaling"):
-        own = remote_decode(url, latent_of(model), do_scaling=True, output_type="pt", return_type="pt")
-    assert torch.equal(own, got)
+        got = remote_decode(url, latent_of(model), do_scaling=True, output_type="pt", return_type="pt")
+    assert torch.equal(got, decoded(model, latent_of(model) / spec.scaling_factor + (spec.shift_factor or 0.0)))
 
 
 def test_packed_latents_are_unpacked(url: str, model: str) -> None:
@@ -201,10 +201,8 @@ def test_a_tensor_is_encoded_as_locally(encode_url: str, model: str, dtype: torc
 
 
 def test_an_encoded_latent_is_shifted_and_scaled(encode_url: str, model: str) -> None:
-    spec = zoo.get(model)
-    got = remote_encode(encode_url, image_of(), spec.scaling_factor, spec.shift_factor)
-    want = encoded(model, image_of()) - (spec.shift_factor or 0.0)
-    assert torch.equal(got, want * spec.scaling_factor)
+    got = remote_encode(encode_url, image_of(), FACTOR, SHIFT)
+    assert torch.equal(got, (encoded(model, image_of()) - SHIFT) * FACTOR)
 
 
 def test_a_refusal_reaches_diffusers_as_json(child: Child) -> None:
