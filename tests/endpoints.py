@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from processes import warm
 
 from bench.endpoint import serving as serve
 from bench.endpoint.auth import Bearer
@@ -211,11 +212,15 @@ class Child:
 @contextmanager
 def serving(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Child]:
     """`bench serve --weights random --port 0 --json` with these arguments; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", *arguments]
+    command, environment = warm({**os.environ, **(env or {})})
     stderr = folder / "serve.err"
     with stderr.open("w") as errors:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **(env or {})}
+            [*command, "serve", "--weights", "random", "--port", "0", "--json", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
         )
     try:
         assert process.stdout is not None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from bench import store
@@ -17,17 +21,62 @@ STANDIN = (sys.executable, str(Path(__file__).with_name("standin_worker.py")))
 STANDIN_BENCH = (sys.executable, str(Path(__file__).with_name("standin_bench.py")))
 
 
+_WARM = Path(__file__).with_name("warm")
+_WARM_CLIENT = ("-I", "-S", str(_WARM / "client.py"))
+#: Variables that a process reads before its first line of Python, or torch while it is loaded: one server for each set.
+_READ_EARLY = (
+    *("PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OMP_WAIT_POLICY"),
+    *("STANDIN_CUDA", "STANDIN_CUDA_TOTAL"),
+)
+
+
+@cache
+def _server(read_early: tuple[str | None, ...]) -> str:
+    """The socket of a server of `warm/server.py` that was started with these values."""
+    path = str(Path(tempfile.mkdtemp()) / "socket")
+    environment = {name: value for name, value in os.environ.items() if name not in _READ_EARLY}
+    environment |= {name: value for name, value in zip(_READ_EARLY, read_early, strict=True) if value is not None}
+    server = subprocess.Popen(
+        [sys.executable, "-P", str(_WARM / "server.py"), path],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=environment | {"WARM_CLIENT": json.dumps(_WARM_CLIENT)},
+        start_new_session=True,
+    )
+    atexit.register(server.kill)
+    assert server.stdout is not None
+    assert server.stdout.readline(), "the server of warm processes did not start"
+    return path
+
+
+def warm(environment: Mapping[str, str], program: str = "bench") -> tuple[tuple[str, ...], dict[str, str]]:
+    """A command that runs a module or a file in a process that has torch from the beginning, and its environment.
+
+    Importing torch and diffusers takes six seconds, and most tests are about what happens after that.
+    """
+    if sys.platform != "linux":  # others have no `fork` that is safe once torch is loaded
+        return (sys.executable, *(() if program.endswith(".py") else ("-m",)), program), dict(environment)
+    path = _server(tuple([environment.get(name) for name in _READ_EARLY]))
+    return (sys.executable, *_WARM_CLIENT, program), {**environment, "WARM_SOCKET": path}
+
+
 def bench(
-    *arguments: str, env: dict[str, str] | None = None, command: Sequence[str] = BENCH, **kwargs: object
+    *arguments: str, env: Mapping[str, str] | None = None, command: Sequence[str] | None = None, **kwargs: object
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m bench` with these arguments, and with these variables on top of the environment."""
+    """Run `bench` with these arguments, and with these variables on top of the environment.
+
+    In a process that `warm` starts, unless a command is given.
+    """
+    environment = {**os.environ, **(env or {})}
+    if command is None:
+        command, environment = warm(environment)
     return subprocess.run(
         [*command, *arguments],
         capture_output=True,
         text=True,
         check=False,
         timeout=500,
-        env={**os.environ, **(env or {})},
+        env=environment,
         **kwargs,  # type: ignore[call-overload]
     )
 

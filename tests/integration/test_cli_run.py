@@ -8,7 +8,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from processes import STANDIN_BENCH, bench, records
+from processes import BENCH, STANDIN_BENCH, bench, records
 
 from bench.core.units import MIB
 from bench.record import Failed, Measured, OutOfMemory
@@ -24,7 +24,7 @@ SMOKE = ("run", "smoke", "--device", "cpu", "--resolution", "64", "--resolution"
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     """One run of the smoke sweep, on all cores: its results folder, and what `--json` printed."""
     results = tmp_path_factory.mktemp("smoke")
-    done = bench(*SMOKE, "--out", str(results), "--json", env=ALL_CORES)
+    done = bench(*SMOKE, "--out", str(results), "--json", env=ALL_CORES, command=BENCH)
     assert done.returncode == 0, done.stderr
     return results, json.loads(done.stdout)
 
@@ -119,7 +119,8 @@ def test_a_leak_is_told_and_the_next_case_has_a_worker_of_its_own(tmp_path: Path
     sweep = tmp_path / "leak.yaml"
     sweep.write_text("models: [fault-leak, tiny]\noperations: encode\nresolutions: 64\ntiling: 'off'\nrepeats: 1\n")
     sweep.write_text(sweep.read_text() + "measure: {min_time: 0, max_noise: null}\n")
-    done = bench("run", str(sweep), "--device", "cpu", "--out", str(tmp_path / "results"), env={"BENCH_FAULTS": "1"})
+    arguments = ("run", str(sweep), "--device", "cpu", "--out", str(tmp_path / "results"))
+    done = bench(*arguments, env={"BENCH_FAULTS": "1"}, command=BENCH)
     # Then its record says so, and the case after it begins with memory that is not its
     assert done.returncode == 0, done.stderr
     leaking, clean = records(tmp_path / "results")
@@ -132,10 +133,10 @@ def test_a_leak_is_told_and_the_next_case_has_a_worker_of_its_own(tmp_path: Path
 
 
 def test_under_a_memory_limit_untiled_is_out_of_memory_and_tiled_is_measured(tmp_path: Path) -> None:
-    # Given a limit that a 512 px image in one piece can't keep, and one in 64 px tiles can
+    # Given a limit that a 256 px image in one piece can't keep, and one in 64 px tiles can
     done = bench(
-        *("run", "smoke", "--device", "cpu", "--out", str(tmp_path), "--vram-limit", "120MiB"),
-        *("--set", "resolutions=512", "--set", "operations=decode", "--set", "repeats=1"),
+        *("run", "smoke", "--device", "cpu", "--out", str(tmp_path), "--vram-limit", "40MiB"),
+        *("--set", "resolutions=256", "--set", "operations=decode", "--set", "repeats=1"),
         *("--set", "measure.max_noise=null", "--set", "timeout=400"),
     )
     # Then the one is out of memory, which is no failure of the run; the other is measured; per cent are of the limit
@@ -145,11 +146,11 @@ def test_under_a_memory_limit_untiled_is_out_of_memory_and_tiled_is_measured(tmp
     assert untiled.outcome.where == "host"
     assert untiled.outcome.requested_bytes
     assert isinstance(tiled.outcome, Measured)
-    assert tiled.vram_limit_bytes == 120 * MIB
+    assert tiled.vram_limit_bytes == 40 * MIB
     assert tiled.memory is not None
     assert tiled.memory.percent is not None
     assert tiled.memory.peak_bytes is not None
-    assert tiled.memory.percent == pytest.approx(tiled.memory.peak_bytes / (120 * MIB) * 100, rel=0.05)
+    assert tiled.memory.percent == pytest.approx(tiled.memory.peak_bytes / (40 * MIB) * 100, rel=0.05)
 
 
 def test_a_full_disk_stops_the_run_with_a_message_and_keeps_whole_lines(tmp_path: Path) -> None:

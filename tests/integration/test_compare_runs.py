@@ -5,20 +5,19 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import bench
+from processes import bench, warm
 from rich.console import Console
 
 from bench import config, plan
 from bench.run import progress, scheduler
-from bench.run.executor import WORKER, SubprocessExecutor
+from bench.run.executor import SubprocessExecutor
 
 pytest.importorskip("torch")
-SLOWED = (sys.executable, "-P", str(Path(__file__).with_name("slow_worker.py")))
+REAL, SLOWED = "bench.run.worker", str(Path(__file__).with_name("slow_worker.py"))
 #: Calls of 50 ms and more, with one thread so that a second core's other work does not matter as much.
 SWEEP = """
 models: tiny
@@ -27,7 +26,7 @@ tiling: ["off"]
 repeats: 10
 measure: {min_time: 0, max_time: 60, max_noise: null}
 """
-Measure = Callable[[str, tuple[str, ...]], Path]
+Measure = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +36,14 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Measure:
     (root / "mine.yaml").write_text(SWEEP)
     made = plan.make(config.load(root / "mine.yaml", ()))
 
-    def run(name: str, worker: tuple[str, ...]) -> Path:
+    def run(name: str, worker: str) -> Path:
         folder = root / name
-        executor = SubprocessExecutor("cpu", command=worker)
+        command, environment = warm({**os.environ, "OMP_NUM_THREADS": "1"}, worker)
+        executor = SubprocessExecutor("cpu", command=command)
         reporter = progress.Reporter(made, Console(file=io.StringIO()), quiet=True)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(os.environ, "OMP_NUM_THREADS", "1")
+            for variable, value in environment.items():
+                patch.setitem(os.environ, variable, value)
             try:
                 scheduler.run(made, executor, scheduler.RunOptions(results=folder), reporter)
             finally:
@@ -67,7 +68,7 @@ def test_two_runs_of_one_code_pass_a_gate_that_a_slower_one_fails_by_name(measur
     said = []
     for attempt in range(ATTEMPTS):
         # given two runs of one code, and one whose encode does its work four times
-        folders = [measure(f"{name}{attempt}", w) for name, w in (("base", WORKER), ("same", WORKER), ("slow", SLOWED))]
+        folders = [measure(f"{name}{attempt}", w) for name, w in (("base", REAL), ("same", REAL), ("slow", SLOWED))]
         base, same, slow = map(str, folders)
         # when each is held against the first
         passed = bench("compare", base, same, "--fail-on", "time>100%")

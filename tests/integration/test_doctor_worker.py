@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from processes import STANDIN
+from processes import STANDIN, bench
 
 from bench import store
 from bench.errors import WorkerError
@@ -18,7 +17,8 @@ from bench.run.executor import SubprocessExecutor
 from bench.run.messages import CeilingMeasured, Examine, Examined, MeasureCeiling
 
 COMMAND = """
-import typer
+import sys, typer
+sys.modules['torch'] = sys.modules['diffusers'] = sys.modules['pynvml'] = None
 from bench.commands.doctor import doctor
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(doctor)
@@ -26,22 +26,10 @@ app()
 """
 
 
-def bench_doctor(*arguments: str, code: str = COMMAND, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, **variables},
-    )
-
-
 def test_the_cpu_is_told_and_sound_by_a_process_that_loads_no_torch(tmp_path: Path) -> None:
     # Given that the command's own process can't import torch: its worker alone does
-    blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = sys.modules['pynvml'] = None\n"
-    done = bench_doctor("--device", "cpu", "--json", "--out", str(tmp_path), code=blocked + COMMAND)
+    command = (sys.executable, "-c", COMMAND)
+    done = bench("--device", "cpu", "--json", "--out", str(tmp_path), command=command)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["sound"] is True
@@ -52,7 +40,7 @@ def test_the_cpu_is_told_and_sound_by_a_process_that_loads_no_torch(tmp_path: Pa
 
 
 def test_a_device_that_is_not_there_ends_in_1_with_the_host_told(tmp_path: Path) -> None:
-    done = bench_doctor("--device", "cuda:99", "--out", str(tmp_path), COLUMNS="200")
+    done = bench("doctor", "--device", "cuda:99", "--out", str(tmp_path), env={"COLUMNS": "200"})
     assert done.returncode == 1
     assert "problem  device" in done.stdout
     assert "--device cuda:99" in done.stdout
@@ -61,7 +49,7 @@ def test_a_device_that_is_not_there_ends_in_1_with_the_host_told(tmp_path: Path)
 
 @pytest.mark.slow
 def test_ceilings_of_the_cpu_are_measured_and_kept(tmp_path: Path) -> None:
-    done = bench_doctor("--device", "cpu", "--ceilings", "--out", str(tmp_path))
+    done = bench("doctor", "--device", "cpu", "--ceilings", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     ((found,), _) = store.read_ceilings([tmp_path])
     assert str(next(tmp_path.rglob("ceilings.json"))) in done.stdout
@@ -76,7 +64,7 @@ def test_a_worker_that_dies_over_a_question_is_an_error_and_the_next_one_is_answ
         made.start()
         assert made._worker is not None
         # Given a worker that is stopped, so that it hangs over the question
-        os.kill(made._worker._child.pid, signal.SIGSTOP)
+        os.kill(made._worker.pid, signal.SIGSTOP)
         with pytest.raises(WorkerError, match="1 s"):
             made.ask(Examine(), 1.0)
         # When the next is asked, another worker answers it

@@ -16,6 +16,7 @@ from typing import Any
 
 import pynvml
 import pytest
+from processes import bench
 from standins import nvml_library as library
 from standins.nvml_library import PCI_BUS_ID, PERSONAS, UUID
 
@@ -316,9 +317,8 @@ def test_doctor_on_a_cpu_says_what_the_driver_shows(
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "CUDA_VISIBLE_DEVICES": f"GPU-{UUID}",
     }
-    command = [sys.executable, "-m", "bench", "doctor", "--json", "--device", "cpu", "--out", str(tmp_path)]
 
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = bench("doctor", "--json", "--device", "cpu", "--out", str(tmp_path), env=env)
 
     told = json.loads(done.stdout)["facts"]["found"]
     assert (told["no_nvidia"] is None) is seen

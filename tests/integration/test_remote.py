@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from misbehaving import misbehaving
-from processes import bench, records
+from processes import bench, records, warm
 
 from bench.record import Measured
 
@@ -92,7 +92,8 @@ def test_a_run_that_was_interrupted_goes_on(tmp_path: Path) -> None:
         good = [f"--endpoint={model}/decode={server.url}/good" for model in ("tiny", "sdxl")]
         # given a run that is interrupted over its second case, which does not end
         stuck = (*command, good[0], f"--endpoint=sdxl/decode={server.url}/slow")
-        with subprocess.Popen([sys.executable, "-m", "bench", *stuck], stderr=subprocess.PIPE, text=True) as child:
+        program, environment = warm(os.environ)
+        with subprocess.Popen([*program, *stuck], env=environment, stderr=subprocess.PIPE, text=True) as child:
             assert child.stderr is not None
             for line in child.stderr:
                 if line.startswith("[1/2]"):

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from endpoints import Child, serving
-from processes import BENCH, bench, records
+from processes import bench, records, warm
 from standins import nvml_library as nvml
 
 from bench import store
@@ -79,7 +79,8 @@ def resumed(tmp_path_factory: pytest.TempPathFactory, nvml_library: Path) -> tup
     out = folder / "out"
     arguments = ("run", "smoke", "--device", "cuda", "--out", str(out), "--operation", "decode", "--quiet")
     arguments += ("--resolution", "64", "--resolution", "72", "--resolution", "80", "--set", "repeats=3")
-    with subprocess.Popen([*BENCH, *arguments], env=env) as parent:
+    command, environment = warm({**os.environ, **env})
+    with subprocess.Popen([*command, *arguments], env=environment) as parent:
         deadline = time.monotonic() + 300
         while not list(out.rglob("*.jsonl")):
             assert parent.poll() is None, "the run ended before its first record"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import BENCH, bench, records
+from processes import bench, records, warm
 
 from bench import store
 from bench.record import Crashed, Failed, Measured, OutOfMemory, Record
@@ -178,10 +178,10 @@ def test_cases_that_take_turns_have_stages_as_well(sweep: str, tmp_path: Path) -
 def test_a_run_that_was_killed_goes_on_where_it_was(sweep: str, tmp_path: Path) -> None:
     # Given a run of many cases, killed once the first of them is on disk
     lengths = [8 * count for count in range(1, 13)]
-    command = [*BENCH, "run", sweep, "--device", "cpu", "--out", str(tmp_path), "--quiet"]
+    program, environment = warm({**os.environ, **KNOWN})
+    command = [*program, "run", sweep, "--device", "cpu", "--out", str(tmp_path), "--quiet"]
     command += ["--set", f"length={lengths}"]
-    rest = {**os.environ, **KNOWN, "TOY_REST_S": "0.05"}
-    with subprocess.Popen(command, env=rest) as process:
+    with subprocess.Popen(command, env=environment | {"TOY_REST_S": "0.05"}) as process:
         give_up = time.monotonic() + 120
         while not (files := list(tmp_path.rglob("*.jsonl"))) and process.poll() is None:
             assert time.monotonic() < give_up
@@ -190,7 +190,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(sweep: str, tmp_path: Path) 
     kept = store.read_file(files[0]).records
     assert 0 < len(kept) < len(lengths)
     # When the same command is given again
-    done = subprocess.run(command, env={**os.environ, **KNOWN}, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     # Then the file has every case once, those that were there unchanged
     assert done.returncode == 0, done.stderr
     whole = records(tmp_path)

@@ -1,0 +1,35 @@
+"""Stands for a program that `server.py` forks, passes signals on to it and ends as it ends. Starts in no time, since it
+imports nothing but the standard library.
+
+`python -I -S client.py MODULE_OR_FILE ARGUMENT...`, where WARM_SOCKET is the server's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+
+
+def main() -> None:
+    """Ask for the process, and end with its exit code or by its signal."""
+    request = {"arguments": sys.argv[1:], "cwd": os.getcwd(), "environment": dict(os.environ)}
+    text = json.dumps(request).encode()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(os.environ["WARM_SOCKET"])
+        socket.send_fds(server, [len(text).to_bytes(4, "big")], [0, 1, 2])
+        server.sendall(text)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: server.send(bytes([number])))
+        status = server.recv(4)
+    code = os.waitstatus_to_exitcode(int.from_bytes(status, "big")) if status else 70
+    if code < 0:
+        if -code not in {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+main()
