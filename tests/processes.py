@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -32,12 +32,13 @@ _READ_EARLY = (
 
 @cache
 def _server(read_early: tuple[str | None, ...]) -> str:
-    """The socket of a server of `warm/server.py` that was started with these values."""
-    path = str(Path(tempfile.mkdtemp()) / "socket")
-    environment = {name: value for name, value in os.environ.items() if name not in _READ_EARLY}
-    environment |= {name: value for name, value in zip(_READ_EARLY, read_early, strict=True) if value is not None}
+    """The name of the socket of a `warm/server.py` that was started with these values."""
+    name = f"hybrid-bench-{uuid.uuid4().hex}"
+    environment = {variable: value for variable, value in os.environ.items() if variable not in _READ_EARLY}
+    given = zip(_READ_EARLY, read_early, strict=True)
+    environment |= {variable: value for variable, value in given if value is not None}
     server = subprocess.Popen(
-        [sys.executable, "-P", str(_WARM / "server.py"), path],
+        [sys.executable, "-P", str(_WARM / "server.py"), name],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env=environment | {"WARM_CLIENT": json.dumps(_WARM_CLIENT)},
@@ -45,8 +46,8 @@ def _server(read_early: tuple[str | None, ...]) -> str:
     )
     atexit.register(server.kill)
     assert server.stdout is not None
-    assert server.stdout.readline(), "the server of warm processes did not start"
-    return path
+    assert server.stdout.readline(), "tests/warm/server.py did not start"
+    return name
 
 
 def warm(environment: Mapping[str, str], program: str = "bench") -> tuple[tuple[str, ...], dict[str, str]]:
@@ -56,8 +57,8 @@ def warm(environment: Mapping[str, str], program: str = "bench") -> tuple[tuple[
     """
     if sys.platform != "linux":  # others have no `fork` that is safe once torch is loaded
         return (sys.executable, *(() if program.endswith(".py") else ("-m",)), program), dict(environment)
-    path = _server(tuple([environment.get(name) for name in _READ_EARLY]))
-    return (sys.executable, *_WARM_CLIENT, program), {**environment, "WARM_SOCKET": path}
+    name = _server(tuple([environment.get(variable) for variable in _READ_EARLY]))
+    return (sys.executable, *_WARM_CLIENT, program), {**environment, "WARM_SOCKET": name}
 
 
 def bench(

@@ -1,7 +1,7 @@
-"""Stands for a program that `server.py` forks, passes signals on to it and ends as it ends. Starts in no time, since it
-imports nothing but the standard library.
+"""Takes the place of a program that `server.py` forks: passes signals on to it, and ends as it ends.
 
-`python -I -S client.py MODULE_OR_FILE ARGUMENT...`, where WARM_SOCKET is the server's.
+`python -I -S client.py MODULE_OR_FILE ARGUMENT...`, with the server's name in WARM_SOCKET. Imports only the standard
+library, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def main() -> None:
     request = {"arguments": sys.argv[1:], "cwd": os.getcwd(), "environment": dict(os.environ)}
     text = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as server:
-        server.connect(os.environ["WARM_SOCKET"])
+        server.connect("\0" + os.environ["WARM_SOCKET"])
         socket.send_fds(server, [len(text).to_bytes(4, "big")], [0, 1, 2])
         server.sendall(text)
         for number in (signal.SIGINT, signal.SIGTERM):

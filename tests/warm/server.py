@@ -1,6 +1,6 @@
 """A Python that has loaded torch and diffusers, and forks a process for each `client.py` that asks for one.
 
-`python -P server.py SOCKET`. Prints a line when it listens, and dies with the process that started it.
+`python -P server.py NAME`. Prints a line when it listens on the socket of that name, and dies with its parent.
 
 A forked process does what `python -m MODULE` or `python FILE` does once torch is imported, but `bench` gets its workers
 from here as well. PYTHONPATH, LD_LIBRARY_PATH and OMP_NUM_THREADS are those that this server was started with.
@@ -110,7 +110,7 @@ def main() -> None:
     client = (sys.executable, *json.loads(os.environ["WARM_CLIENT"]), "bench.run.worker")
     executor.SubprocessExecutor = partial(executor.SubprocessExecutor, command=client)  # type: ignore[assignment,misc]
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(sys.argv[1])
+        listener.bind("\0" + sys.argv[1])  # Linux's own namespace of names, which leaves no file
         listener.listen(16)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
