@@ -140,8 +140,8 @@ def test_a_case_s_operations_are_those_of_its_whole_batch(cpu: object) -> None:
 def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have_alone(cpu: object) -> None:
     # given a tiled and an untiled case in each of two precisions
     settings = MeasureSettings(min_samples=3, min_time=0.0, max_time=600, max_noise=None)
-    tilings = ("off", Tile(tile=64, overlap=16))
-    cases = [a_case(size=128, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
+    tilings = ("off", Tile(tile=32, overlap=8))  # of 64 px: on a CPU, 16 bits take long
+    cases = [a_case(size=64, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
     phases: list[str] = []
     together = cpu.run_interleaved(cases, settings, phases.append)
 
@@ -151,7 +151,7 @@ def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have
     for case, done in zip(cases, together, strict=True):
         turning, alone = only_stage(done), only_stage(cpu.run(case, settings, lambda _: None))
         assert turning.memory.measured_during == "first call"
-        assert turning.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=24 * MIB)
+        assert turning.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=4 * MIB)
         assert turning.flops == alone.flops
 
 
