@@ -174,7 +174,7 @@ def test_a_bad_line_is_set_aside_with_a_warning_and_the_command_goes_on(
     code = main([part.format(file=edited, out=tmp_path / "out") for part in arguments])
     said = capsys.readouterr().err
     assert code == 0
-    assert f"warning: {edited}, line 2:" in said
+    assert f"warning: {edited}, line 2 " in said
 
 
 def test_gates_take_no_file_with_a_bad_line(edited: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,13 +185,13 @@ def test_gates_take_no_file_with_a_bad_line(edited: Path, tmp_path: Path, capsys
         ["docs", "check", str(page), str(edited), "--operation", "encode"],
     ):
         assert main(arguments) == 2
-        assert f"error: {edited}, line 2:" in capsys.readouterr().err
+        assert f"error: {edited}, line 2 " in capsys.readouterr().err
 
 
 def test_a_file_of_bad_lines_alone_stops_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write_lines(tmp_path / "bad.jsonl", [measured(timing=None)] * 3)
     assert main(["report", str(file), "--out", str(tmp_path / "out")]) == 2
-    assert f"error: {file}, line 1:" in capsys.readouterr().err
+    assert f"error: {file}, line 1 " in capsys.readouterr().err
 
 
 def test_of_very_many_warnings_the_first_are_printed_and_the_others_counted(

@@ -41,6 +41,8 @@ def _moved(line: dict[str, Any]) -> dict[str, Any]:
             stages[0][target.rpartition(".")[2]] = value
     new["schema_version"] = FIELDS["new"]["schema_version"]
     new["device"]["identity"] = FIELDS["new"]["device.identity"]
+    if new["prediction"]:
+        new["prediction"]["kernels"] = None  # an optional field of version 6, which came later
     if new["outcome"]["status"] in {"out_of_memory", "failed"}:
         new["outcome"]["stage"] = None
     return new
@@ -61,10 +63,10 @@ def _put(where: dict[str, Any], names: list[str], value: Any) -> None:
 
 
 def _facts(line: dict[str, Any]) -> str:
-    """A predicted record without its times, and without the words of its verdict, which may improve."""
-    parts = {"run": "started_at", "prediction": "reason", "outcome": "message"}
+    """A predicted record without times, the verdict's words, which may improve, and later fields."""
+    parts = {"run": {"started_at"}, "prediction": {"reason", "kernels"}, "outcome": {"message"}}
     kept = {
-        part: {name: value for name, value in line[part].items() if name != left_out}
+        part: {name: value for name, value in line[part].items() if name not in left_out}
         for part, left_out in parts.items()
     }
     return json.dumps({**line, **kept, "recorded_at": None})
