@@ -120,11 +120,7 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     case = Case(
-        model="tiny",
-        operation="decode",
-        axes=models.square("tiny", arguments.size),
-        dtype="float32",
-        transport="jpg",
+        model="tiny", operation="decode", axes=models.square("tiny", arguments.size), dtype="float32", transport="jpg"
     )
     served = ("--device", arguments.device, "--time-limit", str(_LIMIT_S))
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) - 1))}

@@ -65,10 +65,7 @@ def main() -> int:
     model, side = asked.model or model, asked.resolution or side
     case = Case(model=model, operation=asked.operation, axes=models.square(model, side), dtype=models.get(model).dtype)
     remote = case.model_copy(update={"transport": "pt"})
-    with (
-        torch.inference_mode(),
-        loopback.serving([model], arguments=("--device", str(device))) as server,
-    ):
+    with torch.inference_mode(), loopback.serving([model], arguments=("--device", str(device))) as server:
         call = VaeOnDevice(case, device).prepare(case).run
         payload = make(remote)
         post = payload.post(parse(f"{server.address.url}/{case.model}/{case.operation}"))

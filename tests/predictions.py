@@ -10,10 +10,7 @@ from bench.core.units import MIB, memory_percent
 from bench.core.work import Work
 from bench.record import Measured, Memory, Outcome, OutOfMemory, Prediction, Record, Skipped
 
-ENDED: dict[str, Outcome] = {
-    "out_of_memory": OutOfMemory(where="device"),
-    "unsupported": Skipped(reason="for a test"),
-}
+ENDED: dict[str, Outcome] = {"out_of_memory": OutOfMemory(where="device"), "unsupported": Skipped(reason="for a test")}
 
 
 def a_predicted_record(

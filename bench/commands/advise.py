@@ -10,15 +10,7 @@ import typer
 
 from bench.commands.comparisons import Networks, NetworksFile, Server, Transports
 from bench.commands.files import given_or_all, table_records, write_pages
-from bench.commands.options import (
-    RESULTS,
-    AsJson,
-    ChosenPages,
-    Models,
-    Operations,
-    Quiet,
-    Results,
-)
+from bench.commands.options import RESULTS, AsJson, ChosenPages, Models, Operations, Quiet, Results
 from bench.commands.stderr import interruptible, tracked, warn
 from bench.errors import ConfigError
 
@@ -32,26 +24,19 @@ _SIZES = ("512", "1024", "2048")
 
 Gpu = Annotated[str | None, typer.Option("--gpu", help="A card in gpus.yaml, or part of its name.")]
 VramLimit = Annotated[
-    str | None,
-    typer.Option(help="Limit the card's memory, e.g. 10GiB. Without --gpu: any card with this much memory."),
+    str | None, typer.Option(help="Limit the card's memory, e.g. 10GiB. Without --gpu: any card with this much memory.")
 ]
 Free = Annotated[
     str | None, typer.Option("--free", metavar="BYTES", help="How much of it is free now, e.g. 6GiB; default: all.")
 ]
 Resolutions = Annotated[
     list[str] | None,
-    typer.Option(
-        "--resolution",
-        help="512 or 512x768 (width x height); repeatable. Default: 512, 1024 and 2048.",
-    ),
+    typer.Option("--resolution", help="512 or 512x768 (width x height); repeatable. Default: 512, 1024 and 2048."),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")]
 Dtype = Annotated[
     str | None,
-    typer.Option(
-        "--dtype",
-        help="Only this precision. Default: the model's own; if that is float32, lower ones too.",
-    ),
+    typer.Option("--dtype", help="Only this precision. Default: the model's own; if that is float32, lower ones too."),
 ]
 
 

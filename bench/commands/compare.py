@@ -32,8 +32,7 @@ Head = Annotated[Path | None, typer.Argument(metavar="HEAD", help="The run to ju
 MoreBase = Annotated[list[Path] | None, typer.Option("--base", help="A file or folder of the base; repeatable.")]
 MoreHead = Annotated[list[Path] | None, typer.Option("--head", help="A file or folder of the head; repeatable.")]
 Metrics = Annotated[
-    list[str] | None,
-    typer.Option("--metric", help="Compare this metric instead of the default ones; repeatable."),
+    list[str] | None, typer.Option("--metric", help="Compare this metric instead of the default ones; repeatable.")
 ]
 Factors = Annotated[
     list[str] | None,

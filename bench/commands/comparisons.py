@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from bench.record import Record
 
 NetworksFile = Annotated[
-    Path | None,
-    typer.Option("--networks", metavar="FILE", help="Use this file instead of the shipped networks.yaml."),
+    Path | None, typer.Option("--networks", metavar="FILE", help="Use this file instead of the shipped networks.yaml.")
 ]
 Networks = Annotated[
     list[str] | None,
     typer.Option(
-        "--network",
-        help="Use only this network of networks.yaml; repeatable. Recommendations use the first one.",
+        "--network", help="Use only this network of networks.yaml; repeatable. Recommendations use the first one."
     ),
 ]
 Gpus = Annotated[list[str] | None, typer.Option("--gpu", help="Only this device, or part of its name; repeatable.")]
@@ -42,8 +40,7 @@ Server = Annotated[
 Transports = Annotated[
     list[str] | None,
     typer.Option(
-        "--transport",
-        help="How payloads travel: jpg, png, pt or pt-partial; repeatable. Default: png up, jpg down.",
+        "--transport", help="How payloads travel: jpg, png, pt or pt-partial; repeatable. Default: png up, jpg down."
     ),
 ]
 

@@ -15,12 +15,10 @@ from bench.commands.options import AsJson, ChosenPages, Models, Operations, Quie
 def cost(
     results: Results = None,
     volume: Annotated[
-        list[float] | None,
-        typer.Option("--volume", help="Images per hour; repeatable. Default: 1 to 10,000."),
+        list[float] | None, typer.Option("--volume", help="Images per hour; repeatable. Default: 1 to 10,000.")
     ] = None,
     prices_file: Annotated[
-        Path | None,
-        typer.Option("--prices", metavar="FILE", help="Use this file instead of the shipped prices.yaml."),
+        Path | None, typer.Option("--prices", metavar="FILE", help="Use this file instead of the shipped prices.yaml.")
     ] = None,
     gpu: Gpus = None,
     model: Models = None,

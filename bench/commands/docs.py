@@ -22,8 +22,7 @@ docs = typer.Typer(cls=Group, no_args_is_help=True, help="Read, print and check 
 Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
 Results = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
 Dialect = Annotated[
-    str | None,
-    typer.Option(help="Format of the encode or decode page; default: that of the operation."),
+    str | None, typer.Option(help="Format of the encode or decode page; default: that of the operation.")
 ]
 
 
@@ -33,8 +32,7 @@ def docs_import(
     page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The results file to write.")],
     operation: Annotated[
-        str | None,
-        typer.Option("--operation", help="encode or decode. Default: what the page says."),
+        str | None, typer.Option("--operation", help="encode or decode. Default: what the page says.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -33,14 +33,10 @@ ChosenPages = Annotated[
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Models = Annotated[
-    list[str] | None,
-    typer.Option("--model", help="A model, as `bench models` lists it; repeatable."),
-]
+Models = Annotated[list[str] | None, typer.Option("--model", help="A model, as `bench models` lists it; repeatable.")]
 Operations = Annotated[list[str] | None, typer.Option("--operation", help="encode or decode; repeatable.")]
 Resolutions = Annotated[
-    list[str] | None,
-    typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels; repeatable."),
+    list[str] | None, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels; repeatable.")
 ]
 #: The variable that holds an endpoint's bearer token, unless --token-env names another.
 TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
@@ -57,9 +53,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Start a new run even if an
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and measure nothing.")]
 VramLimit = Annotated[
     str | None,
-    typer.Option(
-        help="Behave like a card with this much memory, e.g. 8GiB. A run on a CPU limits the process to it.",
-    ),
+    typer.Option(help="Behave like a card with this much memory, e.g. 8GiB. A run on a CPU limits the process to it."),
 ]
 #: What the user can name with --device. `device.choose` says why other kinds (mps, rocm) are not supported.
 _DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|(mps|rocm|hip|xpu)(:.*)?", re.IGNORECASE)

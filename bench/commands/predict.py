@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import (
-    RESULTS,
-    AsJson,
-    Models,
-    Operations,
-    Overrides,
-    Quiet,
-    Resolutions,
-    VramLimit,
-)
+from bench.commands.options import RESULTS, AsJson, Models, Operations, Overrides, Quiet, Resolutions, VramLimit
 from bench.commands.stderr import interruptible, tell, tell_aliases, tracked, warn
 from bench.errors import BenchError
 
@@ -49,12 +40,10 @@ def predict(
     ] = None,
     vram_limit: VramLimit = None,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file."),
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
     ] = None,
     output_format: Annotated[
-        Format,
-        typer.Option("--format", help="terminal: tables to read; docs: the docs' own tables, marked predicted."),
+        Format, typer.Option("--format", help="terminal: tables to read; docs: the docs' own tables, marked predicted.")
     ] = Format.terminal,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -24,14 +24,10 @@ Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")
 Resolution = Annotated[str, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels.")]
 Dtype = Annotated[
     str | None,
-    typer.Option(
-        "--dtype",
-        help="float32, float16 or bfloat16. Default: the model's own, or float32 on the CPU.",
-    ),
+    typer.Option("--dtype", help="float32, float16 or bfloat16. Default: the model's own, or float32 on the CPU."),
 ]
 Tiling = Annotated[
-    str,
-    typer.Option("--tiling", help="off, on (the model's own tile), 256 or 256/64 (tile/overlap, in pixels)."),
+    str, typer.Option("--tiling", help="off, on (the model's own tile), 256 or 256/64 (tile/overlap, in pixels).")
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Images in one call.")]
 IsMeasured = Annotated[
@@ -44,8 +40,7 @@ Device = Annotated[
     ),
 ]
 Gpu = Annotated[
-    str | None,
-    typer.Option("--gpu", help="Predict the workspaces of this card in gpus.yaml (or part of a name)."),
+    str | None, typer.Option("--gpu", help="Predict the workspaces of this card in gpus.yaml (or part of a name).")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the plot and the trace.")]
 

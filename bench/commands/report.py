@@ -32,10 +32,7 @@ Form = Annotated[
 
 
 def report(
-    results: Results = None,
-    out: PagesFolder = REPORTS,
-    form: Form = Format.MARKDOWN,
-    quiet: Quiet = False,
+    results: Results = None, out: PagesFolder = REPORTS, form: Form = Format.MARKDOWN, quiet: Quiet = False
 ) -> None:
     """Write the report pages, with their plots, from all results. No GPU needed.
 

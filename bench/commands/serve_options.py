@@ -9,24 +9,20 @@ import typer
 from bench.commands.options import TOKEN_ENV, device_option
 
 Models = Annotated[
-    list[str] | None,
-    typer.Option("--model", help="A model, as `bench models` lists it; repeatable. Required."),
+    list[str] | None, typer.Option("--model", help="A model, as `bench models` lists it; repeatable. Required.")
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(
-        help="random (images are noise: for measuring only), hub, or a folder of checkpoints. Required.",
-    ),
+    typer.Option(help="random (images are noise: for measuring only), hub, or a folder of checkpoints. Required."),
 ]
 Operations = Annotated[
-    list[str] | None,
-    typer.Option("--operation", help="Serve only encode or only decode; default: both."),
+    list[str] | None, typer.Option("--operation", help="Serve only encode or only decode; default: both.")
 ]
 Dtype = Annotated[
     str,
     typer.Option(
         help="Precision: float32, float16, bfloat16, model (the model's own), or auto (the model's own, but float32 on "
-        "a CPU).",
+        "a CPU)."
     ),
 ]
 Device = Annotated[str, device_option("Where to compute: auto, cpu, cuda or cuda:N.")]
@@ -34,8 +30,7 @@ Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all a
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")]
 Queue = Annotated[int, typer.Option(min=1, max=10_000, help="The most requests that wait for the device.")]
 MaxPixels = Annotated[
-    str,
-    typer.Option(help="The most pixels in one request, all images together: 4096x4096 or a number."),
+    str, typer.Option(help="The most pixels in one request, all images together: 4096x4096 or a number.")
 ]
 MaxBatch = Annotated[int, typer.Option(min=1, max=1024, help="The most images in one request.")]
 TimeLimit = Annotated[
@@ -49,11 +44,7 @@ TimeLimit = Annotated[
 ]
 BodyTimeout = Annotated[
     float,
-    typer.Option(
-        min=0.001,
-        max=86400,
-        help="Time for receiving a request's body, plus 1 s for each 256 KiB of it.",
-    ),
+    typer.Option(min=0.001, max=86400, help="Time for receiving a request's body, plus 1 s for each 256 KiB of it."),
 ]
 Cors = Annotated[
     list[str] | None,

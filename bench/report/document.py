@@ -224,9 +224,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | float 
 
 
 def table_of(
-    rows: Iterable[_Row],
-    *columns: tuple[Column, Callable[[_Row], Cell | str | float | None]],
-    title: str = "",
+    rows: Iterable[_Row], *columns: tuple[Column, Callable[[_Row], Cell | str | float | None]], title: str = ""
 ) -> Table:
     """A table with one line for each of `rows`. Each column comes with the function that makes its cell of a row."""
     return table([column for column, _ in columns], [[cell(row) for _, cell in columns] for row in rows], title)

@@ -61,12 +61,7 @@ def test_a_record_keeps_samples_memory_and_environment(smoke: tuple[Path, dict[s
 def test_tiling_really_tiles_and_a_covering_tile_is_one(smoke: tuple[Path, dict[str, object]]) -> None:
     tiles = {(r.case.operation, size_of(r.case)): r.tiles for r in records(smoke[0]) if r.case.tile}
     # A 128 px image in 64 px tiles every 48 px has three starts a side, a 64 px one is covered by one tile.
-    assert tiles == {
-        ("encode", "64x64"): 1,
-        ("encode", "128x128"): 9,
-        ("decode", "64x64"): 1,
-        ("decode", "128x128"): 9,
-    }
+    assert tiles == {("encode", "64x64"): 1, ("encode", "128x128"): 9, ("decode", "64x64"): 1, ("decode", "128x128"): 9}
     assert all(record.tiles is None for record in records(smoke[0]) if not record.case.tile)
 
 

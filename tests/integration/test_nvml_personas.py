@@ -99,10 +99,7 @@ def test_the_sampler_answers_under_every_persona(nvml_library: Path, persona: st
 
 @pytest.mark.parametrize(
     ("persona", "sound"),
-    [
-        *((name, True) for name in PERSONAS if name not in {"busy", "no_driver", "mismatch"}),
-        ("busy", False),
-    ],
+    [*((name, True) for name in PERSONAS if name not in {"busy", "no_driver", "mismatch"}), ("busy", False)],
 )
 def test_doctor_calls_only_a_busy_gpu_unsound(look: Look, persona: str, sound: bool) -> None:
     assert look(persona)["sound"] is sound

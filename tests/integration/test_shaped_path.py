@@ -33,9 +33,7 @@ with joined(Path(0.01, 1e7, 1e7)):
 
 
 def test_a_request_takes_what_the_model_says(
-    monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given the truest path that can be had here, 40 ms long and 20 Mbit/s wide, and an endpoint at its end
     for name in ("NO_PROXY", "no_proxy"):
@@ -59,10 +57,7 @@ def test_nothing_is_left_of_a_path_whose_owner_is_killed() -> None:
     # Given a path in a process of its own
     path = os.pathsep.join([str(BENCHMARKS.parent), str(BENCHMARKS)])
     owner = subprocess.Popen(
-        [sys.executable, "-P", "-c", KILLED],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, "-P", "-c", KILLED], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
     )
     assert owner.stdout is not None
     started = owner.stdout.readline().split()

@@ -93,9 +93,7 @@ def resumed(tmp_path_factory: pytest.TempPathFactory, nvml_library: Path) -> tup
     return killed, records(out)
 
 
-def test_a_run_that_was_killed_goes_on_after_its_last_whole_record(
-    resumed: tuple[list[Record], list[Record]],
-) -> None:
+def test_a_run_that_was_killed_goes_on_after_its_last_whole_record(resumed: tuple[list[Record], list[Record]]) -> None:
     killed, completed = resumed
     assert 0 < len(killed) < len(completed) == completed[0].run.cases
     assert completed[: len(killed)] == killed

@@ -266,10 +266,7 @@ def a_sweep_for_other_models(**keys: tuple[str, ...]) -> Sweep:
 
 @pytest.mark.parametrize(
     ("key", "value", "own"),
-    [
-        ("operations", "embed", ("encode", "decode")),
-        ("variants", "sliding", ("default", "channels-last", "sliced")),
-    ],
+    [("operations", "embed", ("encode", "decode")), ("variants", "sliding", ("default", "channels-last", "sliced"))],
 )
 def test_what_a_model_does_not_have_is_refused_and_its_own_are_named(
     key: str, value: str, own: tuple[str, ...]

@@ -8,16 +8,7 @@ from typing import Literal
 import torch
 
 from bench.core.units import format_bytes, format_exact
-from bench.device.base import (
-    Capacity,
-    Clock,
-    Context,
-    DeviceSoftware,
-    DeviceState,
-    MemoryMeter,
-    Watch,
-    capacity_of,
-)
+from bench.device.base import Capacity, Clock, Context, DeviceSoftware, DeviceState, MemoryMeter, Watch, capacity_of
 from bench.device.cuda import gpu_facts, properties
 from bench.device.cuda.cuda_memory import CudaMemory
 from bench.device.cuda.gpu_watch import GpuWatch

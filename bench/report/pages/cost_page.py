@@ -9,12 +9,7 @@ from bench.core.units import format_amount, format_percent
 from bench.record import Case
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
 from bench.report.pages.cells import by_call, call, featured
-from bench.report.pages.cost_tables import (
-    break_even_table,
-    image_table,
-    local_name,
-    prices_table,
-)
+from bench.report.pages.cost_tables import break_even_table, image_table, local_name, prices_table
 from bench.workloads.labels import whole_size_of
 
 PLOT = "cost.png"
@@ -100,10 +95,7 @@ def _legend(currency: str) -> Terms:
                 f"{currency} for 1,000 images at a steady volume, for the VAE alone, since generating costs the same "
                 "everywhere. They are simulated: nobody ran that volume for an hour. 0 is a free endpoint.",
             ),
-            (
-                "Time",
-                "seconds per image. An endpoint that was not measured has the time of the device that is named.",
-            ),
+            ("Time", "seconds per image. An endpoint that was not measured has the time of the device that is named."),
             (
                 "Energy",
                 "joules per image. It was measured by the driver, or it is simulated: the board's rated power times "

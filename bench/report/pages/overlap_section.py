@@ -145,13 +145,7 @@ def _simulated_table(images: Sequence[RemoteImage], network: str) -> Table:
     ]
     return table_of(
         images,
-        (
-            Column("Image"),
-            lambda image: f"{call(image.case)} {size_of(image.case)}",
-        ),
-        (
-            Column("Free above", "seconds"),
-            lambda image: Cell(hidden_from_s([image.over_s[network]]), kind="simulated"),
-        ),
+        (Column("Image"), lambda image: f"{call(image.case)} {size_of(image.case)}"),
+        (Column("Free above", "seconds"), lambda image: Cell(hidden_from_s([image.over_s[network]]), kind="simulated")),
         *paces,
     )

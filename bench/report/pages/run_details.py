@@ -14,12 +14,7 @@ from bench.report.document import Block, Bullets, Cell, Column, Section, Table, 
 from bench.report.pages import cells
 from bench.workloads.labels import extras, label_of, size_order
 
-_STOPPED = {
-    "noise_target": "noise",
-    "inherently_noisy": "steady noise",
-    "max_time": "time",
-    "enough_samples": "count",
-}
+_STOPPED = {"noise_target": "noise", "inherently_noisy": "steady noise", "max_time": "time", "enough_samples": "count"}
 _LEGEND = (
     (
         "±",

@@ -23,10 +23,7 @@ _PARTS = (
     ),
     ("attention", "FLOPs of its two products over the rate of the tensor cores"),
     ("traffic", "bytes that kernels read and write over the memory's bandwidth, as if nothing stayed in a cache"),
-    (
-        "launches",
-        "the kernels that blend tiles, one for each row or column, which take no longer than their launch",
-    ),
+    ("launches", "the kernels that blend tiles, one for each row or column, which take no longer than their launch"),
 )
 _LIMITS = (
     "The form of the model was chosen by these same errors, so they flatter it somewhat.",

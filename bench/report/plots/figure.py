@@ -83,11 +83,7 @@ def plain(axes: Axes, grid: str) -> None:
 
 
 def legend_below(
-    figure: Figure,
-    axes: list[Axes],
-    columns: int,
-    names: tuple[str, ...] | None = None,
-    left_out: Sequence[str] = (),
+    figure: Figure, axes: list[Axes], columns: int, names: tuple[str, ...] | None = None, left_out: Sequence[str] = ()
 ) -> None:
     """Add one legend for all panels, with each name once, in the order of `names` or else of the panels.
 

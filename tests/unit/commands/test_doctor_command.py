@@ -35,9 +35,7 @@ def a_ceiling(request: MeasureCeiling) -> CeilingMeasured:
     return CeilingMeasured(ceiling=found)
 
 
-def test_a_misspelt_device_is_wrong_usage_and_not_a_problem_of_the_machine(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_misspelt_device_is_wrong_usage_and_not_a_problem_of_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["doctor"], ["run", "smoke", "--dry-run"], ["profile"], ["calibrate"]):
         assert main([*command, "--device", "gpuu"]) == 2
         error = capsys.readouterr().err

@@ -91,9 +91,7 @@ def test_a_dry_run_says_the_endpoint_s_note(capsys: pytest.CaptureFixture[str]) 
     assert json.loads(said.out)["cases"]
 
 
-def test_an_interruption_while_all_is_stopped_says_nothing_of_what_was_kept(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_an_interruption_while_all_is_stopped_says_nothing_of_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted_twice() -> None:
         try:
             raise typer.Exit(130)

@@ -49,16 +49,8 @@ def test_networks_are_chosen_in_the_order_that_was_asked_for(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (
-            "down_mbit_s: 8",
-            "down_mbit_s: 0",
-            "key `networks.slow.down_mbit_s`: must be at least 0.001",
-        ),
-        (
-            "up_mbit_s: 1,",
-            "up_mbit_s: -3,",
-            "key `networks.slow.up_mbit_s`: must be at least 0.001",
-        ),
+        ("down_mbit_s: 8", "down_mbit_s: 0", "key `networks.slow.down_mbit_s`: must be at least 0.001"),
+        ("up_mbit_s: 1,", "up_mbit_s: -3,", "key `networks.slow.up_mbit_s`: must be at least 0.001"),
         ("rtt_ms: 100", "rtt_ms: -1", "key `networks.slow.rtt_ms`: must be at least 0"),
         ("rtt_ms: 100", "rtt_ms: yes", "key `networks.slow.rtt_ms`: True is not a number"),
         ("rtt_ms: 100", "rtt_ms: .nan", "key `networks.slow.rtt_ms`"),

@@ -153,10 +153,7 @@ def test_a_case_has_positive_sizes(field: str, value: int) -> None:
         ({}, "tiny encode 64x64 float32 untiled"),
         ({"width": 96, "tiling": Tile(tile=64, overlap=16)}, "tiny encode 96x64 float32 tiled 64/16"),
         ({"batch": 4}, "tiny encode 64x64 float32 untiled batch 4"),
-        (
-            {"weights": "hub", "variant": "channels-last"},
-            "tiny encode 64x64 float32 untiled hub channels-last",
-        ),
+        ({"weights": "hub", "variant": "channels-last"}, "tiny encode 64x64 float32 untiled hub channels-last"),
     ],
 )
 def test_a_label_names_what_is_not_the_default(fields: dict[str, Any], label: str) -> None:

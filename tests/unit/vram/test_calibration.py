@@ -133,11 +133,7 @@ def test_the_same_cudnn_but_for_its_patch_applies_and_one_that_is_not_known(vers
 
 @pytest.mark.parametrize(
     ("theirs", "ours", "said"),
-    [
-        ("91002", "90100", r"\b9\.10\b.*\b9\.1\b"),
-        ("8902", "91002", r"\b8\.9\b.*\b9\.10\b"),
-        (None, "91002", "cuDNN"),
-    ],
+    [("91002", "90100", r"\b9\.10\b.*\b9\.1\b"), ("8902", "91002", r"\b8\.9\b.*\b9\.10\b"), (None, "91002", "cuDNN")],
 )
 def test_another_cudnn_is_told_with_what_to_do(theirs: str | None, ours: str, said: str) -> None:
     why = why_not_applicable(workspaces(entry(SMALL, 1), cudnn=theirs), ours)

@@ -63,9 +63,7 @@ def test_the_published_peak_lies_in_the_band(record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    "record",
-    [record for record in _fitting() if record.device.name in _WITH_ROOM and not record.case.tile],
-    ids=_name,
+    "record", [record for record in _fitting() if record.device.name in _WITH_ROOM and not record.case.tile], ids=_name
 )
 def test_with_memory_to_spare_untiled_peaks_are_predicted_within_14_per_cent(record: Record) -> None:
     found = _predicted(record)

@@ -119,8 +119,7 @@ def test_a_token_and_a_user_in_the_url_are_refused_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "echoed",
-    ["key=a%20b%2Bc!d", "key=a+b%2Bc%21d", "key=a%20b%2Bc%21d", "key=a b+c!d", "a%20b+c!d"],
+    "echoed", ["key=a%20b%2Bc!d", "key=a+b%2Bc%21d", "key=a%20b%2Bc%21d", "key=a b+c!d", "a%20b+c!d"]
 )
 def test_a_query_is_redacted_in_every_library_s_spelling(echoed: str) -> None:
     tell = Redactor(Endpoints(base=parse("http://h/?key=a%20b%2Bc!d")), None)

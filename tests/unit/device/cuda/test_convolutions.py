@@ -79,9 +79,6 @@ def test_afterwards_nothing_is_recorded_any_more(allocator: Allocator) -> None:
 
 def test_the_history_is_switched_off_though_the_call_fails(allocator: Allocator) -> None:
     convolution = a_convolution(allocator)
-    with (
-        pytest.raises(RuntimeError),
-        workspaces.recording([convolution], torch.device("cuda", 1)),
-    ):
+    with pytest.raises(RuntimeError), workspaces.recording([convolution], torch.device("cuda", 1)):
         convolution(torch.zeros(1, 3, 5, 5))
     assert allocator.switched == ["all", None]

@@ -243,9 +243,7 @@ def test_without_a_uuid_no_sampler_is_started(driver: FakeDriver) -> None:
 def test_closing_ends_the_sampler_and_can_be_done_twice(watching: Callable[..., GpuWatch], tmp_path: Path) -> None:
     # given a sampler that has said which process it is
     note = tmp_path / "pid"
-    watch = watching(
-        python(f"import os, pathlib; pathlib.Path({str(note)!r}).write_text(str(os.getpid()))\n" + REAL),
-    )
+    watch = watching(python(f"import os, pathlib; pathlib.Path({str(note)!r}).write_text(str(os.getpid()))\n" + REAL))
     watch.begin()
     watch.end(FOREVER)
 

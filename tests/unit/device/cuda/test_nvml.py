@@ -237,12 +237,7 @@ def test_each_condition_fails_on_its_own(driver: FakeDriver, names: list[str], f
 @pytest.mark.parametrize(
     ("new", "old", "field", "value"),
     [
-        (
-            "nvmlDeviceGetCurrentClocksEventReasons",
-            "nvmlDeviceGetCurrentClocksThrottleReasons",
-            "reasons",
-            0x4,
-        ),
+        ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons", "reasons", 0x4),
         ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV", "temperature_c", 61),
     ],
 )

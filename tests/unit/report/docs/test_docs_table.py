@@ -534,10 +534,7 @@ def test_a_model_that_the_zoo_has_no_more_is_headed_by_its_key() -> None:
 
 def test_predicted_tables_say_so_in_title_and_every_column_of_figures_and_list_no_gaps() -> None:
     # Given a predicted percentage, for which there is no time, and one that is out of memory
-    records = [
-        a_record(percent=12.5, kind="predicted"),
-        a_record(outcome=OOM, kind="predicted", size=1024),
-    ]
+    records = [a_record(percent=12.5, kind="predicted"), a_record(outcome=OOM, kind="predicted", size=1024)]
     # When they are printed as predictions
     found = docs_table.render(records, "encode", predicted=True)
     # Then title and columns are marked, and only the memory has a figure

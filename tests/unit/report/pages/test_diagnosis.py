@@ -52,11 +52,7 @@ def test_quiet_shows_warnings_and_problems_alone() -> None:
 
 @pytest.mark.parametrize(
     ("findings", "is_sound", "counts"),
-    [
-        ((OK,), True, ""),
-        ((NOTE, NOTE), True, "(2 notes)"),
-        ((PROBLEM, WARNING), False, "(1 problem, 1 warning)"),
-    ],
+    [((OK,), True, ""), ((NOTE, NOTE), True, "(2 notes)"), ((PROBLEM, WARNING), False, "(1 problem, 1 warning)")],
 )
 def test_the_verdict_counts_what_was_found(findings: tuple[Finding, ...], is_sound: bool, counts: str) -> None:
     verdict = diagnosis.verdict(findings)

@@ -15,10 +15,7 @@ from bench.report.pages import time_model_page
 from bench.report.render import markdown
 
 #: 100 ms predicted as 120 ms, and 1 s as 0.95 s.
-FITTED = (
-    Cell(observed("one", WORKS[0], "float16", 0.1), 0.12),
-    Cell(observed("two", WORKS[1], "float32", 1.0), 0.95),
-)
+FITTED = (Cell(observed("one", WORKS[0], "float16", 0.1), 0.12), Cell(observed("two", WORKS[1], "float32", 1.0), 0.95))
 PAGE = time_model_page.page(Evaluation(TRUTH, FITTED, ()))
 
 
