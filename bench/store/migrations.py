@@ -11,9 +11,7 @@ from bench.record import SCHEMA_VERSION
 #: Fields that are axes since version 6.
 _AXES = ("width", "height", "frames", "batch")
 #: Fields of a record that are in a stage since version 6.
-OF_A_STAGE = ("timing", "memory", "tiles", "flops")
-#: The first version whose records have stages.
-STAGES_SINCE = 6
+_OF_A_STAGE = ("timing", "memory", "tiles", "flops")
 
 
 class NewerLineError(ResultsError):
@@ -42,7 +40,7 @@ def _migrate_5(line: dict[str, Any]) -> dict[str, Any]:
             axes = {"frames": 1, "batch": 1, **axes}
         other_fields = {name: value for name, value in case.items() if name not in _AXES}
         line["case"] = {**other_fields, "axes": {name: axes[name] for name in _AXES if name in axes}}
-    stage = {name: line.pop(name) for name in OF_A_STAGE if name in line}
+    stage = {name: line.pop(name) for name in _OF_A_STAGE if name in line}
     if "stages" not in line and any(value is not None for value in stage.values()):
         operation = case.get("operation") if isinstance(case, dict) else None
         line["stages"] = [{"name": operation, **stage}]

@@ -14,7 +14,7 @@ from bench.core.units import format_count
 from bench.errors import ResultsError
 from bench.record import Record
 from bench.store.disk import is_named_pipe
-from bench.store.line import TornLineError, record_of
+from bench.store.line import TornLineError
 from bench.store.migrations import NewerLineError
 from bench.store.stand_in import LEFT_OUT, record_stand_in
 from bench.store.unbuilt import UnbuiltRecord, built_record, unbuilt_record
@@ -61,15 +61,7 @@ def read_file(path: Path, *, strict: bool = False) -> ResultsFile[Record]:
     A line is bad if it is not JSON, is not a record, has a newer schema version, or contradicts itself. Raises
     ResultsError if the file can't be read or has only bad lines; if `strict`, for the first bad line.
     """
-    return _read_file(path, _built, strict=strict)
-
-
-def _built(line: bytes, where: str) -> Record:
-    return built_record(line) or record_of(line, where)
-
-
-def _unbuilt(line: bytes, where: str) -> Record | UnbuiltRecord:
-    return unbuilt_record(line) or record_of(line, where)
+    return _read_file(path, built_record, strict=strict)
 
 
 def _read_file(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> ResultsFile[AnyRecord]:
@@ -152,14 +144,14 @@ def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFi
     A file with only bad lines is set aside with a warning if another file has records, unless `strict`.
     Raises ResultsError if a path does not exist, and as `read_file` does.
     """
-    return _read(paths, _built, strict=strict)
+    return _read(paths, built_record, strict=strict)
 
 
 def read_unbuilt(
     paths: Sequence[Path], *, strict: bool = False
 ) -> tuple[list[ResultsFile[Record | UnbuiltRecord]], list[str]]:
     """As `read`, in a third of the time, with records that are checked, but mostly not built yet."""
-    return _read(paths, _unbuilt, strict=strict)
+    return _read(paths, unbuilt_record, strict=strict)
 
 
 def _read(

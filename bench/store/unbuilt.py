@@ -1,15 +1,17 @@
-"""Records that are only checked while files are read, and built if a page shows them.
+"""Lines that are checked without building their models, which takes a fraction of the time.
 
-Of many lines a page shows a few: those of the latest run. `unbuilt_record` takes the lines that `quick_record` takes,
-and builds only what the choice among them needs. The rest it checks with msgspec types that are made from the models,
-in a fraction of the time in which the models are built.
+Files of 100,000 records hold mostly lines that this version wrote on this machine. Their stages and telemetry are
+checked by msgspec types, which are made from the models and accept what the models accept, or less; a line that these
+refuse is left to `record_of`, which decides. `unbuilt_record` keeps a checked line as it is until its record is shown;
+`built_record` makes its models at once, without validating them again.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
@@ -33,10 +35,10 @@ from bench.record import (
     Timing,
     contradictions,
 )
-from bench.store.line import UNIQUE_FIELDS, all_fields, cached_value, quick_record, record_of
+from bench.store.line import CACHE_SIZE, UNIQUE_FIELDS, record_of, shared_value, whole_number
 from bench.store.stand_in import stand_in_of
 
-#: Numbers from here on may not fit in 64 bits: `quick_record` and `record_of` judge their lines.
+#: Numbers from here on may not fit in 64 bits: `record_of` judges their lines.
 _GREATEST = 10**18
 _set = object.__setattr__
 #: The model that each msgspec type is made from, and the names of its fields that hold models.
@@ -67,7 +69,7 @@ class UnbuiltRecord:
 
     def build(self) -> Record:
         """The record of the line."""
-        return quick_record(self.line) or record_of(self.line, "a line that was checked")
+        return built_record(self.line, "a line that was checked")
 
 
 @dataclass(slots=True)
@@ -90,11 +92,11 @@ class _Draft:
         return self.stages[0].memory if self.stages else None
 
 
-def unbuilt_record(line: bytes) -> UnbuiltRecord | Record | None:
-    """The record of a line, unbuilt if that is possible; None where `quick_record` returns None."""
+def unbuilt_record(line: bytes, where: str) -> UnbuiltRecord | Record:
+    """The record of a line, unbuilt if that is possible. Raises what `record_of` raises."""
     values = _values(line)
     if values is None:
-        return quick_record(line)
+        return record_of(line, where)
     return UnbuiltRecord(
         line=line,
         kind=values["kind"],
@@ -106,11 +108,11 @@ def unbuilt_record(line: bytes) -> UnbuiltRecord | Record | None:
     )
 
 
-def built_record(line: bytes) -> Record | None:
-    """What `quick_record` returns, in less time for a line as this program writes it."""
+def built_record(line: bytes, where: str) -> Record:
+    """The record of a line. Raises what `record_of` raises."""
     values = _values(line)
     if values is None:
-        return quick_record(line)
+        return record_of(line, where)
     values["stages"] = tuple(map(_model, values["stages"]))
     values["telemetry"] = values["telemetry"] and _model(values["telemetry"])
     return _of_values(Record, values)
@@ -130,13 +132,18 @@ def _values(line: bytes) -> dict[str, Any] | None:
         if not (is_plain and fields["remote"] == fields["prediction"] == b"null"):
             return None
         values = {
-            name: _DECODERS[name](text) if name in _DECODERS else cached_value(SCHEMA_VERSION, name, text)
-            for name, text in fields.items()
+            name: _DECODERS[name](text) if name in _DECODERS else _repeated(name, text) for name, text in fields.items()
         }
     except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
         return None
     draft = _Draft(values["kind"], values["device"], values["outcome"], values["stages"], values["telemetry"])
     return None if len(draft.stages) > 1 or any(contradictions(cast("Record", draft))) else values
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _repeated(name: str, text: bytes) -> Any:
+    """The value of a field that lines repeat, out of its JSON."""
+    return shared_value(name, json.loads(text, parse_int=whole_number))
 
 
 def _model(struct: msgspec.Struct) -> BaseModel:
@@ -153,10 +160,16 @@ def _of_values(model: type[_Model], values: dict[str, Any]) -> _Model:
     """A model of values that were checked; pydantic's own `model_construct` takes six times as long."""
     made = model.__new__(model)
     _set(made, "__dict__", values)
-    _set(made, "__pydantic_fields_set__", all_fields(model))
+    _set(made, "__pydantic_fields_set__", _all_fields(model))
     _set(made, "__pydantic_extra__", None)
     _set(made, "__pydantic_private__", None)
     return made
+
+
+@cache
+def _all_fields(model: type[BaseModel]) -> set[str]:
+    """The names of a model's fields, one set for all records: pydantic's own sets are a third of a record's memory."""
+    return set(model.model_fields)
 
 
 def _checking(annotation: Any, constraints: Sequence[Any] = ()) -> Any:
