@@ -111,8 +111,8 @@ class DeviceThread:
             if job is None:
                 return None
             elapsed, likely = job.elapsed_s(), self.likely_s(job.kind, job.cost)
-        late = likely > 0 and elapsed > max(_OVERDUE_S, _OVERDUE_TIMES * likely)
-        return OverdueWork(job.kind, elapsed, likely) if late or elapsed > limit_s else None
+        is_late = likely > 0 and elapsed > max(_OVERDUE_S, _OVERDUE_TIMES * likely)
+        return OverdueWork(job.kind, elapsed, likely) if is_late or elapsed > limit_s else None
 
     def estimated_wait_s(self) -> float:
         """Seconds until a job submitted now would have its turn, estimated from earlier jobs (0: unknown)."""
@@ -176,9 +176,11 @@ class DeviceThread:
     def _check_time(self, kind: str, deadline: float, cost: float) -> None:
         """Raises BusyError if the jobs ahead leave too little time. If there are none, the work is always tried."""
         wait = self.estimated_wait_s()
-        late = wait + self.least_s(kind, cost) - (deadline - time.monotonic())
-        if wait > 0 and late > 0:
-            raise BusyError(f"The endpoint is busy: {_TOO_LATE}. Try again later.", max(1, math.ceil(min(late, wait))))
+        late_s = wait + self.least_s(kind, cost) - (deadline - time.monotonic())
+        if wait > 0 and late_s > 0:
+            raise BusyError(
+                f"The endpoint is busy: {_TOO_LATE}. Try again later.", max(1, math.ceil(min(late_s, wait)))
+            )
 
     def _leave(self, job: _Job) -> bool:
         """Remove the job from the queue. Returns False if it is no longer there."""

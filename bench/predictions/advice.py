@@ -30,7 +30,7 @@ class Evidence:
     Attributes:
         records: measured and published records.
         clock: the model of times fitted to them; None if there are too few times.
-        comparison: local beside remote.
+        comparison: local times compared with remote ones.
         server: the card that stands in for an endpoint; None if its rates are not known.
     """
 

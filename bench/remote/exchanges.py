@@ -13,8 +13,9 @@ from bench.remote.callers import Caller, CaseRequest, DiffusersClient, TimedClie
 from bench.remote.leash import Leash
 from bench.run.stopping import sample_interleaved
 
-#: In units of the slowest first request: the time reserved for the kept connection, and the least that it needs.
-_FOR_KEPT, _LEAST_FOR_KEPT = 6, 4
+#: The time that the other clients leave for the kept connection, and the least that it is tried in: how many of the
+#: slowest requests fit in it.
+_REQUESTS_RESERVED, _LEAST_REQUESTS = 6, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +41,27 @@ def measure(request: CaseRequest, settings: MeasureSettings, leash: Leash, begun
     new, kept = TimedClient(request, leash, "new"), TimedClient(request, leash, "kept")
     callers: tuple[Caller, ...] = (new,) if request.token else (DiffusersClient(request, leash, new), new)
     try:
-        exchanges = _block(request, callers, settings, begun, reserved_for_others=_FOR_KEPT)
+        exchanges = _block(request, callers, settings, begun, requests_reserved=_REQUESTS_RESERVED)
         slowest_s = max(exchange.timing.median_s for exchange in exchanges)
-        if _left_s(request) > _LEAST_FOR_KEPT * slowest_s:
+        if _left_s(request) > _LEAST_REQUESTS * slowest_s:
             exchanges += _block(request, (kept,), settings)
     finally:
         new.close()
         kept.close()
     sizes = [*new.response_bytes, *kept.response_bytes]
-    missing = len(callers) + 1 - len(exchanges)
-    spent = (
-        f"{missing} of {len(callers) + 1} clients were not measured: the time-out of {request.timeout_s:g} s was near"
-    )
+    warnings = [*kept.warnings]
+    if missing := len(callers) + 1 - len(exchanges):
+        warnings.append(
+            f"{missing} of {len(callers) + 1} clients were not measured: the time-out of {request.timeout_s:g} s was "
+            "near"
+        )
     return Sequential(
         exchanges=exchanges,
         request_bytes=new.request_bytes or None,
         response_bytes=round(statistics.median(sizes)) if sizes else None,
         checked=new.checked + kept.checked,
         tiles=new.tiles,
-        warnings=(*kept.warnings, *((spent,) if missing else ()), *stats.warnings(exchanges[0].timing.samples_s)),
+        warnings=(*warnings, *stats.warnings(exchanges[0].timing.samples_s)),
     )
 
 
@@ -67,23 +70,27 @@ def _block(
     callers: Sequence[Caller],
     settings: MeasureSettings,
     begun: Callable[[], None] = lambda: None,
-    reserved_for_others: float = 0,
+    requests_reserved: int = 0,
 ) -> tuple[Exchange, ...]:
-    """Measure clients in turns. At least the first has an exchange; the others only if there is time."""
-    firsts: list[float] = []
+    """Measure clients in turns. At least the first has an exchange; the others only if there is time.
+
+    The time of `requests_reserved` of the slowest requests is left over.
+    """
+    first_calls_s: list[float] = []
     for caller in callers:
-        if not firsts or _left_s(request) > 3 * max(firsts):
-            firsts.append(caller.call())
+        if not first_calls_s or _left_s(request) > 3 * max(first_calls_s):
+            first_calls_s.append(caller.call())
     for caller in callers:
         caller.forget()
     begun()
-    others_s = reserved_for_others * max(firsts)
+    reserved_s = requests_reserved * max(first_calls_s)
+    called = callers[: len(first_calls_s)]
     rows = sample_interleaved(
-        [caller.call for caller in callers[: len(firsts)]], settings, lambda: _left_s(request) - others_s, sum(firsts)
+        [caller.call for caller in called], settings, lambda: _left_s(request) - reserved_s, sum(first_calls_s)
     )
     return tuple(
         caller.exchange(samples.timing("perf_counter", first_s))
-        for caller, samples, first_s in zip(callers, rows, firsts, strict=False)
+        for caller, samples, first_s in zip(called, rows, first_calls_s, strict=True)
         if samples.seconds
     )
 

@@ -95,7 +95,7 @@ class Column:
 class Table:
     """Rows under columns; one cell per column.
 
-    Raises ValueError if a row has more or fewer cells than there are columns, or two columns have one key.
+    Raises ValueError if a row has more or fewer cells than there are columns, or two columns have the same key.
     """
 
     columns: tuple[Column, ...]
@@ -109,7 +109,7 @@ class Table:
                 raise ValueError(f"{len(row)} cells under {len(self.columns)} columns")
         keys = self.keys
         if len(set(keys)) != len(keys):
-            raise ValueError(f"two columns have one key: {', '.join(keys)}")
+            raise ValueError(f"columns have the same key: {', '.join(keys)}")
 
     @property
     def keys(self) -> tuple[str, ...]:

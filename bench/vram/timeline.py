@@ -26,6 +26,10 @@ class Owner:
     kind: Kind
 
 
+_WEIGHTS = Owner("", "", "weights")
+_INPUT = Owner("", "", "input")
+
+
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """Allocations, and the order in which they are made and freed.
@@ -83,8 +87,8 @@ class Builder:
         self._changes: list[int] = []
         self._before = 0
         #: Live bytes now and at most (without what libraries keep), and what libraries keep.
-        self.passing = self.highest = self.kept = 0
-        self.left_out = 0
+        self.live_bytes = self.highest_bytes = self.kept_bytes = 0
+        self.left_out_bytes = 0
 
     def allocate(self, size: int, owner: Owner) -> int:
         """Add an allocation, rounded up to `round_to`, and return its index."""
@@ -93,10 +97,10 @@ class Builder:
         self._owners.append(owner)
         self._changes.append(index)
         if owner.kind == "library":
-            self.kept += rounded
+            self.kept_bytes += rounded
         else:
-            self.passing += rounded
-            self.highest = max(self.highest, self.passing)
+            self.live_bytes += rounded
+            self.highest_bytes = max(self.highest_bytes, self.live_bytes)
         return index
 
     def allocate_like(self, index: int) -> int:
@@ -106,14 +110,16 @@ class Builder:
     def free(self, index: int) -> None:
         """Add the end of an allocation."""
         self._changes.append(~index)
-        self.passing -= self._sizes[index]
+        self.live_bytes -= self._sizes[index]
 
     def call_begins(self) -> None:
         """Mark the start of the call: all allocations so far precede it."""
         self._before = len(self._changes)
 
     def done(self) -> Timeline:
-        return Timeline(tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before, self.left_out)
+        return Timeline(
+            tuple(self._sizes), tuple(self._owners), tuple(self._changes), self._before, self.left_out_bytes
+        )
 
 
 def build(
@@ -131,10 +137,6 @@ def build(
     builder.call_begins()
     _Call(builder, backend, item_bytes, each_shape_once=each_shape_once).replay(trace.events)
     return builder.done()
-
-
-_WEIGHTS = Owner("", "", "weights")
-_INPUT = Owner("", "", "input")
 
 
 class _Call:
@@ -155,15 +157,15 @@ class _Call:
         activation = workspace = _INPUT
         for event in events:
             if isinstance(event, Birth):
-                across = self._before(scratch, workspace) if pending else ()
+                across = self._allocate_before(scratch, workspace) if pending else ()
                 indices[event.key + shift] = allocate(event.elements * item, activation)
                 if pending:
-                    self._after(scratch, across, workspace)
+                    self._allocate_after(scratch, across, workspace)
                     pending = False
             elif isinstance(event, Death):
                 free(indices.pop(event.key + shift))
             elif isinstance(event, Launch):
-                scratch, activation, workspace = self._of(event)
+                scratch, activation, workspace = self._prepared(event)
                 pending = scratch is not NOTHING
             else:
                 self._pass(event)
@@ -173,23 +175,23 @@ class _Call:
         builder, output = self._builder, event.output + event.shift
         if self._each_shape_once and event.shape in self._passes:
             result, height = self._passes[event.shape]
-            builder.left_out = max(builder.left_out, builder.passing + builder.kept + height)
+            builder.left_out_bytes = max(builder.left_out_bytes, builder.live_bytes + builder.kept_bytes + height)
             self._indices[output] = builder.allocate_like(result)
             return
-        initial, highest = builder.passing, builder.highest
-        builder.highest = initial
+        initial_bytes, highest_bytes = builder.live_bytes, builder.highest_bytes
+        builder.highest_bytes = initial_bytes
         self.replay(event.events, event.shift)
-        self._passes[event.shape] = self._indices[output], builder.highest - initial
-        builder.highest = max(builder.highest, highest)
+        self._passes[event.shape] = self._indices[output], builder.highest_bytes - initial_bytes
+        builder.highest_bytes = max(builder.highest_bytes, highest_bytes)
 
-    def _before(self, scratch: Scratch, owner: Owner) -> Sequence[int]:
+    def _allocate_before(self, scratch: Scratch, owner: Owner) -> Sequence[int]:
         """Add the scratch before the output, and return the part that outlives the output's allocation."""
         temporary = [self._builder.allocate(size, owner) for size in scratch.before]
         across = [self._builder.allocate(size, owner) for size in scratch.across]
         self._free_all(reversed(temporary))
         return across
 
-    def _after(self, scratch: Scratch, across: Sequence[int], owner: Owner) -> None:
+    def _allocate_after(self, scratch: Scratch, across: Sequence[int], owner: Owner) -> None:
         if scratch.kept and not self._kept:
             self._kept = True
             for size in scratch.kept:
@@ -202,7 +204,8 @@ class _Call:
         for index in indices:
             self._builder.free(index)
 
-    def _of(self, launch: Launch) -> tuple[Scratch, Owner, Owner]:
+    def _prepared(self, launch: Launch) -> tuple[Scratch, Owner, Owner]:
+        """A launch's scratch, and the owners of its output and of its workspace."""
         known = self._launches.get(id(launch))  # by id, because hashing a launch is slow and the trace keeps it alive
         if known is None:
             kernel = launch.kernel

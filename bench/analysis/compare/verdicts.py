@@ -7,6 +7,7 @@ without a test, if the metric is exact or there is only one figure a side.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -139,8 +140,9 @@ class _Draft:
     @property
     def least_p(self) -> float:
         """The lowest p that this many values can give."""
-        counts = len(self.base.values), len(self.head.values)
-        return 0.0 if self.method == "runs" and min(counts) >= LEAST_RUNS else significance.least_p(*counts)
+        if self.method == "runs" and min(self.base.n, self.head.n) >= LEAST_RUNS:
+            return 0.0
+        return significance.least_p(self.base.n, self.head.n)
 
 
 def figures(metric: str, records: Sequence[Record]) -> Figures | None:
@@ -186,9 +188,9 @@ def compare_metric(metric: str, pairs: Sequence[Pair], factor: float) -> MetricC
     rows: dict[int, Row] = {}
     for of_stages in (False, True):
         family = {place: draft for place, draft in enumerate(drafts) if (draft.stage is not None) == of_stages}
-        asked = sum(draft.method in {"samples", "runs"} for draft in family.values())
-        for (place, draft), done in zip(family.items(), _test(list(family.values())), strict=True):
-            rows[place] = _row(draft, done, metric, factor, asked)
+        count = sum(draft.method in {"samples", "runs"} for draft in family.values())
+        for (place, draft), result in zip(family.items(), _test(list(family.values())), strict=True):
+            rows[place] = _row(draft, result, metric, factor, count)
     return MetricComparison(metric, factor, tuple(rows[place] for place in range(len(drafts))), one_sided)
 
 
@@ -205,8 +207,8 @@ def _method(metric: str, base: Figures, head: Figures) -> _Method:
 def _test(drafts: Sequence[_Draft]) -> list[tuple[Test, float, float] | None]:
     """For each row the test, its p, and p adjusted for the number of tests; None for rows that can't be tested."""
     places = [place for place, draft in enumerate(drafts) if draft.method in {"samples", "runs"}]
-    reach = significance.within_reach([drafts[place].least_p for place in places])
-    places = [place for place, within in zip(places, reach, strict=True) if within]
+    testable = significance.within_reach([drafts[place].least_p for place in places])
+    places = list(itertools.compress(places, testable))
     by_rank = [place for place in places if _is_by_rank(drafts[place], len(places))]
     sides = [(drafts[place].base.values, drafts[place].head.values) for place in by_rank]
     results: dict[int, tuple[Test, float]] = {
@@ -223,22 +225,21 @@ def _test(drafts: Sequence[_Draft]) -> list[tuple[Test, float, float] | None]:
 
 
 def _is_by_rank(draft: _Draft, cases: int) -> bool:
-    """Whether a rank test can show a change of one case among that many."""
-    counts = len(draft.base.values), len(draft.head.values)
-    return draft.method == "samples" or significance.least_p(*counts) < ALPHA / cases
+    """Whether a rank test can show a change of a case if so many cases are tested."""
+    return draft.method == "samples" or significance.least_p(draft.base.n, draft.head.n) < ALPHA / cases
 
 
-def _row(draft: _Draft, tested: tuple[Test, float, float] | None, metric: str, factor: float, asked: int) -> Row:
+def _row(draft: _Draft, result: tuple[Test, float, float] | None, metric: str, factor: float, count: int) -> Row:
+    """A judged row. `result` is that of its test, if it was tested; `count` says how many rows could be tested."""
     untested = next((test for test in UNTESTED if test == draft.method), None)
-    test, p, p_holm = tested or (untested, None, None)
+    test, p, p_holm = result or (untested, None, None)
     few: Verdict | None = None
     needed = None
     if test is None and draft.method == "runs":
         few, needed = "too few runs", LEAST_RUNS
     elif test is None:
-        few, needed = "too few samples", significance.samples_needed(asked)
-    apart = significance.separated(draft.base.spread, draft.head.spread)
-    shown = apart if p_holm is None else p_holm < ALPHA
+        few, needed = "too few samples", significance.samples_needed(count)
+    is_change = significance.separated(draft.base.spread, draft.head.spread) if p_holm is None else p_holm < ALPHA
     return Row(
         case=draft.case,
         base=draft.base,
@@ -248,7 +249,7 @@ def _row(draft: _Draft, tested: tuple[Test, float, float] | None, metric: str, f
         test=test,
         p=p,
         p_holm=p_holm,
-        verdict=few or (_direction(draft, metric) if shown and _matters(draft, metric, factor) else "same"),
+        verdict=few or (_direction(draft, metric) if is_change and _matters(draft, metric, factor) else "same"),
         needed=needed,
         stage=draft.stage,
     )

@@ -95,9 +95,9 @@ def _server(records: Sequence[Record], names: Sequence[str], request: Request) -
     return replace(request, server=name), name if name in names else None
 
 
-def _named(text: str, names: Sequence[str], option: str, otherwise: str = "") -> str:
+def _named(text: str, names: Sequence[str], option: str, remedy: str = "") -> str:
     """The device that matches a name or part of one. Raises ConfigError if none or several do."""
-    return card_names.one_of(text, dict.fromkeys(names), option, "there are no results for that device.", otherwise)
+    return card_names.one_of(text, dict.fromkeys(names), option, "there are no results for that device.", remedy)
 
 
 def _order(record: Record) -> tuple[object, ...]:

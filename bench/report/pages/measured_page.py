@@ -22,9 +22,9 @@ _WRITTEN = "Written by `bench report` from the results; do not edit."
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line of a table: the untiled case on one device, and the tiled case that otherwise equals it.
+    """One line of a table: a case on one device, untiled and tiled.
 
-    `record` is the untiled one if there is one, for what both have in common.
+    `record` is either of them, for what both have in common.
     """
 
     record: Record
@@ -84,7 +84,7 @@ def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Block
     return [
         Terms(tuple(_legend(records))),
         *sections,
-        *_trouble(records),
+        *_cases_without_figure(records),
         Section("Devices", tuple(run_details.sections(records, ceilings))),
     ]
 
@@ -207,7 +207,7 @@ _TILED: _Columns = (
 _TILED_DRIVER: _Columns = ((Column("Tiled, by the driver", "bytes"), lambda row: driver_peak.cell(row.tiled)),)
 
 
-def _trouble(records: Iterable[Record]) -> list[Section]:
+def _cases_without_figure(records: Iterable[Record]) -> list[Section]:
     """A section that names the cases without a figure, except those out of memory; none if every case has one."""
     lines = tuple(
         f"{run_details.device_label(record)}: {label_of(record.case)}: {describe(record.outcome)}"

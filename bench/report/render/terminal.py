@@ -98,7 +98,7 @@ def print_table(
         _print_notes_under_rows(console, columns, cells, *layout)
         return
     if header:
-        _print_names_of_heads(console, columns)
+        _print_heading_names(console, columns)
     for row in cells:
         _print_block(console, columns, row)
     if header:
@@ -127,26 +127,35 @@ def _asked_width() -> int | None:
 def _layout(
     columns: Sequence[Column], rows: Sequence[Sequence[Text]], room: int, *, header: bool
 ) -> tuple[list[int], int] | None:
+    """The width of each column and the padding between them with which the rows fit; None if they can't."""
     names = [column.name if header else "" for column in columns]
     contents = [max((_widest(row[place]) for row in rows), default=0) for place in range(len(columns))]
     whole = [max(width, cell_len(name)) for width, name in zip(contents, names, strict=True)]
-    if sum(whole) + _rules(len(columns), 1, header=header) <= room:
+    if sum(whole) + _gaps_width(len(columns), 1, header=header) <= room:
         return whole, 1
     # how narrow each column may become, one step after the other
-    text = [column.may_wrap for column in columns]
     words = [max((_longest_word(row[place].plain) for row in rows), default=0) for place in range(len(columns))]
     words = [max(word, _longest_word(name)) for word, name in zip(words, names, strict=True)]
+
+    def least_widths(text_width: int, other_widths: Sequence[int]) -> list[int]:
+        """Columns that may wrap become as narrow as `text_width`, but keep their longest word whole."""
+        return [
+            max(word, min(width, text_width)) if column.may_wrap else other
+            for column, word, width, other in zip(columns, words, whole, other_widths, strict=True)
+        ]
+
+    unwrapped = [max(word, width) for word, width in zip(words, contents, strict=True)]
     steps = (
-        [max(words[i], min(whole[i], _COMFORTABLE_WIDTH)) if text[i] else whole[i] for i in range(len(columns))],
-        [max(words[i], min(whole[i], _COMFORTABLE_WIDTH) if text[i] else contents[i]) for i in range(len(columns))],
-        [max(words[i], min(whole[i], _MIN_TEXT_WIDTH) if text[i] else contents[i]) for i in range(len(columns))],
+        least_widths(_COMFORTABLE_WIDTH, whole),
+        least_widths(_COMFORTABLE_WIDTH, unwrapped),
+        least_widths(_MIN_TEXT_WIDTH, unwrapped),
     )
     for padding in (1, 0):
         widths = list(whole)
         for least in steps:
-            missing = sum(widths) + _rules(len(columns), padding, header=header) - room
+            missing = sum(widths) + _gaps_width(len(columns), padding, header=header) - room
             widths = _narrowed(widths, least, missing)
-        if sum(widths) + _rules(len(columns), padding, header=header) <= room:
+        if sum(widths) + _gaps_width(len(columns), padding, header=header) <= room:
             return widths, padding
     return None
 
@@ -155,14 +164,14 @@ def _narrowed(widths: Sequence[int], least: Sequence[int], missing: int) -> list
     """The widths with `missing` cells taken away, from the widest that has some to give; fewer if none has."""
     narrowed = list(widths)
     for _ in range(missing):
-        able = [place for place in range(len(narrowed)) if narrowed[place] > least[place]]
-        if not able:
+        narrowable = [place for place in range(len(narrowed)) if narrowed[place] > least[place]]
+        if not narrowable:
             break
-        narrowed[max(able, key=lambda place: narrowed[place])] -= 1
+        narrowed[max(narrowable, key=lambda place: narrowed[place])] -= 1
     return narrowed
 
 
-def _rules(count: int, padding: int, *, header: bool) -> int:
+def _gaps_width(count: int, padding: int, *, header: bool) -> int:
     """The cells between columns and at the edges."""
     return (count - 1) * (1 + 2 * padding) + 2 if header else (count - 1) * (1 + padding)
 
@@ -231,27 +240,29 @@ def _print_notes_under_rows(
     console.print()
 
 
-def _print_names_of_heads(console: Console, columns: Sequence[Column]) -> None:
-    """The names of the columns whose cells are the first line of each block, over a rule."""
-    names = Text(" ".join(column.name for column in columns if _is_head(column, columns) and column.name), style="bold")
+def _print_heading_names(console: Console, columns: Sequence[Column]) -> None:
+    """Print the names of the columns that are in the first line of each block, over a rule."""
+    names = Text(
+        " ".join(column.name for column in columns if _is_in_heading(column, columns) and column.name), style="bold"
+    )
     if names.plain:
         console.print(names)
         console.print("─" * min(cell_len(names.plain), console.width))
 
 
-def _is_head(column: Column, columns: Sequence[Column]) -> bool:
+def _is_in_heading(column: Column, columns: Sequence[Column]) -> bool:
     return column.in_heading or column is columns[0]
 
 
 def _print_block(console: Console, columns: Sequence[Column], row: Sequence[Text]) -> None:
-    """A row as its head in a line, and under it `name: value; name: value`, each pair whole where it has room."""
+    """Print a row as a heading, and under it `name: value; name: value`. A pair is broken only if it has no room."""
     pairs = list(zip(columns, row, strict=True))
-    head = [cell for column, cell in pairs if cell.plain and _is_head(column, columns)]
+    head = [cell for column, cell in pairs if cell.plain and _is_in_heading(column, columns)]
     if head:
         console.print(Text(" ").join(head))
     room = console.width - _INDENT
     line = Text()
-    for pair, wraps in _pairs([(column, cell) for column, cell in pairs if not _is_head(column, columns)]):
+    for pair, wraps in _pairs([(column, cell) for column, cell in pairs if not _is_in_heading(column, columns)]):
         joined = Text("; ").join([line, pair]) if line.plain else pair
         if _widest(joined) <= room and not (line.plain and "\n" in joined.plain):
             line = joined
@@ -268,6 +279,7 @@ def _print_block(console: Console, columns: Sequence[Column], row: Sequence[Text
 
 
 def _pairs(cells: Sequence[tuple[Column, Text]]) -> Iterator[tuple[Text, bool]]:
+    """Each `name: value`, with the cells of nameless columns appended, and whether it may wrap."""
     pair, wraps = Text(), False
     for column, cell in cells:
         if not cell.plain:
