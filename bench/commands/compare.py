@@ -100,11 +100,11 @@ def compare(
             "--base B --head C --head D`."
         )
     form = Format.JSON if as_json else form
-    asked = request(metric or (), factor or (), fail_on or (), across=across_machines)
+    settings = request(metric or (), factor or (), fail_on or (), across=across_machines)
     strict = bool(fail_on)
-    before = _side("base", [*([base] if base else []), *(more_base or [])], out, strict=strict)
-    after = _side("head", [*([head] if head else []), *(more_head or [])], out, strict=strict)
-    comparison = compare_sides(before, after, asked)
+    base_side = _side("base", base, more_base, out, strict=strict)
+    head_side = _side("head", head, more_head, out, strict=strict)
+    comparison = compare_sides(base_side, head_side, settings)
     if out is not None:
         write_bytes(out, _text(comparison, form).encode())
     elif not quiet:
@@ -112,11 +112,12 @@ def compare(
     _judge(comparison)
 
 
-def _side(name: SideName, paths: Sequence[Path], out: Path | None, *, strict: bool) -> Side:
+def _side(name: SideName, path: Path | None, more: Sequence[Path] | None, out: Path | None, *, strict: bool) -> Side:
     """A side with all runs in these files and folders; prints warnings. If `strict`, a bad line is an error."""
     from bench import store
     from bench.analysis.compare import sides
 
+    paths = [*filter(None, [path]), *(more or ())]
     if not paths:
         raise BenchError(
             f"The {name} side has no files. Write `bench compare BASE HEAD`, or repeat --base and --head; each is a "

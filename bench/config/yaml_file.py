@@ -14,10 +14,9 @@ from pydantic_core import ErrorDetails
 from bench.errors import ConfigError, in_plain_words, nearest, printable, quoted, unknown
 
 #: Fields that can't be set by their own name: a sweep sets this one by `repeats`.
-_NOT_TO_BE_SET = {"min_samples"}
+_UNSETTABLE = {"min_samples"}
 _PACKAGE = Path(__file__).resolve().parents[1]
 _Model = TypeVar("_Model", bound=BaseModel)
-
 
 #: Bounds that no real file reaches: the largest shipped file (gpus.yaml) stays far below them.
 MOST_BYTES = 2**20
@@ -187,7 +186,7 @@ def _complaint(item: ErrorDetails, model: type[BaseModel], path: Path, option: s
     keys = item["loc"]
     if item["type"] in {"extra_forbidden", "invalid_key"}:
         *parents, key = map(str, keys)
-        valid = [name for name in fields_at(model, parents) if name not in _NOT_TO_BE_SET]
+        valid = [name for name in fields_at(model, parents) if name not in _UNSETTABLE]
         return f"{option or place_of(path, parents)}: {unknown('key', key, valid)}"
     if item["type"] == "missing":
         return f"{path}: required key `{'.'.join(map(str, keys))}` is missing."
@@ -204,17 +203,16 @@ def place_of(path: Path, keys: Sequence[str | int]) -> str:
 
 def fields_at(model: type[BaseModel], keys: Sequence[str]) -> Iterable[str]:
     """The valid keys of the mapping at `keys`."""
-    here: type[BaseModel] = model
     rest = list(keys)
     while rest:
-        field = here.model_fields.get(rest.pop(0))
+        field = model.model_fields.get(rest.pop(0))
         inner = _model_in(field.annotation) if field else None
         if field is None or inner is None:
             break
         if getattr(field.annotation, "__origin__", None) is dict and rest:
             rest.pop(0)  # a name that the user gave
-        here = inner
-    return here.model_fields
+        model = inner
+    return model.model_fields
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

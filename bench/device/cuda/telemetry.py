@@ -6,8 +6,10 @@ All times are seconds of `time.monotonic`.
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -94,19 +96,17 @@ def summarise(
     """
     informative = [reading for reading in readings if reading.conditions != Conditions()]
     during = _within(informative, windows if interleaved or not windows else [_whole(windows)], period_s)
-    mask = 0
-    for reading in during:
-        mask |= reading.conditions.reasons or 0
+    reasons = functools.reduce(operator.or_, (reading.conditions.reasons or 0 for reading in during), 0)
     energy = _energy(during, windows, counter)
     per_call_j, source, window_s = (None, None, None) if isinstance(energy, str) else energy
     return Telemetry(
         readings=len(during),
-        reason=None if during else reason or _reason_of_none(readings, informative, windows),
+        reason=None if during else reason or _why_no_readings(readings, informative, windows),
         sm_clock_hz=_spread(reading.conditions.sm_clock_hz for reading in during),
         memory_clock_hz=_spread(reading.conditions.memory_clock_hz for reading in during),
         temperature_c=_spread(reading.conditions.temperature_c for reading in during),
         power_w=_spread(reading.conditions.power_w for reading in during),
-        throttle_reasons=reason_names(mask),
+        throttle_reasons=reason_names(reasons),
         throttled_samples=_throttled(informative, windows, usual_clock.is_slowed, period_s),
         energy_per_call_j=per_call_j,
         energy_source=source,
@@ -125,8 +125,8 @@ def warnings(telemetry: Telemetry, samples_count: int, settings: GpuSettings | N
     details = [", ".join(slowdowns or telemetry.throttle_reasons)]
     if telemetry.sm_clock_hz is not None:
         usual_hz = settings.sm_clock_default_hz
-        of = "" if usual_hz is None else f" of {_gigahertz(usual_hz)}"
-        details.append(f"SM clock down to {_gigahertz(telemetry.sm_clock_hz.low)}{of}")
+        usual = "" if usual_hz is None else f" of {_gigahertz(usual_hz)}"
+        details.append(f"SM clock down to {_gigahertz(telemetry.sm_clock_hz.low)}{usual}")
     return (
         f"{throttled} of {samples_count} samples {'was' if throttled == 1 else 'were'} taken while the GPU was "
         f"throttled ({'; '.join(filter(None, details))}): {_remedy(telemetry.throttle_reasons, settings)}",
@@ -167,7 +167,7 @@ def _power_remedy(settings: GpuSettings) -> str:
     )
 
 
-def _reason_of_none(readings: Sequence[Reading], informative: Sequence[Reading], windows: Sequence[Window]) -> str:
+def _why_no_readings(readings: Sequence[Reading], informative: Sequence[Reading], windows: Sequence[Window]) -> str:
     if not windows:
         return "there were no timed calls"
     if readings and not informative:
