@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -29,10 +30,10 @@ class Plan:
     @property
     def id(self) -> str:
         """A digest of everything that decides which figures a run yields; not of the name."""
-        how = [self.measure.model_dump(), self.timeout_s, *(["interleave"] if self.interleave else [])]
-        how += [self.load.model_dump()] if self.load else []
-        how += [{"overlap": self.overlap.model_dump()}] if self.overlap else []
-        return digest([[case.id for case in self.cases], *how])
+        options: list[object] = ["interleave"] if self.interleave else []
+        options += [self.load.model_dump()] if self.load else []
+        options += [{"overlap": self.overlap.model_dump()}] if self.overlap else []
+        return digest([[case.id for case in self.cases], self.measure.model_dump(), self.timeout_s, *options])
 
     @property
     def groups(self) -> tuple[tuple[Case, ...], ...]:
@@ -51,7 +52,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
 
     With `interleave` the cases of a group follow one another.
     """
-    _refuse_many(sweep)
+    _check_count(sweep)
     cases: list[Case] = []
     for key, weights, dtype, variant in itertools.product(sweep.models, sweep.weights, sweep.dtypes, sweep.variants):
         spec = models.get(key)
@@ -71,7 +72,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
                 variant=variant,
             )
             cases.append(case)
-    plan = Plan(sweep.name, _checked(sweep, cases), _measure(sweep), sweep.timeout, interleave)
+    plan = Plan(sweep.name, _checked(sweep, cases), _measure_settings(sweep), sweep.timeout, interleave)
     return replace(plan, cases=tuple(case for group in plan.groups for case in group))
 
 
@@ -88,7 +89,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
 
     Weights, precision (`served`, by model) and tiling are the endpoint's. Raises ConfigError.
     """
-    _refuse_many(sweep)
+    _check_count(sweep)
     cases: list[Case] = []
     for key in sweep.models:
         workload = models.workload(key)
@@ -113,7 +114,12 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
         )
     remote = sweep.remote
     return Plan(
-        sweep.name, _checked(sweep, cases), _measure(sweep), sweep.timeout, load=remote.load, overlap=remote.overlap
+        sweep.name,
+        _checked(sweep, cases),
+        _measure_settings(sweep),
+        sweep.timeout,
+        load=remote.load,
+        overlap=remote.overlap,
     )
 
 
@@ -149,9 +155,9 @@ def _axes(sweep: Sweep, key: str) -> Iterator[Axes]:
         values = sweep.values_of(key)
     except AxisError as error:
         raise ConfigError(f"Sweep {sweep.name!r}, key `{error.key}`: {error}.") from None
-    for combined in itertools.product(*reversed(values)):
-        named = {name: value for part in combined for name, value in part.items()}
-        yield Axes({name: named[name] for name in axes})
+    for combination in itertools.product(*reversed(values)):
+        value_of = ChainMap(*combination)
+        yield Axes({name: value_of[name] for name in axes})
 
 
 def _tilings(sweep: Sweep, key: str) -> tuple[Literal["off"] | Tile, ...]:
@@ -180,15 +186,15 @@ def _check_variant(sweep: Sweep, key: str, variant: str) -> None:
         )
 
 
-def _refuse_many(sweep: Sweep) -> None:
-    """Raise ConfigError if there are too many cases: options may have lengthened the lists after they were read."""
+def _check_count(sweep: Sweep) -> None:
+    """Raise ConfigError for too many cases: options may have lengthened the lists after they were read."""
     try:
         refuse_many(sweep.lists)
     except ValueError as error:
         raise ConfigError(f"Sweep {sweep.name!r}: {error}.") from None
 
 
-def _measure(sweep: Sweep) -> MeasureSettings:
+def _measure_settings(sweep: Sweep) -> MeasureSettings:
     return sweep.measure.model_copy(
         update={"min_samples": sweep.repeats, "few_samples": min(sweep.measure.few_samples, sweep.repeats)}
     )

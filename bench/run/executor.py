@@ -142,12 +142,12 @@ class SubprocessExecutor:
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         exchange = self._exchange(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
         if exchange.end == "done":
-            return self._close_if_tainted(exchange.dones[0])
+            return self._close_if_tainted(exchange.results[0])
         if exchange.end == "timeout":
             self.close()
             return Done(outcome=TimedOut(timeout_s=timeout_s, phase=exchange.phase))
         assert exchange.phase is not None  # noqa: S101 - a worker that dies earlier is replaced
-        outcome = _cause_of_death(exchange.worker, exchange.phase, exchange.kills_before)
+        outcome = _cause_of_death(exchange.worker, exchange.phase, exchange.oom_kills_before)
         self.close()
         return Done(outcome=outcome)
 
@@ -157,12 +157,13 @@ class SubprocessExecutor:
         limit_s = timeout_s * len(cases)
         exchange = self._exchange(RunInterleaved(cases=tuple(cases), measure=measure), cases, limit_s, on_phase)
         if exchange.end == "done":
-            return tuple([self._close_if_tainted(done) for done in exchange.dones])
+            return tuple(self._close_if_tainted(done) for done in exchange.results)
         self.close()
         if isinstance(exchange.end, Broken):
             return exchange.end
-        late = f"no answer within {limit_s:g} s"
-        return Broken(reason=late if exchange.end == "timeout" else "the measuring process died")
+        if exchange.end == "timeout":
+            return Broken(reason=f"no answer within {limit_s:g} s")
+        return Broken(reason="the measuring process died")
 
     def _exchange(
         self, request: RunCase | RunInterleaved, cases: Sequence[Case], timeout_s: float, on_phase: OnPhase
@@ -220,7 +221,7 @@ class SubprocessExecutor:
         return self._worker
 
     def _close_if_tainted(self, done: Done) -> Done:
-        """Return the outcome, and close the worker if its state can no longer be trusted."""
+        """Return the result, and close the worker if its state can no longer be trusted."""
         if not isinstance(done.outcome, Measured):
             self.close()
         elif done.leaked_bytes:
@@ -235,15 +236,15 @@ class _Exchange:
     """A worker's answers to one request, and how they ended."""
 
     worker: WorkerProcess
-    kills_before: int
+    oom_kills_before: int
     phase: Phase | None = None
-    dones: list[Done] = field(default_factory=list)
+    results: list[Done] = field(default_factory=list)
     end: Literal["done", "timeout", "died"] | Broken = "done"
 
     def collect(self, count: int, timeout_s: float, on_phase: OnPhase) -> None:
         """Collect answers until there are `count`, `timeout_s` seconds have passed, or no more can come."""
         deadline = time.monotonic() + timeout_s
-        while len(self.dones) < count:
+        while len(self.results) < count:
             try:
                 answer = self.worker.answer(max(0.0, deadline - time.monotonic()))
             except queue.Empty:
@@ -253,18 +254,18 @@ class _Exchange:
                 self.phase = answer.phase
                 on_phase(answer.phase)
             elif isinstance(answer, Done):
-                self.dones.append(answer)
+                self.results.append(answer)
             else:
                 self.end = answer if isinstance(answer, Broken) else "died"
                 return
 
 
-def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> Crashed | OutOfMemory:
+def _cause_of_death(worker: WorkerProcess, phase: Phase, oom_kills_before: int) -> Crashed | OutOfMemory:
     """Return the outcome of a dead worker: out of memory if the kernel or its last output says so, else a crash."""
     code = worker.exit_code()
     assert code is not None  # noqa: S101 - there is no time-out
     tail = worker.stderr_tail()
-    if code == -_SIGKILL and host.oom_kills() > kills_before:
+    if code == -_SIGKILL and host.oom_kills() > oom_kills_before:
         return OutOfMemory(where="host", phase=phase, message="the kernel's out-of-memory killer ended the worker")
     where = memory_in(tail)
     if where is not None:
@@ -274,7 +275,7 @@ def _cause_of_death(worker: WorkerProcess, phase: Phase, kills_before: int) -> C
 
 
 def _worker_error(problem: str, worker: WorkerProcess | None, remedy: str = "") -> WorkerError:
-    """Return the error with the last line of the worker's standard error; in a traceback that is the error itself."""
+    """Return the error, with the last line of the worker's standard error: of a traceback, that is the exception."""
     lines = worker.stderr_tail().splitlines() if worker else []
     last = lines[-1].rstrip(".") if lines else "none"
     return WorkerError(f"The measuring process {problem}. Its last line of output: {last}.{remedy}")

@@ -114,9 +114,9 @@ class Reporter:
             self._say(f"Note: {ready.note}")
         if environment.may_spill:
             self._say(f"Note: {environment.may_spill}. Out-of-memory may go unnoticed here, as the records state.")
-        crowded = neighbour_warning(environment.gpu, device)
-        if crowded:
-            self._say(f"Warning: {crowded}")
+        neighbours = neighbour_warning(environment.gpu, device)
+        if neighbours:
+            self._say(f"Warning: {neighbours}")
         continuing = f"Continuing {path} ({resumed} of {len(self._plan.cases)} cases are finished)"
         self._say(continuing if resumed else f"Writing {path}")
         self._bar.update(self._task, completed=resumed)

@@ -86,8 +86,10 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
     store.prepare_folder(options.results)
     ready = executor.start()
     store.refuse_stand_in(options.results, store.stand_in_of(ready.environment, ready.endpoint))
-    with store.device_folder(options.results, ready.device) as folder, _opened(plan, ready, folder, options) as opened:
-        run_info, file, records = opened
+    with (
+        store.device_folder(options.results, ready.device) as folder,
+        _opened(plan, ready, folder, options) as (run_info, file, records),
+    ):
         observer.begun(run_info, file.path, len(records), ready)
         done = {record.case.id for record in records}
         numbers = {case.id: number for number, case in enumerate(plan.cases, start=1)}
@@ -96,7 +98,7 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
             cases = tuple(case for case in group if case.id not in done)
             for batch in runner.measure(cases, len(group) - len(cases)) if cases else ():
                 file.append(*batch)
-                records += batch
+                records.extend(batch)
                 for record in batch:
                     observer.case_done(numbers[record.case.id], record)
     return RunSummary(file.path, tuple(records), resumed=len(done))
@@ -128,17 +130,19 @@ class _CaseRunner:
             return
         self._announce(cases[0])
         begin = time.monotonic()
-        dones = self.executor.run_interleaved(cases, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun)
-        if isinstance(dones, Broken):
+        results = self.executor.run_interleaved(
+            cases, self.plan.measure, self.plan.timeout_s, self.observer.phase_begun
+        )
+        if isinstance(results, Broken):
             partners = format_count(len(cases) - 1, "other case")
-            warnings.append(f"measured alone instead of in turns with {partners}: {dones.reason}")
+            warnings.append(f"measured alone instead of in turns with {partners}: {results.reason}")
             for case in cases:
                 yield (self._measure_alone(case, warnings),)
             return
-        share = (time.monotonic() - begin) / len(cases)
+        share_s = (time.monotonic() - begin) / len(cases)
         yield tuple(
-            self._record(case, done, warnings, share, tuple(other.id for other in cases if other is not case))
-            for case, done in zip(cases, dones, strict=True)
+            self._record(case, done, warnings, share_s, tuple(other.id for other in cases if other is not case))
+            for case, done in zip(cases, results, strict=True)
         )
 
     def _announce(self, case: Case) -> None:
@@ -154,7 +158,7 @@ class _CaseRunner:
     def _record(
         self, case: Case, done: Done, warnings: Sequence[str], wall_s: float, interleaved_with: tuple[str, ...] = ()
     ) -> Record:
-        crowded = neighbour_warning(self.ready.environment.gpu, self.ready.device)
+        neighbours = neighbour_warning(self.ready.environment.gpu, self.ready.device)
         return Record(
             kind="measured",
             case=case,
@@ -169,7 +173,7 @@ class _CaseRunner:
             environment=self.ready.environment,
             measure=self.plan.measure,
             assumed=done.assumed,
-            warnings=(*done.warnings, *warnings, *([crowded] if crowded else [])),
+            warnings=(*done.warnings, *warnings, *([neighbours] if neighbours else [])),
             wall_s=round(wall_s, 6),
             recorded_at=timestamp(self.options.now()),
         )
@@ -202,8 +206,9 @@ def _opened(
             return
         started = options.now()
         path = _new_path(folder, started, plan.config, claims)
-        begun = timestamp(started)
-        run_info = Run(id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=begun)
+        run_info = Run(
+            id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=timestamp(started)
+        )
         yield run_info, store.RunFile(path), []
 
 

@@ -15,9 +15,11 @@ from typing import Literal
 from bench.core import stats
 from bench.record import MeasureSettings, StoppedBy, Timing
 
-#: The window of noise values, the number that it must exceed, and after how many samples it is checked. nvbench's
-#: window is 512, for calls of microseconds. Here a call takes milliseconds to seconds, and 512 would fill `max_time`.
-_WINDOW, _MORE_THAN, _EVERY = 128, 64, 16
+#: How many of the last noise values are kept. nvbench keeps 512, for calls of microseconds; here a call takes
+#: milliseconds to seconds, and 512 would fill `max_time`.
+_WINDOW = 128
+#: Steadiness is checked after every so many samples, if there are more than so many noise values.
+_CHECK_EVERY, _MORE_THAN = 16, 64
 #: The noise is steady if its standard deviation over the window is below this share of its mean.
 _STEADY = 0.05
 
@@ -76,8 +78,10 @@ class StoppingRule:
         return self._spent >= self._settings.max_time
 
     def add(self, seconds: float) -> None:
-        """Add a sample. Samples after the stop also count, while another case needs more; if they raise the noise above
-        the target, the rule is no longer met.
+        """Add a sample.
+
+        Samples after the stop count too, while another case needs more: if they raise the noise above the target, the
+        rule is no longer met.
         """
         self._seconds.append(seconds)
         self._spent += seconds
@@ -103,7 +107,7 @@ class StoppingRule:
     def _is_steady(self) -> bool:
         """Whether the noise has settled, so that more calls are unlikely to lower it soon."""
         count = len(self._noises)
-        if count <= _MORE_THAN or len(self._seconds) % _EVERY:
+        if count <= _MORE_THAN or len(self._seconds) % _CHECK_EVERY:
             return False
         mean = math.fsum(self._noises) / count
         variance = math.fsum((noise - mean) ** 2 for noise in self._noises) / (count - 1)
@@ -124,7 +128,7 @@ class _Spread:
 
     @property
     def noise(self) -> float | None:
-        """Sample standard deviation over mean, as `core.stats.noise`: 0 if all values are equal, None for under two."""
+        """Sample standard deviation over mean, as `core.stats.noise`: 0 if all values are equal, None for one."""
         if self._count < 2:
             return None
         return math.sqrt(self._squares / (self._count - 1)) / self._mean if self._squares else 0.0

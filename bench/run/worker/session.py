@@ -34,10 +34,10 @@ class _StageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _FirstCall:
+class _FirstStage:
     """One stage of a case's first call."""
 
-    stage: str
+    name: str
     seconds: float
     passes: tuple[Shape, ...]
 
@@ -113,21 +113,16 @@ class Session:
         meter, watch = self.held.meter, self.held.watch
         loaded, call, first = self._first_call(case, enter)
         enter("run")
-        rows = _TimedCalls()
+        timed = _TimedCalls()
         before = self.held.state().squeezes
         with torch.inference_mode():
             watch.begin()
-            samples = stopping.sample(self._timed(call, rows), settings)
-            telemetry = watch.end(rows.windows)
+            samples = stopping.sample(self._timed(call, timed), settings)
+            telemetry = watch.end(timed.windows)
         squeezed = self.held.state().squeezes - before
         memory = meter.calls_done(weights_bytes(loaded))
         enter("clean-up")
-        times = format_count(squeezed, "time")
-        warnings = [
-            f"memory was so tight that the allocator freed and reallocated cached blocks {times} during the timed "
-            "calls, which is part of their time"
-        ]
-        return self._done(case, samples, rows, first, memory, telemetry, warnings if squeezed else ())
+        return self._done(case, samples, timed, first, memory, telemetry, _squeezed_warning(squeezed))
 
     def _measure_interleaved(self, cases: Sequence[Case], settings: MeasureSettings, enter: OnPhase) -> list[Done]:
         """Measure first calls and peaks of each case alone. Then load all models, and alternate their timed calls."""
@@ -137,32 +132,29 @@ class Session:
         for case in cases:
             if _key(case) not in held:
                 held[_key(case)] = self._built(case)
-        rows = [_TimedCalls() for _ in cases]
-        timed = [self._timed(held[_key(case)].prepare(case), row) for case, row in zip(cases, rows, strict=True)]
+        timed = [_TimedCalls() for _ in cases]
+        calls = [self._timed(held[_key(case)].prepare(case), own) for case, own in zip(cases, timed, strict=True)]
         with torch.inference_mode():
-            for once in timed:
-                once()
-            for row in rows:
-                row.clear()
+            for call in calls:
+                call()
+            for own in timed:
+                own.clear()
             before = self.held.state().squeezes
             self.held.watch.begin()
-            samples = stopping.sample_interleaved(timed, settings)
-            telemetry = self.held.watch.end_each([row.windows for row in rows])
+            samples = stopping.sample_interleaved(calls, settings)
+            telemetry = self.held.watch.end_each([own.windows for own in timed])
         if self.held.state().squeezes > before:
             raise _TooTightError("the calls used each other's cached memory: the cases do not fit in memory together")
         enter("clean-up")
         return [
-            self._done(case, own_samples, row, first, memory, readings, warnings)
-            for case, own_samples, row, (first, memory, warnings), readings in zip(
-                cases, samples, rows, alone, telemetry, strict=True
+            self._done(case, own_samples, own_timed, first, memory, readings, warnings)
+            for case, own_samples, own_timed, (first, memory, warnings), readings in zip(
+                cases, samples, timed, alone, telemetry, strict=True
             )
         ]
 
-    def _first_alone(self, case: Case, enter: OnPhase) -> tuple[list[_FirstCall], tuple[Memory, ...], tuple[str, ...]]:
-        """Measure a case's first call and its peaks, with no other case's model or input on the device.
-
-        Returns the call, the peaks and warnings.
-        """
+    def _first_alone(self, case: Case, enter: OnPhase) -> tuple[list[_FirstStage], tuple[Memory, ...], tuple[str, ...]]:
+        """Return a case's first call, peaks and warnings, with no other case's model or input on the device."""
         before = self.held.state().refusals
         loaded, _, first = self._first_call(case, enter)
         memory = self.held.meter.calls_done(weights_bytes(loaded))
@@ -171,7 +163,7 @@ class Session:
         peaks = tuple(peak.model_copy(update=update) for peak in memory)
         return first, peaks, _refused_warning(refused)
 
-    def _first_call(self, case: Case, enter: OnPhase) -> tuple[Loaded, Call, list[_FirstCall]]:
+    def _first_call(self, case: Case, enter: OnPhase) -> tuple[Loaded, Call, list[_FirstStage]]:
         """Load the model and make the first call, which is not a sample."""
         enter("load")
         self.held.watch.prepare()
@@ -181,12 +173,12 @@ class Session:
         call = loaded.prepare(case)
         _check_stages(call)
         call.set_up()
-        first: list[_FirstCall] = []
+        first: list[_FirstStage] = []
         with torch.inference_mode():
             for place, stage in enumerate(call.stages):
                 with stage.watching_passes() as made:
                     seconds = self._time(call, place)
-                first.append(_FirstCall(stage.name, seconds, tuple(made)))
+                first.append(_FirstStage(stage.name, seconds, tuple(made)))
         self.held.meter.first_call_done()
         return loaded, call, first
 
@@ -203,43 +195,43 @@ class Session:
         self.held.meter.leave(place)
         return seconds
 
-    def _timed(self, call: Call, rows: _TimedCalls) -> Callable[[], float]:
-        """Return a function for one timed call, which records the seconds of its stages and returns their sum."""
+    def _timed(self, call: Call, timed: _TimedCalls) -> Callable[[], float]:
+        """Return a function that makes one timed call: it adds it to `timed` and returns its seconds."""
 
-        def stages() -> float:
+        def run_stages() -> float:
             seconds = tuple([self._time(call, place) for place in range(len(call.stages))])
-            rows.seconds.append(seconds)
+            timed.seconds.append(seconds)
             return sum(seconds)
 
-        once = windowed(stages, rows.windows)
+        run_in_window = windowed(run_stages, timed.windows)
 
-        def prepared() -> float:
+        def time_once() -> float:
             call.set_up()
-            return once()
+            return run_in_window()
 
-        return prepared
+        return time_once
 
     def _done(
         self,
         case: Case,
         samples: stopping.Samples,
-        rows: _TimedCalls,
-        first: Sequence[_FirstCall],
+        timed: _TimedCalls,
+        first: Sequence[_FirstStage],
         memory: Sequence[Memory],
         telemetry: Telemetry,
         warnings: Sequence[str],
     ) -> Done:
         stages: list[Stage] = []
         uncounted: list[str] = []
-        for call, peak, seconds in zip(first, memory, zip(*rows.seconds, strict=True), strict=True):
-            flops, why_not = _flops(case, call)
+        for stage, peak, seconds in zip(first, memory, zip(*timed.seconds, strict=True), strict=True):
+            flops, why_not = _flops(case, stage)
             uncounted += why_not
             stages.append(
                 Stage(
-                    name=call.stage,
-                    timing=stopping.Samples(seconds, samples.stopped_by).timing(self.held.clock.name, call.seconds),
+                    name=stage.name,
+                    timing=stopping.Samples(seconds, samples.stopped_by).timing(self.held.clock.name, stage.seconds),
                     memory=peak,
-                    tiles=(len(call.passes) or None) if case.tile else None,
+                    tiles=(len(stage.passes) or None) if case.tile else None,
                     flops=flops,
                 )
             )
@@ -292,6 +284,16 @@ def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory 
     return outcome.of_exception(raised, phase, state).model_copy(update={"stage": stage})
 
 
+def _squeezed_warning(squeezed: int) -> tuple[str, ...]:
+    if not squeezed:
+        return ()
+    times = format_count(squeezed, "time")
+    return (
+        f"memory was so tight that the allocator freed and reallocated cached blocks {times} during the timed calls, "
+        "which is part of their time",
+    )
+
+
 def _refused_warning(refused: int) -> tuple[str, ...]:
     if not refused:
         return ()
@@ -302,10 +304,10 @@ def _refused_warning(refused: int) -> tuple[str, ...]:
     )
 
 
-def _flops(case: Case, call: _FirstCall) -> tuple[int | None, tuple[str, ...]]:
+def _flops(case: Case, stage: _FirstStage) -> tuple[int | None, tuple[str, ...]]:
     """Return a stage's FLOPs, or None and a warning: the measurement is valid even if torch can't count them."""
     try:
-        return models.workload(case.model).flops(case, call.stage, call.passes), ()
+        return models.workload(case.model).flops(case, stage.name, stage.passes), ()
     except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
         return None, (f"the FLOPs could not be counted: {outcome.brief(error)}",)
 
