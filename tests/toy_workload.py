@@ -53,7 +53,7 @@ MODELS = (
 
 def _whole_groups(length: int) -> str:
     low = length - length % GROUP
-    return "" if low == length else f"{length} tokens are no whole groups of {GROUP}: try {low or GROUP}"
+    return "" if low == length else f"{length} is not a multiple of {GROUP}: try {low or GROUP}"
 
 
 class Toy(Workload):

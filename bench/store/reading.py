@@ -21,9 +21,9 @@ from bench.store.unbuilt import UnbuiltRecord, built_record, unbuilt_record
 
 #: How many bad lines of a file are reported one by one; the rest are only counted.
 _MOST_REPORTED = 3
-#: What a reader of files makes of their good lines: records, or what can become one.
+#: What is made of a good line.
 AnyRecord = TypeVar("AnyRecord", bound=Record | UnbuiltRecord)
-#: Makes one of a line; `where` is its file and line number, for messages. Raises as `record_of` does.
+#: Makes it; the text is the line's file and number, for messages. Raises what `record_of` raises.
 _Parse = Callable[[bytes, str], AnyRecord]
 
 
@@ -74,7 +74,8 @@ def _read_file(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> Results
         raise ResultsError(f"Can't read {path}: {error.strerror}.") from None
     bad = lines.bad
     if bad and not lines.records:
-        raise _no_good_line(bad)
+        more = f" {format_count(len(bad) - 1, 'other line')} can't be used either." if len(bad) > 1 else ""
+        raise _NoGoodLineError(f"{bad[0]}{more}")
     torn = [] if lines.torn is None else [f"{path}: its last line is torn ({lines.torn_bytes} bytes) and is ignored"]
     newer = any(isinstance(error, NewerLineError) for error in bad)
     return ResultsFile(path, tuple(lines.records), lines.good_bytes, (*_set_aside(path, bad), *torn), newer)
@@ -111,17 +112,11 @@ class _NoGoodLineError(ResultsError):
     """A file whose lines are all bad."""
 
 
-def _no_good_line(bad: Sequence[ResultsError]) -> _NoGoodLineError:
-    """The error of a file without a good line: that of its first line, and how many others are bad."""
-    more = f" {format_count(len(bad) - 1, 'other line')} can't be used either." if len(bad) > 1 else ""
-    return _NoGoodLineError(f"{bad[0]}{more}")
-
-
 def _set_aside(path: Path, bad: Sequence[ResultsError]) -> list[str]:
     """A warning for each of the first bad lines, and one with the number of the others."""
     warnings = [f"{error} The line is ignored." for error in bad[:_MOST_REPORTED]]
-    more = len(bad) - _MOST_REPORTED
-    return warnings + ([f"{path}: {more} more of its lines are bad and are ignored."] if more > 0 else [])
+    unlisted = len(bad) - _MOST_REPORTED
+    return warnings + ([f"{path}: {unlisted} more of its lines are bad and are ignored."] if unlisted > 0 else [])
 
 
 def _without_stand_ins(file: ResultsFile[AnyRecord]) -> ResultsFile[AnyRecord]:
@@ -188,7 +183,7 @@ def _results_files(paths: Sequence[Path]) -> list[Path]:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep Python from searching for garbage, also later among what was read: records hold no cycles, and are many."""
+    """Pause garbage collection, and exclude what was read from later ones: records are many and hold no cycles."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -121,7 +121,7 @@ def built_record(line: bytes, where: str) -> Record:
 def _values(line: bytes) -> dict[str, Any] | None:
     """The values of a record's fields, the stages and telemetry as msgspec types.
 
-    None for a line that may be bad, an older version, an endpoint, a prediction, or several stages.
+    None if the line may be bad, has another version or several stages, or is of an endpoint or a prediction.
     """
     try:
         if not line.isascii():
@@ -147,7 +147,7 @@ def _repeated(name: str, text: bytes) -> Any:
 
 
 def _model(struct: msgspec.Struct) -> BaseModel:
-    """The model of a msgspec type's values, which are those that the model takes."""
+    """The model of a checked msgspec value."""
     values = msgspec.structs.asdict(struct)
     model, inside = _MODELS[type(struct)]
     for name in inside:
@@ -158,12 +158,12 @@ def _model(struct: msgspec.Struct) -> BaseModel:
 
 def _of_values(model: type[_Model], values: dict[str, Any]) -> _Model:
     """A model of values that were checked; pydantic's own `model_construct` takes six times as long."""
-    made = model.__new__(model)
-    _set(made, "__dict__", values)
-    _set(made, "__pydantic_fields_set__", _all_fields(model))
-    _set(made, "__pydantic_extra__", None)
-    _set(made, "__pydantic_private__", None)
-    return made
+    built = model.__new__(model)
+    _set(built, "__dict__", values)
+    _set(built, "__pydantic_fields_set__", _all_fields(model))
+    _set(built, "__pydantic_extra__", None)
+    _set(built, "__pydantic_private__", None)
+    return built
 
 
 @cache
@@ -172,19 +172,18 @@ def _all_fields(model: type[BaseModel]) -> set[str]:
     return set(model.model_fields)
 
 
-def _checking(annotation: Any, constraints: Sequence[Any] = ()) -> Any:
-    """The msgspec type that takes what a model's field takes, or less.
+def _msgspec_type(annotation: Any, constraints: Sequence[Any] = ()) -> Any:
+    """The msgspec type that accepts what a model's field accepts, or less.
 
     Raises TypeError for a constraint that msgspec does not know.
     """
-    origin, inside = get_origin(annotation), get_args(annotation)
+    origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        outer = [constraint for info in inside[1:] for constraint in cast("FieldInfo", info).metadata]
-        return _checking(inside[0], outer)
+        return _msgspec_type(parts[0], [limit for info in parts[1:] for limit in cast("FieldInfo", info).metadata])
     if origin in (Union, UnionType):
-        return Union[tuple(_checking(kind, constraints) for kind in inside)]  # noqa: UP007 - of types made here
+        return Union[tuple(_msgspec_type(part, constraints) for part in parts)]  # noqa: UP007 - of types made here
     if origin is tuple:
-        return tuple[tuple(_checking(kind) for kind in inside)]  # type: ignore[misc] # of types made here
+        return tuple[tuple(_msgspec_type(part) for part in parts)]  # type: ignore[misc] # of types made here
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _struct(annotation)
     limits = {name: value for constraint in constraints for name, value in asdict(constraint).items()}
@@ -195,9 +194,9 @@ def _checking(annotation: Any, constraints: Sequence[Any] = ()) -> Any:
 
 @cache
 def _struct(model: type[BaseModel]) -> type[msgspec.Struct]:
-    """The msgspec type that takes what a model takes, or less."""
+    """The msgspec type that accepts what a model accepts, or less."""
     fields = [
-        (name, _checking(info.annotation, info.metadata), msgspec.NODEFAULT if info.is_required() else info.default)
+        (name, _msgspec_type(info.annotation, info.metadata), msgspec.NODEFAULT if info.is_required() else info.default)
         for name, info in model.model_fields.items()
     ]
     struct = msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, gc=False)
@@ -211,7 +210,7 @@ _split = msgspec.json.Decoder(
     msgspec.defstruct("Line", [(name, msgspec.Raw) for name in _NAMES], forbid_unknown_fields=True, gc=False)
 ).decode
 _DECODERS = {
-    name: msgspec.json.Decoder(_checking(field.annotation, field.metadata)).decode
+    name: msgspec.json.Decoder(_msgspec_type(field.annotation, field.metadata)).decode
     for name, field in Record.model_fields.items()
     if name in UNIQUE_FIELDS and name not in ("remote", "prediction")
 }

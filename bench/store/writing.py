@@ -20,7 +20,7 @@ class RunFile:
         self.path = path
 
     def repair(self) -> None:
-        """Move a torn tail to `NAME.torn`, so that the next line starts on its own. Bad lines stay as they are.
+        """Move a torn end to `NAME.torn`, so that the next line starts on its own. Bad lines stay as they are.
 
         Raises ResultsError for a file with lines of a newer schema version.
         """
