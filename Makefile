@@ -56,7 +56,7 @@ report: $(STAMP) ## Write reports/ again from results/.
 # The docs' five cards, and those that endpoints have.
 CARDS := 4090 "4080 SUPER" 3090 "RTX 3080" 3070 T4 L4 A10G L40S A100-SXM4-80GB H100 H200
 
-predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and write the pages of it.
+predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and write its pages again.
 	for card in $(CARDS); do set -- "$$@" --gpu "$$card"; done; \
 		$(BIN)/bench predict docs --quiet --out results/predicted/docs.jsonl "$$@"
 	$(BIN)/bench advise
@@ -76,7 +76,7 @@ compat: ## Run the memory trace's tests with another torch, in a venv of its own
 	$(COMPAT)/bin/python -m pytest -n 0 -p no:cacheprovider tests/unit/vram/test_memory_layouts.py \
 		tests/unit/vram/test_selfcheck.py tests/unit/vram/test_trace.py tests/unit/vram/test_real_layouts.py
 
-golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema on purpose; look at the diff.
+golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema; review the diff.
 	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit
 
 SAMPLE ?= 20
@@ -84,7 +84,7 @@ mutants: $(DEV_STAMP) ## Change pure modules one operator at a time, and see whe
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[mutants]'
 	nice -n 19 $(BIN)/python benchmarks/mutants.py --sample $(SAMPLE) $(MODULES)
 
-benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTES=1 and SCALE_RECORDS=10000 shorten it.
+benchmark: $(DEV_STAMP) ## Measure the overhead of harness and endpoint, and the endpoint under load; LOAD_MINUTES=1 and SCALE_RECORDS=10000 shorten it.
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/agreement.py
 	$(BIN)/python benchmarks/false_alarms.py
@@ -101,7 +101,7 @@ benchmark: $(DEV_STAMP) ## What harness and endpoint cost and stand; LOAD_MINUTE
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
 
 MINUTES ?= 15
-gpu-tour: $(DEV_STAMP) ## Measure what is worth most on a CUDA GPU, in MINUTES=15 minutes.
+gpu-tour: $(DEV_STAMP) ## Run everything that needs a CUDA GPU, the most valuable first, in MINUTES=15 minutes.
 	$(BIN)/python benchmarks/gpu_tour.py --minutes $(MINUTES)
 
 clean: ## Remove .venv and caches; results stay.
