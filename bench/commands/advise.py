@@ -10,7 +10,7 @@ import typer
 
 from bench.commands.comparisons import Networks, NetworksFile, Server, Transports
 from bench.commands.files import given_or_all, table_records, write_pages
-from bench.commands.options import RESULTS, AsJson, ChosenPages, Models, Operations, Quiet, Results
+from bench.commands.options import RESULTS, AsJson, CardMemory, ChosenPages, Models, Operations, Quiet, Results
 from bench.commands.stderr import interruptible, tracked, warn
 from bench.errors import ConfigError
 
@@ -23,9 +23,6 @@ _SIZES = ("512", "1024", "2048")
 
 
 Gpu = Annotated[str | None, typer.Option("--gpu", help="A card in gpus.yaml, or part of its name.")]
-VramLimit = Annotated[
-    str | None, typer.Option(help="Limit the card's memory, e.g. 10GiB. Without --gpu: any card with this much memory.")
-]
 Free = Annotated[
     str | None, typer.Option("--free", metavar="BYTES", help="How much of it is free now, e.g. 6GiB; default: all.")
 ]
@@ -43,7 +40,7 @@ Dtype = Annotated[
 def advise(
     results: Results = None,
     gpu: Gpu = None,
-    vram_limit: VramLimit = None,
+    vram_limit: CardMemory = None,
     free: Free = None,
     model: Models = None,
     operation: Operations = None,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.files import read_text, table_records
+from bench.commands.files import read_text, records_and_predictions
 from bench.commands.help_page import Command, Group
 from bench.commands.notice import announced
 from bench.commands.options import Quiet
@@ -88,6 +88,8 @@ def docs_check(
 def _rendered(results: Sequence[Path], operation: str, dialect: str | None, *, strict: bool = False) -> str:
     from bench.report.docs import docs_table
 
-    rendered = docs_table.render(table_records(results, strict=strict), operation, dialect)
+    records, predictions = records_and_predictions(results, strict=strict)
+    # Predicted records alone are passed on, to be refused for what they are
+    rendered = docs_table.render(records or predictions, operation, dialect)
     warn(rendered.gaps)
     return rendered.text

@@ -27,7 +27,7 @@ def read_text(path: Path) -> str:
             raise BenchError(f"{path} is a named pipe, which may never end. Write the text to a file first.")
         return path.read_bytes().decode("utf-8", errors="replace")
     except OSError as error:
-        raise BenchError(f"{path}: can't be read: {error.strerror}.") from None
+        raise BenchError(f"Can't read {path}: {error.strerror}. Check the path and its permissions.") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

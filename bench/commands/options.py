@@ -55,6 +55,13 @@ VramLimit = Annotated[
     str | None,
     typer.Option(help="Behave like a card with this much memory, e.g. 8GiB. A run on a CPU limits the process to it."),
 ]
+#: The same option where nothing runs.
+CardMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--vram-limit", help="Limit the card's memory, e.g. 10GiB. Without --gpu: any card with this much memory."
+    ),
+]
 #: What the user can name with --device. `device.choose` says why other kinds (mps, rocm) are not supported.
 _DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|(mps|rocm|hip|xpu)(:.*)?", re.IGNORECASE)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import RESULTS, AsJson, Models, Operations, Overrides, Quiet, Resolutions, VramLimit
+from bench.commands.options import RESULTS, AsJson, CardMemory, Models, Operations, Overrides, Quiet, Resolutions
 from bench.commands.stderr import interruptible, tell, tell_aliases, tracked, warn
 from bench.errors import BenchError
 
@@ -38,7 +38,7 @@ def predict(
         list[str] | None,
         typer.Option("--gpu", help="A card in gpus.yaml, or part of its name; repeatable. Default: all."),
     ] = None,
-    vram_limit: VramLimit = None,
+    vram_limit: CardMemory = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
     ] = None,

@@ -62,13 +62,14 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     lines = [f"{number:>3}  {case.id}  {label_of(case)}" for number, case in enumerate(plan.cases, start=1)]
     measure = plan.measure
     least_s = min(measure.min_time, measure.max_time)
+    least = f" and {least_s:g} s" if least_s else ""
     noise = (
         "" if measure.max_noise is None else f", until the noise is below {format_percent(measure.max_noise)} or steady"
     )
     turns = f" in {len(plan.groups)} groups whose cases alternate" if plan.interleave else ""
     lines.append(
-        f"{len(plan.cases)} cases of {plan.config!r}{turns}. Each is timed for at least {measure.min_samples} calls "
-        f"and {least_s:g} s{noise}. After {measure.max_time:g} s, {measure.few_samples} calls are enough. Time-out: "
+        f"{len(plan.cases)} cases of {plan.config!r}{turns}. Each is timed for at least {measure.min_samples} calls"
+        f"{least}{noise}. After {measure.max_time:g} s, {measure.few_samples} calls are enough. Time-out: "
         f"{plan.timeout_s:g} s per case."
     )
     if plan.overlap:

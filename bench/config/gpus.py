@@ -175,7 +175,7 @@ class Gpus(Strict):
 
         Raises ConfigError if no card matches, with `otherwise` as the remedy, or if several do.
         """
-        card = card_names.one_of(name, self.sold_gb, "--gpu", "no such card is known.", otherwise)
+        card = card_names.one_of(name, self.sold_gb, "--gpu", "unknown card.", otherwise)
         return card, self.cards[card]
 
     def of_device(self, name: str, total_bytes: int | None) -> tuple[str, Gpu] | None:

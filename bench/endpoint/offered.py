@@ -45,7 +45,7 @@ def weights_of(weights: str | None, keys: Sequence[str]) -> str:
     if not weights:
         raise ConfigError(
             "--weights is required: random (nothing is downloaded, but images are noise: for measuring only), hub (the "
-            "published weights), or the folder of a checkpoint. With several models: a folder that has one for each."
+            "published weights), or a checkpoint folder. With several models: a folder with one checkpoint folder each."
         )
     if weights == "hub":
         missing = [key for key in keys if zoo.get(key).hub_id is None]

@@ -64,7 +64,7 @@ class TargetCard:
         free_bytes, most = memory_of(free, "--free"), self.place.limit_or_total_bytes
         if free_bytes > most:
             limited = f"{self.name}{' under its limit' if self.place.limit_bytes is not None else ''}"
-            raise ConfigError(f"--free {free}: {limited} has only {format_bytes(most)}. Give less, or leave it out.")
+            raise ConfigError(f"--free {free}: {limited} has only {format_bytes(most)}. Lower it, or leave it out.")
         return replace(self, place=replace(self.place, free_bytes=free_bytes))
 
 
@@ -93,7 +93,7 @@ def choose_cards(
         total_bytes = card.place.total_bytes
         if limit is not None and limit > total_bytes:
             raise ConfigError(
-                f"--vram-limit {vram_limit}: {name} has only {format_bytes(total_bytes)}. Give less, or no --gpu."
+                f"--vram-limit {vram_limit}: {name} has only {format_bytes(total_bytes)}. Lower it, or leave out --gpu."
             )
         cards.append(replace(card, place=replace(card.place, limit_bytes=limit)))
     return tuple(cards), warnings

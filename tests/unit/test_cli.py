@@ -59,6 +59,16 @@ def test_the_encode_tables_in_the_decode_dialect_import_to_the_same_again(
     assert capsys.readouterr().out == page.read_text()
 
 
+def test_the_docs_tables_of_predicted_records_are_refused_as_predicted(capsys: pytest.CaptureFixture[str]) -> None:
+    # Given a file that has only predicted records
+    predicted = PUBLISHED.parent / "predicted" / "docs.jsonl"
+    # When / then
+    assert main(["docs", "render", str(predicted), "--operation", "encode"]) == 2
+    error = capsys.readouterr().err
+    assert "predicted" in error
+    assert "bench predict --format docs" in error
+
+
 def test_check_passes_a_page_that_says_the_same_and_fails_another_with_a_diff(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,7 +116,7 @@ def test_two_cases_for_one_cell_of_the_docs_are_an_error_that_names_both(
     ("arguments", "said"),
     [
         (["report", "nowhere"], "nowhere"),
-        (["docs", "import", "nowhere.md", "--out", "x.jsonl"], "can't be read"),
+        (["docs", "import", "nowhere.md", "--out", "x.jsonl"], "nowhere.md"),
         (["docs", "render", "nowhere", "--operation", "encode"], "nowhere"),
         (["docs", "render", str(PUBLISHED), "--operation", "enode"], "Did you mean 'encode'"),
         (["docs", "render", str(PUBLISHED / "vae_encode.jsonl"), "--operation", "decode"], "decode"),

@@ -81,9 +81,9 @@ def _observed(record: Record, place: Place) -> Peak | None:
     if not isinstance(record.outcome, Measured) or peak is None:
         return None
     if peak <= place.capacities[0]:
-        return Peak(record.kind, "fits", "high", peak, None, f"it ran there ({record.kind})")
+        return Peak(record.kind, "fits", "high", peak, None, f"ran on this card ({record.kind})")
     if had == place.available_bytes:
-        reason = f"it ran there ({record.kind}) with almost no memory left"
+        reason = f"ran on this card with almost no memory left ({record.kind})"
         return Peak(record.kind, "tight", "medium", peak, None, reason)
     return None
 

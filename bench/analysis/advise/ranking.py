@@ -223,9 +223,9 @@ def _recommendation_reason(first: Local, local: Sequence[Local]) -> str:
     tiles = [way for way in less if way.option.case.tile]
     worse = [way.option.label for way in tiles if not way.peak.is_comfortable]
     slower = [way.option.label for way in tiles if way.peak.is_comfortable and _quicker(first.time, way.time)]
-    parts += [f"{_listed(worse)}: not comfortably"] if worse else []
+    parts += [f"{_listed(worse)}: fits only tightly"] if worse else []
     parts += [f"{_listed(slower)}: slower"] if slower else []
-    start = "" if first.peak.is_comfortable else "nothing fits comfortably; this: "
+    start = "" if first.peak.is_comfortable else "nothing fits comfortably; chosen: "
     return "; ".join([*parts, f"{start}{_rank_reason(first, local)}"])
 
 

@@ -68,8 +68,7 @@ def side(name: SideName, files: Iterable[tuple[str, Sequence[Record]]]) -> Side:
     runs = _by_machine(kept)
     if not runs:
         raise ResultsError(
-            f"There is no record on the {name} side. Name results files or folders that have records: "
-            "`bench compare BASE HEAD`."
+            f"The {name} side has no records. Name results files or folders that have some: `bench compare BASE HEAD`."
         )
     return Side(name, runs, tuple(one_line(note) for note in (*notes, *_unfinished(name, runs))))
 

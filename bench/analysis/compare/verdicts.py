@@ -88,9 +88,9 @@ class Row:
 
     @property
     def remedy(self) -> str:
-        """How many are enough, if there are too few: `7 samples a side would do`."""
+        """How many are needed, if there are too few: `needs 7 samples a side`."""
         what = self.verdict.removeprefix("too few ")
-        return f"{self.needed} {what} a side would do{', 5 or more are better' if what == 'runs' else ''}"
+        return f"needs {self.needed} {what} a side{', 5 or more are better' if what == 'runs' else ''}"
 
 
 @dataclass(frozen=True, slots=True)

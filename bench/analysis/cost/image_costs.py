@@ -244,4 +244,4 @@ def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> It
         untimed += [f"{name} ({price.accelerator}){some}"] if count else []
     if untimed:
         yield f"no time was measured or published for these endpoints or for stand-ins: {', '.join(untimed)}"
-        yield "costs use only measured and published times, not times that `bench advise --gpu NAME` predicts"
+        yield "no costs from predicted times (those of `bench advise`), only from measured and published ones"

@@ -111,8 +111,10 @@ def find_tables(text: str, name: str) -> list[PageTable]:
     walk = _Walk(name, lines)
     walk.page(_PARSER.parse("\n".join(lines)))
     if not walk.tables:
-        hint = f" The code block or comment opened in line {walk.left_open} is never closed." if walk.left_open else ""
-        raise DocsError(f"{name}: no table with the header GPU | Resolution | Time (seconds) | ... in it.{hint}")
+        hint = "Name a page of the docs."
+        if walk.left_open:
+            hint = f"The code block or comment opened in line {walk.left_open} is never closed."
+        raise DocsError(f"{name} has no table whose header starts with GPU | Resolution | Time (seconds). {hint}")
     return walk.tables
 
 

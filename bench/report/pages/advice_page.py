@@ -26,8 +26,8 @@ _SHORT = 3
 _CONFIDENCE = ("? and ??", "medium and low confidence that it fits.")
 _CHOICE = (
     "Of the ways that fit, the quickest is advised.",
-    "Of ways that take about as long, the one that changes the picture least is advised. That is within a tenth, or "
-    "within the worst error below if one of the two times is predicted.",
+    "If several take about as long, the one that changes the picture least is advised. About as long means within a "
+    "tenth, or within the worst error below if one of the two times is predicted.",
 )
 _PICTURE = (
     ("Untiled", "no change. Slicing, which computes the images of a batch one after another, changes nothing either."),
@@ -126,15 +126,15 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
     return (
         (
             "Columns",
-            "the way to take for that size. Share: its peak as a share of the card's memory, as the docs give it. "
-            "Time: of one call. What the docs do not say of a figure (precision, tile) is assumed from the model zoo.",
+            "the recommended way for that size. Share: its peak as a share of the card's memory, as in the docs. "
+            "Time: one call. The docs do not state precision and tile, which are assumed from the model zoo.",
         ),
         ("untiled", "the whole image at once."),
         ("tile 512", "in tiles of 512 pixels, which overlap by a quarter."),
         (
             "remote",
             f"an image from end to end at an endpoint over {network}, which takes none of the card's memory "
-            "(see the page Local or remote). If nobody timed the card that would compute it there, the time is "
+            "(see the page Local or remote). If nobody timed the endpoint's card, the time is "
             "predicted. Remote is advised if nothing fits comfortably and it is quicker by more than a tenth, or if it "
             "takes at most half the time and is not predicted.",
         ),
@@ -190,4 +190,4 @@ def _beyond_note(ways: Sequence[Ranked]) -> list[str]:
 
 def _first_ways(name: str, group: Sequence[Advice], networks: Networks) -> document.Table:
     rows = [(each, ranked) for each in group for ranked in each.ranked[:_SHORT]]
-    return ways_table(rows, networks, title=f"{name}: the first {_SHORT} of the ways")
+    return ways_table(rows, networks, title=f"{name}: the best {_SHORT} ways")

@@ -68,9 +68,9 @@ def _about(time: Time | None) -> str:
     if time is None:
         return "time not known"
     if time.between is not None and time.between.most_s is not None:
-        return f"between {time.text.replace(' to ', ' and ')} (a predicted range, beyond what was fitted)"
+        return f"between {time.text.replace(' to ', ' and ')} (a predicted range, outside the fitted range)"
     if time.between is not None:
-        return f"{time.text} (predicted, beyond what was fitted)"
+        return f"{time.text} (predicted, outside the fitted range)"
     about = "about " if time.kind in {"predicted", "simulated"} else ""
     return f"{about}{time.text} ({time.kind}{_error(time)})"
 
@@ -80,7 +80,7 @@ def _error(time: Time) -> str:
     if time.kind != "predicted":
         return ""
     if time.errors is None or time.beyond:
-        return f"{' beyond what was fitted' if time.beyond else ''}, error not known"
+        return f"{' outside the fitted range' if time.beyond else ''}, error unknown"
     return f", median error {time.errors.median:.0%}, worst {abs(time.errors.worst.error):.0%}"
 
 

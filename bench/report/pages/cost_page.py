@@ -93,9 +93,9 @@ def _legend(currency: str) -> Terms:
             (
                 "Amounts",
                 f"{currency} for 1,000 images at a steady volume, for the VAE alone, since generating costs the same "
-                "everywhere. They are simulated: nobody ran that volume for an hour. 0 is a free endpoint.",
+                "everywhere. They are simulated: no such volume was run. 0: the endpoint is free.",
             ),
-            ("Time", "seconds per image. An endpoint that was not measured has the time of the device that is named."),
+            ("Time", "seconds per image. An endpoint that was not measured has the time of the device in brackets."),
             (
                 "Energy",
                 "joules per image. It was measured by the driver, or it is simulated: the board's rated power times "
@@ -112,14 +112,14 @@ def _legend(currency: str) -> Terms:
                 "Endpoints",
                 "billed for every minute in which they start or run. They stop after an idle time if the table of "
                 f"prices gives one. Requests arrive at random, and a replica may be at most {format_percent(BUSY)} "
-                "busy. While it starts, requests wait. The network costs nothing here, and neither does your card's "
-                "waiting: while an image travels, the next one is generated (see Queueing on the page Local or "
+                "busy. While it starts, requests wait. The network is free here, and so is the time that your "
+                "card waits: while an image travels, the next one is generated (see Queueing on the page Local or "
                 "remote).",
             ),
             (
                 "Break-even",
-                "the first range of images per hour in which the endpoint costs no more than the card. Each further "
-                "replica or card may end it or begin another; the plot shows that for a card that also generates. "
+                "the first range of images per hour in which the endpoint costs no more than the card. Adding a "
+                "replica or a card can end that range or start another: see the plot, for a card that also generates. "
                 "never: even a fully used replica is more expensive.",
             ),
         )

@@ -128,14 +128,14 @@ def _legend(network: str) -> Terms:
                 "connection and TLS for each request, as diffusers' client does it.",
             ),
             ("OOM", "out of memory, which is a result."),
-            ("-", "nothing is known."),
+            ("-", "unknown."),
             ("Fastest", f"the quickest way that fits, with remote over {network}."),
             (
                 "Remote wins from",
                 "the bandwidth above which remote is quicker than the best local way (keeping the ratio of up and down "
-                f"and the round trip of {network}), or the longest round trip (at its bandwidth). never: the "
-                "endpoint's computing and image files take longer than the local way. neither alone: both would have "
-                "to be better.",
+                f"and the round trip of {network}), or the longest round trip at which it still is (at its bandwidth). "
+                "never: computing at the endpoint and handling image files already take longer than the local way. "
+                "neither alone is enough: both bandwidth and round trip would have to be better.",
             ),
         )
     )
@@ -148,8 +148,8 @@ def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
     elif comparison.card:
         blocks.append(
             Text(
-                f"The endpoint is {comparison.card} as if it served, or one measured on loopback if that is quicker. "
-                "Choose another with `--server`."
+                f"The endpoint is assumed to compute as fast as {comparison.card}, or is one measured on loopback if "
+                "that is quicker. Choose another with `--server`."
             )
         )
     lines = Bullets(tuple(summary(comparison, networks)))

@@ -15,16 +15,16 @@ from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand
 from bench.vram import assumptions
 
 _LEGEND = (
-    ("Needed", "live tensors with the kernels that take no workspace. A card with less can't run it."),
+    ("Needed", "the least that the call can run in: live tensors, with kernels that need no workspace."),
     (
         "Allocated, Reserved",
-        "what it takes with memory to spare, with the kernels that torch prefers then: live tensors, and what torch's "
-        "allocator holds, with its band. The CUDA context comes on top.",
+        "what the call takes on a card with memory to spare, where torch uses the kernels it prefers. Allocated is the "
+        "live tensors; Reserved is what torch's allocator holds, and Band is its range. The CUDA context comes on top.",
     ),
     (
         "Share of a card",
-        "what torch's allocator reserves on that card, over the card's memory, as the docs give it. If the case is "
-        "tight, it reserves less there than with memory to spare.",
+        "peak reserved on that card, as a share of its memory, as in the docs. A tight case reserves less than it "
+        "would with memory to spare.",
     ),
     ("tight", TIGHT),
     ("OOM", "out of memory."),
@@ -36,8 +36,8 @@ _SOURCES = {
     "rule": "workspaces by a rule that was not checked against this precision and architecture: a wide band",
 }
 _FITTED = (
-    "The published peaks of encodes decided how large workspaces are taken to be (one number for each precision and "
-    "architecture), and how wide the band is. So the ratios show how well that model fits, not how it does elsewhere. "
+    "The published peaks of encodes set the assumed size of workspaces (one number for each precision and "
+    "architecture), and how wide the band is. So the ratios show how well the model fits, not how well it predicts. "
     "The verdicts are independent of them."
 )
 
@@ -82,7 +82,7 @@ def terminal(records: Sequence[Record]) -> Document:
     blocks: list[Block] = []
     for group in groups(records):
         blocks += [
-            demand_table(group, f"{group.title}: predicted, with memory to spare"),
+            demand_table(group, f"{group.title}: what a call takes with memory to spare (predicted)"),
             card_table(group, f"{group.title}: predicted share of each card's memory"),
         ]
     notes = (

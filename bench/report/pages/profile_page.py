@@ -20,8 +20,9 @@ _PARTS: dict[str, tuple[Kind, ...]] = {
     "workspaces": SCRATCH,
 }
 _WORKSPACES = Text(
-    "Workspaces are of three kinds. workspace: scratch memory of a kernel that one with less can replace; buffer: "
-    "scratch memory that the call needs; library: what a library keeps once it has it.",
+    "Workspaces are of three kinds. workspace: scratch memory that torch can avoid by choosing another kernel; buffer: "
+    "scratch memory that the call cannot do without; library: memory that a library such as cuBLAS allocates once and "
+    "keeps.",
     "quiet",
 )
 

@@ -99,7 +99,7 @@ def _model(model: Model) -> tuple[Block, ...]:
         Terms(_PARTS),
         Text(
             "FLOPs, bytes and launches are counted on the real module; the rates are those of `configs/gpus.yaml`. "
-            "The figures minimise the sum of squared relative errors, and none is below 0."
+            "The figures are fitted by least squares on the relative errors, with no figure below 0."
         ),
         table([Column("Part"), Column("Figure", right=True), Column("Meaning")], rows),
     )

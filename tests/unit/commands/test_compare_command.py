@@ -125,7 +125,7 @@ def test_quiet_does_not_hide_that_a_line_was_lost(bench: Run, before: Path, tmp_
     torn = write_lines(tmp_path / "torn.jsonl", _records(before), tail=b'{"schema')
     code, out, err = bench(before, torn, "--quiet")
     assert (code, out) == (0, "")
-    assert "its last line is torn" in err
+    assert "last line" in err
 
 
 def test_several_machines_are_named_in_the_gate_s_lines_and_their_cases_counted_each(

@@ -66,7 +66,7 @@ def test_a_card_is_named_as_in_gpus_yaml_and_quiet_says_nothing(
         (["--dtype", "float16", "--device", "cpu"], "on the CPU only float32"),
         (["--dtype", "float16", "--device", "cpu", "--measured"], "on the CPU only float32"),
         (["--device", "gpu"], "Valid: auto, cpu, cuda"),
-        (["--gpu", "RTX 9999"], "no such card"),
+        (["--gpu", "RTX 9999"], "unknown card"),
         (["--gpu", "4091"], "Or leave --gpu out."),
         (["--gpu", "4090", "--measured"], "--measured"),
         (["--gpu", "4090", "--device", "cpu"], "--measured"),

@@ -505,7 +505,7 @@ def test_a_file_with_a_bad_line_goes_on_and_keeps_it(path: Path, bad: tuple[byte
 
 def test_a_torn_end_is_told_beside_a_bad_line(path: Path) -> None:
     path.write_bytes(LINE + b"\n{}\n" + LINE[:30])
-    assert ["its last line is torn" in warning for warning in store.read_file(path).warnings] == [False, True]
+    assert ["last line" in warning for warning in store.read_file(path).warnings] == [False, True]
 
 
 # Whole numbers at the edges

@@ -232,7 +232,7 @@ def test_one_case_of_five_runs_is_tested_by_ranks() -> None:
 def test_fewer_than_four_runs_are_too_few(count: int) -> None:
     row = _row(_runs([1.0, 1.1, 1.2][:count]), _runs([2.0, 2.1, 2.2]))
     assert (row.verdict, row.needed) == ("too few runs", 4)
-    assert row.remedy == "4 runs a side would do, 5 or more are better"
+    assert "4 runs a side" in row.remedy
 
 
 @pytest.mark.parametrize(("head", "verdict"), [(1.0, "same"), (1.01, "same"), (1.1, "worse")])

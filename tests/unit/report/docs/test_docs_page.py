@@ -357,7 +357,7 @@ def test_an_operation_that_the_docs_lack_is_an_error() -> None:
 
 
 def test_a_page_without_tables_is_an_error() -> None:
-    with pytest.raises(DocsError, match=r"vae_decode.md: no table"):
+    with pytest.raises(DocsError, match=r"vae_decode.md has no table"):
         read("# VAE decode\n\nNo tables yet.\n")
 
 

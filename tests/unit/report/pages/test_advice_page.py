@@ -96,7 +96,7 @@ def test_an_error_of_the_time_model_is_none_of_what_goes_beyond_it() -> None:
     assert advice_words.headline(advised([known]), NETWORKS).endswith("(predicted, median error 10%, worst 10%)")
     for predicted in (known, way):
         told = advice_words.headline(advised([beyond(predicted, "decode")]), NETWORKS)
-        assert told.endswith("(predicted beyond what was fitted, error not known)")
+        assert told.endswith(", error unknown)")
         assert "10%" not in told
 
 
@@ -126,7 +126,7 @@ def test_a_headline_of_remote_says_who_computes_it_and_one_of_nothing_says_so() 
     assert "3070: nothing fits" in advice_words.headline(advised([none]), NETWORKS)
     predicted = RemoteWay("near", Time(2.0, "predicted"), "NVIDIA Big", "")
     assert advice_words.headline(advised([none], predicted), NETWORKS).endswith(
-        "remote over Near | by: none of its memory, about 2.00 s (predicted, error not known), computed by NVIDIA Big"
+        "remote over Near | by: none of its memory, about 2.00 s (predicted, error unknown), computed by NVIDIA Big"
     )
     measured = RemoteWay("near", Time(2.0, "measured"), "mine", "")
     assert "remote at mine: none of its memory, 2.00 s (measured)" in advice_words.headline(
