@@ -157,6 +157,16 @@ def test_json_has_the_values_in_their_units() -> None:
     assert times["rows"][0][2] | {"value": 0.0151, "kind": "published"} == times["rows"][0][2]
 
 
+def test_json_of_a_name_with_half_a_surrogate_pair_can_be_written_and_read() -> None:
+    """Such names come out of edited results, and of file names that are not UTF-8."""
+    page = Document("a\ud800b", (table([Column("Device"), Column("Time", "seconds")], [["\udcffx", float("inf")]]),))
+
+    read_again = json.loads(json_text.render(page).encode())
+
+    assert read_again["title"] == "a?b"
+    assert [cell["value"] for cell in read_again["blocks"][0]["rows"][0]] == ["?x", None]
+
+
 def test_csv_has_a_column_of_kinds_beside_each_column_of_figures() -> None:
     rows = list(csv.DictReader(io.StringIO(csv_tables.render_table(TIMES))))
     assert [row["time (seconds)"] for row in rows] == ["0.0151", "OOM", "0.5"]
