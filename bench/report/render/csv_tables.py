@@ -9,6 +9,8 @@ import re
 from bench.core.units import one_line
 from bench.report.document import Cell, Column, Document, Table
 
+#: How a formula begins; spreadsheets of East Asian languages also take the wide forms.
+_FORMULA_STARTS = frozenset("=+-@＝＋－＠")  # noqa: RUF001 - the wide forms are meant
 #: The most characters of a file's name, without its number and ending.
 _MOST_OF_NAME = 100
 
@@ -61,7 +63,7 @@ def _cell(cell: Cell, column: Column, *, has_kinds: bool) -> list[str]:
 def _text(text: str) -> str:
     """One line that no spreadsheet takes for a formula."""
     plain = one_line(text)
-    return f"'{plain}" if plain[:1] in {"=", "+", "-", "@"} and plain != "-" else plain
+    return f"'{plain}" if plain[:1] in _FORMULA_STARTS and plain != "-" else plain
 
 
 def _lines(rows: list[list[str]]) -> str:

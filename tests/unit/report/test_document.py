@@ -174,7 +174,7 @@ def test_csv_has_a_column_of_kinds_beside_each_column_of_figures() -> None:
     assert "device kind" not in rows[0]
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-x", "@sum"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-x", "@sum", "\uff1d1+1", "\uff0b1", "\uff0dx", "\uff20sum"])
 def test_csv_has_no_text_that_a_spreadsheet_runs(name: str) -> None:
     text = csv_tables.render_table(table([Column("Name")], [[name]]))
     assert text.splitlines()[1].strip('"').startswith("'")
