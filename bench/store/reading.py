@@ -76,7 +76,8 @@ def _read_file(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> Results
     if bad and not lines.records:
         more = f" {format_count(len(bad) - 1, 'other line')} can't be used either." if len(bad) > 1 else ""
         raise _NoGoodLineError(f"{bad[0]}{more}")
-    torn = [] if lines.torn is None else [f"{path}: the last line is incomplete ({lines.torn_bytes} bytes) and is ignored"]
+    incomplete = f"{path}: the last line is incomplete ({lines.torn_bytes} bytes) and is ignored"
+    torn = [] if lines.torn is None else [incomplete]
     newer = any(isinstance(error, NewerLineError) for error in bad)
     return ResultsFile(path, tuple(lines.records), lines.good_bytes, (*_set_aside(path, bad), *torn), newer)
 
