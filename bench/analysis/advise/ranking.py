@@ -191,7 +191,7 @@ def _rank_reason(way: Local, local: Sequence[Local]) -> str:
         return _first_reason(way, local)
     parts = [_against(way.time, first.time)]
     if way.option.is_lower and not first.option.is_lower:
-        parts.append("at the risk of a lower precision")
+        parts.append("but in lower precision")
     elif way.option.change > first.option.change and not way.option.is_exact:
         parts.append("changes the picture more")
     return ", ".join(filter(None, parts)) or "fits"
@@ -282,4 +282,4 @@ def _quicker_lower(first: Ranked, local: Sequence[Local]) -> str | None:
         return None
     way, time = quicker[0]
     less = _against(time, first.way.time)
-    return f"{way.option.label}, {time.text} ({time.kind}), {less}, at the risk of a lower precision"
+    return f"{way.option.label}, {time.text} ({time.kind}), {less}, but in lower precision"

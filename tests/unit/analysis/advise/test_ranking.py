@@ -84,7 +84,7 @@ def test_predictions_below_what_the_model_was_fitted_on_are_all_as_quick() -> No
     fields = {"case": HALF, "risk": "it overflows", "time_kind": "predicted"}
     found = advised([a_way(0, 0.004, time_kind="predicted"), a_way(5, 0.001, **fields)])
     assert found.quicker is None
-    assert found.ranked[1].reason == "about as long, at the risk of a lower precision"
+    assert found.ranked[1].reason == "about as long, but in lower precision"
 
 
 def between(change: int, least_s: float, most_s: float | None, verdict: str = "fits", **fields: Any) -> Local:
@@ -142,7 +142,7 @@ def test_a_lower_precision_is_not_recommended_for_its_time_but_told() -> None:
     half = a_way(5, 0.4, case=HALF, risk="it overflows")
     found = advised([a_way(0, 1.0), half])
     assert order([a_way(0, 1.0), half])[:2] == ["untiled", "float16, untiled"]
-    assert found.quicker == ("float16, untiled, 400 ms (published), 60% less time, at the risk of a lower precision")
+    assert found.quicker == ("float16, untiled, 400 ms (published), 60% less time, but in lower precision")
 
 
 def test_of_several_lower_precisions_that_are_quicker_the_first_in_order_is_told() -> None:
@@ -196,7 +196,7 @@ def test_remote_that_is_quicker_but_not_first_is_told() -> None:
     ways = [a_way(0, 1.0), a_way(5, 0.4, case=HALF, risk="it overflows")]
     told = "remote, by NVIDIA Big, 600 ms (simulated), 40% less time"
     assert advised(ways[:1], away(0.6)).quicker == told
-    assert str(advised(ways, away(0.6)).quicker).endswith(f"at the risk of a lower precision; {told}")
+    assert str(advised(ways, away(0.6)).quicker).endswith(f"but in lower precision; {told}")
     assert advised(ways[:1], away(0.95)).quicker is None
 
 
