@@ -25,7 +25,7 @@ from bench.commands.help_page import Command, Group
 from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.notice import announced
-from bench.commands.output import closable_output
+from bench.commands.output import closable_errors, closable_output
 from bench.commands.predict import predict
 from bench.commands.profile import profile
 from bench.commands.remote import remote
@@ -83,6 +83,7 @@ for command, text in (
 app.add_typer(docs, name="docs")
 
 
+@closable_errors()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors are printed here and nowhere else."""
     try:

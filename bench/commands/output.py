@@ -1,4 +1,4 @@
-"""Standard output that its reader may close early, as `head` does: the rest is dropped, and the command continues."""
+"""Standard output and error that their reader may close early, as `head` does: the rest is dropped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,24 @@ from typing import Any, TextIO
 @contextlib.contextmanager
 def closable_output() -> Iterator[None]:
     """Drop what the block prints while standard output is closed, so that its exit code stays the same."""
-    with contextlib.ExitStack() as stack:
-        # Python has none if it was closed from the start
-        stream = sys.stdout or stack.enter_context(Path(os.devnull).open("w"))
-        output = _Output(stream)
-        stack.callback(output.flush)
-        stack.enter_context(contextlib.redirect_stdout(output))
+    with _closable(sys.stdout) as output, contextlib.redirect_stdout(output):
         yield
+
+
+@contextlib.contextmanager
+def closable_errors() -> Iterator[None]:
+    """As `closable_output`, of standard error."""
+    with _closable(sys.stderr) as errors, contextlib.redirect_stderr(errors):
+        yield
+
+
+@contextlib.contextmanager
+def _closable(stream: TextIO | None) -> Iterator[Any]:
+    """The stream, written to while it is open; Python has none if it was closed from the start."""
+    with contextlib.ExitStack() as stack:
+        output = _Output(stream or stack.enter_context(Path(os.devnull).open("w")))
+        stack.callback(output.flush)
+        yield output
 
 
 class _Output:

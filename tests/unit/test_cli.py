@@ -247,3 +247,23 @@ def test_a_value_that_an_option_does_not_have_is_said_without_pydantic_s_prefix(
     said = capsys.readouterr().err
     assert "'xml'" in said
     assert "Value error" not in said
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["cost", "TORN", "--quiet"], 0), (["cost", "missing"], 2)])
+@pytest.mark.parametrize("is_open_at_first", [True, False])
+def test_a_reader_that_closes_standard_error_does_not_change_the_exit_code(
+    arguments: list[str], code: int, is_open_at_first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given results with a warning, and a standard error that nobody reads, or that was closed from the start
+    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "results.jsonl"
+    write_lines(results, [measured()])
+    with results.open("a") as file:
+        file.write("{torn")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as unread:
+        monkeypatch.setattr("sys.stderr", unread if is_open_at_first else None)
+
+        # when a command warns or fails, then it ends as if somebody had read that
+        assert main([argument.replace("TORN", str(results)) for argument in arguments]) == code
