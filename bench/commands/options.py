@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bench.errors import ConfigError, nearest, printable
+from bench.errors import ConfigError, printable
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
@@ -62,19 +61,17 @@ CardMemory = Annotated[
         "--vram-limit", help="Limit the card's memory, e.g. 10GiB. Without --gpu: any card with this much memory."
     ),
 ]
-#: What the user can name with --device. `device.choose` says why other kinds (mps, rocm) are not supported.
-_DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|(mps|rocm|hip|xpu)(:.*)?", re.IGNORECASE)
 
 
 def device_option(help_text: str) -> Any:
-    """The option --device, which refuses a misspelt name before anything is loaded, also in a dry run."""
+    """The option --device, which refuses a wrong name before anything is started, also in a dry run."""
     return typer.Option("--device", help=help_text, callback=_known_device)
 
 
 def _known_device(name: str) -> str:
-    if not _DEVICES.fullmatch(name.strip()):
-        valid = nearest(name, ("auto", "cpu", "cuda", "cuda:N"))
-        raise ConfigError(f"--device {printable(name, 80)}: no such device. {valid}")
+    from bench.device.base import check_name
+
+    check_name(name)
     return name
 
 

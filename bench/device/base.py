@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bench.core.units import format_bytes, format_exact
-from bench.errors import DeviceError, quoted
+from bench.errors import DeviceError, printable
 from bench.record import ContextFoundBy, Device, GpuSettings, Memory, Telemetry, TorchSettings
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ OR_THE_CPU = " To measure the CPU, use --device cpu."
 
 
 def check_name(requested: str) -> str:
-    """The name in lower case: `auto`, `cpu`, `cuda` or `cuda:N`. Raises DeviceError for any other."""
+    """The name in lower case: `auto`, `cpu`, `cuda` or `cuda:N`. Raises DeviceError for any other. Asks no device."""
     name = requested.strip().lower()
     why_not = UNSUPPORTED.get(name.split(":")[0])
     if why_not is not None:
         raise DeviceError(f"--device {requested}: {why_not}. Use a CUDA GPU, or --device cpu.")
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name, re.ASCII):
-        raise DeviceError(f"--device: unknown device {quoted(requested)}. Valid: auto, cpu, cuda or cuda:N.")
+        raise DeviceError(f"--device {printable(requested, 80)}: no such device. Valid: auto, cpu, cuda or cuda:N.")
     return name
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bench.core.units import format_bytes
-from bench.device.base import check_name
 from bench.device.cpu import host
 from bench.errors import DeviceError, WorkerError
 from bench.process.child import Child
@@ -104,8 +103,6 @@ class SubprocessExecutor:
     def __init__(
         self, device: str = "auto", vram_limit_bytes: int | None = None, command: Sequence[str] = WORKER
     ) -> None:
-        """Raises DeviceError if there is no such device as `device`. Starts nothing."""
-        check_name(device)
         self._start_request = Start(device=device, vram_limit_bytes=vram_limit_bytes)
         self._command = tuple(command)
         self._worker: WorkerProcess | None = None
