@@ -200,10 +200,6 @@ def _kept(record: Record) -> Cell:
     return Cell(kept.timing.median_s, kind=record.kind)
 
 
-def _throughput(load: Load) -> Cell:
-    return Cell(load.throughput_per_s, text=f"{load.throughput_per_s:.3g} /s")
-
-
 def _percentile(load: Load, q: float) -> Cell:
     """A percentile and its interval; a cell without a value if there are too few answers for it."""
     percentiles: dict[float, Percentile] = {percentile.q: percentile for percentile in load.percentiles}
