@@ -17,16 +17,7 @@ from bench.record.environment import (
     TorchSettings,
     Variables,
 )
-from bench.record.measurements import (
-    ContextFoundBy,
-    EnergySource,
-    Memory,
-    Seconds,
-    Spread,
-    StoppedBy,
-    Telemetry,
-    Timing,
-)
+from bench.record.measurements import ContextFoundBy, EnergySource, Memory, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.prediction import Confidence, KernelChoice, Prediction, Verdict, WorkspaceSource
 from bench.record.record import Kind, Record, Run, Stage, json_schema
