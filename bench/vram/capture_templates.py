@@ -1,0 +1,58 @@
+"""Captures the templates of image VAEs from live traces. Loads torch.
+
+Run as a module, writes the templates of all image VAEs of the zoo: `make traces`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.record import Case, Tile
+from bench.vram import trace
+from bench.vram.autoencoder_kl import Architecture
+from bench.vram.events import Pass
+from bench.vram.pass_template import Layout, PassTemplate, Size, fit
+from bench.workloads import models
+from bench.workloads.image_vae import zoo
+
+#: Heights and widths to fit and to check with, in latent pixels. Four sides fit all polynomials.
+_SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (16, 16), (16, 24), (24, 17))
+_BATCHES = {False: (1,), True: (2, 3)}
+
+
+def architecture(model: str) -> Architecture:
+    """What a model's calls depend on, with the templates of its passes. Raises TraceError if they can't be found."""
+    spec = zoo.get(model)
+    weights = trace.capture(_case(model, "encode", Size(1, 2, 2), spec.spatial_factor)).weights
+    encode, decode = (
+        tuple(_templates(model, operation, spec.spatial_factor, cut_too=cut_too))
+        for operation, cut_too in (("encode", True), ("decode", not spec.quant_convs))
+    )
+    return Architecture(spec.spatial_factor, spec.latent_channels, spec.quant_convs, weights, encode, decode)
+
+
+def _templates(model: str, operation: str, factor: int, *, cut_too: bool) -> Iterable[PassTemplate]:
+    for is_cut in (False, True) if cut_too else (False,):
+        for is_batch, batches in _BATCHES.items():
+            for is_pixel in (False, True):
+                sides = ((1, 1),) if is_pixel else _SIDES
+                sizes = [Size(batch, *each) for batch in batches for each in sides]
+                captured = {size: _captured(model, operation, size, factor, is_cut=is_cut) for size in sizes}
+                yield fit(Layout(is_batch, is_pixel, is_cut), captured)
+
+
+def _captured(model: str, operation: str, size: Size, factor: int, *, is_cut: bool) -> Pass:
+    passes = [event for event in trace.capture(_case(model, operation, size, factor, is_cut=is_cut)).events
+              if isinstance(event, Pass)]
+    return passes[-1]
+
+
+def _case(model: str, operation: str, size: Size, factor: int, *, is_cut: bool = False) -> Case:
+    """A case whose last pass has this size; cut from a larger image, that pass is the tile in the lower right corner."""
+    height, width = size.height * factor, size.width * factor
+    edge = max(height, width)
+    tile = Tile(tile=edge, overlap=0) if is_cut else None
+    if is_cut:
+        height, width = height + edge, width + edge
+    axes = models.sized(model, width, height, batch=size.batch)
+    return Case(model=model, operation=operation, axes=axes, dtype="float32", tiling=tile or "off")

@@ -1,0 +1,199 @@
+"""The passes of an encoder or decoder at any size, from polynomials in the size of its latent. Pure.
+
+Every allocation and every side of a kernel's tensors in such a pass is a polynomial in the batch n, the height h and
+the width w (latent pixels): a sum of n*h*w, n*h, n*w, n, h*w, h, w and 1 with whole coefficients. The order of events
+depends only on the pass's `Layout`. `fit` finds both in captured passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from bench.errors import TraceError
+from bench.vram.events import Attention, Birth, Convolution, Death, Kernel, Launch, Pass, Product, Shape, Upsampling
+
+#: The coefficients of a polynomial, in the order of `Size.powers`.
+Coefficients = tuple[int, ...]
+
+_KERNELS: dict[str, type[Kernel]] = {kind.__name__: kind for kind in (Convolution, Attention, Upsampling, Product)}
+#: The number of dimensions of the tensors of a convolution and of an upsampling.
+_DIMENSIONS = 4
+
+
+class Size(NamedTuple):
+    """The size of a latent: batch, and height and width in latent pixels."""
+
+    batch: int
+    height: int
+    width: int
+
+    @property
+    def powers(self) -> tuple[int, ...]:
+        """The terms of the polynomials."""
+        batch, height, width = self
+        area = height * width
+        return batch * area, batch * height, batch * width, batch, area, height, width, 1
+
+
+class Layout(NamedTuple):
+    """What decides the order of events in a pass.
+
+    Attributes:
+        is_batch: whether it has several images: torch regards the attention's output of a batch as channels-last.
+        is_pixel: whether the latent is one pixel high and wide, whose strides torch regards as any layout's.
+        is_cut: whether its input is cut from a larger tensor, so that it has to be copied.
+    """
+
+    is_batch: bool
+    is_pixel: bool
+    is_cut: bool
+
+    @classmethod
+    def of(cls, size: Size, *, is_cut: bool) -> Layout:
+        """The layout of a pass of this size."""
+        return cls(size.batch > 1, size.height == size.width == 1, is_cut)
+
+
+class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """A launch; `sides` are the indices of its kernel's polynomials, the sides of its tensors one after another."""
+
+    operator: str
+    module: str
+    kernel: str = ""
+    sides: tuple[int, ...] = ()
+    channels_last: bool = False
+
+    def at(self, values: Sequence[int]) -> Launch:
+        """The launch for these values of the polynomials."""
+        if not self.kernel:
+            return Launch(self.operator, self.module)
+        kind = _KERNELS[self.kernel]
+        sides = tuple(values[index] for index in self.sides)
+        if kind is Attention:
+            return Launch(self.operator, self.module, Attention(*sides))
+        shapes = [sides[begin : begin + _DIMENSIONS] for begin in range(0, len(sides), _DIMENSIONS)]
+        layout = (self.channels_last,) if kind is Convolution else ()
+        return Launch(self.operator, self.module, kind(*shapes, *layout))  # type: ignore[arg-type]
+
+
+class PassTemplate(msgspec.Struct, frozen=True):
+    """All passes of one layout.
+
+    Attributes:
+        layout: their layout.
+        polynomials: the coefficients of each, in the order of `Size.powers`.
+        launches: their launches, each once.
+        events: `L3` is the launch with index 3, `B5` a birth of as many elements as polynomial 5 says, with the next
+            key, and `D7` the death of the storage with key 7.
+        output: key of the result.
+    """
+
+    layout: Layout
+    polynomials: tuple[Coefficients, ...]
+    launches: tuple[LaunchTemplate, ...]
+    events: str
+    output: int
+
+    def values(self, size: Size) -> tuple[int, ...]:
+        """The values of the polynomials."""
+        powers = size.powers
+        return tuple(sum(map(int.__mul__, row, powers)) for row in self.polynomials)
+
+    def at(self, size: Size, shape: Shape) -> Pass:
+        """The pass of a latent of this size, with `shape` as the shape of its input and keys from 0."""
+        values = self.values(size)
+        launches = [launch.at(values) for launch in self.launches]
+        return Pass(tuple(_events(self.events, values, launches)), 0, self.output, shape)
+
+
+def _events(codes: str, values: Sequence[int], launches: Sequence[Launch]) -> Iterator[Launch | Birth | Death]:
+    key = 0
+    for code in codes.split():
+        index = int(code[1:])
+        if code[0] == "L":
+            yield launches[index]
+        elif code[0] == "B":
+            yield Birth(key, values[index])
+            key += 1
+        else:
+            yield Death(index)
+
+
+class _Outline:
+    """A captured pass as the order of its events and the numbers in them."""
+
+    def __init__(self, captured: Pass) -> None:
+        self.output = captured.output
+        self.order: list[tuple[Any, ...]] = []
+        self.numbers: list[int] = []
+        for event in captured.events:
+            if isinstance(event, Launch):
+                self._launch(event)
+            elif isinstance(event, Birth):
+                self.order.append(("B", event.key))
+                self.numbers.append(event.elements)
+            else:
+                self.order.append(("D", event.key))
+
+    def _launch(self, launch: Launch) -> None:
+        fields = () if launch.kernel is None else astuple(launch.kernel)
+        sides = [side for field in fields for side in (field if isinstance(field, tuple) else (field,))]
+        channels_last = isinstance(launch.kernel, Convolution) and bool(sides.pop())
+        kernel = "" if launch.kernel is None else type(launch.kernel).__name__
+        self.order.append(("L", launch.operator, launch.module, kernel, len(sides), channels_last))
+        self.numbers += sides
+
+
+def fit(layout: Layout, captured: Mapping[Size, Pass]) -> PassTemplate:
+    """The template of captured passes of one layout.
+
+    Raises TraceError if their events are not in the same order, or if a number in one of them is not what the
+    polynomials say.
+    """
+    outlines = {size: _Outline(each) for size, each in captured.items()}
+    first, *others = outlines.values()
+    if any((other.order, other.output) != (first.order, first.output) for other in others):
+        raise TraceError(f"Passes of {layout} have events in different orders.")
+    rows = _solve([size.powers for size in outlines], [outline.numbers for outline in outlines.values()])
+    polynomials = list(dict.fromkeys(rows))
+    index_of = {row: index for index, row in enumerate(polynomials)}
+    numbers = iter(index_of[row] for row in rows)
+    launches: dict[LaunchTemplate, int] = {}
+    codes = []
+    for kind, *what in first.order:
+        if kind == "L":
+            operator, module, kernel, sides, channels_last = what
+            launch = LaunchTemplate(operator, module, kernel, tuple(next(numbers) for _ in range(sides)), channels_last)
+            codes.append(f"L{launches.setdefault(launch, len(launches))}")
+        elif kind == "B":
+            codes.append(f"B{next(numbers)}")
+        else:
+            codes.append(f"D{what[0]}")
+    return PassTemplate(layout, tuple(polynomials), tuple(launches), " ".join(codes), first.output)
+
+
+def _solve(powers: Sequence[Sequence[int]], numbers: Sequence[Sequence[int]]) -> list[Coefficients]:
+    """The coefficients of each column of `numbers`. Raises TraceError if any row is not met exactly."""
+    terms, values = np.array(powers), np.array(numbers)
+    independent = _independent(terms)
+    solution, *_ = np.linalg.lstsq(terms[:, independent].astype(float), values.astype(float), rcond=None)
+    whole = np.zeros((terms.shape[1], values.shape[1]), dtype=np.int64)
+    whole[independent] = np.rint(solution)
+    if not (terms @ whole == values).all():
+        raise TraceError("A captured pass has sizes that are not polynomials in the size of its latent.")
+    return [tuple(int(part) for part in column) for column in whole.T]
+
+
+def _independent(terms: np.ndarray[Any, Any]) -> list[int]:
+    """The columns that the others don't determine, the last ones first: with one batch, those without it."""
+    chosen: list[int] = []
+    for column in reversed(range(terms.shape[1])):
+        if np.linalg.matrix_rank(terms[:, [column, *chosen]]) > len(chosen):
+            chosen.insert(0, column)
+    return chosen
