@@ -11,7 +11,8 @@ from bench.record import Case, Tile
 from bench.vram import trace
 from bench.vram.autoencoder_kl import Architecture
 from bench.vram.events import Pass
-from bench.vram.pass_template import Layout, PassTemplate, Size, fit
+from bench.vram.pass_fit import fit
+from bench.vram.pass_template import Layout, PassTemplate, Size
 from bench.workloads import models
 from bench.workloads.image_vae import zoo
 
@@ -42,8 +43,11 @@ def _templates(model: str, operation: str, factor: int, *, cut_too: bool) -> Ite
 
 
 def _captured(model: str, operation: str, size: Size, factor: int, *, is_cut: bool) -> Pass:
-    passes = [event for event in trace.capture(_case(model, operation, size, factor, is_cut=is_cut)).events
-              if isinstance(event, Pass)]
+    passes = [
+        event
+        for event in trace.capture(_case(model, operation, size, factor, is_cut=is_cut)).events
+        if isinstance(event, Pass)
+    ]
     return passes[-1]
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import torch
-
 from bench.core.units import ITEM_BYTES, pool_bytes
 from bench.errors import ConfigError
 from bench.record import Case, Confidence, KernelChoice, Prediction, Verdict
-from bench.vram import timeline, trace
+from bench.vram import shipped, timeline
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
+from bench.vram.events import Trace
 from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Timeline
 from bench.workloads import models
@@ -76,7 +75,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
     Raises ConfigError for a case that can't be traced.
     """
     if backend.measured is not None:
-        backend = backend.for_kernels(trace.capture(_normalised(case)).kernels, ITEM_BYTES[case.dtype])
+        backend = backend.for_kernels(_trace(_normalised(case)).kernels, ITEM_BYTES[case.dtype])
     required = demand(case, backend)
     judgement = _judge(required, card)
     lean, preferred = required.lean_peaks, required.preferred_peaks
@@ -108,6 +107,8 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
 
 def cudnn_here() -> str | None:
     """The version of cuDNN as torch reports it (`91002` is 9.10.2); None without a GPU."""
+    import torch  # noqa: PLC0415 - slow to load
+
     version = torch.backends.cudnn.version() if torch.cuda.is_available() else None  # type: ignore[no-untyped-call]
     return None if version is None else str(version)
 
@@ -115,6 +116,16 @@ def cudnn_here() -> str | None:
 def demand(case: Case, backend: CuDnn) -> Demand:
     """The case's memory in an unlimited pool. Raises ConfigError for a case that can't be traced."""
     return _demand(_normalised(case), replace(backend, architecture=""))
+
+
+def _trace(case: Case) -> Trace:
+    """The trace of a normalised case: the shipped one, else a live one, which needs torch and diffusers."""
+    known = shipped.trace_of(case)
+    if known is not None:
+        return known
+    from bench.vram import trace  # noqa: PLC0415 - loads torch
+
+    return trace.capture(case)
 
 
 def _normalised(case: Case) -> Case:
@@ -128,7 +139,7 @@ def _normalised(case: Case) -> Case:
 
 @lru_cache(maxsize=1024)
 def _demand(case: Case, backend: CuDnn) -> Demand:
-    traced = trace.capture(case)
+    traced = _trace(case)
     item_bytes = ITEM_BYTES[case.dtype]
     # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
     lean, preferred = (
