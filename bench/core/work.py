@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
 
@@ -30,3 +31,41 @@ class Work:
 
     def __add__(self, other: Work) -> Work:
         return Work(*(sum(counts) for counts in zip(astuple(self), astuple(other), strict=True)))
+
+
+#: Times that a group normalisation moves its tensor: read for the moments, read again, written.
+_NORMALISATION_MOVES = 3
+#: Kernels that blend one row or column of two tiles: two products, their sum, and a copy.
+_LAUNCHES_PER_LINE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """What the kernels of one call compute and move, by kind. A multiply-add is two operations.
+
+    Attributes:
+        convolution_flops, product_flops, attention_flops: as in `Work`.
+        convolved: tensors that convolutions read or write, filters too: how many of each number of elements.
+        moved: tensors that all other kernels read or write, except those that blend tiles: how many of each size.
+        normalised: elements that group normalisations take, by their rows (images times groups).
+        launches: kernels, except those that blend tiles.
+        blended_lines: rows and columns of tiles that are blended one by one.
+    """
+
+    convolution_flops: int
+    product_flops: int
+    attention_flops: int
+    convolved: Mapping[int, int]
+    moved: Mapping[int, int]
+    normalised: Mapping[int, int]
+    launches: int
+    blended_lines: int
+
+    @property
+    def work(self) -> Work:
+        """The totals."""
+        tensors = (*self.convolved.items(), *self.moved.items())
+        elements = sum(size * count for size, count in tensors)
+        elements += _NORMALISATION_MOVES * sum(self.normalised.values())
+        flops = self.convolution_flops, self.product_flops, self.attention_flops
+        return Work(*flops, elements, _LAUNCHES_PER_LINE * self.blended_lines)

@@ -15,7 +15,7 @@ from math import prod
 import msgspec
 
 from bench.record import Case, Tile
-from bench.vram.events import Birth, Convolution, Death, Event, Launch, Pass, Shape, Trace
+from bench.vram.events import Birth, Convolution, Death, Elementwise, Event, Kernel, Launch, Pass, Shape, Trace
 from bench.vram.pass_template import Layout, PassTemplate, Size
 
 
@@ -68,7 +68,7 @@ def trace_of(case: Case, model: Architecture) -> Trace:
     """The trace of a case for which `can_trace` is true."""
     operation = _Encode(model, case) if case.operation == "encode" else _Decode(model, case)
     operation.run()
-    return Trace(tuple(operation.events), operation.input.elements, model.weights)
+    return Trace(tuple(operation.events), operation.input.elements, model.weights, operation.blended_lines)
 
 
 #: Key of the input, which is born and dies outside the trace.
@@ -92,6 +92,7 @@ class _Operation:
         self._next_key = 0
         self._passes: dict[Shape, Pass] = {}
         self._blended: set[tuple[object, ...]] = set()
+        self.blended_lines = 0
 
     # Steps of a call
 
@@ -137,19 +138,22 @@ class _Operation:
 
     def _blend(self, before: _Tensor, tile: _Tensor, extent: int, dimension: int) -> None:
         """Blend two neighbours along a dimension: one line of each is weighted, and their sum is copied into `tile`."""
+        lines = min(extent, before.shape[dimension], tile.shape[dimension])
+        self.blended_lines += lines
         blended = (dimension, before.shape, tile.shape)
-        if blended in self._blended or not min(extent, before.shape[dimension], tile.shape[dimension]):
+        if blended in self._blended or not lines:
             return
         self._blended.add(blended)
-        lines = [_one_line(each, dimension) for each in (before, tile)]
-        weighted = [self.new("mul", "", line) for line in lines]
-        for part in (*weighted, self.new("add", "", lines[1])):
+        above, below = (_one_line(each, dimension) for each in (before, tile))
+        weighted = [self.new("mul", line) for line in (above, below)]
+        total = self.new("add", below, kernel=Elementwise(prod(above) + prod(below), prod(below)))
+        for part in (*weighted, total):
             self.free(part)
 
     def _concatenated(self, parts: Sequence[_Tensor], dimension: int) -> _Tensor:
         shape = list(parts[0].shape)
         shape[dimension] = sum(part.shape[dimension] for part in parts)
-        return self.new("cat", "", tuple(shape))
+        return self.new("cat", tuple(shape))
 
     def part(self, image: _Tensor) -> _Tensor:
         """The result of one whole image or tile."""
@@ -157,10 +161,11 @@ class _Operation:
 
     # Events
 
-    def new(self, operator: str, module: str, shape: Shape, kernel: Convolution | None = None) -> _Tensor:
-        """A new tensor, made by an operator."""
+    def new(self, operator: str, shape: Shape, module: str = "", kernel: Kernel | None = None) -> _Tensor:
+        """A new tensor, made by an operator; without a kernel it is one that reads as much as it writes."""
         tensor = _Tensor(shape, self._next_key)
         self._next_key += 1
+        kernel = kernel or Elementwise(tensor.elements, tensor.elements)
         self.events += [Launch(operator, module, kernel), Birth(tensor.key, tensor.elements)]
         return tensor
 
@@ -170,9 +175,9 @@ class _Operation:
 
     def pointwise(self, module: str, values: _Tensor, channels: int) -> _Tensor:
         """A 1x1 convolution with as many channels as its input; an input that is cut is copied before."""
-        copy = self.new("contiguous", module, values.shape) if values.is_cut else None
+        copy = self.new("contiguous", values.shape, module) if values.is_cut else None
         kernel = Convolution(values.shape, values.shape, (channels, channels, 1, 1))
-        result = self.new("convolution", module, values.shape, kernel)
+        result = self.new("convolution", values.shape, module, kernel)
         if copy is not None:
             self.free(copy)
         return result
@@ -209,11 +214,11 @@ class _Encode(_Operation):
         moments, slices = self.whole_or_sliced()
         batch, channels, height, width = moments.shape
         half = (batch, channels // 2, height, width)  # mean and log variance
-        log_variance = self.new("clamp", "", half)
-        product = self.new("mul", "", half)
-        deviation = self.new("exp", "", half)
+        log_variance = self.new("clamp", half)
+        product = self.new("mul", half)
+        deviation = self.new("exp", half)
         self.free(product)
-        variance = self.new("exp", "", half)
+        variance = self.new("exp", half)
         for tensor in (*reversed(slices), log_variance, deviation, variance):
             self.free(tensor)
 

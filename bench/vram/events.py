@@ -45,11 +45,31 @@ class Upsampling:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A matrix product, for which a library may need a workspace."""
+    """A batch of matrix products of (rows, inner) by (inner, columns), for which a library may need a workspace."""
+
+    batch: int
+    rows: int
+    inner: int
+    columns: int
 
 
-#: Kernels for which a backend may need extra memory.
-Kernel = Convolution | Attention | Upsampling | Product
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """One group normalisation: `rows` (images times groups) of `length` values each have their own moments."""
+
+    rows: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """Any other kernel, such as an activation, a sum or a copy: how many elements it reads and writes."""
+
+    read: int
+    written: int
+
+
+Kernel = Convolution | Attention | Upsampling | Product | Normalisation | Elementwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +124,14 @@ class Trace:
         events: in order. The result of the call never dies.
         input_elements: elements of its input, which exists before the call.
         weights: elements of each parameter and buffer, in the order in which they move to the device.
+        blended_lines: rows and columns of tiles that are blended one by one, of which `events` have one for each pair
+            of tile shapes.
     """
 
     events: tuple[Event, ...]
     input_elements: int
     weights: tuple[int, ...]
+    blended_lines: int = 0
 
     @property
     def passes(self) -> tuple[Shape, ...]:

@@ -7,20 +7,31 @@ hides the copy that a normalisation makes. Unknown operators that allocate are r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 
 from bench.errors import TraceError
 from bench.vram import strides as layouts
-from bench.vram.events import Attention, Convolution, Kernel, Product, Shape, Upsampling
+from bench.vram.events import (
+    Attention,
+    Convolution,
+    Elementwise,
+    Kernel,
+    Normalisation,
+    Product,
+    Shape,
+    Upsampling,
+)
 
 #: CUDA's normalisations need contiguous tensors; the CPU's also accept channels-last ones.
 Device = Literal["cuda", "cpu"]
 
 ATEN = torch.ops.aten
 _PRODUCTS = {ATEN.addmm.default, ATEN.mm.default, ATEN.bmm.default, ATEN.baddbmm.default}
+#: Products to which their first argument is added.
+_WITH_SUMMAND = {ATEN.addmm.default, ATEN.baddbmm.default}
 
 
 def decomposition(func: Any, device: Device) -> Callable[..., Any] | None:
@@ -45,8 +56,8 @@ def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return result
 
 
-def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | None:
-    """The operator's kernel if a backend may need extra memory for it, otherwise None."""
+def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel:
+    """The operator's kernel."""
     if func is ATEN.convolution.default:
         return Convolution(
             tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), suggests_channels_last(args[0])
@@ -56,7 +67,22 @@ def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel | N
         return Attention(query[0], query[1], query[2], key[2], query[3])
     if func is ATEN.upsample_nearest2d.vec:
         return Upsampling(tuple(args[0].shape), tuple(output.shape))
-    return Product() if func in _PRODUCTS else None
+    if func is ATEN.native_group_norm.default:
+        batch, _channels, _area, groups = args[3:7]
+        return Normalisation(batch * groups, args[0].numel() // (batch * groups))
+    if func in _PRODUCTS:
+        left = args[1] if func in _WITH_SUMMAND else args[0]
+        batch = left.shape[0] if left.dim() == 3 else 1
+        return Product(batch, left.shape[-2], left.shape[-1], output.shape[-1])
+    return Elementwise(sum(tensor.numel() for tensor in _tensors(args)), output.numel())
+
+
+def _tensors(args: Iterable[Any]) -> Iterator[torch.Tensor]:
+    for arg in args:
+        if isinstance(arg, torch.Tensor):
+            yield arg
+        elif isinstance(arg, (tuple, list)):
+            yield from _tensors(arg)
 
 
 def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
@@ -67,7 +93,7 @@ def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
         query, key, value = args[:3]
         return int(2 * query[..., 0].numel() * key.shape[-2] * (key.shape[-1] + value.shape[-1]))
     if func in _PRODUCTS:
-        left = args[1] if func in {ATEN.addmm.default, ATEN.baddbmm.default} else args[0]
+        left = args[1] if func in _WITH_SUMMAND else args[0]
         return 2 * output.numel() * int(left.shape[-1])
     return 0
 

@@ -8,18 +8,18 @@ depends only on the pass's `Layout`. `pass_fit` finds both in captured passes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
-from bench.vram.events import Attention, Birth, Convolution, Death, Kernel, Launch, Pass, Product, Shape, Upsampling
+from bench.vram.events import Birth, Convolution, Death, Kernel, Launch, Pass, Shape, Upsampling
 
 #: The coefficients of a polynomial, in the order of `Size.powers`.
 Coefficients = tuple[int, ...]
 
-_KERNELS: dict[str, type[Kernel]] = {kind.__name__: kind for kind in (Convolution, Attention, Upsampling, Product)}
-#: The number of dimensions of the tensors of a convolution and of an upsampling.
-_DIMENSIONS = 4
+_KERNELS: dict[str, type[Kernel]] = {kind.__name__: kind for kind in get_args(Kernel)}
+#: Kernels that are described by shapes, of this many dimensions each.
+_OF_SHAPES, _DIMENSIONS = (Convolution, Upsampling), 4
 
 
 class Size(NamedTuple):
@@ -71,8 +71,8 @@ class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults
             return Launch(self.operator, self.module)
         kind = _KERNELS[self.kernel]
         sides = tuple(values[index] for index in self.sides)
-        if kind is Attention:
-            return Launch(self.operator, self.module, Attention(*sides))
+        if kind not in _OF_SHAPES:
+            return Launch(self.operator, self.module, kind(*sides))
         shapes = [sides[begin : begin + _DIMENSIONS] for begin in range(0, len(sides), _DIMENSIONS)]
         layout = (self.channels_last,) if kind is Convolution else ()
         return Launch(self.operator, self.module, kind(*shapes, *layout))  # type: ignore[arg-type]

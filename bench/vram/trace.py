@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from bench.errors import TraceError
 from bench.record import Case
 from bench.vram import operators, selfcheck, strides
-from bench.vram.events import Birth, Death, Launch, Pass, Shape, Trace
+from bench.vram.events import Birth, Death, Elementwise, Launch, Pass, Shape, Trace
 from bench.vram.operators import Device
 from bench.workloads import models
 from bench.workloads.base import MetaCall
@@ -93,14 +93,19 @@ def _capture(case: Case, device: Device) -> Trace:
     for tensor in (call.values, *watched.tensors):
         recorder.ignore(tensor)
     try:
-        with torch.inference_mode(), recorder, _each_shape_once(call.repeated, recorder), _one_line_blended(call):
+        with (
+            torch.inference_mode(),
+            recorder,
+            _each_shape_once(call.repeated, recorder),
+            _one_line_blended(call) as extents,
+        ):
             result = call.run()
         recorder.stop()
         del result
         _check(call, watched, recorder)
     except TraceError as error:
         raise selfcheck.refused(f"{case.model} {case.operation}", torch.__version__, error) from error
-    return Trace(tuple(recorder.events), call.values.numel(), watched.weights)
+    return Trace(tuple(recorder.events), call.values.numel(), watched.weights, sum(extents))
 
 
 def _check(call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
@@ -216,8 +221,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         if args[0].is_contiguous() or operators.suggests_channels_last(args[0]):
             return None
-        self.events.append(Launch("contiguous", self._path[-1]))  # its own launch: the kernel's workspace comes later
-        return self._born(args[0].numel())
+        elements = args[0].numel()
+        self.events.append(
+            Launch("contiguous", self._path[-1], Elementwise(elements, elements))
+        )  # its own launch: the kernel's workspace comes later
+        return self._born(elements)
 
     def _born(self, elements: int) -> int:
         key = self.next_key
@@ -263,11 +271,17 @@ def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[Non
 
 
 @contextmanager
-def _one_line_blended(call: MetaCall) -> Iterator[None]:
-    """Blend only one row or column per pair of tiles, and none for further tiles of the same shapes."""
+def _one_line_blended(call: MetaCall) -> Iterator[list[int]]:
+    """Blend only one row or column per pair of tiles, and none for further tiles of the same shapes.
+
+    Yields a list of how many rows or columns each pair of tiles would blend.
+    """
     seen: set[tuple[object, ...]] = set()
+    extents: list[int] = []
 
     def once(blend: Callable[..., torch.Tensor], above: torch.Tensor, tile: torch.Tensor, extent: int) -> torch.Tensor:
+        dimension = call.blends[blend.__name__]
+        extents.append(min(extent, above.shape[dimension], tile.shape[dimension]))
         shapes = (blend.__name__, above.shape, tile.shape)
         if shapes in seen:
             return tile
@@ -277,7 +291,7 @@ def _one_line_blended(call: MetaCall) -> Iterator[None]:
     for name in call.blends:
         setattr(call.module, name, partial(once, getattr(call.module, name)))
     try:
-        yield
+        yield extents
     finally:
         for name in call.blends:
             delattr(call.module, name)

@@ -161,8 +161,11 @@ class MetaCall(Protocol):
     """A call on meta tensors, which `vram.trace` captures."""
 
     @property
-    def blends(self) -> tuple[str, ...]:
-        """Names of the module's methods that blend tiles line by line; the trace captures one line of each."""
+    def blends(self) -> Mapping[str, int]:
+        """The module's methods that blend tiles line by line, and the dimension along which each goes.
+
+        The trace captures one line of each.
+        """
 
     @property
     def module(self) -> torch.nn.Module:

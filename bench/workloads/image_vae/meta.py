@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from diffusers import AutoencoderKL
@@ -21,8 +22,8 @@ class MetaCall:
     module: AutoencoderKL
     values: torch.Tensor
 
-    #: diffusers' methods that blend two tiles row by row and column by column.
-    blends = ("blend_v", "blend_h")
+    #: diffusers' methods that blend two tiles row by row and column by column, with the dimension that they blend.
+    blends: ClassVar[Mapping[str, int]] = {"blend_v": 2, "blend_h": 3}
 
     @property
     def repeated(self) -> torch.nn.Module:
