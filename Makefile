@@ -56,6 +56,9 @@ report: $(STAMP) ## Write reports/ again from results/.
 # The docs' five cards, and those that endpoints have.
 CARDS := 4090 "4080 SUPER" 3090 "RTX 3080" 3070 T4 L4 A10G L40S A100-SXM4-80GB H100 H200
 
+traces: $(DEV_STAMP) ## Capture the traces that come with the program again, from the installed torch and diffusers.
+	$(BIN)/python -m bench.vram.capture_templates
+
 predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and write its pages again.
 	for card in $(CARDS); do set -- "$$@" --gpu "$$card"; done; \
 		$(BIN)/bench predict docs --quiet --out results/predicted/docs.jsonl "$$@"

@@ -1,22 +1,28 @@
-"""Captures the templates of image VAEs from live traces. Loads torch.
+"""Captures the traces that come with the program from live ones. Loads torch; `make traces` runs it.
 
-Run as a module, writes the templates of all image VAEs of the zoo: `make traces`.
+Four sizes fit all polynomials of a pass; the others only check them.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
+import diffusers
+import msgspec
+import torch
+
 from bench.record import Case, Tile
-from bench.vram import trace
+from bench.vram import shipped, trace
 from bench.vram.autoencoder_kl import Architecture
 from bench.vram.events import Pass
 from bench.vram.pass_fit import fit
 from bench.vram.pass_template import Layout, PassTemplate, Size
+from bench.vram.shipped import ShippedTraces
 from bench.workloads import models
 from bench.workloads.image_vae import zoo
 
-#: Heights and widths to fit and to check with, in latent pixels. Four sides fit all polynomials.
+#: Heights and widths of the captured passes, in latent pixels.
 _SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (16, 16), (16, 24), (24, 17))
 _BATCHES = {False: (1,), True: (2, 3)}
 
@@ -52,7 +58,7 @@ def _captured(model: str, operation: str, size: Size, factor: int, *, is_cut: bo
 
 
 def _case(model: str, operation: str, size: Size, factor: int, *, is_cut: bool = False) -> Case:
-    """A case whose last pass has this size; cut from a larger image, that pass is the tile in the lower right corner."""
+    """A case whose last pass has this size: of a larger image, the tile in the lower right corner."""
     height, width = size.height * factor, size.width * factor
     edge = max(height, width)
     tile = Tile(tile=edge, overlap=0) if is_cut else None
@@ -60,3 +66,16 @@ def _case(model: str, operation: str, size: Size, factor: int, *, is_cut: bool =
         height, width = height + edge, width + edge
     axes = models.sized(model, width, height, batch=size.batch)
     return Case(model=model, operation=operation, axes=axes, dtype="float32", tiling=tile or "off")
+
+
+def main() -> None:
+    """Write the traces of every image VAE in the zoo."""
+    for key in (key for key, spec in zoo.specs().items() if spec.fault is None):
+        found = architecture(key)
+        traces = ShippedTraces(key, torch.__version__.partition("+")[0], diffusers.__version__, found)
+        shipped.path_of(key).write_bytes(msgspec.json.encode(traces) + b"\n")
+        sys.stdout.write(f"{key}: {len(found.encode) + len(found.decode)} kinds of passes\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The traces that come with the program: of the zoo's image VAEs, captured once, valid for every size. Does not load torch."""
+"""The traces of the zoo's image VAEs that come with the program, valid for every size. Does not load torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from bench.vram import autoencoder_kl
 from bench.vram.autoencoder_kl import Architecture
 from bench.vram.events import Trace
 
-FOLDER = Path(__file__).with_name("traces")
-
 
 class ShippedTraces(msgspec.Struct, frozen=True):
-    """A file of `FOLDER`: the architecture of one model, and what it was captured with."""
+    """A file of traces: the architecture of one model, and what it was captured with."""
 
     model: str
     torch: str
@@ -25,10 +23,15 @@ class ShippedTraces(msgspec.Struct, frozen=True):
     architecture: Architecture
 
 
+def path_of(model: str) -> Path:
+    """The file of a model's traces."""
+    return Path(__file__).with_name("traces") / f"{model}.json"
+
+
 @cache
 def of_model(model: str) -> ShippedTraces | None:
     """The traces of a model; None if they do not come with the program. Raises BenchError for a broken file."""
-    path = FOLDER / f"{model}.json"
+    path = path_of(model)
     if not path.is_file():
         return None
     try:
@@ -39,7 +42,7 @@ def of_model(model: str) -> ShippedTraces | None:
 
 @lru_cache(maxsize=256)
 def trace_of(case: Case) -> Trace | None:
-    """The trace of a case; None if it has to be captured: of another model or variant, or with partial latent pixels."""
+    """The trace of a case; None if it has to be captured, as for another model or parts of latent pixels."""
     traces = of_model(case.model)
     if traces is None or not autoencoder_kl.can_trace(case, traces.architecture):
         return None
