@@ -20,6 +20,7 @@ from bench.errors import ConfigError, known
 from bench.predictions import predicted_records
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Record
+from bench.vram.tracing import kernels_of
 from bench.workloads import models
 
 
@@ -63,7 +64,7 @@ def gather_evidence(records: Sequence[Record], comparison: Comparison, results: 
     """The evidence in the records, and warnings; `results` as in `choose_cards`."""
     gpus = load_gpus()
     computed = [record for record in records if _is_work_known(record.case)]
-    clock = times.clock(observations(computed, gpus, lambda case: models.workload(case.model).work(case)))
+    clock = times.clock(observations(computed, gpus, lambda case: kernels_of(case).work))
     cards: tuple[TargetCard, ...] = ()
     warnings: list[str] = []
     if comparison.card in gpus.cards:

@@ -6,20 +6,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES, pool_bytes
-from bench.errors import ConfigError
 from bench.record import Case, Confidence, KernelChoice, Prediction, Verdict
-from bench.vram import shipped, timeline
+from bench.vram import timeline
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
-from bench.vram.events import Trace
 from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Timeline
-from bench.workloads import models
-from bench.workloads.labels import label_of
-
-#: Variants that can be traced. The memory layouts of others, and so their copies, are not known.
-VARIANTS = ("default", "sliced")
+from bench.vram.tracing import kernels_of, representative, trace_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
     Raises ConfigError for a case that can't be traced.
     """
     if backend.measured is not None:
-        backend = backend.for_kernels(_trace(_normalised(case)).kernels, ITEM_BYTES[case.dtype])
+        backend = backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
     required = demand(case, backend)
     judgement = _judge(required, card)
     lean, preferred = required.lean_peaks, required.preferred_peaks
@@ -100,7 +94,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
         capacity_bytes=card.capacities[1],
         context_low_bytes=card.context_bytes[0],
         context_high_bytes=card.context_bytes[1],
-        work=models.workload(case.model).work(case),
+        work=kernels_of(case).work,
     )
     return prediction, required, judgement.peaks
 
@@ -115,31 +109,12 @@ def cudnn_here() -> str | None:
 
 def demand(case: Case, backend: CuDnn) -> Demand:
     """The case's memory in an unlimited pool. Raises ConfigError for a case that can't be traced."""
-    return _demand(_normalised(case), replace(backend, architecture=""))
-
-
-def _trace(case: Case) -> Trace:
-    """The trace of a normalised case: the shipped one, else a live one, which needs torch and diffusers."""
-    known = shipped.trace_of(case)
-    if known is not None:
-        return known
-    from bench.vram import trace  # noqa: PLC0415 - loads torch
-
-    return trace.capture(case)
-
-
-def _normalised(case: Case) -> Case:
-    """The representative of all cases with the same allocations. Raises ConfigError for one that can't be traced."""
-    if case.variant not in VARIANTS:
-        valid = " and ".join(VARIANTS)
-        raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
-    tile = models.workload(case.model).tile_used(case)
-    return case.model_copy(update={"weights": "random", "tiling": tile or "off"})
+    return _demand(representative(case), replace(backend, architecture=""))
 
 
 @lru_cache(maxsize=1024)
 def _demand(case: Case, backend: CuDnn) -> Demand:
-    traced = _trace(case)
+    traced = trace_of(case)
     item_bytes = ITEM_BYTES[case.dtype]
     # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
     lean, preferred = (

@@ -1,0 +1,43 @@
+"""The trace of any case: the one that comes with the program, else a live one. Loads torch only for a live one."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from bench.core.work import Kernels
+from bench.errors import ConfigError
+from bench.record import Case
+from bench.vram import counting, shipped
+from bench.vram.events import Trace
+from bench.workloads import models
+from bench.workloads.labels import label_of
+
+#: Variants that can be traced. The memory layouts of others, and so their copies, are not known.
+VARIANTS = ("default", "sliced")
+
+
+def representative(case: Case) -> Case:
+    """One case for all with the same allocations. Raises ConfigError for a case that can't be traced."""
+    if case.variant not in VARIANTS:
+        valid = " and ".join(VARIANTS)
+        raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
+    tile = models.workload(case.model).tile_used(case)
+    return case.model_copy(update={"weights": "random", "tiling": tile or "off", "transport": None})
+
+
+def trace_of(case: Case) -> Trace:
+    """The trace of a case on CUDA. Raises ConfigError if its model can't be predicted, TraceError if it fails."""
+    case = representative(case)
+    return shipped.trace_of(case) or _live(case)
+
+
+@lru_cache(maxsize=1024)
+def kernels_of(case: Case) -> Kernels:
+    """What the kernels of a case compute and move. Raises the errors of `trace_of`."""
+    return counting.kernels_of(trace_of(case))
+
+
+def _live(case: Case) -> Trace:
+    from bench.vram import trace  # noqa: PLC0415 - loads torch and diffusers
+
+    return trace.capture(case)
