@@ -30,7 +30,9 @@ def kernels_of(trace: Trace) -> Kernels:
         counter.add(once.events, times[shape])
     counter.add(trace.events, 1)
     return Kernels(
-        *(counter.flops[kind] for kind in (Convolution, Product, Attention)),
+        convolution_flops=counter.flops[Convolution],
+        product_flops=counter.flops[Product],
+        attention_flops=counter.flops[Attention],
         convolved=counter.convolved,
         moved=counter.moved,
         normalised=counter.normalised,

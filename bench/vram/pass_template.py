@@ -8,7 +8,7 @@ depends only on the pass's `Layout`. `pass_fit` finds both in captured passes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -69,13 +69,13 @@ class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults
         """The launch for these values of the polynomials."""
         if not self.kernel:
             return Launch(self.operator, self.module)
-        kind = _KERNELS[self.kernel]
+        kind: Any = _KERNELS[self.kernel]
         sides = tuple(values[index] for index in self.sides)
         if kind not in _OF_SHAPES:
             return Launch(self.operator, self.module, kind(*sides))
         shapes = [sides[begin : begin + _DIMENSIONS] for begin in range(0, len(sides), _DIMENSIONS)]
         layout = (self.channels_last,) if kind is Convolution else ()
-        return Launch(self.operator, self.module, kind(*shapes, *layout))  # type: ignore[arg-type]
+        return Launch(self.operator, self.module, kind(*shapes, *layout))
 
 
 class PassTemplate(msgspec.Struct, frozen=True):
