@@ -36,7 +36,6 @@ planned = plan.make(config.choose(sweep, models))
 cards, _ = choose_cards(names, None, pathlib.Path("no-calibration"))
 for case in {case.model: case for case in planned.cases}.values():
     trace.build(case)
-    zoo.workload(case.model).work(case)
 begun, cpu = time.perf_counter(), time.process_time()
 for case in planned.cases:
     records_of(case, cards, planned)

@@ -65,7 +65,8 @@ class VaeCore:
         """Return the floating-point operations for a batch of images of this size, tiled as `run` tiles them."""
         factor = self.geometry.factor
         height, width = (max(factor, side // factor * factor) for side in (height, width))
-        return batch * models.workload(self.model).work(self._served(operation, height, width)).flops
+        case, workload = self._served(operation, height, width), models.workload(self.model)
+        return batch * (workload.flops(case, operation, workload.passes(case)) or 0)
 
     def _served(self, operation: Operation, height: int, width: int) -> Case:
         """Return the case of an image of this size as it is computed here: tiled if it is large."""

@@ -27,9 +27,9 @@ def read(results: Path) -> tuple[list[CalibratedDevice], list[str]]:
     files, warnings = store.read_workspaces([results])
     if not files:
         return [], warnings
-    from bench.vram.verdict import cudnn_here
+    from bench.vram.installed import cudnn_version
 
-    installed = cudnn_here()
+    installed = cudnn_version()
     devices = []
     for workspaces in sorted(files, key=lambda file: file.recorded_at, reverse=True):
         if reason := why_not_applicable(workspaces, installed):

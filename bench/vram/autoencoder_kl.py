@@ -1,4 +1,4 @@
-"""The trace of a call of diffusers' AutoencoderKL, from templates of its passes. Pure.
+"""The trace of a call of diffusers' image VAEs, from templates of its passes. Pure.
 
 Follows `encode` and `decode` of diffusers/models/autoencoders/autoencoder_kl.py: a sliced batch goes image by image, an
 image that is larger than a tile is cut into tiles, each tile is one pass and a convolution after or before it, and the

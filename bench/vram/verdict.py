@@ -99,14 +99,6 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
     return prediction, required, judgement.peaks
 
 
-def cudnn_here() -> str | None:
-    """The version of cuDNN as torch reports it (`91002` is 9.10.2); None without a GPU."""
-    import torch  # noqa: PLC0415 - slow to load
-
-    version = torch.backends.cudnn.version() if torch.cuda.is_available() else None  # type: ignore[no-untyped-call]
-    return None if version is None else str(version)
-
-
 def demand(case: Case, backend: CuDnn) -> Demand:
     """The case's memory in an unlimited pool. Raises ConfigError for a case that can't be traced."""
     return _demand(representative(case), replace(backend, architecture=""))

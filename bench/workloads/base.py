@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bench.core.work import Work
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
 
@@ -224,8 +223,8 @@ class Workload(Protocol):
 
     @property
     def is_predicted(self) -> bool:
-        """Whether memory and time can be predicted: the kind implements `work` and `on_meta`."""
-        return type(self).work is not Workload.work and type(self).on_meta is not Workload.on_meta
+        """Whether memory and time can be predicted: the kind implements `on_meta`."""
+        return type(self).on_meta is not Workload.on_meta
 
     # Models
 
@@ -289,10 +288,6 @@ class Workload(Protocol):
         """Floating-point operations of a stage that made these passes; None if they are not counted."""
         return None
 
-    def work(self, case: Case) -> Work:
-        """What one call computes and moves. Raises ConfigError if the kind has no predictions."""
-        raise ConfigError(f"{case.model}: times of the kind {self.name!r} can't be predicted. Measure it instead.")
-
     def on_meta(self, case: Case) -> MetaCall:
         """The call on meta tensors, for `vram.trace`. Raises ConfigError if the kind has no predictions."""
-        raise ConfigError(f"{case.model}: memory of the kind {self.name!r} can't be predicted. Measure it instead.")
+        raise ConfigError(f"{case.model}: calls of the kind {self.name!r} can't be predicted. Measure them instead.")

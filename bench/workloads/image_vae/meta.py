@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 
 from bench.record import Case
 from bench.workloads.base import Shape
-from bench.workloads.image_vae import module, payloads, work, zoo
+from bench.workloads.image_vae import flops, module, payloads, zoo
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class MetaCall:
         return result
 
     def flops(self, passes: Sequence[Shape]) -> int | None:
-        """Floating-point operations of these passes; None if `work` can't count them exactly."""
+        """Floating-point operations of these passes; None if they can't be counted exactly."""
         factor = zoo.get(self.case.model).spatial_factor if self.case.operation == "encode" else 1
         if any(side % factor for shape in passes for side in shape[2:]):
             return None
-        return work.of_call(self.case.model, self.case.operation, passes).flops
+        return flops.of_call(self.case.model, self.case.operation, passes)
 
 
 def call(case: Case) -> MetaCall:

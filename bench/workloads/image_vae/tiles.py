@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise, product
+from itertools import product
 
 from bench.record import Case, Tile
 from bench.workloads.image_vae import zoo
@@ -26,23 +26,6 @@ def passes(case: Case) -> tuple[Shape, ...]:
     slices = _slices(case)
     batch = case.axes["batch"] // slices
     return tuple((batch, channels, height, width) for height, width in product(rows, columns)) * slices
-
-
-def blended_lines(case: Case) -> int:
-    """The number of result rows and columns (latent pixels for encode) that one call blends, which diffusers does one
-    by one.
-
-    Each tile is blended with the tile above and the tile to its left, over the overlap or the smaller tile's size,
-    whichever is less. Each image of a sliced batch is blended on its own.
-    """
-    if case.tile is None:
-        return 0
-    factor = zoo.get(case.model).spatial_factor
-    encodes = case.operation == "encode"
-    unit, result = (1, factor) if encodes else (factor, 1)
-    rows, columns = ([length * unit // result for length in lengths] for lengths in _lengths(case, unit))
-    extent = _share(case.tile.tile // result, case.tile.overlap, case.tile)
-    return _slices(case) * (_lines(rows, extent) * len(columns) + _lines(columns, extent) * len(rows))
 
 
 def _slices(case: Case) -> int:
@@ -67,11 +50,6 @@ def _lengths(case: Case, unit: int) -> tuple[list[int], list[int]]:
 def _share(length: int, part: int, tile: Tile) -> int:
     """`part` pixels of a tile in a unit in which the tile is `length` long, truncated as diffusers does."""
     return length * part // tile.tile
-
-
-def _lines(lengths: list[int], extent: int) -> int:
-    """Lines blended along one side: the extent for each pair of neighbours, or the smaller neighbour."""
-    return sum(min(first, second, extent) for first, second in pairwise(lengths))
 
 
 def used(case: Case) -> Tile | None:

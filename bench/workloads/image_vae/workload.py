@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.core.work import Work
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
 from bench.workloads.image_vae import payloads, tiles, zoo
@@ -74,14 +73,9 @@ class ImageVae(Workload):
         module.exercise(device)
 
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
-        from bench.workloads.image_vae import work  # noqa: PLC0415 - loads torch
+        from bench.workloads.image_vae import flops  # noqa: PLC0415 - loads torch
 
-        return work.of_call(case.model, case.operation, passes).flops if passes else None
-
-    def work(self, case: Case) -> Work:
-        from bench.workloads.image_vae import work  # noqa: PLC0415 - loads torch
-
-        return work.of_case(case)
+        return flops.of_call(case.model, case.operation, passes) if passes else None
 
     def on_meta(self, case: Case) -> MetaCall:
         from bench.workloads.image_vae import meta  # noqa: PLC0415 - loads torch

@@ -15,7 +15,7 @@ from bench.cli import main
 from bench.config import load_gpus
 from bench.predictions import predicted_records
 from bench.record import Prediction, Record
-from bench.vram import verdict
+from bench.vram import installed
 from bench.vram.assumptions import ASSUMPTIONS
 
 #: Two cases of the smallest model: whole, and in tiles that cover it.
@@ -294,7 +294,7 @@ def test_a_calibration_of_another_cudnn_is_left_out_and_said_so(
     sweep: str, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calibrate(results)
-    monkeypatch.setattr(verdict, "cudnn_here", lambda: "90100")
+    monkeypatch.setattr(installed, "cudnn_version", lambda: "90100")
     assert predicted(sweep, "--gpu", "4090") == 0
     said = capsys.readouterr()
     assert "warning: The calibration of NVIDIA Test" in said.err

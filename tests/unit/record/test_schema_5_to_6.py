@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[3]
 FIELDS = json.loads((ROOT / "docs" / "schema-5-to-6.json").read_text())
 #: All predictions of the docs' sweep as version 5 wrote them.
 BEFORE = ROOT / "tests" / "golden" / "predicted_docs_schema_5.jsonl.gz"
-NOW = ROOT / "results" / "predicted" / "docs.jsonl"
 #: Of these each field has a place of its own in the map.
 _PARTS = ("case", "device", "outcome")
 
@@ -60,21 +59,6 @@ def _put(where: dict[str, Any], names: list[str], value: Any) -> None:
     for name in outer:
         where = where.setdefault(name, {})
     where[last] = value
-
-
-def _facts(line: dict[str, Any]) -> str:
-    """A predicted record without times, the verdict's words, which may improve, and later fields."""
-    parts = {"run": {"started_at"}, "prediction": {"reason", "kernels"}, "outcome": {"message"}}
-    kept = {
-        part: {name: value for name, value in line[part].items() if name not in left_out}
-        for part, left_out in parts.items()
-    }
-    return json.dumps({**line, **kept, "recorded_at": None})
-
-
-def test_the_committed_predictions_are_those_of_before_moved_by_the_map() -> None:
-    now = [json.loads(line) for line in NOW.read_text().splitlines()]
-    assert [_facts(_moved(line)) for line in _before()] == [_facts(line) for line in now]
 
 
 def test_what_is_read_of_before_is_what_the_map_says(tmp_path: Path) -> None:

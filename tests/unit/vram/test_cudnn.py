@@ -49,7 +49,7 @@ def test_what_was_measured_stands_in_for_the_share_where_there_is_any() -> None:
 
 def test_cublas_keeps_its_workspace_also_with_the_leanest_convolutions() -> None:
     # 2 x 4096 KiB and 8 x 16 KiB
-    assert CuDnn(1.0, "rule", (1.0,)).leanest.scratch(Product(), 2) == Scratch(kept=(8_519_680,))
+    assert CuDnn(1.0, "rule", (1.0,)).leanest.scratch(Product(1, 2, 3, 4), 2) == Scratch(kept=(8_519_680,))
 
 
 def test_attention_in_half_precision_accumulates_in_float32() -> None:
@@ -97,7 +97,7 @@ def test_a_measured_device_is_calibrated_whatever_its_architecture() -> None:
 
 def test_what_was_measured_stands_for_a_call_of_which_it_knows_all_convolutions() -> None:
     backend = cudnn.backend("ada", "8.9", 2, Known())
-    assert backend.for_kernels([KERNEL, Product()], 2) == backend
+    assert backend.for_kernels([KERNEL, Product(1, 2, 3, 4)], 2) == backend
 
 
 def test_where_some_are_known_from_other_sizes_alone_the_band_is_wider() -> None:

@@ -8,7 +8,7 @@ from factories import a_case, changed, refusal
 
 from bench.errors import ConfigError
 from bench.record import Case, Prediction, Tile
-from bench.vram import cudnn, verdict
+from bench.vram import cudnn, installed
 from bench.vram.cudnn import CuDnn
 from bench.vram.verdict import Card, Demand, demand, predict
 
@@ -199,4 +199,4 @@ def test_a_cuda_torch_without_cudnn_has_no_version_of_it(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: version)
-    assert verdict.cudnn_here() == known
+    assert installed.cudnn_version() == known

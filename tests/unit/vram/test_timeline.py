@@ -9,7 +9,7 @@ from bench.vram.events import Birth, Death, Kernel, Launch, Pass, Product, Trace
 from bench.vram.timeline import Builder, Owner, Timeline, build
 from bench.vram.workspace import NOTHING, Scratch
 
-PRODUCT = Product()
+PRODUCT = Product(1, 2, 3, 4)
 #: A launch of `work` with scratch, and one of `plain` without.
 WORK, PLAIN = Launch("work", "half", PRODUCT), Launch("plain", "half")
 

@@ -13,7 +13,18 @@ from timelines import LiveOnly
 
 from bench.record import Case, Tile
 from bench.vram import trace
-from bench.vram.events import Attention, Birth, Convolution, Death, Launch, Pass, Product, Trace, Upsampling
+from bench.vram.events import (
+    Attention,
+    Birth,
+    Convolution,
+    Death,
+    Elementwise,
+    Launch,
+    Pass,
+    Product,
+    Trace,
+    Upsampling,
+)
 from bench.vram.timeline import Timeline, build
 from bench.workloads import models
 from bench.workloads.image_vae.module import build as build_vae
@@ -89,9 +100,10 @@ def test_attention_and_its_products_are_noted() -> None:
     inside = [one for one in found if one.module.startswith("decoder.mid_block.attentions.0")]
     # Then there is one attention, and a product each for queries, keys, values and the way out
     assert [one.kernel for one in inside if isinstance(one.kernel, Attention)] == [Attention(1, 1, 64, 64, 512)]
-    assert [one.module.rpartition("attentions.0.")[2] for one in inside if one.kernel == Product()] == [
-        *("to_q", "to_k", "to_v", "to_out.0")
-    ]
+    products = [one for one in inside if isinstance(one.kernel, Product)]
+    assert [one.module.rpartition("attentions.0.")[2] for one in products] == ["to_q", "to_k", "to_v", "to_out.0"]
+    # And each multiplies 64 rows of 512 by 512 x 512
+    assert {one.kernel for one in products} == {Product(1, 64, 512, 512)}
 
 
 def test_a_bias_is_added_in_place() -> None:
@@ -138,7 +150,7 @@ def test_a_tile_is_made_contiguous_before_its_first_convolution_allocates_anythi
     (first, *_) = [event for event in trace.capture(a_case(size=128, tiling=TILED)).events if isinstance(event, Pass)]
     # Then the copy (3 x 64 x 64) comes as a launch of its own, then the convolution and its output, then the copy goes
     copy, born, convolution, output, gone = first.events[:5]
-    assert copy == Launch("contiguous", "encoder.conv_in")
+    assert copy == Launch("contiguous", "encoder.conv_in", Elementwise(3 * 64 * 64, 3 * 64 * 64))
     assert born == Birth(0, 3 * 64 * 64)
     assert isinstance(convolution, Launch)
     assert isinstance(convolution.kernel, Convolution)
@@ -175,8 +187,8 @@ def test_tiles_traced_once_a_shape_peak_like_tiles_traced_one_by_one(
 
 def _naively(case: Case, monkeypatch: pytest.MonkeyPatch) -> Timeline:
     @contextmanager
-    def as_it_is(*_: Any) -> Iterator[None]:
-        yield
+    def as_it_is(*_: Any) -> Iterator[tuple[int, ...]]:
+        yield ()
 
     monkeypatch.setattr(trace, "_each_shape_once", as_it_is)
     monkeypatch.setattr(trace, "_one_line_blended", as_it_is)

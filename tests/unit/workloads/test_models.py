@@ -157,9 +157,9 @@ def test_the_axes_of_a_model_are_made_once_and_can_t_be_changed() -> None:
         axes["depth"] = axes["width"]  # type: ignore[index]
 
 
-def test_a_workload_is_predicted_if_it_says_what_its_calls_compute_and_allocate() -> None:
-    class OnlyWork(type(models.workload("tiny"))):  # type: ignore[misc]
+def test_a_workload_is_predicted_if_it_says_what_its_calls_allocate() -> None:
+    class Untraced(type(models.workload("tiny"))):  # type: ignore[misc]
         on_meta = Workload.on_meta
 
     assert models.workload("tiny").is_predicted
-    assert not OnlyWork().is_predicted
+    assert not Untraced().is_predicted

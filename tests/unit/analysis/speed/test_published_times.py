@@ -10,8 +10,7 @@ from bench import store
 from bench.analysis.speed.held_out import errors, leave_one_card_out
 from bench.analysis.speed.observation import Observation, fitted, not_fitted, observations
 from bench.config import load_gpus
-
-work = pytest.importorskip("bench.workloads.image_vae.work")
+from bench.vram.tracing import kernels_of
 
 PUBLISHED = Path(__file__).parents[4] / "results" / "published"
 
@@ -20,7 +19,8 @@ PUBLISHED = Path(__file__).parents[4] / "results" / "published"
 def seen() -> tuple[Observation, ...]:
     files, warnings = store.read([PUBLISHED], strict=True)
     assert warnings == []
-    return observations([record for file in files for record in file.records], load_gpus(), work.of_case)
+    records = [record for file in files for record in file.records]
+    return observations(records, load_gpus(), lambda case: kernels_of(case).work)
 
 
 def test_a_card_s_times_are_predicted_from_the_others_within_the_aims(seen: tuple[Observation, ...]) -> None:

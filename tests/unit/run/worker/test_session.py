@@ -19,7 +19,7 @@ from bench.workloads.base import Call, Stage
 pytest.importorskip("torch")
 session = pytest.importorskip("bench.run.worker.session")
 vae = pytest.importorskip("bench.workloads.image_vae.module")
-work = pytest.importorskip("bench.workloads.image_vae.work")
+flops = pytest.importorskip("bench.workloads.image_vae.flops")
 QUICK = MeasureSettings(min_samples=2, min_time=0.0, max_noise=None)
 
 
@@ -199,7 +199,7 @@ def test_uncountable_operations_do_not_lose_the_measurement(cpu: object, monkeyp
     def uncountable(*_: object) -> int:
         raise NotImplementedError("no meta kernel")
 
-    monkeypatch.setattr(work, "of_call", uncountable)
+    monkeypatch.setattr(flops, "of_call", uncountable)
     done = cpu.run(a_case(), QUICK, lambda _: None)
 
     assert isinstance(done.outcome, Measured)
