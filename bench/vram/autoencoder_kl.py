@@ -188,7 +188,7 @@ class _Operation:
             batch, _, height, width = values.shape
             size = Size(batch, height // self.input_factor, width // self.input_factor)
             layout = Layout.of(size, is_cut=values.is_cut)
-            template = next(each for each in templates if each.layout == layout)
+            template = {each.layout: each for each in templates}[layout]
             self._passes[values.shape] = template.at(size, values.shape)
         once = self._passes[values.shape]
         self.events.append(replace(once, shift=self._next_key))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import diffusers
 import msgspec
@@ -69,12 +70,28 @@ def _case(model: str, operation: str, size: Size, factor: int, *, is_cut: bool =
 
 
 def main() -> None:
-    """Write the traces of every image VAE in the zoo."""
+    """Write the traces of every architecture in the zoo of image VAEs, each file as a whole."""
+    architectures: list[object] = []
     for key in (key for key, spec in zoo.specs().items() if spec.fault is None):
+        config = shipped.architecture_of(key)
+        if config in architectures:
+            sys.stderr.write(f"{key}: has the same architecture as a model before it\n")
+            continue
+        architectures.append(config)
+        sys.stderr.write(f"{key}: capturing\n")
         found = architecture(key)
-        traces = ShippedTraces(key, torch.__version__.partition("+")[0], diffusers.__version__, found)
-        shipped.path_of(key).write_bytes(msgspec.json.encode(traces) + b"\n")
-        sys.stdout.write(f"{key}: {len(found.encode) + len(found.decode)} kinds of passes\n")
+        traces = ShippedTraces(key, torch.__version__.partition("+")[0], diffusers.__version__, config, found)
+        path = shipped.path_of(key)
+        _replace(path, msgspec.json.encode(traces) + b"\n")
+        sys.stderr.write(f"{key}: wrote {len(found.encode) + len(found.decode)} kinds of passes to {path.name}\n")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Create or replace a file as a whole."""
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(data)
+    fresh.replace(path)
 
 
 if __name__ == "__main__":

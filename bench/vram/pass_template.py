@@ -8,6 +8,7 @@ depends only on the pass's `Layout`. `pass_fit` finds both in captured passes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -55,9 +56,17 @@ class Layout(NamedTuple):
         """The layout of a pass of this size."""
         return cls(size.batch > 1, size.height == size.width == 1, is_cut)
 
+    @property
+    def terms(self) -> int:
+        """The number of terms of `Size.powers` that differ in this layout: h*w, h, w and 1, also times the batch."""
+        return (1 if self.is_pixel else 4) * (2 if self.is_batch else 1)
+
 
 class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """A launch; `sides` are the indices of its kernel's polynomials, the sides of its tensors one after another."""
+    """A launch without its numbers.
+
+    `sides` are the indices of its kernel's numbers, the sides of its tensors one after another.
+    """
 
     operator: str
     module: str
@@ -65,8 +74,20 @@ class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults
     sides: tuple[int, ...] = ()
     channels_last: bool = False
 
+    @classmethod
+    def of(cls, launch: Launch) -> tuple[LaunchTemplate, tuple[int, ...]]:
+        """The template of a launch and its numbers, in the order of `sides`: `template.at(numbers)` is the launch."""
+        if launch.kernel is None:
+            return cls(launch.operator, launch.module), ()
+        fields = astuple(launch.kernel)
+        channels_last = isinstance(launch.kernel, Convolution) and launch.kernel.channels_last
+        if isinstance(launch.kernel, _OF_SHAPES):
+            fields = tuple(side for shape in fields if isinstance(shape, tuple) for side in shape)
+        kind = type(launch.kernel).__name__
+        return cls(launch.operator, launch.module, kind, tuple(range(len(fields))), channels_last), fields
+
     def at(self, values: Sequence[int]) -> Launch:
-        """The launch for these values of the polynomials."""
+        """The launch with these numbers."""
         if not self.kernel:
             return Launch(self.operator, self.module)
         kind: Any = _KERNELS[self.kernel]
@@ -117,5 +138,7 @@ def _events(codes: str, values: Sequence[int], launches: Sequence[Launch]) -> It
         elif code[0] == "B":
             yield Birth(key, values[index])
             key += 1
-        else:
+        elif code[0] == "D":
             yield Death(index)
+        else:
+            raise ValueError(f"unknown code {code}")

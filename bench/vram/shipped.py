@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from bench.errors import BenchError
+from bench.errors import BenchError, printable
 from bench.record import Case
 from bench.vram import autoencoder_kl
 from bench.vram.autoencoder_kl import Architecture
 from bench.vram.events import Trace
+from bench.workloads import models
 
 
 class ShippedTraces(msgspec.Struct, frozen=True):
-    """A file of traces: the architecture of one model, and what it was captured with."""
+    """A file of traces, and what it was captured from.
+
+    Attributes:
+        model: key of the model. Others with the same architecture have the same traces.
+        torch, diffusers: their versions.
+        config: the model's architecture, as its workload describes it.
+        architecture: what a call depends on, with the templates of its passes.
+    """
 
     model: str
     torch: str
     diffusers: str
+    config: dict[str, Any]
     architecture: Architecture
 
 
@@ -28,22 +38,47 @@ def path_of(model: str) -> Path:
     return Path(__file__).with_name("traces") / f"{model}.json"
 
 
+def architecture_of(model: str) -> dict[str, Any]:
+    """The architecture of a model, as its workload describes it."""
+    return dict(models.workload(model).architecture(model))
+
+
 @cache
 def of_model(model: str) -> ShippedTraces | None:
-    """The traces of a model; None if they do not come with the program. Raises BenchError for a broken file."""
-    path = path_of(model)
-    if not path.is_file():
-        return None
+    """The traces of a model's architecture; None if they do not come with the program.
+
+    Raises BenchError for a broken file.
+    """
+    wanted = architecture_of(model)
+    alike = (key for key in models.zoo() if path_of(key).is_file() and architecture_of(key) == wanted)
+    traces = next(map(_read, alike), None)
+    # A file that is older than a change of its model's architecture is of no use.
+    return traces if traces is not None and traces.config == wanted else None
+
+
+@cache
+def _read(model: str) -> ShippedTraces:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=ShippedTraces)
-    except (msgspec.MsgspecError, OSError) as error:
-        raise BenchError(f"Can't read {path.name}, which came with the program ({error}). Install it again.") from None
+        return msgspec.json.decode(path_of(model).read_bytes(), type=ShippedTraces)
+    except (msgspec.MsgspecError, OSError, ValueError) as error:
+        raise _broken(model, error) from None
+
+
+def _broken(model: str, error: Exception) -> BenchError:
+    reason = printable(f"{type(error).__name__}: {error}", 100)
+    return BenchError(f"Can't read {path_of(model).name}, which came with the program ({reason}). Install it again.")
 
 
 @lru_cache(maxsize=256)
 def trace_of(case: Case) -> Trace | None:
-    """The trace of a case; None if it has to be captured, as for another model or parts of latent pixels."""
+    """The trace of a case; None if it has to be captured, as for another model or parts of latent pixels.
+
+    Raises BenchError for a broken file.
+    """
     traces = of_model(case.model)
     if traces is None or not autoencoder_kl.can_trace(case, traces.architecture):
         return None
-    return autoencoder_kl.trace_of(case, traces.architecture)
+    try:
+        return autoencoder_kl.trace_of(case, traces.architecture)
+    except (LookupError, TypeError, ValueError) as error:
+        raise _broken(traces.model, error) from None

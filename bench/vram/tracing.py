@@ -1,13 +1,17 @@
-"""The trace of any case: the one that comes with the program, else a live one. Loads torch only for a live one."""
+"""The trace of any case: the one that comes with the program, else one that was kept, else a live one.
+
+Loads torch only for a live one.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 from functools import lru_cache
 
 from bench.core.work import Kernels
 from bench.errors import ConfigError
 from bench.record import Case
-from bench.vram import counting, shipped
+from bench.vram import counting, shipped, trace_cache
 from bench.vram.events import Trace
 from bench.workloads import models
 from bench.workloads.labels import label_of
@@ -26,9 +30,13 @@ def representative(case: Case) -> Case:
 
 
 def trace_of(case: Case) -> Trace:
-    """The trace of a case on CUDA. Raises ConfigError if its model can't be predicted, TraceError if it fails."""
+    """The trace of a case on CUDA.
+
+    Raises ConfigError if its model can't be predicted, or if it has to be captured and torch is not installed;
+    TraceError if the capture fails.
+    """
     case = representative(case)
-    return shipped.trace_of(case) or _live(case)
+    return shipped.trace_of(case) or _kept_or_live(case.model_copy(update={"dtype": "float32"}))
 
 
 @lru_cache(maxsize=1024)
@@ -37,7 +45,23 @@ def kernels_of(case: Case) -> Kernels:
     return counting.kernels_of(trace_of(case))
 
 
-def _live(case: Case) -> Trace:
+@lru_cache(maxsize=256)
+def _kept_or_live(case: Case) -> Trace:
+    kept = trace_cache.load(case)
+    if kept is not None:
+        return kept
+    _check_torch(case)
     from bench.vram import trace  # noqa: PLC0415 - loads torch and diffusers
 
-    return trace.capture(case)
+    captured = trace.capture(case)
+    trace_cache.save(case, captured)
+    return captured
+
+
+def _check_torch(case: Case) -> None:
+    """Raise ConfigError if a live trace can't be captured because torch is missing."""
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError(
+            f"{label_of(case)}: this prediction needs torch and diffusers, which are not installed. "
+            "Run: pip install 'hybrid-bench[measure]'"
+        )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
+from bench.workloads.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -212,6 +213,7 @@ class Workload(Protocol):
         operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
         in_docs: whether the diffusers docs have tables of it.
+        classes: values of `_class_name` in checkpoints that `key_of` reads.
     """
 
     name: str
@@ -220,6 +222,7 @@ class Workload(Protocol):
     operations: tuple[str, ...]
     variants: tuple[str, ...] = ()
     in_docs: bool = False
+    classes: tuple[str, ...] = ()
 
     @property
     def is_predicted(self) -> bool:
@@ -247,6 +250,18 @@ class Workload(Protocol):
     def transports(self, operation: str) -> tuple[Transport, ...]:
         """The transports of an operation's payload, the usual one first; empty if no endpoint serves it."""
         return ()
+
+    def architecture(self, key: str) -> Mapping[str, object]:
+        """What decides what a model computes for a case, as JSON has it. Models with the same share their traces."""
+        return {"spec": repr(next(spec for spec in self.specs() if spec.key == key))}
+
+    def key_of(self, checkpoint: Checkpoint, name: str) -> str:
+        """The key of the model that a checkpoint of one of `classes` describes.
+
+        A model that the zoo lacks is added under this name, for this process. Raises ConfigError if the checkpoint's
+        configuration can't be used.
+        """
+        raise ConfigError(f"{checkpoint.source}: checkpoints of the kind {self.name!r} can't be read.")
 
     # A case before it runs
 

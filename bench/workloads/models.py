@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bench.errors import ConfigError, unknown
+from bench.errors import ConfigError, listed, printable, quoted, unknown
 from bench.record import Axes, Case, Transport
-from bench.workloads import plugins
+from bench.workloads import checkpoints, plugins
 from bench.workloads.base import SIDES, Axis, Spec, Workload
 
 if TYPE_CHECKING:
     import torch
+
+#: The most characters of a checkpoint's name in a key.
+_MOST_NAME = 60
 
 
 @cache
@@ -135,6 +139,35 @@ def sized(name: str, width: int, height: int, **values: int) -> Axes:
 def square(name: str, edge: int) -> Axes:
     """The axes of one square image of a model. Raises ConfigError if the model's cases are not images."""
     return sized(name, edge, edge)
+
+
+def of_checkpoint(source: str) -> str:
+    """The key of the model that the config.json of a checkpoint (a folder, or `hub:ID`) describes.
+
+    It is one of the zoo if the checkpoint has its architecture and scaling; otherwise a new one of this process, called
+    like the checkpoint. Raises ConfigError if the checkpoint can't be read, or is of no known class.
+    """
+    checkpoint = checkpoints.read(source)
+    by_class = {name: kind for kind in workloads() for name in kind.classes}
+    given = checkpoint.config.get("_class_name")
+    kind = by_class.get(given) if isinstance(given, str) else None
+    if kind is None:
+        problem = "names no class" if given is None else f"is of class {quoted(given)}"
+        raise ConfigError(
+            f"{printable(checkpoint.file)} {problem} (`_class_name`), and only {listed(by_class)} can be predicted. "
+            "Give another checkpoint."
+        )
+    key = kind.key_of(checkpoint, _free_name(checkpoint.name))
+    for remembered in (_all, zoo, aliases):
+        remembered.cache_clear()
+    return key
+
+
+def _free_name(name: str) -> str:
+    """The name of a checkpoint in letters that a key may have, different from all keys, aliases and titles."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:_MOST_NAME] or "checkpoint"
+    taken = {text.casefold() for spec in zoo().values() for text in (spec.key, spec.title, *spec.aliases)}
+    return f"{plain}-checkpoint" if plain.casefold() in taken else plain
 
 
 def usual_transports() -> dict[str, Transport]:

@@ -135,20 +135,11 @@ def _load(spec: ImageVaeSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL
 
 def _check_architecture(spec: ImageVaeSpec, vae: AutoencoderKL) -> None:
     """Raises ValueError if a checkpoint has another architecture than the model it is measured as."""
-    config = vae.config
-    expected = {
-        "in_channels": 3,
-        "out_channels": 3,
-        "latent_channels": spec.latent_channels,
-        "block_out_channels": list(spec.block_out_channels),
-        "layers_per_block": spec.layers_per_block,
-        "norm_num_groups": spec.norm_num_groups,
-        "use_quant_conv": spec.quant_convs,
-        "use_post_quant_conv": spec.quant_convs,
-    }
-    actual = {key: config.get(key) for key in expected}
-    actual["block_out_channels"] = list(actual["block_out_channels"])
-    differences = [f"{key} is {actual[key]}, not {expected[key]}" for key in expected if actual[key] != expected[key]]
+    expected = spec.config
+    actual = {key: list(value) if isinstance(value, tuple) else value for key, value in vae.config.items()}
+    differences = [
+        f"{key} is {actual.get(key)}, not {value}" for key, value in expected.items() if actual.get(key, value) != value
+    ]
     if differences:
         raise ValueError(f"the checkpoint is not a {spec.key} VAE: {'; '.join(differences)}")
 
@@ -168,21 +159,8 @@ def tile_with(module: AutoencoderKL, tile: Tile | None, factor: int) -> None:
 
 def build(spec: ImageVaeSpec) -> AutoencoderKL:
     """The architecture of a zoo entry with torch's default initialisation, in float32 on the default device."""
-    levels = len(spec.block_out_channels)
     return AutoencoderKL(
-        in_channels=3,
-        out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=spec.block_out_channels,
-        layers_per_block=spec.layers_per_block,
-        latent_channels=spec.latent_channels,
-        norm_num_groups=spec.norm_num_groups,
-        sample_size=spec.sample_size,
-        scaling_factor=spec.scaling_factor,
-        shift_factor=spec.shift_factor,
-        use_quant_conv=spec.quant_convs,
-        use_post_quant_conv=spec.quant_convs,
+        **spec.config, sample_size=spec.sample_size, scaling_factor=spec.scaling_factor, shift_factor=spec.shift_factor
     )
 
 

@@ -39,8 +39,8 @@ def payload(case: Case) -> Payload:
 
 
 def image_shape(case: Case) -> Shape:
-    """(batch, 3, height, width)"""
-    return (case.axes["batch"], 3, case.axes["height"], case.axes["width"])
+    """(batch, image channels, height, width)"""
+    return (case.axes["batch"], zoo.get(case.model).image_channels, case.axes["height"], case.axes["width"])
 
 
 def latent_shape(case: Case) -> Shape:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.workloads.base import Spec
 
@@ -21,6 +22,7 @@ class ImageVaeSpec(Spec):
     Attributes:
         hub_subfolder: folder of the VAE inside the hub's repository.
         block_out_channels: channels of each resolution level; each level except the last halves the image.
+        details: arguments of diffusers' class that differ from what the other fields say, as a checkpoint may have.
         risks: risks of a precision that are specific to this model.
         tile: edge in pixels of the default tile; neighbours overlap by a quarter of it.
         order: position in listings.
@@ -35,6 +37,7 @@ class ImageVaeSpec(Spec):
     scaling_factor: float
     shift_factor: float | None = None
     quant_convs: bool = True
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
     risks: Mapping[str, str] = field(default_factory=dict, hash=False)
     tile: int
     order: int
@@ -57,3 +60,29 @@ class ImageVaeSpec(Spec):
     def spatial_factor(self) -> int:
         """Image pixels per latent pixel along one side."""
         return int(2 ** (len(self.block_out_channels) - 1))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments of diffusers' class that decide what a call computes, as in a checkpoint's config.json."""
+        levels = len(self.block_out_channels)
+        return {
+            "in_channels": 3,
+            "out_channels": 3,
+            "down_block_types": ["DownEncoderBlock2D"] * levels,
+            "up_block_types": ["UpDecoderBlock2D"] * levels,
+            "block_out_channels": list(self.block_out_channels),
+            "layers_per_block": self.layers_per_block,
+            "act_fn": "silu",
+            "latent_channels": self.latent_channels,
+            "norm_num_groups": self.norm_num_groups,
+            "use_quant_conv": self.quant_convs,
+            "use_post_quant_conv": self.quant_convs,
+            "mid_block_add_attention": True,
+            **self.details,
+        }
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the image that the encoder takes: 3, but for a checkpoint with other ones."""
+        channels: int = self.config["in_channels"]
+        return channels

@@ -21,7 +21,9 @@ def passes(case: Case) -> tuple[Shape, ...]:
     own passes.
     """
     spec = zoo.get(case.model)
-    unit, channels = (1, 3) if case.operation == "encode" else (spec.spatial_factor, spec.latent_channels)
+    unit, channels = (
+        (1, spec.image_channels) if case.operation == "encode" else (spec.spatial_factor, spec.latent_channels)
+    )
     rows, columns = _lengths(case, unit)
     slices = _slices(case)
     batch = case.axes["batch"] // slices

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
+from bench.workloads.checkpoints import Checkpoint
+from bench.workloads.image_vae import checkpoint as checkpoints
 from bench.workloads.image_vae import payloads, tiles, zoo
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class ImageVae(Workload):
     operations = ("encode", "decode")
     variants = ("channels-last", "sliced")
     in_docs = True
+    classes = (checkpoints.CLASS,)
 
     def specs(self) -> Iterable[Spec]:
         return zoo.listed()
@@ -45,6 +48,12 @@ class ImageVae(Workload):
 
     def transports(self, operation: str) -> tuple[Transport, ...]:
         return payloads.TRANSPORTS.get(operation, ())
+
+    def architecture(self, key: str) -> Mapping[str, object]:
+        return {"class": checkpoints.CLASS, **zoo.get(key).config}
+
+    def key_of(self, checkpoint: Checkpoint, name: str) -> str:
+        return checkpoints.key_of(checkpoint, name)
 
     def tile_used(self, case: Case) -> Tile | None:
         return tiles.used(case)

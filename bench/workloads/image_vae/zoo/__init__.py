@@ -12,6 +12,9 @@ from functools import cache
 from bench.errors import known
 from bench.workloads.image_vae.spec import ImageVaeSpec
 
+#: The models of checkpoints that this process has read, by key.
+_added: dict[str, ImageVaeSpec] = {}
+
 
 @cache
 def specs() -> dict[str, ImageVaeSpec]:
@@ -25,7 +28,15 @@ def listed() -> tuple[ImageVaeSpec, ...]:
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         models += getattr(module, "MODELS", None) or ([module.MODEL] if hasattr(module, "MODEL") else [])
+    models += _added.values()
     return tuple(sorted(models, key=lambda model: (model.order, model.key)))
+
+
+def add(spec: ImageVaeSpec) -> str:
+    """Add the model of a checkpoint for this process, and return its key."""
+    _added[spec.key] = spec
+    specs.cache_clear()
+    return spec.key
 
 
 def get(key: str) -> ImageVaeSpec:

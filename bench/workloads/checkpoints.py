@@ -1,0 +1,166 @@
+"""Reads the config.json of a checkpoint: of a folder, or of a repository on the hub. Needs no weights and no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import ConfigError, printable, quoted
+
+#: Says that a checkpoint is on the hub: `hub:OWNER/NAME`, then perhaps `/SUBFOLDER` and `@REVISION`.
+HUB = "hub:"
+_CONFIG, _PIPELINE = "config.json", "model_index.json"
+#: The folder of a pipeline's VAE.
+_PART = "vae"
+#: The most bytes of a config.json; real ones have about 1 kB.
+_MOST_BYTES = 2**20
+#: Seconds to wait for the hub.
+_TIMEOUT_S = 10
+_SEGMENT = r"(?!\.+(?:/|@|$))[\w.-]{1,96}"
+_ID = re.compile(rf"(?P<id>{_SEGMENT}(?:/{_SEGMENT})?)(?P<folder>(?:/{_SEGMENT})*)(?:@(?P<revision>[\w./-]{{1,100}}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint's configuration.
+
+    Attributes:
+        source: the path, or `hub:ID`, that the user gave.
+        name: name of the folder or repository, without its path.
+        file: where the configuration was found, for messages.
+        config: the JSON object in it.
+    """
+
+    source: str
+    name: str
+    file: str
+    config: dict[str, Any]
+
+
+def read(source: str) -> Checkpoint:
+    """The configuration of the checkpoint in a folder or at `hub:ID`.
+
+    Of a pipeline it is that of the VAE. A copy in the hub's cache is taken as it is. Raises ConfigError.
+    """
+    return _on_the_hub(source) if source.startswith(HUB) else _in_a_folder(source)
+
+
+def _in_a_folder(source: str) -> Checkpoint:
+    label = printable(source, 200)
+    if source in {"", "random", "hub"}:
+        raise ConfigError(f"{quoted(source)} is no checkpoint. Give a folder, or {HUB}OWNER/NAME.")
+    try:
+        folder = Path(source).expanduser().resolve()
+        exists, is_file = folder.is_dir(), folder.is_file()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, an unknown user, a zero byte
+        exists = is_file = False
+    if is_file:
+        raise ConfigError(f"{label} is a file. Give the folder that has its {_CONFIG}.")
+    if not exists:
+        hint = f"{HUB}{label}" if re.fullmatch(_ID, source) and "/" in source else f"{HUB}OWNER/NAME"
+        raise ConfigError(f"There is no folder {label}. Give a folder with a {_CONFIG}, or {hint} for one on the hub.")
+    inside = [folder / _CONFIG, folder / _PART / _CONFIG]
+    if (folder / _PIPELINE).is_file():
+        inside.reverse()
+    file = next((path for path in inside if path.is_file()), None)
+    if file is None:
+        raise ConfigError(
+            f"{label} has neither {_CONFIG} nor {_PART}/{_CONFIG}. Give the folder of a diffusers checkpoint."
+        )
+    name = folder.parent.name if folder.name == _PART else folder.name
+    return Checkpoint(source, name, str(file), _parsed(file, str(file)))
+
+
+def _parsed(path: Path, label: str) -> dict[str, Any]:
+    label = printable(label, 200)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise ConfigError(f"{label} is larger than 1 MiB, so it is not the {_CONFIG} of a checkpoint.")
+        config = json.loads(data)
+    except OSError as error:
+        raise ConfigError(f"Can't read {label}: {error.strerror or error}.") from None
+    except (ValueError, RecursionError) as error:
+        reason = printable(str(error), 100)
+        raise ConfigError(f"{label} is not JSON ({reason}). Download the checkpoint again.") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"{label} is not a JSON object. Download the checkpoint again.")
+    return config
+
+
+def _on_the_hub(source: str) -> Checkpoint:
+    label, match = printable(source, 200), _ID.fullmatch(source.removeprefix(HUB))
+    if match is None:
+        raise ConfigError(
+            f"{label} does not name a checkpoint on the hub. Write {HUB}OWNER/NAME, then /SUBFOLDER and @REVISION if "
+            "needed."
+        )
+    repository, folder, revision = match["id"], match["folder"].strip("/"), match["revision"]
+    names = [f"{folder}/{_CONFIG}"] if folder else [_CONFIG, f"{_PART}/{_CONFIG}"]
+    path = next(_copies(repository, names, revision), None) or _downloaded(label, repository, names, revision)
+    return Checkpoint(source, repository.rpartition("/")[2], label, _parsed(path, label))
+
+
+def _copies(repository: str, names: list[str], revision: str | None) -> Iterator[Path]:
+    """The files of these names in the hub's cache."""
+    for name in names:
+        found = _client(repository).try_to_load_from_cache(repository, name, revision=revision)
+        if isinstance(found, str):  # not None or "known to be missing"
+            yield Path(found)
+
+
+def _client(repository: str) -> Any:
+    try:
+        import huggingface_hub  # noqa: PLC0415 - only for a checkpoint on the hub
+    except ImportError:
+        raise ConfigError(
+            f"{HUB}{repository}: reading from the hub needs huggingface_hub, which is not installed. "
+            "Run: pip install 'hybrid-bench[measure]'"
+        ) from None
+    return huggingface_hub
+
+
+def _downloaded(label: str, repository: str, names: list[str], revision: str | None) -> Path:
+    """The first of these files that the repository has. Raises ConfigError."""
+    hub = _client(repository)
+    missing = ""
+    for name in names:
+        try:
+            # asks once; the download itself would ask six times, for half a minute, if there is no network
+            hub.get_hf_file_metadata(hub.hf_hub_url(repository, name, revision=revision), timeout=_TIMEOUT_S)
+            return Path(hub.hf_hub_download(repository, name, revision=revision))
+        except Exception as error:  # noqa: BLE001 - the client's errors differ between its versions
+            if "EntryNotFound" not in type(error).__name__ or isinstance(error, FileNotFoundError):
+                raise ConfigError(f"{label}: {_why_not(error)}") from None
+            missing = name
+    raise ConfigError(
+        f"{label}: the repository has no {' or '.join(names) if missing else missing}. Add its folder: "
+        f"{HUB}OWNER/NAME/SUBFOLDER."
+    )
+
+
+#: Why the hub did not give a file, by the name of its client's error.
+_REASONS = {
+    "GatedRepoError": "the repository is gated. Accept its terms on the hub, then log in with `hf auth login`.",
+    "RepositoryNotFoundError": "the hub has no such repository, or it is private. Check the name, or log in with "
+    "`hf auth login`.",
+    "RevisionNotFoundError": "the repository has no such revision. Check what follows the @.",
+    "OfflineModeIsEnabled": "it is not in the hub's cache, and HF_HUB_OFFLINE forbids a download. Unset it, or give a "
+    "folder.",
+    "HFValidationError": "this is not a name of a repository. Write OWNER/NAME.",
+}
+
+
+def _why_not(error: Exception) -> str:
+    for kind in type(error).__mro__:
+        if kind.__name__ in _REASONS:
+            return _REASONS[kind.__name__]
+    return (
+        f"it is not in the hub's cache, and the hub can't be reached ({printable(str(error), 100)}). Check the "
+        "network, or give a folder."
+    )

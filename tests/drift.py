@@ -1,0 +1,51 @@
+"""Where a shipped trace differs from a live one, in words."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib.metadata import version
+from itertools import zip_longest
+
+from bench.record import Case
+from bench.vram.events import Event, Pass, Trace
+from bench.vram.shipped import ShippedTraces
+from bench.workloads.labels import label_of
+
+
+def message(case: Case, traces: ShippedTraces, ours: Trace, live: Trace) -> str:
+    """What drifted, with the versions on both sides and what to do; empty if the traces are equal."""
+    first = difference(ours, live)
+    if first is None:
+        return ""
+    captured, installed = (
+        " and ".join(f"{package} {number}" for package, number in versions.items())
+        for versions in (
+            {"torch": traces.torch, "diffusers": traces.diffusers},
+            {package: version(package) for package in ("torch", "diffusers")},
+        )
+    )
+    return (
+        f"{label_of(case)}: {first}. The shipped trace is of {captured}, the live one of {installed}. If the live one "
+        "is right, run `make traces`."
+    )
+
+
+def difference(ours: Trace, live: Trace) -> str | None:
+    """The first number or event in which the traces differ; None if they are equal."""
+    for field in fields(Trace):
+        ours_value, live_value = getattr(ours, field.name), getattr(live, field.name)
+        if ours_value != live_value:
+            if field.name == "events":
+                return _first_event(ours.events, live.events)
+            return f"{field.name}: shipped {ours_value}, live {live_value}"
+    return None
+
+
+def _first_event(ours: tuple[Event, ...], live: tuple[Event, ...], where: str = "") -> str:
+    for index, (shipped, captured) in enumerate(zip_longest(ours, live)):
+        if shipped == captured:
+            continue
+        if isinstance(shipped, Pass) and isinstance(captured, Pass) and shipped.events != captured.events:
+            return _first_event(shipped.events, captured.events, f"pass of {shipped.shape}, ")
+        return f"{where}event {index}: shipped {shipped}, live {captured}"
+    raise AssertionError("the events are equal")

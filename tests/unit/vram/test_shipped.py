@@ -1,0 +1,245 @@
+"""The traces that come with the program against live ones, at sizes that no template was fitted to."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import drift
+import pytest
+from factories import changed
+
+from bench.errors import BenchError
+from bench.record import Case, Tile
+from bench.vram import counting, shipped, timeline, trace, tracing
+from bench.vram.blocks import MIN_BLOCK_BYTES
+from bench.vram.cudnn import CuDnn
+from bench.vram.events import Birth, Pass, Trace
+from bench.vram.replay import replay
+from bench.vram.shipped import ShippedTraces
+from bench.workloads import models
+from bench.workloads.image_vae import zoo
+
+MODELS = tuple(key for key, spec in zoo.specs().items() if spec.fault is None)
+OPERATIONS = ("encode", "decode")
+#: Cases of each model and operation, so that there are 200 of the four models.
+_DRAWN = 22
+#: Width and height in pixels, and the edge of a tile.
+_LARGE = ((1384, 1208, None), (320, 1024, None), (2048, 2048, 512))
+#: Sides in latent pixels: odd ones, one pixel, and the docs' own.
+_SIDES = (1, 2, 3, 5, 7, 8, 11, 13, 16, 21, 24, 32, 37, 47, 64)
+_BACKEND = CuDnn(1.0, "rule", (1.0,))
+
+
+def drawn_cases(model: str, operation: str) -> Iterator[Case]:
+    """Cases of any size, batch, tile and overlap, and those of `_LARGE`; the same in every run."""
+    for width, height, edge in _LARGE:
+        tiling = "off" if edge is None else Tile.of(edge)
+        yield _case(model, operation, width, height, tiling=tiling)
+    draw, factor = random.Random(f"{model} {operation}"), zoo.get(model).spatial_factor
+    for _ in range(_DRAWN):
+        width, height = (factor * draw.choice(_SIDES) for _ in "wh")
+        edge = factor * draw.choice((4, 8, 9, 12, 15, 16, 32))
+        overlap = factor * draw.randrange(edge // factor)
+        yield _case(
+            model,
+            operation,
+            width,
+            height,
+            batch=draw.choice((1, 1, 1, 2, 3, 4)),
+            tiling=draw.choice(("off", "off", Tile(tile=edge, overlap=min(overlap, edge * 3 // 4 // factor * factor)))),
+            variant=draw.choice(("default", "default", "sliced")),
+        )
+
+
+def _case(model: str, operation: str, width: int, height: int, *, batch: int = 1, **fields: object) -> Case:
+    axes = models.sized(model, width, height, batch=batch)
+    return Case.model_validate(
+        {"model": model, "operation": operation, "axes": axes, "dtype": "float16", "weights": "random", **fields}
+    )
+
+
+def _both(case: Case) -> tuple[ShippedTraces, Trace, Trace]:
+    """The file of the case's model, and the case's shipped and live trace."""
+    traces, ours = shipped.of_model(case.model), shipped.trace_of(case)
+    assert traces is not None
+    assert ours is not None
+    return traces, ours, trace.capture(case)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("model", MODELS)
+def test_shipped_traces_are_exactly_the_live_ones(model: str, operation: str) -> None:
+    # Given 25 cases of each model and operation
+    cases = list(drawn_cases(model, operation))
+    assert len(cases) == _DRAWN + len(_LARGE)
+    for case in cases:
+        # When the case is traced from the templates, and live with the installed torch and diffusers
+        traces, ours, live = _both(case)
+        # Then weights, input, blended lines and all events are equal; otherwise the message says what drifted
+        drifted = drift.message(case, traces, ours, live)
+        assert not drifted, drifted
+        # And so are what is counted in them, what is alive when, and what torch's pool makes of it
+        assert counting.kernels_of(ours) == counting.kernels_of(live)
+        calls = [
+            timeline.build(each, _BACKEND, 2, MIN_BLOCK_BYTES, each_shape_once=case.tile is not None)
+            for each in (ours, live)
+        ]
+        assert calls[0] == calls[1]
+        assert replay(calls[0]) == replay(calls[1])
+
+
+def test_the_cases_are_200_and_differ_in_all_that_the_traces_depend_on() -> None:
+    cases = [case for model in MODELS for operation in OPERATIONS for case in drawn_cases(model, operation)]
+    assert len(cases) >= 200
+    assert {case.axes["batch"] for case in cases} == {1, 2, 3, 4}
+    assert sum(case.axes["width"] != case.axes["height"] for case in cases) > 100
+    used = [case.tile for case in cases if models.workload(case.model).tile_used(case)]
+    assert len(used) > 20
+    assert sum(tile is not None and not tile.overlap for tile in used) > 1
+    assert any(case.variant == "sliced" and case.axes["batch"] > 1 and case.tile for case in cases)
+
+
+A_CASE = _case("sd-v1", "decode", 24, 40)
+
+
+def _with_births(traced: Trace, change: int) -> Trace:
+    """The trace with other sizes of what its pass allocates."""
+    events = tuple(
+        replace(
+            event,
+            events=tuple(
+                replace(each, elements=each.elements + change) if isinstance(each, Birth) else each
+                for each in event.events
+            ),
+        )
+        if isinstance(event, Pass)
+        else event
+        for event in traced.events
+    )
+    return replace(traced, events=events)
+
+
+def test_drift_is_named_with_the_versions_of_both_sides_and_a_remedy() -> None:
+    # Given a live trace that allocates other sizes than the shipped one
+    traces, ours, live = _both(A_CASE)
+    assert not drift.message(A_CASE, traces, ours, live)
+    other_versions = ShippedTraces("sd-v1", "1.2.3", "0.4.5", traces.config, traces.architecture)
+    said = drift.message(A_CASE, other_versions, ours, _with_births(live, 1))
+    # Then model, operation, the first event that differs, all versions and the command are named
+    assert "sd-v1 decode" in said
+    assert f"pass of {(1, 4, 5, 3)}, event 1: shipped {Birth(0, 512 * 15)}, live {Birth(0, 512 * 15 + 1)}" in said
+    for number in ("1.2.3", "0.4.5", version("torch"), version("diffusers")):
+        assert number in said
+    assert "make traces" in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"weights": (1, 2)}, {"input_elements": 7}, {"blended_lines": 9}, {"events": ()}],
+    ids=lambda c: next(iter(c)),
+)
+def test_drift_of_any_part_is_named(change: dict[str, object]) -> None:
+    _, ours, live = _both(A_CASE)
+    found = drift.difference(ours, replace(live, **change))  # type: ignore[arg-type]
+    assert found is not None
+    assert next(iter(change)).removesuffix("s") in found
+
+
+def test_the_files_are_of_the_versions_with_which_the_tests_run() -> None:
+    # `make traces` writes the installed versions; those of constraints.txt are installed for the tests
+    pinned = dict(
+        line.split("==")[:2]
+        for line in (Path(__file__).parents[3] / "constraints.txt").read_text().split()
+        if line.startswith(("torch==", "diffusers=="))
+    )
+    for model in MODELS:
+        traces = shipped.of_model(model)
+        assert traces is not None
+        assert {"torch": traces.torch, "diffusers": traces.diffusers} == pinned
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in the place of the shipped files, with that of `tiny` in it."""
+    shutil.copy(shipped.path_of("tiny"), tmp_path)
+    monkeypatch.setattr(shipped, "path_of", lambda model: tmp_path / f"{model}.json")
+    for remembered in (shipped.of_model, shipped._read, shipped.trace_of):
+        remembered.cache_clear()
+    yield tmp_path
+    for remembered in (shipped.of_model, shipped._read, shipped.trace_of):
+        remembered.cache_clear()
+
+
+TINY = _case("tiny", "encode", 64, 64)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: b"\xff" + data,
+        lambda data: b"[]",
+        lambda data: data.replace(b'"factor":2', b'"factor":"two"'),
+        lambda data: data.replace(b'"encode"', b'"no"'),
+        lambda data: data.replace(b"L0 B", b"L999 B"),
+        lambda data: data.replace(b"L0 B", b"L0 X", 1),
+        lambda data: data.replace(b'"Convolution"', b'"Convulsion"'),
+        lambda data: data.replace(b'"layout":[false', b'"layout":[true'),
+    ],
+    ids=["empty", "half", "no UTF-8", "no object", "type", "no key", "index", "code", "kernel", "layout"],
+)
+def test_a_broken_file_is_one_plain_error(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    file = folder / "tiny.json"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(BenchError) as caught:
+        tracing.trace_of(TINY)
+    assert caught.value.exit_code == 2
+    assert "tiny.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_its_file_a_model_is_traced_live(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = shipped.trace_of(TINY)
+    (folder / "tiny.json").unlink()
+    for remembered in (shipped.of_model, shipped.trace_of):
+        remembered.cache_clear()
+    assert shipped.trace_of(TINY) is None
+    assert trace.capture(TINY) == expected
+
+
+def test_without_its_file_and_torch_the_error_says_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (folder / "tiny.json").unlink()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(BenchError, match=r"hybrid-bench\[measure\]") as caught:
+        tracing.trace_of(changed(TINY, width=72))
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_of_another_architecture_than_the_zoo_s_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a model that has got other channels since its file was written
+    config = shipped.architecture_of("tiny")
+    monkeypatch.setattr(shipped, "architecture_of", lambda _: config | {"block_out_channels": [64, 64]})
+    # Then its templates are not valid any more
+    assert shipped.of_model("tiny") is None
+
+
+def test_models_of_one_architecture_share_their_file() -> None:
+    assert shipped.of_model("sdxl") is shipped.of_model("sd-v1")
+    assert shipped.of_model("flux") is not shipped.of_model("sd-v1")
+
+
+@pytest.mark.parametrize("tile", [Tile(tile=63, overlap=15), Tile(tile=64, overlap=15)], ids=str)
+def test_parts_of_latent_pixels_are_not_in_the_templates(tile: Tile) -> None:
+    # Given tiles that are no whole latent pixels of 2 px
+    assert shipped.trace_of(_case("tiny", "encode", 128, 96, tiling=tile)) is None
