@@ -39,6 +39,14 @@ def predict(
         typer.Option("--gpu", help="A card in gpus.yaml, or part of its name; repeatable. Default: all."),
     ] = None,
     vram_limit: CardMemory = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|hub:ID",
+            help="Predict for a checkpoint instead of the sweep's models: a folder, or hub:OWNER/NAME[/FOLDER]"
+            "[@REVISION]. Only its config.json is read.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
     ] = None,
@@ -60,8 +68,10 @@ def predict(
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are written as lines of JSON. Name a file that ends in .jsonl.")
     listed = configs.load(configs.find(config), overrides or [])
-    tell_aliases(model or listed.aliases, quiet=quiet)
+    tell_aliases(model or (() if weights is not None else listed.aliases), quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
+    if weights is not None:
+        sweep = configs.choose_checkpoint(sweep, weights, model or [])
     plan = plans.make(sweep)
     cards, warnings = choose_cards(gpu or [], vram_limit, RESULTS)
     warn(warnings)

@@ -1,6 +1,15 @@
 """YAML to frozen data: sweeps, GPUs, networks, prices. Errors name file, key and nearest valid name."""
 
-from bench.config.choosing import choose, choose_transports, memory_of, models_of, operations_of, parsed, resolutions_of
+from bench.config.choosing import (
+    choose,
+    choose_checkpoint,
+    choose_transports,
+    memory_of,
+    models_of,
+    operations_of,
+    parsed,
+    resolutions_of,
+)
 from bench.config.gpus import Gpu, Gpus, load_gpus
 from bench.config.networks import FileFormat, Files, Network, Networks, load_networks
 from bench.config.prices import Card, EndpointPrice, Prices, load_prices

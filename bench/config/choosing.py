@@ -8,7 +8,8 @@ from typing import TypeVar
 from bench.config.sweep import Sweep
 from bench.config.values import Resolution, parse_model, parse_operation, parse_resolution, parse_transport
 from bench.core.units import MIB, format_bytes, parse_bytes
-from bench.errors import BenchError, ConfigError, printable
+from bench.errors import BenchError, ConfigError, printable, quoted
+from bench.workloads import models as workload_models
 
 _Item = TypeVar("_Item")
 #: The most characters of a value that an error repeats. No valid value is longer.
@@ -29,6 +30,36 @@ def choose(
         "resolutions": _in_order(sweep.resolutions or (), resolutions_of(resolutions)),
     }
     return sweep.model_copy(update={key: values for key, values in changes.items() if values})
+
+
+def choose_checkpoint(sweep: Sweep, source: str, names: Sequence[str] = ()) -> Sweep:
+    """The sweep with a checkpoint instead of its models and weights: a folder, or `hub:ID` (`--weights`).
+
+    `names` are the models that `--model` gives: at most one, which the checkpoint must be a checkpoint of. Raises
+    ConfigError.
+    """
+    keys = models_of(names)
+    try:
+        key = workload_models.of_checkpoint(source)
+    except ConfigError as error:
+        raise ConfigError(f"--weights: {error}") from None
+    if len(keys) > 1:
+        raise ConfigError(f"--weights is one checkpoint, but --model gives {len(keys)} models. Give one, or none.")
+    for wanted in keys:
+        _check_same_architecture(wanted, key)
+    return sweep.model_copy(update={"models": keys or (key,), "weights": (source,)})
+
+
+def _check_same_architecture(wanted: str, key: str) -> None:
+    """Raise ConfigError if the checkpoint's model `key` has another architecture than the model `wanted`."""
+    ours, theirs = (workload_models.workload(name).architecture(name) for name in (wanted, key))
+    different = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    if different:
+        first = different[0]
+        raise ConfigError(
+            f"--weights: the checkpoint is not one of {wanted}: its `{first}` is {quoted(theirs.get(first))}, not "
+            f"{quoted(ours.get(first))}. Leave out --model."
+        )
 
 
 def choose_transports(sweep: Sweep, wanted: Sequence[str]) -> Sweep:

@@ -217,7 +217,10 @@ _ELEMENTWISE: dict[Any, int] = {
     ATEN.clamp.default: 1,
     ATEN.div.Tensor: 2,
     ATEN.exp.default: 1,
+    ATEN.gelu.default: 1,
+    ATEN.mish.default: 1,
     ATEN.mul.Tensor: 2,
+    ATEN.relu.default: 1,
     ATEN.silu.default: 1,
     ATEN.sub.Tensor: 2,
 }

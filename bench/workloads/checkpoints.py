@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import ConfigError, printable, quoted
 
-#: Says that a checkpoint is on the hub: `hub:OWNER/NAME`, then perhaps `/SUBFOLDER` and `@REVISION`.
+#: Says that a checkpoint is on the hub: `hub:OWNER/NAME`, then perhaps `/FOLDER` and `@REVISION`.
 HUB = "hub:"
 _CONFIG, _PIPELINE = "config.json", "model_index.json"
 #: The folder of a pipeline's VAE.
@@ -21,7 +21,7 @@ _MOST_BYTES = 2**20
 #: Seconds to wait for the hub.
 _TIMEOUT_S = 10
 _SEGMENT = r"(?!\.+(?:/|@|$))[\w.-]{1,96}"
-_ID = re.compile(rf"(?P<id>{_SEGMENT}(?:/{_SEGMENT})?)(?P<folder>(?:/{_SEGMENT})*)(?:@(?P<revision>[\w./-]{{1,100}}))?")
+_ID = re.compile(rf"(?P<id>{_SEGMENT}(?:/{_SEGMENT})?)(?P<folder>(?:/{_SEGMENT}){{0,8}})(?:@(?P<revision>[\w./-]{{1,100}}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,51 +97,58 @@ def _on_the_hub(source: str) -> Checkpoint:
     label, match = printable(source, 200), _ID.fullmatch(source.removeprefix(HUB))
     if match is None:
         raise ConfigError(
-            f"{label} does not name a checkpoint on the hub. Write {HUB}OWNER/NAME, then /SUBFOLDER and @REVISION if "
+            f"{label} does not name a checkpoint on the hub. Write {HUB}OWNER/NAME, then /FOLDER and @REVISION if "
             "needed."
         )
     repository, folder, revision = match["id"], match["folder"].strip("/"), match["revision"]
     names = [f"{folder}/{_CONFIG}"] if folder else [_CONFIG, f"{_PART}/{_CONFIG}"]
-    path = next(_copies(repository, names, revision), None) or _downloaded(label, repository, names, revision)
+    hub = _client(label)
+    try:
+        path = _copy(hub, repository, names, revision) or _downloaded(hub, repository, names, revision)
+    except Exception as error:  # noqa: BLE001 - what the hub's client raises differs between its versions
+        raise ConfigError(f"{label}: {_why_not(error)}") from None
     return Checkpoint(source, repository.rpartition("/")[2], label, _parsed(path, label))
 
 
-def _copies(repository: str, names: list[str], revision: str | None) -> Iterator[Path]:
-    """The files of these names in the hub's cache."""
-    for name in names:
-        found = _client(repository).try_to_load_from_cache(repository, name, revision=revision)
-        if isinstance(found, str):  # not None or "known to be missing"
-            yield Path(found)
-
-
-def _client(repository: str) -> Any:
+def _client(label: str) -> Any:
+    """The hub's client. Raises ConfigError if it is not installed."""
     try:
         import huggingface_hub  # noqa: PLC0415 - only for a checkpoint on the hub
     except ImportError:
         raise ConfigError(
-            f"{HUB}{repository}: reading from the hub needs huggingface_hub, which is not installed. "
-            "Run: pip install 'hybrid-bench[measure]'"
+            f"{label}: reading from the hub needs huggingface_hub, which is not installed. "
+            "Install it: pip install 'hybrid-bench[measure]'"
         ) from None
     return huggingface_hub
 
 
-def _downloaded(label: str, repository: str, names: list[str], revision: str | None) -> Path:
-    """The first of these files that the repository has. Raises ConfigError."""
-    hub = _client(repository)
-    missing = ""
+def _copy(hub: Any, repository: str, names: Sequence[str], revision: str | None) -> Path | None:
+    """The first of these files that the hub's cache has; None if it has none."""
+    found = (hub.try_to_load_from_cache(repository, name, revision=revision) for name in names)
+    return next((Path(path) for path in found if isinstance(path, str)), None)  # else None, or "known to be missing"
+
+
+def _downloaded(hub: Any, repository: str, names: Sequence[str], revision: str | None) -> Path:
+    """The first of these files that the repository has, in the hub's cache. Raises what the hub's client raises."""
     for name in names:
         try:
-            # asks once; the download itself would ask six times, for half a minute, if there is no network
-            hub.get_hf_file_metadata(hub.hf_hub_url(repository, name, revision=revision), timeout=_TIMEOUT_S)
-            return Path(hub.hf_hub_download(repository, name, revision=revision))
-        except Exception as error:  # noqa: BLE001 - the client's errors differ between its versions
-            if "EntryNotFound" not in type(error).__name__ or isinstance(error, FileNotFoundError):
-                raise ConfigError(f"{label}: {_why_not(error)}") from None
-            missing = name
-    raise ConfigError(
-        f"{label}: the repository has no {' or '.join(names) if missing else missing}. Add its folder: "
-        f"{HUB}OWNER/NAME/SUBFOLDER."
-    )
+            _ask(hub, repository, name, revision)
+        except Exception as error:
+            if name != names[-1] and _is_missing(error):
+                continue
+            raise
+        return Path(hub.hf_hub_download(repository, name, revision=revision))
+    raise AssertionError("no file was asked for")
+
+
+def _ask(hub: Any, repository: str, name: str, revision: str | None) -> None:
+    """Ask once whether the repository has a file. Without a network `hf_hub_download` asks six times, in 24 s."""
+    hub.get_hf_file_metadata(hub.hf_hub_url(repository, name, revision=revision), timeout=_TIMEOUT_S)
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether a repository lacks a file; not whether the file can't be had without a network."""
+    return "EntryNotFound" in type(error).__name__ and not isinstance(error, FileNotFoundError)
 
 
 #: Why the hub did not give a file, by the name of its client's error.
@@ -157,6 +164,9 @@ _REASONS = {
 
 
 def _why_not(error: Exception) -> str:
+    """Why the hub's client did not give a file, and what to do."""
+    if _is_missing(error):
+        return f"the repository has no {_CONFIG} there. Add its folder: {HUB}OWNER/NAME/FOLDER."
     for kind in type(error).__mro__:
         if kind.__name__ in _REASONS:
             return _REASONS[kind.__name__]
