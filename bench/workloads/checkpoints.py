@@ -21,7 +21,9 @@ _MOST_BYTES = 2**20
 #: Seconds to wait for the hub.
 _TIMEOUT_S = 10
 _SEGMENT = r"(?!\.+(?:/|@|$))[\w.-]{1,96}"
-_ID = re.compile(rf"(?P<id>{_SEGMENT}(?:/{_SEGMENT})?)(?P<folder>(?:/{_SEGMENT}){{0,8}})(?:@(?P<revision>[\w./-]{{1,100}}))?")
+_ID = re.compile(
+    rf"(?P<id>{_SEGMENT}(?:/{_SEGMENT})?)(?P<folder>(?:/{_SEGMENT}){{0,8}})(?:@(?P<revision>[\w./-]{{1,100}}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def _counted(model: str, operation: str, edge: int) -> int:
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:
         if operation == "encode":
-            moments = module.encoder(_empty(3, edge * spec.spatial_factor))
+            moments = module.encoder(_empty(spec.image_channels, edge * spec.spatial_factor))
             _ = moments if module.quant_conv is None else module.quant_conv(moments)
         else:
             latent = _empty(spec.latent_channels, edge)
