@@ -145,5 +145,11 @@ class Trace:
         return frozenset(event.kernel for event in flat if isinstance(event, Launch) and event.kernel is not None)
 
     @property
+    def largest_elements(self) -> int:
+        """Elements of the largest tensor, the weights left out."""
+        flat = chain.from_iterable(event.events if isinstance(event, Pass) else (event,) for event in self.events)
+        return max(self.input_elements, max((each.elements for each in flat if isinstance(each, Birth)), default=0))
+
+    @property
     def weight_elements(self) -> int:
         return sum(self.weights)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES, pool_bytes
 from bench.record import Case, Confidence, KernelChoice, Prediction, Verdict
-from bench.vram import timeline
+from bench.vram import indexing, timeline
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
@@ -41,6 +41,7 @@ class Demand:
     Attributes:
         passes: input shapes of the passes through encoder or decoder.
         band: the least and the most bytes that the preferred kernels may reserve.
+        largest_elements: elements of the largest tensor.
     """
 
     weights_bytes: int
@@ -48,6 +49,7 @@ class Demand:
     lean_peaks: Peaks
     preferred_peaks: Peaks
     band: tuple[int, int]
+    largest_elements: int
     lean_timeline: Timeline
     preferred_timeline: Timeline
 
@@ -71,7 +73,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
     if backend.measured is not None:
         backend = backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
     required = demand(case, backend)
-    judgement = _judge(required, card)
+    judgement = _with_caveat(_judge(required, card), indexing.caveat(required.largest_elements))
     lean, preferred = required.lean_peaks, required.preferred_peaks
     low, high = required.band
     if judgement.verdict == "tight":
@@ -122,6 +124,7 @@ def _demand(case: Case, backend: CuDnn) -> Demand:
         lean_peaks=_unlimited(lean),
         preferred_peaks=preferred_peaks,
         band=(min(band), max(band)),
+        largest_elements=traced.largest_elements,
         lean_timeline=lean,
         preferred_timeline=preferred,
     )
@@ -153,6 +156,14 @@ def _judge(required: Demand, card: Card) -> _Judgement:
     kernels: KernelChoice = "preferred" if preferred and not preferred.shrunk_workspaces else "low_workspace"
     only_cache = kernels == "preferred" and confidence == "medium"
     return _Judgement("tight", confidence, _EMPTIES_CACHE if only_cache else _TIGHT[confidence], peaks, kernels)
+
+
+def _with_caveat(judgement: _Judgement, caveat: str) -> _Judgement:
+    """The judgement with what is not known about the call. Only that it runs becomes less sure by it."""
+    if not caveat:
+        return judgement
+    confidence = judgement.confidence if judgement.verdict == "out_of_memory" else "low"
+    return replace(judgement, confidence=confidence, reason=f"{judgement.reason}; {caveat}")
 
 
 def _within(call: Timeline, capacity: int) -> Peaks | None:

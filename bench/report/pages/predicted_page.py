@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.core.units import format_count
 from bench.record import Record
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text
-from bench.report.pages.cells import MEMORY_ASSUMED, TIGHT
+from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
 from bench.report.pages.known_peaks import KnownPeak, known_peaks, unmatched
 from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand_table, groups, known_table
 from bench.vram import assumptions
@@ -107,13 +107,14 @@ def _sources(records: Iterable[Record]) -> list[tuple[str, str]]:
 
 
 def _reasons(records: Iterable[Record]) -> list[str]:
-    """Why cases are tight, out of memory or unsupported."""
+    """Why cases are tight, out of memory or unsupported, and why it is not sure that others fit."""
     reasons = {
         (record.prediction.verdict, record.prediction.reason)
         for record in records
-        if record.prediction and record.prediction.verdict != "fits"
+        if record.prediction and (record.prediction.verdict != "fits" or record.prediction.confidence == "low")
     }
-    return [f"Why {WORDS[verdict]}: {reason}." for verdict, reason in sorted(reasons)]
+    words = WORDS | {"fits": SURE["low"]}
+    return [f"Why {words[verdict]}: {reason}." for verdict, reason in sorted(reasons)]
 
 
 def _memory_notes(records: Iterable[Record]) -> list[str]:
