@@ -36,6 +36,12 @@ _Total = Annotated[Count, Field(ge=GIB, le=1024 * GIB), BeforeValidator(_bytes)]
 _Tflops = Annotated[Figure, Field(gt=0, le=1e5)]
 #: No CUDA context of torch is smaller than a few MiB, and nobody reported one of many GiB.
 _ContextMib = Annotated[Figure, Field(ge=1, le=16_384)]
+_Mhz = Annotated[Figure, Field(ge=100, le=10_000)]
+#: float32 multiply-adds that one multiprocessor finishes in a clock cycle, by compute capability, where they are not 128
+#: (CUDA C++ Programming Guide, Throughput of Native Arithmetic Instructions).
+_LANES = {"6.0": 64, "7.0": 64, "7.5": 64, "8.0": 64}
+#: The figures without which no time is predicted.
+_RATES = ("tensor_tflops", "vector_tflops", "bandwidth_gb_s", "l2_mib", "sm_count")
 #: The precisions that cards compute in, by torch's names.
 Precision = Literal["float16", "bfloat16", "float32"]
 
@@ -86,7 +92,8 @@ class Gpu(Sourced):
         memory_gb: the memory it is sold with.
         total_bytes: what torch reports as total_memory on Linux, which is less.
         tensor_tflops: empty if the card has no tensor cores; None if their rates are not known.
-        vector_tflops: the FP32 rate without tensor cores, in TFLOP/s.
+        vector_tflops: the FP32 rate without tensor cores, in TFLOP/s, at the boost clock.
+        boost_mhz: the rated boost clock, where it does not follow from the FP32 rate (`clock_hz`).
         context: its own CUDA context, if somebody reported it.
     """
 
@@ -100,6 +107,7 @@ class Gpu(Sourced):
     bandwidth_gb_s: Annotated[Figure, Field(gt=0, le=1e5)] | None = None
     l2_mib: Annotated[Figure, Field(gt=0, le=1e4)] | None = None
     sm_count: Annotated[Count, Field(le=10_000)] | None = None
+    boost_mhz: _Mhz | None = None
     context: OwnContext | None = None
 
     @model_validator(mode="after")
@@ -121,9 +129,39 @@ class Gpu(Sourced):
         return self.total_bytes is None
 
     @property
+    def unknown_rates(self) -> tuple[str, ...]:
+        """The fields that nobody published and without which no time is predicted."""
+        return tuple(name for name in _RATES if getattr(self, name) is None)
+
+    @property
     def has_rates(self) -> bool:
         """Whether times on it can be predicted."""
-        return None not in (self.tensor_tflops, self.vector_tflops, self.bandwidth_gb_s)
+        return not self.unknown_rates
+
+    @property
+    def multiprocessors(self) -> int:
+        """The streaming multiprocessors. Raises ValueError if they are not known."""
+        if self.sm_count is None:
+            raise ValueError("this card's number of multiprocessors is not known")
+        return self.sm_count
+
+    @property
+    def clock_hz(self) -> float:
+        """The rated boost clock in hertz: `boost_mhz`, or what the FP32 rate follows from.
+
+        That rate is multiprocessors x lanes x clock x 2, since a multiply-add counts as two operations. Raises
+        ValueError if the rate or the multiprocessors are not known.
+        """
+        if self.boost_mhz is not None:
+            return self.boost_mhz * 1e6
+        return self.vector_flop_s / (self.multiprocessors * _LANES.get(self.compute_capability, 128) * 2)
+
+    @property
+    def l2_bytes(self) -> float:
+        """The L2 cache in bytes. Raises ValueError if it is not known."""
+        if self.l2_mib is None:
+            raise ValueError("the L2 cache of this card is not known")
+        return self.l2_mib * MIB
 
     @property
     def bandwidth_byte_s(self) -> float:

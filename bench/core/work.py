@@ -34,7 +34,7 @@ class Work:
 
 
 #: Times that a group normalisation moves its tensor: read for the moments, read again, written.
-_NORMALISATION_MOVES = 3
+NORMALISATION_MOVES = 3
 #: Kernels that blend one row or column of two tiles: two products, their sum, and a copy.
 _LAUNCHES_PER_LINE = 4
 
@@ -47,7 +47,7 @@ class Kernels:
         convolution_flops, product_flops, attention_flops: as in `Work`.
         convolved: tensors that convolutions read or write, filters too: how many of each number of elements.
         moved: tensors that all other kernels read or write, except those that blend tiles: how many of each size.
-        normalised: elements that group normalisations take, by their rows (images times groups).
+        normalised: group normalisations by their rows (images times groups) and the values of a row: how many of each.
         launches: kernels, except those that blend tiles.
         blended_lines: rows and columns of tiles that are blended one by one.
     """
@@ -57,15 +57,20 @@ class Kernels:
     attention_flops: int
     convolved: Mapping[int, int]
     moved: Mapping[int, int]
-    normalised: Mapping[int, int]
+    normalised: Mapping[tuple[int, int], int]
     launches: int
     blended_lines: int
+
+    @property
+    def blend_launches(self) -> int:
+        """How many kernels blend tiles. They are so small that only their launch takes time."""
+        return _LAUNCHES_PER_LINE * self.blended_lines
 
     @property
     def work(self) -> Work:
         """The totals."""
         tensors = (*self.convolved.items(), *self.moved.items())
         elements = sum(size * count for size, count in tensors)
-        elements += _NORMALISATION_MOVES * sum(self.normalised.values())
+        elements += NORMALISATION_MOVES * sum(rows * length * count for (rows, length), count in self.normalised.items())
         flops = self.convolution_flops, self.product_flops, self.attention_flops
-        return Work(*flops, elements, _LAUNCHES_PER_LINE * self.blended_lines)
+        return Work(*flops, elements, self.blend_launches)

@@ -48,7 +48,7 @@ class _Counter:
         self.flops: Counter[type] = Counter()
         self.convolved: Counter[int] = Counter()
         self.moved: Counter[int] = Counter()
-        self.normalised: Counter[int] = Counter()
+        self.normalised: Counter[tuple[int, int]] = Counter()
         self.launches = 0
 
     def add(self, events: Iterable[Event], times: int) -> None:
@@ -72,7 +72,7 @@ class _Counter:
                 ends, middle = batch * heads * queries * size, batch * heads * keys * size
                 self._move(times, ends, middle, middle, ends)
             case Normalisation(rows, length):
-                self.normalised[rows] += times * rows * length
+                self.normalised[rows, length] += times
             case Upsampling(values, result):
                 self._move(times, prod(values), prod(result))
             case Elementwise(read, written):

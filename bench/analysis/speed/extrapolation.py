@@ -1,18 +1,44 @@
-"""How a prediction goes beyond the times that the model was fitted on, and the range that applies there."""
+"""How a prediction goes beyond the times that the model was fitted on, and the range that applies there.
+
+The rule for the range follows from the errors with an architecture left out, and from nothing else. No time of an
+architecture outside the fit has a say in it, and it was written down before the range was compared with any.
+
+1. For each fitted architecture take the worst prediction of the model that was fitted without it, and the absolute
+   logarithm of predicted over published. That is one draw of how far an architecture may be off that nobody fitted.
+2. If such draws are normal around 0, another one lies within t x r with a probability of 90%: r is the root mean square
+   of the n draws, t the 95% quantile of Student's t with n degrees of freedom (none is lost, since the mean is given).
+3. The spread is exp(t x r), and the range is from the predicted time divided by it to the predicted time multiplied by
+   it. The lower end is no less than the time of the matrix products at the card's rated rates.
+
+With two architectures t is 2.92, so the range is nearly three times as wide as the errors that were seen, to either
+side. The same range applies to everything else that goes beyond the fit (`beyond`): no two times there are of one model
+in two precisions, so that no error of a model or a precision left out is known. If only one architecture was fitted,
+nothing but the lower end is known.
+
+What the rule can't know: all fitted cards have tensor cores that are 2 times (float16) and once (float32) as fast as
+their FP32 units. A card where they are not is beyond the fit even if its architecture is in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import cast
 
-from bench.analysis.speed.fit import Model
-from bench.analysis.speed.observation import Observation, least
+from bench.analysis.speed.held_out import Cell
+from bench.analysis.speed.observation import LEAST_S, Observation, variant_of
 from bench.config.gpus import Gpu, Precision
-from bench.core.work import Work
+from bench.core.units import ITEM_BYTES
 from bench.record import Case
 from bench.workloads import models
 from bench.workloads.labels import extras
+
+#: The 95% quantiles of Student's t with 1, 2, ... degrees of freedom; the last one for all others.
+_QUANTILES = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860)
+#: Ratios of a tensor core's rate to the FP32 rate that differ by at most this share count as equal.
+_SAME_RATIO = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,64 +49,113 @@ class Range:
     most_s: float | None
 
 
-def beyond(case: Case, gpu: Gpu, observations: Sequence[Observation]) -> tuple[str, ...]:
-    """The properties of a case on a card that no observation has, each in words; empty if there are none.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The kinds of cases and cards that a model was fitted on, each sorted.
+
+    Attributes:
+        times: how many times.
+        models: each model with a precision that it was timed in.
+        extras: of cases, such as `("batch 4",)`.
+        architectures: each with a compute capability.
+        tensor_ratios: bytes a value, and how many times the FP32 rate the tensor cores are.
+    """
+
+    times: int
+    operations: tuple[str, ...]
+    models: tuple[tuple[str, str], ...]
+    extras: tuple[tuple[str, ...], ...]
+    architectures: tuple[tuple[str, str], ...]
+    tensor_ratios: tuple[tuple[int, float], ...]
+
+    @classmethod
+    def of(cls, observations: Sequence[Observation]) -> Scope:
+        """The scope of a model that was fitted on these."""
+        cases = [seen.case for seen in observations]
+        return cls(
+            len(observations),
+            tuple(sorted({case.operation for case in cases})),
+            tuple(sorted({(case.model, case.dtype) for case in cases})),
+            tuple(sorted({tuple(extras(case)) for case in cases})),
+            tuple(sorted({(seen.gpu.architecture, seen.gpu.compute_capability) for seen in observations})),
+            tuple(sorted({_tensor_ratio(seen.gpu, seen.case.dtype) for seen in observations})),
+        )
+
+
+def spread(cells: Iterable[tuple[str, Cell]]) -> float | None:
+    """The factor to either side of a prediction beyond the fit, by the rule above; None for fewer than 2 architectures.
+
+    `cells`: predictions, each with the architecture that its model was fitted without.
+    """
+    by_architecture = groupby(sorted(cells, key=lambda each: each[0]), key=lambda each: each[0])
+    draws = [max(_log_error(cell) for _, cell in group) for _, group in by_architecture]
+    if len(draws) < 2:
+        return None
+    quantile = _QUANTILES[min(len(draws), len(_QUANTILES)) - 1]
+    return math.exp(quantile * math.sqrt(sum(draw**2 for draw in draws) / len(draws)))
+
+
+def around(seconds: float, rated_s: float, spread: float | None) -> Range:
+    """The range of a prediction beyond the fit. `rated_s`: the matrix products at the card's rated rates."""
+    if spread is None:
+        return Range(rated_s, None)
+    return Range(max(seconds / spread, rated_s), seconds * spread)
+
+
+def beyond(case: Case, gpu: Gpu, scope: Scope, seconds: float) -> tuple[str, ...]:
+    """How the prediction of a case on a card goes beyond the fit, each in words; empty if it does not.
 
     The errors of cards left out do not hold for these. A model in a precision is named only if the precision and the
-    model were observed, but not together.
+    model were timed, but not together.
     """
-    fitted = [observation.case for observation in observations]
-    title = models.title(case.model)
-    unseen = []
-    if case.operation not in {seen.operation for seen in fitted}:
-        unseen.append(f"{case.operation} (fitted on {_listed({seen.operation for seen in fitted})} alone)")
-    if case.dtype not in {seen.dtype for seen in fitted}:
-        unseen.append(f"{case.dtype} (fitted on {_listed({seen.dtype for seen in fitted})})")
-    elif case.model not in {seen.model for seen in fitted}:
-        unseen.append(f"{title} (fitted on {_listed({models.title(seen.model) for seen in fitted})})")
-    elif (case.model, case.dtype) not in {(seen.model, seen.dtype) for seen in fitted}:
+    return (*_case_beyond(case, scope), *_card_beyond(case, gpu, scope), *_time_beyond(seconds))
+
+
+def _case_beyond(case: Case, scope: Scope) -> list[str]:
+    keys, dtypes = ({pair[place] for pair in scope.models} for place in (0, 1))
+    title, unseen = models.title(case.model), []
+    if case.operation not in scope.operations:
+        unseen.append(f"{case.operation} (fitted on {_listed(scope.operations)} alone)")
+    if case.dtype not in dtypes:
+        unseen.append(f"{case.dtype} (fitted on {_listed(dtypes)})")
+    if case.model not in keys:
+        unseen.append(f"{title} (fitted on {_listed(map(models.title, keys))})")
+    elif case.dtype in dtypes and (case.model, case.dtype) not in scope.models:
         unseen.append(f"{title} in {case.dtype}")
-    if extras(case) and extras(case) not in [extras(seen) for seen in fitted]:
+    if extras(case) and tuple(extras(case)) not in scope.extras:
         unseen += extras(case)
-    if not is_seen(gpu, observations):
-        unseen.append(f"{gpu.architecture} (fitted on {_listed({seen.gpu.architecture for seen in observations})})")
-    return tuple(unseen)
+    if variant_of(case) != "default":
+        unseen.append(case.variant)
+    return unseen
 
 
-def is_seen(gpu: Gpu, observations: Sequence[Observation]) -> bool:
-    """Whether a card of the same architecture was observed. For others the model's error is not known."""
-    return gpu.architecture in {observation.gpu.architecture for observation in observations}
+def _card_beyond(case: Case, gpu: Gpu, scope: Scope) -> list[str]:
+    names = {name for name, _ in scope.architectures}
+    if gpu.architecture not in names:
+        return [f"{gpu.architecture} (fitted on {_listed(names)})"]
+    capabilities = [capability for _, capability in scope.architectures]
+    if gpu.compute_capability not in capabilities:
+        return [f"compute capability {gpu.compute_capability} (fitted on {_listed(capabilities)})"]
+    width, ratio = _tensor_ratio(gpu, case.dtype)
+    fitted = [seen for bytes_each, seen in scope.tensor_ratios if bytes_each == width]
+    if any(abs(ratio / seen - 1) <= _SAME_RATIO for seen in fitted):
+        return []
+    of_fitted = _listed(f"{seen:g}" for seen in fitted)
+    return [f"tensor cores at {ratio:.1f} times the FP32 rate (fitted on {of_fitted})"]
 
 
-def bounds(
-    work: Work, dtype: str, gpu: Gpu, model: Model, observations: Sequence[Observation], worst: float | None
-) -> Range:
-    """The range of a call's seconds on an architecture without a fitted time.
-
-    Least: all products at the card's rated rates, which no kernel exceeds.
-
-    Most: the predicted time on the quickest fitted card that is not faster in any rate (tensor cores in that precision,
-    vector units, bandwidth), plus the model's worst error on a card left out (`worst`, relative). This assumes that a
-    card with higher rates is not slower. None if every fitted card is faster in some rate, or if the error is not
-    known. Neither end uses a time of the unseen architecture.
-
-    Raises ValueError for an unknown precision.
-    """
-    parts = least(work, dtype, gpu)
-    rates = _rates(gpu, dtype)
-    slower = {
-        seen.card: seen.gpu
-        for seen in observations
-        if all(own >= other for own, other in zip(rates, _rates(seen.gpu, dtype), strict=True))
-    }
-    times = [model.seconds(work, dtype, card) for card in slower.values()]
-    most_s = min(times) * (1 + worst) if times and worst is not None else None
-    return Range(parts.products_s + parts.attention_s, most_s)
+def _time_beyond(seconds: float) -> list[str]:
+    return [f"times below {LEAST_S * 1e3:g} ms"] if seconds < LEAST_S else []
 
 
-def _rates(gpu: Gpu, dtype: str) -> tuple[float, float, float]:
-    return gpu.tensor_flop_s(cast("Precision", dtype)), gpu.vector_flop_s, gpu.bandwidth_byte_s
+def _tensor_ratio(gpu: Gpu, dtype: str) -> tuple[int, float]:
+    ratio = gpu.tensor_flop_s(cast("Precision", dtype)) / gpu.vector_flop_s
+    return ITEM_BYTES[dtype], round(ratio, 1)
 
 
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names))
+def _log_error(cell: Cell) -> float:
+    return abs(math.log(cell.predicted_s / cell.observed.seconds))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names)))

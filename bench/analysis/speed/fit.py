@@ -1,10 +1,8 @@
 """The model of a call's time, and how it is fitted.
 
-A call takes the sum of four parts: products, at a factor of the least time that the tensor cores' rate allows;
-attention, at another factor of it; traffic, at a factor of the least time that the memory's bandwidth allows; and some
-seconds a launch for the small kernels that blend tiles. Kernels run one after another, so the parts are added, and each
-is linear in its factor. Products and attention have separate factors for 2 and 4 bytes a value, since other kernels
-compute them.
+A call takes the sum of its parts (`parts`), each times a figure. Products and attention have separate figures for 2 and
+4 bytes a value, since other kernels compute them. No figure may fall below what the hardware allows: a factor of the
+least time is at least 1. The rates are those at the rated boost clock; a card that clocks higher may need a little less.
 """
 
 from __future__ import annotations
@@ -12,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.analysis.speed.observation import Observation, least
+from bench.analysis.speed.observation import Observation
+from bench.analysis.speed.parts import Parts, parts
 from bench.config.gpus import Gpu
 from bench.core.units import ITEM_BYTES
-from bench.core.work import Work
+from bench.core.work import Kernels
+
+#: How many times the L2 cache's size may stay there of one tensor. Chosen, not fitted: of 1, 1.5, 2, 2.5, 3 and 4 it has
+#: the least errors when an architecture is left out. `held_out.CACHE_SHARES` shows how little depends on it.
+CACHE_SHARE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kernels:
-    """The factors of the least time, by the card's rates, that kernels for one width of values take."""
+class ProductFigures:
+    """The factors of the least time that kernels for one width of values take."""
 
     products: float
     attention: float
@@ -33,29 +36,54 @@ class Model:
     Attributes:
         half: of values of 2 bytes, float16 and bfloat16.
         single: of values of 4 bytes, float32 with TF32 convolutions.
-        traffic: the factor of the least time to move the tensors; less than 1 if they stay in a cache.
+        memory: the factor of the least time for what the L2 cache does not keep.
+        convolution_cache: the factor of the least time for what it keeps of the tensors of convolutions.
+        cache: the same for all other kernels.
+        normalisation: clock cycles that one block takes for a value, in which group normalisation finds the moments.
         launch_s: seconds that one launch takes.
+        cache_share: as in `CACHE_SHARE`.
     """
 
-    half: Kernels
-    single: Kernels
-    traffic: float
+    half: ProductFigures
+    single: ProductFigures
+    memory: float
+    convolution_cache: float
+    cache: float
+    normalisation: float
     launch_s: float
+    cache_share: float = CACHE_SHARE
 
-    def seconds(self, work: Work, dtype: str, gpu: Gpu) -> float:
-        """The time of one call of this work on a card, in seconds. Raises ValueError for an unknown precision."""
-        parts = least(work, dtype, gpu)
-        kernels = self.single if ITEM_BYTES[dtype] == 4 else self.half
-        return (
-            kernels.products * parts.products_s
-            + kernels.attention * parts.attention_s
-            + self.traffic * parts.traffic_s
-            + self.launch_s * parts.launches
-        )
+    def parts(self, kernels: Kernels, dtype: str, gpu: Gpu) -> Parts:
+        """The least seconds of each part of a call. Raises ValueError as `parts.parts` does."""
+        return parts(kernels, dtype, gpu, self.cache_share)
+
+    def seconds(self, kernels: Kernels, dtype: str, gpu: Gpu) -> float:
+        """The time of one call of these kernels on a card, in seconds. Raises ValueError as `parts.parts` does."""
+        shares = _by_figure(self.parts(kernels, dtype, gpu), dtype)
+        return sum(figure * share for figure, share in zip(self.figures, shares, strict=True))
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        """All fitted figures, in the order of the attributes."""
+        products = (self.half.products, self.half.attention, self.single.products, self.single.attention)
+        return (*products, self.memory, self.convolution_cache, self.cache, self.normalisation, self.launch_s)
+
+    @classmethod
+    def of(cls, figures: Sequence[float], cache_share: float = CACHE_SHARE) -> Model:
+        """The model with these figures."""
+        half, half_attention, single, single_attention, *others = map(float, figures)
+        products = ProductFigures(half, half_attention), ProductFigures(single, single_attention)
+        return cls(*products, *others, cache_share)
 
 
-def fit(observations: Sequence[Observation]) -> Model:
-    """Fit the figures, none below 0, with the least sum of squared relative errors (Lawson and Hanson 1974, NNLS).
+#: The least that each figure may be: nothing is quicker than the hardware.
+LEAST = Model(ProductFigures(1, 1), ProductFigures(1, 1), 1, 1, 1, 0, 0)
+
+
+def fit(observations: Sequence[Observation], cache_share: float = CACHE_SHARE) -> Model:
+    """Fit the figures, none below `LEAST`, with the least sum of squared relative errors.
+
+    What is fitted is how far each figure is above its least (Lawson and Hanson 1974, NNLS).
 
     Raises ValueError if one of the two widths of values was not observed.
     """
@@ -64,16 +92,22 @@ def fit(observations: Sequence[Observation]) -> Model:
         raise ValueError("a model of times is fitted on times of both float32 and float16 (or bfloat16)")
     from scipy.optimize import nnls  # noqa: PLC0415 - slow to import, and only needed to fit
 
-    figures, _ = nnls([_row(observation) for observation in observations], [1.0] * len(observations))
-    half, half_attention, single, single_attention, traffic, launch_s = map(float, figures)
-    return Model(Kernels(half, half_attention), Kernels(single, single_attention), traffic, launch_s)
+    rows = [_row(observation, cache_share) for observation in observations]
+    left = [1 - sum(least * share for least, share in zip(LEAST.figures, row, strict=True)) for row in rows]
+    above, _ = nnls(rows, left)
+    return Model.of([least + more for least, more in zip(LEAST.figures, above, strict=True)], cache_share)
 
 
-def _row(observation: Observation) -> list[float]:
+def _row(observation: Observation, cache_share: float) -> list[float]:
     """The parts of an observation as shares of its time, in the order of the figures."""
     dtype = observation.case.dtype
-    parts = least(observation.work, dtype, observation.gpu)
-    kernels = [parts.products_s, parts.attention_s]
-    none = [0.0, 0.0]
-    by_width = [*none, *kernels] if ITEM_BYTES[dtype] == 4 else [*kernels, *none]
-    return [part / observation.seconds for part in (*by_width, parts.traffic_s, parts.launches)]
+    whole = parts(observation.kernels, dtype, observation.gpu, cache_share)
+    return [part / observation.seconds for part in _by_figure(whole, dtype)]
+
+
+def _by_figure(whole: Parts, dtype: str) -> tuple[float, ...]:
+    """The parts in the order of the figures; those of the other width are 0."""
+    products, none = (whole.products_s, whole.attention_s), (0.0, 0.0)
+    by_width = (*none, *products) if ITEM_BYTES[dtype] == 4 else (*products, *none)
+    cache = (whole.memory_s, whole.convolution_cache_s, whole.cache_s)
+    return (*by_width, *cache, whole.normalisation_s, whole.launches)

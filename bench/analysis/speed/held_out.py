@@ -1,22 +1,26 @@
-"""How far the model is off on unseen cards: each card in turn is left out of the fit."""
+"""How far the model is off on what it has not seen: each card, or each architecture, in turn is left out of the fit."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.speed.fit import Model, fit
-from bench.analysis.speed.observation import Observation, fitted, not_fitted, observations
+from bench.analysis.speed.fit import CACHE_SHARE, Model, fit
+from bench.analysis.speed.observation import Observation, TimedCall, observations, variant_of
 from bench.config.gpus import Gpus
-from bench.record import Record
+from bench.core.work import Kernels
+from bench.record import Case, Record
+
+#: Shares of the L2 cache (`fit.CACHE_SHARE`) whose errors the page compares.
+CACHE_SHARES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """An observation, and its prediction by the model fitted on all other cards."""
+    """A timed call, and its prediction by a model that was fitted without it."""
 
-    observed: Observation
+    observed: TimedCall
     predicted_s: float
 
     @property
@@ -35,46 +39,67 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """The errors with another share of the L2 cache, with a card and with an architecture left out."""
+
+    cache_share: float
+    card: Errors
+    architecture: Errors | None
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The model fitted to all times, and every time with its prediction by the model fitted without its card."""
+    """The model fitted to all times, and every time with its prediction by models fitted without some.
+
+    Attributes:
+        fitted: the times that the model is fitted to.
+        cards: each time, predicted without the times of its card.
+        architectures: each time, predicted without those of its architecture; empty if there is only one.
+        trials: what another share of the L2 cache would do.
+    """
 
     model: Model
-    fitted: tuple[Cell, ...]
-    not_fitted: tuple[Cell, ...]
+    fitted: tuple[Observation, ...]
+    cards: tuple[Cell, ...]
+    architectures: tuple[Cell, ...]
+    trials: tuple[Trial, ...] = ()
 
 
-def evaluate(records: Iterable[Record], predictions: Iterable[Record], gpus: Gpus) -> Evaluation | None:
-    """Fit the model to the records' times; None if they are of one precision or one card alone.
-
-    A time counts if a prediction of its case says what the case computes.
-    """
-    work = {record.case.id: record.prediction.work for record in predictions if record.prediction}
-    timed = [record for record in records if record.case.id in work]
-    timed_calls = observations(timed, gpus, lambda case: work[case.id])
-    encodes = fitted(timed_calls)
+def evaluate(records: Iterable[Record], kernels_of: Callable[[Case], Kernels], gpus: Gpus) -> Evaluation | None:
+    """Fit the model to the times of the default variant; None if they are of one precision or one card alone."""
+    timed = [seen for seen in observations(records, gpus, kernels_of) if variant_of(seen.case) == "default"]
     try:
-        return Evaluation(
-            fit(encodes), leave_one_card_out(encodes), leave_one_card_out(encodes, not_fitted(timed_calls))
-        )
+        model, cards = fit(timed), leave_one_out(timed, card_of)
     except ValueError:
         return None
+    trials = tuple(_trial(timed, share) for share in CACHE_SHARES)
+    return Evaluation(model, tuple(timed), cards, _architectures(timed, CACHE_SHARE), trials)
 
 
-def leave_one_card_out(
-    observed: Sequence[Observation], against: Sequence[Observation] | None = None
+def card_of(observation: Observation) -> str:
+    """The card, as what is left out of a fit."""
+    return observation.card
+
+
+def architecture_of(observation: Observation) -> str:
+    """The architecture, as what is left out of a fit: by compute capability, since GA100 and GA102 are both Ampere."""
+    return observation.gpu.compute_capability
+
+
+def leave_one_out(
+    observed: Sequence[Observation], group_of: Callable[[Observation], str], cache_share: float = CACHE_SHARE
 ) -> tuple[Cell, ...]:
-    """Each observation with its prediction by the model fitted without its card, in the order given. Deterministic.
+    """Each observation with its prediction by the model fitted without its group, in the order given. Deterministic.
 
-    `against`: other observations, which are not fitted, to predict instead of the fitted ones.
-
-    Raises ValueError if, without a card, one of the two widths of values is missing (`fit`), as with a single card.
+    Raises ValueError if, without a group, one of the two widths of values is missing (`fit`), as with a single group.
     """
-    cells = observed if against is None else against
     models = {
-        card: fit([observation for observation in observed if observation.card != card])
-        for card in dict.fromkeys(cell.card for cell in cells)
+        group: fit([observation for observation in observed if group_of(observation) != group], cache_share)
+        for group in dict.fromkeys(map(group_of, observed))
     }
-    return tuple(Cell(cell, models[cell.card].seconds(cell.work, cell.case.dtype, cell.gpu)) for cell in cells)
+    return tuple(
+        Cell(seen, models[group_of(seen)].seconds(seen.kernels, seen.case.dtype, seen.gpu)) for seen in observed
+    )
 
 
 def errors(cells: Sequence[Cell]) -> Errors:
@@ -82,3 +107,16 @@ def errors(cells: Sequence[Cell]) -> Errors:
     return Errors(
         len(cells), statistics.median(abs(cell.error) for cell in cells), max(cells, key=lambda cell: abs(cell.error))
     )
+
+
+def _architectures(observed: Sequence[Observation], cache_share: float) -> tuple[Cell, ...]:
+    try:
+        return leave_one_out(observed, architecture_of, cache_share)
+    except ValueError:
+        return ()
+
+
+def _trial(observed: Sequence[Observation], cache_share: float) -> Trial:
+    architectures = _architectures(observed, cache_share)
+    card = errors(leave_one_out(observed, card_of, cache_share))
+    return Trial(cache_share, card, errors(architectures) if architectures else None)

@@ -1,106 +1,91 @@
-"""Published and measured times, each with the work of the call and the rates of the card."""
+"""Published and measured times, each with the kernels of the call and the rates of the card."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
 
-from bench.config.gpus import Gpu, Gpus, Precision
+from bench.config.gpus import Gpu, Gpus
 from bench.core.units import ITEM_BYTES
-from bench.core.work import Work
+from bench.core.work import Kernels
 from bench.record import Case, Measured, Record
 from bench.record.record import Kind
+from bench.workloads import models
 
 #: Shorter times (s) are left out: the docs print whole milliseconds, which would be 10% or more of them.
 LEAST_S = 0.010
-#: The operation that the model is fitted on; it is compared with the times of others.
-FITTED_OPERATION = "encode"
+#: The variants that run the kernels of the default one: slicing calls them for one image after another.
+_DEFAULT_KERNELS = ("default", "sliced")
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class TimedCall:
     """The time of a call of `case` on a card, in seconds. `kind` is that of its record: published or measured."""
 
     kind: Kind
     card: str
-    gpu: Gpu
     case: Case
-    work: Work
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Least:
-    """The least seconds that each part of a call can take by a card's rates, and its launches.
+class Observation(TimedCall):
+    """A timed call with what a model of times needs: the card's rates and the kernels that ran."""
 
-    Attributes:
-        products_s: convolutions and linear layers.
-        attention_s: the products of scaled dot-product attention.
-        traffic_s: reading and writing every tensor.
-        launches: how many kernels take no longer than their launch.
-    """
-
-    products_s: float
-    attention_s: float
-    traffic_s: float
-    launches: int
+    gpu: Gpu
+    kernels: Kernels
 
 
-def least(work: Work, dtype: str, gpu: Gpu) -> Least:
-    """The least time of a call by the card's rates. Raises ValueError for a precision that the model does not know.
-
-    torch uses TF32 for float32 convolutions, but not for linear layers (`torch.backends.cuda.matmul.allow_tf32` is
-    False), which run at the vector rate. Its float32 attention kernel computes each product as three TF32 products
-    (CUTLASS, OpMultiplyAddFastF32); the fitted factor covers that.
-    """
-    precision = _precision(dtype)
-    tensor = gpu.tensor_flop_s(precision)
-    linear = gpu.vector_flop_s if precision == "float32" else tensor
-    return Least(
-        products_s=work.convolution_flops / tensor + work.product_flops / linear,
-        attention_s=work.attention_flops / tensor,
-        traffic_s=work.elements * ITEM_BYTES[dtype] / gpu.bandwidth_byte_s,
-        launches=work.launches,
-    )
+def variant_of(case: Case) -> str:
+    """The variant whose kernels a case runs: each has figures of its own in the model of times."""
+    return "default" if case.variant in _DEFAULT_KERNELS else case.variant
 
 
-def observations(records: Iterable[Record], gpus: Gpus, work_of: Callable[[Case], Work]) -> tuple[Observation, ...]:
-    """The times that the model can use: local, above `LEAST_S`, default variant, on cards whose rates are known.
-
-    `work_of` counts the work of a case.
-    """
+def timed_calls(records: Iterable[Record], gpus: Gpus) -> tuple[tuple[TimedCall, Gpu], ...]:
+    """The times that a model can use: local, above `LEAST_S`, of models that can be counted, on cards of known rates."""
     usable = []
     for record in records:
         seconds = _seconds(record)
         entry = None if seconds is None else gpus.of_device(record.device.name, record.device.total_bytes)
         if seconds is not None and entry is not None and entry[1].has_rates:
-            card, gpu = entry
-            usable.append(Observation(record.kind, card, gpu, record.case, work_of(record.case), seconds))
+            usable.append((TimedCall(record.kind, entry[0], record.case, seconds), entry[1]))
     return tuple(usable)
 
 
-def fitted(observations: Iterable[Observation]) -> tuple[Observation, ...]:
-    """The observations that the model is fitted on."""
-    return tuple(seen for seen in observations if seen.case.operation == FITTED_OPERATION)
+def observations(
+    records: Iterable[Record], gpus: Gpus, kernels_of: Callable[[Case], Kernels]
+) -> tuple[Observation, ...]:
+    """The same times, with the kernels that `kernels_of` counts. A variant computes what the default one does."""
+    return tuple(
+        Observation(call.kind, call.card, call.case, call.seconds, gpu, kernels_of(_counted(call.case)))
+        for call, gpu in timed_calls(records, gpus)
+    )
 
 
-def not_fitted(observations: Iterable[Observation]) -> tuple[Observation, ...]:
-    """The observations that it is only compared with."""
-    return tuple(seen for seen in observations if seen.case.operation != FITTED_OPERATION)
+def digest(calls: Iterable[TimedCall]) -> str:
+    """A digest of times, whatever their order: two sets of records with one digest lead to the same model."""
+    lines = sorted(f"{call.kind} {call.card} {call.case.id} {call.seconds!r}" for call in calls)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _counted(case: Case) -> Case:
+    return case.model_copy(update={"variant": "default"}) if variant_of(case) != "default" else case
 
 
 def _seconds(record: Record) -> float | None:
     """The time of a record, if the model can use it."""
     case = record.case
-    if case.transport is not None or case.variant != "default" or case.dtype not in ITEM_BYTES:
+    if case.transport is not None or case.dtype not in ITEM_BYTES or not _can_count(case):
         return None
     if not isinstance(record.outcome, Measured) or record.timing is None or record.timing.median_s <= LEAST_S:
         return None
     return record.timing.median_s
 
 
-def _precision(dtype: str) -> Precision:
-    if dtype not in ITEM_BYTES:
-        raise ValueError(f"the model of times does not know {dtype}, only {', '.join(ITEM_BYTES)}")
-    return cast("Precision", dtype)
+def _can_count(case: Case) -> bool:
+    """Whether the kernels of a case can be counted without running it."""
+    if case.model not in models.zoo():
+        return False
+    workload = models.workload(case.model)
+    return workload.is_predicted and case.operation in workload.operations
