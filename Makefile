@@ -21,7 +21,7 @@ PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check coverage check-models lint report predictions compat golden mutants benchmark gpu-tour clean
+.PHONY: help install bench test check coverage check-models lint report time-model predictions compat golden mutants benchmark gpu-tour clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ CARDS := 4090 "4080 SUPER" 3090 "RTX 3080" 3070 T4 L4 A10G L40S A100-SXM4-80GB H
 
 traces: $(DEV_STAMP) ## Capture the traces that come with the program again, from the installed torch and diffusers.
 	$(BIN)/python -m bench.vram.capture_templates
+
+time-model: $(STAMP) ## Fit the figures of the model of times that come with the program again, to results/published/.
+	$(BIN)/python -m bench.predictions.time_model
 
 predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and write its pages again.
 	for card in $(CARDS); do set -- "$$@" --gpu "$$card"; done; \

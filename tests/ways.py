@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from factories import GIB, a_case
+from observed import kernels
 
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.local_ways import Option
@@ -19,6 +20,7 @@ from bench.record import Case, Prediction, Tile
 CARD = "NVIDIA GeForce RTX 3070"
 IMAGE = a_case(model="sdxl", operation="decode", size=2048, dtype="float32")
 WORK = Work(convolution_flops=10**12, elements=10**9)
+KERNELS = kernels(convolution_flops=10**12, moved={10**9: 1})
 
 
 def a_place(**fields: Any) -> Place:

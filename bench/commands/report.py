@@ -41,11 +41,12 @@ def report(
     """
     from bench.analysis.cost.image_costs import compare
     from bench.analysis.hybrid.scenario import EVERYTHING
-    from bench.analysis.speed.held_out import evaluate
+    from bench.analysis.speed.evaluation import evaluate
     from bench.commands import comparisons
     from bench.config import load_gpus, load_prices
+    from bench.predictions.time_model import kernels_of
     from bench.report.pages import measured_page, predicted_page, remote_page, time_model_page
-    from bench.report.plots import remote_plot
+    from bench.report.plots import remote_plot, time_plot
     from bench.store import read_ceilings
 
     paths = given_or_all(results)
@@ -61,6 +62,7 @@ def report(
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
     pages["predicted.md"] = predicted_page.page(predictions, records)
-    if times := evaluate(records, predictions, load_gpus()):
+    if times := evaluate(records, kernels_of, load_gpus()):
         pages["time_model.md"] = time_model_page.page(times)
+        pages[time_model_page.PLOT] = partial(time_plot.draw, times)
     write_pages(out, pages, form, quiet=quiet)

@@ -37,7 +37,7 @@ _Tflops = Annotated[Figure, Field(gt=0, le=1e5)]
 #: No CUDA context of torch is smaller than a few MiB, and nobody reported one of many GiB.
 _ContextMib = Annotated[Figure, Field(ge=1, le=16_384)]
 _Mhz = Annotated[Figure, Field(ge=100, le=10_000)]
-#: float32 multiply-adds that one multiprocessor finishes in a clock cycle, by compute capability, where they are not 128
+#: float32 multiply-adds that a multiprocessor finishes in a clock cycle, by compute capability, if they are not 128
 #: (CUDA C++ Programming Guide, Throughput of Native Arithmetic Instructions).
 _LANES = {"6.0": 64, "7.0": 64, "7.5": 64, "8.0": 64}
 #: The figures without which no time is predicted.

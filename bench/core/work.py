@@ -71,6 +71,8 @@ class Kernels:
         """The totals."""
         tensors = (*self.convolved.items(), *self.moved.items())
         elements = sum(size * count for size, count in tensors)
-        elements += NORMALISATION_MOVES * sum(rows * length * count for (rows, length), count in self.normalised.items())
+        elements += NORMALISATION_MOVES * sum(
+            rows * length * count for (rows, length), count in self.normalised.items()
+        )
         flops = self.convolution_flops, self.product_flops, self.attention_flops
         return Work(*flops, elements, self.blend_launches)

@@ -13,14 +13,12 @@ from bench.analysis.advise.times import Clock
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.scenario import Wanted
 from bench.analysis.hybrid.service import alike
-from bench.analysis.speed.observation import observations
 from bench.config import DTYPES, load_gpus
 from bench.core.units import format_bytes
 from bench.errors import ConfigError, known
-from bench.predictions import predicted_records
+from bench.predictions import predicted_records, time_model
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Record
-from bench.vram.tracing import kernels_of
 from bench.workloads import models
 
 
@@ -63,8 +61,7 @@ def images_of(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
 def gather_evidence(records: Sequence[Record], comparison: Comparison, results: Path) -> tuple[Evidence, list[str]]:
     """The evidence in the records, and warnings; `results` as in `choose_cards`."""
     gpus = load_gpus()
-    computed = [record for record in records if _is_work_known(record.case)]
-    clock = times.clock(observations(computed, gpus, lambda case: kernels_of(case).work))
+    clock = time_model.of_records(records)
     cards: tuple[TargetCard, ...] = ()
     warnings: list[str] = []
     if comparison.card in gpus.cards:
@@ -85,13 +82,6 @@ def advise(images: Iterable[Case], cards: Sequence[TargetCard], evidence: Eviden
         ]
     _refuse_no_room(advice)
     return advice
-
-
-def _is_work_known(case: Case) -> bool:
-    if case.model not in models.zoo():
-        return False
-    workload = models.workload(case.model)
-    return workload.is_predicted and case.operation in workload.operations
 
 
 def _remote_way(image: Case, evidence: Evidence) -> RemoteWay:
@@ -115,8 +105,8 @@ def _local_ways(image: Case, card: TargetCard, evidence: Evidence, *, lower: boo
             continue
         predicted = predicted_records.predict(option.case, card)
         peak = peaks.of(option.case, place, records, predicted)
-        work = predicted.prediction.work if predicted.prediction else None
-        ways.append(Local(option, peak, times.of(option.case, place, records, peak, evidence.clock, work)))
+        kernels = time_model.kernels_of(option.case)
+        ways.append(Local(option, peak, times.of(option.case, place, records, peak, evidence.clock, kernels)))
     return ways
 
 

@@ -85,4 +85,4 @@ def test_the_wheel_gives_the_checkout_s_advice_in_any_folder(site: Path, tmp_pat
     assert all(one == told[0] for one in told)
     (untiled,) = [way for way in told[0]["advice"][0]["ways"] if way["way"] == "untiled"]
     assert (untiled["time"]["kind"], untiled["time"]["seconds"]) == ("published", 0.102)
-    assert told[0]["time_model"]["times"] == 66
+    assert told[0]["time_model"]["times"] == 114

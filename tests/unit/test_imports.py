@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "report.document": {"core"},
     "report.render": {"errors", "core", "report.document"},
     "report.docs": _BASE | {"report.document", "report.render", "report.pages"},
-    "report.plots": _BASE | {"config", "vram", "analysis.hybrid", "analysis.cost", "report.pages"},
+    "report.plots": _BASE | {"config", "vram", "analysis.hybrid", "analysis.cost", "analysis.speed", "report.pages"},
     "report.pages": {
         *(_BASE | {"config", "doctor", "vram", "report.document", "report.render", "report.plots"}),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),

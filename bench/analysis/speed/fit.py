@@ -2,7 +2,7 @@
 
 A call takes the sum of its parts (`parts`), each times a figure. Products and attention have separate figures for 2 and
 4 bytes a value, since other kernels compute them. No figure may fall below what the hardware allows: a factor of the
-least time is at least 1. The rates are those at the rated boost clock; a card that clocks higher may need a little less.
+least time is at least 1. The rates are those at the rated boost clock, which a well cooled card may exceed a little.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.speed.observation import Observation
-from bench.analysis.speed.parts import Parts, parts
+from bench.analysis.speed.parts import CACHE_SHARE, Parts, parts
 from bench.config.gpus import Gpu
 from bench.core.units import ITEM_BYTES
 from bench.core.work import Kernels
-
-#: How many times the L2 cache's size may stay there of one tensor. Chosen, not fitted: of 1, 1.5, 2, 2.5, 3 and 4 it has
-#: the least errors when an architecture is left out. `held_out.CACHE_SHARES` shows how little depends on it.
-CACHE_SHARE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +33,15 @@ class Model:
         half: of values of 2 bytes, float16 and bfloat16.
         single: of values of 4 bytes, float32 with TF32 convolutions.
         memory: the factor of the least time for what the L2 cache does not keep.
-        convolution_cache: the factor of the least time for what it keeps of the tensors of convolutions.
-        cache: the same for all other kernels.
+        cache: the factor of the least time for what passes through it.
         normalisation: clock cycles that one block takes for a value, in which group normalisation finds the moments.
         launch_s: seconds that one launch takes.
-        cache_share: as in `CACHE_SHARE`.
+        cache_share: as in `parts.CACHE_SHARE`.
     """
 
     half: ProductFigures
     single: ProductFigures
     memory: float
-    convolution_cache: float
     cache: float
     normalisation: float
     launch_s: float
@@ -66,18 +60,26 @@ class Model:
     def figures(self) -> tuple[float, ...]:
         """All fitted figures, in the order of the attributes."""
         products = (self.half.products, self.half.attention, self.single.products, self.single.attention)
-        return (*products, self.memory, self.convolution_cache, self.cache, self.normalisation, self.launch_s)
+        return (*products, self.memory, self.cache, self.normalisation, self.launch_s)
 
     @classmethod
     def of(cls, figures: Sequence[float], cache_share: float = CACHE_SHARE) -> Model:
         """The model with these figures."""
         half, half_attention, single, single_attention, *others = map(float, figures)
-        products = ProductFigures(half, half_attention), ProductFigures(single, single_attention)
-        return cls(*products, *others, cache_share)
+        memory, cache, normalisation, launch_s = others
+        return cls(
+            ProductFigures(half, half_attention),
+            ProductFigures(single, single_attention),
+            memory,
+            cache,
+            normalisation,
+            launch_s,
+            cache_share,
+        )
 
 
 #: The least that each figure may be: nothing is quicker than the hardware.
-LEAST = Model(ProductFigures(1, 1), ProductFigures(1, 1), 1, 1, 1, 0, 0)
+LEAST = Model(ProductFigures(1, 1), ProductFigures(1, 1), 1, 1, 0, 0)
 
 
 def fit(observations: Sequence[Observation], cache_share: float = CACHE_SHARE) -> Model:
@@ -109,5 +111,4 @@ def _by_figure(whole: Parts, dtype: str) -> tuple[float, ...]:
     """The parts in the order of the figures; those of the other width are 0."""
     products, none = (whole.products_s, whole.attention_s), (0.0, 0.0)
     by_width = (*none, *products) if ITEM_BYTES[dtype] == 4 else (*products, *none)
-    cache = (whole.memory_s, whole.convolution_cache_s, whole.cache_s)
-    return (*by_width, *cache, whole.normalisation_s, whole.launches)
+    return (*by_width, whole.memory_s, whole.cache_s, whole.normalisation_s, whole.launches)

@@ -43,7 +43,7 @@ def variant_of(case: Case) -> str:
 
 
 def timed_calls(records: Iterable[Record], gpus: Gpus) -> tuple[tuple[TimedCall, Gpu], ...]:
-    """The times that a model can use: local, above `LEAST_S`, of models that can be counted, on cards of known rates."""
+    """The times that a model can use: local, above `LEAST_S`, of calls that can be counted, on cards of known rates."""
     usable = []
     for record in records:
         seconds = _seconds(record)
@@ -54,12 +54,16 @@ def timed_calls(records: Iterable[Record], gpus: Gpus) -> tuple[tuple[TimedCall,
 
 
 def observations(
-    records: Iterable[Record], gpus: Gpus, kernels_of: Callable[[Case], Kernels]
+    records: Iterable[Record], gpus: Gpus, kernels_of: Callable[[Case], Kernels | None]
 ) -> tuple[Observation, ...]:
-    """The same times, with the kernels that `kernels_of` counts. A variant computes what the default one does."""
+    """The same times, with the kernels that `kernels_of` counts (None if it can't, and the time is left out).
+
+    A variant computes what the default one does.
+    """
     return tuple(
-        Observation(call.kind, call.card, call.case, call.seconds, gpu, kernels_of(_counted(call.case)))
+        Observation(call.kind, call.card, call.case, call.seconds, gpu, kernels)
         for call, gpu in timed_calls(records, gpus)
+        if (kernels := kernels_of(_counted(call.case))) is not None
     )
 
 

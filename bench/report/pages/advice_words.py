@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench.analysis.advise.card import Place
 from bench.analysis.advise.ranking import Advice, Local, Ranked
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import TIGHT, Clock, Time
@@ -14,10 +15,10 @@ from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.workloads import models
 
 _RANGES = (
-    "A range of time: the time model was not fitted to that architecture. The lower end is the time of the products at "
-    "the card's rated rates. The upper end is the predicted time of the quickest fitted card that is not faster in any "
-    "rate, plus the model's worst error; if there is no such card, it is not known ('at least'). A range counts as "
-    "quicker than another time only if all of it is."
+    "A range of time goes beyond what the time model was fitted to. It is the predicted time divided and multiplied by "
+    "a factor that follows from the errors with an architecture left out of the fit (reports/time_model.md has the "
+    "rule); without it only the lower end is known ('at least'). A range counts as quicker than another time only if "
+    "all of it is."
 )
 _TIGHT = (
     "'At least' for a tight fit: the model's time is for the preferred kernels, and low-workspace ones may be slower."
@@ -104,14 +105,19 @@ def place_notes(advice: Sequence[Advice]) -> list[str]:
     """Notes on what is assumed or unknown about the cards, and on cards that torch does not run on."""
     places = {each.place.card: each.place for each in advice if each.place.card is not None}
     assumed = [name for name, place in places.items() if place.is_memory_assumed]
-    rateless = [name for name, place in places.items() if place.gpu is None or not place.gpu.has_rates]
+    rateless = [_rateless(place) for place in places.values() if place.gpu is None or not place.gpu.has_rates]
     notes = [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
     if rateless:
-        notes.append(f"No times are predicted for {', '.join(rateless)}, because not all rates are known.")
+        notes.append(f"No times are predicted for {', '.join(rateless)}: gpus.yaml does not have all of their rates.")
     unsupported = {
         each.place.card: way.peak.reason for each in advice for way in each.local if way.peak.verdict == "unsupported"
     }
     return notes + [f"No torch for {name}: {reason}." for name, reason in unsupported.items()]
+
+
+def _rateless(place: Place) -> str:
+    """`NVIDIA GH200 480GB (bandwidth_gb_s, l2_mib)`: a card, and the rates that gpus.yaml does not have."""
+    return f"{place.card} ({', '.join(place.gpu.unknown_rates)})" if place.gpu else f"{place.card} (none of them)"
 
 
 def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:

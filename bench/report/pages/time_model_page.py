@@ -1,82 +1,120 @@
-"""The page on predicted times: the model, its figures, and its error on cards whose times it has not seen."""
+"""The page on predicted times: the model, its figures, its errors on what it has not seen, and the range beyond that.
+
+The plot is `time_plot`'s.
+"""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 
-from bench.analysis.speed.fit import Model
+from bench.analysis.speed.clock import Clock
+from bench.analysis.speed.evaluation import Check, Evaluation
+from bench.analysis.speed.fit import LEAST, Model
 from bench.analysis.speed.held_out import Cell as HeldOut
-from bench.analysis.speed.held_out import Evaluation, errors
+from bench.analysis.speed.held_out import Errors, errors
 from bench.analysis.speed.observation import LEAST_S
-from bench.core.units import format_relative, format_seconds
+from bench.analysis.speed.parts import CACHE_BYTES, CACHE_SHARE
+from bench.core.units import format_seconds
 from bench.record import Case, grouped
-from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, table, table_of
+from bench.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Picture,
+    Section,
+    Table,
+    Terms,
+    Text,
+    table,
+    table_of,
+)
 from bench.report.pages import cells
 from bench.workloads.labels import size_of, size_order
 
+#: The plot's file.
+PLOT = "time_model.png"
 _PARTS = (
     (
         "products",
         "FLOPs of convolutions and linear layers over the card's rate for them. In float32 that is the TF32 rate for "
         "convolutions and the FP32 rate for linear layers, as torch does by default",
     ),
-    ("attention", "FLOPs of its two products over the rate of the tensor cores"),
-    ("traffic", "bytes that kernels read and write over the memory's bandwidth, as if nothing stayed in a cache"),
-    ("launches", "the kernels that blend tiles, one for each row or column, which take no longer than their launch"),
+    (
+        "attention",
+        "FLOPs of its two products over the rate of the tensor cores; torch's float32 kernel computes each as three "
+        "TF32 products",
+    ),
+    (
+        "memory",
+        "bytes that kernels read and write over the memory's bandwidth, of tensors that do not stay in the L2 cache. A "
+        f"tensor stays there if it is smaller than {CACHE_SHARE:g} of it",
+    ),
+    ("cache", f"bytes of all tensors over {CACHE_BYTES} bytes a clock cycle and multiprocessor"),
+    (
+        "group normalisation",
+        "clock cycles for the moments. torch finds those of a group in one block of threads, so 32 groups keep 32 "
+        "multiprocessors busy on any card, and a card with a higher clock is quicker",
+    ),
+    ("launches", "the kernels that blend tiles, four for each row or column, which take no longer than their launch"),
+)
+_RULE = (
+    "Each architecture is left out of the fit in turn. The range reaches twice as far to either side as the worst of "
+    "these predictions is off, in logarithms: if it is off by a factor of 1.2, the range is the predicted time divided "
+    "and multiplied by 1.44. It is doubled because only two architectures are known.",
+    "The lower end is at least the time of the matrix products at the card's rated rates.",
+    "The same range is used for whatever else goes beyond the fit: a model, a precision, an operation, a batch or a "
+    "ratio of tensor cores to FP32 units that no fitted time has, and times below the shortest fitted one. Of a tight "
+    "fit only the lower end is known.",
+    "A variant with kernels of its own (`channels-last`, `compiled`) has no time until one was measured.",
 )
 _LIMITS = (
     "The form of the model was chosen by these same errors, so they flatter it somewhat.",
     "The rates are the makers', at the rated boost clock. A card's actual clock depends on its cooler and its power "
     "limit, which the model does not know: all times of a card may be off to the same side.",
-    "The model ignores caches: a large L2 makes small images faster than predicted.",
-    "Small images do not fill a card, and kernels other than those that blend tiles take time to launch too: on a "
-    "fast card small images take longer than predicted.",
+    "All fitted cards have GDDR memory and tensor cores that are 2 times (float16) and once (float32) as fast as their "
+    "FP32 units, so it is least certain how the time divides between these on cards with HBM or other tensor cores.",
+    "Launches of kernels other than those that blend tiles were tried as a part, and came to 0: on a fast card or a "
+    "slow host small images take longer than predicted.",
     "float16 and bfloat16 share their figures, whichever of them was measured.",
 )
-_NOT_FITTED = "Operations that were not fitted"
 
 
 def page(evaluation: Evaluation) -> Document:
     """The page of a fitted model and its errors."""
-    fitted, not_fitted = evaluation.fitted, evaluation.not_fitted
+    cards, architectures = evaluation.cards, evaluation.architectures
     blocks: tuple[Block, ...] = (
         Text("Written by `bench report` from the results and `gpus.yaml`; do not edit."),
-        Text(_answer(fitted)),
-        *([Text(_answer_beyond(not_fitted))] if not_fitted else []),
-        Section("The model", _model(evaluation.model)),
-        Section("Error of each card", _with_not_fitted(_cards, fitted, not_fitted)),
-        Section("All times", (Bullets(_legend()), *_with_not_fitted(_times, fitted, not_fitted))),
-        Section("Limits", (Bullets((_fitted_to(fitted), *_LIMITS)),)),
+        Text(_answer(cards, "card")),
+        *([Text(_answer(architectures, "architecture"))] if architectures else []),
+        *([Text(_range_answer(evaluation.clock))]),
+        Picture(PLOT, "Predicted over published time, with each card and each architecture left out of the fit."),
+        Section("The model", _model(evaluation.clock.model)),
+        Section("Error of each card", (_groups(cards, "Card left out", lambda cell: cell.observed.card),)),
+        *([Section("Error of each architecture", (_by_architecture(evaluation),))] if architectures else []),
+        Section("Beyond the fit", _beyond(evaluation)),
+        *([Section("The share of the cache", _trials(evaluation))] if evaluation.trials else []),
+        Section("All times", (Bullets(_legend()), _times(evaluation))),
+        Section("Limits", (Bullets((_fitted_to(cards), *_LIMITS)),)),
     )
     return Document("Time on a card that nobody measured", blocks)
 
 
-def _with_not_fitted(
-    table_of_cells: Callable[[Sequence[HeldOut]], Table], fitted: Sequence[HeldOut], not_fitted: Sequence[HeldOut]
-) -> tuple[Block, ...]:
-    """A table of what was fitted, and the same table of what was not."""
-    beyond = [Section(_NOT_FITTED, (table_of_cells(not_fitted),))] if not_fitted else []
-    return table_of_cells(fitted), *beyond
-
-
-def _answer(fitted: Sequence[HeldOut]) -> str:
-    result = errors(fitted)
+def _answer(held_out: Sequence[HeldOut], what: str) -> str:
+    result = errors(held_out)
     return (
-        f"With each card left out of the fit in turn, the median error over all {result.cells} times is "
+        f"With each {what} left out of the fit in turn, the median error over all {result.cells} times is "
         f"{result.median:.1%} and the worst is {abs(result.worst.error):.1%}: {_worst(result.worst)}."
     )
 
 
-def _answer_beyond(not_fitted: Sequence[HeldOut]) -> str:
-    """Median, worst and mean error of operations that were not fitted."""
-    result = errors(not_fitted)
-    operations = " and ".join(sorted({cell.observed.case.operation for cell in not_fitted}))
-    mean = format_relative(statistics.fmean(cell.error for cell in not_fitted))
+def _range_answer(clock: Clock) -> str:
+    if clock.spread is None:
+        return "Beyond what was fitted, only a least time is known: there is one architecture in the fit."
     return (
-        f"No times of {operations} were fitted. There the same model has a median error of {result.median:.1%} over "
-        f"{result.cells} times and a worst error of {abs(result.worst.error):.1%}: {_worst(result.worst)}. "
-        f"The mean error is {mean}: above 0, predictions are too long."
+        f"Beyond what was fitted, the time is a range: from the predicted time divided by {clock.spread:.2f} to the "
+        f"predicted time multiplied by it."
     )
 
 
@@ -85,48 +123,145 @@ def _worst(cell: HeldOut) -> str:
 
 
 def _model(model: Model) -> tuple[Block, ...]:
-    half, single = model.half, model.single
+    half, single, least = model.half, model.single, LEAST
     rows = [
-        ("products, float16 and bfloat16", *_factor(half.products, "the rate")),
-        ("products, float32", *_factor(single.products, "the rate")),
-        ("attention, float16 and bfloat16", *_factor(half.attention, "the rate")),
-        ("attention, float32", *_factor(single.attention, "the rate")),
-        ("traffic", *_factor(model.traffic, "the bandwidth")),
+        ("products, float16 and bfloat16", *_factor(half.products, least.half.products, "the rate")),
+        ("products, float32", *_factor(single.products, least.single.products, "the rate")),
+        ("attention, float16 and bfloat16", *_factor(half.attention, least.half.attention, "the rate")),
+        ("attention, float32", *_factor(single.attention, least.single.attention, "the rate")),
+        ("memory", *_factor(model.memory, least.memory, "the bandwidth")),
+        ("cache", Cell(model.cache, text=f"{model.cache:.2f}"), _per_cycle(model.cache)),
+        (
+            "group normalisation",
+            Cell(model.normalisation, text=f"{model.normalisation:.2f}"),
+            "clock cycles for a value, in one block",
+        ),
         ("launches", Cell(model.launch_s, text=f"{model.launch_s * 1e6:.2g} µs"), "each"),
     ]
     return (
-        Text("The time of a call is the sum of four parts. Each is a fitted figure times a quantity:"),
+        Text("The time of a call is the sum of its parts. Each is a fitted figure times a quantity:"),
         Terms(_PARTS),
         Text(
-            "FLOPs, bytes and launches are counted on the real module; the rates are those of `configs/gpus.yaml`. "
-            "The figures are fitted by least squares on the relative errors, with no figure below 0."
+            "FLOPs, tensors and launches are counted in the trace of the real module; the rates are those of "
+            "`configs/gpus.yaml`. The figures are fitted by least squares on the relative errors. No figure is below "
+            "what the hardware allows: a factor of the least time is at least 1."
         ),
         table([Column("Part"), Column("Figure", right=True), Column("Meaning")], rows),
     )
 
 
-def _factor(factor: float, rate: str) -> tuple[Cell, str]:
-    """A factor of the least possible time, and the share of the rate it means; more than 100% is due to a cache."""
-    return Cell(factor, text=f"{factor:.2f}"), f"{1 / factor:.0%} of {rate}" if factor else "takes no time"
+def _factor(factor: float, least: float, rate: str) -> tuple[Cell, str]:
+    """A factor of the least possible time, and the share of the rate it means."""
+    bound = ", the least that is allowed" if factor <= least else ""
+    return Cell(factor, text=f"{factor:.2f}"), f"{1 / factor:.0%} of {rate}{bound}"
 
 
-def _cards(held_out: Sequence[HeldOut]) -> Table:
-    by_card = grouped(held_out, lambda cell: cell.observed.card)
+def _per_cycle(factor: float) -> str:
+    bound = ", the most that is allowed" if factor <= 1 else ""
+    return f"{CACHE_BYTES / factor:.2g} bytes a cycle and multiprocessor{bound}"
+
+
+def _by_architecture(evaluation: Evaluation) -> Table:
+    names = {
+        id(cell): f"{seen.gpu.architecture} ({seen.gpu.compute_capability})"
+        for cell, seen in zip(evaluation.architectures, evaluation.fitted, strict=True)
+    }
+    return _groups(evaluation.architectures, "Architecture left out", lambda cell: names[id(cell)])
+
+
+def _groups(held_out: Sequence[HeldOut], header: str, name_of: Callable[[HeldOut], str]) -> Table:
+    groups = grouped(held_out, name_of)
     return table_of(
-        [(group[0].observed.card, errors(group)) for group in by_card],
-        (Column("Card left out"), lambda row: row[0]),
+        [(name_of(group[0]), errors(group)) for group in groups],
+        (Column(header), lambda row: row[0]),
         (Column("Times", "count"), lambda row: row[1].cells),
         (Column("Median error", "ratio"), lambda row: cells.share(row[1].median)),
         (Column("Worst", "ratio"), lambda row: cells.change(row[1].worst.error)),
-        (Column("Worst case"), lambda row: _case(row[1].worst.observed.case)),
+        (Column("Worst case"), lambda row: _worst_case(row[1].worst, header)),
     )
 
 
-def _times(held_out: Sequence[HeldOut]) -> Table:
+def _worst_case(cell: HeldOut, header: str) -> str:
+    return _case(cell.observed.case) if header.startswith("Card") else _worst(cell)
+
+
+def _beyond(evaluation: Evaluation) -> tuple[Block, ...]:
+    checks = evaluation.checks
+    if not checks:
+        return (Bullets(_RULE),)
+    return (
+        Bullets(_RULE),
+        Text(
+            "Times that were printed elsewhere and are in no fit. The terms of the model were chosen with them in "
+            "sight; no figure and no range was fitted to them."
+        ),
+        _checks(checks),
+    )
+
+
+def _checks(checks: Sequence[Check]) -> Table:
+    return table_of(
+        checks,
+        (Column("Card"), lambda check: check.published.card),
+        (Column("Call"), lambda check: _case(check.published.case)),
+        (Column("Precision"), lambda check: check.published.case.dtype),
+        (Column("Setting"), lambda check: check.published.setting),
+        (Column("Printed", "seconds"), lambda check: check.published.seconds),
+        (Column("From", "seconds"), lambda check: _end(check, "least")),
+        (Column("To", "seconds"), lambda check: _end(check, "most")),
+        (Column("Source"), lambda check: check.published.source),
+    )
+
+
+def _end(check: Check, end: str) -> Cell:
+    between = check.estimate.between
+    if between is None:
+        return Cell(check.estimate.seconds, kind="predicted")
+    return Cell(between.least_s if end == "least" else between.most_s, kind="predicted")
+
+
+def _trials(evaluation: Evaluation) -> tuple[Block, ...]:
+    chosen = evaluation.clock.model.cache_share
+
+    def architectures(found: Errors | None, of: Callable[[Errors], Cell]) -> Cell:
+        return Cell() if found is None else of(found)
+
+    return (
+        Text(
+            "A tensor counts as staying in the L2 cache until the next kernel reads it if it is smaller than "
+            f"{chosen:g} of the cache, since a kernel's input and output need room at once. That number is reasoned, "
+            "not fitted. With 0 nothing stays. The errors with others:"
+        ),
+        table_of(
+            evaluation.trials,
+            (Column("Share of the L2 cache", right=True), lambda trial: f"{trial.cache_share:g}"),
+            (Column("Median, card left out", "ratio"), lambda trial: cells.share(trial.cards.median)),
+            (Column("Worst, card left out", "ratio"), lambda trial: cells.share(abs(trial.cards.worst.error))),
+            (
+                Column("Median, architecture left out", "ratio"),
+                lambda trial: architectures(trial.architectures, lambda found: cells.share(found.median)),
+            ),
+            (
+                Column("Worst, architecture left out", "ratio"),
+                lambda trial: architectures(trial.architectures, lambda found: cells.share(abs(found.worst.error))),
+            ),
+        ),
+    )
+
+
+def _times(evaluation: Evaluation) -> Table:
+    by_architecture = {id(cell): None for cell in evaluation.cards} | {
+        id(cell): other for cell, other in zip(evaluation.cards, evaluation.architectures, strict=False)
+    }
     groups = grouped(
-        held_out, lambda cell: (cell.observed.card, cells.call(cell.observed.case), cell.observed.case.dtype)
+        evaluation.cards, lambda cell: (cell.observed.card, cells.call(cell.observed.case), cell.observed.case.dtype)
     )
     ordered = [cell for group in groups for cell in sorted(group, key=lambda cell: size_order(cell.observed.case))]
+
+    def architecture_error(cell: HeldOut) -> Cell:
+        other = by_architecture[id(cell)]
+        return Cell() if other is None else cells.change(other.error)
+
     return table_of(
         ordered,
         (Column("Card left out"), lambda cell: cell.observed.card),
@@ -137,13 +272,15 @@ def _times(held_out: Sequence[HeldOut]) -> Table:
         (Column("Time", "seconds"), lambda cell: Cell(cell.observed.seconds, kind=cell.observed.kind)),
         (Column("Predicted", "seconds"), lambda cell: Cell(cell.predicted_s, kind="predicted")),
         (Column("Error", "ratio"), lambda cell: cells.change(cell.error)),
+        (Column("Error without its architecture", "ratio"), architecture_error),
     )
 
 
 def _legend() -> tuple[str, ...]:
     return (
-        "Each prediction uses the model fitted without the times of that card. The error is relative to the known "
-        "time. Precision, batch and tile of published times are assumed from the model zoo.",
+        "Each prediction uses the model fitted without the times of that card, and the last column the one fitted "
+        "without those of its architecture. The error is relative to the known time. Precision, batch and tile of "
+        "published times are assumed from the model zoo.",
         f"Only times above {format_seconds(LEAST_S)} are listed: the docs print whole milliseconds, which is too "
         "coarse for shorter ones.",
         "If the image is no larger than a tile, the tiled and the untiled call are the same. The docs print it twice, "
@@ -154,11 +291,7 @@ def _legend() -> tuple[str, ...]:
 def _fitted_to(fitted: Sequence[HeldOut]) -> str:
     cases = [cell.observed.case for cell in fitted]
     seen = dict.fromkeys(f"{cells.call(case)} in {case.dtype}" for case in cases)
-    architectures = ", ".join(sorted({cell.observed.gpu.architecture for cell in fitted}))
-    return (
-        f"The model was fitted to {'; '.join(seen)}, each only on cards of {architectures}. These errors do not cover "
-        "other operations, models, precisions or architectures."
-    )
+    return f"The model was fitted to {'; '.join(seen)}. Its errors do not cover anything else."
 
 
 def _case(case: Case) -> str:

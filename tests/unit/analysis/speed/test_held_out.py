@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
-from factories import a_case, a_device, published
 from observed import WORKS, all_observed, observed
-from predictions import a_predicted_record
 
-from bench.analysis.speed.held_out import Cell, errors, evaluate, leave_one_card_out
+from bench.analysis.speed.held_out import Cell, architecture_of, card_of, errors, leave_one_out
 from bench.analysis.speed.observation import Observation
-from bench.config import load_gpus
 
 
 def slower(observations: tuple[Observation, ...], card: str, factor: float) -> tuple[Observation, ...]:
@@ -19,7 +17,7 @@ def slower(observations: tuple[Observation, ...], card: str, factor: float) -> t
 
 
 def test_times_that_the_model_explains_are_predicted_without_error() -> None:
-    cells = leave_one_card_out(all_observed())
+    cells = leave_one_out(all_observed(), card_of)
 
     assert [cell.error for cell in cells] == pytest.approx([0] * len(cells), abs=1e-6)
 
@@ -27,13 +25,13 @@ def test_times_that_the_model_explains_are_predicted_without_error() -> None:
 def test_every_observation_has_its_cell_in_the_order_given() -> None:
     seen = all_observed()
 
-    assert [cell.observed for cell in leave_one_card_out(seen)] == list(seen)
+    assert [cell.observed for cell in leave_one_out(seen, card_of)] == list(seen)
 
 
 def test_a_card_s_own_times_have_no_say_in_its_predictions() -> None:
     # given the same card at three times its times
-    before = leave_one_card_out(all_observed())
-    after = leave_one_card_out(slower(all_observed(), "two", 3))
+    before = leave_one_out(all_observed(), card_of)
+    after = leave_one_out(slower(all_observed(), "two", 3), card_of)
 
     for one, other in zip(before, after, strict=True):
         if one.observed.card == "two":
@@ -41,31 +39,30 @@ def test_a_card_s_own_times_have_no_say_in_its_predictions() -> None:
 
 
 def test_the_other_cards_times_have() -> None:
-    before = leave_one_card_out(all_observed())
-    after = leave_one_card_out(slower(slower(all_observed(), "two", 3), "three", 3))
+    # given the products of other cards at three times their times
+    before = leave_one_out(all_observed(), card_of)
+    after = leave_one_out(slower(slower(all_observed(), "two", 3), "three", 3), card_of)
 
     for one, other in zip(before, after, strict=True):
         if one.observed.card == "one":
             assert other.predicted_s == pytest.approx(3 * one.predicted_s)
 
 
+def test_an_architecture_left_out_takes_all_its_cards_with_it() -> None:
+    # given two cards of one compute capability and one of another, which is three times as slow
+    seen = tuple(
+        replace(one, gpu=one.gpu.model_copy(update={"compute_capability": "8.9"})) if one.card == "three" else one
+        for one in slower(all_observed(), "three", 3)
+    )
+
+    for cell in leave_one_out(seen, architecture_of):
+        expected = 1 / 3 - 1 if cell.observed.card == "three" else 3 - 1
+        assert cell.error == pytest.approx(expected, abs=1e-5)
+
+
 def test_one_card_alone_leaves_nothing_to_fit() -> None:
     with pytest.raises(ValueError, match="fitted on times of both"):
-        leave_one_card_out([one for one in all_observed() if one.card == "one"])
-
-
-def test_what_was_not_fitted_is_predicted_without_any_time_of_its_card() -> None:
-    # given a time that is not fitted, of a card that was fitted on and of one that was not
-    seen = all_observed()
-    others = [replace(seen[0], seconds=7.0), replace(seen[0], card="four", seconds=7.0)]
-
-    one, four = leave_one_card_out(seen, others)
-    one_slower, four_slower = leave_one_card_out(slower(seen, "one", 3), others)
-
-    assert [cell.observed for cell in (one, four)] == others
-    assert one_slower.predicted_s == one.predicted_s
-    assert four_slower.predicted_s != four.predicted_s
-    assert leave_one_card_out(seen, []) == ()
+        leave_one_out([one for one in all_observed() if one.card == "one"], card_of)
 
 
 def test_errors_by_hand() -> None:
@@ -75,21 +72,5 @@ def test_errors_by_hand() -> None:
     found = errors(cells)
 
     assert [cell.error for cell in cells] == pytest.approx([0.1, -0.25, 0.01])
+    assert cells[1].log_error == pytest.approx(math.log(0.75))
     assert (found.cells, found.median, found.worst) == (3, pytest.approx(0.1), cells[1])
-
-
-def test_times_are_evaluated_if_a_prediction_says_what_their_case_computes() -> None:
-    # given published times of two cards in two precisions, and a prediction of each case
-    cases = [a_case(model="sd-v1", size=1024, dtype=dtype) for dtype in ("float16", "float32")]
-    cards = [a_device(name=f"NVIDIA GeForce RTX {number}") for number in (3090, 4090)]
-    records = [
-        published(0.1 + 0.1 * place, case=case, device=card) for card in cards for place, case in enumerate(cases)
-    ]
-    predictions = [a_predicted_record(1, case=case) for case in cases]
-    # then all are in it; without a prediction, or of one card, there is nothing to fit
-    evaluation = evaluate(records, predictions, load_gpus())
-    assert evaluation is not None
-    assert [cell.observed.seconds for cell in evaluation.fitted] == [0.1, 0.2, 0.1, 0.2]
-    assert evaluation.not_fitted == ()
-    assert evaluate(records, [], load_gpus()) is None
-    assert evaluate(records[:2], predictions, load_gpus()) is None

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
-
 import pytest
-from observed import TRUTH, WORKS, a_gpu, all_observed, observed
+from observed import TRUTH, WORKS, a_gpu, all_observed, kernels, observed
 
-from bench.analysis.speed.fit import Model, fit
-from bench.analysis.speed.observation import least
-from bench.core.work import Work
+from bench.analysis.speed.fit import LEAST, Model, fit
+from bench.analysis.speed.parts import Parts, parts
+from bench.core.work import Kernels
 
 NAMES = {"float16": "bfloat16", "float32": "float32"}
-GPU = a_gpu(half=40, tf32=20, vector=10, gb_s=1000)
+GPU = a_gpu(half=40, tf32=20, vector=25.6, gb_s=1000, sm=100, l2=8)
+MIB = 2**20
 
 
-def flat(model: Model) -> list[float]:
-    return [*astuple(model.half), *astuple(model.single), model.traffic, model.launch_s]
+def least(work: Kernels, dtype: str, gpu: object = GPU, share: float = 0.5) -> Parts:
+    return parts(work, dtype, gpu, share)  # type: ignore[arg-type]
 
 
 # The least time that the rates allow, by hand
@@ -24,33 +23,73 @@ def flat(model: Model) -> list[float]:
 
 def test_in_2_bytes_convolutions_and_linear_layers_run_on_tensor_cores() -> None:
     # 40 and 20 TFLOP at 40 TFLOP/s
-    parts = least(Work(convolution_flops=40 * 10**12, product_flops=20 * 10**12), "float16", GPU)
+    found = least(kernels(convolution_flops=40 * 10**12, product_flops=20 * 10**12), "float16")
 
-    assert parts.products_s == pytest.approx(1 + 0.5)
+    assert found.products_s == pytest.approx(1 + 0.5)
 
 
 def test_in_float32_convolutions_are_of_tf32_and_linear_layers_are_not() -> None:
-    # 40 TFLOP at 20 TFLOP/s, 20 at 10
-    parts = least(Work(convolution_flops=40 * 10**12, product_flops=20 * 10**12), "float32", GPU)
+    # 40 TFLOP at 20 TFLOP/s, 25.6 at 25.6
+    found = least(kernels(convolution_flops=40 * 10**12, product_flops=256 * 10**11), "float32")
 
-    assert parts.products_s == pytest.approx(2 + 2)
+    assert found.products_s == pytest.approx(2 + 1)
 
 
 def test_a_card_without_tf32_computes_float32_at_its_vector_rate() -> None:
-    parts = least(Work(convolution_flops=40 * 10**12), "float32", a_gpu(tf32=None, vector=10))
+    found = least(kernels(convolution_flops=40 * 10**12), "float32", a_gpu(tf32=None, vector=10))
 
-    assert parts.products_s == pytest.approx(4)
+    assert found.products_s == pytest.approx(4)
 
 
-@pytest.mark.parametrize(("dtype", "seconds"), [("float16", 0.5), ("bfloat16", 0.5), ("float32", 1)])
-def test_traffic_is_bytes_over_bandwidth(dtype: str, seconds: float) -> None:
-    # 250 billion values of 2 or 4 bytes at 1000 GB/s
-    assert least(Work(elements=250 * 10**9), dtype, GPU).traffic_s == pytest.approx(seconds)
+@pytest.mark.parametrize(("dtype", "item_bytes"), [("float16", 2), ("bfloat16", 2), ("float32", 4)])
+def test_a_tensor_that_the_cache_has_no_room_for_is_read_from_memory(dtype: str, item_bytes: int) -> None:
+    # given 10 tensors of 250 million values of a convolution, and 20 of another kernel
+    found = least(kernels(convolved={250 * 10**6: 10}, moved={250 * 10**6: 20}), dtype)
+
+    # then all of them come from memory at 1000 GB/s
+    assert found.memory_s == pytest.approx(30 * 250e6 * item_bytes / 1e12)
+    # and pass the cache at 64 bytes a cycle, on 100 multiprocessors of 1 GHz
+    assert found.cache_s == pytest.approx(30 * 250e6 * item_bytes / (64 * 100 * 1e9))
+
+
+def test_a_tensor_stays_in_the_cache_if_it_is_smaller_than_half_of_it() -> None:
+    # given tensors of 2 million values, of which two fill the cache of 8 MiB in float16, and one a little smaller
+    whole, less = (least(kernels(moved={2 * MIB - smaller: 3}), "float16") for smaller in (0, 1))
+
+    assert whole.memory_s == pytest.approx(3 * 4 * MIB / 1e12)
+    assert less.memory_s == 0
+    assert less.cache_s == pytest.approx(3 * (4 * MIB - 2) / (64 * 100 * 1e9))
+
+
+@pytest.mark.parametrize(("rows", "multiprocessors", "busy"), [(32, 100, 32), (64, 100, 64), (128, 100, 100)])
+def test_each_row_of_a_group_normalisation_keeps_one_multiprocessor_busy(
+    rows: int, multiprocessors: int, busy: int
+) -> None:
+    # given 5 normalisations of rows of a million values, at 1 GHz
+    found = least(kernels(normalised={(rows, 10**6): 5}), "float16", a_gpu(sm=multiprocessors))
+
+    assert found.normalisation_s == pytest.approx(5 * rows * 1e6 / busy / 1e9)
+
+
+def test_a_group_normalisation_reads_its_tensor_twice_and_writes_it_once() -> None:
+    norm, copies = kernels(normalised={(32, 10**7): 1}), kernels(moved={32 * 10**7: 3})
+
+    assert least(norm, "float16").memory_s == pytest.approx(least(copies, "float16").memory_s)
+
+
+def test_a_line_of_a_blended_tile_is_four_launches() -> None:
+    assert least(kernels(blended_lines=7), "float16").launches == 28
 
 
 def test_a_precision_without_a_place_in_the_model_is_refused() -> None:
     with pytest.raises(ValueError, match="float64"):
-        least(Work(), "float64", GPU)
+        least(kernels(), "float64")
+
+
+@pytest.mark.parametrize("rate", ["sm_count", "l2_mib", "bandwidth_gb_s", "vector_tflops", "tensor_tflops"])
+def test_a_card_of_which_a_rate_is_not_known_is_refused(rate: str) -> None:
+    with pytest.raises(ValueError, match="not known"):
+        least(kernels(convolution_flops=1), "float16", GPU.model_copy(update={rate: None}))
 
 
 # A prediction, by hand
@@ -59,43 +98,45 @@ def test_a_precision_without_a_place_in_the_model_is_refused() -> None:
 @pytest.mark.parametrize(
     ("dtype", "seconds"),
     [
-        # 1 s of products x 2, 0.5 s of attention x 3, 0.2 s of traffic x 0.5, 1000 launches of 5 us
-        pytest.param("float16", 2 + 1.5 + 0.1 + 0.005, id="2 bytes"),
-        # 2 s x 1.5, 1 s x 4, 0.4 s x 0.5, and the launches
-        pytest.param("float32", 3 + 4 + 0.2 + 0.005, id="4 bytes"),
+        # 1 s of products x 2, 0.5 s of attention x 3; 1.6 s of moments x 0.5; 4000 launches of 5 us
+        pytest.param("float16", 2 + 1.5 + 0.8 + 0.02, id="2 bytes"),
+        # 2 s x 1.5, 1 s x 4, the moments, and the launches
+        pytest.param("float32", 3 + 4 + 0.8 + 0.02, id="4 bytes"),
     ],
 )
 def test_a_prediction_is_the_sum_of_its_parts(dtype: str, seconds: float) -> None:
-    work = Work(convolution_flops=40 * 10**12, attention_flops=20 * 10**12, elements=100 * 10**9, launches=1000)
+    counts = {"convolution_flops": 40 * 10**12, "attention_flops": 20 * 10**12, "blended_lines": 1000}
+    work = kernels(**counts, normalised={(100, 10**6): 1600})
+    traffic = TRUTH.seconds(kernels(normalised={(100, 10**6): 1600}), dtype, GPU) - 0.8
 
-    assert TRUTH.seconds(work, dtype, GPU) == pytest.approx(seconds)
+    assert TRUTH.seconds(work, dtype, GPU) - traffic == pytest.approx(seconds)
+    # and the traffic is 3 passes over 1600 tensors of 10**8 values, none of which stays in the cache
+    moved_bytes = 3 * 1600 * 1e8 * (2 if dtype == "float16" else 4)
+    assert traffic == pytest.approx(1.25 * moved_bytes / 1e12 + 3 * moved_bytes / (64 * 100 * 1e9))
 
 
-def test_twice_the_work_takes_twice_as_long() -> None:
-    work = WORKS[3]
-
-    assert TRUTH.seconds(work + work, "float16", GPU) == pytest.approx(2 * TRUTH.seconds(work, "float16", GPU))
+def test_no_prediction_is_below_the_products_at_the_rated_rates() -> None:
+    for work in WORKS:
+        assert LEAST.seconds(work, "float16", GPU) >= LEAST.parts(work, "float16", GPU).rated_s
 
 
 # The fit
 
 
 def test_times_without_error_give_back_the_figures_that_they_were_made_with() -> None:
-    assert flat(fit(all_observed())) == pytest.approx(flat(TRUTH), rel=1e-6)
+    assert fit(all_observed()).figures == pytest.approx(TRUTH.figures, rel=1e-6)
 
 
-def test_a_figure_is_never_below_0() -> None:
-    # given times that the traffic makes shorter: no model is of that kind
-    work, more = Work(convolution_flops=10**13), Work(convolution_flops=10**13, elements=10**10)
-    took = [(work, 2.0), (more, 1.0)]
-    seen = [observed("one", one, dtype, seconds) for dtype in ("float16", "float32") for one, seconds in took]
+def test_a_figure_is_never_below_what_the_hardware_allows() -> None:
+    # given times of half the rated ones
+    half = Model.of([figure / 2 for figure in LEAST.figures])
 
-    assert min(flat(fit(seen))) == 0
+    assert fit(all_observed(half)).figures == LEAST.figures
 
 
 def test_errors_count_by_their_share_so_short_times_weigh_as_long_ones_do() -> None:
     # given convolutions alone, one at factor 1 and a hundred times as long a one at factor 2
-    short, long = Work(convolution_flops=4 * 10**12), Work(convolution_flops=4 * 10**14)
+    short, long = kernels(convolution_flops=4 * 10**12), kernels(convolution_flops=4 * 10**14)
     seen = [observed("one", short, "float16", 0.1), observed("one", long, "float16", 20)]
     seen.append(observed("one", short, "float32", 1))
 
@@ -104,9 +145,9 @@ def test_errors_count_by_their_share_so_short_times_weigh_as_long_ones_do() -> N
 
 
 def test_bfloat16_shares_the_figures_of_float16() -> None:
-    seen = [observed(one.card, one.work, NAMES[one.case.dtype], one.seconds) for one in all_observed()]
+    seen = [observed(one.card, one.kernels, NAMES[one.case.dtype], one.seconds) for one in all_observed()]
 
-    assert flat(fit(seen)) == pytest.approx(flat(TRUTH), rel=1e-6)
+    assert fit(seen).figures == pytest.approx(TRUTH.figures, rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])

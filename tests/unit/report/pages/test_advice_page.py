@@ -15,6 +15,7 @@ from bench.analysis.advise import local_ways, times
 from bench.analysis.advise.ranking import Advice, Local, rank
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
+from bench.analysis.speed import clock as speed_clock
 from bench.analysis.speed.extrapolation import Range
 from bench.analysis.speed.held_out import Cell, errors
 from bench.report.pages import advice_figures, advice_page, advice_words
@@ -140,7 +141,7 @@ def test_tight_and_less_than_sure_is_said() -> None:
 
 
 def test_what_a_range_and_a_least_time_of_a_tight_fit_are_is_told_where_there_is_one() -> None:
-    clock = times.clock(all_observed())
+    clock = speed_clock.fitted(all_observed())
     tight = replace(a_way(0, 1.0, "tight"), time=Time(None, "predicted", None, (times.TIGHT,), Range(1.0, None)))
     lines = [
         len(advice_words.time_notes(clock, [advised([way])]))
@@ -209,7 +210,7 @@ def test_json_has_the_same_keys_for_every_local_way_and_fewer_for_remote() -> No
 
 
 def test_json_has_the_errors_of_the_time_model_or_null() -> None:
-    clock = times.clock(all_observed())
+    clock = speed_clock.fitted(all_observed())
     assert clock is not None
     assert clock.errors is not None
     shown = advice_figures.figures([advised([a_way(0, 1.0)])], clock).model_dump(mode="json")

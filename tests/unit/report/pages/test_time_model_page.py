@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from documents import rows_of, section
 from factories import a_case
 from observed import TRUTH, WORKS, observed
 
-from bench.analysis.speed.held_out import Cell, Evaluation
+from bench.analysis.speed.clock import Clock, Estimate
+from bench.analysis.speed.evaluation import Check, Evaluation, Trial
+from bench.analysis.speed.extrapolation import Range, Scope
+from bench.analysis.speed.fit import LEAST
+from bench.analysis.speed.held_out import Cell, errors
+from bench.analysis.speed.never_fitted import PublishedElsewhere
+from bench.analysis.speed.observation import Observation
 from bench.record import Tile
 from bench.report.document import Document, Text
 from bench.report.pages import time_model_page
 from bench.report.render import markdown
 
-#: 100 ms predicted as 120 ms, and 1 s as 0.95 s.
-FITTED = (Cell(observed("one", WORKS[0], "float16", 0.1), 0.12), Cell(observed("two", WORKS[1], "float32", 1.0), 0.95))
-PAGE = time_model_page.page(Evaluation(TRUTH, FITTED, ()))
+#: 100 ms and 1 s, which are predicted as 120 ms and 0.95 s without their card.
+SEEN = (observed("one", WORKS[0], "float16", 0.1), observed("two", WORKS[1], "float32", 1.0))
+CELLS = (Cell(SEEN[0], 0.12), Cell(SEEN[1], 0.95))
+
+
+def evaluation(cells: Sequence[Cell] = CELLS, **fields: Any) -> Evaluation:
+    """An evaluation of these cells, whose times are all fitted."""
+    seen = tuple(cell.observed for cell in cells if isinstance(cell.observed, Observation))
+    return Evaluation(**{"clock": Clock(TRUTH, Scope.of(seen)), "fitted": seen, "cards": tuple(cells)} | fields)
+
+
+PAGE = time_model_page.page(evaluation())
 
 
 def texts(page: Document) -> list[str]:
@@ -33,7 +50,9 @@ def test_median_and_worst_are_told_first() -> None:
 
 def test_each_time_is_marked_with_its_kind_and_has_its_error() -> None:
     (row,) = rows_of(section(PAGE, "All times"), "Card left out", "one")
-    assert list(row.values()) == ["one", "SD v1.5 encode", "float16", "512x512", "off", "100 ms†", "120 ms‡", "+20.0%"]
+    assert list(row.values())[:8] == [
+        *("one", "SD v1.5 encode", "float16", "512x512", "off", "100 ms†", "120 ms‡", "+20.0%")
+    ]
     assert PAGE.marks() == ["published", "predicted"]
 
 
@@ -47,20 +66,63 @@ def test_the_figures_are_told_as_shares_of_the_card_s_rates() -> None:
 
     assert figures["products, float16 and bfloat16"] == ("2.00", "50% of the rate")
     assert figures["attention, float32"] == ("4.00", "25% of the rate")
-    assert figures["traffic"] == ("0.50", "200% of the bandwidth")
+    assert figures["memory"] == ("1.25", "80% of the bandwidth")
+    assert figures["cache"] == ("3.00", "21 bytes a cycle and multiprocessor")
     assert figures["launches"] == ("5 µs", "each")
+
+
+def test_a_figure_that_is_as_low_as_the_hardware_allows_is_marked() -> None:
+    clock = Clock(LEAST, Scope.of(SEEN))
+    figures = {row["Part"]: row["Meaning"] for row in rows_of(time_model_page.page(evaluation(clock=clock)), "Part")}
+    marked = {part for part, meaning in figures.items() if "that is allowed" in meaning}
+    assert marked == {part for part in figures if part not in {"group normalisation", "launches"}}
+
+
+def test_an_architecture_left_out_has_its_own_errors_and_a_column_of_them() -> None:
+    # given the same times, predicted as 130 ms and 0.8 s without their architecture
+    architectures = (Cell(SEEN[0], 0.13), Cell(SEEN[1], 0.8))
+    page = time_model_page.page(evaluation(architectures=architectures))
+    (row,) = rows_of(section(page, "Error of each architecture"), "Architecture left out")
+    assert (row["Architecture left out"], row["Times"], row["Median error"]) == ("ampere (8.6)", "2", "25.0%")
+    assert row["Worst case"] == "one, SD v1.5 encode 512x512"
+    errors_shown = [row["Error without its architecture"] for row in rows_of(page, "Tiles")]
+    assert errors_shown == ["+30.0%", "-20.0%"]
+    assert any("25.0%" in text and "architecture" in text for text in texts(page))
+
+
+def test_the_range_beyond_the_fit_is_told_with_its_factor_or_as_unknown() -> None:
+    ranged = Clock(TRUTH, Scope.of(SEEN), spread=1.66)
+    assert any("1.66" in text for text in texts(time_model_page.page(evaluation(clock=ranged))))
+    assert not any("multiplied" in text for text in texts(PAGE))
+
+
+def test_a_time_that_was_never_fitted_stands_beside_its_range_with_its_source() -> None:
+    published = PublishedElsewhere("NVIDIA H200", SEEN[0].case, 0.09, "under autocast", "a pull request")
+    check = Check(published, Estimate(0.07, ("hopper",), Range(0.05, 0.1)))
+    (row,) = rows_of(section(time_model_page.page(evaluation(checks=(check,))), "Beyond the fit"), "Printed")
+    assert (row["Printed"], row["From"], row["To"]) == ("90 ms", "50 ms‡", "100 ms‡")
+    assert (row["Setting"], row["Source"]) == ("under autocast", "a pull request")
+
+
+def test_what_another_share_of_the_cache_would_do_is_shown() -> None:
+    trials = (Trial(1.0, errors(CELLS), None), Trial(2.0, errors(CELLS[:1]), errors(CELLS[1:])))
+    rows = rows_of(
+        section(time_model_page.page(evaluation(trials=trials)), "The share of the cache"), "Worst, card left out"
+    )
+    assert [list(row.values()) for row in rows] == [
+        ["1", "12.5%", "20.0%", "-", "-"],
+        ["2", "20.0%", "20.0%", "5.0%", "5.0%"],
+    ]
 
 
 def test_what_was_seen_is_told() -> None:
     page = markdown.render(section(PAGE, "Limits"))
     assert "SD v1.5 encode in float16; SD v1.5 encode in float32" in page
-    assert "ampere" in page
 
 
 def test_a_tiled_case_says_its_tile() -> None:
-    cell = FITTED[0]
-    tiled = cell.observed.case.model_copy(update={"tiling": Tile(tile=256, overlap=64)})
-    page = time_model_page.page(Evaluation(TRUTH, (Cell(replace(cell.observed, case=tiled), 0.12),), ()))
+    tiled = SEEN[0].case.model_copy(update={"tiling": Tile(tile=256, overlap=64)})
+    page = time_model_page.page(evaluation([Cell(replace(SEEN[0], case=tiled), 0.12)]))
 
     assert rows_of(page, "Tiles")[0]["Tiles"] == "256, overlap 64"
     assert rows_of(page, "Worst case")[0]["Worst case"] == "SD v1.5 encode 512x512, tiles of 256"
@@ -68,25 +130,7 @@ def test_a_tiled_case_says_its_tile() -> None:
 
 def test_sizes_are_in_natural_order_within_a_card() -> None:
     cases = [a_case(model="sd-v1", size=size, dtype="float16") for size in (512, 256, 2048, 1024)]
-    cells = [Cell(replace(FITTED[0].observed, card=card, case=case), 0.12) for case in cases for card in ("a", "b")]
-    rows = rows_of(time_model_page.page(Evaluation(TRUTH, tuple(cells), ())), "Size")
+    cells = [Cell(replace(SEEN[0], card=card, case=case), 0.12) for case in cases for card in ("a", "b")]
+    rows = rows_of(time_model_page.page(evaluation(cells)), "Size")
     natural = ["256x256", "512x512", "1024x1024", "2048x2048"]
     assert [(row["Card left out"], row["Size"]) for row in rows] == [(card, size) for card in "ab" for size in natural]
-
-
-def test_what_was_not_fitted_has_its_own_error_and_its_own_rows() -> None:
-    # given a decode of 100 ms predicted as 80 ms, and one of 1 s as 1.1 s
-    decodes = [
-        Cell(replace(cell.observed, case=cell.observed.case.model_copy(update={"operation": "decode"})), predicted_s)
-        for cell, predicted_s in zip(FITTED, (0.08, 1.1), strict=True)
-    ]
-    page = time_model_page.page(Evaluation(TRUTH, FITTED[:1], tuple(decodes)))
-
-    # then the first figure is still of what was fitted, and the others stand apart
-    fitted, beyond = texts(page)[1:]
-    assert "20.0%" in fitted
-    assert "15.0%" in beyond
-    assert "20.0%: one, SD v1.5 decode 512x512." in beyond
-    (row,) = rows_of(section(page, "All times"), "Card left out", "two")
-    assert list(row.values())[1:] == ["SD v1.5 decode", "float32", "512x512", "off", "1.00 s†", "1.10 s‡", "+10.0%"]
-    assert "SD v1.5 encode in float16, " in markdown.render(section(page, "Limits"))
