@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -169,8 +170,12 @@ def test_a_card_without_rates_has_no_predicted_times_and_says_why(
 ) -> None:
     (one,) = json.loads(said([str(results), "--gpu", "GH200", *SMALL, "--json"], capsys))["advice"]
     assert {way["time"] for way in one["ways"] if way["way"] != "remote"} == {None}
+    assert one["card"]["unknown_rates"] == ["bandwidth_gb_s", "l2_mib"]
     text = said([str(results), "--gpu", "GH200", *SMALL], capsys)
-    assert any("NVIDIA GH200 480GB" in line and "rates" in line for line in text.splitlines())
+    (note,) = [line for line in text.splitlines() if "NVIDIA GH200 480GB (" in line]
+    assert {"rates", "bandwidth_gb_s", "l2_mib"} <= set(re.findall(r"\w+", note))
+    (known,) = json.loads(said([str(results), "--gpu", "4090", *SMALL, "--json"], capsys))["advice"]
+    assert known["card"]["unknown_rates"] == []
 
 
 def test_a_card_of_the_results_is_known_by_its_name_and_memory(
