@@ -43,7 +43,7 @@ def variant_of(case: Case) -> str:
 
 
 def timed_calls(records: Iterable[Record], gpus: Gpus) -> tuple[tuple[TimedCall, Gpu], ...]:
-    """The times that a model can use: local, above `LEAST_S`, of calls that can be counted, on cards of known rates."""
+    """The times that a model can use: local, above `LEAST_S`, without a memory limit, on cards of known rates."""
     usable = []
     for record in records:
         seconds = _seconds(record)
@@ -78,9 +78,11 @@ def _counted(case: Case) -> Case:
 
 
 def _seconds(record: Record) -> float | None:
-    """The time of a record, if the model can use it."""
+    """The time of a record, if the model can use it. Under a memory limit low-workspace kernels may have run."""
     case = record.case
-    if case.transport is not None or case.dtype not in ITEM_BYTES or not _can_count(case):
+    if case.transport is not None or record.vram_limit_bytes is not None:
+        return None
+    if case.dtype not in ITEM_BYTES or not _can_count(case):
         return None
     if not isinstance(record.outcome, Measured) or record.timing is None or record.timing.median_s <= LEAST_S:
         return None

@@ -49,7 +49,7 @@ from bench.report.pages import (
     remote_page,
     time_model_page,
 )
-from bench.report.plots import cost_plot, hybrid_plot, profile_plot, remote_plot
+from bench.report.plots import cost_plot, hybrid_plot, profile_plot, remote_plot, time_plot
 from bench.report.render import console, markdown
 from bench.report.render.terminal import Draw, plain
 from bench.run import progress
@@ -266,6 +266,7 @@ PLOTS: dict[str, Callable[[], bytes | None]] = {
     "cost": lambda: cost_plot.draw(_costs(HOSTILE)),
     "remote": lambda: remote_plot.draw(_endpoints(HOSTILE)),
     "profile": lambda: profile_plot.draw(_profiled()),
+    "time_model": lambda: time_plot.draw(_evaluation(HOSTILE)),
 }
 
 

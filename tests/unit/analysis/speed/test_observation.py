@@ -88,6 +88,10 @@ def test_a_digest_tells_sets_of_times_apart_whatever_their_order() -> None:
             published(0.05, device=CARD, case=a_case(model="unheard-of")), id="a model that is not in the zoo"
         ),
         pytest.param(measured(device=CARD, case=a_case(transport="pt")), id="an endpoint's"),
+        pytest.param(measured(device=CARD, vram_limit_bytes=4 * 2**30), id="under a memory limit"),
+        pytest.param(
+            published(0.05, device=CARD, case=a_case(dtype="float64")), id="a precision without a place in it"
+        ),
     ],
 )
 def test_what_says_nothing_of_the_model_is_left_out(record: Record) -> None:

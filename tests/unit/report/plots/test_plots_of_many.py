@@ -5,20 +5,26 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from endpoint_records import an_endpoint_record, endpoint_device, endpoint_records
 from factories import a_case, a_device, measured
+from observed import TRUTH, WORKS, observed
 from PIL import Image
 from sides import NETWORKS, compared, prices
 
 from bench.analysis.cost.image_costs import VOLUMES
 from bench.analysis.cost.image_costs import compare as costs_of
+from bench.analysis.speed.clock import Clock
+from bench.analysis.speed.evaluation import Evaluation
+from bench.analysis.speed.extrapolation import Scope
+from bench.analysis.speed.held_out import Cell
 from bench.config import Network
 from bench.record import Record
 from bench.report.pages import remote_page
-from bench.report.plots import cost_plot, figure, hybrid_plot, remote_plot
+from bench.report.plots import cost_plot, figure, hybrid_plot, remote_plot, time_plot
 from bench.report.render import markdown
 
 MANY = 300
@@ -36,7 +42,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         kept.extend(found[1])
         return found
 
-    for module in (hybrid_plot, cost_plot, remote_plot):
+    for module in (hybrid_plot, cost_plot, remote_plot, time_plot):
         monkeypatch.setattr(module, "most", watched)
     return kept
 
@@ -102,6 +108,20 @@ def test_of_many_cards_and_endpoints_with_a_price_the_cheapest_are_drawn(said: l
         "292 more cards are not drawn",
         "292 more endpoints are not drawn",
     ]
+
+
+def test_of_many_cards_whose_times_are_predicted_the_first_are_drawn(said: list[str]) -> None:
+    # given the times of many cards, each predicted without its card and without its architecture
+    seen = [replace(observed("one", WORKS[0], "float16", 0.1 + n / 100), card=f"{_LONG} {n}") for n in range(MANY)]
+    cells = tuple(Cell(each, each.seconds * 1.1) for each in seen)
+    clock = Clock(TRUTH, Scope.of(seen))
+    one, both = (
+        drawn(lambda fields=fields: time_plot.draw(Evaluation(clock, tuple(seen), cells, **fields)))  # type: ignore[misc]
+        for fields in ({}, {"architectures": cells})
+    )
+    # then the picture has a panel for each, and says what is not in it
+    assert one[0] < both[0] < 2000
+    assert [sentence.split(":")[0] for sentence in said] == ["292 more cards are not drawn"] * 2
 
 
 def test_an_endpoint_of_many_models_leaves_a_picture(said: list[str]) -> None:
