@@ -5,8 +5,8 @@ architecture outside the fit has a say in it. One such time was known when the r
 
 1. Each fitted architecture in turn is left out, and its times are predicted by the model fitted to the others. Take the
    worst of these predictions, as the absolute logarithm of predicted over published.
-2. Double it, and take the exponential: that is the spread. It is doubled because only two architectures are known: if a
-   third is like them, its worst error exceeds both of theirs in one of three cases.
+2. Double it, and take the exponential: that is the spread. It is doubled because so few architectures are known: the
+   worst error of a third one that is like two known ones exceeds both of theirs in one of three cases.
 3. The range is from the predicted time divided by the spread to the predicted time multiplied by it. The lower end is
    no less than the time of the matrix products at the card's rated rates.
 

@@ -62,7 +62,7 @@ _PARTS = (
 _RULE = (
     "Each architecture is left out of the fit in turn. The range reaches twice as far to either side as the worst of "
     "these predictions is off, in logarithms: if it is off by a factor of 1.2, the range is the predicted time divided "
-    "and multiplied by 1.44. It is doubled because only two architectures are known.",
+    "and multiplied by 1.44. It is doubled because so few architectures are known.",
     "The lower end is at least the time of the matrix products at the card's rated rates.",
     "The same range is used for whatever else goes beyond the fit: a model, a precision, an operation, a batch or a "
     "ratio of tensor cores to FP32 units that no fitted time has, and times below the shortest fitted one. Of a tight "
