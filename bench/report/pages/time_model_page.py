@@ -75,8 +75,10 @@ _LIMITS = (
     "limit, which the model does not know: all times of a card may be off to the same side.",
     "All fitted cards have GDDR memory and tensor cores that are 2 times (float16) and once (float32) as fast as their "
     "FP32 units, so it is least certain how the time divides between these on cards with HBM or other tensor cores.",
-    "Launches of kernels other than those that blend tiles were tried as a part, and came to 0: on a fast card or a "
-    "slow host small images take longer than predicted.",
+    "Launches of kernels other than those that blend tiles were tried as a part, and came to 0 or made unseen cards "
+    "worse: on a fast card or a slow host small images take longer than predicted.",
+    "Copies to the layout that tensor cores compute in, and back, were tried as a part, and came to 0: the figure of "
+    "memory contains them. So a batch, whose layouts differ, is beyond the fit, and so is `channels-last`.",
     "float16 and bfloat16 share their figures, whichever of them was measured.",
 )
 
