@@ -1,8 +1,8 @@
 """Workspaces of CUDA's libraries: cuDNN's for convolutions, cuBLAS's, and attention's accumulator.
 
 cuDNN's tensor-core kernels work on NHWC copies of torch's NCHW tensors, so a convolution's workspace is its filter plus
-a share of its input and output that depends on the kernel. Workspaces measured on the device (`bench calibrate`) take
-precedence.
+a share of its input and output that depends on the kernel (`shares`). Workspaces measured on the device (`bench
+calibrate`) take precedence.
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ from typing import Literal, Protocol
 
 from bench.core.units import KIB, MIB
 from bench.record import WorkspaceSource
+from bench.vram import shares
 from bench.vram.events import Attention, Convolution, Kernel, Product
+from bench.vram.shares import Shares
 from bench.vram.workspace import NOTHING, Scratch
 
-#: Share of (input + output) in a convolution's workspace besides its filter, by bytes per value and architecture.
-#: Fitted in steps of a quarter: the docs' encode table (untiled, with memory to spare) comes out within 14% from 256 to
-#: 2048 px (tests/unit/vram/test_published.py). For float16 1.75 fits equally well, but 2 is closer on the docs' decode
-#: page, which is not in this repository.
-SHARES: dict[tuple[int, str], float] = {(2, "ampere"): 2.0, (2, "ada"): 2.0, (4, "ampere"): 1.25, (4, "ada"): 1.0}
-#: Share if there is no published figure: an NHWC copy (share 1) plus a quarter, in the middle of those above.
-_RULE_SHARE = 1.25
-#: Factors of the workspaces that span the band. It contains every figure of the docs' encode table.
-PUBLISHED_BAND = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+#: Factors of the workspaces that span the band. It contains every figure of the docs' tables; float16 at 256 px needs
+#: the lowest.
+PUBLISHED_BAND = (0.625, 0.75, 0.875, 1.0, 1.125)
 #: From no workspace to nearly twice the rule's, which spans all fitted shares.
 RULE_BAND = (0.0, 0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
 #: For measured workspaces: only the order of allocations is predicted.
 CALIBRATED_BAND = (0.95, 1.0, 1.05)
-#: If some were measured at other sizes, at which cuDNN may choose other kernels: as uncertain as fitted shares.
-OTHER_SIZES_BAND = PUBLISHED_BAND
+#: For sizes at which nothing was measured or published, and cuDNN may choose other kernels.
+OTHER_SIZES_BAND = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
 #: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and the
 #: larger one of some compute capabilities. cublasLt shares it by default (TORCH_CUBLASLT_UNIFIED_WORKSPACE); if it
@@ -68,15 +64,15 @@ class CuDnn:
     """The CUDA backend.
 
     Attributes:
-        share: share of input and output in a convolution's workspace, besides its filter; 0: no workspaces at all.
-        source: origin of the share.
+        shares: shares of input and output in a convolution's workspace, besides its filter.
+        source: origin of the shares.
         band: factors applied to the workspaces; the peaks with them span the predicted range.
         architecture: the card's architecture; empty if only its memory is known.
         cublas_bytes: the workspace that cuBLAS keeps.
         measured: workspaces measured on the device in this precision, if any.
     """
 
-    share: float
+    shares: Shares
     source: WorkspaceSource
     band: tuple[float, ...]
     architecture: str = ""
@@ -86,20 +82,26 @@ class CuDnn:
     @property
     def leanest(self) -> CuDnn:
         """The same backend with kernels that need no workspace."""
-        return replace(self, share=0.0, measured=None)
+        return replace(self, shares=shares.NOTHING, measured=None)
 
     def for_kernels(self, kernels: Iterable[Kernel], item_bytes: int) -> CuDnn:
         """The backend for a call with these kernels: measured workspaces apply only if they cover all its convolutions.
 
-        If some are known from other sizes only, the band is wider.
+        If some are known, or were fitted, from other sizes only, the band is wider.
         """
-        if self.measured is None:
-            return self
-        bases = {self.measured.basis(kernel) for kernel in kernels if isinstance(kernel, Convolution)}
-        if None in bases:
-            share, source, band = _unmeasured(self.architecture, item_bytes)
-            return replace(self, share=share, source=source, band=band, measured=None)
-        return self if bases <= {"measured"} else replace(self, band=OTHER_SIZES_BAND)
+        convolutions = {kernel for kernel in kernels if isinstance(kernel, Convolution)}
+        backend = self
+        if self.measured is not None:
+            bases = {self.measured.basis(kernel) for kernel in convolutions}
+            if None not in bases:
+                return self if bases <= {"measured"} else replace(self, band=OTHER_SIZES_BAND)
+            unmeasured, source, band = _unmeasured(self.architecture, item_bytes)
+            backend = replace(self, shares=unmeasured, source=source, band=band, measured=None)
+        if backend.source == "published" and not all(
+            backend.shares.are_fitted_to(kernel, item_bytes) for kernel in convolutions
+        ):
+            return replace(backend, band=OTHER_SIZES_BAND)
+        return backend
 
     def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
         match kernel:
@@ -118,13 +120,12 @@ class CuDnn:
         return NOTHING
 
     def _convolution(self, kernel: Convolution, item_bytes: int) -> int:
-        if not self.share:
+        if self.shares == shares.NOTHING:
             return 0
         known = self.measured.workspace_bytes(kernel) if self.measured else None
         if known is not None:
             return known
-        copies = self.share * (math.prod(kernel.input) + math.prod(kernel.output))
-        return int(copies + math.prod(kernel.filter)) * item_bytes
+        return int(self.shares.elements(kernel, item_bytes)) * item_bytes
 
 
 _ACCUMULATED_BYTES = 4
@@ -155,13 +156,13 @@ def backend(
 ) -> CuDnn:
     """The backend of a card for values of `item_bytes`; give `torch_version` if that of the card is known."""
     cublas = cublas_bytes(compute_capability, torch_version)
-    share, source, band = _unmeasured(architecture, item_bytes)
+    unmeasured, source, band = _unmeasured(architecture, item_bytes)
     if measured is not None:
         source, band = "calibrated", CALIBRATED_BAND
-    return CuDnn(share, source, band, architecture, cublas, measured)
+    return CuDnn(unmeasured, source, band, architecture, cublas, measured)
 
 
-def _unmeasured(architecture: str, item_bytes: int) -> tuple[float, WorkspaceSource, tuple[float, ...]]:
-    """Share, its source and the band without measured workspaces."""
-    share = SHARES.get((item_bytes, architecture))
-    return (_RULE_SHARE, "rule", RULE_BAND) if share is None else (share, "published", PUBLISHED_BAND)
+def _unmeasured(architecture: str, item_bytes: int) -> tuple[Shares, WorkspaceSource, tuple[float, ...]]:
+    """Shares, their source and the band without measured workspaces."""
+    fitted = shares.FITTED.get((item_bytes, architecture))
+    return (shares.RULE, "rule", RULE_BAND) if fitted is None else (fitted, "published", PUBLISHED_BAND)

@@ -70,8 +70,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
 
     Raises ConfigError for a case that can't be traced.
     """
-    if backend.measured is not None:
-        backend = backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
+    backend = _backend_for(representative(case), backend)
     required = demand(case, backend)
     judgement = _with_caveat(_judge(required, card), indexing.caveat(required.largest_elements))
     lean, preferred = required.lean_peaks, required.preferred_peaks
@@ -99,6 +98,12 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
         work=kernels_of(case).work,
     )
     return prediction, required, judgement.peaks
+
+
+@lru_cache(maxsize=1024)
+def _backend_for(case: Case, backend: CuDnn) -> CuDnn:
+    """The backend with the workspaces and the band that apply to the kernels of a case."""
+    return backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
 
 
 def demand(case: Case, backend: CuDnn) -> Demand:

@@ -10,6 +10,7 @@ import pytest
 from bench.vram import cudnn
 from bench.vram.cudnn import Basis, CuDnn
 from bench.vram.events import Attention, Convolution, Product, Upsampling
+from bench.vram.shares import Shares
 from bench.vram.workspace import NOTHING, Scratch
 
 MIB = 2**20
@@ -31,16 +32,16 @@ class Known:
 
 @pytest.mark.parametrize(("share", "values"), [(1.0, 640 + 1280 + 1800), (1.25, 2400 + 1800), (2.0, 3840 + 1800)])
 def test_a_workspace_is_a_share_of_input_and_output_and_the_filter(share: float, values: int) -> None:
-    assert CuDnn(share, "rule", (1.0,)).scratch(KERNEL, 2) == Scratch(after=(values * 2,))
+    assert CuDnn(Shares(share), "rule", (1.0,)).scratch(KERNEL, 2) == Scratch(after=(values * 2,))
 
 
 def test_the_leanest_kernels_take_nothing_not_even_what_was_measured() -> None:
-    lean = CuDnn(1.0, "calibrated", (1.0,), measured=Known()).leanest
+    lean = CuDnn(Shares(1.0), "calibrated", (1.0,), measured=Known()).leanest
     assert lean.scratch(KERNEL, 2) == NOTHING
 
 
 def test_what_was_measured_stands_in_for_the_share_where_there_is_any() -> None:
-    backend = CuDnn(1.0, "calibrated", (1.0,), measured=Known())
+    backend = CuDnn(Shares(1.0), "calibrated", (1.0,), measured=Known())
     assert backend.scratch(KERNEL, 2) == Scratch(after=(7,))
     # 192 values in, 64 out, 27 of the filter: nothing like it was measured
     other = Convolution((1, 3, 8, 8), (1, 1, 8, 8), (1, 3, 3, 3))
@@ -49,25 +50,25 @@ def test_what_was_measured_stands_in_for_the_share_where_there_is_any() -> None:
 
 def test_cublas_keeps_its_workspace_also_with_the_leanest_convolutions() -> None:
     # 2 x 4096 KiB and 8 x 16 KiB
-    assert CuDnn(1.0, "rule", (1.0,)).leanest.scratch(Product(1, 2, 3, 4), 2) == Scratch(kept=(8_519_680,))
+    assert CuDnn(Shares(1.0), "rule", (1.0,)).leanest.scratch(Product(1, 2, 3, 4), 2) == Scratch(kept=(8_519_680,))
 
 
 def test_attention_in_half_precision_accumulates_in_float32() -> None:
     # 2 images, 3 heads, 16 queries, heads of 512
     kernel = Attention(2, 3, 16, 16, 512)
-    assert CuDnn(1.0, "rule", (1.0,)).scratch(kernel, 2) == Scratch(buffers=(2 * 3 * 16 * 512 * 4,))
-    assert CuDnn(1.0, "rule", (1.0,)).scratch(kernel, 4) == NOTHING  # in float32 the output itself does
+    assert CuDnn(Shares(1.0), "rule", (1.0,)).scratch(kernel, 2) == Scratch(buffers=(2 * 3 * 16 * 512 * 4,))
+    assert CuDnn(Shares(1.0), "rule", (1.0,)).scratch(kernel, 4) == NOTHING  # in float32 the output itself does
 
 
 def test_a_small_head_needs_no_accumulator() -> None:
     # tiny's heads of 64 stay within the registers of a block: up to 128 do
-    backend = CuDnn(1.0, "rule", (1.0,))
+    backend = CuDnn(Shares(1.0), "rule", (1.0,))
     assert backend.scratch(Attention(1, 1, 16, 16, 128), 2) == NOTHING
     assert backend.scratch(Attention(1, 1, 16, 16, 129), 2) == Scratch(buffers=(16 * 129 * 4,))
 
 
 def test_upsampling_needs_nothing() -> None:
-    assert CuDnn(1.0, "rule", (1.0,)).scratch(Upsampling((1, 8, 8, 8), (1, 8, 16, 16)), 2) == NOTHING
+    assert CuDnn(Shares(1.0), "rule", (1.0,)).scratch(Upsampling((1, 8, 8, 8), (1, 8, 16, 16)), 2) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_a_filter_s_copy_is_part_of_what_was_measured_of_channels_last() -> None
         def workspace_bytes(self, _kernel: Convolution) -> int | None:
             return 4000
 
-    backend = CuDnn(1.0, "calibrated", (1.0,), measured=Also())
+    backend = CuDnn(Shares(1.0), "calibrated", (1.0,), measured=Also())
     assert backend.scratch(kernel, 2) == Scratch(after=(4000,))
     assert backend.leanest.scratch(kernel, 2) == Scratch(across=(1800 * 2,))
 
@@ -145,3 +146,12 @@ def test_cards_that_are_not_here_have_the_pinned_torch() -> None:
     pins = (Path(__file__).parents[3] / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert f"torch=={cudnn.ASSUMED_TORCH}" in pins
     assert cudnn.backend("", "12.0", 2).cublas_bytes == cudnn.cublas_bytes("12.0", cudnn.ASSUMED_TORCH)
+
+
+def test_beyond_the_sizes_of_the_docs_tables_the_band_of_fitted_shares_is_wider() -> None:
+    # a wide convolution on 4 GiB in float32: no table has one
+    huge = Convolution((1, 256, 2048, 2048), (1, 256, 2048, 2048), (256, 256, 3, 3))
+    fitted, rule = cudnn.backend("ada", "8.9", 4), cudnn.backend("hopper", "9.0", 4)
+    assert fitted.for_kernels([KERNEL], 4) == fitted
+    assert fitted.for_kernels([KERNEL, huge], 4) == replace(fitted, band=cudnn.OTHER_SIZES_BAND)
+    assert rule.for_kernels([huge], 4) == rule
