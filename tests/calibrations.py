@@ -36,7 +36,7 @@ def calibrate(
         | {"workspace_bytes": workspace_bytes}
         for one in kernels
     ]
-    known = {"cudnn": "91002", "gpu": gpu_settings(compute_capability="8.9")}
+    known = {"cudnn": "92000", "gpu": gpu_settings(compute_capability="8.9")}
     found = Workspaces.model_validate(
         {
             "device": a_device(),

@@ -10,7 +10,18 @@ import typer
 
 from bench.commands.comparisons import Networks, NetworksFile, Server, Transports
 from bench.commands.files import given_or_all, table_records, write_pages
-from bench.commands.options import RESULTS, AsJson, CardMemory, ChosenPages, Models, Operations, Quiet, Results
+from bench.commands.options import (
+    RESULTS,
+    Allocator,
+    AsJson,
+    CardMemory,
+    ChosenPages,
+    Models,
+    Operations,
+    Quiet,
+    Results,
+    allocator_kind,
+)
 from bench.commands.stderr import interruptible, tracked, warn
 from bench.errors import ConfigError
 
@@ -42,6 +53,7 @@ def advise(
     gpu: Gpu = None,
     vram_limit: CardMemory = None,
     free: Free = None,
+    allocator: Allocator = None,
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
@@ -73,6 +85,8 @@ def advise(
     records = table_records(given_or_all(results))
     cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
     warn(warnings)
+    kind = allocator_kind(allocator)
+    cards = tuple(card.with_allocator(kind) for card in cards)
     is_page = gpu is None and vram_limit is None
     if is_page and free is not None:
         raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")

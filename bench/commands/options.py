@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.errors import ConfigError, printable
+
+if TYPE_CHECKING:
+    from bench.record import AllocatorKind
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
@@ -61,6 +65,32 @@ CardMemory = Annotated[
         "--vram-limit", help="Limit the card's memory, e.g. 10GiB. Without --gpu: any card with this much memory."
     ),
 ]
+
+
+class AllocatorName(StrEnum):
+    """An allocator of torch that predictions know."""
+
+    native = "native"
+    expandable = "expandable"
+
+
+Allocator = Annotated[
+    AllocatorName | None,
+    typer.Option(
+        "--allocator",
+        help="torch's allocator: native, or expandable for expandable_segments:True. Default: what "
+        "PYTORCH_CUDA_ALLOC_CONF or PYTORCH_ALLOC_CONF says, else native.",
+    ),
+]
+
+
+def allocator_kind(name: AllocatorName | None) -> AllocatorKind:
+    """The allocator to predict for: the one that was named, else what the environment says."""
+    from bench.vram import alloc_conf
+
+    if name is None:
+        return alloc_conf.read(os.environ).kind
+    return "expandable" if name is AllocatorName.expandable else "native"
 
 
 def device_option(help_text: str) -> Any:

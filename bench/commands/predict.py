@@ -11,14 +11,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import RESULTS, AsJson, CardMemory, Models, Operations, Overrides, Quiet, Resolutions
+from bench.commands.options import (
+    RESULTS,
+    Allocator,
+    AsJson,
+    CardMemory,
+    Models,
+    Operations,
+    Overrides,
+    Quiet,
+    Resolutions,
+    allocator_kind,
+)
 from bench.commands.stderr import interruptible, tell, tell_aliases, tracked, warn
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.predictions.target_cards import TargetCard
-    from bench.record import Record
+    from bench.record import AllocatorKind, Record
 
 
 class Format(StrEnum):
@@ -47,6 +58,7 @@ def predict(
             "[@REVISION]. Only its config.json is read.",
         ),
     ] = None,
+    allocator: Allocator = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
     ] = None,
@@ -75,6 +87,8 @@ def predict(
     plan = plans.make(sweep)
     cards, warnings = choose_cards(gpu or [], vram_limit, RESULTS)
     warn(warnings)
+    kind = allocator_kind(allocator)
+    cards = tuple(card.with_allocator(kind) for card in cards)
     with interruptible("Interrupted before everything was predicted. Nothing was written."):
         records = _records(plan, cards, quiet=quiet or as_json)
     if out is not None:
@@ -84,7 +98,7 @@ def predict(
     elif not quiet:
         _show(records, output_format)
     if not quiet and (as_json or output_format is Format.docs):
-        _say_what_is_assumed()
+        _say_what_is_assumed(kind)
 
 
 def _records(plan: Plan, cards: Sequence[TargetCard], *, quiet: bool) -> list[Record]:
@@ -102,11 +116,11 @@ def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
         tell(f"Wrote {len(records)} predicted records to {path}")
 
 
-def _say_what_is_assumed() -> None:
+def _say_what_is_assumed(allocator: AllocatorKind) -> None:
     """Print the assumptions on standard error: records and the docs' tables have no place for them."""
     from bench.vram import assumptions
 
-    typer.echo(assumptions.stated(os.environ), err=True)
+    typer.echo(assumptions.stated(os.environ, allocator), err=True)
 
 
 def _show(records: Sequence[Record], output_format: Format) -> None:

@@ -34,7 +34,7 @@ def predict(case: Case, card: TargetCard) -> PredictedPeak:
     """The memory that a case takes on a card. Raises ConfigError if it can't be traced."""
     from bench.vram import verdict
 
-    prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory())
+    prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory(), card.place.allocator)
     if card.no_torch is not None:
         return PredictedPeak(_unsupported(prediction, card.no_torch))
     if card.place.capacities[2] < demand.weights_bytes:
@@ -53,7 +53,10 @@ def records_of(case: Case, cards: Sequence[TargetCard], plan: Plan) -> list[Reco
         cases=len(plan.cases) * len(cards),
         started_at=timestamp(datetime.now(UTC)),
     )
-    return [_record(case, card, run, *verdict.predict(case, card.backend(case), card.memory())) for card in cards]
+    return [
+        _record(case, card, run, *verdict.predict(case, card.backend(case), card.memory(), card.place.allocator))
+        for card in cards
+    ]
 
 
 def _unsupported(prediction: Prediction, reason: str) -> Prediction:

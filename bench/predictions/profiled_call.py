@@ -125,12 +125,18 @@ def _on_cuda(case: Case, place: Place, results: Path) -> tuple[CuDnn, str, Seque
     if place.device is not None:
         capability = "{}.{}".format(*choose.compute_capability(place.device))
         version = torch.__version__
-        devices, warnings = calibrated_devices.read(results)
+        devices, warnings = calibrated_devices.read(results, _cudnn_version())
         calibrated = calibrated_devices.for_card(choose.name(place.device), capability, devices)
     architecture = load_gpus().architecture_of(capability)
     owner = f"{architecture.title()} cards" if architecture else f"cards of compute capability {capability}"
     item_bytes = ITEM_BYTES[case.dtype]
     return cudnn.backend(architecture, capability, item_bytes, calibrated.get(case.dtype), version), owner, warnings
+
+
+def _cudnn_version() -> str:
+    """The version of cuDNN as torch reports it (`91002` is 9.10.2); the assumed one if it has none."""
+    version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return cudnn.ASSUMED_CUDNN if version is None else str(version)
 
 
 def profiled(case: Case, place: Place, kernels: Kernels, *, measured: bool) -> tuple[Profiled, bytes | None]:

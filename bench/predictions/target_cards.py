@@ -14,7 +14,7 @@ from bench.core.units import ITEM_BYTES, format_bytes
 from bench.errors import ConfigError
 from bench.predictions import calibrated_devices
 from bench.predictions.calibrated_devices import CalibratedDevice
-from bench.record import Case, Record
+from bench.record import AllocatorKind, Case, Record
 from bench.vram import cudnn
 from bench.vram.calibration import Calibration
 from bench.vram.cudnn import CuDnn
@@ -66,6 +66,10 @@ class TargetCard:
             limited = f"{self.name}{' under its limit' if self.place.limit_bytes is not None else ''}"
             raise ConfigError(f"--free {free}: {limited} has only {format_bytes(most)}. Lower it, or leave it out.")
         return replace(self, place=replace(self.place, free_bytes=free_bytes))
+
+    def with_allocator(self, allocator: AllocatorKind) -> TargetCard:
+        """The card under one of torch's allocators."""
+        return replace(self, place=replace(self.place, allocator=allocator))
 
 
 def choose_cards(

@@ -17,6 +17,8 @@ Confidence = Literal["high", "medium", "low"]
 WorkspaceSource = Literal["calibrated", "published", "rule"]
 #: preferred: those that torch chooses while memory is free; low_workspace: slower ones that take less memory.
 KernelChoice = Literal["preferred", "low_workspace"]
+#: torch's caching allocator: native with its default settings, or with `expandable_segments:True`.
+AllocatorKind = Literal["native", "expandable"]
 
 
 class Prediction(Frozen):
@@ -34,6 +36,10 @@ class Prediction(Frozen):
         "if the case does not run, and in records that were written before this field",
     )
     workspaces: WorkspaceSource = Field(description="where the size of a convolution's workspace is from")
+    allocator: AllocatorKind = Field(
+        "native",
+        description="torch's caching allocator that the prediction is for; expandable: with expandable_segments:True",
+    )
     architecture: str | None = Field(description="of the card; null if only its memory is known")
     needed_allocated_bytes: int = Field(description="peak of live tensors with the leanest kernels, which take nothing")
     needed_reserved_bytes: int = Field(description="the same, as the allocator reserves it with memory to spare")

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: One sentence for the terminal, JSON and pages.
-ASSUMPTIONS = (
-    "Memory is predicted for Linux, torch's native caching allocator without expandable segments, no gradients and no "
-    "torch.compile; on Windows and WSL the driver may spill into system memory instead of failing."
-)
-#: Variables and settings that select an allocator which is not modelled.
-_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
-_NOT_MODELLED = ("expandable_segments:true", "backend:cudamallocasync")
+from bench.errors import printable
+from bench.record import AllocatorKind
+from bench.vram import alloc_conf
+
+_ALLOCATORS: dict[AllocatorKind, str] = {
+    "native": "torch's native caching allocator without expandable segments",
+    "expandable": "torch's native caching allocator with expandable segments",
+}
+_LONGEST_SETTING = 60
 
 
-def stated(environment: Mapping[str, str]) -> str:
-    """The assumptions, and the environment variable that contradicts them, if any."""
-    for name in _VARIABLES:
-        value = environment.get(name, "").lower().replace(" ", "")
-        if any(setting in value for setting in _NOT_MODELLED):
-            return f"{ASSUMPTIONS} {name} selects an allocator that is not modelled: unset it to get these figures."
-    return ASSUMPTIONS
+def of(allocator: AllocatorKind) -> str:
+    """One sentence for the terminal, JSON and pages."""
+    return (
+        f"Memory is predicted for Linux, {_ALLOCATORS[allocator]}, no gradients and no torch.compile; on Windows and "
+        "WSL the driver may spill into system memory instead of failing."
+    )
+
+
+#: The assumptions unless another allocator is chosen.
+ASSUMPTIONS = of("native")
+
+
+def stated(environment: Mapping[str, str], allocator: AllocatorKind = "native") -> str:
+    """The assumptions of predictions for an allocator, and what of the environment contradicts them, if anything."""
+    conf = alloc_conf.read(environment)
+    notes = [of(allocator)]
+    if conf.kind != allocator:
+        notes.append(f"{conf.variable or 'The environment'} selects {_ALLOCATORS[conf.kind]} on this machine.")
+    if conf.not_modelled:
+        settings = ", ".join(printable(setting, _LONGEST_SETTING) for setting in conf.not_modelled)
+        notes.append(f"{conf.variable} also sets what is not modelled: {settings}. Unset it to get these figures.")
+    return " ".join(notes)

@@ -77,6 +77,12 @@ class FreeBlocks:
     def __iter__(self) -> Iterator[Block]:
         return iter(self._blocks)
 
+    def __contains__(self, block: object) -> bool:
+        if not isinstance(block, Block):
+            return False
+        index = bisect_left(self._keys, (block.size, block.address))
+        return index < len(self._blocks) and self._blocks[index] is block
+
     def add(self, block: Block) -> None:
         key = (block.size, block.address)
         index = bisect_left(self._keys, key)
@@ -94,6 +100,10 @@ class FreeBlocks:
             return None
         del self._keys[index]
         return self._blocks.pop(index)
+
+    def from_size(self, size: int) -> Iterator[Block]:
+        """The blocks of at least `size`, the smallest first."""
+        return iter(self._blocks[bisect_left(self._keys, (size, 0)) :])
 
     def take_whole(self) -> list[Block]:
         """Remove and return the blocks that are a whole segment: `release_blocks`."""

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from bench.core.units import ITEM_BYTES
 from bench.record import ConvolutionWorkspace, Workspaces
-from bench.vram.cudnn import Basis
+from bench.vram.cudnn import ASSUMED_CUDNN, ASSUMED_TORCH, Basis
 from bench.vram.events import Convolution, Shape
 
 _Family = tuple[Shape, tuple[int, int], bool]
@@ -42,10 +42,13 @@ class Calibration:
     _exact: Mapping[Convolution, int]
     _families: Mapping[_Family, Sequence[_Point]]
     _item_bytes: int
+    _is_of_other_cudnn: bool = False
 
     @classmethod
-    def of(cls, workspaces: Workspaces, dtype: str) -> Calibration | None:
+    def of(cls, workspaces: Workspaces, dtype: str, *, is_of_other_cudnn: bool = False) -> Calibration | None:
         """The calibration of a precision; None if nothing was measured in it with memory to spare.
+
+        `is_of_other_cudnn`: it was measured with another version of cuDNN than the one that is predicted for.
 
         Constrained entries are left out: on a full card torch uses other kernels.
         """
@@ -65,13 +68,14 @@ class Calibration:
             exact,
             {key: sorted(points.values(), key=lambda point: point.log_area) for key, points in families.items()},
             item_bytes,
+            is_of_other_cudnn,
         )
 
     @classmethod
-    def by_precision(cls, workspaces: Workspaces) -> dict[str, Calibration]:
+    def by_precision(cls, workspaces: Workspaces, *, is_of_other_cudnn: bool = False) -> dict[str, Calibration]:
         """The calibrations of all precisions in which anything was measured with memory to spare."""
         precisions = dict.fromkeys(entry.dtype for entry in workspaces.entries)
-        calibrations = ((dtype, cls.of(workspaces, dtype)) for dtype in precisions)
+        calibrations = ((dtype, cls.of(workspaces, dtype, is_of_other_cudnn=is_of_other_cudnn)) for dtype in precisions)
         return {dtype: calibration for dtype, calibration in calibrations if calibration is not None}
 
     def workspace_bytes(self, kernel: Convolution) -> int | None:
@@ -89,7 +93,7 @@ class Calibration:
     def basis(self, kernel: Convolution) -> Basis | None:
         """How the workspace of this convolution is known; None if it is not."""
         if kernel in self._exact:
-            return "measured"
+            return "other cuDNN" if self._is_of_other_cudnn else "measured"
         points = self._points(kernel)
         if not points:
             return None
@@ -100,24 +104,22 @@ class Calibration:
         return self._families.get(_family(kernel), ())
 
 
-def why_not_applicable(workspaces: Workspaces, cudnn_version: str | None) -> str | None:
-    """Why a calibration does not apply, as a message for users; None if it does.
+def why_uncertain(workspaces: Workspaces, cudnn_version: str = ASSUMED_CUDNN) -> str | None:
+    """Why a calibration may be wrong for a version of cuDNN, as a message for users; None if it is of that version.
 
-    `cudnn_version` is the version that the prediction is for, as torch reports it (`91002`); None if it is not known,
-    as on a machine without a GPU: then any version will do.
+    `cudnn_version` is the version that is predicted for, as torch reports it (`91002`) or as `9.10`.
     """
-    remedy = "Run `bench calibrate` on that device again."
     name = workspaces.device.name
-    if cudnn_version is None:
-        return None
+    remedy = "Its predictions have a wider range; run `bench calibrate` on that device again."
+    expected = _release(cudnn_version)
     if workspaces.cudnn is None:
         return f"The calibration of {name} lacks the version of cuDNN that it was measured with. {remedy}"
-    measured_with, predicted_for = _release(workspaces.cudnn), _release(cudnn_version)
-    if measured_with == predicted_for:
+    measured_with = _release(workspaces.cudnn)
+    if measured_with == expected:
         return None
+    whose = f"cuDNN {expected}" + (f" (torch {ASSUMED_TORCH})" if cudnn_version == ASSUMED_CUDNN else "")
     return (
-        f"The calibration of {name} was measured with cuDNN {measured_with}, but this prediction is for cuDNN "
-        f"{predicted_for}, which may choose other kernels. {remedy}"
+        f"The calibration of {name} was measured with cuDNN {measured_with}, and predictions are for {whose}. {remedy}"
     )
 
 

@@ -26,7 +26,7 @@ PUBLISHED_BAND = (0.625, 0.75, 0.875, 1.0, 1.125)
 RULE_BAND = (0.0, 0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
 #: For measured workspaces: only the order of allocations is predicted.
 CALIBRATED_BAND = (0.95, 1.0, 1.05)
-#: For sizes at which nothing was measured or published, and cuDNN may choose other kernels.
+#: For sizes at which nothing was measured or published, and for another cuDNN: other kernels may be chosen.
 OTHER_SIZES_BAND = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
 #: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and the
@@ -43,10 +43,13 @@ _LARGER_CUBLAS: tuple[tuple[tuple[int, int], frozenset[int]], ...] = (
 )
 #: The version of torch that predictions assume, whichever is installed: that of `constraints.txt`.
 ASSUMED_TORCH = "2.13.0"
+#: Major and minor version of cuDNN that its wheels require (nvidia-cudnn-cu13 9.20.0.48 for torch 2.13.0+cu130).
+ASSUMED_CUDNN = "9.20"
 
 
-#: How a workspace is known: measured at these shapes, interpolated between two sizes, or taken from the nearest size.
-Basis = Literal["measured", "between sizes", "beyond sizes"]
+#: How a workspace is known: measured at these shapes, interpolated between two sizes, taken from the nearest size, or
+#: measured with another version of cuDNN, which may choose other kernels.
+Basis = Literal["measured", "between sizes", "beyond sizes", "other cuDNN"]
 
 
 class Measured(Protocol):
@@ -87,7 +90,7 @@ class CuDnn:
     def for_kernels(self, kernels: Iterable[Kernel], item_bytes: int) -> CuDnn:
         """The backend for a call with these kernels: measured workspaces apply only if they cover all its convolutions.
 
-        If some are known, or were fitted, from other sizes only, the band is wider.
+        If some are known, or were fitted, from other sizes or another cuDNN only, the band is wider.
         """
         convolutions = {kernel for kernel in kernels if isinstance(kernel, Convolution)}
         backend = self

@@ -1,11 +1,13 @@
-"""Replays a timeline through the model of torch's caching allocator: what it reserves, and whether it fits."""
+"""Replays a timeline through a model of torch's caching allocator: what it reserves, and whether it fits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.record import AllocatorKind
 from bench.vram.allocator import CachingAllocator, OutOfMemoryError
 from bench.vram.blocks import Block
+from bench.vram.expandable import ExpandableAllocator
 from bench.vram.timeline import Timeline
 
 #: Shares of a workspace to try. If a convolution's workspace is refused, torch tries cuDNN's next plan, which needs
@@ -25,13 +27,24 @@ class Peaks:
     shrunk_workspaces: int = 0
 
 
-def replay(timeline: Timeline, capacity_bytes: int | None = None, workspaces: float = 1.0) -> Peaks:
+_ALLOCATORS: dict[AllocatorKind, type[CachingAllocator] | type[ExpandableAllocator]] = {
+    "native": CachingAllocator,
+    "expandable": ExpandableAllocator,
+}
+
+
+def replay(
+    timeline: Timeline,
+    capacity_bytes: int | None = None,
+    workspaces: float = 1.0,
+    allocator_kind: AllocatorKind = "native",
+) -> Peaks:
     """The peaks of a timeline. As in `bench run`, the pool is emptied after the weights are loaded.
 
     `capacity_bytes` limits the pool; `workspaces` is a factor for the timeline's workspaces. Raises
     `allocator.OutOfMemoryError` if even the leanest kernels do not fit.
     """
-    allocator = CachingAllocator(capacity_bytes)
+    allocator = _ALLOCATORS[allocator_kind](capacity_bytes)
     blocks: dict[int, Block] = {}
     shrunk_workspaces = 0
     for count, index in enumerate(timeline.changes):
@@ -48,7 +61,7 @@ def replay(timeline: Timeline, capacity_bytes: int | None = None, workspaces: fl
     return Peaks(allocator.peak_allocated_bytes, allocator.peak_reserved_bytes, shrunk_workspaces)
 
 
-def _largest_workspace(allocator: CachingAllocator, size: int) -> tuple[Block, bool]:
+def _largest_workspace(allocator: CachingAllocator | ExpandableAllocator, size: int) -> tuple[Block, bool]:
     """A workspace of this size, or the largest share of it that fits, and whether it is smaller."""
     for share in _WORKSPACE_SHARES:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES, pool_bytes
-from bench.record import Case, Confidence, KernelChoice, Prediction, Verdict
+from bench.record import AllocatorKind, Case, Confidence, KernelChoice, Prediction, Verdict
 from bench.vram import indexing, timeline
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
@@ -42,6 +42,7 @@ class Demand:
         passes: input shapes of the passes through encoder or decoder.
         band: the least and the most bytes that the preferred kernels may reserve.
         largest_elements: elements of the largest tensor.
+        allocator: the allocator that the pool is of.
     """
 
     weights_bytes: int
@@ -52,6 +53,7 @@ class Demand:
     largest_elements: int
     lean_timeline: Timeline
     preferred_timeline: Timeline
+    allocator: AllocatorKind = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,15 @@ class _Judgement:
     kernels: KernelChoice | None = None
 
 
-def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand, Peaks | None]:
+def predict(
+    case: Case, backend: CuDnn, card: Card, allocator: AllocatorKind = "native"
+) -> tuple[Prediction, Demand, Peaks | None]:
     """The verdict on a case, its demand in an unlimited pool, and its peaks on this card (None: out of memory).
 
     Raises ConfigError for a case that can't be traced.
     """
     backend = _backend_for(representative(case), backend)
-    required = demand(case, backend)
+    required = demand(case, backend, allocator)
     judgement = _with_caveat(_judge(required, card), indexing.caveat(required.largest_elements))
     lean, preferred = required.lean_peaks, required.preferred_peaks
     low, high = required.band
@@ -83,6 +87,7 @@ def predict(case: Case, backend: CuDnn, card: Card) -> tuple[Prediction, Demand,
         reason=judgement.reason,
         kernels=judgement.kernels,
         workspaces=backend.source,
+        allocator=allocator,
         architecture=backend.architecture or None,
         needed_allocated_bytes=lean.allocated_bytes,
         needed_reserved_bytes=lean.reserved_bytes,
@@ -106,13 +111,13 @@ def _backend_for(case: Case, backend: CuDnn) -> CuDnn:
     return backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
 
 
-def demand(case: Case, backend: CuDnn) -> Demand:
+def demand(case: Case, backend: CuDnn, allocator: AllocatorKind = "native") -> Demand:
     """The case's memory in an unlimited pool. Raises ConfigError for a case that can't be traced."""
-    return _demand(representative(case), replace(backend, architecture=""))
+    return _demand(representative(case), replace(backend, architecture=""), allocator)
 
 
 @lru_cache(maxsize=1024)
-def _demand(case: Case, backend: CuDnn) -> Demand:
+def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
     traced = trace_of(case)
     item_bytes = ITEM_BYTES[case.dtype]
     # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
@@ -120,24 +125,26 @@ def _demand(case: Case, backend: CuDnn) -> Demand:
         timeline.build(traced, kernels, item_bytes, MIN_BLOCK_BYTES, each_shape_once=True)
         for kernels in (backend.leanest, backend)
     )
-    preferred_peaks = _unlimited(preferred)
+    preferred_peaks = _unlimited(preferred, allocator)
     band = [preferred_peaks.reserved_bytes]
-    band += [replay(preferred, workspaces=factor).reserved_bytes for factor in backend.band if factor != 1]
+    factors = [factor for factor in backend.band if factor != 1]
+    band += [replay(preferred, workspaces=each, allocator_kind=allocator).reserved_bytes for each in factors]
     return Demand(
         weights_bytes=traced.weight_elements * item_bytes,
         passes=traced.passes,
-        lean_peaks=_unlimited(lean),
+        lean_peaks=_unlimited(lean, allocator),
         preferred_peaks=preferred_peaks,
         band=(min(band), max(band)),
         largest_elements=traced.largest_elements,
         lean_timeline=lean,
         preferred_timeline=preferred,
+        allocator=allocator,
     )
 
 
-def _unlimited(call: Timeline) -> Peaks:
+def _unlimited(call: Timeline, allocator: AllocatorKind) -> Peaks:
     """The peaks in an unlimited pool, also during omitted tiles, when more results of earlier tiles are alive."""
-    peaks = replay(call)
+    peaks = replay(call, allocator_kind=allocator)
     excess_bytes = max(0, call.left_out_bytes - call.peak_bytes)
     return replace(peaks, allocated_bytes=peaks.allocated_bytes + excess_bytes)
 
@@ -151,8 +158,8 @@ def _judge(required: Demand, card: Card) -> _Judgement:
     if reserved_bytes <= middle:
         confidence = "high" if required.band[1] <= low else "medium" if reserved_bytes <= low else "low"
         return _Judgement("fits", confidence, _FITS[confidence], required.preferred_peaks, "preferred")
-    preferred = _within(required.preferred_timeline, middle)
-    peaks = preferred or _within(required.lean_timeline, middle)
+    preferred = _within(required.preferred_timeline, middle, required.allocator)
+    peaks = preferred or _within(required.lean_timeline, middle, required.allocator)
     if peaks is None:
         needed = required.lean_peaks.allocated_bytes
         confidence = "high" if needed > high else "medium" if needed > middle else "low"
@@ -171,10 +178,10 @@ def _with_caveat(judgement: _Judgement, caveat: str) -> _Judgement:
     return replace(judgement, confidence=confidence, reason=f"{judgement.reason}; {caveat}")
 
 
-def _within(call: Timeline, capacity: int) -> Peaks | None:
+def _within(call: Timeline, capacity: int, allocator: AllocatorKind) -> Peaks | None:
     """The peaks of a call in a pool of this many bytes; None if it is out of memory."""
     try:
-        return replay(call, capacity)
+        return replay(call, capacity, allocator_kind=allocator)
     except OutOfMemoryError:
         return None
 

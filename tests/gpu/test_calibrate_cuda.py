@@ -55,11 +55,11 @@ def predicted_peak(case: Case, results: Path) -> int:
     """The traced call with the calibration's workspaces, through the model of torch's allocator."""
     from bench.vram import cudnn, timeline, trace
     from bench.vram.allocator import CachingAllocator
-    from bench.vram.calibration import Calibration, why_not_applicable
+    from bench.vram.calibration import Calibration, why_uncertain
 
     ((workspaces,), warnings) = store.read_workspaces([results])
     assert warnings == []
-    assert why_not_applicable(workspaces, str(torch.backends.cudnn.version())) is None
+    assert why_uncertain(workspaces, str(torch.backends.cudnn.version())) is None
     capability = "{}.{}".format(*torch.cuda.get_device_capability(0))
     assert workspaces.compute_capability == capability
     item_bytes = ITEM_BYTES[case.dtype]

@@ -80,7 +80,7 @@ PARENT = {
 }
 #: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes.
 COMPUTES = {
-    *("endpoint.startup", "remote.endpoint_executor", "vram.trace", "vram.installed", "workloads.image_vae.flops"),
+    *("endpoint.startup", "remote.endpoint_executor", "vram.trace", "workloads.image_vae.flops"),
     "predictions.profiled_call",
 }
 

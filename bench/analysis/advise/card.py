@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.config import card_names
 from bench.config.gpus import Gpu
 from bench.core.units import format_bytes, pool_bytes
-from bench.record import Record
+from bench.record import AllocatorKind, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Place:
         limit_bytes: what it is limited to; None for no limit.
         free_bytes: what is free while other processes use the rest; None for all.
         context_bytes: the least and the most that the CUDA context takes.
+        allocator: the allocator of torch whose memory is predicted.
     """
 
     card: str | None
@@ -29,6 +30,7 @@ class Place:
     limit_bytes: int | None
     context_bytes: tuple[int, int]
     free_bytes: int | None = None
+    allocator: AllocatorKind = "native"
 
     @property
     def limit_or_total_bytes(self) -> int:

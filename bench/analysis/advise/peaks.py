@@ -53,8 +53,8 @@ class Peak:
 
 
 def of(case: Case, place: Place, records: Sequence[Record], predicted: PredictedPeak) -> Peak:
-    """The peak of a case in a place; `records` may be of any card."""
-    for record in alike(case, place, records):
+    """The peak of a case in a place; `records` may be of any card, and count as made with the native allocator."""
+    for record in alike(case, place, records) if place.allocator == "native" else ():
         observed = _observed(record, place)
         if observed is not None:
             return observed

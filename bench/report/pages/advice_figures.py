@@ -16,7 +16,7 @@ from bench.analysis.speed.extrapolation import Range
 from bench.config import Gpu
 from bench.record import Case, Tile
 from bench.report.pages.figures import Figures
-from bench.vram.assumptions import ASSUMPTIONS
+from bench.vram import assumptions
 from bench.workloads import models
 
 
@@ -104,11 +104,14 @@ class _Advice(Figures):
 class AdviceFigures(Figures):
     """Every image with its ways in order; the first is the recommendation, unless `recommended` is false."""
 
-    assumptions: str = ASSUMPTIONS
+    assumptions: str
     time_model: _Errors | None
     advice: tuple[_Advice, ...]
 
 
 def figures(advice: Sequence[Advice], clock: Clock | None) -> AdviceFigures:
     """The fields of the advice, and of the errors of the model of times."""
-    return AdviceFigures.model_validate({"time_model": clock and clock.errors, "advice": advice})
+    assumed = assumptions.of(advice[0].place.allocator)
+    return AdviceFigures.model_validate(
+        {"assumptions": assumed, "time_model": clock and clock.errors, "advice": advice}
+    )

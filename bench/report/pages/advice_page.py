@@ -63,7 +63,7 @@ def page(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
             Bullets(
                 (
                     *_CHOICE,
-                    assumptions.ASSUMPTIONS,
+                    assumptions.of(advice[0].place.allocator),
                     *advice_words.place_notes(advice),
                     *advice_words.time_notes(clock, advice),
                     _assumed(advice),
@@ -90,7 +90,7 @@ def terminal(advice: Sequence[Advice], clock: Clock | None, networks: Networks) 
         "Peak: of torch's pool, weights included; the CUDA context comes on top.",
         f"tight: {TIGHT} {_CONFIDENCE[0]}: {_CONFIDENCE[1]}",
         "Tiles are edge/overlap in pixels. They change the picture where they meet, a lower precision everywhere.",
-        assumptions.stated(os.environ),
+        assumptions.stated(os.environ, advice[0].place.allocator),
         *advice_words.risks(way for each in advice for way in each.local),
         *advice_words.place_notes(advice),
         *advice_words.time_notes(clock, advice),

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core.units import format_count
-from bench.record import Record
+from bench.record import AllocatorKind, Record
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text
 from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
 from bench.report.pages.known_peaks import KnownPeak, known_peaks, unmatched
@@ -63,7 +63,7 @@ def page(predictions: Sequence[Record], known: Sequence[Record]) -> Document:
             Terms((*_LEGEND, *_sources(predictions))),
             Bullets(
                 (
-                    assumptions.ASSUMPTIONS,
+                    *(assumptions.of(allocator) for allocator in _allocators(predictions)),
                     *_memory_notes(predictions),
                     *_unsupported(predictions),
                     *_agreement(peaks),
@@ -87,12 +87,16 @@ def terminal(records: Sequence[Record]) -> Document:
         ]
     notes = (
         *(f"{term}: {meaning}" for term, meaning in _LEGEND),
-        assumptions.stated(os.environ),
+        *(assumptions.stated(os.environ, allocator) for allocator in _allocators(records)),
         *_memory_notes(records),
         *_reasons(records),
         *(f"{term}: {meaning}" for term, meaning in _sources(records)),
     )
     return Document("", (*blocks, Bullets(notes, tone="quiet")))
+
+
+def _allocators(records: Iterable[Record]) -> list[AllocatorKind]:
+    return list(dict.fromkeys(record.prediction.allocator for record in records if record.prediction))
 
 
 def _group_section(group: Group) -> Section:

@@ -11,6 +11,7 @@ from factories import GIB, a_case, a_device, measured, published, write_lines
 
 from bench.cli import main
 from bench.config import load_gpus
+from bench.vram import assumptions
 
 pytest.importorskip("bench.workloads.image_vae.work")
 
@@ -297,3 +298,27 @@ def test_less_than_the_weights_is_refused_with_what_to_do(results: Path, capsys:
     assert "weights" in error
     assert "CUDA context" in error
     assert "`bench hybrid`" in error
+
+
+def test_the_allocator_changes_the_predicted_peaks_and_is_stated(
+    results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [str(results), "--gpu", "4090", "--model", "sd-v1", "--operation", "decode", "--resolution", "512"]
+    native = json.loads(said([*arguments, "--json"], capsys))
+    expandable = json.loads(said([*arguments, "--json", "--allocator", "expandable"], capsys))
+    peaks = [each["advice"][0]["ways"][0]["peak"]["reserved_bytes"] for each in (native, expandable)]
+    assert peaks[1] < peaks[0]  # one segment that grows leaves fewer gaps
+    assert native["assumptions"] != expandable["assumptions"] == assumptions.of("expandable")
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+    assert json.loads(said([*arguments, "--json"], capsys)) == expandable
+
+
+def test_a_published_peak_does_not_count_for_another_allocator(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the small image was published for this card, with the native allocator
+    arguments = [str(results), "--gpu", "3070", *SMALL, "--json"]
+    for options, kind in ([], "published"), (["--allocator", "expandable"], "predicted"):
+        ways = json.loads(said([*arguments, *options], capsys))["advice"][0]["ways"]
+        (untiled,) = [way for way in ways if way["way"] == "untiled"]
+        assert untiled["peak"]["kind"] == kind

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from calibrations import calibrate
@@ -15,7 +17,7 @@ from bench.cli import main
 from bench.config import load_gpus
 from bench.predictions import predicted_records
 from bench.record import Prediction, Record
-from bench.vram import installed
+from bench.vram import assumptions
 from bench.vram.assumptions import ASSUMPTIONS
 
 #: Two cases of the smallest model: whole, and in tiles that cover it.
@@ -290,17 +292,66 @@ def test_a_calibration_that_lacks_some_convolutions_of_the_case_is_not_taken(
     assert only(sweep, capsys, "--set", "dtypes=float16") == half
 
 
-def test_a_calibration_of_another_cudnn_is_left_out_and_said_so(
-    sweep: str, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_calibration_of_another_cudnn_has_a_wider_range_and_a_warning(
+    sweep: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate(results, workspace_bytes=30 * 2**20)
+    same = only(sweep, capsys)
+    calibrate(results, workspace_bytes=30 * 2**20, cudnn="90100")
+    assert predicted(sweep, "--gpu", "4090", "--json") == 0
+    out, err = capsys.readouterr()
+    other = Record.model_validate(json.loads(out)[0]).prediction
+    assert other is not None
+    assert (same.workspaces, other.workspaces) == ("calibrated", "calibrated")
+    assert other.taken_reserved_bytes == same.taken_reserved_bytes
+    assert other.taken_high_bytes - other.taken_low_bytes > same.taken_high_bytes - same.taken_low_bytes
+    assert "warning: The calibration of NVIDIA Test" in err
+    assert re.search(r"\bcuDNN 9\.1\b.*\bcuDNN 9\.20\b", err, re.DOTALL)
+
+
+@pytest.mark.parametrize("installed", ["2.11.0", "2.14.1", None])
+def test_a_prediction_with_a_calibration_is_the_same_whatever_torch_is_installed(
+    installed: str | None,
+    sweep: str,
+    results: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calibrate(results)
-    monkeypatch.setattr(installed, "cudnn_version", lambda: "90100")
-    assert predicted(sweep, "--gpu", "4090") == 0
-    said = capsys.readouterr()
-    assert "warning: The calibration of NVIDIA Test" in said.err
-    assert re.search(r"\bcuDNN 9\.10\b.*\bcuDNN\s+9\.1\b", said.err, re.DOTALL)
-    assert "It is left out." in said.err
-    assert "published, ada" in said.out
+    before = only(sweep, capsys)
+    fake = None if installed is None else SimpleNamespace(__version__=installed)
+    monkeypatch.setitem(sys.modules, "torch", fake)  # with None `import torch` fails
+    assert only(sweep, capsys) == before
+
+
+@pytest.mark.parametrize("variable", ["PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])
+def test_the_environment_selects_the_allocator_unless_an_option_names_it(
+    variable: str, sweep: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native, expandable = only(sweep, capsys), only(sweep, capsys, "--allocator", "expandable")
+    assert (native.allocator, expandable.allocator) == ("native", "expandable")
+    # one segment that grows by 20 MiB: the small model of 2 MiB needs at least one piece of each pool
+    assert expandable.taken_reserved_bytes % (2 * 2**20) == 0
+    monkeypatch.setenv(variable, "expandable_segments:True")
+    assert only(sweep, capsys) == expandable
+    assert only(sweep, capsys, "--allocator", "native") == native
+
+
+def test_the_terminal_states_the_allocator(
+    sweep: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert predicted(sweep, "--gpu", "3070", "--allocator", "expandable") == 0
+    assert assumptions.of("expandable") in " ".join(capsys.readouterr().out.split())
+    assert predicted(sweep, "--gpu", "3070", "--json", "--allocator", "expandable") == 0
+    assert assumptions.of("expandable") in capsys.readouterr().err
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "backend:cudaMallocAsync")
+    assert predicted(sweep, "--gpu", "3070", "--json") == 0
+    assert "backend:cudaMallocAsync" in capsys.readouterr().err
+
+
+def test_an_allocator_that_is_not_known_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--allocator", "cudaMallocAsync") == 2
+    assert "native" in capsys.readouterr().err
 
 
 def test_a_calibration_that_can_t_be_read_is_left_out_and_said_so(

@@ -41,7 +41,7 @@ def _moved(line: dict[str, Any]) -> dict[str, Any]:
     new["schema_version"] = FIELDS["new"]["schema_version"]
     new["device"]["identity"] = FIELDS["new"]["device.identity"]
     if new["prediction"]:
-        new["prediction"]["kernels"] = None  # an optional field of version 6, which came later
+        new["prediction"] |= {"kernels": None, "allocator": "native"}  # optional fields of version 6, which came later
     if new["outcome"]["status"] in {"out_of_memory", "failed"}:
         new["outcome"]["stage"] = None
     return new

@@ -9,8 +9,8 @@ import pytest
 from factories import NOON, a_device, an_environment
 
 from bench.record import ConvolutionWorkspace, Workspaces
-from bench.vram.calibration import Calibration, why_not_applicable
-from bench.vram.cudnn import backend
+from bench.vram.calibration import Calibration, why_uncertain
+from bench.vram.cudnn import ASSUMED_TORCH, CALIBRATED_BAND, OTHER_SIZES_BAND, backend
 from bench.vram.events import Convolution
 
 #: 8 x 8 x 3 x 3 = 576 values, 1,152 bytes in half precision.
@@ -126,17 +126,36 @@ def test_the_backend_takes_them_in_the_place_of_its_rule() -> None:
 # Whether a calibration fits
 
 
-@pytest.mark.parametrize("version", ["91002", "91000", "9.10.7", None])
-def test_the_same_cudnn_but_for_its_patch_applies_and_one_that_is_not_known(version: str | None) -> None:
-    assert why_not_applicable(workspaces(entry(SMALL, 1)), version) is None
+@pytest.mark.parametrize("version", ["91002", "91000", "9.10.7", "9.10"])
+def test_the_same_cudnn_but_for_its_patch_is_certain(version: str) -> None:
+    assert why_uncertain(workspaces(entry(SMALL, 1)), version) is None
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "said"),
+    ("theirs", "ours", "words"),
     [("91002", "90100", r"\b9\.10\b.*\b9\.1\b"), ("8902", "91002", r"\b8\.9\b.*\b9\.10\b"), (None, "91002", "cuDNN")],
 )
-def test_another_cudnn_is_told_with_what_to_do(theirs: str | None, ours: str, said: str) -> None:
-    why = why_not_applicable(workspaces(entry(SMALL, 1), cudnn=theirs), ours)
+def test_another_cudnn_is_told_with_what_to_do(theirs: str | None, ours: str, words: str) -> None:
+    why = why_uncertain(workspaces(entry(SMALL, 1), cudnn=theirs), ours)
     assert why is not None
-    assert re.search(said, why)
+    assert re.search(words, why)
     assert "`bench calibrate`" in why
+
+
+def test_predictions_are_for_the_cudnn_of_the_torch_that_they_assume() -> None:
+    assert why_uncertain(workspaces(entry(SMALL, 1), cudnn="92000")) is None
+    other = why_uncertain(workspaces(entry(SMALL, 1), cudnn="91002"))
+    assert other is not None
+    assert ASSUMED_TORCH in other
+
+
+def test_with_another_cudnn_the_workspace_is_the_same_and_the_range_wider() -> None:
+    known = workspaces(entry(SMALL, 12_345))
+    same, other = Calibration.of(known, "float16"), Calibration.of(known, "float16", is_of_other_cudnn=True)
+    assert same is not None
+    assert other is not None
+    assert (same.basis(kernel(SMALL)), other.basis(kernel(SMALL))) == ("measured", "other cuDNN")
+    assert other.workspace_bytes(kernel(SMALL)) == 12_345
+    backends = [backend("ada", "8.9", 2, each).for_kernels([kernel(SMALL)], 2) for each in (same, other)]
+    assert [each.source for each in backends] == ["calibrated", "calibrated"]
+    assert [each.band for each in backends] == [CALIBRATED_BAND, OTHER_SIZES_BAND]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from factories import a_case, changed, refusal
 
 from bench.errors import ConfigError
 from bench.record import Case, Prediction, Tile
-from bench.vram import cudnn, installed
+from bench.vram import cudnn
 from bench.vram.cudnn import CuDnn
 from bench.vram.verdict import Card, Demand, demand, predict
 
@@ -191,12 +190,3 @@ def test_tiles_take_less_than_the_whole_image_and_little_more_than_one_tile() ->
 def test_with_memory_to_spare_a_batch_takes_more() -> None:
     one, two = (demand(changed(CASE, batch=batch), BACKEND) for batch in (1, 2))
     assert one.preferred_peaks.reserved_bytes < two.preferred_peaks.reserved_bytes
-
-
-@pytest.mark.parametrize(("version", "known"), [(None, None), (91002, "91002")])
-def test_a_cuda_torch_without_cudnn_has_no_version_of_it(
-    monkeypatch: pytest.MonkeyPatch, version: int | None, known: str | None
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: version)
-    assert installed.cudnn_version() == known
