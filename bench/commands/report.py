@@ -44,9 +44,10 @@ def report(
     from bench.analysis.speed.evaluation import evaluate
     from bench.commands import comparisons
     from bench.config import load_gpus, load_prices
+    from bench.predictions import published_again
     from bench.predictions.time_model import kernels_of
-    from bench.report.pages import measured_page, predicted_page, remote_page, time_model_page
-    from bench.report.plots import remote_plot, time_plot
+    from bench.report.pages import measured_page, memory_model_page, predicted_page, remote_page, time_model_page
+    from bench.report.plots import memory_model_plot, remote_plot, time_plot
     from bench.store import read_ceilings
 
     paths = given_or_all(results)
@@ -62,6 +63,9 @@ def report(
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
     pages["predicted.md"] = predicted_page.page(predictions, records)
+    if cells := published_again.cells(records):
+        pages[memory_model_page.PAGE] = memory_model_page.page(cells)
+        pages[memory_model_page.PLOT] = partial(memory_model_plot.draw, cells, published_again.COMPARED)
     if times := evaluate(records, kernels_of, load_gpus()):
         pages["time_model.md"] = time_model_page.page(times)
         pages[time_model_page.PLOT] = partial(time_plot.draw, times)

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "analysis.hybrid": _BASE | {"config"},
     "analysis.cost": _BASE | {"config", "analysis.hybrid"},
     "analysis.speed": _BASE | {"config"},
+    "analysis.memory": _BASE,
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
     "doctor": {"errors", "core", "record"},
     "vram": _BASE,
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "run": _BASE | {"process", "config", "plan", "store", "doctor", "device", "report.render"},
     "predictions": {
         *(_BASE | {"config", "plan", "store", "device", "run", "vram"}),
-        *("analysis.hybrid", "analysis.speed", "analysis.advise"),
+        *("analysis.hybrid", "analysis.speed", "analysis.advise", "analysis.memory"),
     },
     "wire": {"errors", "core", "workloads"},
     "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
@@ -50,10 +51,20 @@ MAY_IMPORT = {
     "report.document": {"core"},
     "report.render": {"errors", "core", "report.document"},
     "report.docs": _BASE | {"report.document", "report.render", "report.pages"},
-    "report.plots": _BASE | {"config", "vram", "analysis.hybrid", "analysis.cost", "analysis.speed", "report.pages"},
+    "report.plots": {
+        *(_BASE | {"config", "vram", "report.pages"}),
+        *("analysis.hybrid", "analysis.cost", "analysis.memory", "analysis.speed"),
+    },
     "report.pages": {
         *(_BASE | {"config", "doctor", "vram", "report.document", "report.render", "report.plots"}),
-        *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
+        *(
+            "analysis.compare",
+            "analysis.hybrid",
+            "analysis.cost",
+            "analysis.speed",
+            "analysis.advise",
+            "analysis.memory",
+        ),
     },
     "commands": {
         *(

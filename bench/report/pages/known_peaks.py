@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.memory.published_peaks import decimals, peak_bytes, rounding_bytes
 from bench.config import card_names
-from bench.core.units import MIB, memory_bytes
+from bench.core.units import MIB
 from bench.record import OutOfMemory, Prediction, Record, grouped
 
-#: Published peaks are whole even MiB, before the page rounds the percentage.
-_ROUNDING_BYTES = 2 * MIB
 #: The outcomes that can confirm or contradict a prediction.
 _ENDED = ("measured", "out_of_memory")
 
@@ -26,19 +25,12 @@ class KnownPeak:
     known: Record
     predicted: Record
     prediction: Prediction
-    rounding_bytes: int = _ROUNDING_BYTES
+    rounding_bytes: int = 2 * MIB
 
     @property
     def known_bytes(self) -> int | None:
         """The peak reserved, of a published percentage by the docs' arithmetic; None if out of memory or not known."""
-        memory, total = self.known.memory, self.predicted.vram_limit_bytes or self.predicted.device.total_bytes
-        if memory is None or self.out_of_memory:
-            return None
-        if memory.peak_reserved_bytes is not None:
-            return memory.peak_reserved_bytes
-        if memory.percent is None or total is None:
-            return None
-        return memory_bytes(memory.percent, total)
+        return peak_bytes(self.known, self.predicted.vram_limit_bytes or self.predicted.device.total_bytes)
 
     @property
     def predicted_bytes(self) -> int | None:
@@ -83,15 +75,14 @@ def known_peaks(predictions: Iterable[Record], known: Sequence[Record]) -> list[
     """The known peaks of CUDA cards that have a prediction under the same limit, in the order of `known`."""
     groups = grouped(predictions, lambda prediction: (prediction.case.id, prediction.vram_limit_bytes))
     by_case = {(group[0].case.id, group[0].vram_limit_bytes): group for group in groups}
-    decimals = _decimals(known)
+    digits = decimals(known)
     peaks = []
     for record in known:
         same_case = by_case.get((record.case.id, record.vram_limit_bytes), [])
         match = next((prediction for prediction in same_case if _is_of(record, prediction)), None)
         if match is not None and match.prediction is not None and record.outcome.status in _ENDED:
             total = match.vram_limit_bytes or match.device.total_bytes or 0
-            half_digit = round(total * 0.005 / 10 ** decimals.get(record.run.id, 9))
-            peaks.append(KnownPeak(record, match, match.prediction, max(_ROUNDING_BYTES, half_digit)))
+            peaks.append(KnownPeak(record, match, match.prediction, rounding_bytes(record, total, digits)))
     return peaks
 
 
@@ -103,16 +94,6 @@ def unmatched(peaks: Iterable[KnownPeak], known: Iterable[Record]) -> dict[str, 
         if record.kind == "published" and record.outcome.status in _ENDED and id(record) not in matched:
             counts[record.device.name] = counts.get(record.device.name, 0) + 1
     return counts
-
-
-def _decimals(known: Iterable[Record]) -> dict[str, int]:
-    """How many decimals a page's percentages have, without trailing zeros, by the run that its records stand for."""
-    decimals: dict[str, int] = {}
-    for record in known:
-        if record.kind == "published" and record.memory is not None and record.memory.percent is not None:
-            digits = len(repr(record.memory.percent).partition(".")[2])
-            decimals[record.run.id] = max(digits, decimals.get(record.run.id, 0))
-    return decimals
 
 
 def _is_of(record: Record, prediction: Record) -> bool:

@@ -211,3 +211,20 @@ def test_docs_check_names_the_page_s_file_and_line(tmp_path: Path, capsys: pytes
     results = write_lines(tmp_path / "a.jsonl", [measured(case=a_case(model="sd-v1"))])
     assert main(["docs", "check", str(page), str(results), "--operation", "encode"]) == 2
     assert "error: mine.md:5:" in capsys.readouterr().err
+
+
+def test_published_cells_have_a_page_of_their_own_which_loads_no_torch(tmp_path: Path) -> None:
+    # given two cells of the docs' page, in a process that can't import torch
+    lines = (ROOT / "results" / "published" / "vae_decode.jsonl").read_text().splitlines(keepends=True)[:2]
+    results = tmp_path / "published" / "vae_decode.jsonl"
+    results.parent.mkdir()
+    results.write_text("".join(lines))
+    blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = sys.modules['pynvml'] = None\n"
+    arguments = ["report", str(results), "-o", str(tmp_path / "r"), "--quiet"]
+    code = f"{blocked}from bench.cli import main; sys.exit(main({arguments!r}))"
+    # when the pages are written
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    # then the page of the model of memory and its plot are among them
+    assert done.returncode == 0, done.stderr
+    assert {"memory_model.md", "memory_model.png"} <= set(written(tmp_path / "r"))
+    assert "](memory_model.png)" in (tmp_path / "r" / "memory_model.md").read_text()

@@ -1,0 +1,1 @@
+"""Predicted memory held against published peaks, beside the estimates of other programs."""
