@@ -36,9 +36,8 @@ _SOURCES = {
     "rule": "workspaces by a rule that was not checked against this precision and architecture: a wide band",
 }
 _FITTED = (
-    "The published peaks of encodes set the assumed size of workspaces (one number for each precision and "
-    "architecture), and how wide the band is. So the ratios show how well the model fits, not how well it predicts. "
-    "The verdicts are independent of them."
+    "The published peaks set the assumed size of workspaces for each precision and architecture, and how wide the band "
+    "is. So the ratios show how well the model fits, not how well it predicts. The verdicts are independent of them."
 )
 
 

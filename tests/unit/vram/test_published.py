@@ -1,7 +1,6 @@
 """Predictions against the docs' encode tables: verdicts, published peaks in their bands, and the error of the middle.
 
-The share of each (precision, architecture) was fitted to the untiled peaks with memory to spare, so these tests hold
-what `bench.vram.cudnn` says of the fit; verdicts and tiled peaks were not fitted.
+The shares of each (precision, architecture) were fitted to untiled peaks; verdicts and tiled peaks were not fitted.
 """
 
 from __future__ import annotations
@@ -65,7 +64,9 @@ def test_the_published_peak_lies_in_the_band(record: Record) -> None:
 @pytest.mark.parametrize(
     "record", [record for record in _fitting() if record.device.name in _WITH_ROOM and not record.case.tile], ids=_name
 )
-def test_with_memory_to_spare_untiled_peaks_are_predicted_within_14_per_cent(record: Record) -> None:
+def test_with_memory_to_spare_untiled_peaks_are_predicted_within_5_per_cent(record: Record) -> None:
     found = _predicted(record)
     assert found.verdict == "fits"
-    assert abs(found.taken_reserved_bytes / _peak(record) - 1) <= 0.14
+    # in float16 at 256 px cuDNN takes a kernel that needs less
+    most = 0.13 if (record.case.dtype, record.case.axes["width"]) == ("float16", 256) else 0.05
+    assert abs(found.taken_reserved_bytes / _peak(record) - 1) <= most
