@@ -33,5 +33,5 @@ def decimals(records: Iterable[Record]) -> dict[str, int]:
 
 def rounding_bytes(record: Record, total_bytes: int, digits: Mapping[str, int]) -> int:
     """How far a record's peak may be from the true one: half of the last printed digit, at least one step of 2 MiB."""
-    half_digit = round(total_bytes * 0.005 / 10 ** digits.get(record.run.id, 9))
+    half_digit = round(total_bytes * 0.005 / 10.0 ** digits.get(record.run.id, 9))
     return max(_ROUNDING_BYTES, half_digit)
