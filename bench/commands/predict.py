@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands import predict_fits
 from bench.commands.options import (
     RESULTS,
     Allocator,
@@ -59,6 +60,10 @@ def predict(
         ),
     ] = None,
     allocator: Allocator = None,
+    fits: Annotated[
+        bool, typer.Option("--fits", help="Print the largest image and batch of each model that fit the cards.")
+    ] = False,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="Predict for this precision instead.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
     ] = None,
@@ -70,6 +75,9 @@ def predict(
 ) -> None:
     """Predict the peak memory of each case in a sweep, and whether it fits each card. No GPU, no weights needed.
 
+    With --fits it searches all sizes instead of the sweep's, for the largest
+    that fit.
+
     Exit codes: 0 done; 2 wrong usage, or a case that can't be predicted; 130
     interrupted, and nothing is written.
     """
@@ -77,9 +85,15 @@ def predict(
     from bench import plan as plans
     from bench.predictions.target_cards import choose_cards
 
+    if fits:
+        others = {"CONFIG": config != "docs", "--set": overrides, "--resolution": resolution, "--out": out}
+        predict_fits.refuse_others({**others, "--format docs": output_format is Format.docs})
+        predict_fits.show(model or [], operation or [], dtype, gpu or [], vram_limit, as_json=as_json, quiet=quiet)
+        return
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are written as lines of JSON. Name a file that ends in .jsonl.")
-    listed = configs.load(configs.find(config), overrides or [])
+    precision = [] if dtype is None else [f"dtypes={dtype}"]
+    listed = configs.load(configs.find(config), [*(overrides or []), *precision], {"dtypes": "--dtype"})
     tell_aliases(model or (() if weights is not None else listed.aliases), quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
     if weights is not None:

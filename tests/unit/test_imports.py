@@ -36,13 +36,21 @@ MAY_IMPORT = {
     "analysis.speed": _BASE | {"config"},
     "analysis.memory": _BASE,
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
+    "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
     "doctor": {"errors", "core", "record"},
     "vram": _BASE,
     "device": {"errors", "core", "process", "record", "doctor"},
     "run": _BASE | {"process", "config", "plan", "store", "doctor", "device", "report.render"},
     "predictions": {
         *(_BASE | {"config", "plan", "store", "device", "run", "vram"}),
-        *("analysis.hybrid", "analysis.speed", "analysis.advise", "analysis.memory"),
+        *(
+            "analysis.hybrid",
+            "analysis.cost",
+            "analysis.speed",
+            "analysis.memory",
+            "analysis.advise",
+            "analysis.planning",
+        ),
     },
     "wire": {"errors", "core", "workloads"},
     "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
@@ -62,9 +70,10 @@ MAY_IMPORT = {
             "analysis.hybrid",
             "analysis.cost",
             "analysis.speed",
-            "analysis.advise",
             "analysis.memory",
+            "analysis.advise",
         ),
+        "analysis.planning",
     },
     "commands": {
         *(
@@ -73,6 +82,7 @@ MAY_IMPORT = {
             | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
+        "analysis.planning",
         *("report.document", "report.render", "report.docs", "report.plots", "report.pages"),
     },
     "cli": {"errors", "commands"},
@@ -88,6 +98,7 @@ PARENT = {
     *("device.base", "device.cpu.host"),
     *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),
     *("commands.", "predictions.target_cards", "predictions.predicted_records", "predictions.advice"),
+    *("predictions.largest_images", "predictions.card_plans"),
 }
 #: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes.
 COMPUTES = {

@@ -1,0 +1,56 @@
+"""`bench predict --fits`: the largest images and batches that fit cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from bench.commands.options import RESULTS
+from bench.commands.stderr import interruptible, tell_aliases, tracked, warn
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bench.analysis.planning.largest_image import LargestImages
+
+
+def refuse_others(given: Mapping[str, object]) -> None:
+    """Refuse options that do not go together with --fits, by name. Raises ConfigError if one of them is given."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise ConfigError(
+            f"--fits searches all sizes of the models, and prints only those: it can't take {', '.join(names)}. "
+            "Choose with --model, --operation, --dtype, --gpu and --vram-limit."
+        )
+
+
+def show(
+    model: Sequence[str],
+    operation: Sequence[str],
+    dtype: str | None,
+    gpu: Sequence[str],
+    vram_limit: str | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Search what fits the chosen cards, and print it. Raises ConfigError for a choice that can't be predicted."""
+    from bench import config
+    from bench.predictions import largest_images
+    from bench.predictions.target_cards import choose_cards
+    from bench.report.pages import largest_figures, largest_page
+    from bench.report.render import console, json_text
+
+    tell_aliases(model, quiet=quiet)
+    calls = largest_images.calls_of(config.models_of(model), config.operations_of(operation), dtype)
+    cards, warnings = choose_cards(gpu, vram_limit, RESULTS)
+    warn(warnings)
+    found: list[LargestImages] = []
+    with interruptible("Interrupted before all sizes were tried. Nothing was printed."):
+        searches = largest_images.searches(calls, cards)
+        found = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]
+    if as_json:
+        typer.echo(json_text.render(largest_figures.figures(found)), nl=False)
+    elif not quiet:
+        console.show(largest_page.terminal(found))

@@ -1,0 +1,100 @@
+"""The largest images and batches that fit cards, for the terminal (`bench predict --fits`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from bench.analysis.planning.largest_image import Largest, LargestImages
+from bench.core.boundary import Boundary
+from bench.record import Case
+from bench.report import document
+from bench.report.document import Bullets, Cell, Column, Document, table_of
+from bench.report.pages import cells
+from bench.report.pages.cells import MEMORY_ASSUMED
+from bench.report.pages.predicted_tables import WORDS
+from bench.vram import assumptions
+
+_LEGEND = (
+    "Edges of square images in pixels, and images in a batch of untiled ones: first the largest that fits with memory "
+    "to spare (high or medium confidence), after the slash the largest that runs at all (tight, or fits with low "
+    "confidence). Every figure is predicted; 0 means that none fits.",
+    "Tiled: in the model's own tiles, whose edge comes after it. An image no larger than a tile is computed whole.",
+)
+_MOST = "+: nothing larger was tried."
+_INDEX_LIMIT = (
+    "+ without tiles: a larger image or batch has a tensor of 2,147,483,648 elements or more, which torch's kernels "
+    "with 32-bit indices can't address."
+)
+_TILED_MOST = "+ in tiles: nothing larger than {most} px was tried."
+_GAPS = "~: some slightly smaller size does not, because the allocator places its tensors less well."
+
+
+def terminal(found: Sequence[LargestImages]) -> Document:
+    """A table for each card; for several cards, one for each model, operation and precision."""
+    is_one_card = len({each.place.label for each in found}) == 1
+    return Document("", (_table(found, is_one_card=is_one_card), Bullets(tuple(_notes(found)), tone="quiet")))
+
+
+def _table(found: Sequence[LargestImages], *, is_one_card: bool) -> document.Table:
+    edges = dict.fromkeys(edge for each in found for edge in each.batches)
+    return table_of(
+        found,
+        (Column("Card", splits_table=is_one_card, may_wrap=True), lambda each: each.place.label),
+        (Column("Call", splits_table=not is_one_card), lambda each: _call(each.case)),
+        (Column("Untiled", right=True), lambda each: _cell(each, each.untiled)),
+        (Column("Tiled", right=True), _tiled_cell),
+        *(_batch_column(edge) for edge in edges),
+        title="What fits",
+    )
+
+
+def _batch_column(edge: int) -> tuple[Column, Callable[[LargestImages], Cell]]:
+    return Column(f"Batch at {edge}", right=True), lambda each: _cell(each, each.batches.get(edge))
+
+
+def _call(case: Case) -> str:
+    return f"{cells.call(case)}, {case.dtype}"
+
+
+def _cell(found: LargestImages, largest: Largest | None) -> Cell:
+    """`1624 / 2440`, `8192+`, `0`."""
+    if found.no_torch is not None:
+        return Cell(text=WORDS["unsupported"], tone="bad")
+    if largest is None:
+        return Cell()
+    fits, runs = _number(largest.fits), _number(largest.runs)
+    text = fits if fits == runs else f"{fits} / {runs}"
+    return Cell(text=text, tone="plain" if largest.fits.last else "warning" if largest.runs.last else "bad")
+
+
+def _tiled_cell(found: LargestImages) -> Cell:
+    cell = _cell(found, found.tiled)
+    if found.tile is None or found.tiled is None:
+        return cell
+    return Cell(text=f"{cell.text} ({found.tile.tile})", tone=cell.tone)
+
+
+def _number(found: Boundary) -> str:
+    return f"{found.last}{'+' if found.is_most else ''}{'~' if found.has_gaps else ''}"
+
+
+def _notes(found: Sequence[LargestImages]) -> list[str]:
+    """The legend, what limits the search, and what is assumed."""
+    untiled = [largest for each in found for largest in (each.untiled, *each.batches.values()) if largest]
+    tiled = [each.tiled for each in found if each.tiled]
+    notes = list(_LEGEND)
+    if any(largest.runs.is_most and largest.is_index_limit for largest in untiled):
+        notes.append(_INDEX_LIMIT)
+    if any(largest.runs.is_most and not largest.is_index_limit for largest in untiled):
+        notes.append(_MOST)
+    if any(largest.runs.is_most for largest in tiled):
+        most = sorted({largest.most for largest in tiled})
+        notes.append(_TILED_MOST.format(most=" or ".join(map(str, most))))
+    if any(grade.has_gaps for largest in (*untiled, *tiled) for grade in (largest.fits, largest.runs)):
+        notes.append(_GAPS)
+    assumed = dict.fromkeys(each.place.card for each in found if each.place.card and each.place.is_memory_assumed)
+    notes += [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
+    no_torch = dict.fromkeys((each.place.card, each.no_torch) for each in found if each.no_torch)
+    notes += [f"No torch for {card}: {reason}." for card, reason in no_torch]
+    return [*notes, assumptions.stated(os.environ)]

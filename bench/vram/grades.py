@@ -1,0 +1,86 @@
+"""Whether a case fits a card, without the range that a prediction states: quick enough to search over many sizes.
+
+Agrees with `verdict`. For the range `verdict` replays a call eight times as often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from bench.core.units import ITEM_BYTES
+from bench.record import Case
+from bench.vram import timeline
+from bench.vram.allocator import OutOfMemoryError
+from bench.vram.blocks import MIN_BLOCK_BYTES
+from bench.vram.cudnn import CuDnn
+from bench.vram.events import Birth, Pass, Trace
+from bench.vram.replay import replay
+from bench.vram.timeline import Timeline
+from bench.vram.tracing import representative, trace_of
+from bench.vram.verdict import Card
+
+#: torch's kernels address most tensors by 32-bit integers (`canUse32BitIndexMath`): they have fewer elements than this.
+INDEX_LIMIT = 2**31
+
+
+def fits(case: Case, backend: CuDnn, card: Card) -> bool:
+    """Whether the verdict is *fits* with high or medium confidence. Raises ConfigError if the case can't be traced."""
+    return reserved_bytes(case, backend) <= card.capacities[0]
+
+
+def runs(case: Case, backend: CuDnn, card: Card) -> bool:
+    """Whether the verdict is *fits* or *tight*, with any confidence. Raises ConfigError, as `fits` does."""
+    case, backend = _simplest(case, backend)
+    capacity = card.capacities[1]
+    if _timeline(case, backend.leanest).peak_bytes > capacity:
+        return False
+    return any(_is_within(_timeline(case, kernels), capacity) for kernels in (backend, backend.leanest))
+
+
+def reserved_bytes(case: Case, backend: CuDnn) -> int:
+    """The peak that the preferred kernels reserve with memory to spare. Raises ConfigError, as `fits` does."""
+    return _reserved_bytes(*_simplest(case, backend))
+
+
+def live_bytes(case: Case, backend: CuDnn) -> int:
+    """The peak of live tensors with the leanest kernels, less than which no card can have."""
+    case, backend = _simplest(case, backend)
+    return _timeline(case, backend.leanest).peak_bytes
+
+
+@lru_cache(maxsize=1 << 15)
+def largest_tensor(case: Case) -> int:
+    """The elements of the largest tensor of a call. Raises ConfigError, as `fits` does."""
+    return _largest_birth(trace_of(case))
+
+
+def _largest_birth(trace: Trace) -> int:
+    passes = {event.shape: event.events for event in trace.events if isinstance(event, Pass)}
+    events = (event for events in (trace.events, *passes.values()) for event in events)
+    return max((event.elements for event in events if isinstance(event, Birth)), default=0)
+
+
+def _simplest(case: Case, backend: CuDnn) -> tuple[Case, CuDnn]:
+    """The case and the backend that stand for all with the same allocations."""
+    if backend.measured is not None:
+        backend = backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
+    return representative(case), replace(backend, architecture="", source="rule", band=())
+
+
+@lru_cache(maxsize=1 << 15)
+def _reserved_bytes(case: Case, backend: CuDnn) -> int:
+    return replay(_timeline(case, backend)).reserved_bytes
+
+
+@lru_cache(maxsize=16)
+def _timeline(case: Case, backend: CuDnn) -> Timeline:
+    return timeline.build(trace_of(case), backend, ITEM_BYTES[case.dtype], MIN_BLOCK_BYTES, each_shape_once=True)
+
+
+def _is_within(call: Timeline, capacity: int) -> bool:
+    try:
+        replay(call, capacity)
+    except OutOfMemoryError:
+        return False
+    return True

@@ -1,0 +1,132 @@
+"""`bench predict --fits`: what it prints, and which options do not go together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.config import load_gpus
+from bench.predictions import largest_images
+
+FITS = ["predict", "--fits"]
+SMALL = ["--model", "sd-v1", "--operation", "encode", "--vram-limit", "2GiB"]
+
+
+def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main([*FITS, *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_json_has_the_largest_sizes_and_batches(capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = json.loads(printed([*SMALL, "--json"], capsys))["found"]
+    assert (found["model"], found["operation"], found["dtype"]) == ("sd-v1", "encode", "float16")
+    assert found["card"] is None
+    assert found["vram_limit_bytes"] == 2 * 2**30
+    assert found["tile"] == {"tile": 512, "overlap": 128}
+    untiled, tiled = found["untiled_px"], found["tiled_px"]
+    assert 512 < untiled["fits"]["largest"] < untiled["runs"]["largest"] < 2048
+    assert untiled["fits"]["largest"] % 8 == 0
+    assert tiled["fits"]["largest"] > untiled["runs"]["largest"]
+    assert found["batch_at_px"]["512"]["fits"]["largest"] >= 1
+    assert not found["batch_at_px"]["512"]["fits"]["nothing_larger_tried"]
+
+
+def test_what_fits_is_what_predict_says_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    # Given the largest image of a card
+    (found,) = json.loads(printed([*SMALL, "--json"], capsys))["found"]
+    edge = found["untiled_px"]["fits"]["largest"]
+    # When it and the next larger one are predicted
+    sizes = ["--resolution", str(edge), "--resolution", str(edge + 8)]
+    assert main(["predict", *SMALL, "--set", "tiling=off", *sizes, "--json"]) == 0
+    last, larger = (record["prediction"] for record in json.loads(capsys.readouterr().out))
+    # Then only the first fits with more than low confidence
+    assert last["verdict"] == "fits"
+    assert last["confidence"] != "low"
+    assert larger["verdict"] != "fits" or larger["confidence"] == "low"
+
+
+@pytest.mark.parametrize("cards", [["--gpu", "3070"], ["--gpu", "3070", "--gpu", "4090"]])
+def test_a_table_fits_80_columns_and_names_cards_and_calls(
+    cards: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = printed(["--model", "sdxl", *cards], capsys).splitlines()
+    table = lines[: max(number for number, line in enumerate(lines) if "1304 / 1704" in line or "848 / " in line) + 1]
+    assert max(map(len, table)) <= 80
+    text = "\n".join(table)
+    for name in ("SDXL encode, float32", "SDXL decode, float32", "NVIDIA GeForce RTX 3070"):
+        assert name in text
+    assert "8192+ (1024)" in text
+
+
+def test_a_card_without_torch_is_named_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    output = printed(["--gpu", "P40", "--model", "sd-v1"], capsys)
+    assert "no torch" in output
+    assert "compute capability 6.1" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["--resolution", "512"], "--resolution"),
+        (["--set", "batch=2"], "--set"),
+        (["--out", "x.jsonl"], "--out"),
+        (["--format", "docs"], "--format"),
+        (["smoke"], "CONFIG"),
+        (["--dtype", "int8"], "--dtype"),
+        (["--model", "nope"], "--model"),
+        (["--gpu", "9999"], "--gpu"),
+        (["--vram-limit", "8"], "--vram-limit"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*FITS, *arguments]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert option in errors
+
+
+def test_every_card_is_searched_where_none_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(largest_images, "BATCH_EDGES", ())
+    monkeypatch.setattr(largest_images, "MOST_EDGE_PX", 64)
+    found = json.loads(printed(["--model", "tiny", "--operation", "encode", "--json"], capsys))["found"]
+    assert {each["card"] for each in found} == set(load_gpus().cards)
+
+
+def test_an_interrupted_search_prints_nothing_and_ends_with_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(largest_images, "_Grader", interrupted)
+    assert main([*FITS, *SMALL]) == 130
+    assert capsys.readouterr().out == ""
+
+
+def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed([*SMALL, "--quiet"], capsys) == ""
+
+
+def test_it_needs_no_torch() -> None:
+    blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = None; from bench.cli import main; "
+    code = f"{blocked}sys.exit(main({[*FITS, *SMALL]!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float16", "model"])
+def test_a_precision_can_be_chosen_for_sweeps_too(dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
+    case = ["--model", "sdxl", "--operation", "encode", "--resolution", "64", "--gpu", "3070"]
+    assert main(["predict", *case, "--dtype", dtype, "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert {record["case"]["dtype"] for record in records} == {"float32" if dtype == "model" else dtype}
