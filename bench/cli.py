@@ -26,6 +26,7 @@ from bench.commands.hybrid import hybrid
 from bench.commands.models import models
 from bench.commands.notice import announced
 from bench.commands.output import closable_errors, closable_output
+from bench.commands.plan import plan
 from bench.commands.predict import predict
 from bench.commands.profile import profile
 from bench.commands.remote import remote
@@ -77,7 +78,7 @@ for command, text in (
     *((run, _WORKER), (doctor, "Looking at this machine"), (models, None), (compare, _RESULTS), (report, _RESULTS)),
     *((serve, "Starting the endpoint"), (remote, "Preparing the measurement"), (hybrid, _RESULTS), (cost, _RESULTS)),
     *((predict, f"Predicting memory {_TORCH}"), (profile, f"Tracing the model {_TORCH}"), (calibrate, _WORKER)),
-    *((advise, f"Predicting memory and times {_TORCH}"),),
+    *((advise, f"Predicting memory and times {_TORCH}"), (plan, "Predicting memory and times")),
 ):
     app.command(cls=Command)(announced(text, command) if text else command)
 app.add_typer(docs, name="docs")

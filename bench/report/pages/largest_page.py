@@ -23,7 +23,7 @@ _LEGEND = (
 )
 _MOST = "+: nothing larger was tried."
 _INDEX_LIMIT = (
-    "+ without tiles: a larger image or batch has a tensor of 2,147,483,648 elements or more, which torch's kernels "
+    "+ without tiles: a larger image or batch has a tensor of 2^31 elements or more, which torch's kernels "
     "with 32-bit indices can't address."
 )
 _TILED_MOST = "+ in tiles: nothing larger than {most} px was tried."

@@ -1,0 +1,212 @@
+"""Cards and endpoints that compute an image, in the order of their prices.
+
+A card is offered if the image fits with high or medium confidence. What an image costs follows from the time of one
+call, as in `analysis.cost`; unlike there, the time may be predicted, and then so is the cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.analysis.advise.card import Place
+from bench.analysis.advise.peaks import Peak
+from bench.analysis.advise.times import Time
+from bench.analysis.cost.arithmetic import HOUR_S, EndpointCost, LocalCost, energy_cost, ownership_per_hour, per_1000
+from bench.analysis.cost.image_costs import BUSY
+from bench.config import Card, EndpointPrice, Prices
+from bench.record import Case, Tile
+
+#: How a card is had; `unpriced`: nobody's price for it is known.
+Way = Literal["bought", "rented", "unpriced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A quantity from its least to its most; `most` is None if nothing bounds it."""
+
+    least: float
+    most: float | None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether both are the same."""
+        return self.least == self.most
+
+
+@dataclass(frozen=True, slots=True)
+class CardOffer:
+    """A card for an image.
+
+    Attributes:
+        case: the image as it is computed: untiled, or in tiles.
+        peak, time: on that card; `time` is None if it is not known.
+        price: what the card costs; None if nobody's price is known.
+    """
+
+    case: Case
+    place: Place
+    peak: Peak
+    time: Time | None
+    price: Card | None
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether it runs, but not comfortably: it is tight, or fits with low confidence."""
+        return self.peak.verdict in {"fits", "tight"} and not self.peak.is_comfortable
+
+    @property
+    def demand(self) -> float:
+        """What the image takes, or needs at least, as a share of what the card has for it."""
+        taken = self.peak.reserved_bytes if self.peak.needed_bytes is None else self.peak.needed_bytes
+        return (taken or 0) / max(self.place.capacities[1], 1)
+
+    def amount(self, way: Way) -> float | None:
+        """The money to buy it or to rent it for an hour; None if that price is not known."""
+        bought_or_rented = self.price and {"bought": self.price.purchase, "rented": self.price.rental}.get(way)
+        return bought_or_rented.price if bought_or_rented else None
+
+
+@dataclass(frozen=True, slots=True)
+class PricedCard:
+    """A card as it is bought or rented.
+
+    Attributes:
+        amount: its price, or that of an hour; None without a price.
+        per_1000: money for 1,000 images, of which the card is charged the seconds that it computes: a bought one its
+            share of the price and its electricity. None without a price or a time.
+    """
+
+    offer: CardOffer
+    way: Way
+    amount: float | None
+    per_1000: Between | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOffer:
+    """An endpoint for an image.
+
+    Attributes:
+        time: of computing one call; None if it is not known.
+        by: the device whose time it is; empty without a time.
+        whole_s: seconds from end to end over the network; None without a time, or if no request can carry the image.
+        per_1000: money for 1,000 images on a replica that is as busy as planned; None without a time.
+    """
+
+    name: str
+    price: EndpointPrice
+    time: Time | None = None
+    by: str = ""
+    whole_s: Between | None = None
+    per_1000: Between | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """On which cards an image can be computed untiled, and what else there is.
+
+    Attributes:
+        image: its untiled case.
+        offers: every card, for the untiled image; none if that is too large for any.
+        tile: the largest tile with which it fits some card; None if it fits one untiled, or if no tile helps.
+        tiled: every card for the image in those tiles.
+        endpoints: by price; the network is that of `whole_s`.
+        is_too_large: whether the untiled image has a tensor with more elements than 32-bit indices count.
+    """
+
+    image: Case
+    offers: tuple[CardOffer, ...]
+    endpoints: tuple[EndpointOffer, ...]
+    network: str
+    prices: Prices
+    tile: Tile | None = None
+    tiled: tuple[CardOffer, ...] = ()
+    is_too_large: bool = False
+
+    @property
+    def fitting(self) -> tuple[CardOffer, ...]:
+        """The cards on which it fits untiled with high or medium confidence."""
+        return comfortable(self.offers)
+
+    @property
+    def nearest(self) -> CardOffer | None:
+        """The card on which it comes nearest to fitting untiled; None if it fits one, or if there are none."""
+        possible = [offer for offer in self.offers if offer.peak.verdict != "unsupported"]
+        if self.fitting or not possible:
+            return None
+        return min(possible, key=lambda offer: (not offer.is_tight, offer.demand))
+
+
+def comfortable(offers: Iterable[CardOffer]) -> tuple[CardOffer, ...]:
+    """The cards on which the image fits with high or medium confidence."""
+    return tuple(offer for offer in offers if offer.peak.is_comfortable)
+
+
+def priced(offers: Sequence[CardOffer], prices: Prices) -> list[PricedCard]:
+    """The cards by purchase price, then by rental price, then those without a price by their memory.
+
+    A card that can be bought and rented comes twice.
+    """
+    cards: list[PricedCard] = []
+    for way in ("bought", "rented"):
+        having = [(amount, offer) for offer in offers if (amount := offer.amount(way)) is not None]
+        having.sort(key=lambda pair: (pair[0], pair[1].place.total_bytes))
+        cards += [PricedCard(offer, way, amount, _local_cost(offer, way, prices)) for amount, offer in having]
+    named = {card.offer.place.card for card in cards}
+    unpriced = sorted(
+        (offer for offer in offers if offer.place.card not in named), key=lambda offer: offer.place.total_bytes
+    )
+    return [*cards, *(PricedCard(offer, "unpriced", None, None) for offer in unpriced)]
+
+
+def cheapest(cards: Iterable[PricedCard], way: Way) -> PricedCard | None:
+    """The first card that is had in this way, in the order of `priced`; None if there is none."""
+    return next((card for card in cards if card.way == way), None)
+
+
+def endpoint_cost(price: EndpointPrice, time: Time | None, images: int) -> Between | None:
+    """Money for 1,000 images on an endpoint, with a replica that is as busy as planned; None without a time.
+
+    `time` is that of a call for so many images.
+    """
+    if not price.price:
+        return Between(0.0, 0.0)
+
+    def money(taken_s: float) -> float:
+        cost = EndpointCost(price.price, taken_s, busy=BUSY)
+        return per_1000(cost, HOUR_S * BUSY / taken_s)
+
+    return _cost(time, images, money)
+
+
+def between_s(time: Time) -> Between:
+    """The seconds of a call from the least to the most."""
+    if time.seconds is not None:
+        return Between(time.seconds, time.seconds)
+    return Between(time.least_s, None if math.isinf(time.most_s) else time.most_s)
+
+
+def _local_cost(offer: CardOffer, way: Way, prices: Prices) -> Between | None:
+    card, amount = offer.price, offer.amount(way)
+    if card is None or amount is None:
+        return None
+    bought = card.purchase if way == "bought" else None
+    rate = ownership_per_hour(amount, bought.lifetime_years) if bought else amount
+    watts = card.board_power.watts if bought and card.board_power else 0.0  # rent includes electricity
+
+    def money(taken_s: float) -> float:
+        energy = energy_cost(watts * taken_s, prices.electricity.price)
+        return per_1000(LocalCost(rate, taken_s, energy), 1.0)
+
+    return _cost(offer.time, offer.case.axes.product("batch", "frames"), money)
+
+
+def _cost(time: Time | None, images: int, money: Callable[[float], float]) -> Between | None:
+    """What a time for so many images costs, from its least to its most, by the money of seconds per image."""
+    if time is None:
+        return None
+    taken = between_s(time)
+    return Between(money(taken.least / images), None if taken.most is None else money(taken.most / images))

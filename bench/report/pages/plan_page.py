@@ -1,0 +1,285 @@
+"""On which card to compute an image, for the terminal (`bench plan`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from bench.analysis.advise.times import Clock, Time
+from bench.analysis.planning.card_offers import (
+    Between,
+    CardOffer,
+    EndpointOffer,
+    ImagePlan,
+    PricedCard,
+    Way,
+    cheapest,
+    comfortable,
+    priced,
+)
+from bench.core.units import format_amount, format_bytes, format_count, format_seconds, memory_percent
+from bench.errors import listed
+from bench.report import document
+from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Text, table_of
+from bench.report.pages import cells
+from bench.report.pages.advice_tables import BEYOND
+from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
+from bench.vram import assumptions
+from bench.workloads.labels import whole_size_of
+
+#: What each way of having a card is called in tables and sentences.
+_HOW: dict[Way, str] = {"bought": "to buy", "rented": "to rent", "unpriced": "without a price in prices.yaml"}
+#: The most names of cards in a sentence.
+_MOST_NAMES = 8
+_LEGEND = (
+    "Peak: of torch's pool, weights included, with its share of the card's memory; the CUDA context comes on top. "
+    "? after a share: medium confidence that it fits.",
+    "1,000 images: what they cost on a card that is charged for the seconds that it computes. A bought card is charged "
+    "its share of the price and its electricity, at the board's rated power. An endpoint is charged by the hour, and "
+    "busy for at most 80% of it. Predicted times give predicted costs.",
+)
+_TOO_LARGE = (
+    "Untiled it has a tensor of 2^31 elements or more, which torch's kernels with 32-bit indices can't address."
+)
+_ENDPOINTS = (
+    "Endpoints: time is that of computing, by `bench cost`, else predicted; end to end is simulated over the network "
+    "(change it with --network). Images of more than 2048 px are served in tiles."
+)
+
+
+def terminal(plans: Sequence[ImagePlan], clock: Clock | None) -> Document:
+    """For each image the cheapest cards, and all cards and endpoints by price; then what fits all images, and notes."""
+    blocks: list[Block] = [Section(_title(plan), tuple(_image(plan))) for plan in plans]
+    if len(plans) > 1:
+        blocks.append(Section(f"All {format_count(len(plans), 'image')}", (Bullets(tuple(_for_all(plans))),)))
+    return Document("", (*blocks, Bullets(tuple(_notes(plans, clock)), tone="quiet")))
+
+
+def _title(plan: ImagePlan) -> str:
+    """`SDXL encode 2048x2048, float32: fits untiled on 25 of 56 cards`."""
+    image, count = plan.image, len(plan.offers)
+    where = f"on {len(plan.fitting)} of {format_count(count, 'card')}" if count else "on no card"
+    return f"{cells.call(image)} {whole_size_of(image)}, {image.dtype}: fits untiled {where}"
+
+
+def _image(plan: ImagePlan) -> Iterable[Block]:
+    offers = plan.fitting or comfortable(plan.tiled)
+    cards = priced(offers, plan.prices)
+    yield Bullets((*_nowhere(plan), *_cheapest(cards, plan), *_tight(plan), *_cheapest_endpoint(plan)))
+    for way in ("bought", "rented"):
+        yield from _cards_table(cards, way, plan)
+    yield from _endpoints_table(plan)
+    yield from _cards_table(cards, "unpriced", plan)
+
+
+def _nowhere(plan: ImagePlan) -> list[str]:
+    """What to do about an image that fits no card untiled."""
+    if plan.fitting:
+        return []
+    nearest, lines = plan.nearest, [_TOO_LARGE] if plan.is_too_large else []
+    if nearest is not None:
+        room = format_bytes(nearest.place.capacities[1])
+        lines.append(f"Untiled it comes nearest to fitting on {nearest.place.label}: {_taken(nearest)} of {room}.")
+    tile, count = plan.tile, len(comfortable(plan.tiled))
+    tiled = "In tiles it fits none of these cards either."
+    if tile is not None:
+        tiled = f"In tiles of {tile.tile}/{tile.overlap} px it fits {count} of {format_count(len(plan.tiled), 'card')}."
+    return [*lines, tiled]
+
+
+def _taken(offer: CardOffer) -> str:
+    """`takes 14.8 GiB, tight`, `needs at least 226 GiB`."""
+    peak = offer.peak
+    if peak.needed_bytes is not None:
+        return f"needs at least {format_bytes(peak.needed_bytes)}"
+    if peak.reserved_bytes is None:
+        return "runs out of memory"
+    tight = "tight" if peak.verdict == "tight" else f"{peak.confidence} confidence"
+    return f"takes {format_bytes(peak.reserved_bytes)} ({tight})"
+
+
+def _cheapest(cards: Sequence[PricedCard], plan: ImagePlan) -> list[str]:
+    """The cheapest card to buy, and the cheapest to rent."""
+    lines = []
+    for way in ("bought", "rented"):
+        card = cheapest(cards, way)
+        if card is None:
+            missing = f"{_HOW[way]}: none of these cards has such a price in prices.yaml"
+            lines += [f"Cheapest {missing}."] if cards else []
+            continue
+        offer = card.offer
+        price = offer.price and (offer.price.purchase if way == "bought" else offer.price.rental)
+        source = "" if price is None else f" ({price.source}, {price.date})"
+        lines.append(
+            f"Cheapest {_HOW[way]}: {offer.place.label}, {_money(card, plan.prices.currency)}{source}: "
+            f"{format_bytes(offer.peak.reserved_bytes)} of {format_bytes(offer.place.available_bytes)}, "
+            f"{'time not known' if offer.time is None else offer.time.text}"
+        )
+    return lines
+
+
+def _money(card: PricedCard, currency: str) -> str:
+    hour = " an hour" if card.way == "rented" else ""
+    return f"{card.amount or 0:,.12g} {currency}{hour}"
+
+
+def _tight(plan: ImagePlan) -> list[str]:
+    names = [offer.place.label for offer in plan.offers if offer.is_tight]
+    if not names or not plan.fitting:
+        return []
+    return [f"Tight, or with low confidence, it also runs on {listed(names, _MOST_NAMES)}."]
+
+
+def _cheapest_endpoint(plan: ImagePlan) -> list[str]:
+    """The cheapest endpoint by the hour whose time is known, except a free one."""
+    endpoint = next((each for each in plan.endpoints if each.time is not None and each.price.price), None)
+    if endpoint is None or endpoint.time is None:
+        return ["No endpoint with a price has a time for it."] if plan.endpoints else []
+    price = endpoint.price
+    whole = f", {_span(endpoint.whole_s)} from end to end over {plan.network}" if endpoint.whole_s else ""
+    return [
+        f"Cheapest endpoint: {endpoint.name} with {price.accelerator}, {price.price:,.12g} {plan.prices.currency} an "
+        f"hour ({price.source}, {price.date}): {endpoint.time.text}{whole}"
+    ]
+
+
+def _cards_table(cards: Sequence[PricedCard], way: Way, plan: ImagePlan) -> Iterable[document.Table]:
+    """The table of the cards that are had in this way; nothing if there are none."""
+    having = [card for card in cards if card.way == way]
+    if not having:
+        return
+    tile = None if plan.fitting else plan.tile
+    how = "untiled" if tile is None else f"in tiles of {tile.tile}/{tile.overlap} px"
+    money = "" if way == "unpriced" else f", in {plan.prices.currency}{' an hour' if way == 'rented' else ''}"
+    price = (Column("Price", right=True), _price)
+    cost = (Column("1,000 images", right=True), lambda card: _amount(card.per_1000, card.offer.time))
+    yield table_of(
+        having,
+        (Column("Card", may_wrap=True), lambda card: _short(card.offer.place.label)),
+        *([price] if money else []),
+        (Column("Peak", "bytes"), lambda card: Cell(card.offer.peak.reserved_bytes, kind=card.offer.peak.kind)),
+        (Column("Share", right=True), lambda card: _share(card.offer)),
+        (Column("Time", "seconds"), lambda card: _time(card.offer.time)),
+        *([cost] if money else []),
+        title=f"Fits {how}: {_HOW[way]}{money}",
+    )
+
+
+def _short(card: str) -> str:
+    """A card's name without its maker and its series, by which `--gpu` finds it too."""
+    return card.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+def _price(card: PricedCard) -> Cell:
+    if card.amount is None:
+        return Cell()
+    return Cell(card.amount, f"{card.amount:,.12g}")
+
+
+def _share(offer: CardOffer) -> Cell:
+    peak = offer.peak
+    if peak.reserved_bytes is None:
+        return Cell()
+    percent = memory_percent(peak.reserved_bytes, offer.place.limit_or_total_bytes)
+    return Cell(percent, f"{percent:.0f}%{SURE[peak.confidence]}")
+
+
+def _time(time: Time | None) -> Cell:
+    """`2.10 s`, `11 ms to 245 ms`, with a mark if it goes beyond the times that the model was fitted on."""
+    if time is None:
+        return Cell()
+    return Cell(time.seconds, f"{time.text}{BEYOND if time.beyond else ''}", time.kind)
+
+
+def _amount(amount: Between | None, time: Time | None) -> Cell:
+    """`0.12`, `0.01 to 0.20`, `at least 0.01`."""
+    if amount is None:
+        return Cell()
+    kind = None if time is None else "predicted" if time.kind == "predicted" else "simulated"
+    least = format_amount(amount.least)
+    if amount.is_exact:
+        return Cell(amount.least, least, kind)
+    text = f"at least {least}" if amount.most is None else f"{least} to {format_amount(amount.most)}"
+    return Cell(text=text, kind=kind)
+
+
+def _endpoints_table(plan: ImagePlan) -> Iterable[Block]:
+    """The endpoints with a time, and the names of those without."""
+    timed = [endpoint for endpoint in plan.endpoints if endpoint.time is not None]
+    if timed:
+        yield table_of(
+            timed,
+            (Column("Endpoint", may_wrap=True), _endpoint_name),
+            (Column("Price", right=True), lambda each: Cell(each.price.price, f"{each.price.price:,.12g}")),
+            (Column("Time", "seconds"), lambda each: _time(each.time)),
+            (Column("End to end", right=True), _whole),
+            (Column("1,000 images", right=True), lambda each: _amount(each.per_1000, each.time)),
+            title=f"Endpoints in {plan.prices.currency} an hour, end to end over {plan.network}",
+        )
+    untimed = [_endpoint_name(endpoint) for endpoint in plan.endpoints if endpoint.time is None]
+    if untimed:
+        yield Text(f"No time is known of {listed(untimed)}.")
+
+
+def _endpoint_name(endpoint: EndpointOffer) -> str:
+    """`aws-a10g: A10G (time of RTX 3090)`."""
+    accelerator, by = endpoint.price.accelerator, endpoint.by
+    time_of = f" (time of {_short(by)})" if by and by != accelerator else ""
+    return f"{endpoint.name}{f': {_short(accelerator)}' if accelerator else ''}{time_of}"
+
+
+def _whole(endpoint: EndpointOffer) -> Cell:
+    if endpoint.whole_s is None or endpoint.time is None:
+        return Cell()
+    kind = "predicted" if endpoint.time.kind == "predicted" else "simulated"
+    return Cell(text=_span(endpoint.whole_s), kind=kind)
+
+
+def _span(span: Between) -> str:
+    least = format_seconds(span.least)
+    if span.is_exact:
+        return least
+    return f"at least {least}" if span.most is None else f"{least} to {format_seconds(span.most)}"
+
+
+def _for_all(plans: Sequence[ImagePlan]) -> Iterable[str]:
+    """The cheapest cards on which every image fits untiled."""
+    fitting = [{offer.place.label for offer in plan.fitting} for plan in plans]
+    offers = [offer for offer in plans[0].offers if all(offer.place.label in labels for labels in fitting)]
+    yield f"All of them fit untiled on {format_count(len(offers), 'card')}."
+    cards = priced(offers, plans[0].prices)
+    for way in ("bought", "rented"):
+        card = cheapest(cards, way)
+        if card is not None:
+            yield f"Cheapest {_HOW[way]}: {card.offer.place.label}, {_money(card, plans[0].prices.currency)}"
+
+
+def _notes(plans: Sequence[ImagePlan], clock: Clock | None) -> list[str]:
+    """The legend, and what prices, times and memory rest on."""
+    offers = [offer for plan in plans for offer in (*plan.offers, *plan.tiled)]
+    endpoints = [endpoint for plan in plans for endpoint in plan.endpoints]
+    notes = list(_LEGEND)
+    notes += [_ENDPOINTS] if endpoints else []
+    if any(plan.image.axes.product("batch", "frames") > 1 for plan in plans) and endpoints:
+        notes.append("An image file holds one image: from end to end, no time of a batch is known.")
+    if any(offer.is_tight for offer in offers):
+        notes.append(f"tight: {TIGHT}")
+    times = [each.time for each in (*offers, *endpoints) if each.time is not None]
+    if any(time.beyond for time in times):
+        notes.append(f"{BEYOND}: beyond the times that the model was fitted on, so that its error is unknown.")
+    notes += [_errors(clock)] if any(time.kind == "predicted" for time in times) else []
+    assumed = dict.fromkeys(o.place.card for o in offers if o.place.card and o.place.is_memory_assumed)
+    notes += [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
+    unsupported = dict.fromkeys(o.place.card for o in offers if o.place.card and o.peak.verdict == "unsupported")
+    notes += [f"No torch for {', '.join(unsupported)}: nothing fits them."] if unsupported else []
+    return [*notes, assumptions.stated(os.environ)]
+
+
+def _errors(clock: Clock | None) -> str:
+    errors = clock and clock.errors
+    if not errors:
+        return "The error of predicted times is unknown."
+    return (
+        f"Predicted times: with each card in turn left out of the fit, the median error was {errors.median:.1%} and "
+        f"the worst {abs(errors.worst.error):.1%}. `bench advise --gpu NAME` tells more of one card."
+    )
