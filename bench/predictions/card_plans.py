@@ -81,9 +81,10 @@ def _offer(case: Case, card: TargetCard, market: Market) -> CardOffer:
     place, records = card.place, market.evidence.records
     predicted = predicted_records.predict(case, card)
     peak = peaks.of(case, place, records, predicted)
-    work = predicted.prediction.work if predicted.prediction else None
-    time = times.of(case, place, records, peak, market.evidence.clock, work)
-    return CardOffer(case, place, peak, time, market.prices.cards.get(card.name))
+    prediction = predicted.prediction
+    time = times.of(case, place, records, peak, market.evidence.clock, prediction.work if prediction else None)
+    needed_bytes = prediction.needed_allocated_bytes if prediction else predicted.weights_bytes
+    return CardOffer(case, place, peak, time, market.prices.cards.get(card.name), needed_bytes or 0)
 
 
 def _tiled(image: Case, market: Market) -> tuple[Tile | None, tuple[CardOffer, ...]]:

@@ -17,10 +17,12 @@ from bench.analysis.advise.times import Time
 from bench.analysis.cost.arithmetic import HOUR_S, EndpointCost, LocalCost, energy_cost, ownership_per_hour, per_1000
 from bench.analysis.cost.image_costs import BUSY
 from bench.config import Card, EndpointPrice, Prices
+from bench.config.prices import Purchase, Rental
 from bench.record import Case, Tile
 
 #: How a card is had; `unpriced`: nobody's price for it is known.
 Way = Literal["bought", "rented", "unpriced"]
+_WAYS: tuple[Way, ...] = ("bought", "rented")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class CardOffer:
         case: the image as it is computed: untiled, or in tiles.
         peak, time: on that card; `time` is None if it is not known.
         price: what the card costs; None if nobody's price is known.
+        needed_bytes: the least that it needs by the model of memory.
     """
 
     case: Case
@@ -51,6 +54,7 @@ class CardOffer:
     peak: Peak
     time: Time | None
     price: Card | None
+    needed_bytes: int
 
     @property
     def is_tight(self) -> bool:
@@ -59,14 +63,14 @@ class CardOffer:
 
     @property
     def demand(self) -> float:
-        """What the image takes, or needs at least, as a share of what the card has for it."""
-        taken = self.peak.reserved_bytes if self.peak.needed_bytes is None else self.peak.needed_bytes
-        return (taken or 0) / max(self.place.capacities[1], 1)
+        """What the image takes there, or needs at least, as a share of what the card has for it."""
+        return (self.peak.reserved_bytes or self.needed_bytes) / max(self.place.capacities[1], 1)
 
-    def amount(self, way: Way) -> float | None:
-        """The money to buy it or to rent it for an hour; None if that price is not known."""
-        bought_or_rented = self.price and {"bought": self.price.purchase, "rented": self.price.rental}.get(way)
-        return bought_or_rented.price if bought_or_rented else None
+    def sold(self, way: Way) -> Purchase | Rental | None:
+        """The price at which it is bought, or rented for an hour; None if that is not known."""
+        if self.price is None or way == "unpriced":
+            return None
+        return self.price.purchase if way == "bought" else self.price.rental
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +78,15 @@ class PricedCard:
     """A card as it is bought or rented.
 
     Attributes:
-        amount: its price, or that of an hour; None without a price.
+        price: its price, or that of an hour; None if it is not known.
         per_1000: money for 1,000 images, of which the card is charged the seconds that it computes: a bought one its
             share of the price and its electricity. None without a price or a time.
     """
 
     offer: CardOffer
     way: Way
-    amount: float | None
-    per_1000: Between | None
+    price: Purchase | Rental | None = None
+    per_1000: Between | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +155,14 @@ def priced(offers: Sequence[CardOffer], prices: Prices) -> list[PricedCard]:
     A card that can be bought and rented comes twice.
     """
     cards: list[PricedCard] = []
-    for way in ("bought", "rented"):
-        having = [(amount, offer) for offer in offers if (amount := offer.amount(way)) is not None]
-        having.sort(key=lambda pair: (pair[0], pair[1].place.total_bytes))
-        cards += [PricedCard(offer, way, amount, _local_cost(offer, way, prices)) for amount, offer in having]
+    for way in _WAYS:
+        having = [(price, offer) for offer in offers if (price := offer.sold(way)) is not None]
+        having.sort(key=lambda pair: (pair[0].price, pair[1].place.total_bytes))
+        cards += [PricedCard(offer, way, price, _local_cost(offer, price, prices)) for price, offer in having]
     named = {card.offer.place.card for card in cards}
-    unpriced = sorted(
-        (offer for offer in offers if offer.place.card not in named), key=lambda offer: offer.place.total_bytes
-    )
-    return [*cards, *(PricedCard(offer, "unpriced", None, None) for offer in unpriced)]
+    unpriced = [offer for offer in offers if offer.place.card not in named]
+    unpriced.sort(key=lambda offer: offer.place.total_bytes)
+    return [*cards, *(PricedCard(offer, "unpriced") for offer in unpriced)]
 
 
 def cheapest(cards: Iterable[PricedCard], way: Way) -> PricedCard | None:
@@ -189,13 +192,11 @@ def between_s(time: Time) -> Between:
     return Between(time.least_s, None if math.isinf(time.most_s) else time.most_s)
 
 
-def _local_cost(offer: CardOffer, way: Way, prices: Prices) -> Between | None:
-    card, amount = offer.price, offer.amount(way)
-    if card is None or amount is None:
-        return None
-    bought = card.purchase if way == "bought" else None
-    rate = ownership_per_hour(amount, bought.lifetime_years) if bought else amount
-    watts = card.board_power.watts if bought and card.board_power else 0.0  # rent includes electricity
+def _local_cost(offer: CardOffer, price: Purchase | Rental, prices: Prices) -> Between | None:
+    rate, watts = price.price, 0.0  # rent includes electricity
+    if isinstance(price, Purchase):
+        rate = ownership_per_hour(price.price, price.lifetime_years)
+        watts = offer.price.board_power.watts if offer.price and offer.price.board_power else 0.0
 
     def money(taken_s: float) -> float:
         energy = energy_cost(watts * taken_s, prices.electricity.price)

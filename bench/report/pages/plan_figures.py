@@ -48,7 +48,7 @@ class _Card(Figures):
     verdict: str
     confidence: str
     peak_bytes: int | None
-    needed_bytes: int | None
+    needed_bytes: int
     peak_kind: str
     seconds: _Between | None
     purchase: _Price | None
@@ -139,14 +139,15 @@ def _cards(offers: Sequence[CardOffer], prices: Prices, tile: Tile | None) -> _C
 
 
 def _cheapest(card: PricedCard | None) -> _Cheapest | None:
-    return None if card is None else _Cheapest(card=card.offer.place.card or "", price=card.amount or 0.0)
+    if card is None or card.price is None:
+        return None
+    return _Cheapest(card=card.offer.place.card or "", price=card.price.price)
 
 
 def _card(ways: Sequence[PricedCard]) -> _Card:
     """A card, given in each way that it is had."""
     offer, by_way = ways[0].offer, {card.way: card for card in ways}
     bought, rented = by_way.get("bought"), by_way.get("rented")
-    price = offer.price
     return _Card(
         card=offer.place.card or "",
         total_bytes=offer.place.total_bytes,
@@ -154,11 +155,11 @@ def _card(ways: Sequence[PricedCard]) -> _Card:
         verdict=offer.peak.verdict,
         confidence=offer.peak.confidence,
         peak_bytes=offer.peak.reserved_bytes,
-        needed_bytes=offer.peak.needed_bytes,
+        needed_bytes=offer.needed_bytes,
         peak_kind=offer.peak.kind,
         seconds=_seconds(offer.time),
-        purchase=_Price.model_validate(price.purchase) if price and price.purchase else None,
-        rental=_Price.model_validate(price.rental) if price and price.rental else None,
+        purchase=_Price.model_validate(bought.price) if bought else None,
+        rental=_Price.model_validate(rented.price) if rented else None,
         per_1000_bought=_between(bought.per_1000, offer.time) if bought else None,
         per_1000_rented=_between(rented.per_1000, offer.time) if rented else None,
     )

@@ -17,10 +17,11 @@ from bench.analysis.planning.card_offers import (
     comfortable,
     priced,
 )
+from bench.config.prices import Purchase, Rental
 from bench.core.units import format_amount, format_bytes, format_count, format_seconds, memory_percent
 from bench.errors import listed
 from bench.report import document
-from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Text, table_of
+from bench.report.document import Block, Bullets, Cell, Column, Document, Kind, Section, Text, table_of
 from bench.report.pages import cells
 from bench.report.pages.advice_tables import BEYOND
 from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
@@ -29,6 +30,7 @@ from bench.workloads.labels import whole_size_of
 
 #: What each way of having a card is called in tables and sentences.
 _HOW: dict[Way, str] = {"bought": "to buy", "rented": "to rent", "unpriced": "without a price in prices.yaml"}
+_WAYS: tuple[Way, ...] = ("bought", "rented")
 #: The most names of cards in a sentence.
 _MOST_NAMES = 8
 _LEGEND = (
@@ -66,7 +68,7 @@ def _image(plan: ImagePlan) -> Iterable[Block]:
     offers = plan.fitting or comfortable(plan.tiled)
     cards = priced(offers, plan.prices)
     yield Bullets((*_nowhere(plan), *_cheapest(cards, plan), *_tight(plan), *_cheapest_endpoint(plan)))
-    for way in ("bought", "rented"):
+    for way in _WAYS:
         yield from _cards_table(cards, way, plan)
     yield from _endpoints_table(plan)
     yield from _cards_table(cards, "unpriced", plan)
@@ -79,7 +81,10 @@ def _nowhere(plan: ImagePlan) -> list[str]:
     nearest, lines = plan.nearest, [_TOO_LARGE] if plan.is_too_large else []
     if nearest is not None:
         room = format_bytes(nearest.place.capacities[1])
-        lines.append(f"Untiled it comes nearest to fitting on {nearest.place.label}: {_taken(nearest)} of {room}.")
+        lines.append(
+            f"Untiled, it comes nearest to fitting on {nearest.place.label}: {_taken(nearest)}, and there is room for "
+            f"{room}."
+        )
     tile, count = plan.tile, len(comfortable(plan.tiled))
     tiled = "In tiles it fits none of these cards either."
     if tile is not None:
@@ -88,39 +93,33 @@ def _nowhere(plan: ImagePlan) -> list[str]:
 
 
 def _taken(offer: CardOffer) -> str:
-    """`takes 14.8 GiB, tight`, `needs at least 226 GiB`."""
+    """`it takes 14.8 GiB (tight)`, `it needs at least 226 GiB`."""
     peak = offer.peak
-    if peak.needed_bytes is not None:
-        return f"needs at least {format_bytes(peak.needed_bytes)}"
     if peak.reserved_bytes is None:
-        return "runs out of memory"
-    tight = "tight" if peak.verdict == "tight" else f"{peak.confidence} confidence"
-    return f"takes {format_bytes(peak.reserved_bytes)} ({tight})"
+        return f"it needs at least {format_bytes(offer.needed_bytes)}"
+    return f"it takes {format_bytes(peak.reserved_bytes)} ({'tight' if peak.verdict == 'tight' else 'low confidence'})"
 
 
 def _cheapest(cards: Sequence[PricedCard], plan: ImagePlan) -> list[str]:
     """The cheapest card to buy, and the cheapest to rent."""
     lines = []
-    for way in ("bought", "rented"):
+    for way in _WAYS:
         card = cheapest(cards, way)
-        if card is None:
-            missing = f"{_HOW[way]}: none of these cards has such a price in prices.yaml"
-            lines += [f"Cheapest {missing}."] if cards else []
+        if card is None or card.price is None:
+            lines += [f"Cheapest {_HOW[way]}: none of these cards has such a price in prices.yaml."] if cards else []
             continue
-        offer = card.offer
-        price = offer.price and (offer.price.purchase if way == "bought" else offer.price.rental)
-        source = "" if price is None else f" ({price.source}, {price.date})"
+        offer, price = card.offer, card.price
+        peak, room = format_bytes(offer.peak.reserved_bytes), format_bytes(offer.place.available_bytes)
+        time = "time not known" if offer.time is None else offer.time.text
         lines.append(
-            f"Cheapest {_HOW[way]}: {offer.place.label}, {_money(card, plan.prices.currency)}{source}: "
-            f"{format_bytes(offer.peak.reserved_bytes)} of {format_bytes(offer.place.available_bytes)}, "
-            f"{'time not known' if offer.time is None else offer.time.text}"
+            f"Cheapest {_HOW[way]}: {offer.place.label}, {_money(price, plan.prices.currency)} ({price.source}, "
+            f"{price.date}): {peak} of {room}, {time}"
         )
     return lines
 
 
-def _money(card: PricedCard, currency: str) -> str:
-    hour = " an hour" if card.way == "rented" else ""
-    return f"{card.amount or 0:,.12g} {currency}{hour}"
+def _money(price: Purchase | Rental, currency: str) -> str:
+    return f"{price.price:,.12g} {currency}{' an hour' if isinstance(price, Rental) else ''}"
 
 
 def _tight(plan: ImagePlan) -> list[str]:
@@ -171,9 +170,7 @@ def _short(card: str) -> str:
 
 
 def _price(card: PricedCard) -> Cell:
-    if card.amount is None:
-        return Cell()
-    return Cell(card.amount, f"{card.amount:,.12g}")
+    return Cell() if card.price is None else Cell(card.price.price, f"{card.price.price:,.12g}")
 
 
 def _share(offer: CardOffer) -> Cell:
@@ -195,7 +192,7 @@ def _amount(amount: Between | None, time: Time | None) -> Cell:
     """`0.12`, `0.01 to 0.20`, `at least 0.01`."""
     if amount is None:
         return Cell()
-    kind = None if time is None else "predicted" if time.kind == "predicted" else "simulated"
+    kind = None if time is None else _kind_of_sum(time)
     least = format_amount(amount.least)
     if amount.is_exact:
         return Cell(amount.least, least, kind)
@@ -231,8 +228,12 @@ def _endpoint_name(endpoint: EndpointOffer) -> str:
 def _whole(endpoint: EndpointOffer) -> Cell:
     if endpoint.whole_s is None or endpoint.time is None:
         return Cell()
-    kind = "predicted" if endpoint.time.kind == "predicted" else "simulated"
-    return Cell(text=_span(endpoint.whole_s), kind=kind)
+    return Cell(text=_span(endpoint.whole_s), kind=_kind_of_sum(endpoint.time))
+
+
+def _kind_of_sum(time: Time) -> Kind:
+    """The kind of a figure that follows from a time and from prices or a network."""
+    return "predicted" if time.kind == "predicted" else "simulated"
 
 
 def _span(span: Between) -> str:
@@ -246,12 +247,13 @@ def _for_all(plans: Sequence[ImagePlan]) -> Iterable[str]:
     """The cheapest cards on which every image fits untiled."""
     fitting = [{offer.place.label for offer in plan.fitting} for plan in plans]
     offers = [offer for offer in plans[0].offers if all(offer.place.label in labels for labels in fitting)]
-    yield f"All of them fit untiled on {format_count(len(offers), 'card')}."
+    count = format_count(len(offers), "card")
+    yield f"All of them fit untiled on {count}." if offers else "No card fits all of them untiled."
     cards = priced(offers, plans[0].prices)
-    for way in ("bought", "rented"):
+    for way in _WAYS:
         card = cheapest(cards, way)
-        if card is not None:
-            yield f"Cheapest {_HOW[way]}: {card.offer.place.label}, {_money(card, plans[0].prices.currency)}"
+        if card is not None and card.price is not None:
+            yield f"Cheapest {_HOW[way]}: {card.offer.place.label}, {_money(card.price, plans[0].prices.currency)}"
 
 
 def _notes(plans: Sequence[ImagePlan], clock: Clock | None) -> list[str]:
@@ -264,7 +266,8 @@ def _notes(plans: Sequence[ImagePlan], clock: Clock | None) -> list[str]:
         notes.append("An image file holds one image: from end to end, no time of a batch is known.")
     if any(offer.is_tight for offer in offers):
         notes.append(f"tight: {TIGHT}")
-    times = [each.time for each in (*offers, *endpoints) if each.time is not None]
+    known_times = (*(offer.time for offer in offers), *(endpoint.time for endpoint in endpoints))
+    times = [time for time in known_times if time is not None]
     if any(time.beyond for time in times):
         notes.append(f"{BEYOND}: beyond the times that the model was fitted on, so that its error is unknown.")
     notes += [_errors(clock)] if any(time.kind == "predicted" for time in times) else []
