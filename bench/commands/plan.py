@@ -49,7 +49,7 @@ def plan(
     Exit codes: 0 done, also if it fits no card; 2 wrong usage.
     """
     from bench.commands import comparisons
-    from bench.config import load_prices
+    from bench.config import load_gpus, load_prices
     from bench.predictions import advice, card_plans
     from bench.predictions.target_cards import choose_cards
     from bench.report.pages import plan_figures, plan_page
@@ -64,7 +64,8 @@ def plan(
     images = advice.images_of(wanted, batch, dtype)
     prices = load_prices(prices_file)
     records = table_records(given_or_all(results))
-    cards, warnings = choose_cards(gpu or [], None, RESULTS, records)
+    names = [load_gpus().named(name, "")[0] for name in gpu or []]
+    cards, warnings = choose_cards(names, None, RESULTS, records)
     warn(warnings)
     with interruptible("Interrupted before all cards were looked at. Nothing was printed."):
         comparison, _ = comparisons.compare_ways(records, wanted, network or [], networks_file, server)

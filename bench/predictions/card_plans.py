@@ -57,7 +57,7 @@ def market(cards: Sequence[TargetCard], prices: Prices, evidence: Evidence, resu
 
 def plan(image: Case, market: Market) -> ImagePlan:
     """The plan of an image, given as its untiled case. Raises ConfigError if it can't be predicted."""
-    is_indexed = grades.largest_tensor(image) < grades.INDEX_LIMIT
+    is_indexed = grades.is_indexed(image)
     offers = _offers(image, market) if is_indexed else ()
     tile, tiled = (None, ()) if comfortable(offers) else _tiled(image, market)
     endpoints = sorted(_endpoints(image, market), key=lambda endpoint: endpoint.price.price)
@@ -93,7 +93,7 @@ def _tiled(image: Case, market: Market) -> tuple[Tile | None, tuple[CardOffer, .
     own, tiles = workload.default_tile(image.model), workload.tiles_to_try(image)
     for tile in dict.fromkeys([*(tile for tile in tiles if tile == own), *tiles]):
         case = image.model_copy(update={"tiling": tile})
-        offers = _offers(case, market) if grades.largest_tensor(case) < grades.INDEX_LIMIT else ()
+        offers = _offers(case, market) if grades.is_indexed(case) else ()
         if comfortable(offers):
             return tile, offers
     return None, ()
@@ -111,7 +111,7 @@ def _endpoint(image: Case, name: str, price: EndpointPrice, remote: Remote | Non
     time, by = None, ""
     if remote is not None and remote.seconds is not None and remote.kind is not None:
         time, by = Time(remote.seconds * images, remote.kind), remote.by or name
-    elif price.accelerator in market.accelerators:
+    elif price.accelerator in market.accelerators and grades.is_indexed(served):
         time, by = _offer(served, market.accelerators[price.accelerator], market).time, price.accelerator
     cost = endpoint_cost(price, time, images)
     if time is None:

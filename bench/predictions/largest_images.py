@@ -152,7 +152,8 @@ class _Call:
             axes = models.sized(self._case.model, edge, edge, batch=batch)
             return self._case.model_copy(update={"axes": axes})
 
-        return _limited(_Search(case_of, MOST_BATCH, False, 1, (2, 4), 1))
+        indexed = (grades.INDEX_LIMIT - 1) // grades.largest_tensor(case_of(1))  # all tensors grow with the batch
+        return _Search(case_of, min(indexed, MOST_BATCH), indexed < MOST_BATCH, 1, (2, 4), 1)
 
 
 class _Grader:
@@ -195,12 +196,8 @@ class _Grader:
 
 def _limited(search: _Search) -> _Search:
     """The search without cases that have a tensor of more elements than 32-bit integers count."""
-    last = replace(search, beside=0).find(_is_indexed, grades.largest_tensor, grades.INDEX_LIMIT - 1).last
+    last = replace(search, beside=0).find(grades.is_indexed, grades.largest_tensor, grades.INDEX_LIMIT - 1).last
     return replace(search, most=last, is_index_limit=last < search.most)
-
-
-def _is_indexed(case: Case) -> bool:
-    return grades.largest_tensor(case) < grades.INDEX_LIMIT
 
 
 def _scaled(largest: Largest, step: int) -> Largest:

@@ -14,7 +14,7 @@ from bench.vram import timeline
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
-from bench.vram.events import Birth, Pass, Trace
+from bench.vram.events import Birth, Pass
 from bench.vram.replay import replay
 from bench.vram.timeline import Timeline
 from bench.vram.tracing import representative, trace_of
@@ -51,14 +51,16 @@ def live_bytes(case: Case, backend: CuDnn) -> int:
 
 @lru_cache(maxsize=1 << 15)
 def largest_tensor(case: Case) -> int:
-    """The elements of the largest tensor of a call. Raises ConfigError, as `fits` does."""
-    return _largest_birth(trace_of(case))
-
-
-def _largest_birth(trace: Trace) -> int:
+    """The elements of the largest tensor of a call, its input included. Raises ConfigError, as `fits` does."""
+    trace = trace_of(case)
     passes = {event.shape: event.events for event in trace.events if isinstance(event, Pass)}
     events = (event for events in (trace.events, *passes.values()) for event in events)
-    return max((event.elements for event in events if isinstance(event, Birth)), default=0)
+    return max(trace.input_elements, *(event.elements for event in events if isinstance(event, Birth)))
+
+
+def is_indexed(case: Case) -> bool:
+    """Whether 32-bit indices address all tensors of a call. Raises ConfigError, as `fits` does."""
+    return largest_tensor(case) < INDEX_LIMIT
 
 
 def _simplest(case: Case, backend: CuDnn) -> tuple[Case, CuDnn]:

@@ -162,6 +162,20 @@ def test_wrong_usage(arguments: list[str], option: str, capsys: pytest.CaptureFi
     assert option in errors
 
 
+def test_the_remedy_for_an_unknown_card_is_no_option_that_plan_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", RESULTS, "--model", "sdxl", "--resolution", "512", "--gpu", "9999"]) == 2
+    assert "--vram-limit" not in capsys.readouterr().err
+
+
+def test_an_input_that_is_too_large_is_planned_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    # Given an image whose pixels alone are more than 32-bit indices count
+    case = ["--model", "sdxl", "--operation", "encode", "--resolution", "27000x27008"]
+    (plan,) = planned([RESULTS, *case, "--gpu", "H200"], capsys)
+    assert plan["beyond_32_bit_indices"] is True
+    assert plan["tiled"] is None
+    assert all(endpoint["seconds"] is None for endpoint in plan["endpoints"])
+
+
 def test_it_needs_no_torch() -> None:
     blocked = "import sys; sys.modules['torch'] = sys.modules['diffusers'] = None; from bench.cli import main; "
     arguments = ["plan", RESULTS, "--model", "sd-v1", "--resolution", "64", "--operation", "encode", "--quiet"]

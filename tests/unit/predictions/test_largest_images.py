@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from bench.predictions import largest_images, predicted_records
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Tile
 from bench.vram import grades
+from bench.vram.replay import Peaks
 from bench.workloads import models
 
 
@@ -132,3 +134,20 @@ def test_all_models_with_weights_are_searched_by_default_in_their_own_precision(
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(ConfigError, match="--dtype"):
         largest_images.calls_of([], [], "int8")
+
+
+def test_a_search_takes_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a count of replays, each of which takes milliseconds
+    counted: list[object] = []
+    original = grades.replay
+
+    def counting(*arguments: Any) -> Peaks:
+        counted.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(grades, "replay", counting)
+    grades._reserved_bytes.cache_clear()
+    # When everything is searched for one call on one card: four kinds of sizes, each twice
+    found(card_of(None, "RTX 4080 SUPER"), "sdxl", "decode")
+    # Then a kind takes about ten
+    assert len(counted) <= 80
