@@ -195,7 +195,7 @@ class _Grader:
 
 
 def _limited(search: _Search) -> _Search:
-    """The search without cases that have a tensor of more elements than 32-bit integers count."""
+    """The search without cases whose tensors go beyond 32-bit indices."""
     last = replace(search, beside=0).find(grades.is_indexed, grades.largest_tensor, grades.INDEX_LIMIT - 1).last
     return replace(search, most=last, is_index_limit=last < search.most)
 

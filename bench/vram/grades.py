@@ -20,7 +20,8 @@ from bench.vram.timeline import Timeline
 from bench.vram.tracing import representative, trace_of
 from bench.vram.verdict import Card
 
-#: torch's kernels address most tensors by 32-bit integers (`canUse32BitIndexMath`): they have fewer elements than this.
+#: Signed 32-bit indices reach fewer elements than this (`canUse32BitIndexMath` in torch). Which kernels run beyond, and
+#: what they take, is not known.
 INDEX_LIMIT = 2**31
 
 
@@ -59,7 +60,7 @@ def largest_tensor(case: Case) -> int:
 
 
 def is_indexed(case: Case) -> bool:
-    """Whether 32-bit indices address all tensors of a call. Raises ConfigError, as `fits` does."""
+    """Whether 32-bit indices reach all elements of a call's tensors. Raises ConfigError, as `fits` does."""
     return largest_tensor(case) < INDEX_LIMIT
 
 

@@ -114,11 +114,11 @@ class ImagePlan:
 
     Attributes:
         image: its untiled case.
-        offers: every card, for the untiled image; none if that is too large for any.
+        offers: every card, for the untiled image; none if `is_too_large`.
         tile: the largest tile with which it fits some card; None if it fits one untiled, or if no tile helps.
         tiled: every card for the image in those tiles.
         endpoints: by price; the network is that of `whole_s`.
-        is_too_large: whether the untiled image has a tensor with more elements than 32-bit indices count.
+        is_too_large: whether the untiled image has a tensor that goes beyond 32-bit indices.
     """
 
     image: Case

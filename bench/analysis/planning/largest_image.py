@@ -18,7 +18,7 @@ class Largest:
         fits: that fits with high or medium confidence, with memory to spare; `last` is 0 for none.
         runs: that runs at all: it also counts what is tight, or fits with low confidence.
         most: the largest that was tried.
-        is_index_limit: whether larger ones were not tried because a tensor would be too large for 32-bit indices.
+        is_index_limit: whether larger ones were not tried because a tensor would go beyond 32-bit indices.
     """
 
     fits: Boundary

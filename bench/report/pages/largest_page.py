@@ -23,8 +23,8 @@ _LEGEND = (
 )
 _MOST = "+: nothing larger was tried."
 _INDEX_LIMIT = (
-    "+ without tiles: a larger image or batch has a tensor of 2^31 elements or more, which torch's kernels "
-    "with 32-bit indices can't address."
+    "+ without tiles: a larger image or batch has a tensor of 2^31 elements or more. What kernels take beyond 32-bit "
+    "indices is not known, so nothing larger was tried."
 )
 _TILED_MOST = "+ in tiles: nothing larger than {most} px was tried."
 _GAPS = "~: some slightly smaller size does not, because the allocator places its tensors less well."

@@ -40,9 +40,7 @@ _LEGEND = (
     "its share of the price and its electricity, at the board's rated power. An endpoint is charged by the hour, and "
     "busy for at most 80% of it. Predicted times give predicted costs.",
 )
-_TOO_LARGE = (
-    "Untiled it has a tensor of 2^31 elements or more, which torch's kernels with 32-bit indices can't address."
-)
+_TOO_LARGE = "Untiled, a tensor has 2^31 elements or more. What kernels take beyond 32-bit indices is not known."
 _ENDPOINTS = (
     "Endpoints: time is that of computing, by `bench cost`, else predicted; end to end is simulated over the network "
     "(change it with --network). Images of more than 2048 px are served in tiles."
