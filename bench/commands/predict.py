@@ -40,36 +40,41 @@ class Format(StrEnum):
     docs = "docs"
 
 
+Gpus = Annotated[
+    list[str] | None, typer.Option("--gpu", help="A card in gpus.yaml, or part of its name; repeatable. Default: all.")
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|hub:ID",
+        help="Predict for a checkpoint instead of the sweep's models: a folder, or hub:OWNER/NAME[/FOLDER][@REVISION]. "
+        "Only its config.json is read.",
+    ),
+]
+Fits = Annotated[bool, typer.Option("--fits", help="Print the largest image and batch of each model that fit.")]
+Dtype = Annotated[str | None, typer.Option("--dtype", help="Predict for this precision instead.")]
+OutFile = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
+]
+OutputFormat = Annotated[
+    Format, typer.Option("--format", help="terminal: tables to read; docs: the docs' own tables, marked predicted.")
+]
+
+
 def predict(
     config: Annotated[str, typer.Argument(help="A YAML sweep, or the name of a shipped one.")] = "docs",
     overrides: Overrides = None,
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
-    gpu: Annotated[
-        list[str] | None,
-        typer.Option("--gpu", help="A card in gpus.yaml, or part of its name; repeatable. Default: all."),
-    ] = None,
+    dtype: Dtype = None,
+    gpu: Gpus = None,
     vram_limit: CardMemory = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH|hub:ID",
-            help="Predict for a checkpoint instead of the sweep's models: a folder, or hub:OWNER/NAME[/FOLDER]"
-            "[@REVISION]. Only its config.json is read.",
-        ),
-    ] = None,
+    weights: Weights = None,
     allocator: Allocator = None,
-    fits: Annotated[
-        bool, typer.Option("--fits", help="Print the largest image and batch of each model that fit the cards.")
-    ] = False,
-    dtype: Annotated[str | None, typer.Option("--dtype", help="Predict for this precision instead.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
-    ] = None,
-    output_format: Annotated[
-        Format, typer.Option("--format", help="terminal: tables to read; docs: the docs' own tables, marked predicted.")
-    ] = Format.terminal,
+    fits: Fits = False,
+    out: OutFile = None,
+    output_format: OutputFormat = Format.terminal,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -87,22 +92,26 @@ def predict(
 
     if fits:
         others = {"CONFIG": config != "docs", "--set": overrides, "--resolution": resolution, "--out": out}
+        others["--weights"] = weights
         predict_fits.refuse_others({**others, "--format docs": output_format is Format.docs})
-        predict_fits.show(model or [], operation or [], dtype, gpu or [], vram_limit, as_json=as_json, quiet=quiet)
-        return
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are written as lines of JSON. Name a file that ends in .jsonl.")
-    precision = [] if dtype is None else [f"dtypes={dtype}"]
-    listed = configs.load(configs.find(config), [*(overrides or []), *precision], {"dtypes": "--dtype"})
+    cards, warnings = choose_cards(gpu or [], vram_limit, RESULTS)
+    kind = allocator_kind(allocator)
+    cards = tuple(card.with_allocator(kind) for card in cards)
+    if fits:
+        warn(warnings)
+        predict_fits.show(cards, model or [], operation or [], dtype, as_json=as_json, quiet=quiet)
+        return
+    precision = {} if dtype is None else {"dtypes": dtype}
+    keys = [*(overrides or []), *(f"{key}={value}" for key, value in precision.items())]
+    listed = configs.load(configs.find(config), keys, dict.fromkeys(precision, "--dtype"))
     tell_aliases(model or (() if weights is not None else listed.aliases), quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
     if weights is not None:
         sweep = configs.choose_checkpoint(sweep, weights, model or [])
     plan = plans.make(sweep)
-    cards, warnings = choose_cards(gpu or [], vram_limit, RESULTS)
     warn(warnings)
-    kind = allocator_kind(allocator)
-    cards = tuple(card.with_allocator(kind) for card in cards)
     with interruptible("Interrupted before everything was predicted. Nothing was written."):
         records = _records(plan, cards, quiet=quiet or as_json)
     if out is not None:

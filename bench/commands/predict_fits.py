@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.commands.options import RESULTS
-from bench.commands.stderr import interruptible, tell_aliases, tracked, warn
+from bench.commands.stderr import interruptible, tell_aliases, tracked
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bench.analysis.planning.largest_image import LargestImages
+    from bench.predictions.target_cards import TargetCard
 
 
 def refuse_others(given: Mapping[str, object]) -> None:
@@ -26,27 +25,22 @@ def refuse_others(given: Mapping[str, object]) -> None:
 
 
 def show(
+    cards: Sequence[TargetCard],
     model: Sequence[str],
     operation: Sequence[str],
     dtype: str | None,
-    gpu: Sequence[str],
-    vram_limit: str | None,
     *,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Search what fits the chosen cards, and print it. Raises ConfigError for a choice that can't be predicted."""
+    """Search what fits the cards, and print it. Raises ConfigError for a choice that can't be predicted."""
     from bench import config
     from bench.predictions import largest_images
-    from bench.predictions.target_cards import choose_cards
     from bench.report.pages import largest_figures, largest_page
     from bench.report.render import console, json_text
 
     tell_aliases(model, quiet=quiet)
     calls = largest_images.calls_of(config.models_of(model), config.operations_of(operation), dtype)
-    cards, warnings = choose_cards(gpu, vram_limit, RESULTS)
-    warn(warnings)
-    found: list[LargestImages] = []
     with interruptible("Interrupted before all sizes were tried. Nothing was printed."):
         searches = largest_images.searches(calls, cards)
         found = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]

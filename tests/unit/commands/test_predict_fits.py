@@ -123,6 +123,14 @@ def test_it_needs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(("option", "value"), [("--dtype", "int8"), ("--set", "dtypes=int8")])
+def test_a_wrong_precision_names_the_option_that_gave_it(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "--gpu", "3070", option, value]) == 2
+    assert f"error: {option}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("dtype", ["float16", "model"])
 def test_a_precision_can_be_chosen_for_sweeps_too(dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
     case = ["--model", "sdxl", "--operation", "encode", "--resolution", "64", "--gpu", "3070"]
