@@ -10,7 +10,7 @@ from bench.analysis.speed.extrapolation import Range, Scope
 from bench.analysis.speed.fit import Model, fit
 from bench.analysis.speed.held_out import Cell, Errors, architecture_of, card_of, errors, leave_one_out
 from bench.analysis.speed.observation import Observation, TimedCall, variant_of
-from bench.analysis.speed.parts import CACHE_SHARE
+from bench.analysis.speed.parts import FORM, Form
 from bench.config.gpus import Gpu
 from bench.core.work import Kernels
 from bench.record import Case, grouped
@@ -68,15 +68,15 @@ class Clock:
         return Estimate(seconds, beyond, extrapolation.around(seconds, rated_s, self.spread))
 
 
-def fitted(observations: Iterable[Observation]) -> Clock | None:
+def fitted(observations: Iterable[Observation], form: Form = FORM) -> Clock | None:
     """The model fitted to these times, each variant's figures to its own; None if the default's are too few."""
     by_variant = grouped(observations, lambda seen: variant_of(seen.case))
-    models = {variant_of(group[0].case): _model(group) for group in by_variant}
+    models = {variant_of(group[0].case): _model(group, form) for group in by_variant}
     model = models.pop("default", None)
     if model is None:
         return None
     timed = next(group for group in by_variant if variant_of(group[0].case) == "default")
-    cards, architectures = cells(timed, card_of), cells(timed, architecture_of)
+    cards, architectures = cells(timed, card_of, form), cells(timed, architecture_of, form)
     draws = [(architecture_of(seen), cell.log_error) for seen, cell in zip(timed, architectures, strict=False)]
     return Clock(
         model,
@@ -88,19 +88,17 @@ def fitted(observations: Iterable[Observation]) -> Clock | None:
     )
 
 
-def cells(
-    timed: Sequence[Observation], group_of: Callable[[Observation], str], cache_share: float = CACHE_SHARE
-) -> tuple[Cell, ...]:
+def cells(timed: Sequence[Observation], group_of: Callable[[Observation], str], form: Form = FORM) -> tuple[Cell, ...]:
     """The predictions with each group left out; none if there is only one group."""
     try:
-        return leave_one_out(timed, group_of, cache_share)
+        return leave_one_out(timed, group_of, form)
     except ValueError:
         return ()
 
 
-def _model(observations: Sequence[Observation]) -> Model | None:
+def _model(observations: Sequence[Observation], form: Form) -> Model | None:
     try:
-        return fit(observations)
+        return fit(observations, form)
     except ValueError:
         return None
 

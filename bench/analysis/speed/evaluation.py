@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bench.analysis.speed import clock
 from bench.analysis.speed.clock import Clock, Estimate
-from bench.analysis.speed.held_out import Cell, Errors, architecture_of, card_of, errors
+from bench.analysis.speed.held_out import Cell, architecture_of, card_of
 from bench.analysis.speed.never_fitted import PUBLISHED, PublishedElsewhere
 from bench.analysis.speed.observation import Observation, observations, variant_of
+from bench.analysis.speed.parts import Form
 from bench.config.gpus import Gpus
 from bench.core.work import Kernels
 from bench.record import Case, Record
 
-#: Shares of the L2 cache (`parts.CACHE_SHARE`) whose errors are compared.
-CACHE_SHARES = (0.0, 0.25, 0.4, 0.45, 0.5, 0.55, 0.75, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """The errors with another share of the L2 cache, with a card and with an architecture left out."""
-
-    cache_share: float
-    cards: Errors
-    architectures: Errors | None
+#: Forms of the model whose errors are compared.
+FORMS = (*(Form(cache_share=share) for share in (0.0, 0.25, 0.4, 0.45, 0.5, 0.55, 0.75, 1.0)), Form(every_launch=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +25,23 @@ class Check:
 
     published: PublishedElsewhere
     estimate: Estimate
+
+    @property
+    def holds(self) -> bool:
+        """Whether the time is in the predicted range, if there is one whose ends are known."""
+        between = self.estimate.between
+        if between is None or between.most_s is None:
+            return False
+        return between.least_s <= self.published.seconds <= between.most_s
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The model in another form, and what it says of the times that were never fitted."""
+
+    form: Form
+    clock: Clock
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class Evaluation:
         fitted: the times that the model is fitted to.
         cards: each time, predicted without the times of its card.
         architectures: each time, predicted without those of its architecture; empty if there is only one.
-        trials: what another share of the L2 cache would do.
+        trials: what other forms of the model would do.
         checks: times that were never fitted.
     """
 
@@ -63,15 +72,10 @@ def evaluate(records: Iterable[Record], kernels_of: Callable[[Case], Kernels | N
     fitted = clock.fitted(seen)
     if fitted is None or not cards:
         return None
-    trials = tuple(_trial(timed, share) for share in CACHE_SHARES)
+    others = [(form, other) for form in FORMS if (other := clock.fitted(timed, form)) is not None]
+    trials = tuple(Trial(form, other, tuple(_checks(other, kernels_of, gpus))) for form, other in others)
     checks = tuple(_checks(fitted, kernels_of, gpus))
     return Evaluation(fitted, tuple(timed), cards, clock.cells(timed, architecture_of), trials, checks)
-
-
-def _trial(timed: Sequence[Observation], cache_share: float) -> Trial:
-    architectures = clock.cells(timed, architecture_of, cache_share)
-    cards = errors(clock.cells(timed, card_of, cache_share))
-    return Trial(cache_share, cards, errors(architectures) if architectures else None)
 
 
 def _checks(fitted: Clock, kernels_of: Callable[[Case], Kernels | None], gpus: Gpus) -> Iterable[Check]:

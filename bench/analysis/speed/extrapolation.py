@@ -19,7 +19,9 @@ their root mean square, and made ranges with ends a factor of 3.1 apart: more th
 beforehand as the widest that is of use.
 
 What the rule can't know: all fitted cards have tensor cores that are 2 times (float16) and once (float32) as fast as
-their FP32 units. A card where they are not is beyond the fit even if its architecture is in it.
+their FP32 units. A card where they are not is beyond the fit even if its architecture is in it. And the fitted cards do
+not determine well how much of the time is group normalisation, which is most of it on Hopper: other forms of the model
+(`evaluation.FORMS`) have about the same errors and other ranges.
 """
 
 from __future__ import annotations

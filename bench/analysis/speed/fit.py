@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.speed.observation import Observation
-from bench.analysis.speed.parts import CACHE_SHARE, Parts, parts
+from bench.analysis.speed.parts import FORM, Form, Parts, parts
 from bench.config.gpus import Gpu
 from bench.core.units import ITEM_BYTES
 from bench.core.work import Kernels
@@ -36,7 +36,7 @@ class Model:
         cache: the factor of the least time for what passes through it.
         normalisation: clock cycles that one block takes for a value, in which group normalisation finds the moments.
         launch_s: seconds that one launch takes.
-        cache_share: as in `parts.CACHE_SHARE`.
+        form: what the parts are.
     """
 
     half: ProductFigures
@@ -45,11 +45,11 @@ class Model:
     cache: float
     normalisation: float
     launch_s: float
-    cache_share: float = CACHE_SHARE
+    form: Form = FORM
 
     def parts(self, kernels: Kernels, dtype: str, gpu: Gpu) -> Parts:
         """The least seconds of each part of a call. Raises ValueError as `parts.parts` does."""
-        return parts(kernels, dtype, gpu, self.cache_share)
+        return parts(kernels, dtype, gpu, self.form)
 
     def seconds(self, kernels: Kernels, dtype: str, gpu: Gpu) -> float:
         """The time of one call of these kernels on a card, in seconds. Raises ValueError as `parts.parts` does."""
@@ -63,7 +63,7 @@ class Model:
         return (*products, self.memory, self.cache, self.normalisation, self.launch_s)
 
     @classmethod
-    def of(cls, figures: Sequence[float], cache_share: float = CACHE_SHARE) -> Model:
+    def of(cls, figures: Sequence[float], form: Form = FORM) -> Model:
         """The model with these figures."""
         half, half_attention, single, single_attention, *others = map(float, figures)
         memory, cache, normalisation, launch_s = others
@@ -74,7 +74,7 @@ class Model:
             cache,
             normalisation,
             launch_s,
-            cache_share,
+            form,
         )
 
 
@@ -82,7 +82,7 @@ class Model:
 LEAST = Model(ProductFigures(1, 1), ProductFigures(1, 1), 1, 1, 0, 0)
 
 
-def fit(observations: Sequence[Observation], cache_share: float = CACHE_SHARE) -> Model:
+def fit(observations: Sequence[Observation], form: Form = FORM) -> Model:
     """Fit the figures, none below `LEAST`, with the least sum of squared relative errors.
 
     What is fitted is how far each figure is above its least (Lawson and Hanson 1974, NNLS).
@@ -94,16 +94,16 @@ def fit(observations: Sequence[Observation], cache_share: float = CACHE_SHARE) -
         raise ValueError("a model of times is fitted on times of both float32 and float16 (or bfloat16)")
     from scipy.optimize import nnls  # noqa: PLC0415 - slow to import, and only needed to fit
 
-    rows = [_row(observation, cache_share) for observation in observations]
+    rows = [_row(observation, form) for observation in observations]
     left = [1 - sum(least * share for least, share in zip(LEAST.figures, row, strict=True)) for row in rows]
     above, _ = nnls(rows, left)
-    return Model.of([least + more for least, more in zip(LEAST.figures, above, strict=True)], cache_share)
+    return Model.of([least + more for least, more in zip(LEAST.figures, above, strict=True)], form)
 
 
-def _row(observation: Observation, cache_share: float) -> list[float]:
+def _row(observation: Observation, form: Form) -> list[float]:
     """The parts of an observation as shares of its time, in the order of the figures."""
     dtype = observation.case.dtype
-    whole = parts(observation.kernels, dtype, observation.gpu, cache_share)
+    whole = parts(observation.kernels, dtype, observation.gpu, form)
     return [part / observation.seconds for part in _by_figure(whole, dtype)]
 
 

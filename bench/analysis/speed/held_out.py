@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.analysis.speed.fit import fit
 from bench.analysis.speed.observation import Observation, TimedCall
-from bench.analysis.speed.parts import CACHE_SHARE
+from bench.analysis.speed.parts import FORM, Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ def architecture_of(observation: Observation) -> str:
 
 
 def leave_one_out(
-    observed: Sequence[Observation], group_of: Callable[[Observation], str], cache_share: float = CACHE_SHARE
+    observed: Sequence[Observation], group_of: Callable[[Observation], str], form: Form = FORM
 ) -> tuple[Cell, ...]:
     """Each observation with its prediction by the model fitted without its group, in the order given. Deterministic.
 
     Raises ValueError if, without a group, one of the two widths of values is missing (`fit`), as with a single group.
     """
     models = {
-        group: fit([observation for observation in observed if group_of(observation) != group], cache_share)
+        group: fit([observation for observation in observed if group_of(observation) != group], form)
         for group in dict.fromkeys(map(group_of, observed))
     }
     return tuple(

@@ -29,10 +29,25 @@ from bench.core.work import NORMALISATION_MOVES, Kernels
 #: Bytes that can pass between the L2 cache and one multiprocessor in a clock cycle at most, two sectors of 32 (NVIDIA's
 #: A100 whitepaper: 5120 bytes a cycle for the whole cache, which is 47 for each of 108 multiprocessors).
 CACHE_BYTES = 64
-#: A tensor stays in the L2 cache until the next kernel reads it if it is smaller than this share of it: the input and
-#: the output of a kernel, which are mostly of one size, need room at once. Reasoned, not fitted; the errors with others
-#: (`evaluation.CACHE_SHARES`) are on the page.
-CACHE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a call's time is made of, as far as it was reasoned and not fitted. `evaluation.FORMS` are others.
+
+    Attributes:
+        cache_share: a tensor stays in the L2 cache until the next kernel reads it if it is smaller than this share of
+            it: the input and the output of a kernel, which are mostly of one size, need room at once.
+        every_launch: whether the launch of every kernel takes time. A kernel that takes longer than its launch hides
+            the launch of the next one, so by default only those count that blend tiles.
+    """
+
+    cache_share: float = 0.5
+    every_launch: bool = False
+
+
+#: The form of the model that predicts.
+FORM = Form()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +72,15 @@ class Parts:
         return self.products_s + self.attention_s
 
 
-def parts(kernels: Kernels, dtype: str, gpu: Gpu, cache_share: float = CACHE_SHARE) -> Parts:
-    """The parts of a call's time on a card. A tensor stays in the L2 cache if it is smaller than that share of it.
+def parts(kernels: Kernels, dtype: str, gpu: Gpu, form: Form = FORM) -> Parts:
+    """The parts of a call's time on a card.
 
     Raises ValueError for a precision that the model does not know, or a card without all rates.
     """
     precision = _precision(dtype)
     tensor = gpu.tensor_flop_s(precision)
     linear = gpu.vector_flop_s if precision == "float32" else tensor
-    room_bytes = cache_share * gpu.l2_bytes
+    room_bytes = form.cache_share * gpu.l2_bytes
     tensors = [(elements * ITEM_BYTES[dtype], count) for elements, count in _tensors(kernels)]
     missed_bytes = sum(size * count for size, count in tensors if size >= room_bytes)
     cache_byte_s = gpu.multiprocessors * gpu.clock_hz * CACHE_BYTES
@@ -75,7 +90,7 @@ def parts(kernels: Kernels, dtype: str, gpu: Gpu, cache_share: float = CACHE_SHA
         memory_s=missed_bytes / gpu.bandwidth_byte_s,
         cache_s=sum(size * count for size, count in tensors) / cache_byte_s,
         normalisation_s=_normalisation_cycles(kernels, gpu) / gpu.clock_hz,
-        launches=kernels.blend_launches,
+        launches=kernels.blend_launches + (kernels.launches if form.every_launch else 0),
     )
 
 

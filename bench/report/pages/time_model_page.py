@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.analysis.speed.clock import Clock
-from bench.analysis.speed.evaluation import Check, Evaluation
+from bench.analysis.speed.evaluation import Check, Evaluation, Trial
 from bench.analysis.speed.fit import LEAST, Model
 from bench.analysis.speed.held_out import Cell as HeldOut
 from bench.analysis.speed.held_out import Errors, errors
 from bench.analysis.speed.observation import LEAST_S
-from bench.analysis.speed.parts import CACHE_BYTES, CACHE_SHARE
+from bench.analysis.speed.parts import CACHE_BYTES, FORM
 from bench.core.units import format_seconds
 from bench.record import Case, grouped
 from bench.report.document import (
@@ -49,7 +49,7 @@ _PARTS = (
     (
         "memory",
         "bytes that kernels read and write over the memory's bandwidth, of tensors that do not stay in the L2 cache. A "
-        f"tensor stays there if it is smaller than {CACHE_SHARE:g} of it",
+        f"tensor stays there if it is smaller than {FORM.cache_share:g} of it",
     ),
     ("cache", f"bytes of all tensors over {CACHE_BYTES} bytes a clock cycle and multiprocessor"),
     (
@@ -75,8 +75,7 @@ _LIMITS = (
     "limit, which the model does not know: all times of a card may be off to the same side.",
     "All fitted cards have GDDR memory and tensor cores that are 2 times (float16) and once (float32) as fast as their "
     "FP32 units, so it is least certain how the time divides between these on cards with HBM or other tensor cores.",
-    "Launches of kernels other than those that blend tiles were tried as a part, and came to 0 or made unseen cards "
-    "worse: on a fast card or a slow host small images take longer than predicted.",
+    "Small images take longer than predicted: kernels do not fill a card, which is no part of the model.",
     "Copies to the layout that tensor cores compute in, and back, were tried as a part, and came to 0: the figure of "
     "memory contains them. So a batch, whose layouts differ, is beyond the fit, and so is `channels-last`.",
     "float16 and bfloat16 share their figures, whichever of them was measured.",
@@ -96,7 +95,7 @@ def page(evaluation: Evaluation) -> Document:
         Section("Error of each card", (_groups(cards, "Card left out", lambda cell: cell.observed.card),)),
         *([Section("Error of each architecture", (_by_architecture(evaluation),))] if architectures else []),
         Section("Beyond the fit", _beyond(evaluation)),
-        *([Section("The share of the cache", _trials(evaluation))] if evaluation.trials else []),
+        *([Section("Other forms of the model", _trials(evaluation))] if evaluation.trials else []),
         Section("All times", (Bullets(_legend()), _times(evaluation))),
         Section("Limits", (Bullets((_fitted_to(cards), *_LIMITS)),)),
     )
@@ -223,32 +222,46 @@ def _end(check: Check, end: str) -> Cell:
 
 
 def _trials(evaluation: Evaluation) -> tuple[Block, ...]:
-    chosen = evaluation.clock.model.cache_share
-
-    def architectures(found: Errors | None, of: Callable[[Errors], Cell]) -> Cell:
-        return Cell() if found is None else of(found)
-
     return (
         Text(
-            "A tensor counts as staying in the L2 cache until the next kernel reads it if it is smaller than "
-            f"{chosen:g} of the cache, since a kernel's input and output need room at once. That number is reasoned, "
-            "not fitted. With 0 nothing stays. The errors with others:"
+            "Two choices were reasoned and not fitted. A tensor counts as staying in the L2 cache until the next "
+            f"kernel reads it if it is smaller than {FORM.cache_share:g} of the cache, since a kernel's input and "
+            "output need room at once (with 0 nothing stays). And only the launches of kernels that blend tiles take "
+            "time, since a kernel that takes longer hides the launch of the next one."
+        ),
+        Text(
+            "Other choices give other figures, above all for group normalisation, which the fitted cards do not "
+            "determine well:"
         ),
         table_of(
             evaluation.trials,
-            (Column("Share of the L2 cache", right=True), lambda trial: f"{trial.cache_share:g}"),
-            (Column("Median, card left out", "ratio"), lambda trial: cells.share(trial.cards.median)),
-            (Column("Worst, card left out", "ratio"), lambda trial: cells.share(abs(trial.cards.worst.error))),
-            (
-                Column("Median, architecture left out", "ratio"),
-                lambda trial: architectures(trial.architectures, lambda found: cells.share(found.median)),
-            ),
-            (
-                Column("Worst, architecture left out", "ratio"),
-                lambda trial: architectures(trial.architectures, lambda found: cells.share(abs(found.worst.error))),
-            ),
+            (Column("Share of the cache", right=True), lambda trial: f"{trial.form.cache_share:g}"),
+            (Column("Launches that count"), lambda trial: "all" if trial.form.every_launch else "blends"),
+            (Column("Median, card left out", "ratio"), lambda trial: _median(trial.clock.errors)),
+            (Column("Worst, card left out", "ratio"), lambda trial: _largest(trial.clock.errors)),
+            (Column("Median, architecture left out", "ratio"), lambda trial: _median(trial.clock.architecture_errors)),
+            (Column("Worst, architecture left out", "ratio"), lambda trial: _largest(trial.clock.architecture_errors)),
+            (Column("Cycles of group normalisation", right=True), _cycles),
+            (Column("Never fitted and in range", right=True), _in_range),
         ),
     )
+
+
+def _median(found: Errors | None) -> Cell:
+    return cells.share(None if found is None else found.median)
+
+
+def _largest(found: Errors | None) -> Cell:
+    return cells.share(None if found is None else abs(found.worst.error))
+
+
+def _cycles(trial: Trial) -> Cell:
+    figure = trial.clock.model.normalisation
+    return Cell(figure, text=f"{figure:.2f}")
+
+
+def _in_range(trial: Trial) -> str:
+    return f"{sum(check.holds for check in trial.checks)} of {len(trial.checks)}"
 
 
 def _times(evaluation: Evaluation) -> Table:

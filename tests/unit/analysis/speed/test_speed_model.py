@@ -6,7 +6,7 @@ import pytest
 from observed import TRUTH, WORKS, a_gpu, all_observed, kernels, observed
 
 from bench.analysis.speed.fit import LEAST, Model, fit
-from bench.analysis.speed.parts import Parts, parts
+from bench.analysis.speed.parts import FORM, Form, Parts, parts
 from bench.core.work import Kernels
 
 NAMES = {"float16": "bfloat16", "float32": "float32"}
@@ -14,8 +14,8 @@ GPU = a_gpu(half=40, tf32=20, vector=25.6, gb_s=1000, sm=100, l2=8)
 MIB = 2**20
 
 
-def least(work: Kernels, dtype: str, gpu: object = GPU, share: float = 0.5) -> Parts:
-    return parts(work, dtype, gpu, share)  # type: ignore[arg-type]
+def least(work: Kernels, dtype: str, gpu: object = GPU, form: Form = FORM) -> Parts:
+    return parts(work, dtype, gpu, form)  # type: ignore[arg-type]
 
 
 # The least time that the rates allow, by hand
@@ -78,7 +78,14 @@ def test_a_group_normalisation_reads_its_tensor_twice_and_writes_it_once() -> No
 
 
 def test_a_line_of_a_blended_tile_is_four_launches() -> None:
-    assert least(kernels(blended_lines=7), "float16").launches == 28
+    assert least(kernels(blended_lines=7, launches=100), "float16").launches == 28
+    assert least(kernels(blended_lines=7, launches=100), "float16", form=Form(every_launch=True)).launches == 128
+
+
+def test_another_share_of_the_cache_keeps_other_tensors() -> None:
+    # given tensors of 5 MiB beside a cache of 8
+    kept = [least(kernels(moved={5 * MIB // 2: 1}), "float16", form=Form(share)).memory_s == 0 for share in (0.5, 0.75)]
+    assert kept == [False, True]
 
 
 def test_a_precision_without_a_place_in_the_model_is_refused() -> None:

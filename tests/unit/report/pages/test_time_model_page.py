@@ -17,6 +17,7 @@ from bench.analysis.speed.fit import LEAST
 from bench.analysis.speed.held_out import Cell, errors
 from bench.analysis.speed.never_fitted import PublishedElsewhere
 from bench.analysis.speed.observation import Observation
+from bench.analysis.speed.parts import Form
 from bench.record import Tile
 from bench.report.document import Document, Text
 from bench.report.pages import time_model_page
@@ -104,14 +105,19 @@ def test_a_time_that_was_never_fitted_stands_beside_its_range_with_its_source() 
     assert (row["Setting"], row["Source"]) == ("under autocast", "a pull request")
 
 
-def test_what_another_share_of_the_cache_would_do_is_shown() -> None:
-    trials = (Trial(1.0, errors(CELLS), None), Trial(2.0, errors(CELLS[:1]), errors(CELLS[1:])))
+def test_what_other_forms_of_the_model_would_do_is_shown() -> None:
+    scope = Scope.of(SEEN)
+    check = Check(PublishedElsewhere("", SEEN[0].case, 0.09, "", ""), Estimate(0.07, ("hopper",), Range(0.05, 0.1)))
+    trials = (
+        Trial(Form(0.25), Clock(TRUTH, scope, errors(CELLS))),
+        Trial(Form(every_launch=True), Clock(TRUTH, scope, errors(CELLS[:1]), errors(CELLS[1:])), (check,)),
+    )
     rows = rows_of(
-        section(time_model_page.page(evaluation(trials=trials)), "The share of the cache"), "Worst, card left out"
+        section(time_model_page.page(evaluation(trials=trials)), "Other forms of the model"), "Worst, card left out"
     )
     assert [list(row.values()) for row in rows] == [
-        ["1", "12.5%", "20.0%", "-", "-"],
-        ["2", "20.0%", "20.0%", "5.0%", "5.0%"],
+        ["0.25", "blends", "12.5%", "20.0%", "-", "-", "0.50", "0 of 0"],
+        ["0.5", "all", "20.0%", "20.0%", "5.0%", "5.0%", "0.50", "1 of 1"],
     ]
 
 
