@@ -33,8 +33,8 @@ def load() -> ShippedClock:
     try:
         return _adapter().validate_json(PATH.read_bytes())
     except (OSError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise BenchError(f"Can't read {PATH.name}, which came with the program ({first}). Install it again.") from None
+        why = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
+        raise BenchError(f"Can't read {PATH.name}, which came with the program ({why}). Install it again.") from None
 
 
 def to_json(shipped: ShippedClock) -> bytes:
