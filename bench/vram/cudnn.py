@@ -30,8 +30,7 @@ CALIBRATED_BAND = (0.95, 1.0, 1.05)
 OTHER_SIZES_BAND = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
 #: cuBLAS's workspace, kept from the first matrix product on (CublasHandlePool.cpp, parseChosenWorkspaceSize), and the
-#: larger one of some compute capabilities. cublasLt shares it by default (TORCH_CUBLASLT_UNIFIED_WORKSPACE); if it
-#: does not, it takes another 1 MiB, which is not modelled.
+#: larger one of some compute capabilities.
 _CUBLAS_BYTES = 2 * 4096 * KIB + 8 * 16 * KIB
 _LARGER_CUBLAS_BYTES = 32 * MIB
 #: Major compute capabilities with the larger workspace, by first version of torch. 2.6 and 2.11 have only 9; pull
@@ -41,6 +40,11 @@ _LARGER_CUBLAS: tuple[tuple[tuple[int, int], frozenset[int]], ...] = (
     ((2, 12), frozenset({9, 10, 12})),
     ((0, 0), frozenset({9})),
 )
+#: cublasLt's workspace, whatever the capability (parseCUDABlasLtWorkspaceSize). In 2.11 torch keeps it beside cuBLAS's:
+#: getCUDABlasLtWorkspace shares them only if TORCH_CUBLASLT_UNIFIED_WORKSPACE is set. In 2.13 they are one unless it is
+#: set to 0 (torch.backends.cuda.blas_workspace_size says so). 2.12 was not read.
+_CUBLASLT_BYTES = 1 * MIB
+_ONE_WORKSPACE = (2, 13)
 #: The version of torch that predictions assume, whichever is installed: that of `constraints.txt`.
 ASSUMED_TORCH = "2.13.0"
 #: Major and minor version of cuDNN that its wheels require (nvidia-cudnn-cu13 9.20.0.48 for torch 2.13.0+cu130).
@@ -72,6 +76,7 @@ class CuDnn:
         band: factors applied to the workspaces; the peaks with them span the predicted range.
         architecture: the card's architecture; empty if only its memory is known.
         cublas_bytes: the workspace that cuBLAS keeps.
+        cublaslt_bytes: the workspace that cublasLt keeps besides; 0 if it shares cuBLAS's.
         measured: workspaces measured on the device in this precision, if any.
     """
 
@@ -81,6 +86,7 @@ class CuDnn:
     architecture: str = ""
     cublas_bytes: int = _CUBLAS_BYTES
     measured: Measured | None = None
+    cublaslt_bytes: int = 0
 
     @property
     def leanest(self) -> CuDnn:
@@ -117,7 +123,7 @@ class CuDnn:
                 size = self._convolution(kernel, item_bytes)
                 return Scratch(after=(size,)) if size else NOTHING
             case Product():
-                return Scratch(kept=(self.cublas_bytes,))
+                return Scratch(kept=tuple(size for size in (self.cublas_bytes, self.cublaslt_bytes) if size))
             case Attention() if item_bytes < _ACCUMULATED_BYTES and kernel.head_size > _REGISTER_HEAD:
                 return Scratch(buffers=(_accumulator(kernel),))
         return NOTHING
@@ -144,10 +150,18 @@ def _accumulator(kernel: Attention) -> int:
 
 def cublas_bytes(compute_capability: str, torch_version: str = ASSUMED_TORCH) -> int:
     """cuBLAS's workspace for a compute capability ("8.9") and a version of torch ("2.13.0+cu130")."""
-    release = torch_version.split(".")
-    version = (int(release[0]), int(release[1]))
-    larger = next(majors for since, majors in _LARGER_CUBLAS if version >= since)
+    larger = next(majors for since, majors in _LARGER_CUBLAS if _release(torch_version) >= since)
     return _LARGER_CUBLAS_BYTES if int(compute_capability.partition(".")[0]) in larger else _CUBLAS_BYTES
+
+
+def cublaslt_bytes(torch_version: str = ASSUMED_TORCH) -> int:
+    """The workspace that cublasLt keeps besides cuBLAS's under a version of torch."""
+    return 0 if _release(torch_version) >= _ONE_WORKSPACE else _CUBLASLT_BYTES
+
+
+def _release(torch_version: str) -> tuple[int, int]:
+    major, minor = torch_version.split(".")[:2]
+    return int(major), int(minor)
 
 
 def backend(
@@ -162,7 +176,7 @@ def backend(
     unmeasured, source, band = _unmeasured(architecture, item_bytes)
     if measured is not None:
         source, band = "calibrated", CALIBRATED_BAND
-    return CuDnn(unmeasured, source, band, architecture, cublas, measured)
+    return CuDnn(unmeasured, source, band, architecture, cublas, measured, cublaslt_bytes(torch_version))
 
 
 def _unmeasured(architecture: str, item_bytes: int) -> tuple[Shares, WorkspaceSource, tuple[float, ...]]:

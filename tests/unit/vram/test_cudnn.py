@@ -142,6 +142,13 @@ def test_cublas_keeps_32_mib_on_the_cards_that_this_torch_gives_them(version: st
         assert cudnn.backend("", capability, 2, torch_version=version).cublas_bytes == size
 
 
+@pytest.mark.parametrize(("version", "kept"), [("2.6.0", 2), ("2.11.0", 2), ("2.13.0+cu130", 1), ("2.14.1", 1)])
+def test_cublaslt_keeps_a_workspace_of_its_own_before_torch_2_13(version: str, kept: int) -> None:
+    product = Product(1, 16, 16, 16)
+    workspaces = cudnn.backend("ada", "8.9", 2, torch_version=version).scratch(product, 2).kept
+    assert workspaces == (8_519_680, MIB)[:kept]
+
+
 def test_cards_that_are_not_here_have_the_pinned_torch() -> None:
     pins = (Path(__file__).parents[3] / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert f"torch=={cudnn.ASSUMED_TORCH}" in pins
