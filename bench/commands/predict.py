@@ -91,9 +91,9 @@ def predict(
     from bench.predictions.target_cards import choose_cards
 
     if fits:
-        others = {"CONFIG": config != "docs", "--set": overrides, "--resolution": resolution, "--out": out}
-        others["--weights"] = weights
-        predict_fits.refuse_others({**others, "--format docs": output_format is Format.docs})
+        sweep_options = {"CONFIG": config != "docs", "--set": overrides, "--resolution": resolution}
+        record_options = {"--weights": weights, "--out": out, "--format docs": output_format is Format.docs}
+        predict_fits.refuse_others({**sweep_options, **record_options})
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are written as lines of JSON. Name a file that ends in .jsonl.")
     cards, warnings = choose_cards(gpu or [], vram_limit, RESULTS)

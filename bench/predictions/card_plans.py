@@ -21,7 +21,7 @@ from bench.analysis.planning.card_offers import (
     endpoint_cost,
 )
 from bench.config import EndpointPrice, Prices
-from bench.predictions import predicted_records
+from bench.predictions import predicted_records, time_model
 from bench.predictions.advice import Evidence
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Tile
@@ -82,7 +82,7 @@ def _offer(case: Case, card: TargetCard, market: Market) -> CardOffer:
     predicted = predicted_records.predict(case, card)
     peak = peaks.of(case, place, records, predicted)
     prediction = predicted.prediction
-    time = times.of(case, place, records, peak, market.evidence.clock, prediction.work if prediction else None)
+    time = times.of(case, place, records, peak, market.evidence.clock, time_model.kernels_of(case))
     needed_bytes = prediction.needed_allocated_bytes if prediction else predicted.weights_bytes
     return CardOffer(case, place, peak, time, market.prices.cards.get(card.name), needed_bytes or 0)
 
