@@ -6,11 +6,11 @@ Exit codes: 0 done; 1 a case crashed, failed or timed out, a gate or check faile
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
@@ -73,6 +73,8 @@ app = typer.Typer(
 )
 _RESULTS, _WORKER = "Reading results", "Starting the measuring process"
 _TORCH = "(torch is loaded, which can take a while)"
+#: Keeps pydantic from looking for plugins, for which it reads the metadata of every installed package.
+_NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
 #: The notice of each command, shown while it loads what it needs.
 for command, text in (
     *((run, _WORKER), (doctor, "Looking at this machine"), (models, None), (compare, _RESULTS), (report, _RESULTS)),
@@ -87,6 +89,7 @@ app.add_typer(docs, name="docs")
 @closable_errors()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors are printed here and nowhere else."""
+    os.environ.setdefault(*_NO_PLUGINS)
     try:
         with closable_output():
             app(list(argv) if argv is not None else None)
@@ -105,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
+        from importlib import metadata  # noqa: PLC0415 - slow to load
+
         try:
             typer.echo(metadata.version("hybrid-bench"))
         except metadata.PackageNotFoundError:

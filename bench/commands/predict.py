@@ -147,12 +147,13 @@ def _say_what_is_assumed(allocator: AllocatorKind) -> None:
 
 
 def _show(records: Sequence[Record], output_format: Format) -> None:
-    from bench.report.docs import docs_table
-    from bench.report.pages import predicted_page
-    from bench.report.render import console
-
     if output_format is Format.terminal:
+        from bench.report.pages import predicted_page
+        from bench.report.render import console
+
         console.show(predicted_page.terminal(records))
         return
+    from bench.report.docs import docs_table
+
     for name in dict.fromkeys(record.case.operation for record in records):
         typer.echo(docs_table.render(records, name, predicted=True).text, nl=False)

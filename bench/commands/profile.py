@@ -10,7 +10,6 @@ import typer
 
 from bench.commands.options import RESULTS, AsJson, Quiet, device_option
 from bench.commands.stderr import interruptible, tell_aliases, warn
-from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
     from bench.record import Case
@@ -127,5 +126,7 @@ def _write(folder: Path, profiled: Profiled, snapshot: bytes | None) -> list[Pat
 
 def _stem(profiled: Profiled) -> str:
     """`sdxl-decode-1024x1024-float32-tiled-512-128-cuda`: the case's label as a file's name."""
+    from bench.workloads.labels import label_of
+
     label = label_of(profiled.case).replace(" ", "-").replace("/", "-")
     return f"{label}-{profiled.device}"

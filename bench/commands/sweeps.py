@@ -10,7 +10,6 @@ import typer
 
 from bench.commands.stderr import INTERRUPTED, tell
 from bench.core.units import format_count, format_percent
-from bench.workloads.labels import label_of
 
 if TYPE_CHECKING:
     from bench.config import LoadSettings, OverlapSettings
@@ -50,6 +49,7 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """Print the cases of a plan, and how they would be measured."""
     from bench.report.render import terminal
+    from bench.workloads.labels import label_of
 
     if as_json:
         cases = [{**case.flat(), "id": case.id} for case in plan.cases]

@@ -29,13 +29,13 @@ _LONGEST_S = 86_400
 class Strict(BaseModel):
     """Base of the models of users' files: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Resolution(BaseModel):
     """Width and height in image pixels."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     width: int
     height: int
 

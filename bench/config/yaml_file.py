@@ -23,15 +23,15 @@ MOST_BYTES = 2**20
 _MOST_VALUES, _MOST_LEVELS, _MOST_CHARACTERS = 20_000, 32, 10_000
 #: The most errors that are listed for one file; fixing these reveals the others.
 _MOST_COMPLAINTS = 5
-#: libyaml's scanner is twenty times as fast, if PyYAML was built with it.
-_Scanner = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: libyaml's parser is twenty times as fast, if PyYAML was built with it.
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class TooLargeError(ValueError):
     """A YAML text is larger than any file needs, as written or with its aliases expanded; the message says how."""
 
 
-class Loader(yaml.SafeLoader):
+class Loader(_SafeLoader):  # type: ignore[misc] # one of two classes, of which both are known
     """Refuses duplicate keys and huge whole numbers, which PyYAML accepts."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -77,12 +77,15 @@ def _check_size(text: str) -> None:
     sizes: dict[str, int] = {}
     collections: list[tuple[str | None, int]] = []  # open ones: anchor, and count at their start
     count = 0
-    for event in yaml.parse(text, Loader=_Scanner):
+    for event in yaml.parse(text, Loader=_SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             name = str(event.anchor)
             if any(name == anchor for anchor, _ in collections):
                 raise TooLargeError(f"the alias *{printable(name, 80)} is inside the value that it refers to")
-            count += sizes.get(name, 1)
+            if name not in sizes:  # libyaml's own error does not name it
+                problem = f"found undefined alias {quoted(name)}"
+                raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            count += sizes[name]
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = collections.pop()
             sizes |= {anchor: count - before} if anchor else {}

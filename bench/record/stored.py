@@ -14,7 +14,7 @@ SCHEMA_VERSION = 6
 class Frozen(BaseModel):
     """Base of everything stored: immutable, and an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def digest(value: object) -> str:

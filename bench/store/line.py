@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Annotated, Any
 
@@ -25,11 +25,6 @@ _MOST_SHOWN = 160
 UNIQUE_FIELDS = ("stages", "telemetry", "remote", "prediction", "wall_s", "recorded_at")
 #: How many values of the other fields are cached.
 CACHE_SIZE = 1 << 16
-
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type] # made at run time
-    for name, field in Record.model_fields.items()
-}
 
 
 class TornLineError(ResultsError):
@@ -82,10 +77,17 @@ def shared_value(name: str, value: Any) -> Any:
 
 @lru_cache(maxsize=CACHE_SIZE)
 def _of_packed(name: str, packed: bytes) -> Any:
-    value = _ADAPTERS[name].validate_python(msgspec.msgpack.decode(packed))
+    value = _adapter(name).validate_python(msgspec.msgpack.decode(packed))
     if isinstance(value, Case) and any(_wrong_axes(value)):
         raise ValueError("the axes are not those of the model")
     return value
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    """The validator of a record's field."""
+    field = Record.model_fields[name]
+    return TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type] # made at run time
 
 
 def _wrong_axes(case: Case) -> Iterator[str]:

@@ -45,6 +45,7 @@ _set = object.__setattr__
 _MODELS: dict[type[msgspec.Struct], tuple[type[BaseModel], Sequence[str]]] = {}
 _Model = TypeVar("_Model", bound=BaseModel)
 _NAMES = tuple(Record.model_fields)
+_VERSION = str(SCHEMA_VERSION).encode()
 #: The length of a line whose values are empty, as this program writes lines: with every field once, and no spaces.
 _FRAME = len("{}") + sum(len(f'"{name}":,') for name in _NAMES) - len(",")
 
@@ -126,13 +127,15 @@ def _values(line: bytes) -> dict[str, Any] | None:
     try:
         if not line.isascii():
             line.decode()
-        texts = [*map(bytes, msgspec.structs.astuple(_split(line)))]
+        texts = [*map(bytes, msgspec.structs.astuple(_line_decoder().decode(line)))]
         fields = dict(zip(_NAMES, texts, strict=True))
         is_plain = len(line) == _FRAME + sum(map(len, texts)) and fields["schema_version"] == _VERSION
         if not (is_plain and fields["remote"] == fields["prediction"] == b"null"):
             return None
+        decoders = _decoders()
         values = {
-            name: _DECODERS[name](text) if name in _DECODERS else _repeated(name, text) for name, text in fields.items()
+            name: decoders[name].decode(text) if name in decoders else _repeated(name, text)
+            for name, text in fields.items()
         }
     except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
         return None
@@ -205,12 +208,18 @@ def _struct(model: type[BaseModel]) -> type[msgspec.Struct]:
     return struct
 
 
-_VERSION = str(SCHEMA_VERSION).encode()
-_split = msgspec.json.Decoder(
-    msgspec.defstruct("Line", [(name, msgspec.Raw) for name in _NAMES], forbid_unknown_fields=True, gc=False)
-).decode
-_DECODERS = {
-    name: msgspec.json.Decoder(_msgspec_type(field.annotation, field.metadata)).decode
-    for name, field in Record.model_fields.items()
-    if name in UNIQUE_FIELDS and name not in ("remote", "prediction")
-}
+@cache
+def _line_decoder() -> msgspec.json.Decoder[msgspec.Struct]:
+    """Splits a line into the JSON of its fields."""
+    fields = [(name, msgspec.Raw) for name in _NAMES]
+    return msgspec.json.Decoder(msgspec.defstruct("Line", fields, forbid_unknown_fields=True, gc=False))
+
+
+@cache
+def _decoders() -> dict[str, msgspec.json.Decoder[Any]]:
+    """The decoder of each field that lines rarely repeat."""
+    return {
+        name: msgspec.json.Decoder(_msgspec_type(field.annotation, field.metadata))
+        for name, field in Record.model_fields.items()
+        if name in UNIQUE_FIELDS and name not in ("remote", "prediction")
+    }

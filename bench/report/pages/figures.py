@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 class Figures(BaseModel):
     """Fields that are read from the attributes of a value. Fields named in `optional` are left out if they are None."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
     optional: ClassVar[tuple[str, ...]] = ()
 
     @model_serializer(mode="wrap")
