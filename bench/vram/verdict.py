@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES, pool_bytes
 from bench.record import AllocatorKind, Case, Confidence, KernelChoice, Prediction, Verdict
-from bench.vram import indexing, timeline
+from bench.vram import indexing, timeline, unlimited
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
@@ -120,20 +121,19 @@ def demand(case: Case, backend: CuDnn, allocator: AllocatorKind = "native") -> D
 def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
     traced = trace_of(case)
     item_bytes = ITEM_BYTES[case.dtype]
-    # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
+    # A later tile allocates like the first of its shape, but with more earlier results alive: `_with_later_tiles`.
     lean, preferred = (
         timeline.build(traced, kernels, item_bytes, MIN_BLOCK_BYTES, each_shape_once=True)
         for kernels in (backend.leanest, backend)
     )
-    preferred_peaks = _unlimited(preferred, allocator)
-    band = [preferred_peaks.reserved_bytes]
-    factors = [factor for factor in backend.band if factor != 1]
-    band += [replay(preferred, workspaces=each, allocator_kind=allocator).reserved_bytes for each in factors]
+    (lean_peaks,) = _unlimited(lean, (1.0,), allocator)
+    preferred_peaks, *others = _unlimited(preferred, dict.fromkeys((1.0, *backend.band)), allocator)
+    band = [peaks.reserved_bytes for peaks in (preferred_peaks, *others)]
     return Demand(
         weights_bytes=traced.weight_elements * item_bytes,
         passes=traced.passes,
-        lean_peaks=_unlimited(lean, allocator),
-        preferred_peaks=preferred_peaks,
+        lean_peaks=_with_later_tiles(lean_peaks, lean),
+        preferred_peaks=_with_later_tiles(preferred_peaks, preferred),
         band=(min(band), max(band)),
         largest_elements=traced.largest_elements,
         lean_timeline=lean,
@@ -142,9 +142,15 @@ def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
     )
 
 
-def _unlimited(call: Timeline, allocator: AllocatorKind) -> Peaks:
-    """The peaks in an unlimited pool, also during omitted tiles, when more results of earlier tiles are alive."""
-    peaks = replay(call, allocator_kind=allocator)
+def _unlimited(call: Timeline, factors: Iterable[float], allocator: AllocatorKind) -> list[Peaks]:
+    """The peaks in a pool without a limit, for each factor of the workspaces."""
+    if allocator == "native":
+        return unlimited.peaks(call, factors)
+    return [replay(call, workspaces=factor, allocator_kind=allocator) for factor in factors]
+
+
+def _with_later_tiles(peaks: Peaks, call: Timeline) -> Peaks:
+    """The peaks also during omitted tiles, when more results of earlier tiles are alive."""
     excess_bytes = max(0, call.left_out_bytes - call.peak_bytes)
     return replace(peaks, allocated_bytes=peaks.allocated_bytes + excess_bytes)
 
