@@ -11,28 +11,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from bench.commands.advise import advise
-from bench.commands.calibrate import calibrate
-from bench.commands.compare import compare
-from bench.commands.cost import cost
-from bench.commands.docs import docs
-from bench.commands.doctor import doctor
 from bench.commands.help_page import Command, Group
-from bench.commands.hybrid import hybrid
-from bench.commands.models import models
 from bench.commands.notice import announced
 from bench.commands.output import closable_errors, closable_output
-from bench.commands.plan import plan
-from bench.commands.predict import predict
-from bench.commands.profile import profile
-from bench.commands.remote import remote
-from bench.commands.report import report
-from bench.commands.run import run
-from bench.commands.serve import serve
 from bench.commands.stderr import tell
 from bench.errors import BenchError, printable
 
@@ -64,26 +50,52 @@ def _bounded() -> Iterator[None]:
         raise
 
 
-app = typer.Typer(
-    cls=_Commands,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help="Measure time and peak VRAM of diffusion VAEs, predict them for other cards, and compare remote endpoints.",
-)
-_RESULTS, _WORKER = "Reading results", "Starting the measuring process"
-_TORCH = "(torch is loaded, which can take a while)"
 #: Keeps pydantic from looking for plugins, for which it reads the metadata of every installed package.
 _NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
-#: The notice of each command, shown while it loads what it needs.
-for command, text in (
-    *((run, _WORKER), (doctor, "Looking at this machine"), (models, None), (compare, _RESULTS), (report, _RESULTS)),
-    *((serve, "Starting the endpoint"), (remote, "Preparing the measurement"), (hybrid, _RESULTS), (cost, _RESULTS)),
-    *((predict, f"Predicting memory {_TORCH}"), (profile, f"Tracing the model {_TORCH}"), (calibrate, _WORKER)),
-    *((advise, f"Predicting memory and times {_TORCH}"), (plan, "Predicting memory and times")),
-):
-    app.command(cls=Command)(announced(text, command) if text else command)
-app.add_typer(docs, name="docs")
+
+_RESULTS, _WORKER = "Reading results", "Starting the measuring process"
+#: The commands, and the notice that each shows while it loads what it needs. A command is the function, or the group of
+#: commands, of this name in its module in `commands`.
+COMMANDS: dict[str, str | None] = {
+    "run": _WORKER,
+    "doctor": "Looking at this machine",
+    "models": None,
+    "compare": _RESULTS,
+    "report": _RESULTS,
+    "serve": "Starting the endpoint",
+    "remote": "Preparing the measurement",
+    "hybrid": _RESULTS,
+    "cost": _RESULTS,
+    "predict": "Predicting memory",
+    "profile": "Tracing the model (torch is loaded, which can take a while)",
+    "calibrate": _WORKER,
+    "advise": "Predicting memory and times",
+    "plan": "Predicting memory and times",
+    "docs": None,
+}
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """The command line for these arguments: with the command that they begin with, or else with all commands.
+
+    Loading all of them takes longer than many a command.
+    """
+    app = typer.Typer(
+        cls=_Commands,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        help="Measure time and peak VRAM of diffusion VAEs, predict them for other cards, and compare remote "
+        "endpoints.",
+    )
+    app.callback(invoke_without_command=True)(_version)
+    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
+        command, notice = getattr(import_module(f"bench.commands.{name}"), name), COMMANDS[name]
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(cls=Command)(announced(notice, command) if notice else command)
+    return app
 
 
 @closable_errors()
@@ -92,7 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault(*_NO_PLUGINS)
     try:
         with closable_output():
-            app(list(argv) if argv is not None else None)
+            arguments = sys.argv[1:] if argv is None else list(argv)
+            app_for(arguments)(arguments)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except BenchError as error:
@@ -105,7 +118,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-@app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         from importlib import metadata  # noqa: PLC0415 - slow to load

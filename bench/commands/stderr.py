@@ -52,11 +52,12 @@ def tell_aliases(names: Iterable[str], *, quiet: bool = False) -> None:
 
 def tracked(items: Sequence[_Item], text: str, *, quiet: bool) -> Iterable[_Item]:
     """The items, with a progress bar on a terminal while they are iterated over; without one if `quiet`."""
+    if quiet or not sys.stderr.isatty():
+        return items
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    return track(items, text, console=console, disable=quiet or not console.is_terminal, transient=True)
+    return track(items, text, console=Console(stderr=True), transient=True)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -79,13 +79,7 @@ def _check_size(text: str) -> None:
     count = 0
     for event in yaml.parse(text, Loader=_SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            name = str(event.anchor)
-            if any(name == anchor for anchor, _ in collections):
-                raise TooLargeError(f"the alias *{printable(name, 80)} is inside the value that it refers to")
-            if name not in sizes:  # libyaml's own error does not name it
-                problem = f"found undefined alias {quoted(name)}"
-                raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
-            count += sizes[name]
+            count += _size_of(event, sizes, [anchor for anchor, _ in collections])
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = collections.pop()
             sizes |= {anchor: count - before} if anchor else {}
@@ -106,6 +100,17 @@ def _check_size(text: str) -> None:
             f"it holds {count:,} values with aliases expanded, but at most {_MOST_VALUES:,} are allowed. Shorten its "
             "lists, or split it into several files"
         )
+
+
+def _size_of(alias: yaml.AliasEvent, sizes: Mapping[str, int], around: Iterable[str | None]) -> int:
+    """The values that an alias stands for, by the sizes of complete values and the anchors of those around it."""
+    name = str(alias.anchor)
+    if name in around:
+        raise TooLargeError(f"the alias *{printable(name, 80)} is inside the value that it refers to")
+    if name not in sizes:  # libyaml's own error does not name it
+        problem = f"found undefined alias {quoted(name)}"
+        raise yaml.composer.ComposerError(None, None, problem, alias.start_mark)
+    return sizes[name]
 
 
 def configs() -> dict[str, Path]:

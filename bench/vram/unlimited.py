@@ -42,9 +42,7 @@ def peaks(timeline: Timeline, factors: Iterable[float] = (1.0,)) -> list[Peaks]:
 def _count_weights(timeline: Timeline) -> int:
     """How many changes at the beginning allocate weights one after another."""
     before = timeline.changes[: timeline.before]
-    others = (
-        place for place, index in enumerate(before) if index != place or timeline.owners[index].kind != "weights"
-    )
+    others = (place for place, index in enumerate(before) if index != place or timeline.owners[index].kind != "weights")
     return next(others, timeline.before)
 
 
@@ -116,7 +114,7 @@ class _Pools:
                 continue
             blocks[index] = block = pool.allocate(wanted)
             allocated += block[1]
-            if allocated > peak:
+            if allocated > peak:  # noqa: PLR1730 - `max` takes as long as all the rest
                 peak = allocated
         self._allocated_bytes, self.peak_allocated_bytes = allocated, peak
 

@@ -31,7 +31,7 @@ def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     app = typer.Typer(pretty_exceptions_enable=False)
     app.callback()(lambda: None)
     app.command()(compare)
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(cli, "app_for", lambda _arguments: app)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         with warnings.catch_warnings():
