@@ -8,12 +8,13 @@ refuse is left to `record_of`, which decides. `unbuilt_record` keeps a checked l
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from pydantic import BaseModel
@@ -41,8 +42,8 @@ from bench.store.stand_in import stand_in_of
 #: Numbers from here on may not fit in 64 bits: `record_of` judges their lines.
 _GREATEST = 10**18
 _set = object.__setattr__
-#: The model that each msgspec type is made from, and the names of its fields that hold models.
-_MODELS: dict[type[msgspec.Struct], tuple[type[BaseModel], Sequence[str]]] = {}
+#: The model or dataclass that each msgspec type is made from, and the names of its fields that hold such.
+_MODELS: dict[type[msgspec.Struct], tuple[type, Sequence[str]]] = {}
 _Model = TypeVar("_Model", bound=BaseModel)
 _NAMES = tuple(Record.model_fields)
 _VERSION = str(SCHEMA_VERSION).encode()
@@ -82,7 +83,7 @@ class _Draft:
     outcome: Outcome
     stages: Sequence[Stage]
     telemetry: Telemetry | None
-    prediction: Prediction | None = None
+    prediction: Prediction | None
 
     @property
     def timing(self) -> Timing | None:
@@ -122,7 +123,7 @@ def built_record(line: bytes, where: str) -> Record:
 def _values(line: bytes) -> dict[str, Any] | None:
     """The values of a record's fields, the stages and telemetry as msgspec types.
 
-    None if the line may be bad, has another version or several stages, or is of an endpoint or a prediction.
+    None if the line may be bad, has another version or several stages, or is of an endpoint.
     """
     try:
         if not line.isascii():
@@ -130,7 +131,7 @@ def _values(line: bytes) -> dict[str, Any] | None:
         texts = [*map(bytes, msgspec.structs.astuple(_line_decoder().decode(line)))]
         fields = dict(zip(_NAMES, texts, strict=True))
         is_plain = len(line) == _FRAME + sum(map(len, texts)) and fields["schema_version"] == _VERSION
-        if not (is_plain and fields["remote"] == fields["prediction"] == b"null"):
+        if not (is_plain and fields["remote"] == b"null"):
             return None
         decoders = _decoders()
         values = {
@@ -139,7 +140,8 @@ def _values(line: bytes) -> dict[str, Any] | None:
         }
     except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
         return None
-    draft = _Draft(values["kind"], values["device"], values["outcome"], values["stages"], values["telemetry"])
+    values["prediction"] = values["prediction"] and _model(values["prediction"])
+    draft = _Draft(**{field.name: values[field.name] for field in dataclasses.fields(_Draft)})
     return None if len(draft.stages) > 1 or any(contradictions(cast("Record", draft))) else values
 
 
@@ -149,14 +151,14 @@ def _repeated(name: str, text: bytes) -> Any:
     return shared_value(name, json.loads(text, parse_int=whole_number))
 
 
-def _model(struct: msgspec.Struct) -> BaseModel:
-    """The model of a checked msgspec value."""
+def _model(struct: msgspec.Struct) -> Any:
+    """The model or dataclass of a checked msgspec value."""
     values = msgspec.structs.asdict(struct)
     model, inside = _MODELS[type(struct)]
     for name in inside:
         if values[name] is not None:
             values[name] = _model(values[name])
-    return _of_values(model, values)
+    return _of_values(model, values) if issubclass(model, BaseModel) else model(**values)
 
 
 def _of_values(model: type[_Model], values: dict[str, Any]) -> _Model:
@@ -187,25 +189,37 @@ def _msgspec_type(annotation: Any, constraints: Sequence[Any] = ()) -> Any:
         return Union[tuple(_msgspec_type(part, constraints) for part in parts)]  # noqa: UP007 - of types made here
     if origin is tuple:
         return tuple[tuple(_msgspec_type(part) for part in parts)]  # type: ignore[misc] # of types made here
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)):
         return _struct(annotation)
-    limits = {name: value for constraint in constraints for name, value in asdict(constraint).items()}
+    limits = {name: value for constraint in constraints for name, value in dataclasses.asdict(constraint).items()}
     if annotation in (int, float):
         limits = {"lt": _GREATEST} | ({} if "ge" in limits or "gt" in limits else {"gt": -_GREATEST}) | limits
     return Annotated[annotation, msgspec.Meta(**limits)] if limits and annotation is not NoneType else annotation
 
 
 @cache
-def _struct(model: type[BaseModel]) -> type[msgspec.Struct]:
-    """The msgspec type that accepts what a model accepts, or less."""
-    fields = [
-        (name, _msgspec_type(info.annotation, info.metadata), msgspec.NODEFAULT if info.is_required() else info.default)
-        for name, info in model.model_fields.items()
-    ]
-    struct = msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, gc=False)
-    inside = [name for name, value, _ in fields if any(kind in _MODELS for kind in get_args(value))]
+def _struct(model: type) -> type[msgspec.Struct]:
+    """The msgspec type that accepts what a model, or a dataclass in one, accepts, or less."""
+    fields = list(_fields_of_model(model) if issubclass(model, BaseModel) else _fields_of_dataclass(model))
+    struct = msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, gc=False, kw_only=True)
+    inside = [name for name, value, _ in fields if any(kind in _MODELS for kind in (value, *get_args(value)))]
     _MODELS[struct] = model, inside
     return struct
+
+
+def _fields_of_model(model: type[BaseModel]) -> Iterator[tuple[str, Any, Any]]:
+    """The name, msgspec type and default of each field."""
+    for name, info in model.model_fields.items():
+        default = msgspec.NODEFAULT if info.is_required() else info.default
+        yield name, _msgspec_type(info.annotation, info.metadata), default
+
+
+def _fields_of_dataclass(model: type) -> Iterator[tuple[str, Any, Any]]:
+    """The same of a dataclass whose fields have plain defaults."""
+    hints = get_type_hints(model, include_extras=True)
+    for field in dataclasses.fields(model):
+        default = msgspec.NODEFAULT if field.default is dataclasses.MISSING else field.default
+        yield field.name, _msgspec_type(hints[field.name]), default
 
 
 @cache
@@ -221,5 +235,5 @@ def _decoders() -> dict[str, msgspec.json.Decoder[Any]]:
     return {
         name: msgspec.json.Decoder(_msgspec_type(field.annotation, field.metadata))
         for name, field in Record.model_fields.items()
-        if name in UNIQUE_FIELDS and name not in ("remote", "prediction")
+        if name in UNIQUE_FIELDS and name != "remote"
     }
