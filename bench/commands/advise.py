@@ -115,15 +115,32 @@ def _tell(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    from bench.report.pages import advice_figures, advice_page
-    from bench.report.render import console, json_text, terminal
-
     if as_json:
+        from bench.report.pages import advice_figures
+        from bench.report.render import json_text
+
         typer.echo(json_text.render(advice_figures.figures(advice, clock)), nl=False)
     elif not quiet and not is_page:
+        from bench.report.pages import advice_page
+        from bench.report.render import console
+
         console.show(advice_page.terminal(advice, clock, networks))
-    if folder is None:
-        return
-    write_pages(folder, {advice_page.PAGE: advice_page.page(advice, clock, networks)}, quiet=quiet or as_json)
-    if is_page and not (quiet or as_json):
+    if folder is not None:
+        _write(folder, advice, clock, networks, is_page=is_page, quiet=quiet or as_json)
+
+
+def _write(
+    folder: Path,
+    advice: Sequence[Advice],
+    clock: Clock | None,
+    networks: dict[str, Network],
+    *,
+    is_page: bool,
+    quiet: bool,
+) -> None:
+    from bench.report.pages import advice_page
+    from bench.report.render import terminal
+
+    write_pages(folder, {advice_page.PAGE: advice_page.page(advice, clock, networks)}, quiet=quiet)
+    if is_page and not quiet:
         terminal.print_lines(advice_page.summary(advice).splitlines())
