@@ -1,12 +1,15 @@
 """The events of a call in order, independent of a backend: storages that are born and die, operators that run.
 
-Sizes are in elements, because all storages of a call have the same precision.
+Sizes are in elements, because all storages of a call have the same precision. A trace has thousands of launches, births
+and deaths; msgspec makes them in a tenth of a dataclass's time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
+
+import msgspec
 
 Shape = tuple[int, ...]
 
@@ -72,8 +75,7 @@ class Elementwise:
 Kernel = Convolution | Attention | Upsampling | Product | Normalisation | Elementwise
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(msgspec.Struct, frozen=True, gc=False):
     """The start of an operator: its name, the path of its module, and its kernel."""
 
     operator: str
@@ -81,16 +83,14 @@ class Launch:
     kernel: Kernel | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(msgspec.Struct, frozen=True, gc=False):
     """The allocation of a storage by the operator that was launched last."""
 
     key: int
     elements: int
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class Death(msgspec.Struct, frozen=True, gc=False):
     """The end of a storage."""
 
     key: int

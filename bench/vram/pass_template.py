@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
+from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -131,14 +132,18 @@ class PassTemplate(msgspec.Struct, frozen=True):
 
 def _events(codes: str, values: Sequence[int], launches: Sequence[Launch]) -> Iterator[Launch | Birth | Death]:
     key = 0
-    for code in codes.split():
-        index = int(code[1:])
-        if code[0] == "L":
+    for kind, index in _parsed(codes):
+        if kind == "L":
             yield launches[index]
-        elif code[0] == "B":
+        elif kind == "B":
             yield Birth(key, values[index])
             key += 1
-        elif code[0] == "D":
+        elif kind == "D":
             yield Death(index)
         else:
-            raise ValueError(f"unknown code {code}")
+            raise ValueError(f"unknown code {kind}")
+
+
+@lru_cache(maxsize=64)
+def _parsed(codes: str) -> tuple[tuple[str, int], ...]:
+    return tuple((code[0], int(code[1:])) for code in codes.split())

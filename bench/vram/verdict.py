@@ -121,7 +121,7 @@ def demand(case: Case, backend: CuDnn, allocator: AllocatorKind = "native") -> D
 def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
     traced = trace_of(case)
     item_bytes = ITEM_BYTES[case.dtype]
-    # A later tile allocates like the first of its shape, but with more earlier results alive: `_with_later_tiles`.
+    # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
     lean, preferred = (
         timeline.build(traced, kernels, item_bytes, MIN_BLOCK_BYTES, each_shape_once=True)
         for kernels in (backend.leanest, backend)
@@ -132,8 +132,8 @@ def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
     return Demand(
         weights_bytes=traced.weight_elements * item_bytes,
         passes=traced.passes,
-        lean_peaks=_with_later_tiles(lean_peaks, lean),
-        preferred_peaks=_with_later_tiles(preferred_peaks, preferred),
+        lean_peaks=lean_peaks,
+        preferred_peaks=preferred_peaks,
         band=(min(band), max(band)),
         largest_elements=traced.largest_elements,
         lean_timeline=lean,
@@ -143,16 +143,16 @@ def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
 
 
 def _unlimited(call: Timeline, factors: Iterable[float], allocator: AllocatorKind) -> list[Peaks]:
-    """The peaks in a pool without a limit, for each factor of the workspaces."""
+    """The peaks in an unlimited pool for each factor of the workspaces.
+
+    Also during omitted tiles, when more results of earlier tiles are alive.
+    """
     if allocator == "native":
-        return unlimited.peaks(call, factors)
-    return [replay(call, workspaces=factor, allocator_kind=allocator) for factor in factors]
-
-
-def _with_later_tiles(peaks: Peaks, call: Timeline) -> Peaks:
-    """The peaks also during omitted tiles, when more results of earlier tiles are alive."""
+        each_peaks = unlimited.peaks(call, factors)
+    else:
+        each_peaks = [replay(call, workspaces=factor, allocator_kind=allocator) for factor in factors]
     excess_bytes = max(0, call.left_out_bytes - call.peak_bytes)
-    return replace(peaks, allocated_bytes=peaks.allocated_bytes + excess_bytes)
+    return [replace(peaks, allocated_bytes=peaks.allocated_bytes + excess_bytes) for peaks in each_peaks]
 
 
 def _judge(required: Demand, card: Card) -> _Judgement:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from msgspec.structs import asdict
 from pydantic import PlainSerializer
 
 from bench.record import Case
