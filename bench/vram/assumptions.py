@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.errors import printable
+from bench.errors import listed
 from bench.record import AllocatorKind
 from bench.vram import alloc_conf
 
@@ -12,7 +12,12 @@ _ALLOCATORS: dict[AllocatorKind, str] = {
     "native": "torch's native caching allocator without expandable segments",
     "expandable": "torch's native caching allocator with expandable segments",
 }
-_LONGEST_SETTING = 60
+#: Every torch from 2.0 on reads this variable; PYTORCH_ALLOC_CONF came later.
+_SETTINGS: dict[AllocatorKind, str] = {
+    "native": "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:False",
+    "expandable": "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True",
+}
+_MOST_SETTINGS = 4
 
 
 def of(allocator: AllocatorKind) -> str:
@@ -32,8 +37,9 @@ def stated(environment: Mapping[str, str], allocator: AllocatorKind = "native") 
     conf = alloc_conf.read(environment)
     notes = [of(allocator)]
     if conf.kind != allocator:
-        notes.append(f"{conf.variable or 'The environment'} selects {_ALLOCATORS[conf.kind]} on this machine.")
+        is_set = "is not set" if conf.variable is None else f"is not what {conf.variable} says"
+        notes.append(f"That needs {_SETTINGS[allocator]}, which {is_set} here.")
     if conf.not_modelled:
-        settings = ", ".join(printable(setting, _LONGEST_SETTING) for setting in conf.not_modelled)
+        settings = listed(conf.not_modelled, _MOST_SETTINGS)
         notes.append(f"{conf.variable} also sets what is not modelled: {settings}. Unset it to get these figures.")
     return " ".join(notes)

@@ -72,8 +72,12 @@ class KnownPeak:
 
 
 def known_peaks(predictions: Iterable[Record], known: Sequence[Record]) -> list[KnownPeak]:
-    """The known peaks of CUDA cards that have a prediction under the same limit, in the order of `known`."""
-    groups = grouped(predictions, lambda prediction: (prediction.case.id, prediction.vram_limit_bytes))
+    """The known peaks of CUDA cards that have a prediction under the same limit, in the order of `known`.
+
+    They count as made with torch's native allocator: predictions for another one are not held against them.
+    """
+    native = [each for each in predictions if each.prediction is None or each.prediction.allocator == "native"]
+    groups = grouped(native, lambda prediction: (prediction.case.id, prediction.vram_limit_bytes))
     by_case = {(group[0].case.id, group[0].vram_limit_bytes): group for group in groups}
     digits = decimals(known)
     peaks = []

@@ -165,3 +165,15 @@ def test_cases_of_a_table_are_in_the_order_of_their_sizes_and_untiled_before_til
     records = [a_predicted_record(1000 * MIB, case=case, device=a_device(name=CARD)) for case in reversed(cases)]
     page = predicted_page.page(records, [])
     assert [column.name for column in next(page.tables()).columns] == ["Card", "256", "1024", "1024 tile 512", "2048"]
+
+
+def test_a_prediction_for_expandable_segments_is_not_held_against_what_is_known() -> None:
+    prediction = a_prediction()
+    other = prediction.model_copy(
+        update={"prediction": prediction.prediction.model_copy(update={"allocator": "expandable"})}
+    )
+    assert len(known_peaks([prediction], [known(percent=12.5)])) == 1
+    assert known_peaks([other], [known(percent=12.5)]) == []
+    page = markdown.render(predicted_page.page([prediction, other], []))
+    assert "without expandable segments" in page
+    assert "with expandable segments" in page
