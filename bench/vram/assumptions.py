@@ -12,7 +12,7 @@ _ALLOCATORS: dict[AllocatorKind, str] = {
     "native": "torch's native caching allocator without expandable segments",
     "expandable": "torch's native caching allocator with expandable segments",
 }
-#: Every torch from 2.0 on reads this variable; PYTORCH_ALLOC_CONF came later.
+#: Every torch that the program runs with reads this variable; PYTORCH_ALLOC_CONF came later.
 _SETTINGS: dict[AllocatorKind, str] = {
     "native": "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:False",
     "expandable": "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True",
