@@ -64,8 +64,8 @@ time-model: $(STAMP) ## Fit the figures of the model of times that come with the
 
 predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and write its pages again.
 	for card in $(CARDS); do set -- "$$@" --gpu "$$card"; done; \
-		$(BIN)/bench predict docs --quiet --out results/predicted/docs.jsonl "$$@"
-	$(BIN)/bench advise
+		$(BIN)/bench predict docs --allocator native --quiet --out results/predicted/docs.jsonl "$$@"
+	$(BIN)/bench advise --allocator native
 	$(BIN)/bench report
 
 # Its own environment, without the pins of constraints.txt, which are for the default torch.
