@@ -47,8 +47,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         metavar="PATH|hub:ID",
-        help="Predict for a checkpoint instead of the sweep's models: a folder, or hub:OWNER/NAME[/FOLDER][@REVISION]. "
-        "Only its config.json is read.",
+        help="Predict for a checkpoint instead of the sweep's models: a folder, or hub:OWNER/NAME, then /FOLDER and "
+        "@REVISION if needed. Only its config.json is read.",
     ),
 ]
 Fits = Annotated[bool, typer.Option("--fits", help="Print the largest image and batch of each model that fit.")]

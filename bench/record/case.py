@@ -43,7 +43,7 @@ class Case(Frozen):
     axes: Axes = Field(description="the dimensions along which cases of this model differ, as its workload names them")
     dtype: str = Field(description="float32, float16 or bfloat16")
     tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole image at once")
-    weights: str = Field(default="random", description="random, hub, or the path of a checkpoint folder")
+    weights: str = Field(default="random", description="random, hub, hub:ID, or the path of a checkpoint folder")
     variant: str = "default"
     transport: Transport | None = Field(
         default=None, description="how the payload travels to an endpoint; null: locally"

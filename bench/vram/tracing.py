@@ -5,7 +5,6 @@ Loads torch only for a live one.
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
 
 from bench.core.work import Kernels
@@ -18,6 +17,8 @@ from bench.workloads.labels import label_of
 
 #: Variants that can be traced. The memory layouts of others, and so their copies, are not known.
 VARIANTS = ("default", "sliced")
+#: The packages of the extra `measure` that live traces need.
+_MEASURE = ("torch", "diffusers")
 
 
 def representative(case: Case) -> Case:
@@ -50,18 +51,22 @@ def _kept_or_live(case: Case) -> Trace:
     kept = trace_cache.load(case)
     if kept is not None:
         return kept
-    _check_torch(case)
-    from bench.vram import trace  # noqa: PLC0415 - loads torch and diffusers
+    try:
+        from bench.vram import trace  # noqa: PLC0415 - loads torch
 
-    captured = trace.capture(case)
+        captured = trace.capture(case)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{label_of(case)}: {_missing(error.name or 'a module')}") from None
     trace_cache.save(case, captured)
     return captured
 
 
-def _check_torch(case: Case) -> None:
-    """Raise ConfigError if a live trace can't be captured because torch is missing."""
-    if importlib.util.find_spec("torch") is None:
-        raise ConfigError(
-            f"{label_of(case)}: this prediction needs torch and diffusers, which are not installed. "
-            "Run: pip install 'hybrid-bench[measure]'"
+def _missing(module: str) -> str:
+    """What to do about a module that a live trace needs."""
+    package = module.partition(".")[0]
+    if package in _MEASURE:
+        return (
+            f"this prediction needs {' and '.join(_MEASURE)}, and {package} is not installed. Install them: "
+            "pip install 'hybrid-bench[measure]'"
         )
+    return f"this prediction needs {module}, which is not installed. Install it."

@@ -180,3 +180,33 @@ def test_torch_is_loaded_for_the_first_prediction_of_an_unknown_architecture_alo
     assert figures(_loaded("--weights", renamed, cache=cache)[0]) == figures(first)
     for folder, config in (("copy", SMALL), ("sdxl-copy", SDXL), ("rescaled", SDXL | {"scaling_factor": 0.7})):
         assert _loaded("--weights", checkpoint(tmp_path / folder, config), cache=cache)[1] == "[]"
+
+
+_WITHOUT = """
+import sys
+sys.modules[sys.argv[1]] = None
+from bench.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("package", ["torch", "diffusers"])
+def test_without_torch_or_diffusers_it_is_said_what_to_install(package: str, tmp_path: Path) -> None:
+    # Given an installation without one of them, and a checkpoint whose traces neither come with it nor were kept
+    source = checkpoint(tmp_path / "small-one", SMALL)
+
+    def run(source: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", _WITHOUT, package, "predict", "docs", *ARGUMENTS, "--quiet", "--weights", source],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cold")},
+        )
+
+    done = run(source)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "hybrid-bench[measure]" in done.stderr
+    # But a checkpoint of the zoo's architecture needs neither
+    assert run(checkpoint(tmp_path / "vae-fix", SDXL)).returncode == 0

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import drift
 import pytest
-from factories import changed
 
 from bench.errors import BenchError
 from bench.record import Case, Tile
@@ -211,17 +210,6 @@ def test_without_its_file_a_model_is_traced_live(folder: Path, monkeypatch: pyte
         remembered.cache_clear()
     assert shipped.trace_of(TINY) is None
     assert trace.capture(TINY) == expected
-
-
-def test_without_its_file_and_torch_the_error_says_what_to_install(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (folder / "tiny.json").unlink()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(BenchError, match=r"hybrid-bench\[measure\]") as caught:
-        tracing.trace_of(changed(TINY, width=72))
-    assert caught.value.exit_code == 2
 
 
 def test_a_file_of_another_architecture_than_the_zoo_s_is_not_used(
