@@ -80,7 +80,8 @@ compat: ## Run the memory trace's tests with another torch, in a venv of its own
 			"Name a version from 2.6 on that has a wheel for this Python: make compat TORCH=2.14.1"; exit 1; }
 	@$(COMPAT)/bin/python -c 'import torch; print("Testing with torch", torch.__version__)'
 	$(COMPAT)/bin/python -m pytest -n 0 -p no:cacheprovider tests/unit/vram/test_memory_layouts.py \
-		tests/unit/vram/test_selfcheck.py tests/unit/vram/test_trace.py tests/unit/vram/test_real_layouts.py
+		tests/unit/vram/test_selfcheck.py tests/unit/vram/test_shipped.py tests/unit/vram/test_trace.py \
+		tests/unit/vram/test_real_layouts.py
 
 golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema; review the diff.
 	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit

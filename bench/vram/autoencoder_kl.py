@@ -90,7 +90,7 @@ class _Operation:
         self._tile = case.tile
         self._is_sliced = case.variant == "sliced" and case.axes["batch"] > 1
         self._next_key = 0
-        self._passes: dict[Shape, Pass] = {}
+        self._passes: dict[Shape, tuple[Pass, int]] = {}  # and how many storages it makes
         self._blended: set[tuple[object, ...]] = set()
         self.blended_lines = 0
 
@@ -184,17 +184,21 @@ class _Operation:
 
     def one_pass(self, templates: Iterable[PassTemplate], values: _Tensor, channels: int) -> _Tensor:
         """The result of a pass through the encoder or decoder."""
-        if values.shape not in self._passes:
-            batch, _, height, width = values.shape
-            size = Size(batch, height // self.input_factor, width // self.input_factor)
-            layout = Layout.of(size, is_cut=values.is_cut)
-            template = {each.layout: each for each in templates}[layout]
-            self._passes[values.shape] = template.at(size, values.shape)
-        once = self._passes[values.shape]
-        self.events.append(replace(once, shift=self._next_key))
+        once, births = self._passes.get(values.shape) or self._new_pass(templates, values)
+        self.events.append(Pass(once.events, self._next_key, once.output, once.shape))
         result = _Tensor(self._result_shape(values.shape, channels), once.output + self._next_key)
-        self._next_key += sum(isinstance(event, Birth) for event in once.events)
+        self._next_key += births
         return result
+
+    def _new_pass(self, templates: Iterable[PassTemplate], values: _Tensor) -> tuple[Pass, int]:
+        """The first pass of a shape, and how many storages it makes."""
+        batch, _, height, width = values.shape
+        size = Size(batch, height // self.input_factor, width // self.input_factor)
+        template = {each.layout: each for each in templates}[Layout.of(size, is_cut=values.is_cut)]
+        once = template.at(size, values.shape)
+        births = sum(isinstance(event, Birth) for event in once.events)
+        self._passes[values.shape] = once, births
+        return once, births
 
     def _result_shape(self, shape: Shape, channels: int) -> Shape:
         batch, _, height, width = shape

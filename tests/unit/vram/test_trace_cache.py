@@ -18,6 +18,7 @@ from bench.errors import TraceError
 from bench.record import Case, Tile
 from bench.vram import stored_trace, trace, trace_cache, tracing
 from bench.vram.events import Birth, Convolution, Launch, Trace
+from bench.workloads import plugins
 
 #: Tiles that are no whole latent pixels, so that no shipped trace is of them.
 CASE = a_case(width=96, height=128, tiling=Tile(tile=63, overlap=15))
@@ -268,3 +269,53 @@ def test_all_parts_of_a_trace_are_stored() -> None:
         data = stored_trace.encode(other, "key")
         assert data is not None
         assert stored_trace.decode(data) == ("key", other)
+
+
+PLUGIN = """
+from bench.workloads.base import Axis, Spec, Workload
+
+class Plugin(Workload):
+    name = part = page = "plugin"
+    operations = ("encode",)
+
+    def specs(self):
+        return (Spec(key="first", title="First"), Spec(key="second", title="Second", dtype="float16"))
+
+    def axes(self, key):
+        return (Axis("width"), Axis("height"))
+
+    def load(self, case, device):
+        raise NotImplementedError
+
+WORKLOAD = Plugin()
+"""
+
+
+def test_a_plugin_s_traces_depend_on_its_spec_and_its_file(tmp_path: Path) -> None:
+    # Given a workload in a file of its own
+    file = tmp_path / "plugin_for_the_cache.py"
+    file.write_text(PLUGIN)
+    plugin = plugins._load(str(file))
+    # Then two of its models are two architectures
+    assert plugin.architecture("first") != plugin.architecture("second")
+    assert plugin.architecture("first") == plugins._load(str(file)).architecture("first")
+    # And its code counts, but that of its neighbours does not
+    before = trace_cache._source_digest.__wrapped__(type(plugin))
+    (tmp_path / "neighbour.py").write_text("")
+    assert trace_cache._source_digest.__wrapped__(type(plugin)) == before
+    file.write_text(f"{PLUGIN}\n# changed\n")
+    assert trace_cache._source_digest.__wrapped__(type(plugin)) != before
+
+
+def test_a_workload_that_comes_from_no_file_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, captured: list[Case], cache: Path
+) -> None:
+    def nowhere(_: object) -> str:
+        raise TypeError("a built-in class")
+
+    monkeypatch.setattr(trace_cache.inspect, "getfile", nowhere)
+    trace_cache._source_digest.cache_clear()
+    assert again() == again()
+    assert len(captured) == 2
+    assert not cache.exists()
+    trace_cache._source_digest.cache_clear()
