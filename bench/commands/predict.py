@@ -109,7 +109,8 @@ def predict(
     tell_aliases(model or (() if weights is not None else listed.aliases), quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
     if weights is not None:
-        sweep = configs.choose_checkpoint(sweep, weights, model or [])
+        sweep, ignored = configs.choose_checkpoint(sweep, weights, model or [])
+        warn(ignored)
     plan = plans.make(sweep)
     warn(warnings)
     with interruptible("Interrupted before everything was predicted. Nothing was written."):

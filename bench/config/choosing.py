@@ -8,7 +8,7 @@ from typing import TypeVar
 from bench.config.sweep import Sweep
 from bench.config.values import Resolution, parse_model, parse_operation, parse_resolution, parse_transport
 from bench.core.units import MIB, format_bytes, parse_bytes
-from bench.errors import BenchError, ConfigError, printable, quoted
+from bench.errors import BenchError, ConfigError, listed, printable, quoted
 from bench.workloads import models as workload_models
 
 _Item = TypeVar("_Item")
@@ -32,22 +32,26 @@ def choose(
     return sweep.model_copy(update={key: values for key, values in changes.items() if values})
 
 
-def choose_checkpoint(sweep: Sweep, source: str, names: Sequence[str] = ()) -> Sweep:
-    """The sweep with a checkpoint instead of its models and weights: a folder, or `hub:ID` (`--weights`).
+def choose_checkpoint(sweep: Sweep, source: str, names: Sequence[str] = ()) -> tuple[Sweep, list[str]]:
+    """The sweep with a checkpoint instead of its models and weights: a folder, or `hub:ID` (`--weights`); and warnings.
 
     `names` are the models that `--model` gives: at most one, which the checkpoint must be a checkpoint of. Raises
     ConfigError.
     """
     keys = models_of(names)
     try:
-        key = workload_models.of_checkpoint(source)
+        identified = workload_models.of_checkpoint(source)
     except ConfigError as error:
         raise ConfigError(f"--weights: {error}") from None
     if len(keys) > 1:
         raise ConfigError(f"--weights is one checkpoint, but --model gives {len(keys)} models. Give one, or none.")
     for wanted in keys:
-        _check_same_architecture(wanted, key)
-    return sweep.model_copy(update={"models": keys or (key,), "weights": (source,)})
+        _check_same_architecture(wanted, identified.key)
+    warnings = []
+    if identified.ignored:
+        ignored = listed(identified.ignored)
+        warnings.append(f"--weights: these keys of the checkpoint's config.json are not known, and ignored: {ignored}.")
+    return sweep.model_copy(update={"models": keys or (identified.key,), "weights": (source,)}), warnings
 
 
 def _check_same_architecture(wanted: str, key: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
-from bench.workloads.checkpoints import Checkpoint
+from bench.workloads.checkpoints import Checkpoint, Identified
 
 if TYPE_CHECKING:
     import torch
@@ -213,7 +213,7 @@ class Workload(Protocol):
         operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
         in_docs: whether the diffusers docs have tables of it.
-        classes: values of `_class_name` in checkpoints that `key_of` reads.
+        classes: values of `_class_name` in checkpoints that `identify` reads.
     """
 
     name: str
@@ -255,8 +255,8 @@ class Workload(Protocol):
         """What decides what a model computes for a case, as JSON has it. Models with the same share their traces."""
         return {"spec": repr(next(spec for spec in self.specs() if spec.key == key))}
 
-    def key_of(self, checkpoint: Checkpoint, name: str) -> str:
-        """The key of the model that a checkpoint of one of `classes` describes.
+    def identify(self, checkpoint: Checkpoint, name: str) -> Identified:
+        """The model that a checkpoint of one of `classes` describes.
 
         A model that the zoo lacks is added under this name, for this process. Raises ConfigError if the checkpoint's
         configuration can't be used.

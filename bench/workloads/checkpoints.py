@@ -43,6 +43,19 @@ class Checkpoint:
     config: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The model that a checkpoint's configuration describes.
+
+    Attributes:
+        key: the model's key.
+        ignored: keys of the configuration that its class does not know.
+    """
+
+    key: str
+    ignored: tuple[str, ...] = ()
+
+
 def read(source: str) -> Checkpoint:
     """The configuration of the checkpoint in a folder or at `hub:ID`.
 

@@ -16,6 +16,7 @@ from bench.errors import ConfigError, listed, printable, quoted, unknown
 from bench.record import Axes, Case, Transport
 from bench.workloads import checkpoints, plugins
 from bench.workloads.base import SIDES, Axis, Spec, Workload
+from bench.workloads.checkpoints import Identified
 
 if TYPE_CHECKING:
     import torch
@@ -141,8 +142,8 @@ def square(name: str, edge: int) -> Axes:
     return sized(name, edge, edge)
 
 
-def of_checkpoint(source: str) -> str:
-    """The key of the model that the config.json of a checkpoint (a folder, or `hub:ID`) describes.
+def of_checkpoint(source: str) -> Identified:
+    """The model that the config.json of a checkpoint (a folder, or `hub:ID`) describes.
 
     It is one of the zoo if the checkpoint has its architecture and scaling; otherwise a new one of this process, called
     like the checkpoint. Raises ConfigError if the checkpoint can't be read, or is of no known class.
@@ -157,10 +158,10 @@ def of_checkpoint(source: str) -> str:
             f"{printable(checkpoint.file)} {problem} (`_class_name`), and only {listed(by_class)} can be predicted. "
             "Give another checkpoint."
         )
-    key = kind.key_of(checkpoint, _free_name(checkpoint.name))
+    identified = kind.identify(checkpoint, _free_name(checkpoint.name))
     for remembered in (_all, zoo, aliases):
         remembered.cache_clear()
-    return key
+    return identified
 
 
 def _free_name(name: str) -> str:

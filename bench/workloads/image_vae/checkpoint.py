@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import ConfigError, in_plain_words, printable
-from bench.workloads.checkpoints import Checkpoint
+from bench.workloads.checkpoints import Checkpoint, Identified
 from bench.workloads.image_vae import zoo
 from bench.workloads.image_vae.spec import ImageVaeSpec
 
@@ -18,6 +18,9 @@ CLASS = "AutoencoderKL"
 _TILE_STEP = 8
 #: Position of a checkpoint's model in listings: behind all others.
 _ORDER = 1000
+
+#: Keys that diffusers knows and that decide nothing here.
+_NOT_READ = {"force_upcast", "latents_mean", "latents_std", "quantization_config"}
 
 _Count = Annotated[int, Field(ge=1, le=2**16)]
 _DownBlock = Literal["DownEncoderBlock2D", "AttnDownEncoderBlock2D"]
@@ -55,19 +58,23 @@ class _Config(_Levels):
     torch_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
 
 
-def key_of(checkpoint: Checkpoint, name: str) -> str:
-    """The key of a checkpoint's model: one of the zoo if architecture and scaling are its own, else a new one.
+def identify(checkpoint: Checkpoint, name: str) -> Identified:
+    """The model of a checkpoint: one of the zoo if architecture and scaling are its own, else a new one of this name.
 
-    A new model is called `name`. Raises ConfigError for a configuration that diffusers' class can't be built from.
+    Raises ConfigError for a configuration that diffusers' class can't be built from.
     """
     config = _checked(checkpoint)
     details = config.model_dump(include=set(_Levels.model_fields))
     if details["act_fn"] == "swish":  # another name of the same function
         details["act_fn"] = "silu"
-    for spec in zoo.specs().values():
-        if spec.fault is None and spec.config == details and _is_scaled_like(spec, config):
-            return spec.key
-    return zoo.add(_new(name, config, details))
+    own = (
+        spec.key
+        for spec in zoo.specs().values()
+        if spec.fault is None and spec.config == details and _is_scaled_like(spec, config)
+    )
+    key = next(own, None) or zoo.add(_new(name, config, details))
+    known = _Config.model_fields.keys() | _NOT_READ
+    return Identified(key, tuple(each for each in checkpoint.config if each not in known and not each.startswith("_")))
 
 
 def _is_scaled_like(spec: ImageVaeSpec, config: _Config) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
-from bench.workloads.checkpoints import Checkpoint
+from bench.workloads.checkpoints import Checkpoint, Identified
 from bench.workloads.image_vae import checkpoint as checkpoints
 from bench.workloads.image_vae import payloads, tiles, zoo
 
@@ -52,8 +52,8 @@ class ImageVae(Workload):
     def architecture(self, key: str) -> Mapping[str, object]:
         return {"class": checkpoints.CLASS, **zoo.get(key).config}
 
-    def key_of(self, checkpoint: Checkpoint, name: str) -> str:
-        return checkpoints.key_of(checkpoint, name)
+    def identify(self, checkpoint: Checkpoint, name: str) -> Identified:
+        return checkpoints.identify(checkpoint, name)
 
     def tile_used(self, case: Case) -> Tile | None:
         return tiles.used(case)

@@ -82,6 +82,44 @@ def test_keys_of_the_sweep_apply_to_it(tmp_path: Path, capsys: pytest.CaptureFix
     assert [(record["case"]["dtype"], record["case"]["axes"]["batch"]) for record in records] == [("float16", 2)]
 
 
+def test_a_key_that_is_ignored_is_said_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = checkpoint(tmp_path / "typo", SDXL, a_later_key=1)
+    assert main(["predict", "docs", *ARGUMENTS, "--json", "--weights", source]) == 0
+    out, err = capsys.readouterr()
+    assert "a_later_key" in err
+    assert {record["case"]["model"] for record in json.loads(out)} == {"sdxl"}
+
+
+def test_a_copy_in_the_hub_s_cache_is_predicted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a pipeline in the cache of the hub
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    repository = tmp_path / "models--owner--pipeline"
+    checkpoint(repository / "snapshots" / ("1" * 40) / "vae", SDXL)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("1" * 40)
+    # Then its VAE is predicted without a network
+    records = predicted(capsys, "--weights", "hub:owner/pipeline")
+    assert {(record["case"]["model"], record["case"]["weights"]) for record in records} == {
+        ("sdxl", "hub:owner/pipeline")
+    }
+
+
+def test_offline_a_checkpoint_that_is_not_in_the_cache_is_a_usage_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "predict", "docs", *ARGUMENTS, "--weights", "hub:owner/name"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert "HF_HUB_OFFLINE" in done.stderr.splitlines()[-1]  # a slow machine says before that it takes its time
+    assert "Traceback" not in done.stderr
+
+
 def test_its_records_can_be_written_and_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, file = checkpoint(tmp_path / "written", SMALL), tmp_path / "records.jsonl"
     assert main(["predict", "docs", *ARGUMENTS, "--weights", source, "--out", str(file)]) == 0
@@ -206,7 +244,7 @@ def test_without_torch_or_diffusers_it_is_said_what_to_install(package: str, tmp
 
     done = run(source)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "hybrid-bench[measure]" in done.stderr
+    assert "hybrid-bench[measure]" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
     # But a checkpoint of the zoo's architecture needs neither
     assert run(checkpoint(tmp_path / "vae-fix", SDXL)).returncode == 0

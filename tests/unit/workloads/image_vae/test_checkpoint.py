@@ -28,7 +28,7 @@ def only_the_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 def key_of(folder: Path, base: dict[str, Any], *left_out: str, **changes: Any) -> str:
-    return models.of_checkpoint(checkpoint(folder, base, *left_out, **changes))
+    return models.of_checkpoint(checkpoint(folder, base, *left_out, **changes)).key
 
 
 def refused(folder: Path, base: dict[str, Any], *left_out: str, **changes: Any) -> str:
@@ -70,6 +70,11 @@ def test_a_zoo_s_model_is_recognised_by_architecture_and_scaling(
     base: dict[str, Any], key: str | None, tmp_path: Path
 ) -> None:
     assert key_of(tmp_path / "some-vae", base) == (key or "some-vae")
+
+
+def test_keys_that_the_class_does_not_know_are_named(tmp_path: Path) -> None:
+    source = checkpoint(tmp_path, SDXL, latents_mean=None, _name_or_path="x", block_out_chanels=[1], later=2)
+    assert models.of_checkpoint(source).ignored == ("block_out_chanels", "later")
 
 
 def test_an_architecture_of_the_zoo_has_its_shipped_traces_under_any_name(tmp_path: Path) -> None:
