@@ -102,7 +102,7 @@ benchmark: $(DEV_STAMP) ## Measure the overhead of harness and endpoint, and the
 	$(BIN)/python benchmarks/endpoint_overhead.py
 	$(BIN)/python benchmarks/endpoint_throughput.py
 	$(BIN)/python benchmarks/overlap.py
-	$(BIN)/python benchmarks/prediction.py
+	$(BIN)/python benchmarks/process_time.py
 	$(BIN)/python benchmarks/cpu_memory.py
 	$(BIN)/python benchmarks/scale.py --records $(SCALE_RECORDS)
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
@@ -121,6 +121,7 @@ $(VENV)/pyvenv.cfg:
 
 $(STAMP): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[endpoint,remote]'
+	@$(BIN)/python -m compileall -q bench # else the first commands do it, or all where bytecode is not written
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from prediction import CARDS
+from process_time import CARDS
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "results" / "predicted" / "docs.jsonl"

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,12 +177,12 @@ def write(folder: Path, devices: int, records: int) -> int:
     return total
 
 
-def cost(command: list[str], folder: Path) -> Cost:
-    """Run `bench` with these arguments in a folder, its output going to files there, and wait for its end."""
+def cost(command: Sequence[str], folder: Path, cwd: Path | None = None) -> Cost:
+    """Run `bench` with these arguments in `cwd` (default: `folder`), its output going to files in `folder`."""
     with (folder / "output").open("wb") as output, (folder / "errors").open("wb") as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(  # noqa: S603 - this program itself
-            [sys.executable, "-m", "bench", *command], cwd=folder, stdout=output, stderr=errors
+            [sys.executable, "-m", "bench", *command], cwd=cwd or folder, stdout=output, stderr=errors
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - begin
