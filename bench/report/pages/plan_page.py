@@ -121,9 +121,10 @@ def _money(price: Purchase | Rental, currency: str) -> str:
 
 
 def _tight(plan: ImagePlan) -> list[str]:
-    names = [offer.place.label for offer in plan.offers if offer.is_tight]
-    if not names or not plan.fitting:
+    tight = priced([offer for offer in plan.offers if offer.is_tight], plan.prices)
+    if not tight or not plan.fitting:
         return []
+    names = dict.fromkeys(card.offer.place.label for card in tight)
     return [f"Tight, or with low confidence, it also runs on {listed(names, _MOST_NAMES)}."]
 
 
