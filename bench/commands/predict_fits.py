@@ -43,8 +43,8 @@ def show(
     calls = largest_images.calls_of(config.models_of(model), config.operations_of(operation), dtype)
     with interruptible("Interrupted before all sizes were tried. Nothing was printed."):
         searches = largest_images.searches(calls, cards)
-        found = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]
+        results = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]
     if as_json:
-        typer.echo(json_text.render(largest_figures.figures(found)), nl=False)
+        typer.echo(json_text.render(largest_figures.figures(results)), nl=False)
     elif not quiet:
-        console.show(largest_page.terminal(found))
+        console.show(largest_page.terminal(results))

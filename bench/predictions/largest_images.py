@@ -35,7 +35,8 @@ _PROBED_PX = (768, 1536)
 def calls_of(keys: Sequence[str], operations: Sequence[str], dtype: str | None) -> list[Case]:
     """The smallest case of each model and operation, of all models with weights on the hub if none is named.
 
-    Raises ConfigError for a model whose cases are not images or can't be predicted, and for an unknown precision.
+    Raises ConfigError for a model whose cases are not images or can't be predicted, for an unknown precision, and if no
+    model has the operations.
     """
     precision = None if dtype is None or known("dtype", dtype, DTYPES, "--dtype") == "model" else dtype
     cases = []
@@ -51,6 +52,8 @@ def calls_of(keys: Sequence[str], operations: Sequence[str], dtype: str | None) 
             for name in workload.operations
             if not operations or name in operations
         ]
+    if not cases:
+        raise ConfigError(f"--operation {' '.join(operations)}: these models have no such operation.")
     return cases
 
 
@@ -202,5 +205,5 @@ def _limited(search: _Search) -> _Search:
 
 def _scaled(largest: Largest, step: int) -> Largest:
     """Steps as pixels."""
-    fits, runs = (replace(found, last=found.last * step) for found in (largest.fits, largest.runs))
+    fits, runs = (replace(boundary, last=boundary.last * step) for boundary in (largest.fits, largest.runs))
     return replace(largest, fits=fits, runs=runs, most=largest.most * step)

@@ -13,7 +13,7 @@ from bench.vram.assumptions import ASSUMPTIONS
 
 
 class _Boundary(Figures):
-    """The largest that was found; `nothing_larger_tried` is true if the search ended there."""
+    """The largest one; `nothing_larger_tried` is true if the search ended there."""
 
     largest: int = Field(validation_alias="last")
     nothing_larger_tried: bool = Field(validation_alias="is_most")
@@ -47,9 +47,9 @@ class LargestFigures(Figures):
 
     assumptions: str = ASSUMPTIONS
     kind: str = "predicted"
-    found: tuple[_LargestImages, ...]
+    calls: tuple[_LargestImages, ...]
 
 
-def figures(found: Sequence[LargestImages]) -> LargestFigures:
-    """The fields of what was found."""
-    return LargestFigures.model_validate({"found": found})
+def figures(results: Sequence[LargestImages]) -> LargestFigures:
+    """The fields of the results of searches."""
+    return LargestFigures.model_validate({"calls": results})

@@ -30,16 +30,16 @@ _TILED_MOST = "+ in tiles: nothing larger than {most} px was tried."
 _GAPS = "~: some slightly smaller size does not, because the allocator places its tensors less well."
 
 
-def terminal(found: Sequence[LargestImages]) -> Document:
+def terminal(results: Sequence[LargestImages]) -> Document:
     """A table for each card; for several cards, one for each model, operation and precision."""
-    is_one_card = len({each.place.label for each in found}) == 1
-    return Document("", (_table(found, is_one_card=is_one_card), Bullets(tuple(_notes(found)), tone="quiet")))
+    is_one_card = len({each.place.label for each in results}) == 1
+    return Document("", (_table(results, is_one_card=is_one_card), Bullets(tuple(_notes(results)), tone="quiet")))
 
 
-def _table(found: Sequence[LargestImages], *, is_one_card: bool) -> document.Table:
-    edges = dict.fromkeys(edge for each in found for edge in each.batches)
+def _table(results: Sequence[LargestImages], *, is_one_card: bool) -> document.Table:
+    edges = dict.fromkeys(edge for each in results for edge in each.batches)
     return table_of(
-        found,
+        results,
         (Column("Card", splits_table=is_one_card, may_wrap=True), lambda each: each.place.label),
         (Column("Call", splits_table=not is_one_card), lambda each: _call(each.case)),
         (Column("Untiled", right=True), lambda each: _cell(each, each.untiled)),
@@ -57,9 +57,9 @@ def _call(case: Case) -> str:
     return f"{cells.call(case)}, {case.dtype}"
 
 
-def _cell(found: LargestImages, largest: Largest | None) -> Cell:
+def _cell(images: LargestImages, largest: Largest | None) -> Cell:
     """`1624 / 2440`, `8192+`, `0`."""
-    if found.no_torch is not None:
+    if images.no_torch is not None:
         return Cell(text=WORDS["unsupported"], tone="bad")
     if largest is None:
         return Cell()
@@ -68,21 +68,21 @@ def _cell(found: LargestImages, largest: Largest | None) -> Cell:
     return Cell(text=text, tone="plain" if largest.fits.last else "warning" if largest.runs.last else "bad")
 
 
-def _tiled_cell(found: LargestImages) -> Cell:
-    cell = _cell(found, found.tiled)
-    if found.tile is None or found.tiled is None:
+def _tiled_cell(images: LargestImages) -> Cell:
+    cell = _cell(images, images.tiled)
+    if images.tile is None or images.tiled is None:
         return cell
-    return Cell(text=f"{cell.text} ({found.tile.tile})", tone=cell.tone)
+    return Cell(text=f"{cell.text} ({images.tile.tile})", tone=cell.tone)
 
 
-def _number(found: Boundary) -> str:
-    return f"{found.last}{'+' if found.is_most else ''}{'~' if found.has_gaps else ''}"
+def _number(boundary: Boundary) -> str:
+    return f"{boundary.last}{'+' if boundary.is_most else ''}{'~' if boundary.has_gaps else ''}"
 
 
-def _notes(found: Sequence[LargestImages]) -> list[str]:
+def _notes(results: Sequence[LargestImages]) -> list[str]:
     """The legend, what limits the search, and what is assumed."""
-    untiled = [largest for each in found for largest in (each.untiled, *each.batches.values()) if largest]
-    tiled = [each.tiled for each in found if each.tiled]
+    untiled = [largest for each in results for largest in (each.untiled, *each.batches.values()) if largest]
+    tiled = [each.tiled for each in results if each.tiled]
     notes = list(_LEGEND)
     if any(largest.runs.is_most and largest.is_index_limit for largest in untiled):
         notes.append(_INDEX_LIMIT)
@@ -93,8 +93,8 @@ def _notes(found: Sequence[LargestImages]) -> list[str]:
         notes.append(_TILED_MOST.format(most=" or ".join(map(str, most))))
     if any(grade.has_gaps for largest in (*untiled, *tiled) for grade in (largest.fits, largest.runs)):
         notes.append(_GAPS)
-    assumed = dict.fromkeys(each.place.card for each in found if each.place.card and each.place.is_memory_assumed)
+    assumed = dict.fromkeys(each.place.card for each in results if each.place.card and each.place.is_memory_assumed)
     notes += [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
-    no_torch = dict.fromkeys((each.place.card, each.no_torch) for each in found if each.no_torch)
+    no_torch = dict.fromkeys((each.place.card, each.no_torch) for each in results if each.no_torch)
     notes += [f"No torch for {card}: {reason}." for card, reason in no_torch]
     return [*notes, assumptions.stated(os.environ)]

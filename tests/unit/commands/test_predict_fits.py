@@ -23,23 +23,23 @@ def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_json_has_the_largest_sizes_and_batches(capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = json.loads(printed([*SMALL, "--json"], capsys))["found"]
-    assert (found["model"], found["operation"], found["dtype"]) == ("sd-v1", "encode", "float16")
-    assert found["card"] is None
-    assert found["vram_limit_bytes"] == 2 * 2**30
-    assert found["tile"] == {"tile": 512, "overlap": 128}
-    untiled, tiled = found["untiled_px"], found["tiled_px"]
+    (call,) = json.loads(printed([*SMALL, "--json"], capsys))["calls"]
+    assert (call["model"], call["operation"], call["dtype"]) == ("sd-v1", "encode", "float16")
+    assert call["card"] is None
+    assert call["vram_limit_bytes"] == 2 * 2**30
+    assert call["tile"] == {"tile": 512, "overlap": 128}
+    untiled, tiled = call["untiled_px"], call["tiled_px"]
     assert 512 < untiled["fits"]["largest"] < untiled["runs"]["largest"] < 2048
     assert untiled["fits"]["largest"] % 8 == 0
     assert tiled["fits"]["largest"] > untiled["runs"]["largest"]
-    assert found["batch_at_px"]["512"]["fits"]["largest"] >= 1
-    assert not found["batch_at_px"]["512"]["fits"]["nothing_larger_tried"]
+    assert call["batch_at_px"]["512"]["fits"]["largest"] >= 1
+    assert not call["batch_at_px"]["512"]["fits"]["nothing_larger_tried"]
 
 
 def test_what_fits_is_what_predict_says_fits(capsys: pytest.CaptureFixture[str]) -> None:
     # Given the largest image of a card
-    (found,) = json.loads(printed([*SMALL, "--json"], capsys))["found"]
-    edge = found["untiled_px"]["fits"]["largest"]
+    (call,) = json.loads(printed([*SMALL, "--json"], capsys))["calls"]
+    edge = call["untiled_px"]["fits"]["largest"]
     # When it and the next larger one are predicted
     sizes = ["--resolution", str(edge), "--resolution", str(edge + 8)]
     assert main(["predict", *SMALL, "--set", "tiling=off", *sizes, "--json"]) == 0
@@ -97,8 +97,8 @@ def test_every_card_is_searched_where_none_is_named(
 ) -> None:
     monkeypatch.setattr(largest_images, "BATCH_EDGES", ())
     monkeypatch.setattr(largest_images, "MOST_EDGE_PX", 64)
-    found = json.loads(printed(["--model", "tiny", "--operation", "encode", "--json"], capsys))["found"]
-    assert {each["card"] for each in found} == set(load_gpus().cards)
+    calls = json.loads(printed(["--model", "tiny", "--operation", "encode", "--json"], capsys))["calls"]
+    assert {each["card"] for each in calls} == set(load_gpus().cards)
 
 
 def test_an_interrupted_search_prints_nothing_and_ends_with_130(

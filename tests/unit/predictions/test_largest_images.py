@@ -22,7 +22,7 @@ def card_of(memory: str | None, *names: str) -> TargetCard:
     return card
 
 
-def found(card: TargetCard, model: str, operation: str, dtype: str | None = None) -> LargestImages:
+def searched(card: TargetCard, model: str, operation: str, dtype: str | None = None) -> LargestImages:
     (search,) = largest_images.searches(largest_images.calls_of([model], [operation], dtype), [card])
     return search()
 
@@ -44,7 +44,7 @@ def image(call: LargestImages, edge: int, tile: Tile | None = None, batch: int =
 def test_no_larger_image_fits_or_runs(model: str, operation: str) -> None:
     # Given a small card, what fits by the search, and the verdict of every size from there to well beyond
     card = card_of("1700MiB")
-    call = found(card, model, operation)
+    call = searched(card, model, operation)
     assert call.untiled is not None
     sizes = range(call.untiled.fits.last - 40, call.untiled.runs.last + 160, 8)
     verdicts = {edge: verdict_of(card, image(call, edge)) for edge in sizes}
@@ -57,7 +57,7 @@ def test_no_larger_image_fits_or_runs(model: str, operation: str) -> None:
 @pytest.mark.parametrize("edge", largest_images.BATCH_EDGES)
 def test_no_larger_batch_fits_or_runs(edge: int) -> None:
     card = card_of(None, "RTX 3070")
-    call = found(card, "sd-v1", "decode")
+    call = searched(card, "sd-v1", "decode")
     largest = call.batches[edge]
     batches = range(1, largest.runs.last + 6)
     verdicts = {batch: verdict_of(card, image(call, edge, batch=batch)) for batch in batches}
@@ -66,7 +66,7 @@ def test_no_larger_batch_fits_or_runs(edge: int) -> None:
 
 
 def test_tiles_reach_the_longest_edge_that_is_tried() -> None:
-    call = found(card_of(None, "RTX 4090"), "sdxl", "encode")
+    call = searched(card_of(None, "RTX 4090"), "sdxl", "encode")
     assert call.tile == Tile.of(1024)
     assert call.tiled is not None
     assert call.tiled.fits.is_most
@@ -77,7 +77,7 @@ def test_tiles_reach_the_longest_edge_that_is_tried() -> None:
 def test_where_a_whole_tile_does_not_fit_only_smaller_images_do() -> None:
     # Given a card on which SDXL decodes tiles of 1024 px only with low-workspace kernels
     card = card_of(None, "RTX 3070")
-    call = found(card, "sdxl", "decode")
+    call = searched(card, "sdxl", "decode")
     assert call.tiled is not None
     assert call.untiled is not None
     # Then what fits in tiles is what fits untiled, though more runs
@@ -88,7 +88,7 @@ def test_where_a_whole_tile_does_not_fit_only_smaller_images_do() -> None:
 
 def test_tiles_on_a_small_card_end_where_the_whole_result_no_longer_fits() -> None:
     card = card_of("2100MiB")
-    call = found(card, "sd-v1", "decode")
+    call = searched(card, "sd-v1", "decode")
     assert call.tiled is not None
     assert call.tile is not None
     last = call.tiled.fits.last
@@ -99,7 +99,7 @@ def test_tiles_on_a_small_card_end_where_the_whole_result_no_longer_fits() -> No
 
 def test_a_search_ends_before_a_tensor_is_too_large_for_32_bit_indices() -> None:
     # Given a card with memory for more
-    call = found(card_of(None, "H200"), "sd-v1", "encode")
+    call = searched(card_of(None, "H200"), "sd-v1", "encode")
     assert call.untiled is not None
     # Then a tensor with 128 channels and 4096 px decides, which has 2 ** 31 elements and a margin around them
     assert call.untiled.is_index_limit
@@ -112,14 +112,14 @@ def test_a_search_ends_before_a_tensor_is_too_large_for_32_bit_indices() -> None
 
 
 def test_a_card_that_torch_does_not_run_on_has_no_sizes() -> None:
-    call = found(card_of(None, "P40"), "sd-v1", "encode")
+    call = searched(card_of(None, "P40"), "sd-v1", "encode")
     assert call.no_torch is not None
     assert call.untiled is call.tiled is None
     assert call.batches == {}
 
 
 def test_nothing_fits_where_the_weights_do_not() -> None:
-    call = found(card_of("400MiB"), "sdxl", "encode")
+    call = searched(card_of("400MiB"), "sdxl", "encode")
     assert call.untiled is not None
     assert (call.untiled.fits.last, call.untiled.runs.last) == (0, 0)
     assert call.batches[512].runs.last == 0
@@ -138,6 +138,11 @@ def test_an_unknown_precision_is_refused() -> None:
         largest_images.calls_of([], [], "int8")
 
 
+def test_an_operation_that_no_model_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--operation"):
+        largest_images.calls_of(["sdxl"], ["denoise"], None)
+
+
 def test_a_search_takes_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a count of replays, each of which takes milliseconds
     counted: list[object] = []
@@ -150,6 +155,6 @@ def test_a_search_takes_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grades, "replay", counting)
     grades._reserved_bytes.cache_clear()
     # When everything is searched for one call on one card: four kinds of sizes, each twice
-    found(card_of(None, "RTX 4080 SUPER"), "sdxl", "decode")
+    searched(card_of(None, "RTX 4080 SUPER"), "sdxl", "decode")
     # Then a kind takes about ten
     assert len(counted) <= 80

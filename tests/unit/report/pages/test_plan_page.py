@@ -80,24 +80,24 @@ def largest(fits: Boundary, runs: Boundary, *, most: int = 8192, is_index_limit:
     return Largest(fits, runs, most, is_index_limit)
 
 
-def found(card: str, **fields: object) -> LargestImages:
+def searched(card: str, **fields: object) -> LargestImages:
     place = a_place(card=card, total_bytes=8 * GIB)
     return LargestImages(place, a_case(model="sdxl", size=8), Tile.of(1024), **fields)  # type: ignore[arg-type]
 
 
-SMALL = found(
+SMALL = searched(
     "NVIDIA GeForce RTX 9000",
     untiled=largest(Boundary(1304), Boundary(1704, has_gaps=True)),
     tiled=largest(Boundary(8192, is_most=True), Boundary(8192, is_most=True)),
     batches={512: largest(Boundary(6), Boundary(11)), 1024: largest(Boundary(0), Boundary(2))},
 )
-LARGE = found(
+LARGE = searched(
     "NVIDIA H900 80GB HBM3",
     untiled=largest(Boundary(4088, is_most=True), Boundary(4088, is_most=True), most=4088, is_index_limit=True),
     tiled=largest(Boundary(8192, is_most=True), Boundary(8192, is_most=True)),
     batches={512: largest(Boundary(33), Boundary(63, is_most=True), most=63, is_index_limit=True)},
 )
-OLD = found("Tesla P0", no_torch="torch has no kernels for it")
+OLD = searched("Tesla P0", no_torch="torch has no kernels for it")
 
 
 def test_what_fits_one_card(golden: Golden) -> None:
