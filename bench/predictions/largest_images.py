@@ -18,6 +18,7 @@ from bench.errors import ConfigError, known
 from bench.predictions.target_cards import TargetCard
 from bench.record import Case, Tile
 from bench.vram import grades
+from bench.vram.indexing import MOST_ELEMENTS
 from bench.workloads import models
 from bench.workloads.base import SIDES
 
@@ -155,7 +156,7 @@ class _Call:
             axes = models.sized(self._case.model, edge, edge, batch=batch)
             return self._case.model_copy(update={"axes": axes})
 
-        indexed = (grades.INDEX_LIMIT - 1) // grades.largest_tensor(case_of(1))  # all tensors grow with the batch
+        indexed = MOST_ELEMENTS // grades.largest_tensor(case_of(1))  # all tensors grow with the batch
         return _Search(case_of, min(indexed, MOST_BATCH), indexed < MOST_BATCH, 1, (2, 4), 1)
 
 
@@ -163,7 +164,7 @@ class _Grader:
     """Finds the largest cases that fit one card and that run on it."""
 
     def __init__(self, card: TargetCard, case: Case) -> None:
-        self._backend, self._memory = card.backend(case), card.memory()
+        self._backend, self._memory, self._allocator = card.backend(case), card.memory(), card.place.allocator
 
     def largest(self, search: _Search) -> Largest:
         """The largest cases of a search."""
@@ -185,13 +186,13 @@ class _Grader:
         return Largest(fits, runs, search.most, search.is_index_limit)
 
     def _fits(self, case: Case) -> bool:
-        return grades.fits(case, self._backend, self._memory)
+        return grades.fits(case, self._backend, self._memory, self._allocator)
 
     def _runs(self, case: Case) -> bool:
-        return grades.runs(case, self._backend, self._memory)
+        return grades.runs(case, self._backend, self._memory, self._allocator)
 
     def _reserved_bytes(self, case: Case) -> int:
-        return grades.reserved_bytes(case, self._backend)
+        return grades.reserved_bytes(case, self._backend, self._allocator)
 
     def _live_bytes(self, case: Case) -> int:
         return grades.live_bytes(case, self._backend)
@@ -199,7 +200,7 @@ class _Grader:
 
 def _limited(search: _Search) -> _Search:
     """The search without cases whose tensors go beyond 32-bit indices."""
-    last = replace(search, beside=0).find(grades.is_indexed, grades.largest_tensor, grades.INDEX_LIMIT - 1).last
+    last = replace(search, beside=0).find(grades.is_indexed, grades.largest_tensor, MOST_ELEMENTS).last
     return replace(search, most=last, is_index_limit=last < search.most)
 
 

@@ -9,39 +9,35 @@ from dataclasses import replace
 from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES
-from bench.record import Case
-from bench.vram import timeline
+from bench.record import AllocatorKind, Case
+from bench.vram import timeline, unlimited
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
-from bench.vram.events import Birth, Pass
+from bench.vram.indexing import MOST_ELEMENTS
 from bench.vram.replay import replay
 from bench.vram.timeline import Timeline
 from bench.vram.tracing import representative, trace_of
 from bench.vram.verdict import Card
 
-#: Signed 32-bit indices reach fewer elements than this (`canUse32BitIndexMath` in torch). Which kernels run beyond, and
-#: what they take, is not known.
-INDEX_LIMIT = 2**31
 
-
-def fits(case: Case, backend: CuDnn, card: Card) -> bool:
+def fits(case: Case, backend: CuDnn, card: Card, allocator: AllocatorKind = "native") -> bool:
     """Whether the verdict is *fits* with high or medium confidence. Raises ConfigError if the case can't be traced."""
-    return reserved_bytes(case, backend) <= card.capacities[0]
+    return is_indexed(case) and reserved_bytes(case, backend, allocator) <= card.capacities[0]
 
 
-def runs(case: Case, backend: CuDnn, card: Card) -> bool:
+def runs(case: Case, backend: CuDnn, card: Card, allocator: AllocatorKind = "native") -> bool:
     """Whether the verdict is *fits* or *tight*, with any confidence. Raises ConfigError, as `fits` does."""
     case, backend = _simplest(case, backend)
     capacity = card.capacities[1]
     if _timeline(case, backend.leanest).peak_bytes > capacity:
         return False
-    return any(_is_within(_timeline(case, kernels), capacity) for kernels in (backend, backend.leanest))
+    return any(_is_within(_timeline(case, kernels), capacity, allocator) for kernels in (backend, backend.leanest))
 
 
-def reserved_bytes(case: Case, backend: CuDnn) -> int:
+def reserved_bytes(case: Case, backend: CuDnn, allocator: AllocatorKind = "native") -> int:
     """The peak that the preferred kernels reserve with memory to spare. Raises ConfigError, as `fits` does."""
-    return _reserved_bytes(*_simplest(case, backend))
+    return _reserved_bytes(*_simplest(case, backend), allocator)
 
 
 def live_bytes(case: Case, backend: CuDnn) -> int:
@@ -52,16 +48,13 @@ def live_bytes(case: Case, backend: CuDnn) -> int:
 
 @lru_cache(maxsize=1 << 15)
 def largest_tensor(case: Case) -> int:
-    """The elements of the largest tensor of a call, its input included. Raises ConfigError, as `fits` does."""
-    trace = trace_of(case)
-    passes = {event.shape: event.events for event in trace.events if isinstance(event, Pass)}
-    events = (event for events in (trace.events, *passes.values()) for event in events)
-    return max(trace.input_elements, *(event.elements for event in events if isinstance(event, Birth)))
+    """The elements of the largest tensor of a call. Raises ConfigError, as `fits` does."""
+    return trace_of(case).largest_elements
 
 
 def is_indexed(case: Case) -> bool:
     """Whether 32-bit indices reach all elements of a call's tensors. Raises ConfigError, as `fits` does."""
-    return largest_tensor(case) < INDEX_LIMIT
+    return largest_tensor(case) <= MOST_ELEMENTS
 
 
 def _simplest(case: Case, backend: CuDnn) -> tuple[Case, CuDnn]:
@@ -72,8 +65,8 @@ def _simplest(case: Case, backend: CuDnn) -> tuple[Case, CuDnn]:
 
 
 @lru_cache(maxsize=1 << 15)
-def _reserved_bytes(case: Case, backend: CuDnn) -> int:
-    return replay(_timeline(case, backend)).reserved_bytes
+def _reserved_bytes(case: Case, backend: CuDnn, allocator: AllocatorKind) -> int:
+    return unlimited.peaks(_timeline(case, backend), allocator=allocator)[0].reserved_bytes
 
 
 @lru_cache(maxsize=16)
@@ -81,9 +74,9 @@ def _timeline(case: Case, backend: CuDnn) -> Timeline:
     return timeline.build(trace_of(case), backend, ITEM_BYTES[case.dtype], MIN_BLOCK_BYTES, each_shape_once=True)
 
 
-def _is_within(call: Timeline, capacity: int) -> bool:
+def _is_within(call: Timeline, capacity: int, allocator: AllocatorKind) -> bool:
     try:
-        replay(call, capacity)
+        replay(call, capacity, allocator_kind=allocator)
     except OutOfMemoryError:
         return False
     return True

@@ -12,8 +12,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from bench.record import AllocatorKind
 from bench.vram.blocks import MIN_BLOCK_BYTES, SMALL_BYTES, rounded, segment_size
-from bench.vram.replay import Peaks
+from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Timeline
 
 #: The address and the size of a block.
@@ -24,8 +25,10 @@ _NO_BLOCK: _Block = (0, 0)
 _Step = tuple[int, int | None, bool, bool]
 
 
-def peaks(timeline: Timeline, factors: Iterable[float] = (1.0,)) -> list[Peaks]:
+def peaks(timeline: Timeline, factors: Iterable[float] = (1.0,), allocator: AllocatorKind = "native") -> list[Peaks]:
     """The peaks for each factor of the timeline's workspaces: those of `replay` without a capacity."""
+    if allocator != "native":
+        return [replay(timeline, workspaces=factor, allocator_kind=allocator) for factor in factors]
     weights = _count_weights(timeline)
     before = _with_weights(timeline.sizes[:weights]).copy()
     before.run(_steps(timeline, weights, timeline.before), 1.0)

@@ -147,11 +147,8 @@ def _unlimited(call: Timeline, factors: Iterable[float], allocator: AllocatorKin
 
     Also during omitted tiles, when more results of earlier tiles are alive.
     """
-    if allocator == "native":
-        each_peaks = unlimited.peaks(call, factors)
-    else:
-        each_peaks = [replay(call, workspaces=factor, allocator_kind=allocator) for factor in factors]
     excess_bytes = max(0, call.left_out_bytes - call.peak_bytes)
+    each_peaks = unlimited.peaks(call, factors, allocator)
     return [replace(peaks, allocated_bytes=peaks.allocated_bytes + excess_bytes) for peaks in each_peaks]
 
 

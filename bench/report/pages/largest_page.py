@@ -97,4 +97,4 @@ def _notes(results: Sequence[LargestImages]) -> list[str]:
     notes += [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
     no_torch = dict.fromkeys((each.place.card, each.no_torch) for each in results if each.no_torch)
     notes += [f"No torch for {card}: {reason}." for card, reason in no_torch]
-    return [*notes, assumptions.stated(os.environ)]
+    return [*notes, assumptions.stated(os.environ, results[0].place.allocator)]
