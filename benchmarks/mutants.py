@@ -56,7 +56,9 @@ TESTS = {
     "run/stopping": "run/test_stopping.py",
     "device/cuda/telemetry": "device/cuda/test_telemetry.py",
     "plan": "test_plan.py",
-    "analysis/advise/ranking": "analysis/advise/test_ranking.py",
+    "analysis/advise/ranking": "analysis/advise",
+    "analysis/advise/reasons": "analysis/advise",
+    "analysis/advise/time_order": "analysis/advise",
     "analysis/hybrid/service": "analysis/hybrid",
 }
 #: Operators whose mutants cannot be noticed: `X | None` in an annotation is never evaluated. Decorators and the `*` of

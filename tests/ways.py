@@ -10,9 +10,9 @@ from observed import kernels
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.local_ways import Option
 from bench.analysis.advise.peaks import Peak, PredictedPeak
-from bench.analysis.advise.ranking import Local
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
+from bench.analysis.advise.ways import Local
 from bench.config import load_gpus
 from bench.core.work import Work
 from bench.record import Case, Prediction, Tile

@@ -23,19 +23,29 @@ from bench.commands.options import (
     allocator_kind,
 )
 from bench.commands.stderr import interruptible, tracked, warn
-from bench.errors import ConfigError
+from bench.errors import ConfigError, known
 
 if TYPE_CHECKING:
-    from bench.analysis.advise.ranking import Advice
+    from bench.analysis.advise.card import Os
     from bench.analysis.advise.times import Clock
+    from bench.analysis.advise.ways import Advice
     from bench.config import Network
 
 _SIZES = ("512", "1024", "2048")
+_SYSTEMS: dict[str, Os] = {"linux": "linux", "windows": "windows"}
 
 
 Gpu = Annotated[str | None, typer.Option("--gpu", help="A card in gpus.yaml, or part of its name.")]
 Free = Annotated[
     str | None, typer.Option("--free", metavar="BYTES", help="How much of it is free now, e.g. 6GiB; default: all.")
+]
+System = Annotated[
+    str,
+    typer.Option(
+        "--os",
+        metavar="OS",
+        help="linux or windows (WSL too), where the driver spills into system memory instead of failing.",
+    ),
 ]
 Resolutions = Annotated[
     list[str] | None,
@@ -54,6 +64,7 @@ def advise(
     vram_limit: CardMemory = None,
     free: Free = None,
     allocator: Allocator = None,
+    os: System = "linux",
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
@@ -78,6 +89,7 @@ def advise(
     """
     from bench.commands import comparisons
     from bench.predictions import advice as advising
+    from bench.predictions import what_would_change
     from bench.predictions.target_cards import choose_cards
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [], quiet=quiet)
@@ -90,17 +102,19 @@ def advise(
     is_page = gpu is None and vram_limit is None
     if is_page and free is not None:
         raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
-    cards = cards if free is None else tuple(card.with_free(free) for card in cards)
+    known("operating system", os, _SYSTEMS, "--os")
+    cards = tuple((card if free is None else card.with_free(free)).on(_SYSTEMS[os]) for card in cards)
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         comparison, networks = comparisons.compare_ways(
             records, wanted, network or [], networks_file, server, transport or []
         )
         evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
         warn(warnings)
-        lower = dtype is None and not is_page  # on the page a tile always fits first
-        advice = advising.advise(
-            tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, lower=lower
-        )
+        # on the page a tile always fits before a lower precision would be needed
+        scope = advising.Scope(lower=dtype is None and not is_page, fixed=dtype is not None)
+        advice = advising.advise(tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, scope)
+        if not is_page:
+            advice = [what_would_change.with_changes(each, cards[0], evidence, scope) for each in advice]
     folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bench.analysis.advise import local_ways, peaks, ranking, remote_way, times
-from bench.analysis.advise.ranking import Advice, Local
+from bench.analysis.advise.peaks import Peak
 from bench.analysis.advise.remote_way import RemoteWay
-from bench.analysis.advise.times import Clock
+from bench.analysis.advise.times import TIGHT, Clock, Time
+from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.hybrid.local_or_remote import Comparison
-from bench.analysis.hybrid.scenario import Wanted
+from bench.analysis.hybrid.scenario import Request, Wanted
 from bench.analysis.hybrid.service import alike
 from bench.config import DTYPES, load_gpus
 from bench.core.units import format_bytes
@@ -69,45 +71,74 @@ def gather_evidence(records: Sequence[Record], comparison: Comparison, results: 
     return Evidence(records, clock, comparison, next(iter(cards), None)), warnings
 
 
-def advise(images: Iterable[Case], cards: Sequence[TargetCard], evidence: Evidence, *, lower: bool) -> list[Advice]:
-    """The advice for each image on each card; if `lower`, lower precisions are among the ways.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which precisions are among the ways.
+
+    Attributes:
+        lower: whether lower ones are.
+        fixed: whether the user asked for the precision, so that no other is.
+    """
+
+    lower: bool
+    fixed: bool = False
+
+
+def advise(images: Iterable[Case], cards: Sequence[TargetCard], evidence: Evidence, scope: Scope) -> list[Advice]:
+    """The advice for each image on each card.
 
     Raises ConfigError if not even the weights of any image fit any card.
     """
     advice = []
     for image in images:
-        remote = _remote_way(image, evidence)
-        advice += [
-            ranking.rank(image, card.place, _local_ways(image, card, evidence, lower=lower), remote) for card in cards
-        ]
+        remote = remote_ways_of(image, evidence)(evidence.comparison.request)
+        advice += [rank(image, card, evidence, scope, remote) for card in cards]
     _refuse_no_room(advice)
     return advice
 
 
-def _remote_way(image: Case, evidence: Evidence) -> RemoteWay:
-    """The remote way of an image: that of `hybrid`, else one with the time predicted for the card that stands in."""
+def rank(image: Case, card: TargetCard, evidence: Evidence, scope: Scope, remote: RemoteWay) -> Advice:
+    """The ways to compute an image on a card, in order."""
+    return ranking.rank(image, card.place, _local_ways(image, card, evidence, scope), remote)
+
+
+def remote_ways_of(image: Case, evidence: Evidence) -> Callable[[Request], RemoteWay]:
+    """The remote way of an image for a request: that of `hybrid`.
+
+    If `hybrid` has no time, it is one with the time predicted for the card that stands in for an endpoint.
+    """
     request, card = evidence.comparison.request, evidence.server
     served = next((served for served in evidence.comparison.remote_images if alike(served.case) == alike(image)), None)
-    remote = remote_way.of(served, request.network)
+    remote = remote_way.of(served, request)
     if remote.time is not None or card is None:
-        return remote
-    best = ranking.rank(image, card.place, _local_ways(image, card, evidence, lower=False), remote).best
+        return partial(remote_way.of, served)
+    best = rank(image, card, evidence, Scope(lower=False), remote).best
     if best is None or not isinstance(best.way, Local) or best.way.time is None:
-        return remote
-    return remote_way.predicted(best.way.option.case, best.way.time, card.name, request) or remote
+        return partial(remote_way.of, served)
+    case, time = best.way.option.case, best.way.time
+    return lambda request: remote_way.predicted(case, time, card.name, request) or remote
 
 
-def _local_ways(image: Case, card: TargetCard, evidence: Evidence, *, lower: bool) -> list[Local]:
-    place, records = card.place, evidence.records
+def _local_ways(image: Case, card: TargetCard, evidence: Evidence, scope: Scope) -> list[Local]:
     ways: list[Local] = []
-    for option in local_ways.of(image, lower=lower):
+    for option in local_ways.of(image, card.place, lower=scope.lower, fixed=scope.fixed):
         if option.last_resort and any(way.peak.is_comfortable for way in ways):
             continue
         predicted = predicted_records.predict(option.case, card)
-        peak = peaks.of(option.case, place, records, predicted)
-        kernels = time_model.kernels_of(option.case)
-        ways.append(Local(option, peak, times.of(option.case, place, records, peak, evidence.clock, kernels)))
+        peak = peaks.of(option.case, card.place, evidence.records, predicted)
+        ways.append(Local(option, peak, _time(option.case, card, evidence, peak)))
     return ways
+
+
+def _time(case: Case, card: TargetCard, evidence: Evidence, peak: Peak) -> Time | None:
+    """The time of a case; if it spills, the least that it is: the predicted time with enough memory."""
+    kernels = time_model.kernels_of(case)
+    if peak.verdict != "spills":
+        return times.of(case, card.place, evidence.records, peak, evidence.clock, kernels)
+    least = times.of(case, card.place, (), replace(peak, verdict="tight"), evidence.clock, kernels)
+    if least is None:
+        return None
+    return replace(least, beyond=tuple(peaks.SPILLED if word == TIGHT else word for word in least.beyond))
 
 
 def _refuse_no_room(advice: Sequence[Advice]) -> None:

@@ -37,9 +37,10 @@ def predict(case: Case, card: TargetCard) -> PredictedPeak:
     prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory(), card.place.allocator)
     if card.no_torch is not None:
         return PredictedPeak(_unsupported(prediction, card.no_torch))
+    taken_bytes = prediction.taken_reserved_bytes
     if card.place.capacities[2] < demand.weights_bytes:
-        return PredictedPeak(None, weights_bytes=demand.weights_bytes)
-    return PredictedPeak(prediction, None if peaks is None else peaks.reserved_bytes)
+        return PredictedPeak(None, weights_bytes=demand.weights_bytes, taken_bytes=taken_bytes)
+    return PredictedPeak(prediction, None if peaks is None else peaks.reserved_bytes, taken_bytes=taken_bytes)
 
 
 def records_of(case: Case, cards: Sequence[TargetCard], plan: Plan) -> list[Record]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.analysis.advise.card import Place
+from bench.analysis.advise.card import Os, Place
 from bench.config import Gpu, Gpus, load_gpus, memory_of
 from bench.config.card_names import one_of
 from bench.core.units import ITEM_BYTES, format_bytes
@@ -52,7 +52,7 @@ class TargetCard:
         """The available memory as the model of memory takes it."""
         from bench.vram.verdict import Card
 
-        return Card(self.place.available_bytes, self.place.context_bytes)
+        return Card(self.place.available_bytes, self.place.overhead_bytes)
 
     def backend(self, case: Case) -> CuDnn:
         """The kernels that the case would run, with calibrated workspaces if there are any."""
@@ -70,6 +70,10 @@ class TargetCard:
     def with_allocator(self, allocator: AllocatorKind) -> TargetCard:
         """The card under one of torch's allocators."""
         return replace(self, place=replace(self.place, allocator=allocator))
+
+    def on(self, os: Os) -> TargetCard:
+        """The card under an operating system."""
+        return replace(self, place=replace(self.place, os=os))
 
 
 def choose_cards(
@@ -141,6 +145,6 @@ def _cards_in(records: Sequence[Record], file: Gpus) -> dict[str, TargetCard]:
         gpu = record.environment.gpu if record.environment else None
         capability = gpu.compute_capability if gpu else None
         kernels = None if capability is None else (file.architecture_of(capability), capability)
-        place = Place(device.name, None, total_bytes, None, file.context.byte_range)
+        place = Place(device.name, None, total_bytes, None, file.context.byte_range, compute_capability=capability)
         cards[device.name] = TargetCard(place, kernels=kernels)
     return cards

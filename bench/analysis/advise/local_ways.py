@@ -3,6 +3,9 @@
 Untiled in the requested precision changes nothing, and neither does slicing a batch. Tiles change the picture where
 they meet, small ones more than large ones: there are more seams, and each tile's statistics (group normalisation,
 attention) cover less of the image. A lower precision changes the whole picture.
+
+If the card does not compute in the requested precision, or may give black images in it, float32 takes its place unless
+the user asked for the precision.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.advise.card import Place
+from bench.analysis.advise.precision import Hazard, Lack, lack
 from bench.errors import ConfigError
 from bench.record import Case, Tile, alike_but_for
 from bench.workloads import models
@@ -26,9 +31,12 @@ class Option:
     Attributes:
         case: the case to run.
         change: its place in the order of how much the picture changes.
-        risk: what its precision risks in this model; empty for the model's own.
+        risk: what its precision risks in this model and on this card; empty if nothing is known.
         is_lower: whether its precision is lower than the requested one.
         last_resort: whether to consider it only if nothing in the requested precision fits comfortably.
+        is_substitute: whether its precision replaces the requested one, which the card can't use.
+        hazard: why it is ranked after the ways without one. None for a precision that the user asked for, unless the
+            card lacks it.
     """
 
     case: Case
@@ -36,6 +44,8 @@ class Option:
     risk: str = ""
     is_lower: bool = False
     last_resort: bool = False
+    is_substitute: bool = False
+    hazard: Hazard | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -43,18 +53,24 @@ class Option:
         return self.case.tile is None and not self.is_lower
 
     @property
+    def names_precision(self) -> bool:
+        """Whether its precision is another than the requested one, so that its label names it."""
+        return self.is_lower or self.is_substitute
+
+    @property
     def label(self) -> str:
         """`untiled`, `tile 512/128`, `float16, tile 512/128`, `sliced, untiled`."""
         case = self.case
-        parts = [case.dtype] if self.is_lower else []
+        parts = [case.dtype] if self.names_precision else []
         parts += [case.variant] if case.variant != "default" else []
         return ", ".join([*parts, "untiled" if case.tile is None else f"tile {case.tile.tile}/{case.tile.overlap}"])
 
 
-def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
-    """The options for an image, given as its untiled case; those of a lower precision only if `lower`.
+def of(image: Case, place: Place | None = None, *, lower: bool = True, fixed: bool = False) -> tuple[Option, ...]:
+    """The options for an image, given as its untiled case, on a card (None: any).
 
-    Lower precisions are tried untiled, with the zoo's tile and with the smallest tile; a batch whole and sliced.
+    Lower precisions are added only if `lower`. They are tried untiled, with the zoo's tile and with the smallest tile;
+    a batch whole and sliced. If the precision is `fixed`, because the user asked for it, there is no other.
     Raises ConfigError for a size that the model can't take.
     """
     workload, usual = models.workload(image.model), models.workload(image.model).default_tile(image.model)
@@ -63,19 +79,40 @@ def of(image: Case, *, lower: bool = True) -> tuple[Option, ...]:
         raise ConfigError(f"--resolution {size_of(image)}: {refusal}.")
     tiles = workload.tiles_to_try(image)
     few = list(dict.fromkeys([*(tile for tile in tiles if usual and tile.tile == usual.tile), *tiles[-1:]]))
-    cases = list(_cases(image, tiles))
-    for dtype in _LOWER if lower and image.dtype == "float32" else ():
-        cases += _cases(image.model_copy(update={"dtype": dtype}), few)
     zoos = [None, *(tile for tile in few if usual and tile.tile == usual.tile)]
+    lacks = {dtype: None if place is None else lack(dtype, place) for dtype in (image.dtype, *_LOWER)}
+    is_replaced = not fixed and (own := lacks[image.dtype]) is not None and own.hazard is not None
+    cases = list(_cases(image, tiles))
+    if is_replaced and image.dtype != "float32":
+        cases += _cases(image.model_copy(update={"dtype": "float32"}), tiles)
+    for dtype in _lower_than(image.dtype, is_replaced=is_replaced) if lower and not fixed else ():
+        cases += _cases(image.model_copy(update={"dtype": dtype}), few)
     return tuple(
-        Option(
-            case,
-            change,
-            risk=workload.risk(case.model, case.dtype),
-            is_lower=case.dtype != image.dtype,
-            last_resort=case.dtype != image.dtype and case.tile not in zoos,
-        )
+        _option(case, image, change, lacks.get(case.dtype), fixed=fixed, is_usual=case.tile in zoos)
         for change, case in enumerate(cases)
+    )
+
+
+def _lower_than(dtype: str, *, is_replaced: bool) -> tuple[str, ...]:
+    """The lower precisions to try: those of float32, whether it was requested or replaces what was."""
+    return tuple(name for name in _LOWER if name != dtype) if dtype == "float32" or is_replaced else ()
+
+
+def _option(case: Case, image: Case, change: int, lacking: Lack | None, *, fixed: bool, is_usual: bool) -> Option:
+    risk = models.workload(case.model).risk(case.model, case.dtype)
+    is_other = case.dtype != image.dtype
+    is_lower = is_other and case.dtype != "float32"
+    hazard = lacking.hazard if lacking else None
+    if hazard is None and case.dtype == "float16" and risk and is_other:
+        hazard = "black_images"  # what float16 risks in a model that was not made for it is overflow
+    return Option(
+        case,
+        change,
+        risk="; ".join(filter(None, (risk, lacking.reason if lacking else ""))),
+        is_lower=is_lower,
+        last_resort=is_lower and not is_usual,
+        is_substitute=is_other and not is_lower,
+        hazard=None if fixed and hazard == "black_images" else hazard,
     )
 
 

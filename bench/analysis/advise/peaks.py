@@ -1,14 +1,26 @@
-"""How much of a card's memory an option takes, and whether it fits: measured if known, else published or predicted."""
+"""How much of a card's memory an option takes, and whether it fits: measured if known, else published or predicted.
+
+On Windows and WSL, NVIDIA's driver (since 536.40) gives system memory when the card's is used up: "CUDA - Sysmem
+Fallback Policy" (nvidia.custhelp.com, answer 5490; for WSL, microsoft/WSL issue 11050). torch is then not refused any
+memory, so it neither empties its cache nor takes low-workspace kernels: what is tight or out of memory on Linux takes
+its preferred kernels, spills, and runs at the pace of PCIe. Nobody published by how much slower a call becomes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.local_ways import call_of
 from bench.core.units import format_bytes, memory_bytes
 from bench.record import Case, Confidence, Kind, Measured, OutOfMemory, Prediction, Record, Verdict
+
+#: spills: it runs, but part of it is in system memory.
+Fate = Verdict | Literal["spills"]
+#: How the time of a call that spills goes beyond what was fitted.
+SPILLED = "a call that spills"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +31,13 @@ class PredictedPeak:
         prediction: None if not even the weights fit.
         reserved_bytes: the peak of torch's pool there; None if out of memory.
         weights_bytes: of the model, if they do not fit.
+        taken_bytes: the peak of torch's pool with memory to spare; None if it is not known.
     """
 
     prediction: Prediction | None
     reserved_bytes: int | None = None
     weights_bytes: int | None = None
+    taken_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +50,64 @@ class Peak:
         needed_bytes: the least that it needs, if it is out of memory and that is known.
         reason: what the verdict rests on.
         has_room: whether at least the weights fit.
+        band: the least and the most that `reserved_bytes` may be, if it is predicted and runs; else None.
+        taken_bytes: what it would reserve with memory to spare, as predicted; None if that is not known.
+        spilled_bytes: the most that lies in system memory if it spills, by the middle of what the card has; None if
+            that is not known. If system memory runs out as well, torch takes low-workspace kernels, or fails.
     """
 
     kind: Kind
-    verdict: Verdict
+    verdict: Fate
     confidence: Confidence
     reserved_bytes: int | None
     needed_bytes: int | None
     reason: str
     has_room: bool = True
+    band: tuple[int, int] | None = None
+    taken_bytes: int | None = None
+    spilled_bytes: int | None = None
 
     @property
     def is_comfortable(self) -> bool:
         """Whether it fits with more than low confidence."""
         return self.verdict == "fits" and self.confidence != "low"
 
+    @property
+    def runs(self) -> bool:
+        """Whether the call ends, however slowly."""
+        return self.verdict in {"fits", "tight", "spills"}
+
 
 def of(case: Case, place: Place, records: Sequence[Record], predicted: PredictedPeak) -> Peak:
-    """The peak of a case in a place; `records` may be of any card, and count as made with the native allocator."""
-    for record in alike(case, place, records) if place.allocator == "native" else ():
-        observed = _observed(record, place)
-        if observed is not None:
-            return observed
-    return _predicted(predicted, place)
+    """The peak of a case in a place; `records` may be of any card: made on Linux, with the native allocator."""
+    same_call = alike(case, place, records) if place.allocator == "native" else []
+    observed = (_observed(record, place) for record in same_call)
+    peak = next((peak for peak in observed if peak is not None), None) or _predicted(predicted, place)
+    peak = replace(peak, taken_bytes=predicted.taken_bytes)
+    if place.os == "windows" and peak.verdict in {"tight", "out_of_memory"}:
+        return _spilled(peak, place, predicted.weights_bytes)
+    return peak
+
+
+def _spilled(peak: Peak, place: Place, weights_bytes: int | None) -> Peak:
+    """The peak of a case on Windows that is tight or out of memory on Linux."""
+    taken_bytes = peak.taken_bytes or weights_bytes or 0
+    spilled_bytes = max(0, taken_bytes - place.capacities[1]) or None
+    if spilled_bytes is None:
+        reason = f"{peak.reason} on Linux, so part of it may spill into system memory: runs, but far slower"
+    else:
+        amount, taken = format_bytes(spilled_bytes), format_bytes(taken_bytes)
+        reason = f"up to {amount} of {taken} spill into system memory: runs, but far slower"
+    return Peak(
+        "predicted",
+        "spills",
+        peak.confidence,
+        taken_bytes or None,
+        None,
+        reason,
+        taken_bytes=peak.taken_bytes,
+        spilled_bytes=spilled_bytes,
+    )
 
 
 def alike(case: Case, place: Place, records: Sequence[Record]) -> list[Record]:
@@ -110,4 +159,5 @@ def _predicted(predicted: PredictedPeak, place: Place) -> Peak:
             reason = f"needs at least {needed}, but only {room} is available"
         else:
             reason = f"needs {needed} of {room}, but the allocator can't place it"
-    return Peak("predicted", prediction.verdict, prediction.confidence, reserved_bytes, needed_bytes, reason)
+    band = None if reserved_bytes is None else (prediction.reserved_low_bytes, prediction.reserved_high_bytes)
+    return Peak("predicted", prediction.verdict, prediction.confidence, reserved_bytes, needed_bytes, reason, band=band)

@@ -33,8 +33,9 @@ class RemoteWay:
     reason: str
 
 
-def of(remote: RemoteImage | None, network: str) -> RemoteWay:
-    """The quickest known remote way: simulated over the network, or measured across one."""
+def of(remote: RemoteImage | None, request: Request) -> RemoteWay:
+    """The quickest known remote way: simulated over the request's network, or measured across one."""
+    network = request.network
     if remote is None:
         return RemoteWay(network, None, "", "no endpoint was timed on it, and no card that could stand in for one")
     times = [
@@ -43,7 +44,7 @@ def of(remote: RemoteImage | None, network: str) -> RemoteWay:
         if (taken := seconds(record)) is not None
     ]
     if remote.service is not None:
-        times.append((Time(remote.over_s[network], "simulated"), remote.service.by))
+        times.append((Time(remote.service.over(request.paths[network]), "simulated"), remote.service.by))
     if not times:
         return RemoteWay(network, None, "", remote.reason or "nobody timed it")
     time, by = min(times, key=lambda timed: timed[0].least_s)

@@ -6,12 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analysis.advise.ranking import Advice, Local, Ranked
 from bench.analysis.advise.times import Clock
+from bench.analysis.advise.ways import Advice, Local, Ranked
 from bench.core.units import format_bytes, format_count
 from bench.report import document
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text
-from bench.report.pages import advice_words
+from bench.report.pages import advice_changes, advice_words
 from bench.report.pages.advice_tables import BEYOND, card_table, ways_table
 from bench.report.pages.cells import TIGHT, by_call
 from bench.report.pages.hybrid_tables import Networks, networks_table, title_of
@@ -40,7 +40,13 @@ _PICTURE = (
     (
         "A lower precision",
         "the whole picture changes. It is never recommended for its time alone: only if nothing in the model's own "
-        "precision fits comfortably. `bench advise --gpu NAME` shows what it would gain, and what it risks.",
+        "precision fits comfortably. `bench advise --gpu NAME` shows what it would gain, and what it risks. If it may "
+        "give black images, it comes after everything that does not.",
+    ),
+    (
+        "float32 instead of a precision that the card lacks",
+        "cards before Ampere have no bfloat16, and GTX 16 cards may give black images in float16. float32 takes more "
+        "memory and changes the picture little.",
     ),
     (
         "Remote",
@@ -146,7 +152,7 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
 
 def _assumed(advice: Sequence[Advice]) -> str:
     image = advice[0].image
-    context = [each.place.available_bytes - pool for each in advice for pool in each.place.capacities]
+    context = [size for each in advice for size in each.place.context_bytes]
     return (
         f"Assumed: batch {image.axes.get('batch', 1)}, nothing else on the card (change it with `--free`), and a CUDA "
         f"context of {format_bytes(min(context))} to {format_bytes(max(context))}, or what was reported of the card."
@@ -169,6 +175,7 @@ def _section(name: str, advice: Sequence[Advice], networks: Networks) -> Section
         (
             Text(f"In {image.dtype}, {which}."),
             card_table(advice, networks),
+            *map(Text, advice_words.replaced(advice)),
             *map(Text, advice_words.risks(ranked.way for ranked in best if isinstance(ranked.way, Local))),
             *(Text(f"{BEYOND} {line}") for line in _beyond_note(best)),
         ),
@@ -176,11 +183,11 @@ def _section(name: str, advice: Sequence[Advice], networks: Networks) -> Section
 
 
 def _notes(advice: Advice) -> list[str]:
-    """Why, what a lower precision would gain, and how the case differs from those that the model was fitted to."""
-    beyond = advice_words.beyond([advice.best] if advice.best else [])
+    """Why, what a lower precision or remote would gain, what would change it, and what is worth measuring."""
     notes = [f"Why: {advice.reason}."]
     notes += [f"Quicker: {advice.quicker}."] if advice.quicker else []
-    return notes + ([f"The time model was not fitted to: {beyond}."] if beyond else [])
+    notes += [f"{line}." for line in advice_changes.lines(advice)]
+    return notes + [f"Worth measuring: {line}." for line in advice_changes.worth_measuring(advice)]
 
 
 def _beyond_note(ways: Sequence[Ranked]) -> list[str]:

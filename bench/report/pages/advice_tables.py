@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bench.analysis.advise.card import Place
-from bench.analysis.advise.ranking import Advice, Local, Ranked
 from bench.analysis.advise.times import Time
+from bench.analysis.advise.ways import Advice, Local, Ranked
 from bench.core.units import format_bytes, memory_percent
 from bench.record import Case
 from bench.report import document
@@ -24,6 +24,7 @@ _VERDICTS: dict[str, tuple[str, Tone]] = {
     "remote": ("remote", "plain"),
     "out_of_memory": ("OOM", "bad"),
     "unsupported": ("no torch", "bad"),
+    "spills": ("spills", "bad"),
 }
 
 
@@ -58,13 +59,13 @@ def _way(advice: Advice, networks: Networks) -> Cell:
     """`untiled`, `float16, tile 512`, `remote`."""
     best = advice.best
     if best is None:
-        return Cell("no torch" if any(way.peak.verdict == "unsupported" for way in advice.local) else "nothing fits")
+        return Cell(advice_words.nothing(advice))
     if not isinstance(best.way, Local):
         measured = best.way.time is not None and best.way.time.kind == "measured"
         return Cell(advice_words.way(best, networks) if measured else "remote", tone="strong")
     case, option = best.way.option.case, best.way.option
     tile = "untiled" if case.tile is None else f"tile {case.tile.tile}"
-    return Cell(f"{case.dtype}, {tile}" if option.is_lower else tile)
+    return Cell(f"{case.dtype}, {tile}" if option.names_precision else tile)
 
 
 def _tight_share(advice: Advice) -> Cell:
@@ -73,7 +74,7 @@ def _tight_share(advice: Advice) -> Cell:
         return Cell()
     peak = advice.best.way.peak
     share = _share(advice.best, advice.place)
-    tight = "tight " if peak.verdict == "tight" else ""
+    tight = "" if peak.verdict == "fits" else f"{peak.verdict} "
     return Cell(share.value, f"{tight}{share.text}{SURE[peak.confidence]}", share.kind)
 
 

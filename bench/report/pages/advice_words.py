@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.analysis.advise.card import Place
-from bench.analysis.advise.ranking import Advice, Local, Ranked
+from bench.analysis.advise.peaks import SPILLED
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import TIGHT, Clock, Time
+from bench.analysis.advise.ways import Advice, Local, Ranked
 from bench.core.units import format_bytes
 from bench.report.pages.cells import MEMORY_ASSUMED
 from bench.report.pages.cost_page import title
@@ -22,6 +23,13 @@ _RANGES = (
 )
 _TIGHT = (
     "'At least' for a tight fit: the model's time is for the preferred kernels, and low-workspace ones may be slower."
+)
+
+_WINDOWS = (
+    "On Windows (WDDM) and WSL, NVIDIA's driver gives a call system memory (up to half of it) if the card's is used "
+    "up. The call then runs far slower, by how much nobody published: its time is at least that with enough memory. "
+    "The setting 'CUDA - Sysmem Fallback Policy: Prefer No Sysmem Fallback' makes it fail instead. Windows is assumed "
+    "to keep up to 15% of the card for itself; give what is free with --free."
 )
 
 
@@ -39,18 +47,26 @@ def headline(advice: Advice, networks: Networks) -> str:
     start = f"{title(advice.image)} on {advice.place.label}"
     best = advice.best
     if best is None:
-        return f"{start}: nothing fits, and no remote time is known"
+        return f"{start}: {nothing(advice)}, and no remote time is known"
     start = f"{start}: {way(best, networks)}{_precision(best)}"
     if isinstance(best.way, RemoteWay):
         by = f", computed by {best.way.by}" if best.way.time and best.way.time.kind != "measured" else ""
         return f"{start}: none of its memory, {_about(best.way.time)}{by}"
     peak, option = best.way.peak, best.way.option
-    tight = "tight, " if peak.verdict == "tight" else ""
+    tight = f"{peak.verdict}, " if peak.verdict != "fits" else ""
     confidence = "" if peak.confidence == "high" else f", {peak.confidence} confidence"
+    band = "" if peak.band is None or peak.band[0] == peak.band[1] else f", {peak_range(peak.band)}"
     room = format_bytes(advice.place.available_bytes) + (" free" if advice.place.free_bytes is not None else "")
-    memory = f"{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{confidence})"
+    memory = f"{tight}{format_bytes(peak.reserved_bytes)} of {room} ({peak.kind}{band}{confidence})"
     risk = f". Risk of {option.case.dtype}: {option.risk}" if option.risk else ""
     return f"{start}: {memory}, {_about(best.way.time)}{risk}"
+
+
+def nothing(advice: Advice) -> str:
+    """Why nothing on the card is recommended, in two or three words."""
+    if any(way.peak.verdict == "unsupported" for way in advice.local):
+        return "no torch"
+    return f"no {advice.image.dtype} here" if any(way.peak.runs for way in advice.local) else "nothing fits"
 
 
 def _precision(ranked: Ranked) -> str:
@@ -61,7 +77,12 @@ def _precision(ranked: Ranked) -> str:
     own = models.get(option.case.model).dtype
     if option.case.dtype == own:
         return ""
-    return f"{'' if option.is_lower else f' in {option.case.dtype}'} (its own precision is {own})"
+    return f"{'' if option.names_precision else f' in {option.case.dtype}'} (its own precision is {own})"
+
+
+def peak_range(band: tuple[int, int]) -> str:
+    """`4.20 GiB to 5.30 GiB`."""
+    return " to ".join(map(format_bytes, band))
 
 
 def _about(time: Time | None) -> str:
@@ -91,6 +112,16 @@ def risks(ways: Iterable[Local]) -> list[str]:
     return [f"Risk of {dtype}: {risk}." for dtype, risk in named]
 
 
+def replaced(advice: Sequence[Advice]) -> list[str]:
+    """Why the requested precision was replaced on some cards: `Turing ...: compute capability 7.5 has no bfloat16`."""
+    cards: dict[str, list[str]] = {}
+    for each in advice:
+        for way in each.local:
+            if way.option.hazard and way.option.case.dtype == each.image.dtype and each.place.card is not None:
+                cards.setdefault(way.option.risk, []).append(each.place.card)
+    return [f"{', '.join(dict.fromkeys(names))}: {risk}." for risk, names in cards.items()]
+
+
 def beyond(ways: Iterable[Ranked]) -> str:
     """The kinds of cases among these ways that the time model was not fitted to; empty if none."""
     times = [ranked.way.time for ranked in ways]
@@ -112,12 +143,18 @@ def place_notes(advice: Sequence[Advice]) -> list[str]:
     unsupported = {
         each.place.card: way.peak.reason for each in advice for way in each.local if way.peak.verdict == "unsupported"
     }
+    notes += system_notes(advice)
     return notes + [f"No torch for {name}: {reason}." for name, reason in unsupported.items()]
 
 
 def _rateless(place: Place) -> str:
     """`NVIDIA GH200 480GB (bandwidth_gb_s, l2_mib)`: a card, and the rates that gpus.yaml does not have."""
     return f"{place.card} ({', '.join(place.gpu.unknown_rates)})" if place.gpu else f"{place.card} (none of them)"
+
+
+def system_notes(advice: Sequence[Advice]) -> list[str]:
+    """What is different on Windows, if the advice is for it."""
+    return [_WINDOWS] if any(each.place.os == "windows" for each in advice) else []
 
 
 def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
@@ -146,5 +183,9 @@ def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
 def _range_notes(advice: Sequence[Advice]) -> list[str]:
     """The meaning of ranges and least times, if there are any."""
     times = [ranked.way.time for each in advice for ranked in each.ranked]
-    tight = [TIGHT in time.beyond for time in times if time is not None and time.between is not None]
+    tight = [
+        TIGHT in time.beyond or SPILLED in time.beyond
+        for time in times
+        if time is not None and time.between is not None
+    ]
     return [*([_RANGES] if not all(tight) else []), *([_TIGHT] if any(tight) else [])]

@@ -21,7 +21,8 @@ from sides import NETWORKS, compared, prices
 from timelines import a_timeline
 from ways import IMAGE, a_place, a_way, away
 
-from bench.analysis.advise.ranking import Advice, rank
+from bench.analysis.advise.ranking import rank
+from bench.analysis.advise.ways import Advice
 from bench.analysis.compare import Comparison, Request, compare
 from bench.analysis.compare.sides import side
 from bench.analysis.cost.image_costs import VOLUMES, Costs

@@ -12,9 +12,10 @@ from sides import compared
 from ways import IMAGE, a_place, a_way, away
 
 from bench.analysis.advise import remote_way
-from bench.analysis.advise.ranking import Advice, Local, rank
+from bench.analysis.advise.ranking import rank
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
+from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.speed.extrapolation import Range
 from bench.analysis.speed.held_out import Cell, Errors
 from bench.record import Tile
@@ -228,13 +229,13 @@ def test_remote_without_a_time_here_to_hold_it_against_stays_behind() -> None:
 def test_the_remote_way_is_what_hybrid_simulates_over_the_first_network() -> None:
     records = [published(0.1, case=IMAGE)]
     comparison = compared(records)
-    found = remote_way.of(comparison.remote_images[0], "near")
+    found = remote_way.of(comparison.remote_images[0], comparison.request)
     assert found.time is not None
     assert (found.time.kind, found.by) == ("simulated", "NVIDIA Test")
     assert found.time.seconds == comparison.remote_images[0].over_s["near"]
-    assert remote_way.of(None, "near").time is None
+    assert remote_way.of(None, comparison.request).time is None
     many = compared([measured(0.1, case=changed(IMAGE, batch=2))]).remote_images[0]
-    assert "an image file holds one image" in remote_way.of(many, "near").reason
+    assert "an image file holds one image" in remote_way.of(many, comparison.request).reason
 
 
 def test_a_predicted_time_of_the_serving_card_makes_a_predicted_remote_one() -> None:

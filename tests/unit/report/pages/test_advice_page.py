@@ -12,9 +12,10 @@ from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
 
 from bench.analysis.advise import local_ways, times
-from bench.analysis.advise.ranking import Advice, Local, rank
+from bench.analysis.advise.ranking import rank
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
+from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.speed import clock as speed_clock
 from bench.analysis.speed.extrapolation import Range
 from bench.analysis.speed.held_out import Cell, errors
@@ -200,7 +201,20 @@ def test_json_has_the_same_keys_for_every_local_way_and_fewer_for_remote() -> No
     local, remote = shown["ways"]
     # then programs find each field where it was
     assert list(local) == [
-        *("way", "case", "dtype", "risk", "tiling", "variant", "verdict", "confidence", "peak", "time", "reason")
+        *(
+            "way",
+            "case",
+            "dtype",
+            "risk",
+            "tiling",
+            "variant",
+            "verdict",
+            "confidence",
+            "peak",
+            "time",
+            "reason",
+            "hazard",
+        )
     ]
     assert list(remote) == ["way", "network", "by", "verdict", "time", "reason"]
     assert (local["tiling"], local["risk"]) == ({"tile": 1024, "overlap": 256}, None)

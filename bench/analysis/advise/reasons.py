@@ -1,0 +1,157 @@
+"""The reasons in an advice: why a way has its place, and why the first one is recommended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.analysis.advise.remote_way import RemoteWay
+from bench.analysis.advise.time_order import against, quicker
+from bench.analysis.advise.ways import (
+    BLACK,
+    COMFORTABLE_LOWER,
+    EMULATED,
+    SPILLS,
+    Local,
+    Ranked,
+    is_eligible,
+    rank_class,
+)
+
+
+def rank_reason(way: Local, local: Sequence[Local]) -> str:
+    """Why a way has its place, compared with the first local way."""
+    first = local[0]
+    if way.option.hazard is not None and way.peak.runs:
+        return f"{way.option.risk} ({way.peak.reason})" if not way.peak.is_comfortable else way.option.risk
+    if not way.peak.is_comfortable:
+        return way.peak.reason
+    if way is first:
+        return _first_reason(way, local)
+    parts = [against(way.time, first.time)]
+    if way.option.is_lower and not first.option.is_lower:
+        parts.append("but in lower precision")
+    elif way.option.change > first.option.change and not way.option.is_exact:
+        parts.append("changes the picture more")
+    return ", ".join(filter(None, parts)) or "fits"
+
+
+def _first_reason(way: Local, local: Sequence[Local]) -> str:
+    same = [other for other in local if rank_class(other) == rank_class(way)]
+    several = len({other.option.case.dtype for other in local}) > 1
+    fits = f"{f'in {way.option.case.dtype} ' if several else ''}that fits comfortably"
+    if len(same) == 1:
+        return f"the only way {fits}"
+    if any(other.time is None for other in same) or way.time is None:
+        return f"changes the picture least of all {fits} (not all times are known)"
+    if all(quicker(way.time, other.time) for other in same if other is not way):
+        return f"the quickest {fits}"
+    if any(other.time.between for other in same if other.time):
+        return f"changes the picture least of all {fits} (their times are ranges that overlap)"
+    least = min(other.time.least_s for other in same if other.time)
+    if way.time.least_s == least:
+        return f"the quickest {fits}"
+    return f"within {max(0.01, way.time.least_s / least - 1):.0%} of the quickest {fits}, and changes the picture less"
+
+
+def recommendation_reason(first: Local, local: Sequence[Local]) -> str:
+    """The reason for the recommendation: why not a way that changes the picture less, and its own merit."""
+    before = [way for way in local if way.option.change < first.option.change and way.option.case.variant == "default"]
+    before = sorted((way for way in before if not way.option.is_lower), key=lambda way: way.option.change)
+    unsafe = {way.option.case.dtype: way.option.risk for way in before if _is_unsafe(way)}
+    less = [way for way in before if not _is_unsafe(way)]
+    parts = [f"{dtype}: {risk}" for dtype, risk in unsafe.items()]
+    parts += [f"{way.option.label}: {_drawback(way, first)}" for way in less if way.option.case.tile is None]
+    tiles = [way for way in less if way.option.case.tile]
+    problems = [(_problem_of_tile(way, first), way.option.label) for way in tiles]
+    for problem in dict.fromkeys(problem for problem, _ in problems if problem):
+        parts.append(f"{_listed([label for each, label in problems if each == problem])}: {problem}")
+    return "; ".join([*parts, f"{_resort(first)}{rank_reason(first, local)}"])
+
+
+def _is_unsafe(way: Local) -> bool:
+    return way.option.hazard is not None and way.peak.runs
+
+
+def _problem_of_tile(way: Local, first: Local) -> str:
+    """Why a larger tile is not the first way; empty if it is no worse."""
+    if way.peak.is_comfortable:
+        return "slower" if quicker(first.time, way.time) else ""
+    if way.peak.runs:
+        return "spills" if way.peak.verdict == "spills" else "fits only tightly"
+    return "out of memory" if way.peak.verdict == "out_of_memory" else "no torch"
+
+
+def _resort(first: Local) -> str:
+    """What precedes the reason for a recommendation that is a last resort."""
+    first_class = rank_class(first)
+    if first_class == SPILLS:
+        return "nothing fits, and no remote time is known; chosen: "
+    if first_class == BLACK:
+        return "nothing safer runs here, and no remote time is known; chosen: "
+    return "" if first.peak.is_comfortable else "nothing fits comfortably; chosen: "
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels) if len(labels) < 3 else f"{labels[0]} to {labels[-1]}"
+
+
+def _drawback(way: Local, first: Local) -> str:
+    """Why a way that changes the picture less than the first one is not first."""
+    if way.peak.is_comfortable:
+        return against(way.time, first.time) or "fits"
+    time = f" ({way.time.text} {way.time.kind})" if way.time else ""
+    return f"{way.peak.reason}{time}"
+
+
+def remote_reason(remote: RemoteWay, first: Local | None) -> str:
+    if remote.time is None:
+        return f"no time known: {remote.reason}"
+    if first is None or first.time is None:
+        return "takes none of the card's memory"
+    return f"takes none of the card's memory; {against(remote.time, first.time, first.option.label)}"
+
+
+def remote_first_reason(remote: Ranked, ranked: Sequence[Ranked]) -> str:
+    """Why remote comes first, or why nothing does: the problem with the local ways."""
+    local = [each.way for each in ranked if isinstance(each.way, Local)]
+    eligible = [way for way in local if is_eligible(way)]
+    if eligible and rank_class(eligible[0]) in {BLACK, SPILLS}:
+        return f"nothing fits safely here; {eligible[0].option.label}: {rank_reason(eligible[0], local)}"
+    if eligible:
+        return f"{remote.reason} ({eligible[0].time.text if eligible[0].time else '-'})"
+    emulated = next((way for way in local if rank_class(way) == EMULATED), None)
+    if emulated is not None:
+        return f"not on this card in {emulated.option.case.dtype}: {emulated.option.risk}"
+    smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
+    if smallest.peak.verdict == "unsupported":
+        return f"nothing runs here: {smallest.peak.reason}"
+    return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"
+
+
+def quicker_remote(remote: RemoteWay, first: Local | None) -> str | None:
+    """A sentence on what remote would gain, if it is not recommended."""
+    if first is None or remote.time is None or not quicker(remote.time, first.time):
+        return None
+    less = against(remote.time, first.time)
+    return f"remote, by {remote.by}, {remote.time.text} ({remote.time.kind}), {less}"
+
+
+def quicker_lower(first: Ranked, local: Sequence[Local]) -> str | None:
+    """A sentence on what a lower precision would gain, if it is not recommended."""
+    if isinstance(first.way, Local) and first.way.option.is_lower:
+        return None
+    found = [
+        (way, way.time)
+        for way in local
+        if way.option.is_lower
+        and rank_class(way) in {COMFORTABLE_LOWER, BLACK}
+        and way.peak.is_comfortable
+        and way.time is not None
+        and quicker(way.time, first.way.time)
+    ]
+    if not found:
+        return None
+    way, time = found[0]
+    less = against(time, first.way.time)
+    risk = ", which may give black images" if way.option.hazard == "black_images" else ""
+    return f"{way.option.label}, {time.text} ({time.kind}), {less}, but in lower precision{risk}"
