@@ -13,8 +13,6 @@ from bench.cli import main
 from bench.config import load_gpus
 from bench.vram import assumptions
 
-pytest.importorskip("bench.workloads.image_vae.work")
-
 CARDS = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3070")
 PUBLISHED = Path(__file__).parents[3] / "results" / "published"
 SMALL = ["--model", "tiny", "--operation", "decode", "--resolution", "128"]
