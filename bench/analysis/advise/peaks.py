@@ -1,9 +1,11 @@
 """How much of a card's memory an option takes, and whether it fits: measured if known, else published or predicted.
 
 On Windows and WSL, NVIDIA's driver (since 536.40) gives system memory when the card's is used up: "CUDA - Sysmem
-Fallback Policy" (nvidia.custhelp.com, answer 5490; for WSL, microsoft/WSL issue 11050). torch is then not refused any
-memory, so it neither empties its cache nor takes low-workspace kernels: what is tight or out of memory on Linux takes
-its preferred kernels, spills, and runs at the pace of PCIe. Nobody published by how much slower a call becomes.
+Fallback Policy" (nvidia.custhelp.com, answer 5490; for WSL, microsoft/WSL issue 11050), up to half of it (Microsoft,
+"Calculating Graphics Memory"). torch is then not refused any memory, so it neither empties its cache nor takes
+low-workspace kernels: what is tight or out of memory on Linux takes its preferred kernels, spills, and runs at the pace
+of PCIe. Users call an SDXL decode that spills "super slow" (AUTOMATIC1111/stable-diffusion-webui issue 13341); the only
+figure found is of a language model, about a tenth of its speed (AtomicBot-ai/atomic-llama-cpp-turboquant issue 77).
 """
 
 from __future__ import annotations

@@ -104,11 +104,11 @@ def _drawback(way: Local, first: Local) -> str:
 
 
 def remote_reason(remote: RemoteWay, first: Local | None) -> str:
+    """Why remote has its place, compared with the first local way."""
     if remote.time is None:
         return f"no time known: {remote.reason}"
-    if first is None or first.time is None:
-        return "takes none of the card's memory"
-    return f"takes none of the card's memory; {against(remote.time, first.time, first.option.label)}"
+    compared = "" if first is None else against(remote.time, first.time, first.option.label)
+    return "; ".join(filter(None, ("takes none of the card's memory", compared)))
 
 
 def remote_first_reason(remote: Ranked, ranked: Sequence[Ranked]) -> str:
@@ -119,10 +119,21 @@ def remote_first_reason(remote: Ranked, ranked: Sequence[Ranked]) -> str:
         return f"nothing fits safely here; {eligible[0].option.label}: {rank_reason(eligible[0], local)}"
     if eligible:
         return f"{remote.reason} ({eligible[0].time.text if eligible[0].time else '-'})"
+    return "; ".join(filter(None, (_emulated_reason(local), _out_of_memory_reason(local))))
+
+
+def _emulated_reason(local: Sequence[Local]) -> str:
+    """Why the precision that the card only emulates is not recommended; empty if no way that runs is in one."""
     emulated = next((way for way in local if rank_class(way) == EMULATED), None)
-    if emulated is not None:
-        return f"not on this card in {emulated.option.case.dtype}: {emulated.option.risk}"
-    smallest = min(local, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
+    return "" if emulated is None else f"not on this card in {emulated.option.case.dtype}: {emulated.option.risk}"
+
+
+def _out_of_memory_reason(local: Sequence[Local]) -> str:
+    """Why nothing runs, by the way that needs least; empty if all ways run."""
+    ways = [way for way in local if not way.peak.runs]
+    if not ways:
+        return ""
+    smallest = min(ways, key=lambda way: (way.peak.needed_bytes is None, way.peak.needed_bytes or 0))
     if smallest.peak.verdict == "unsupported":
         return f"nothing runs here: {smallest.peak.reason}"
     return f"nothing fits here; {smallest.option.label}: {smallest.peak.reason}"

@@ -29,6 +29,7 @@ def is_eligible(way: Local) -> bool:
 
 
 def rank_class(way: Local) -> int:
+    """The class of a way: the lower, the better."""
     if not way.peak.runs:
         return OUT
     if way.option.hazard == "emulated":

@@ -27,9 +27,10 @@ _TIGHT = (
 
 _WINDOWS = (
     "On Windows (WDDM) and WSL, NVIDIA's driver gives a call system memory (up to half of it) if the card's is used "
-    "up. The call then runs far slower, by how much nobody published: its time is at least that with enough memory. "
-    "The setting 'CUDA - Sysmem Fallback Policy: Prefer No Sysmem Fallback' makes it fail instead. Windows is assumed "
-    "to keep up to 15% of the card for itself; give what is free with --free."
+    "up. The call then runs far slower. By how much is not known for a VAE (a language model ran at about a tenth of "
+    "its speed), so its time is at least that with enough memory. The setting 'CUDA - Sysmem Fallback Policy: Prefer "
+    "No Sysmem Fallback' makes it fail instead, but not in WSL. Windows is assumed to keep up to 15% of the card for "
+    "itself; give what is free with --free."
 )
 
 

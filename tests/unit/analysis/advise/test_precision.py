@@ -124,6 +124,13 @@ def test_a_precision_that_the_card_emulates_is_never_recommended() -> None:
     assert order([hazardous("emulated", 0), a_way(1, 9.0, "tight")])[0] == "tile 1024/256"
 
 
+def test_where_the_precision_that_takes_its_place_is_out_of_memory_both_are_told() -> None:
+    found = rank(IMAGE, a_place(), [hazardous("emulated", 0), a_way(1, None, "out_of_memory")], away())
+    assert found.best is None
+    assert "a risk" in found.reason
+    assert "needs 12 GiB" in found.reason
+
+
 def test_what_would_be_quicker_in_black_images_says_so() -> None:
     found = rank(IMAGE, a_place(), [a_way(0, 5.0), hazardous("black_images")], away()).quicker
     assert found is not None

@@ -116,6 +116,11 @@ def test_remote_goes_before_a_range_only_if_all_of_it_takes_twice_as_long() -> N
     assert order([between(0, 0.7, None, "tight")], away(0.8))[0] == "untiled"
 
 
+def test_remote_beside_a_range_that_it_overlaps_has_no_comparison() -> None:
+    (remote,) = [each for each in advised([between(0, 0.1, 1.0)], away(0.5)).ranked if each.standing == "remote"]
+    assert remote.reason == "takes none of the card's memory"
+
+
 def test_a_range_of_the_serving_card_makes_a_range_from_end_to_end() -> None:
     comparison = compared([published(0.1, case=IMAGE)])
     time = Time(None, "predicted", None, ("hopper",), Range(0.1, 0.4))
