@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 from factories import a_case
+from hypothesis import given
+from hypothesis import strategies as st
 from ways import IMAGE, a_place, a_way, away
 
 from bench.analysis.advise import local_ways
@@ -141,3 +143,39 @@ def test_what_would_be_quicker_in_black_images_says_so() -> None:
 
 def test_an_option_of_the_requested_precision_names_none() -> None:
     assert Option(IMAGE, 0).label == "untiled"
+
+
+_WAYS = st.lists(
+    st.tuples(
+        st.sampled_from(["fits", "tight", "spills", "out_of_memory"]),
+        st.sampled_from([None, "black_images", "emulated"]),
+        st.booleans(),
+        st.one_of(st.none(), st.floats(0.01, 100)),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(_WAYS, st.one_of(st.none(), st.floats(0.01, 100)))
+def test_whatever_the_ways_an_unsafe_one_is_never_recommended_beside_a_safe_one_that_runs(
+    drawn: list[tuple[str, Hazard | None, bool, float | None]], remote_s: float | None
+) -> None:
+    ways = []
+    for change, (verdict, hazard, is_lower, seconds) in enumerate(drawn):
+        way = a_way(change, seconds, "tight" if verdict == "spills" else verdict, risk="a risk" if is_lower else "")
+        peak = replace(way.peak, verdict=verdict)  # type: ignore[arg-type]
+        option = replace(way.option, hazard=hazard, risk="a risk" if hazard else way.option.risk)
+        ways.append(replace(way, option=option, peak=peak))
+
+    advice = rank(IMAGE, a_place(os="windows"), ways, away(remote_s))
+
+    best = advice.best.way if advice.best else None
+    safe = [way for way in ways if way.peak.verdict in {"fits", "tight"} and way.option.hazard is None]
+    if isinstance(best, Local):
+        assert best.peak.runs
+        assert best.option.hazard != "emulated"
+        assert not safe or (best.option.hazard is None and best.peak.verdict != "spills")
+    assert (best is None) <= (remote_s is None and not safe)
+    assert len(advice.ranked) == len(ways) + 1
+    assert all(each.reason and not each.reason.endswith("; ") for each in advice.ranked)
