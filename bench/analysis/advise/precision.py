@@ -38,7 +38,7 @@ def lack(dtype: str, place: Place) -> Lack | None:
         # no bfloat16 convolutions before compute capability 8.0, so a call may fail.
         return Lack(
             "emulated",
-            f"compute capability {name} has no bfloat16: torch emulates it slowly, and cuDNN has no such convolutions",
+            f"compute capability {name} has no bfloat16, so torch emulates it slowly, and cuDNN can't convolve in it",
         )
     if dtype == "float16" and _has_no_tensor_cores(place):
         return _float16_without_tensor_cores(capability, name)

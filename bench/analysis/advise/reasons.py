@@ -59,7 +59,7 @@ def recommendation_reason(first: Local, local: Sequence[Local]) -> str:
     before = sorted((way for way in before if not way.option.is_lower), key=lambda way: way.option.change)
     unsafe = {way.option.case.dtype: way.option.risk for way in before if _is_unsafe(way)}
     less = [way for way in before if not _is_unsafe(way)]
-    parts = [f"{dtype}: {risk}" for dtype, risk in unsafe.items()]
+    parts = [f"not in {dtype}: {risk}" for dtype, risk in unsafe.items()]
     parts += [f"{way.option.label}: {_drawback(way, first)}" for way in less if way.option.case.tile is None]
     tiles = [way for way in less if way.option.case.tile]
     problems = [(_problem_of_tile(way, first), way.option.label) for way in tiles]
