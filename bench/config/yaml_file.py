@@ -31,7 +31,7 @@ class TooLargeError(ValueError):
     """A YAML text is larger than any file needs, as written or with its aliases expanded; the message says how."""
 
 
-class Loader(_SafeLoader):  # type: ignore[misc] # one of two classes, of which both are known
+class Loader(_SafeLoader):  # type: ignore[misc] # one of two classes
     """Refuses duplicate keys and huge whole numbers, which PyYAML accepts."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -48,7 +48,8 @@ class Loader(_SafeLoader):  # type: ignore[misc] # one of two classes, of which 
         if duplicate is not None:
             problem = f"duplicate key {quoted(duplicate)}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> int:
         """A whole number of at most 64 bits: no quantity needs more, and Python can't print more than 4300 digits."""
@@ -108,8 +109,8 @@ def _size_of(alias: yaml.AliasEvent, sizes: Mapping[str, int], around: Iterable[
     if name in around:
         raise TooLargeError(f"the alias *{printable(name, 80)} is inside the value that it refers to")
     if name not in sizes:  # libyaml's own error does not name it
-        problem = f"found undefined alias {quoted(name)}"
-        raise yaml.composer.ComposerError(None, None, problem, alias.start_mark)
+        mark: Any = alias.start_mark  # libyaml's marks have a class of their own
+        raise yaml.composer.ComposerError(None, None, f"found undefined alias {quoted(name)}", mark)
     return sizes[name]
 
 
