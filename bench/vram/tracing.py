@@ -10,7 +10,7 @@ from functools import lru_cache
 from bench.core.work import Kernels
 from bench.errors import ConfigError
 from bench.record import Case
-from bench.vram import counting, shipped, trace_cache
+from bench.vram import counting, shipped
 from bench.vram.events import Trace
 from bench.workloads import models
 from bench.workloads.labels import label_of
@@ -48,6 +48,8 @@ def kernels_of(case: Case) -> Kernels:
 
 @lru_cache(maxsize=256)
 def _kept_or_live(case: Case) -> Trace:
+    from bench.vram import trace_cache  # noqa: PLC0415 - few cases need it
+
     kept = trace_cache.load(case)
     if kept is not None:
         return kept

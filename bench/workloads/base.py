@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
-from bench.workloads.checkpoints import Checkpoint, Identified
 
 if TYPE_CHECKING:
     import torch
+
+    from bench.workloads.checkpoints import Checkpoint, Identified
 
 #: The shape of a tensor.
 Shape = tuple[int, ...]

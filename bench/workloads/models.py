@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, listed, printable, quoted, unknown
 from bench.record import Axes, Case, Transport
-from bench.workloads import checkpoints, plugins
+from bench.workloads import plugins
 from bench.workloads.base import SIDES, Axis, Spec, Workload
-from bench.workloads.checkpoints import Identified
 
 if TYPE_CHECKING:
     import torch
+
+    from bench.workloads.checkpoints import Identified
 
 #: The most characters of a checkpoint's name in a key.
 _MOST_NAME = 60
@@ -148,6 +149,8 @@ def of_checkpoint(source: str) -> Identified:
     It is one of the zoo if the checkpoint has its architecture and scaling; otherwise a new one of this process, called
     like the checkpoint. Raises ConfigError if the checkpoint can't be read, or is of no known class.
     """
+    from bench.workloads import checkpoints  # noqa: PLC0415 - few commands need it
+
     checkpoint = checkpoints.read(source)
     by_class = {name: kind for kind in workloads() for name in kind.classes}
     given = checkpoint.config.get("_class_name")

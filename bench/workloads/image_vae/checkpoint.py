@@ -12,8 +12,6 @@ from bench.workloads.checkpoints import Checkpoint, Identified
 from bench.workloads.image_vae import zoo
 from bench.workloads.image_vae.spec import ImageVaeSpec
 
-#: diffusers' class of the VAEs in this folder.
-CLASS = "AutoencoderKL"
 #: Tiles are whole steps of this many pixels, as in sweeps.
 _TILE_STEP = 8
 #: Position of a checkpoint's model in listings: behind all others.

@@ -8,6 +8,8 @@ from typing import Any
 
 from bench.workloads.base import Spec
 
+#: diffusers' class of the VAEs in this folder.
+CLASS = "AutoencoderKL"
 #: The risk of a precision that is not the model's default, unless the model's entry says more.
 _RISKS = {
     "bfloat16": "bfloat16 keeps 8 bits of each value: smooth gradients may show bands",

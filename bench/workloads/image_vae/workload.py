@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
-from bench.workloads.checkpoints import Checkpoint, Identified
-from bench.workloads.image_vae import checkpoint as checkpoints
 from bench.workloads.image_vae import payloads, tiles, zoo
+from bench.workloads.image_vae.spec import CLASS
 
 if TYPE_CHECKING:
     import torch
 
+    from bench.workloads.checkpoints import Checkpoint, Identified
     from bench.workloads.image_vae.meta import MetaCall
 
 
@@ -26,7 +26,7 @@ class ImageVae(Workload):
     operations = ("encode", "decode")
     variants = ("channels-last", "sliced")
     in_docs = True
-    classes = (checkpoints.CLASS,)
+    classes = (CLASS,)
 
     def specs(self) -> Iterable[Spec]:
         return zoo.listed()
@@ -50,10 +50,12 @@ class ImageVae(Workload):
         return payloads.TRANSPORTS.get(operation, ())
 
     def architecture(self, key: str) -> Mapping[str, object]:
-        return {"class": checkpoints.CLASS, **zoo.get(key).config}
+        return {"class": CLASS, **zoo.get(key).config}
 
     def identify(self, checkpoint: Checkpoint, name: str) -> Identified:
-        return checkpoints.identify(checkpoint, name)
+        from bench.workloads.image_vae import checkpoint as reader  # noqa: PLC0415 - few commands need it
+
+        return reader.identify(checkpoint, name)
 
     def tile_used(self, case: Case) -> Tile | None:
         return tiles.used(case)
