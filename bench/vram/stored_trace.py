@@ -77,6 +77,7 @@ class _Writer:
         self._pass_codes: dict[int, tuple[_Code, ...]] = {}
 
     def codes(self, events: Iterable[Event]) -> Iterator[_Code]:
+        """The codes of events. Their launches and passes are added to those of the trace."""
         for event in events:
             match event:
                 case Launch():
@@ -104,6 +105,7 @@ def _trace(stored: _Stored) -> Trace:
 
 
 def _events(codes: Iterable[_Code], launches: Sequence[Launch], passes: Sequence[Pass]) -> Iterator[Event]:
+    """The events of these codes; `_Writer.codes` backwards."""
     for kind, *numbers in codes:
         if kind == _LAUNCH:
             yield launches[numbers[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,26 +69,22 @@ def _in_a_folder(source: str) -> Checkpoint:
     label = printable(source, 200)
     if source in {"", "random", "hub"}:
         raise ConfigError(f"{quoted(source)} is no checkpoint. Give a folder, or {HUB}OWNER/NAME.")
-    try:
-        folder = Path(source).expanduser().resolve()
-        exists, is_file = folder.is_dir(), folder.is_file()
-    except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, an unknown user, a zero byte
-        exists = is_file = False
-    if is_file:
+    folder = os.path.abspath(os.path.expanduser(source))  # like `isfile` and `isdir`, it raises nothing
+    if os.path.isfile(folder):
         raise ConfigError(f"{label} is a file. Give the folder that has its {_CONFIG}.")
-    if not exists:
-        hint = f"{HUB}{label}" if re.fullmatch(_ID, source) and "/" in source else f"{HUB}OWNER/NAME"
+    if not os.path.isdir(folder):
+        hint = f"{HUB}{label}" if _ID.fullmatch(source) and "/" in source else f"{HUB}OWNER/NAME"
         raise ConfigError(f"There is no folder {label}. Give a folder with a {_CONFIG}, or {hint} for one on the hub.")
-    inside = [folder / _CONFIG, folder / _PART / _CONFIG]
-    if (folder / _PIPELINE).is_file():
+    inside = [os.path.join(folder, _CONFIG), os.path.join(folder, _PART, _CONFIG)]
+    if os.path.isfile(os.path.join(folder, _PIPELINE)):
         inside.reverse()
-    file = next((path for path in inside if path.is_file()), None)
+    file = next(filter(os.path.isfile, inside), None)
     if file is None:
         raise ConfigError(
             f"{label} has neither {_CONFIG} nor {_PART}/{_CONFIG}. Give the folder of a diffusers checkpoint."
         )
-    name = folder.parent.name if folder.name == _PART else folder.name
-    return Checkpoint(source, name, str(file), _parsed(file, str(file)))
+    parent, name = os.path.split(folder)
+    return Checkpoint(source, os.path.basename(parent) if name == _PART else name, file, _parsed(Path(file), file))
 
 
 def _parsed(path: Path, label: str) -> dict[str, Any]:

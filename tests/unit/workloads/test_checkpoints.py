@@ -101,6 +101,30 @@ def test_what_is_no_json_object_is_refused(text: str, tmp_path: Path) -> None:
     assert str(file) in refused(str(tmp_path))
 
 
+def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a folder into which nobody may look, as root could all the same
+    write(tmp_path / "config.json")
+    stat = os.stat
+
+    def forbidden(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if str(path).endswith(".json"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", forbidden)
+    assert "neither" in refused(str(tmp_path))
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "config.json")
+
+    def forbidden(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    assert "Permission denied" in refused(str(tmp_path))
+
+
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.touch()
