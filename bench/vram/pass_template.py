@@ -138,10 +138,8 @@ def _events(codes: str, values: Sequence[int], launches: Sequence[Launch]) -> It
         elif kind == "B":
             yield Birth(key, values[index])
             key += 1
-        elif kind == "D":
-            yield Death(index)
         else:
-            raise ValueError(f"unknown code {kind}")
+            yield Death(index)
 
 
 @lru_cache(maxsize=64)

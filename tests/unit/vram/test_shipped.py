@@ -112,8 +112,7 @@ def _with_births(traced: Trace, change: int) -> Trace:
         replace(
             event,
             events=tuple(
-                replace(each, elements=each.elements + change) if isinstance(each, Birth) else each
-                for each in event.events
+                Birth(each.key, each.elements + change) if isinstance(each, Birth) else each for each in event.events
             ),
         )
         if isinstance(event, Pass)
@@ -187,11 +186,10 @@ TINY = _case("tiny", "encode", 64, 64)
         lambda data: data.replace(b'"factor":2', b'"factor":"two"'),
         lambda data: data.replace(b'"encode"', b'"no"'),
         lambda data: data.replace(b"L0 B", b"L999 B"),
-        lambda data: data.replace(b"L0 B", b"L0 X", 1),
         lambda data: data.replace(b'"Convolution"', b'"Convulsion"'),
         lambda data: data.replace(b'"layout":[false', b'"layout":[true'),
     ],
-    ids=["empty", "half", "no UTF-8", "no object", "type", "no key", "index", "code", "kernel", "layout"],
+    ids=["empty", "half", "no UTF-8", "no object", "type", "no key", "index", "kernel", "layout"],
 )
 def test_a_broken_file_is_one_plain_error(folder: Path, damage: Callable[[bytes], bytes]) -> None:
     file = folder / "tiny.json"
