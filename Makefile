@@ -3,6 +3,8 @@
 # PYTHON=...      the interpreter to make .venv with (3.11 or newer; default python3)
 # SYSTEM_SITE=1   let .venv see that interpreter's packages, to use a CUDA torch that is there as it is
 #                 (`make clean` first, if there is a .venv without it)
+#
+# .venv has all that measuring needs, torch included. For predictions alone `pip install .` is enough.
 
 PYTHON ?= python3
 SYSTEM_SITE ?=
@@ -120,7 +122,7 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(if $(SYSTEM_SITE),--system-site-packages) $(VENV)
 
 $(STAMP): $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[endpoint,remote]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PINS) -e '.[measure,endpoint,remote]'
 	@$(BIN)/python -m compileall -q bench # else the first commands do it, or all where bytecode is not written
 	@touch $@
 

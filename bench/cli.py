@@ -67,7 +67,7 @@ COMMANDS: dict[str, str | None] = {
     "hybrid": _RESULTS,
     "cost": _RESULTS,
     "predict": "Predicting memory",
-    "profile": "Tracing the model (torch is loaded, which can take a while)",
+    "profile": "Predicting memory",
     "calibrate": _WORKER,
     "advise": "Predicting memory and times",
     "plan": "Predicting memory and times",

@@ -49,6 +49,10 @@ class DocsError(BenchError):
     """A documentation page can't be read, or records can't be written as one."""
 
 
+class PackageError(BenchError):
+    """A package that comes with an extra is missing or broken."""
+
+
 class WorkerError(BenchError):
     """The measuring process can't be started."""
 

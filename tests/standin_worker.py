@@ -93,8 +93,10 @@ def main() -> None:
         module = ModuleType(f"bench.run.worker.{name}")
         vars(module).update(member)
         sys.modules[module.__name__] = module
+    from bench import packages
     from bench.run.worker import __main__ as worker
 
+    packages.load = lambda _user: None  # type: ignore[assignment]
     worker.main()
 
 

@@ -47,6 +47,9 @@ def calibrate(
     Exit codes: 0 done; 1 a size failed for a reason other than lack of
     memory, or nothing could be measured; 2 wrong usage, or no CUDA GPU.
     """
+    from bench import packages
+
+    packages.require("`bench calibrate`", in_child=True)
     from rich.console import Console
 
     from bench import store

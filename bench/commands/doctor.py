@@ -55,6 +55,10 @@ def doctor(
 
     Exit codes: 0 it is fit to measure on; 1 it is not; 2 wrong usage.
     """
+    from bench import packages
+
+    if client or ceilings:
+        packages.require(f"`bench doctor {'--client' if client else '--ceilings'}`", in_child=True)
     from rich.console import Console
 
     from bench import doctor as doctors

@@ -114,6 +114,9 @@ class _Notice:
 class _SlowImports:
     """An import finder that finds nothing, but prints the notice before a module that is slow to load."""
 
+    #: Tells `bench.packages` that it need not ask this finder.
+    only_watches = True
+
     def __init__(self, notice: _Notice) -> None:
         self._notice = notice
 

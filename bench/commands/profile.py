@@ -67,6 +67,10 @@ def profile(
     Exit codes: 0 done; 2 wrong usage, or the call does not fit; 130
     interrupted.
     """
+    from bench import packages
+
+    if measured or (gpu is None and device != "auto"):
+        packages.require(f"`bench profile --{'measured' if measured else 'device'}`")
     from bench.report.pages import profile_figures, profile_page
     from bench.report.render import console, json_text, terminal
     from bench.store import refuse_stand_in

@@ -92,12 +92,13 @@ def remote(
     Exit codes: 0 done; 1 a case failed, crashed or timed out, or no endpoint
     answers; 2 wrong usage or configuration; 130 interrupted.
     """
+    _check(endpoint, name, loopback=loopback)
+    _require_packages(loopback=loopback, dry_run=dry_run)
     from bench import plan as plans
     from bench.remote.endpoint_executor import EndpointExecutor, Options
     from bench.run.scheduler import RunOptions
     from bench.wire.address import check_secrecy
 
-    _check(endpoint, name, loopback=loopback)
     chosen = (model or [], operation or [], resolution or [])
     load = _load_settings(rate or [], load_seconds)
     sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen, transport or [])
@@ -118,7 +119,7 @@ def remote(
                 plan = plans.make_remote(sweep, executor.served(sweep.models))
                 if not dry_run:
                     sweeps.measure(plan, executor, RunOptions(results=out, fresh=fresh), as_json=as_json, quiet=quiet)
-                if note := executor.start().note:
+                if note := executor.note():
                     say(f"Note: {note}")
                 sweeps.print_plan(plan, as_json=as_json)
 
@@ -139,6 +140,16 @@ def _check(endpoint: Sequence[str] | None, name: str | None, *, loopback: bool) 
         raise ConfigError(
             f"--name {printable(name, 80)} can't name a folder. Use letters or digits, and at most 80 characters."
         )
+
+
+def _require_packages(*, loopback: bool, dry_run: bool) -> None:
+    """Check for what the client needs, and the endpoint on this machine. A dry run at most asks an endpoint."""
+    from bench import packages
+
+    if not dry_run:
+        packages.require("`bench remote`", packages.LOOPBACK if loopback else packages.REMOTE)
+    elif not loopback:
+        packages.require("`bench remote`", packages.HTTP)
 
 
 def _load_settings(rates: Sequence[float], seconds: float | None) -> list[str]:

@@ -61,6 +61,10 @@ def run(
     Exit codes: 0 done (out of memory is a result); 1 a case failed, crashed or
     timed out; 2 wrong usage or configuration; 130 interrupted.
     """
+    from bench import packages
+
+    if not dry_run or config is None:  # the device decides which sweep is the default
+        packages.require("`bench run`", in_child=True)
     from bench import plan as plans
     from bench.config import memory_of
     from bench.run.executor import SubprocessExecutor

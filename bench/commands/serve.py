@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import sys
@@ -16,7 +15,7 @@ import typer
 from bench.commands import serve_options as options
 from bench.commands.options import TOKEN_ENV, AsJson, Quiet, TokenEnv, token_text
 from bench.commands.stderr import tell_aliases
-from bench.errors import BenchError, known
+from bench.errors import known
 
 if TYPE_CHECKING:
     from bench.endpoint.shapes import Limits
@@ -81,23 +80,21 @@ def serve(
 
 
 def _prepare(with_parent: int | None) -> None:
-    """Tie this process to its parent, if there is one, and check that the extra is installed. Raises BenchError."""
+    """Tie this process to its parent, if there is one, and check that the extra is installed. Raises PackageError."""
+    from bench import packages
+
     if with_parent is not None:
         from bench.process import lifeline
 
         lifeline.die_with(with_parent)
-    try:
-        for package in ("h11", "prometheus_client", "starlette", "uvicorn"):
-            importlib.import_module(package)
-    except ImportError as error:
-        raise BenchError(
-            f"`bench serve` needs {error.name}, which is not installed. Install the extra: "
-            "pip install 'hybrid-bench[endpoint]'"
-        ) from None
+    packages.require("`bench serve`", packages.ENDPOINT)
 
 
 def _make_loader(device: str, weights: str, dtype: str, offer: Offer, limits: Limits) -> Loader:
     """Return the loader. Called on the device's thread once the socket listens, because it imports torch."""
+    from bench import packages
+
+    packages.load("`bench serve`", packages.ENDPOINT)
     from bench.endpoint.startup import Loader
 
     many = offer.weights == "local" and len(offer.models) > 1

@@ -116,3 +116,19 @@ def name(device: torch.device) -> str:
 def compute_capability(device: torch.device) -> tuple[int, int]:
     """The compute capability of a CUDA device, `(8, 9)`."""
     return torch.cuda.get_device_capability(device)
+
+
+def threads() -> int:
+    """How many threads torch computes with on the CPU."""
+    return torch.get_num_threads()
+
+
+def torch_version() -> str:
+    """The version of torch, `2.13.0+cu130`."""
+    return str(torch.__version__)
+
+
+def cudnn_version() -> str | None:
+    """The version of cuDNN as torch reports it (`91002` is 9.10.2); None if it has none."""
+    version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return None if version is None else str(version)

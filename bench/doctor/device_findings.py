@@ -20,7 +20,7 @@ def taken(facts: Facts) -> Iterator[Finding]:
     cpu_requested = facts.asked.strip().lower() == "cpu"
     has_nvidia = facts.found is not None and facts.found.no_nvidia is None
     if device is None:
-        yield _unusable(facts.refused, cpu_requested)
+        yield _unusable(facts.refused, cpu_requested or not facts.host.packages.keys() >= {"torch", "diffusers"})
         return
     text = f"{device.name}, {format_bytes(device.total_bytes)}"
     if device.kind == "cuda":
@@ -43,9 +43,10 @@ def taken(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _unusable(reason: str | None, cpu_requested: bool) -> Finding:
+def _unusable(reason: str | None, cpu_too: bool) -> Finding:
+    """The finding for a device that can't be used; `cpu_too` if the CPU can't be used either, or was tried."""
     remedy = "Fix this first. `bench doctor --device cpu` examines this machine without its GPU."
-    if cpu_requested:
+    if cpu_too:
         remedy = "Fix this first: nothing can be measured without the worker process."
     return problem("device", reason or "The device can't be used.", remedy)
 

@@ -34,7 +34,11 @@ def software(facts: Facts) -> Iterator[Finding]:
     yield ok("software", ", ".join([f"Python {facts.host.python}", *installed]))
     for name in _REQUIRED:
         if name not in versions:
-            yield problem("software", f"{name} is not installed for this Python.", f"Install it: pip install {name}")
+            yield problem(
+                "software",
+                f"{name} is not installed for this Python.",
+                "Install it: pip install 'hybrid-bench[measure]'",
+            )
 
 
 def load(facts: Facts) -> Iterator[Finding]:

@@ -1,4 +1,7 @@
-"""The call that `bench profile` shows: its place, its predicted profile, and the measured one."""
+"""The call that `bench profile` shows: its place, its predicted profile, and the measured one.
+
+Loads torch only for a device of this machine, and for a model whose trace does not come with the program.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,31 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
-import torch
 
+from bench import packages
 from bench.config import DTYPES, load_gpus
 from bench.core.units import ITEM_BYTES, format_bytes
-from bench.device import choose
 from bench.device.cpu import host
 from bench.errors import BenchError, ConfigError, known
 from bench.predictions import calibrated_devices, target_cards
 from bench.record import Case
 from bench.run import outcome
-from bench.vram import cudnn, recorded, timeline, trace
+from bench.vram import cudnn, timeline
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.calibration import Calibration
 from bench.vram.call_profile import Profiled, profile
 from bench.vram.cudnn import CuDnn
 from bench.vram.onednn import OneDnn
+from bench.vram.tracing import trace_of
 from bench.vram.workspace import Backend
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.vram.recorded import Recording
 
 #: The share of the free memory that a measured call may need; the rest is for what a process takes besides tensors.
 _SHARE_OF_FREE = 0.9
@@ -75,12 +84,19 @@ def place_of(device: str, gpu: str | None, *, measured: bool) -> Place:
         return Place(None, load_gpus().named(gpu, "Or leave --gpu out.")[0])
     if name == "auto" and not measured:
         return Place(None)
+    packages.load("`bench profile --measured`" if measured else "`bench profile --device`")
+    from bench.device import choose
+
     return Place(choose.choose(device).device)
 
 
 def stand_in_of(place: Place) -> str | None:
     """The name of the stand-in for the CUDA device in a test; None if the device is real, or there is none."""
-    return choose.stand_in() if place.device is not None and place.device.type == "cuda" else None
+    if place.device is None or place.device.type != "cuda":
+        return None
+    from bench.device import choose
+
+    return choose.stand_in()
 
 
 def dtype_of(dtype: str | None, place: Place) -> str:
@@ -104,13 +120,15 @@ def kernels_of(case: Case, place: Place, results: Path) -> Kernels:
     they are read from the folder `results`.
     """
     if place.on_cpu:
-        threads = torch.get_num_threads()
+        from bench.device import choose
+
+        threads = choose.threads()
         # The trace has CUDA's layouts: the CPU's normalisations keep those of a batch channels-last.
         batch = "; of a batch the layouts are CUDA's, and the CPU's peak is another"
         layouts = batch if case.axes.get("batch", 1) > 1 else ""
         return Kernels(OneDnn(threads), f"tensors, and workspaces of torch's CPU kernels ({threads} threads{layouts})")
     backend, owner, warnings = _on_cuda(case, place, results)
-    backend = backend.for_kernels(trace.capture(case).kernels, ITEM_BYTES[case.dtype])
+    backend = backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
     source = {"published": "fitted to the docs' figures", "calibrated": "calibrated"}.get(backend.source, "by rule")
     return Kernels(backend, f"tensors, and CUDA workspaces of {owner}, {source}", warnings)
 
@@ -123,9 +141,11 @@ def _on_cuda(case: Case, place: Place, results: Path) -> tuple[CuDnn, str, Seque
     calibrated: Mapping[str, Calibration] = {}
     warnings = []
     if place.device is not None:
+        from bench.device import choose
+
         capability = "{}.{}".format(*choose.compute_capability(place.device))
-        version = torch.__version__
-        devices, warnings = calibrated_devices.read(results, _cudnn_version())
+        version = choose.torch_version()
+        devices, warnings = calibrated_devices.read(results, choose.cudnn_version() or cudnn.ASSUMED_CUDNN)
         calibrated = calibrated_devices.for_card(choose.name(place.device), capability, devices)
     architecture = load_gpus().architecture_of(capability)
     owner = f"{architecture.title()} cards" if architecture else f"cards of compute capability {capability}"
@@ -133,23 +153,19 @@ def _on_cuda(case: Case, place: Place, results: Path) -> tuple[CuDnn, str, Seque
     return cudnn.backend(architecture, capability, item_bytes, calibrated.get(case.dtype), version), owner, warnings
 
 
-def _cudnn_version() -> str:
-    """The version of cuDNN as torch reports it (`91002` is 9.10.2); the assumed one if it has none."""
-    version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    return cudnn.ASSUMED_CUDNN if version is None else str(version)
-
-
 def profiled(case: Case, place: Place, kernels: Kernels, *, measured: bool) -> tuple[Profiled, bytes | None]:
     """The profile, and the memory snapshot if the call was measured on CUDA.
 
     Raises BenchError if a measured call does not fit; on the CPU before it is tried.
     """
-    traced = trace.capture(case)
+    traced = trace_of(case)
     rounded = 1 if place.on_cpu else MIN_BLOCK_BYTES
     predicted = profile(timeline.build(traced, kernels.backend, ITEM_BYTES[case.dtype], rounded))
     shown = Profiled(case, "cpu" if place.on_cpu else "cuda", kernels.label, predicted)
     if place.device is None or not measured:
         return shown, None
+    from bench.device import choose
+
     recording = _record(case, place.device, traced.input_elements, predicted.peak_bytes)
     return replace(
         shown,
@@ -160,7 +176,9 @@ def profiled(case: Case, place: Place, kernels: Kernels, *, measured: bool) -> t
     ), recording.snapshot
 
 
-def _record(case: Case, device: torch.device, input_elements: int, need_bytes: int) -> recorded.Recording:
+def _record(case: Case, device: torch.device, input_elements: int, need_bytes: int) -> Recording:
+    from bench.vram import recorded
+
     need = f"the call needs {format_bytes(need_bytes)} by prediction"
     remedy = "Take tiles (--tiling on), a smaller --resolution or --batch, or leave --measured out."
     if device.type == "cpu" and need_bytes > (free := _free_bytes()) * _SHARE_OF_FREE:

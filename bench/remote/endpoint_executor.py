@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench import packages
 from bench.config import LoadSettings, OverlapSettings
 from bench.errors import BenchError
 from bench.plan import Served
@@ -28,7 +29,6 @@ from bench.record import (
 )
 from bench.remote import endpoint, failures, load, proxies
 from bench.remote import overlap_rounds as overlap
-from bench.remote.http import library
 from bench.remote.leash import Leash
 from bench.remote.reachability import ReachabilityCheck
 from bench.run.messages import Broken, Done, Ready
@@ -86,17 +86,14 @@ class EndpointExecutor:
     def start(self) -> Ready:
         """Ask the endpoint for its information. If that fails, no error is raised, because each case will report it.
 
-        Raises BenchError if a package that the client needs is missing.
+        Raises BenchError if a package that the client needs is missing or broken.
         """
         if self._ready is None:
-            if self._endpoints.base is not None:
-                self._info = endpoint.ask(
-                    self._endpoints.base, self._token, self._redact, self._leash, self._options.say
-                )
+            self._ask()
             self._ready = Ready(
                 device=Device(kind="endpoint", name=self._name()),
                 environment=_environment(),
-                note=self._note(),
+                note=self.note(),
                 endpoint=self._info.facts if self._info else None,
                 addresses={
                     f"{model}/{operation}": at.shown for (model, operation), at in self._endpoints.single.items()
@@ -109,7 +106,7 @@ class EndpointExecutor:
 
     def served(self, keys: Sequence[str]) -> Mapping[str, Served]:
         """Return the weights and precision of these models at the endpoint, assumed if the endpoint does not say."""
-        self.start()
+        self._ask()
         # a model that is not served is taken to have the weights of the others
         usual = next((offer.weights for offer in self._offered.values()), "hub")
         served = {}
@@ -118,6 +115,18 @@ class EndpointExecutor:
             dtype = (offer.dtype if offer else None) or models.get(key).dtype
             served[key] = Served(offer.weights if offer else usual, dtype)
         return served
+
+    def note(self) -> str | None:
+        """Return a remark for the user on the endpoint; None if there is nothing to say."""
+        self._ask()
+        if self._info is None:
+            return None
+        if self._info.problem:
+            return f"{self._info.problem} All cases are tried nevertheless."
+        if self._info.token_required and self._token is None:
+            return "The endpoint needs a token. Put it into the environment variable that --token-env names."
+        noise = any(offer.weights == "random" for offer in self._offered.values())
+        return "The endpoint has random weights: its results are noise, for measuring only." if noise else None
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         """Measure one case: sequential requests within `timeout_s` seconds, then overlap and load with their own times.
@@ -147,6 +156,11 @@ class EndpointExecutor:
     def close(self) -> None:
         """End the thread that sends the requests."""
         self._leash.close()
+
+    def _ask(self) -> None:
+        """Ask the endpoint for its information, once, if it has an address for all models. Needs httpx2, not torch."""
+        if self._info is None and self._endpoints.base is not None:
+            self._info = endpoint.ask(self._endpoints.base, self._token, self._redact, self._leash, self._options.say)
 
     def _measure(self, case: Case, measure: MeasureSettings, timeout_s: float, enter: OnPhase) -> Done:
         from bench.remote import callers, exchanges, request_body, warm  # noqa: PLC0415 - load torch and diffusers
@@ -256,20 +270,10 @@ class EndpointExecutor:
             return f"loopback on {server.name}"
         return self._options.name or self._endpoints.name
 
-    def _note(self) -> str | None:
-        if self._info is None:
-            return None
-        if self._info.problem:
-            return f"{self._info.problem} All cases are tried nevertheless."
-        if self._info.token_required and self._token is None:
-            return "The endpoint needs a token. Put it into the environment variable that --token-env names."
-        noise = any(offer.weights == "random" for offer in self._offered.values())
-        return "The endpoint has random weights: its results are noise, for measuring only." if noise else None
-
 
 def _environment() -> Environment:
-    """Return the client's environment: this machine and its packages. Raises BenchError if one is missing."""
-    library()
+    """Return the client's environment: this machine and its packages. Raises BenchError if one can't be used."""
+    packages.load("`bench remote`", packages.REMOTE)
     from bench.device.base import DeviceSoftware  # noqa: PLC0415 - with the others
     from bench.run.worker import environment_capture  # noqa: PLC0415 - loads torch
 

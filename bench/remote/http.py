@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from bench.errors import BenchError
+from bench import packages
 from bench.remote import failures
 from bench.remote.reachability import CONNECT_TIMEOUT_S
 from bench.wire.address import Address, Redactor, Token
@@ -176,10 +176,10 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
+@cache
 def library() -> Any:
-    """Return the module httpx2. Raises BenchError if it is not installed."""
-    try:
-        import httpx2  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise BenchError("`bench remote` needs httpx2. Install it with: pip install 'hybrid-bench[remote]'") from None
+    """Return the module httpx2. Raises PackageError if it is missing or broken."""
+    packages.load("`bench remote`", packages.HTTP)
+    import httpx2  # noqa: PLC0415 - an extra
+
     return httpx2

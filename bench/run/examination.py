@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import store
 from bench.doctor import Facts
-from bench.errors import DeviceError, WorkerError
+from bench.errors import DeviceError, PackageError, WorkerError
 from bench.record import Ceiling, Ceilings, timestamp
 from bench.run import surroundings
 from bench.run.executor import SubprocessExecutor
@@ -34,7 +34,7 @@ def facts_of(executor: SubprocessExecutor, device: str, out: Path, status: Statu
         with status("Taking the device (torch is loaded, which can take a minute) ..."):
             ready = executor.start()
             answer = executor.ask(Examine(), _EXAMINE_S)
-    except (DeviceError, WorkerError) as error:
+    except (DeviceError, PackageError, WorkerError) as error:
         return Facts(asked=device, host=host, refused=str(error))
     results = surroundings.folder(out / ready.device.slug)  # where a run would write
     return Facts(

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from bench.core.units import format_bytes
 from bench.device.cpu import host
-from bench.errors import DeviceError, WorkerError
+from bench.errors import DeviceError, PackageError, WorkerError
 from bench.process.child import Child
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
 from bench.run.messages import (
@@ -79,7 +79,8 @@ class Executor(Protocol):
     def start(self) -> Ready:
         """Take the device, if it is not taken already.
 
-        Raises DeviceError with the reason if it can't be used, WorkerError if no worker starts.
+        Raises DeviceError with the reason if it can't be used, PackageError if torch or diffusers is missing or broken,
+        WorkerError if no worker starts.
         """
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
@@ -132,7 +133,7 @@ class SubprocessExecutor:
                 return answer
             worker.kill()
             if isinstance(answer, Refused):
-                raise DeviceError(answer.reason)
+                raise (PackageError if answer.lacks_package else DeviceError)(answer.reason)
             died = worker
         raise _worker_error(f"ended {_START_ATTEMPTS} times before it was ready", died, _KEPT)
 

@@ -73,10 +73,11 @@ class Ready(Frozen):
 
 
 class Refused(Frozen):
-    """The device can't be used; `reason` says why."""
+    """The device can't be used; `reason` says why. `lacks_package`: because torch or diffusers is missing or broken."""
 
     type: Literal["refused"] = "refused"
     reason: str
+    lacks_package: bool = False
 
 
 class PhaseBegun(Frozen):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from bench import packages
 from bench.core.work import Kernels
 from bench.errors import ConfigError
 from bench.record import Case
@@ -17,8 +18,6 @@ from bench.workloads.labels import label_of
 
 #: Variants that can be traced. The memory layouts of others, and so their copies, are not known.
 VARIANTS = ("default", "sliced")
-#: The packages of the extra `measure` that live traces need.
-_MEASURE = ("torch", "diffusers")
 
 
 def representative(case: Case) -> Case:
@@ -33,8 +32,8 @@ def representative(case: Case) -> Case:
 def trace_of(case: Case) -> Trace:
     """The trace of a case on CUDA.
 
-    Raises ConfigError if its model can't be predicted, or if it has to be captured and torch is not installed;
-    TraceError if the capture fails.
+    Raises ConfigError if its model can't be predicted; PackageError if it has to be captured, and torch is not
+    installed; TraceError if the capture fails.
     """
     case = representative(case)
     return shipped.trace_of(case) or _kept_or_live(case.model_copy(update={"dtype": "float32"}))
@@ -53,22 +52,9 @@ def _kept_or_live(case: Case) -> Trace:
     kept = trace_cache.load(case)
     if kept is not None:
         return kept
-    try:
-        from bench.vram import trace  # noqa: PLC0415 - loads torch
+    packages.load(f"A trace of {case.model}, which does not come with the program,")
+    from bench.vram import trace  # noqa: PLC0415 - loads torch
 
-        captured = trace.capture(case)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{label_of(case)}: {_missing(error.name or 'a module')}") from None
+    captured = trace.capture(case)
     trace_cache.save(case, captured)
     return captured
-
-
-def _missing(module: str) -> str:
-    """What to do about a module that a live trace needs."""
-    package = module.partition(".")[0]
-    if package in _MEASURE:
-        return (
-            f"this prediction needs {' and '.join(_MEASURE)}, and {package} is not installed. Install them: "
-            "pip install 'hybrid-bench[measure]'"
-        )
-    return f"this prediction needs {module}, which is not installed. Install it."

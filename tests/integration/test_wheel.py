@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -41,8 +43,17 @@ def under(wheel: zipfile.ZipFile, folder: str) -> dict[str, bytes]:
     return {name.removeprefix(f"{folder}/"): wheel.read(name) for name in names}
 
 
-@pytest.mark.parametrize(("inside", "here"), [("bench/published", "results/published"), ("bench/configs", "configs")])
-def test_the_docs_figures_and_the_sweeps_are_in_the_wheel(wheel: zipfile.ZipFile, inside: str, here: str) -> None:
+@pytest.mark.parametrize(
+    ("inside", "here"),
+    [
+        ("bench/published", "results/published"),
+        ("bench/configs", "configs"),
+        ("bench/vram/traces", "bench/vram/traces"),
+    ],
+)
+def test_the_docs_figures_the_sweeps_and_the_traces_are_in_the_wheel(
+    wheel: zipfile.ZipFile, inside: str, here: str
+) -> None:
     files = {path.name: path.read_bytes() for path in (ROOT / here).iterdir() if path.is_file()}
     assert files
     assert under(wheel, inside) == files
@@ -51,6 +62,29 @@ def test_the_docs_figures_and_the_sweeps_are_in_the_wheel(wheel: zipfile.ZipFile
 def test_nothing_else_of_the_checkout_is(wheel: zipfile.ZipFile) -> None:
     assert {name.split("/")[0].partition("-")[0] for name in wheel.namelist()} == {"bench", "hybrid_bench"}
     assert not [name for name in wheel.namelist() if "predicted/" in name or name.endswith(".got")]
+
+
+def requirements(wheel: zipfile.ZipFile, extra: str = "") -> set[str]:
+    """The packages that an installation brings, with an extra and those that it includes; without one, the base."""
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = email.message_from_bytes(wheel.read(name))
+    brought: set[str] = set()
+    for line in metadata.get_all("Requires-Dist", []):
+        package, _, marker = line.partition(";")
+        if marker.strip() == (f"extra == '{extra}'" if extra else ""):
+            included = re.fullmatch(r"hybrid-bench\[(.*)\]", package.strip())
+            names = included[1].split(",") if included else ()
+            brought |= {other for name in names for other in requirements(wheel, name)}
+            brought |= set() if included else set(re.findall(r"^[\w.-]+", package))
+    return brought
+
+
+def test_torch_comes_with_what_measures_and_not_with_the_base(wheel: zipfile.ZipFile) -> None:
+    measures = {"torch", "diffusers", "accelerate", "safetensors"}
+    assert requirements(wheel) >= {"numpy", "pydantic", "typer"}
+    assert not requirements(wheel) & (measures | {"huggingface-hub", "transformers"})
+    assert requirements(wheel, "measure") == measures
+    assert all(requirements(wheel, extra) > measures for extra in ("endpoint", "remote", "dev", "mutants"))
 
 
 def advice(cwd: Path, python_path: Path) -> Any:

@@ -23,6 +23,7 @@ _BASE = {"errors", "core", "record", "workloads"}
 MAY_IMPORT = {
     "errors": set(),
     "core": {"errors"},
+    "packages": {"errors"},
     "process": {"core"},
     "record": {"errors", "core"},
     "workloads": {"errors", "core", "record"},
@@ -38,11 +39,11 @@ MAY_IMPORT = {
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
     "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
     "doctor": {"errors", "core", "record"},
-    "vram": _BASE,
+    "vram": _BASE | {"packages"},
     "device": {"errors", "core", "process", "record", "doctor"},
-    "run": _BASE | {"process", "config", "plan", "store", "doctor", "device", "report.render"},
+    "run": _BASE | {"packages", "process", "config", "plan", "store", "doctor", "device", "report.render"},
     "predictions": {
-        *(_BASE | {"config", "plan", "store", "device", "run", "vram"}),
+        *(_BASE | {"packages", "config", "plan", "store", "device", "run", "vram"}),
         *(
             "analysis.hybrid",
             "analysis.cost",
@@ -54,7 +55,7 @@ MAY_IMPORT = {
     },
     "wire": {"errors", "core", "workloads"},
     "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
-    "remote": _BASE | {"process", "config", "plan", "doctor", "device", "run", "wire"},
+    "remote": _BASE | {"packages", "process", "config", "plan", "doctor", "device", "run", "wire"},
     "report": set(),
     "report.document": {"core"},
     "report.render": {"errors", "core", "report.document"},
@@ -78,7 +79,19 @@ MAY_IMPORT = {
     "commands": {
         *(
             _BASE
-            | {"process", "config", "plan", "store", "doctor", "device", "run", "endpoint", "remote", "wire"}
+            | {
+                "packages",
+                "process",
+                "config",
+                "plan",
+                "store",
+                "doctor",
+                "device",
+                "run",
+                "endpoint",
+                "remote",
+                "wire",
+            }
             | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
@@ -89,22 +102,19 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-#: Rooms and modules of the parent of `bench run`, of reports and of comparisons: none of them may load torch, diffusers
-#: or pynvml, at any remove.
+#: Rooms and modules of the parent of `bench run`, of reports, comparisons and predictions: none of them may load torch,
+#: diffusers or pynvml, at any remove.
 PARENT = {
-    *("errors", "cli", "__main__", "plan"),
+    *("errors", "packages", "cli", "__main__", "plan"),
     *("core.", "record.", "config.", "store.", "analysis.", "report.", "doctor.", "wire."),
     *("run.executor", "run.scheduler", "run.messages", "run.progress", "run.outcome", "run.surroundings"),
     *("device.base", "device.cpu.host"),
     *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),
-    *("commands.", "predictions.target_cards", "predictions.predicted_records", "predictions.advice"),
-    *("predictions.largest_images", "predictions.card_plans"),
+    *("commands.", "predictions.", "vram.tracing", "vram.verdict"),
 }
-#: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes.
-COMPUTES = {
-    *("endpoint.startup", "remote.endpoint_executor", "vram.trace", "workloads.image_vae.flops"),
-    "predictions.profiled_call",
-}
+#: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes: what
+#: serves and sends, a live trace, and a recorded or measured call.
+COMPUTES = {"endpoint.startup", "remote.endpoint_executor", "vram.trace", "vram.recorded", "device.choose"}
 
 
 @cache

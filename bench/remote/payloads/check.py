@@ -140,7 +140,9 @@ def main() -> None:
     output = lifeline.answers()
     inbox = lifeline.requests()
 
-    from bench.remote.payloads import echo  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench import packages  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench.errors import PackageError  # noqa: PLC0415
+    from bench.remote.payloads import echo  # noqa: PLC0415
     from bench.remote.payloads.lines import Ask, InstalledClient  # noqa: PLC0415
 
     def say(line: Line) -> None:
@@ -148,20 +150,24 @@ def main() -> None:
         output.flush()
 
     ask = Ask.model_validate_json(inbox.get())
-    packages = {}
+    versions = {}
     for name in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            packages[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
-        from diffusers.utils import remote_utils  # noqa: PLC0415 - loads torch
+        packages.load("The client of diffusers")
+        from diffusers.utils import remote_utils  # noqa: PLC0415
+    except PackageError as error:
+        say(InstalledClient(packages=versions, refused=str(error)))
+        return
     except ImportError as error:
-        say(InstalledClient(packages=packages, refused=f"diffusers.utils.remote_utils can't be imported: {error}"))
+        say(InstalledClient(packages=versions, refused=f"diffusers.utils.remote_utils can't be imported: {error}"))
         return
     import torch  # noqa: PLC0415
 
     torch.set_num_threads(1)  # the tensors are small, so more threads would only wait for each other
-    say(InstalledClient(packages=packages))
+    say(InstalledClient(packages=versions))
     with ExitStack() as stack:
         own = "" if ask.decode_url and ask.encode_url else stack.enter_context(echo.serving())
         urls = {"decode": ask.decode_url or own, "encode": ask.encode_url or own}

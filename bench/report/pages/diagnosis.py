@@ -47,6 +47,8 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 def client_verdict(findings: Sequence[Finding]) -> str:
     """Whether the installed diffusers sends to an endpoint what it was given."""
+    if findings[0].level == "problem":  # the first finding is that of the client, the others those of layouts
+        return f"The installed diffusers can't be checked{_counts(findings)}: fix the problem first."
     if not sound(findings):
         return f"The installed diffusers sends wrong payloads{_counts(findings)}: fix the problems first."
     if any(finding.level == "warning" for finding in findings):

@@ -51,13 +51,21 @@ def main() -> None:
     output = lifeline.answers()
     lines = lifeline.requests()
 
-    from bench.errors import BenchError  # noqa: PLC0415
+    from bench import packages  # noqa: PLC0415
+    from bench.errors import BenchError, PackageError  # noqa: PLC0415
     from bench.run import messages, outcome  # noqa: PLC0415 - after the parent's death can be noticed
-    from bench.run.worker.session import Session  # noqa: PLC0415 - loads torch
 
     def say(answer: Answer) -> None:
         output.write(identity.hide(answer.model_dump_json()) + "\n")  # the only way out for a GPU's UUID
         output.flush()
+
+    try:
+        packages.load("The measuring process")
+    except PackageError as error:
+        lines.get()
+        say(messages.Refused(reason=str(error), lacks_package=True))
+        return
+    from bench.run.worker.session import Session  # noqa: PLC0415 - loads torch
 
     session: Session | None = None
     while True:

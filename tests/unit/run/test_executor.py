@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from factories import a_case, an_environment
 
-from bench.errors import DeviceError, WorkerError
+from bench.errors import DeviceError, PackageError, WorkerError
 from bench.record import Crashed, Device, Measured, MeasureSettings, OutOfMemory, TimedOut
 from bench.run.executor import SubprocessExecutor
 from bench.run.messages import Broken, Done, PhaseBegun, Ready, Refused
@@ -140,10 +140,13 @@ def test_a_device_that_changes_between_workers_stops_the_run(tmp_path: Path) -> 
         run(made)
 
 
-def test_a_refused_device_is_an_error_with_the_reason(tmp_path: Path) -> None:
-    refused = Refused(reason="no such device").model_dump_json()
+@pytest.mark.parametrize(("lacks_package", "kind"), [(False, DeviceError), (True, PackageError)])
+def test_a_refused_device_is_an_error_with_the_reason(
+    lacks_package: bool, kind: type[Exception], tmp_path: Path
+) -> None:
+    refused = Refused(reason="no such device", lacks_package=lacks_package).model_dump_json()
     before = f"import sys, time\nsys.stdin.readline()\nprint({refused!r}, flush=True)\ntime.sleep(600)"
-    with pytest.raises(DeviceError, match="no such device"):
+    with pytest.raises(kind, match="no such device"):
         executor(tmp_path, "pass", before).start()
 
 
