@@ -6,11 +6,12 @@ Exit codes: 0 done; 1 a case crashed, failed or timed out, a gate or check faile
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -75,6 +76,23 @@ COMMANDS: dict[str, str | None] = {
 }
 
 
+#: Commands that end before garbage could matter. What they make lives to their end, and looking through it again and
+#: again would take a tenth of their time.
+_BRIEF = {"predict", "advise"}
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """The command line for these arguments: with the command that they begin with, or else with all commands.
 
@@ -103,8 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors are printed here and nowhere else."""
     os.environ.setdefault(*_NO_PLUGINS)
     try:
-        with closable_output():
-            arguments = sys.argv[1:] if argv is None else list(argv)
+        arguments = sys.argv[1:] if argv is None else list(argv)
+        with closable_output(), _uncollected() if set(arguments[:1]) <= _BRIEF else nullcontext():
             app_for(arguments)(arguments)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from factories import a_case, measured, write_lines
 
+from bench import cli
 from bench.cli import main
 from bench.record import SCHEMA_VERSION
 
@@ -267,3 +269,14 @@ def test_a_reader_that_closes_standard_error_does_not_change_the_exit_code(
 
         # when a command warns or fails, then it ends as if somebody had read that
         assert main([argument.replace("TORN", str(results)) for argument in arguments]) == code
+
+
+@pytest.mark.parametrize(("name", "collects"), [("predict", False), ("advise", False), ("serve", True), ("run", True)])
+def test_brief_commands_alone_pause_the_garbage_collector_until_they_end(
+    name: str, collects: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(cli, "app_for", lambda _arguments: lambda _again: seen.append(gc.isenabled()))
+    assert main([name]) == 0
+    assert seen == [collects]
+    assert gc.isenabled()
