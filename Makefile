@@ -23,7 +23,7 @@ PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check coverage check-models lint report time-model predictions compat golden mutants benchmark gpu-tour clean
+.PHONY: help install bench test check coverage check-models lint report traces time-model predictions compat golden mutants benchmark gpu-tour clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

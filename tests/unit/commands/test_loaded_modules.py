@@ -38,8 +38,8 @@ def loaded(arguments: list[str], cwd: Path = ROOT) -> set[str]:
         (["models"], NUMERIC),
         (PREDICT, NUMERIC | {"rich.progress", "bench.report.docs", "bench.doctor"}),
         ([*PREDICT, "--json"], NUMERIC | {"rich", "bench.report"}),
-        (ADVISE, SLOW),
-        ([*ADVISE, "--json"], SLOW | {"rich"}),
+        (ADVISE, NUMERIC),
+        ([*ADVISE, "--json"], NUMERIC | {"rich"}),
         (["hybrid", "--gpu", "4090"], NUMERIC),
     ],
 )
