@@ -28,6 +28,7 @@ from bench.commands.stderr import interruptible, tell, tell_aliases, tracked, wa
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
+    from bench.config import Sweep
     from bench.plan import Plan
     from bench.predictions.target_cards import TargetCard
     from bench.record import AllocatorKind, Record
@@ -103,9 +104,7 @@ def predict(
         warn(warnings)
         predict_fits.show(cards, model or [], operation or [], dtype, as_json=as_json, quiet=quiet)
         return
-    precision = {} if dtype is None else {"dtypes": dtype}
-    keys = [*(overrides or []), *(f"{key}={value}" for key, value in precision.items())]
-    listed = configs.load(configs.find(config), keys, dict.fromkeys(precision, "--dtype"))
+    listed = _sweep(config, overrides or [], dtype)
     tell_aliases(model or (() if weights is not None else listed.aliases), quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [])
     if weights is not None:
@@ -123,6 +122,15 @@ def predict(
         _show(records, output_format)
     if not quiet and (as_json or output_format is Format.docs):
         _say_what_is_assumed(kind)
+
+
+def _sweep(config: str, overrides: Sequence[str], dtype: str | None) -> Sweep:
+    """The sweep with its keys overridden. Raises ConfigError."""
+    from bench import config as configs
+
+    precision = {} if dtype is None else {"dtypes": dtype}
+    keys = [*overrides, *(f"{key}={value}" for key, value in precision.items())]
+    return configs.load(configs.find(config), keys, dict.fromkeys(precision, "--dtype"))
 
 
 def _records(plan: Plan, cards: Sequence[TargetCard], *, quiet: bool) -> list[Record]:

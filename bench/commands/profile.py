@@ -69,7 +69,7 @@ def profile(
     """
     from bench import packages
 
-    if measured or (gpu is None and device != "auto"):
+    if measured or (gpu is None and device.strip().lower() != "auto"):
         packages.require(f"`bench profile --{'measured' if measured else 'device'}`")
     from bench.report.pages import profile_figures, profile_page
     from bench.report.render import console, json_text, terminal

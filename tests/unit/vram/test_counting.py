@@ -50,7 +50,7 @@ def test_each_kind_of_kernel_is_counted() -> None:
     assert kernels.convolved == {3 * 64: 1, 4 * 64: 1, 108: 1}
     # a product's three tensors; queries, keys, values and the result; the upsampled image before and after; the rest
     assert kernels.moved == {70: 1, 154: 1, 110: 1, 48: 2, 72: 2, 256: 1, 1024: 1, 100: 1, 50: 1}
-    assert kernels.normalised == {32: 320}
+    assert kernels.normalised == {(32, 10): 1}
     assert kernels.launches == len(KERNELS)
 
 
@@ -64,6 +64,7 @@ def test_equal_passes_count_each() -> None:
     once, thrice = (counting.kernels_of(a_trace(*KERNELS, passes=passes)) for passes in (1, 3))
     assert thrice.work == Work(*(3 * count for count in astuple(once.work)))
     assert thrice.moved == {size: 3 * count for size, count in once.moved.items()}
+    assert thrice.normalised == {(32, 10): 3}
     assert thrice.launches == 3 * once.launches
 
 

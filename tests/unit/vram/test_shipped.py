@@ -19,6 +19,7 @@ from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
 from bench.vram.events import Birth, Pass, Trace
 from bench.vram.replay import replay
+from bench.vram.shares import Shares
 from bench.vram.shipped import ShippedTraces
 from bench.workloads import models
 from bench.workloads.image_vae import zoo
@@ -31,7 +32,7 @@ _DRAWN = 22
 _LARGE = ((1384, 1208, None), (320, 1024, None), (2048, 2048, 512))
 #: Sides in latent pixels: odd ones, one pixel, and the docs' own.
 _SIDES = (1, 2, 3, 5, 7, 8, 11, 13, 16, 21, 24, 32, 37, 47, 64)
-_BACKEND = CuDnn(1.0, "rule", (1.0,))
+_BACKEND = CuDnn(Shares(1.0), "rule", (1.0,))
 
 
 def drawn_cases(model: str, operation: str) -> Iterator[Case]:
