@@ -59,7 +59,7 @@ report: $(STAMP) ## Write reports/ again from results/.
 CARDS := 4090 "4080 SUPER" 3090 "RTX 3080" 3070 T4 L4 A10G L40S A100-SXM4-80GB H100 H200
 
 traces: $(DEV_STAMP) ## Capture the traces that come with the program again, from the installed torch and diffusers.
-	$(BIN)/python -m bench.vram.capture_templates
+	$(BIN)/python -m bench.traces.capture_templates
 
 time-model: $(STAMP) ## Fit the figures of the model of times that come with the program again, to results/published/.
 	$(BIN)/python -m bench.predictions.time_model
@@ -81,9 +81,9 @@ compat: ## Run the memory trace's tests with another torch, in a venv of its own
 		|| { echo "torch $(TORCH) was not installed, for the reason that pip gives above." \
 			"Name a version from 2.6 on that has a wheel for this Python: make compat TORCH=2.14.1"; exit 1; }
 	@$(COMPAT)/bin/python -c 'import torch; print("Testing with torch", torch.__version__)'
-	$(COMPAT)/bin/python -m pytest -n 0 -p no:cacheprovider tests/unit/vram/test_memory_layouts.py \
-		tests/unit/vram/test_selfcheck.py tests/unit/vram/test_shipped.py tests/unit/vram/test_trace.py \
-		tests/unit/vram/test_real_layouts.py
+	$(COMPAT)/bin/python -m pytest -n 0 -p no:cacheprovider tests/unit/traces/test_memory_layouts.py \
+		tests/unit/traces/test_selfcheck.py tests/unit/traces/test_shipped.py tests/unit/traces/test_trace.py \
+		tests/unit/traces/test_real_layouts.py
 
 golden: $(DEV_STAMP) ## Rewrite the golden files and the record's schema; review the diff.
 	BENCH_GOLDEN=write $(BIN)/python -m pytest -q -p no:cacheprovider tests/unit

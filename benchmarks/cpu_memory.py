@@ -17,7 +17,8 @@ import torch
 
 from bench.core.units import MIB
 from bench.record import Case, Tile
-from bench.vram import recorded, timeline, trace
+from bench.traces import trace
+from bench.vram import recorded, timeline
 from bench.vram.onednn import OneDnn
 from bench.vram.timeline import Timeline
 from bench.workloads import models

@@ -11,8 +11,8 @@ from machines import gpu_settings
 
 from bench import store
 from bench.record import Workspaces
-from bench.vram import trace
-from bench.vram.events import Convolution
+from bench.traces import trace
+from bench.traces.events import Convolution
 
 
 def calibrate(

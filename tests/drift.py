@@ -7,8 +7,8 @@ from importlib.metadata import version
 from itertools import zip_longest
 
 from bench.record import Case
-from bench.vram.events import Event, Pass, Trace
-from bench.vram.shipped import ShippedTraces
+from bench.traces.events import Event, Pass, Trace
+from bench.traces.shipped import ShippedTraces
 from bench.workloads.labels import label_of
 
 

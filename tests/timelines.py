@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.vram.events import Kernel
+from bench.traces.events import Kernel
 from bench.vram.timeline import Builder, Kind, Owner, Timeline
 from bench.vram.workspace import NOTHING, Scratch
 

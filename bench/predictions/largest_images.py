@@ -17,8 +17,8 @@ from bench.core.boundary import Boundary, find, interpolated
 from bench.errors import ConfigError, known
 from bench.predictions.target_cards import TargetCard
 from bench.record import Case, Tile
+from bench.traces.indexing import MOST_ELEMENTS
 from bench.vram import grades
-from bench.vram.indexing import MOST_ELEMENTS
 from bench.workloads import models
 from bench.workloads.base import SIDES
 

@@ -21,13 +21,13 @@ from bench.errors import BenchError, ConfigError, known
 from bench.predictions import calibrated_devices, target_cards
 from bench.record import Case
 from bench.run import outcome
+from bench.traces.tracing import trace_of
 from bench.vram import cudnn, timeline
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.calibration import Calibration
 from bench.vram.call_profile import Profiled, profile
 from bench.vram.cudnn import CuDnn
 from bench.vram.onednn import OneDnn
-from bench.vram.tracing import trace_of
 from bench.vram.workspace import Backend
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from bench.core.work import Kernels
 from bench.errors import BenchError, ResultsError
 from bench.record import Case, Record
 from bench.store import published, read_latest
-from bench.vram import tracing
+from bench.traces import tracing
 
 
 def of_records(records: Sequence[Record]) -> Clock | None:

@@ -16,8 +16,8 @@ from operator import attrgetter
 
 from bench.core.units import ITEM_BYTES
 from bench.record import ConvolutionWorkspace, Workspaces
+from bench.traces.events import Convolution, Shape
 from bench.vram.cudnn import ASSUMED_CUDNN, ASSUMED_TORCH, Basis
-from bench.vram.events import Convolution, Shape
 
 _Family = tuple[Shape, tuple[int, int], bool]
 

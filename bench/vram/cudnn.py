@@ -14,8 +14,8 @@ from typing import Literal, Protocol
 
 from bench.core.units import KIB, MIB
 from bench.record import WorkspaceSource
+from bench.traces.events import Attention, Convolution, Kernel, Product
 from bench.vram import shares
-from bench.vram.events import Attention, Convolution, Kernel, Product
 from bench.vram.shares import Shares
 from bench.vram.workspace import NOTHING, Scratch
 

@@ -10,14 +10,14 @@ from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES
 from bench.record import AllocatorKind, Case
+from bench.traces.indexing import MOST_ELEMENTS
+from bench.traces.tracing import representative, trace_of
 from bench.vram import timeline, unlimited
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
-from bench.vram.indexing import MOST_ELEMENTS
 from bench.vram.replay import replay
 from bench.vram.timeline import Timeline
-from bench.vram.tracing import representative, trace_of
 from bench.vram.verdict import Card
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.vram.events import Attention, Convolution, Kernel, Shape, Upsampling
+from bench.traces.events import Attention, Convolution, Kernel, Shape, Upsampling
 from bench.vram.workspace import NOTHING, Scratch
 
 #: A single image with at most this many values uses torch's own convolution (Convolution.cpp, use_mkldnn).

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.vram.events import Convolution
+from bench.traces.events import Convolution
 
 #: The most channels of an image or a latent.
 _IMAGE_CHANNELS = 8

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from bench.vram.events import Birth, Death, Event, Launch, Pass, Shape, Trace
+from bench.traces.events import Birth, Death, Event, Launch, Pass, Shape, Trace
 from bench.vram.workspace import NOTHING, Backend, Scratch
 
 #: workspace: optional, a kernel that needs less can replace this one. buffer: required. library: never freed.

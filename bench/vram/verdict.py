@@ -8,13 +8,14 @@ from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES, pool_bytes
 from bench.record import AllocatorKind, Case, Confidence, KernelChoice, Prediction, Verdict
-from bench.vram import indexing, timeline, unlimited
+from bench.traces import indexing
+from bench.traces.tracing import kernels_of, representative, trace_of
+from bench.vram import timeline, unlimited
 from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
 from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Timeline
-from bench.vram.tracing import kernels_of, representative, trace_of
 
 
 @dataclass(frozen=True, slots=True)

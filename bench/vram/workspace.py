@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from bench.vram.events import Kernel
+from bench.traces.events import Kernel
 
 
 class Scratch(msgspec.Struct, frozen=True, gc=False):

@@ -53,7 +53,8 @@ def measured_peak(case: Case) -> int:
 
 def predicted_peak(case: Case, results: Path) -> int:
     """The traced call with the calibration's workspaces, through the model of torch's allocator."""
-    from bench.vram import cudnn, timeline, trace
+    from bench.traces import trace
+    from bench.vram import cudnn, timeline
     from bench.vram.allocator import CachingAllocator
     from bench.vram.calibration import Calibration, why_uncertain
 
@@ -87,9 +88,9 @@ def test_a_peak_by_calibrated_workspaces_is_torch_s_within_2_per_cent(
 
 @pytest.mark.parametrize("model", DTYPES)
 def test_every_convolution_of_the_calls_is_measured_and_none_met_a_full_card(results: Path, model: str) -> None:
-    from bench.vram import trace
+    from bench.traces import trace
+    from bench.traces.events import Convolution, Launch, Pass
     from bench.vram.calibration import Calibration
-    from bench.vram.events import Convolution, Launch, Pass
 
     ((workspaces,), _) = store.read_workspaces([results])
     assert not any(entry.constrained for entry in workspaces.entries)

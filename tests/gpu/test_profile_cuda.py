@@ -16,7 +16,8 @@ from timelines import LiveOnly
 from bench.cli import main
 from bench.core.units import MIB
 from bench.record import Tile
-from bench.vram import timeline, trace
+from bench.traces import trace
+from bench.vram import timeline
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.recorded import Recording, record
 

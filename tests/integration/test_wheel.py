@@ -48,7 +48,7 @@ def under(wheel: zipfile.ZipFile, folder: str) -> dict[str, bytes]:
     [
         ("bench/published", "results/published"),
         ("bench/configs", "configs"),
-        ("bench/vram/traces", "bench/vram/traces"),
+        ("bench/traces/data", "bench/traces/data"),
     ],
 )
 def test_the_docs_figures_the_sweeps_and_the_traces_are_in_the_wheel(

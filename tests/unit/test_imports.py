@@ -39,11 +39,12 @@ MAY_IMPORT = {
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
     "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
     "doctor": {"errors", "core", "record"},
-    "vram": _BASE | {"packages"},
+    "traces": _BASE | {"packages"},
+    "vram": _BASE | {"traces"},
     "device": {"errors", "core", "process", "record", "doctor"},
     "run": _BASE | {"packages", "process", "config", "plan", "store", "doctor", "device", "report.render"},
     "predictions": {
-        *(_BASE | {"packages", "config", "plan", "store", "device", "run", "vram"}),
+        *(_BASE | {"packages", "config", "plan", "store", "device", "run", "traces", "vram"}),
         *(
             "analysis.hybrid",
             "analysis.cost",
@@ -110,11 +111,11 @@ PARENT = {
     *("run.executor", "run.scheduler", "run.messages", "run.progress", "run.outcome", "run.surroundings"),
     *("device.base", "device.cpu.host"),
     *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),
-    *("commands.", "predictions.", "vram.tracing", "vram.verdict"),
+    *("commands.", "predictions.", "traces.tracing", "vram.verdict"),
 }
 #: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes: what
 #: serves and sends, a live trace, and a recorded or measured call.
-COMPUTES = {"endpoint.startup", "remote.endpoint_executor", "vram.trace", "vram.recorded", "device.choose"}
+COMPUTES = {"endpoint.startup", "remote.endpoint_executor", "traces.trace", "vram.recorded", "device.choose"}
 
 
 @cache

@@ -14,7 +14,7 @@ from bench import packages
 from bench.cli import main
 from bench.errors import PackageError
 from bench.packages import MEASURE, Extra
-from bench.vram import shipped, tracing
+from bench.traces import shipped, tracing
 
 ROOT = Path(__file__).parents[2]
 

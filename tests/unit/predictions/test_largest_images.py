@@ -13,8 +13,8 @@ from bench.errors import ConfigError
 from bench.predictions import largest_images, predicted_records
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Tile
+from bench.traces.indexing import MOST_ELEMENTS
 from bench.vram import grades, unlimited
-from bench.vram.indexing import MOST_ELEMENTS
 from bench.workloads import models
 
 

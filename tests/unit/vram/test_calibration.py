@@ -9,9 +9,9 @@ import pytest
 from factories import NOON, a_device, an_environment
 
 from bench.record import ConvolutionWorkspace, Workspaces
+from bench.traces.events import Convolution
 from bench.vram.calibration import Calibration, why_uncertain
 from bench.vram.cudnn import ASSUMED_TORCH, CALIBRATED_BAND, OTHER_SIZES_BAND, backend
-from bench.vram.events import Convolution
 
 #: 8 x 8 x 3 x 3 = 576 values, 1,152 bytes in half precision.
 FILTER = (8, 8, 3, 3)

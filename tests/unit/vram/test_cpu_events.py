@@ -7,7 +7,8 @@ import torch
 from factories import a_case
 
 from bench.record import Case, Tile
-from bench.vram import timeline, trace
+from bench.traces import trace
+from bench.vram import timeline
 from bench.vram.onednn import OneDnn
 from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.labels import label_of

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.traces.events import Attention, Convolution, Product, Upsampling
 from bench.vram import cudnn
 from bench.vram.cudnn import Basis, CuDnn
-from bench.vram.events import Attention, Convolution, Product, Upsampling
 from bench.vram.shares import Shares
 from bench.vram.workspace import NOTHING, Scratch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.vram.events import Attention, Convolution, Product, Upsampling
+from bench.traces.events import Attention, Convolution, Product, Upsampling
 from bench.vram.onednn import OneDnn
 from bench.vram.workspace import NOTHING, Scratch
 

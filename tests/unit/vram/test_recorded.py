@@ -11,7 +11,8 @@ from factories import a_case
 
 from bench.errors import BenchError
 from bench.record import Tile
-from bench.vram import call_profile, timeline, trace
+from bench.traces import trace
+from bench.vram import call_profile, timeline
 from bench.vram.onednn import OneDnn
 from bench.vram.recorded import Watch, _watching, record
 from bench.vram.recording import Change, Span

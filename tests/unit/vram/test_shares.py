@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.traces.events import Convolution
 from bench.vram import shares
-from bench.vram.events import Convolution
 from bench.vram.shares import Shares
 
 #: 2 channels of 4x4 into 3: 32 values in, 48 out, 54 of the filter.

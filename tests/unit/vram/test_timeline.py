@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from timelines import LiveOnly
 
-from bench.vram.events import Birth, Death, Kernel, Launch, Pass, Product, Trace, Upsampling
+from bench.traces.events import Birth, Death, Kernel, Launch, Pass, Product, Trace, Upsampling
 from bench.vram.timeline import Builder, Owner, Timeline, build
 from bench.vram.workspace import NOTHING, Scratch
 

@@ -11,7 +11,7 @@ from bench.analysis.speed.held_out import errors
 from bench.config import load_gpus
 from bench.predictions.time_model import kernels_of
 from bench.store import published, read_latest
-from bench.vram import tracing
+from bench.traces import tracing
 
 
 @pytest.fixture(scope="module")

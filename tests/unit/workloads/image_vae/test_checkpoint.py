@@ -12,7 +12,7 @@ from checkpoint_folders import SDXL, SMALL, checkpoint
 
 from bench.errors import ConfigError
 from bench.record import Case, Tile
-from bench.vram import tracing
+from bench.traces import tracing
 from bench.workloads import models
 from bench.workloads.image_vae import zoo
 

@@ -9,7 +9,7 @@ import pytest
 from factories import a_case
 
 from bench.record import Tile
-from bench.vram.tracing import kernels_of
+from bench.traces.tracing import kernels_of
 from bench.workloads import models
 from bench.workloads.image_vae import tiles
 

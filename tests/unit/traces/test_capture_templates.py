@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import TraceError
-from bench.vram import capture_templates, shipped
-from bench.vram.autoencoder_kl import Architecture
+from bench.traces import capture_templates, shipped
+from bench.traces.autoencoder_kl import Architecture
 from bench.workloads.image_vae import zoo
 
 TINY = zoo.get("tiny")

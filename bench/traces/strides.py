@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.vram.events import Shape
+from bench.traces.events import Shape
 
 Strides = tuple[int, ...]
 #: Shape and strides of a tensor, in elements.

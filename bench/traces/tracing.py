@@ -11,8 +11,8 @@ from bench import packages
 from bench.core.work import Kernels
 from bench.errors import ConfigError
 from bench.record import Case
-from bench.vram import counting, shipped
-from bench.vram.events import Trace
+from bench.traces import counting, shipped
+from bench.traces.events import Trace
 from bench.workloads import models
 from bench.workloads.labels import label_of
 
@@ -47,13 +47,13 @@ def kernels_of(case: Case) -> Kernels:
 
 @lru_cache(maxsize=256)
 def _kept_or_live(case: Case) -> Trace:
-    from bench.vram import trace_cache  # noqa: PLC0415 - few cases need it
+    from bench.traces import trace_cache  # noqa: PLC0415 - few cases need it
 
     kept = trace_cache.load(case)
     if kept is not None:
         return kept
     packages.load(f"A trace of {case.model}, which does not come with the program,")
-    from bench.vram import trace  # noqa: PLC0415 - loads torch
+    from bench.traces import trace  # noqa: PLC0415 - loads torch
 
     captured = trace.capture(case)
     trace_cache.save(case, captured)

@@ -10,9 +10,9 @@ import msgspec
 
 from bench.errors import BenchError, printable
 from bench.record import Case
-from bench.vram import autoencoder_kl
-from bench.vram.autoencoder_kl import Architecture
-from bench.vram.events import Trace
+from bench.traces import autoencoder_kl
+from bench.traces.autoencoder_kl import Architecture
+from bench.traces.events import Trace
 from bench.workloads import models
 
 
@@ -35,7 +35,7 @@ class ShippedTraces(msgspec.Struct, frozen=True):
 
 def path_of(model: str) -> Path:
     """The file of a model's traces."""
-    return Path(__file__).with_name("traces") / f"{model}.json"
+    return Path(__file__).with_name("data") / f"{model}.json"
 
 
 def architecture_of(model: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from bench.vram import strides as layouts
-from bench.vram.strides import Layout
+from bench.traces import strides as layouts
+from bench.traces.strides import Layout
 
 #: What attention leaves of one image: the stride of the batch is smaller than those inside it.
 AMBIGUOUS: Layout = ((1, 64, 32, 32), (64, 1, 2048, 64))

@@ -9,7 +9,7 @@ import torch
 from factories import a_case
 
 from bench.record import Case, Tile
-from bench.vram import operators, strides, trace
+from bench.traces import operators, strides, trace
 from bench.workloads.image_vae.module import VaeOnDevice
 
 #: Path of the module, shape of its input, and whether torch's convolution takes it to be channels-last.

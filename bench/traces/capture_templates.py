@@ -14,12 +14,12 @@ import msgspec
 import torch
 
 from bench.record import Case, Tile
-from bench.vram import shipped, trace
-from bench.vram.autoencoder_kl import Architecture
-from bench.vram.events import Pass
-from bench.vram.pass_fit import fit
-from bench.vram.pass_template import Layout, PassTemplate, Size
-from bench.vram.shipped import ShippedTraces
+from bench.traces import shipped, trace
+from bench.traces.autoencoder_kl import Architecture
+from bench.traces.events import Pass
+from bench.traces.pass_fit import fit
+from bench.traces.pass_template import Layout, PassTemplate, Size
+from bench.traces.shipped import ShippedTraces
 from bench.workloads import models
 from bench.workloads.image_vae import zoo
 

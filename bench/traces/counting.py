@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import prod
 
 from bench.core.work import Kernels
-from bench.vram.events import (
+from bench.traces.events import (
     Attention,
     Convolution,
     Elementwise,

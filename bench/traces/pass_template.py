@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from bench.vram.events import Birth, Convolution, Death, Kernel, Launch, Pass, Shape, Upsampling
+from bench.traces.events import Birth, Convolution, Death, Kernel, Launch, Pass, Shape, Upsampling
 
 #: The coefficients of a polynomial, in the order of `Size.powers`.
 Coefficients = tuple[int, ...]

@@ -14,13 +14,14 @@ import pytest
 
 from bench.errors import BenchError
 from bench.record import Case, Tile
-from bench.vram import counting, shipped, timeline, trace, tracing
+from bench.traces import counting, shipped, trace, tracing
+from bench.traces.events import Birth, Pass, Trace
+from bench.traces.shipped import ShippedTraces
+from bench.vram import timeline
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
-from bench.vram.events import Birth, Pass, Trace
 from bench.vram.replay import replay
 from bench.vram.shares import Shares
-from bench.vram.shipped import ShippedTraces
 from bench.workloads import models
 from bench.workloads.image_vae import zoo
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.errors import TraceError
-from bench.vram.events import Birth, Convolution, Death, Event, Launch, Pass, Shape
+from bench.traces.events import Birth, Convolution, Death, Event, Launch, Pass, Shape
 
 #: Versions of torch with which the tracer's tests passed (`make compat`).
 CHECKED_TORCH = ("2.6.0", "2.11.0", "2.13.0", "2.14.1")

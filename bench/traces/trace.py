@@ -23,9 +23,9 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from bench.errors import TraceError
 from bench.record import Case
-from bench.vram import operators, selfcheck, strides
-from bench.vram.events import Birth, Death, Elementwise, Launch, Pass, Shape, Trace
-from bench.vram.operators import Device
+from bench.traces import operators, selfcheck, strides
+from bench.traces.events import Birth, Death, Elementwise, Launch, Pass, Shape, Trace
+from bench.traces.operators import Device
 from bench.workloads import models
 from bench.workloads.base import MetaCall
 

@@ -8,8 +8,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from bench.vram.events import Birth, Death, Event, Launch, Pass, Shape, Trace
-from bench.vram.pass_template import LaunchTemplate
+from bench.traces.events import Birth, Death, Event, Launch, Pass, Shape, Trace
+from bench.traces.pass_template import LaunchTemplate
 
 #: An event: what it is, then its numbers.
 _Code = tuple[int, ...]

@@ -9,7 +9,7 @@ from factories import a_case
 
 from bench.cli import main
 from bench.record import Case, Prediction, Tile
-from bench.vram import indexing, tracing
+from bench.traces import indexing, tracing
 from bench.vram.cudnn import backend
 from bench.vram.verdict import Card, predict
 

@@ -20,8 +20,8 @@ from importlib import metadata
 from pathlib import Path
 
 from bench.record import Case
-from bench.vram import stored_trace
-from bench.vram.events import Trace
+from bench.traces import stored_trace
+from bench.traces.events import Trace
 from bench.workloads import models
 from bench.workloads.base import Workload
 

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from bench.errors import TraceError
-from bench.vram.events import Birth, Death, Launch, Pass
-from bench.vram.pass_template import Coefficients, LaunchTemplate, Layout, PassTemplate, Size
+from bench.traces.events import Birth, Death, Launch, Pass
+from bench.traces.pass_template import Coefficients, LaunchTemplate, Layout, PassTemplate, Size
 
 _Array = np.ndarray[Any, Any]
 

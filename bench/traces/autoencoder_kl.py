@@ -15,8 +15,8 @@ from math import prod
 import msgspec
 
 from bench.record import Case, Tile
-from bench.vram.events import Birth, Convolution, Death, Elementwise, Event, Kernel, Launch, Pass, Shape, Trace
-from bench.vram.pass_template import Layout, PassTemplate, Size
+from bench.traces.events import Birth, Convolution, Death, Elementwise, Event, Kernel, Launch, Pass, Shape, Trace
+from bench.traces.pass_template import Layout, PassTemplate, Size
 
 
 class Architecture(msgspec.Struct, frozen=True):

@@ -16,8 +16,8 @@ from factories import a_case, changed
 
 from bench.errors import TraceError
 from bench.record import Case, Tile
-from bench.vram import stored_trace, trace, trace_cache, tracing
-from bench.vram.events import Birth, Convolution, Launch, Trace
+from bench.traces import stored_trace, trace, trace_cache, tracing
+from bench.traces.events import Birth, Convolution, Launch, Trace
 from bench.workloads import plugins
 
 #: Tiles that are no whole latent pixels, so that no shipped trace is of them.

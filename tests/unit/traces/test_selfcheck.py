@@ -9,8 +9,8 @@ import torch
 from factories import a_case
 
 from bench.errors import TraceError
-from bench.vram import operators, selfcheck, trace
-from bench.vram.events import Birth, Convolution, Launch, Pass
+from bench.traces import operators, selfcheck, trace
+from bench.traces.events import Birth, Convolution, Launch, Pass
 
 ATEN = torch.ops.aten
 KERNEL = Convolution((1, 3, 8, 8), (1, 4, 8, 8), (4, 3, 3, 3))

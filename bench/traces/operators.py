@@ -13,8 +13,8 @@ from typing import Any, Literal
 import torch
 
 from bench.errors import TraceError
-from bench.vram import strides as layouts
-from bench.vram.events import Attention, Convolution, Elementwise, Kernel, Normalisation, Product, Shape, Upsampling
+from bench.traces import strides as layouts
+from bench.traces.events import Attention, Convolution, Elementwise, Kernel, Normalisation, Product, Shape, Upsampling
 
 #: CUDA's normalisations need contiguous tensors; the CPU's also accept channels-last ones.
 Device = Literal["cuda", "cpu"]

@@ -8,8 +8,8 @@ from factories import a_case
 
 from bench.core.work import Work
 from bench.record import Tile
-from bench.vram import counting, tracing
-from bench.vram.events import (
+from bench.traces import counting, tracing
+from bench.traces.events import (
     Attention,
     Birth,
     Convolution,

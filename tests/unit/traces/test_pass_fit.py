@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bench.errors import TraceError
-from bench.vram.events import (
+from bench.traces.events import (
     Attention,
     Birth,
     Convolution,
@@ -21,8 +21,8 @@ from bench.vram.events import (
     Product,
     Upsampling,
 )
-from bench.vram.pass_fit import fit
-from bench.vram.pass_template import LaunchTemplate, Layout, PassTemplate, Size
+from bench.traces.pass_fit import fit
+from bench.traces.pass_template import LaunchTemplate, Layout, PassTemplate, Size
 
 LAYOUT = Layout(is_batch=False, is_pixel=False, is_cut=False)
 BATCHES = Layout(is_batch=True, is_pixel=False, is_cut=False)

@@ -12,8 +12,8 @@ from factories import a_case
 from timelines import LiveOnly
 
 from bench.record import Case, Tile
-from bench.vram import trace
-from bench.vram.events import (
+from bench.traces import trace
+from bench.traces.events import (
     Attention,
     Birth,
     Convolution,

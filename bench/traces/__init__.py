@@ -1,0 +1,1 @@
+"""Traces: what a call allocates and computes, in order, independent of a device."""
