@@ -159,7 +159,7 @@ class Call:
 
 
 class MetaCall(Protocol):
-    """A call on meta tensors, which `vram.trace` captures."""
+    """A call on meta tensors, which `traces.trace` captures."""
 
     @property
     def blends(self) -> Mapping[str, int]:
@@ -305,5 +305,5 @@ class Workload(Protocol):
         return None
 
     def on_meta(self, case: Case) -> MetaCall:
-        """The call on meta tensors, for `vram.trace`. Raises ConfigError if the kind has no predictions."""
+        """The call on meta tensors, for `traces.trace`. Raises ConfigError if the kind has no predictions."""
         raise ConfigError(f"{case.model}: calls of the kind {self.name!r} can't be predicted. Measure them instead.")
