@@ -96,7 +96,7 @@ def _uncollected() -> Iterator[None]:
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """The command line for these arguments: with the command that they begin with, or else with all commands.
 
-    Loading all of them takes longer than many a command.
+    Loading all of them takes longer than many commands run.
     """
     app = typer.Typer(
         cls=_Commands,

@@ -1,4 +1,4 @@
-"""`bench advise`: which way to take for an image on a card, with the reason."""
+"""`bench advise`: how to compute an image on a card, with the reason."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ _SYSTEMS: dict[str, Os] = {"linux": "linux", "windows": "windows"}
 
 Gpu = Annotated[str | None, typer.Option("--gpu", help="A card in gpus.yaml, or part of its name.")]
 Free = Annotated[
-    str | None, typer.Option("--free", metavar="BYTES", help="How much of it is free now, e.g. 6GiB; default: all.")
+    str | None,
+    typer.Option("--free", metavar="BYTES", help="Memory that is free on the card now, e.g. 6GiB. Default: all."),
 ]
 System = Annotated[
     str,

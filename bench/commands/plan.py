@@ -1,4 +1,4 @@
-"""`bench plan`: on which card to compute an image, by what cards cost to buy and to rent, with endpoints beside."""
+"""`bench plan`: the cheapest cards, to buy and to rent, that can compute an image, with endpoints for comparison."""
 
 from __future__ import annotations
 

@@ -52,8 +52,10 @@ Weights = Annotated[
         "@REVISION if needed. Only its config.json is read.",
     ),
 ]
-Fits = Annotated[bool, typer.Option("--fits", help="Print the largest image and batch of each model that fit.")]
-Dtype = Annotated[str | None, typer.Option("--dtype", help="Predict for this precision instead.")]
+Fits = Annotated[
+    bool, typer.Option("--fits", help="Print the largest image and batch of each model that fit each card.")
+]
+Dtype = Annotated[str | None, typer.Option("--dtype", help="Precision. Default: the sweep's.")]
 OutFile = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the records to this .jsonl file.")
 ]
@@ -81,8 +83,8 @@ def predict(
 ) -> None:
     """Predict the peak memory of each case in a sweep, and whether it fits each card. No GPU, no weights needed.
 
-    With --fits it searches all sizes instead of the sweep's, for the largest
-    that fit.
+    With --fits it searches for the largest sizes that fit, whatever the sweep
+    has.
 
     Exit codes: 0 done; 2 wrong usage, or a case that can't be predicted; 130
     interrupted, and nothing is written.

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def refuse_others(given: Mapping[str, object]) -> None:
-    """Refuse options that do not go together with --fits, by name. Raises ConfigError if one of them is given."""
+    """Raise ConfigError if one of these options, by name, is given: --fits can't be combined with them."""
     names = [name for name, value in given.items() if value]
     if names:
         raise ConfigError(
-            f"--fits searches all sizes of the models, and prints only those: it can't take {', '.join(names)}. "
+            f"--fits searches all sizes, so it can't be combined with {', '.join(names)}. "
             "Choose with --model, --operation, --dtype, --gpu and --vram-limit."
         )
 
@@ -33,7 +33,7 @@ def show(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Search what fits the cards, and print it. Raises ConfigError for a choice that can't be predicted."""
+    """Search for what fits the cards, and print it. Raises ConfigError for a choice that can't be predicted."""
     from bench import config
     from bench.predictions import largest_images
     from bench.report.pages import largest_figures, largest_page

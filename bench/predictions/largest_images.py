@@ -64,7 +64,7 @@ def searches(calls: Iterable[Case], cards: Sequence[TargetCard]) -> list[Callabl
 
 
 def _step_px(key: str) -> int:
-    """The smallest edge of the model's images, of which all others are multiples."""
+    """The smallest edge of the model's images; all edges are multiples of it."""
     axes = models.axes(key)
     sides = [axes[side] for side in SIDES if side in axes]
     return next((edge for edge in range(1, 1025) if not any(side.check(edge) for side in sides)), 1)

@@ -1,4 +1,4 @@
-"""The cells of the docs' tables predicted anew, beside what other programs would set aside for them."""
+"""The cells of the docs' tables, each with a new prediction and with what other programs would set aside for it."""
 
 from __future__ import annotations
 

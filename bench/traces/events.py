@@ -124,8 +124,8 @@ class Trace:
         events: in order. The result of the call never dies.
         input_elements: elements of its input, which exists before the call.
         weights: elements of each parameter and buffer, in the order in which they move to the device.
-        blended_lines: rows and columns of tiles that are blended one by one, of which `events` have one for each pair
-            of tile shapes.
+        blended_lines: rows and columns of tiles that are blended one by one. `events` have only one for each pair of
+            tile shapes.
     """
 
     events: tuple[Event, ...]

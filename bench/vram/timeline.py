@@ -106,7 +106,7 @@ class Builder:
         return index
 
     def allocate_all(self, sizes: Iterable[int], owner: Owner) -> None:
-        """Add allocations of one owner, none of which a library keeps."""
+        """Add allocations of one owner that no library keeps."""
         step = self._round_to
         rounded = [-(-size // step) * step for size in sizes]
         self._changes += range(len(self._sizes), len(self._sizes) + len(rounded))

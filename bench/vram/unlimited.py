@@ -2,7 +2,7 @@
 
 The rules are those of `allocator` in default settings, without what only a limit, addresses or callers' handles need:
 nothing is refused, and no segment goes back during the call. A prediction replays each call about nine times, so the
-weights are placed once, and whatever comes and goes at once, as most workspaces do, is only looked up.
+weights are placed once, and a block that is freed at once, as most workspaces are, is only looked up.
 tests/unit/vram/test_unlimited.py compares the peaks with `replay`.
 """
 

@@ -15,8 +15,8 @@ from bench.record import Case
 
 Standing = Fate | Literal["remote"]
 #: more_memory: with `at_bytes` available; less_memory: with less than that. round_trip_below, round_trip_above: over
-#: the same network with a round trip below or above `at_s`. measured: if it was measured, and was as quick as it may
-#: be. any_precision: without the precision that the user asked for.
+#: the same network with a round trip below or above `at_s`. measured: if it was measured, at the least or most
+#: time that it may take. any_precision: without the precision that the user asked for.
 Condition = Literal["more_memory", "less_memory", "round_trip_below", "round_trip_above", "measured", "any_precision"]
 
 #: The classes of ways on a card, the best first; `ranking` says what they are.

@@ -1,1 +1,1 @@
-"""Predicted memory held against published peaks, beside the estimates of other programs."""
+"""Predicted memory, and the estimates of other programs, compared with published peaks."""

@@ -47,7 +47,7 @@ class Cell:
         return reserved_bytes / self.published_bytes - 1
 
     def is_right(self, name: str) -> bool:
-        """Whether an estimate says rightly that the case runs, or that it does not."""
+        """Whether an estimate is right that the case runs, or that it does not."""
         return self.guesses[name].runs == (self.published_bytes is not None)
 
     def is_in_band(self, name: str) -> bool | None:
@@ -63,7 +63,8 @@ class Agreement:
     """One estimate over several cells.
 
     Attributes:
-        peaks: cells in which both have a peak; median and worst are their errors, of which the worst has its sign.
+        peaks: cells in which both have a peak.
+        median, worst: errors of these peaks; the median of their sizes, and the largest with its sign.
         cells, right: all cells, and those with a right verdict.
         within, banded: cells within the range, of those with a range and a published peak.
         width: the median of the range's upper over its lower end; None without ranges.

@@ -1,4 +1,4 @@
-"""Peaks out of the percentages that the docs print, and how far rounding may have moved them."""
+"""Peaks in bytes from the percentages that the docs print, and how far rounding may have moved them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROUNDING_BYTES = 2 * MIB
 
 
 def peak_bytes(record: Record, total_bytes: int | None) -> int | None:
-    """The peak reserved of a record, of a percentage by the docs' arithmetic; None if out of memory or not known."""
+    """A record's peak reserved, from its percentage if need be; None if out of memory or not known."""
     memory = record.memory
     if memory is None or isinstance(record.outcome, OutOfMemory):
         return None

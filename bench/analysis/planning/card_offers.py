@@ -79,8 +79,8 @@ class PricedCard:
 
     Attributes:
         price: its price, or that of an hour; None if it is not known.
-        per_1000: money for 1,000 images, of which the card is charged the seconds that it computes: a bought one its
-            share of the price and its electricity. None without a price or a time.
+        per_1000: cost of 1,000 images, for the seconds in which the card computes: rent, or electricity and a share of
+            the price of a bought card. None without a price or a time.
     """
 
     offer: CardOffer

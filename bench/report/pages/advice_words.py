@@ -16,21 +16,21 @@ from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.workloads import models
 
 _RANGES = (
-    "A range of time goes beyond what the time model was fitted to. It is the predicted time divided and multiplied by "
-    "a factor that follows from the errors with an architecture left out of the fit (reports/time_model.md has the "
-    "rule); without it only the lower end is known ('at least'). A range counts as quicker than another time only if "
-    "all of it is."
+    "A time is given as a range if the case goes beyond what the time model was fitted to: the predicted time divided "
+    "and multiplied by a factor that follows from the errors with an architecture left out of the fit "
+    "(reports/time_model.md has the rule). Without such a factor only the lower end is known ('at least'). A range "
+    "counts as quicker than another time only if all of it is."
 )
 _TIGHT = (
     "'At least' for a tight fit: the model's time is for the preferred kernels, and low-workspace ones may be slower."
 )
 
 _WINDOWS = (
-    "On Windows (WDDM) and WSL, NVIDIA's driver gives a call system memory (up to half of it) if the card's is used "
-    "up. The call then runs far slower. By how much is not known for a VAE (a language model ran at about a tenth of "
-    "its speed), so its time is at least that with enough memory. The setting 'CUDA - Sysmem Fallback Policy: Prefer "
-    "No Sysmem Fallback' makes it fail instead, but not in WSL. Windows is assumed to keep up to 15% of the card for "
-    "itself; give what is free with --free."
+    "On Windows (WDDM) and WSL, NVIDIA's driver gives a call system memory (up to half of it) once the card's is used "
+    "up. The call then runs far slower. How much slower is not known for a VAE (a language model ran at about a tenth "
+    "of its speed), so its time is at least that with enough memory. The setting 'CUDA - Sysmem Fallback Policy: "
+    "Prefer No Sysmem Fallback' makes it fail instead, but not in WSL. Windows is assumed to keep up to 15% of the "
+    "card for itself; give what is free with --free."
 )
 
 
@@ -176,7 +176,8 @@ def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
     return [
         f"Times are predicted by a model fitted to {clock.errors.cells} timings. With each card in turn left out of "
         f"the fit, the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} "
-        f"({worst.observed.card}, {title(worst.observed.case)}). For cases unlike those timings, the error is unknown.",
+        f"({worst.observed.card}, {title(worst.observed.case)}). These errors do not hold for cases unlike those "
+        "timings.",
         *_range_notes(advice),
     ]
 

@@ -74,7 +74,7 @@ class KnownPeak:
 def known_peaks(predictions: Iterable[Record], known: Sequence[Record]) -> list[KnownPeak]:
     """The known peaks of CUDA cards that have a prediction under the same limit, in the order of `known`.
 
-    They count as made with torch's native allocator: predictions for another one are not held against them.
+    They count as made with torch's native allocator, so predictions for another one are left out.
     """
     native = [each for each in predictions if each.prediction is None or each.prediction.allocator == "native"]
     groups = grouped(native, lambda prediction: (prediction.case.id, prediction.vram_limit_bytes))

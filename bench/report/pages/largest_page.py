@@ -16,10 +16,10 @@ from bench.report.pages.predicted_tables import WORDS
 from bench.vram import assumptions
 
 _LEGEND = (
-    "Edges of square images in pixels, and images in a batch of untiled ones: first the largest that fits with memory "
-    "to spare (high or medium confidence), after the slash the largest that runs at all (tight, or fits with low "
-    "confidence). Every figure is predicted; 0 means that none fits.",
-    "Tiled: in the model's own tiles, whose edge comes after it. An image no larger than a tile is computed whole.",
+    "Edges of square images in pixels, or numbers of untiled images in a batch. Before the slash is the largest that "
+    "fits with memory to spare (high or medium confidence), after it the largest that runs at all (tight, or fits with "
+    "low confidence). Every figure is predicted; 0 means that none fits.",
+    "Tiled: in the model's own tiles, with their edge in brackets. An image no larger than a tile is computed whole.",
 )
 _MOST = "+: nothing larger was tried."
 _INDEX_LIMIT = (
@@ -27,7 +27,7 @@ _INDEX_LIMIT = (
     "indices is not known, so nothing larger was tried."
 )
 _TILED_MOST = "+ in tiles: nothing larger than {most} px was tried."
-_GAPS = "~: some slightly smaller size does not, because the allocator places its tensors less well."
+_GAPS = "~: some slightly smaller sizes do not fit, because the allocator places their tensors less well."
 
 
 def terminal(results: Sequence[LargestImages]) -> Document:

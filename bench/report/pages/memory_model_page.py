@@ -1,4 +1,4 @@
-"""The page on predicted memory: every cell of the docs' tables beside its prediction and other programs' estimates."""
+"""The page on predicted memory: every cell of the docs' tables, its prediction, and other programs' estimates."""
 
 from __future__ import annotations
 
@@ -20,39 +20,41 @@ PLOT = "memory_model.png"
 _ESTIMATES = (
     (
         "this program",
-        "what `bench predict` predicts without calibrations: live tensors out of a trace of the model, workspaces of "
-        "convolutions, and a model of torch's allocator. The shares of the workspaces are fitted to these cells.",
+        "what `bench predict` predicts without calibrations: live tensors from a trace of the model, workspaces of "
+        "convolutions (memory that cuDNN takes besides the tensors), and a model of torch's allocator. A workspace is "
+        "a share of the convolution's input and output, and these shares are fitted to the cells below.",
     ),
     (
         "shares of the other architecture",
-        "the same with the shares that are fitted to the cells of the other architecture: an error that the fit did "
-        "not see.",
+        "the same for an Ada card with the shares that are fitted to Ampere cards, and the other way round. So these "
+        "cells had no part in the fit.",
     ),
     (
         "the rule for unknown architectures",
-        "the same with the share that predictions take for architectures without published peaks, and its range.",
+        "the same with the share, and the range, that predictions use for architectures without published peaks.",
     ),
     (
         "ComfyUI",
-        "a constant times the image's pixels and the bytes per value (`comfy/sd.py`, `memory_used_encode` and "
-        "`memory_used_decode`): 1767 for encode, 2178 for decode, of the whole image also with tiles.",
+        "what ComfyUI frees before a call (`comfy/sd.py`, `memory_used_encode` and `memory_used_decode`): 1767 "
+        "(encode) or 2178 (decode) times the image's pixels and the bytes of a value. With tiles too it counts the "
+        "whole image.",
     ),
     (
         "InvokeAI",
-        "likewise (`vae_working_memory.py`): 1100 and 2200, with tiles of one tile and a quarter more, in float32 "
-        "250 MiB more.",
+        "likewise with 1100 and 2200 (`vae_working_memory.py`). With tiles it counts the pixels of one tile, and adds "
+        "a quarter. In float32 it adds 250 MiB.",
     ),
 )
 _READING = (
-    "The error is that of the peak that torch reserves, relative to the published one. The docs print it as a share of "
-    "the card's memory.",
-    "A verdict says whether the call runs on the card. For ComfyUI and InvokeAI it is `fits` if the estimate is at "
-    "most the card's memory less a CUDA context of middling size. Neither counts weights, so the model's are added.",
-    "ComfyUI and InvokeAI free as much memory as they estimate before a call, so theirs is meant to be too high rather "
+    "The error is that of the peak that torch reserves, relative to the published peak, which the docs print as a "
+    "share of the card's memory. `wrong verdict` marks cells whose verdict is wrong.",
+    "A verdict says whether the call runs on the card. For ComfyUI and InvokeAI it does if the estimate is at most the "
+    "card's memory less a CUDA context of typical size. Neither counts weights, so the model's are added.",
+    "ComfyUI and InvokeAI free as much memory as they estimate, so their estimates are meant to be too high rather "
     "than too low.",
     "If the image is no larger than a tile, the tiled and the untiled call are the same. The docs print it twice, and "
     "it counts twice here.",
-    "The docs do not say with which versions of torch and cuDNN they were made.",
+    "The docs do not say which versions of torch and cuDNN their figures were measured with.",
 )
 
 
@@ -64,9 +66,9 @@ def page(published: Sequence[Published]) -> Document:
         Text(_answer(agreement(published, names[0]))),
         _summary(published, names),
         Terms(tuple((name, meaning) for name, meaning in _ESTIMATES if name in names)),
-        Picture(PLOT, "Estimated over published peak of every cell"),
+        Picture(PLOT, "Estimated over published peak, for every cell"),
         Bullets(_READING, "How to read it"),
-        Section("Parts of the tables", _parts(published, names)),
+        Section("By model, tiling and card", _parts(published, names)),
         Section("Every cell", tuple(_cells(name, group, names) for name, group in _by_call(published))),
     )
     return Document("Predicted memory against the docs' tables", blocks)
@@ -77,8 +79,8 @@ def _answer(result: Agreement) -> str:
     return (
         f"{result.right} of {format_count(result.cells, 'verdict')} are right. The median error of the predicted peak "
         f"is {_percent(result.median)} and the worst {_percent(worst)}, over {format_count(result.peaks, 'peak')}. "
-        f"{result.within} of {result.banded} published peaks are in the predicted range. The median of its upper over "
-        f"its lower end is {_ratio(result.width)}."
+        f"{result.within} of {result.banded} published peaks are in the predicted range, whose upper end is typically "
+        f"{_ratio(result.width)} times its lower end (median)."
     )
 
 
@@ -122,7 +124,7 @@ def _parts(published: Sequence[Published], names: Sequence[str]) -> tuple[Block,
         rows,
         (Column("Cells"), lambda row: row[0]),
         *((Column(_headed(name), right=True), _errors_of(name)) for name in names),
-        title="Median error, and the worst",
+        title="Median error and worst error",
     )
     verdicts = table_of(
         rows,

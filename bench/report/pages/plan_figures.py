@@ -103,7 +103,7 @@ class PlanFigures(Figures):
 
 
 def figures(plans: Sequence[ImagePlan], clock: Clock | None) -> PlanFigures:
-    """The fields of the plans, of which there is at least one, and of the errors of predicted times."""
+    """The fields of the plans (at least one), and the errors of predicted times."""
     errors = clock and clock.errors
     return PlanFigures(
         currency=plans[0].prices.currency,

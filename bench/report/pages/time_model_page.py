@@ -1,4 +1,4 @@
-"""The page on predicted times: the model, its figures, its errors on what it has not seen, and the range beyond that.
+"""The page on predicted times: the model, its figures, its errors on times left out of the fit, and the range beyond.
 
 The plot is `time_plot`'s.
 """
@@ -49,35 +49,35 @@ _PARTS = (
     (
         "memory",
         "bytes that kernels read and write over the memory's bandwidth, of tensors that do not stay in the L2 cache. A "
-        f"tensor stays there if it is smaller than {FORM.cache_share:g} of it",
+        f"tensor is taken to stay there if it is smaller than {FORM.cache_share:g} times the cache",
     ),
-    ("cache", f"bytes of all tensors over {CACHE_BYTES} bytes a clock cycle and multiprocessor"),
+    ("cache", f"bytes of all tensors over {CACHE_BYTES} bytes for each clock cycle and multiprocessor"),
     (
         "group normalisation",
-        "clock cycles for the moments. torch finds those of a group in one block of threads, so 32 groups keep 32 "
-        "multiprocessors busy on any card, and a card with a higher clock is quicker",
+        "clock cycles for mean and variance. torch computes those of a group in one block of threads, so 32 groups "
+        "keep 32 multiprocessors busy on any card, and a card with a higher clock is quicker",
     ),
-    ("launches", "the kernels that blend tiles, four for each row or column, which take no longer than their launch"),
+    ("launches", "the kernels that blend tiles: four for each row or column, too short to hide their launch"),
 )
 _RULE = (
-    "Each architecture is left out of the fit in turn. The range reaches twice as far to either side as the worst of "
-    "these predictions is off, in logarithms: if it is off by a factor of 1.2, the range is the predicted time divided "
-    "and multiplied by 1.44. It is doubled because so few architectures are known.",
+    "Each architecture is left out of the fit in turn, and the worst of these predictions sets the range. If it is off "
+    "by a factor of 1.2, the range is from the predicted time divided by 1.44, the square of 1.2, to the predicted "
+    "time multiplied by 1.44. The factor is squared because so few architectures are known.",
     "The lower end is at least the time of the matrix products at the card's rated rates.",
     "The same range is used for whatever else goes beyond the fit: a model, a precision, an operation, a batch or a "
     "ratio of tensor cores to FP32 units that no fitted time has, and times below the shortest fitted one. Of a tight "
     "fit only the lower end is known.",
-    "A variant with kernels of its own (`channels-last`, `compiled`) has no time until one was measured.",
+    "A variant with other kernels (`channels-last`, `compiled`) has no predicted time until one has been measured.",
 )
 _LIMITS = (
-    "The form of the model was chosen by these same errors, so they flatter it somewhat.",
+    "The form of the model was chosen by these same errors, so they make it look somewhat better than it is.",
     "The rates are the makers', at the rated boost clock. A card's actual clock depends on its cooler and its power "
-    "limit, which the model does not know: all times of a card may be off to the same side.",
+    "limit, which the model does not know: all times of a card may be too long, or all too short.",
     "All fitted cards have GDDR memory and tensor cores that are 2 times (float16) and once (float32) as fast as their "
     "FP32 units, so it is least certain how the time divides between these on cards with HBM or other tensor cores.",
-    "Small images take longer than predicted: kernels do not fill a card, which is no part of the model.",
-    "Copies to the layout that tensor cores compute in, and back, were tried as a part, and came to 0: the figure of "
-    "memory contains them. So a batch, whose layouts differ, is beyond the fit, and so is `channels-last`.",
+    "Small images take longer than predicted, because they do not fill a card. The model does not know that.",
+    "Copies to the layout that tensor cores need, and back, were tried as a part. Its figure came to 0, because that "
+    "of memory includes them. So a batch, whose layouts differ, is beyond the fit, and so is `channels-last`.",
     "float16 and bfloat16 share their figures, whichever of them was measured.",
 )
 
@@ -112,7 +112,7 @@ def _answer(held_out: Sequence[HeldOut], what: str) -> str:
 
 def _range_answer(clock: Clock) -> str:
     if clock.spread is None:
-        return "Beyond what was fitted, only a least time is known: there is one architecture in the fit."
+        return "Beyond what was fitted, only a least time is known, because the fit has only one architecture."
     return (
         f"Beyond what was fitted, the time is a range: from the predicted time divided by {clock.spread:.2f} to the "
         f"predicted time multiplied by it."
@@ -144,8 +144,8 @@ def _model(model: Model) -> tuple[Block, ...]:
         Terms(_PARTS),
         Text(
             "FLOPs, tensors and launches are counted in the trace of the real module; the rates are those of "
-            "`configs/gpus.yaml`. The figures are fitted by least squares on the relative errors. No figure is below "
-            "what the hardware allows: a factor of the least time is at least 1."
+            "`configs/gpus.yaml`. The figures are fitted by least squares on the relative errors. No figure may be "
+            "below what the hardware allows: 1, for a factor of the least possible time."
         ),
         table([Column("Part"), Column("Figure", right=True), Column("Meaning")], rows),
     )
@@ -193,8 +193,8 @@ def _beyond(evaluation: Evaluation) -> tuple[Block, ...]:
     return (
         Bullets(_RULE),
         Text(
-            "Times that were printed elsewhere and are in no fit. The terms of the model were chosen with them in "
-            "sight; no figure and no range was fitted to them."
+            "These times were published elsewhere and are in no fit. They were known when the parts of the model were "
+            "chosen, but no figure and no range was fitted to them."
         ),
         _checks(checks),
     )
@@ -207,7 +207,7 @@ def _checks(checks: Sequence[Check]) -> Table:
         (Column("Call"), lambda check: _case(check.published.case)),
         (Column("Precision"), lambda check: check.published.case.dtype),
         (Column("Setting"), lambda check: check.published.setting),
-        (Column("Printed", "seconds"), lambda check: check.published.seconds),
+        (Column("Published", "seconds"), lambda check: check.published.seconds),
         (Column("From", "seconds"), lambda check: _end(check, "least")),
         (Column("To", "seconds"), lambda check: _end(check, "most")),
         (Column("Source"), lambda check: check.published.source),
@@ -224,14 +224,14 @@ def _end(check: Check, end: str) -> Cell:
 def _trials(evaluation: Evaluation) -> tuple[Block, ...]:
     return (
         Text(
-            "Two choices were reasoned and not fitted. A tensor counts as staying in the L2 cache until the next "
-            f"kernel reads it if it is smaller than {FORM.cache_share:g} of the cache, since a kernel's input and "
-            "output need room at once (with 0 nothing stays). And only the launches of kernels that blend tiles take "
-            "time, since a kernel that takes longer hides the launch of the next one."
+            "Two choices were made by reasoning, not by fitting. A tensor counts as staying in the L2 cache until the "
+            f"next kernel reads it if it is smaller than {FORM.cache_share:g} times the cache, because a kernel's "
+            "input and output need room at the same time (with 0 nothing stays). And only the launches of kernels that "
+            "blend tiles count, because a kernel that takes longer than a launch hides the launch of the next one."
         ),
         Text(
-            "Other choices give other figures, above all for group normalisation, which the fitted cards do not "
-            "determine well:"
+            "Other choices give other figures, above all for group normalisation, which the times of the fitted cards "
+            "do not determine well. The last column counts the times above that are in no fit and in the range:"
         ),
         table_of(
             evaluation.trials,
@@ -242,17 +242,17 @@ def _trials(evaluation: Evaluation) -> tuple[Block, ...]:
             (Column("Median, architecture left out", "ratio"), lambda trial: _median(trial.clock.architecture_errors)),
             (Column("Worst, architecture left out", "ratio"), lambda trial: _largest(trial.clock.architecture_errors)),
             (Column("Cycles of group normalisation", right=True), _cycles),
-            (Column("Never fitted and in range", right=True), _in_range),
+            (Column("Not fitted, in the range", right=True), _in_range),
         ),
     )
 
 
-def _median(found: Errors | None) -> Cell:
-    return cells.share(None if found is None else found.median)
+def _median(result: Errors | None) -> Cell:
+    return cells.share(None if result is None else result.median)
 
 
-def _largest(found: Errors | None) -> Cell:
-    return cells.share(None if found is None else abs(found.worst.error))
+def _largest(result: Errors | None) -> Cell:
+    return cells.share(None if result is None else abs(result.worst.error))
 
 
 def _cycles(trial: Trial) -> Cell:

@@ -100,8 +100,8 @@ def test_the_range_beyond_the_fit_is_told_with_its_factor_or_as_unknown() -> Non
 def test_a_time_that_was_never_fitted_stands_beside_its_range_with_its_source() -> None:
     published = PublishedElsewhere("NVIDIA H200", SEEN[0].case, 0.09, "under autocast", "a pull request")
     check = Check(published, Estimate(0.07, ("hopper",), Range(0.05, 0.1)))
-    (row,) = rows_of(section(time_model_page.page(evaluation(checks=(check,))), "Beyond the fit"), "Printed")
-    assert (row["Printed"], row["From"], row["To"]) == ("90 ms", "50 ms‡", "100 ms‡")
+    (row,) = rows_of(section(time_model_page.page(evaluation(checks=(check,))), "Beyond the fit"), "Published")
+    assert (row["Published"], row["From"], row["To"]) == ("90 ms", "50 ms‡", "100 ms‡")
     assert (row["Setting"], row["Source"]) == ("under autocast", "a pull request")
 
 
