@@ -72,7 +72,7 @@ def load(user: str, extra: Extra = MEASURE) -> None:
 
 @contextmanager
 def _collecting_no_garbage() -> Iterator[None]:
-    """Keep the garbage collector from what is imported, now and later.
+    """Keep the garbage collector from visiting what is imported, now and later.
 
     While they are made it would visit torch's hundreds of thousands of objects again and again, for about a second.
     """

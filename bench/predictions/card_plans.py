@@ -100,7 +100,7 @@ def _tiled(image: Case, market: Market) -> tuple[Tile | None, tuple[CardOffer, .
 
 
 def _endpoints(image: Case, market: Market) -> list[EndpointOffer]:
-    """The endpoints with their times by `bench cost`; those that it has no time of with a predicted one."""
+    """The endpoints, each with its time by `bench cost`, else with a predicted one."""
     known = next((costed.remote for costed in market.costs.images if alike(costed.case) == alike(image)), ())
     by_name = {remote.name: remote for remote in known}
     return [_endpoint(image, name, price, by_name.get(name), market) for name, price in market.prices.endpoints.items()]

@@ -62,7 +62,7 @@ def _cell(record: Record, card: TargetCard, digits: dict[str, int]) -> Cell:
 
 
 def _elsewhere(record: Record, card: TargetCard) -> list[tuple[str, str]]:
-    """Estimates as if the card's architecture were another one: names and architectures, none for an unknown one."""
+    """Estimates as if the card had another architecture: their names and architectures, empty for an unknown one."""
     own = card.kernels[0] if card.kernels else ""
     item_bytes = ITEM_BYTES[record.case.dtype]
     others = sorted(name for width, name in shares.FITTED if width == item_bytes and name != own)

@@ -74,7 +74,7 @@ def _rounded_up(needed_bytes: int) -> int:
 
 
 def _of_more_memory(question: _Question) -> Iterator[Change]:
-    """The least memory that makes a way the recommendation that changes the picture less, and the most that does.
+    """The least and the most memory at which a way that changes the picture less becomes the recommendation.
 
     No more than the largest card in gpus.yaml has.
     """

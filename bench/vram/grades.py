@@ -41,7 +41,7 @@ def reserved_bytes(case: Case, backend: CuDnn, allocator: AllocatorKind = "nativ
 
 
 def live_bytes(case: Case, backend: CuDnn) -> int:
-    """The peak of live tensors with the leanest kernels, less than which no card can have."""
+    """The peak of live tensors with the leanest kernels: the least memory in which the call can run."""
     case, backend = _simplest(case, backend)
     return _timeline(case, backend.leanest).peak_bytes
 

@@ -87,7 +87,7 @@ class _Pools:
         return self._small.reserved_bytes + self._large.reserved_bytes
 
     def copy(self) -> _Pools:
-        """A copy that changes by itself."""
+        """An independent copy."""
         copied = _Pools()
         copied._small, copied._large = self._small.copy(), self._large.copy()
         copied._blocks = self._blocks.copy()

@@ -175,7 +175,7 @@ def _judge(required: Demand, card: Card) -> _Judgement:
 
 
 def _with_caveat(judgement: _Judgement, caveat: str) -> _Judgement:
-    """The judgement with what is not known about the call. Only that it runs becomes less sure by it."""
+    """The judgement with what is not known about the call, which makes it less sure that it runs."""
     if not caveat:
         return judgement
     confidence = judgement.confidence if judgement.verdict == "out_of_memory" else "low"

@@ -68,7 +68,7 @@ def read(source: str) -> Checkpoint:
 def _in_a_folder(source: str) -> Checkpoint:
     label = printable(source, 200)
     if source in {"", "random", "hub"}:
-        raise ConfigError(f"{quoted(source)} is no checkpoint. Give a folder, or {HUB}OWNER/NAME.")
+        raise ConfigError(f"{quoted(source)} is not a checkpoint. Give a folder, or {HUB}OWNER/NAME.")
     folder = os.path.abspath(os.path.expanduser(source))  # like `isfile` and `isdir`, it raises nothing
     if os.path.isfile(folder):
         raise ConfigError(f"{label} is a file. Give the folder that has its {_CONFIG}.")

@@ -166,12 +166,12 @@ def priced(offers: Sequence[CardOffer], prices: Prices) -> list[PricedCard]:
 
 
 def cheapest(cards: Iterable[PricedCard], way: Way) -> PricedCard | None:
-    """The first card that is had in this way, in the order of `priced`; None if there is none."""
+    """The first card in the order of `priced` that is bought, rented or unpriced; None if there is none."""
     return next((card for card in cards if card.way == way), None)
 
 
 def endpoint_cost(price: EndpointPrice, time: Time | None, images: int) -> Between | None:
-    """Money for 1,000 images on an endpoint, with a replica that is as busy as planned; None without a time.
+    """The cost of 1,000 images on an endpoint whose replica is as busy as planned; None without a time.
 
     `time` is that of a call for so many images.
     """

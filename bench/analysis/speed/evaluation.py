@@ -21,7 +21,7 @@ FORMS = (*(Form(cache_share=share) for share in (0.0, 0.25, 0.4, 0.45, 0.5, 0.55
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A time that was printed elsewhere and is in no fit, beside what the model says of it."""
+    """A time that was published elsewhere and is in no fit, and the model's estimate of it."""
 
     published: PublishedElsewhere
     estimate: Estimate
@@ -37,7 +37,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The model in another form, and what it says of the times that were never fitted."""
+    """The model in another form, and its estimates of the times that were never fitted."""
 
     form: Form
     clock: Clock

@@ -41,7 +41,7 @@ def label(ranked: Ranked | None) -> str | None:
 
 
 def measuring(advice: Advice) -> str | None:
-    """The command that measures the recommendation beside the ways that may come before it; None for no such way."""
+    """The command that measures the recommendation beside the ways that may come before it; None if there is none."""
     changed = [change.way for change in advice.changes if change.condition == "measured"]
     ways = [ranked.way for ranked in (advice.best, *changed) if ranked is not None]
     cases = [way.option.case for way in ways if isinstance(way, Local)]

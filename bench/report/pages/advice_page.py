@@ -41,7 +41,7 @@ _PICTURE = (
         "A lower precision",
         "the whole picture changes. It is never recommended for its time alone: only if nothing in the model's own "
         "precision fits comfortably. `bench advise --gpu NAME` shows what it would gain, and what it risks. If it may "
-        "give black images, it comes after everything that does not.",
+        "give black images, it comes after all other ways that fit.",
     ),
     (
         "float32 instead of a precision that the card lacks",
@@ -146,7 +146,7 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
         ),
         ("tight", TIGHT),
         _CONFIDENCE,
-        (BEYOND, "the case is outside the range of times that the model was fitted to; the error is unknown."),
+        (BEYOND, "the case is beyond what the time model was fitted to, so its time is a range or a lower bound."),
     )
 
 

@@ -145,7 +145,7 @@ def _cheapest(card: PricedCard | None) -> _Cheapest | None:
 
 
 def _card(ways: Sequence[PricedCard]) -> _Card:
-    """A card, given in each way that it is had."""
+    """A card, once for each way to have it."""
     offer, by_way = ways[0].offer, {card.way: card for card in ways}
     bought, rented = by_way.get("bought"), by_way.get("rented")
     return _Card(

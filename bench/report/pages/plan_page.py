@@ -142,7 +142,7 @@ def _cheapest_endpoint(plan: ImagePlan) -> list[str]:
 
 
 def _cards_table(cards: Sequence[PricedCard], way: Way, plan: ImagePlan) -> Iterable[document.Table]:
-    """The table of the cards that are had in this way; nothing if there are none."""
+    """The table of the cards that are bought, rented or unpriced; nothing if there are none."""
     having = [card for card in cards if card.way == way]
     if not having:
         return
@@ -214,7 +214,7 @@ def _endpoints_table(plan: ImagePlan) -> Iterable[Block]:
         )
     untimed = [_endpoint_name(endpoint) for endpoint in plan.endpoints if endpoint.time is None]
     if untimed:
-        yield Text(f"No time is known of {listed(untimed)}.")
+        yield Text(f"No time is known for {listed(untimed)}.")
 
 
 def _endpoint_name(endpoint: EndpointOffer) -> str:
@@ -262,13 +262,13 @@ def _notes(plans: Sequence[ImagePlan], clock: Clock | None) -> list[str]:
     notes = list(_LEGEND)
     notes += [_ENDPOINTS] if endpoints else []
     if any(plan.image.axes.product("batch", "frames") > 1 for plan in plans) and endpoints:
-        notes.append("An image file holds one image: from end to end, no time of a batch is known.")
+        notes.append("An image file holds one image, so no time from end to end is known for a batch.")
     if any(offer.is_tight for offer in offers):
         notes.append(f"tight: {TIGHT}")
     known_times = (*(offer.time for offer in offers), *(endpoint.time for endpoint in endpoints))
     times = [time for time in known_times if time is not None]
     if any(time.beyond for time in times):
-        notes.append(f"{BEYOND}: beyond the times that the model was fitted on, so that its error is unknown.")
+        notes.append(f"{BEYOND}: beyond what the time model was fitted to, so the time is a range or a lower bound.")
     notes += [_errors(clock)] if any(time.kind == "predicted" for time in times) else []
     assumed = dict.fromkeys(o.place.card for o in offers if o.place.card and o.place.is_memory_assumed)
     notes += [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
