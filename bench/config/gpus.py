@@ -41,7 +41,7 @@ _Mhz = Annotated[Figure, Field(ge=100, le=10_000)]
 #: (CUDA C++ Programming Guide, Throughput of Native Arithmetic Instructions).
 _LANES = {"6.0": 64, "7.0": 64, "7.5": 64, "8.0": 64}
 #: The figures without which no time is predicted.
-_RATES = ("tensor_tflops", "vector_tflops", "bandwidth_gb_s", "l2_mib", "sm_count")
+RATES = ("tensor_tflops", "vector_tflops", "bandwidth_gb_s", "l2_mib", "sm_count")
 #: The precisions that cards compute in, by torch's names.
 Precision = Literal["float16", "bfloat16", "float32"]
 
@@ -131,7 +131,7 @@ class Gpu(Sourced):
     @property
     def unknown_rates(self) -> tuple[str, ...]:
         """The fields that nobody published and without which no time is predicted."""
-        return tuple(name for name in _RATES if getattr(self, name) is None)
+        return tuple(name for name in RATES if getattr(self, name) is None)
 
     @property
     def has_rates(self) -> bool:

@@ -108,14 +108,15 @@ def _endpoints(image: Case, market: Market) -> list[EndpointOffer]:
 
 def _endpoint(image: Case, name: str, price: EndpointPrice, remote: Remote | None, market: Market) -> EndpointOffer:
     served, images = models.workload(image.model).served(image), image.axes.product("batch", "frames")
-    time, by = None, ""
+    time, by, lacks = None, "", ""
     if remote is not None and remote.seconds is not None and remote.kind is not None:
         time, by = Time(remote.seconds * images, remote.kind), remote.by or name
     elif price.accelerator in market.accelerators and grades.is_indexed(served):
-        time, by = _offer(served, market.accelerators[price.accelerator], market).time, price.accelerator
+        offer = _offer(served, market.accelerators[price.accelerator], market)
+        time, by, lacks = None if offer.lacks else offer.time, price.accelerator, offer.lacks
     cost = endpoint_cost(price, time, images)
     if time is None:
-        return EndpointOffer(name, price, per_1000=cost)
+        return EndpointOffer(name, price, per_1000=cost, lacks=lacks)
     return EndpointOffer(name, price, time, by, _whole(served, time, by, market), cost)
 
 

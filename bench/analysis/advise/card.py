@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.config import card_names
-from bench.config.gpus import Gpu
+from bench.config.gpus import RATES, Gpu
 from bench.core.units import format_bytes, pool_bytes
 from bench.record import AllocatorKind, Record
 
@@ -110,6 +110,16 @@ class Place:
     def is_memory_assumed(self) -> bool:
         """Whether `total_bytes` is what the card is sold with, because nobody published what torch reports."""
         return self.gpu is not None and self.gpu.is_memory_assumed
+
+    @property
+    def unknown_rates(self) -> tuple[str, ...]:
+        """The fields of gpus.yaml without which no time is predicted for the card; all if it is not in the file.
+
+        Empty if only the memory is known.
+        """
+        if self.gpu is not None:
+            return self.gpu.unknown_rates
+        return () if self.card is None else RATES
 
     def is_of(self, record: Record) -> bool:
         """Whether a record of this program or the docs was made on such a card."""

@@ -45,6 +45,12 @@ def lack(dtype: str, place: Place) -> Lack | None:
     return None
 
 
+def is_emulated(dtype: str, place: Place) -> bool:
+    """Whether the card is known not to compute in a precision, so that torch emulates it."""
+    lacking = lack(dtype, place)
+    return lacking is not None and lacking.hazard == "emulated"
+
+
 def _has_no_tensor_cores(place: Place) -> bool:
     rates = place.gpu.tensor_tflops if place.gpu else None
     return rates is not None and rates.float16 is None

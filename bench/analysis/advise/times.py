@@ -1,7 +1,8 @@
 """How long an option takes on a card: measured if known, else published, else by the model of times.
 
-The model's error holds for what it was fitted on. Beyond that it gives a range (`analysis.speed.extrapolation`); for a
-tight fit, in which low-workspace kernels run or torch empties its cache, it gives a least time.
+The model's error holds for what it was fitted on. Beyond that it gives a range (`analysis.speed.extrapolation`). It
+gives a least time for a tight fit, in which low-workspace kernels run or torch empties its cache, and for a precision
+that the card emulates.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.peaks import Peak, alike
+from bench.analysis.advise.precision import is_emulated
 from bench.analysis.hybrid.service import seconds
 from bench.analysis.speed.clock import Clock
 from bench.analysis.speed.extrapolation import Range
@@ -24,6 +26,8 @@ from bench.record import Case, Kind, Record
 
 #: How a tight fit's time goes beyond what was fitted: times of the preferred kernels, with memory to spare.
 TIGHT = "a tight fit"
+#: How the time in a precision that the card does not compute in goes beyond it: nobody published how slow that is.
+EMULATED = "an emulated precision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ def of(
             return Time(taken, record.kind)
     if clock is None or place.gpu is None or not place.gpu.has_rates or kernels is None:
         return None
-    return _predicted(case, place.gpu, kernels, clock, is_tight=peak.verdict == "tight")
+    slower = {TIGHT: peak.verdict == "tight", EMULATED: is_emulated(case.dtype, place)}
+    return _predicted(case, place.gpu, kernels, clock, [word for word, is_slower in slower.items() if is_slower])
 
 
 def _counts(record: Record, place: Place, peak: Peak) -> bool:
@@ -93,12 +98,12 @@ def _counts(record: Record, place: Place, peak: Peak) -> bool:
     return had >= place.available_bytes and peak.verdict == "fits"
 
 
-def _predicted(case: Case, gpu: Gpu, kernels: Kernels, clock: Clock, *, is_tight: bool) -> Time | None:
-    """The model's time: a range beyond its fit, a least time if the memory is tight; None if it has no figures."""
-    estimate = clock.estimate(case, gpu, kernels, (TIGHT,) if is_tight else ())
+def _predicted(case: Case, gpu: Gpu, kernels: Kernels, clock: Clock, slower: Sequence[str]) -> Time | None:
+    """The model's time: a range beyond its fit, a least time if the call is `slower`; None if it has no figures."""
+    estimate = clock.estimate(case, gpu, kernels, slower)
     if estimate is None:
         return None
     between = estimate.between
-    if between is not None and is_tight:
+    if between is not None and slower:
         between = Range(between.least_s, None)
     return Time(None if between else estimate.seconds, "predicted", clock.errors, estimate.beyond, between)

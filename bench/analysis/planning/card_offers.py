@@ -1,7 +1,8 @@
 """Cards and endpoints that compute an image, in the order of their prices.
 
-A card is offered if the image fits with high or medium confidence. What an image costs follows from the time of one
-call, as in `analysis.cost`; unlike there, the time may be predicted, and then so is the cost.
+A card is offered if the image fits with high or medium confidence, in a precision that the card can use. What an image
+costs follows from the time of one call, as in `analysis.cost`; unlike there, the time may be predicted, and then so is
+the cost.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal
 
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.peaks import Peak
+from bench.analysis.advise.precision import lack
 from bench.analysis.advise.times import Time
 from bench.analysis.cost.arithmetic import HOUR_S, EndpointCost, LocalCost, energy_cost, ownership_per_hour, per_1000
 from bench.analysis.cost.image_costs import BUSY
@@ -57,9 +59,20 @@ class CardOffer:
     needed_bytes: int
 
     @property
+    def lacks(self) -> str:
+        """Why the card can't use the precision, as a sentence without a full stop; empty if it can."""
+        lacking = lack(self.case.dtype, self.place)
+        return lacking.reason if lacking is not None and lacking.hazard is not None else ""
+
+    @property
+    def is_comfortable(self) -> bool:
+        """Whether it fits with high or medium confidence, in a precision that the card can use."""
+        return self.peak.is_comfortable and not self.lacks
+
+    @property
     def is_tight(self) -> bool:
         """Whether it runs, but not comfortably: it is tight, or fits with low confidence."""
-        return self.peak.verdict in {"fits", "tight"} and not self.peak.is_comfortable
+        return self.peak.verdict in {"fits", "tight"} and not self.peak.is_comfortable and not self.lacks
 
     @property
     def demand(self) -> float:
@@ -96,6 +109,7 @@ class EndpointOffer:
     Attributes:
         time: of computing one call; None if it is not known.
         by: the device whose time it is; empty without a time.
+        lacks: why its accelerator can't use the precision, if its time would have to be predicted; else empty.
         whole_s: seconds from end to end over the network; None without a time, or if no request can carry the image.
         per_1000: money for 1,000 images on a replica that is as busy as planned; None without a time.
     """
@@ -106,6 +120,7 @@ class EndpointOffer:
     by: str = ""
     whole_s: Between | None = None
     per_1000: Between | None = None
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +147,21 @@ class ImagePlan:
 
     @property
     def fitting(self) -> tuple[CardOffer, ...]:
-        """The cards on which it fits untiled with high or medium confidence."""
+        """The cards on which it fits untiled with high or medium confidence, in a precision that they can use."""
         return comfortable(self.offers)
 
     @property
     def nearest(self) -> CardOffer | None:
         """The card on which it comes nearest to fitting untiled; None if it fits one, or if there are none."""
-        possible = [offer for offer in self.offers if offer.peak.verdict != "unsupported"]
+        possible = [offer for offer in self.offers if offer.peak.verdict != "unsupported" and not offer.lacks]
         if self.fitting or not possible:
             return None
         return min(possible, key=lambda offer: (not offer.is_tight, offer.demand))
 
 
 def comfortable(offers: Iterable[CardOffer]) -> tuple[CardOffer, ...]:
-    """The cards on which the image fits with high or medium confidence."""
-    return tuple(offer for offer in offers if offer.peak.is_comfortable)
+    """The cards on which the image fits with high or medium confidence, in a precision that they can use."""
+    return tuple(offer for offer in offers if offer.is_comfortable)
 
 
 def priced(offers: Sequence[CardOffer], prices: Prices) -> list[PricedCard]:

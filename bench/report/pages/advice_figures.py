@@ -14,7 +14,6 @@ from pydantic import AliasPath, BeforeValidator, Field, PlainSerializer
 from bench.analysis.advise.times import Clock
 from bench.analysis.advise.ways import Advice
 from bench.analysis.speed.extrapolation import Range
-from bench.config import Gpu
 from bench.record import Case, Tile
 from bench.report.pages import advice_changes, advice_words
 from bench.report.pages.figures import Figures
@@ -28,10 +27,6 @@ def _image(case: Case) -> dict[str, Any]:
 
 def _named_capacities(capacities: tuple[int, int, int]) -> dict[str, int]:
     return dict(zip(("low", "middle", "high"), capacities, strict=True))
-
-
-def _unknown_rates(gpu: Gpu | None) -> tuple[str, ...]:
-    return () if gpu is None else gpu.unknown_rates
 
 
 def _named_band(band: tuple[int, int] | None) -> dict[str, int] | None:
@@ -53,7 +48,7 @@ class _Card(Figures):
     memory_assumed: bool = Field(validation_alias="is_memory_assumed")
     vram_limit_bytes: int | None = Field(validation_alias="limit_bytes")
     free_bytes: int | None
-    unknown_rates: Annotated[tuple[str, ...], BeforeValidator(_unknown_rates)] = Field(validation_alias="gpu")
+    unknown_rates: tuple[str, ...]
     os: str
     pool_bytes: Annotated[dict[str, int], BeforeValidator(_named_capacities)] = Field(validation_alias="capacities")
 

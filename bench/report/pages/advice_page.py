@@ -191,7 +191,7 @@ def _notes(advice: Advice) -> list[str]:
 
 
 def _beyond_note(ways: Sequence[Ranked]) -> list[str]:
-    beyond = advice_words.beyond(ways)
+    beyond = advice_words.beyond(ranked.way.time for ranked in ways)
     return [f"The time model was not fitted to: {beyond}."] if beyond else []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.peaks import SPILLED
 from bench.analysis.advise.remote_way import RemoteWay
-from bench.analysis.advise.times import TIGHT, Clock, Time
+from bench.analysis.advise.times import EMULATED, TIGHT, Clock, Time
 from bench.analysis.advise.ways import Advice, Local, Ranked
 from bench.core.units import format_bytes
 from bench.report.pages.cells import MEMORY_ASSUMED
@@ -18,12 +18,13 @@ from bench.workloads import models
 _RANGES = (
     "A time is given as a range if the case goes beyond what the time model was fitted to: the predicted time divided "
     "and multiplied by a factor that follows from the errors with an architecture left out of the fit "
-    "(reports/time_model.md has the rule). Without such a factor only the lower end is known ('at least'). A range "
-    "counts as quicker than another time only if all of it is."
+    "(reports/time_model.md has the rule). Without such a factor only the lower end is known ('at least')."
 )
+_QUICKER = "A range counts as quicker than another time only if all of it is."
 _TIGHT = (
     "'At least' for a tight fit: the model's time is for the preferred kernels, and low-workspace ones may be slower."
 )
+_EMULATED = "'At least' for an emulated precision: by how much emulation is slower is not known."
 
 _WINDOWS = (
     "On Windows (WDDM) and WSL, NVIDIA's driver gives a call system memory (up to half of it) once the card's is used "
@@ -123,9 +124,8 @@ def replaced(advice: Sequence[Advice]) -> list[str]:
     return [f"{', '.join(dict.fromkeys(names))}: {risk}." for risk, names in cards.items()]
 
 
-def beyond(ways: Iterable[Ranked]) -> str:
-    """The kinds of cases among these ways that the time model was not fitted to; empty if none."""
-    times = [ranked.way.time for ranked in ways]
+def beyond(times: Iterable[Time | None]) -> str:
+    """What of these times the time model was not fitted to; empty if nothing."""
     names: dict[str, list[str]] = {}
     for word in dict.fromkeys(word for time in times if time for word in time.beyond):
         name, _, fitted = word.partition(" (")
@@ -137,10 +137,8 @@ def place_notes(advice: Sequence[Advice]) -> list[str]:
     """Notes on what is assumed or unknown about the cards, and on cards that torch does not run on."""
     places = {each.place.card: each.place for each in advice if each.place.card is not None}
     assumed = [name for name, place in places.items() if place.is_memory_assumed]
-    rateless = [_rateless(place) for place in places.values() if place.gpu is None or not place.gpu.has_rates]
     notes = [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
-    if rateless:
-        notes.append(f"No times are predicted for {', '.join(rateless)}: gpus.yaml does not have all of their rates.")
+    notes += rateless(places.values())
     unsupported = {
         each.place.card: way.peak.reason for each in advice for way in each.local if way.peak.verdict == "unsupported"
     }
@@ -148,9 +146,11 @@ def place_notes(advice: Sequence[Advice]) -> list[str]:
     return notes + [f"No torch for {name}: {reason}." for name, reason in unsupported.items()]
 
 
-def _rateless(place: Place) -> str:
-    """`NVIDIA GH200 480GB (bandwidth_gb_s, l2_mib)`: a card, and the rates that gpus.yaml does not have."""
-    return f"{place.card} ({', '.join(place.gpu.unknown_rates)})" if place.gpu else f"{place.card} (none of them)"
+def rateless(places: Iterable[Place]) -> list[str]:
+    """For which of these cards only memory is predicted, with the rates that gpus.yaml does not have."""
+    named = dict.fromkeys(f"{place.card} ({', '.join(place.unknown_rates)})" for place in places if place.unknown_rates)
+    cards = ", ".join(named)
+    return [f"No times are predicted for {cards}: gpus.yaml does not have all of their rates."] if named else []
 
 
 def system_notes(advice: Sequence[Advice]) -> list[str]:
@@ -160,6 +160,7 @@ def system_notes(advice: Sequence[Advice]) -> list[str]:
 
 def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
     """How predicted times are made, and how far they are off."""
+    times = [ranked.way.time for each in advice for ranked in each.ranked]
     if all(each.place.card is None for each in advice):
         return ["Times need a GPU model: add --gpu. --vram-limit then says how much of its memory may be used."]
     if clock is None:
@@ -167,10 +168,12 @@ def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
             "No times are predicted: the results have too few times of cards in gpus.yaml. Add results/published/, "
             "which has the docs'."
         ]
+    if not any(time is not None and time.kind == "predicted" for time in times):
+        return []
     if clock.errors is None:
         return [
             "Times are predicted by a model fitted to a single card. Its error on other cards is unknown.",
-            *_range_notes(advice),
+            *_notes_on_ranges(times),
         ]
     worst = clock.errors.worst
     return [
@@ -178,16 +181,18 @@ def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:
         f"the fit, the median error was {clock.errors.median:.1%} and the worst {abs(worst.error):.1%} "
         f"({worst.observed.card}, {title(worst.observed.case)}). These errors do not hold for cases unlike those "
         "timings.",
-        *_range_notes(advice),
+        *_notes_on_ranges(times),
     ]
 
 
-def _range_notes(advice: Sequence[Advice]) -> list[str]:
+def _notes_on_ranges(times: Sequence[Time | None]) -> list[str]:
+    notes = range_notes(times)
+    return [f"{note} {_QUICKER}" if note == _RANGES else note for note in notes]
+
+
+def range_notes(times: Iterable[Time | None]) -> list[str]:
     """The meaning of ranges and least times, if there are any."""
-    times = [ranked.way.time for each in advice for ranked in each.ranked]
-    tight = [
-        TIGHT in time.beyond or SPILLED in time.beyond
-        for time in times
-        if time is not None and time.between is not None
-    ]
-    return [*([_RANGES] if not all(tight) else []), *([_TIGHT] if any(tight) else [])]
+    ranges = [set(time.beyond) for time in times if time is not None and time.between is not None]
+    slower = {_TIGHT: {TIGHT, SPILLED}, _EMULATED: {EMULATED}}
+    notes = [_RANGES] if any(words.isdisjoint({TIGHT, SPILLED, EMULATED}) for words in ranges) else []
+    return notes + [note for note, names in slower.items() if any(words & names for words in ranges)]

@@ -24,6 +24,7 @@ from bench.config import Prices
 from bench.record import Tile, grouped
 from bench.report.pages.figures import Figures
 from bench.vram.assumptions import ASSUMPTIONS
+from bench.workloads import models
 
 
 class _Between(Figures):
@@ -32,6 +33,12 @@ class _Between(Figures):
     least: float
     most: float | None
     kind: str
+
+
+class _Seconds(_Between):
+    """A time: `beyond` says how a prediction goes beyond the times that the model was fitted on."""
+
+    beyond: tuple[str, ...]
 
 
 class _Price(Figures):
@@ -50,7 +57,9 @@ class _Card(Figures):
     peak_bytes: int | None
     needed_bytes: int
     peak_kind: str
-    seconds: _Between | None
+    lacks: str | None
+    unknown_rates: tuple[str, ...]
+    seconds: _Seconds | None
     purchase: _Price | None
     rental: _Price | None
     per_1000_bought: _Between | None
@@ -75,7 +84,8 @@ class _Endpoint(Figures):
     endpoint: str
     accelerator: str | None
     price: _Price
-    seconds: _Between | None
+    lacks: str | None
+    seconds: _Seconds | None
     time_of: str | None
     end_to_end_s: _Between | None
     per_1000: _Between | None
@@ -83,6 +93,7 @@ class _Endpoint(Figures):
 
 class _Plan(Figures):
     image: dict[str, Any]
+    risk: str | None
     fits_untiled: bool
     beyond_32_bit_indices: bool
     nearest: str | None
@@ -118,6 +129,7 @@ def _plan(plan: ImagePlan) -> _Plan:
     image = plan.image
     return _Plan(
         image={"model": image.model, "operation": image.operation, **image.axes, "dtype": image.dtype},
+        risk=models.workload(image.model).risk(image.model, image.dtype) or None,
         fits_untiled=bool(plan.fitting),
         beyond_32_bit_indices=plan.is_too_large,
         nearest=plan.nearest.place.card if plan.nearest else None,
@@ -157,6 +169,8 @@ def _card(ways: Sequence[PricedCard]) -> _Card:
         peak_bytes=offer.peak.reserved_bytes,
         needed_bytes=offer.needed_bytes,
         peak_kind=offer.peak.kind,
+        lacks=offer.lacks or None,
+        unknown_rates=offer.place.unknown_rates,
         seconds=_seconds(offer.time),
         purchase=_Price.model_validate(bought.price) if bought else None,
         rental=_Price.model_validate(rented.price) if rented else None,
@@ -170,6 +184,7 @@ def _endpoint(offer: EndpointOffer) -> _Endpoint:
         endpoint=offer.name,
         accelerator=offer.price.accelerator,
         price=_Price.model_validate(offer.price),
+        lacks=offer.lacks or None,
         seconds=_seconds(offer.time),
         time_of=offer.by or None,
         end_to_end_s=_between(offer.whole_s, offer.time),
@@ -177,13 +192,16 @@ def _endpoint(offer: EndpointOffer) -> _Endpoint:
     )
 
 
-def _seconds(time: Time | None) -> _Between | None:
-    return None if time is None else _between(between_s(time), time, time.kind)
+def _seconds(time: Time | None) -> _Seconds | None:
+    if time is None:
+        return None
+    span = between_s(time)
+    return _Seconds(least=span.least, most=span.most, kind=time.kind, beyond=time.beyond)
 
 
-def _between(span: Between | None, time: Time | None, kind: str = "simulated") -> _Between | None:
+def _between(span: Between | None, time: Time | None) -> _Between | None:
     """A quantity that follows from a time: predicted if the time is, else simulated."""
     if span is None:
         return None
     is_predicted = time is not None and time.kind == "predicted"
-    return _Between(least=span.least, most=span.most, kind="predicted" if is_predicted else kind)
+    return _Between(least=span.least, most=span.most, kind="predicted" if is_predicted else "simulated")

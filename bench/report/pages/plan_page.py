@@ -22,10 +22,11 @@ from bench.core.units import format_amount, format_bytes, format_count, format_s
 from bench.errors import listed
 from bench.report import document
 from bench.report.document import Block, Bullets, Cell, Column, Document, Kind, Section, Text, table_of
-from bench.report.pages import cells
+from bench.report.pages import advice_words, cells
 from bench.report.pages.advice_tables import BEYOND
 from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
 from bench.vram import assumptions
+from bench.workloads import models
 from bench.workloads.labels import whole_size_of
 
 #: What each way of having a card is called in tables and sentences.
@@ -265,16 +266,36 @@ def _notes(plans: Sequence[ImagePlan], clock: Clock | None) -> list[str]:
         notes.append("An image file holds one image, so no time from end to end is known for a batch.")
     if any(offer.is_tight for offer in offers):
         notes.append(f"tight: {TIGHT}")
-    known_times = (*(offer.time for offer in offers), *(endpoint.time for endpoint in endpoints))
+    known_times = (*(offer.time for offer in comfortable(offers)), *(endpoint.time for endpoint in endpoints))
     times = [time for time in known_times if time is not None]
     if any(time.beyond for time in times):
-        notes.append(f"{BEYOND}: beyond what the time model was fitted to, so the time is a range or a lower bound.")
+        reasons = advice_words.beyond(times)
+        notes.append(f"{BEYOND} The time model was not fitted to: {reasons}.")
     notes += [_errors(clock)] if any(time.kind == "predicted" for time in times) else []
+    notes += advice_words.range_notes(times)
+    notes += advice_words.rateless(offer.place for offer in offers)
+    notes += dict.fromkeys(_precisions(plans))
     assumed = dict.fromkeys(o.place.card for o in offers if o.place.card and o.place.is_memory_assumed)
     notes += [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
     unsupported = dict.fromkeys(o.place.card for o in offers if o.place.card and o.peak.verdict == "unsupported")
     notes += [f"No torch for {', '.join(unsupported)}: nothing fits them."] if unsupported else []
     return [*notes, assumptions.stated(os.environ)]
+
+
+def _precisions(plans: Sequence[ImagePlan]) -> Iterable[str]:
+    """The risks of the precisions, and the cards that can't use one."""
+    for plan in plans:
+        image = plan.image
+        risk = models.workload(image.model).risk(image.model, image.dtype)
+        yield from [f"Risk of {image.dtype}: {risk}."] if risk else []
+        lacking: dict[str, dict[str, None]] = {}
+        for offer in (*plan.offers, *plan.tiled):
+            lacking.setdefault(offer.lacks, {})[offer.place.label] = None
+        for endpoint in plan.endpoints:
+            lacking.setdefault(endpoint.lacks, {})[endpoint.price.accelerator or endpoint.name] = None
+        for why, names in lacking.items():
+            if why:
+                yield f"Not in {image.dtype} on {', '.join(names)}: {why}. To plan for float32, add --dtype float32."
 
 
 def _errors(clock: Clock | None) -> str:

@@ -191,6 +191,7 @@ def test_a_card_of_the_results_is_known_by_its_name_and_memory(
     times = {way["way"]: way["time"] for way in one["ways"]}
     assert (times["untiled"]["kind"], times["untiled"]["seconds"]) == ("measured", 0.2)
     assert times["tile 64/16"] is None
+    assert "sm_count" in one["card"]["unknown_rates"]
     assert "on NVIDIA GeForce RTX 9040: " in said([str(path), "--gpu", "9040", *SMALL], capsys)
     # And without those results it is not
     assert main(["advise", str(tmp_path / "mine.jsonl"), "--gpu", "9041", *SMALL]) == 2

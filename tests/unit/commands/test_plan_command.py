@@ -62,7 +62,8 @@ def test_verdicts_and_peaks_are_those_of_predict(capsys: pytest.CaptureFixture[s
 def test_rent_is_charged_by_the_second(capsys: pytest.CaptureFixture[str]) -> None:
     (plan,) = planned([*LARGE, "--gpu", "4090"], capsys)
     (card,) = plan["untiled"]["cards"]
-    assert card["seconds"] == {"least": 0.873, "most": 0.873, "kind": "published"}  # the docs' figure
+    docs_figure = {"least": 0.873, "most": 0.873, "kind": "published", "beyond": []}
+    assert card["seconds"] == docs_figure
     assert card["per_1000_rented"]["least"] == pytest.approx(card["rental"]["amount"] / 3600 * 873)
     assert card["per_1000_rented"]["kind"] == "simulated"
 
@@ -113,6 +114,66 @@ def test_a_card_that_torch_does_not_run_on_is_no_choice(capsys: pytest.CaptureFi
     )
     assert plan["fits_untiled"] is False
     assert plan["tiled"] is plan["nearest"] is None
+
+
+def test_a_card_that_emulates_the_precision_is_no_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    case = [RESULTS, "--model", "flux", "--resolution", "512", "--operation", "decode"]
+    (plan,) = planned([*case, "--gpu", "T4", "--gpu", "3070", "--gpu", "GTX 1660"], capsys)
+    # Given bfloat16, which cards before Ampere emulate
+    lacking = {card["card"] for card in plan["untiled"]["cards"] if card["lacks"]}
+    assert lacking == {"Tesla T4", "NVIDIA GeForce GTX 1660"}
+    # Then only the time that it takes at least is known there, and no endpoint with such a card is chosen
+    t4 = next(card for card in plan["untiled"]["cards"] if card["card"] == "Tesla T4")
+    assert t4["seconds"]["most"] is None
+    assert "an emulated precision" in t4["seconds"]["beyond"]
+    endpoints = {endpoint["endpoint"]: endpoint for endpoint in plan["endpoints"]}
+    assert endpoints["aws-t4"]["seconds"] is None
+    assert endpoints["aws-t4"]["lacks"]
+    assert main(["plan", *case, "--gpu", "T4", "--gpu", "3070"]) == 0
+    text = capsys.readouterr().out
+    assert "1 of 2 cards" in text
+    assert "Cheapest endpoint: gcp-l4" in text
+    assert "Not in bfloat16 on Tesla T4" in text
+    # And in float32 it is a choice
+    (plan,) = planned([*case, "--gpu", "T4", "--dtype", "float32"], capsys)
+    assert plan["fits_untiled"] is True
+    assert plan["untiled"]["cards"][0]["lacks"] is None
+
+
+def test_a_time_beyond_the_fit_is_a_range_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    case = [*LARGE, "--gpu", "H200", "--gpu", "A10G"]
+    (plan,) = planned(case, capsys)
+    seconds = {card["card"]: card["seconds"] for card in plan["untiled"]["cards"]}
+    assert seconds["NVIDIA H200"]["least"] < seconds["NVIDIA H200"]["most"]
+    (beyond,) = seconds["NVIDIA H200"]["beyond"]
+    assert beyond.startswith("hopper")
+    assert seconds["NVIDIA A10G"]["least"] == seconds["NVIDIA A10G"]["most"]
+    assert seconds["NVIDIA A10G"]["beyond"] == []
+    assert main(["plan", *case]) == 0
+    text = capsys.readouterr().out
+    assert "not fitted to: " in text
+    assert "hopper" in text
+
+
+def test_for_a_card_without_rates_only_memory_is_planned_and_the_rates_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (plan,) = planned([*LARGE, "--gpu", "GH200"], capsys)
+    (card,) = plan["untiled"]["cards"]
+    assert (card["verdict"], card["seconds"]) == ("fits", None)
+    assert card["unknown_rates"] == ["bandwidth_gb_s", "l2_mib"]
+    assert main(["plan", *LARGE, "--gpu", "GH200"]) == 0
+    assert "NVIDIA GH200 480GB (bandwidth_gb_s, l2_mib)" in capsys.readouterr().out
+
+
+def test_the_risk_of_a_precision_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    case = [RESULTS, "--model", "sdxl", "--resolution", "512", "--operation", "encode", "--gpu", "4090"]
+    (plan,) = planned(case, capsys)
+    assert plan["risk"] is None
+    (plan,) = planned([*case, "--dtype", "float16"], capsys)
+    assert "overflows" in plan["risk"]
+    assert main(["plan", *case, "--dtype", "float16"]) == 0
+    assert "Risk of float16" in capsys.readouterr().out
 
 
 def test_several_images_are_planned_one_after_another(capsys: pytest.CaptureFixture[str]) -> None:

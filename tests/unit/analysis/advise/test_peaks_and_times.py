@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -124,6 +125,18 @@ def test_a_predicted_time_of_a_tight_fit_is_the_least_that_it_takes() -> None:
     # but one that was measured there is as it was
     tight = [a_measurement(7.9, 3.0)]
     assert times.of(IMAGE, a_place(), tight, peak(tight), CLOCK, KERNELS) == times.Time(3.0, "measured")
+
+
+def test_a_predicted_time_in_a_precision_that_the_card_emulates_is_the_least_that_it_takes() -> None:
+    turing = a_place(card="Tesla T4", gpu=load_gpus().cards["Tesla T4"])
+    emulated = times.of(changed(FITTED, dtype="bfloat16"), turing, [], peak([], turing), CLOCK, KERNELS)
+    assert emulated is not None
+    assert (emulated.seconds, emulated.most_s) == (None, math.inf)
+    assert times.EMULATED in emulated.beyond
+    # but not in one that it computes in
+    usual = times.of(changed(FITTED, dtype="float16"), turing, [], peak([], turing), CLOCK, KERNELS)
+    assert usual is not None
+    assert usual.most_s < math.inf
 
 
 def test_a_prediction_within_the_fit_is_a_point_and_has_the_model_s_errors() -> None:

@@ -144,11 +144,11 @@ def test_tight_and_less_than_sure_is_said() -> None:
 def test_what_a_range_and_a_least_time_of_a_tight_fit_are_is_told_where_there_is_one() -> None:
     clock = speed_clock.fitted(all_observed())
     tight = replace(a_way(0, 1.0, "tight"), time=Time(None, "predicted", None, (times.TIGHT,), Range(1.0, None)))
-    lines = [
-        len(advice_words.time_notes(clock, [advised([way])]))
-        for way in (a_way(0, 1.0), ranged(a_way(0, 1.0), 0.01, 0.245), tight)
-    ]
-    assert lines == [1, 2, 2]
+    emulated = ranged(a_way(0, 1.0), 0.01, None)
+    emulated = replace(emulated, time=replace(emulated.time, beyond=(times.EMULATED,)))  # type: ignore[type-var]
+    ways = (a_way(0, 1.0), a_way(0, 1.0, time_kind="predicted"), ranged(a_way(0, 1.0), 0.01, 0.245), tight, emulated)
+    lines = [len(advice_words.time_notes(clock, [advised([way])])) for way in ways]
+    assert lines == [0, 1, 2, 2, 2]
     both = advice_words.time_notes(clock, [advised([ranged(a_way(0, 1.0), 0.01, 0.245), tight])])
     assert len(both) == 3
 
