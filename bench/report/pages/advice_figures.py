@@ -50,6 +50,7 @@ class _Card(Figures):
     free_bytes: int | None
     unknown_rates: tuple[str, ...]
     os: str
+    allocator: str
     pool_bytes: Annotated[dict[str, int], BeforeValidator(_named_capacities)] = Field(validation_alias="capacities")
 
 

@@ -34,6 +34,12 @@ _WINDOWS = (
     "card for itself; give what is free with --free."
 )
 
+#: c10/cuda/CUDAAllocatorConfig.h: `expandable_segments()` warns and is false without PYTORCH_C10_DRIVER_API_SUPPORTED.
+_NO_SEGMENTS = (
+    "torch for Windows has no expandable segments: it warns and uses its native allocator, so these figures hold in "
+    "WSL alone. For Windows itself, give --allocator native."
+)
+
 
 def way(ranked: Ranked, networks: Networks) -> str:
     """`tile 512/128`, `remote over Fibre`; `remote at mine` for a measured endpoint."""
@@ -155,7 +161,8 @@ def rateless(places: Iterable[Place]) -> list[str]:
 
 def system_notes(advice: Sequence[Advice]) -> list[str]:
     """What is different on Windows, if the advice is for it."""
-    return [_WINDOWS] if any(each.place.os == "windows" for each in advice) else []
+    allocators = {each.place.allocator for each in advice if each.place.os == "windows"}
+    return [*([_WINDOWS] if allocators else []), *([_NO_SEGMENTS] if "expandable" in allocators else [])]
 
 
 def time_notes(clock: Clock | None, advice: Sequence[Advice]) -> list[str]:

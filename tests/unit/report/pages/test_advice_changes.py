@@ -129,6 +129,14 @@ def test_only_advice_for_windows_tells_what_windows_does() -> None:
     assert "--free" in texts[0]
 
 
+def test_expandable_segments_on_windows_are_told_to_be_of_wsl_alone() -> None:
+    segments = advised([a_way(0, 1.0)], os="windows", allocator="expandable")
+    assert "WSL alone" in advice_figures.figures([segments], None).assumptions
+    assert shown(segments)["card"]["allocator"] == "expandable"
+    linux, native = (advised([a_way(0, 1.0)], **fields) for fields in ({"allocator": "expandable"}, {"os": "windows"}))
+    assert not any("WSL alone" in note for each in (linux, native) for note in advice_words.place_notes([each]))
+
+
 def turing(dtype: str, **choices: bool) -> Advice:
     card = "NVIDIA GeForce RTX 2080 Ti"
     image = changed(IMAGE, model="flux", dtype=dtype)
