@@ -1,7 +1,8 @@
 """How a prediction goes beyond the times that the model was fitted on, and the range that applies there.
 
 The rule for the range follows from the errors with an architecture left out, and from nothing else. No time of an
-architecture outside the fit has a say in it. One such time was known when the rule was chosen (`never_fitted`).
+architecture outside the fit has a say in it. But one such time was known when the rule was chosen (`never_fitted`), so
+that it is in its range does not confirm the rule.
 
 1. Each fitted architecture in turn is left out, and its times are predicted by the model fitted to the others. Take the
    worst of these predictions, as the absolute logarithm of predicted over published.

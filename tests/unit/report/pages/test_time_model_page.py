@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -103,6 +104,9 @@ def test_a_time_that_was_never_fitted_stands_beside_its_range_with_its_source() 
     (row,) = rows_of(section(time_model_page.page(evaluation(checks=(check,))), "Beyond the fit"), "Published")
     assert (row["Published"], row["From"], row["To"]) == ("90 ms", "50 ms‡", "100 ms‡")
     assert (row["Setting"], row["Source"]) == ("under autocast", "a pull request")
+    # And the page tells what was known when the rule was chosen, and that it was changed
+    page = markdown.render(section(time_model_page.page(evaluation(checks=(check,))), "Beyond the fit"))
+    assert {"H200", "Student's t", "3.1"} <= set(re.findall(r"Student's t|H200|3\.1", page))
 
 
 def test_what_other_forms_of_the_model_would_do_is_shown() -> None:
