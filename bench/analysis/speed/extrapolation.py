@@ -61,7 +61,7 @@ class Scope:
         times: how many times.
         models: each model with a precision that it was timed in.
         extras: of cases, such as `("batch 4",)`.
-        architectures: each with a compute capability.
+        architectures: each with a compute capability and the bytes of a value that was timed there.
         tensor_ratios: bytes a value, and how many times the FP32 rate the tensor cores are.
     """
 
@@ -69,7 +69,7 @@ class Scope:
     operations: tuple[str, ...]
     models: tuple[tuple[str, str], ...]
     extras: tuple[tuple[str, ...], ...]
-    architectures: tuple[tuple[str, str], ...]
+    architectures: tuple[tuple[str, str, int], ...]
     tensor_ratios: tuple[tuple[int, float], ...]
 
     @classmethod
@@ -81,7 +81,7 @@ class Scope:
             tuple(sorted({case.operation for case in cases})),
             tuple(sorted({(case.model, case.dtype) for case in cases})),
             tuple(sorted({tuple(extras(case)) for case in cases})),
-            tuple(sorted({(seen.gpu.architecture, seen.gpu.compute_capability) for seen in observations})),
+            tuple(sorted({_architecture(seen) for seen in observations})),
             tuple(sorted({_tensor_ratio(seen.gpu, seen.case.dtype) for seen in observations})),
         )
 
@@ -132,13 +132,15 @@ def _case_beyond(case: Case, scope: Scope) -> list[str]:
 
 
 def _card_beyond(case: Case, gpu: Gpu, scope: Scope) -> list[str]:
-    names = {name for name, _ in scope.architectures}
+    names = {name for name, _, _ in scope.architectures}
     if gpu.architecture not in names:
         return [f"{gpu.architecture} (fitted on {_listed(names)})"]
-    capabilities = [capability for _, capability in scope.architectures]
+    capabilities = [capability for _, capability, _ in scope.architectures]
     if gpu.compute_capability not in capabilities:
         return [f"compute capability {gpu.compute_capability} (fitted on {_listed(capabilities)})"]
     width, ratio = _tensor_ratio(gpu, case.dtype)
+    if (gpu.architecture, gpu.compute_capability, width) not in scope.architectures:
+        return [f"{gpu.architecture} in {case.dtype}"]
     fitted = [seen for bytes_each, seen in scope.tensor_ratios if bytes_each == width]
     if any(abs(ratio / seen - 1) <= _SAME_RATIO for seen in fitted):
         return []
@@ -148,6 +150,10 @@ def _card_beyond(case: Case, gpu: Gpu, scope: Scope) -> list[str]:
 
 def _time_beyond(seconds: float) -> list[str]:
     return [f"times below {LEAST_S * 1e3:g} ms"] if seconds < LEAST_S else []
+
+
+def _architecture(seen: Observation) -> tuple[str, str, int]:
+    return seen.gpu.architecture, seen.gpu.compute_capability, ITEM_BYTES[seen.case.dtype]
 
 
 def _tensor_ratio(gpu: Gpu, dtype: str) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,6 +85,17 @@ def test_a_model_in_a_precision_that_only_another_was_observed_in_is_told() -> N
 )
 def test_another_architecture_is_told(card: str, told: str) -> None:
     assert beyond(CASE, load_gpus().cards[card], SCOPE, 1.0) == (told,)
+
+
+def test_an_architecture_of_which_only_half_precision_was_observed_is_told_for_float32() -> None:
+    # Given times in 2 bytes a value on Hopper, and in both widths on Ampere
+    hopper = load_gpus().cards["NVIDIA H200"]
+    seen = [*all_observed(), replace(all_observed()[0], card="NVIDIA H200", gpu=hopper)]
+    assert seen[-1].case.dtype == "float16"
+    scope = replace(Scope.of(seen), tensor_ratios=((2, 14.8), (4, 7.4)))  # an H200's
+    # Then Hopper's time in 4 bytes is beyond the fit, as other kernels compute it
+    assert beyond(a_case(model="sd-v1", dtype="float32"), hopper, scope, 1.0) == ("hopper in float32",)
+    assert beyond(a_case(model="sd-v1", dtype="float16"), hopper, scope, 1.0) == ()
 
 
 def test_a_card_of_another_ratio_of_its_tensor_cores_to_its_fp32_units_is_told() -> None:
