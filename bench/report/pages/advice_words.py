@@ -200,6 +200,6 @@ def _notes_on_ranges(times: Sequence[Time | None]) -> list[str]:
 def range_notes(times: Iterable[Time | None]) -> list[str]:
     """The meaning of ranges and least times, if there are any."""
     ranges = [set(time.beyond) for time in times if time is not None and time.between is not None]
-    slower = {_TIGHT: {TIGHT, SPILLED}, _EMULATED: {EMULATED}}
+    slower = {_TIGHT: TIGHT, _EMULATED: EMULATED}  # of what spills, `_WINDOWS` tells
     notes = [_RANGES] if any(words.isdisjoint({TIGHT, SPILLED, EMULATED}) for words in ranges) else []
-    return notes + [note for note, names in slower.items() if any(words & names for words in ranges)]
+    return notes + [note for note, name in slower.items() if any(name in words for words in ranges)]

@@ -11,7 +11,7 @@ from observed import all_observed
 from sides import NETWORKS
 from ways import IMAGE, a_place, a_way, away
 
-from bench.analysis.advise import local_ways, times
+from bench.analysis.advise import local_ways, peaks, times
 from bench.analysis.advise.ranking import rank
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
@@ -149,6 +149,8 @@ def test_what_a_range_and_a_least_time_of_a_tight_fit_are_is_told_where_there_is
     ways = (a_way(0, 1.0), a_way(0, 1.0, time_kind="predicted"), ranged(a_way(0, 1.0), 0.01, 0.245), tight, emulated)
     lines = [len(advice_words.time_notes(clock, [advised([way])])) for way in ways]
     assert lines == [0, 1, 2, 2, 2]
+    spills = replace(tight, time=replace(tight.time, beyond=(peaks.SPILLED,)))  # type: ignore[type-var]
+    assert len(advice_words.time_notes(clock, [advised([spills])])) == 1  # the note on Windows tells the rest
     both = advice_words.time_notes(clock, [advised([ranged(a_way(0, 1.0), 0.01, 0.245), tight])])
     assert len(both) == 3
 
