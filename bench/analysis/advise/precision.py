@@ -51,6 +51,12 @@ def is_emulated(dtype: str, place: Place) -> bool:
     return lacking is not None and lacking.hazard == "emulated"
 
 
+def why_unusable(dtype: str, place: Place) -> str:
+    """Why the card can't use a precision, as a sentence without a full stop; empty if it can."""
+    lacking = lack(dtype, place)
+    return lacking.reason if lacking is not None and lacking.hazard is not None else ""
+
+
 def _has_no_tensor_cores(place: Place) -> bool:
     rates = place.gpu.tensor_tflops if place.gpu else None
     return rates is not None and rates.float16 is None

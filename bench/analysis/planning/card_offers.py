@@ -14,7 +14,7 @@ from typing import Literal
 
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.peaks import Peak
-from bench.analysis.advise.precision import lack
+from bench.analysis.advise.precision import why_unusable
 from bench.analysis.advise.times import Time
 from bench.analysis.cost.arithmetic import HOUR_S, EndpointCost, LocalCost, energy_cost, ownership_per_hour, per_1000
 from bench.analysis.cost.image_costs import BUSY
@@ -61,8 +61,7 @@ class CardOffer:
     @property
     def lacks(self) -> str:
         """Why the card can't use the precision, as a sentence without a full stop; empty if it can."""
-        lacking = lack(self.case.dtype, self.place)
-        return lacking.reason if lacking is not None and lacking.hazard is not None else ""
+        return why_unusable(self.case.dtype, self.place)
 
     @property
     def is_comfortable(self) -> bool:

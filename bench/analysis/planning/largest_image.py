@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.analysis.advise.card import Place
+from bench.analysis.advise.precision import why_unusable
 from bench.core.boundary import Boundary
 from bench.record import Case, Tile
 
@@ -46,3 +47,8 @@ class LargestImages:
     tiled: Largest | None = None
     batches: Mapping[int, Largest] = field(default_factory=dict)
     no_torch: str | None = None
+
+    @property
+    def lacks(self) -> str:
+        """Why the card can't use the precision, as a sentence without a full stop; empty if it can."""
+        return why_unusable(self.case.dtype, self.place)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, BeforeValidator, Field
 
 from bench.analysis.planning.largest_image import LargestImages
 from bench.record import Tile
 from bench.report.pages.figures import Figures
-from bench.vram.assumptions import ASSUMPTIONS
+from bench.vram import assumptions
 
 
 class _Boundary(Figures):
@@ -40,16 +41,18 @@ class _LargestImages(Figures):
     tiled_px: _Largest | None = Field(validation_alias="tiled")
     batch_at_px: dict[int, _Largest] = Field(validation_alias="batches")
     no_torch: str | None
+    lacks: Annotated[str | None, BeforeValidator(lambda reason: reason or None)]
 
 
 class LargestFigures(Figures):
     """What fits each card, by model and operation. `fits`: with high or medium confidence; `runs`: at all."""
 
-    assumptions: str = ASSUMPTIONS
+    assumptions: str
     kind: str = "predicted"
     calls: tuple[_LargestImages, ...]
 
 
 def figures(results: Sequence[LargestImages]) -> LargestFigures:
     """The fields of the results of searches."""
-    return LargestFigures.model_validate({"calls": results})
+    allocator = results[0].place.allocator if results else "native"
+    return LargestFigures.model_validate({"assumptions": assumptions.of(allocator), "calls": results})

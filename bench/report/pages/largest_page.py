@@ -97,4 +97,6 @@ def _notes(results: Sequence[LargestImages]) -> list[str]:
     notes += [f"Memory assumed for {', '.join(assumed)}: {MEMORY_ASSUMED}."] if assumed else []
     no_torch = dict.fromkeys((each.place.card, each.no_torch) for each in results if each.no_torch)
     notes += [f"No torch for {card}: {reason}." for card, reason in no_torch]
+    lacking = dict.fromkeys((each.case.dtype, each.place.label, each.lacks) for each in results if each.lacks)
+    notes += [f"Not in {dtype} on {card}: {reason}." for dtype, card, reason in lacking]
     return [*notes, assumptions.stated(os.environ, results[0].place.allocator)]

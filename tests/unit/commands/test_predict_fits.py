@@ -36,6 +36,20 @@ def test_json_has_the_largest_sizes_and_batches(capsys: pytest.CaptureFixture[st
     assert not call["batch_at_px"]["512"]["fits"]["nothing_larger_tried"]
 
 
+def test_json_states_the_allocator_that_was_searched_for(capsys: pytest.CaptureFixture[str]) -> None:
+    stated = json.loads(printed([*SMALL, "--allocator", "expandable", "--json"], capsys))["assumptions"]
+    assert "with expandable segments" in stated
+
+
+def test_a_precision_that_a_card_emulates_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    case = ["--model", "tiny", "--operation", "encode", "--gpu", "T4"]
+    (emulated,) = json.loads(printed([*case, "--dtype", "bfloat16", "--json"], capsys))["calls"]
+    assert "bfloat16" in emulated["lacks"]
+    assert "Not in bfloat16 on Tesla T4" in printed([*case, "--dtype", "bfloat16"], capsys)
+    (usual,) = json.loads(printed([*case, "--dtype", "float16", "--json"], capsys))["calls"]
+    assert usual["lacks"] is None
+
+
 def test_what_fits_is_what_predict_says_fits(capsys: pytest.CaptureFixture[str]) -> None:
     # Given the largest image of a card
     (call,) = json.loads(printed([*SMALL, "--json"], capsys))["calls"]
