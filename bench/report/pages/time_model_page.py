@@ -71,7 +71,8 @@ _RULE = (
 )
 _HISTORY = (
     "The rule was not written blind. The time below, published for an H200, was known before the terms of the model "
-    "and the rule were chosen. That the model then was far too quick on it showed that group normalisation was missing.",
+    "and the rule were chosen. That the model then was far too quick on it showed that group normalisation was "
+    "missing.",
     "The first rule took one error for each architecture and Student's t at 90%. For two architectures that is 2.92 "
     "times their root mean square, and the ends of its ranges were a factor of 3.1 apart. A factor of 3 had been set "
     "beforehand as the widest that is of use, so the rule was changed to twice the worst error.",
