@@ -13,7 +13,7 @@ from bench.errors import ConfigError
 from bench.record import Case
 from bench.traces import counting, shipped
 from bench.traces.events import Trace
-from bench.workloads import models
+from bench.workloads import models, passes
 from bench.workloads.labels import label_of
 
 #: Variants that can be traced. The memory layouts of others, and so their copies, are not known.
@@ -26,7 +26,13 @@ def representative(case: Case) -> Case:
         valid = " and ".join(VARIANTS)
         raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
     tile = models.workload(case.model).tile_used(case)
-    return case.model_copy(update={"weights": "random", "tiling": tile or "off", "transport": None})
+    representing = case.model_copy(update={"weights": "random", "tiling": tile or "off", "transport": None})
+    if (count := passes.count_at_most(representing)) > passes.MOST_PASSES:
+        raise ConfigError(
+            f"{label_of(case)}: a call of {count:,} tiles or slices can't be predicted, only one of "
+            f"{passes.MOST_PASSES:,}. Take larger tiles, a smaller image or a smaller batch."
+        )
+    return representing
 
 
 def trace_of(case: Case) -> Trace:

@@ -17,7 +17,7 @@ from bench.analysis.advise.card import Place
 from bench.analysis.advise.precision import Hazard, Lack, lack
 from bench.errors import ConfigError
 from bench.record import Case, Tile, alike_but_for
-from bench.workloads import models
+from bench.workloads import models, passes
 from bench.workloads.labels import size_of
 
 #: What float32 can be lowered to.
@@ -124,8 +124,10 @@ def call_of(case: Case) -> tuple[object, ...]:
 
 
 def _cases(image: Case, tiles: Sequence[Tile]) -> Iterator[Case]:
-    """The image untiled and in each of the tiles; a batch sliced as well."""
+    """The image untiled and in each of the tiles; a batch sliced as well, unless that takes too many passes."""
     for case in [image, *(image.model_copy(update={"tiling": tile}) for tile in tiles)]:
         yield case
         if case.axes.get("batch", 1) > 1 and "sliced" in models.workload(case.model).variants:
-            yield case.model_copy(update={"variant": "sliced"})
+            sliced = case.model_copy(update={"variant": "sliced"})
+            if passes.count_at_most(sliced) <= passes.MOST_PASSES:
+                yield sliced

@@ -19,6 +19,7 @@ from bench.predictions import predicted_records
 from bench.record import Prediction, Record
 from bench.vram import assumptions
 from bench.vram.assumptions import ASSUMPTIONS
+from bench.workloads.passes import MOST_PASSES
 
 #: Two cases of the smallest model: whole, and in tiles that cover it.
 SWEEP = "models: tiny\noperations: encode\nresolutions: 64\ntiling: [off, {tile: 64, overlap: 16}]\n"
@@ -374,3 +375,21 @@ def test_a_size_and_a_model_that_the_sweep_does_not_list_are_predicted(capsys: p
     (record,) = json.loads(capsys.readouterr().out)
     axes = record["case"]["axes"]
     assert (record["case"]["model"], axes["width"], axes["height"]) == ("tiny", 192, 112)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("resolutions=99999999992", "tiling=512/128"),
+        ("resolutions=4096", "tiling=16/8"),
+        ("resolutions=64", "tiling=off", "variants=sliced", "batch=100000"),
+        ("resolutions=256", "tiling=64/16", "variants=sliced", "batch=500"),
+    ],
+    ids=" ".join,
+)
+def test_a_call_of_very_many_passes_is_refused_at_once(
+    keys: tuple[str, ...], sweep: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predicted(sweep, "--gpu", "3070", *(word for key in keys for word in ("--set", key))) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert f"{MOST_PASSES:,}" in line
