@@ -111,7 +111,7 @@ def parsed(option: str, text: str, parse: Callable[[str], _Item]) -> _Item:
 
 
 def memory_of(text: str, option: str) -> int:
-    """The bytes that an option gives, 1 MiB or more. Raises ConfigError that names the option."""
+    """The bytes that an option gives, from 1 MiB to what 64 bits hold. Raises ConfigError that names the option."""
     try:
         bytes_given = parse_bytes(text)
     except BenchError as error:
@@ -120,6 +120,8 @@ def memory_of(text: str, option: str) -> int:
         number = text.strip()
         remedy = f"Did you mean {number}GiB?" if number.isdecimal() else f"Give at least {format_bytes(MIB)}."
         raise ConfigError(f"{option} {text}: that is {format_bytes(bytes_given)}. {remedy}")
+    if bytes_given >= 2**63:  # as in sweeps and records
+        raise ConfigError(f"{option} {text}: that is more than a number of 64 bits holds. Give less.")
     return bytes_given
 
 

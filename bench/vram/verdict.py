@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES, pool_bytes
+from bench.errors import ConfigError
 from bench.record import AllocatorKind, Case, Confidence, KernelChoice, Prediction, Verdict
 from bench.traces import indexing
 from bench.traces.tracing import kernels_of, representative, trace_of
@@ -16,6 +17,10 @@ from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
 from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Timeline
+from bench.workloads.labels import label_of
+
+#: The largest number that a record can have (`store.line`).
+_MOST_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,15 @@ def predict(
 ) -> tuple[Prediction, Demand, Peaks | None]:
     """The verdict on a case, its demand in an unlimited pool, and its peaks on this card (None: out of memory).
 
-    Raises ConfigError for a case that can't be traced.
+    Raises ConfigError for a case that can't be traced, or whose numbers do not fit into a record.
     """
     backend = _backend_for(representative(case), backend)
-    required = demand(case, backend, allocator)
+    required, work = demand(case, backend, allocator), kernels_of(case).work
+    if max(work.flops, work.elements, required.band[1]) > _MOST_NUMBER:
+        raise ConfigError(
+            f"{label_of(case)}: its operations or bytes are too many for a record, whose numbers fit in 64 bits. "
+            "Take a smaller image or a smaller batch."
+        )
     judgement = _with_caveat(_judge(required, card), indexing.caveat(required.largest_elements))
     lean, preferred = required.lean_peaks, required.preferred_peaks
     low, high = required.band
@@ -102,7 +112,7 @@ def predict(
         capacity_bytes=card.capacities[1],
         context_low_bytes=card.context_bytes[0],
         context_high_bytes=card.context_bytes[1],
-        work=kernels_of(case).work,
+        work=work,
     )
     return prediction, required, judgement.peaks
 

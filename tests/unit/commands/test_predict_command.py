@@ -393,3 +393,28 @@ def test_a_call_of_very_many_passes_is_refused_at_once(
     assert predicted(sweep, "--gpu", "3070", *(word for key in keys for word in ("--set", key))) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert f"{MOST_PASSES:,}" in line
+
+
+@pytest.mark.parametrize("keys", [("resolutions=99999999992",), ("resolutions=64", "batch=999999999999999")])
+def test_numbers_that_no_record_can_hold_are_refused(
+    keys: tuple[str, ...], sweep: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "huge.jsonl"
+    words = [word for key in ("tiling=off", *keys) for word in ("--set", key)]
+    assert predicted(sweep, "--gpu", "3070", *words, "--out", str(out)) == 2
+    assert "64 bits" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_large_numbers_that_a_record_can_hold_are_written_and_read_again(sweep: str, tmp_path: Path) -> None:
+    out = tmp_path / "large.jsonl"
+    keys = ("--set", "tiling=off", "--set", "batch=100000000")
+    assert predicted(sweep, "--gpu", "3070", *keys, "--quiet", "--out", str(out)) == 0
+    (record,) = store.read_file(out).records
+    assert record.prediction is not None
+    assert record.prediction.verdict == "out_of_memory"
+
+
+def test_a_limit_that_no_record_can_hold_is_refused(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predicted(sweep, "--vram-limit", "99999999999TiB") == 2
+    assert "--vram-limit 99999999999TiB" in capsys.readouterr().err
