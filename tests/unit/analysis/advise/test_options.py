@@ -9,7 +9,8 @@ from factories import a_case, refusal
 
 from bench.analysis.advise import local_ways
 from bench.errors import ConfigError
-from bench.record import Tile
+from bench.record import Case, Tile
+from bench.workloads import models
 from bench.workloads.image_vae import zoo
 
 
@@ -78,3 +79,11 @@ def test_a_tile_that_covers_the_image_is_no_tile_and_weights_are_no_matter() -> 
     covered = a_case(size=512, dtype="float16", weights="hub", tiling=Tile(tile=1024, overlap=256))
     assert local_ways.call_of(whole) == local_ways.call_of(covered)
     assert local_ways.call_of(whole) != local_ways.call_of(a_case(size=512, tiling=Tile(tile=256, overlap=64)))
+
+
+def test_slices_of_very_many_passes_are_no_way() -> None:
+    image = Case(model="sdxl", operation="decode", axes=models.sized("sdxl", 1024, 1024, batch=1024), dtype="float32")
+    sliced = {option.case.tile for option in local_ways.of(image) if option.case.variant == "sliced"}
+    whole = {option.case.tile for option in local_ways.of(image) if option.case.variant == "default"}
+    assert Tile.of(256) in whole - sliced  # 36 tiles of each of 1024 images
+    assert {None, Tile.of(768)} <= sliced
