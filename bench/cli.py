@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 a case crashed, failed or timed out, a gate or check faile
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
@@ -21,6 +20,7 @@ from bench.commands.help_page import Command, Group
 from bench.commands.notice import announced
 from bench.commands.output import closable_errors, closable_output
 from bench.commands.stderr import tell
+from bench.core.garbage import uncollected
 from bench.errors import BenchError, printable
 
 #: The base of click's usage errors. It can't be imported by name: typer may bundle a click of its own.
@@ -81,18 +81,6 @@ COMMANDS: dict[str, str | None] = {
 _BRIEF = {"predict", "advise"}
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Pause the garbage collector."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """The command line for these arguments: with the command that they begin with, or else with all commands.
 
@@ -122,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault(*_NO_PLUGINS)
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
-        with closable_output(), _uncollected() if set(arguments[:1]) <= _BRIEF else nullcontext():
+        with closable_output(), uncollected(freeze=False) if set(arguments[:1]) <= _BRIEF else nullcontext():
             app_for(arguments)(arguments)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))

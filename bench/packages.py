@@ -1,17 +1,16 @@
 """The packages that come with an extra: whether they are installed, and whether they can be imported.
 
-A command that needs one asks here before it does anything slow. Imports only the standard library and `errors`.
+A command that needs one asks here before it does anything slow. Imports only the standard library, `core` and `errors`.
 """
 
 from __future__ import annotations
 
-import gc
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.core.garbage import uncollected
 from bench.errors import PackageError, printable
 
 #: The most characters of an exception's text in a message.
@@ -59,7 +58,7 @@ def load(user: str, extra: Extra = MEASURE) -> None:
     modules = {_PARTS.get(name, name): name for name in extra.modules}
     if modules.keys() <= sys.modules.keys():
         return
-    with _collecting_no_garbage():
+    with uncollected():  # else visiting torch's hundreds of thousands of objects takes about a second
         for module, name in modules.items():
             try:
                 importlib.import_module(module)
@@ -68,22 +67,6 @@ def load(user: str, extra: Extra = MEASURE) -> None:
                     f"{user} needs {name}, which is installed but can't be imported ({_brief(error)}). Repair or "
                     f"reinstall it until this works: python -c 'import {module}'"
                 ) from error
-
-
-@contextmanager
-def _collecting_no_garbage() -> Iterator[None]:
-    """Keep the garbage collector from visiting what is imported, now and later.
-
-    While they are made it would visit torch's hundreds of thousands of objects again and again, for about a second.
-    """
-    is_collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_collecting:
-            gc.freeze()
-            gc.enable()
 
 
 def _is_installed(name: str, *, in_child: bool) -> bool:

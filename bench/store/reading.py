@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from bench.core.garbage import uncollected
 from bench.core.units import format_count
 from bench.errors import ResultsError
 from bench.record import Record
@@ -155,7 +154,7 @@ def _read(
 ) -> tuple[list[ResultsFile[AnyRecord]], list[str]]:
     files: list[ResultsFile[AnyRecord]] = []
     bad: list[_NoGoodLineError] = []
-    with _no_collection():
+    with uncollected():  # records are many, live on, and hold no cycles
         for path in _results_files(paths):
             try:
                 files.append(_without_stand_ins(_read_file(path, parse, strict=strict)))
@@ -180,16 +179,3 @@ def _results_files(paths: Sequence[Path]) -> list[Path]:
         for file in inside if path.is_dir() else [path]:
             known.setdefault(os.path.realpath(file), file)
     return list(known.values())
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause garbage collection, and exclude what was read from later ones: records are many and hold no cycles."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.freeze()
-            gc.enable()

@@ -23,7 +23,7 @@ _BASE = {"errors", "core", "record", "workloads"}
 MAY_IMPORT = {
     "errors": set(),
     "core": {"errors"},
-    "packages": {"errors"},
+    "packages": {"errors", "core"},
     "process": {"core"},
     "record": {"errors", "core"},
     "workloads": {"errors", "core", "record"},
@@ -99,7 +99,7 @@ MAY_IMPORT = {
         "analysis.planning",
         *("report.document", "report.render", "report.docs", "report.plots", "report.pages"),
     },
-    "cli": {"errors", "commands"},
+    "cli": {"errors", "core", "commands"},
     "__main__": {"cli"},
     "__init__": set(),
 }
