@@ -59,14 +59,14 @@ def with_changes(advice: Advice, card: TargetCard, evidence: Evidence, scope: Sc
     """
     question = _Question(advice, card, evidence, scope, advising.remote_ways_of(advice.image, evidence))
     network = changes.of_round_trip(advice, question.remote_at)
-    found = [
+    all_changes = [
         *_of_more_memory(question),
         *_of_less_memory(question),
         *_of_precision(question),
         *([network] if network else []),
         *changes.of_measuring(advice),
     ]
-    return replace(advice, changes=tuple(found), variants=worth_measuring(advice.image, advice.place))
+    return replace(advice, changes=tuple(all_changes), variants=worth_measuring(advice.image, advice.place))
 
 
 def _rounded_up(needed_bytes: int) -> int:
@@ -80,7 +80,7 @@ def _of_more_memory(question: _Question) -> Iterator[Change]:
     """
     advice, place = question.advice, question.card.place
     most_bytes = max(gpu.memory_bytes for gpu in load_gpus().cards.values())
-    found: dict[str, Change] = {}
+    by_case: dict[str, Change] = {}
     for way in changes.to_try_with_more_memory(advice):
         available_bytes = _rounded_up(place.needed_bytes(way.peak.taken_bytes or 0))
         if available_bytes > most_bytes:
@@ -90,9 +90,9 @@ def _of_more_memory(question: _Question) -> Iterator[Change]:
             continue
         is_other_card = available_bytes > place.total_bytes
         key = best.way.option.case.id
-        if key not in found or available_bytes < (found[key].at_bytes or 0):
-            found[key] = Change("more_memory", best, available_bytes, is_other_card)
-    ways = sorted(found.values(), key=lambda change: change.at_bytes or 0)
+        if key not in by_case or available_bytes < (by_case[key].at_bytes or 0):
+            by_case[key] = Change("more_memory", best, available_bytes, is_other_card)
+    ways = sorted(by_case.values(), key=lambda change: change.at_bytes or 0)
     yield from ways if len(ways) < 2 else (ways[0], ways[-1])
 
 

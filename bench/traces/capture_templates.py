@@ -79,11 +79,11 @@ def main() -> None:
             continue
         architectures.append(config)
         sys.stderr.write(f"{key}: capturing\n")
-        found = architecture(key)
-        traces = ShippedTraces(key, torch.__version__.partition("+")[0], diffusers.__version__, config, found)
+        captured = architecture(key)
+        traces = ShippedTraces(key, torch.__version__.partition("+")[0], diffusers.__version__, config, captured)
         path = shipped.path_of(key)
         _replace(path, msgspec.json.encode(traces) + b"\n")
-        sys.stderr.write(f"{key}: wrote {len(found.encode) + len(found.decode)} kinds of passes to {path.name}\n")
+        sys.stderr.write(f"{key}: wrote {len(captured.encode) + len(captured.decode)} kinds of passes to {path.name}\n")
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -34,12 +34,12 @@ def peaks(timeline: Timeline, factors: Iterable[float] = (1.0,), allocator: Allo
     before.run(_steps(timeline, weights, timeline.before), 1.0)
     before.call_begins()
     steps = list(_steps(timeline, timeline.before, len(timeline.changes)))
-    found = []
+    each_peaks = []
     for factor in factors:
         pools = before.copy()
         pools.run(steps, factor)
-        found.append(Peaks(pools.peak_allocated_bytes, pools.reserved_bytes))
-    return found
+        each_peaks.append(Peaks(pools.peak_allocated_bytes, pools.reserved_bytes))
+    return each_peaks
 
 
 def _count_weights(timeline: Timeline) -> int:

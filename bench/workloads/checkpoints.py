@@ -136,8 +136,8 @@ def _client(label: str) -> Any:
 
 def _copy(hub: Any, repository: str, names: Sequence[str], revision: str | None) -> Path | None:
     """The first of these files that the hub's cache has; None if it has none."""
-    found = (hub.try_to_load_from_cache(repository, name, revision=revision) for name in names)
-    return next((Path(path) for path in found if isinstance(path, str)), None)  # else None, or "known to be missing"
+    copies = (hub.try_to_load_from_cache(repository, name, revision=revision) for name in names)
+    return next((Path(path) for path in copies if isinstance(path, str)), None)  # else None, or "known to be missing"
 
 
 def _downloaded(hub: Any, repository: str, names: Sequence[str], revision: str | None) -> Path:

@@ -58,7 +58,7 @@ def of_measuring(advice: Advice) -> tuple[Change, ...]:
     The model of times errs in the same direction for all ways on a card. So the ways are ranked with the least that
     their times may be, and with the most; a remote time that is predicted for another card errs on its own.
     """
-    found: dict[str | None, Change] = {}
+    by_way: dict[str | None, Change] = {}
     remote = next(ranked.way for ranked in advice.ranked if isinstance(ranked.way, RemoteWay))
     for most in (False, True):
         ways = [way if way.time is None else replace(way, time=_bound(way.time, most=most)) for way in advice.local]
@@ -66,8 +66,8 @@ def of_measuring(advice: Advice) -> tuple[Change, ...]:
         best = rank(advice.image, advice.place, ways, other).best
         if best is not None and not is_same(best, advice.best):
             now = next(ranked for ranked in advice.ranked if is_same(ranked, best))
-            found.setdefault(_key(now), Change("measured", now))
-    return tuple(found.values())
+            by_way.setdefault(_key(now), Change("measured", now))
+    return tuple(by_way.values())
 
 
 def _bound(time: Time, *, most: bool) -> Time:

@@ -151,7 +151,7 @@ def quicker_lower(first: Ranked, local: Sequence[Local]) -> str | None:
     """A sentence on what a lower precision would gain, if it is not recommended."""
     if isinstance(first.way, Local) and first.way.option.is_lower:
         return None
-    found = [
+    candidates = [
         (way, way.time)
         for way in local
         if way.option.is_lower
@@ -160,9 +160,9 @@ def quicker_lower(first: Ranked, local: Sequence[Local]) -> str | None:
         and way.time is not None
         and quicker(way.time, first.way.time)
     ]
-    if not found:
+    if not candidates:
         return None
-    way, time = found[0]
+    way, time = candidates[0]
     less = against(time, first.way.time)
     risk = ", which may give black images" if way.option.hazard == "black_images" else ""
     return f"{way.option.label}, {time.text} ({time.kind}), {less}, but in lower precision{risk}"

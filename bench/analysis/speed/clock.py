@@ -107,7 +107,7 @@ def _errors(held_out: Sequence[Cell]) -> Errors | None:
     """The errors of these cells, without the kernels of the worst one; None if there are none."""
     if not held_out:
         return None
-    found = errors(held_out)
-    seen = found.worst.observed
+    summary = errors(held_out)
+    seen = summary.worst.observed
     call = TimedCall(seen.kind, seen.card, seen.case, seen.seconds)
-    return replace(found, worst=Cell(call, found.worst.predicted_s))
+    return replace(summary, worst=Cell(call, summary.worst.predicted_s))

@@ -15,12 +15,12 @@ from bench.workloads.labels import size_of
 def lines(advice: Advice) -> list[str]:
     """What would change the recommendation, a line for each change."""
     measured = [change for change in advice.changes if change.condition == "measured"]
-    found = [_line(change, advice) for change in advice.changes if change.condition != "measured"]
+    sentences = [_line(change, advice) for change in advice.changes if change.condition != "measured"]
     if measured:
         labels = ", ".join(_way(change.way) for change in measured)
         command = measuring(advice)
-        found.append(f"Measured times may put this first: {labels}{f'. Measure: `{command}`' if command else ''}")
-    return found
+        sentences.append(f"Measured times may put this first: {labels}{f'. Measure: `{command}`' if command else ''}")
+    return sentences
 
 
 def worth_measuring(advice: Advice) -> list[str]:
