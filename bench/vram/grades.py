@@ -13,12 +13,10 @@ from bench.record import AllocatorKind, Case
 from bench.traces.indexing import MOST_ELEMENTS
 from bench.traces.tracing import representative, trace_of
 from bench.vram import timeline, unlimited
-from bench.vram.allocator import OutOfMemoryError
 from bench.vram.blocks import MIN_BLOCK_BYTES
 from bench.vram.cudnn import CuDnn
-from bench.vram.replay import replay
 from bench.vram.timeline import Timeline
-from bench.vram.verdict import Card
+from bench.vram.verdict import Card, within
 
 
 def fits(case: Case, backend: CuDnn, card: Card, allocator: AllocatorKind = "native") -> bool:
@@ -32,7 +30,7 @@ def runs(case: Case, backend: CuDnn, card: Card, allocator: AllocatorKind = "nat
     capacity = card.capacities[1]
     if _timeline(case, backend.leanest).peak_bytes > capacity:
         return False
-    return any(_is_within(_timeline(case, kernels), capacity, allocator) for kernels in (backend, backend.leanest))
+    return any(within(_timeline(case, kernels), capacity, allocator) for kernels in (backend, backend.leanest))
 
 
 def reserved_bytes(case: Case, backend: CuDnn, allocator: AllocatorKind = "native") -> int:
@@ -72,11 +70,3 @@ def _reserved_bytes(case: Case, backend: CuDnn, allocator: AllocatorKind) -> int
 @lru_cache(maxsize=16)
 def _timeline(case: Case, backend: CuDnn) -> Timeline:
     return timeline.build(trace_of(case), backend, ITEM_BYTES[case.dtype], MIN_BLOCK_BYTES, each_shape_once=True)
-
-
-def _is_within(call: Timeline, capacity: int, allocator: AllocatorKind) -> bool:
-    try:
-        replay(call, capacity, allocator_kind=allocator)
-    except OutOfMemoryError:
-        return False
-    return True

@@ -172,8 +172,8 @@ def _judge(required: Demand, card: Card) -> _Judgement:
     if reserved_bytes <= middle:
         confidence = "high" if required.band[1] <= low else "medium" if reserved_bytes <= low else "low"
         return _Judgement("fits", confidence, _FITS[confidence], required.preferred_peaks, "preferred")
-    preferred = _within(required.preferred_timeline, middle, required.allocator)
-    peaks = preferred or _within(required.lean_timeline, middle, required.allocator)
+    preferred = within(required.preferred_timeline, middle, required.allocator)
+    peaks = preferred or within(required.lean_timeline, middle, required.allocator)
     if peaks is None:
         needed = required.lean_peaks.allocated_bytes
         confidence = "high" if needed > high else "medium" if needed > middle else "low"
@@ -192,7 +192,7 @@ def _with_caveat(judgement: _Judgement, caveat: str) -> _Judgement:
     return replace(judgement, confidence=confidence, reason=f"{judgement.reason}; {caveat}")
 
 
-def _within(call: Timeline, capacity: int, allocator: AllocatorKind) -> Peaks | None:
+def within(call: Timeline, capacity: int, allocator: AllocatorKind) -> Peaks | None:
     """The peaks of a call in a pool of this many bytes; None if it is out of memory."""
     try:
         return replay(call, capacity, allocator_kind=allocator)

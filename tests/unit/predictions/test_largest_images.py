@@ -14,7 +14,7 @@ from bench.predictions import largest_images, predicted_records
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Tile
 from bench.traces.indexing import MOST_ELEMENTS
-from bench.vram import grades, unlimited
+from bench.vram import grades, unlimited, verdict
 from bench.workloads import models
 
 
@@ -155,7 +155,7 @@ def test_a_search_takes_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return replayed
 
-    monkeypatch.setattr(grades, "replay", counting(grades.replay))
+    monkeypatch.setattr(verdict, "replay", counting(verdict.replay))
     monkeypatch.setattr(unlimited, "peaks", counting(unlimited.peaks))
     grades._reserved_bytes.cache_clear()
     # When everything is searched for one call on one card: four kinds of sizes, each twice
