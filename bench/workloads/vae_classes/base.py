@@ -1,0 +1,168 @@
+"""What differs between diffusers' VAE classes, one subclass of `VaeClass` per class. Free of torch.
+
+A model is a `VaeSpec`: a class, its arguments, and how it is usually run. A class says how its arguments decide sizes,
+which tiles and counts of frames it takes, and how to call it. `module` builds any of them; `image_vae` and `video_vae`
+are the workloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.record import Case, Tile
+from bench.workloads.base import Shape, Spec
+
+if TYPE_CHECKING:
+    import torch
+
+#: The risk of a precision that is not the model's default, unless the model's entry says more.
+_RISKS = {
+    "bfloat16": "bfloat16 keeps 8 bits of each value: smooth gradients may show bands",
+    "float16": "float16 overflows above 65504: check that this VAE's weights tolerate it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The relation of a model's images or videos to its latents.
+
+    Attributes:
+        factor: image pixels per latent pixel along a side.
+        channels: latent channels.
+        frames: frames per latent frame, not counting the first; 0: images, without frames.
+    """
+
+    factor: int
+    channels: int
+    frames: int = 0
+
+    @property
+    def is_video(self) -> bool:
+        """Whether tensors have frames: (batch, channels, frames, height, width)."""
+        return self.frames > 0
+
+
+class VaeClass:
+    """One of diffusers' VAE classes. It has no state; models of a class differ in their `VaeSpec`.
+
+    Tensors outside have a dimension for frames only if the geometry is that of a video, whatever diffusers' class takes.
+
+    Attributes:
+        name: the class in diffusers.
+        defaults: the arguments that decide what a call computes, with diffusers' defaults; lists, as in a config.json.
+        operations: what it can do.
+        variants: ways of running it besides `default`.
+        blends: the methods that blend tiles line by line, and the dimension along which each goes.
+    """
+
+    name: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]]
+    operations: ClassVar[tuple[str, ...]] = ("encode", "decode")
+    variants: ClassVar[tuple[str, ...]] = ()
+    blends: ClassVar[Mapping[str, int]] = {}
+
+    # What the arguments decide. `config` has all of `defaults`.
+
+    def geometry(self, config: Mapping[str, Any]) -> Geometry:
+        """The relation of images and latents."""
+        raise NotImplementedError
+
+    def image_channels(self, config: Mapping[str, Any]) -> int:
+        """Channels of the image that the encoder takes."""
+        return 3
+
+    def multiple(self, config: Mapping[str, Any]) -> int:
+        """The number of pixels of which both sides of an image must be a multiple."""
+        return self.geometry(config).factor
+
+    # What a case can be, and what it runs
+
+    def frames_refusal(self, spec: VaeSpec, operation: str, frames: int) -> str:
+        """Why a video can't have this many frames, with the nearest valid counts; empty if it can."""
+        return "" if frames == 1 else f"{frames} frames: {spec.key} is an image VAE, which takes 1 frame"
+
+    def latent_frames(self, spec: VaeSpec, frames: int) -> int:
+        """Latent frames of a video of so many frames."""
+        return 1
+
+    def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
+        """Why the case can't be run in its tiles or variant; empty if it can."""
+        return ""
+
+    def passes(self, spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
+        """Input shape of each pass through encoder or decoder, in the order of a call. Empty if not known in advance."""
+        return ()
+
+    # Calls (torch)
+
+    def set_up(self, module: torch.nn.Module, spec: VaeSpec, case: Case) -> None:
+        """Set tiles, slices and chunks of frames as the case says, whatever was set before."""
+        raise NotImplementedError
+
+    def encode(self, module: Any, images: torch.Tensor) -> torch.Tensor:
+        """Images or videos in [-1, 1] to latents, unscaled: the mode of the latent's distribution."""
+        mode: torch.Tensor = module.encode(images).latent_dist.mode()
+        return mode
+
+    def decode(self, module: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Latents, unscaled, to images or videos."""
+        sample: torch.Tensor = module.decode(latents).sample
+        return sample
+
+    def repeated(self, module: Any, operation: str) -> torch.nn.Module:
+        """The submodule that runs once per pass."""
+        half: torch.nn.Module = module.encoder if operation == "encode" else module.decoder
+        return half
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaeSpec(Spec):
+    """A VAE: diffusers' class, its arguments, and how it is usually run.
+
+    Attributes:
+        vae_class: diffusers' class.
+        arguments: its arguments that differ from the class's defaults.
+        hub_subfolder: folder of the VAE inside the hub's repository.
+        scaling_factor: what latents are multiplied with after encoding; None: the model has another way.
+        shift_factor: what is subtracted from latents before; None: nothing.
+        risks: risks of a precision that are specific to this model.
+        tile: the tile for `tiling: on`.
+        frames: frames of a video if a command is not told how many.
+        order: position in listings.
+    """
+
+    vae_class: VaeClass
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    hub_subfolder: str | None = None
+    scaling_factor: float | None = None
+    shift_factor: float | None = None
+    risks: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tile: Tile
+    frames: int = 1
+    order: int
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All arguments that decide what a call computes, as in a checkpoint's config.json."""
+        return {**self.vae_class.defaults, **self.arguments}
+
+    @property
+    def geometry(self) -> Geometry:
+        """The relation of images and latents."""
+        return self.vae_class.geometry(self.config)
+
+    def risk(self, dtype: str) -> str:
+        """The risk of computing in a precision; empty for the model's default and for float32."""
+        return "" if dtype == self.dtype else self.risks.get(dtype, _RISKS.get(dtype, ""))
+
+    def side_refusal(self, side: int) -> str:
+        """Why the model can't take a side of this many pixels, with the nearest valid one; empty if it can."""
+        multiple = self.vae_class.multiple(self.config)
+        if side > 0 and side % multiple == 0:
+            return ""
+        low = max(side - side % multiple, 0)
+        nearest = f"{low} or {low + multiple}" if low else str(multiple)
+        positive = "multiple" if side > 0 else "positive multiple"
+        return f"{side} px is not a {positive} of {multiple}, which {self.key} needs: try {nearest}"
