@@ -27,8 +27,8 @@ from bench.record.record import whole_timing
 from bench.run import stopping
 from bench.run.worker.session import Session
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.labels import label_of
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 CPU_CASES = (("tiny", 128), ("tiny", 256), ("sd-v1", 64))
 CUDA_CASES = (("tiny", 256), ("sd-v1", 512), ("sdxl", 512), ("sd-v1", 1024))

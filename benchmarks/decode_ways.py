@@ -21,7 +21,7 @@ import torch
 from bench.device.cuda.gpu import CudaEventClock
 from bench.record import Case
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 WAYS = ("eager", "channels-last", "compiled", "kernels", "batches")
 _CALLS = 10

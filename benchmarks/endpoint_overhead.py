@@ -26,7 +26,7 @@ from bench.core import stats
 from bench.device import choose
 from bench.remote import loopback
 from bench.remote.callers import server_timing
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    device, spec = choose.choose(arguments.device).device, zoo.get(arguments.model)
+    device, spec = choose.choose(arguments.device).device, ZOO.get(arguments.model)
     side = arguments.size // spec.spatial_factor
     latent = torch.randn(1, spec.latent_channels, side, side, generator=torch.Generator().manual_seed(0))
     chosen = ("--dtype", arguments.dtype, "--device", arguments.device)

@@ -27,8 +27,8 @@ from bench.remote import load, loopback
 from bench.remote.request_body import make
 from bench.wire.address import parse
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.labels import label_of
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 _TIMEOUT_S = 120.0
 

@@ -101,7 +101,7 @@ def beyond_images() -> list[Result]:
     from bench.workloads import models  # noqa: PLC0415 - the plan is printed without it
 
     kinds = {type(spec).__name__ for spec in models.zoo().values()}
-    missing = sorted(kinds - {"ImageVaeSpec"})
+    missing = sorted(kinds - {"VaeSpec"})
     note = f"the zoo also holds {', '.join(missing)}: add a step for them" if missing else "the zoo has image VAEs only"
     return [Result("video-vaes-and-text-encoders", "not in the zoo", note=note)]
 

@@ -206,7 +206,7 @@ class Sweep(Strict):
         for name, axis in own.items():
             if sides and name in SIDES:
                 continue
-            values = getattr(self, name) or (() if axis.default is None else (axis.default,))
+            values = getattr(self, name) or (() if axis.assumed is None else (axis.assumed,))
             if not values:
                 neither = name in SIDES and all(getattr(self, side, None) is None for side in SIDES)
                 key = "resolutions" if neither else name

@@ -79,7 +79,8 @@ def parse_resolution(value: Any) -> Resolution:
 def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
     """`off`, `on` (the model's tile), or the tile in `128`, `128/32` (tile/overlap in px), `{tile: 128, overlap: 32}`.
 
-    Raises ValueError.
+    A mapping may also have `height` and `overlap_height`, of tiles that are not square, and for videos `frames` and
+    `overlap_frames`. Raises ValueError.
     """
     if isinstance(value, Tile):
         return value
@@ -89,20 +90,53 @@ def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
         return "on" if value == "on" else "off"
     if isinstance(value, dict):
         for key in value:
-            _one_of(str(key), ("tile", "overlap"), "key of a tile")
+            _one_of(str(key), tuple(Tile.model_fields), "key of a tile")
         if "tile" not in value:
             raise ValueError(f"{quoted(value)} has no `tile`: write {{tile: 128, overlap: 32}}")
         text = f"{value['tile']}/{value['overlap']}" if "overlap" in value else str(value["tile"])
-    else:
-        text = str(value) if _is_scalar(value) else ""
+        return _with_more_sides(parse_tile(text, value), value)
+    return parse_tile(str(value) if _is_scalar(value) else "", value)
+
+
+def parse_tile(text: str, value: Any) -> Tile:
+    """The square tile in `128` or `128/32`. `value` is what the user wrote. Raises ValueError."""
     match = re.fullmatch(r"\s*(-?\d{1,18})(?:\s*/\s*(-?\d{1,18}))?\s*", text)
     if match is None:
         raise ValueError(f"{quoted(value)} is not a tiling: write off, on, 128/32 or {{tile: 128, overlap: 32}}")
     tile = _side(match.group(1), "tile")
     overlap = Tile.of(tile).overlap if match.group(2) is None else int(match.group(2))
+    _check_overlap(overlap, tile)
+    return Tile(tile=tile, overlap=overlap)
+
+
+def _check_overlap(overlap: int, tile: int) -> None:
     if not 0 <= overlap < tile or overlap % 8:
         raise ValueError(f"overlap {overlap} px must be a multiple of 8, from 0 to less than the tile's {tile} px")
-    return Tile(tile=tile, overlap=overlap)
+
+
+def _with_more_sides(tile: Tile, value: dict[str, Any]) -> Tile:
+    """The tile with the height and the frames that the user wrote, if any. Raises ValueError."""
+    given = {key: _count(value[key], key) for key in value.keys() - {"tile", "overlap"}}
+    for overlap, length in (("overlap_height", "height"), ("overlap_frames", "frames")):
+        if overlap in given and length not in given:
+            raise ValueError(f"{quoted(value)} has `{overlap}` but no `{length}`: add it")
+    if "height" in given:
+        _side(str(given["height"]), "height")
+        given.setdefault("overlap_height", Tile.of(given["height"]).overlap)
+        _check_overlap(given["overlap_height"], given["height"])
+    if "frames" in given:
+        frames = given["frames"]
+        if not 0 <= given.setdefault("overlap_frames", frames // 4) < frames:
+            raise ValueError(f"overlap_frames must be from 0 to less than the tile's {frames} frames")
+    return tile.model_copy(update=given)
+
+
+def _count(value: Any, key: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**9:
+        raise ValueError(f"{key} {quoted(value)} is not a whole number")
+    if value == 0 and not key.startswith("overlap"):
+        raise ValueError(f"{key} must be at least 1")
+    return value
 
 
 def _known(valid: Callable[[], Sequence[str]], what: str) -> AfterValidator:

@@ -7,7 +7,7 @@ from math import prod
 
 from bench.core.units import ITEM_BYTES
 from bench.wire.messages import RefusedError
-from bench.workloads.image_vae.payloads import Geometry
+from bench.workloads.vae_classes.base import Geometry
 
 #: Bytes of JSON around base64 in legacy requests: names, shape, dtype.
 _JSON_SLACK = 64 * 1024

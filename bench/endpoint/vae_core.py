@@ -19,8 +19,9 @@ from bench.record import Case, Failed
 from bench.run.outcome import of_exception
 from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.workloads import models
-from bench.workloads.image_vae.module import VaeOnDevice
-from bench.workloads.image_vae.payloads import Geometry, geometry
+from bench.workloads.vae_classes import zoo
+from bench.workloads.vae_classes.base import Geometry
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 Operation = Literal["encode", "decode"]
 WeightsKind = Literal["random", "hub", "local"]
@@ -52,7 +53,7 @@ class VaeCore:
     @property
     def geometry(self) -> Geometry:
         """The relation between the sizes of images and latents."""
-        return geometry(self.model)
+        return zoo.get(self.model).geometry
 
     def resolved(self, scaling: Scaling) -> Scaling:
         """Return the scaling, with the checkpoint's own values if the client asked for those."""

@@ -22,8 +22,8 @@ from bench.record import Case
 from bench.wire.messages import Answer, Message, RefusedError, Size
 from bench.workloads import models
 from bench.workloads.base import weights_bytes
-from bench.workloads.image_vae.module import VaeOnDevice
-from bench.workloads.image_vae.payloads import geometry
+from bench.workloads.vae_classes import zoo
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits
         raise ConfigError(f"Model {model!r} has no weights on the hub. Use --weights random or a folder.")
     if dtype is not None:
         known("dtype", dtype, ITEM_BYTES)
-    axes = models.square(model, geometry(model).factor * 8)
+    axes = models.square(model, zoo.get(model).geometry.factor * 8)
     case = Case(model=model, operation="decode", axes=axes, dtype=dtype or spec.dtype, weights=weights)
     kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"
     core = VaeCore(VaeOnDevice(case, held.torch_device), model, kind, held)

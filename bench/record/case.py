@@ -6,7 +6,14 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, computed_field, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    computed_field,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from bench.record.axes import Axes
 from bench.record.stored import Frozen, digest
@@ -22,15 +29,38 @@ _Item = TypeVar("_Item")
 
 
 class Tile(Frozen):
-    """A square tile's edge and how far neighbours overlap, both in image pixels."""
+    """The size of a tile and how far neighbours overlap, in image pixels, and of a video perhaps in frames too."""
 
-    tile: int = Field(gt=0)
+    tile: int = Field(gt=0, description="the edge; of a tile that is not square its width")
     overlap: int = Field(ge=0)
+    height: int | None = Field(default=None, gt=0, description="null: as the width")
+    overlap_height: int | None = Field(default=None, ge=0, description="null: as along the width")
+    frames: int | None = Field(default=None, gt=0, description="null: chunks of frames are as the model has them")
+    overlap_frames: int | None = Field(default=None, ge=0)
 
     @classmethod
     def of(cls, edge: int) -> Tile:
         """A tile of that edge whose neighbours overlap by a quarter of it, as diffusers' do, in whole steps of 8 px."""
         return cls(tile=edge, overlap=edge // 32 * 8)
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, int]:
+        """Leave out what is not set: ids and lines of square tiles are older than the other fields."""
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Height and overlap along the height, in pixels."""
+        overlap = self.overlap if self.overlap_height is None else self.overlap_height
+        return (self.tile if self.height is None else self.height), overlap
+
+    @property
+    def label(self) -> str:
+        """`256/64` (tile/overlap); not square `360x240/72x40` (width x height); in time `256/64, 16/4 frames`."""
+        height, overlap = self.rows
+        is_square = (height, overlap) == (self.tile, self.overlap)
+        space = f"{self.tile}/{self.overlap}" if is_square else f"{self.tile}x{height}/{self.overlap}x{overlap}"
+        return space if self.frames is None else f"{space}, {self.frames}/{self.overlap_frames or 0} frames"
 
 
 class Case(Frozen):
@@ -87,7 +117,7 @@ class Case(Frozen):
 
     def flat(self, *left_out: str) -> dict[str, Any]:
         """The case as JSON outside records: its fields without the id, with the axes as fields."""
-        tiling = "off" if self.tiling == "off" else {"tile": self.tiling.tile, "overlap": self.tiling.overlap}
+        tiling = "off" if self.tiling == "off" else self.tiling.model_dump()
         fields = {
             "model": self.model,
             "operation": self.operation,

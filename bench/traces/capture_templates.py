@@ -21,7 +21,7 @@ from bench.traces.pass_fit import fit
 from bench.traces.pass_template import Layout, PassTemplate, Size
 from bench.traces.shipped import ShippedTraces
 from bench.workloads import models
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 
 #: Heights and widths of the captured passes, in latent pixels.
 _SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (16, 16), (16, 24), (24, 17))
@@ -30,13 +30,15 @@ _BATCHES = {False: (1,), True: (2, 3)}
 
 def architecture(model: str) -> Architecture:
     """What a model's calls depend on, with the templates of its passes. Raises TraceError if they can't be found."""
-    spec = zoo.get(model)
+    spec = ZOO.get(model)
     weights = trace.capture(_case(model, "encode", Size(1, 2, 2), spec.spatial_factor)).weights
     encode, decode = (
         tuple(_templates(model, operation, spec.spatial_factor, cut_too=cut_too))
-        for operation, cut_too in (("encode", True), ("decode", not spec.quant_convs))
+        for operation, cut_too in (("encode", True), ("decode", not spec.config["use_quant_conv"]))
     )
-    return Architecture(spec.spatial_factor, spec.latent_channels, spec.quant_convs, weights, encode, decode)
+    return Architecture(
+        spec.spatial_factor, spec.latent_channels, spec.config["use_quant_conv"], weights, encode, decode
+    )
 
 
 def _templates(model: str, operation: str, factor: int, *, cut_too: bool) -> Iterable[PassTemplate]:
@@ -72,7 +74,7 @@ def _case(model: str, operation: str, size: Size, factor: int, *, is_cut: bool =
 def main() -> None:
     """Write the traces of every architecture in the zoo of image VAEs, each file as a whole."""
     architectures: list[object] = []
-    for key in (key for key, spec in zoo.specs().items() if spec.fault is None):
+    for key in (spec.key for spec in ZOO.listed() if spec.fault is None):
         config = shipped.architecture_of(key)
         if config in architectures:
             sys.stderr.write(f"{key}: has the same architecture as a model before it\n")

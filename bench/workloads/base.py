@@ -46,7 +46,8 @@ class Axis:
     Attributes:
         name: key in sweeps and in records.
         unit: unit of the values, such as `px`; empty if they count what the name says.
-        default: value if a sweep does not name the axis; None: a sweep must name it.
+        default: value if a sweep does not name the axis; labels leave it out. None: labels always show the value.
+        usual: value if a sweep does not name an axis without a default; None: a sweep must name it.
         parse: reads a value from YAML or text; raises ValueError with the reason.
         print: formats a value for a case's label; None: name, value and unit, `length 16 tokens`.
         check: why the model can't take a value, with the nearest valid one; empty if it can.
@@ -55,9 +56,15 @@ class Axis:
     name: str
     unit: str = ""
     default: int | None = None
+    usual: int | None = None
     parse: Callable[[object], int] = whole_number
     print: Callable[[int], str] | None = None
     check: Callable[[int], str] = _accept
+
+    @property
+    def assumed(self) -> int | None:
+        """The value if none is named; None if one has to be."""
+        return self.usual if self.default is None else self.default
 
     def format(self, value: int) -> str:
         """A value as labels show it."""

@@ -17,7 +17,7 @@ def label_of(case: Case, stage: str | None = None) -> str:
     """One printable line, `sdxl encode 512x512 float32 tiled 256/64 batch 2`, followed by the stage if given."""
     parts = [case.model, case.operation, size_of(case), case.dtype]
     if case.tile:
-        parts += [f"tiled {case.tile.tile}/{case.tile.overlap}"]
+        parts += [f"tiled {case.tile.label}"]
     elif takes_tiles(case):
         parts += ["untiled"]
     parts += [*extras(case), *([case.weights] if case.weights != "random" else [])]

@@ -130,7 +130,7 @@ def sized(name: str, width: int, height: int, **values: int) -> Axes:
     Raises ConfigError if the model's cases are not images.
     """
     given = {"width": width, "height": height, **values}
-    sizes = {axis: given.get(axis, known.default) for axis, known in axes(name).items()}
+    sizes = {axis: given.get(axis, known.assumed) for axis, known in axes(name).items()}
     if not given.keys() <= sizes.keys() or None in sizes.values():
         raise ConfigError(
             f"{name}: width and height do not describe a case of a model of kind {workload(name).name!r}."

@@ -30,7 +30,8 @@ _NAME, _KEY = r"[A-Za-z0-9][A-Za-z0-9 ._-]*", r"[a-z][a-z0-9_]*"
 def discover() -> tuple[Workload, ...]:
     """Every workload. Raises ConfigError if BENCH_WORKLOADS names a file that can't be used."""
     folders = (name for _, name, is_folder in pkgutil.iter_modules(bench.workloads.__path__) if is_folder)
-    built_in = [importlib.import_module(f"{bench.workloads.__name__}.{name}").WORKLOAD for name in folders]
+    packages = [importlib.import_module(f"{bench.workloads.__name__}.{name}") for name in folders]
+    built_in = [package.WORKLOAD for package in packages if hasattr(package, "WORKLOAD")]
     named = [name for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name.strip()]
     return (*built_in, *(_load(name) for name in named))
 

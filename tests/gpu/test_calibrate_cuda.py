@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measured_peak(case: Case) -> int:
     """torch's peak over one call, weights and input included, of a pool that was empty before."""
-    from bench.workloads.image_vae.module import VaeOnDevice
+    from bench.workloads.vae_classes.module import VaeOnDevice
 
     gc.collect()
     torch._C._cuda_clearCublasWorkspaces()

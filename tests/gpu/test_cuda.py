@@ -161,7 +161,7 @@ def _ignore(_: str) -> None:
 
 @pytest.mark.parametrize(("model", "operation"), [("sd-v1", "encode"), ("sd-v1", "decode"), ("sdxl", "decode")])
 def test_a_case_s_peak_is_that_of_the_same_call_by_hand(model: str, operation: str) -> None:
-    from bench.workloads.image_vae.module import VaeOnDevice
+    from bench.workloads.vae_classes.module import VaeOnDevice
 
     # Given a case measured by a session
     case = docs_case(model, operation, 512)

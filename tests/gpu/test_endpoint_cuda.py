@@ -85,7 +85,7 @@ def test_diffusers_decodes_remotely_what_the_same_vae_decodes_on_this_gpu(endpoi
     from factories import a_case
 
     from bench.remote.payloads import sendable
-    from bench.workloads.image_vae.module import VaeOnDevice
+    from bench.workloads.vae_classes.module import VaeOnDevice
 
     # Given a latent and the same model here
     case = a_case(model="sd-v1", operation="decode", size=512, dtype="float16")

@@ -8,7 +8,7 @@ from typing import Any
 from bench.record import Case
 from bench.run.worker import __main__ as worker
 from bench.workloads.base import Call
-from bench.workloads.image_vae import module as vae
+from bench.workloads.vae_classes import module as vae
 
 
 def _slowed(prepare: Any) -> Any:

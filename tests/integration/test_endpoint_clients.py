@@ -24,8 +24,8 @@ from PIL import Image
 
 from bench.record import Case
 from bench.workloads import models
-from bench.workloads.image_vae import zoo
-from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.image_vae.zoo import ZOO
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 LARGE = ("sd-v1", "sdxl", "flux")
 SIDE = 32
@@ -61,7 +61,7 @@ def local(model: str) -> VaeOnDevice:
 
 @cache
 def latent_of(model: str, batch: int = 1) -> torch.Tensor:
-    spec = zoo.get(model)
+    spec = ZOO.get(model)
     side = SIDE // spec.spatial_factor
     seeded = torch.Generator().manual_seed(1)
     return torch.randn((batch, spec.latent_channels, side, side), generator=seeded)
@@ -153,7 +153,7 @@ def test_scaling_and_shift_are_applied(url: str, model: str) -> None:
 
 
 def test_the_deprecated_form_applies_the_model_s_own_scaling_and_shift(url: str, model: str) -> None:
-    spec = zoo.get(model)
+    spec = ZOO.get(model)
     with pytest.warns(FutureWarning, match="do_scaling"):
         got = remote_decode(url, latent_of(model), do_scaling=True, output_type="pt", return_type="pt")
     assert torch.equal(got, decoded(model, latent_of(model) / spec.scaling_factor + (spec.shift_factor or 0.0)))
@@ -165,7 +165,7 @@ def test_packed_latents_are_unpacked(url: str, model: str) -> None:
     patches = latent.view(batch, channels, rows // 2, 2, columns // 2, 2).permute(0, 2, 4, 1, 3, 5)
     packed = patches.reshape(batch, rows * columns // 4, channels * 4).contiguous()  # as FluxPipeline._pack_latents
     size = 8 * rows  # what a pipeline of this family takes for the image's size
-    factor = zoo.get(model).spatial_factor
+    factor = ZOO.get(model).spatial_factor
     asked = {"do_scaling": False, "output_type": "pt", "return_type": "pt"}
     got = remote_decode(url, packed, height=size * factor // 8, width=size * factor // 8, **asked)
     assert torch.equal(got, decoded(model, latent))
@@ -251,7 +251,7 @@ def test_a_picture_at_the_decode_address_is_told_where_to_go(child: Child) -> No
 def test_sd_next_s_batch_of_packed_latents(child: Child, kind: str, accept: str) -> None:
     """It sends packed latents as three dimensions, the batch among them, in one request."""
     shape = (2, 64, 16)
-    side = 16 * zoo.get("tiny").spatial_factor
+    side = 16 * ZOO.get("tiny").spatial_factor
     params: dict[str, object] = {
         "input_tensor_type": "binary",
         "shape": list(shape),

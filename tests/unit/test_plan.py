@@ -13,8 +13,9 @@ from bench.errors import ConfigError
 from bench.plan import Plan
 from bench.record import Tile
 from bench.workloads import models
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 from bench.workloads.labels import label_of
+from bench.workloads.vae_classes.autoencoder_kl import levels
 
 
 def make(*, interleave: bool = False, **keys: Any) -> Plan:
@@ -285,8 +286,8 @@ def test_operations_that_a_model_does_not_have_are_left_out_if_it_has_others() -
 
 def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a model that makes sixteen pixels one
-    deep = dataclasses.replace(zoo.get("tiny"), block_out_channels=(32,) * 5)
-    monkeypatch.setattr(zoo, "get", lambda key: deep)
+    deep = dataclasses.replace(ZOO.get("tiny"), arguments=levels(*[32] * 5))
+    monkeypatch.setattr(ZOO, "get", lambda key: deep)
     monkeypatch.setattr(models, "axes", lambda key: {axis.name: axis for axis in models.workload(key).axes(key)})
 
     # when a size that is a multiple of eight alone is planned

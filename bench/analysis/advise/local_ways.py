@@ -63,7 +63,7 @@ class Option:
         case = self.case
         parts = [case.dtype] if self.names_precision else []
         parts += [case.variant] if case.variant != "default" else []
-        return ", ".join([*parts, "untiled" if case.tile is None else f"tile {case.tile.tile}/{case.tile.overlap}"])
+        return ", ".join([*parts, "untiled" if case.tile is None else f"tile {case.tile.label}"])
 
 
 def of(image: Case, place: Place | None = None, *, lower: bool = True, fixed: bool = False) -> tuple[Option, ...]:

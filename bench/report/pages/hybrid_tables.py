@@ -173,7 +173,7 @@ def _crossover(row: Row, network: Network) -> Cell:
 
 def _computed_by(service: EndpointTime) -> str:
     tile = service.case.tile
-    return f"{service.by}, {service.case.dtype}{f', tiled {tile.tile}/{tile.overlap}' if tile else ''}"
+    return f"{service.by}, {service.case.dtype}{f', tiled {tile.label}' if tile else ''}"
 
 
 def _off_network(service: EndpointTime) -> Cell:

@@ -193,7 +193,7 @@ def _tile(row: _Row) -> str | None:
     if row.tiled is None or row.tiled.case.tile is None:
         return None
     tile = row.tiled.case.tile
-    return f"{tile.tile}/{tile.overlap}{' (assumed)' if 'tiling' in row.tiled.assumed else ''}"
+    return f"{tile.label}{' (assumed)' if 'tiling' in row.tiled.assumed else ''}"
 
 
 _Columns = tuple[tuple[Column, Callable[[_Row], Cell | str | float | None]], ...]

@@ -87,7 +87,7 @@ def _nowhere(plan: ImagePlan) -> list[str]:
     tile, count = plan.tile, len(comfortable(plan.tiled))
     tiled = "In tiles it fits none of these cards either."
     if tile is not None:
-        tiled = f"In tiles of {tile.tile}/{tile.overlap} px it fits {count} of {format_count(len(plan.tiled), 'card')}."
+        tiled = f"In tiles of {tile.label} px it fits {count} of {format_count(len(plan.tiled), 'card')}."
     return [*lines, tiled]
 
 
@@ -148,7 +148,7 @@ def _cards_table(cards: Sequence[PricedCard], way: Way, plan: ImagePlan) -> Iter
     if not having:
         return
     tile = None if plan.fitting else plan.tile
-    how = "untiled" if tile is None else f"in tiles of {tile.tile}/{tile.overlap} px"
+    how = "untiled" if tile is None else f"in tiles of {tile.label} px"
     money = "" if way == "unpriced" else f", in {plan.prices.currency}{' an hour' if way == 'rented' else ''}"
     price = (Column("Price", right=True), _price)
     cost = (Column("1,000 images", right=True), lambda card: _amount(card.per_1000, card.offer.time))

@@ -131,7 +131,7 @@ def card_table(group: Group, title: str = "") -> document.Table:
 
 def _tiled_size(case: Case) -> str:
     """`1024x1024` or `2048x2048, tile 512/128`."""
-    return size_of(case) if case.tile is None else f"{size_of(case)}, tile {case.tile.tile}/{case.tile.overlap}"
+    return size_of(case) if case.tile is None else f"{size_of(case)}, tile {case.tile.label}"
 
 
 def _short(case: Case) -> str:

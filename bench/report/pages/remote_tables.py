@@ -158,7 +158,7 @@ def _head(records: Sequence[Record], record_of: Callable[[_Row], Record]) -> _Co
 def _case(record: Record) -> str:
     case = record.case
     texts = [case.dtype + (" (assumed)" if "dtype" in record.assumed else "")]
-    texts += [f"tiled {case.tile.tile}/{case.tile.overlap}"] if case.tile else []
+    texts += [f"tiled {case.tile.label}"] if case.tile else []
     texts += extras(case)
     texts.append(f"{case.weights} weights" + (" (assumed)" if "weights" in record.assumed else ""))
     texts += [case.variant] if case.variant != "default" else []

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
-from bench.workloads.image_vae import payloads, tiles, zoo
-from bench.workloads.image_vae.spec import CLASS
+from bench.workloads.image_vae import payloads, tiles
+from bench.workloads.image_vae.zoo import ZOO
+from bench.workloads.vae_classes import payloads as shapes
+from bench.workloads.vae_classes.autoencoder_kl import AUTOENCODER_KL
 
 if TYPE_CHECKING:
     import torch
 
     from bench.workloads.checkpoints import Checkpoint, Identified
-    from bench.workloads.image_vae.meta import MetaCall
+    from bench.workloads.vae_classes.meta import MetaCall
 
 
 class ImageVae(Workload):
-    """VAEs of diffusers' AutoencoderKL family."""
+    """VAEs of images, of any of diffusers' classes."""
 
     name = "image VAE"
     part = "VAE"
@@ -26,13 +28,13 @@ class ImageVae(Workload):
     operations = ("encode", "decode")
     variants = ("channels-last", "sliced")
     in_docs = True
-    classes = (CLASS,)
+    classes = (AUTOENCODER_KL.name,)
 
     def specs(self) -> Iterable[Spec]:
-        return zoo.listed()
+        return ZOO.listed()
 
     def axes(self, key: str) -> tuple[Axis, ...]:
-        refusal = zoo.get(key).side_refusal
+        refusal = ZOO.get(key).side_refusal
         return (
             Axis("width", "px", check=refusal),
             Axis("height", "px", check=refusal),
@@ -41,21 +43,25 @@ class ImageVae(Workload):
         )
 
     def default_tile(self, key: str) -> Tile:
-        return Tile.of(zoo.get(key).tile)
+        return ZOO.get(key).tile
 
     def risk(self, key: str, dtype: str) -> str:
-        return zoo.get(key).risk(dtype)
+        return ZOO.get(key).risk(dtype)
 
     def transports(self, operation: str) -> tuple[Transport, ...]:
         return payloads.TRANSPORTS.get(operation, ())
 
     def architecture(self, key: str) -> Mapping[str, object]:
-        return {"class": CLASS, **zoo.get(key).config}
+        spec = ZOO.get(key)
+        return {"class": spec.vae_class.name, **spec.config}
 
     def identify(self, checkpoint: Checkpoint, name: str) -> Identified:
-        from bench.workloads.image_vae import checkpoint as reader  # noqa: PLC0415 - few commands need it
+        from bench.workloads.vae_classes import checkpoint as reader  # noqa: PLC0415 - few commands need it
 
-        return reader.identify(checkpoint, name)
+        return reader.identify(checkpoint, name, ZOO)
+
+    def check(self, case: Case) -> str:
+        return ZOO.get(case.model).refusal(case)
 
     def tile_used(self, case: Case) -> Tile | None:
         return tiles.used(case)
@@ -64,32 +70,33 @@ class ImageVae(Workload):
         return tiles.to_try(case)
 
     def passes(self, case: Case) -> tuple[Shape, ...]:
-        return tiles.passes(case)
+        spec = ZOO.get(case.model)
+        return spec.vae_class.passes(spec, case)
 
     def payload(self, case: Case) -> Payload:
-        return payloads.payload(case)
+        return shapes.payload(ZOO.get(case.model), case)
 
     def served(self, case: Case) -> Case:
         is_large = max(case.axes["width"], case.axes["height"]) > payloads.SERVED_UNTILED_PX
         return case.model_copy(update={"tiling": self.default_tile(case.model) if is_large else "off"})
 
     def load(self, case: Case, device: torch.device) -> Loaded:
-        from bench.workloads.image_vae import module  # noqa: PLC0415 - loads torch
+        from bench.workloads.vae_classes import module  # noqa: PLC0415 - loads torch
 
         return module.VaeOnDevice(case, device)
 
     def exercise(self, device: torch.device) -> None:
-        from bench.workloads.image_vae import module  # noqa: PLC0415 - loads torch
+        from bench.workloads.vae_classes import module  # noqa: PLC0415 - loads torch
 
         module.exercise(device)
 
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
-        from bench.workloads.image_vae import flops  # noqa: PLC0415 - loads torch
+        from bench.workloads.vae_classes import flops  # noqa: PLC0415 - loads torch
 
         return flops.of_call(case.model, case.operation, passes) if passes else None
 
     def on_meta(self, case: Case) -> MetaCall:
-        from bench.workloads.image_vae import meta  # noqa: PLC0415 - loads torch
+        from bench.workloads.vae_classes import meta  # noqa: PLC0415 - loads torch
 
         return meta.call(case)
 
@@ -97,4 +104,4 @@ class ImageVae(Workload):
 def _one_frame(frames: int) -> str:
     if frames == 1:
         return ""
-    return f"{frames} frames: image VAEs take 1 frame, and video can't be measured yet"
+    return f"{frames} frames: image VAEs take 1 frame"

@@ -47,7 +47,7 @@ class Geometry:
 class VaeClass:
     """One of diffusers' VAE classes. It has no state; models of a class differ in their `VaeSpec`.
 
-    Tensors outside have a dimension for frames only if the geometry is that of a video, whatever diffusers' class takes.
+    Tensors outside have a dimension for frames only if the geometry is a video's, whatever diffusers' class takes.
 
     Attributes:
         name: the class in diffusers.
@@ -92,10 +92,17 @@ class VaeClass:
         return ""
 
     def passes(self, spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
-        """Input shape of each pass through encoder or decoder, in the order of a call. Empty if not known in advance."""
+        """Input shape of each pass through encoder or decoder, in order; empty if not known in advance."""
         return ()
 
     # Calls (torch)
+
+    def build(self, spec: VaeSpec) -> torch.nn.Module:
+        """The module with torch's default initialisation, in float32 on the default device."""
+        import diffusers  # noqa: PLC0415 - loads torch
+
+        module: torch.nn.Module = getattr(diffusers, self.name)(**spec.config, **spec.usual_scaling)
+        return module
 
     def set_up(self, module: torch.nn.Module, spec: VaeSpec, case: Case) -> None:
         """Set tiles, slices and chunks of frames as the case says, whatever was set before."""
@@ -149,13 +156,40 @@ class VaeSpec(Spec):
         return {**self.vae_class.defaults, **self.arguments}
 
     @property
+    def usual_scaling(self) -> dict[str, float]:
+        """Scaling and shift of latents, by their names in a configuration; those that the model has."""
+        both = {"scaling_factor": self.scaling_factor, "shift_factor": self.shift_factor}
+        return {name: value for name, value in both.items() if value is not None}
+
+    @property
     def geometry(self) -> Geometry:
         """The relation of images and latents."""
         return self.vae_class.geometry(self.config)
 
+    @property
+    def spatial_factor(self) -> int:
+        """Image pixels per latent pixel along one side."""
+        return self.geometry.factor
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latent."""
+        return self.geometry.channels
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the image that the encoder takes: 3, but for a checkpoint with other ones."""
+        return self.vae_class.image_channels(self.config)
+
     def risk(self, dtype: str) -> str:
         """The risk of computing in a precision; empty for the model's default and for float32."""
         return "" if dtype == self.dtype else self.risks.get(dtype, _RISKS.get(dtype, ""))
+
+    def refusal(self, case: Case) -> str:
+        """Why the model can't run a case although each of its axes has a valid value; empty if it can."""
+        if case.operation not in self.vae_class.operations:
+            return f"{self.key} has no {case.operation}"
+        return self.vae_class.tile_refusal(self, case)
 
     def side_refusal(self, side: int) -> str:
         """Why the model can't take a side of this many pixels, with the nearest valid one; empty if it can."""

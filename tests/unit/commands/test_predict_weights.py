@@ -16,7 +16,7 @@ from checkpoint_folders import SDXL, SMALL, checkpoint
 from bench import store
 from bench.cli import main
 from bench.workloads import models
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 
 ARGUMENTS = ("--gpu", "3070", "--resolution", "128", "--operation", "decode")
 
@@ -26,8 +26,8 @@ def only_the_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Forget the models of checkpoints after each test, and keep their traces in a folder of the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield
-    zoo._added.clear()
-    for remembered in (zoo.specs, models._all, models.zoo, models.aliases):
+    ZOO.forget()
+    for remembered in (models._all, models.zoo, models.aliases):
         remembered.cache_clear()
 
 
@@ -125,8 +125,8 @@ def test_its_records_can_be_written_and_read(tmp_path: Path, capsys: pytest.Capt
     assert main(["predict", "docs", *ARGUMENTS, "--weights", source, "--out", str(file)]) == 0
     assert "written decode" in capsys.readouterr().out
     # And in a process that does not know the model
-    zoo._added.clear()
-    for remembered in (zoo.specs, models._all, models.zoo, models.aliases):
+    ZOO.forget()
+    for remembered in (models._all, models.zoo, models.aliases):
         remembered.cache_clear()
     ((read,), _warnings) = store.read([file])
     assert {record.case.weights for record in read.records} == {source}

@@ -27,10 +27,10 @@ from bench.errors import ConfigError
 from bench.record import Tile
 from bench.wire.messages import Answer, Message, RefusedError
 from bench.workloads.base import weights_bytes
-from bench.workloads.image_vae import zoo
+from bench.workloads.vae_classes.autoencoder_kl import levels
 
 torch = pytest.importorskip("torch")
-vae = pytest.importorskip("bench.workloads.image_vae.module")
+vae = pytest.importorskip("bench.workloads.vae_classes.module")
 processor = pytest.importorskip("bench.device.cpu.processor")
 vae_service = pytest.importorskip("bench.endpoint.vae_service")
 processing = pytest.importorskip("diffusers.image_processor")
@@ -342,9 +342,11 @@ def test_after_a_tiled_image_one_of_2048_px_is_computed_at_once(tiny: Any, local
 def _shrink(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a model of the zoo few channels and layers: on a CPU, 16 bits take ten times as long as 32."""
     entry = vae_service.models._all()[model]
-    spec = dataclasses.replace(entry.spec, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4)
+    spec = dataclasses.replace(
+        entry.spec,
+        arguments={**entry.spec.arguments, **levels(8, 8, 8, 8), "layers_per_block": 1, "norm_num_groups": 4},
+    )
     monkeypatch.setitem(vae_service.models._all(), model, dataclasses.replace(entry, spec=spec))
-    monkeypatch.setitem(zoo.specs(), model, spec)
 
 
 @pytest.mark.parametrize("shrink", [True, pytest.param(False, marks=pytest.mark.full_size)])

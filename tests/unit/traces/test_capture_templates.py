@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from bench.errors import TraceError
 from bench.traces import capture_templates, shipped
 from bench.traces.autoencoder_kl import Architecture
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 
-TINY = zoo.get("tiny")
+TINY = ZOO.get("tiny")
 ARCHITECTURE = Architecture(2, 4, True, (1,), (), ())
 
 
@@ -20,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of the shipped files, and a zoo of `tiny` and a model with its architecture."""
     monkeypatch.setattr(shipped, "path_of", lambda model: tmp_path / "traces" / f"{model}.json")
     monkeypatch.setattr(shipped, "architecture_of", lambda _: {"class": "one"})
-    monkeypatch.setattr(zoo, "specs", lambda: {"tiny": TINY, "twin": TINY})
+    monkeypatch.setattr(ZOO, "listed", lambda: (TINY, dataclasses.replace(TINY, key="twin")))
     return tmp_path / "traces"
 
 

@@ -10,7 +10,7 @@ from factories import a_case
 
 from bench.record import Case, Tile
 from bench.traces import operators, strides, trace
-from bench.workloads.image_vae.module import VaeOnDevice
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 #: Path of the module, shape of its input, and whether torch's convolution takes it to be channels-last.
 Seen = tuple[str, tuple[int, ...], bool]

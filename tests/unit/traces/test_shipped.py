@@ -23,9 +23,9 @@ from bench.vram.cudnn import CuDnn
 from bench.vram.replay import replay
 from bench.vram.shares import Shares
 from bench.workloads import models
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 
-MODELS = tuple(key for key, spec in zoo.specs().items() if spec.fault is None)
+MODELS = tuple(spec.key for spec in ZOO.listed() if spec.fault is None)
 OPERATIONS = ("encode", "decode")
 #: Cases of each model and operation, so that there are 200 of the four models.
 _DRAWN = 22
@@ -41,7 +41,7 @@ def drawn_cases(model: str, operation: str) -> Iterator[Case]:
     for width, height, edge in _LARGE:
         tiling = "off" if edge is None else Tile.of(edge)
         yield _case(model, operation, width, height, tiling=tiling)
-    draw, factor = random.Random(f"{model} {operation}"), zoo.get(model).spatial_factor
+    draw, factor = random.Random(f"{model} {operation}"), ZOO.get(model).spatial_factor
     for _ in range(_DRAWN):
         width, height = (factor * draw.choice(_SIDES) for _ in "wh")
         edge = factor * draw.choice((4, 8, 9, 12, 15, 16, 32))

@@ -27,9 +27,9 @@ from bench.traces.events import (
 )
 from bench.vram.timeline import Timeline, build
 from bench.workloads import models
-from bench.workloads.image_vae.module import build as build_vae
-from bench.workloads.image_vae.module import on_meta
 from bench.workloads.labels import label_of
+from bench.workloads.vae_classes.module import build as build_vae
+from bench.workloads.vae_classes.module import on_meta
 
 TILED = Tile(tile=64, overlap=16)
 

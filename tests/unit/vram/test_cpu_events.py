@@ -10,8 +10,8 @@ from bench.record import Case, Tile
 from bench.traces import trace
 from bench.vram import timeline
 from bench.vram.onednn import OneDnn
-from bench.workloads.image_vae.module import VaeOnDevice
 from bench.workloads.labels import label_of
+from bench.workloads.vae_classes.module import VaeOnDevice
 
 MIB = 2**20
 _CAPABILITY = torch.backends.cpu.get_cpu_capability()

@@ -1,16 +1,16 @@
 """A VAE with few layers, which runs the real code path in milliseconds: for tests and first steps."""
 
-from bench.workloads.image_vae.spec import ImageVaeSpec
+from bench.record import Tile
+from bench.workloads.vae_classes.autoencoder_kl import AUTOENCODER_KL, levels
+from bench.workloads.vae_classes.base import VaeSpec
 
-MODEL = ImageVaeSpec(
+MODEL = VaeSpec(
     key="tiny",
     title="Tiny",
-    block_out_channels=(32, 64),
-    layers_per_block=1,
-    norm_num_groups=8,
-    sample_size=64,
+    vae_class=AUTOENCODER_KL,
+    arguments={**levels(32, 64), "norm_num_groups": 8},
     scaling_factor=1.0,
     dtype="float32",
-    tile=64,
+    tile=Tile.of(64),
     order=9,
 )

@@ -11,7 +11,8 @@ from bench.analysis.advise import local_ways
 from bench.errors import ConfigError
 from bench.record import Case, Tile
 from bench.workloads import models
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
+from bench.workloads.vae_classes.autoencoder_kl import levels
 
 
 def labels(**fields: object) -> list[str]:
@@ -67,8 +68,8 @@ def test_the_longer_side_decides_which_tiles_are_smaller() -> None:
 
 
 def test_a_size_that_the_model_can_t_take_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = dataclasses.replace(zoo.get("sd-v1"), block_out_channels=(128,) * 5)
-    monkeypatch.setattr(zoo, "get", lambda _: spec)
+    spec = dataclasses.replace(ZOO.get("sd-v1"), arguments=levels(*[128] * 5))
+    monkeypatch.setattr(ZOO, "get", lambda _: spec)
     assert "--resolution 1032x1032: 1032 px is not a multiple of 16" in refusal(
         ConfigError, local_ways.of, a_case(model="sd-v1", size=1032)
     )

@@ -14,7 +14,7 @@ from bench.run.messages import MeasureWorkspaces
 torch = pytest.importorskip("torch")
 workspaces = pytest.importorskip("bench.run.worker.measure_workspaces")
 held = pytest.importorskip("held")
-vae = pytest.importorskip("bench.workloads.image_vae.module")
+vae = pytest.importorskip("bench.workloads.vae_classes.module")
 Observed = pytest.importorskip("bench.device.cuda.convolutions").Observed
 
 SHAPE, FILTER = (1, 8, 64, 64), (8, 8, 3, 3)

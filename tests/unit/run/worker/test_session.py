@@ -18,8 +18,8 @@ from bench.workloads.base import Call, Stage
 
 pytest.importorskip("torch")
 session = pytest.importorskip("bench.run.worker.session")
-vae = pytest.importorskip("bench.workloads.image_vae.module")
-flops = pytest.importorskip("bench.workloads.image_vae.flops")
+vae = pytest.importorskip("bench.workloads.vae_classes.module")
+flops = pytest.importorskip("bench.workloads.vae_classes.flops")
 QUICK = MeasureSettings(min_samples=2, min_time=0.0, max_noise=None)
 
 

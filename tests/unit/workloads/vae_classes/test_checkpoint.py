@@ -14,7 +14,7 @@ from bench.errors import ConfigError
 from bench.record import Case, Tile
 from bench.traces import tracing
 from bench.workloads import models
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +22,8 @@ def only_the_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Forget the models of checkpoints after each test, and keep no traces."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield
-    zoo._added.clear()
-    for remembered in (zoo.specs, models._all, models.zoo, models.aliases):
+    ZOO.forget()
+    for remembered in (models._all, models.zoo, models.aliases):
         remembered.cache_clear()
 
 
@@ -38,7 +38,7 @@ def refused(folder: Path, base: dict[str, Any], *left_out: str, **changes: Any) 
     assert caught.value.exit_code == 2
     assert f"{source}/config.json" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not zoo._added
+    assert not ZOO._added
     return str(caught.value)
 
 
@@ -90,7 +90,7 @@ def test_an_architecture_of_the_zoo_has_its_shipped_traces_under_any_name(tmp_pa
 def test_a_new_model_has_the_defaults_of_diffusers(tmp_path: Path) -> None:
     # Given a configuration with the least that it needs
     key = key_of(tmp_path / "bare", {"_class_name": "AutoencoderKL"})
-    spec = zoo.get(key)
+    spec = ZOO.get(key)
     assert (spec.spatial_factor, spec.latent_channels, spec.scaling_factor) == (1, 4, 0.18215)
     assert spec.config["block_out_channels"] == [64]
     assert spec.config["use_quant_conv"] is spec.config["mid_block_add_attention"] is True
@@ -198,7 +198,7 @@ def test_any_config_is_traced_as_it_is_counted(seed: int, tmp_path: Path) -> Non
     # Given a configuration of any kind
     draw = random.Random(seed)
     key = key_of(tmp_path / f"drawn-{seed}", _drawn(draw))
-    factor = zoo.get(key).spatial_factor
+    factor = ZOO.get(key).spatial_factor
     for operation in ("encode", "decode"):
         case = Case(
             model=key,

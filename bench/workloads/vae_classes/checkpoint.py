@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import ConfigError, in_plain_words, printable
+from bench.record import Tile
 from bench.workloads.checkpoints import Checkpoint, Identified
-from bench.workloads.image_vae import zoo
-from bench.workloads.image_vae.spec import ImageVaeSpec
+from bench.workloads.vae_classes.autoencoder_kl import AUTOENCODER_KL
+from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.zoo import Zoo
 
 #: Tiles are whole steps of this many pixels, as in sweeps.
 _TILE_STEP = 8
@@ -56,7 +58,7 @@ class _Config(_Levels):
     torch_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
 
 
-def identify(checkpoint: Checkpoint, name: str) -> Identified:
+def identify(checkpoint: Checkpoint, name: str, zoo: Zoo) -> Identified:
     """The model of a checkpoint: one of the zoo if architecture and scaling are its own, else a new one of this name.
 
     Raises ConfigError for a configuration that diffusers' class can't be built from.
@@ -67,37 +69,37 @@ def identify(checkpoint: Checkpoint, name: str) -> Identified:
         details["act_fn"] = "silu"
     own = (
         spec.key
-        for spec in zoo.specs().values()
-        if spec.fault is None and spec.config == details and _is_scaled_like(spec, config)
+        for spec in zoo.listed()
+        if spec.fault is None and _is_architecture(spec, details) and _is_scaled_like(spec, config)
     )
     key = next(own, None) or zoo.add(_new(name, config, details))
     known = _Config.model_fields.keys() | _NOT_READ
     return Identified(key, tuple(each for each in checkpoint.config if each not in known and not each.startswith("_")))
 
 
-def _is_scaled_like(spec: ImageVaeSpec, config: _Config) -> bool:
+def _is_architecture(spec: VaeSpec, details: dict[str, Any]) -> bool:
+    return spec.vae_class is AUTOENCODER_KL and spec.config == details
+
+
+def _is_scaled_like(spec: VaeSpec, config: _Config) -> bool:
     shift, own_shift = (0.0 if value is None else value for value in (config.shift_factor, spec.shift_factor))
-    return math.isclose(spec.scaling_factor, config.scaling_factor) and math.isclose(shift, own_shift)
+    factor = spec.scaling_factor or 1.0
+    return math.isclose(factor, config.scaling_factor) and math.isclose(shift, own_shift)
 
 
-def _new(name: str, config: _Config, details: dict[str, Any]) -> ImageVaeSpec:
+def _new(name: str, config: _Config, details: dict[str, Any]) -> VaeSpec:
     """A model whose precision and tile are those that diffusers takes for it by itself."""
     sample_size = config.sample_size if isinstance(config.sample_size, int) else config.sample_size[0]
     step = math.lcm(_TILE_STEP, 2 ** (len(config.block_out_channels) - 1))
-    return ImageVaeSpec(
+    return VaeSpec(
         key=name,
         title=name,
         dtype=config.torch_dtype,
-        block_out_channels=tuple(config.block_out_channels),
-        layers_per_block=config.layers_per_block,
-        latent_channels=config.latent_channels,
-        norm_num_groups=config.norm_num_groups,
-        quant_convs=config.use_quant_conv,
-        details=details,
-        sample_size=sample_size,
+        vae_class=AUTOENCODER_KL,
+        arguments=details,
         scaling_factor=config.scaling_factor,
         shift_factor=config.shift_factor,
-        tile=max(sample_size // step, 1) * step,
+        tile=Tile.of(max(sample_size // step, 1) * step),
         order=_ORDER,
     )
 

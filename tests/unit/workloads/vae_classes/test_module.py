@@ -11,10 +11,10 @@ from factories import a_case
 from bench.record import Tile
 from bench.workloads import models
 from bench.workloads.base import weights_bytes
-from bench.workloads.image_vae import zoo
+from bench.workloads.image_vae.zoo import ZOO
 
 torch = pytest.importorskip("torch")
-vae = pytest.importorskip("bench.workloads.image_vae.module")
+vae = pytest.importorskip("bench.workloads.vae_classes.module")
 CPU = torch.device("cpu")
 
 
@@ -108,7 +108,7 @@ def test_hub_weights_come_through_from_pretrained(tmp_path: Path, monkeypatch: p
     # Given a zoo whose repository id is a local one (there is no network in tests)
     vae.build(models.get("tiny")).save_pretrained(tmp_path / "vae")
     spec = dataclasses.replace(models.get("tiny"), hub_id=str(tmp_path), hub_subfolder="vae")
-    monkeypatch.setattr(zoo, "get", lambda key: spec)
+    monkeypatch.setattr(ZOO, "get", lambda key: spec)
     # When it is loaded in half precision
     case = a_case(model="tiny", operation="encode", width=64, height=64, weights="hub", dtype="bfloat16")
     workload = vae.VaeOnDevice(case, CPU)

@@ -1,4 +1,4 @@
-"""The diffusers VAE on a device: encode, decode, and the benchmark's inputs and calls.
+"""A diffusers VAE of any class on a device: encode, decode, and the benchmark's inputs and calls.
 
 Only processes that compute import it: the worker and the endpoint.
 """
@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from fractions import Fraction
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from diffusers import AutoencoderKL
 
 from bench.record import Axes, Case, Tile
 from bench.workloads.base import Call, Shape, Stage
-from bench.workloads.image_vae import broken, payloads, zoo
-from bench.workloads.image_vae.spec import ImageVaeSpec
+from bench.workloads.vae_classes import broken, payloads, zoo
+from bench.workloads.vae_classes.base import VaeSpec
 
 _SEED = 0
 
@@ -27,7 +25,8 @@ _SEED = 0
 def _watching(half: torch.nn.Module) -> Iterator[list[Shape]]:
     """Yield a list to which each pass through `half` (encoder or decoder) appends its input's shape.
 
-    Shapes are (batch, channels, height, width). An untiled call makes one pass, a tiled call one per tile.
+    Shapes are (batch, channels, height, width), with frames before the height where the class has them. An untiled
+    call makes one pass, or one per chunk of frames; a tiled call as many for each tile.
     """
     shapes: list[Shape] = []
     handle = half.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
@@ -48,15 +47,14 @@ class VaeOnDevice:
         self._device = device
         self._dtype: torch.dtype = getattr(torch, case.dtype)
         self._memory_format = torch.channels_last if case.variant == "channels-last" else torch.contiguous_format
-        spec = zoo.get(case.model)
-        self._factor, self._fault = spec.spatial_factor, spec.fault
-        vae = _load(spec, case.weights, self._dtype)
+        self._case, self._spec = case, zoo.get(case.model)
+        vae = _load(self._spec, case.weights, self._dtype)
         self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
-        self._vae.use_slicing = case.variant == "sliced"  # encode and decode a batch image by image
+        self._set_up(case)
 
     @property
-    def module(self) -> AutoencoderKL:
-        """The VAE itself, for hooks on its parts."""
+    def module(self) -> Any:
+        """The VAE itself, a module of diffusers, for hooks on its parts."""
         return self._vae
 
     @property
@@ -76,13 +74,11 @@ class VaeOnDevice:
 
         Ends at the mode of the latent distribution; asynchronous on CUDA.
         """
-        mode: torch.Tensor = self._vae.encode(image).latent_dist.mode()
-        return mode
+        return self._spec.vae_class.encode(self._vae, image)
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """(batch, latent channels, height / f, width / f), unscaled and placed -> (batch, 3, height, width)."""
-        sample: torch.Tensor = self._vae.decode(latent).sample
-        return sample
+        return self._spec.vae_class.decode(self._vae, latent)
 
     def place(self, values: torch.Tensor) -> torch.Tensor:
         """A copy of the values on the model's device, in its precision and memory format."""
@@ -90,27 +86,31 @@ class VaeOnDevice:
 
     def set_tiling(self, tile: Tile | None) -> None:
         """Split images larger than `tile` into tiles from now on; None: always compute the whole image at once."""
-        tile_with(self._vae, tile, self._factor)
+        self._set_up(self._case.model_copy(update={"tiling": tile or "off"}))
+
+    def _set_up(self, case: Case) -> None:
+        self._spec.vae_class.set_up(self._vae, self._spec, case)
 
     def watching_passes(self, operation: Literal["encode", "decode"]) -> AbstractContextManager[list[Shape]]:
         """A context that yields a list and collects in it the input shape of each pass of `encode` or `decode`."""
-        return _watching(self._vae.encoder if operation == "encode" else self._vae.decoder)
+        return _watching(self._spec.vae_class.repeated(self._vae, operation))
 
     def prepare(self, case: Case) -> Call:
         """Create the case's input and its call. Tiling follows the case, not the checkpoint's sample size.
 
-        Encode takes (batch, 3, height, width) in [-1, 1] and ends at `latent_dist.mode()`; decode takes
-        (batch, latent channels, height / f, width / f) and ends at `.sample`.
+        Encode takes images or a video in [-1, 1] and ends at the mode of the latent's distribution; decode takes
+        latents and ends at the images (`payloads` has the shapes).
         """
-        set_up = partial(self.set_tiling, case.tile)
-        if self._fault is not None and case.operation == broken.OPERATION:
-            return Call((Stage(case.operation, partial(broken.CALLS[self._fault], self._device)),), set_up)
+        set_up = partial(self._set_up, case)
+        fault = self._spec.fault
+        if fault is not None and case.operation == broken.OPERATION:
+            return Call((Stage(case.operation, partial(broken.CALLS[fault], self._device)),), set_up)
         if case.operation == "encode":
-            image = self._random(payloads.image_shape(case)).tanh_()
-            stage = Stage("encode", lambda: self.encode(image), partial(_watching, self._vae.encoder))
+            images = self._random(payloads.image_shape(self._spec, case)).tanh_()
+            stage = Stage("encode", lambda: self.encode(images), partial(self.watching_passes, "encode"))
         else:
-            latent = self._random(payloads.latent_shape(case))
-            stage = Stage("decode", lambda: self.decode(latent), partial(_watching, self._vae.decoder))
+            latents = self._random(payloads.latent_shape(self._spec, case))
+            stage = Stage("decode", lambda: self.decode(latents), partial(self.watching_passes, "decode"))
         return Call((stage,), set_up)
 
     def _random(self, shape: tuple[int, ...]) -> torch.Tensor:
@@ -118,22 +118,25 @@ class VaeOnDevice:
         return self.place(torch.randn(shape, generator=torch.Generator().manual_seed(_SEED)))
 
 
-def _load(spec: ImageVaeSpec, weights: str, dtype: torch.dtype) -> AutoencoderKL:
+def _load(spec: VaeSpec, weights: str, dtype: torch.dtype) -> Any:
     if weights == "random":
         torch.manual_seed(_SEED)
         # torch's `to`: diffusers' own warns about modules that should stay in float32, even if there are none
         return torch.nn.Module.to(build(spec), dtype)
+    import diffusers  # noqa: PLC0415 - a checkpoint's class is looked up by name
+
+    vae_class = getattr(diffusers, spec.vae_class.name)
     if weights == "hub":
-        vae = AutoencoderKL.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
+        vae = vae_class.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
     else:
         folder = Path(weights).expanduser()
         inside = None if (folder / "config.json").is_file() else "vae"
-        vae = AutoencoderKL.from_pretrained(str(folder), subfolder=inside, torch_dtype=dtype, local_files_only=True)
+        vae = vae_class.from_pretrained(str(folder), subfolder=inside, torch_dtype=dtype, local_files_only=True)
     _check_architecture(spec, vae)
     return vae
 
 
-def _check_architecture(spec: ImageVaeSpec, vae: AutoencoderKL) -> None:
+def _check_architecture(spec: VaeSpec, vae: Any) -> None:
     """Raises ValueError if a checkpoint has another architecture than the model it is measured as."""
     expected = spec.config
     actual = {key: list(value) if isinstance(value, tuple) else value for key, value in vae.config.items()}
@@ -144,31 +147,17 @@ def _check_architecture(spec: ImageVaeSpec, vae: AutoencoderKL) -> None:
         raise ValueError(f"the checkpoint is not a {spec.key} VAE: {'; '.join(differences)}")
 
 
-def tile_with(module: AutoencoderKL, tile: Tile | None, factor: int) -> None:
-    """Set a module's tiling (`VaeOnDevice.set_tiling`); `factor` is image pixels per latent pixel along a side."""
-    if tile is None:
-        module.disable_tiling()
-        return
-    module.enable_tiling()
-    module.tile_sample_min_size = tile.tile
-    module.tile_latent_min_size = tile.tile // factor
-    # diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels. With a float such as 0.8 both come
-    # out one too low and the tiles no longer fit together; a Fraction is exact.
-    module.tile_overlap_factor = Fraction(tile.overlap, tile.tile)
-
-
-def build(spec: ImageVaeSpec) -> AutoencoderKL:
-    """The architecture of a zoo entry with torch's default initialisation, in float32 on the default device."""
-    return AutoencoderKL(
-        **spec.config, sample_size=spec.sample_size, scaling_factor=spec.scaling_factor, shift_factor=spec.shift_factor
-    )
+def build(spec: VaeSpec) -> Any:
+    """A model's module with torch's default initialisation, in float32 on the default device."""
+    return spec.vae_class.build(spec)
 
 
 @cache
-def on_meta(model: str) -> AutoencoderKL:
-    """The module of a zoo model on meta tensors, shared by all counts and traces."""
+def on_meta(model: str) -> Any:
+    """The module of a model on meta tensors, shared by all counts and traces."""
+    spec = zoo.get(model)
     with torch.device("meta"):
-        module = build(zoo.get(model))
+        module = build(spec)
     return module.eval().requires_grad_(False)
 
 

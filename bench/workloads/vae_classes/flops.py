@@ -1,4 +1,4 @@
-"""Counts the floating-point operations of a VAE's call, on meta tensors."""
+"""Counts the floating-point operations of an image VAE's call, on meta tensors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from functools import cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.workloads.image_vae import module as vae
-from bench.workloads.image_vae import zoo
+from bench.record import Case
+from bench.workloads import models
+from bench.workloads.vae_classes import module as vae
+from bench.workloads.vae_classes import payloads, zoo
 
 #: Edges of the two counted images in latent pixels.
 _SMALL, _LARGE = 4, 8
@@ -49,18 +51,14 @@ def _polynomial(model: str, operation: str) -> _Polynomial:
 
 
 def _counted(model: str, operation: str, edge: int) -> int:
-    """The floating-point operations of one pass for a square latent, by torch's own counter. The module may tile."""
+    """The floating-point operations of one pass for a square latent, by torch's own counter."""
     spec, module = zoo.get(model), vae.on_meta(model)
+    side = edge * spec.spatial_factor
+    case = Case(model=model, operation=operation, axes=models.square(model, side), dtype=spec.dtype)
+    spec.vae_class.set_up(module, spec, case)
+    shape = (payloads.image_shape if operation == "encode" else payloads.latent_shape)(spec, case)
+    call = spec.vae_class.encode if operation == "encode" else spec.vae_class.decode
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:
-        if operation == "encode":
-            moments = module.encoder(_empty(spec.image_channels, edge * spec.spatial_factor))
-            _ = moments if module.quant_conv is None else module.quant_conv(moments)
-        else:
-            latent = _empty(spec.latent_channels, edge)
-            module.decoder(latent if module.post_quant_conv is None else module.post_quant_conv(latent))
+        call(module, torch.empty(shape, device="meta"))
     return counter.get_total_flops()
-
-
-def _empty(channels: int, edge: int) -> torch.Tensor:
-    return torch.empty(1, channels, edge, edge, device="meta")

@@ -14,8 +14,8 @@ from bench.workloads import models
 from bench.workloads.image_vae import tiles
 
 torch = pytest.importorskip("torch")
-vae = pytest.importorskip("bench.workloads.image_vae.module")
-flops = pytest.importorskip("bench.workloads.image_vae.flops")
+vae = pytest.importorskip("bench.workloads.vae_classes.module")
+flops = pytest.importorskip("bench.workloads.vae_classes.flops")
 
 
 class Operations(torch.utils._python_dispatch.TorchDispatchMode):

@@ -1,0 +1,55 @@
+"""A VAE's call on meta tensors, for tracing without weights or a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench.record import Case
+from bench.workloads.base import Shape
+from bench.workloads.vae_classes import flops, module, payloads, zoo
+from bench.workloads.vae_classes.base import VaeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class MetaCall:
+    """Implements `workloads.base.MetaCall`. All cases of a model share the module; `run` sets it up for this case."""
+
+    case: Case
+    spec: VaeSpec
+    module: Any
+    values: torch.Tensor
+
+    @property
+    def blends(self) -> Mapping[str, int]:
+        """The methods that blend tiles, and the dimension along which each goes."""
+        return self.spec.vae_class.blends
+
+    @property
+    def repeated(self) -> torch.nn.Module:
+        """The encoder or decoder, which does the same for every input of one shape."""
+        return self.spec.vae_class.repeated(self.module, self.case.operation)
+
+    def run(self) -> torch.Tensor:
+        """Encode or decode."""
+        vae_class = self.spec.vae_class
+        vae_class.set_up(self.module, self.spec, self.case)
+        call = vae_class.encode if self.case.operation == "encode" else vae_class.decode
+        return call(self.module, self.values)
+
+    def flops(self, passes: Sequence[Shape]) -> int | None:
+        """Floating-point operations of these passes; None if they can't be counted exactly."""
+        factor = self.spec.spatial_factor if self.case.operation == "encode" else 1
+        if any(side % factor for shape in passes for side in shape[-2:]):
+            return None
+        return flops.of_call(self.case.model, self.case.operation, passes)
+
+
+def call(case: Case) -> MetaCall:
+    """The call of a case; its precision and weights do not matter."""
+    spec = zoo.get(case.model)
+    shape = (payloads.image_shape if case.operation == "encode" else payloads.latent_shape)(spec, case)
+    return MetaCall(case, spec, module.on_meta(case.model), torch.empty(shape, device="meta"))
