@@ -44,8 +44,11 @@ class Tile(Frozen):
         return cls(tile=edge, overlap=edge // 32 * 8)
 
     @model_serializer(mode="wrap")
-    def _without_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, int]:
-        """Leave out what is not set: ids and lines of square tiles are older than the other fields."""
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Leave out what is not set: ids and lines of square tiles are older than the other fields.
+
+        Without a return type, which pydantic would take for the schema.
+        """
         return {name: value for name, value in serialize(self).items() if value is not None}
 
     @property

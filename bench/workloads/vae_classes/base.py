@@ -77,6 +77,10 @@ class VaeClass:
         """The number of pixels of which both sides of an image must be a multiple."""
         return self.geometry(config).factor
 
+    def module_arguments(self, spec: VaeSpec) -> dict[str, Any]:
+        """The arguments with which diffusers' class is built."""
+        return {**spec.config, **spec.usual_scaling}
+
     # What a case can be, and what it runs
 
     def frames_refusal(self, spec: VaeSpec, operation: str, frames: int) -> str:
@@ -96,13 +100,6 @@ class VaeClass:
         return ()
 
     # Calls (torch)
-
-    def build(self, spec: VaeSpec) -> torch.nn.Module:
-        """The module with torch's default initialisation, in float32 on the default device."""
-        import diffusers  # noqa: PLC0415 - loads torch
-
-        module: torch.nn.Module = getattr(diffusers, self.name)(**spec.config, **spec.usual_scaling)
-        return module
 
     def set_up(self, module: torch.nn.Module, spec: VaeSpec, case: Case) -> None:
         """Set tiles, slices and chunks of frames as the case says, whatever was set before."""

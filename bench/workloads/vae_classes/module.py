@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
+import diffusers
 import torch
 
 from bench.record import Axes, Case, Tile
@@ -123,9 +124,7 @@ def _load(spec: VaeSpec, weights: str, dtype: torch.dtype) -> Any:
         torch.manual_seed(_SEED)
         # torch's `to`: diffusers' own warns about modules that should stay in float32, even if there are none
         return torch.nn.Module.to(build(spec), dtype)
-    import diffusers  # noqa: PLC0415 - a checkpoint's class is looked up by name
-
-    vae_class = getattr(diffusers, spec.vae_class.name)
+    vae_class = _class_of(spec)
     if weights == "hub":
         vae = vae_class.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
     else:
@@ -149,7 +148,11 @@ def _check_architecture(spec: VaeSpec, vae: Any) -> None:
 
 def build(spec: VaeSpec) -> Any:
     """A model's module with torch's default initialisation, in float32 on the default device."""
-    return spec.vae_class.build(spec)
+    return _class_of(spec)(**spec.vae_class.module_arguments(spec))
+
+
+def _class_of(spec: VaeSpec) -> Any:
+    return getattr(diffusers, spec.vae_class.name)
 
 
 @cache

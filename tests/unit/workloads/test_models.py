@@ -10,6 +10,7 @@ import pytest
 
 from bench.config import DTYPES
 from bench.errors import ConfigError
+from bench.record import Tile
 from bench.workloads import models
 from bench.workloads.base import Workload
 
@@ -32,7 +33,7 @@ def test_the_models_of_the_docs_are_as_published(
 ) -> None:
     spec = models.get(key)
 
-    assert (spec.title, spec.dtype, spec.tile) == (title, dtype, tile)
+    assert (spec.title, spec.dtype, spec.tile) == (title, dtype, Tile.of(tile))
     assert (spec.scaling_factor, spec.shift_factor, spec.latent_channels) == (scaling, shift, latent_channels)
 
 
@@ -44,11 +45,11 @@ def test_models_are_listed_in_the_docs_order() -> None:
 def test_a_models_sizes_fit_each_other(key: str) -> None:
     spec = models.get(key)
 
-    assert spec.tile % spec.spatial_factor == 0
-    overlap = models.workload(spec.key).default_tile(spec.key).overlap
-    assert overlap % spec.spatial_factor == 0
-    assert 0 < overlap < spec.tile
-    assert all(channels % spec.norm_num_groups == 0 for channels in spec.block_out_channels)
+    tile = models.workload(spec.key).default_tile(spec.key)
+    for edge, overlap in ((tile.tile, tile.overlap), tile.rows):
+        assert edge % spec.spatial_factor == 0
+        assert overlap % spec.spatial_factor == 0
+        assert 0 < overlap < edge
     assert spec.dtype in DTYPES
 
 

@@ -11,7 +11,6 @@ from factories import a_case
 from bench.record import Tile
 from bench.traces.tracing import kernels_of
 from bench.workloads import models
-from bench.workloads.image_vae import tiles
 
 torch = pytest.importorskip("torch")
 vae = pytest.importorskip("bench.workloads.vae_classes.module")
@@ -110,5 +109,5 @@ def test_passes_and_blended_lines_are_those_of_diffusers(
     with torch.inference_mode(), call.stages[0].watching_passes() as passes, Operations() as operations:
         call.run()
 
-    assert list(tiles.passes(case)) == passes
+    assert list(models.workload("tiny").passes(case)) == passes
     assert kernels_of(case).blended_lines == operations.seen["copy_"]

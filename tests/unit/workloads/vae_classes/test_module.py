@@ -11,7 +11,6 @@ from factories import a_case
 from bench.record import Tile
 from bench.workloads import models
 from bench.workloads.base import weights_bytes
-from bench.workloads.image_vae.zoo import ZOO
 
 torch = pytest.importorskip("torch")
 vae = pytest.importorskip("bench.workloads.vae_classes.module")
@@ -46,7 +45,7 @@ def test_an_architecture_of_the_zoo_is_what_diffusers_builds_from_it(key: str) -
         encoded = built.encode(torch.empty(1, 3, 64, 64)).latent_dist.mode()
     side = 64 // spec.spatial_factor
     assert encoded.shape == (1, spec.latent_channels, side, side)
-    assert (built.quant_conv is not None) == spec.quant_convs
+    assert (built.quant_conv is not None) == spec.config["use_quant_conv"]
 
 
 def test_the_docs_models_have_the_published_number_of_parameters() -> None:
@@ -86,9 +85,9 @@ def test_an_untiled_call_after_a_tiled_one_is_one_pass_of_the_whole_image() -> N
 @pytest.mark.parametrize("inside", ["", "vae"])
 def test_a_checkpoint_folder_is_loaded_and_its_own_sample_size_changes_no_tile(tmp_path: Path, inside: str) -> None:
     # Given a checkpoint whose sample size is not the zoo's
-    spec = dataclasses.replace(models.get("tiny"), sample_size=32)
     torch.manual_seed(5)
-    saved = vae.build(spec)
+    saved = vae.build(models.get("tiny"))
+    saved.register_to_config(sample_size=32)
     saved.save_pretrained(tmp_path / inside)
     case = a_case(
         model="tiny", operation="encode", width=128, height=128, weights=str(tmp_path), tiling=Tile(tile=64, overlap=16)
@@ -108,7 +107,7 @@ def test_hub_weights_come_through_from_pretrained(tmp_path: Path, monkeypatch: p
     # Given a zoo whose repository id is a local one (there is no network in tests)
     vae.build(models.get("tiny")).save_pretrained(tmp_path / "vae")
     spec = dataclasses.replace(models.get("tiny"), hub_id=str(tmp_path), hub_subfolder="vae")
-    monkeypatch.setattr(ZOO, "get", lambda key: spec)
+    monkeypatch.setattr(vae.zoo, "get", lambda key: spec)
     # When it is loaded in half precision
     case = a_case(model="tiny", operation="encode", width=64, height=64, weights="hub", dtype="bfloat16")
     workload = vae.VaeOnDevice(case, CPU)
