@@ -44,7 +44,7 @@ class Tile(Frozen):
         return cls(tile=edge, overlap=edge // 32 * 8)
 
     @model_serializer(mode="wrap")
-    def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
         """Leave out what is not set: ids and lines of square tiles are older than the other fields.
 
         Without a return type, which pydantic would take for the schema.
