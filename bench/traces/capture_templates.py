@@ -15,11 +15,11 @@ import torch
 
 from bench.record import Case, Tile
 from bench.traces import shipped, trace
-from bench.traces.autoencoder_kl import Architecture
 from bench.traces.events import Pass
 from bench.traces.pass_fit import fit
 from bench.traces.pass_template import Layout, PassTemplate, Size
 from bench.traces.shipped import ShippedTraces
+from bench.traces.tape import Architecture
 from bench.workloads import models
 from bench.workloads.image_vae.zoo import ZOO
 
@@ -34,11 +34,9 @@ def architecture(model: str) -> Architecture:
     weights = trace.capture(_case(model, "encode", Size(1, 2, 2), spec.spatial_factor)).weights
     encode, decode = (
         tuple(_templates(model, operation, spec.spatial_factor, cut_too=cut_too))
-        for operation, cut_too in (("encode", True), ("decode", not spec.config["use_quant_conv"]))
+        for operation, cut_too in (("encode", True), ("decode", not spec.vae_class.copies_cut_latents(spec)))
     )
-    return Architecture(
-        spec.spatial_factor, spec.latent_channels, spec.config["use_quant_conv"], weights, encode, decode
-    )
+    return Architecture(weights, encode, decode)
 
 
 def _templates(model: str, operation: str, factor: int, *, cut_too: bool) -> Iterable[PassTemplate]:

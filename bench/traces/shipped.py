@@ -10,10 +10,11 @@ import msgspec
 
 from bench.errors import BenchError, printable
 from bench.record import Case
-from bench.traces import autoencoder_kl
-from bench.traces.autoencoder_kl import Architecture
+from bench.traces import tape
 from bench.traces.events import Trace
+from bench.traces.tape import Architecture
 from bench.workloads import models
+from bench.workloads.vae_classes.base import VaeSpec
 
 
 class ShippedTraces(msgspec.Struct, frozen=True):
@@ -76,9 +77,10 @@ def trace_of(case: Case) -> Trace | None:
     Raises BenchError for a broken file.
     """
     traces = of_model(case.model)
-    if traces is None or not autoencoder_kl.can_trace(case, traces.architecture):
+    spec = models.get(case.model)
+    if traces is None or not isinstance(spec, VaeSpec) or not tape.can_trace(case, spec):
         return None
     try:
-        return autoencoder_kl.trace_of(case, traces.architecture)
+        return tape.trace_of(case, spec, traces.architecture)
     except (LookupError, TypeError, ValueError) as error:
         raise _broken(traces.model, error) from None

@@ -9,7 +9,6 @@ from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
 from bench.workloads.image_vae import payloads, tiles
 from bench.workloads.image_vae.zoo import ZOO
-from bench.workloads.vae_classes import payloads as shapes
 from bench.workloads.vae_classes.autoencoder_kl import AUTOENCODER_KL
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class ImageVae(Workload):
         return spec.vae_class.passes(spec, case)
 
     def payload(self, case: Case) -> Payload:
-        return shapes.payload(ZOO.get(case.model), case)
+        return ZOO.get(case.model).payload(case)
 
     def served(self, case: Case) -> Case:
         is_large = max(case.axes["width"], case.axes["height"]) > payloads.SERVED_UNTILED_PX

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import Any, ClassVar
 
 from bench.record import Case, Tile
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes.base import Geometry, VaeClass, VaeSpec
+from bench.workloads.vae_classes.tape import Grid, Tape, Value, mode_of_moments, whole_or_sliced
 
 
 def levels(*channels: int) -> dict[str, Any]:
@@ -60,6 +62,43 @@ class AutoencoderKl(VaeClass):
         rows, columns = (_lengths(case.axes[side] // unit, case, unit) for side in ("height", "width"))
         batch = case.axes["batch"] // slices
         return tuple((batch, channels, height, width) for height, width in product(rows, columns)) * slices
+
+    def has_quant_convs(self, spec: VaeSpec) -> bool:
+        """Whether a 1x1 convolution follows the encoder and precedes the decoder."""
+        used: bool = spec.config["use_quant_conv"]
+        return used
+
+    has_trace = True
+
+    def copies_cut_latents(self, spec: VaeSpec) -> bool:
+        return self.has_quant_convs(spec)
+
+    def trace(self, tape: Tape[Any], spec: VaeSpec, case: Case) -> None:
+        grid = Grid.of(case.tile, case.operation, spec.spatial_factor) if case.tile else None
+        part = partial(self._encoded if case.operation == "encode" else self._decoded, tape, spec)
+        result, slices = whole_or_sliced(
+            tape, case, lambda image: tape.tiled(image, grid, part) if grid and grid.cuts(image) else part(image)
+        )
+        if case.operation == "encode":
+            mode_of_moments(tape, result, slices)
+        else:
+            tape.free(*reversed(slices))
+
+    def _encoded(self, tape: Tape[Value], spec: VaeSpec, image: Value) -> Value:
+        moments = tape.one_pass(image, 2 * spec.latent_channels, 1 / spec.spatial_factor)
+        if not self.has_quant_convs(spec):
+            return moments
+        result = tape.pointwise("quant_conv", moments)
+        tape.free(moments)
+        return result
+
+    def _decoded(self, tape: Tape[Value], spec: VaeSpec, latent: Value) -> Value:
+        if not self.has_quant_convs(spec):
+            return tape.one_pass(latent, spec.image_channels, spec.spatial_factor)
+        values = tape.pointwise("post_quant_conv", latent)
+        result = tape.one_pass(values, spec.image_channels, spec.spatial_factor)
+        tape.free(values)
+        return result
 
     def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
         module.use_slicing = case.variant == "sliced"  # encode and decode a batch image by image

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.record import Case, Tile
-from bench.workloads.base import Shape, Spec
+from bench.workloads.base import Payload, Shape, Spec
+from bench.workloads.vae_classes.tape import Tape
 
 if TYPE_CHECKING:
     import torch
@@ -99,6 +100,27 @@ class VaeClass:
         """Input shape of each pass through encoder or decoder, in order; empty if not known in advance."""
         return ()
 
+    # Traces without torch (`vae_classes.tape`); only classes whose traces come with the program have them
+
+    #: Whether `trace` is there.
+    has_trace: ClassVar[bool] = False
+
+    def has_template(self, spec: VaeSpec, shape: Shape) -> bool:
+        """Whether a pass with an input of this shape does the same, in the same order, as larger ones."""
+        return True
+
+    def copies_cut_latents(self, spec: VaeSpec) -> bool:
+        """Whether something makes a tile of a latent contiguous before the decoder gets it."""
+        return False
+
+    def input_shape(self, spec: VaeSpec, case: Case) -> Shape:
+        """Shape of the tensor with which diffusers' class is called."""
+        return spec.image_shape(case) if case.operation == "encode" else spec.latent_shape(case)
+
+    def trace(self, tape: Tape[Any], spec: VaeSpec, case: Case) -> None:
+        """Record what a call does around its passes."""
+        raise NotImplementedError
+
     # Calls (torch)
 
     def set_up(self, module: torch.nn.Module, spec: VaeSpec, case: Case) -> None:
@@ -177,6 +199,21 @@ class VaeSpec(Spec):
     def image_channels(self) -> int:
         """Channels of the image that the encoder takes: 3, but for a checkpoint with other ones."""
         return self.vae_class.image_channels(self.config)
+
+    def payload(self, case: Case) -> Payload:
+        """The tensor shapes of a case and the scaling that a client asks for."""
+        return Payload(self.latent_shape(case), self.image_shape(case), case.operation == "encode", self.usual_scaling)
+
+    def image_shape(self, case: Case) -> Shape:
+        """(batch, image channels, height, width), with frames before the height for a video."""
+        frames = (case.axes["frames"],) if self.geometry.is_video else ()
+        return (case.axes["batch"], self.image_channels, *frames, case.axes["height"], case.axes["width"])
+
+    def latent_shape(self, case: Case) -> Shape:
+        """(batch, latent channels, height / f, width / f), with latent frames before the height for a video."""
+        frames = (self.vae_class.latent_frames(self, case.axes["frames"]),) if self.geometry.is_video else ()
+        sides = (case.axes[side] // self.spatial_factor for side in ("height", "width"))
+        return (case.axes["batch"], self.latent_channels, *frames, *sides)
 
     def risk(self, dtype: str) -> str:
         """The risk of computing in a precision; empty for the model's default and for float32."""

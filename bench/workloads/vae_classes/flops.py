@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.record import Case
 from bench.workloads import models
 from bench.workloads.vae_classes import module as vae
-from bench.workloads.vae_classes import payloads, zoo
+from bench.workloads.vae_classes import zoo
 
 #: Edges of the two counted images in latent pixels.
 _SMALL, _LARGE = 4, 8
@@ -56,7 +56,7 @@ def _counted(model: str, operation: str, edge: int) -> int:
     side = edge * spec.spatial_factor
     case = Case(model=model, operation=operation, axes=models.square(model, side), dtype=spec.dtype)
     spec.vae_class.set_up(module, spec, case)
-    shape = (payloads.image_shape if operation == "encode" else payloads.latent_shape)(spec, case)
+    shape = spec.image_shape(case) if operation == "encode" else spec.latent_shape(case)
     call = spec.vae_class.encode if operation == "encode" else spec.vae_class.decode
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), counter:

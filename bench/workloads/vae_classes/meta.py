@@ -10,7 +10,7 @@ import torch
 
 from bench.record import Case
 from bench.workloads.base import Shape
-from bench.workloads.vae_classes import flops, module, payloads, zoo
+from bench.workloads.vae_classes import flops, module, zoo
 from bench.workloads.vae_classes.base import VaeSpec
 
 
@@ -51,5 +51,5 @@ class MetaCall:
 def call(case: Case) -> MetaCall:
     """The call of a case; its precision and weights do not matter."""
     spec = zoo.get(case.model)
-    shape = (payloads.image_shape if case.operation == "encode" else payloads.latent_shape)(spec, case)
+    shape = spec.image_shape(case) if case.operation == "encode" else spec.latent_shape(case)
     return MetaCall(case, spec, module.on_meta(case.model), torch.empty(shape, device="meta"))

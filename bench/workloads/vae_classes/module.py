@@ -16,7 +16,7 @@ import torch
 
 from bench.record import Axes, Case, Tile
 from bench.workloads.base import Call, Shape, Stage
-from bench.workloads.vae_classes import broken, payloads, zoo
+from bench.workloads.vae_classes import broken, zoo
 from bench.workloads.vae_classes.base import VaeSpec
 
 _SEED = 0
@@ -100,17 +100,17 @@ class VaeOnDevice:
         """Create the case's input and its call. Tiling follows the case, not the checkpoint's sample size.
 
         Encode takes images or a video in [-1, 1] and ends at the mode of the latent's distribution; decode takes
-        latents and ends at the images (`payloads` has the shapes).
+        latents and ends at the images (`VaeSpec` has the shapes).
         """
         set_up = partial(self._set_up, case)
         fault = self._spec.fault
         if fault is not None and case.operation == broken.OPERATION:
             return Call((Stage(case.operation, partial(broken.CALLS[fault], self._device)),), set_up)
         if case.operation == "encode":
-            images = self._random(payloads.image_shape(self._spec, case)).tanh_()
+            images = self._random(self._spec.image_shape(case)).tanh_()
             stage = Stage("encode", lambda: self.encode(images), partial(self.watching_passes, "encode"))
         else:
-            latents = self._random(payloads.latent_shape(self._spec, case))
+            latents = self._random(self._spec.latent_shape(case))
             stage = Stage("decode", lambda: self.decode(latents), partial(self.watching_passes, "decode"))
         return Call((stage,), set_up)
 

@@ -9,11 +9,11 @@ import pytest
 
 from bench.errors import TraceError
 from bench.traces import capture_templates, shipped
-from bench.traces.autoencoder_kl import Architecture
+from bench.traces.tape import Architecture
 from bench.workloads.image_vae.zoo import ZOO
 
 TINY = ZOO.get("tiny")
-ARCHITECTURE = Architecture(2, 4, True, (1,), (), ())
+ARCHITECTURE = Architecture((1,), (), ())
 
 
 @pytest.fixture
