@@ -185,7 +185,7 @@ TINY = _case("tiny", "encode", 64, 64)
         lambda data: data[: len(data) // 2],
         lambda data: b"\xff" + data,
         lambda data: b"[]",
-        lambda data: data.replace(b'"factor":2', b'"factor":"two"'),
+        lambda data: data.replace(b'"weights":[', b'"weights":["two",'),
         lambda data: data.replace(b'"encode"', b'"no"'),
         lambda data: data.replace(b"L0 B", b"L999 B"),
         lambda data: data.replace(b'"Convolution"', b'"Convulsion"'),
