@@ -16,9 +16,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """One two-dimensional convolution: shapes of its input and output (batch, channels, height, width) and filter.
+    """One convolution: shapes of its input and output, (batch, channels, height, width), and of its filter.
 
-    `channels_last`: the input's layout is NHWC, which tensor cores use.
+    In three dimensions they are (batch, channels, frames, height, width).
+    `channels_last`: the input's channels lie next to each other in memory (NHWC, NDHWC), as tensor cores take them.
     """
 
     input: Shape
@@ -40,7 +41,7 @@ class Attention:
 
 @dataclass(frozen=True, slots=True)
 class Upsampling:
-    """One nearest-neighbour upsampling of (batch, channels, height, width)."""
+    """One nearest-neighbour upsampling of (batch, channels, height, width), or with frames before the height."""
 
     input: Shape
     output: Shape

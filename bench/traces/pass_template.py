@@ -20,8 +20,8 @@ from bench.traces.events import Birth, Convolution, Death, Kernel, Launch, Pass,
 Coefficients = tuple[int, ...]
 
 _KERNELS: dict[str, type[Kernel]] = {kind.__name__: kind for kind in get_args(Kernel)}
-#: Kernels that are described by shapes, of this many dimensions each.
-_OF_SHAPES, _DIMENSIONS = (Convolution, Upsampling), 4
+#: Kernels that are described by shapes of one rank, and how many shapes each has.
+_OF_SHAPES: dict[type[Kernel], int] = {Convolution: 3, Upsampling: 2}
 
 
 class Size(NamedTuple):
@@ -82,7 +82,7 @@ class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults
             return cls(launch.operator, launch.module), ()
         fields = astuple(launch.kernel)
         channels_last = isinstance(launch.kernel, Convolution) and launch.kernel.channels_last
-        if isinstance(launch.kernel, _OF_SHAPES):
+        if type(launch.kernel) in _OF_SHAPES:
             fields = tuple(side for shape in fields if isinstance(shape, tuple) for side in shape)
         kind = type(launch.kernel).__name__
         return cls(launch.operator, launch.module, kind, tuple(range(len(fields))), channels_last), fields
@@ -95,7 +95,8 @@ class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults
         sides = tuple(values[index] for index in self.sides)
         if kind not in _OF_SHAPES:
             return Launch(self.operator, self.module, kind(*sides))
-        shapes = [sides[begin : begin + _DIMENSIONS] for begin in range(0, len(sides), _DIMENSIONS)]
+        rank = len(sides) // _OF_SHAPES[kind]
+        shapes = [sides[begin : begin + rank] for begin in range(0, len(sides), rank)]
         layout = (self.channels_last,) if kind is Convolution else ()
         return Launch(self.operator, self.module, kind(*shapes, *layout))
 

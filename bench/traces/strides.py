@@ -15,8 +15,10 @@ Strides = tuple[int, ...]
 #: Shape and strides of a tensor, in elements.
 Layout = tuple[Shape, Strides]
 
-#: Dimensions of (batch, channels, height, width) in channels-last order, from the innermost out.
-_CHANNELS_LAST_ORDER = (1, 3, 2, 0)
+#: Dimensions of (batch, channels, height, width) and (batch, channels, frames, height, width) in channels-last order,
+#: from the innermost out.
+_CHANNELS_LAST_ORDERS = {4: (1, 3, 2, 0), 5: (1, 4, 3, 2, 0)}
+#: Only tensors of images have a shortcut of their own for channels-last operands.
 _IMAGES = 4
 
 
@@ -26,8 +28,8 @@ def contiguous(shape: Shape) -> Strides:
 
 
 def channels_last(shape: Shape) -> Strides:
-    """The strides of a new channels-last tensor of shape (batch, channels, height, width)."""
-    return _dense(shape, _CHANNELS_LAST_ORDER)
+    """The strides of a new channels-last tensor of images or videos."""
+    return _dense(shape, _CHANNELS_LAST_ORDERS[len(shape)])
 
 
 def is_contiguous(layout: Layout) -> bool:
@@ -36,21 +38,25 @@ def is_contiguous(layout: Layout) -> bool:
 
 
 def is_channels_last(layout: Layout) -> bool:
-    """`Tensor.is_contiguous(memory_format=torch.channels_last)`: again dimensions of size 1 do not matter."""
-    return len(layout[0]) == _IMAGES and _follows(layout, _CHANNELS_LAST_ORDER)
+    """`Tensor.is_contiguous(memory_format=torch.channels_last)`, or `channels_last_3d` for videos: again dimensions of
+    size 1 do not matter."""
+    order = _CHANNELS_LAST_ORDERS.get(len(layout[0]))
+    return order is not None and _follows(layout, order)
 
 
 def suggests_channels_last(layout: Layout) -> bool:
-    """Whether `Tensor.suggest_memory_format()` is channels-last (c10/core/MemoryFormat.h, is_channels_last_strides_2d).
+    """Whether `Tensor.suggest_memory_format()` is channels-last (c10/core/MemoryFormat.h, is_channels_last_strides_2d
+    and _3d).
 
     Unlike `is_channels_last`, it takes the stride of a batch of size 1 into account. Convolutions, upsampling, padding,
     and normalisation on the CPU follow this rule.
     """
     shape, strides = layout
-    if len(shape) != _IMAGES or not strides[1]:
+    order = _CHANNELS_LAST_ORDERS.get(len(shape))
+    if order is None or not strides[1]:
         return False
     least = 0
-    for dimension in _CHANNELS_LAST_ORDER:
+    for dimension in order:
         stride = strides[dimension]
         if not shape[dimension] or stride < least or (dimension == 0 and least == strides[1]):
             return False
@@ -90,7 +96,7 @@ def elementwise(operands: Sequence[Layout]) -> Strides:
     if all(operand[0] == shape for operand in operands):
         if all(map(is_contiguous, operands)):
             return contiguous(shape)
-        if all(map(is_channels_last, operands)):
+        if len(shape) == _IMAGES and all(map(is_channels_last, operands)):
             return channels_last(shape)
         if all(is_dense(operand) and operand[1] == operands[0][1] for operand in operands):
             return operands[0][1]

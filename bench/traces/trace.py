@@ -29,6 +29,9 @@ from bench.traces.operators import Device
 from bench.workloads import models
 from bench.workloads.base import MetaCall
 
+#: The modules whose calls `selfcheck` compares with the trace.
+_CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
 
 def capture(case: Case, device: Device = "cuda") -> Trace:
     """The trace of one call of the case, which depends on its model, operation, axes, tiling and slicing.
@@ -77,7 +80,7 @@ class _Watched:
     def _left(self, part: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Record what a part did; `output` is None if it raised."""
         path = self.path.pop()
-        if isinstance(part, torch.nn.Conv2d) and output is not None:
+        if isinstance(part, _CONVOLUTIONS) and output is not None:
             shapes = (tuple(inputs[0].shape), tuple(output.shape), tuple(part.weight.shape))
             self.convolutions.append((path, *shapes))
         elif part is self.repeated:

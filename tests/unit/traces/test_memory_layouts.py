@@ -15,20 +15,24 @@ from bench.traces.strides import Layout
 AMBIGUOUS: Layout = ((1, 64, 32, 32), (64, 1, 2048, 64))
 
 
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
 def laid(values: torch.Tensor) -> Layout:
     return tuple(values.shape), tuple(values.stride())
 
 
 def tensors(count: int) -> list[torch.Tensor]:
-    """Tensors of four dimensions: permuted, channels-last, sliced, and with any stride where the size is 1."""
+    """Tensors of images and videos: permuted, channels-last, sliced, and with any stride where the size is 1."""
     draw = random.Random(0)
     made = []
-    for _ in range(count):
-        shape = [draw.choice([1, 1, 2, 3, 4]) for _ in range(4)]
-        order = draw.sample(range(4), 4)
-        values = torch.empty([shape[place] for place in order]).permute([order.index(place) for place in range(4)])
+    for number in range(count):
+        rank = 4 + number * 2 // count
+        shape = [draw.choice([1, 1, 2, 3, 4]) for _ in range(rank)]
+        order = draw.sample(range(rank), rank)
+        values = torch.empty([shape[place] for place in order]).permute([order.index(place) for place in range(rank)])
         if draw.random() < 0.4:
-            values = torch.empty(shape).contiguous(memory_format=torch.channels_last)
+            values = torch.empty(shape).contiguous(memory_format=FORMATS[rank])
         if draw.random() < 0.4:
             strides = [
                 draw.choice([1, 2, 7, 64]) if size == 1 else step for size, step in zip(*laid(values), strict=True)
@@ -38,7 +42,7 @@ def tensors(count: int) -> list[torch.Tensor]:
     return made
 
 
-MANY = tensors(400)
+MANY = tensors(800)
 
 
 def test_one_operand_lies_as_torch_lays_it() -> None:
@@ -63,7 +67,7 @@ def test_two_operands_lie_as_torch_lays_them() -> None:
 def test_memory_formats_are_told_as_torch_tells_them() -> None:
     for values in MANY:
         assert layouts.is_contiguous(laid(values)) == values.is_contiguous()
-        assert layouts.is_channels_last(laid(values)) == values.is_contiguous(memory_format=torch.channels_last)
+        assert layouts.is_channels_last(laid(values)) == values.is_contiguous(memory_format=FORMATS[values.dim()])
         padded = torch.constant_pad_nd(values, (0, 1, 0, 1))  # lies as its input suggests
         assert layouts.suggested(tuple(padded.shape), laid(values)) == padded.stride()
 

@@ -205,8 +205,8 @@ def test_a_trace_that_was_refused_is_not_kept(cache: Path, monkeypatch: pytest.M
 
 
 def test_a_kernel_that_can_t_be_stored_is_not_kept() -> None:
-    # Given a convolution of one dimension, which the format has no place for
-    kernel = Convolution((1, 3, 8), (1, 4, 8), (4, 3, 3))
+    # Given a convolution whose shapes are of several ranks, which the format has no place for
+    kernel = Convolution((1, 3, 8), (1, 4, 8, 1), (4, 3))
     assert stored_trace.encode(Trace((Launch("convolution", "", kernel), Birth(0, 32)), 24, (36,)), "key") is None
 
 
