@@ -13,18 +13,19 @@ _MOST_TILES = 500
 
 def used(case: Case) -> Tile | None:
     """The case's tile; None if it is not tiled or one tile covers the image."""
-    return None if case.tile is None or _side(case) <= case.tile.tile else case.tile
+    return case.tile if ZOO.get(case.model).vae_class.is_tiled(case) else None
 
 
 def to_try(case: Case) -> tuple[Tile, ...]:
     """Tiles smaller than the image, the largest first, without those that would need hundreds of passes.
 
-    The largest is always included: it may be the only one that fits.
+    The largest is always included: it may be the only one that fits. Tiles that the model refuses are left out.
     """
-    side, own = _side(case), ZOO.get(case.model).tile
-    edges = [edge for edge in sorted({own.tile, *_EDGES}, reverse=True) if edge < side]
+    side, spec = _side(case), ZOO.get(case.model)
+    edges = [edge for edge in sorted({spec.tile.tile, *_EDGES}, reverse=True) if edge < side]
     kept = [edge for edge in edges if edge == edges[0] or _count(case, edge) <= _MOST_TILES]
-    return tuple(own if edge == own.tile else Tile.of(edge) for edge in kept)
+    tiles = [spec.tile if edge == spec.tile.tile else Tile.of(edge) for edge in kept]
+    return tuple(tile for tile in tiles if not spec.refusal(case.model_copy(update={"tiling": tile})))
 
 
 def _side(case: Case) -> int:

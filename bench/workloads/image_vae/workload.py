@@ -9,7 +9,6 @@ from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
 from bench.workloads.image_vae import payloads, tiles
 from bench.workloads.image_vae.zoo import ZOO
-from bench.workloads.vae_classes.autoencoder_kl import AUTOENCODER_KL
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +26,7 @@ class ImageVae(Workload):
     operations = ("encode", "decode")
     variants = ("channels-last", "sliced")
     in_docs = True
-    classes = (AUTOENCODER_KL.name,)
+    classes = tuple(dict.fromkeys(spec.vae_class.name for spec in ZOO.listed()))
 
     def specs(self) -> Iterable[Spec]:
         return ZOO.listed()
@@ -76,8 +75,11 @@ class ImageVae(Workload):
         return ZOO.get(case.model).payload(case)
 
     def served(self, case: Case) -> Case:
-        is_large = max(case.axes["width"], case.axes["height"]) > payloads.SERVED_UNTILED_PX
-        return case.model_copy(update={"tiling": self.default_tile(case.model) if is_large else "off"})
+        untiled = case.model_copy(update={"tiling": "off"})
+        if max(case.axes["width"], case.axes["height"]) <= payloads.SERVED_UNTILED_PX:
+            return untiled
+        tiled = case.model_copy(update={"tiling": self.default_tile(case.model)})
+        return untiled if self.check(tiled) else tiled
 
     def load(self, case: Case, device: torch.device) -> Loaded:
         from bench.workloads.vae_classes import module  # noqa: PLC0415 - loads torch

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
-from functools import partial
-from itertools import product
 from typing import Any, ClassVar
 
-from bench.record import Case, Tile
-from bench.workloads.base import Shape
-from bench.workloads.vae_classes.base import Geometry, VaeClass, VaeSpec
-from bench.workloads.vae_classes.tape import Grid, Tape, Value, mode_of_moments, whole_or_sliced
+from bench.workloads.vae_classes.base import Geometry, VaeSpec
+from bench.workloads.vae_classes.overlap_factor import OverlapFactor
+from bench.workloads.vae_classes.tape import Tape, Value
 
 
 def levels(*channels: int) -> dict[str, Any]:
@@ -23,7 +19,7 @@ def levels(*channels: int) -> dict[str, Any]:
     }
 
 
-class AutoencoderKl(VaeClass):
+class AutoencoderKl(OverlapFactor):
     """An image is cut into tiles if either side is longer than one; neighbours are blended."""
 
     name = "AutoencoderKL"
@@ -39,7 +35,6 @@ class AutoencoderKl(VaeClass):
         "use_post_quant_conv": True,
         "mid_block_add_attention": True,
     }
-    variants = ("channels-last", "sliced")
     blends: ClassVar[Mapping[str, int]] = {"blend_v": 2, "blend_h": 3}
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
@@ -50,85 +45,30 @@ class AutoencoderKl(VaeClass):
         channels: int = config["in_channels"]
         return channels
 
-    def passes(self, spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
-        """One pass, or one for each tile; the last tiles take the rest of the image, however small.
-
-        Each image of a sliced batch has its own passes.
-        """
-        unit, channels = (
-            (1, spec.image_channels) if case.operation == "encode" else (spec.spatial_factor, spec.latent_channels)
-        )
-        slices = case.axes["batch"] if case.variant == "sliced" else 1
-        rows, columns = (_lengths(case.axes[side] // unit, case, unit) for side in ("height", "width"))
-        batch = case.axes["batch"] // slices
-        return tuple((batch, channels, height, width) for height, width in product(rows, columns)) * slices
+    has_trace = True
 
     def has_quant_convs(self, spec: VaeSpec) -> bool:
         """Whether a 1x1 convolution follows the encoder and precedes the decoder."""
-        used: bool = spec.config["use_quant_conv"]
-        return used
-
-    has_trace = True
+        return bool(spec.config.get("use_quant_conv", False))
 
     def copies_cut_latents(self, spec: VaeSpec) -> bool:
         return self.has_quant_convs(spec)
 
-    def trace(self, tape: Tape[Any], spec: VaeSpec, case: Case) -> None:
-        grid = Grid.of(case.tile, case.operation, spec.spatial_factor) if case.tile else None
-        part = partial(self._encoded if case.operation == "encode" else self._decoded, tape, spec)
-        result, slices = whole_or_sliced(
-            tape, case, lambda image: tape.tiled(image, grid, part) if grid and grid.cuts(image) else part(image)
-        )
-        if case.operation == "encode":
-            mode_of_moments(tape, result, slices)
-        else:
-            tape.free(*reversed(slices))
-
-    def _encoded(self, tape: Tape[Value], spec: VaeSpec, image: Value) -> Value:
-        moments = tape.one_pass(image, 2 * spec.latent_channels, 1 / spec.spatial_factor)
+    def encoded(self, tape: Tape[Value], spec: VaeSpec, image: Value) -> Value:
+        moments = super().encoded(tape, spec, image)
         if not self.has_quant_convs(spec):
             return moments
         result = tape.pointwise("quant_conv", moments)
         tape.free(moments)
         return result
 
-    def _decoded(self, tape: Tape[Value], spec: VaeSpec, latent: Value) -> Value:
+    def decoded(self, tape: Tape[Value], spec: VaeSpec, latent: Value) -> Value:
         if not self.has_quant_convs(spec):
-            return tape.one_pass(latent, spec.image_channels, spec.spatial_factor)
+            return super().decoded(tape, spec, latent)
         values = tape.pointwise("post_quant_conv", latent)
-        result = tape.one_pass(values, spec.image_channels, spec.spatial_factor)
+        result = super().decoded(tape, spec, values)
         tape.free(values)
         return result
-
-    def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
-        module.use_slicing = case.variant == "sliced"  # encode and decode a batch image by image
-        if case.tile is None:
-            module.disable_tiling()
-            return
-        module.enable_tiling()
-        module.tile_sample_min_size = case.tile.tile
-        module.tile_latent_min_size = case.tile.tile // spec.spatial_factor
-        # diffusers truncates `size * (1 - factor)` and `size * factor` to whole pixels. With a float such as 0.8 both
-        # come out one too low and the tiles no longer fit together; a Fraction is exact.
-        module.tile_overlap_factor = Fraction(case.tile.overlap, case.tile.tile)
-
-
-def _lengths(size: int, case: Case, unit: int) -> list[int]:
-    """The lengths of the tiles along a side of this size, in units of `unit` image pixels.
-
-    Both sides are cut if either is too long.
-    """
-    longest = max(case.axes["height"], case.axes["width"]) // unit
-    if case.tile is None or longest <= case.tile.tile // unit:
-        return [size]
-    edge = case.tile.tile // unit
-    step = _share(edge, case.tile.tile - case.tile.overlap, case.tile)
-    return [min(edge, size - begin) for begin in range(0, size, step)]
-
-
-def _share(length: int, part: int, tile: Tile) -> int:
-    """`part` pixels of a tile in a unit in which the tile is `length` long, truncated as diffusers does."""
-    return length * part // tile.tile
 
 
 AUTOENCODER_KL = AutoencoderKl()

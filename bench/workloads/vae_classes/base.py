@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bench.errors import ConfigError
 from bench.record import Case, Tile
 from bench.workloads.base import Payload, Shape, Spec
-from bench.workloads.vae_classes.tape import Tape
+from bench.workloads.vae_classes.tape import Tape, Value, mode_of_moments, whole_or_sliced
 
 if TYPE_CHECKING:
     import torch
@@ -78,10 +82,6 @@ class VaeClass:
         """The number of pixels of which both sides of an image must be a multiple."""
         return self.geometry(config).factor
 
-    def module_arguments(self, spec: VaeSpec) -> dict[str, Any]:
-        """The arguments with which diffusers' class is built."""
-        return {**spec.config, **spec.usual_scaling}
-
     # What a case can be, and what it runs
 
     def frames_refusal(self, spec: VaeSpec, operation: str, frames: int) -> str:
@@ -92,8 +92,22 @@ class VaeClass:
         """Latent frames of a video of so many frames."""
         return 1
 
+    def is_tiled(self, case: Case) -> bool:
+        """Whether a call goes by tiles: the case has a tile, and the image is larger."""
+        tile = case.tile
+        return tile is not None and (case.axes["width"] > tile.tile or case.axes["height"] > tile.rows[0])
+
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
         """Why the case can't be run in its tiles or variant; empty if it can."""
+        if case.variant not in ("default", *self.variants):
+            return f"{self.name} has no variant {case.variant}, only {', '.join(('default', *self.variants))}"
+        if case.tile is None:
+            return ""
+        if case.tile.frames is not None and not spec.geometry.is_video:
+            return f"{spec.key} is an image VAE, so its tiles have no frames"
+        factor = spec.spatial_factor
+        if any(length % factor for length in (case.tile.tile, case.tile.overlap, *case.tile.rows)):
+            return f"{spec.key} needs tiles and overlaps of a multiple of {factor} px, not {case.tile.label}"
         return ""
 
     def passes(self, spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
@@ -102,8 +116,10 @@ class VaeClass:
 
     # Traces without torch (`vae_classes.tape`); only classes whose traces come with the program have them
 
-    #: Whether `trace` is there.
+    #: Whether `trace` is right for the class.
     has_trace: ClassVar[bool] = False
+    #: Whether the encoder's result has the moments of a distribution, and so twice the latent's channels.
+    has_moments: ClassVar[bool] = True
 
     def has_template(self, spec: VaeSpec, shape: Shape) -> bool:
         """Whether a pass with an input of this shape does the same, in the same order, as larger ones."""
@@ -119,9 +135,51 @@ class VaeClass:
 
     def trace(self, tape: Tape[Any], spec: VaeSpec, case: Case) -> None:
         """Record what a call does around its passes."""
-        raise NotImplementedError
+        part = partial(self.encoded if case.operation == "encode" else self.decoded, tape, spec)
+        result, slices = whole_or_sliced(tape, spec.spatial_factor, case, part)
+        if case.operation == "encode" and self.has_moments:
+            mode_of_moments(tape, result, slices)
+        else:
+            tape.free(*reversed(slices))
+
+    def encoded(self, tape: Tape[Value], spec: VaeSpec, image: Value) -> Value:
+        """Record the encoding of a whole image or a tile."""
+        channels = spec.latent_channels * (2 if self.has_moments else 1)
+        return tape.one_pass(image, channels, 1 / spec.spatial_factor)
+
+    def decoded(self, tape: Tape[Value], spec: VaeSpec, latent: Value) -> Value:
+        """Record the decoding of a whole latent or a tile."""
+        return tape.one_pass(latent, spec.image_channels, spec.spatial_factor)
 
     # Calls (torch)
+
+    def build(self, spec: VaeSpec) -> torch.nn.Module:
+        """The module with torch's default initialisation, in float32 on the default device."""
+        module: torch.nn.Module = self.in_diffusers()(**self.build_arguments(spec))
+        return module
+
+    def build_arguments(self, spec: VaeSpec) -> dict[str, Any]:
+        """The arguments that `build` gives to diffusers' class.
+
+        Those that its version does not know yet are left out if they have their default.
+        """
+        known = signature(self.in_diffusers()).parameters
+        config = {
+            name: value
+            for name, value in spec.config.items()
+            if name in known or name not in self.defaults or value != self.defaults[name]
+        }
+        return config | spec.usual_scaling
+
+    def in_diffusers(self) -> Any:
+        """The class in diffusers. Raises ConfigError if the installed version has none."""
+        diffusers: Any = import_module("diffusers")  # by name: what only reads about a class must not load it
+        vae_class = getattr(diffusers, self.name, None)
+        if vae_class is None:
+            raise ConfigError(
+                f"diffusers {diffusers.__version__} has no {self.name}. Update it: pip install --upgrade diffusers"
+            )
+        return vae_class
 
     def set_up(self, module: torch.nn.Module, spec: VaeSpec, case: Case) -> None:
         """Set tiles, slices and chunks of frames as the case says, whatever was set before."""

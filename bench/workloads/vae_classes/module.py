@@ -124,7 +124,7 @@ def _load(spec: VaeSpec, weights: str, dtype: torch.dtype) -> Any:
         torch.manual_seed(_SEED)
         # torch's `to`: diffusers' own warns about modules that should stay in float32, even if there are none
         return torch.nn.Module.to(build(spec), dtype)
-    vae_class = _class_of(spec)
+    vae_class = spec.vae_class.in_diffusers()
     if weights == "hub":
         vae = vae_class.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
     else:

@@ -95,8 +95,18 @@ class Grid:
         return image.shape[-2] > self.rows.edge or image.shape[-1] > self.columns.edge
 
 
-def whole_or_sliced(tape: Tape[Value], case: Case, compute: Callable[[Value], Value]) -> tuple[Value, Sequence[Value]]:
-    """The result of the whole batch, and the results of its slices, which are still alive; none if not sliced."""
+def whole_or_sliced(
+    tape: Tape[Value], factor: int, case: Case, part: Callable[[Value], Value]
+) -> tuple[Value, Sequence[Value]]:
+    """The result of the whole batch, and the results of its slices, which are still alive; none if not sliced.
+
+    Each is computed by `part`, at once or tile by tile. `factor` is image pixels per latent pixel.
+    """
+    grid = Grid.of(case.tile, case.operation, factor) if case.tile else None
+
+    def compute(image: Value) -> Value:
+        return tape.tiled(image, grid, part) if grid and grid.cuts(image) else part(image)
+
     if case.variant != "sliced" or case.axes["batch"] == 1:
         return compute(tape.input), ()
     results = [compute(image) for image in tape.slices()]
