@@ -169,7 +169,7 @@ class VaeClass:
             for name, value in spec.config.items()
             if name in known or name not in self.defaults or value != self.defaults[name]
         }
-        return config | spec.usual_scaling
+        return {**config, **spec.usual_scaling, **spec.statistics}
 
     def in_diffusers(self) -> Any:
         """The class in diffusers. Raises ConfigError if the installed version has none."""
@@ -211,6 +211,8 @@ class VaeSpec(Spec):
         hub_subfolder: folder of the VAE inside the hub's repository.
         scaling_factor: what latents are multiplied with after encoding; None: the model has another way.
         shift_factor: what is subtracted from latents before; None: nothing.
+        statistics: mean and deviation of each latent channel, by the names of the class's arguments, where they are not
+            the class's defaults.
         risks: risks of a precision that are specific to this model.
         tile: the tile for `tiling: on`.
         frames: frames of a video if a command is not told how many.
@@ -222,6 +224,7 @@ class VaeSpec(Spec):
     hub_subfolder: str | None = None
     scaling_factor: float | None = None
     shift_factor: float | None = None
+    statistics: Mapping[str, Any] = field(default_factory=dict, hash=False)
     risks: Mapping[str, str] = field(default_factory=dict, hash=False)
     tile: Tile
     frames: int = 1

@@ -11,7 +11,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-import diffusers
 import torch
 
 from bench.record import Axes, Case, Tile
@@ -148,11 +147,7 @@ def _check_architecture(spec: VaeSpec, vae: Any) -> None:
 
 def build(spec: VaeSpec) -> Any:
     """A model's module with torch's default initialisation, in float32 on the default device."""
-    return _class_of(spec)(**spec.vae_class.module_arguments(spec))
-
-
-def _class_of(spec: VaeSpec) -> Any:
-    return getattr(diffusers, spec.vae_class.name)
+    return spec.vae_class.build(spec)
 
 
 @cache

@@ -1,0 +1,61 @@
+"""diffusers' AutoencoderKLLTXVideo. Source: diffusers/models/autoencoders/autoencoder_kl_ltx.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from bench.record import Tile
+from bench.workloads.vae_classes.base import Geometry
+from bench.workloads.vae_classes.video import FramewiseVae
+
+
+class LtxVideo(FramewiseVae):
+    """Computes all frames at once, unless it is told to compute chunks."""
+
+    name = "AutoencoderKLLTXVideo"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "in_channels": 3,
+        "out_channels": 3,
+        "latent_channels": 128,
+        "block_out_channels": [128, 256, 512, 512],
+        "down_block_types": ["LTXVideoDownBlock3D"] * 4,
+        "decoder_block_out_channels": [128, 256, 512, 512],
+        "layers_per_block": [4, 3, 3, 3, 4],
+        "decoder_layers_per_block": [4, 3, 3, 3, 4],
+        "spatio_temporal_scaling": [True, True, True, False],
+        "decoder_spatio_temporal_scaling": [True, True, True, False],
+        "decoder_inject_noise": [False] * 5,
+        "downsample_type": ["conv"] * 4,
+        "upsample_residual": [False] * 4,
+        "upsample_factor": [1] * 4,
+        "timestep_conditioning": False,
+        "patch_size": 4,
+        "patch_size_t": 1,
+        "resnet_norm_eps": 1e-6,
+        "encoder_causal": True,
+        "decoder_causal": False,
+        "spatial_compression_ratio": None,
+        "temporal_compression_ratio": None,
+    }
+    variants = ("sliced", "framewise")
+    refused_variants: ClassVar[Mapping[str, str]] = {
+        "whole-clip": "it computes all frames at once anyway (variant default)"
+    }
+    tile = Tile(tile=512, overlap=64)
+    own_frames = (16, 8)
+    is_framewise = False
+
+    def geometry(self, config: Mapping[str, Any]) -> Geometry:
+        """As the class computes its ratios, unless they are given."""
+        halvings = 2 ** sum(config["spatio_temporal_scaling"])
+        space = config["spatial_compression_ratio"] or config["patch_size"] * halvings
+        time = config["temporal_compression_ratio"] or config["patch_size_t"] * halvings
+        return Geometry(space, config["latent_channels"], time)
+
+    def image_channels(self, config: Mapping[str, Any]) -> int:
+        channels: int = config["in_channels"]
+        return channels
+
+
+LTX_VIDEO = LtxVideo()

@@ -1,0 +1,229 @@
+"""What diffusers' video VAEs share: valid counts of frames, tiles in space and in time, and the passes of a call.
+
+Free of torch. Lengths in time are frames when encoding and latent frames when decoding, as in the input of a pass.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from itertools import product
+from typing import Any, ClassVar
+
+from bench.record import Case, Tile
+from bench.workloads.base import Shape
+from bench.workloads.vae_classes.base import VaeClass, VaeSpec
+
+#: Why a variant of other classes makes no sense for one.
+_ONE_WAY = {
+    "whole-clip": "its frames are not computed in chunks that could be joined",
+    "framewise": "it can't compute chunks of frames that overlap",
+    "channels-last": "that is a layout of images",
+}
+
+
+class VideoVae(VaeClass):
+    """A VAE of videos whose tiles diffusers describes by their size and stride.
+
+    Attributes:
+        tile: diffusers' own tile, in image pixels.
+        time_first: whether a call computes all tiles of a chunk of frames before the next chunk.
+        refused_variants: reasons why the class lacks a variant, where a general one would not do.
+    """
+
+    variants: ClassVar[tuple[str, ...]] = ("sliced",)
+    blends: ClassVar[Mapping[str, int]] = {"blend_v": 3, "blend_h": 4}
+    tile: ClassVar[Tile] = Tile(tile=256, overlap=64)
+    time_first: ClassVar[bool] = False
+    refused_variants: ClassVar[Mapping[str, str]] = {}
+
+    # Frames
+
+    def counts_of_frames(self, spec: VaeSpec) -> str:
+        """The valid counts of frames, for people: `4k + 1`."""
+        return f"{spec.geometry.frames}k + 1"
+
+    def takes_frames(self, spec: VaeSpec, frames: int) -> bool:
+        """Whether a video can have this many frames."""
+        return frames % spec.geometry.frames == 1
+
+    def frames_refusal(self, spec: VaeSpec, operation: str, frames: int) -> str:
+        if frames > 0 and self.takes_frames(spec, frames):
+            return ""
+        low = next((count for count in range(frames, 0, -1) if self.takes_frames(spec, count)), None)
+        high = next(count for count in range(max(frames, 1), max(frames, 1) + 2 * spec.geometry.frames + 1)
+                    if self.takes_frames(spec, count))  # fmt: skip
+        nearest = " or ".join(str(count) for count in (low, high) if count is not None)
+        return f"{frames} frames: {spec.key} takes {self.counts_of_frames(spec)} frames: try {nearest}"
+
+    def latent_frames(self, spec: VaeSpec, frames: int) -> int:
+        return 1 + (frames - 1) // spec.geometry.frames
+
+    def chunks(self, spec: VaeSpec, case: Case) -> tuple[int, ...]:
+        """Lengths in time of the passes that compute one tile, in order: one if all frames are computed at once."""
+        return (self.length(spec, case),)
+
+    def length(self, spec: VaeSpec, case: Case) -> int:
+        """The length in time of the case's input."""
+        frames = case.axes["frames"]
+        return frames if case.operation == "encode" else self.latent_frames(spec, frames)
+
+    def chunk_note(self, spec: VaeSpec, case: Case) -> str:
+        """The chunks into which the class splits the case's frames, unless its tile says them, for a label.
+
+        `chunks of 16/4 frames` (frames/overlap). Empty if all frames are computed at once.
+        """
+        return ""
+
+    @abstractmethod
+    def describe_chunks(self, spec: VaeSpec) -> str:
+        """How the class splits frames, a phrase for a list of models."""
+
+    # Tiles
+
+    def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
+        """Why the case can't be run in its tiles or variant, such as a tile of no whole latent pixels."""
+        if case.variant not in ("default", *self.variants):
+            reason = self.refused_variants.get(case.variant) or _ONE_WAY.get(case.variant, "its class lacks it")
+            return f"{spec.key} has no variant {case.variant}: {reason}"
+        return self._space_refusal(spec, case.tile) or self.time_refusal(spec, case) if case.tile else ""
+
+    def _space_refusal(self, spec: VaeSpec, tile: Tile) -> str:
+        height, overlap_height = tile.rows
+        factor = spec.geometry.factor
+        for length in (tile.tile, tile.overlap, height, overlap_height):
+            if length % factor:
+                return f"tile {tile.label}: {length} px is not a multiple of {factor}, which {spec.key} needs"
+        if tile.overlap >= tile.tile or overlap_height >= height:
+            return f"tile {tile.label}: the overlap must be smaller than the tile"
+        return ""
+
+    def time_refusal(self, spec: VaeSpec, case: Case) -> str:
+        """Why the case's tile can't have its frames; empty if it can."""
+        if case.tile is None or case.tile.frames is None:
+            return ""
+        return f"tile {case.tile.label}: {self.name} has no tiles in time. Leave out `frames` of the tile"
+
+    def is_tiled(self, case: Case) -> bool:
+        """Whether the case's tile is smaller than its frames along either side. Then both sides are cut."""
+        if case.tile is None:
+            return False
+        return case.axes["width"] > case.tile.tile or case.axes["height"] > case.tile.rows[0]
+
+    def passes(self, spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
+        """One pass for each tile and chunk of frames; the last ones take the rest, however small.
+
+        Each video of a sliced batch has its own passes.
+        """
+        slices = case.axes["batch"] if case.variant == "sliced" else 1
+        batch = case.axes["batch"] // slices
+        channels, unit = self.input_of_pass(spec, case)
+        places, lengths = list(product(*self._sides(case, unit))), self.chunks(spec, case)
+        if self.time_first:
+            parts = [(length, *place) for length, place in product(lengths, places)]
+        else:
+            parts = [(length, *place) for place, length in product(places, lengths)]
+        return tuple((batch, channels, *part) for part in parts) * slices
+
+    def input_of_pass(self, spec: VaeSpec, case: Case) -> tuple[int, int]:
+        """Channels of a pass's input, and the image pixels along a side that one of its pixels stands for."""
+        if case.operation == "encode":
+            return spec.image_channels, 1
+        return spec.geometry.channels, spec.geometry.factor
+
+    def _sides(self, case: Case, unit: int) -> tuple[list[int], list[int]]:
+        """Heights and widths of the tiles, in units of `unit` image pixels."""
+        height, width = case.axes["height"], case.axes["width"]
+        if case.tile is None or not self.is_tiled(case):
+            return [height // unit], [width // unit]
+        rows = cut(height // unit, case.tile.rows[0] // unit, (case.tile.rows[0] - case.tile.rows[1]) // unit)
+        columns = cut(width // unit, case.tile.tile // unit, (case.tile.tile - case.tile.overlap) // unit)
+        return rows, columns
+
+    # Calls
+
+    def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
+        module.use_slicing = case.variant == "sliced"
+        module.use_tiling = case.tile is not None
+        self.set_tile(module, spec, case)
+
+    def set_tile(self, module: Any, spec: VaeSpec, case: Case) -> None:
+        """Set the size and the stride of tiles in space. They do nothing while tiling is off."""
+        tile = case.tile or spec.tile
+        height, overlap_height = tile.rows
+        module.tile_sample_min_height, module.tile_sample_min_width = height, tile.tile
+        module.tile_sample_stride_height = height - overlap_height
+        module.tile_sample_stride_width = tile.tile - tile.overlap
+
+
+class FramewiseVae(VideoVae):
+    """A VAE that can compute chunks of frames one after another, and blends where they overlap.
+
+    diffusers adds a frame to each chunk, which repeats the last one of the chunk before.
+
+    Attributes:
+        own_frames: diffusers' own chunk: its frames, and how many of them overlap with the next chunk.
+        is_framewise: whether diffusers computes chunks unless it is told otherwise.
+    """
+
+    blends: ClassVar[Mapping[str, int]] = {**VideoVae.blends, "blend_t": 2}
+    time_first = True
+    own_frames: ClassVar[tuple[int, int]]
+    is_framewise: ClassVar[bool]
+
+    def frames_of_chunk(self, case: Case) -> tuple[int, int] | None:
+        """Frames of a chunk, and how many overlap; None if the case asks for all frames at once."""
+        if case.tile is not None and case.tile.frames is not None:
+            return case.tile.frames, case.tile.overlap_frames or 0
+        is_framewise = case.variant == "framewise" or (self.is_framewise and case.variant != "whole-clip")
+        return self.own_frames if is_framewise else None
+
+    def chunks(self, spec: VaeSpec, case: Case) -> tuple[int, ...]:
+        chunk, length = self.frames_of_chunk(case), self.length(spec, case)
+        if chunk is None:
+            return (length,)
+        unit = 1 if case.operation == "encode" else spec.geometry.frames
+        frames, step = chunk[0] // unit, (chunk[0] - chunk[1]) // unit
+        return tuple(cut(length, frames + 1, step)) if length > frames else (length,)
+
+    def chunk_note(self, spec: VaeSpec, case: Case) -> str:
+        is_said = case.tile is not None and case.tile.frames is not None
+        chunk = None if is_said or len(self.chunks(spec, case)) == 1 else self.frames_of_chunk(case)
+        if chunk is None:
+            return ""
+        return f"chunks of {chunk[0]}/{chunk[1]} frames"
+
+    def describe_chunks(self, spec: VaeSpec) -> str:
+        frames, overlap = self.own_frames
+        chunks = f"chunks of {frames} frames that overlap by {overlap}"
+        if self.is_framewise:
+            return f"{chunks}, if there are more; variant whole-clip: all at once"
+        return f"all frames at once; variant framewise: {chunks}"
+
+    def time_refusal(self, spec: VaeSpec, case: Case) -> str:
+        tile = case.tile
+        if tile is None or tile.frames is None:
+            return ""
+        step, overlap = spec.geometry.frames, tile.overlap_frames or 0
+        if case.variant in ("whole-clip", "framewise"):
+            return f"tile {tile.label} and variant {case.variant} both say how frames are split: leave out one of them"
+        if tile.frames % step or overlap % step:
+            return f"tile {tile.label}: frames and overlap_frames must be multiples of {step}, which {spec.key} needs"
+        if overlap >= tile.frames:
+            return f"tile {tile.label}: the overlap must be smaller than the tile"
+        if tile.frames >= case.axes["frames"]:
+            return f"tile {tile.label}: it has more frames than the video, which has {case.axes['frames']}"
+        return ""
+
+    def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
+        super().set_up(module, spec, case)
+        chunk = self.frames_of_chunk(case)
+        module.use_framewise_encoding = module.use_framewise_decoding = chunk is not None
+        frames, overlap = chunk or self.own_frames
+        module.tile_sample_min_num_frames = frames
+        module.tile_sample_stride_num_frames = frames - overlap
+
+
+def cut(size: int, length: int, step: int) -> list[int]:
+    """The lengths of pieces that begin every `step`; the last ones end at `size`."""
+    return [min(length, size - begin) for begin in range(0, size, step)]

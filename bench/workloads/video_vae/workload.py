@@ -1,0 +1,100 @@
+"""Video VAEs as a workload: encode and decode, by width, height, frames and batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bench.record import Case, Tile, Transport
+from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
+from bench.workloads.vae_classes import payloads as shapes
+from bench.workloads.video_vae import payloads, tiles
+from bench.workloads.video_vae.zoo import ZOO
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.workloads.checkpoints import Checkpoint, Identified
+    from bench.workloads.vae_classes.meta import MetaCall
+
+
+class VideoVaes(Workload):
+    """VAEs of videos, of any of diffusers' classes."""
+
+    name = "video VAE"
+    part = "VAE"
+    page = "Video_VAE"
+    operations = ("encode", "decode")
+    variants = ("sliced", "whole-clip", "framewise")
+    classes = tuple(dict.fromkeys(spec.vae_class.name for spec in ZOO.listed()))
+
+    def specs(self) -> Iterable[Spec]:
+        return ZOO.listed()
+
+    def axes(self, key: str) -> tuple[Axis, ...]:
+        spec = ZOO.get(key)
+        return (
+            Axis("width", "px", check=spec.side_refusal),
+            Axis("height", "px", check=spec.side_refusal),
+            Axis(
+                "frames",
+                usual=spec.frames,
+                print=lambda count: f"{count} frames",
+                check=partial(spec.vae_class.frames_refusal, spec, "decode"),
+            ),
+            Axis("batch", default=1),
+        )
+
+    def default_tile(self, key: str) -> Tile:
+        return ZOO.get(key).tile
+
+    def risk(self, key: str, dtype: str) -> str:
+        return ZOO.get(key).risk(dtype)
+
+    def transports(self, operation: str) -> tuple[Transport, ...]:
+        return payloads.TRANSPORTS.get(operation, ())
+
+    def architecture(self, key: str) -> Mapping[str, object]:
+        spec = ZOO.get(key)
+        return {"class": spec.vae_class.name, **spec.config}
+
+    def identify(self, checkpoint: Checkpoint, name: str) -> Identified:
+        from bench.workloads.vae_classes import checkpoint as reader  # noqa: PLC0415 - few commands need it
+
+        return reader.identify(checkpoint, name, ZOO)
+
+    def check(self, case: Case) -> str:
+        return ZOO.get(case.model).refusal(case)
+
+    def tile_used(self, case: Case) -> Tile | None:
+        return tiles.used(case)
+
+    def tiles_to_try(self, case: Case) -> tuple[Tile, ...]:
+        return tiles.to_try(case)
+
+    def passes(self, case: Case) -> tuple[Shape, ...]:
+        spec = ZOO.get(case.model)
+        return spec.vae_class.passes(spec, case)
+
+    def payload(self, case: Case) -> Payload:
+        return shapes.payload(ZOO.get(case.model), case)
+
+    def served(self, case: Case) -> Case:
+        is_large = case.axes.product("width", "height", "frames") > payloads.SERVED_UNTILED_VOLUME
+        return case.model_copy(update={"tiling": self.default_tile(case.model) if is_large else "off"})
+
+    def load(self, case: Case, device: torch.device) -> Loaded:
+        from bench.workloads.vae_classes import module  # noqa: PLC0415 - loads torch
+
+        return module.VaeOnDevice(case, device)
+
+    def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
+        from bench.workloads.vae_classes import flops  # noqa: PLC0415 - loads torch
+
+        return flops.of_call(case.model, case.operation, passes) if passes else None
+
+    def on_meta(self, case: Case) -> MetaCall:
+        from bench.workloads.vae_classes import meta  # noqa: PLC0415 - loads torch
+
+        return meta.call(case)

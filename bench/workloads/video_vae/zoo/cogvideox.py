@@ -1,0 +1,31 @@
+"""The VAEs of CogVideoX, which differ in their weights and scaling. Arguments: diffusers' conversion script."""
+
+from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.cogvideox import COGVIDEOX
+
+MODELS = [
+    VaeSpec(
+        key="cogvideox-2b",
+        title="CogVideoX 2B",
+        vae_class=COGVIDEOX,
+        hub_id="THUDM/CogVideoX-2b",
+        hub_subfolder="vae",
+        scaling_factor=1.15258426,
+        dtype="float16",
+        tile=COGVIDEOX.tile,
+        frames=49,
+        order=107,
+    ),
+    VaeSpec(
+        key="cogvideox-5b",
+        title="CogVideoX 5B",
+        vae_class=COGVIDEOX,
+        hub_id="THUDM/CogVideoX-5b",
+        hub_subfolder="vae",
+        scaling_factor=0.7,
+        dtype="bfloat16",
+        tile=COGVIDEOX.tile,
+        frames=49,
+        order=108,
+    ),
+]

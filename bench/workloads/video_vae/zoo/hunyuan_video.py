@@ -1,0 +1,19 @@
+"""The VAE of HunyuanVideo. Arguments assumed: the defaults of diffusers' class, which was written for this model."""
+
+from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.hunyuan_video import HUNYUAN_VIDEO
+
+MODEL = VaeSpec(
+    key="hunyuan-video",
+    title="HunyuanVideo",
+    # other pipelines with the same VAE
+    aliases=("framepack", "skyreels-v1"),
+    vae_class=HUNYUAN_VIDEO,
+    hub_id="hunyuanvideo-community/HunyuanVideo",
+    hub_subfolder="vae",
+    scaling_factor=0.476986,
+    dtype="float16",
+    tile=HUNYUAN_VIDEO.tile,
+    frames=129,
+    order=101,
+)

@@ -1,0 +1,20 @@
+"""The VAE of HunyuanVideo 1.5.
+
+Arguments assumed: the defaults of diffusers' class, which was written for this model.
+"""
+
+from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.hunyuan_video_15 import HUNYUAN_VIDEO_15
+
+MODEL = VaeSpec(
+    key="hunyuan-video-1.5",
+    title="HunyuanVideo 1.5",
+    vae_class=HUNYUAN_VIDEO_15,
+    hub_id="hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v",
+    hub_subfolder="vae",
+    scaling_factor=1.03682,
+    dtype="float16",
+    tile=HUNYUAN_VIDEO_15.tile,
+    frames=121,
+    order=102,
+)

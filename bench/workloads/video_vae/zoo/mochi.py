@@ -1,0 +1,17 @@
+"""The VAE of Mochi 1. Arguments assumed: the defaults of diffusers' class, which was written for this model."""
+
+from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.mochi import MOCHI
+
+MODEL = VaeSpec(
+    key="mochi",
+    title="Mochi 1",
+    aliases=("mochi-1",),
+    vae_class=MOCHI,
+    hub_id="genmo/mochi-1-preview",
+    hub_subfolder="vae",
+    dtype="bfloat16",
+    tile=MOCHI.tile,
+    frames=85,
+    order=109,
+)
