@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
-from bench.workloads.vae_classes import payloads as shapes
 from bench.workloads.video_vae import payloads, tiles
 from bench.workloads.video_vae.zoo import ZOO
 
@@ -78,7 +77,7 @@ class VideoVaes(Workload):
         return spec.vae_class.passes(spec, case)
 
     def payload(self, case: Case) -> Payload:
-        return shapes.payload(ZOO.get(case.model), case)
+        return ZOO.get(case.model).payload(case)
 
     def served(self, case: Case) -> Case:
         is_large = case.axes.product("width", "height", "frames") > payloads.SERVED_UNTILED_VOLUME
