@@ -6,7 +6,7 @@ Four sizes fit all polynomials of a pass; the others only check them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import diffusers
@@ -15,64 +15,80 @@ import torch
 
 from bench.record import Case, Tile
 from bench.traces import shipped, trace
-from bench.traces.events import Pass
+from bench.traces.events import Pass, Trace
 from bench.traces.pass_fit import fit
 from bench.traces.pass_template import Layout, PassTemplate, Size
 from bench.traces.shipped import ShippedTraces
 from bench.traces.tape import Architecture
 from bench.workloads import models
 from bench.workloads.image_vae.zoo import ZOO
+from bench.workloads.vae_classes.base import VaeSpec
 
 #: Heights and widths of the captured passes, in latent pixels.
-_SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (16, 16), (16, 24), (24, 17))
+_SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (8, 5), (16, 16), (16, 24), (24, 17))
 _BATCHES = {False: (1,), True: (2, 3)}
+#: A precision for each number of bytes of a value.
+_DTYPES = {4: "float32", 2: "bfloat16"}
 
 
 def architecture(model: str) -> Architecture:
     """What a model's calls depend on, with the templates of its passes. Raises TraceError if they can't be found."""
     spec = ZOO.get(model)
-    weights = trace.capture(_case(model, "encode", Size(1, 2, 2), spec.spatial_factor)).weights
-    encode, decode = (
-        tuple(_templates(model, operation, spec.spatial_factor, cut_too=cut_too))
-        for operation, cut_too in (("encode", True), ("decode", not spec.vae_class.copies_cut_latents(spec)))
-    )
+    weights = trace.capture(_case(spec, "encode", Size(1, 2, 2))).weights
+    encode, decode = (tuple(_templates(spec, operation)) for operation in ("encode", "decode"))
     return Architecture(weights, encode, decode)
 
 
-def _templates(model: str, operation: str, factor: int, *, cut_too: bool) -> Iterable[PassTemplate]:
-    for is_cut in (False, True) if cut_too else (False,):
+def _templates(spec: VaeSpec, operation: str) -> Iterator[PassTemplate]:
+    is_copied = operation == "decode" and spec.vae_class.copies_cut_latents(spec)
+    for is_cut in (False,) if is_copied else (False, True):
         for is_batch, batches in _BATCHES.items():
             for is_pixel in (False, True):
                 sides = ((1, 1),) if is_pixel else _SIDES
                 sizes = [Size(batch, *each) for batch in batches for each in sides]
-                captured = {size: _captured(model, operation, size, factor, is_cut=is_cut) for size in sizes}
-                yield fit(Layout(is_batch, is_pixel, is_cut), captured)
+                yield from _of_layout(spec, operation, Layout(is_batch, is_pixel, is_cut), sizes)
 
 
-def _captured(model: str, operation: str, size: Size, factor: int, *, is_cut: bool) -> Pass:
-    passes = [
-        event
-        for event in trace.capture(_case(model, operation, size, factor, is_cut=is_cut)).events
-        if isinstance(event, Pass)
-    ]
-    return passes[-1]
+def _of_layout(spec: VaeSpec, operation: str, layout: Layout, sizes: Sequence[Size]) -> Iterator[PassTemplate]:
+    """One template for all precisions, or one for each number of bytes; none if no such case runs, or is like others."""
+    for item_bytes, dtype in _DTYPES.items():
+        cases = {size: _case(spec, operation, size, dtype, is_cut=layout.is_cut) for size in sizes}
+        cases = {size: case for size, case in cases.items() if _is_typical(spec, case)}
+        if not cases:
+            return
+        traces = {size: trace.capture(case) for size, case in cases.items()}
+        is_general = not any(each.item_bytes for each in traces.values())
+        passes = {size: _last_pass(each) for size, each in traces.items()}
+        yield fit(layout if is_general else layout._replace(item_bytes=item_bytes), passes)
+        if is_general:
+            return
 
 
-def _case(model: str, operation: str, size: Size, factor: int, *, is_cut: bool = False) -> Case:
+def _is_typical(spec: VaeSpec, case: Case) -> bool:
+    return not spec.refusal(case) and all(
+        spec.vae_class.has_template(spec, shape) for shape in spec.vae_class.passes(spec, case)
+    )
+
+
+def _last_pass(traced: Trace) -> Pass:
+    return [event for event in traced.events if isinstance(event, Pass)][-1]
+
+
+def _case(spec: VaeSpec, operation: str, size: Size, dtype: str = "float32", *, is_cut: bool = False) -> Case:
     """A case whose last pass has this size: of a larger image, the tile in the lower right corner."""
-    height, width = size.height * factor, size.width * factor
+    height, width = size.height * spec.spatial_factor, size.width * spec.spatial_factor
     edge = max(height, width)
     tile = Tile(tile=edge, overlap=0) if is_cut else None
     if is_cut:
         height, width = height + edge, width + edge
-    axes = models.sized(model, width, height, batch=size.batch)
-    return Case(model=model, operation=operation, axes=axes, dtype="float32", tiling=tile or "off")
+    axes = models.sized(spec.key, width, height, batch=size.batch)
+    return Case(model=spec.key, operation=operation, axes=axes, dtype=dtype, tiling=tile or "off")
 
 
 def main() -> None:
     """Write the traces of every architecture in the zoo of image VAEs, each file as a whole."""
     architectures: list[object] = []
-    for key in (spec.key for spec in ZOO.listed() if spec.fault is None):
+    for key in (spec.key for spec in ZOO.listed() if spec.fault is None and spec.vae_class.has_trace):
         config = shipped.architecture_of(key)
         if config in architectures:
             sys.stderr.write(f"{key}: has the same architecture as a model before it\n")

@@ -46,16 +46,18 @@ class Layout(NamedTuple):
         is_batch: whether it has several images: torch regards the attention's output of a batch as channels-last.
         is_pixel: whether the latent is one pixel high and wide, whose strides torch regards as any layout's.
         is_cut: whether its input is cut from a larger tensor, so that it has to be copied.
+        item_bytes: bytes of a value in the call's precision, if they matter because a part computes in float32; else 0.
     """
 
     is_batch: bool
     is_pixel: bool
     is_cut: bool
+    item_bytes: int = 0
 
     @classmethod
-    def of(cls, size: Size, *, is_cut: bool) -> Layout:
+    def of(cls, size: Size, *, is_cut: bool, item_bytes: int = 0) -> Layout:
         """The layout of a pass of this size."""
-        return cls(size.batch > 1, size.height == size.width == 1, is_cut)
+        return cls(size.batch > 1, size.height == size.width == 1, is_cut, item_bytes)
 
     @property
     def terms(self) -> int:

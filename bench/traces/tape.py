@@ -12,6 +12,7 @@ from math import prod
 
 import msgspec
 
+from bench.core.units import ITEM_BYTES
 from bench.record import Case
 from bench.traces.events import Birth, Convolution, Death, Elementwise, Event, Kernel, Launch, Pass, Shape, Trace
 from bench.traces.pass_template import Layout, PassTemplate, Size
@@ -55,7 +56,7 @@ def can_trace(case: Case, spec: VaeSpec) -> bool:
     sides = [case.axes["height"], case.axes["width"]]
     if case.tile is not None:
         sides += [case.tile.tile, case.tile.overlap, *case.tile.rows]
-    if any(side % spec.spatial_factor for side in sides):
+    if not spec.vae_class.has_trace or any(side % spec.spatial_factor for side in sides):
         return False
     return all(spec.vae_class.has_template(spec, shape) for shape in spec.vae_class.passes(spec, case))
 
@@ -64,7 +65,7 @@ def trace_of(case: Case, spec: VaeSpec, model: Architecture) -> Trace:
     """The trace of a case for which `can_trace` is true."""
     tape = _Recorded(case, spec, model)
     spec.vae_class.trace(tape, spec, case)
-    return Trace(tuple(tape.events), tape.input.elements, model.weights, tape.blended_lines)
+    return Trace(tuple(tape.events), tape.input.elements, model.weights, tape.blended_lines, tape.item_bytes)
 
 
 #: Key of the input, which is born and dies outside the trace.
@@ -79,7 +80,10 @@ class _Recorded:
         is_encode = case.operation == "encode"
         self.input = _Tensor(spec.vae_class.input_shape(spec, case), _INPUT_KEY)
         self.blended_lines = 0
-        self._templates = model.encode if is_encode else model.decode
+        self._templates = {each.layout: each for each in (model.encode if is_encode else model.decode)}
+        self._item_bytes = ITEM_BYTES[case.dtype]
+        #: The bytes of a value for which the events are right; 0: any.
+        self.item_bytes = 0
         self._unit = spec.spatial_factor if is_encode else 1
         self._next_key = 0
         self._passes: dict[tuple[Shape, bool], tuple[Pass, int, tuple[int, ...]]] = {}
@@ -132,7 +136,10 @@ class _Recorded:
     def _new_pass(self, values: _Tensor) -> tuple[Pass, int, tuple[int, ...]]:
         """The first pass of a shape, how many storages it makes, and which of them it leaves in caches."""
         size = Size(values.shape[0], values.shape[-2] // self._unit, values.shape[-1] // self._unit)
-        template = {each.layout: each for each in self._templates}[Layout.of(size, is_cut=values.is_cut)]
+        template = self._templates.get(Layout.of(size, is_cut=values.is_cut))
+        if template is None:
+            self.item_bytes = self._item_bytes
+            template = self._templates[Layout.of(size, is_cut=values.is_cut, item_bytes=self._item_bytes)]
         once = template.at(size, values.shape)
         births = [event.key for event in once.events if isinstance(event, Birth)]
         deaths = {event.key for event in once.events if isinstance(event, Death)}
