@@ -66,7 +66,7 @@ def _of_layout(spec: VaeSpec, operation: str, layout: Layout, sizes: Sequence[Si
 
 def _is_typical(spec: VaeSpec, case: Case) -> bool:
     return not spec.refusal(case) and all(
-        spec.vae_class.has_template(spec, shape) for shape in spec.vae_class.passes(spec, case)
+        spec.vae_class.has_template(spec, case.operation, shape) for shape in spec.vae_class.passes(spec, case)
     )
 
 

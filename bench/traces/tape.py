@@ -58,7 +58,7 @@ def can_trace(case: Case, spec: VaeSpec) -> bool:
         sides += [case.tile.tile, case.tile.overlap, *case.tile.rows]
     if not spec.vae_class.has_trace or any(side % spec.spatial_factor for side in sides):
         return False
-    return all(spec.vae_class.has_template(spec, shape) for shape in spec.vae_class.passes(spec, case))
+    return all(spec.vae_class.has_template(spec, case.operation, shape) for shape in spec.vae_class.passes(spec, case))
 
 
 def trace_of(case: Case, spec: VaeSpec, model: Architecture) -> Trace:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.workloads.vae_classes.base import Geometry
+from bench.workloads.base import Shape
+from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.strided_tiles import StridedTiles
 
 if TYPE_CHECKING:
@@ -53,6 +54,15 @@ class AutoencoderDc(StridedTiles):
     def image_channels(self, config: Mapping[str, Any]) -> int:
         channels: int = config["in_channels"]
         return channels
+
+    has_trace = True
+    has_moments = False
+
+    def has_template(self, spec: VaeSpec, operation: str, shape: Shape) -> bool:
+        """With fewer pixels than a head has values, attention is computed in the usual way (`use_linear_attention`)."""
+        unit = spec.spatial_factor if operation == "encode" else 1
+        smallest = shape[-2] // unit * (shape[-1] // unit)
+        return smallest > int(spec.config["attention_head_dim"])
 
     def encode(self, module: Any, images: torch.Tensor) -> torch.Tensor:
         latent: torch.Tensor = module.encode(images).latent

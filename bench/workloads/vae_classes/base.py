@@ -121,7 +121,7 @@ class VaeClass:
     #: Whether the encoder's result has the moments of a distribution, and so twice the latent's channels.
     has_moments: ClassVar[bool] = True
 
-    def has_template(self, spec: VaeSpec, shape: Shape) -> bool:
+    def has_template(self, spec: VaeSpec, operation: str, shape: Shape) -> bool:
         """Whether a pass with an input of this shape does the same, in the same order, as larger ones."""
         return True
 

@@ -15,23 +15,28 @@ from bench.workloads import models
 from bench.workloads.vae_classes import module as vae
 from bench.workloads.vae_classes import zoo
 
-#: Edges of the two counted images in latent pixels.
-_SMALL, _LARGE = 4, 8
+#: Edges in latent pixels of the two counted images: the first of these pairs that are like all larger ones.
+_EDGES = ((4, 8), (8, 16))
 
 
 def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> int:
     """The floating-point operations of one call that makes these passes. A multiply-add is two.
 
-    `passes` are input shapes (batch, channels, height, width), in image pixels for encode and latent pixels for decode.
-    Convolutions and linear layers are linear in a pass's area, attention is quadratic. Two small counts therefore give
-    every size, exactly for sides that the model's factor divides.
+    `passes` are input shapes (batch, channels, height, width), in image pixels for encode and latent pixels for decode;
+    of a class whose tensors have frames, with 1 before the height. Convolutions and linear layers are linear in a
+    pass's area, attention is quadratic. Two small counts therefore give every size, exactly for sides that the model's
+    factor divides. Passes that compute in another way than larger ones are counted one by one.
     """
-    factor = zoo.get(model).spatial_factor if operation == "encode" else 1
-    polynomial = _polynomial(model, operation)
+    spec = zoo.get(model)
+    factor = spec.spatial_factor if operation == "encode" else 1
     flops = Fraction(0)
-    for batch, _, height, width in passes:
-        area = Fraction(height * width, factor**2)
-        flops += batch * area * (polynomial.linear + area * polynomial.quadratic)
+    for shape in passes:
+        batch, *_, height, width = shape
+        if spec.vae_class.has_template(spec, operation, shape):
+            polynomial, area = _polynomial(model, operation), Fraction(height * width, factor**2)
+            flops += batch * area * (polynomial.linear + area * polynomial.quadratic)
+        else:
+            flops += batch * _counted(model, operation, height // factor, width // factor)
     return round(flops)
 
 
@@ -45,16 +50,22 @@ class _Polynomial:
 
 @cache
 def _polynomial(model: str, operation: str) -> _Polynomial:
-    small, large = (Fraction(_counted(model, operation, edge), edge**2) for edge in (_SMALL, _LARGE))
-    quadratic = (large - small) / (_LARGE**2 - _SMALL**2)
-    return _Polynomial(small - quadratic * _SMALL**2, quadratic)
+    spec = zoo.get(model)
+    factor = spec.spatial_factor if operation == "encode" else 1
+    small, large = next(
+        pair for pair in _EDGES if spec.vae_class.has_template(spec, operation, (1, 1, *[pair[0] * factor] * 2))
+    )
+    of_small, of_large = (Fraction(_counted(model, operation, edge, edge), edge**2) for edge in (small, large))
+    quadratic = (of_large - of_small) / (large**2 - small**2)
+    return _Polynomial(of_small - quadratic * small**2, quadratic)
 
 
-def _counted(model: str, operation: str, edge: int) -> int:
-    """The floating-point operations of one pass for a square latent, by torch's own counter."""
+@cache
+def _counted(model: str, operation: str, rows: int, columns: int) -> int:
+    """The floating-point operations of one pass for a latent of this size, by torch's own counter."""
     spec, module = zoo.get(model), vae.on_meta(model)
-    side = edge * spec.spatial_factor
-    case = Case(model=model, operation=operation, axes=models.square(model, side), dtype=spec.dtype)
+    axes = models.sized(model, columns * spec.spatial_factor, rows * spec.spatial_factor)
+    case = Case(model=model, operation=operation, axes=axes, dtype=spec.dtype)
     spec.vae_class.set_up(module, spec, case)
     shape = spec.image_shape(case) if operation == "encode" else spec.latent_shape(case)
     call = spec.vae_class.encode if operation == "encode" else spec.vae_class.decode

@@ -49,7 +49,8 @@ class MetaCall:
 
 
 def call(case: Case) -> MetaCall:
-    """The call of a case; its precision and weights do not matter."""
+    """The call of a case; its weights do not matter."""
     spec = zoo.get(case.model)
     shape = spec.image_shape(case) if case.operation == "encode" else spec.latent_shape(case)
-    return MetaCall(case, spec, module.on_meta(case.model), torch.empty(shape, device="meta"))
+    vae = module.on_meta(case.model, case.dtype)
+    return MetaCall(case, spec, vae, torch.empty(shape, dtype=vae.dtype, device="meta"))

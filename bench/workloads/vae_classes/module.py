@@ -151,11 +151,11 @@ def build(spec: VaeSpec) -> Any:
 
 
 @cache
-def on_meta(model: str) -> Any:
-    """The module of a model on meta tensors, shared by all counts and traces."""
+def on_meta(model: str, dtype: str = "float32") -> Any:
+    """The module of a model on meta tensors in a precision, shared by all counts and traces."""
     spec = zoo.get(model)
     with torch.device("meta"):
-        module = build(spec)
+        module = torch.nn.Module.to(build(spec), getattr(torch, dtype))
     return module.eval().requires_grad_(False)
 
 
