@@ -50,7 +50,7 @@ def _templates(spec: VaeSpec, operation: str) -> Iterator[PassTemplate]:
 
 
 def _of_layout(spec: VaeSpec, operation: str, layout: Layout, sizes: Sequence[Size]) -> Iterator[PassTemplate]:
-    """One template for all precisions, or one for each number of bytes; none if no such case runs, or is like others."""
+    """One template for all precisions, or one for each number of bytes; none if no such case is typical."""
     for item_bytes, dtype in _DTYPES.items():
         cases = {size: _case(spec, operation, size, dtype, is_cut=layout.is_cut) for size in sizes}
         cases = {size: case for size, case in cases.items() if _is_typical(spec, case)}

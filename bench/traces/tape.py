@@ -35,15 +35,19 @@ class Architecture(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Tensor:
-    """A tensor: its shape, the key of its storage, and whether it is cut from a larger one."""
+    """A tensor: its shape, the key of its storage, and whether it is cut from a larger one.
+
+    `values`: how many values of the call's precision take as much memory as one of its own.
+    """
 
     shape: Shape
     key: int
     is_cut: bool = False
+    values: int = 1
 
     @property
     def elements(self) -> int:
-        return prod(self.shape)
+        return prod(self.shape) * self.values
 
     def limited(self, grid: Grid) -> _Tensor:
         """A view of the rows and columns that a tile keeps."""
@@ -68,6 +72,7 @@ def trace_of(case: Case, spec: VaeSpec, model: Architecture) -> Trace:
     return Trace(tuple(tape.events), tape.input.elements, model.weights, tape.blended_lines, tape.item_bytes)
 
 
+_FLOAT_BYTES = 4
 #: Key of the input, which is born and dies outside the trace.
 _INPUT_KEY = -1
 
@@ -92,11 +97,22 @@ class _Recorded:
 
     # Tensors
 
-    def new(self, operator: str, shape: Shape, module: str = "", kernel: Kernel | None = None) -> _Tensor:
-        """A new tensor, made by an operator; without a kernel it is one that reads as much as it writes."""
-        tensor = _Tensor(shape, self._next_key)
+    def new(
+        self,
+        operator: str,
+        shape: Shape,
+        module: str = "",
+        *,
+        reads: Sequence[_Tensor] | None = None,
+        wide: bool = False,
+        kernel: Kernel | None = None,
+    ) -> _Tensor:
+        tensor = _Tensor(shape, self._next_key, values=_FLOAT_BYTES // self._item_bytes if wide else 1)
         self._next_key += 1
-        kernel = kernel or Elementwise(tensor.elements, tensor.elements)
+        if wide:
+            self.item_bytes = self._item_bytes
+        read = tensor.elements if reads is None else sum(each.elements for each in reads)
+        kernel = kernel or Elementwise(read, tensor.elements)
         self.events += [Launch(operator, module, kernel), Birth(tensor.key, tensor.elements)]
         return tensor
 
@@ -107,10 +123,16 @@ class _Recorded:
         copy = self.new("contiguous", values.shape, module) if values.is_cut else None
         channels = values.shape[1]
         kernel = Convolution(values.shape, values.shape, (channels, channels, *[1] * (len(values.shape) - 2)))
-        result = self.new("convolution", values.shape, module, kernel)
+        result = self.new("convolution", values.shape, module, kernel=kernel)
         if copy is not None:
             self.free(copy)
         return result
+
+    def part(self, values: _Tensor, shape: Shape) -> _Tensor:
+        return replace(values, shape=shape)
+
+    def cut(self, shape: Shape) -> _Tensor:
+        return _Tensor(shape, _INPUT_KEY, is_cut=True)
 
     def slices(self) -> Sequence[_Tensor]:
         return [replace(self.input, shape=(1, *self.input.shape[1:]))] * self.input.shape[0]
@@ -118,7 +140,7 @@ class _Recorded:
     def concatenated(self, parts: Sequence[_Tensor], dimension: int) -> _Tensor:
         shape = list(parts[0].shape)
         shape[dimension] = sum(part.shape[dimension] for part in parts)
-        return self.new("cat", tuple(shape))
+        return self.new("cat", tuple(shape), wide=parts[0].values > 1)
 
     # Passes
 
@@ -159,7 +181,7 @@ class _Recorded:
         rows = []
         for top in tops:
             cut = [(*outer, min(grid.rows.edge, height - top), min(grid.columns.edge, width - left)) for left in lefts]
-            rows.append([part(_Tensor(shape, _INPUT_KEY, is_cut=True)) for shape in cut])
+            rows.append([part(self.cut(shape)) for shape in cut])
         self.clear_caches()
         result_rows = []
         for index, row in enumerate(rows):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from itertools import product
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from bench.record import Case
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.overlap_factor import OverlapFactor
+from bench.workloads.vae_classes.tape import Grid, Tape, Value
 
 if TYPE_CHECKING:
     import torch
@@ -69,9 +71,86 @@ class AutoencoderTiny(OverlapFactor):
             return f"{self.name} needs an overlap of {least} px or more to {case.operation} in tiles"
         return ""
 
+    has_trace = True
+    has_moments = False
+
+    def whole_or_tiled(self, tape: Tape[Value], spec: VaeSpec, case: Case, image: Value) -> Value:
+        if case.tile is None:
+            return super().whole_or_tiled(tape, spec, case, image)
+        return _Tiles(tape, spec, case, image).run()
+
     def encode(self, module: Any, images: torch.Tensor) -> torch.Tensor:
         latents: torch.Tensor = module.encode(images).latents
         return latents
+
+
+class _Tiles(Generic[Value]):
+    """Records `_tiled_encode` and `_tiled_decode`, which weight a tile with a mask and add it to the result.
+
+    Python frees a tensor once its variable has another value, or at the end.
+    """
+
+    def __init__(self, tape: Tape[Value], spec: VaeSpec, case: Case, image: Value) -> None:
+        assert case.tile is not None  # noqa: S101 - for the type checker
+        self._tape, self._image = tape, image
+        is_encode, factor = case.operation == "encode", spec.spatial_factor
+        self._cut = Grid.of(case.tile, case.operation, factor).rows
+        self._channels = spec.latent_channels if is_encode else spec.image_channels
+        self._scale = 1 / factor if is_encode else factor
+        self._edge = case.tile.tile // factor if is_encode else case.tile.tile
+        self._held: dict[str, Value | None] = {"tile": None, "rows": None, "columns": None, "mask": None}
+
+    def run(self) -> Value:
+        """Record the call and return its result."""
+        *outer, height, width = self._image.shape
+        masks = self._tape.new("_to_copy", (2, self._edge, self._edge), wide=True)
+        sides = (round(height * self._scale), round(width * self._scale))
+        result = self._tape.new("zeros", (outer[0], self._channels, *sides), reads=(), wide=True)
+        tops, lefts = (range(0, side, self._cut.step) for side in (height, width))
+        for top, left in product(tops, lefts):
+            lengths = (min(self._cut.edge, height - top), min(self._cut.edge, width - left))
+            shape = (*outer, *lengths)
+            whole = lengths == (height, width)
+            image = self._tape.part(self._image, shape) if whole else self._tape.cut(shape)
+            self._put("tile", self._tape.one_pass(image, self._channels, self._scale))
+            self._add(masks, is_first_row=top == 0, is_first_column=left == 0)
+        if tops[-1] == lefts[-1] == 0:
+            self._tape.free(masks)
+        self._end(masks, is_first_row=tops[-1] == 0, is_first_column=lefts[-1] == 0)
+        return result
+
+    def _put(self, name: str, value: Value | None) -> None:
+        before, self._held[name] = self._held[name], value
+        if before is not None:
+            self._tape.free(before)
+
+    def _add(self, masks: Value, *, is_first_row: bool, is_first_column: bool) -> None:
+        tape, square = self._tape, (self._edge, self._edge)
+        for name, is_first in (("rows", is_first_row), ("columns", is_first_column)):
+            self._put(name, tape.new("ones_like", square, wide=True) if is_first else None)
+        half = tape.part(masks, square)
+        self._put("mask", tape.new("mul", square, reads=(half, half), wide=True))
+        tile, mask = self._held["tile"], self._held["mask"]
+        assert tile is not None  # noqa: S101 - for the type checker
+        assert mask is not None  # noqa: S101 - for the type checker
+        mask = tape.part(mask, tile.shape[-2:])
+        weighted = tape.new("mul", tile.shape, reads=(mask, tile), wide=True)
+        rest = tape.new("rsub", mask.shape, reads=(mask,), wide=True)
+        before = tape.new("mul", tile.shape, reads=(rest, weighted), wide=True)
+        tape.free(rest)
+        total = tape.new("add", tile.shape, reads=(weighted, before), wide=True)
+        tape.free(weighted, before, total)
+
+    def _end(self, masks: Value, *, is_first_row: bool, is_first_column: bool) -> None:
+        """The masks end with the last variable that has a view of them, if any has."""
+        self._put("tile", None)
+        self._put("rows", None)
+        if not is_first_row and is_first_column:
+            self._tape.free(masks)
+        self._put("columns", None)
+        if not is_first_column:
+            self._tape.free(masks)
+        self._put("mask", None)
 
 
 AUTOENCODER_TINY = AutoencoderTiny()

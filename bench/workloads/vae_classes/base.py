@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.errors import ConfigError
 from bench.record import Case, Tile
 from bench.workloads.base import Payload, Shape, Spec
-from bench.workloads.vae_classes.tape import Tape, Value, mode_of_moments, whole_or_sliced
+from bench.workloads.vae_classes.tape import Grid, Tape, Value, mode_of_moments, whole_or_sliced
 
 if TYPE_CHECKING:
     import torch
@@ -135,12 +135,17 @@ class VaeClass:
 
     def trace(self, tape: Tape[Any], spec: VaeSpec, case: Case) -> None:
         """Record what a call does around its passes."""
-        part = partial(self.encoded if case.operation == "encode" else self.decoded, tape, spec)
-        result, slices = whole_or_sliced(tape, spec.spatial_factor, case, part)
+        result, slices = whole_or_sliced(tape, case, partial(self.whole_or_tiled, tape, spec, case))
         if case.operation == "encode" and self.has_moments:
             mode_of_moments(tape, result, slices)
         else:
             tape.free(*reversed(slices))
+
+    def whole_or_tiled(self, tape: Tape[Value], spec: VaeSpec, case: Case, image: Value) -> Value:
+        """Record the result of an image or latent, at once or tile by tile."""
+        part = partial(self.encoded if case.operation == "encode" else self.decoded, tape, spec)
+        grid = Grid.of(case.tile, case.operation, spec.spatial_factor) if case.tile else None
+        return tape.tiled(image, grid, part) if grid and grid.cuts(image) else part(image)
 
     def encoded(self, tape: Tape[Value], spec: VaeSpec, image: Value) -> Value:
         """Record the encoding of a whole image or a tile."""

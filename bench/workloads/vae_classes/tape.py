@@ -31,8 +31,13 @@ class Tape(Protocol[Value]):
     def input(self) -> Value:
         """The input of the call."""
 
-    def new(self, operator: str, shape: Shape, module: str = "") -> Value:
-        """A new tensor, made by an operator that reads as much as it writes."""
+    def new(
+        self, operator: str, shape: Shape, module: str = "", *, reads: Sequence[Value] | None = None, wide: bool = False
+    ) -> Value:
+        """A new tensor, made by an operator that reads these tensors; None: as much as it writes.
+
+        `wide`: the tensor is in float32 whatever the call's precision.
+        """
 
     def free(self, *tensors: Value) -> None:
         """The end of tensors."""
@@ -45,6 +50,12 @@ class Tape(Protocol[Value]):
 
     def clear_caches(self) -> None:
         """The end of what passes left in caches."""
+
+    def part(self, values: Value, shape: Shape) -> Value:
+        """A view of a part of a tensor."""
+
+    def cut(self, shape: Shape) -> Value:
+        """A view of a part of the input that is not contiguous."""
 
     def slices(self) -> Sequence[Value]:
         """The images of the input's batch one by one, as views."""
@@ -95,18 +106,8 @@ class Grid:
         return image.shape[-2] > self.rows.edge or image.shape[-1] > self.columns.edge
 
 
-def whole_or_sliced(
-    tape: Tape[Value], factor: int, case: Case, part: Callable[[Value], Value]
-) -> tuple[Value, Sequence[Value]]:
-    """The result of the whole batch, and the results of its slices, which are still alive; none if not sliced.
-
-    Each is computed by `part`, at once or tile by tile. `factor` is image pixels per latent pixel.
-    """
-    grid = Grid.of(case.tile, case.operation, factor) if case.tile else None
-
-    def compute(image: Value) -> Value:
-        return tape.tiled(image, grid, part) if grid and grid.cuts(image) else part(image)
-
+def whole_or_sliced(tape: Tape[Value], case: Case, compute: Callable[[Value], Value]) -> tuple[Value, Sequence[Value]]:
+    """The result of the whole batch, and the results of its slices, which are still alive; none if not sliced."""
     if case.variant != "sliced" or case.axes["batch"] == 1:
         return compute(tape.input), ()
     results = [compute(image) for image in tape.slices()]
