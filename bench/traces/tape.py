@@ -119,8 +119,9 @@ class _Recorded:
     def free(self, *tensors: _Tensor) -> None:
         self.events += [Death(tensor.key) for tensor in tensors]
 
-    def pointwise(self, module: str, values: _Tensor) -> _Tensor:
-        copy = self.new("contiguous", values.shape, module) if values.is_cut else None
+    def pointwise(self, module: str, values: _Tensor, copied_by: str = "") -> _Tensor:
+        operator = copied_by or ("contiguous" if values.is_cut else "")
+        copy = self.new(operator, values.shape, module) if operator else None
         channels = values.shape[1]
         kernel = Convolution(values.shape, values.shape, (channels, channels, *[1] * (len(values.shape) - 2)))
         result = self.new("convolution", values.shape, module, kernel=kernel)
@@ -175,14 +176,19 @@ class _Recorded:
 
     # Tiles
 
-    def tiled(self, image: _Tensor, grid: Grid, part: Callable[[_Tensor], _Tensor]) -> _Tensor:
+    def tiled(
+        self,
+        image: _Tensor,
+        grid: Grid,
+        part: Callable[[_Tensor], _Tensor],
+        left: Callable[[], Sequence[_Tensor]] = tuple,
+    ) -> _Tensor:
         *outer, height, width = image.shape
         tops, lefts = range(0, height, grid.rows.step), range(0, width, grid.columns.step)
         rows = []
         for top in tops:
             cut = [(*outer, min(grid.rows.edge, height - top), min(grid.columns.edge, width - left)) for left in lefts]
             rows.append([part(self.cut(shape)) for shape in cut])
-        self.clear_caches()
         result_rows = []
         for index, row in enumerate(rows):
             for column, tile in enumerate(row):
@@ -192,7 +198,8 @@ class _Recorded:
                     self._blend(row[column - 1], tile, grid.columns, -1)
             result_rows.append(self.concatenated([tile.limited(grid) for tile in row], -1))
         result = self.concatenated(result_rows, -2)
-        self.free(*_backwards(rows[:-1]), *reversed(result_rows), *reversed(rows[-1]))  # as Python frees them
+        # as Python frees them
+        self.free(*_backwards(rows[:-1]), *left(), *reversed(result_rows), *reversed(rows[-1]))
         return result
 
     def _blend(self, before: _Tensor, tile: _Tensor, cut: Cut, dimension: int) -> None:

@@ -42,8 +42,11 @@ class Tape(Protocol[Value]):
     def free(self, *tensors: Value) -> None:
         """The end of tensors."""
 
-    def pointwise(self, module: str, values: Value) -> Value:
-        """A 1x1 convolution with as many channels as its input; an input that is cut is copied before."""
+    def pointwise(self, module: str, values: Value, copied_by: str = "") -> Value:
+        """A 1x1 convolution with as many channels as its input; an input that is cut is copied before.
+
+        `copied_by`: an operator that copies any input.
+        """
 
     def one_pass(self, values: Value, channels: int, scale: float) -> Value:
         """The result of a pass, with so many channels and sides that are `scale` times those of its input."""
@@ -63,8 +66,13 @@ class Tape(Protocol[Value]):
     def concatenated(self, parts: Sequence[Value], dimension: int) -> Value:
         """The parts one after another along a dimension."""
 
-    def tiled(self, image: Value, grid: Grid, part: Callable[[Value], Value]) -> Value:
-        """The result of an image whose tiles are computed by `part`, blended and put together."""
+    def tiled(
+        self, image: Value, grid: Grid, part: Callable[[Value], Value], left: Callable[[], Sequence[Value]] = tuple
+    ) -> Value:
+        """The result of an image whose tiles are computed by `part`, blended and put together.
+
+        `left`: what the last tile leaves until the end.
+        """
 
 
 @dataclass(frozen=True, slots=True)
