@@ -27,8 +27,10 @@ from bench.workloads.vae_classes.base import VaeSpec
 #: Heights and widths of the captured passes, in latent pixels.
 _SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (8, 5), (16, 16), (16, 24), (24, 17))
 _BATCHES = {False: (1,), True: (2, 3)}
-#: A precision for each number of bytes of a value.
-_DTYPES = {4: "float32", 2: "bfloat16"}
+#: A precision for each number of bytes of a value. With two bytes it shows whether a part computes in float32.
+_DTYPES = {2: "bfloat16", 4: "float32"}
+#: Overlaps of tiles in latent pixels: the first that the class can take.
+_OVERLAPS = (0, 1, 2)
 
 
 def architecture(model: str) -> Architecture:
@@ -52,36 +54,39 @@ def _templates(spec: VaeSpec, operation: str) -> Iterator[PassTemplate]:
 def _of_layout(spec: VaeSpec, operation: str, layout: Layout, sizes: Sequence[Size]) -> Iterator[PassTemplate]:
     """One template for all precisions, or one for each number of bytes; none if no such case is typical."""
     for item_bytes, dtype in _DTYPES.items():
-        cases = {size: _case(spec, operation, size, dtype, is_cut=layout.is_cut) for size in sizes}
-        cases = {size: case for size, case in cases.items() if _is_typical(spec, case)}
-        if not cases:
+        cases = {size: _typical(spec, operation, size, dtype, is_cut=layout.is_cut) for size in sizes}
+        traces = {size: trace.capture(case) for size, case in cases.items() if case is not None}
+        if not traces:
             return
-        traces = {size: trace.capture(case) for size, case in cases.items()}
-        is_general = not any(each.item_bytes for each in traces.values())
+        is_general = item_bytes == min(_DTYPES) and not any(each.item_bytes for each in traces.values())
         passes = {size: _last_pass(each) for size, each in traces.items()}
         yield fit(layout if is_general else layout._replace(item_bytes=item_bytes), passes)
         if is_general:
             return
 
 
-def _is_typical(spec: VaeSpec, case: Case) -> bool:
-    return not spec.refusal(case) and all(
-        spec.vae_class.has_template(spec, case.operation, shape) for shape in spec.vae_class.passes(spec, case)
-    )
+def _typical(spec: VaeSpec, operation: str, size: Size, dtype: str, *, is_cut: bool) -> Case | None:
+    """The case of a pass that is like larger ones; None if there is none, or the model can't run it."""
+    for overlap in _OVERLAPS if is_cut else (None,):
+        case = _case(spec, operation, size, dtype, overlap)
+        if not spec.refusal(case):
+            shapes = spec.vae_class.passes(spec, case)
+            return case if all(spec.vae_class.has_template(spec, operation, shape) for shape in shapes) else None
+    return None
 
 
 def _last_pass(traced: Trace) -> Pass:
     return [event for event in traced.events if isinstance(event, Pass)][-1]
 
 
-def _case(spec: VaeSpec, operation: str, size: Size, dtype: str = "float32", *, is_cut: bool = False) -> Case:
-    """A case whose last pass has this size: of a larger image, the tile in the lower right corner."""
-    height, width = size.height * spec.spatial_factor, size.width * spec.spatial_factor
-    edge = max(height, width)
-    tile = Tile(tile=edge, overlap=0) if is_cut else None
-    if is_cut:
-        height, width = height + edge, width + edge
-    axes = models.sized(spec.key, width, height, batch=size.batch)
+def _case(spec: VaeSpec, operation: str, size: Size, dtype: str = "float32", overlap: int | None = None) -> Case:
+    """A case whose last pass has this size: with an overlap of tiles, the tile in the lower right corner."""
+    rows, columns, tile = size.height, size.width, None
+    if overlap is not None:
+        edge = max(rows, columns)
+        rows, columns = rows + edge, columns + edge
+        tile = Tile(tile=(edge + overlap) * spec.spatial_factor, overlap=overlap * spec.spatial_factor)
+    axes = models.sized(spec.key, columns * spec.spatial_factor, rows * spec.spatial_factor, batch=size.batch)
     return Case(model=spec.key, operation=operation, axes=axes, dtype=dtype, tiling=tile or "off")
 
 
