@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import prod
 
 from bench.record import Case
-from bench.workloads.base import SIDES
 
 #: The most passes of a call that is predicted: 7,400 take three seconds.
 MOST_PASSES = 10_000
@@ -16,5 +15,9 @@ def count_at_most(case: Case) -> int:
     slices = case.axes.get("batch", 1) if case.variant == "sliced" else 1
     if case.tile is None:
         return slices
-    step = case.tile.tile - case.tile.overlap
-    return slices * prod(-(-case.axes[side] // step) for side in SIDES if side in case.axes)
+    lengths = {"width": (case.tile.tile, case.tile.overlap), "height": case.tile.rows}
+    if case.tile.frames is not None:
+        lengths["frames"] = case.tile.frames, case.tile.overlap_frames or 0
+    return slices * prod(
+        -(-case.axes[name] // (edge - overlap)) for name, (edge, overlap) in lengths.items() if name in case.axes
+    )
