@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.record import Case
 from bench.workloads.base import Shape
-from bench.workloads.vae_classes import tiles
+from bench.workloads.vae_classes import image_tiles
 from bench.workloads.vae_classes.base import VaeClass, VaeSpec
 
 
@@ -14,7 +14,7 @@ class StridedTiles(VaeClass):
     """A class with `tile_sample_min_*` and `tile_sample_stride_*`, which cuts if a side is longer than the tile's."""
 
     def passes(self, spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
-        return tiles.image_passes(spec, case)
+        return image_tiles.passes(spec, case)
 
     def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
         module.use_slicing = case.variant == "sliced"  # encode and decode a batch one by one

@@ -37,7 +37,7 @@ def test_random_weights_and_inputs_are_the_same_each_time() -> None:
     assert torch.equal(_run(case), _run(case))
 
 
-@pytest.mark.parametrize("key", [spec.key for spec in models.zoo().values() if spec.fault is None])
+@pytest.mark.parametrize("key", ["tiny", "sd-v1", "sdxl", "sd3", "flux"])
 def test_an_architecture_of_the_zoo_is_what_diffusers_builds_from_it(key: str) -> None:
     spec = models.get(key)
     with torch.device("meta"):

@@ -9,7 +9,7 @@ from bench.workloads.base import Shape
 from bench.workloads.vae_classes.base import VaeSpec
 
 
-def image_passes(spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
+def passes(spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
     """The input shape of each pass of an image's call, row by row: one pass, or one for each tile.
 
     The last tiles take the rest of the image, however small, and both sides are cut if either is too long. Each image
