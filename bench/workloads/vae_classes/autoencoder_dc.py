@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from pydantic import Field
+
+from bench.record import Tile
 from bench.workloads.base import Shape
+from bench.workloads.vae_classes.argument_types import Count, Text, each
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.strided_tiles import StridedTiles
 
@@ -14,6 +18,11 @@ if TYPE_CHECKING:
 
 _CHANNELS = (128, 256, 512, 512, 1024, 1024)
 _MULTISCALES: tuple[tuple[int, ...], ...] = ((), (), (), (5,), (5,), (5,))
+_HALVES = ("encoder", "decoder")
+
+
+def _one_or_each(inner: Any) -> Any:
+    return inner | each(inner)
 
 
 class AutoencoderDc(StridedTiles):
@@ -44,8 +53,27 @@ class AutoencoderDc(StridedTiles):
         "decoder_in_shortcut": True,
         "decoder_conv_act_fn": "relu",
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 1.0}
+    types: ClassVar[Mapping[str, Any]] = {
+        **{f"{half}_block_types": _one_or_each(Literal["ResBlock", "EfficientViTBlock"]) for half in _HALVES},
+        **{f"{half}_layers_per_block": each(Annotated[int, Field(ge=0, le=64)]) for half in _HALVES},
+        **{f"{half}_qkv_multiscales": each(each(Count, least=0)) for half in _HALVES},
+        "decoder_norm_types": _one_or_each(Text),
+        "decoder_act_fns": _one_or_each(Text),
+    }
+    tile = Tile(tile=512, overlap=64)
     variants = ("channels-last", "sliced")
     blends: ClassVar[Mapping[str, int]] = {"blend_v": 2, "blend_h": 3}
+
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        count = len(config["encoder_block_out_channels"])
+        for key, values in config.items():
+            if key.startswith(_HALVES) and isinstance(values, list) and len(values) != count:
+                return f"`{key}` has length {len(values)}, but `encoder_block_out_channels` has length {count}"
+        for half in _HALVES:  # a level without layers does not halve the image, but for the first
+            if not all(config[f"{half}_layers_per_block"][1:]):
+                return f"`{half}_layers_per_block` has a level without layers after the first"
+        return ""
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         """Each level but the last halves the image."""

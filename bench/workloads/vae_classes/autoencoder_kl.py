@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
+from pydantic import Field
+
+from bench.record import Tile
+from bench.workloads.vae_classes.argument_types import Activation, Count
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.overlap_factor import OverlapFactor
 from bench.workloads.vae_classes.tape import Tape, Value
@@ -35,7 +39,31 @@ class AutoencoderKl(OverlapFactor):
         "use_post_quant_conv": True,
         "mid_block_add_attention": True,
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 0.18215, "shift_factor": None}
+    sizes: ClassVar[Mapping[str, Any]] = {"sample_size": 32}
+    types: ClassVar[Mapping[str, Any]] = {
+        "down_block_types": list[Literal["DownEncoderBlock2D", "AttnDownEncoderBlock2D"]],
+        "up_block_types": list[Literal["UpDecoderBlock2D", "AttnUpDecoderBlock2D"]],
+        "act_fn": Activation,
+        "sample_size": Count | Annotated[list[Count], Field(min_length=1, max_length=2)],
+    }
     blends: ClassVar[Mapping[str, int]] = {"blend_v": 2, "blend_h": 3}
+
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        levels, groups = config["block_out_channels"], config["norm_num_groups"]
+        decoder_levels = config.get("decoder_block_out_channels") or levels
+        for key in ("down_block_types", "up_block_types", "decoder_block_out_channels"):
+            count = len(config.get(key) or levels)
+            if count != len(levels):
+                return f"`{key}` has length {count}, but `block_out_channels` has length {len(levels)}"
+        for channels in (*levels, *decoder_levels):
+            if channels % groups:
+                return f"`norm_num_groups` of {groups} does not divide {channels} channels"
+        return ""
+
+    def usual_tile(self, config: Mapping[str, Any], sizes: Mapping[str, Any]) -> Tile:
+        size = sizes["sample_size"]
+        return Tile.of(size if isinstance(size, int) else size[0])
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         """Each level but the last halves the image."""

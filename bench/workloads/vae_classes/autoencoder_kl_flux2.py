@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from bench.workloads.vae_classes.argument_types import Count, each
 from bench.workloads.vae_classes.autoencoder_kl import AutoencoderKl, levels
 
 
@@ -29,6 +30,10 @@ class AutoencoderKlFlux2(AutoencoderKl):
         "mid_block_add_attention": True,
         "patch_size": [2, 2],
     }
+    scaling: ClassVar[Mapping[str, Any]] = {}
+    sizes: ClassVar[Mapping[str, Any]] = {"sample_size": 1024}
+    unread = frozenset({"batch_norm_eps", "batch_norm_momentum"})
+    types: ClassVar[Mapping[str, Any]] = {**AutoencoderKl.types, "decoder_block_out_channels": each(Count) | None}
 
 
 AUTOENCODER_KL_FLUX2 = AutoencoderKlFlux2()

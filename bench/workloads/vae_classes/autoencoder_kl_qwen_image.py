@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from bench.record import Case
+from bench.record import Case, Tile
 from bench.workloads.base import Shape
+from bench.workloads.vae_classes import latent_statistics
+from bench.workloads.vae_classes.argument_types import Number, each
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.strided_tiles import StridedTiles
 from bench.workloads.vae_classes.tape import Grid, Tape, Value
@@ -33,8 +35,18 @@ class AutoencoderKlQwenImage(StridedTiles):
         "temperal_downsample": [False, True, True],
         "input_channels": 3,
     }
+    scaling: ClassVar[Mapping[str, Any]] = latent_statistics.WAN
+    unread = frozenset({"dropout"})
+    types: ClassVar[Mapping[str, Any]] = {"attn_scales": each(Number, least=0)}
+    tile = Tile(tile=256, overlap=64)
     variants = ("sliced",)
     blends: ClassVar[Mapping[str, int]] = {"blend_v": 3, "blend_h": 4}
+
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        count, levels = len(config["temperal_downsample"]), len(config["dim_mult"])
+        if count == levels - 1:
+            return ""
+        return f"`temperal_downsample` has length {count}, but `dim_mult` has length {levels}, not one more"
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         """Each level but the last halves the image."""

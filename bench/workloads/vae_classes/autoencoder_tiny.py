@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from bench.record import Case
+from bench.record import Case, Tile
+from bench.workloads.vae_classes.argument_types import Activation
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.overlap_factor import OverlapFactor
 from bench.workloads.vae_classes.tape import Grid, Tape, Value
@@ -38,7 +39,22 @@ class AutoencoderTiny(OverlapFactor):
         "num_encoder_blocks": [1, 3, 3, 3],
         "num_decoder_blocks": [3, 3, 3, 1],
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 1.0, "shift_factor": 0.0}
+    unread = frozenset({"latent_magnitude", "latent_shift", "block_out_channels"})
+    types: ClassVar[Mapping[str, Any]] = {"act_fn": Activation}
+    tile = Tile(tile=512, overlap=64)
     variants = ("channels-last", "sliced")
+
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        for half in ("encoder", "decoder"):
+            levels, blocks = len(config[f"{half}_block_out_channels"]), len(config[f"num_{half}_blocks"])
+            if levels != blocks:
+                return f"`num_{half}_blocks` has length {blocks}, but `{half}_block_out_channels` has length {levels}"
+        enlarges = config["upsampling_scaling_factor"] ** (len(config["decoder_block_out_channels"]) - 1)
+        factor = self.geometry(config).factor
+        if enlarges != factor:
+            return f"`decoder_block_out_channels` enlarge by {enlarges}, but the encoder shrinks by {factor}"
+        return ""
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         """Each level but the first halves the image."""

@@ -60,10 +60,20 @@ class VaeClass:
         operations: what it can do.
         variants: ways of running it besides `default`.
         blends: the methods that blend tiles line by line, and the dimension along which each goes.
+        scaling: the arguments that scale latents, with diffusers' defaults.
+        sizes: the arguments that decide the tile, and nothing else that a call computes, with diffusers' defaults.
+        unread: the other arguments, which decide nothing here.
+        types: pydantic types of arguments whose default does not tell theirs, and of those without a default.
+        tile: diffusers' own tile, unless `sizes` decide it.
     """
 
     name: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]]
+    scaling: ClassVar[Mapping[str, Any]] = {}
+    sizes: ClassVar[Mapping[str, Any]] = {}
+    unread: ClassVar[frozenset[str]] = frozenset()
+    types: ClassVar[Mapping[str, Any]] = {}
+    tile: ClassVar[Tile]
     operations: ClassVar[tuple[str, ...]] = ("encode", "decode")
     variants: ClassVar[tuple[str, ...]] = ()
     blends: ClassVar[Mapping[str, int]] = {}
@@ -81,6 +91,14 @@ class VaeClass:
     def multiple(self, config: Mapping[str, Any]) -> int:
         """The number of pixels of which both sides of an image must be a multiple."""
         return self.geometry(config).factor
+
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        """What in a checkpoint's configuration contradicts the rest, by key; empty if nothing is known to."""
+        return ""
+
+    def usual_tile(self, config: Mapping[str, Any], sizes: Mapping[str, Any]) -> Tile:
+        """The tile that diffusers takes by itself."""
+        return self.tile
 
     # What a case can be, and what it runs
 
@@ -222,6 +240,7 @@ class VaeSpec(Spec):
         tile: the tile for `tiling: on`.
         frames: frames of a video if a command is not told how many.
         order: position in listings.
+        from_checkpoint: whether it was read from a checkpoint's configuration, which may contradict itself.
     """
 
     vae_class: VaeClass
@@ -234,6 +253,7 @@ class VaeSpec(Spec):
     tile: Tile
     frames: int = 1
     order: int
+    from_checkpoint: bool = False
 
     @property
     def config(self) -> dict[str, Any]:

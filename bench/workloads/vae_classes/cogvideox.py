@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from bench.record import Case, Tile
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
@@ -34,12 +36,21 @@ class CogVideoX(VideoVae):
         "use_quant_conv": False,
         "use_post_quant_conv": False,
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 1.15258426, "shift_factor": None}
+    sizes: ClassVar[Mapping[str, Any]] = {"sample_height": 480, "sample_width": 720}
+    unread = frozenset({"invert_scale_latents"})
+    types: ClassVar[Mapping[str, Any]] = {"temporal_compression_ratio": Annotated[float, Field(gt=0, le=64)]}
     refused_variants: ClassVar[Mapping[str, str]] = {
         "whole-clip": "it computes chunks of frames, and diffusers can't turn that off",
         "framewise": "it computes chunks of frames anyway (variant default)",
     }
     #: Half of 720 x 480, a fifth and a sixth of which overlaps.
     tile = Tile(tile=360, overlap=72, height=240, overlap_height=40)
+
+    def usual_tile(self, config: Mapping[str, Any], sizes: Mapping[str, Any]) -> Tile:
+        """Half of the sample, a fifth of which overlaps along the width and a sixth along the height."""
+        width, height = sizes["sample_width"] // 2, sizes["sample_height"] // 2
+        return Tile(tile=width, overlap=width // 5, height=height, overlap_height=height // 6)
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         """Each level but the last halves the image."""

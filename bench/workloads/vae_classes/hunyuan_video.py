@@ -27,6 +27,7 @@ class HunyuanVideo(FramewiseVae):
         "temporal_compression_ratio": 4,
         "mid_block_add_attention": True,
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 0.476986}
     variants = ("sliced", "whole-clip")
     refused_variants: ClassVar[Mapping[str, str]] = {
         "framewise": "it computes chunks of frames anyway (variant default)"

@@ -26,6 +26,7 @@ class HunyuanVideo15(VideoVae):
         "downsample_match_channel": True,
         "upsample_match_channel": True,
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 1.03682}
     refused_variants: ClassVar[Mapping[str, str]] = {
         "whole-clip": "it computes all frames at once anyway (variant default)"
     }

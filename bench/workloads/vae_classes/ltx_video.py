@@ -38,6 +38,7 @@ class LtxVideo(FramewiseVae):
         "spatial_compression_ratio": None,
         "temporal_compression_ratio": None,
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 1.0}
     variants = ("sliced", "framewise")
     refused_variants: ClassVar[Mapping[str, str]] = {
         "whole-clip": "it computes all frames at once anyway (variant default)"

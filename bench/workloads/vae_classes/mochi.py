@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from bench.record import Case
+from bench.workloads.vae_classes import latent_statistics
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.video import VideoVae
 
@@ -27,6 +28,7 @@ class Mochi(VideoVae):
         "spatial_expansions": [2, 2, 2],
         "add_attention_block": [False, True, True, True, True],
     }
+    scaling: ClassVar[Mapping[str, Any]] = {"scaling_factor": 1.0, **latent_statistics.MOCHI}
     refused_variants: ClassVar[Mapping[str, str]] = {
         "whole-clip": "it computes all frames at once anyway (variant default)"
     }

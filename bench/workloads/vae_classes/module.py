@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 
+from bench.errors import ConfigError, printable
 from bench.record import Axes, Case, Tile
 from bench.workloads.base import Call, Shape, Stage
 from bench.workloads.vae_classes import broken, zoo
@@ -153,10 +154,42 @@ def build(spec: VaeSpec) -> Any:
 @cache
 def on_meta(model: str, dtype: str = "float32") -> Any:
     """The module of a model on meta tensors in a precision, shared by all counts and traces."""
-    spec = zoo.get(model)
+    spec, precision = zoo.get(model), getattr(torch, dtype)
+    if spec.from_checkpoint:
+        _try(spec)
+    return _built_on_meta(spec, precision)
+
+
+def _built_on_meta(spec: VaeSpec, dtype: torch.dtype) -> Any:
     with torch.device("meta"):
-        module = torch.nn.Module.to(build(spec), getattr(torch, dtype))
+        module = torch.nn.Module.to(build(spec), dtype)
     return module.eval().requires_grad_(False)
+
+
+def _try(spec: VaeSpec) -> None:
+    """Raise ConfigError if a checkpoint's architecture can't be built, or computes something of another shape."""
+    frames = next(count for count in range(1, 256) if not spec.vae_class.frames_refusal(spec, "encode", count))
+    side = 2 * spec.vae_class.multiple(spec.config)
+    case = Case(
+        model=spec.key, operation="encode", axes=Axes({"width": side, "height": side, "frames": frames, "batch": 1}),
+        dtype="float32",
+    )  # fmt: skip
+    image, latent = spec.image_shape(case), spec.latent_shape(case)
+    try:
+        module = _built_on_meta(spec, torch.float32)
+        spec.vae_class.set_up(module, spec, case)
+        with torch.inference_mode():
+            results = (
+                tuple(spec.vae_class.encode(module, torch.empty(image, device="meta")).shape),
+                tuple(spec.vae_class.decode(module, torch.empty(latent, device="meta")).shape),
+            )
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {printable(str(error), 200)}"
+    else:
+        expected = latent, (image[0], results[1][1], *image[2:])
+        reason = "" if results == expected else f"it makes {results[0]} of {image}, and {results[1]} of {latent}"
+    if reason:
+        raise ConfigError(f"{spec.key}: diffusers can't run what its config.json says ({reason}). Correct the file.")
 
 
 def exercise(device: torch.device) -> None:

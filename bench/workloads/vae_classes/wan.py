@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bench.record import Case
+from bench.workloads.vae_classes import latent_statistics
+from bench.workloads.vae_classes.argument_types import Number, each
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.video import VideoVae
 
@@ -32,6 +34,9 @@ class Wan(VideoVae):
         "scale_factor_temporal": 4,
         "scale_factor_spatial": 8,
     }
+    scaling: ClassVar[Mapping[str, Any]] = latent_statistics.WAN
+    unread = frozenset({"dropout"})
+    types: ClassVar[Mapping[str, Any]] = {"attn_scales": each(Number, least=0)}
     refused_variants: ClassVar[Mapping[str, str]] = {
         "whole-clip": "it computes one latent frame after another, and diffusers can't turn that off",
         "framewise": "it computes one latent frame after another anyway (variant default)",

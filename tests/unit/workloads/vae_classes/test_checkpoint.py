@@ -129,7 +129,7 @@ def test_a_new_model_s_name_is_a_key_that_no_other_has(name: str, key: str, tmp_
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"_class_name": "AutoencoderTiny"}, "AutoencoderTiny"),
+        ({"_class_name": "AutoencoderOobleck"}, "AutoencoderOobleck"),
         ({"_class_name": "UNet2DConditionModel"}, "UNet2DConditionModel"),
         ({"_class_name": ["AutoencoderKL"]}, "_class_name"),
         ({"_class_name": 7}, "_class_name"),
