@@ -5,6 +5,7 @@ Free of torch. Lengths in time are frames when encoding and latent frames when d
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Mapping
 from itertools import product
@@ -13,9 +14,10 @@ from typing import Any, ClassVar
 from bench.record import Case, Tile
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes.base import VaeClass, VaeSpec
+from bench.workloads.vae_classes.tiles import lengths
 
-#: Why a variant of other classes makes no sense for one.
-_ONE_WAY = {
+#: Why a class lacks a variant, unless it says more.
+_REFUSED = {
     "whole-clip": "its frames are not computed in chunks that could be joined",
     "framewise": "it can't compute chunks of frames that overlap",
     "channels-last": "that is a layout of images",
@@ -51,8 +53,7 @@ class VideoVae(VaeClass):
         if frames > 0 and self.takes_frames(spec, frames):
             return ""
         low = next((count for count in range(frames, 0, -1) if self.takes_frames(spec, count)), None)
-        high = next(count for count in range(max(frames, 1), max(frames, 1) + 2 * spec.geometry.frames + 1)
-                    if self.takes_frames(spec, count))  # fmt: skip
+        high = next(count for count in itertools.count(max(frames, 1)) if self.takes_frames(spec, count))
         nearest = " or ".join(str(count) for count in (low, high) if count is not None)
         return f"{frames} frames: {spec.key} takes {self.counts_of_frames(spec)} frames: try {nearest}"
 
@@ -84,31 +85,15 @@ class VideoVae(VaeClass):
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
         """Why the case can't be run in its tiles or variant, such as a tile of no whole latent pixels."""
         if case.variant not in ("default", *self.variants):
-            reason = self.refused_variants.get(case.variant) or _ONE_WAY.get(case.variant, "its class lacks it")
+            reason = self.refused_variants.get(case.variant) or _REFUSED.get(case.variant, "its class lacks it")
             return f"{spec.key} has no variant {case.variant}: {reason}"
-        return self._space_refusal(spec, case.tile) or self.time_refusal(spec, case) if case.tile else ""
-
-    def _space_refusal(self, spec: VaeSpec, tile: Tile) -> str:
-        height, overlap_height = tile.rows
-        factor = spec.geometry.factor
-        for length in (tile.tile, tile.overlap, height, overlap_height):
-            if length % factor:
-                return f"tile {tile.label}: {length} px is not a multiple of {factor}, which {spec.key} needs"
-        if tile.overlap >= tile.tile or overlap_height >= height:
-            return f"tile {tile.label}: the overlap must be smaller than the tile"
-        return ""
+        return super().tile_refusal(spec, case) or self.time_refusal(spec, case)
 
     def time_refusal(self, spec: VaeSpec, case: Case) -> str:
         """Why the case's tile can't have its frames; empty if it can."""
         if case.tile is None or case.tile.frames is None:
             return ""
         return f"tile {case.tile.label}: {self.name} has no tiles in time. Leave out `frames` of the tile"
-
-    def is_tiled(self, case: Case) -> bool:
-        """Whether the case's tile is smaller than its frames along either side. Then both sides are cut."""
-        if case.tile is None:
-            return False
-        return case.axes["width"] > case.tile.tile or case.axes["height"] > case.tile.rows[0]
 
     def passes(self, spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
         """One pass for each tile and chunk of frames; the last ones take the rest, however small.
@@ -118,11 +103,11 @@ class VideoVae(VaeClass):
         slices = case.axes["batch"] if case.variant == "sliced" else 1
         batch = case.axes["batch"] // slices
         channels, unit = self.input_of_pass(spec, case)
-        places, lengths = list(product(*self._sides(case, unit))), self.chunks(spec, case)
+        places, chunks = list(product(*self._sides(case, unit))), self.chunks(spec, case)
         if self.time_first:
-            parts = [(length, *place) for length, place in product(lengths, places)]
+            parts = [(chunk, *place) for chunk, place in product(chunks, places)]
         else:
-            parts = [(length, *place) for place, length in product(places, lengths)]
+            parts = [(chunk, *place) for place, chunk in product(places, chunks)]
         return tuple((batch, channels, *part) for part in parts) * slices
 
     def input_of_pass(self, spec: VaeSpec, case: Case) -> tuple[int, int]:
@@ -136,9 +121,9 @@ class VideoVae(VaeClass):
         height, width = case.axes["height"], case.axes["width"]
         if case.tile is None or not self.is_tiled(case):
             return [height // unit], [width // unit]
-        rows = cut(height // unit, case.tile.rows[0] // unit, (case.tile.rows[0] - case.tile.rows[1]) // unit)
-        columns = cut(width // unit, case.tile.tile // unit, (case.tile.tile - case.tile.overlap) // unit)
-        return rows, columns
+        rows = lengths(height, *case.tile.rows)
+        columns = lengths(width, case.tile.tile, case.tile.overlap)
+        return [row // unit for row in rows], [column // unit for column in columns]
 
     # Calls
 
@@ -183,8 +168,8 @@ class FramewiseVae(VideoVae):
         if chunk is None:
             return (length,)
         unit = 1 if case.operation == "encode" else spec.geometry.frames
-        frames, step = chunk[0] // unit, (chunk[0] - chunk[1]) // unit
-        return tuple(cut(length, frames + 1, step)) if length > frames else (length,)
+        frames, overlap = chunk[0] // unit, chunk[1] // unit
+        return tuple(lengths(length, frames + 1, overlap + 1)) if length > frames else (length,)
 
     def chunk_note(self, spec: VaeSpec, case: Case) -> str:
         is_said = case.tile is not None and case.tile.frames is not None
@@ -209,8 +194,6 @@ class FramewiseVae(VideoVae):
             return f"tile {tile.label} and variant {case.variant} both say how frames are split: leave out one of them"
         if tile.frames % step or overlap % step:
             return f"tile {tile.label}: frames and overlap_frames must be multiples of {step}, which {spec.key} needs"
-        if overlap >= tile.frames:
-            return f"tile {tile.label}: the overlap must be smaller than the tile"
         if tile.frames >= case.axes["frames"]:
             return f"tile {tile.label}: it has more frames than the video, which has {case.axes['frames']}"
         return ""
@@ -222,8 +205,3 @@ class FramewiseVae(VideoVae):
         frames, overlap = chunk or self.own_frames
         module.tile_sample_min_num_frames = frames
         module.tile_sample_stride_num_frames = frames - overlap
-
-
-def cut(size: int, length: int, step: int) -> list[int]:
-    """The lengths of pieces that begin every `step`; the last ones end at `size`."""
-    return [min(length, size - begin) for begin in range(0, size, step)]
