@@ -26,7 +26,7 @@ class Extra:
 
 
 MEASURE = Extra("measure", ("torch", "diffusers"))
-ENDPOINT = Extra("endpoint", ("h11", "prometheus_client", "starlette", "uvicorn", *MEASURE.modules))
+ENDPOINT = Extra("endpoint", ("av", "h11", "prometheus_client", "starlette", "uvicorn", *MEASURE.modules))
 #: What sends requests, and what makes and measures them.
 HTTP = Extra("remote", ("httpx2",))
 REMOTE = Extra("remote", (*HTTP.modules, *MEASURE.modules))

@@ -18,12 +18,13 @@ from typing import Any
 
 from processes import warm
 
+from bench.endpoint import largest
 from bench.endpoint import serving as serve
 from bench.endpoint.auth import Bearer
 from bench.endpoint.limits import Bounds
 from bench.endpoint.state import Endpoint, LoadedModel, Machine, Offer
 from bench.record import Device, Environment
-from bench.wire.messages import Answer, Message, RefusedError, Size
+from bench.wire.messages import Answer, Largest, Message, RefusedError, Size
 
 ENVIRONMENT = Environment(python="3", packages={}, os="", host_cpu="", host_cores=1, host_ram_bytes=1)
 #: Of a server that waits for nobody for long.
@@ -77,8 +78,11 @@ class FakeService:
     def takes(self, message: Message) -> bool:
         return message.body.startswith(self.name.encode())
 
-    def square_flops(self, side: int) -> int:
-        return side * side * 1_000_000
+    def flops(self, frames: int, height: int, width: int) -> int:
+        return frames * height * width * 1_000_000
+
+    def largest(self, message: Message, fits: Callable[[int], bool]) -> Largest:
+        return largest.image(lambda side: fits(self.flops(1, side, side)))
 
     def compute(self, message: Message) -> tuple[bytes, int]:
         options = dict(message.query)

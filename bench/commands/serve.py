@@ -34,6 +34,8 @@ def serve(
     queue: options.Queue = 192,
     max_pixels: options.MaxPixels = "4096x4096",
     max_batch: options.MaxBatch = 16,
+    max_frames: options.MaxFrames = 257,
+    max_video_pixels: options.MaxVideoPixels = "128x1024x1024",
     time_limit: options.TimeLimit = 60.0,
     body_timeout: options.BodyTimeout = 30.0,
     token_env: TokenEnv = None,
@@ -56,12 +58,11 @@ def serve(
     from bench.endpoint.auth import Bearer
     from bench.endpoint.cors import parse_origins
     from bench.endpoint.limits import Bounds
-    from bench.endpoint.shapes import Limits
     from bench.endpoint.state import Endpoint, Offer
 
     models = offered.models_of(model or [])
     tell_aliases(model or [], quiet=quiet)
-    limits = Limits(max_pixels=offered.pixels_of(max_pixels), max_batch=max_batch)
+    limits = _limits(max_pixels, max_batch, max_frames, max_video_pixels)
     offer = Offer(models, offered.operations_of(operation or []), offered.weights_of(weights, models), asdict(limits))
     precision = known("dtype", dtype, offered.DTYPES, "--dtype")
     make_loader = partial(_make_loader, device, weights or "", precision, offer, limits)
@@ -88,6 +89,19 @@ def _prepare(with_parent: int | None) -> None:
 
         lifeline.die_with(with_parent)
     packages.require("`bench serve`", packages.ENDPOINT)
+
+
+def _limits(max_pixels: str, max_batch: int, max_frames: int, max_video_pixels: str) -> Limits:
+    """Return the limits on one request that the options give. Raises ConfigError."""
+    from bench.endpoint.offered import pixels_of
+    from bench.endpoint.shapes import Limits
+
+    return Limits(
+        max_pixels=pixels_of(max_pixels),
+        max_batch=max_batch,
+        max_frames=max_frames,
+        max_video_pixels=pixels_of(max_video_pixels, "--max-video-pixels", "128x1024x1024"),
+    )
 
 
 def _make_loader(device: str, weights: str, dtype: str, offer: Offer, limits: Limits) -> Loader:

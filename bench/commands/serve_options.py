@@ -32,7 +32,11 @@ Queue = Annotated[int, typer.Option(min=1, max=10_000, help="The most requests t
 MaxPixels = Annotated[
     str, typer.Option(help="The most pixels in one request, all images together: 4096x4096 or a number.")
 ]
-MaxBatch = Annotated[int, typer.Option(min=1, max=1024, help="The most images in one request.")]
+MaxBatch = Annotated[int, typer.Option(min=1, max=1024, help="The most images or videos in one request.")]
+MaxFrames = Annotated[int, typer.Option(min=1, max=100_000, help="The most frames of a video.")]
+MaxVideoPixels = Annotated[
+    str, typer.Option(help="The most pixels of all frames of all videos in one request: 128x1024x1024 or a number.")
+]
 TimeLimit = Annotated[
     float,
     typer.Option(

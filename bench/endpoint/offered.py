@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 from bench.errors import ConfigError, known
@@ -30,13 +31,14 @@ def operations_of(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known("operation", name, OPERATIONS, "--operation") for name in names or OPERATIONS))
 
 
-def pixels_of(text: str) -> int:
-    """Return the number of pixels that `--max-pixels` gives, as a size or a number. Raises ConfigError."""
-    match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text.strip().lower())
-    pixels = int(match.group(1)) * int(match.group(2) or 1) if match else 0
+def pixels_of(text: str, option: str = "--max-pixels", example: str = "4096x4096") -> int:
+    """Return the number of pixels that an option gives, as a size like the example or a number. Raises ConfigError."""
+    factors = text.strip().lower().split("x")
+    is_valid = len(factors) <= example.count("x") + 1 and all(re.fullmatch("[0-9]{1,10}", part) for part in factors)
+    pixels = prod(int(part) for part in factors) if is_valid else 0
     if not _LEAST_PIXELS <= pixels <= _MOST_PIXELS:
-        valid = f"a size such as 4096x4096, or a number from {_LEAST_PIXELS} to {_MOST_PIXELS}"
-        raise ConfigError(f"--max-pixels {text[:80]}: not a number of pixels. Give {valid}.")
+        valid = f"a size such as {example}, or a number from {_LEAST_PIXELS} to {_MOST_PIXELS}"
+        raise ConfigError(f"{option} {text[:80]}: not a number of pixels. Give {valid}.")
     return pixels
 
 

@@ -22,7 +22,7 @@ from bench.endpoint import routing
 from bench.endpoint.limits import BusyError, Reservation
 from bench.endpoint.shell import FAILED, DroppedError, error_response
 from bench.endpoint.state import Endpoint, kind
-from bench.wire.messages import RECEIVED_HEADER, Answer, Message, RefusedError
+from bench.wire.messages import RECEIVED_HEADER, Answer, Message, RefusedError, Size
 
 _LOG = logging.getLogger("bench.endpoint")
 _PHASES = ("receive", "queue", "deserialize", "compute", "serialize", "send")
@@ -173,12 +173,14 @@ class Operation:
         endpoint = self.endpoint
         deadline = time.monotonic() + endpoint.bounds.time_limit_s
         begun = time.monotonic()
-        name, request = await self._on_codec_thread(lambda: self._read(message), deadline)
+        name, request, size = await self._on_codec_thread(lambda: self._read(message), deadline)
         progress.operation, service = name, endpoint.service(self.model, name)
         progress.seconds["deserialize"] = time.monotonic() - begun
-        size = service.size(request)
         reservation.hold(len(message.body) + size.held_bytes)
-        endpoint.check_duration(self.model, name, service, size.flops)
+        if endpoint.is_too_slow(self.model, name, size.flops):
+            raise await self._on_codec_thread(
+                lambda: endpoint.too_slow(self.model, name, request, size.flops), deadline
+            )
         work = endpoint.device.submit(lambda: service.compute(request), kind(self.model, name), deadline, size.flops)
         done = await _unless_disconnected(work, receive)
         progress.seconds["queue"], progress.seconds["compute"] = done.queue_s, done.compute_s
@@ -187,14 +189,18 @@ class Operation:
         progress.seconds["serialize"] = time.monotonic() - begun
         return answer
 
-    def _read(self, message: Message) -> tuple[str, Any]:
-        """Return the operation and its parsed request. Raises RefusedError, which names the right address if known."""
+    def _read(self, message: Message) -> tuple[str, Any, Size]:
+        """Return the operation, its parsed request and its size.
+
+        Raises RefusedError, which names the right address if known.
+        """
         services = self.endpoint.models[self.model].services
         name = routing.operation_of(self.model, {name: services[name] for name in self.names}, message)
         try:
-            return name, services[name].read(message)
+            request = services[name].read(message)
         except RefusedError as error:
             raise routing.elsewhere(error, self.model, name, services, message) from None
+        return name, request, services[name].size(request)
 
     async def _on_codec_thread(self, work: Callable[[], T], deadline: float) -> T:
         """Return what `work` returns. Raises BusyError if no thread is free by the deadline, or memory runs out."""

@@ -11,15 +11,17 @@ from typing import Literal
 
 from bench.core.units import ITEM_BYTES
 from bench.endpoint.parameters import Parameters, unwrap
-from bench.endpoint.shapes import no_video
 from bench.wire.messages import Message, RefusedError
 
 #: The form of a decode's result. jpeg, png: an image file; unit: float32 [B, 3, H, W] in [0, 1]; raw: the model's
-#: unchanged output, [B, 3, H, W] in [-1, 1]; uint8: [B, H, W, 3].
-Form = Literal["jpeg", "png", "unit", "raw", "uint8"]
+#: unchanged output, [B, 3, H, W] in [-1, 1]; uint8: [B, H, W, 3]; mp4: a video file. Of videos, raw is
+#: [B, 3, F, H, W], and the B of unit and uint8 counts the frames of all videos, one video after another.
+Form = Literal["jpeg", "png", "unit", "raw", "uint8", "mp4"]
 _IMAGE_FORMATS: dict[str, Literal["jpeg", "png"]] = {"jpg": "jpeg", "png": "png"}
 _OUTPUT_TYPES = ("pil", "pt", "mp4")
 _BASE64 = "tensor/base64"
+_VIDEO = "video/mp4"
+_ACCEPTED = {"image/jpeg", "image/jpg", "image/png", "tensor/binary", _BASE64, _VIDEO}
 #: The first bytes of PNG and JPEG files.
 _FILES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 #: Models use factors between 0.1 and 2.5. Without bounds a division could overflow or underflow.
@@ -124,19 +126,19 @@ def _accepted(accept: str | None) -> str | None:
     """Return the media type that the client's Accept header asks for, or None if it leaves that open.
 
     Many HTTP libraries send a default list that includes `text/plain` (axios: `application/json, text/plain, */*`);
-    a client that wants a video sends `text/plain` alone.
+    diffusers' client sends `text/plain` alone if it wants a video file.
     """
     types = [part.partition(";")[0].strip().lower() for part in (accept or "").split(",")]
-    known = [kind for kind in types if kind in {"image/jpeg", "image/jpg", "image/png", "tensor/binary", _BASE64}]
-    return known[0] if known else "text/plain" if types == ["text/plain"] else None
+    known = [kind for kind in types if kind in _ACCEPTED]
+    return known[0] if known else _VIDEO if types == ["text/plain"] else None
 
 
 def _form(parameters: Parameters, accepted: str | None) -> Form:
     output = parameters.one_of("output_type", _OUTPUT_TYPES) or "pil"
     image_format = _IMAGE_FORMATS[parameters.one_of("image_format", _IMAGE_FORMATS) or "jpg"]
     partial = parameters.truth("partial_postprocess") is True
-    if output == "mp4" or accepted == "text/plain":
-        raise no_video("output_type mp4 (Accept: text/plain) asks for a video")
+    if output == "mp4" or accepted == _VIDEO:
+        return "mp4"
     if accepted in {"image/jpeg", "image/jpg"}:
         return "jpeg"
     if accepted == "image/png":

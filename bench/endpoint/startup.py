@@ -21,10 +21,11 @@ from bench.run import outcome
 from bench.run.worker import environment_capture
 from bench.wire.messages import Message, RefusedError
 from bench.workloads import models
+from bench.workloads.vae_classes import zoo
 
 #: auto: the zoo's precision on a GPU, float32 on a CPU. model: the zoo's precision everywhere.
 AUTO, MODEL = "auto", "model"
-#: Sides of the warm-up's images.
+#: Sides of the warm-up's images and videos.
 _SMALLEST_PX, _LARGEST_PX = 64, 512
 #: Seconds. The warm-up skips sizes that should take longer, and stops timing a size once its calls have taken longer.
 _LONGEST_S = 1.0
@@ -80,7 +81,15 @@ class Loader:
         except Exception as error:  # whatever a checkpoint, torch or a full device raises
             raise BenchError(f"--model {model} --weights {weights} can't be loaded: {outcome.brief(error)}") from error
         self._held.meter.empty()
-        return LoadedModel(model, loaded.dtype, loaded.weights_bytes, services, timed, self._note(model, loaded.dtype))
+        return LoadedModel(
+            model,
+            loaded.dtype,
+            loaded.weights_bytes,
+            services,
+            timed,
+            self._note(model, loaded.dtype),
+            zoo.get(model).geometry,
+        )
 
     def _precision(self, model: str) -> str:
         """Return the precision. `auto` means float32 on a CPU, where 16 bits can take ten times as long."""
@@ -102,37 +111,49 @@ class Loader:
 def warm_up(
     model: str, operation: str, service: AnyService, clock: Callable[[], float] = time.perf_counter
 ) -> list[tuple[float, int]]:
-    """Call all three steps of a service, with tensors and a JPEG, so that everything lazy is loaded and compiled.
+    """Call all three steps of a service, with tensors and a file, so that everything lazy is loaded and compiled.
 
-    The side doubles from size to size until the next size would take too long. The times serve to estimate those of
-    larger requests. Returns the seconds and floating-point operations of one call of each size.
+    The side doubles from size to size until the next size would take too long; videos have two latent frames, the first
+    of which is computed differently. The times serve to estimate those of larger requests. Returns the seconds and
+    floating-point operations of one call of each size.
     """
     timed: list[tuple[float, int]] = []
+    frames = _frames(model)
     side = _SMALLEST_PX
     while True:
         try:
-            timed.append(_call(model, operation, service, side, clock))
+            timed.append(_call(model, operation, service, (frames, side), clock))
         except RefusedError:  # too large for the limits or the memory
             if not timed:
                 raise
             return timed
         side *= 2
         seconds, flops = timed[-1]
-        if side > _LARGEST_PX or seconds * service.square_flops(side) / flops > _LONGEST_S:
+        if side > _LARGEST_PX or seconds * service.flops(frames, side, side) / flops > _LONGEST_S:
             return timed
 
 
-def _call(model: str, operation: str, service: AnyService, side: int, clock: Callable[[], float]) -> tuple[float, int]:
+def _frames(model: str) -> int:
+    """The frames of the warm-up's videos; 1 if the model's cases are images."""
+    spec = zoo.get(model)
+    return spec.vae_class.video_frames(spec, 2) if spec.geometry.is_video else 1
+
+
+def _call(
+    model: str, operation: str, service: AnyService, size: tuple[int, int], clock: Callable[[], float]
+) -> tuple[float, int]:
     """Call a service a few times. Returns the seconds of the quickest computation, because other programs slow down
     the others, and its floating-point operations."""
-    case = Case(model=model, operation=operation, axes=models.square(model, side), dtype="float32")
+    frames, side = size
+    axes = models.sized(model, side, side, frames=frames)
+    case = Case(model=model, operation=operation, axes=axes, dtype="float32")
     payload = models.workload(model).payload(case)
     assert payload is not None  # noqa: S101 - a model that is served has one
     tensor = (*(("shape", str(size)) for size in payload.sent), ("dtype", "float32"))
     body = bytes(4 * math.prod(payload.sent))
     times: list[float] = []
     flops = 1
-    for output in ("pt", "pil", "pt", "pt"):
+    for output in ("pt", "mp4" if zoo.get(model).geometry.is_video else "pil", "pt", "pt"):
         if len(times) >= _FEWEST_CALLS and sum(times) > _LONGEST_S:
             break
         message = Message((*tensor, ("output_type", output)), body, "tensor/binary", None)

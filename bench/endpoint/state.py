@@ -15,24 +15,16 @@ from bench.endpoint.prometheus import Metrics
 from bench.record import Device, Environment
 from bench.run import outcome, surroundings
 from bench.wire.messages import RefusedError, Service
-from bench.workloads.image_vae.payloads import SERVED_UNTILED_PX
+from bench.workloads.vae_classes.base import Geometry
 
 AnyService = Service[Any, Any]
 #: The kind of device work that loads models.
 LOADING = "load"
-#: `largest_side` returns multiples of this many pixels; the scale factor of every model divides it.
-_SIDE_STEP = 64
 
 
 def kind(model: str, operation: str) -> str:
     """Return the name under which the device thread keeps an operation's times."""
     return f"{model}/{operation}"
-
-
-def largest_side(fits: Callable[[int], bool]) -> int:
-    """Return the longest side in pixels of an untiled square image that fits, in steps of 64; 0 if none fits."""
-    sides = range(_SIDE_STEP, SERVED_UNTILED_PX + 1, _SIDE_STEP)
-    return next((side for side in reversed(sides) if fits(side)), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +35,7 @@ class LoadedModel:
         dtype: the precision of its computations.
         timed: seconds and floating-point operations of each operation's warm-up calls.
         note: a remark for users on the precision.
+        geometry: how its latents relate to its images or videos; None: unknown.
     """
 
     model: str
@@ -51,6 +44,7 @@ class LoadedModel:
     services: Mapping[str, AnyService]
     timed: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
     note: str | None = None
+    geometry: Geometry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,20 +159,22 @@ class Endpoint:
             )
             raise BusyError(f"{text} Try again later.", max(1, math.ceil(late)))
 
-    def check_duration(self, model: str, operation: str, service: AnyService, flops: int) -> None:
-        """Raises RefusedError (413) if computing `flops` takes longer than the time limit, even by a low estimate."""
+    def is_too_slow(self, model: str, operation: str, flops: int) -> bool:
+        """Whether computing `flops` takes longer than the time limit, even by a low estimate."""
+        return self.device.least_s(kind(model, operation), flops) > self.bounds.time_limit_s
+
+    def too_slow(self, model: str, operation: str, request: Any, flops: int) -> RefusedError:
+        """Return the refusal (413) of a request that takes too long. May be called on any thread; may take seconds."""
         name, limit = kind(model, operation), self.bounds.time_limit_s
-        if self.device.least_s(name, flops) <= limit:
-            return
         likely = self.device.likely_s(name, flops)
-        side = largest_side(lambda side: self.device.likely_s(name, service.square_flops(side)) <= limit)
-        remedy = f"One image of {side}x{side} px fits." if side else "No image fits. Raise --time-limit."
-        raise RefusedError(
+        service = self.models[model].services[operation]
+        largest = service.largest(request, lambda flops: self.device.likely_s(name, flops) <= limit)
+        return RefusedError(
             413,
             f"Earlier requests show that this {operation} would take about {likely:.0f} s; the limit is {limit:g} s. "
-            f"{remedy}",
+            f"{largest.text}",
             "too_slow",
-            {"estimate_s": round(likely, 1), "limit_s": limit, "largest_side": side},
+            {"estimate_s": round(likely, 1), "limit_s": limit, **largest.figures},
         )
 
     async def check_device(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from bench.endpoint.request_format import Form, Scaling
-from bench.endpoint.shapes import Packed
+from bench.endpoint.shapes import Layout
 from bench.wire.messages import RefusedError
 
 
@@ -40,11 +40,19 @@ def check_finite(values: torch.Tensor, name: str) -> None:
         )
 
 
-def unpack(latent: torch.Tensor, packed: Packed) -> torch.Tensor:
-    """Convert [B, rows * columns, 4 * C] to [B, C, 2 * rows, 2 * columns], as FluxPipeline._unpack_latents does."""
-    batch, _, channels = latent.shape
-    patches = latent.view(batch, packed.rows, packed.columns, channels // 4, 2, 2)
-    return patches.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels // 4, 2 * packed.rows, 2 * packed.columns)
+def laid_out(latent: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Return the latent as the model takes it, [B, C, H, W] or [B, C, F, H, W].
+
+    Packed latents are unpacked as FluxPipeline._unpack_latents and Flux2Pipeline._unpatchify_latents do.
+    """
+    if layout.form == "one_frame":
+        return latent[:, :, 0]
+    if layout.form == "packed":
+        batch, _, channels = latent.shape
+        latent = latent.transpose(1, 2).reshape(batch, channels, layout.rows // 2, layout.columns // 2)
+    if layout.form in {"packed", "patches"}:
+        return torch.nn.functional.pixel_shuffle(latent, 2)
+    return latent
 
 
 def from_wire(latent: torch.Tensor, scaling: Scaling) -> torch.Tensor:
@@ -74,12 +82,16 @@ def from_pixels(pixels: torch.Tensor) -> torch.Tensor:
 def rendered(sample: torch.Tensor, form: Form) -> torch.Tensor:
     """Return a decoded sample in the form that the client wants, on the sample's device.
 
+    All forms but `raw` have one image per frame, video after video.
+
     Denormalised bit for bit as diffusers' VaeImageProcessor does: `x * 0.5 + 0.5` clamped to [0, 1] in the model's
     precision, then float32, then times 255 and rounded. NaN (an overflow in the VAE) becomes black in every form
     except `raw`.
     """
     if form == "raw":
         return sample.contiguous()
+    if sample.ndim == 5:
+        sample = sample.transpose(1, 2).flatten(0, 1)
     unit = torch.nan_to_num((sample * 0.5 + 0.5).clamp(0, 1), nan=0.0).to(torch.float32)
     if form == "unit":
         return unit.contiguous()

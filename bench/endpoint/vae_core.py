@@ -5,29 +5,34 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 import torch
 
 from bench.core.units import format_bytes
 from bench.device.base import Held
-from bench.endpoint import images, tensors
-from bench.endpoint.request_format import Form, Scaling
+from bench.endpoint import images, tensors, videos
+from bench.endpoint.request_format import Form
 from bench.record import Case, Failed
 from bench.run.outcome import of_exception
 from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.workloads import models
 from bench.workloads.vae_classes import zoo
-from bench.workloads.vae_classes.base import Geometry
+from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.module import VaeOnDevice
+from bench.workloads.vae_classes.scaling import keeps_patches
 
 Operation = Literal["encode", "decode"]
 WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with the pixels of a whole batch.
 PIXELS_AT_ONCE = 2048 * 2048
 _NO_MEMORY = 507
+#: Calls are counted on a module that all threads share.
+_COUNTING = threading.Lock()
 T = TypeVar("T")
 
 
@@ -42,6 +47,23 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageSize:
+    """Frames (1: an image), height and width in pixels."""
+
+    frames: int
+    height: int
+    width: int
+
+
+@lru_cache(maxsize=4096)
+def _counted(case: Case) -> int | None:
+    """Return the floating-point operations of a case; None if they can't be counted."""
+    workload = models.workload(case.model)
+    with _COUNTING:
+        return workload.flops(case, case.operation, workload.passes(case))
+
+
+@dataclass(frozen=True, slots=True)
 class VaeCore:
     """The part that both services of a model share."""
 
@@ -51,50 +73,58 @@ class VaeCore:
     held: Held
 
     @property
-    def geometry(self) -> Geometry:
-        """The relation between the sizes of images and latents."""
-        return zoo.get(self.model).geometry
+    def spec(self) -> VaeSpec:
+        """The model's entry in the zoo."""
+        return zoo.get(self.model)
 
-    def resolved(self, scaling: Scaling) -> Scaling:
-        """Return the scaling, with the checkpoint's own values if the client asked for those."""
-        if not scaling.own:
-            return scaling
-        factor, shift = self.vae.own_scaling
-        return dataclasses.replace(scaling, factor=factor, shift=shift if scaling.shift is None else scaling.shift)
+    @property
+    def in_patches(self) -> bool:
+        """Whether clients may send latents as patches of 2x2."""
+        return keeps_patches(self.vae.module)
 
-    def flops(self, operation: Operation, batch: int, height: int, width: int) -> int:
-        """Return the floating-point operations for a batch of images of this size, tiled as `run` tiles them."""
-        factor = self.geometry.factor
-        height, width = (max(factor, side // factor * factor) for side in (height, width))
-        case, workload = self._served(operation, height, width), models.workload(self.model)
-        return batch * (workload.flops(case, operation, workload.passes(case)) or 0)
+    def flops(self, operation: Operation, batch: int, size: ImageSize) -> int:
+        """Return the floating-point operations for a batch of images or videos of this size, tiled as `run` tiles them.
 
-    def _served(self, operation: Operation, height: int, width: int) -> Case:
-        """Return the case of an image of this size as it is computed here: tiled if it is large."""
-        axes, dtype = models.sized(self.model, width, height), tensors.name_of(self.vae.dtype)
-        image = Case(model=self.model, operation=operation, axes=axes, dtype=dtype)
-        return models.workload(self.model).served(image)
+        If the operations of a model are not counted, it is the pixels, which serve as well to compare its calls.
+        """
+        factor = self.spec.geometry.factor
+        height, width = (max(factor, side // factor * factor) for side in (size.height, size.width))
+        counted = _counted(self._served(operation, ImageSize(size.frames, height, width)))
+        return batch * (counted or size.frames * height * width)
+
+    def _served(self, operation: Operation, size: ImageSize) -> Case:
+        """Return the case of an image or video of this size as it is computed here: tiled if it is large."""
+        axes = models.sized(self.model, size.width, size.height, frames=size.frames)
+        case = Case(model=self.model, operation=operation, axes=axes, dtype=tensors.name_of(self.vae.dtype))
+        return models.workload(self.model).served(case)
+
+    def size_of(self, operation: Operation, values: torch.Tensor) -> ImageSize:
+        """Return the size of the images or videos that are encoded from `values`, or that these latents decode to."""
+        spec = self.spec
+        factor = 1 if operation == "encode" else spec.geometry.factor
+        frames = values.shape[2] if spec.geometry.is_video else 1
+        if operation == "decode" and spec.geometry.is_video:
+            frames = spec.vae_class.video_frames(spec, frames)
+        return ImageSize(frames, values.shape[-2] * factor, values.shape[-1] * factor)
 
     def run(self, operation: Operation, values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         """Call the VAE with images or latents on the device. Returns the result and the number of tiles, if tiled.
 
         A batch of more than PIXELS_AT_ONCE pixels is computed in slices, image by image if necessary.
         """
-        factor = 1 if operation == "encode" else self.geometry.factor
-        pixels = values.shape[-2] * values.shape[-1] * factor**2
-        images = max(1, PIXELS_AT_ONCE // pixels)
-        if values.shape[0] <= images:
-            return self._run(operation, values)
-        parts = [self._run(operation, part) for part in torch.split(values, images)]
+        served = self._served(operation, self.size_of(operation, values))
+        at_once = max(1, PIXELS_AT_ONCE // served.axes.product("width", "height", "frames"))
+        if values.shape[0] <= at_once:
+            return self._run(served, values)
+        parts = [self._run(served, part) for part in torch.split(values, at_once)]
         tiles = [count for _, count in parts if count is not None]
         return torch.cat([part for part, _ in parts]), sum(tiles) if tiles else None
 
-    def _run(self, operation: Operation, values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+    def _run(self, served: Case, values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+        operation: Operation = "encode" if served.operation == "encode" else "decode"
         call = self.vae.encode if operation == "encode" else self.vae.decode
-        factor = 1 if operation == "encode" else self.geometry.factor
-        tile = self._served(operation, *(side * factor for side in values.shape[-2:])).tile
-        self.vae.set_tiling(tile)
-        if tile is None:
+        self.vae.set_up(served)
+        if served.tile is None:
             return call(values), None
         with self.vae.watching_passes(operation) as passes:
             return call(values), len(passes)
@@ -113,7 +143,8 @@ class VaeCore:
             if isinstance(outcome, Failed):
                 raise
             requested = f" (requested {format_bytes(outcome.requested_bytes)})" if outcome.requested_bytes else ""
-            text = f"The {outcome.where} is out of memory{requested}. Send a smaller image or a smaller batch."
+            less = "a smaller or shorter video" if self.spec.geometry.is_video else "a smaller image"
+            text = f"The {outcome.where} is out of memory{requested}. Send {less}, or a smaller batch."
             refusal = RefusedError(_NO_MEMORY, text, "out_of_memory")
         # only after the handlers does the traceback release the tensors of the failed frames
         if refusal.status == _NO_MEMORY:
@@ -127,6 +158,8 @@ class VaeCore:
             headers[TILES_HEADER] = str(computed.tiles)
         if computed.form in images.FILES:
             return Answer(images.write(computed.tensor[0].numpy(), computed.form), f"image/{computed.form}", headers)
+        if computed.form == "mp4":
+            return Answer(videos.write(computed.tensor.numpy(), self.spec.frame_rate), "video/mp4", headers)
         shape, dtype = list(computed.tensor.shape), tensors.name_of(computed.tensor.dtype)
         headers |= {"shape": json.dumps(shape), "dtype": dtype}
         body = tensors.to_bytes(computed.tensor)

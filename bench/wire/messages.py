@@ -7,7 +7,7 @@ run on any thread, `compute` on the device's thread.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -71,6 +71,14 @@ class Size:
     held_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The largest input that would be quick enough: a sentence for people, and its numbers by name for programs."""
+
+    text: str
+    figures: Mapping[str, float]
+
+
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
@@ -87,14 +95,17 @@ class Service(Protocol, Generic[Request, Result]):
         Raises RefusedError if the message can't be parsed.
         """
 
-    def square_flops(self, side: int) -> int:
-        """Return the floating-point operations for one square image of `side` pixels."""
+    def flops(self, frames: int, height: int, width: int) -> int:
+        """Return the floating-point operations for one image (`frames` is 1) or video of this size in pixels."""
+
+    def largest(self, request: Request, fits: Callable[[int], bool]) -> Largest:
+        """Return the largest input like this request's for which `fits`, asked for its operations, is true."""
 
     def read(self, message: Message) -> Request:
         """Parse and check a message, and decode its body. Does not use the device."""
 
     def size(self, request: Request) -> Size:
-        """Return the work and memory of a request, from its shape and form."""
+        """Return the work and memory of a request, from its shape and form. May take a second; needs no device."""
 
     def compute(self, request: Request) -> Result:
         """Run the VAE. Called only on the device's thread; the result is in host memory."""

@@ -25,7 +25,7 @@ PAGE = str(ROOT / "tests" / "golden" / "seed_vae_encode.md")
 #: The packages of the extras that a base installation lacks; `pip install hybrid-bench` brings all others.
 LACKING = {
     *("torch", "diffusers", "accelerate", "safetensors"),
-    *("httpx2", "h11", "prometheus_client", "starlette", "uvicorn"),
+    *("httpx2", "av", "h11", "prometheus_client", "starlette", "uvicorn"),
 }
 HIDING = f"""
 import sys

@@ -110,6 +110,10 @@ class VaeClass:
         """Latent frames of a video of so many frames."""
         return 1
 
+    def video_frames(self, spec: VaeSpec, latent_frames: int) -> int:
+        """Frames of the video that so many latent frames decode to."""
+        return 1 + (latent_frames - 1) * spec.geometry.frames
+
     def is_tiled(self, case: Case) -> bool:
         """Whether a call goes by tiles: the case has a tile, and the image is larger."""
         tile = case.tile
@@ -272,6 +276,11 @@ class VaeSpec(Spec):
         return self.vae_class.geometry(self.config)
 
     @property
+    def multiple(self) -> int:
+        """The number of pixels of which both sides of an image must be a multiple."""
+        return self.vae_class.multiple(self.config)
+
+    @property
     def spatial_factor(self) -> int:
         """Image pixels per latent pixel along one side."""
         return self.geometry.factor
@@ -313,7 +322,7 @@ class VaeSpec(Spec):
 
     def side_refusal(self, side: int) -> str:
         """Why the model can't take a side of this many pixels, with the nearest valid one; empty if it can."""
-        multiple = self.vae_class.multiple(self.config)
+        multiple = self.multiple
         if side > 0 and side % multiple == 0:
             return ""
         low = max(side - side % multiple, 0)

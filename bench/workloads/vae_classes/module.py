@@ -14,9 +14,9 @@ from typing import Any, Literal
 import torch
 
 from bench.errors import ConfigError, printable
-from bench.record import Axes, Case, Tile
+from bench.record import Axes, Case
 from bench.workloads.base import Call, Shape, Stage
-from bench.workloads.vae_classes import broken, zoo
+from bench.workloads.vae_classes import broken, scaling, zoo
 from bench.workloads.vae_classes.base import VaeSpec
 
 _SEED = 0
@@ -40,7 +40,7 @@ def _watching(half: torch.nn.Module) -> Iterator[list[Shape]]:
 class VaeOnDevice:
     """A VAE on a device, ready for any case with its model, weights, dtype and variant.
 
-    The benchmark calls it through `prepare`; the endpoint through `place`, `set_tiling`, `encode` and `decode`.
+    The benchmark calls it through `prepare`; the endpoint through `place`, `set_up`, `unscaled`, `encode` and `decode`.
     """
 
     def __init__(self, case: Case, device: torch.device) -> None:
@@ -48,10 +48,10 @@ class VaeOnDevice:
         self._device = device
         self._dtype: torch.dtype = getattr(torch, case.dtype)
         self._memory_format = torch.channels_last if case.variant == "channels-last" else torch.contiguous_format
-        self._case, self._spec = case, zoo.get(case.model)
+        self._spec = zoo.get(case.model)
         vae = _load(self._spec, case.weights, self._dtype)
         self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
-        self._set_up(case)
+        self.set_up(case)
 
     @property
     def module(self) -> Any:
@@ -63,12 +63,9 @@ class VaeOnDevice:
         """The precision of its weights and inputs."""
         return self._dtype
 
-    @property
-    def own_scaling(self) -> tuple[float, float | None]:
-        """Scaling factor and shift of the checkpoint's configuration; the shift is None if it has none."""
-        config = self._vae.config
-        shift = config.get("shift_factor")
-        return float(config.scaling_factor), None if shift is None else float(shift)
+    def unscaled(self, latents: torch.Tensor, shift: float | None = None) -> torch.Tensor:
+        """A pipeline's latents as `decode` takes them, by the checkpoint's own values; `shift` replaces its own."""
+        return scaling.unscaled(self._vae, latents, shift)
 
     def encode(self, image: torch.Tensor) -> torch.Tensor:
         """(batch, 3, height, width) in [-1, 1], placed -> (batch, latent channels, height / f, width / f), unscaled.
@@ -85,11 +82,8 @@ class VaeOnDevice:
         """A copy of the values on the model's device, in its precision and memory format."""
         return values.to(device=self._device, dtype=self._dtype).contiguous(memory_format=self._memory_format)
 
-    def set_tiling(self, tile: Tile | None) -> None:
-        """Split images larger than `tile` into tiles from now on; None: always compute the whole image at once."""
-        self._set_up(self._case.model_copy(update={"tiling": tile or "off"}))
-
-    def _set_up(self, case: Case) -> None:
+    def set_up(self, case: Case) -> None:
+        """Compute in the tiles, slices and chunks of frames of this case from now on."""
         self._spec.vae_class.set_up(self._vae, self._spec, case)
 
     def watching_passes(self, operation: Literal["encode", "decode"]) -> AbstractContextManager[list[Shape]]:
@@ -102,7 +96,7 @@ class VaeOnDevice:
         Encode takes images or a video in [-1, 1] and ends at the mode of the latent's distribution; decode takes
         latents and ends at the images (`VaeSpec` has the shapes).
         """
-        set_up = partial(self._set_up, case)
+        set_up = partial(self.set_up, case)
         fault = self._spec.fault
         if fault is not None and case.operation == broken.OPERATION:
             return Call((Stage(case.operation, partial(broken.CALLS[fault], self._device)),), set_up)

@@ -30,6 +30,9 @@ from bench.record import Device, Environment
         (["--model", "tiny", "--weights", "random", "--dtype", "float61"], "Did you mean 'float16'"),
         (["--model", "tiny", "--weights", "random", "--operation", "encod"], "Did you mean 'encode'"),
         (["--model", "tiny", "--weights", "random", "--max-pixels", "big"], "--max-pixels big"),
+        (["--model", "tiny", "--weights", "random", "--max-pixels", "9x64x64"], "--max-pixels 9x64x64"),
+        (["--model", "tiny", "--weights", "random", "--max-video-pixels", "9x"], "--max-video-pixels 9x"),
+        (["--model", "tiny", "--weights", "random", "--max-frames", "0"], "--max-frames"),
         (["--model", "tiny", "--weights", "random", "--host", "no.such.host.invalid"], "--host no.such.host.invalid"),
     ],
 )
@@ -115,4 +118,9 @@ def test_the_options_are_by_default_what_the_server_s_bounds_are() -> None:
     assert Bounds() == Bounds(
         queue=option["queue"], time_limit_s=option["time_limit"], body_timeout_s=option["body_timeout"]
     )
-    assert Limits() == Limits(max_pixels=pixels_of(option["max_pixels"]), max_batch=option["max_batch"])
+    assert Limits() == Limits(
+        max_pixels=pixels_of(option["max_pixels"]),
+        max_batch=option["max_batch"],
+        max_frames=option["max_frames"],
+        max_video_pixels=pixels_of(option["max_video_pixels"], "--max-video-pixels", "128x1024x1024"),
+    )

@@ -30,8 +30,8 @@ class Timed:
     def takes(self, message: Message) -> bool:
         return True
 
-    def square_flops(self, side: int) -> int:
-        return side * side
+    def flops(self, frames: int, height: int, width: int) -> int:
+        return frames * height * width
 
     def read(self, message: Message) -> int:
         return [int(value) for name, value in message.query if name == "shape"][-1]
@@ -110,7 +110,7 @@ def test_the_precision_is_float32_on_a_cpu_unless_another_is_asked_for(
 def test_a_loaded_model_says_how_long_its_warm_up_took() -> None:
     served = loader("auto", operations=("encode",)).load("tiny")
     assert list(served.timed) == ["encode"]
-    assert served.timed["encode"][0][1] == served.services["encode"].square_flops(64)
+    assert served.timed["encode"][0][1] == served.services["encode"].flops(1, 64, 64)
     assert all(seconds > 0 for seconds, _ in served.timed["encode"])
 
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from bench.endpoint import shapes
 from bench.endpoint.request_format import DecodeRequest, EncodeRequest, Scaling, decode_request, encode_request
-from bench.endpoint.shapes import Geometry, Limits, Packed
+from bench.endpoint.shapes import Layout, Limits
 from bench.wire.messages import Message, RefusedError
+from bench.workloads.vae_classes import zoo
 
-SD = Geometry(factor=8, channels=4)
+SD = zoo.get("sd-v1")
 LATENT = (*(("shape", side) for side in ("1", "4", "8", "8")), ("dtype", "float16"))
 
 
@@ -143,11 +144,11 @@ def test_a_latent_without_its_shape_or_dtype_is_refused(missing: str) -> None:
         decode_request(Message(tuple(pair for pair in LATENT if pair[0] != missing), b""))
 
 
-@pytest.mark.parametrize(("query", "accept"), [([("output_type", "mp4")], "*/*"), ([], "text/plain")])
-def test_a_video_is_refused_because_no_video_model_is_served(query: list[tuple[str, str]], accept: str) -> None:
-    error = _refusal(*query, accept=accept)
-    assert (error.status, error.reason) == (422, "no_video")
-    assert "no video model" in error.message
+@pytest.mark.parametrize(
+    ("query", "accept"), [([("output_type", "mp4")], "*/*"), ([], "text/plain"), ([], "video/mp4")]
+)
+def test_a_video_file_is_asked_for_by_output_type_or_accept(query: list[tuple[str, str]], accept: str) -> None:
+    assert _decode(*query, accept=accept).form == "mp4"
 
 
 # encode
@@ -241,12 +242,24 @@ def test_a_broken_legacy_body_is_refused_with_what_is_wrong(body: bytes, what: s
 
 
 def test_a_latent_s_own_layout_needs_no_size() -> None:
-    assert shapes.latent_layout((2, 4, 64, 96), None, SD, Limits()) is None
+    assert shapes.latent_layout((2, 4, 64, 96), None, SD, Limits()) == Layout(None, 64, 96)
+
+
+def test_a_latent_of_an_image_may_have_its_only_frame_as_a_dimension() -> None:
+    # pipelines of Qwen-Image have such latents
+    assert shapes.latent_layout((2, 4, 1, 64, 96), None, SD, Limits()) == Layout(None, 64, 96, "one_frame")
+
+
+def test_patches_as_channels_are_for_models_whose_pipelines_keep_them() -> None:
+    shape = (1, 16, 32, 48)
+    assert shapes.latent_layout(shape, None, SD, Limits(), in_patches=True) == Layout(None, 64, 96, "patches")
+    with pytest.raises(RefusedError, match="16 channels"):
+        shapes.latent_layout(shape, None, SD, Limits())
 
 
 @pytest.mark.parametrize("size", [(1024, 768), (1024 + 15, 768 + 15)])
 def test_a_packed_latent_is_laid_out_by_the_size_rounded_down_to_whole_patches(size: tuple[int, int]) -> None:
-    assert shapes.latent_layout((1, 64 * 48, 16), size, SD, Limits()) == Packed(64, 48)
+    assert shapes.latent_layout((1, 64 * 48, 16), size, SD, Limits()) == Layout(None, 128, 96, "packed")
 
 
 @pytest.mark.parametrize(
@@ -288,8 +301,8 @@ def test_the_largest_request_is_within_the_limits() -> None:
         ((3, 64, 64), 400, r"Send \[batch, 3, height, width\]"),
         ((1, 4, 64, 64), 400, r"\[1, 4, 64, 64\]"),
         ((1, 3, 1, 64, 64), 422, "video"),
-        ((1, 3, 65, 64), 400, "height 65 .* 64 and 72"),
-        ((1, 3, 64, 4), 400, "width 4 .* 8"),
+        ((1, 3, 65, 64), 400, "height: 65 px .* 64 or 72"),
+        ((1, 3, 64, 4), 400, "width: 4 px .* 8"),
         ((1, 3, 0, 64), 400, "at least 1"),
         ((1, 3, 4096, 4104), 413, "16,777,216"),
     ],
@@ -309,7 +322,7 @@ def test_the_longest_bodies_hold_what_the_limits_allow_even_in_base64() -> None:
     limits = Limits(max_pixels=1024)
     image = json.dumps({"inputs": base64.b64encode(bytes(1024 * 3 * 4)).decode()})
     latent = json.dumps({"inputs": base64.b64encode(bytes(16 * 4 * 4)).decode()})
-    assert len(image) <= shapes.max_image_bytes(limits) < 2 * len(image) + 64 * 1024
+    assert len(image) <= shapes.max_image_bytes(SD, limits) < 2 * len(image) + 64 * 1024
     assert len(latent) <= shapes.max_latent_bytes(SD, limits)
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from bench.endpoint.request_format import Scaling
-from bench.endpoint.shapes import Packed
+from bench.endpoint.shapes import Layout
 from bench.wire.messages import RefusedError
 
 torch = pytest.importorskip("torch")
@@ -40,7 +40,36 @@ def test_packed_latents_of_any_model_are_unpacked(channels: int) -> None:
     latent = _random(2, channels, 6, 10)
     packed = latent.view(2, channels, 3, 2, 5, 2).permute(0, 2, 4, 1, 3, 5).reshape(2, 15, 4 * channels)
     # when it is unpacked, then it is the latent again
-    assert torch.equal(tensors.unpack(packed, Packed(3, 5)), latent)
+    assert torch.equal(tensors.laid_out(packed, Layout(None, 6, 10, "packed")), latent)
+
+
+def test_patches_as_channels_are_put_beside_each_other() -> None:
+    # given a latent in patches as Flux2Pipeline._patchify_latents makes them
+    latent = _random(2, 8, 6, 10)
+    patches = latent.view(2, 8, 3, 2, 5, 2).permute(0, 1, 3, 5, 2, 4).reshape(2, 32, 3, 5)
+    assert torch.equal(tensors.laid_out(patches, Layout(None, 6, 10, "patches")), latent)
+
+
+def test_the_only_frame_of_an_image_loses_its_dimension() -> None:
+    latent = _random(2, 4, 6, 10)
+    assert torch.equal(tensors.laid_out(latent.unsqueeze(2), Layout(None, 6, 10, "one_frame")), latent)
+    assert torch.equal(tensors.laid_out(latent, Layout(None, 6, 10)), latent)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_video_is_rendered_frame_by_frame_as_diffusers_video_processor_does(dtype: str) -> None:
+    # given two videos of five frames
+    sample = _random(2, 3, 5, 8, 6, dtype=dtype)
+    processor = pytest.importorskip("diffusers.video_processor").VideoProcessor(vae_scale_factor=8)
+    pictures = [picture for video in processor.postprocess_video(sample, output_type="pil") for picture in video]
+    # when they are rendered
+    pixels, unit = tensors.rendered(sample, "uint8"), tensors.rendered(sample, "unit")
+    # then each form but the raw one has ten images, those that the processor makes
+    assert (pixels.shape, pixels.dtype) == ((10, 8, 6, 3), torch.uint8)
+    assert [Image.fromarray(frame.numpy()).tobytes() for frame in pixels] == [image.tobytes() for image in pictures]
+    assert (unit.shape, unit.dtype) == ((10, 3, 8, 6), torch.float32)
+    assert torch.equal(tensors.rendered(sample, "mp4"), pixels)
+    assert torch.equal(tensors.rendered(sample, "raw"), sample)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

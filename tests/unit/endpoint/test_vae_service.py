@@ -76,13 +76,13 @@ def _tensor(answer: Answer) -> Any:
 
 def _decoded(workload: Any, latent: Any) -> Any:
     with torch.inference_mode():
-        workload.set_tiling(None)
+        workload.set_up(a_case())
         return workload.decode(workload.place(latent)).clone()
 
 
 def _encoded(workload: Any, image: Any) -> Any:
     with torch.inference_mode():
-        workload.set_tiling(None)
+        workload.set_up(a_case())
         return workload.encode(workload.place(image)).clone()
 
 
@@ -233,7 +233,7 @@ def test_an_image_file_is_encoded_as_diffusers_preprocesses_it(
 def test_a_side_above_2048_px_is_computed_in_the_zoo_s_tiles(tiny: Any, local: Any, operation: str) -> None:
     # given an image that is 2056 px wide
     values = _random(1, 3, 8, 2056).tanh() if operation == "encode" else _random(1, 4, 4, 1028)
-    local.set_tiling(Tile(tile=64, overlap=16))
+    local.set_up(a_case(operation=operation, tiling=Tile(tile=64, overlap=16)))
     with torch.inference_mode():
         want = getattr(local, operation)(values)
     # when it is sent
@@ -270,9 +270,9 @@ def test_the_operations_of_a_request_grow_with_attention_and_with_the_batch(tiny
     assert flops(3, 3, 128, 128) == 3 * single
     # four times the pixels is sixteen times the attention
     assert flops(1, 3, 256, 256) > 8 * single
-    assert tiny.encode.square_flops(128) == single
+    assert tiny.encode.flops(1, 128, 128) == single
     # tiles above 2048 px bound the attention
-    assert tiny.encode.square_flops(2056) < tiny.encode.square_flops(2048)
+    assert tiny.encode.flops(1, 2056, 2056) < tiny.encode.flops(1, 2048, 2048)
 
 
 def test_a_file_a_tensor_and_a_packed_latent_count_as_what_they_are(tiny: Any) -> None:
