@@ -70,6 +70,10 @@ class CogVideoX(VideoVae):
     def latent_frames(self, spec: VaeSpec, frames: int) -> int:
         return -(-frames // spec.geometry.frames)
 
+    def video_frames(self, spec: VaeSpec, latent_frames: int) -> int:
+        """Only the first of an odd number of latent frames is a single frame."""
+        return super().video_frames(spec, latent_frames) if latent_frames % 2 else latent_frames * spec.geometry.frames
+
     def chunks(self, spec: VaeSpec, case: Case) -> tuple[int, ...]:
         chunk = _FRAMES if case.operation == "encode" else _LATENTS
         whole, rest = divmod(self.length(spec, case), chunk)
