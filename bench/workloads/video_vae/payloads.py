@@ -7,4 +7,4 @@ from bench.record import Transport
 #: An endpoint tiles videos of *more* pixels than this, in all frames together, with the zoo's tile.
 SERVED_UNTILED_VOLUME = 512 * 512 * 17
 #: The transports of each operation. diffusers' functions send no videos, so only tensors can be encoded.
-TRANSPORTS: dict[str, tuple[Transport, ...]] = {"encode": ("pt",), "decode": ("pt", "pt-partial")}
+TRANSPORTS: dict[str, tuple[Transport, ...]] = {"encode": ("pt",), "decode": ("pt", "pt-partial", "mp4")}
