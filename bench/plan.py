@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.config import AxisError, LoadSettings, OverlapSettings, Sweep, refuse_many
-from bench.errors import ConfigError
-from bench.record import FILE_TRANSPORTS, Axes, Case, MeasureSettings, Tile, alike_but_for, digest, grouped
+from bench.errors import ConfigError, listed
+from bench.record import Axes, Case, MeasureSettings, Tile, alike_but_for, digest, fits_in_one_request, grouped
 from bench.workloads import models
 from bench.workloads.labels import label_of
 
@@ -95,8 +95,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
         workload = models.workload(key)
         for operation, axes in itertools.product(_operations(sweep, key), _axes(sweep, key)):
             for transport in sweep.remote.transports:
-                too_many_images = transport in FILE_TRANSPORTS and axes.product("batch", "frames") > 1
-                if too_many_images or transport not in workload.transports(operation):
+                if transport not in workload.transports(operation) or not fits_in_one_request(transport, axes):
                     continue
                 case = Case(
                     model=key,
@@ -109,8 +108,8 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                 cases.append(workload.served(case))
     if not cases:
         raise ConfigError(
-            f"Sweep {sweep.name!r}, key `remote.transports`: no case can use these transports. Encode needs png or pt, "
-            "and jpg and png need `batch: 1`, because they carry one image."
+            f"Sweep {sweep.name!r}, key `remote.transports`: no case can use {listed(sweep.remote.transports)}. "
+            f"{_usable_transports(sweep)} jpg, png and mp4 need `batch: 1`, because a file holds one image or video."
         )
     remote = sweep.remote
     return Plan(
@@ -121,6 +120,15 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
         load=remote.load,
         overlap=remote.overlap,
     )
+
+
+def _usable_transports(sweep: Sweep) -> str:
+    """Which transports each operation of the sweep's models can use, a sentence for each: `encode: png, pt.`"""
+    usable: dict[str, dict[str, None]] = {}
+    for key in sweep.models:
+        for operation in _operations(sweep, key):
+            usable.setdefault(operation, {}).update(dict.fromkeys(models.workload(key).transports(operation)))
+    return " ".join(f"{operation.capitalize()} can use {listed(names)}." for operation, names in usable.items())
 
 
 def make_loopback(sweep: Sweep) -> Plan:

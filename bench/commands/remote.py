@@ -53,7 +53,7 @@ Loopback = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="The endpoint's name in results and reports; default: its host.")]
 Transports = Annotated[
-    list[str] | None, typer.Option("--transport", help="Only jpg, png, pt or pt-partial; repeatable.")
+    list[str] | None, typer.Option("--transport", help="Only jpg, png, pt, pt-partial or (videos) mp4; repeatable.")
 ]
 Rates = Annotated[
     list[float] | None,

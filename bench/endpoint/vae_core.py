@@ -31,6 +31,8 @@ WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with the pixels of a whole batch.
 PIXELS_AT_ONCE = 2048 * 2048
 _NO_MEMORY = 507
+#: Frames per second of a video file if the zoo does not say how many the model's videos have.
+_USUAL_FPS = 24.0
 #: Calls are counted on a module that all threads share.
 _COUNTING = threading.Lock()
 T = TypeVar("T")
@@ -159,7 +161,7 @@ class VaeCore:
         if computed.form in images.FILES:
             return Answer(images.write(computed.tensor[0].numpy(), computed.form), f"image/{computed.form}", headers)
         if computed.form == "mp4":
-            return Answer(videos.write(computed.tensor.numpy(), self.spec.frame_rate), "video/mp4", headers)
+            return Answer(videos.write(computed.tensor.numpy(), self.spec.fps or _USUAL_FPS), "video/mp4", headers)
         shape, dtype = list(computed.tensor.shape), tensors.name_of(computed.tensor.dtype)
         headers |= {"shape": json.dumps(shape), "dtype": dtype}
         body = tensors.to_bytes(computed.tensor)

@@ -4,7 +4,17 @@ Quantities are in seconds and bytes. A missing value is None, with the reason in
 """
 
 from bench.record.axes import Axes
-from bench.record.case import EXECUTION, FILE_TRANSPORTS, Case, MeasureSettings, Tile, Transport, alike_but_for, grouped
+from bench.record.case import (
+    EXECUTION,
+    FILE_TRANSPORTS,
+    Case,
+    MeasureSettings,
+    Tile,
+    Transport,
+    alike_but_for,
+    fits_in_one_request,
+    grouped,
+)
 from bench.record.ceilings import CEILINGS_VERSION, Ceiling, Ceilings
 from bench.record.contradictions import contradictions
 from bench.record.environment import (

@@ -18,9 +18,10 @@ from pydantic import (
 from bench.record.axes import Axes
 from bench.record.stored import Frozen, digest
 
-#: How a payload travels. decode: jpg and png (an image), pt (a tensor in the model's own precision, NCHW) and
-#: pt-partial (uint8, NHWC); encode: png (an image is sent) and pt (a tensor is).
-Transport = Literal["jpg", "png", "pt", "pt-partial"]
+#: How a payload travels. decode: jpg and png (an image), pt (a tensor in the model's own precision, NCHW; of videos
+#: NCFHW), pt-partial (uint8, NHWC, where N counts frames) and mp4 (a video); encode: png (an image is sent) and pt (a
+#: tensor is).
+Transport = Literal["jpg", "png", "pt", "pt-partial", "mp4"]
 #: The transports that carry an image file, which holds one image.
 FILE_TRANSPORTS = ("jpg", "png")
 #: The fields of a case that say how it is executed. The computation is the same, or nearly so, with any values.
@@ -137,6 +138,13 @@ class Case(Frozen):
     def tile(self) -> Tile | None:
         """The tile; None if tiling is off."""
         return None if self.tiling == "off" else self.tiling
+
+
+def fits_in_one_request(transport: Transport | None, axes: Axes) -> bool:
+    """Whether one request can carry a whole case: a file holds one image, or one video."""
+    if transport in FILE_TRANSPORTS:
+        return axes.product("batch", "frames") == 1
+    return transport != "mp4" or axes.product("batch") == 1
 
 
 @lru_cache(maxsize=1 << 16)

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter
 from bench.core.units import ITEM_BYTES
 from bench.errors import ConfigError
 from bench.record import FILE_TRANSPORTS, Case
-from bench.remote import failures
+from bench.remote import failures, mp4
 from bench.remote.http import Post
 from bench.remote.payloads import bytes_of, sendable
 from bench.wire.address import Address
@@ -37,6 +37,7 @@ _DECODES: dict[str, dict[str, Any]] = {
     "png": {"output_type": "pil", "return_type": "pil", "image_format": "png"},
     "pt": {"output_type": "pt", "return_type": "pt"},
     "pt-partial": {"output_type": "pt", "return_type": "pil", "partial_postprocess": True},
+    "mp4": {"output_type": "mp4", "return_type": "mp4"},
 }
 
 
@@ -58,12 +59,11 @@ class CasePayload:
 
     def post(self, address: Address) -> Post:
         """Return the request that diffusers would send."""
-        scaling = _payload_of(self.case).scaling
         if self.case.operation == "encode":
-            request = remote_utils.prepare_encode(image=self.data, **scaling)
+            request = remote_utils.prepare_encode(image=self.data, **_payload_of(self.case).scaling)
         else:
             options = {key: value for key, value in _DECODES[self._transport].items() if key != "return_type"}
-            request = remote_utils.prepare_decode(tensor=self.data, **scaling, **options)
+            request = remote_utils.prepare_decode(tensor=self.data, **self._scaling, **options)
         return Post(address, request["params"], request["headers"], request["data"])
 
     def sent_digest(self, request: Post) -> str:
@@ -80,15 +80,16 @@ class CasePayload:
 
     def through_diffusers(self, address: Address) -> object:
         """Send the request with diffusers' client, which has no time-out and no size limit. Returns its result."""
-        scaling = _payload_of(self.case).scaling
         if self.case.operation == "encode":
-            return remote_utils.remote_encode(address.url, self.data, **scaling)
-        return remote_utils.remote_decode(address.url, self.data, **scaling, **_DECODES[self._transport])
+            return remote_utils.remote_encode(address.url, self.data, **_payload_of(self.case).scaling)
+        return remote_utils.remote_decode(address.url, self.data, **self._scaling, **_DECODES[self._transport])
 
     def check_answer(self, content: bytes, headers: Mapping[str, str]) -> None:
         """Raises RequestError unless diffusers can read the answer and it has the right size."""
         if self.case.operation == "decode" and self._transport in FILE_TRANSPORTS:
             self._check_image(content)
+        elif self._transport == "mp4":
+            self._check_video(content)
         else:
             self._check_tensor(content, headers)
 
@@ -97,10 +98,19 @@ class CasePayload:
         images = result if isinstance(result, list) else [result]
         if isinstance(result, torch.Tensor):
             right = tuple(result.shape) == self.shape
+        elif isinstance(result, bytes):  # the answer itself, which `check_answer` judges
+            right = self._transport == "mp4"
         else:
-            right = all(isinstance(image, Image.Image) and image.size == self._image_size for image in images)
+            right = len(images) == self.case.axes.product("batch", "frames") and all(
+                isinstance(image, Image.Image) and image.size == self._image_size for image in images
+            )
         if not right:
             raise failures.failed("WrongShape", f"The result is not {size_of(self.case)}. Check the address.")
+
+    @property
+    def _scaling(self) -> Mapping[str, Any]:
+        """The arguments of diffusers' functions for decoding. A model without a factor gets latents that need none."""
+        return _payload_of(self.case).scaling or {"do_scaling": False}
 
     @property
     def _transport(self) -> str:
@@ -113,8 +123,10 @@ class CasePayload:
         payload = _payload_of(self.case)
         if payload.sends_images:
             return payload.tensor
-        batch, channels, height, width = payload.images
-        return (batch, height, width, channels) if self.case.transport == "pt-partial" else payload.images
+        batch, channels, *frames, height, width = payload.images
+        if self.case.transport == "pt-partial":
+            return (batch * math.prod(frames), height, width, channels)
+        return payload.images
 
     @property
     def _image_size(self) -> tuple[int, int]:
@@ -137,6 +149,18 @@ class CasePayload:
         expected = {"jpg": "JPEG", "png": "PNG"}[self._transport]
         if kind != expected:
             raise failures.failed("WrongFormat", f"The image is {kind}, but {expected} was requested.")
+
+    def _check_video(self, content: bytes) -> None:
+        facts = mp4.facts(content)
+        if facts is None:
+            raise failures.failed("UndecodableVideo", "The answer is not an MP4 file with a video. Check the address.")
+        frames = self.case.axes["frames"] if facts.frames is None else facts.frames
+        if (facts.width, facts.height, frames) != (*self._image_size, self.case.axes["frames"]):
+            raise failures.failed(
+                "WrongShape",
+                f"The video has {frames} frames of {facts.width}x{facts.height}, not {size_of(self.case)}. Check that "
+                "the address is this model's.",
+            )
 
     def _check_tensor(self, content: bytes, headers: Mapping[str, str]) -> None:
         missing = [name for name in ("shape", "dtype") if name not in headers]
@@ -174,12 +198,14 @@ def make(case: Case) -> CasePayload:
     if not payload.sends_images:
         latents = torch.randn(payload.tensor, generator=torch.Generator().manual_seed(_SEED))
         return _of_tensor(case, latents.to(dtype), "normal latents")
-    batch, _, height, width = payload.images
+    batch, _, *frames, height, width = payload.images
     image = np.stack([natural_image(height, width, _SEED + place) for place in range(batch)])
     if case.transport == "png":
         pixels = np.rint(image[0] * 255).astype(np.uint8)
         return CasePayload(case, Image.fromarray(pixels), "1/f noise image", None)
     values = torch.from_numpy(image).permute(0, 3, 1, 2) * 2 - 1
+    if frames:  # what a tensor holds does not change its size or how long it takes
+        return _of_tensor(case, values.to(dtype).unsqueeze(2).expand(payload.images), "1/f noise image in each frame")
     return _of_tensor(case, values.to(dtype), "1/f noise image")
 
 

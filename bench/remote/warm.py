@@ -34,8 +34,9 @@ def warm() -> None:
         address = parse(url)
         proxies.spare(address)
         client = Client(address, None, Redactor(Endpoints(address), None), kept=False)
-        for operation, transports in ((name, models.transports(name)) for name in models.workload("tiny").operations):
-            for transport in transports:
+        kind = models.workload("tiny")
+        for operation in kind.operations:
+            for transport in kind.transports(operation):
                 payload = make(Case(model="tiny", operation=operation, axes=axes, dtype="float32", transport=transport))
                 with contextlib.suppress(Exception):  # the echo's answer is not an image
                     payload.through_diffusers(address)

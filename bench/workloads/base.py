@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
@@ -100,7 +101,7 @@ class Payload:
 
     Attributes:
         tensor: shape of the latent.
-        images: shape of the images, (count, 3, height, width).
+        images: shape of the images, (count, 3, height, width), or of the videos, (count, 3, frames, height, width).
         sends_images: True if the request carries the images, False if the answer does.
         scaling: parameters of the request by name, such as `scaling_factor`.
     """
@@ -112,9 +113,8 @@ class Payload:
 
     @property
     def pixels(self) -> int:
-        """Pixels of all images."""
-        count, _, height, width = self.images
-        return count * height * width
+        """Pixels of all images, or of all frames of all videos."""
+        return prod(self.images) // self.images[1]
 
     @property
     def sent(self) -> Shape:

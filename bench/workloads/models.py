@@ -175,9 +175,13 @@ def _free_name(name: str) -> str:
 
 
 def usual_transports() -> dict[str, Transport]:
-    """The default transport of each operation that can be served."""
-    by_operation = {name: kind.transports(name) for kind in workloads() for name in kind.operations}
-    return {name: transports[0] for name, transports in by_operation.items() if transports}
+    """The default transport of each operation that can be served: that of the first kind that has it."""
+    usual: dict[str, Transport] = {}
+    for kind in workloads():
+        for name in kind.operations:
+            if transports := kind.transports(name):
+                usual.setdefault(name, transports[0])
+    return usual
 
 
 def transports(operation: str) -> tuple[Transport, ...]:

@@ -10,7 +10,17 @@ from typing import Literal
 from bench.config import Files
 from bench.core.network import Path, Way, request
 from bench.core.units import ITEM_BYTES
-from bench.record import EXECUTION, FILE_TRANSPORTS, Case, Kind, Measured, Record, Transport, alike_but_for
+from bench.record import (
+    EXECUTION,
+    FILE_TRANSPORTS,
+    Case,
+    Kind,
+    Measured,
+    Record,
+    Transport,
+    alike_but_for,
+    fits_in_one_request,
+)
 from bench.workloads import models
 
 #: A time below this counts as unknown: the docs print `0.000` for times below their precision.
@@ -160,7 +170,7 @@ def payload(case: Case, transport: Transport, files: Files) -> Payload | None:
 
 def carries(transport: Transport, case: Case) -> bool:
     """Whether one request over the transport can carry all images of the case."""
-    return transport not in FILE_TRANSPORTS or case.axes.product("batch", "frames") == 1
+    return fits_in_one_request(transport, case.axes)
 
 
 def usual_server(records: Sequence[Record]) -> str | None:

@@ -243,6 +243,7 @@ class VaeSpec(Spec):
         risks: risks of a precision that are specific to this model.
         tile: the tile for `tiling: on`.
         frames: frames of a video if a command is not told how many.
+        fps: frames per second of the videos that its pipeline makes.
         order: position in listings.
         from_checkpoint: whether it was read from a checkpoint's configuration, which may contradict itself.
     """
@@ -256,6 +257,7 @@ class VaeSpec(Spec):
     risks: Mapping[str, str] = field(default_factory=dict, hash=False)
     tile: Tile
     frames: int = 1
+    fps: float | None = None
     order: int
     from_checkpoint: bool = False
 

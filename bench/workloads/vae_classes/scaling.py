@@ -49,7 +49,8 @@ def _undo_normalisation(module: Any, patches: torch.Tensor) -> torch.Tensor:
     norm = module.bn
     mean = norm.running_mean.view(1, -1, 1, 1).to(patches)
     deviation = torch.sqrt(norm.running_var.view(1, -1, 1, 1) + module.config.batch_norm_eps).to(patches)
-    return patches * deviation + mean
+    normal: torch.Tensor = patches * deviation + mean
+    return normal
 
 
 def _patches(latents: torch.Tensor) -> torch.Tensor:
