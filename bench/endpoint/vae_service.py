@@ -130,6 +130,12 @@ class DecodeService(_VaeService):
         core, shape = self._core, request.shape
         layout = shapes.latent_layout(shape, request.size, core.spec, self._limits, in_patches=core.in_patches)
         _check_form(request.form, shape[0], core.spec)
+        if request.scaling.own and core.in_patches and (layout.rows % 2 or layout.columns % 2):
+            raise RefusedError(
+                400,
+                f"shape {list(shape)} has an odd height or width, but {core.model} scales latents in patches of 2x2. "
+                "Send one with even sides, or scaled, with do_scaling=False.",
+            )
         shapes.check_length(payload, shape, request.dtype)
         latent = tensors.from_bytes(payload, shape, request.dtype)
         factor = core.spec.geometry.factor

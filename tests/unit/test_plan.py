@@ -356,6 +356,23 @@ def test_a_batch_does_not_go_over_a_file_that_holds_one_image() -> None:
     assert [case.transport for case in make_remote(operations="decode", batch=2).cases] == ["pt", "pt-partial"]
 
 
+def test_a_video_goes_over_tensors_and_over_a_file_that_holds_one() -> None:
+    video = {"models": "tiny-hunyuan-video", "frames": 5}
+    assert [
+        (case.operation, case.transport) for case in make_remote(operations=["encode", "decode"], **video).cases
+    ] == [("encode", "pt"), *(("decode", transport) for transport in ("pt", "pt-partial", "mp4"))]
+    assert [case.transport for case in make_remote(operations="decode", batch=2, **video).cases] == ["pt", "pt-partial"]
+
+
+def test_an_image_goes_over_no_video_file() -> None:
+    with pytest.raises(ConfigError, match="Decode can use jpg, png, pt, pt-partial"):
+        make_remote(operations="decode", remote={"transports": "mp4"})
+
+
+def test_videos_do_not_change_how_images_usually_travel() -> None:
+    assert models.usual_transports() == {"encode": "png", "decode": "jpg"}
+
+
 def test_a_case_of_an_endpoint_is_a_local_one_of_its_weights_and_precision() -> None:
     (remote,) = make_remote(remote={"transports": "png"}).cases
     (local,) = make(dtypes="float16").cases

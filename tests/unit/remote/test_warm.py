@@ -14,7 +14,7 @@ pytest.importorskip("httpx2")
 
 @pytest.mark.parametrize(
     ("operation", "transport"),
-    [(name, way) for name in models.workload("tiny").operations for way in models.transports(name)],
+    [(name, way) for name in models.workload("tiny").operations for way in models.workload("tiny").transports(name)],
 )
 def test_each_way_is_warmed_with_an_answer_that_is_read_to_its_end(operation: str, transport: str) -> None:
     payload = make(a_case(operation=operation, transport=transport))
