@@ -6,7 +6,7 @@ import difflib
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from hypothesis import settings
 from standins import nvml_library as nvml_builder
 
 from bench.commands import notice
+from bench.config import sweep_model
+from bench.workloads import models
 
 GOLDEN = Path(__file__).parent / "golden"
 #: The tests' models are tiny: two threads that wait for each other gain nothing, and where something else uses a core
@@ -67,3 +69,18 @@ def golden() -> Callable[[str, str], None]:
 def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stand-in of libnvidia-ml, compiled once; see `standins.nvml_library` for how a process is given it."""
     return nvml_builder.build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def toy_video(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The model of `toy_video.py`, which makes videos; the program knows it while the test runs."""
+    monkeypatch.setenv("BENCH_WORKLOADS", str(Path(__file__).with_name("toy_video.py")))
+    _read_workloads_again()
+    yield "toy-video"
+    monkeypatch.undo()
+    _read_workloads_again()
+
+
+def _read_workloads_again() -> None:
+    for remembered in (models.workloads, models._all, models.zoo, models.aliases, sweep_model):
+        remembered.cache_clear()

@@ -11,6 +11,8 @@ from bench.workloads.base import SIDES, Axis
 
 #: Axes of an unknown model that are counts, not part of its size.
 _COUNTS = ("batch", "frames")
+#: The axis that only videos have values of.
+FRAMES = "frames"
 
 
 def label_of(case: Case, stage: str | None = None) -> str:
@@ -33,16 +35,25 @@ def takes_tiles(case: Case) -> bool:
     return models.workload(case.model).default_tile(case.model) is not None
 
 
-def size_of(case: Case) -> str:
-    """The size of a case, from the axes without a default: `512x768` (width x height), `length 16`."""
+def size_of(case: Case, *left_out: str) -> str:
+    """The size of a case, from the axes without a default: `512x768` (width x height), `length 16`.
+
+    `left_out` are axes that a table has columns for.
+    """
     values = case.axes
     resolution = [f"{values['width']}x{values['height']}"] if set(SIDES) <= values.keys() else []
     sizes = [
         axis.format(values[name])
         for name, axis in _axes(case).items()
-        if axis.default is None and name in values and not (resolution and name in SIDES)
+        if axis.default is None and name in values and name not in left_out and not (resolution and name in SIDES)
     ]
     return " ".join([*resolution, *sizes])
+
+
+def frames_of(case: Case) -> int | None:
+    """The frames of a video; None for a case whose model takes no videos, or whose model is unknown."""
+    axis = _axes(case).get(FRAMES)
+    return case.axes.get(FRAMES) if axis is not None and axis.default is None else None
 
 
 def whole_size_of(case: Case) -> str:

@@ -14,9 +14,9 @@ from bench.errors import BenchError, DocsError, printable, quoted
 from bench.record import Case, Device, Measured, Memory, OutOfMemory, Record, Run, Stage, Timing
 from bench.workloads import models
 from bench.workloads.base import Spec
-from bench.workloads.labels import size_of
+from bench.workloads.labels import FRAMES, size_of
 
-#: How many cells a row has: card, resolution, and time and memory untiled and tiled.
+#: How many cells a row has: card, resolution, and time and memory untiled and tiled. Videos have frames besides.
 _CELLS = 6
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _TIME = re.compile(rf"({_NUMBER})")
@@ -31,10 +31,14 @@ Figure = float | Literal["OOM"] | None
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of a row as a reader sees them. `place` is file and line, `page.md:12`, here and below."""
+    """The cells of a row as a reader sees them. `place` is file and line, `page.md:12`, here and below.
+
+    `frames` is the cell under Frames, which is not among `cells`; None in a table without that column.
+    """
 
     place: str
     cells: tuple[str, ...]
+    frames: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Entry:
 
 def looks_like_one(cells: Sequence[str]) -> bool:
     """Whether there are as many cells as in a row of figures, and the second is a resolution."""
-    return len(cells) == _CELLS and _RESOLUTION.fullmatch(cells[1]) is not None
+    return len(cells) in {_CELLS, _CELLS + 1} and _RESOLUTION.fullmatch(cells[1]) is not None
 
 
 def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
@@ -64,7 +68,7 @@ def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
     width, height = _resolution(row)
     _, _, time, memory, tiled_time, tiled_memory = row.cells
     tile = models.workload(spec.key).default_tile(spec.key)
-    axes = models.sized(spec.key, width, height)
+    axes = models.sized(spec.key, width, height, **_frames(row, spec))
     for tiling, time_s, percent in (
         (None, _figure(row, time, _TIME), _figure(row, memory, _PERCENT)),
         (tile, _figure(row, tiled_time, _TIME_AND_CHANGE), _figure(row, tiled_memory, _PERCENT)),
@@ -102,6 +106,22 @@ def _resolution(row: Row) -> tuple[int, int]:
             f"{row.place}: the cell {quoted(row.cells[1])} is not a resolution. Write width x height, like 512x512."
         )
     return width, height
+
+
+def _frames(row: Row, spec: Spec) -> dict[str, int]:
+    """The frames of a row's cases; empty for images. Raises DocsError if they are missing, or not valid."""
+    axis = models.axes(spec.key).get(FRAMES)
+    if axis is None or row.frames is None:
+        if axis is not None and axis.default is None:
+            raise DocsError(f"{row.place}: this table has no column Frames, which {quoted(spec.title)} needs. Add it.")
+        return {}
+    try:
+        frames = axis.parse(row.frames)
+    except ValueError as error:
+        raise DocsError(f"{row.place}: frames: {error}.") from None
+    if refusal := axis.check(frames):
+        raise DocsError(f"{row.place}: {refusal}.")
+    return {FRAMES: frames}
 
 
 def _match(cell: str, pattern: re.Pattern[str]) -> re.Match[str] | None:

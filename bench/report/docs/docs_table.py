@@ -17,13 +17,15 @@ from bench.report.docs.docs_page import read_page
 from bench.report.pages.run_details import local
 from bench.report.render import markdown
 from bench.workloads import models
-from bench.workloads.labels import label_of, size_of
+from bench.workloads.labels import FRAMES, frames_of, label_of, size_of
 
 Dialect = Literal["encode", "decode"]
 
 _OOM, _GAP = "OOM", "n/a"
 #: The head of a hunk of a unified diff: from which line of the old text on.
 _HUNK = re.compile(r"@@ -(\d+)")
+#: The first columns, of which only tables of videos have the last.
+_NAMES = ("GPU", "Resolution", "Frames")
 _SDXL_COLUMNS = ("Time (seconds)", "Memory Consumed (%)", "Tiled Time (seconds)", "Tiled Memory (%)")
 #: The docs head the table of one model in other words than all the others.
 _COLUMNS = {"SD v1.5": ("Time (seconds)", "Memory (%)", "Tiled Time (secs)", "Tiled Memory (%)")}
@@ -45,10 +47,12 @@ class _Figures:
     memory_percent: float | None
 
 
-#: GPU, resolution, and the figures of the untiled and the tiled case.
-_Row = tuple[str, str, _Figures, _Figures]
-#: One table's records: row (GPU, resolution) -> tiled or not -> record. Rows in order of first appearance.
-_Grid = dict[tuple[str, str], dict[bool, Record]]
+#: GPU and resolution, and frames in a table of videos.
+_Names = tuple[str, ...]
+#: The names of a row, and the figures of the untiled and the tiled case.
+_Row = tuple[_Names, _Figures, _Figures]
+#: One table's records: the names of a row -> tiled or not -> record. Rows in order of first appearance.
+_Grid = dict[_Names, dict[bool, Record]]
 
 
 def render(
@@ -65,12 +69,13 @@ def render(
     gaps: list[str] = []
     kinds = ("predicted",) if predicted else ("measured", "published")
     for title, grid in _grids(_admitted(records, operation, kinds)).items():
-        rows = [
-            (markdown.safe(gpu), resolution, _figures(pair.get(False)), _figures(pair.get(True)))
-            for (gpu, resolution), pair in grid.items()
+        rows: list[_Row] = [
+            ((markdown.safe(gpu), *size), _figures(pair.get(False)), _figures(pair.get(True)))
+            for (gpu, *size), pair in grid.items()
         ]
         columns = _COLUMNS.get(title, _SDXL_COLUMNS)
-        header = ("GPU", "Resolution", *(f"{name}, predicted" if predicted else name for name in columns))
+        names = _NAMES[: max(len(name) for name in grid)]
+        header = (*names, *(f"{name}, predicted" if predicted else name for name in columns))
         table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
         sections.append(f"{markdown.folded(f'{title} (predicted)' if predicted else title, table)}\n")
         gaps += [] if predicted else _gaps(title, grid)  # predictions have no times; the caller says so once
@@ -99,16 +104,17 @@ def difference(page_text: str, rendered: str, operation: str | None = None, *, n
 
 def _places(printed: Sequence[str], records: Sequence[Record]) -> list[str | None]:
     """The place in the page of each printed line, `page.md:12`; None for lines that are not rows."""
-    sources: dict[tuple[str, str, str], str | None] = {}
+    sources: dict[tuple[str, _Names], str | None] = {}
     for record in records:
-        row = (models.title(record.case.model), markdown.safe(_gpu(record)), size_of(record.case))
-        sources.setdefault(row, record.source)
+        gpu, *size = _names(record)
+        sources.setdefault((models.title(record.case.model), (markdown.safe(gpu), *size)), record.source)
     places: list[str | None] = []
     title = ""
     for line in printed:
         title = line.partition("<summary>")[2].partition("</summary>")[0] or title
-        cells = [cell.strip() for cell in line.split("|")]
-        places.append(sources.get((title, cells[1], cells[2])) if len(cells) > 2 else None)
+        cells = tuple(cell.strip() for cell in line.split("|"))
+        rows = ((title, cells[1 : 1 + count]) for count in (2, 3))
+        places.append(next((sources[row] for row in rows if row in sources), None))
     return places
 
 
@@ -176,7 +182,7 @@ def _grids(records: Sequence[Record]) -> dict[str, _Grid]:
     grids: dict[str, _Grid] = {}
     for record in records:
         title = models.title(record.case.model)
-        pair = grids.setdefault(title, {}).setdefault((_gpu(record), size_of(record.case)), {})
+        pair = grids.setdefault(title, {}).setdefault(_names(record), {})
         tiled = record.case.tile is not None
         held = pair.get(tiled)
         if held is not None and held.kind == record.kind:
@@ -199,6 +205,12 @@ def _two_for_one_cell(title: str, first: Record, second: Record) -> DocsError:
     )
 
 
+def _names(record: Record) -> _Names:
+    """The names of a record's row: GPU, resolution, and frames if it is of a video."""
+    frames = frames_of(record.case)
+    return (_gpu(record), size_of(record.case, FRAMES), *([] if frames is None else [str(frames)]))
+
+
 def _gpu(record: Record) -> str:
     limit = record.vram_limit_bytes
     return record.device.name if limit is None else f"{record.device.name} (limited to {units.format_bytes(limit)})"
@@ -219,11 +231,12 @@ def _figures(record: Record | None) -> _Figures:
 
 def _gaps(title: str, grid: _Grid) -> list[str]:
     sentences = []
-    for (gpu, resolution), pair in grid.items():
+    for (gpu, resolution, *frames), pair in grid.items():
+        size = " ".join([resolution, *(f"{count} frames" for count in frames)])
         for tiled in (False, True):
             reason = _gap_reason(pair.get(tiled))
             if reason:
-                sentences.append(f"{title} on {gpu} at {resolution}, {_tiling(tiled)}: {reason}.")
+                sentences.append(f"{title} on {gpu} at {size}, {_tiling(tiled)}: {reason}.")
     return sentences
 
 
@@ -246,14 +259,15 @@ def _encode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
     """
     import pandas as pd  # noqa: PLC0415 - half a second that no other command should pay
 
-    cells = [(gpu, resolution, *_rounded(untiled), *_rounded(tiled)) for gpu, resolution, untiled, tiled in rows]
+    cells = [(*names, *_rounded(untiled), *_rounded(tiled)) for names, untiled, tiled in rows]
+    count = len(header) - len(_SDXL_COLUMNS)  # of names
     frame = pd.DataFrame(cells, columns=list(header), dtype=object)
     text: str = frame.to_markdown(
         index=False,
         missingval=_OOM,
         # Tabulate infers both of these from the cells, and would set a column of nothing but OOM as words.
-        colalign=("left", "left", "decimal", "decimal", "decimal", "decimal"),
-        disable_numparse=[0, 1],
+        colalign=(*["left"] * 2, *["right"] * (count - 2), *["decimal"] * len(_SDXL_COLUMNS)),
+        disable_numparse=list(range(count)),
     )
     return "\n".join(_name_gaps(line) for line in text.split("\n"))
 
@@ -279,12 +293,12 @@ def _decode_table(header: Sequence[str], rows: Sequence[_Row]) -> str:
 
 
 def _decode_cells(row: _Row) -> list[str]:
-    gpu, resolution, *figures = row
+    names, *figures = row
     untiled, tiled = (_printed(each.time_s, "{:.3f}") for each in figures)
     untiled_memory, tiled_memory = (_printed(each.memory_percent, "{:.2f}%") for each in figures)
     change = _change(untiled, tiled)
     tiled = f"{tiled} ({change})" if change else tiled
-    return [gpu, resolution, untiled.rstrip("0").rstrip("."), untiled_memory, tiled, tiled_memory]
+    return [*names, untiled.rstrip("0").rstrip("."), untiled_memory, tiled, tiled_memory]
 
 
 def _printed(value: float | None, form: str) -> str:

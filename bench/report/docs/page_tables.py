@@ -25,6 +25,9 @@ _COLUMNS = tuple(
         r"tiled memory( consumed)?( ?\(%\))?",
     )
 )
+#: The column after the resolution in tables of videos.
+_FRAMES = re.compile(r"frames", re.IGNORECASE)
+_FRAMES_AT = 2
 _BAR = re.compile(r"(?<!\\)\|")
 _RULE_CELL = re.compile(r":?-+:?")
 #: A line with more bars than this belongs to no table of figures, and would take the parser gigabytes.
@@ -197,6 +200,8 @@ class _Walk:
         header, *rows = self._rows(tokens, begin)
         if _has_figures(header.cells):
             _check_columns(header.cells, header.place)
+            if _has_frames(header.cells):
+                rows = list(map(_with_frames, rows))
             labels = tuple(self._labels())
             self.tables.append(PageTable(f"{self._name}:{begin + 1}", tuple(rows), labels, self._operation(labels)))
         self._sections[-1].end_prose()
@@ -286,7 +291,7 @@ def _split(line: str) -> list[str]:
 
 def _has_figures(header: Sequence[str]) -> bool:
     """Whether a header begins like those of the docs' tables."""
-    words = [" ".join(cell.split()) for cell in header]
+    words = _words(header)
     return (
         len(words) > 2
         and all(pattern.fullmatch(word) for pattern, word in zip(_COLUMNS[:2], words, strict=False))
@@ -295,12 +300,31 @@ def _has_figures(header: Sequence[str]) -> bool:
 
 
 def _check_columns(header: Sequence[str], place: str) -> None:
-    words = [" ".join(cell.split()) for cell in header]
+    words = _words(header)
     if len(words) != len(_COLUMNS) or not all(p.fullmatch(w) for p, w in zip(_COLUMNS, words, strict=True)):
         raise DocsError(
             f"{place}: can't tell these columns: {printable(' | '.join(header), 200)}. The docs have "
-            "GPU | Resolution | Time (seconds) | Memory (%) | Tiled Time (seconds) | Tiled Memory (%)."
+            "GPU | Resolution | Time (seconds) | Memory (%) | Tiled Time (seconds) | Tiled Memory (%), and videos have "
+            "Frames after Resolution."
         )
+
+
+def _words(header: Sequence[str]) -> list[str]:
+    """The cells of a header with single spaces, without Frames."""
+    cells = [*header[:_FRAMES_AT], *header[_FRAMES_AT + 1 :]] if _has_frames(header) else header
+    return [" ".join(cell.split()) for cell in cells]
+
+
+def _has_frames(header: Sequence[str]) -> bool:
+    return len(header) > _FRAMES_AT and _FRAMES.fullmatch(header[_FRAMES_AT].strip()) is not None
+
+
+def _with_frames(row: docs_row.Row) -> docs_row.Row:
+    """The row with the cell under Frames apart from the others."""
+    if len(row.cells) <= _FRAMES_AT:
+        return row
+    cells = (*row.cells[:_FRAMES_AT], *row.cells[_FRAMES_AT + 1 :])
+    return docs_row.Row(row.place, cells, row.cells[_FRAMES_AT])
 
 
 def _operations(text: str) -> set[str]:

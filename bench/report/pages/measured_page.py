@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from bench.core.units import format_bytes
 from bench.record import Case, Ceilings, Record, alike_but_for, describe, grouped, metrics
@@ -11,12 +12,13 @@ from bench.report.document import Block, Bullets, Cell, Column, Document, Sectio
 from bench.report.pages import cells, driver_peak, run_details
 from bench.workloads import models
 from bench.workloads.base import Workload
-from bench.workloads.labels import extras, label_of, size_of, takes_tiles
+from bench.workloads.labels import FRAMES, extras, frames_of, label_of, size_of, takes_tiles
 
 #: The page of records whose models are not among the workloads here.
 _UNKNOWN_MODELS = "other.md"
 #: Outcomes listed below the tables: they give no figure, and unlike OOM they are not results.
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")
+_Shown = TypeVar("_Shown")
 _WRITTEN = "Written by `bench report` from the results; do not edit."
 
 
@@ -37,12 +39,17 @@ def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[
     groups = grouped(run_details.local(records), lambda record: _place(record.case))
     placed = {_place(group[0].case): group for group in groups}
     documents = {
-        f"{kind.page.lower()}_{operation}.md": page(kind, operation, placed.get((kind.page, operation), []), ceilings)
+        _file(kind, operation): page(kind, operation, placed.get((kind.page, operation), []), ceilings)
         for kind in models.workloads()
         for operation in kind.operations
         if kind.in_docs or (kind.page, operation) in placed
     }
     return documents | ({_UNKNOWN_MODELS: _unknown_models(placed[None], ceilings)} if None in placed else {})
+
+
+def _file(kind: Workload, operation: str) -> str:
+    """`vae_encode.md`, `video_vae_decode.md`."""
+    return f"{kind.page.lower().replace(' ', '_')}_{operation}.md"
 
 
 def _place(case: Case) -> tuple[str, str] | None:
@@ -117,13 +124,12 @@ def _legend(records: Sequence[Record]) -> list[tuple[str, str]]:
 def _results(records: Sequence[Record]) -> Table:
     """The rows of a model. The driver's peaks have columns if any is known, tiles if the model can be tiled."""
     driver, tiles = any(driver_peak.is_known(record) for record in records), _takes_tiles(records)
-    size = "Resolution" if all("width" in record.case.axes for record in records) else "Size"
     return table_of(
         _rows(records),
         (Column("Device"), lambda row: run_details.device_label(row.record)),
         (Column("Source", key="kind"), lambda row: row.record.kind),
         (Column("Precision"), lambda row: _precision(row.record)),
-        (Column(size, in_heading=True), lambda row: size_of(row.record.case)),
+        *_size(records, lambda row: row.record.case),
         (Column("Time (s)", "seconds", key="time"), lambda row: _time(row.untiled)),
         (Column("Memory", "percent"), lambda row: _memory(row.untiled)),
         *(_DRIVER if driver else ()),
@@ -143,12 +149,26 @@ def _stages(records: Sequence[Record]) -> list[Block]:
             stages,
             (Column("Device"), lambda row: run_details.device_label(row[1])),
             (Column("Precision"), lambda row: _precision(row[1])),
-            (Column("Size", in_heading=True), lambda row: size_of(row[1].case)),
+            *_size(calls, lambda row: row[1].case),
             (Column("Stage", in_heading=True), lambda row: row[0]),
             (Column("Time (s)", "seconds", key="time"), lambda row: _time(row[1])),
             (Column("Memory", "percent"), lambda row: _memory(row[1])),
         ),
     ]
+
+
+def _size(
+    records: Iterable[Record], case_of: Callable[[_Shown], Case]
+) -> list[tuple[Column, Callable[[_Shown], str | int | None]]]:
+    """The columns of a row's size: with one of frames if any record has some."""
+    cases = [record.case for record in records]
+    name = "Resolution" if all("width" in case.axes for case in cases) else "Size"
+    columns: list[tuple[Column, Callable[[_Shown], str | int | None]]] = [
+        (Column(name, in_heading=True), lambda row: size_of(case_of(row), FRAMES))
+    ]
+    if any(frames_of(case) is not None for case in cases):
+        columns.append((Column("Frames", "count", in_heading=True), lambda row: frames_of(case_of(row))))
+    return columns
 
 
 def _takes_tiles(records: Iterable[Record]) -> bool:

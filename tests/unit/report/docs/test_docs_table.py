@@ -47,6 +47,7 @@ def a_record(
     operation: str = "encode",
     gpu: str = "NVIDIA Test",
     size: int = 512,
+    frames: int = 1,
     tiled: bool = False,
     dtype: str = "float16",
     kind: str = "measured",
@@ -60,6 +61,7 @@ def a_record(
             model=model,
             operation=operation,
             size=size,
+            frames=frames,
             dtype=dtype,
             tiling=Tile(tile=512, overlap=128) if tiled else "off",
         ),
@@ -597,3 +599,53 @@ def test_a_table_that_can_t_be_read_is_named_by_file_and_line_in_a_check() -> No
     text = "# Encode\n\nSD v1.5\n\n| GPU | Resolution | Time (seconds) |\n| --- | --- | --- |\n"
     said = refusal(DocsError, lambda: docs_table.difference(text, "", "encode", name="mine.md"))
     assert said.startswith("mine.md:5:")
+
+
+@pytest.mark.parametrize("operation", ["encode", "decode"])
+def test_a_video_has_its_frames_in_a_column_of_their_own(toy_video: str, operation: str) -> None:
+    # given two clips of one resolution
+    records = [
+        record
+        for frames in (81, 17)
+        for record in a_pair((1.5, 20.0), (2.5, 10.0), model=toy_video, operation=operation, frames=frames)
+    ]
+    # when
+    text = docs_table.render(records, operation).text
+    # then
+    assert cells(text, 2)[:4] == ["GPU", "Resolution", "Frames", "Time (seconds)"]
+    rows = [cells(text, line)[:4] for line in (4, 5)]
+    assert rows == [["NVIDIA Test", "512x512", "81", "1.5"], ["NVIDIA Test", "512x512", "17", "1.5"]]
+
+
+def test_the_docs_table_of_videos_is_read_back(toy_video: str) -> None:
+    # given
+    records = [
+        record
+        for frames in (81, 17)
+        for record in a_pair((1.5, 20.0), OOM, model=toy_video, operation="decode", frames=frames)
+    ]
+    text = docs_table.render(records, "decode").text
+    # when
+    read = docs_page.read_page(text, "page.md", "decode", recorded_at="").records
+    # then the same cases come out, and the page does not differ from its own tables
+    assert [record.case.axes["frames"] for record in read] == [81, 81, 17, 17]
+    assert docs_table.difference(text, text, "decode") == ""
+    other = text.replace("1.5", "1.6", 1)
+    assert "page:5" in docs_table.difference(text, other, "decode")
+
+
+@pytest.mark.parametrize("frames", ["16", "many", "0"])
+def test_a_docs_page_with_frames_that_are_not_valid_is_refused(toy_video: str, frames: str) -> None:
+    text = docs_table.render(a_pair((1.5, 20.0), OOM, model=toy_video, frames=17), "encode").text
+    with pytest.raises(DocsError, match=r"page\.md:5: "):
+        docs_page.read_page(text.replace("17", frames), "page.md", "encode", recorded_at="")
+
+
+def test_a_docs_table_of_videos_needs_its_frames(toy_video: str) -> None:
+    page = "Toy Video\n\n| GPU | Resolution | Time | Memory | Tiled Time | Tiled Memory |\n|-|-|-|-|-|-|\n"
+    with pytest.raises(DocsError, match="Frames"):
+        docs_page.read_page(f"{page}| A | 512x512 | 1 | 2 | 3 | 4 |\n", "page.md", "encode", recorded_at="")
+
+
+def test_images_have_no_column_of_frames() -> None:
+    assert "Frames" not in docs_table.render(a_pair((1.5, 20.0), OOM), "encode").text

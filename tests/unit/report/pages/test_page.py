@@ -152,3 +152,18 @@ def test_stages_have_a_row_each_and_a_row_of_figures() -> None:
     assert [row["Stage"] for row in rows_of(page, "Stage")] == ["first", "second"]
     assert [row["Time (s)"] for row in rows_of(page, "Stage")] == ["0.250", "0.250"]
     assert [row["Case"].partition(": ")[2] for row in rows_of(page, "Case")] == ["", "first", "second"]
+
+
+def test_videos_have_a_page_of_their_own_with_a_column_of_frames(toy_video: str) -> None:
+    # given a clip of each length, and an image
+    clips = [measured(1.5, case=a_case(model=toy_video, operation="decode", frames=frames)) for frames in (81, 17)]
+    image = measured(0.5, case=a_case(operation="decode"))
+    # when
+    pages = measured_page.pages([*clips, image])
+    # then
+    video = pages["toy_video_vae_decode.md"]
+    assert [(row["Resolution"], row["Frames"]) for row in rows_of(video, "Frames")] == [("64x64", "17"), ("64x64", "81")]
+    assert not any("Frames" in columns for columns in columns_of(pages["vae_decode.md"]))
+    assert "toy_video_vae_encode.md" not in {
+        name for name, page in measured_page.pages(clips).items() if any(page.tables())
+    }

@@ -1,0 +1,52 @@
+"""A toy workload whose models make videos: its cases have frames, 4k+1 of them. Nothing here computes.
+
+Tests give it to the program by BENCH_WORKLOADS, as `video` of conftest does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bench.record import Case, Tile
+from bench.workloads.base import Axis, Loaded, Spec, Workload
+
+if TYPE_CHECKING:
+    import torch
+
+MODELS = (Spec(key="toy-video", title="Toy Video", dtype="bfloat16"),)
+
+
+def _one_more_than_fours(frames: int) -> str:
+    low = (frames - 1) // 4 * 4 + 1
+    return "" if low == frames else f"{frames} frames: toy-video takes 4k+1, such as {low} or {low + 4}"
+
+
+class ToyVideo(Workload):
+    """Videos in and out."""
+
+    name = "toy video VAE"
+    part = "VAE"
+    page = "Toy Video VAE"
+    operations = ("encode", "decode")
+    in_docs = True
+
+    def specs(self) -> Iterable[Spec]:
+        return MODELS
+
+    def axes(self, key: str) -> tuple[Axis, ...]:
+        return (
+            Axis("width", "px"),
+            Axis("height", "px"),
+            Axis("frames", check=_one_more_than_fours, print=lambda count: f"{count} frames"),
+            Axis("batch", default=1),
+        )
+
+    def default_tile(self, key: str) -> Tile:
+        return Tile(tile=256, overlap=64)
+
+    def load(self, case: Case, device: torch.device) -> Loaded:
+        raise NotImplementedError
+
+
+WORKLOAD = ToyVideo()
