@@ -29,7 +29,6 @@ class ToyVideo(Workload):
     part = "VAE"
     page = "Toy Video VAE"
     operations = ("encode", "decode")
-    in_docs = True
 
     def specs(self) -> Iterable[Spec]:
         return MODELS

@@ -220,7 +220,7 @@ class Workload(Protocol):
         page: prefix of its pages' names: `VAE` and `encode` give `vae_encode.md`.
         operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
-        in_docs: whether the diffusers docs have tables of it.
+        in_docs: whether the diffusers docs have tables of it, so that it has pages even without results.
         classes: values of `_class_name` in checkpoints that `identify` reads.
     """
 

@@ -149,7 +149,7 @@ def _admitted(records: Sequence[Record], operation: str, kinds: Sequence[str]) -
 
     Raises DocsError if there are none, or if one is of another kind than `kinds`.
     """
-    records = [record for record in local(records) if models.is_in_docs(record.case)]
+    records = [record for record in local(records) if models.has_docs_row(record.case)]
     chosen = [record for record in records if record.case.operation == operation]
     if not records:
         raise DocsError("There are no records to make the docs' tables from. Run `bench run`, or name a results file.")

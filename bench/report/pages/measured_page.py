@@ -68,7 +68,8 @@ def page(kind: Workload, operation: str, records: Sequence[Record], ceilings: Se
     """
     shown = [record for record in run_details.local(records) if record.case.operation == operation]
     title = f"{kind.page} {operation}"
-    docs = f" `bench docs render RESULTS --operation {operation}` prints the docs' table." if kind.in_docs else ""
+    has_table = kind.in_docs or any(models.has_docs_row(record.case) for record in shown)
+    docs = f" `bench docs render RESULTS --operation {operation}` prints the docs' table." if has_table else ""
     written = Text(f"{_WRITTEN}{docs}")
     if not shown:
         nothing = Text(f"There are no results of {title} yet. `bench run` measures them on this machine.")

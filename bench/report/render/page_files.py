@@ -5,10 +5,7 @@ from __future__ import annotations
 from bench.report.document import Document
 from bench.report.render import csv_tables, html_page, json_text, long_pages, markdown
 
-_PAGES = {
-    "html": (".html", html_page.render),
-    "json": (".json", json_text.render),
-}
+_PAGES = {"html": (".html", html_page.render), "json": (".json", json_text.render)}
 
 
 def render(stem: str, document: Document, form: str) -> dict[str, bytes]:
