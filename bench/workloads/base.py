@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
+from bench.workloads.facts import Facts
 
 if TYPE_CHECKING:
     import torch
@@ -250,6 +251,10 @@ class Workload(Protocol):
     def default_tile(self, key: str) -> Tile | None:
         """The tile for `tiling: on`; None if the model can't run in tiles."""
         return None
+
+    def facts(self, key: str) -> Facts:
+        """What is known of a model besides its spec."""
+        return Facts()
 
     def risk(self, key: str, dtype: str) -> str:
         """The risk of computing in a precision; empty if none is known, and for the model's default."""

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
+from bench.workloads.facts import Facts
 from bench.workloads.image_vae import payloads, tiles
 from bench.workloads.image_vae.zoo import ZOO
+from bench.workloads.vae_classes.facts import facts_of
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +44,9 @@ class ImageVae(Workload):
 
     def default_tile(self, key: str) -> Tile:
         return ZOO.get(key).tile
+
+    def facts(self, key: str) -> Facts:
+        return facts_of(ZOO.get(key))
 
     def risk(self, key: str, dtype: str) -> str:
         return ZOO.get(key).risk(dtype)

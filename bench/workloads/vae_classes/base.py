@@ -119,6 +119,10 @@ class VaeClass:
         tile = case.tile
         return tile is not None and (case.axes["width"] > tile.tile or case.axes["height"] > tile.rows[0])
 
+    def chunks(self, spec: VaeSpec) -> str:
+        """How a video is cut in time by default, in a few words, such as `16/4 frames`; empty if it is not cut."""
+        return ""
+
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
         """Why the case can't be run in its tiles or variant; empty if it can."""
         if case.variant not in ("default", *self.variants):
@@ -243,6 +247,8 @@ class VaeSpec(Spec):
         risks: risks of a precision that are specific to this model.
         tile: the tile for `tiling: on`.
         frames: frames of a video if a command is not told how many.
+        parameters: their number; None: not counted.
+        latent_space: name of its latents, if other models make the same; None: only this one makes them.
         fps: frames per second of the videos that its pipeline makes.
         order: position in listings.
         from_checkpoint: whether it was read from a checkpoint's configuration, which may contradict itself.
@@ -257,6 +263,8 @@ class VaeSpec(Spec):
     risks: Mapping[str, str] = field(default_factory=dict, hash=False)
     tile: Tile
     frames: int = 1
+    parameters: int | None = None
+    latent_space: str | None = None
     fps: float | None = None
     order: int
     from_checkpoint: bool = False

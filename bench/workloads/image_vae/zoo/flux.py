@@ -25,5 +25,6 @@ MODEL = VaeSpec(
     dtype="bfloat16",
     risks={"float16": "Flux's VAE gives black images on cards without bfloat16 (Turing and older); float32 does not"},
     tile=Tile.of(1024),
+    parameters=83_819_683,
     order=3,
 )

@@ -16,5 +16,6 @@ MODEL = VaeSpec(
     scaling_factor=0.18215,
     dtype="float16",
     tile=Tile.of(512),
+    parameters=83_653_863,
     order=1,
 )

@@ -19,5 +19,6 @@ MODEL = VaeSpec(
         "float16": "SDXL's original VAE overflows in float16 (black images); madebyollin/sdxl-vae-fp16-fix does not"
     },
     tile=Tile.of(1024),
+    parameters=83_653_863,
     order=2,
 )

@@ -12,5 +12,6 @@ MODEL = VaeSpec(
     scaling_factor=1.0,
     dtype="float32",
     tile=Tile.of(64),
+    parameters=658_375,
     order=9,
 )
