@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile
 from bench.workloads.base import Axis, Loaded, Spec, Workload
+from bench.workloads.facts import Facts, Latents
 
 if TYPE_CHECKING:
     import torch
@@ -37,9 +38,12 @@ class ToyVideo(Workload):
         return (
             Axis("width", "px"),
             Axis("height", "px"),
-            Axis("frames", check=_one_more_than_fours, print=lambda count: f"{count} frames"),
+            Axis("frames", usual=17, check=_one_more_than_fours, print=lambda count: f"{count} frames"),
             Axis("batch", default=1),
         )
+
+    def facts(self, key: str) -> Facts:
+        return Facts("ToyVideo", 1_000_000, Latents(key, channels=16, factor=8, frames=4), 8, "8/4 frames")
 
     def default_tile(self, key: str) -> Tile:
         return Tile(tile=256, overlap=64)
