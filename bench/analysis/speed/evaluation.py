@@ -21,15 +21,18 @@ FORMS = (*(Form(cache_share=share) for share in (0.0, 0.25, 0.4, 0.45, 0.5, 0.55
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A time that was published elsewhere and is in no fit, and the model's estimate of it."""
+    """A time that was published elsewhere and is in no fit, and the model's estimate of it.
+
+    The estimate is None if the model does not know the kernels of the setting or of the call, or the card's rates.
+    """
 
     published: PublishedElsewhere
-    estimate: Estimate
+    estimate: Estimate | None
 
     @property
     def holds(self) -> bool:
         """Whether the time is in the predicted range, if there is one whose ends are known."""
-        between = self.estimate.between
+        between = self.estimate.between if self.estimate is not None else None
         if between is None or between.most_s is None:
             return False
         return between.least_s <= self.published.seconds <= between.most_s
@@ -80,9 +83,14 @@ def evaluate(records: Iterable[Record], kernels_of: Callable[[Case], Kernels | N
 
 def _checks(fitted: Clock, kernels_of: Callable[[Case], Kernels | None], gpus: Gpus) -> Iterable[Check]:
     for published in PUBLISHED:
-        kernels, gpu = kernels_of(published.case), gpus.cards.get(published.card)
-        if kernels is None or gpu is None or not gpu.has_rates:
-            continue
-        estimate = fitted.estimate(published.case, gpu, kernels)
-        if estimate is not None:
-            yield Check(published, estimate)
+        yield Check(published, _estimate(published, fitted, kernels_of, gpus))
+
+
+def _estimate(
+    published: PublishedElsewhere, fitted: Clock, kernels_of: Callable[[Case], Kernels | None], gpus: Gpus
+) -> Estimate | None:
+    gpu = gpus.cards.get(published.card)
+    if not published.has_usual_kernels or gpu is None or not gpu.has_rates:
+        return None
+    kernels = kernels_of(published.case)
+    return None if kernels is None else fitted.estimate(published.case, gpu, kernels)

@@ -12,6 +12,7 @@ from bench.config import load_gpus
 from bench.predictions.time_model import kernels_of
 from bench.store import published, read_latest
 from bench.traces import tracing
+from bench.workloads.models import zoo
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def test_a_larger_image_takes_no_less_time_a_pixel_on_a_card_that_was_never_fitt
 
 def test_a_time_on_an_architecture_that_was_never_fitted_is_in_its_range(evaluation: Evaluation) -> None:
     # Given the decode that was printed as 89.9 ms on a Hopper
-    (check,) = evaluation.checks
+    check = evaluation.checks[0]
+    assert check.published.case.model == "flux"
+    assert check.estimate is not None
     between = check.estimate.between
 
     assert between is not None
@@ -70,3 +73,26 @@ def test_a_time_on_an_architecture_that_was_never_fitted_is_in_its_range(evaluat
     assert between.least_s < check.published.seconds < between.most_s
     assert between.most_s <= 3 * between.least_s
     assert any(word.startswith("hopper") for word in check.estimate.beyond)
+
+
+def test_the_published_times_of_flux_2_are_in_no_fit_and_those_of_other_kernels_have_no_estimate(
+    evaluation: Evaluation,
+) -> None:
+    # Given the four rows of one pull request
+    rows = [check for check in evaluation.checks if check.published.case.model == "flux2"]
+    assert [(check.published.case.axes["width"], check.published.seconds) for check in rows] == [
+        *((1024, 0.0976), (2048, 0.4372), (1024, 0.0293), (2048, 0.1681))
+    ]
+    # Then none is among the times that were fitted, and what ran fused kernels is not predicted
+    assert "flux2" not in {seen.case.model for seen in evaluation.fitted}
+    assert [check.estimate for check in rows[2:]] == [None, None]
+
+
+@pytest.mark.skipif("flux2" not in zoo(), reason="the zoo has no FLUX.2 yet")
+def test_flux_2_is_predicted_as_a_range_because_it_was_never_timed(evaluation: Evaluation) -> None:
+    eager = [check for check in evaluation.checks if check.published.setting == "eager"]
+    assert len(eager) == 2
+    for check in eager:
+        assert check.estimate is not None
+        assert check.estimate.between is not None
+        assert any("FLUX.2" in word or "Flux 2" in word for word in check.estimate.beyond)

@@ -109,6 +109,17 @@ def test_a_time_that_was_never_fitted_stands_beside_its_range_with_its_source() 
     assert {"H200", "Student's t", "3.1"} <= set(re.findall(r"Student's t|H200|3\.1", page))
 
 
+def test_a_time_whose_kernels_are_not_modelled_has_no_range_and_does_not_count() -> None:
+    # Given a time of other kernels
+    other = PublishedElsewhere("NVIDIA H200", SEEN[0].case, 0.03, "fused", "a pull request", has_usual_kernels=False)
+    trials = (Trial(Form(), Clock(TRUTH, Scope.of(SEEN)), (Check(other, None),)),)
+    page = time_model_page.page(evaluation(checks=(Check(other, None),), trials=trials))
+    # Then
+    (row,) = rows_of(section(page, "Beyond the fit"), "Published")
+    assert (row["Published"], row["Setting"], row["From"], row["To"]) == ("30 ms", "fused", "-", "-")
+    assert rows_of(page, "Not fitted, in the range")[0]["Not fitted, in the range"] == "0 of 0"
+
+
 def test_what_other_forms_of_the_model_would_do_is_shown() -> None:
     scope = Scope.of(SEEN)
     check = Check(PublishedElsewhere("", SEEN[0].case, 0.09, "", ""), Estimate(0.07, ("hopper",), Range(0.05, 0.1)))
