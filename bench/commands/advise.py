@@ -16,6 +16,7 @@ from bench.commands.options import (
     AsJson,
     CardMemory,
     ChosenPages,
+    ClipFrames,
     Models,
     Operations,
     Quiet,
@@ -69,6 +70,7 @@ def advise(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
+    frames: ClipFrames = None,
     batch: Batch = 1,
     dtype: Dtype = None,
     network: Networks = None,
@@ -94,7 +96,7 @@ def advise(
     from bench.predictions.target_cards import choose_cards
 
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [], quiet=quiet)
-    images = advising.images_of(wanted, batch, dtype)
+    images = advising.images_of(wanted, batch, dtype, frames)
     records = table_records(given_or_all(results))
     cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
     warn(warnings)

@@ -41,6 +41,14 @@ Operations = Annotated[list[str] | None, typer.Option("--operation", help="encod
 Resolutions = Annotated[
     list[str] | None, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels; repeatable.")
 ]
+Frames = Annotated[
+    list[int] | None,
+    typer.Option("--frames", min=1, help="Frames of a video; repeatable. Default: the sweep's, else the model's own."),
+]
+#: The same option of commands that take one clip.
+ClipFrames = Annotated[
+    int | None, typer.Option("--frames", min=1, help="Frames of a video. Default: the model's usual number.")
+]
 #: The variable that holds an endpoint's bearer token, unless --token-env names another.
 TOKEN_ENV = "BENCH_ENDPOINT_TOKEN"  # noqa: S105 - a variable's name
 TokenEnv = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from bench.commands.comparisons import Networks, NetworksFile, Server
 from bench.commands.files import given_or_all, table_records
-from bench.commands.options import RESULTS, AsJson, Models, Operations, Quiet, Resolutions, Results
+from bench.commands.options import RESULTS, AsJson, ClipFrames, Models, Operations, Quiet, Resolutions, Results
 from bench.commands.stderr import interruptible, tracked, warn
 from bench.errors import ConfigError
 
@@ -29,6 +29,7 @@ def plan(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
+    frames: ClipFrames = None,
     batch: Batch = 1,
     dtype: Dtype = None,
     gpu: Gpus = None,
@@ -61,7 +62,7 @@ def plan(
             f"{' and '.join(missing)}: say for which image to plan, as in `bench plan --model sdxl --resolution 1024`."
         )
     wanted = comparisons.wanted_of(model or [], operation or [], resolution or [], [], quiet=quiet or as_json)
-    images = advice.images_of(wanted, batch, dtype)
+    images = advice.images_of(wanted, batch, dtype, frames)
     prices = load_prices(prices_file)
     records = table_records(given_or_all(results))
     names = [load_gpus().named(name, "")[0] for name in gpu or []]

@@ -17,6 +17,7 @@ from bench.commands.options import (
     Allocator,
     AsJson,
     CardMemory,
+    Frames,
     Models,
     Operations,
     Overrides,
@@ -70,6 +71,7 @@ def predict(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
+    frames: Frames = None,
     dtype: Dtype = None,
     gpu: Gpus = None,
     vram_limit: CardMemory = None,
@@ -94,7 +96,8 @@ def predict(
     from bench.predictions.target_cards import choose_cards
 
     if fits:
-        sweep_options = {"CONFIG": config != "docs", "--set": overrides, "--resolution": resolution}
+        sizes = {"--resolution": resolution, "--frames": frames}
+        sweep_options = {"CONFIG": config != "docs", "--set": overrides, **sizes}
         record_options = {"--weights": weights, "--out": out, "--format docs": output_format is Format.docs}
         predict_fits.refuse_others({**sweep_options, **record_options})
     if out is not None and out.suffix != ".jsonl":
@@ -108,7 +111,7 @@ def predict(
         return
     listed = _sweep(config, overrides or [], dtype)
     tell_aliases(model or (() if weights is not None else listed.aliases), quiet=quiet)
-    sweep = configs.choose(listed, model or [], operation or [], resolution or [])
+    sweep = configs.choose(listed, model or [], operation or [], resolution or [], frames or [])
     if weights is not None:
         sweep, ignored = configs.choose_checkpoint(sweep, weights, model or [])
         warn(ignored)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import RESULTS, AsJson, Quiet, device_option
+from bench.commands.options import RESULTS, AsJson, ClipFrames, Quiet, device_option
 from bench.commands.stderr import interruptible, tell_aliases, warn
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def profile(
     resolution: Resolution = "1024",
     dtype: Dtype = None,
     tiling: Tiling = "off",
+    frames: ClipFrames = None,
     batch: Batch = 1,
     measured: IsMeasured = False,
     device: Device = "auto",
@@ -82,7 +84,8 @@ def profile(
         if measured:
             refuse_stand_in(out, profiled_call.stand_in_of(place))
         tell_aliases([model], quiet=quiet or as_json)
-        case = _case(model, operation, resolution, profiled_call.dtype_of(dtype, place), tiling, batch)
+        axes = {"batch": (batch,), **({} if frames is None else {"frames": (frames,)})}
+        case = _case(model, operation, resolution, axes, profiled_call.dtype_of(dtype, place), tiling)
         kernels = profiled_call.kernels_of(case, place, RESULTS)
         warn(kernels.warnings)
         profiled, snapshot = profiled_call.profiled(case, place, kernels, measured=measured)
@@ -94,7 +97,7 @@ def profile(
         terminal.print_lines(f"Wrote {path}" for path in files)
 
 
-def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, batch: int) -> Case:
+def _case(model: str, operation: str, resolution: str, axes: Mapping[str, tuple[int]], dtype: str, tiling: str) -> Case:
     from bench import config, plan
 
     sweep = config.sweep_model().model_validate(
@@ -103,7 +106,7 @@ def _case(model: str, operation: str, resolution: str, dtype: str, tiling: str, 
             "models": (config.parsed("--model", model, config.parse_model),),
             "operations": (config.parsed("--operation", operation, config.parse_operation),),
             "resolutions": (config.parsed("--resolution", resolution, config.parse_resolution),),
-            "batch": (batch,),
+            **axes,
             "dtypes": (dtype,),
             "tiling": (config.parsed("--tiling", tiling, config.parse_tiling),),
         }

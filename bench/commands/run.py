@@ -13,6 +13,7 @@ from bench.commands.options import (
     RESULTS,
     AsJson,
     DryRun,
+    Frames,
     Fresh,
     Models,
     Operations,
@@ -38,6 +39,7 @@ def run(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
+    frames: Frames = None,
     device: Annotated[str, device_option("Where to measure: auto, cpu, cuda or cuda:N.")] = "auto",
     vram_limit: VramLimit = None,
     out: Out = RESULTS,
@@ -71,7 +73,7 @@ def run(
     from bench.run.scheduler import RunOptions
 
     limit = None if vram_limit is None else memory_of(vram_limit, "--vram-limit")
-    chosen = (model or [], operation or [], resolution or [])
+    chosen = (model or [], operation or [], resolution or [], frames or [])
     with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), closing(SubprocessExecutor(device, limit)) as executor:
         sweep = _sweep(config, overrides or [], chosen, executor, quiet=quiet)
         plan = plans.make(sweep, interleave=interleave)
@@ -85,7 +87,7 @@ def run(
 def _sweep(
     name: str | None,
     overrides: Sequence[str],
-    chosen: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    chosen: tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int]],
     executor: SubprocessExecutor,
     *,
     quiet: bool,

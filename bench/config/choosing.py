@@ -10,6 +10,7 @@ from bench.config.values import Resolution, parse_model, parse_operation, parse_
 from bench.core.units import MIB, format_bytes, parse_bytes
 from bench.errors import BenchError, ConfigError, listed, printable, quoted
 from bench.workloads import models as workload_models
+from bench.workloads.labels import FRAMES
 
 _Item = TypeVar("_Item")
 #: The most characters of a value that an error repeats. No valid value is longer.
@@ -17,9 +18,13 @@ _SHOWN = 60
 
 
 def choose(
-    sweep: Sweep, models: Sequence[str] = (), operations: Sequence[str] = (), resolutions: Sequence[str] = ()
+    sweep: Sweep,
+    models: Sequence[str] = (),
+    operations: Sequence[str] = (),
+    resolutions: Sequence[str] = (),
+    frames: Sequence[int] = (),
 ) -> Sweep:
-    """The sweep with these models, operations and resolutions instead of its own.
+    """The sweep with these models, operations, resolutions and frames instead of its own.
 
     Values that the sweep lists keep its order; others follow. An empty list keeps the sweep's own values. Raises
     ConfigError for a value that does not exist.
@@ -28,6 +33,7 @@ def choose(
         "models": _in_order(sweep.models, models_of(models)),
         "operations": _in_order(sweep.operations or (), operations_of(operations)),
         "resolutions": _in_order(sweep.resolutions or (), resolutions_of(resolutions)),
+        FRAMES: _in_order(getattr(sweep, FRAMES, None) or (), tuple(dict.fromkeys(frames))),
     }
     return sweep.model_copy(update={key: values for key, values in changes.items() if values})
 

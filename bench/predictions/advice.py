@@ -22,6 +22,7 @@ from bench.predictions import predicted_records, time_model
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Record
 from bench.workloads import models
+from bench.workloads.labels import FRAMES, label_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +42,31 @@ class Evidence:
     server: TargetCard | None
 
 
-def images_of(wanted: Wanted, batch: int, dtype: str | None) -> list[Case]:
-    """The images that options choose, each as its untiled case. Raises ConfigError."""
+def images_of(wanted: Wanted, batch: int, dtype: str | None, frames: int | None = None) -> list[Case]:
+    """The images, and videos of so many frames, that options choose, each as its untiled case. Raises ConfigError.
+
+    Operations that a model lacks are left out.
+    """
     precisions = [name for name in DTYPES if name != "model"]
     if dtype is not None:
         known("dtype", dtype, precisions, "--dtype")
     keys = wanted.models or models.predicted()
-    return [
+    counts = {"batch": batch} if frames is None else {"batch": batch, FRAMES: frames}
+    images = [
         Case(
             model=key,
             operation=name,
-            axes=models.sized(key, width, height, batch=batch),
+            axes=models.sized(key, width, height, **counts),
             dtype=dtype or models.get(key).dtype,
         )
         for key in dict.fromkeys(keys)
         for name in dict.fromkeys(wanted.operations or models.workload(key).operations)
         for width, height in dict.fromkeys(wanted.sizes)
     ]
+    refusals = {image.id: models.workload(image.model).check(image) for image in images}
+    if images and all(refusals.values()):
+        raise ConfigError(f"{label_of(images[0])}: {refusals[images[0].id]}.")
+    return [image for image in images if not refusals[image.id]]
 
 
 def gather_evidence(records: Sequence[Record], comparison: Comparison, results: Path) -> tuple[Evidence, list[str]]:

@@ -18,7 +18,8 @@ from bench.analysis.advise.precision import Hazard, Lack, lack
 from bench.errors import ConfigError
 from bench.record import Case, Tile, alike_but_for
 from bench.workloads import models, passes
-from bench.workloads.labels import size_of
+from bench.workloads.base import SIDES
+from bench.workloads.labels import FRAMES, size_of
 
 #: What float32 can be lowered to.
 _LOWER = ("float16", "bfloat16")
@@ -74,9 +75,10 @@ def of(image: Case, place: Place | None = None, *, lower: bool = True, fixed: bo
     Raises ConfigError for a size that the model can't take.
     """
     workload, usual = models.workload(image.model), models.workload(image.model).default_tile(image.model)
-    refusal = next((why for axis in workload.axes(image.model) if (why := axis.check(image.axes[axis.name]))), "")
-    if refusal:
-        raise ConfigError(f"--resolution {size_of(image)}: {refusal}.")
+    for axis in workload.axes(image.model):
+        if refusal := axis.check(image.axes[axis.name]):
+            given = f"--resolution {size_of(image, FRAMES)}" if axis.name in SIDES else f"--{axis.name}"
+            raise ConfigError(f"{given}: {refusal}.")
     tiles = workload.tiles_to_try(image)
     few = list(dict.fromkeys([*(tile for tile in tiles if usual and tile.tile == usual.tile), *tiles[-1:]]))
     zoos = [None, *(tile for tile in few if usual and tile.tile == usual.tile)]
