@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from factories import MINIMAL, load_sweep, refusal
 
-from bench import config
+from bench import config, plan
 from bench.config import Resolution, Sweep, choose, choose_transports
 from bench.errors import ConfigError
 from bench.record import Tile
@@ -272,3 +272,29 @@ def test_a_file_that_yaml_stumbles_over_is_an_error_of_the_file(tmp_path: Path, 
 def test_a_name_that_can_be_no_file_is_no_sweep_and_no_checkpoint(load: Load, name: str) -> None:
     assert "no sweep" in refusal(ConfigError, config.find, name)
     assert "weights" in refusal(ConfigError, load, MINIMAL, f"weights={name}")
+
+
+# Frames
+
+
+def test_frames_are_chosen_like_resolutions(load: Load, toy_video: str) -> None:
+    sweep = load(f"models: {toy_video}\nresolutions: 512\nframes: [17, 81]\n")
+
+    assert choose(sweep, frames=(121, 81)).frames == (81, 121)
+    assert choose(sweep).frames == (17, 81)
+
+
+def test_a_sweep_that_names_no_frames_takes_the_models_usual_number(load: Load, toy_video: str) -> None:
+    sweep = load(f"models: {toy_video}\nresolutions: 512\ntiling: off\n")
+
+    assert {case.axes["frames"] for case in plan.make(sweep).cases} == {17}
+    assert {case.axes["frames"] for case in plan.make(choose(sweep, frames=(81,))).cases} == {81}
+
+
+def test_frames_that_a_model_does_not_take_are_refused(load: Load, toy_video: str) -> None:
+    sweep = choose(load(MINIMAL), models=[toy_video], frames=(16,))
+
+    told = refusal(ConfigError, plan.make, sweep)
+    assert all(word in told for word in ("`frames`", "13", "17"))
+    image = choose(load(MINIMAL), models=["sdxl"], frames=(17,))
+    assert "`frames`" in refusal(ConfigError, plan.make, image)

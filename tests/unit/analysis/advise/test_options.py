@@ -8,7 +8,9 @@ import pytest
 from factories import a_case, refusal
 
 from bench.analysis.advise import local_ways
+from bench.analysis.hybrid.scenario import Wanted
 from bench.errors import ConfigError
+from bench.predictions.advice import images_of
 from bench.record import Case, Tile
 from bench.workloads import models
 from bench.workloads.image_vae.zoo import ZOO
@@ -88,3 +90,18 @@ def test_slices_of_very_many_passes_are_no_way() -> None:
     whole = {option.case.tile for option in local_ways.of(image) if option.case.variant == "default"}
     assert Tile.of(256) in whole - sliced  # 36 tiles of each of 1024 images
     assert {None, Tile.of(768)} <= sliced
+
+
+def test_a_video_has_the_frames_that_were_asked_for_or_its_models_usual_number(toy_video: str) -> None:
+    wanted = Wanted((toy_video,), ("decode",), ((512, 512),))
+    assert [case.axes["frames"] for case in images_of(wanted, 1, None, 81)] == [81]
+    assert [case.axes["frames"] for case in images_of(wanted, 1, None)] == [17]
+
+
+def test_frames_that_a_model_does_not_take_are_refused_by_the_options_name(toy_video: str) -> None:
+    (clip,) = images_of(Wanted((toy_video,), ("decode",), ((512, 512),)), 1, None, 16)
+    with pytest.raises(ConfigError, match="--frames"):
+        local_ways.of(clip)
+    (image,) = images_of(Wanted(("sdxl",), ("decode",), ((512, 512),)), 1, None, 17)
+    with pytest.raises(ConfigError, match="--frames"):
+        local_ways.of(image)
