@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.record import Case, Tile
-from bench.workloads.base import Axis, Loaded, Spec, Workload
+from bench.record import Case, Tile, Transport
+from bench.workloads.base import Axis, Loaded, Payload, Spec, Workload
 from bench.workloads.facts import Facts, Latents
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ class ToyVideo(Workload):
 
     def default_tile(self, key: str) -> Tile:
         return Tile(tile=256, overlap=64)
+
+    def transports(self, operation: str) -> tuple[Transport, ...]:
+        return ("pt", "pt-partial") if operation == "decode" else ()
+
+    def payload(self, case: Case) -> Payload | None:
+        width, height, frames, batch = case.axes.values()
+        latent = (batch, 16, (frames - 1) // 4 + 1, height // 8, width // 8)
+        return Payload(latent, (batch * frames, 3, height, width), sends_images=False, scaling={})
 
     def load(self, case: Case, device: torch.device) -> Loaded:
         raise NotImplementedError

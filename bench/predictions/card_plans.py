@@ -10,6 +10,7 @@ from bench.analysis.advise import peaks, times
 from bench.analysis.advise.times import Time
 from bench.analysis.cost import image_costs
 from bench.analysis.cost.image_costs import Costs, Remote
+from bench.analysis.cost.outputs import output_of
 from bench.analysis.hybrid.service import alike, of_time
 from bench.analysis.planning.card_offers import (
     Between,
@@ -107,7 +108,7 @@ def _endpoints(image: Case, market: Market) -> list[EndpointOffer]:
 
 
 def _endpoint(image: Case, name: str, price: EndpointPrice, remote: Remote | None, market: Market) -> EndpointOffer:
-    served, images = models.workload(image.model).served(image), image.axes.product("batch", "frames")
+    served, images = models.workload(image.model).served(image), output_of(image).count
     time, by, lacks = None, "", ""
     if remote is not None and remote.seconds is not None and remote.kind is not None:
         time, by = Time(remote.seconds * images, remote.kind), remote.by or name
@@ -123,7 +124,7 @@ def _endpoint(image: Case, name: str, price: EndpointPrice, remote: Remote | Non
 def _whole(served: Case, time: Time, by: str, market: Market) -> Between | None:
     """Seconds from end to end over the network; None if no request can carry the image."""
     request = market.evidence.comparison.request
-    transport = request.transports.get(served.operation)
+    transport = request.transport_of(served)
     if transport is None:
         return None
     service = of_time(served, 0.0, time.kind, by, transport, request.files)

@@ -56,7 +56,7 @@ def predicted(case: Case, time: Time, card: str, request: Request) -> RemoteWay 
 
     If that time is a range, so is the time from end to end.
     """
-    transport = request.transports.get(case.operation)
+    transport = request.transport_of(case)
     if transport is None:
         return None
 

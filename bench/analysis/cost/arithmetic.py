@@ -1,6 +1,7 @@
 """The arithmetic of costs: money per image at a given volume.
 
-Money is in the currency of the prices, times are in seconds, volumes in images per hour.
+Money is in the currency of the prices, times are in seconds, volumes in images per hour. A video counts by its seconds
+or frames (`outputs`), and `image` stands for one of those here.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class EndpointCost:
         seconds: time per image of a replica; 0 if it is not known, which is allowed for a free endpoint only.
         start_s, idle_s: see `billed_share`. If there is more than one replica, all are assumed to run all the time.
         busy: the share of its time that a replica may compute; at 1 the queue would grow without bound.
+        images_per_request: how many images arrive together.
     """
 
     rate: float
@@ -102,10 +104,11 @@ class EndpointCost:
     start_s: float = 0.0
     idle_s: float | None = None
     busy: float = 1.0
+    images_per_request: float = 1.0
 
     def per_hour(self, volume: float) -> float:
         replicas = machines(volume, self.seconds, self.busy)
-        share = billed_share(volume, self.start_s, self.idle_s) if replicas == 1 else 1.0
+        share = billed_share(volume / self.images_per_request, self.start_s, self.idle_s) if replicas == 1 else 1.0
         return replicas * share * self.rate
 
     @property

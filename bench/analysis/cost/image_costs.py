@@ -17,6 +17,7 @@ from bench.analysis.cost.arithmetic import (
     ownership_per_hour,
     per_1000,
 )
+from bench.analysis.cost.outputs import Output, output_of
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.rows import Row
 from bench.analysis.hybrid.service import LEAST_S, alike, seconds, whole_card_s
@@ -36,7 +37,10 @@ BUSY = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Joules per image: measured by the driver, or the board's rated power times the time, which is an upper limit."""
+    """Joules per image, or per second or frame of a video.
+
+    They were measured by the driver, or are the board's rated power times the time, which is an upper limit.
+    """
 
     joules: float
     source: Literal["measured", "board power"]
@@ -107,6 +111,16 @@ class Image:
     local: tuple[Local, ...]
     remote: tuple[Remote, ...]
 
+    @property
+    def output(self) -> Output:
+        """What its costs are counted by."""
+        return output_of(self.case)
+
+    @property
+    def video(self) -> Output | None:
+        """The same of a video; None for an image."""
+        return self.output if self.output.is_video else None
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -158,7 +172,7 @@ def _local(row: Row, prices: Prices, endpoints: Sequence[Remote], volumes: Seque
         ways.append(("rented", card.rental.price, 0.0))
     costs = {endpoint.name: endpoint.cost for endpoint in endpoints if endpoint.cost}
     for way, rate, paid in ways:
-        cost = None if row.local_s is None else LocalCost(rate, row.local_s / _images(row.case), paid)
+        cost = None if row.local_s is None else LocalCost(rate, row.local_s / output_of(row.case).count, paid)
         yield Local(row, way, energy, cost, _amounts(cost, volumes), costs)
 
 
@@ -166,21 +180,16 @@ def _amounts(cost: Cost | None, volumes: Sequence[float]) -> tuple[float, ...] |
     return tuple(per_1000(cost, volume) for volume in volumes) if cost else None
 
 
-def _images(case: Case) -> int:
-    """How many images or frames one call computes."""
-    return case.axes.product("batch", "frames")
-
-
 def _energy(row: Row, card: Card) -> Energy | None:
-    """Joules per image of the quickest local way."""
+    """Joules per image, second or frame of the quickest local way."""
     if row.quickest is None or row.local_s is None:
         return None
-    joules = metrics.values(row.quickest).get("energy")
-    if joules is not None:
-        return Energy(joules, "measured")
+    count, joules = output_of(row.case).count, metrics.values(row.quickest).get("energy")
+    if joules is not None:  # of one image or frame
+        return Energy(joules * row.case.axes.product("batch", "frames") / count, "measured")
     if card.board_power is None:
         return None
-    return Energy(card.board_power.watts * row.local_s / _images(row.case), "board power")
+    return Energy(card.board_power.watts * row.local_s / count, "board power")
 
 
 def _remote(name: str, price: EndpointPrice, records: Sequence[Record], volumes: Sequence[float]) -> Remote:
@@ -191,7 +200,9 @@ def _remote(name: str, price: EndpointPrice, records: Sequence[Record], volumes:
             taken_s, record = timed
             own = device == price.accelerator and record.remote is not None
             kind: Kind = record.kind if own else "simulated"
-            cost = EndpointCost(price.price, taken_s, price.start_s, price.idle_s, BUSY)
+            output = output_of(record.case)
+            together = output.count if output.is_video else 1.0
+            cost = EndpointCost(price.price, taken_s, price.start_s, price.idle_s, BUSY, together)
             by = None if own else record.device.name
             return Remote(name, price, taken_s, kind, by, cost, _amounts(cost, volumes))
     free = None if price.price else EndpointCost(0.0, 0.0)
@@ -199,7 +210,7 @@ def _remote(name: str, price: EndpointPrice, records: Sequence[Record], volumes:
 
 
 def _serving_time(device: str, records: Sequence[Record]) -> tuple[float, Record] | None:
-    """Seconds per image when that device serves, and the record that says so.
+    """Seconds per image, or per second or frame of a video, when that device serves; and the record that says so.
 
     A measured endpoint on the device is preferred to the device's local time. Its time follows from the throughput
     under a closed load, which includes codecs and queue, or else from its own figure of computing.
@@ -208,7 +219,7 @@ def _serving_time(device: str, records: Sequence[Record]) -> tuple[float, Record
     for record in records:
         taken_s = _serving_s(record, device)
         if taken_s is not None:
-            timed.append((taken_s / _images(record.case), record))
+            timed.append((taken_s / output_of(record.case).count, record))
     endpoints = [(taken_s, record) for taken_s, record in timed if record.remote is not None]
     return min(endpoints or timed, key=lambda pair: pair[0], default=None)
 

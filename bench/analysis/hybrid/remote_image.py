@@ -45,7 +45,7 @@ def remote_image(group: Sequence[Record], request: Request, card: str | None) ->
     `group` holds all records of the image, `card` is the device that may stand in for an endpoint.
     """
     case = group[0].case
-    transport = request.transports.get(case.operation)
+    transport = request.transport_of(case)
     if transport is None:
         return RemoteImage(case, reason=f"the transport of {case.operation} is not known")
     endpoints = [record for record in group if record.remote is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.analysis.hybrid.service import OF_KNOWN_SIZE
 from bench.config import TRANSPORTS, Files
 from bench.core.network import Path
 from bench.errors import ConfigError, known
@@ -28,6 +29,18 @@ class Request:
     files: Files
     transports: Mapping[str, Transport] = field(default_factory=models.usual_transports)
     server: str | None = None
+
+    def transport_of(self, case: Case) -> Transport | None:
+        """How the payload of a case travels; None if that is not known.
+
+        A kind of model that can't use its operation's transport, as videos can't travel as images, uses its own first
+        one of known size.
+        """
+        chosen = self.transports.get(case.operation)
+        own = models.workload(case.model).transports(case.operation) if case.model in models.zoo() else ()
+        if not own or chosen in own:
+            return chosen
+        return next((transport for transport in own if transport in OF_KNOWN_SIZE), own[0])
 
     @property
     def network(self) -> str:

@@ -25,6 +25,8 @@ from bench.workloads import models
 
 #: A time below this counts as unknown: the docs print `0.000` for times below their precision.
 LEAST_S = 1e-9
+#: The transports whose payload has a size that follows from the case's shape, or from `networks.yaml`.
+OF_KNOWN_SIZE: tuple[Transport, ...] = ("jpg", "png", "pt", "pt-partial")
 #: The kinds of records whose times are known, rather than simulated or predicted.
 _KNOWN: tuple[Kind, ...] = ("measured", "published")
 
@@ -149,10 +151,10 @@ def of_time(
 def payload(case: Case, transport: Transport, files: Files) -> Payload | None:
     """The payload of one request for a case; tensors travel in the case's own precision.
 
-    None if no endpoint serves the case.
+    None if no endpoint serves the case, or if the size is not known.
     """
     carried = models.workload(case.model).payload(case)
-    if carried is None:
+    if carried is None or transport not in OF_KNOWN_SIZE:
         return None
     pixels, item = carried.pixels, ITEM_BYTES[case.dtype]
     tensor = prod(carried.tensor) * item

@@ -18,6 +18,7 @@ from bench.analysis.advise.precision import why_unusable
 from bench.analysis.advise.times import Time
 from bench.analysis.cost.arithmetic import HOUR_S, EndpointCost, LocalCost, energy_cost, ownership_per_hour, per_1000
 from bench.analysis.cost.image_costs import BUSY
+from bench.analysis.cost.outputs import output_of
 from bench.config import Card, EndpointPrice, Prices
 from bench.config.prices import Purchase, Rental
 from bench.record import Case, Tile
@@ -184,7 +185,7 @@ def cheapest(cards: Iterable[PricedCard], way: Way) -> PricedCard | None:
     return next((card for card in cards if card.way == way), None)
 
 
-def endpoint_cost(price: EndpointPrice, time: Time | None, images: int) -> Between | None:
+def endpoint_cost(price: EndpointPrice, time: Time | None, images: float) -> Between | None:
     """The cost of 1,000 images on an endpoint whose replica is as busy as planned; None without a time.
 
     `time` is that of a call for so many images.
@@ -216,10 +217,10 @@ def _local_cost(offer: CardOffer, price: Purchase | Rental, prices: Prices) -> B
         energy = energy_cost(watts * taken_s, prices.electricity.price)
         return per_1000(LocalCost(rate, taken_s, energy), 1.0)
 
-    return _cost(offer.time, offer.case.axes.product("batch", "frames"), money)
+    return _cost(offer.time, output_of(offer.case).count, money)
 
 
-def _cost(time: Time | None, images: int, money: Callable[[float], float]) -> Between | None:
+def _cost(time: Time | None, images: float, money: Callable[[float], float]) -> Between | None:
     """What a time for so many images costs, from its least to its most, by the money of seconds per image."""
     if time is None:
         return None

@@ -1,6 +1,7 @@
 """The keys of `bench cost --json`, each with the attribute of the costs that holds its value.
 
-Amounts are for 1,000 images, in the currency that is named; volumes are images per hour.
+Amounts are for 1,000 images, in the currency that is named; volumes are images per hour. A video counts by the unit
+that is named beside it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ class _Remote(Figures):
 
 
 class _Image(Figures):
+    optional = ("unit", "units_per_call")
+
     case: ImageFields
+    unit: str | None = Field(None, validation_alias=AliasPath("video", "unit"))
+    units_per_call: float | None = Field(None, validation_alias=AliasPath("video", "count"))
     local: list[_Local]
     remote: list[_Remote]
 

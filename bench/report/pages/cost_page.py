@@ -13,6 +13,10 @@ from bench.report.pages.cost_tables import break_even_table, image_table, local_
 from bench.workloads.labels import whole_size_of
 
 PLOT = "cost.png"
+_VIDEOS = (
+    "Time, energy, amounts and volumes of a video are for seconds of it, at the frame rate of its model's pipeline, or "
+    "for frames if that is not known. A request carries the whole clip."
+)
 
 
 def page(costs: Costs) -> Document:
@@ -26,6 +30,7 @@ def page(costs: Costs) -> Document:
         if images
         else Text("Nothing has both a time and a price."),
     ]
+    blocks += [Text(_VIDEOS)] if any(image.output.is_video for image in images) else []
     for name, group in by_call(images, lambda image: image.case):
         blocks.append(Section(name, tuple(_images(group, costs))))
     blocks.append(Section("Prices", (prices_table(costs.prices),)))
@@ -39,7 +44,8 @@ def terminal(costs: Costs) -> Document:
     blocks: list[Block] = []
     for image in images:
         tables = [image_table(image, costs, memory=True), break_even_table([image], "use", free=False)]
-        heading = f"{title(image.case)}: {costs.prices.currency} for 1,000 images, by images per hour (/h)"
+        counted = image.output.plural
+        heading = f"{title(image.case)}: {costs.prices.currency} for 1,000 {counted}, by {counted} per hour (/h)"
         blocks.append(Section(heading, tuple(table for table in tables if table)))
     legend = Text(
         "Memory is the peak as a share of the card's. Energy that was not measured follows from the board's rated "
@@ -81,7 +87,9 @@ def summary(costs: Costs) -> list[str]:
         ]
         cheapest = [min(ways) for ways in (local, remote) if ways]
         if cheapest:
-            heading = f"{title(image.case)} at {costs.volumes[place]:,.12g}/h, {costs.prices.currency} for 1,000"
+            of_video = f" {image.output.plural}" if image.output.is_video else ""
+            volume, currency = f"{costs.volumes[place]:,.12g}/h", costs.prices.currency
+            heading = f"{title(image.case)} at {volume}, {currency} for 1,000{of_video}"
             amounts = "; ".join(f"{name} {format_amount(amount)}" for amount, name in cheapest)
             lines.append(f"{heading} (simulated): {amounts}")
     return lines
@@ -126,13 +134,18 @@ def _legend(currency: str) -> Terms:
     )
 
 
+def _at(image: Image) -> str:
+    """`At 512x512`, `At 832x480 81 frames, for seconds of video (16 frames a second)`."""
+    output, size = image.output, f"At {whole_size_of(image.case)}"
+    if not output.is_video:
+        return size
+    rate = f" ({output.frames_per_second:g} frames a second)" if output.frames_per_second else ""
+    return f"{size}, for {output.plural}{rate}"
+
+
 def _images(images: Sequence[Image], costs: Costs) -> list[Block]:
     first = chosen(images)
-    blocks: list[Block] = [Text(f"At {whole_size_of(first.case)}:"), image_table(first, costs)]
-    blocks += [
-        Section(f"At {whole_size_of(image.case)}", (image_table(image, costs),), folded=True)
-        for image in images
-        if image is not first
-    ]
+    blocks: list[Block] = [Text(f"{_at(first)}:"), image_table(first, costs)]
+    blocks += [Section(_at(image), (image_table(image, costs),), folded=True) for image in images if image is not first]
     break_evens = (break_even_table(images, charge) for charge in CHARGES)
     return [*blocks, *(table for table in break_evens if table)]

@@ -70,7 +70,7 @@ def break_even_table(images: Sequence[Image], charge: Charge, *, free: bool = Tr
         (Column("Card"), lambda row: local_name(row[1])),
         (Column("Resolution", splits_table=True), lambda row: whole_size_of(row[0].case)),
         *map(column, endpoints),
-        title=f"Break-even in images per hour, with a card that {_CARDS[charge]}",
+        title=f"Break-even in {images[0].output.plural} per hour, with a card that {_CARDS[charge]}",
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from bench.analysis.advise.times import Clock, Time
+from bench.analysis.cost.outputs import output_of
 from bench.analysis.planning.card_offers import (
     Between,
     CardOffer,
@@ -151,7 +152,7 @@ def _cards_table(cards: Sequence[PricedCard], way: Way, plan: ImagePlan) -> Iter
     how = "untiled" if tile is None else f"in tiles of {tile.label} px"
     money = "" if way == "unpriced" else f", in {plan.prices.currency}{' an hour' if way == 'rented' else ''}"
     price = (Column("Price", right=True), _price)
-    cost = (Column("1,000 images", right=True), lambda card: _amount(card.per_1000, card.offer.time))
+    cost = (Column(_counted(plan), right=True), lambda card: _amount(card.per_1000, card.offer.time))
     yield table_of(
         having,
         (Column("Card", may_wrap=True), lambda card: _short(card.offer.place.label)),
@@ -200,6 +201,12 @@ def _amount(amount: Between | None, time: Time | None) -> Cell:
     return Cell(text=text, kind=kind)
 
 
+def _counted(plan: ImagePlan) -> str:
+    """`1,000 images`, `1,000 s of video`."""
+    output = output_of(plan.image)
+    return "1,000 s of video" if output.unit == "second of video" else f"1,000 {output.plural}"
+
+
 def _endpoints_table(plan: ImagePlan) -> Iterable[Block]:
     """The endpoints with a time, and the names of those without."""
     timed = [endpoint for endpoint in plan.endpoints if endpoint.time is not None]
@@ -210,7 +217,7 @@ def _endpoints_table(plan: ImagePlan) -> Iterable[Block]:
             (Column("Price", right=True), lambda each: Cell(each.price.price, f"{each.price.price:,.12g}")),
             (Column("Time", "seconds"), lambda each: _time(each.time)),
             (Column("End to end", right=True), _whole),
-            (Column("1,000 images", right=True), lambda each: _amount(each.per_1000, each.time)),
+            (Column(_counted(plan), right=True), lambda each: _amount(each.per_1000, each.time)),
             title=f"Endpoints in {plan.prices.currency} an hour, end to end over {plan.network}",
         )
     untimed = [_endpoint_name(endpoint) for endpoint in plan.endpoints if endpoint.time is None]
@@ -262,7 +269,7 @@ def _notes(plans: Sequence[ImagePlan], clock: Clock | None) -> list[str]:
     endpoints = [endpoint for plan in plans for endpoint in plan.endpoints]
     notes = list(_LEGEND)
     notes += [_ENDPOINTS] if endpoints else []
-    if any(plan.image.axes.product("batch", "frames") > 1 for plan in plans) and endpoints:
+    if any(plan.image.axes.product("batch") > 1 for plan in plans) and endpoints:
         notes.append("An image file holds one image, so no time from end to end is known for a batch.")
     if any(offer.is_tight for offer in offers):
         notes.append(f"tight: {TIGHT}")

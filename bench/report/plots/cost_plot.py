@@ -96,8 +96,8 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], endpoints: Sequenc
     axes.minorticks_off()
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:,g}")
-    axes.set_xlabel("images per hour")
-    axes.set_ylabel(caption(f"{currency} for 1,000 images"))
+    axes.set_xlabel(f"{image.output.plural} per hour")
+    axes.set_ylabel(caption(f"{currency} for 1,000 {image.output.plural}"))
     plain(axes, "both")
 
 

@@ -7,10 +7,13 @@ from endpoint_records import a_load, an_endpoint_record, each, facts, remote, ti
 from factories import a_case, a_device, measured, out_of_memory, published, refusal
 from sides import compared, prices
 
-from bench.analysis.cost.arithmetic import per_1000
+from bench.analysis.cost.arithmetic import EndpointCost, LocalCost, per_1000
 from bench.analysis.cost.image_costs import BUSY, VOLUMES, Costs, checked, compare
+from bench.analysis.cost.outputs import output_of
 from bench.errors import ConfigError
 from bench.record import Exchange, Record, ServerTimes, Telemetry, Tile
+from bench.workloads import models
+from bench.workloads.facts import Facts
 
 NVIDIA = a_device(name="NVIDIA Test", total_bytes=None)
 
@@ -161,3 +164,41 @@ def test_what_is_no_volume_is_refused(volume: float) -> None:
 
 def test_volumes_stand_once_and_rising() -> None:
     assert checked([100, 1, 100]) == (1, 100)
+
+
+# Videos
+
+
+def test_a_video_costs_by_the_second_of_video_and_an_image_by_the_image(toy_video: str) -> None:
+    # given 17 frames of 8 a second, which are 2.125 s, computed in 4.25 s on a card of 0.36 an hour
+    clip = a_case(model=toy_video, operation="decode", size=512, frames=17)
+    # when
+    output = output_of(clip)
+    # then
+    assert (output.unit, output.count) == ("second of video", pytest.approx(2.125))
+    assert (output_of(a_case(batch=4)).unit, output_of(a_case(batch=4)).count) == ("image", 4)
+    card = LocalCost(rate=0.36, seconds=4.25 / output.count, energy=0.0)
+    assert per_1000(card, 1) == pytest.approx(0.2)  # 2 s of computing a second of video, at 0.0001 a second
+
+
+def test_a_video_of_unknown_frame_rate_costs_by_the_frame(toy_video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(models.workload(toy_video)), "facts", lambda self, key: Facts())
+    output = output_of(a_case(model=toy_video, frames=17, batch=2))
+    assert (output.unit, output.count) == ("frame", 34)
+
+
+def test_a_clip_is_one_request_that_wakes_an_endpoint() -> None:
+    # 1 image an hour wakes it once an hour; 10 seconds of video an hour in clips of 10 s do as well
+    by_image = EndpointCost(rate=2.0, seconds=1.0, idle_s=3600)
+    by_second = EndpointCost(rate=2.0, seconds=1.0, idle_s=3600, images_per_request=10)
+    assert by_second.per_hour(10) == pytest.approx(by_image.per_hour(1))
+
+
+def test_the_costs_of_a_clip_are_those_of_its_seconds(toy_video: str) -> None:
+    # given
+    clip = a_case(model=toy_video, operation="decode", size=512, frames=17)
+    records = [measured(4.25, case=clip, device=a_device(name="NVIDIA Test", total_bytes=None))]
+    # when
+    (image,) = compare(records, compared(records), prices(), VOLUMES).images
+    # then
+    assert [local.cost.seconds for local in image.local if local.cost] == [pytest.approx(2.0)] * 2

@@ -325,3 +325,18 @@ def test_images_that_lack_a_remote_figure_for_one_reason_share_a_sentence() -> N
     records = [measured(1.0, device=cpu, **encode(512, model=model)) for model in ("sd-v1", "sdxl")]
     (gap,) = (gap for gap in compared(records).gaps if "no remote figure" in gap)
     assert all(f"{title} encode at 512x512" in gap for title in ("SD v1.5", "SDXL"))
+
+
+def test_a_video_travels_as_a_tensor_because_it_is_no_image_file(toy_video: str) -> None:
+    # given a card that serves images and clips, and no choice of transports
+    clip = a_case(model=toy_video, operation="decode", size=64, frames=17, dtype="float16")
+    records = [measured(2.0, case=clip), measured(0.5, case=a_case(operation="decode"))]
+    # when
+    by_model = {image.case.model: image.service for image in compared(records).remote_images}
+    # then
+    video, image = by_model[toy_video], by_model["tiny"]
+    assert video is not None
+    assert image is not None
+    assert (video.transport, image.transport) == ("pt", "jpg")
+    assert video.sent_bytes == 16 * 5 * 8 * 8 * 2
+    assert video.received_bytes == 17 * 3 * 64 * 64 * 2

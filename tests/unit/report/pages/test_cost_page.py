@@ -143,6 +143,19 @@ def test_the_same_as_json() -> None:
     assert len(bought["per_1000"]) == len(told["images_per_hour"])
 
 
+def test_the_page_of_a_video_counts_by_its_seconds(toy_video: str) -> None:
+    # given a clip of 17 frames, 8 of them a second
+    clip = measured(4.25, device=TEST, case=a_case(model=toy_video, size=512, frames=17))
+    # when
+    told = json.loads(json_text.render(CostFigures.model_validate(costs(clip))))["images"][0]
+    text, table = rendered(clip), console.render(cost_page.terminal(costs(clip)))
+    # then
+    assert (told["unit"], told["units_per_call"]) == ("second of video", 2.125)
+    assert "seconds of video" in text
+    assert "1,000 seconds of video" in table
+    assert "1,000 images" not in table
+
+
 def test_the_keys_of_the_json_stay() -> None:
     told = json.loads(json_text.render(CostFigures.model_validate(costs(*every_kind()))))
     assert list(told) == ["currency", "images_per_hour", "images", "missing"]
