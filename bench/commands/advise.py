@@ -114,7 +114,8 @@ def advise(
         evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
         warn(warnings)
         # on the page a tile always fits before a lower precision would be needed
-        scope = advising.Scope(lower=dtype is None and not is_page, fixed=dtype is not None)
+        lower = dtype is None and not is_page
+        scope = advising.Scope(lower=lower, fixed=dtype is not None, others=not is_page)
         advice = advising.advise(tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, scope)
         if not is_page:
             advice = [what_would_change.with_changes(each, cards[0], evidence, scope) for each in advice]

@@ -82,15 +82,19 @@ def gather_evidence(records: Sequence[Record], comparison: Comparison, results: 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which precisions are among the ways.
+    """Which precisions and models are among the ways.
 
     Attributes:
-        lower: whether lower ones are.
+        lower: whether lower precisions are.
         fixed: whether the user asked for the precision, so that no other is.
+        others: whether other VAEs with the same latents are.
+        untiled: whether only untiled ways are.
     """
 
     lower: bool
     fixed: bool = False
+    others: bool = False
+    untiled: bool = False
 
 
 def advise(images: Iterable[Case], cards: Sequence[TargetCard], evidence: Evidence, scope: Scope) -> list[Advice]:
@@ -130,7 +134,9 @@ def remote_ways_of(image: Case, evidence: Evidence) -> Callable[[Request], Remot
 
 def _local_ways(image: Case, card: TargetCard, evidence: Evidence, scope: Scope) -> list[Local]:
     ways: list[Local] = []
-    for option in local_ways.of(image, card.place, lower=scope.lower, fixed=scope.fixed):
+    for option in local_ways.of(image, card.place, lower=scope.lower, fixed=scope.fixed, others=scope.others):
+        if scope.untiled and option.case.tile is not None:
+            continue
         if option.last_resort and any(way.peak.is_comfortable for way in ways):
             continue
         predicted = predicted_records.predict(option.case, card)

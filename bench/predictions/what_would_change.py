@@ -10,14 +10,17 @@ from bench.analysis.advise import changes
 from bench.analysis.advise.changes import is_same
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.variants import worth_measuring
-from bench.analysis.advise.ways import Advice, Change, Local, Ranked
+from bench.analysis.advise.ways import COMFORTABLE, Advice, Change, Local, Ranked, rank_class
 from bench.analysis.hybrid.scenario import Request
 from bench.config import load_gpus
+from bench.core.boundary import find
 from bench.core.units import GIB, MIB
 from bench.predictions import advice as advising
 from bench.predictions.advice import Evidence, Scope
 from bench.predictions.target_cards import TargetCard
+from bench.record import Axes
 from bench.workloads import models
+from bench.workloads.labels import FRAMES, frames_of
 
 #: Memory is named in steps of a tenth of a GiB, which is printed exactly: what a user reads is what was ranked.
 _STEPS_IN_GIB = 10
@@ -63,6 +66,7 @@ def with_changes(advice: Advice, card: TargetCard, evidence: Evidence, scope: Sc
         *_of_more_memory(question),
         *_of_less_memory(question),
         *_of_precision(question),
+        *_of_fewer_frames(question),
         *([network] if network else []),
         *changes.of_measuring(advice),
     ]
@@ -124,3 +128,32 @@ def _of_precision(question: _Question) -> Iterator[Change]:
     best = advising.rank(image, question.card, evidence, Scope(lower=True), remote).best
     if not is_same(best, advice.best):
         yield Change("any_precision", best)
+
+
+def _of_fewer_frames(question: _Question) -> Iterator[Change]:
+    """The longest shorter video that fits untiled, if this one does not; nothing for images."""
+    advice = question.advice
+    frames, best = frames_of(advice.image), advice.best
+    if frames is None or (best is not None and isinstance(best.way, Local) and _is_safe_untiled(best.way)):
+        return
+    check = models.axes(advice.image.model)[FRAMES].check
+    valid = [count for count in range(1, frames) if not check(count)]
+
+    def best_at(place: int) -> Ranked | None:
+        axes = Axes({**advice.image.axes, FRAMES: valid[place - 1]})
+        image = advice.image.model_copy(update={"axes": axes})
+        # the best of the untiled ways alone: what is remote, or in tiles, is there for the whole video too
+        alone = replace(question.scope, lower=False, others=False, untiled=True)
+        return advising.rank(image, question.card, question.evidence, alone, RemoteWay("", None, "", "")).best
+
+    def fits(place: int) -> bool:
+        ranked = best_at(place)
+        return ranked is not None and isinstance(ranked.way, Local) and _is_safe_untiled(ranked.way)
+
+    last = find(fits, lambda: len(valid) // 2, len(valid), 0).last
+    if last:
+        yield Change("fewer_frames", best_at(last), at_frames=valid[last - 1])
+
+
+def _is_safe_untiled(way: Local) -> bool:
+    return way.option.case.tile is None and rank_class(way) == COMFORTABLE

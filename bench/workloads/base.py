@@ -290,6 +290,10 @@ class Workload(Protocol):
         """Tiles that may make an untiled case fit into memory, the largest first."""
         return ()
 
+    def variants_to_try(self, case: Case) -> tuple[str, ...]:
+        """Variants that may make a case fit into memory, besides `default`: slices of a batch, chunks of a video."""
+        return ("sliced",) if case.axes.get("batch", 1) > 1 and "sliced" in self.variants else ()
+
     def passes(self, case: Case) -> tuple[Shape, ...]:
         """Input shape of each pass of a call, in order: one pass, or one per tile. Empty if not known."""
         return ()

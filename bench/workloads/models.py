@@ -199,6 +199,21 @@ def has_docs_row(case: Case) -> bool:
     return {*SIDES} <= case.axes.keys()
 
 
+def smaller_alike(key: str) -> tuple[str, ...]:
+    """The models that make and take the same latents with fewer parameters, the largest first."""
+    own = workload(key).facts(key)
+    if own.latents is None or own.parameters is None:
+        return ()
+    smaller = {
+        other: facts.parameters
+        for other in zoo()
+        if (facts := workload(other).facts(other)).parameters is not None
+        and facts.latents == own.latents
+        and facts.parameters < own.parameters
+    }
+    return tuple(sorted(smaller, key=lambda other: -smaller[other]))
+
+
 def is_served(key: str) -> bool:
     """Whether an endpoint can serve any operation of a model."""
     kind = workload(key)

@@ -88,6 +88,7 @@ def to_try_with_more_memory(advice: Advice) -> Sequence[Local]:
         for way in advice.local
         if way.option.hazard is None
         and not way.option.is_lower
+        and not way.option.is_other_vae
         and not way.peak.is_comfortable
         and way.peak.taken_bytes is not None
         and way.peak.verdict != "unsupported"

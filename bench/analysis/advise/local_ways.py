@@ -2,7 +2,8 @@
 
 Untiled in the requested precision changes nothing, and neither does slicing a batch. Tiles change the picture where
 they meet, small ones more than large ones: there are more seams, and each tile's statistics (group normalisation,
-attention) cover less of the image. A lower precision changes the whole picture.
+attention) cover less of the image. A lower precision changes the whole picture, and another VAE for the same latents,
+such as a tiny one, makes another picture: it was trained to come close.
 
 If the card does not compute in the requested precision, or may give black images in it, float32 takes its place unless
 the user asked for the precision.
@@ -21,6 +22,8 @@ from bench.workloads import models, passes
 from bench.workloads.base import SIDES
 from bench.workloads.labels import FRAMES, size_of
 
+#: Variants that compute the same picture.
+_EXACT_VARIANTS = ("default", "sliced")
 #: What float32 can be lowered to.
 _LOWER = ("float16", "bfloat16")
 
@@ -36,6 +39,7 @@ class Option:
         is_lower: whether its precision is lower than the requested one.
         last_resort: whether to consider it only if nothing in the requested precision fits comfortably.
         is_substitute: whether its precision replaces the requested one, which the card can't use.
+        is_other_vae: whether another model with the same latents takes the place of the requested one.
         hazard: why it is ranked after the ways without one. None for a precision that the user asked for, unless the
             card lacks it.
     """
@@ -46,12 +50,19 @@ class Option:
     is_lower: bool = False
     last_resort: bool = False
     is_substitute: bool = False
+    is_other_vae: bool = False
     hazard: Hazard | None = None
 
     @property
     def is_exact(self) -> bool:
         """Whether it leaves the picture unchanged, as slicing does."""
-        return self.case.tile is None and not self.is_lower
+        is_whole = self.case.tile is None and self.case.variant in _EXACT_VARIANTS
+        return is_whole and not self.is_lower and not self.is_other_vae
+
+    @property
+    def other_model(self) -> str | None:
+        """The model that takes the place of the requested one; None if none does."""
+        return self.case.model if self.is_other_vae else None
 
     @property
     def names_precision(self) -> bool:
@@ -60,18 +71,22 @@ class Option:
 
     @property
     def label(self) -> str:
-        """`untiled`, `tile 512/128`, `float16, tile 512/128`, `sliced, untiled`."""
+        """`untiled`, `tile 512/128`, `float16, tile 512/128`, `sliced, untiled`, `taesd, untiled`."""
         case = self.case
-        parts = [case.dtype] if self.names_precision else []
+        parts = [case.model] if self.is_other_vae else []
+        parts += [case.dtype] if self.names_precision else []
         parts += [case.variant] if case.variant != "default" else []
         return ", ".join([*parts, "untiled" if case.tile is None else f"tile {case.tile.label}"])
 
 
-def of(image: Case, place: Place | None = None, *, lower: bool = True, fixed: bool = False) -> tuple[Option, ...]:
+def of(
+    image: Case, place: Place | None = None, *, lower: bool = True, fixed: bool = False, others: bool = False
+) -> tuple[Option, ...]:
     """The options for an image, given as its untiled case, on a card (None: any).
 
     Lower precisions are added only if `lower`. They are tried untiled, with the zoo's tile and with the smallest tile;
-    a batch whole and sliced. If the precision is `fixed`, because the user asked for it, there is no other.
+    a batch whole and sliced. If the precision is `fixed`, because the user asked for it, there is no other. Other VAEs
+    with the same latents are added only if `others`.
     Raises ConfigError for a size that the model can't take.
     """
     workload, usual = models.workload(image.model), models.workload(image.model).default_tile(image.model)
@@ -89,10 +104,38 @@ def of(image: Case, place: Place | None = None, *, lower: bool = True, fixed: bo
         cases += _cases(image.model_copy(update={"dtype": "float32"}), tiles)
     for dtype in _lower_than(image.dtype, is_replaced=is_replaced) if lower and not fixed else ():
         cases += _cases(image.model_copy(update={"dtype": dtype}), few)
-    return tuple(
+    own = tuple(
         _option(case, image, change, lacks.get(case.dtype), fixed=fixed, is_usual=case.tile in zoos)
         for change, case in enumerate(cases)
     )
+    return (*own, *(_other_vaes(image, place, len(own), fixed=fixed) if others else ()))
+
+
+def _other_vaes(image: Case, place: Place | None, changes: int, *, fixed: bool) -> Iterator[Option]:
+    """Each other VAE with the same latents, untiled, and in its own tiles if nothing else fits."""
+    for key in models.smaller_alike(image.model):
+        workload, dtype = models.workload(key), image.dtype if fixed else models.get(key).dtype
+        lacking = None if place is None else lack(dtype, place)
+        if lacking is not None and lacking.hazard is not None and not fixed:
+            dtype, lacking = "float32", None
+        whole = image.model_copy(update={"model": key, "dtype": dtype})
+        for number, case in enumerate([whole, *_in_tiles(whole, workload.tiles_to_try(whole)[-1:])]):
+            if any(axis.check(case.axes[axis.name]) for axis in workload.axes(key)) or workload.check(case):
+                continue
+            yield Option(
+                case,
+                changes,
+                risk="; ".join(filter(None, (_another(image), lacking.reason if lacking else ""))),
+                last_resort=number > 0,
+                is_other_vae=True,
+                hazard=lacking.hazard if lacking else None,
+            )
+            changes += 1
+
+
+def _another(image: Case) -> str:
+    coder = {"encode": "encoder", "decode": "decoder"}.get(image.operation, "VAE")
+    return f"another {coder} for the same latents, so another quality"
 
 
 def _lower_than(dtype: str, *, is_replaced: bool) -> tuple[str, ...]:
@@ -126,10 +169,17 @@ def call_of(case: Case) -> tuple[object, ...]:
 
 
 def _cases(image: Case, tiles: Sequence[Tile]) -> Iterator[Case]:
-    """The image untiled and in each of the tiles; a batch sliced as well, unless that takes too many passes."""
-    for case in [image, *(image.model_copy(update={"tiling": tile}) for tile in tiles)]:
-        yield case
-        if case.axes.get("batch", 1) > 1 and "sliced" in models.workload(case.model).variants:
-            sliced = case.model_copy(update={"variant": "sliced"})
-            if passes.count_at_most(sliced) <= passes.MOST_PASSES:
-                yield sliced
+    """The image untiled and in each of the tiles, each also in the variants that may take less memory.
+
+    Without those that take too many passes, or that the model can't run.
+    """
+    workload = models.workload(image.model)
+    for case in [image, *_in_tiles(image, tiles)]:
+        variants = (case.model_copy(update={"variant": name}) for name in workload.variants_to_try(case))
+        for each in (case, *(each for each in variants if passes.count_at_most(each) <= passes.MOST_PASSES)):
+            if not workload.check(each):
+                yield each
+
+
+def _in_tiles(image: Case, tiles: Sequence[Tile]) -> list[Case]:
+    return [image.model_copy(update={"tiling": tile}) for tile in tiles]

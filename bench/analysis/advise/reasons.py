@@ -10,6 +10,7 @@ from bench.analysis.advise.ways import (
     BLACK,
     COMFORTABLE_LOWER,
     EMULATED,
+    OTHER_VAE,
     SPILLS,
     Local,
     Ranked,
@@ -25,10 +26,12 @@ def rank_reason(way: Local, local: Sequence[Local]) -> str:
         return f"{way.option.risk} ({way.peak.reason})" if not way.peak.is_comfortable else way.option.risk
     if not way.peak.is_comfortable:
         return way.peak.reason
-    if way is first:
+    if way is first and not way.option.is_other_vae:
         return _first_reason(way, local)
-    parts = [against(way.time, first.time)]
-    if way.option.is_lower and not first.option.is_lower:
+    parts = [against(way.time, first.time)] if way is not first else []
+    if way.option.is_other_vae:
+        parts.append(way.option.risk)
+    elif way.option.is_lower and not first.option.is_lower:
         parts.append("but in lower precision")
     elif way.option.change > first.option.change and not way.option.is_exact:
         parts.append("changes the picture more")
@@ -86,6 +89,8 @@ def _resort(first: Local) -> str:
     first_class = rank_class(first)
     if first_class == SPILLS:
         return "nothing fits, and no remote time is known; chosen: "
+    if first_class == OTHER_VAE:
+        return "its own VAE does not run here, and no remote time is known; chosen: "
     if first_class == BLACK:
         return "nothing safer runs here, and no remote time is known; chosen: "
     return "" if first.peak.is_comfortable else "nothing fits comfortably; chosen: "
@@ -115,6 +120,8 @@ def remote_first_reason(remote: Ranked, ranked: Sequence[Ranked]) -> str:
     """Why remote comes first, or why nothing does: the problem with the local ways."""
     local = [each.way for each in ranked if isinstance(each.way, Local)]
     eligible = [way for way in local if is_eligible(way)]
+    if eligible and rank_class(eligible[0]) == OTHER_VAE:
+        return f"{_out_of_memory_reason(local)}; here runs {eligible[0].option.label}: {eligible[0].option.risk}"
     if eligible and rank_class(eligible[0]) in {BLACK, SPILLS}:
         return f"nothing fits safely here; {eligible[0].option.label}: {rank_reason(eligible[0], local)}"
     if eligible:
@@ -145,6 +152,16 @@ def quicker_remote(remote: RemoteWay, first: Local | None) -> str | None:
         return None
     less = against(remote.time, first.time)
     return f"remote, by {remote.by}, {remote.time.text} ({remote.time.kind}), {less}"
+
+
+def quicker_other(first: Ranked, local: Sequence[Local]) -> str | None:
+    """A sentence on what another VAE for the same latents would gain, if it is not recommended."""
+    ways = [way for way in local if way.option.is_other_vae and way.peak.is_comfortable and way is not first.way]
+    way = next((way for way in ways if quicker(way.time, first.way.time)), None)
+    if way is None or way.time is None:
+        return None
+    less = against(way.time, first.way.time)
+    return f"{way.option.label}, {way.time.text} ({way.time.kind}), {less}, but {way.option.risk}"
 
 
 def quicker_lower(first: Ranked, local: Sequence[Local]) -> str | None:

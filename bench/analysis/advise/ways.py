@@ -16,11 +16,14 @@ from bench.record import Case
 Standing = Fate | Literal["remote"]
 #: more_memory: with `at_bytes` available; less_memory: with less than that. round_trip_below, round_trip_above: over
 #: the same network with a round trip below or above `at_s`. measured: if it was measured, at the least or most
-#: time that it may take. any_precision: without the precision that the user asked for.
-Condition = Literal["more_memory", "less_memory", "round_trip_below", "round_trip_above", "measured", "any_precision"]
+#: time that it may take. any_precision: without the precision that the user asked for. fewer_frames: for a video of at
+#: most `at_frames`.
+Condition = Literal[
+    "more_memory", "less_memory", "round_trip_below", "round_trip_above", "measured", "any_precision", "fewer_frames"
+]
 
 #: The classes of ways on a card, the best first; `ranking` says what they are.
-COMFORTABLE, COMFORTABLE_LOWER, TIGHT, TIGHT_LOWER, BLACK, SPILLS, EMULATED, OUT = range(8)
+COMFORTABLE, COMFORTABLE_LOWER, TIGHT, TIGHT_LOWER, BLACK, OTHER_VAE, SPILLS, EMULATED, OUT = range(9)
 
 
 def is_eligible(way: Local) -> bool:
@@ -30,14 +33,15 @@ def is_eligible(way: Local) -> bool:
 
 def rank_class(way: Local) -> int:
     """The class of a way: the lower, the better."""
-    if not way.peak.runs:
-        return OUT
-    if way.option.hazard == "emulated":
-        return EMULATED
-    if way.peak.verdict == "spills":
-        return SPILLS
-    if way.option.hazard == "black_images":
-        return BLACK
+    apart = {
+        OUT: not way.peak.runs,
+        EMULATED: way.option.hazard == "emulated",
+        SPILLS: way.peak.verdict == "spills",
+        OTHER_VAE: way.option.is_other_vae,
+        BLACK: way.option.hazard == "black_images",
+    }
+    if any(apart.values()):
+        return next(one_class for one_class, holds in apart.items() if holds)
     if way.peak.is_comfortable:
         return COMFORTABLE_LOWER if way.option.is_lower else COMFORTABLE
     return TIGHT_LOWER if way.option.is_lower else TIGHT
@@ -74,6 +78,7 @@ class Change:
         at_bytes: available memory, for changes of memory.
         is_other_card: whether the card has less memory than `at_bytes`.
         at_s: round trip in seconds, for changes of the network.
+        at_frames: the most frames, for changes of a video's length.
     """
 
     condition: Condition
@@ -81,6 +86,7 @@ class Change:
     at_bytes: int | None = None
     is_other_card: bool = False
     at_s: float | None = None
+    at_frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from bench.analysis.advise.variants import Variant
 from bench.analysis.advise.ways import Advice, Change, Local, Ranked
 from bench.core.units import format_bytes, format_seconds
 from bench.record import Case, Tile
-from bench.workloads.labels import size_of
+from bench.workloads.labels import FRAMES, frames_of, size_of
 
 
 def lines(advice: Advice) -> list[str]:
@@ -60,7 +60,10 @@ def measuring_variant(variant: Variant, advice: Advice) -> str | None:
 def _command(cases: Sequence[Case], advice: Advice) -> str:
     """`bench run` with these cases; it also measures the other combinations of their tiles, precisions and variants."""
     image = cases[0]
-    words = ["bench", "run", "--model", image.model, "--operation", image.operation, "--resolution", size_of(image)]
+    cases = [case for case in cases if case.model == image.model]
+    words = ["bench", "run", "--model", image.model, "--operation", image.operation]
+    words += ["--resolution", size_of(image, FRAMES)]
+    words += [] if (frames := frames_of(image)) is None else ["--frames", str(frames)]
     keys = {
         "dtypes": _listed(case.dtype for case in cases),
         "tiling": _listed(_tiling(case) for case in cases),
@@ -83,7 +86,9 @@ def _tiling(case: Case) -> str:
     if case.tile is None:
         return '"off"'
     tile = case.tile
-    return str(tile.tile) if tile == Tile.of(tile.tile) else f"{{tile: {tile.tile}, overlap: {tile.overlap}}}"
+    if tile == Tile.of(tile.tile):
+        return str(tile.tile)
+    return f"{{{', '.join(f'{key}: {value}' for key, value in tile.model_dump().items())}}}"
 
 
 def _line(change: Change, advice: Advice) -> str:
@@ -100,6 +105,8 @@ def _line(change: Change, advice: Advice) -> str:
     if change.condition == "any_precision":
         dtype = "" if change.way is None or not isinstance(change.way.way, Local) else change.way.way.option.case.dtype
         return f"Without --dtype: {way}{f' in {dtype}' if dtype and dtype not in way else ''}"
+    if change.condition == "fewer_frames":
+        return f"With at most {change.at_frames} frames: {way}"
     side = "below" if change.condition == "round_trip_below" else "above"
     return f"With a round trip {side} {format_seconds(change.at_s)} to the endpoint: {way}"
 

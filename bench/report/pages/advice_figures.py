@@ -79,7 +79,11 @@ class _Time(Figures):
 
 
 class _LocalWay(Figures):
+    """A way on the card; `model` is given if it is another VAE than the requested one."""
+
+    optional = ("model",)
     way: str = Field(validation_alias=AliasPath("way", "option", "label"))
+    model: str | None = Field(None, validation_alias=AliasPath("way", "option", "other_model"))
     case: str = Field(validation_alias=AliasPath("way", "option", "case", "id"))
     dtype: str = Field(validation_alias=AliasPath("way", "option", "case", "dtype"))
     risk: _TextOrNone = Field(validation_alias=AliasPath("way", "option", "risk"))
@@ -105,10 +109,13 @@ class _RemoteWay(Figures):
 class _Change(Figures):
     """A condition under which another way comes first: `way` is null if nothing does."""
 
+    optional = ("frames",)
+
     condition: str
     at_bytes: int | None
     other_card: bool = Field(validation_alias="is_other_card")
     round_trip_s: float | None = Field(validation_alias="at_s")
+    frames: int | None = Field(validation_alias="at_frames")
     way: Annotated[str | None, BeforeValidator(advice_changes.label)]
     dtype: str | None = Field(None, validation_alias=AliasPath("way", "way", "option", "case", "dtype"))
     verdict: str | None = Field(None, validation_alias=AliasPath("way", "standing"))

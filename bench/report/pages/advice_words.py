@@ -115,9 +115,13 @@ def _error(time: Time) -> str:
 
 
 def risks(ways: Iterable[Local]) -> list[str]:
-    """The risks of the precisions of these ways, each once."""
-    named = dict.fromkeys((way.option.case.dtype, way.option.risk) for way in ways if way.option.risk)
-    return [f"Risk of {dtype}: {risk}." for dtype, risk in named]
+    """The risks of the precisions and of the other VAEs of these ways, each once."""
+    named = dict.fromkeys(
+        (way.option.other_model or f"Risk of {way.option.case.dtype}", way.option.risk)
+        for way in ways
+        if way.option.risk
+    )
+    return [f"{name}: {risk}." for name, risk in named]
 
 
 def replaced(advice: Sequence[Advice]) -> list[str]:
@@ -125,7 +129,12 @@ def replaced(advice: Sequence[Advice]) -> list[str]:
     cards: dict[str, list[str]] = {}
     for each in advice:
         for way in each.local:
-            if way.option.hazard and way.option.case.dtype == each.image.dtype and each.place.card is not None:
+            if (
+                way.option.hazard
+                and not way.option.is_other_vae
+                and way.option.case.dtype == each.image.dtype
+                and each.place.card is not None
+            ):
                 cards.setdefault(way.option.risk, []).append(each.place.card)
     return [f"{', '.join(dict.fromkeys(names))}: {risk}." for risk, names in cards.items()]
 
