@@ -15,6 +15,9 @@ The same range applies to everything else that goes beyond the fit (`beyond`): n
 two precisions, so that no error of a model or a precision left out is known. If only one architecture was fitted,
 nothing but the lower end is known.
 
+A model of another class than the fitted ones may run kernels that were never timed, such as convolutions in three
+dimensions. For those the factor is applied twice. That is a guess, and not checked by any time.
+
 An earlier form of the rule took one draw for each architecture and Student's t at 90%. For two draws that is 2.92 times
 their root mean square, and made ranges with ends a factor of 3.1 apart: more than the factor of 3 that was set
 beforehand as the widest that is of use.
@@ -97,6 +100,15 @@ def spread(log_errors: Iterable[tuple[str, float]]) -> float | None:
     return math.exp(_TIMES_WORST * max(abs(error) for _, error in errors))
 
 
+def is_other_class(case: Case, scope: Scope) -> bool:
+    """Whether the case's model is of a class of which no time was fitted."""
+    return _class_of(case.model) not in {_class_of(key) for key, _ in scope.models}
+
+
+def _class_of(key: str) -> str:
+    return models.workload(key).facts(key).class_name if key in models.zoo() else ""
+
+
 def around(seconds: float, rated_s: float, spread: float | None) -> Range:
     """The range of a prediction beyond the fit. `rated_s`: the matrix products at the card's rated rates."""
     if spread is None:
@@ -122,6 +134,8 @@ def _case_beyond(case: Case, scope: Scope) -> list[str]:
         unseen.append(f"{case.dtype} (fitted on {_listed(dtypes)})")
     if case.model not in keys:
         unseen.append(f"{title} (fitted on {_listed(map(models.title, keys))})")
+        if is_other_class(case, scope):
+            unseen.append(f"the class {_class_of(case.model) or 'of the model'}")
     elif case.dtype in dtypes and (case.model, case.dtype) not in scope.models:
         unseen.append(f"{title} in {case.dtype}")
     if extras(case) and tuple(extras(case)) not in scope.extras:

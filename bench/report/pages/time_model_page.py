@@ -67,6 +67,8 @@ _RULE = (
     "The same range is used for whatever else goes beyond the fit: a model, a precision, an operation, a batch or a "
     "ratio of tensor cores to FP32 units that no fitted time has, and times below the shortest fitted one. Of a tight "
     "fit only the lower end is known.",
+    "A model of a class of which no time was fitted may run kernels that were never timed. The factor is then applied "
+    "twice, which is a guess.",
     "A variant with other kernels (`channels-last`, `compiled`) has no predicted time until one has been measured.",
 )
 _HISTORY = (

@@ -11,6 +11,7 @@ from factories import a_case
 from observed import GPUS, TRUTH, WORKS, a_gpu, all_observed
 
 from bench.analysis.speed import extrapolation
+from bench.analysis.speed.clock import Clock
 from bench.analysis.speed.extrapolation import Range, Scope, around, beyond
 from bench.config import load_gpus
 
@@ -108,3 +109,16 @@ def test_a_card_of_another_ratio_of_its_tensor_cores_to_its_fp32_units_is_told()
 def test_times_below_those_that_can_be_fitted_are_told() -> None:
     assert beyond(CASE, GPUS["one"], SCOPE, 0.0099) == ("times below 10 ms",)
     assert TRUTH.seconds(WORKS[0], "float16", GPUS["one"]) > 0.01
+
+
+def test_a_model_of_another_class_is_told_by_its_class_and_has_a_wider_range(toy_video: str) -> None:
+    # given a model of a class that was never timed, and one of the fitted class
+    clip, image = a_case(model=toy_video, dtype="float16", frames=17), a_case(model="sdxl", dtype="float16")
+    clock = Clock(TRUTH, SCOPE, spread=1.5)
+    # when
+    estimates = [clock.estimate(case, GPUS["one"], WORKS[0]) for case in (image, clip)]
+    # then
+    assert any("ToyVideo" in word for word in beyond(clip, GPUS["one"], SCOPE, 1.0))
+    assert not any("class" in word for word in beyond(image, GPUS["one"], SCOPE, 1.0))
+    widths = [each.between.most_s / each.seconds for each in estimates if each and each.between and each.between.most_s]
+    assert widths == [pytest.approx(1.5), pytest.approx(1.5**2)]
