@@ -50,7 +50,7 @@ def images_of(wanted: Wanted, batch: int, dtype: str | None, frames: int | None 
     precisions = [name for name in DTYPES if name != "model"]
     if dtype is not None:
         known("dtype", dtype, precisions, "--dtype")
-    keys = wanted.models or models.predicted()
+    keys = wanted.models or models.featured()
     counts = {"batch": batch} if frames is None else {"batch": batch, FRAMES: frames}
     images = [
         Case(

@@ -34,25 +34,26 @@ _PROBED_PX = (768, 1536)
 
 
 def calls_of(keys: Sequence[str], operations: Sequence[str], dtype: str | None) -> list[Case]:
-    """The smallest case of each model and operation, of all models with weights on the hub if none is named.
+    """The smallest case of each model and operation, of the featured models if none is named.
 
     Raises ConfigError for a model whose cases are not images or can't be predicted, for an unknown precision, and if no
     model has the operations.
     """
     precision = None if dtype is None or known("dtype", dtype, DTYPES, "--dtype") == "model" else dtype
     cases = []
-    for key in keys or models.predicted():
+    for key in keys or models.featured():
         workload = models.workload(key)
         if not workload.is_predicted:
             raise ConfigError(f"--model {key}: memory of the kind {workload.name!r} can't be predicted.")
         edge = _step_px(key)
-        cases += [
+        calls = [
             Case(
                 model=key, operation=name, axes=models.sized(key, edge, edge), dtype=precision or models.get(key).dtype
             )
             for name in workload.operations
             if not operations or name in operations
         ]
+        cases += [call for call in calls if not workload.check(call)]
     if not cases:
         raise ConfigError(f"--operation {' '.join(operations)}: these models have no such operation.")
     return cases

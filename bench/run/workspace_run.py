@@ -51,7 +51,7 @@ def calls_of(
     precisions = [known("dtype", dtype, DTYPES, "--dtype") for dtype in dtypes or ["model"]]
     wanted = operations_of(operations)
     groups: dict[tuple[str, str, str], list[MeasureWorkspaces]] = {}
-    for spec in [zoo.get(key) for key in models_of(models) or zoo.predicted()]:
+    for spec in [zoo.get(key) for key in models_of(models) or zoo.featured()]:
         own = zoo.workload(spec.key).operations
         chosen = [name for name in wanted or own if name in own]
         for operation, precision, edge in itertools.product(chosen, precisions, sorted(resolutions or SIZES)):

@@ -84,6 +84,7 @@ class Spec:
         aliases: other names on the command line, including those of models with the same architecture.
         hub_id: repository that `weights: hub` loads; None if there is none.
         dtype: default precision.
+        is_featured: whether commands that predict or calibrate take it if no model is named.
         fault: failure that a call produces on purpose (tests of the harness only), or None.
     """
 
@@ -93,6 +94,7 @@ class Spec:
     aliases: tuple[str, ...] = ()
     hub_id: str | None = None
     dtype: str = "float32"
+    is_featured: bool = False
     fault: str | None = None
 
 

@@ -189,9 +189,9 @@ def transports(operation: str) -> tuple[Transport, ...]:
     return tuple(dict.fromkeys(transport for kind in workloads() for transport in kind.transports(operation)))
 
 
-def predicted() -> tuple[str, ...]:
-    """The models with weights on the hub whose memory and time can be predicted."""
-    return tuple(key for key, spec in zoo().items() if spec.hub_id and workload(key).is_predicted)
+def featured() -> tuple[str, ...]:
+    """The models that commands take if none is named, of those whose memory and time can be predicted."""
+    return tuple(key for key, spec in zoo().items() if spec.is_featured and workload(key).is_predicted)
 
 
 def has_docs_row(case: Case) -> bool:

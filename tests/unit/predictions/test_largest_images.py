@@ -126,9 +126,9 @@ def test_nothing_fits_where_the_weights_do_not() -> None:
     assert call.batches[512].runs.last == 0
 
 
-def test_all_models_with_weights_are_searched_by_default_in_their_own_precision() -> None:
+def test_the_featured_models_are_searched_by_default_in_their_own_precision() -> None:
     calls = largest_images.calls_of([], [], None)
-    assert {call.model for call in calls} == set(models.predicted())
+    assert {call.model for call in calls} == set(models.featured())
     assert {call.dtype for call in calls if call.model == "sdxl"} == {"float32"}
     assert {call.dtype for call in largest_images.calls_of(["sdxl"], [], "model")} == {"float32"}
     assert {call.dtype for call in largest_images.calls_of([], ["encode"], "float16")} == {"float16"}

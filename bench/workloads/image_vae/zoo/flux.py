@@ -18,6 +18,7 @@ MODEL = VaeSpec(
         "use_quant_conv": False,
         "use_post_quant_conv": False,
     },
+    is_featured=True,
     hub_id="black-forest-labs/FLUX.1-schnell",
     hub_subfolder="vae",
     scaling_factor=0.3611,

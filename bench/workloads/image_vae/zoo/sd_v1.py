@@ -12,6 +12,7 @@ MODEL = VaeSpec(
     aliases=("sd1.5", "sd-v2", "sd2", "pixart", "pixart-alpha"),
     vae_class=AUTOENCODER_KL,
     arguments={**levels(128, 256, 512, 512), "layers_per_block": 2},
+    is_featured=True,
     hub_id="stabilityai/sd-vae-ft-mse",
     scaling_factor=0.18215,
     dtype="float16",

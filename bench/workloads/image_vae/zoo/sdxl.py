@@ -12,6 +12,7 @@ MODEL = VaeSpec(
     aliases=("sdxl-turbo", "pixart-sigma", "kolors"),
     vae_class=AUTOENCODER_KL,
     arguments={**levels(128, 256, 512, 512), "layers_per_block": 2},
+    is_featured=True,
     hub_id="madebyollin/sdxl-vae-fp16-fix",
     scaling_factor=0.13025,
     dtype="float32",
