@@ -119,8 +119,8 @@ class VaeClass:
         tile = case.tile
         return tile is not None and (case.axes["width"] > tile.tile or case.axes["height"] > tile.rows[0])
 
-    def chunks(self, spec: VaeSpec) -> str:
-        """How a video is cut in time by default, in a few words, such as `16/4 frames`; empty if it is not cut."""
+    def describe_chunks(self, spec: VaeSpec) -> str:
+        """How the class splits frames, a phrase for a list of models; empty for images."""
         return ""
 
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:

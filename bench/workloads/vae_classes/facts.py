@@ -14,5 +14,5 @@ def facts_of(spec: VaeSpec) -> Facts:
         parameters=spec.parameters,
         latents=Latents(spec.latent_space or spec.key, latents.channels, latents.factor, latents.frames),
         frames_per_second=spec.fps,
-        chunks=spec.vae_class.chunks(spec),
+        chunks=spec.vae_class.describe_chunks(spec),
     )
