@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from bench.workloads import models
 from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.module import on_meta
 
 VAES = {key: spec for key, spec in models.zoo().items() if isinstance(spec, VaeSpec) and spec.fault is None}
 
 
 @pytest.mark.parametrize("key", VAES)
 def test_a_vae_has_the_parameters_that_its_entry_states(key: str) -> None:
-    with torch.device("meta"):
-        module = VAES[key].vae_class.build(VAES[key])
+    module = on_meta(key)
     assert models.workload(key).facts(key).parameters == sum(values.numel() for values in module.parameters())
 
 
 @pytest.mark.parametrize("key", VAES)
 def test_a_vae_is_of_the_class_that_it_states(key: str) -> None:
-    with torch.device("meta"):
-        module = VAES[key].vae_class.build(VAES[key])
+    module = on_meta(key)
     assert models.workload(key).facts(key).class_name == type(module).__name__
 
 
