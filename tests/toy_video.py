@@ -43,7 +43,7 @@ class ToyVideo(Workload):
         )
 
     def facts(self, key: str) -> Facts:
-        return Facts("ToyVideo", 1_000_000, Latents(key, channels=16, factor=8, frames=4), 8, "8/4 frames")
+        return Facts("ToyVideo", 1_000_000, Latents(key, channels=16, factor=8, frames=4), (512, 320), 8, "8/4 frames")
 
     def default_tile(self, key: str) -> Tile:
         return Tile(tile=256, overlap=64)

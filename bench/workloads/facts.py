@@ -30,6 +30,7 @@ class Facts:
         class_name: its class in the library that runs it.
         parameters: their number.
         latents: None if it has no latents.
+        size: width and height in pixels of what its pipeline makes if it is not told.
         frames_per_second: of the videos that its pipeline makes.
         chunks: how it cuts a video in time if it is not told, in a few words.
     """
@@ -37,5 +38,6 @@ class Facts:
     class_name: str = ""
     parameters: int | None = None
     latents: Latents | None = None
+    size: tuple[int, int] | None = None
     frames_per_second: float | None = None
     chunks: str = ""

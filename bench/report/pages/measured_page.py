@@ -67,7 +67,7 @@ def page(kind: Workload, operation: str, records: Sequence[Record], ceilings: Se
     `ceilings` are the measured ones of the records' devices, one for each device.
     """
     shown = [record for record in run_details.local(records) if record.case.operation == operation]
-    title = f"{kind.page.replace('_', ' ')} {operation}"
+    title = f"{kind.page} {operation}"
     has_table = kind.in_docs or any(models.has_docs_row(record.case) for record in shown)
     docs = f" `bench docs render RESULTS --operation {operation}` prints the docs' table." if has_table else ""
     written = Text(f"{_WRITTEN}{docs}")

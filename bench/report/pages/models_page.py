@@ -62,7 +62,7 @@ def _latents(specs: Sequence[Spec]) -> Table:
         (Column("Model"), lambda spec: spec.key),
         (Column("Latent", right=True), _latent),
         (Column("Latent space"), _space),
-        (Column("Weights", may_wrap=True), lambda spec: spec.hub_id),
+        (Column("Weights", may_wrap=True), lambda spec: spec.hub_id or ""),
     )
 
 
@@ -70,6 +70,7 @@ def _videos(specs: Sequence[Spec]) -> Table:
     return table_of(
         specs,
         (Column("Model"), lambda spec: spec.key),
+        (Column("Size", right=True), _size),
         (Column("Frames", "count"), _usual_frames),
         (Column("Per second", right=True), _rate),
         (Column("Per latent", "count"), _frames_per_latent),
@@ -97,6 +98,11 @@ def _latent(spec: Spec) -> str | None:
     """`4 x 1/8`: its channels, and its side as a share of the image's."""
     latents = _facts(spec).latents
     return None if latents is None else f"{latents.channels} x 1/{latents.factor}"
+
+
+def _size(spec: Spec) -> str | None:
+    size = _facts(spec).size
+    return None if size is None else f"{size[0]}x{size[1]}"
 
 
 def _space(spec: Spec) -> str | None:

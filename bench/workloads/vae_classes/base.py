@@ -249,9 +249,13 @@ class VaeSpec(Spec):
         frames: frames of a video if a command is not told how many.
         parameters: their number; None: not counted.
         latent_space: name of its latents, if other models make the same; None: only this one makes them.
+        size: width and height in pixels of what its pipeline makes if it is not told; None: not known.
         fps: frames per second of the videos that its pipeline makes.
         order: position in listings.
         from_checkpoint: whether it was read from a checkpoint's configuration, which may contradict itself.
+
+    Sources of `size` and `fps` in the zoo: the defaults and the examples of diffusers' pipelines. HunyuanVideo's 24 is
+    assumed (129 frames are then 5.4 s): diffusers' examples write 15.
     """
 
     vae_class: VaeClass
@@ -265,6 +269,7 @@ class VaeSpec(Spec):
     frames: int = 1
     parameters: int | None = None
     latent_space: str | None = None
+    size: tuple[int, int] | None = None
     fps: float | None = None
     order: int
     from_checkpoint: bool = False

@@ -13,6 +13,7 @@ def facts_of(spec: VaeSpec) -> Facts:
         class_name=spec.vae_class.name,
         parameters=spec.parameters,
         latents=Latents(spec.latent_space or spec.key, latents.channels, latents.factor, latents.frames),
+        size=spec.size,
         frames_per_second=spec.fps,
         chunks=spec.vae_class.describe_chunks(spec),
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
+from bench.workloads.facts import Facts
+from bench.workloads.vae_classes.facts import facts_of
 from bench.workloads.video_vae import payloads, tiles
 from bench.workloads.video_vae.zoo import ZOO
 
@@ -23,7 +25,7 @@ class VideoVaes(Workload):
 
     name = "video VAE"
     part = "VAE"
-    page = "Video_VAE"
+    page = "Video VAE"
     operations = ("encode", "decode")
     variants = ("sliced", "whole-clip", "framewise")
     classes = tuple(dict.fromkeys(spec.vae_class.name for spec in ZOO.listed()))
@@ -48,6 +50,9 @@ class VideoVaes(Workload):
     def default_tile(self, key: str) -> Tile:
         return ZOO.get(key).tile
 
+    def facts(self, key: str) -> Facts:
+        return facts_of(ZOO.get(key))
+
     def risk(self, key: str, dtype: str) -> str:
         return ZOO.get(key).risk(dtype)
 
@@ -71,6 +76,11 @@ class VideoVaes(Workload):
 
     def tiles_to_try(self, case: Case) -> tuple[Tile, ...]:
         return tiles.to_try(case)
+
+    def variants_to_try(self, case: Case) -> tuple[str, ...]:
+        """Slices of a batch, and chunks of frames where they are not computed by default and the tile has none."""
+        has_chunks = case.tile is not None and case.tile.frames is not None
+        return (*super().variants_to_try(case), *(() if has_chunks else ("framewise",)))
 
     def passes(self, case: Case) -> tuple[Shape, ...]:
         spec = ZOO.get(case.model)

@@ -19,6 +19,7 @@ MODELS = [
         hub_subfolder="vae",
         dtype="bfloat16",
         tile=Tile.of(1024),
+        parameters=84_046_115,
         order=5,
     ),
     VaeSpec(
@@ -29,6 +30,8 @@ MODELS = [
         hub_id="black-forest-labs/FLUX.2-small-decoder",
         dtype="bfloat16",
         tile=Tile.of(1024),
+        parameters=62_373_091,
+        latent_space="flux2",
         order=5,
     ),
     VaeSpec(
@@ -44,6 +47,7 @@ MODELS = [
         },
         dtype="float32",
         tile=Tile.of(64),
+        parameters=364_299,
         order=9,
     ),
 ]

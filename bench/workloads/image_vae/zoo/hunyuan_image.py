@@ -23,6 +23,7 @@ MODELS = [
         scaling_factor=0.75289,
         dtype="float16",
         tile=Tile.of(384),
+        parameters=405_575_491,
         order=7,
     ),
     VaeSpec(
@@ -40,6 +41,7 @@ MODELS = [
         scaling_factor=1.0,
         dtype="float32",
         tile=Tile.of(64),
+        parameters=1_081_811,
         order=9,
     ),
 ]

@@ -14,6 +14,7 @@ MODELS = [
         hub_subfolder="vae",
         dtype="bfloat16",
         tile=Tile(tile=256, overlap=64),
+        parameters=126_892_531,
         order=6,
     ),
     VaeSpec(
@@ -30,6 +31,7 @@ MODELS = [
         },
         dtype="float32",
         tile=Tile(tile=64, overlap=16),
+        parameters=797_271,
         order=9,
     ),
 ]

@@ -23,6 +23,7 @@ MODELS = [
         scaling_factor=0.41407,
         dtype="float16",
         tile=Tile(tile=512, overlap=64),
+        parameters=312_250_275,
         order=7,
     ),
     VaeSpec(
@@ -44,6 +45,7 @@ MODELS = [
         scaling_factor=1.0,
         dtype="float32",
         tile=Tile(tile=64, overlap=16),
+        parameters=81_571,
         order=9,
     ),
 ]

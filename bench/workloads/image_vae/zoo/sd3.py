@@ -18,5 +18,6 @@ MODEL = VaeSpec(
     shift_factor=0.0609,
     dtype="float16",
     tile=Tile.of(1024),
+    parameters=83_819_683,
     order=4,
 )

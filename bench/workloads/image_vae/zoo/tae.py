@@ -5,7 +5,7 @@ from bench.workloads.vae_classes.autoencoder_tiny import AUTOENCODER_TINY
 from bench.workloads.vae_classes.base import VaeSpec
 
 
-def _published(key: str, title: str, latent_channels: int) -> VaeSpec:
+def _published(key: str, title: str, latents_of: str, latent_channels: int, parameters: int) -> VaeSpec:
     return VaeSpec(
         key=key,
         title=title,
@@ -15,15 +15,17 @@ def _published(key: str, title: str, latent_channels: int) -> VaeSpec:
         scaling_factor=1.0,
         dtype="float16",
         tile=Tile(tile=512, overlap=64),
+        parameters=parameters,
+        latent_space=latents_of,
         order=8,
     )
 
 
 MODELS = [
-    _published("taesd", "TAESD", latent_channels=4),
-    _published("taesdxl", "TAESDXL", latent_channels=4),
-    _published("taesd3", "TAESD3", latent_channels=16),
-    _published("taef1", "TAEF1", latent_channels=16),
+    _published("taesd", "TAESD", "sd-v1", latent_channels=4, parameters=2_445_063),
+    _published("taesdxl", "TAESDXL", "sdxl", latent_channels=4, parameters=2_445_063),
+    _published("taesd3", "TAESD3", "sd3", latent_channels=16, parameters=2_458_899),
+    _published("taef1", "TAEF1", "flux", latent_channels=16, parameters=2_458_899),
     VaeSpec(
         key="tiny-tae",
         title="Tiny TAE",
@@ -37,6 +39,7 @@ MODELS = [
         scaling_factor=1.0,
         dtype="float32",
         tile=Tile(tile=64, overlap=16),
+        parameters=71_559,
         order=9,
     ),
 ]

@@ -14,6 +14,9 @@ MODELS = [
         dtype="float16",
         tile=COGVIDEOX.tile,
         frames=49,
+        parameters=215_583_907,
+        size=(720, 480),
+        fps=8,
         order=107,
     ),
     VaeSpec(
@@ -26,6 +29,9 @@ MODELS = [
         dtype="bfloat16",
         tile=COGVIDEOX.tile,
         frames=49,
+        parameters=215_583_907,
+        size=(720, 480),
+        fps=8,
         order=108,
     ),
 ]

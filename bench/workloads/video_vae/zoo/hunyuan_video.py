@@ -15,5 +15,8 @@ MODEL = VaeSpec(
     dtype="float16",
     tile=HUNYUAN_VIDEO.tile,
     frames=129,
+    parameters=246_478_803,
+    size=(1280, 720),
+    fps=24,
     order=101,
 )

@@ -16,5 +16,8 @@ MODEL = VaeSpec(
     dtype="float16",
     tile=HUNYUAN_VIDEO_15.tile,
     frames=121,
+    parameters=1_260_634_115,
+    size=(848, 480),
+    fps=24,
     order=102,
 )

@@ -15,5 +15,8 @@ MODEL = VaeSpec(
     dtype="bfloat16",
     tile=LTX2_VIDEO.tile,
     frames=121,
+    parameters=1_222_479_601,
+    size=(768, 512),
+    fps=24,
     order=106,
 )

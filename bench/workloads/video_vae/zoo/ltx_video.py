@@ -17,5 +17,8 @@ MODEL = VaeSpec(
     dtype="bfloat16",
     tile=LTX_VIDEO.tile,
     frames=161,
+    parameters=419_193_649,
+    size=(704, 512),
+    fps=25,
     order=105,
 )

@@ -13,5 +13,8 @@ MODEL = VaeSpec(
     dtype="bfloat16",
     tile=MOCHI.tile,
     frames=85,
+    parameters=459_748_611,
+    size=(848, 480),
+    fps=30,
     order=109,
 )

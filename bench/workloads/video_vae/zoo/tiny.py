@@ -44,6 +44,7 @@ MODELS = [
         # as many channels of latents as the full model, so that it takes the latents of diffusers' own remote tests
         {"latent_channels": 16, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 1, "norm_num_groups": 16},
         scaling_factor=1.0,
+        parameters=3_000_007,
         order=201,
     ),
     _tiny(
@@ -51,9 +52,10 @@ MODELS = [
         HUNYUAN_VIDEO_15,
         {"latent_channels": 8, "block_out_channels": [16, 32, 32, 32, 32], "layers_per_block": 1},
         scaling_factor=1.0,
+        parameters=1_586_667,
         order=202,
     ),
-    _tiny("wan", WAN, {**_WAN, "z_dim": 4}, statistics=_statistics(4), order=203),
+    _tiny("wan", WAN, {**_WAN, "z_dim": 4}, statistics=_statistics(4), parameters=797_271, order=203),
     _tiny(
         "wan-2.2",
         WAN,
@@ -68,9 +70,18 @@ MODELS = [
             "scale_factor_spatial": 16,
         },
         statistics=_statistics(8),
+        parameters=1_522_300,
         order=204,
     ),
-    _tiny("ltx-video", LTX_VIDEO, _LAYERS, scaling_factor=1.0, tile=Tile(tile=96, overlap=32), order=205),
+    _tiny(
+        "ltx-video",
+        LTX_VIDEO,
+        _LAYERS,
+        scaling_factor=1.0,
+        tile=Tile(tile=96, overlap=32),
+        parameters=1_150_921,
+        order=205,
+    ),
     _tiny(
         "ltx-2",
         LTX2_VIDEO,
@@ -85,6 +96,7 @@ MODELS = [
         },
         scaling_factor=1.0,
         tile=Tile(tile=96, overlap=32),
+        parameters=2_162_221,
         order=206,
     ),
     _tiny(
@@ -93,6 +105,7 @@ MODELS = [
         {"latent_channels": 4, "block_out_channels": [16, 32, 32, 32], "layers_per_block": 1, "norm_num_groups": 8},
         scaling_factor=1.0,
         tile=Tile(tile=48, overlap=16, height=32, overlap_height=8),
+        parameters=825_019,
         order=207,
     ),
     _tiny(
@@ -106,6 +119,7 @@ MODELS = [
         },
         statistics=_statistics(4),
         frames=7,
+        parameters=622_755,
         order=208,
     ),
 ]

@@ -17,5 +17,8 @@ MODEL = VaeSpec(
     dtype="float32",
     tile=WAN.tile,
     frames=81,
+    parameters=126_892_531,
+    size=(832, 480),
+    fps=16,
     order=103,
 )

@@ -39,5 +39,8 @@ MODEL = VaeSpec(
     dtype="float32",
     tile=WAN.tile,
     frames=121,
+    parameters=704_688_668,
+    size=(1280, 704),
+    fps=24,
     order=104,
 )

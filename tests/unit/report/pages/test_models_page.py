@@ -33,7 +33,7 @@ def test_each_model_has_a_row_with_its_other_names_precision_tile_and_weights() 
         assert rows[key]["Title"] == spec.title
         assert rows[key]["Precision"] == spec.dtype
         assert rows[key]["Tile (px)"].startswith(str(tile.tile) if tile else "-")
-        assert rows[key]["Weights"] == (spec.hub_id or "-")
+        assert rows[key]["Weights"] == (spec.hub_id or "")
         assert all(name in rows[key]["Other names"] for name in spec.aliases)
 
 
@@ -46,6 +46,7 @@ def test_a_vae_has_its_class_parameters_weights_and_latents() -> None:
 
 def test_a_video_vae_has_its_frames_and_an_image_vae_has_none(toy_video: str) -> None:
     rows = _rows(models_page.page(list(zoo().values())))
+    assert rows[toy_video]["Size"] == "512x320"
     assert (rows[toy_video]["Frames"], rows[toy_video]["Per second"], rows[toy_video]["Per latent"]) == ("17", "8", "4")
     assert rows[toy_video]["In time by default"] == "8/4 frames"
     assert "Frames" not in rows["flux"]
