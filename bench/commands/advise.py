@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.comparisons import Networks, NetworksFile, Server, Transports
-from bench.commands.files import given_or_all, table_records, write_pages
+from bench.commands.files import Pages, given_or_all, table_records, write_pages
 from bench.commands.options import (
     RESULTS,
     Allocator,
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from bench.analysis.advise.card import Os
     from bench.analysis.advise.times import Clock
     from bench.analysis.advise.ways import Advice
+    from bench.analysis.hybrid.scenario import Wanted
     from bench.config import Network
+    from bench.predictions.advice import Evidence
+    from bench.predictions.target_cards import TargetCard
 
 _SIZES = ("512", "1024", "2048")
 _SYSTEMS: dict[str, Os] = {"linux": "linux", "windows": "windows"}
@@ -84,9 +87,10 @@ def advise(
     """Recommend how to run an image on a card: untiled, tiled, sliced, in lower precision, or remotely.
 
     With --gpu or --vram-limit it prints the advice with its reasons, and
-    writes the page only to --out. Without them it writes the page advice.md
-    for all cards to reports/. Memory and times that nobody measured are
-    predicted, so no GPU and no weights are needed.
+    writes the page only to --out. Without them it writes advice.md for all
+    cards to reports/, and decoders.md, which compares the VAEs of each latent
+    space. Memory and times that nobody measured are predicted, so no GPU and no
+    weights are needed.
 
     Exit codes: 0 done; 2 wrong usage, or not even the weights fit.
     """
@@ -119,8 +123,27 @@ def advise(
         advice = advising.advise(tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, scope)
         if not is_page:
             advice = [what_would_change.with_changes(each, cards[0], evidence, scope) for each in advice]
-    folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
+        folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
+        pages: Pages = {}
+        if folder is not None and is_page:
+            pages = _decoders(wanted, cards, evidence, networks, quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
+    if folder is not None:
+        write_pages(folder, pages, quiet=quiet or as_json)
+
+
+def _decoders(
+    wanted: Wanted, cards: Sequence[TargetCard], evidence: Evidence, networks: dict[str, Network], *, quiet: bool
+) -> Pages:
+    """The page that compares the VAEs of each latent space; none if the options choose no decode."""
+    from bench.predictions import decoders
+    from bench.report.pages import decoders_page
+
+    compared = tracked(decoders.comparisons(wanted, cards, evidence), "Comparing decoders", quiet=quiet)
+    found = [compare() for compare in compared]
+    if not found:
+        return {}
+    return {decoders_page.PAGE: decoders_page.page(found, decoders.left_out(wanted), networks)}
 
 
 def _tell(

@@ -141,11 +141,11 @@ def _local_ways(image: Case, card: TargetCard, evidence: Evidence, scope: Scope)
             continue
         predicted = predicted_records.predict(option.case, card)
         peak = peaks.of(option.case, card.place, evidence.records, predicted)
-        ways.append(Local(option, peak, _time(option.case, card, evidence, peak)))
+        ways.append(Local(option, peak, time_of(option.case, card, evidence, peak)))
     return ways
 
 
-def _time(case: Case, card: TargetCard, evidence: Evidence, peak: Peak) -> Time | None:
+def time_of(case: Case, card: TargetCard, evidence: Evidence, peak: Peak) -> Time | None:
     """The time of a case; if it spills, the least that it is: the predicted time with enough memory."""
     kernels = time_model.kernels_of(case)
     if peak.verdict != "spills":
