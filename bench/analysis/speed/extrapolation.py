@@ -35,7 +35,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from bench.analysis.speed.observation import LEAST_S, Observation, variant_of
+from bench.analysis.speed.observation import LEAST_S, Observation, class_of, variant_of
 from bench.config.gpus import Gpu, Precision
 from bench.core.units import ITEM_BYTES
 from bench.record import Case
@@ -102,11 +102,7 @@ def spread(log_errors: Iterable[tuple[str, float]]) -> float | None:
 
 def is_other_class(case: Case, scope: Scope) -> bool:
     """Whether the case's model is of a class of which no time was fitted."""
-    return _class_of(case.model) not in {_class_of(key) for key, _ in scope.models}
-
-
-def _class_of(key: str) -> str:
-    return models.workload(key).facts(key).class_name if key in models.zoo() else ""
+    return class_of(case.model) not in {class_of(key) for key, _ in scope.models}
 
 
 def around(seconds: float, rated_s: float, spread: float | None) -> Range:
@@ -135,7 +131,7 @@ def _case_beyond(case: Case, scope: Scope) -> list[str]:
     if case.model not in keys:
         unseen.append(f"{title} (fitted on {_listed(map(models.title, keys))})")
         if is_other_class(case, scope):
-            unseen.append(f"the class {_class_of(case.model) or 'of the model'}")
+            unseen.append(f"the class {class_of(case.model) or 'of the model'}")
     elif case.dtype in dtypes and (case.model, case.dtype) not in scope.models:
         unseen.append(f"{title} in {case.dtype}")
     if extras(case) and tuple(extras(case)) not in scope.extras:

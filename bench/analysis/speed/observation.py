@@ -43,10 +43,16 @@ def variant_of(case: Case) -> str:
 
 
 def timed_calls(records: Iterable[Record], gpus: Gpus) -> tuple[tuple[TimedCall, Gpu], ...]:
-    """The times that a model can use: local, above `LEAST_S`, without a memory limit, on cards of known rates."""
+    """The times that a model can use: local, above `LEAST_S`, without a memory limit, on cards of known rates.
+
+    If some are published, only those of models of the published classes: others run other kernels, and would change the
+    figures of these.
+    """
+    given = list(records)
+    published = {class_of(record.case.model) for record in given if record.kind == "published"}
     usable = []
-    for record in records:
-        seconds = _seconds(record)
+    for record in given:
+        seconds = None if published and class_of(record.case.model) not in published else _seconds(record)
         entry = None if seconds is None else gpus.of_device(record.device.name, record.device.total_bytes)
         if seconds is not None and entry is not None and entry[1].has_rates:
             usable.append((TimedCall(record.kind, entry[0], record.case, seconds), entry[1]))
@@ -65,6 +71,11 @@ def observations(
         for call, gpu in timed_calls(records, gpus)
         if (kernels := kernels_of(_counted(call.case))) is not None
     )
+
+
+def class_of(key: str) -> str:
+    """The class of a model in the library that runs it; empty if it is not known."""
+    return models.workload(key).facts(key).class_name if key in models.zoo() else ""
 
 
 def digest(calls: Iterable[TimedCall]) -> str:

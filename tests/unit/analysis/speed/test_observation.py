@@ -96,3 +96,14 @@ def test_a_digest_tells_sets_of_times_apart_whatever_their_order() -> None:
 )
 def test_what_says_nothing_of_the_model_is_left_out(record: Record) -> None:
     assert of(record, published(0.011, device=CARD)) == [0.011]
+
+
+def test_times_of_another_class_than_the_published_ones_are_left_out() -> None:
+    # given a published time, and a measured one of a model of another class on the same card
+    known = published(
+        0.1, device=a_device(name="NVIDIA GeForce RTX 3090", total_bytes=None), case=a_case(model="sd-v1")
+    )
+    other = measured(0.2, device=known.device, case=a_case(model="taesd"))
+    # then it does not change the figures of the published class
+    assert [call.case.model for call, _ in timed_calls([known, other], load_gpus())] == ["sd-v1"]
+    assert [call.case.model for call, _ in timed_calls([other], load_gpus())] == ["taesd"]
