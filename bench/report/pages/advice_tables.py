@@ -12,7 +12,7 @@ from bench.record import Case
 from bench.report import document
 from bench.report.document import Cell, Column, Tone, table_of
 from bench.report.pages import advice_words
-from bench.report.pages.cells import SURE
+from bench.report.pages.cells import SURE, tile_edge
 from bench.report.pages.hybrid_tables import Networks
 from bench.workloads.labels import size_of, whole_size_of
 
@@ -64,7 +64,7 @@ def _way(advice: Advice, networks: Networks) -> Cell:
         measured = best.way.time is not None and best.way.time.kind == "measured"
         return Cell(advice_words.way(best, networks) if measured else "remote", tone="strong")
     case, option = best.way.option.case, best.way.option
-    tile = "untiled" if case.tile is None else f"tile {case.tile.tile}"
+    tile = "untiled" if case.tile is None else f"tile {tile_edge(case.tile)}"
     return Cell(f"{case.dtype}, {tile}" if option.names_precision else tile)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
 from bench.core.units import format_bytes, format_relative
-from bench.record import Case, Device, Measured, OutOfMemory, Record, alike_but_for, grouped
+from bench.record import Case, Device, Measured, OutOfMemory, Record, Tile, alike_but_for, grouped
 from bench.report.document import Cell
 from bench.workloads import models
 from bench.workloads.labels import size_order
@@ -80,6 +80,11 @@ def by_call(items: Iterable[_Item], case_of: Callable[[_Item], Case]) -> list[tu
     return [(call(case_of(group[0])), group) for group in groups]
 
 
+def tile_edge(tile: Tile) -> str:
+    """`512`, the edge of a square tile; of another or one in time all that tells it: `360x240/72x40`."""
+    return str(tile.tile) if tile.height is None and tile.frames is None else tile.label
+
+
 def case_order(case: Case) -> tuple[object, ...]:
     """A sort key: by size, untiled before tiled, smaller tiles first."""
     return (size_order(case), case.tile.tile if case.tile else 0)
@@ -92,7 +97,8 @@ def in_size_order(
 
     `group_of` tells items of one case apart that are not to be mixed, such as those of several cards.
     """
-    groups = grouped(items, lambda item: (group_of(item), alike_but_for(case_of(item), "width", "height", "tiling")))
+    sizes = ("width", "height", "frames", "tiling")
+    groups = grouped(items, lambda item: (group_of(item), alike_but_for(case_of(item), *sizes)))
     return [item for group in groups for item in sorted(group, key=lambda item: case_order(case_of(item)))]
 
 

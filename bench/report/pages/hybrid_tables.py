@@ -137,7 +137,7 @@ def _tiled_time(row: Row) -> Cell:
     """The time in tiles, with the size of the tile if the results hold several."""
     time = cells.time(row.tiled)
     tile = row.tiled.case.tile if row.tiled else None
-    return replace(time, note=f"tiles of {tile.tile} px") if tile and row.tiles > 1 else time
+    return replace(time, note=f"tiles of {cells.tile_edge(tile)} px") if tile and row.tiles > 1 else time
 
 
 def _fastest(row: Row, networks: Networks) -> Cell:

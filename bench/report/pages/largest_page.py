@@ -11,7 +11,7 @@ from bench.record import Case
 from bench.report import document
 from bench.report.document import Bullets, Cell, Column, Document, table_of
 from bench.report.pages import cells
-from bench.report.pages.cells import MEMORY_ASSUMED
+from bench.report.pages.cells import MEMORY_ASSUMED, tile_edge
 from bench.report.pages.predicted_tables import WORDS
 from bench.vram import assumptions
 
@@ -72,7 +72,7 @@ def _tiled_cell(images: LargestImages) -> Cell:
     cell = _cell(images, images.tiled)
     if images.tile is None or images.tiled is None:
         return cell
-    return Cell(text=f"{cell.text} ({images.tile.tile})", tone=cell.tone)
+    return Cell(text=f"{cell.text} ({tile_edge(images.tile)})", tone=cell.tone)
 
 
 def _number(boundary: Boundary) -> str:

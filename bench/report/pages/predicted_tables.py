@@ -13,7 +13,7 @@ from bench.report.document import Cell, Column, Tone, table_of
 from bench.report.pages import cells
 from bench.report.pages.cells import SURE, case_order, in_size_order
 from bench.report.pages.known_peaks import KnownPeak
-from bench.workloads.labels import extras, label_of, size_of
+from bench.workloads.labels import FRAMES, extras, frames_of, label_of, size_of
 
 WORDS = {"tight": "tight", "out_of_memory": "OOM", "unsupported": "no torch"}
 #: What makes two predictions of a case the same demand.
@@ -68,7 +68,7 @@ def groups(records: Iterable[Record]) -> list[Group]:
     """The predictions by model, operation, precision and batch."""
     return [
         _group(group)
-        for group in grouped(records, lambda record: alike_but_for(record.case, "width", "height", "tiling"))
+        for group in grouped(records, lambda record: alike_but_for(record.case, "width", "height", "frames", "tiling"))
     ]
 
 
@@ -135,10 +135,12 @@ def _tiled_size(case: Case) -> str:
 
 
 def _short(case: Case) -> str:
-    """`1024`, `2048 tile 512`: a case of a group, for a column's name."""
-    sides = {case.axes.get("width"), case.axes.get("height")}
-    side = str(case.axes["width"]) if len(sides) == 1 and None not in sides else size_of(case)
-    return side if case.tile is None else f"{side} tile {case.tile.tile}"
+    """`1024`, `2048 tile 512`, `512 81 frames`: a case of a group, for a column's name."""
+    sides, frames = {case.axes.get("width"), case.axes.get("height")}, frames_of(case)
+    is_square = len(sides) == 1 and None not in sides
+    side = str(case.axes["width"]) if is_square else size_of(case, FRAMES)
+    side += "" if frames is None else f" {frames} frames"
+    return side if case.tile is None else f"{side} tile {cells.tile_edge(case.tile)}"
 
 
 def _band(prediction: Prediction, *, context: bool = False) -> Cell:

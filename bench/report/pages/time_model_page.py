@@ -328,7 +328,7 @@ def _fitted_to(fitted: Sequence[HeldOut]) -> str:
 
 
 def _case(case: Case) -> str:
-    return f"{cells.call(case)} {size_of(case)}{f', tiles of {case.tile.tile}' if case.tile else ''}"
+    return f"{cells.call(case)} {size_of(case)}{f', tiles of {cells.tile_edge(case.tile)}' if case.tile else ''}"
 
 
 def _tiling(case: Case) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from factories import a_case, a_device, measured, out_of_memory, published
+from factories import a_case, a_device, changed, measured, out_of_memory, published
 from predictions import a_predicted_record
 
 from bench.core.units import GIB, MIB
-from bench.record import Memory, Record
+from bench.record import Memory, Record, Tile
 from bench.report.document import Column
 from bench.report.pages import predicted_page, predicted_tables
 from bench.report.pages.known_peaks import KnownPeak, known_peaks
@@ -177,3 +177,16 @@ def test_a_prediction_for_expandable_segments_is_not_held_against_what_is_known(
     page = markdown.render(predicted_page.page([prediction, other], []))
     assert "without expandable segments" in page
     assert "with expandable segments" in page
+
+
+def test_a_video_has_a_column_for_each_number_of_frames(toy_video: str) -> None:
+    # given two lengths of a clip, and one of them in tiles that are not square
+    case = a_case(model=toy_video, operation="decode", size=512, frames=17, dtype="bfloat16")
+    tile = Tile(tile=360, overlap=72, height=240, overlap_height=40)
+    cases = [case, case.model_copy(update={"tiling": tile}), changed(case, frames=81)]
+    # when
+    groups = predicted_tables.groups(a_predicted_record(1000 * MIB, case=each) for each in cases)
+    # then they are one table
+    (group,) = groups
+    columns = [column.name for column in predicted_tables.card_table(group).columns]
+    assert columns == ["Card", "512 17 frames", "512 17 frames tile 360x240/72x40", "512 81 frames"]
