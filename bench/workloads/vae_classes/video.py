@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from bench.record import Case, Tile
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes.base import VaeClass, VaeSpec
-from bench.workloads.vae_classes.tiles import lengths
+from bench.workloads.vae_classes.image_tiles import lengths
 
 #: Why a class lacks a variant, unless it says more.
 _REFUSED = {
