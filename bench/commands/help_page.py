@@ -8,11 +8,11 @@ from typer.core import TyperCommand, TyperGroup
 
 #: Names of values that are not the option's own. An option may name its value itself.
 _VALUES = {
-    **dict.fromkeys(("--batch", "--max-batch", "--queue", "--rate", "--volume"), "N"),
+    **dict.fromkeys(("--batch", "--max-batch", "--max-frames", "--queue", "--rate", "--volume"), "N"),
     **dict.fromkeys(("--body-timeout", "--load-seconds", "--time-limit"), "SECONDS"),
     **dict.fromkeys(("--gpu", "--network", "--server", "--token-env"), "NAME"),
     **dict.fromkeys(("--base", "--head"), "FILE"),
-    **dict.fromkeys(("--max-pixels", "--resolution"), "PX"),
+    **dict.fromkeys(("--max-pixels", "--max-video-pixels", "--resolution"), "PX"),
     "--dialect": "PAGE",
     "--host": "ADDRESS",
     "--out": "FOLDER",
