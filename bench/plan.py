@@ -11,7 +11,7 @@ from typing import Literal
 from bench.config import AxisError, LoadSettings, OverlapSettings, Sweep, refuse_many
 from bench.errors import ConfigError, listed
 from bench.record import Axes, Case, MeasureSettings, Tile, alike_but_for, digest, fits_in_one_request, grouped
-from bench.workloads import models
+from bench.workloads import checkpoints, models
 from bench.workloads.labels import label_of
 
 
@@ -58,6 +58,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
         spec = models.get(key)
         if weights == "hub" and spec.hub_id is None:
             raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {key} has no checkpoint on the hub. Use random.")
+        _check_weights(sweep, key, weights)
         _check_variant(sweep, key, variant)
         for operation, axes, tiling in itertools.product(
             _operations(sweep, key), _axes(sweep, key), _tilings(sweep, key)
@@ -184,6 +185,15 @@ def _checked(sweep: Sweep, cases: Sequence[Case]) -> tuple[Case, ...]:
         if refusal := models.workload(case.model).check(case):
             raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
     return tuple({case.id: case for case in cases}.values())
+
+
+def _check_weights(sweep: Sweep, key: str, weights: str) -> None:
+    """Raise ConfigError for the folder of a checkpoint of another class than the model's."""
+    its_class = models.workload(key).architecture(key).get("class")
+    if weights in {"random", "hub"} or weights.startswith(checkpoints.HUB) or not isinstance(its_class, str):
+        return
+    if refusal := checkpoints.refusal(weights, key, its_class):
+        raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {refusal}. Give another folder or model.")
 
 
 def _check_variant(sweep: Sweep, key: str, variant: str) -> None:

@@ -65,6 +65,17 @@ def read(source: str) -> Checkpoint:
     return _on_the_hub(source) if source.startswith(HUB) else _in_a_folder(source)
 
 
+def refusal(folder: str, model: str, its_class: str) -> str:
+    """Why the weights in a folder can't be those of a model of a class of diffusers, with both classes' names.
+
+    Empty if they can, or if the folder's configuration names no class.
+    """
+    given = read(folder).config.get("_class_name", its_class)
+    if given == its_class:
+        return ""
+    return f"{printable(folder, 200)} is a checkpoint of class {quoted(given)}, and {model} is of class {its_class}"
+
+
 def _in_a_folder(source: str) -> Checkpoint:
     label = printable(source, 200)
     if source in {"", "random", "hub"}:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,6 +242,19 @@ def test_a_plan_keeps_its_sweeps_name_and_time_out() -> None:
 
 
 # What can't be run
+
+
+@pytest.mark.parametrize(("given", "is_refused"), [("AutoencoderDC", True), ("AutoencoderKL", False), (None, False)])
+def test_weights_of_another_class_than_the_model_s_are_refused_with_both(
+    given: str | None, is_refused: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"_class_name": given} if given else {}))
+    if not is_refused:
+        assert {case.weights for case in make(models="sd-v1", weights=str(tmp_path)).cases} == {str(tmp_path)}
+        return
+    with pytest.raises(ConfigError) as caught:
+        make(models="sd-v1", weights=str(tmp_path))
+    assert all(name in str(caught.value) for name in ("AutoencoderDC", "AutoencoderKL", "`weights`", "sd-v1"))
 
 
 def test_a_model_without_a_checkpoint_is_refused_hub_weights() -> None:

@@ -15,6 +15,7 @@ import torch
 
 from bench.errors import ConfigError, printable
 from bench.record import Axes, Case
+from bench.workloads import checkpoints
 from bench.workloads.base import Call, Shape, Stage
 from bench.workloads.vae_classes import broken, scaling, zoo
 from bench.workloads.vae_classes.base import VaeSpec
@@ -123,6 +124,8 @@ def _load(spec: VaeSpec, weights: str, dtype: torch.dtype) -> Any:
         vae = vae_class.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
     else:
         folder = Path(weights).expanduser()
+        if refusal := checkpoints.refusal(weights, spec.key, spec.vae_class.name):
+            raise ValueError(refusal)
         inside = None if (folder / "config.json").is_file() else "vae"
         vae = vae_class.from_pretrained(str(folder), subfolder=inside, torch_dtype=dtype, local_files_only=True)
     _check_architecture(spec, vae)
@@ -132,12 +135,16 @@ def _load(spec: VaeSpec, weights: str, dtype: torch.dtype) -> Any:
 def _check_architecture(spec: VaeSpec, vae: Any) -> None:
     """Raises ValueError if a checkpoint has another architecture than the model it is measured as."""
     expected = spec.config
-    actual = {key: list(value) if isinstance(value, tuple) else value for key, value in vae.config.items()}
+    actual = {key: _as_in_json(value) for key, value in vae.config.items()}
     differences = [
         f"{key} is {actual.get(key)}, not {value}" for key, value in expected.items() if actual.get(key, value) != value
     ]
     if differences:
         raise ValueError(f"the checkpoint is not a {spec.key} VAE: {'; '.join(differences)}")
+
+
+def _as_in_json(value: Any) -> Any:
+    return [_as_in_json(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def build(spec: VaeSpec) -> Any:

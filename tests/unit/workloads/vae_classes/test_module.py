@@ -129,6 +129,34 @@ def test_a_checkpoint_of_another_model_is_refused_with_what_differs(tmp_path: Pa
         vae.VaeOnDevice(a_case(model="sd-v1", weights=str(tmp_path)), CPU)
 
 
+def test_a_checkpoint_of_another_class_is_refused_with_both_names(tmp_path: Path) -> None:
+    vae.build(models.get("tiny")).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"AutoencoderKL\b.*AutoencoderDC"):
+        vae.VaeOnDevice(a_case(model="tiny-dc", weights=str(tmp_path)), CPU)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tiny",
+        "tiny-flux2",
+        "tiny-qwen-image",
+        "tiny-hunyuan-image",
+        "tiny-dc",
+        "tiny-tae",
+        "tiny-wan",
+        "tiny-ltx-video",
+    ],
+)
+def test_a_checkpoint_of_each_class_has_the_values_that_were_saved(tmp_path: Path, key: str) -> None:
+    spec = models.get(key)
+    torch.manual_seed(5)
+    saved = vae.build(spec)
+    saved.save_pretrained(tmp_path)
+    loaded = vae.VaeOnDevice(a_case(model=key, weights=str(tmp_path)), CPU)
+    assert all(map(torch.equal, loaded.module.parameters(), saved.parameters()))
+
+
 def test_two_calls_of_one_model_can_take_turns() -> None:
     # given a tiled and an untiled call that were both prepared before either ran
     cases = (a_case(size=128, tiling=Tile(tile=64, overlap=16)), a_case(size=128))
