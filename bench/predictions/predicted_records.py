@@ -24,6 +24,7 @@ from bench.record import (
     Stage,
     timestamp,
 )
+from bench.workloads import models
 
 if TYPE_CHECKING:
     from bench.vram.replay import Peaks
@@ -72,7 +73,7 @@ def _record(
     outcome: Outcome = Measured() if peaks else OutOfMemory(where="device", message=prediction.reason)
     if card.no_torch is not None:
         prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
-    place, tiles = card.place, len(demand.passes) if case.tile else None
+    place, counts = card.place, models.workload(case.model).count(case, demand.passes)
     memory = (
         None
         if peaks is None
@@ -91,7 +92,15 @@ def _record(
         vram_limit_bytes=place.limit_bytes,
         run=run,
         outcome=outcome,
-        stages=(Stage(name=case.operation, memory=memory, tiles=tiles, flops=prediction.work.flops),),
+        stages=(
+            Stage(
+                name=case.operation,
+                memory=memory,
+                tiles=counts.tiles,
+                chunks=counts.chunks,
+                flops=prediction.work.flops,
+            ),
+        ),
         prediction=prediction,
         assumed=("total_bytes",) if place.is_memory_assumed else (),
         recorded_at=run.started_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from bench.core import stats
 from bench.record.case import Case, MeasureSettings
@@ -29,12 +29,25 @@ class Stage(Frozen):
     timing: Timing | None = None
     memory: Memory | None = None
     tiles: int | None = Field(default=None, ge=1, description="tiles that one call computed; null when untiled")
+    chunks: int | None = Field(
+        default=None,
+        ge=2,
+        description="chunks of frames that one call computed one after another for each tile; null: all frames at once",
+    )
     flops: int | None = Field(
         default=None,
         ge=0,
         description="floating-point operations of one call, a multiply-add being two, "
         "as torch's FlopCounterMode counts",
     )
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        """Leave out chunks if there are none: lines of images are older than the field.
+
+        Without a return type, which pydantic would take for the schema.
+        """
+        return {name: value for name, value in serialize(self).items() if name != "chunks" or value is not None}
 
 
 def whole_timing(stages: Sequence[Stage]) -> Timing | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
 from bench.workloads.facts import Facts
+from bench.workloads.passes import Counts
 
 if TYPE_CHECKING:
     import torch
@@ -284,6 +285,10 @@ class Workload(Protocol):
         """Why the model can't run a case although each axis has a valid value; empty if it can."""
         return ""
 
+    def chunk_note(self, case: Case) -> str:
+        """The chunks into which the model by itself cuts a case's frames, for a label; empty if into none."""
+        return ""
+
     def tile_used(self, case: Case) -> Tile | None:
         """The case's tile; None if it is not tiled or one tile covers everything."""
         return case.tile
@@ -299,6 +304,10 @@ class Workload(Protocol):
     def passes(self, case: Case) -> tuple[Shape, ...]:
         """Input shape of each pass of a call, in order: one pass, or one per tile. Empty if not known."""
         return ()
+
+    def count(self, case: Case, passes: Sequence[Shape]) -> Counts:
+        """The tiles and chunks of frames of a call that made these passes."""
+        return Counts((len(passes) or None) if case.tile else None)
 
     def served(self, case: Case) -> Case:
         """The case as an endpoint computes it: tiled if endpoints tile images of this size."""

@@ -22,10 +22,14 @@ def label_of(case: Case, stage: str | None = None) -> str:
         parts += [f"tiled {case.tile.label}"]
     elif takes_tiles(case):
         parts += ["untiled"]
-    parts += [*extras(case), *([case.weights] if case.weights != "random" else [])]
+    parts += [_chunk_note(case), *extras(case), *([case.weights] if case.weights != "random" else [])]
     parts += [case.variant] if case.variant != "default" else []
     parts += [f"over {case.transport}"] if case.transport else []
     return one_line(" ".join(filter(None, parts)) + (f": {stage}" if stage else ""))
+
+
+def _chunk_note(case: Case) -> str:
+    return models.workload(case.model).chunk_note(case) if case.model in models.zoo() else ""
 
 
 def takes_tiles(case: Case) -> bool:

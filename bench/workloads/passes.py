@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 
 from bench.record import Case
@@ -21,3 +22,16 @@ def count_at_most(case: Case) -> int:
     return slices * prod(
         -(-case.axes[name] // (edge - overlap)) for name, (edge, overlap) in lengths.items() if name in case.axes
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the passes of a call were.
+
+    Attributes:
+        tiles: tiles, once for each slice of a batch; None when untiled.
+        chunks: chunks of frames into which each tile was cut; None if all frames were computed at once.
+    """
+
+    tiles: int | None = None
+    chunks: int | None = None

@@ -225,13 +225,15 @@ class Session:
         uncounted: list[str] = []
         for stage, peak, seconds in zip(first, memory, zip(*timed.seconds, strict=True), strict=True):
             flops, why_not = _flops(case, stage)
+            counts = models.workload(case.model).count(case, stage.passes)
             uncounted += why_not
             stages.append(
                 Stage(
                     name=stage.name,
                     timing=stopping.Samples(seconds, samples.stopped_by).timing(self.held.clock.name, stage.seconds),
                     memory=peak,
-                    tiles=(len(stage.passes) or None) if case.tile else None,
+                    tiles=counts.tiles,
+                    chunks=counts.chunks,
                     flops=flops,
                 )
             )

@@ -10,7 +10,7 @@ import torch
 
 from bench.record import Case
 from bench.workloads.base import Shape
-from bench.workloads.vae_classes import flops, module, zoo
+from bench.workloads.vae_classes import flops, module, video_flops, zoo
 from bench.workloads.vae_classes.base import VaeSpec
 
 
@@ -42,6 +42,8 @@ class MetaCall:
 
     def flops(self, passes: Sequence[Shape]) -> int | None:
         """Floating-point operations of these passes; None if they can't be counted exactly."""
+        if self.spec.geometry.is_video:
+            return video_flops.of_call(self.case, passes)
         factor = self.spec.spatial_factor if self.case.operation == "encode" else 1
         if any(side % factor for shape in passes for side in shape[-2:]):
             return None

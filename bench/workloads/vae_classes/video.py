@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, ClassVar
 
 from bench.record import Case, Tile
 from bench.workloads.base import Shape
+from bench.workloads.passes import Counts
 from bench.workloads.vae_classes.base import VaeClass, VaeSpec
 from bench.workloads.vae_classes.image_tiles import lengths
 
@@ -68,6 +69,19 @@ class VideoVae(VaeClass):
         """The length in time of the case's input."""
         frames = case.axes["frames"]
         return frames if case.operation == "encode" else self.latent_frames(spec, frames)
+
+    def count(self, spec: VaeSpec, case: Case, passes: Sequence[Shape]) -> Counts:
+        """The tiles and chunks of a call that made these passes; unknown if they are not those of the class."""
+        chunks = self.chunks_that_ran(spec, case, passes)
+        if chunks is None:
+            return Counts()
+        return Counts(len(passes) // len(chunks) if case.tile else None, len(chunks) if len(chunks) > 1 else None)
+
+    def chunks_that_ran(self, spec: VaeSpec, case: Case, passes: Sequence[Shape]) -> tuple[int, ...] | None:
+        """The lengths in time of each tile's passes; None if these passes are not those of the class."""
+        chunks = self.chunks(spec, case)
+        tiles = len(passes) // len(chunks)
+        return chunks if passes and sorted(shape[2] for shape in passes) == sorted(chunks * tiles) else None
 
     def chunk_note(self, spec: VaeSpec, case: Case) -> str:
         """The chunks into which the class splits the case's frames, unless its tile says them, for a label.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
 from bench.workloads.facts import Facts
+from bench.workloads.passes import Counts
 from bench.workloads.vae_classes.facts import facts_of
 from bench.workloads.video_vae import payloads, tiles
 from bench.workloads.video_vae.zoo import ZOO
@@ -71,6 +72,9 @@ class VideoVaes(Workload):
     def check(self, case: Case) -> str:
         return ZOO.get(case.model).refusal(case)
 
+    def chunk_note(self, case: Case) -> str:
+        return tiles.vae_class(case).chunk_note(ZOO.get(case.model), case)
+
     def tile_used(self, case: Case) -> Tile | None:
         return tiles.used(case)
 
@@ -86,6 +90,9 @@ class VideoVaes(Workload):
         spec = ZOO.get(case.model)
         return spec.vae_class.passes(spec, case)
 
+    def count(self, case: Case, passes: Sequence[Shape]) -> Counts:
+        return tiles.vae_class(case).count(ZOO.get(case.model), case, passes)
+
     def payload(self, case: Case) -> Payload:
         return ZOO.get(case.model).payload(case)
 
@@ -99,9 +106,9 @@ class VideoVaes(Workload):
         return module.VaeOnDevice(case, device)
 
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
-        from bench.workloads.vae_classes import flops  # noqa: PLC0415 - loads torch
+        from bench.workloads.vae_classes import video_flops  # noqa: PLC0415 - loads torch
 
-        return flops.of_call(case.model, case.operation, passes) if passes else None
+        return video_flops.of_call(case, passes)
 
     def on_meta(self, case: Case) -> MetaCall:
         from bench.workloads.vae_classes import meta  # noqa: PLC0415 - loads torch

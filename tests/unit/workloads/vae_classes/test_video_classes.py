@@ -11,10 +11,13 @@ from bench.record import Axes, Case, Tile
 from bench.workloads import models
 from bench.workloads.base import Shape
 from bench.workloads.labels import label_of
+from bench.workloads.passes import Counts
 from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.video_vae.zoo import ZOO
 
 torch = pytest.importorskip("torch")
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
 vae = pytest.importorskip("bench.workloads.vae_classes.module")
 
 CLASSES = sorted({spec.vae_class for spec in ZOO.listed()}, key=lambda vae_class: vae_class.name)
@@ -244,3 +247,67 @@ def test_a_side_that_can_not_be_padded_by_reflection_is_refused() -> None:
     assert "64 px" in check(a_video("tiny-ltx-2", size="160x64x9", tiling=spec_of("tiny-ltx-2").tile))
     assert check(a_video("tiny-ltx-2", "encode", "64x32x9")) == ""
     assert check(a_video("tiny-ltx-2", size="128x64x9", tiling=spec_of("tiny-ltx-2").tile)) == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "operation", "fields", "tiles", "chunks"),
+    [
+        ("tiny-wan", "decode", {}, None, 3),  # 3 latent frames
+        ("tiny-wan", "encode", {"tiling": "on"}, 2, 3),
+        ("tiny-hunyuan-video", "decode", {"tiling": "on"}, 2, 3),  # of 7 latent frames: 0 to 4, 3 to 6, and 6
+        ("tiny-hunyuan-video", "decode", {"tiling": "on", "variant": "whole-clip"}, 2, None),
+        ("tiny-cogvideox", "encode", {"tiling": "on"}, 4, 2),  # begin every 32 px of 64, and every 24 of 32
+        ("tiny-ltx-video", "decode", {"tiling": "on", "variant": "framewise"}, 2, 4),
+        ("tiny-mochi", "decode", {"tiling": "on"}, 2, None),
+        ("tiny-mochi", "decode", {"tiling": "on", "variant": "sliced", "batch": 2}, 4, None),
+    ],
+)
+def test_tiles_and_chunks_are_counted_from_the_passes_that_ran(
+    key: str, operation: str, fields: dict[str, Any], tiles: int | None, chunks: int | None
+) -> None:
+    tiling = spec_of(key).tile if fields.get("tiling") == "on" else "off"
+    case = a_video(key, operation, SIZES[key], **{**fields, "tiling": tiling})
+    passes, _ = ran(case)
+
+    counts = models.workload(key).count(case, passes)
+
+    assert (counts.tiles, counts.chunks) == (tiles, chunks)
+    assert chunks is None or models.workload(key).count(case, passes[:-1]) == Counts()  # not what the class does
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "fields", "note"),
+    [
+        ("hunyuan-video", "1280x720x129", {}, "chunks of 16/4 frames"),
+        ("hunyuan-video", "1280x720x13", {}, ""),
+        ("hunyuan-video", "1280x720x129", {"variant": "whole-clip"}, ""),
+        ("hunyuan-video", "1280x720x129", {"tiling": Tile(tile=256, overlap=64, frames=8, overlap_frames=4)}, ""),
+        ("wan-2.1", "832x480x81", {}, "chunks of 4 frames"),
+        ("wan-2.1", "832x480x1", {}, ""),
+        ("cogvideox-2b", "720x480x49", {}, "chunks of 8 frames"),
+        ("ltx-video", "704x512x161", {}, ""),
+        ("ltx-video", "704x512x161", {"variant": "framewise"}, "chunks of 16/8 frames"),
+    ],
+)
+def test_labels_say_the_chunks_that_a_model_has_by_itself(
+    key: str, size: str, fields: dict[str, Any], note: str
+) -> None:
+    case = a_video(key, "decode", size, **fields)
+    assert models.workload(key).chunk_note(case) == note
+    assert note in label_of(case)
+    assert ("chunks" in label_of(case)) == bool(note)
+
+
+@pytest.mark.parametrize("operation", ["encode", "decode"])
+@pytest.mark.parametrize("key", TINY)
+def test_the_operations_of_tiles_and_chunks_are_those_that_torch_counts(key: str, operation: str) -> None:
+    spec = spec_of(key)
+    variant = "framewise" if "framewise" in spec.vae_class.variants else "default"
+    case = a_video(key, operation, SIZES[key], tiling=spec.tile, variant=variant)
+    call, counter = models.workload(key).on_meta(case), FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        call.run()
+    workload = models.workload(key)
+
+    assert workload.flops(case, operation, workload.passes(case)) == counter.get_total_flops() > 0
+    assert call.flops(workload.passes(case)) == counter.get_total_flops()
