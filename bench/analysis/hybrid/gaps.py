@@ -17,10 +17,11 @@ _Image = tuple[str, str, tuple[int, int] | None]
 
 
 def of_models(records: Sequence[Record], wanted: Wanted) -> Iterable[str]:
-    """Images that were asked for, or models of the zoo, without any figures or without local ones."""
+    """Images without any or without local figures, of models that were asked for, else are featured or have figures."""
     known = _images(records, wanted)
     local = _images([record for record in records if record.device.kind != "endpoint"], wanted)
-    keys = wanted.models or [key for key, spec in models.zoo().items() if spec.fault is None]
+    looked_at = {*models.featured(), *(record.case.model for record in records)}
+    keys = wanted.models or [key for key, spec in models.zoo().items() if key in looked_at and spec.fault is None]
     sizes: Sequence[tuple[int, int] | None] = wanted.sizes or [None]
     images = [
         (key, operation, size)
