@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from bench.analysis.speed.clock import Clock
 from bench.analysis.speed.evaluation import Check, Evaluation, Trial
+from bench.analysis.speed.extrapolation import is_other_class
 from bench.analysis.speed.fit import LEAST, Model
 from bench.analysis.speed.held_out import Cell as HeldOut
 from bench.analysis.speed.held_out import Errors, errors
@@ -212,7 +213,26 @@ def _beyond(evaluation: Evaluation) -> tuple[Block, ...]:
         Text("Published elsewhere, and in no fit:"),
         _checks(checks),
         *([Text(_NOT_PREDICTED)] if any(check.estimate is None for check in checks) else []),
+        *_of_other_classes(checks, evaluation.clock),
     )
+
+
+def _of_other_classes(checks: Sequence[Check], clock: Clock) -> list[Block]:
+    """What the second factor of other classes decides: how many of their times are in the range of one."""
+    factors = [
+        check.published.seconds / check.estimate.seconds
+        for check in checks
+        if check.estimate is not None and is_other_class(check.published.case, clock.scope)
+    ]
+    if not factors or clock.spread is None:
+        return []
+    inside = sum(1 / clock.spread <= factor <= clock.spread for factor in factors)
+    return [
+        Text(
+            f"Of these times {len(factors)} are of another class. If the factor were applied once for them, {inside} "
+            "would be in their range. That it is applied twice was decided before they were predicted."
+        )
+    ]
 
 
 def _checks(checks: Sequence[Check]) -> Table:

@@ -120,6 +120,20 @@ def test_a_time_whose_kernels_are_not_modelled_has_no_range_and_does_not_count()
     assert rows_of(page, "Not fitted, in the range")[0]["Not fitted, in the range"] == "0 of 0"
 
 
+def test_what_the_wider_range_of_another_class_decides_is_told(toy_video: str) -> None:
+    # Given two times of a class that was never fitted: one within the factor of 1.5, one within its square
+    case = a_case(model=toy_video, frames=17)
+    checks = tuple(
+        Check(PublishedElsewhere("", case, seconds, "", ""), Estimate(1.0, ("other",), Range(0.44, 2.25)))
+        for seconds in (1.4, 2.0)
+    )
+    clock = Clock(TRUTH, Scope.of(SEEN), spread=1.5)
+    page = markdown.render(section(time_model_page.page(evaluation(checks=checks, clock=clock)), "Beyond the fit"))
+    # Then
+    assert "2 are of another class" in page
+    assert "1 would be in their range" in page
+
+
 def test_what_other_forms_of_the_model_would_do_is_shown() -> None:
     scope = Scope.of(SEEN)
     check = Check(PublishedElsewhere("", SEEN[0].case, 0.09, "", ""), Estimate(0.07, ("hopper",), Range(0.05, 0.1)))
