@@ -25,9 +25,9 @@ def kernels_of(trace: Trace) -> Kernels:
     """The kernels of a call. Of those that blend tiles, the trace has one line for each pair of tile shapes."""
     counter = _Counter()
     passes = [event for event in trace.events if isinstance(event, Pass)]
-    times = Counter(each.shape for each in passes)
-    for shape, once in {each.shape: each for each in passes}.items():
-        counter.add(once.events, times[shape])
+    times = Counter(id(each.events) for each in passes)  # equal passes share their events
+    for key, once in {id(each.events): each for each in passes}.items():
+        counter.add(once.events, times[key])
     counter.add(trace.events, 1)
     return Kernels(
         convolution_flops=counter.flops[Convolution],

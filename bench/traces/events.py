@@ -1,13 +1,13 @@
 """The events of a call in order, independent of a backend: storages that are born and die, operators that run.
 
-Sizes are in elements, because all storages of a call have the same precision. A trace has thousands of launches, births
-and deaths; msgspec makes them in a tenth of a dataclass's time.
+Sizes are in elements of the call's precision; a storage of another precision counts as many as fill its bytes. A trace
+has thousands of launches, births and deaths; msgspec makes them in a tenth of a dataclass's time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import msgspec
 
@@ -99,19 +99,22 @@ class Death(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One whole pass through encoder or decoder. Passes of one shape share their events.
+    """One whole pass through encoder or decoder. Equal passes share their events, as one object.
 
     Attributes:
-        events: its events, with keys counted from 0.
+        events: its events, with keys counted from 0. What is born in them and does not die outlives the pass: its
+            result, and what it keeps for the next pass.
         shift: offset to add to its keys.
-        output: key of its result, before the shift. Only the result outlives the pass.
+        output: key of its result, before the shift.
         shape: shape of its input.
+        inherited: keys of storages from before that die in it. Its events call them -1, -2 and so on, in this order.
     """
 
     events: tuple[Launch | Birth | Death, ...]
     shift: int
     output: int
     shape: Shape
+    inherited: tuple[int, ...] = ()
 
 
 Event = Launch | Birth | Death | Pass
@@ -127,12 +130,14 @@ class Trace:
         weights: elements of each parameter and buffer, in the order in which they move to the device.
         blended_lines: rows and columns of tiles that are blended one by one. `events` have only one for each pair of
             tile shapes.
+        item_bytes: bytes of an element for which the trace is valid; 0: any, all storages have the call's precision.
     """
 
     events: tuple[Event, ...]
     input_elements: int
     weights: tuple[int, ...]
     blended_lines: int = 0
+    item_bytes: int = 0
 
     @property
     def passes(self) -> tuple[Shape, ...]:
@@ -142,15 +147,26 @@ class Trace:
     @property
     def kernels(self) -> frozenset[Kernel]:
         """The kernels of all launches, each once."""
-        flat = chain.from_iterable(event.events if isinstance(event, Pass) else (event,) for event in self.events)
-        return frozenset(event.kernel for event in flat if isinstance(event, Launch) and event.kernel is not None)
+        launches = (event for event in distinct(self.events) if isinstance(event, Launch))
+        return frozenset(launch.kernel for launch in launches if launch.kernel is not None)
 
     @property
     def largest_elements(self) -> int:
         """Elements of the largest tensor, the weights left out."""
-        flat = chain.from_iterable(event.events if isinstance(event, Pass) else (event,) for event in self.events)
-        return max(self.input_elements, max((each.elements for each in flat if isinstance(each, Birth)), default=0))
+        births = (event.elements for event in distinct(self.events) if isinstance(event, Birth))
+        return max(self.input_elements, max(births, default=0))
 
     @property
     def weight_elements(self) -> int:
         return sum(self.weights)
+
+
+def distinct(events: Iterable[Event]) -> Iterator[Launch | Birth | Death]:
+    """The events with those of passes in their places; equal passes count once."""
+    seen: set[int] = set()
+    for event in events:
+        if not isinstance(event, Pass):
+            yield event
+        elif id(event.events) not in seen:
+            seen.add(id(event.events))
+            yield from event.events

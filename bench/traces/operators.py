@@ -1,54 +1,89 @@
 """Runs a model's operators on meta tensors with the strides of real devices, and says what they compute.
 
-Composed operators are decomposed as on a device. Strides never come from torch's meta kernels, which differ between
-versions although devices do not: in 2.13 the quotient of a single image has other strides than on devices, and 2.14
-hides the copy that a normalisation makes. Unknown operators that allocate are refused. `strides` has the rules.
+Composed operators are decomposed as on a device (`composed`). Strides never come from torch's meta kernels, which
+differ between versions although devices do not: in 2.13 the quotient of a single image has other strides than on
+devices, and 2.14 hides the copy that a normalisation makes. Unknown operators that allocate are refused. `strides` has
+the rules.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import torch
 
 from bench.errors import TraceError
+from bench.traces import composed
 from bench.traces import strides as layouts
+from bench.traces.composed import Device, layout_of
 from bench.traces.events import Attention, Convolution, Elementwise, Kernel, Normalisation, Product, Shape, Upsampling
-
-#: CUDA's normalisations need contiguous tensors; the CPU's also accept channels-last ones.
-Device = Literal["cuda", "cpu"]
 
 ATEN = torch.ops.aten
 _PRODUCTS = {ATEN.addmm.default, ATEN.mm.default, ATEN.bmm.default, ATEN.baddbmm.default}
 #: Products to which their first argument is added.
 _WITH_SUMMAND = {ATEN.addmm.default, ATEN.baddbmm.default}
+#: The rows of a normalisation from its arguments.
+_NORMALISED_ROWS: dict[Any, Callable[..., int]] = {
+    ATEN.native_group_norm.default: lambda values, weight, bias, batch, channels, area, groups, eps: batch * groups,
+    ATEN.native_layer_norm.default: lambda values, sides, *_: values.numel() // math.prod(sides),
+}
+_UPSAMPLINGS = {
+    ATEN.upsample_nearest2d.vec,
+    ATEN.upsample_nearest3d.vec,
+    ATEN._upsample_nearest_exact2d.vec,
+    ATEN._upsample_nearest_exact3d.vec,
+}
+#: The mask of an attention lies in memory as CUDA's kernel takes it if all its strides are multiples of this (pad_bias
+#: in aten/src/ATen/native/transformers/attention.cpp).
+_MASK_ALIGNMENT = 16
+#: Attention of fewer dimensions has no kernel of its own (check_tensor_shapes in sdp_utils_cpp.h): it is two products
+#: with a matrix of queries by keys between them.
+_FUSED_DIMENSIONS = 4
+#: Places of arguments: the mask of scaled_dot_product_attention, and `transposed` of convolution after its weight.
+_MASK_ARGUMENT, _TRANSPOSED = 3, 4
 
 
-def decomposition(func: Any, device: Device) -> Callable[..., Any] | None:
+class InputCopy(NamedTuple):
+    """A copy that a kernel makes of an input whose layout it does not take. It lives as long as the kernel runs."""
+
+    operator: str
+    elements: int
+    item_bytes: int
+
+
+def decomposition(func: Any, args: tuple[Any, ...], device: Device) -> Callable[..., Any] | None:
     """A function that runs a composed operator's parts; None if devices have a kernel for the whole."""
-    if func is ATEN.group_norm.default:
-        return _group_norm_on_cuda if device == "cuda" else _group_norm_on_cpu
-    if func in _REPLACED or func in _ELEMENTWISE or not func._can_decompose():
+    known = composed.of(func, device)
+    if known is not None:
+        return known
+    has_kernel = func is not ATEN.scaled_dot_product_attention.default or args[0].dim() == _FUSED_DIMENSIONS
+    if (has_kernel and func in _REPLACED) or func in _ELEMENTWISE or not func._can_decompose():
         return None
-    composed: Callable[..., Any] = _DECOMPOSED.get(func, func.decompose)
-    return composed
+    parts: Callable[..., Any] = func.decompose
+    return parts
 
 
 def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The operator's result on meta tensors. Raises TraceError if it is unknown and allocates."""
+    """The operator's result on meta tensors. Raises TraceError if it is unknown and allocates.
+
+    Operators on tensors in the host's memory are run as they are.
+    """
+    if func in _MADE or _is_on_host(args):
+        return func(*args, **kwargs)
     if func in _REPLACED:
         return _REPLACED[func](*args, **kwargs)
     if func in _ELEMENTWISE:
-        return _elementwise(args[: _ELEMENTWISE[func]])
+        return _elementwise(func, args[: _ELEMENTWISE[func]])
     result = func(*args, **kwargs)
     if func not in _PRODUCTS and not _is_view(result, args):
         raise TraceError(f"the tracer does not know operator {func}, which allocates memory")
     return result
 
 
-def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel:
-    """The operator's kernel."""
+def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor, item_bytes: int) -> Kernel:
+    """The operator's kernel. Elements that it moves are counted in units of `item_bytes`."""
     if func is ATEN.convolution.default:
         return Convolution(
             tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), suggests_channels_last(args[0])
@@ -56,16 +91,41 @@ def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> Kernel:
     if func is ATEN.scaled_dot_product_attention.default:
         query, key = args[0].shape, args[1].shape
         return Attention(query[0], query[1], query[2], key[2], query[3])
-    if func is ATEN.upsample_nearest2d.vec:
+    if func in _UPSAMPLINGS:
         return Upsampling(tuple(args[0].shape), tuple(output.shape))
-    if func is ATEN.native_group_norm.default:
-        batch, _channels, _area, groups = args[3:7]
-        return Normalisation(batch * groups, args[0].numel() // (batch * groups))
+    if func in _NORMALISED_ROWS:
+        rows = _NORMALISED_ROWS[func](*args)
+        return Normalisation(rows, args[0].numel() // rows)
     if func in _PRODUCTS:
         left = args[1] if func in _WITH_SUMMAND else args[0]
         batch = left.shape[0] if left.dim() == 3 else 1
         return Product(batch, left.shape[-2], left.shape[-1], output.shape[-1])
-    return Elementwise(sum(tensor.numel() for tensor in _tensors(args)), output.numel())
+    read = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(args))
+    return Elementwise(-(-read // item_bytes), -(-output.numel() * output.element_size() // item_bytes))
+
+
+def copied_inputs(func: Any, args: tuple[Any, ...], device: Device) -> list[InputCopy]:
+    """The copies that a kernel makes of its inputs: for most, one of a first input that is not contiguous."""
+    if func is ATEN.scaled_dot_product_attention.default:
+        return _padded_mask(args) if device == "cuda" else []
+    if func not in _NEED_CONTIGUOUS[device] or args[0].is_contiguous():
+        return []
+    # One image after attention is channels-last by one rule only. Upsampling it copies the smallest of all tensors,
+    # which is left out.
+    rule = layouts.is_channels_last if func in _UPSAMPLINGS else layouts.suggests_channels_last
+    if func is not ATEN.native_layer_norm.default and rule(layout_of(args[0])):
+        return []
+    return [InputCopy("contiguous", args[0].numel(), args[0].element_size())]
+
+
+def _padded_mask(args: tuple[Any, ...]) -> list[InputCopy]:
+    """The copy of attention's mask whose rows CUDA's kernel lengthens to whole multiples of its alignment."""
+    mask = args[3] if len(args) > _MASK_ARGUMENT else None
+    if mask is None or not any(stride % _MASK_ALIGNMENT for stride in mask.stride()[:-1]):
+        return []
+    *rows, length = mask.shape
+    padded = length + _MASK_ALIGNMENT - length % _MASK_ALIGNMENT
+    return [InputCopy("constant_pad_nd", math.prod(rows) * padded, mask.element_size())]
 
 
 def _tensors(args: Iterable[Any]) -> Iterator[torch.Tensor]:
@@ -91,15 +151,16 @@ def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
 
 def suggests_channels_last(values: torch.Tensor) -> bool:
     """Whether torch's kernels regard a tensor as channels-last."""
-    return layouts.suggests_channels_last(_layout(values))
+    return layouts.suggests_channels_last(layout_of(values))
 
 
-def _layout(values: torch.Tensor) -> layouts.Layout:
-    return tuple(values.shape), tuple(values.stride())
+def _new(shape: Shape, strides: layouts.Strides, dtype: torch.dtype) -> torch.Tensor:
+    return torch.empty_strided(shape, strides, dtype=dtype, device="meta")
 
 
-def _new(shape: Shape, strides: layouts.Strides) -> torch.Tensor:
-    return torch.empty_strided(shape, strides, device="meta")
+def _is_on_host(args: Iterable[Any]) -> bool:
+    given = list(_tensors(args))
+    return bool(given) and not any(tensor.is_meta for tensor in given)
 
 
 def _is_view(result: Any, args: tuple[Any, ...]) -> bool:
@@ -109,41 +170,23 @@ def _is_view(result: Any, args: tuple[Any, ...]) -> bool:
     return all(part.untyped_storage()._cdata in given for part in results if isinstance(part, torch.Tensor))
 
 
-def _elementwise(operands: Sequence[Any]) -> torch.Tensor:
+def _elementwise(func: Any, operands: Sequence[Any]) -> torch.Tensor:
     """A Python number is an operand without dimensions."""
-    given = [_layout(operand) if isinstance(operand, torch.Tensor) else ((), ()) for operand in operands]
-    return _new(layouts.broadcast([shape for shape, _ in given]), layouts.elementwise(given))
+    given = [layout_of(operand) if isinstance(operand, torch.Tensor) else ((), ()) for operand in operands]
+    shape = layouts.broadcast([shape for shape, _ in given])
+    return _new(shape, layouts.elementwise(given), _dtype(func, operands))
 
 
-def _group_norm_on_cuda(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
-    """Normalise with a copy of the input if it is not contiguous (aten/src/ATen/native/group_norm.cpp).
-
-    Up to torch 2.13 the composed operator makes the copy, from 2.14 on the kernel; its lifetime is the same.
-    """
-    return _normalised(values.contiguous(), groups, *args)
-
-
-def _group_norm_on_cpu(values: torch.Tensor, groups: int, *args: Any) -> torch.Tensor:
-    """As `_group_norm_on_cuda`, but without a copy of channels-last input."""
-    last = suggests_channels_last(values)
-    memory_format = torch.channels_last if last else torch.contiguous_format
-    return _normalised(values.contiguous(memory_format=memory_format), groups, *args)
-
-
-def _normalised(
-    values: torch.Tensor,
-    groups: int,
-    weight: torch.Tensor | None = None,
-    bias: torch.Tensor | None = None,
-    eps: float = 1e-5,
-    _cudnn: bool = True,
-) -> torch.Tensor:
-    batch, channels, *sides = values.shape
-    area = torch.Size(sides).numel()
-    result, mean, deviation = ATEN.native_group_norm.default(values, weight, bias, batch, channels, area, groups, eps)
-    del mean, deviation  # in the order in which torch frees them
-    assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: operators are not typed
-    return result
+def _dtype(func: Any, operands: Sequence[Any]) -> torch.dtype:
+    if func in _COMPARISONS:
+        return torch.bool
+    values = operands[1:] if func is ATEN.where.self else operands
+    if len(values) == 1:
+        own: torch.dtype = values[0].dtype
+        return own
+    dtype = torch.result_type(*values)
+    is_quotient = func is ATEN.div.Tensor and not dtype.is_floating_point
+    return torch.get_default_dtype() if is_quotient else dtype
 
 
 def _native_group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -152,56 +195,111 @@ def _native_group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, 
     torch's meta kernel is slow and makes temporaries that no device allocates.
     """
     statistics = (args[2], args[5])
-    mean, deviation = (_new(statistics, layouts.contiguous(statistics)) for _ in range(2))
-    return _new(tuple(values.shape), layouts.preserved(_layout(values))), mean, deviation
+    mean, deviation = (_new(statistics, layouts.contiguous(statistics), values.dtype) for _ in range(2))
+    return _new(tuple(values.shape), layouts.preserved(layout_of(values)), values.dtype), mean, deviation
+
+
+def _native_layer_norm(
+    values: torch.Tensor, sides: Sequence[int], *_: Any
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Output, mean and reciprocal deviation, in float32 (aten/src/ATen/native/cuda/layer_norm_kernel.cu)."""
+    shape = tuple(values.shape)
+    statistics = shape[: len(shape) - len(sides)] + (1,) * len(sides)
+    mean, deviation = (_new(statistics, layouts.contiguous(statistics), torch.float32) for _ in range(2))
+    return _new(shape, layouts.contiguous(shape), values.dtype), mean, deviation
 
 
 def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
     """A result of (batch, heads, queries, size of values) with the strides of torch's kernels: heads inside queries."""
     batch, heads, queries, _size = query.shape
-    return torch.empty(batch, queries, heads, value.shape[-1], device="meta").transpose(1, 2)
+    shape = batch, queries, heads, value.shape[-1]
+    return torch.empty(shape, dtype=query.dtype, device="meta").transpose(1, 2)
 
 
 def _as_suggested(func: Any) -> Callable[..., torch.Tensor]:
     """An operator whose result has the memory format that its first argument suggests.
 
-    Convolution (`_determine_backend_memory_format`), upsampling and padding do. Only the shape comes from torch.
+    Convolution (`_determine_backend_memory_format`) and pooling do. Only shape and precision come from torch.
     """
 
     def run_as_suggested(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        shape = tuple(func(values, *args, **kwargs).shape)
-        return _new(shape, layouts.suggested(shape, _layout(values)))
+        result = func(values, *args, **kwargs)
+        shape = tuple(result.shape)
+        return _new(shape, layouts.suggested(shape, layout_of(values)), result.dtype)
 
     return run_as_suggested
+
+
+def _as_contiguous(func: Any) -> Callable[..., torch.Tensor]:
+    """An operator whose result is contiguous whatever it is given, as those of reductions and `repeat` are."""
+
+    def run_as_contiguous(*args: Any, **kwargs: Any) -> torch.Tensor:
+        result = func(*args, **kwargs)
+        shape = tuple(result.shape)
+        return _new(shape, layouts.contiguous(shape), result.dtype)
+
+    return run_as_contiguous
+
+
+def _convolution(values: torch.Tensor, weight: torch.Tensor, *args: Any) -> torch.Tensor:
+    if args[_TRANSPOSED]:
+        raise TraceError("the tracer does not know transposed convolutions")
+    result: torch.Tensor = _as_suggested(ATEN.convolution.default)(values, weight, *args)
+    return result
+
+
+def _upsampled(
+    values: torch.Tensor, size: Sequence[int] | None = None, scales: Sequence[float] | None = None
+) -> torch.Tensor:
+    """A result of the given size, or as many times larger as `scales` says, in the memory format of the input."""
+    sides = size or [int(side * scale) for side, scale in zip(values.shape[2:], scales or (), strict=True)]
+    shape = *values.shape[:2], *sides
+    return _new(shape, layouts.suggested(shape, layout_of(values)), values.dtype)
+
+
+def _padded(values: torch.Tensor, widths: Sequence[int], *_: Any) -> torch.Tensor:
+    """A result in the memory format of the input; a clone of the input, or a part of it, if no width is positive
+    (aten/src/ATen/native/PadNd.cpp, constant_pad_nd)."""
+    shape = list(values.shape)
+    for index, width in enumerate(widths):
+        shape[-1 - index // 2] += width
+    source = layout_of(values)
+    if any(width > 0 for width in widths):
+        return _new(tuple(shape), layouts.suggested(tuple(shape), source), values.dtype)
+    return _new(tuple(shape), layouts.preserved((tuple(shape), source[1])), values.dtype)
 
 
 def _clone(values: torch.Tensor, *, memory_format: torch.memory_format | None = None) -> torch.Tensor:
     shape = tuple(values.shape)
     if memory_format is torch.contiguous_format:
-        return _new(shape, layouts.contiguous(shape))
-    if memory_format is torch.channels_last:
-        return _new(shape, layouts.channels_last(shape))
-    return _new(shape, layouts.preserved(_layout(values)))
+        strides = layouts.contiguous(shape)
+    elif memory_format in (torch.channels_last, torch.channels_last_3d):
+        strides = layouts.channels_last(shape)
+    else:
+        strides = layouts.preserved(layout_of(values))
+    return _new(shape, strides, values.dtype)
+
+
+def _to_copy(values: torch.Tensor, *, dtype: torch.dtype | None = None, **_: Any) -> torch.Tensor:
+    """A copy in another precision, or on the device. Its strides are those of `empty_like` and `clone`
+    (aten/src/ATen/native/TensorConversions.cpp, _to_copy)."""
+    return _new(tuple(values.shape), layouts.preserved(layout_of(values)), dtype or values.dtype)
+
+
+def _like(values: torch.Tensor, *_: Any, dtype: torch.dtype | None = None, **__: Any) -> torch.Tensor:
+    return _to_copy(values, dtype=dtype)
 
 
 def _cat(parts: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
     shape = list(parts[0].shape)
     shape[dim] = sum(part.shape[dim] for part in parts)
-    return _new(tuple(shape), layouts.concatenated(tuple(shape), [_layout(part) for part in parts]))
+    strides = layouts.concatenated(tuple(shape), [layout_of(part) for part in parts])
+    return _new(tuple(shape), strides, parts[0].dtype)
 
 
-def _contiguous(values: torch.Tensor, *, memory_format: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
-    has_format = layouts.is_channels_last if memory_format is torch.channels_last else layouts.is_contiguous
-    return values if has_format(_layout(values)) else values.clone(memory_format=memory_format)
-
-
-def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """at::linear (aten/src/ATen/native/Linear.cpp); under a dispatch mode torch would add the bias out of place."""
-    if bias is not None and (values.dim() == 2 or (values.dim() == 3 and values.is_contiguous())):
-        flat = torch.addmm(bias, values.reshape(-1, values.shape[-1]), weight.t())
-        return flat.view(*values.shape[:-1], weight.shape[0])
-    product = values.matmul(weight.t())
-    return product if bias is None else product.add_(bias)
+def _host_number(value: complex, *, dtype: torch.dtype | None = None, **_: Any) -> torch.Tensor:
+    """A number that is written into a tensor. Devices take it from the host's memory."""
+    return torch.scalar_tensor(value, dtype=dtype)
 
 
 def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
@@ -209,29 +307,88 @@ def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
     return values
 
 
-#: Operators that devices decompose differently from a dispatch mode.
-_DECOMPOSED: dict[Any, Callable[..., Any]] = {ATEN.linear.default: _linear, ATEN.contiguous.default: _contiguous}
 #: Elementwise operators, and how many of their arguments are operands.
 _ELEMENTWISE: dict[Any, int] = {
     ATEN.add.Tensor: 2,
     ATEN.clamp.default: 1,
+    ATEN.clamp_min.default: 1,
+    ATEN.cos.default: 1,
     ATEN.div.Tensor: 2,
+    ATEN.eq.Scalar: 2,
     ATEN.exp.default: 1,
     ATEN.gelu.default: 1,
+    ATEN.le.Tensor: 2,
     ATEN.mish.default: 1,
+    ATEN.mul.Scalar: 2,
     ATEN.mul.Tensor: 2,
+    ATEN.pow.Scalar: 2,
+    ATEN.pow.Tensor_Scalar: 1,
     ATEN.relu.default: 1,
+    ATEN.rsqrt.default: 1,
+    ATEN.rsub.Scalar: 2,
     ATEN.silu.default: 1,
+    ATEN.sin.default: 1,
+    ATEN.sqrt.default: 1,
     ATEN.sub.Tensor: 2,
+    ATEN.tanh.default: 1,
+    ATEN.where.self: 3,
+}
+_COMPARISONS = {ATEN.eq.Scalar, ATEN.le.Tensor}
+#: Operators that make a contiguous tensor from nothing.
+_MADE = {
+    ATEN.arange.default,
+    ATEN.arange.start,
+    ATEN.arange.start_step,
+    ATEN.full.default,
+    ATEN.ones.default,
+    ATEN.randn.default,
+    ATEN.randn.generator,
+    ATEN.zeros.default,
 }
 #: Replacements for operators whose meta kernels differ between versions of torch, or from devices.
 _REPLACED: dict[Any, Callable[..., Any]] = {
+    **dict.fromkeys(_UPSAMPLINGS, _upsampled),
+    ATEN._to_copy.default: _to_copy,
+    ATEN._softmax.default: _as_contiguous(ATEN._softmax.default),
+    ATEN.all.dim: _as_contiguous(ATEN.all.dim),
+    ATEN.avg_pool2d.default: _as_suggested(ATEN.avg_pool2d.default),
     ATEN.cat.default: _cat,
     ATEN.clone.default: _clone,
-    ATEN.constant_pad_nd.default: _as_suggested(ATEN.constant_pad_nd.default),
-    ATEN.convolution.default: _as_suggested(ATEN.convolution.default),
+    ATEN.constant_pad_nd.default: _padded,
+    ATEN.convolution.default: _convolution,
     ATEN.dropout.default: _dropout,
+    ATEN.linalg_vector_norm.default: _as_contiguous(ATEN.linalg_vector_norm.default),
+    ATEN.mean.dim: _as_contiguous(ATEN.mean.dim),
     ATEN.native_group_norm.default: _native_group_norm,
+    ATEN.native_layer_norm.default: _native_layer_norm,
+    ATEN.ones_like.default: _like,
+    ATEN.pixel_shuffle.default: _as_suggested(ATEN.pixel_shuffle.default),
+    ATEN.pixel_unshuffle.default: _as_suggested(ATEN.pixel_unshuffle.default),
+    ATEN.reflection_pad3d.default: _as_suggested(ATEN.reflection_pad3d.default),
+    ATEN.repeat.default: _as_contiguous(ATEN.repeat.default),
+    ATEN.replication_pad3d.default: _as_suggested(ATEN.replication_pad3d.default),
+    ATEN.scalar_tensor.default: _host_number,
     ATEN.scaled_dot_product_attention.default: _attention,
-    ATEN.upsample_nearest2d.vec: _as_suggested(ATEN.upsample_nearest2d.vec),
+    ATEN.stack.default: _as_contiguous(ATEN.stack.default),
+    ATEN.sum.dim_IntList: _as_contiguous(ATEN.sum.dim_IntList),
+    ATEN.zeros_like.default: _like,
+}
+#: Operators that copy a first argument that is not contiguous, on each device.
+_NEED_CONTIGUOUS: dict[Device, set[Any]] = {
+    "cuda": {
+        ATEN.convolution.default,
+        ATEN.avg_pool2d.default,
+        ATEN.native_layer_norm.default,
+        ATEN.reflection_pad3d.default,
+        *_UPSAMPLINGS,
+    },
+    "cpu": {
+        ATEN.convolution.default,
+        ATEN.avg_pool2d.default,
+        ATEN.native_layer_norm.default,
+        ATEN.pixel_shuffle.default,
+        ATEN.pixel_unshuffle.default,
+        ATEN.reflection_pad3d.default,
+        ATEN.replication_pad3d.default,
+    },
 }

@@ -5,10 +5,10 @@ A trace that differs is refused: torch runs the module in a way that the tracer 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from bench.errors import TraceError
-from bench.traces.events import Birth, Convolution, Death, Event, Launch, Pass, Shape
+from bench.traces.events import Birth, Convolution, Event, Launch, Shape, distinct
 
 #: Versions of torch with which the tracer's tests passed (`make compat`).
 CHECKED_TORCH = ("2.6.0", "2.11.0", "2.13.0", "2.14.1")
@@ -21,7 +21,7 @@ def convolutions(events: Iterable[Event]) -> list[ConvolutionCall]:
     """The convolutions of a trace that have an output, in order. A repeated pass counts once."""
     traced: list[ConvolutionCall] = []
     pending: Launch | None = None
-    for event in _flat(events):
+    for event in distinct(events):
         if isinstance(event, Launch):
             pending = event
         elif isinstance(event, Birth) and pending is not None:
@@ -53,13 +53,3 @@ def refused(label: str, torch_version: str, reason: TraceError) -> TraceError:
         f"{label}: the memory trace does not match what the model ran under torch {torch_version}: {reason}. "
         f"Predict with a version of torch that was tested: {', '.join(earlier)} or {last}."
     )
-
-
-def _flat(events: Iterable[Event]) -> Iterator[Launch | Birth | Death]:
-    passes: set[int] = set()
-    for event in events:
-        if not isinstance(event, Pass):
-            yield event
-        elif id(event.events) not in passes:
-            passes.add(id(event.events))
-            yield from event.events

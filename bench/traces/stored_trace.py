@@ -32,6 +32,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     input_elements: int
     weights: tuple[int, ...]
     blended_lines: int
+    item_bytes: int
 
 
 def encode(trace: Trace, key: str) -> bytes | None:
@@ -46,6 +47,7 @@ def encode(trace: Trace, key: str) -> bytes | None:
         trace.input_elements,
         trace.weights,
         trace.blended_lines,
+        trace.item_bytes,
     )
     data = zlib.compress(msgspec.json.encode(stored), 6)
     data = _digest(data) + data
@@ -74,7 +76,7 @@ class _Writer:
     def __init__(self) -> None:
         self.launches: dict[tuple[LaunchTemplate, tuple[int, ...]], int] = {}
         self.passes: dict[tuple[tuple[_Code, ...], int, Shape], int] = {}
-        self._pass_codes: dict[int, tuple[_Code, ...]] = {}
+        self._indices: dict[int, int] = {}
 
     def codes(self, events: Iterable[Event]) -> Iterator[_Code]:
         """The codes of events. Their launches and passes are added to those of the trace."""
@@ -86,12 +88,16 @@ class _Writer:
                     yield _BIRTH, key, elements
                 case Death(key):
                     yield _DEATH, key
-                case Pass(inner, shift, output, shape):
-                    codes = self._pass_codes.get(id(inner))  # the passes of one shape share their events
-                    if codes is None:
-                        codes = self._pass_codes[id(inner)] = tuple(self.codes(inner))
-                    entry = codes, output, shape
-                    yield _PASS, self.passes.setdefault(entry, len(self.passes)), shift
+                case Pass(shift=shift, inherited=inherited):
+                    yield _PASS, self._index(event), shift, *inherited
+
+    def _index(self, event: Pass) -> int:
+        """The index of a pass among those of the trace."""
+        index = self._indices.get(id(event.events))  # equal passes share their events
+        if index is None:
+            entry = tuple(self.codes(event.events)), event.output, event.shape
+            index = self._indices[id(event.events)] = self.passes.setdefault(entry, len(self.passes))
+        return index
 
 
 def _trace(stored: _Stored) -> Trace:
@@ -101,7 +107,7 @@ def _trace(stored: _Stored) -> Trace:
         for codes, output, shape in stored.passes
     ]
     events = tuple(_events(stored.events, launches, passes))
-    return Trace(events, stored.input_elements, stored.weights, stored.blended_lines)
+    return Trace(events, stored.input_elements, stored.weights, stored.blended_lines, stored.item_bytes)
 
 
 def _events(codes: Iterable[_Code], launches: Sequence[Launch], passes: Sequence[Pass]) -> Iterator[Event]:
@@ -114,6 +120,6 @@ def _events(codes: Iterable[_Code], launches: Sequence[Launch], passes: Sequence
         elif kind == _DEATH:
             yield Death(*numbers)
         else:
-            index, shift = numbers
+            index, shift, *inherited = numbers
             once = passes[index]
-            yield Pass(once.events, shift, once.output, once.shape)
+            yield Pass(once.events, shift, once.output, once.shape, tuple(inherited))

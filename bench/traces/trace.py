@@ -13,36 +13,46 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache, lru_cache, partial
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench.core.units import ITEM_BYTES
 from bench.errors import TraceError
 from bench.record import Case
-from bench.traces import operators, selfcheck, strides
+from bench.traces import operators, selfcheck
 from bench.traces.events import Birth, Death, Elementwise, Launch, Pass, Shape, Trace
-from bench.traces.operators import Device
+from bench.traces.operators import Device, InputCopy
 from bench.workloads import models
 from bench.workloads.base import MetaCall
+from bench.workloads.repeated_passes import each_pass_once, one_line_blended
 
 #: The modules whose calls `selfcheck` compares with the trace.
 _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+#: The precisions in which those of 16 and of 32 bits are captured.
+_NARROW, _WIDE = "bfloat16", "float32"
+#: Key of storages that exist before the call. They do not die in it.
+_OUTSIDE = -1
 
 
 def capture(case: Case, device: Device = "cuda") -> Trace:
     """The trace of one call of the case, which depends on its model, operation, axes, tiling and slicing.
 
-    Precision and weights do not matter. Each shape of tile is captured once. Layouts are those of `device`, which
-    differ for batches. Raises TraceError if the installed torch runs the model in an unknown way, ConfigError if the
-    case's workload has no predictions.
+    Of its precision only the bytes of a value matter, and weights do not. Equal passes are captured once. Layouts are
+    those of `device`, which differ for batches. Raises TraceError if the installed torch runs the model in an unknown
+    way, ConfigError if the case's workload has no predictions.
     """
-    variant = case.variant if case.variant == "sliced" else "default"
-    irrelevant = {"dtype": "float32", "weights": "random", "variant": variant, "transport": None}
-    return _capture(case.model_copy(update=irrelevant), device)
+    variant = "default" if case.variant == "channels-last" else case.variant
+    like = case.model_copy(update={"weights": "random", "variant": variant, "transport": None})
+    # Only a call in 16 bits shows whether a model computes some of it in 32.
+    narrow = _capture(like.model_copy(update={"dtype": _NARROW}), device)
+    if not narrow.item_bytes or ITEM_BYTES[case.dtype] == narrow.item_bytes:
+        return narrow
+    return _capture(like.model_copy(update={"dtype": _WIDE}), device)
 
 
 def build(case: Case) -> None:
@@ -70,6 +80,9 @@ class _Watched:
             if name:
                 part.register_forward_pre_hook(lambda _part, _inputs, name=name: self.path.append(name))
                 part.register_forward_hook(self._left, always_call=True)
+            if isinstance(part, _CONVOLUTIONS):
+                convolve: Any = part._conv_forward
+                part._conv_forward = partial(self._convolved, part, convolve)  # type: ignore[method-assign]
         self.tensors = (*module.parameters(), *module.buffers())
         self.weights = tuple(tensor.numel() for tensor in self.tensors)
 
@@ -77,13 +90,23 @@ class _Watched:
         """Start a call in which `repeated` runs once per pass."""
         self.convolutions, self.passes, self.repeated = [], [], repeated
 
+    def _convolved(
+        self, part: Any, convolve: Callable[..., torch.Tensor], values: torch.Tensor, *args: Any
+    ) -> torch.Tensor:
+        """Convolve, and record the shapes; the input's without what a causal convolution puts before it, with padding
+        of other kinds than zeros."""
+        output = convolve(values, *args)
+        shape = list(values.shape)
+        if part.padding_mode != "zeros":
+            for index, length in enumerate(part._reversed_padding_repeated_twice):
+                shape[-1 - index // 2] += length
+        self.convolutions.append((self.path[-1], tuple(shape), tuple(output.shape), tuple(part.weight.shape)))
+        return output
+
     def _left(self, part: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """Record what a part did; `output` is None if it raised."""
-        path = self.path.pop()
-        if isinstance(part, _CONVOLUTIONS) and output is not None:
-            shapes = (tuple(inputs[0].shape), tuple(output.shape), tuple(part.weight.shape))
-            self.convolutions.append((path, *shapes))
-        elif part is self.repeated:
+        """Record that a part ended; `output` is None if it raised."""
+        self.path.pop()
+        if part is self.repeated:
             self.passes.append(tuple(inputs[0].shape))
 
 
@@ -92,15 +115,18 @@ def _capture(case: Case, device: Device) -> Trace:
     call = models.workload(case.model).on_meta(case)
     watched = _watched(call.module)
     watched.begin(call.repeated)
-    recorder = _Recorder(watched.path, device)
+    recorder = _Recorder(watched.path, device, call.values.element_size())
     for tensor in (call.values, *watched.tensors):
         recorder.ignore(tensor)
+    # For CUDA, tensors that are made on the default device are in the host's memory.
+    created = torch.device("meta") if device == "cpu" else nullcontext()
     try:
         with (
             torch.inference_mode(),
+            created,
             recorder,
-            _each_shape_once(call.repeated, recorder),
-            _one_line_blended(call) as extents,
+            each_pass_once(call.repeated, recorder),
+            one_line_blended(call.module, call.blends) as extents,
         ):
             result = call.run()
         recorder.stop()
@@ -108,7 +134,8 @@ def _capture(case: Case, device: Device) -> Trace:
         _check(call, watched, recorder)
     except TraceError as error:
         raise selfcheck.refused(f"{case.model} {case.operation}", torch.__version__, error) from error
-    return Trace(tuple(recorder.events), call.values.numel(), watched.weights, sum(extents))
+    item_bytes = 0 if case.dtype == _NARROW and recorder.has_one_precision else call.values.element_size()
+    return Trace(tuple(recorder.events), call.values.numel(), watched.weights, sum(extents), item_bytes)
 
 
 def _check(call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
@@ -121,29 +148,45 @@ def _check(call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:
 
 
 class _Recording:
-    """The events of one pass."""
+    """The events of one pass, and what a repetition of it needs.
 
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
+    Attributes:
+        shift: offset of its keys where it was recorded.
+        dying: numbers of the given storages that die in it, in this order.
+        left: keys of the storages that it leaves, from 0.
+    """
+
+    def __init__(self, shape: Shape, shift: int, given: dict[int, int]) -> None:
+        self.shape, self.shift = shape, shift
+        self.given = given  # number of each given storage by its key
         self.events: tuple[Launch | Birth | Death, ...] = ()
-        self.keys = self.output = self.flops = 0
+        self.dying: list[int] = []
+        self.left: tuple[int, ...] = ()
+        self.births = self.output = self.flops = 0
 
-    def at(self, shift: int) -> Pass:
-        return Pass(self.events, shift, self.output, self.shape)
+    def at(self, shift: int, inherited: tuple[int, ...]) -> Pass:
+        return Pass(self.events, shift, self.output, self.shape, inherited)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records the birth and death of every storage, and the operator and module that made it."""
+    """Records the birth and death of every storage, and the operator and module that made it.
 
-    def __init__(self, path: list[str], device: Device) -> None:
+    Implements `repeated_passes.Watcher`.
+    """
+
+    def __init__(self, path: list[str], device: Device, item_bytes: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.events: list[Any] = []  # of type Event, without Pass while inside a pass
         self.next_key = 0
         self.flops = 0
+        self.has_one_precision = True
+        self._item_bytes = item_bytes
         self._path = path
         self._device = device
         self._keys: dict[int, int] = {}
-        self._shift = 0
+        self._pass: _Recording | None = None
+        self._before: list[Any] = []  # the events before the pass that is being recorded
+        self._inherited: list[int] = []
         self._outer_deaths: list[Death] = []
         self._live = True
 
@@ -151,7 +194,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        decomposed = operators.decomposition(func, self._device)
+        decomposed = operators.decomposition(func, args, self._device)
         if decomposed is not None:
             with self:
                 return decomposed(*args, **kwargs)
@@ -161,74 +204,86 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def ignore(self, tensor: torch.Tensor) -> None:
         """Exclude a tensor that exists before the call."""
-        self._keys[tensor.untyped_storage()._cdata] = -1
+        self._keys[tensor.untyped_storage()._cdata] = _OUTSIDE
 
     def stop(self) -> None:
         """Ignore deaths from now on: the call has ended."""
         self._live = False
 
-    def key_of(self, tensor: torch.Tensor) -> int:
-        return self._keys[tensor.untyped_storage()._cdata]
+    # Passes
 
-    def adopt(self, tensor: torch.Tensor, key: int) -> None:
+    def begins(self, shape: Shape, given: Sequence[torch.Tensor]) -> _Recording:
+        numbers = {self._key_of(tensor): number for number, tensor in enumerate(given)}
+        self._pass = recording = _Recording(shape, self.next_key, numbers)
+        recording.flops = self.flops
+        self._before, self.events = self.events, []
+        self._inherited = []
+        return recording
+
+    def ends(self, name: _Recording, left: Sequence[torch.Tensor]) -> bool:
+        """Whatever else outlives the pass, nobody can tell for how long: such a pass is not repeated."""
+        name.events, name.births = tuple(self.events), self.next_key - name.shift
+        name.left = tuple(self._key_of(tensor) - name.shift for tensor in left)
+        name.output = next(iter(name.left), 0)
+        name.flops = self.flops - name.flops
+        self.events, self._pass = self._before, None
+        self.events += [name.at(name.shift, tuple(self._inherited)), *self._outer_deaths]
+        self._outer_deaths.clear()
+        dead = {event.key for event in name.events if isinstance(event, Death)}
+        return set(range(name.births)) - dead == set(name.left)
+
+    def repeats(self, name: _Recording, given: Sequence[torch.Tensor], left: Sequence[torch.Tensor]) -> None:
+        inherited = tuple(self._keys.pop(given[number].untyped_storage()._cdata) for number in name.dying)
+        shift = self.next_key
+        self.events.append(name.at(shift, inherited))
+        self.next_key += name.births
+        self.flops += name.flops
+        for tensor, key in zip(left, name.left, strict=True):
+            self._adopt(tensor, key + shift)
+
+    # Storages
+
+    def _key_of(self, tensor: torch.Tensor) -> int:
+        return self._keys.get(tensor.untyped_storage()._cdata, _OUTSIDE)
+
+    def _adopt(self, tensor: torch.Tensor, key: int) -> None:
         """Make the tensor represent the storage with this key, and record its death."""
         storage = tensor.untyped_storage()
         self._keys[storage._cdata] = key
         weakref.finalize(storage, self._died, storage._cdata)
 
-    @contextmanager
-    def within_a_pass(self, shape: Shape) -> Iterator[_Recording]:
-        """Record everything inside the context as one pass."""
-        outer, shift, flops = self.events, self.next_key, self.flops
-        self.events, self._shift = [], shift
-        recording = _Recording(shape)
-        yield recording
-        recording.events, recording.keys = tuple(self.events), self.next_key - shift
-        recording.output -= shift
-        recording.flops = self.flops - flops
-        self.events, self._shift = outer, 0
-        self.events += [recording.at(shift), *self._outer_deaths]
-        self._outer_deaths.clear()
-
-    def repeat(self, recording: _Recording, result: torch.Tensor) -> None:
-        """Record the same pass once more; `result` represents its result."""
-        shift = self.next_key
-        self.events.append(recording.at(shift))
-        self.next_key += recording.keys
-        self.flops += recording.flops
-        self.adopt(result, recording.output + shift)
-
     def _record(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         results = result if isinstance(result, (tuple, list)) else (result,)
-        outputs = [output for output in results if isinstance(output, torch.Tensor)]
-        new = [output for output in outputs if output.untyped_storage()._cdata not in self._keys]
+        new = [
+            output
+            for output in results
+            if isinstance(output, torch.Tensor) and output.is_meta and output.untyped_storage()._cdata not in self._keys
+        ]
         if not new:
             return
         self.flops += operators.flops(func, args, new[0])
-        copy = self._contiguous_copy(func, args)
-        self.events.append(
-            Launch(func._schema.name.removeprefix("aten::"), self._path[-1], operators.kernel(func, args, new[0]))
-        )
+        copies = [self._copied(values) for values in operators.copied_inputs(func, args, self._device)]
+        name = func._schema.name.removeprefix("aten::")
+        self.events.append(Launch(name, self._path[-1], operators.kernel(func, args, new[0], self._item_bytes)))
         for tensor in new:
-            if tensor.untyped_storage()._cdata not in self._keys:
-                self.adopt(tensor, self._born(tensor.untyped_storage().nbytes() // tensor.element_size()))
-        if copy is not None:
-            self.events.append(Death(copy - self._shift))
+            storage = tensor.untyped_storage()
+            if storage._cdata not in self._keys:
+                self.has_one_precision &= tensor.element_size() == self._item_bytes
+                self._adopt(tensor, self._born(-(-storage.nbytes() // self._item_bytes)))
+        self.events += [Death(key) for key in copies]
 
-    def _contiguous_copy(self, func: Any, args: tuple[Any, ...]) -> int | None:
-        """Record the contiguous copy of a convolution's input, and return its key; None if there is none.
-
-        Every backend makes it (aten/src/ATen/native/Convolution.cpp), unless the input is channels-last.
-        """
-        if func is not operators.ATEN.convolution.default:
-            return None
-        if args[0].is_contiguous() or operators.suggests_channels_last(args[0]):
-            return None
-        elements = args[0].numel()
+    def _copied(self, values: InputCopy) -> int:
+        """Record the copy of an operator's input, and return its key."""
+        elements = -(-values.elements * values.item_bytes // self._item_bytes)
+        self.has_one_precision &= values.item_bytes == self._item_bytes
         self.events.append(
-            Launch("contiguous", self._path[-1], Elementwise(elements, elements))
+            Launch(values.operator, self._path[-1], Elementwise(elements, elements))
         )  # its own launch: the kernel's workspace comes later
-        return self._born(elements)
+        return self._born(elements) - self._shift
+
+    @property
+    def _shift(self) -> int:
+        return 0 if self._pass is None else self._pass.shift
 
     def _born(self, elements: int) -> int:
         key = self.next_key
@@ -237,64 +292,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return key
 
     def _died(self, cdata: int) -> None:
-        key = self._keys.pop(cdata)
-        if not self._live:
+        key = self._keys.pop(cdata, None)
+        if key is None or not self._live:  # a repeated pass has said that it died
             return
         if key >= self._shift:
             self.events.append(Death(key - self._shift))
-        else:  # a tensor from before the pass dies in it, which repetitions of the pass must not repeat
+        elif self._pass is not None and key in self._pass.given:
+            self.events.append(Death(-len(self._inherited) - 1))
+            self._inherited.append(key)
+            self._pass.dying.append(self._pass.given[key])
+        else:  # the pass was not given this tensor, so repetitions of it must not repeat its death
             self._outer_deaths.append(Death(key))
-
-
-@contextmanager
-def _each_shape_once(half: torch.nn.Module, recorder: _Recorder) -> Iterator[None]:
-    """Run `half` once per input shape; for further inputs of that shape repeat the recording."""
-    recorded: dict[Shape, tuple[_Recording, strides.Layout]] = {}
-    run: Callable[..., torch.Tensor] = half.forward
-
-    def forward(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        shape = tuple(values.shape)
-        if shape in recorded:
-            recording, output = recorded[shape]
-            with _disable_current_modes():  # the repeated pass contains its birth
-                result = torch.empty_strided(*output, device="meta")
-            recorder.repeat(recording, result)
-            return result
-        with recorder.within_a_pass(shape) as recording:
-            result = run(values, *args, **kwargs)
-            recording.output = recorder.key_of(result)
-        recorded[shape] = (recording, (tuple(result.shape), tuple(result.stride())))
-        return result
-
-    half.forward = forward
-    try:
-        yield
-    finally:
-        del half.forward
-
-
-@contextmanager
-def _one_line_blended(call: MetaCall) -> Iterator[list[int]]:
-    """Blend only one row or column per pair of tiles, and none for further tiles of the same shapes.
-
-    Yields a list of how many rows or columns each pair of tiles would blend.
-    """
-    seen: set[tuple[object, ...]] = set()
-    extents: list[int] = []
-
-    def once(blend: Callable[..., torch.Tensor], above: torch.Tensor, tile: torch.Tensor, extent: int) -> torch.Tensor:
-        dimension = call.blends[blend.__name__]
-        extents.append(min(extent, above.shape[dimension], tile.shape[dimension]))
-        shapes = (blend.__name__, above.shape, tile.shape)
-        if shapes in seen:
-            return tile
-        seen.add(shapes)
-        return blend(above, tile, min(extent, 1))
-
-    for name in call.blends:
-        setattr(call.module, name, partial(once, getattr(call.module, name)))
-    try:
-        yield extents
-    finally:
-        for name in call.blends:
-            delattr(call.module, name)

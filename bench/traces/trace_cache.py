@@ -19,6 +19,7 @@ from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
 
+from bench.core.units import ITEM_BYTES
 from bench.record import Case
 from bench.traces import stored_trace
 from bench.traces.events import Trace
@@ -26,10 +27,11 @@ from bench.workloads import models
 from bench.workloads.base import Workload
 
 #: Goes up with each change of how traces are stored.
-FORMAT = 1
+FORMAT = 2
 #: The modules of this folder that decide what a trace holds.
-_TRACER = ("events", "operators", "strides", "trace")
+_TRACER = ("composed", "events", "operators", "strides", "trace")
 _DIGEST_BYTES = 16
+_ANY_PRECISION = 0
 
 
 def folder() -> Path | None:
@@ -53,21 +55,25 @@ def _caches() -> Path | None:
 
 def load(case: Case) -> Trace | None:
     """The kept trace of a case; None if there is none that can be used."""
+    return _read(case, _ANY_PRECISION) or _read(case, ITEM_BYTES[case.dtype])
+
+
+def _read(case: Case, item_bytes: int) -> Trace | None:
     try:
-        key = key_of(case)
+        key = key_of(case, item_bytes)
         path = _path(key)
         if path is None:
             return None
         stored_key, trace = stored_trace.decode(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return trace if stored_key == key else None
+    return trace if (stored_key, trace.item_bytes) == (key, item_bytes) else None
 
 
 def save(case: Case, trace: Trace) -> None:
     """Keep the trace of a case, if the folder can be written to. Several processes may keep the same one at once."""
     with contextlib.suppress(OSError):
-        key = key_of(case)
+        key = key_of(case, trace.item_bytes)
         path, data = _path(key), stored_trace.encode(trace, key)
         if path is None or data is None:
             return
@@ -75,14 +81,18 @@ def save(case: Case, trace: Trace) -> None:
         _replace(path, data)
 
 
-def key_of(case: Case) -> str:
-    """All that the trace of a case depends on, as JSON. Raises OSError if the workload's code can't be read."""
+def key_of(case: Case, item_bytes: int = _ANY_PRECISION) -> str:
+    """All that the trace of a case depends on, as JSON. Raises OSError if the workload's code can't be read.
+
+    `item_bytes` are those for which the trace is valid; 0: any.
+    """
     irrelevant = ("model", "dtype", "weights", "transport")
     workload = models.workload(case.model)
     key = {
         "format": FORMAT,
         "architecture": workload.architecture(case.model),
         "case": case.flat(*irrelevant),
+        "item_bytes": item_bytes,
         "packages": _versions(),
         "tracer": _source_digest(type(workload)),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from bench import packages
+from bench.core.units import ITEM_BYTES
 from bench.core.work import Kernels
 from bench.errors import ConfigError
 from bench.record import Case
@@ -16,16 +17,19 @@ from bench.traces.events import Trace
 from bench.workloads import models, passes
 from bench.workloads.labels import label_of
 
-#: Variants that can be traced. The memory layouts of others, and so their copies, are not known.
-VARIANTS = ("default", "sliced")
+#: A variant that can't be traced: its memory layouts, and so its copies, are not known.
+_UNKNOWN_LAYOUTS = "channels-last"
+#: The precision that stands for all of 16 bits, and that for all others.
+_NARROW, _WIDE = "bfloat16", "float32"
 
 
 def representative(case: Case) -> Case:
     """One case for all with the same allocations. Raises ConfigError for a case that can't be traced."""
-    if case.variant not in VARIANTS:
-        valid = " and ".join(VARIANTS)
+    workload = models.workload(case.model)
+    if case.variant == _UNKNOWN_LAYOUTS:
+        valid = " and ".join(["default", *(name for name in workload.variants if name != _UNKNOWN_LAYOUTS)])
         raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
-    tile = models.workload(case.model).tile_used(case)
+    tile = workload.tile_used(case)
     representing = case.model_copy(update={"weights": "random", "tiling": tile or "off", "transport": None})
     if (count := passes.count_at_most(representing)) > passes.MOST_PASSES:
         raise ConfigError(
@@ -36,13 +40,14 @@ def representative(case: Case) -> Case:
 
 
 def trace_of(case: Case) -> Trace:
-    """The trace of a case on CUDA.
+    """The trace of a case on CUDA, in units of its precision.
 
     Raises ConfigError if its model can't be predicted; PackageError if it has to be captured, and torch is not
     installed; TraceError if the capture fails.
     """
     case = representative(case)
-    return shipped.trace_of(case) or _kept_or_live(case.model_copy(update={"dtype": "float32"}))
+    dtype = _NARROW if ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW] else _WIDE
+    return shipped.trace_of(case) or _kept_or_live(case.model_copy(update={"dtype": dtype}))
 
 
 @lru_cache(maxsize=1024)

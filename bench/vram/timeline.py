@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from bench.traces.events import Birth, Death, Event, Launch, Pass, Shape, Trace
+from bench.traces.events import Birth, Death, Event, Launch, Pass, Trace
 from bench.vram.workspace import NOTHING, Backend, Scratch
 
 #: workspace: optional, a kernel that needs less can replace this one. buffer: required. library: never freed.
@@ -140,7 +140,7 @@ def build(
     """The timeline of a traced call with values of `item_bytes` and the workspaces of a backend.
 
     `round_to` is the allocator's granularity: 512 bytes for CUDA's, 1 for none. If `each_shape_once`, only the first
-    pass of each shape is included in full, and later ones only add their result.
+    of equal passes is included in full, and later ones only add what outlives them.
     """
     builder = Builder(round_to)
     builder.allocate_all((elements * item_bytes for elements in trace.weights), _WEIGHTS)
@@ -156,44 +156,51 @@ class _Call:
     def __init__(self, builder: Builder, backend: Backend, item_bytes: int, *, each_shape_once: bool) -> None:
         self._builder, self._backend, self._item_bytes = builder, backend, item_bytes
         self._each_shape_once = each_shape_once
-        self._indices: dict[int, int] = {}
-        self._passes: dict[Shape, tuple[int, int]] = {}  # index of the first pass's result, and its height in bytes
+        #: What a pass leaves, as indices by keys, and its height in bytes; by the identity of its events.
+        self._passes: dict[int, tuple[dict[int, int], int]] = {}
         self._launches: dict[int, tuple[Scratch, Owner, Owner]] = {}
         self._kept = False
 
-    def replay(self, events: Iterable[Event], shift: int = 0) -> None:
-        """Add events, with `shift` added to their keys."""
-        allocate, free, indices, item = self._builder.allocate, self._builder.free, self._indices, self._item_bytes
+    def replay(self, events: Iterable[Event]) -> None:
+        """Add the events of the call."""
+        self._replay(events, {})
+
+    def _replay(self, events: Iterable[Event], indices: dict[int, int]) -> None:
+        """Add events. `indices` are those of the allocations that are alive, by their keys."""
+        allocate, free, item = self._builder.allocate, self._builder.free, self._item_bytes
         scratch, pending = NOTHING, False
         activation = workspace = _INPUT
         for event in events:
             if isinstance(event, Birth):
                 across = self._allocate_before(scratch, workspace) if pending else ()
-                indices[event.key + shift] = allocate(event.elements * item, activation)
+                indices[event.key] = allocate(event.elements * item, activation)
                 if pending:
                     self._allocate_after(scratch, across, workspace)
                     pending = False
             elif isinstance(event, Death):
-                free(indices.pop(event.key + shift))
+                free(indices.pop(event.key))
             elif isinstance(event, Launch):
                 scratch, activation, workspace = self._prepared(event)
                 pending = scratch is not NOTHING
             else:
-                self._pass(event)
+                left = self._pass(event, [indices.pop(key) for key in event.inherited])
+                indices.update((key + event.shift, index) for key, index in left.items())
 
-    def _pass(self, event: Pass) -> None:
-        """Add a pass in full, or only its result if it need not be repeated."""
-        builder, output = self._builder, event.output + event.shift
-        if self._each_shape_once and event.shape in self._passes:
-            result, height = self._passes[event.shape]
+    def _pass(self, event: Pass, inherited: Sequence[int]) -> dict[int, int]:
+        """Add a pass in full, or only what outlives it if it need not be repeated; return that, by its keys."""
+        builder, known = self._builder, self._passes.get(id(event.events))
+        if self._each_shape_once and known is not None:
+            before, height = known
             builder.left_out_bytes = max(builder.left_out_bytes, builder.live_bytes + builder.kept_bytes + height)
-            self._indices[output] = builder.allocate_like(result)
-            return
+            self._free_all(inherited)
+            return {key: builder.allocate_like(index) for key, index in before.items()}
         initial_bytes, highest_bytes = builder.live_bytes, builder.highest_bytes
         builder.highest_bytes = initial_bytes
-        self.replay(event.events, event.shift)
-        self._passes[event.shape] = self._indices[output], builder.highest_bytes - initial_bytes
+        left = {-number: index for number, index in enumerate(inherited, start=1)}
+        self._replay(event.events, left)
+        self._passes[id(event.events)] = left, builder.highest_bytes - initial_bytes
         builder.highest_bytes = max(builder.highest_bytes, highest_bytes)
+        return left
 
     def _allocate_before(self, scratch: Scratch, owner: Owner) -> Sequence[int]:
         """Add the scratch before the output, and return the part that outlives the output's allocation."""

@@ -170,7 +170,7 @@ class Call:
 
 
 class MetaCall(Protocol):
-    """A call on meta tensors, which `traces.trace` captures."""
+    """A call on meta tensors in the precision of its case, which `traces.trace` captures."""
 
     @property
     def blends(self) -> Mapping[str, int]:

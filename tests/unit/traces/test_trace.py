@@ -190,8 +190,8 @@ def _naively(case: Case, monkeypatch: pytest.MonkeyPatch) -> Timeline:
     def as_it_is(*_: Any) -> Iterator[tuple[int, ...]]:
         yield ()
 
-    monkeypatch.setattr(trace, "_each_shape_once", as_it_is)
-    monkeypatch.setattr(trace, "_one_line_blended", as_it_is)
+    monkeypatch.setattr(trace, "each_pass_once", as_it_is)
+    monkeypatch.setattr(trace, "one_line_blended", as_it_is)
     traced = uncached(case)
     assert not traced.passes
     return build(traced, LiveOnly(), 1)

@@ -69,7 +69,7 @@ def only_file(cache: Path) -> Path:
 )
 def test_a_trace_is_captured_once_and_then_the_same(case: Case, captured: list[Case], cache: Path) -> None:
     first = again(case)
-    assert again(case) == first == trace._capture(captured[0], "cuda")
+    assert again(case) == first == trace._capture(changed(captured[0], dtype="bfloat16"), "cuda")
     assert len(captured) == 1
     assert only_file(cache).stat().st_size < 20_000
     # And passes of one shape are one object, as in a live trace
@@ -156,7 +156,7 @@ def test_an_entry_under_another_one_s_name_is_not_used(captured: list[Case], cac
 
 def test_the_key_is_readable_and_names_all_that_counts() -> None:
     key = json.loads(trace_cache.key_of(CASE))
-    assert set(key) == {"format", "architecture", "case", "packages", "tracer"}
+    assert set(key) == {"format", "architecture", "case", "item_bytes", "packages", "tracer"}
     assert set(key["packages"]) == {"torch", "diffusers"}
     assert key["architecture"]["block_out_channels"] == [32, 64]
     assert not {"model", "dtype", "weights", "transport"} & set(key["case"])
@@ -264,7 +264,7 @@ def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, capture
 
 def test_all_parts_of_a_trace_are_stored() -> None:
     traced = tracing.trace_of(CASE)
-    for change in ({"input_elements": 7}, {"weights": (1,)}, {"blended_lines": 3}, {"events": ()}):
+    for change in ({"input_elements": 7}, {"weights": (1,)}, {"blended_lines": 3}, {"item_bytes": 2}, {"events": ()}):
         other = replace(traced, **change)  # type: ignore[arg-type]
         data = stored_trace.encode(other, "key")
         assert data is not None
