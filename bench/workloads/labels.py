@@ -29,7 +29,8 @@ def label_of(case: Case, stage: str | None = None) -> str:
 
 
 def _chunk_note(case: Case) -> str:
-    return models.workload(case.model).chunk_note(case) if case.model in models.zoo() else ""
+    note = models.workload(case.model).chunk_note(case) if case.model in models.zoo() else ""
+    return f"in {note}" if note else ""
 
 
 def takes_tiles(case: Case) -> bool:

@@ -36,9 +36,10 @@ class VideoVaes(Workload):
 
     def axes(self, key: str) -> tuple[Axis, ...]:
         spec = ZOO.get(key)
+        width, height = spec.size or (None, None)
         return (
-            Axis("width", "px", check=spec.side_refusal),
-            Axis("height", "px", check=spec.side_refusal),
+            Axis("width", "px", usual=width, check=spec.side_refusal),
+            Axis("height", "px", usual=height, check=spec.side_refusal),
             Axis(
                 "frames",
                 usual=spec.frames,
@@ -89,6 +90,11 @@ class VideoVaes(Workload):
     def passes(self, case: Case) -> tuple[Shape, ...]:
         spec = ZOO.get(case.model)
         return spec.vae_class.passes(spec, case)
+
+    def variants_to_try(self, case: Case) -> tuple[str, ...]:
+        own = ("framewise",) if "framewise" in ZOO.get(case.model).vae_class.variants else ()
+        chunked = [name for name in own if self.chunk_note(case.model_copy(update={"variant": name}))]
+        return (*super().variants_to_try(case), *chunked)
 
     def count(self, case: Case, passes: Sequence[Shape]) -> Counts:
         return tiles.vae_class(case).count(ZOO.get(case.model), case, passes)
