@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -39,12 +39,14 @@ class Plan:
     def groups(self) -> tuple[tuple[Case, ...], ...]:
         """The cases in groups that alternate: those that differ only in tiling, precision or variant.
 
-        Without `interleave` each case is a group of its own.
+        Without `interleave` each case is a group of its own, and so is one that will be skipped.
         """
-        groups = grouped(
-            self.cases, lambda case: alike_but_for(case, "tiling", "dtype", "variant") if self.interleave else case
-        )
-        return tuple(tuple(group) for group in groups)
+
+        def key(case: Case) -> Hashable:
+            alternates = self.interleave and not refusal(case)
+            return alike_but_for(case, "tiling", "dtype", "variant") if alternates else case
+
+        return tuple(tuple(group) for group in grouped(self.cases, key))
 
 
 def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
@@ -179,11 +181,16 @@ def _tilings(sweep: Sweep, key: str) -> tuple[Literal["off"] | Tile, ...]:
     return tuple(tile if tiling == "on" else tiling for tiling in sweep.tiling)
 
 
+def refusal(case: Case) -> str:
+    """Why the case will be skipped: its workload can't run it. Empty if it can."""
+    return models.workload(case.model).check(case)
+
+
 def _checked(sweep: Sweep, cases: Sequence[Case]) -> tuple[Case, ...]:
-    """The cases without duplicates. Raises ConfigError for one that its workload can't run."""
-    for case in cases:
-        if refusal := models.workload(case.model).check(case):
-            raise ConfigError(f"Sweep {sweep.name!r}, {label_of(case)}: {refusal}.")
+    """The cases without duplicates. Raises ConfigError if all of them would be skipped."""
+    refusals = [refusal(case) for case in cases]
+    if cases and all(refusals):
+        raise ConfigError(f"Sweep {sweep.name!r}, {label_of(cases[0])}: {refusals[0]}.")
     return tuple({case.id: case for case in cases}.values())
 
 

@@ -139,9 +139,14 @@ def _sweep(config: str, overrides: Sequence[str], dtype: str | None) -> Sweep:
 
 
 def _records(plan: Plan, cards: Sequence[TargetCard], *, quiet: bool) -> list[Record]:
+    from bench.plan import refusal
     from bench.predictions import predicted_records
+    from bench.workloads.labels import label_of
 
-    cases = tracked(plan.cases, "Predicting", quiet=quiet)
+    refusals = {case: reason for case in plan.cases if (reason := refusal(case))}
+    for case, reason in refusals.items():
+        tell(f"Skipped {label_of(case)}: {reason}")
+    cases = tracked([case for case in plan.cases if case not in refusals], "Predicting", quiet=quiet)
     return [record for case in cases for record in predicted_records.records_of(case, cards, plan)]
 
 

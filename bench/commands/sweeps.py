@@ -48,18 +48,25 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
     """Print the cases of a plan, and how they would be measured."""
+    from bench.plan import refusal
     from bench.report.render import terminal
     from bench.workloads.labels import label_of
 
     if as_json:
-        cases = [{**case.flat(), "id": case.id} for case in plan.cases]
+        skipped = {case.id: {"skipped": reason} for case in plan.cases if (reason := refusal(case))}
+        cases = [{**case.flat(), "id": case.id, **skipped.get(case.id, {})} for case in plan.cases]
         extra = {
             "overlap": plan.overlap.model_dump() if plan.overlap else None,
             "load": plan.load.model_dump() if plan.load else None,
         }
         typer.echo(json.dumps({"config": plan.config, "plan": plan.id, "cases": cases, **extra}, indent=2))
         return
-    lines = [f"{number:>3}  {case.id}  {label_of(case)}" for number, case in enumerate(plan.cases, start=1)]
+    reasons = [refusal(case) for case in plan.cases]
+    labels = [
+        f"{label_of(case)}: skipped: {reason}" if reason else label_of(case)
+        for case, reason in zip(plan.cases, reasons, strict=True)
+    ]
+    lines = [f"{n:>3}  {case.id}  {label}" for n, (case, label) in enumerate(zip(plan.cases, labels, strict=True), 1)]
     measure = plan.measure
     least_s = min(measure.min_time, measure.max_time)
     least = f" and {least_s:g} s" if least_s else ""

@@ -14,8 +14,8 @@ from typing import Protocol
 from bench import store
 from bench.core.units import format_count
 from bench.doctor.gpu_findings import neighbour_warning
-from bench.plan import Plan
-from bench.record import Case, Device, Environment, Phase, Record, Run, timestamp
+from bench.plan import Plan, refusal
+from bench.record import Case, Device, Environment, Phase, Record, Run, Skipped, timestamp
 from bench.run.executor import Executor
 from bench.run.messages import Broken, Done, Ready
 
@@ -126,7 +126,8 @@ class _CaseRunner:
         warning = f"measured without {count} of its group, measured by an earlier session"
         warnings = [warning] if measured_earlier else []
         if len(cases) == 1:
-            yield (self._measure_alone(cases[0], warnings),)
+            reason = refusal(cases[0])
+            yield (self._skip(cases[0], reason) if reason else self._measure_alone(cases[0], warnings),)
             return
         self._announce(cases[0])
         begin = time.monotonic()
@@ -148,6 +149,10 @@ class _CaseRunner:
     def _announce(self, case: Case) -> None:
         self.executor.start()  # so that starting a new worker is not part of the case's time
         self.observer.case_begun(self.numbers[case.id], case)
+
+    def _skip(self, case: Case, reason: str) -> Record:
+        self.observer.case_begun(self.numbers[case.id], case)
+        return self._record(case, Done(outcome=Skipped(reason=reason)), (), 0.0)
 
     def _measure_alone(self, case: Case, warnings: Sequence[str]) -> Record:
         self._announce(case)

@@ -315,6 +315,16 @@ def test_a_size_that_a_models_latents_do_not_divide_is_refused(monkeypatch: pyte
     assert "try 64 or 80" in str(caught.value)
 
 
+def test_cases_that_a_model_can_not_run_stay_in_the_plan_unless_it_can_run_none() -> None:
+    keys = {"models": "tiny-wan", "frames": 5, "tiling": ["off", {"tile": 64, "overlap": 16, "frames": 4}]}
+    made = make(**keys)
+    assert [bool(plan.refusal(case)) for case in made.cases] == [False, True]
+    assert len(make(**keys, interleave=True).groups) == 2  # what is skipped takes no turns
+
+    with pytest.raises(ConfigError, match="no tiles in time"):
+        make(**{**keys, "tiling": keys["tiling"][1:]})
+
+
 # Taking turns
 
 

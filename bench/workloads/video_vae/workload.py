@@ -91,11 +91,6 @@ class VideoVaes(Workload):
         spec = ZOO.get(case.model)
         return spec.vae_class.passes(spec, case)
 
-    def variants_to_try(self, case: Case) -> tuple[str, ...]:
-        own = ("framewise",) if "framewise" in ZOO.get(case.model).vae_class.variants else ()
-        chunked = [name for name in own if self.chunk_note(case.model_copy(update={"variant": name}))]
-        return (*super().variants_to_try(case), *chunked)
-
     def count(self, case: Case, passes: Sequence[Shape]) -> Counts:
         return tiles.vae_class(case).count(ZOO.get(case.model), case, passes)
 

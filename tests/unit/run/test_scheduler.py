@@ -446,3 +446,22 @@ def test_a_run_of_schema_version_5_goes_on(tmp_path: Path) -> None:
     assert watcher.resumed == 2
     assert summary.path == file
     assert [record.case for record in store.read_file(file).records] == list(CASES)
+
+
+def test_a_case_that_its_model_can_t_run_is_skipped_with_the_reason_and_the_others_are_measured(tmp_path: Path) -> None:
+    # given a sweep in which one case has a tile of no whole latent pixels
+    odd = a_case(tiling=Tile(tile=33, overlap=0))
+    executor = FakeExecutor()
+
+    # when it runs, alone or in turns
+    for name, interleave in (("alone", False), ("turns", True)):
+        summary, _ = go(tmp_path / name, executor, plan((a_case(), odd), interleave=interleave))
+
+        # then it has an outcome without having been asked for
+        (record,) = [record for record in summary.records if record.case == odd]
+        assert record.outcome.status == "skipped"
+        assert "multiple of 2 px" in record.outcome.reason
+        assert summary.counts == {"measured": 1, "skipped": 1}
+        assert summary.exit_code == 0
+    assert odd not in executor.asked
+    assert not executor.groups
