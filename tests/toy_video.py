@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Spec, Workload
-from bench.workloads.facts import Facts, Latents
+from bench.workloads.model_facts import Facts, Latents
 
 if TYPE_CHECKING:
     import torch

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.comparisons import Networks, NetworksFile, Server, Transports
-from bench.commands.files import Pages, given_or_all, table_records, write_pages
+from bench.commands.files import given_or_all, table_records, write_pages
 from bench.commands.options import (
     RESULTS,
     Allocator,
+    AllocatorName,
     AsJson,
     CardMemory,
     ChosenPages,
@@ -104,13 +105,10 @@ def advise(
     records = table_records(given_or_all(results))
     cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
     warn(warnings)
-    kind = allocator_kind(allocator)
-    cards = tuple(card.with_allocator(kind) for card in cards)
     is_page = gpu is None and vram_limit is None
     if is_page and free is not None:
         raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
-    known("operating system", os, _SYSTEMS, "--os")
-    cards = tuple((card if free is None else card.with_free(free)).on(_SYSTEMS[os]) for card in cards)
+    cards = _as_they_are_used(cards, allocator, os, free)
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         comparison, networks = comparisons.compare_ways(
             records, wanted, network or [], networks_file, server, transport or []
@@ -118,32 +116,45 @@ def advise(
         evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
         warn(warnings)
         # on the page a tile always fits before a lower precision would be needed
-        lower = dtype is None and not is_page
-        scope = advising.Scope(lower=lower, fixed=dtype is not None, others=not is_page)
+        scope = advising.Scope(lower=dtype is None and not is_page, fixed=dtype is not None, others=not is_page)
         advice = advising.advise(tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, scope)
         if not is_page:
             advice = [what_would_change.with_changes(each, cards[0], evidence, scope) for each in advice]
         folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
-        pages: Pages = {}
-        if folder is not None and is_page:
-            pages = _decoders(wanted, cards, evidence, networks, quiet=quiet or as_json)
+        if is_page and folder is not None:
+            _write_decoders(folder, wanted, cards, evidence, networks, quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
-    if folder is not None:
-        write_pages(folder, pages, quiet=quiet or as_json)
 
 
-def _decoders(
-    wanted: Wanted, cards: Sequence[TargetCard], evidence: Evidence, networks: dict[str, Network], *, quiet: bool
-) -> Pages:
-    """The page that compares the VAEs of each latent space; none if the options choose no decode."""
+def _as_they_are_used(
+    cards: Sequence[TargetCard], allocator: AllocatorName | None, os: str, free: str | None
+) -> tuple[TargetCard, ...]:
+    """The cards with their allocator and operating system, and what is free on them. Raises ConfigError."""
+    known("operating system", os, _SYSTEMS, "--os")
+    kind = allocator_kind(allocator)
+    return tuple(
+        (card if free is None else card.with_free(free)).with_allocator(kind).on(_SYSTEMS[os]) for card in cards
+    )
+
+
+def _write_decoders(
+    folder: Path,
+    wanted: Wanted,
+    cards: Sequence[TargetCard],
+    evidence: Evidence,
+    networks: dict[str, Network],
+    *,
+    quiet: bool,
+) -> None:
+    """Write the page that compares the VAEs of each latent space, unless the options choose no decode."""
     from bench.predictions import decoders
     from bench.report.pages import decoders_page
 
     compared = tracked(decoders.comparisons(wanted, cards, evidence), "Comparing decoders", quiet=quiet)
     found = [compare() for compare in compared]
-    if not found:
-        return {}
-    return {decoders_page.PAGE: decoders_page.page(found, decoders.left_out(wanted), networks)}
+    if found:
+        page = decoders_page.page(found, decoders.left_out(wanted), networks)
+        write_pages(folder, {decoders_page.PAGE: page}, quiet=quiet)
 
 
 def _tell(

@@ -97,9 +97,8 @@ def predict(
 
     if fits:
         sizes = {"--resolution": resolution, "--frames": frames}
-        sweep_options = {"CONFIG": config != "docs", "--set": overrides, **sizes}
         record_options = {"--weights": weights, "--out": out, "--format docs": output_format is Format.docs}
-        predict_fits.refuse_others({**sweep_options, **record_options})
+        predict_fits.refuse_others({"CONFIG": config != "docs", "--set": overrides, **sizes, **record_options})
     if out is not None and out.suffix != ".jsonl":
         raise BenchError(f"--out {out}: records are written as lines of JSON. Name a file that ends in .jsonl.")
     cards, warnings = choose_cards(gpu or [], vram_limit, RESULTS)
@@ -123,10 +122,7 @@ def predict(
         _write(out, records, quiet=quiet or as_json)
     if as_json:
         typer.echo(json.dumps([json.loads(record.to_json()) for record in records], indent=2))
-    elif not quiet:
-        _show(records, output_format)
-    if not quiet and (as_json or output_format is Format.docs):
-        _say_what_is_assumed(kind)
+    _tell(records, output_format, kind, as_json=as_json, quiet=quiet)
 
 
 def _sweep(config: str, overrides: Sequence[str], dtype: str | None) -> Sweep:
@@ -156,6 +152,14 @@ def _write(path: Path, records: Sequence[Record], *, quiet: bool) -> None:
     store.replace(path, records, "predicted")
     if not quiet:
         tell(f"Wrote {len(records)} predicted records to {path}")
+
+
+def _tell(records: Sequence[Record], output_format: Format, kind: AllocatorKind, *, as_json: bool, quiet: bool) -> None:
+    """Print the records unless they were printed as JSON, and what they rest on if the form has no place for it."""
+    if not quiet and not as_json:
+        _show(records, output_format)
+    if not quiet and (as_json or output_format is Format.docs):
+        _say_what_is_assumed(kind)
 
 
 def _say_what_is_assumed(allocator: AllocatorKind) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
-from bench.workloads.facts import Facts
+from bench.workloads.model_facts import Facts
 from bench.workloads.passes import Counts
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from bench.core.units import ITEM_BYTES
 from bench.report.document import Cell, Column, Document, Table, Text, table_of
 from bench.workloads import models
 from bench.workloads.base import Spec
-from bench.workloads.facts import Facts
 from bench.workloads.labels import FRAMES
+from bench.workloads.model_facts import Facts
 
 
 def page(specs: Sequence[Spec]) -> Document:

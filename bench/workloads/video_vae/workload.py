@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Loaded, Payload, Shape, Spec, Workload
-from bench.workloads.facts import Facts
+from bench.workloads.model_facts import Facts
 from bench.workloads.passes import Counts
-from bench.workloads.vae_classes.facts import facts_of
+from bench.workloads.vae_classes.vae_facts import facts_of
 from bench.workloads.video_vae import payloads, tiles
 from bench.workloads.video_vae.zoo import ZOO
 

@@ -13,7 +13,7 @@ from bench.analysis.cost.outputs import output_of
 from bench.errors import ConfigError
 from bench.record import Exchange, Record, ServerTimes, Telemetry, Tile
 from bench.workloads import models
-from bench.workloads.facts import Facts
+from bench.workloads.model_facts import Facts
 
 NVIDIA = a_device(name="NVIDIA Test", total_bytes=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.workloads.facts import Facts, Latents
+from bench.workloads.model_facts import Facts, Latents
 from bench.workloads.vae_classes.base import VaeSpec
 
 
