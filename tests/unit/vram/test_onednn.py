@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.traces.events import Attention, Convolution, Product, Upsampling
@@ -44,9 +46,71 @@ def test_few_channels_through_one_pixel_are_padded_all_the_same() -> None:
     # Given quant_conv's 8 channels, 64x64, with a filter of one pixel
     kernel = Convolution((1, 8, 64, 64), (1, 8, 64, 64), (8, 8, 1, 1))
     # Then all are padded to 16
-    assert OneDnn(lanes=16).scratch(kernel, FLOAT) == Scratch(
+    assert OneDnn(threads=2, lanes=16).scratch(kernel, FLOAT) == Scratch(
         before=(16 * 4, 16 * 64 * 64 * 4, 16 * 16 * 4), across=(16 * 64 * 64 * 4,)
     )
+    # And on one thread torch keeps single pixels to itself, unless they are far apart or of many images
+    assert OneDnn(threads=1).scratch(kernel, FLOAT) == NOTHING
+    apart, many = replace(kernel, output=(1, 8, 32, 32)), replace(kernel, input=(16, 8, 8, 8), output=(16, 8, 8, 8))
+    assert OneDnn(threads=1).scratch(apart, FLOAT).before
+    assert OneDnn(threads=1).scratch(many, FLOAT).before
+
+
+def test_a_video_is_copied_into_blocks_like_an_image() -> None:
+    # Given 16 channels of 3 padded frames of 130x130 into 24
+    kernel = Convolution((1, 16, 3, 1302, 130), (1, 24, 1, 1300, 128), (24, 16, 3, 3, 3))
+    # Then input and filter are copied, and the output's blocks live beside it
+    assert OneDnn(lanes=8).scratch(kernel, FLOAT) == Scratch(
+        before=(16 * 3 * 1302 * 130 * 4, 24 * 16 * 27 * 4), across=(24 * 1300 * 128 * 4,)
+    )
+
+
+def test_whether_a_video_is_small_does_not_depend_on_its_width() -> None:
+    # Given 16 channels x 10 frames x 128 rows = 20480, which is the most that torch keeps to itself, and very wide
+    kernel = Convolution((1, 16, 10, 128, 5000), (1, 4, 8, 126, 4998), (4, 16, 3, 3, 3))
+    # Then each place of the output has a column of 16 x 3 x 3 x 3
+    assert OneDnn().scratch(kernel, FLOAT) == Scratch(across=(16 * 27 * 8 * 126 * 4998 * 4,))
+    # And with one more row it is oneDNN's
+    taller = replace(kernel, input=(1, 16, 10, 129, 5000), output=(1, 4, 8, 127, 4998))
+    assert OneDnn().scratch(taller, FLOAT).before
+
+
+def test_a_small_video_through_one_pixel_needs_no_columns_unless_pixels_are_left_out() -> None:
+    kernel = Convolution((1, 16, 4, 32, 32), (1, 8, 4, 32, 32), (8, 16, 1, 1, 1))
+    assert OneDnn(threads=2).scratch(kernel, FLOAT) == NOTHING
+    strided = replace(kernel, output=(1, 8, 2, 16, 16))
+    assert OneDnn(threads=2).scratch(strided, FLOAT) == Scratch(across=(16 * 2 * 16 * 16 * 4,))
+
+
+def test_a_channels_last_convolution_copies_its_filter_alone() -> None:
+    # Given 20 channels of 64x64 into 20
+    kernel = Convolution((1, 20, 64, 64), (1, 20, 64, 64), (20, 20, 3, 3), channels_last=True)
+    # Then the filter is copied, and again into 24 channels of blocks after the output is there, beside oneDNN's own
+    assert OneDnn(threads=2, lanes=8).scratch(kernel, FLOAT) == Scratch(
+        across=(20 * 20 * 9 * 4,), buffers=(4096 + 2 * (4096 + 24), 24 * 20 * 9 * 4)
+    )
+
+
+def test_a_small_channels_last_image_has_its_filter_turned_round_and_a_video_itself() -> None:
+    image = Convolution((1, 16, 32, 32), (1, 8, 32, 32), (8, 16, 3, 3), channels_last=True)
+    assert OneDnn().scratch(image, FLOAT) == Scratch(across=(8 * 16 * 9 * 4, 16 * 9 * 32 * 32 * 4))
+    video = Convolution((1, 16, 3, 32, 32), (1, 8, 1, 30, 30), (8, 16, 3, 3, 3), channels_last=True)
+    assert OneDnn().scratch(video, FLOAT) == Scratch(across=(16 * 3 * 32 * 32 * 4, 16 * 27 * 30 * 30 * 4))
+
+
+def test_groups_of_one_channel_or_of_whole_blocks_are_copied_and_others_only_written_twice() -> None:
+    # Given 20 channels, each by itself: padded to 24, and the filter's other side is not
+    alone = Convolution((1, 20, 64, 64), (1, 20, 64, 64), (20, 1, 3, 3))
+    assert OneDnn(lanes=8).scratch(alone, FLOAT) == Scratch(
+        before=(24 * 4, 24 * 64 * 64 * 4, 24 * 9 * 4), across=(24 * 64 * 64 * 4,)
+    )
+    # And three groups of 32, then three of 12
+    whole = Convolution((1, 96, 64, 64), (1, 96, 64, 64), (96, 32, 1, 1))
+    assert OneDnn(threads=2, lanes=8).scratch(whole, FLOAT) == Scratch(
+        before=(96 * 64 * 64 * 4, 96 * 32 * 4), across=(96 * 64 * 64 * 4,)
+    )
+    uneven = Convolution((1, 36, 64, 64), (1, 36, 64, 64), (36, 12, 1, 1))
+    assert OneDnn(threads=2, lanes=8).scratch(uneven, FLOAT) == Scratch(across=(36 * 64 * 64 * 4,))
 
 
 def test_a_small_image_is_left_to_torch_which_unfolds_it_into_columns() -> None:
