@@ -106,9 +106,11 @@ class CuDnn:
                 return self if bases <= {"measured"} else replace(self, band=OTHER_SIZES_BAND)
             unmeasured, source, band = _unmeasured(self.architecture, item_bytes)
             backend = replace(self, shares=unmeasured, source=source, band=band, measured=None)
-        if backend.source == "published" and not all(
-            backend.shares.are_fitted_to(kernel, item_bytes) for kernel in convolutions
-        ):
+        if backend.source == "rule":
+            return backend
+        if any(shares.is_video(kernel) for kernel in convolutions):
+            return replace(backend, source="rule", band=RULE_BAND)
+        if not all(backend.shares.are_fitted_to(kernel, item_bytes) for kernel in convolutions):
             return replace(backend, band=OTHER_SIZES_BAND)
         return backend
 

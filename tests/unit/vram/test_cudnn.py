@@ -114,6 +114,23 @@ def test_where_any_is_not_known_nothing_that_was_measured_stands(architecture: s
     assert found == cudnn.backend(architecture, "8.9", 2)
 
 
+#: 10 channels of 3 frames of 8x8 into 20.
+VIDEO = Convolution((1, 10, 3, 8, 8), (1, 20, 1, 6, 6), (20, 10, 3, 3, 3))
+
+
+def test_a_call_with_a_video_s_convolutions_has_the_rule_s_wide_band_on_every_card() -> None:
+    for architecture in ("ada", "ampere", "hopper"):
+        found = cudnn.backend(architecture, "8.9", 2).for_kernels([KERNEL, VIDEO], 2)
+        assert (found.source, found.band) == ("rule", cudnn.RULE_BAND)
+
+
+def test_a_call_with_kinds_of_convolution_that_were_not_fitted_has_a_wider_band() -> None:
+    alone = Convolution((1, 256, 4, 4), (1, 256, 4, 4), (256, 1, 5, 5))
+    found = cudnn.backend("ada", "8.9", 2).for_kernels([KERNEL, alone], 2)
+    assert (found.source, found.band) == ("published", cudnn.OTHER_SIZES_BAND)
+    assert found.scratch(alone, 2) == NOTHING
+
+
 def test_a_filter_s_copy_is_part_of_what_was_measured_of_channels_last() -> None:
     kernel = replace(KERNEL, channels_last=True)
 

@@ -59,6 +59,39 @@ def test_wide_convolutions_from_2_gib_on_are_not_among_those_that_were_fitted() 
     assert not Shares(1.25).are_fitted_to(WIDE, 4)
 
 
+#: 16 channels of 3 frames of 6x6 into 8: 1728 values in, 128 out, 3456 of the filter.
+VIDEO = Convolution((1, 16, 3, 6, 6), (1, 8, 1, 4, 4), (8, 16, 3, 3, 3))
+
+
+def test_a_video_s_convolution_copies_input_output_and_filter_once_whatever_the_card() -> None:
+    for fitted in (KINDS, shares.RULE, *shares.FITTED.values()):
+        assert fitted.elements(VIDEO, 2) == 1728 + 128 + 3456
+    assert shares.NOTHING.elements(VIDEO, 2) - 3456 == 0
+
+
+def test_a_convolution_of_each_channel_by_itself_needs_nothing() -> None:
+    alone = Convolution((1, 256, 4, 4), (1, 256, 4, 4), (256, 1, 5, 5))
+    grouped = Convolution((1, 256, 4, 4), (1, 256, 4, 4), (256, 32, 1, 1))
+    assert [KINDS.elements(kernel, 2) for kernel in (alone, grouped)] == [0, 1.5 * 2 * 256 * 16 + 256 * 32]
+    one_channel = Convolution((1, 1, 4, 4), (1, 1, 4, 4), (1, 1, 3, 3))
+    assert KINDS.elements(one_channel, 2) > 0
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        VIDEO,
+        Convolution((1, 256, 4, 4), (1, 256, 4, 4), (256, 1, 3, 3)),
+        Convolution((1, 256, 4, 4), (1, 256, 4, 4), (256, 256, 5, 5)),
+        Convolution((1, 513, 4, 4), (1, 256, 4, 4), (256, 513, 3, 3)),
+        Convolution((1, 256, 4, 4), (1, 1024, 4, 4), (1024, 256, 3, 3)),
+    ],
+    ids=["a video", "groups", "a larger filter", "more channels in", "more channels out"],
+)
+def test_kinds_that_autoencoder_kl_does_not_have_are_not_among_those_that_were_fitted(kernel: Convolution) -> None:
+    assert not KINDS.are_fitted_to(kernel, 2)
+
+
 def test_fitted_shares_are_at_least_a_copy_but_for_one_and_lie_within_the_rule_s_band() -> None:
     from bench.vram.cudnn import RULE_BAND
 
