@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,26 +13,27 @@ from bench.record.stored import Frozen
 #: The schema version of `workspaces.json`.
 WORKSPACES_VERSION = 1
 
-Shape4 = tuple[int, int, int, int]
+#: Of an image, or of a video, which has frames before the height.
+_Shape = Annotated[tuple[int, ...], Field(min_length=4, max_length=5)]
 
 
 class ConvolutionWorkspace(Frozen):
-    """The workspace of one two-dimensional convolution, by the precision, shapes and layout that decide its kernel.
+    """The workspace of one convolution, by the precision, shapes and layout that decide its kernel.
 
     A convolution is `constrained` if the allocator refused a request during it: torch then tried kernels one after
     another until one fitted, and would take another if more memory were free.
     """
 
     dtype: str
-    input: Shape4 = Field(description="batch, channels, height, width")
-    output: Shape4
-    filter: Shape4 = Field(description="output channels, input channels, height, width")
+    input: _Shape = Field(description="batch, channels, frames (of a video), height, width")
+    output: _Shape
+    filter: _Shape = Field(description="output channels, input channels, frames (of a video), height, width")
     channels_last: bool = Field(default=False, description="whether its input lay as NHWC, which needs fewer copies")
     workspace_bytes: int = Field(ge=0, description="requested of the allocator, not rounded to its blocks")
     constrained: bool = False
 
     @property
-    def key(self) -> tuple[str, Shape4, Shape4, Shape4, bool]:
+    def key(self) -> tuple[str, _Shape, _Shape, _Shape, bool]:
         """The fields that decide the kernel: (dtype, input, output, filter, channels_last)."""
         return self.dtype, self.input, self.output, self.filter, self.channels_last
 

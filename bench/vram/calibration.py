@@ -19,7 +19,7 @@ from bench.record import ConvolutionWorkspace, Workspaces
 from bench.traces.events import Convolution, Shape
 from bench.vram.cudnn import ASSUMED_CUDNN, ASSUMED_TORCH, Basis
 
-_Family = tuple[Shape, tuple[int, int], bool]
+_Family = tuple[Shape, Shape, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,14 @@ _FIVE_DIGITS = 90_000
 
 
 def _family(kernel: Convolution) -> _Family:
-    """The filter, stride (input side over output side) and layout, which are the same at all sizes."""
-    source, output = kernel.input, kernel.output
-    return kernel.filter, (round(source[2] / output[2]), round(source[3] / output[3])), kernel.channels_last
+    """The filter, strides and layout, which are the same at all sizes.
+
+    A stride is the input side over the output side. Frames are few, and padded before the convolution and not by it, so
+    theirs counts the input's places for a filter.
+    """
+    places = [frames - width + 1 for frames, width in zip(kernel.input[2:-2], kernel.filter[2:-2], strict=True)]
+    sides = zip((*places, *kernel.input[-2:]), kernel.output[2:], strict=True)
+    return kernel.filter, tuple(round(side / output) for side, output in sides), kernel.channels_last
 
 
 def _point(entry: ConvolutionWorkspace, item_bytes: int) -> _Point:
@@ -149,7 +154,8 @@ def _point(entry: ConvolutionWorkspace, item_bytes: int) -> _Point:
 
 
 def _log_area(output: Shape) -> float:
-    return math.log2(output[2] * output[3])
+    """Of a video: with its frames."""
+    return math.log2(math.prod(output[2:]))
 
 
 def _at(points: Sequence[_Point], log_area: float) -> _Point:

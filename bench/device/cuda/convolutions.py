@@ -8,10 +8,9 @@ byte, use neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -19,6 +18,10 @@ from bench.device.cuda import history
 
 #: Far more than one convolution makes: each plan that torch tries makes four at most.
 _MOST_ENTRIES = 100_000
+#: The convolutions that cuDNN runs in image and video VAEs.
+AnyConvolution = torch.nn.Conv2d | torch.nn.Conv3d
+#: By dimensions of the input.
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 _CURRENT, _PEAK = "requested_bytes.all.current", "requested_bytes.all.peak"
 
 
@@ -28,8 +31,8 @@ class Observed:
 
     Attributes:
         input, output, filter: shapes.
-        channels_last: whether the input's layout was NHWC, as after attention in diffusers. cuDNN then computes in that
-            layout (cudnn_conv_suggest_memory_format in ATen/native/ConvUtils.h).
+        channels_last: whether the input's layout was NHWC, as after attention in diffusers, or NDHWC. cuDNN then
+            computes in that layout (cudnn_conv_suggest_memory_format in ATen/native/ConvUtils.h).
         requests: from the history; None if the output is not in it.
         counted_peak_bytes: the counterpart of `requests.peak_bytes` from the allocator's counters.
     """
@@ -43,52 +46,61 @@ class Observed:
 
 
 @contextmanager
-def recording(convolutions: Iterable[torch.nn.Conv2d], device: torch.device) -> Iterator[list[Observed]]:
+def recording(convolutions: Iterable[AnyConvolution], device: torch.device) -> Iterator[list[Observed]]:
     """Yield a list to which each of these convolutions is added as it runs on a CUDA device.
 
     Resets the allocator's peaks and memory history.
     """
     recorder = _Recorder(device)
-    handles: list[Any] = []
+    watched: list[AnyConvolution] = []
     try:
         for convolution in convolutions:
-            handles += [
-                convolution.register_forward_pre_hook(recorder.begins),
-                convolution.register_forward_hook(recorder.ends),
-            ]
+            recorder.watch(convolution)
+            watched.append(convolution)
         yield recorder.observed
     finally:
-        for handle in handles:
-            handle.remove()
+        for convolution in watched:
+            del convolution._conv_forward
         _stop()
 
 
 class _Recorder:
-    """The hooks of every convolution. Convolutions run one after another."""
+    """Wraps convolutions. They run one after another."""
 
     def __init__(self, device: torch.device) -> None:
         self.observed: list[Observed] = []
         self._device = device
-        self._before = 0
 
-    def begins(self, _convolution: torch.nn.Conv2d, _inputs: tuple[torch.Tensor, ...]) -> None:
+    def watch(self, convolution: AnyConvolution) -> None:
+        """Record the convolution alone: a causal one of a video VAE pads its input first, in its own `forward`."""
+        run: Callable[..., torch.Tensor] = convolution._conv_forward
+
+        def recorded(source: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+            before = self._begins()
+            output = run(source, weight, bias)
+            self._ends(before, source, weight, output)
+            return output
+
+        convolution._conv_forward = recorded  # type: ignore[assignment]
+
+    def _begins(self) -> int:
         torch.cuda.reset_peak_memory_stats(self._device)
-        self._before = self._counters()[_CURRENT]
+        before = self._counters()[_CURRENT]
         torch.cuda.memory._record_memory_history("all", context=None, stacks="python", max_entries=_MOST_ENTRIES)
+        return before
 
-    def ends(self, convolution: torch.nn.Conv2d, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def _ends(self, before: int, source: torch.Tensor, weight: torch.Tensor, output: torch.Tensor) -> None:
         entries = torch.cuda.memory._snapshot()["device_traces"][self._device.index]
-        peak = self._counters()[_PEAK] - self._before
+        peak = self._counters()[_PEAK] - before
         _stop()
-        source = inputs[0]
         contiguous = source.is_contiguous()
         copy_bytes = 0 if contiguous else source.numel() * source.element_size()
         self.observed.append(
             Observed(
                 input=tuple(source.shape),
                 output=tuple(output.shape),
-                filter=tuple(convolution.weight.shape),
-                channels_last=not contiguous and source.is_contiguous(memory_format=torch.channels_last),
+                filter=tuple(weight.shape),
+                channels_last=not contiguous and source.is_contiguous(memory_format=_CHANNELS_LAST[source.dim()]),
                 requests=history.requests(entries, output.untyped_storage().data_ptr(), copy_bytes),
                 counted_peak_bytes=peak,
             )

@@ -14,7 +14,7 @@ import torch
 
 from bench.core.units import format_count
 from bench.device.base import Held
-from bench.device.cuda.convolutions import Observed, recording
+from bench.device.cuda.convolutions import AnyConvolution, Observed, recording
 from bench.record import Case, ConvolutionWorkspace, OutOfMemory
 from bench.run import outcome
 from bench.run.messages import MeasureWorkspaces, WorkspacesMeasured
@@ -47,7 +47,7 @@ def _observe(request: MeasureWorkspaces, held: Held) -> Sequence[Observed]:
     loaded = workload.load(case, held.torch_device)
     call = loaded.prepare(case)
     held.meter.empty()
-    parts = [part for part in loaded.module.modules() if isinstance(part, torch.nn.Conv2d)]
+    parts = [part for part in loaded.module.modules() if isinstance(part, AnyConvolution)]
     with torch.inference_mode(), recording(parts, held.torch_device) as observed:
         call.run()
     held.wait()

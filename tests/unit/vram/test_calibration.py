@@ -159,3 +159,32 @@ def test_with_another_cudnn_the_workspace_is_the_same_and_the_range_wider() -> N
     backends = [backend("ada", "8.9", 2, each).for_kernels([kernel(SMALL)], 2) for each in (same, other)]
     assert [each.source for each in backends] == ["calibrated", "calibrated"]
     assert [each.band for each in backends] == [CALIBRATED_BAND, OTHER_SIZES_BAND]
+
+
+#: 8 x 8 x 27 = 1,728 values, 3,456 bytes in half precision.
+VIDEO_FILTER = (8, 8, 3, 3, 3)
+
+
+def video(frames: int, output_frames: int, side: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Input and output of a causal convolution, whose frames and sides are padded before it."""
+    return (1, 8, frames, side + 2, side + 2), (1, 8, output_frames, side, side)
+
+
+def test_a_video_s_convolution_is_known_by_its_like_of_another_size_and_number_of_frames() -> None:
+    # Given share 1 of 8 x (3 x 66 x 66 + 64 x 64) values, 274,624 bytes, for one frame of 64x64 in three padded ones
+    source, output = video(3, 1, 64)
+    made = calibration(entry(source, 274_624 + 3456, output=output, filter=VIDEO_FILTER))
+    # Then four frames of 128x128 in six take (6 x 130 x 130 + 4 x 128 x 128) x 8 x 2 bytes, and the filter
+    source, output = video(6, 4, 128)
+    like = Convolution(source, output, VIDEO_FILTER)
+    assert made.workspace_bytes(like) == 2_670_976 + 3456
+    assert made.basis(like) == "beyond sizes"
+    # And half as many frames as places for the filter are another stride
+    strided = Convolution((1, 8, 9, 66, 66), (1, 8, 4, 64, 64), VIDEO_FILTER)
+    assert made.workspace_bytes(strided) is None
+
+
+def test_a_workspace_is_of_an_image_or_a_video() -> None:
+    for shape in ((8, 64, 64), (1, 1, 8, 3, 64, 64)):
+        with pytest.raises(ValueError, match="input"):
+            entry(shape, 0)

@@ -45,15 +45,37 @@ def allocator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Allocator]:
     assert not fake.recording
 
 
-def a_convolution(allocator: Allocator) -> object:
-    """Its first hook, before any recorder's, tells the fake where the output lies."""
-    made = torch.nn.Conv2d(2, 4, 3, stride=2)
+def a_convolution(allocator: Allocator, kind: type = torch.nn.Conv2d) -> object:
+    """A convolution that tells the fake where its output lies, before any recorder asks."""
 
-    def look(_module: object, _inputs: object, output: object) -> None:
-        allocator.output_address = output.untyped_storage().data_ptr()
+    class Made(kind):  # type: ignore[misc]
+        def _conv_forward(self, *args: object) -> object:
+            output = super()._conv_forward(*args)
+            allocator.output_address = output.untyped_storage().data_ptr()
+            return output
 
-    made.register_forward_hook(look)
-    return made
+    return Made(2, 4, 3, stride=2)
+
+
+def test_a_causal_convolution_of_a_video_is_noted_with_its_padded_input(allocator: Allocator) -> None:
+    # Given a convolution that pads its frames itself, as those of video VAEs do
+    class Causal(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = a_convolution(allocator, torch.nn.Conv3d)
+
+        def forward(self, video: object) -> object:
+            return self.convolution(torch.nn.functional.pad(video, (0, 0, 0, 0, 2, 0)))
+
+    causal = Causal()
+    with torch.inference_mode(), workspaces.recording([causal.convolution], torch.device("cuda", 1)) as seen:
+        causal(torch.zeros(1, 2, 3, 5, 5))
+        causal.convolution(torch.zeros(1, 2, 5, 5, 5).contiguous(memory_format=torch.channels_last_3d))
+    # Then the padded frames are its input
+    assert [(each.input, each.output, each.filter) for each in seen] == 2 * [
+        ((1, 2, 5, 5, 5), (1, 4, 2, 2, 2), (4, 2, 3, 3, 3))
+    ]
+    assert [each.channels_last for each in seen] == [False, True]
 
 
 def test_a_convolution_is_noted_with_its_shapes_and_what_it_requested(allocator: Allocator) -> None:
