@@ -44,8 +44,9 @@ check: lint ## The same as test: ruff, mypy, pytest.
 coverage: $(DEV_STAMP) ## Run the tests and list the lines of bench/ that none of them ran; takes much longer than test.
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
-check-models: $(DEV_STAMP) ## Run the tests that `make test` leaves out: an endpoint with the docs' models in their full size.
+check-models: $(DEV_STAMP) ## Run what `make test` leaves out: full-size models in an endpoint, and their memory on the CPU.
 	$(PYTEST) -m full_size
+	nice $(BIN)/python benchmarks/vae_memory.py --write
 
 lint: $(DEV_STAMP) ## ruff and mypy alone.
 	$(BIN)/ruff check .
