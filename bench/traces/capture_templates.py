@@ -1,6 +1,6 @@
 """Captures the traces that come with the program from live ones. Loads torch; `make traces` runs it.
 
-Four sizes fit all polynomials of a pass; the others only check them.
+Five sizes fit all polynomials of a pass; the others only check them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from bench.workloads.vae_classes.base import VaeSpec
 
 #: Heights and widths of the captured passes, in latent pixels.
 _SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (8, 5), (16, 16), (16, 24), (24, 17))
-_BATCHES = {False: (1,), True: (2, 3)}
+#: Batches of the captured passes: of a single image, of several, and of several that are one latent pixel each.
+_SINGLE, _SEVERAL, _OF_PIXELS = (1,), (2, 3), (2, 3, 4, 8)
 #: A precision for each number of bytes of a value. With two bytes it shows whether a part computes in float32.
 _DTYPES = {2: "bfloat16", 4: "float32"}
+_FOR_FIRST_STEPS = "tiny"
 #: Overlaps of tiles in latent pixels: the first that the class can take.
 _OVERLAPS = (0, 1, 2)
 
@@ -44,9 +46,10 @@ def architecture(model: str) -> Architecture:
 def _templates(spec: VaeSpec, operation: str) -> Iterator[PassTemplate]:
     is_copied = operation == "decode" and spec.vae_class.copies_cut_latents(spec)
     for is_cut in (False,) if is_copied else (False, True):
-        for is_batch, batches in _BATCHES.items():
+        for is_batch in (False, True):
             for is_pixel in (False, True):
                 sides = ((1, 1),) if is_pixel else _SIDES
+                batches = (_OF_PIXELS if is_pixel else _SEVERAL) if is_batch else _SINGLE
                 sizes = [Size(batch, *each) for batch in batches for each in sides]
                 yield from _of_layout(spec, operation, Layout(is_batch, is_pixel, is_cut), sizes)
 
@@ -69,8 +72,8 @@ def _typical(spec: VaeSpec, operation: str, size: Size, dtype: str, *, is_cut: b
     """The case of a pass that is like larger ones; None if there is none, or the model can't run it."""
     for overlap in _OVERLAPS if is_cut else (None,):
         case = _case(spec, operation, size, dtype, overlap)
-        if not spec.refusal(case):
-            shapes = spec.vae_class.passes(spec, case)
+        shapes = spec.vae_class.passes(spec, case)
+        if not spec.refusal(case) and (len(shapes) > 1) == is_cut:
             return case if all(spec.vae_class.has_template(spec, operation, shape) for shape in shapes) else None
     return None
 
@@ -90,10 +93,19 @@ def _case(spec: VaeSpec, operation: str, size: Size, dtype: str = "float32", ove
     return Case(model=spec.key, operation=operation, axes=axes, dtype=dtype, tiling=tile or "off")
 
 
+def shipped_models() -> list[str]:
+    """The image VAEs whose traces come with the program: real models, and the smallest one, for first steps."""
+    return [
+        spec.key
+        for spec in ZOO.listed()
+        if spec.vae_class.has_trace and spec.fault is None and (spec.hub_id or spec.key == _FOR_FIRST_STEPS)
+    ]
+
+
 def main() -> None:
-    """Write the traces of every architecture in the zoo of image VAEs, each file as a whole."""
+    """Write the traces of every architecture of `shipped_models`, each file as a whole."""
     architectures: list[object] = []
-    for key in (spec.key for spec in ZOO.listed() if spec.fault is None and spec.vae_class.has_trace):
+    for key in shipped_models():
         config = shipped.architecture_of(key)
         if config in architectures:
             sys.stderr.write(f"{key}: has the same architecture as a model before it\n")

@@ -13,6 +13,10 @@ from bench.traces.events import Birth, Death, Launch, Pass
 from bench.traces.pass_template import Coefficients, LaunchTemplate, Layout, PassTemplate, Size
 
 _Array = np.ndarray[Any, Any]
+#: Terms of `Size.powers` before the squares of the area.
+_LINEAR = 8
+#: Tensors of one byte a value take parts of the values of a call's precision: a half, or a quarter.
+_DIVISORS = (1, 2, 4)
 
 
 class _Outline:
@@ -82,12 +86,31 @@ def _solve(terms: _Array, independent: Sequence[int], numbers: Sequence[Sequence
     Raises TraceError if any row is not met exactly.
     """
     values = np.array(numbers)
-    solution, *_ = np.linalg.lstsq(terms[:, independent].astype(float), values.astype(float), rcond=None)
-    whole = np.zeros((terms.shape[1], values.shape[1]), dtype=np.int64)
-    whole[list(independent)] = np.rint(solution)
-    if not (terms @ whole == values).all():
-        raise TraceError("A captured pass has sizes that are not polynomials in the size of its latent.")
-    return [tuple(int(part) for part in column) for column in whole.T]
+    solved = _unrounded(terms, independent)
+    left, right = (each[solved].astype(float) for each in (terms[:, independent], values))
+    solution, *_ = np.linalg.lstsq(left, right, rcond=None)
+    whole = np.zeros((terms.shape[1], values.shape[1]))
+    whole[list(independent)] = solution
+    return [_row(terms, whole[:, column], values[:, column]) for column in range(values.shape[1])]
+
+
+def _unrounded(terms: _Array, independent: Sequence[int]) -> _Array:
+    """Which rows to solve: those in which no part of a value is rounded up, if they suffice; the others check it."""
+    whole: _Array = terms[:, 0] % max(_DIVISORS) == 0
+    is_enough = np.linalg.matrix_rank(terms[whole][:, independent]) == len(independent) if whole.any() else False
+    return whole if is_enough else np.ones(len(terms), dtype=bool)
+
+
+def _row(terms: _Array, solution: _Array, values: _Array) -> Coefficients:
+    """The whole coefficients next to a solution, of the values or of a multiple of them, which is rounded up."""
+    for divisor in _DIVISORS:
+        coefficients = np.rint(solution * divisor).astype(np.int64)
+        if (-(-(terms @ coefficients) // divisor) == values).all():
+            row = tuple(int(part) for part in coefficients)
+            if divisor > 1:
+                return (*row, divisor)
+            return row if any(row[_LINEAR:]) else row[:_LINEAR]
+    raise TraceError("A captured pass has sizes that are not polynomials in the size of its latent.")
 
 
 def _independent(terms: _Array) -> list[int]:

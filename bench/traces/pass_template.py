@@ -1,8 +1,9 @@
 """The passes of an encoder or decoder at any size, from polynomials in the size of its latent. Pure.
 
 Every allocation and every side of a kernel's tensors in such a pass is a polynomial in the batch n, the height h and
-the width w (latent pixels): a sum of n*h*w, n*h, n*w, n, h*w, h, w and 1 with whole coefficients. The order of events
-depends only on the pass's `Layout`. `pass_fit` finds both in captured passes.
+the width w (latent pixels): a sum of n*h*w, n*h, n*w, n, h*w, h, w and 1 with whole coefficients, and of n*(h*w)^2 and
+(h*w)^2 where attention has a matrix of all pixels by all pixels. The order of events depends only on the pass's
+`Layout`. `pass_fit` finds both in captured passes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import msgspec
 
 from bench.traces.events import Birth, Convolution, Death, Kernel, Launch, Pass, Shape, Upsampling
 
-#: The coefficients of a polynomial, in the order of `Size.powers`.
+#: The coefficients of a polynomial, in the order of `Size.powers`; without those of the squares if they are 0. After
+#: all of them there may be a number by which the sum is divided, and rounded up.
 Coefficients = tuple[int, ...]
 
 _KERNELS: dict[str, type[Kernel]] = {kind.__name__: kind for kind in get_args(Kernel)}
@@ -36,7 +38,8 @@ class Size(NamedTuple):
         """The terms of the polynomials."""
         batch, height, width = self
         area = height * width
-        return batch * area, batch * height, batch * width, batch, area, height, width, 1
+        linear = batch * area, batch * height, batch * width, batch, area, height, width, 1
+        return (*linear, batch * area**2, area**2)
 
 
 class Layout(NamedTuple):
@@ -61,8 +64,8 @@ class Layout(NamedTuple):
 
     @property
     def terms(self) -> int:
-        """The number of terms of `Size.powers` that differ in this layout: h*w, h, w and 1, also times the batch."""
-        return (1 if self.is_pixel else 4) * (2 if self.is_batch else 1)
+        """The number of terms of `Size.powers` that differ in this layout: (h*w)^2, h*w, h, w and 1, also times n."""
+        return (1 if self.is_pixel else 5) * (2 if self.is_batch else 1)
 
 
 class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -124,7 +127,12 @@ class PassTemplate(msgspec.Struct, frozen=True):
     def values(self, size: Size) -> tuple[int, ...]:
         """The values of the polynomials."""
         powers = size.powers
-        return tuple(sum(map(int.__mul__, row, powers)) for row in self.polynomials)
+        values = (sum(map(int.__mul__, row, powers)) for row in self.polynomials)
+        divided = len(powers) + 1
+        return tuple(
+            value if len(row) < divided else -(-value // row[-1])
+            for value, row in zip(values, self.polynomials, strict=True)
+        )
 
     def at(self, size: Size, shape: Shape) -> Pass:
         """The pass of a latent of this size, with `shape` as the shape of its input and keys from 0."""

@@ -193,12 +193,13 @@ class _Left:
         layout = tuple(tensor.shape), tensor.stride()
         if address in given.place:
             storage = given.place[address]
-            return _View(True, storage, *layout, tensor.storage_offset() - given.storages[storage].storage_offset())
+            offset = int(tensor.storage_offset()) - int(given.storages[storage].storage_offset())
+            return _View(True, storage, *layout, offset)
         if address not in self._place:
             self._place[address] = len(self.storages)
             self.storages.append(tensor)
             self._sizes.append((tensor.dtype, tensor.untyped_storage().nbytes() // tensor.element_size()))
-        return _View(False, self._place[address], *layout, tensor.storage_offset())
+        return _View(False, self._place[address], *layout, int(tensor.storage_offset()))
 
 
 def _built(tree: Any, *, given: _Given, new: Sequence[torch.Tensor]) -> Any:
