@@ -80,7 +80,7 @@ def from_pixels(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def rendered(sample: torch.Tensor, form: Form) -> torch.Tensor:
-    """Return a decoded sample in the form that the client wants, on the sample's device.
+    """Return a decoded sample in the form that the client wants: images on the sample's device, videos in host memory.
 
     All forms but `raw` have one image per frame, video after video.
 
@@ -90,8 +90,9 @@ def rendered(sample: torch.Tensor, form: Form) -> torch.Tensor:
     """
     if form == "raw":
         return sample.contiguous()
-    if sample.ndim == 5:
-        sample = sample.transpose(1, 2).flatten(0, 1)
+    if sample.ndim == 5:  # frame by frame: in float32 a whole video could take more memory than decoding it
+        frames = (video[None, :, index] for video in sample for index in range(video.shape[1]))
+        return torch.cat([rendered(frame, form).cpu() for frame in frames])
     unit = torch.nan_to_num((sample * 0.5 + 0.5).clamp(0, 1), nan=0.0).to(torch.float32)
     if form == "unit":
         return unit.contiguous()

@@ -77,6 +77,28 @@ def test_images_are_decoded_in_turn_with_generation_and_overlapped_with_it(
         assert sum(overlap.in_turn_s) == pytest.approx(whole)
 
 
+def test_a_video_is_measured_over_tensors_and_over_a_file(tmp_path: Path) -> None:
+    # given a sweep of a video
+    sweep = tmp_path / "video.yaml"
+    sweep.write_text(
+        "{name: video, models: tiny-hunyuan-video, operations: decode, resolutions: 48x32, frames: 5, repeats: 2, "
+        "measure: {few_samples: 1, min_time: 0}, remote: {transports: [pt-partial, mp4]}}"
+    )
+    # when an endpoint is started for it and measured
+    done = bench("remote", str(sweep), "--loopback", "--out", str(tmp_path / "out"), "--json")
+    # then both transports were measured, with the bytes of a latent of two frames, and the file is the smaller answer
+    assert done.returncode == 0, done.stderr
+    tensor, file = records(tmp_path / "out")
+    assert [record.case.transport for record in (tensor, file)] == ["pt-partial", "mp4"]
+    assert all(isinstance(record.outcome, Measured) for record in (tensor, file))
+    assert tensor.remote is not None
+    assert file.remote is not None
+    assert tensor.remote.request_bytes == file.remote.request_bytes == 16 * 2 * 4 * 6 * 4
+    assert tensor.remote.response_bytes == 5 * 32 * 48 * 3
+    assert 0 < (file.remote.response_bytes or 0) < 5 * 32 * 48 * 3
+    assert file.remote.checked > 0
+
+
 def test_nothing_of_a_token_is_written(loopback: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     results, done = loopback
     assert "s3cret" not in done.stdout + done.stderr + "".join(f.read_text() for f in results.rglob("*.jsonl"))

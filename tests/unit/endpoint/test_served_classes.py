@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from bench.endpoint.limits import Bounds
 from bench.endpoint.shapes import Limits
+from bench.endpoint.state import Endpoint, LoadedModel, Offer
 from bench.record import Case
 from bench.wire.messages import Answer, Message, RefusedError
 from bench.workloads import models
@@ -154,6 +156,27 @@ def test_what_is_too_slow_is_answered_with_the_longest_video_that_is_not(monkeyp
     # then the answer is 9 frames; or none, if not even one is quick enough
     assert service.largest(job, lambda flops: flops <= most).figures == {"largest_frames": 9}
     assert service.largest(job, lambda _: False).figures == {"largest_frames": 0}
+
+
+def test_a_video_that_takes_longer_than_the_limit_is_refused_with_the_frames_that_do_not() -> None:
+    # given an endpoint with a limit of 60 s, on which 9 frames of 32x48 px took 40 s
+    key = "tiny-hunyuan-video"
+    service, endpoint = served(key).decode, Endpoint(Offer((key,), ("decode",), "random"), Bounds(time_limit_s=60))
+    try:
+        nine = service.flops(9, 32, 48)
+        endpoint.add(LoadedModel(key, "float32", 1, {"decode": service}, {"decode": [(40.0, nine)]}))
+        latent = torch.zeros(1, 16, 9, 4, 6)
+        query = (*(("shape", str(side)) for side in latent.shape), ("dtype", "float32"), ("output_type", "pt"))
+        job = service.read(Message(query, latent.numpy().tobytes()))
+        flops = service.size(job).flops
+        # when 33 frames come, then they take too long, and nine do not
+        assert endpoint.is_too_slow(key, "decode", 12 * nine)
+        assert not endpoint.is_too_slow(key, "decode", nine)
+        refusal = endpoint.too_slow(key, "decode", job, flops)
+        assert (refusal.status, refusal.reason) == (413, "too_slow")
+        assert 9 <= refusal.figures["largest_frames"] < 33
+    finally:
+        endpoint.close(5)
 
 
 def test_a_video_of_many_pixels_is_computed_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
