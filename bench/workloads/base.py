@@ -225,7 +225,6 @@ class Workload(Protocol):
         operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
         in_docs: whether the diffusers docs have tables of it, so that it has pages even without results.
-        classes: values of `_class_name` in checkpoints that `identify` reads.
     """
 
     name: str
@@ -234,7 +233,11 @@ class Workload(Protocol):
     operations: tuple[str, ...]
     variants: tuple[str, ...] = ()
     in_docs: bool = False
-    classes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Values of `_class_name` in checkpoints that `identify` reads."""
+        return ()
 
     @property
     def is_predicted(self) -> bool:

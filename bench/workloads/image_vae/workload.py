@@ -28,7 +28,10 @@ class ImageVae(Workload):
     operations = ("encode", "decode")
     variants = ("channels-last", "sliced")
     in_docs = True
-    classes = tuple(dict.fromkeys(spec.vae_class.name for spec in ZOO.listed()))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(spec.vae_class.name for spec in ZOO.listed()))
 
     def specs(self) -> Iterable[Spec]:
         return ZOO.listed()

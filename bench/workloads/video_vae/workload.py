@@ -29,7 +29,10 @@ class VideoVaes(Workload):
     page = "Video VAE"
     operations = ("encode", "decode")
     variants = ("sliced", "whole-clip", "framewise")
-    classes = tuple(dict.fromkeys(spec.vae_class.name for spec in ZOO.listed()))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(spec.vae_class.name for spec in ZOO.listed()))
 
     def specs(self) -> Iterable[Spec]:
         return ZOO.listed()
