@@ -13,7 +13,22 @@ from bench.workloads import models
 
 
 @pytest.mark.parametrize(
-    ("alias", "key"), [("sd2", "sd-v1"), ("sdxl-turbo", "sdxl"), ("kolors", "sdxl"), ("z-image", "flux")]
+    ("alias", "key"),
+    [
+        ("sd2", "sd-v1"),
+        ("pixart", "sd-v1"),
+        ("sdxl-turbo", "sdxl"),
+        ("kolors", "sdxl"),
+        ("hunyuan-dit", "sdxl"),
+        ("z-image", "flux"),
+        ("chroma", "flux"),
+        ("hidream", "flux"),
+        ("sd3.5", "sd3"),
+        ("flux2-klein", "flux2"),
+        ("qwen-image-edit", "qwen-image"),
+        ("hunyuan-image-2.1", "hunyuan-image"),
+        ("sana-sprint", "sana"),
+    ],
 )
 def test_a_name_of_the_same_vae_is_the_model(alias: str, key: str) -> None:
     assert models.get(alias) is models.get(key)

@@ -9,7 +9,7 @@ MODEL = VaeSpec(
     title="Flux",
     also_titled=("FLUX.1", "FLUX.1-schnell"),
     # other pipelines with the same VAE
-    aliases=("flux1", "z-image", "chroma", "lumina2"),
+    aliases=("flux1", "flux-kontext", "z-image", "chroma", "lumina2", "hidream"),
     vae_class=AUTOENCODER_KL,
     arguments={
         **levels(128, 256, 512, 512),

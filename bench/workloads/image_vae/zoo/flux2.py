@@ -13,7 +13,8 @@ MODELS = [
     VaeSpec(
         key="flux2",
         title="FLUX.2",
-        aliases=("flux2-dev", "flux2-klein"),
+        # other pipelines with the same VAE
+        aliases=("flux2-dev", "flux2-klein", "ernie-image"),
         vae_class=AUTOENCODER_KL_FLUX2,
         hub_id="black-forest-labs/FLUX.2-klein-4B",
         hub_subfolder="vae",

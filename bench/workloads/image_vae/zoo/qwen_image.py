@@ -8,7 +8,7 @@ MODELS = [
     VaeSpec(
         key="qwen-image",
         title="Qwen-Image",
-        aliases=("qwen-image-edit",),
+        aliases=("qwen-image-edit", "qwen-image-edit-plus"),
         vae_class=AUTOENCODER_KL_QWEN_IMAGE,
         hub_id="Qwen/Qwen-Image",
         hub_subfolder="vae",

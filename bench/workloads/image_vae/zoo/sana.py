@@ -11,6 +11,7 @@ MODELS = [
         key="sana",
         title="Sana",
         also_titled=("DC-AE",),
+        # Sana Sprint has the same decoder with other weights, version 1.1
         aliases=("sana-sprint", "dc-ae-f32c32-sana-1.0"),
         vae_class=AUTOENCODER_DC,
         arguments={

@@ -9,7 +9,7 @@ MODEL = VaeSpec(
     title="SDXL",
     also_titled=("SD XL", "Stable Diffusion XL"),
     # other pipelines with the same VAE
-    aliases=("sdxl-turbo", "pixart-sigma", "kolors"),
+    aliases=("sdxl-turbo", "pixart-sigma", "kolors", "hunyuan-dit"),
     vae_class=AUTOENCODER_KL,
     arguments={**levels(128, 256, 512, 512), "layers_per_block": 2},
     is_featured=True,
