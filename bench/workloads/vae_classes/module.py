@@ -190,7 +190,10 @@ def _try(spec: VaeSpec) -> None:
         expected = latent, (image[0], results[1][1], *image[2:])
         reason = "" if results == expected else f"it makes {results[0]} of {image}, and {results[1]} of {latent}"
     if reason:
-        raise ConfigError(f"{spec.key}: diffusers can't run what its config.json says ({reason}). Correct the file.")
+        raise ConfigError(
+            f"{spec.key}: diffusers can't run what its config.json says ({reason}). Correct the file, or give another "
+            "checkpoint."
+        )
 
 
 def exercise(device: torch.device) -> None:

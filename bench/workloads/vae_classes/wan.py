@@ -42,6 +42,12 @@ class Wan(VideoVae):
         "framewise": "it computes one latent frame after another anyway (variant default)",
     }
 
+    def contradiction(self, config: Mapping[str, Any]) -> str:
+        count, levels = len(config["temperal_downsample"]), len(config["dim_mult"])
+        if count == levels - 1:
+            return ""
+        return f"`temperal_downsample` has length {count}, but `dim_mult` has length {levels}, not one more"
+
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         return Geometry(config["scale_factor_spatial"], config["z_dim"], config["scale_factor_temporal"])
 
