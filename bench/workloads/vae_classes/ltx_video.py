@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.record import Tile
-from bench.workloads.vae_classes.base import Geometry
+from bench.record import Case, Tile
+from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.video import FramewiseVae
+
+if TYPE_CHECKING:
+    import torch
 
 
 class LtxVideo(FramewiseVae):
@@ -62,6 +65,18 @@ class LtxVideo(FramewiseVae):
     def image_channels(self, config: Mapping[str, Any]) -> int:
         channels: int = config["in_channels"]
         return channels
+
+    def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
+        is_split = case.variant == "sliced" and case.operation == "decode" and case.axes["batch"] > 1
+        if is_split and spec.config["timestep_conditioning"]:
+            return f"{spec.key} can't decode a batch sliced: diffusers pairs the videos with the wrong timesteps"
+        return super().tile_refusal(spec, case)
+
+    def decode(self, module: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Decoders from LTX-Video 0.9.1 on also take a timestep: 0 here, as in diffusers' pipelines."""
+        timesteps = latents.new_zeros(latents.shape[0]) if module.config.timestep_conditioning else None
+        sample: torch.Tensor = module.decode(latents, timesteps).sample
+        return sample
 
 
 LTX_VIDEO = LtxVideo()

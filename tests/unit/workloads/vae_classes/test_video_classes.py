@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import Any
 
@@ -311,3 +312,30 @@ def test_the_operations_of_tiles_and_chunks_are_those_that_torch_counts(key: str
 
     assert workload.flops(case, operation, workload.passes(case)) == counter.get_total_flops() > 0
     assert call.flops(workload.passes(case)) == counter.get_total_flops()
+
+
+def test_a_decoder_that_takes_timesteps_gets_them_and_no_slices() -> None:
+    """LTX-Video from 0.9.1 on. The zoo has none, but a checkpoint may be one."""
+    # given a model with the decoder of such a version, in small
+    decoder = {
+        "decoder_block_out_channels": [16, 32, 64],
+        "decoder_layers_per_block": [1] * 4,
+        "decoder_spatio_temporal_scaling": [True] * 3,
+        "decoder_inject_noise": [False, True, True, True],
+        "upsample_residual": [True] * 3,
+        "upsample_factor": [2] * 3,
+        "timestep_conditioning": True,
+    }
+    tiny = spec_of("tiny-ltx-video")
+    spec = dataclasses.replace(tiny, arguments={**tiny.arguments, **decoder})
+    with torch.device("meta"):
+        module = spec.vae_class.build(spec).eval()
+
+    # when a batch is decoded
+    case = a_video("tiny-ltx-video", batch=2)
+    videos = spec.vae_class.decode(module, torch.empty(spec.latent_shape(case), device="meta"))
+
+    # then it is, and slices of it are refused, because diffusers would mix up their timesteps
+    assert videos.shape == spec.image_shape(case)
+    assert spec.refusal(case) == ""
+    assert "timesteps" in spec.refusal(case.model_copy(update={"variant": "sliced"}))
