@@ -109,6 +109,11 @@ class VideoVaes(Workload):
 
         return module.VaeOnDevice(case, device)
 
+    def exercise(self, device: torch.device) -> None:
+        from bench.workloads.video_vae import kernels  # noqa: PLC0415 - loads torch
+
+        kernels.exercise(device)
+
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
         from bench.workloads.vae_classes import video_flops  # noqa: PLC0415 - loads torch
 
