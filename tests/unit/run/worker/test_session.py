@@ -12,7 +12,7 @@ from factories import a_case, only_stage
 from bench.core.units import MIB
 from bench.device.base import DeviceState
 from bench.errors import DeviceError
-from bench.record import Failed, Measured, MeasureSettings, Tile
+from bench.record import Case, Failed, Measured, MeasureSettings, Tile
 from bench.run.messages import Broken
 from bench.workloads.base import Call, Stage
 
@@ -214,3 +214,11 @@ def test_a_group_with_a_case_that_can_t_run_is_broken_up(cpu: object) -> None:
 
     assert isinstance(result, Broken)
     assert result.reason
+
+
+def test_a_video_s_tiles_and_chunks_of_frames_are_counted_and_so_are_its_operations(cpu: object) -> None:
+    axes = {"width": 80, "height": 48, "frames": 5, "batch": 1}
+    case = Case(model="tiny-wan", operation="decode", axes=axes, dtype="float32", tiling=Tile(tile=64, overlap=16))
+    stage = only_stage(cpu.run(case, QUICK, lambda _: None))
+    assert (stage.tiles, stage.chunks) == (2, 2)
+    assert stage.flops > 0
