@@ -104,11 +104,11 @@ def of(
         cases += _cases(image.model_copy(update={"dtype": "float32"}), tiles)
     for dtype in _lower_than(image.dtype, is_replaced=is_replaced) if lower and not fixed else ():
         cases += _cases(image.model_copy(update={"dtype": dtype}), few)
-    own = tuple(
+    options = tuple(
         _option(case, image, change, lacks.get(case.dtype), fixed=fixed, is_usual=case.tile in zoos)
         for change, case in enumerate(cases)
     )
-    return (*own, *(_other_vaes(image, place, len(own), fixed=fixed) if others else ()))
+    return (*options, *(_other_vaes(image, place, len(options), fixed=fixed) if others else ()))
 
 
 def _other_vaes(image: Case, place: Place | None, changes: int, *, fixed: bool) -> Iterator[Option]:

@@ -130,7 +130,7 @@ def _results(records: Sequence[Record]) -> Table:
         (Column("Device"), lambda row: run_details.device_label(row.record)),
         (Column("Source", key="kind"), lambda row: row.record.kind),
         (Column("Precision"), lambda row: _precision(row.record)),
-        *_size(records, lambda row: row.record.case),
+        *_size(records, _case),
         (Column("Time (s)", "seconds", key="time"), lambda row: _time(row.untiled)),
         (Column("Memory", "percent"), lambda row: _memory(row.untiled)),
         *(_DRIVER if driver else ()),
@@ -150,12 +150,20 @@ def _stages(records: Sequence[Record]) -> list[Block]:
             stages,
             (Column("Device"), lambda row: run_details.device_label(row[1])),
             (Column("Precision"), lambda row: _precision(row[1])),
-            *_size(calls, lambda row: row[1].case),
+            *_size(calls, _case_of_stage),
             (Column("Stage", in_heading=True), lambda row: row[0]),
             (Column("Time (s)", "seconds", key="time"), lambda row: _time(row[1])),
             (Column("Memory", "percent"), lambda row: _memory(row[1])),
         ),
     ]
+
+
+def _case(row: _Row) -> Case:
+    return row.record.case
+
+
+def _case_of_stage(stage: tuple[str, Record]) -> Case:
+    return stage[1].case
 
 
 def _size(
