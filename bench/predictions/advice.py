@@ -21,6 +21,7 @@ from bench.errors import ConfigError, known
 from bench.predictions import predicted_records, time_model
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Case, Record
+from bench.traces import shipped
 from bench.workloads import models
 from bench.workloads.labels import FRAMES, label_of
 
@@ -137,6 +138,8 @@ def _local_ways(image: Case, card: TargetCard, evidence: Evidence, scope: Scope)
     for option in local_ways.of(image, card.place, lower=scope.lower, fixed=scope.fixed, others=scope.others):
         if scope.untiled and option.case.tile is not None:
             continue
+        if option.is_other_vae and shipped.of_model(option.case.model) is None:
+            continue  # nobody asked for it, so its trace is not captured, which takes torch
         if option.last_resort and any(way.peak.is_comfortable for way in ways):
             continue
         predicted = predicted_records.predict(option.case, card)

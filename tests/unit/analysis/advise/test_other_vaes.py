@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import pytest
 from factories import a_case
-from ways import IMAGE, a_place, a_way, away
+from sides import compared
+from ways import IMAGE, a_place, a_way, away, foreseen
 
 from bench.analysis.advise import local_ways
 from bench.analysis.advise.ranking import rank
 from bench.analysis.advise.ways import Advice, Local
+from bench.predictions import advice, predicted_records
+from bench.predictions.advice import Evidence, Scope
+from bench.predictions.target_cards import TargetCard
 from bench.report.pages import advice_words
+from bench.traces import shipped
 from bench.workloads import models
 
 
@@ -31,8 +36,8 @@ def advised(*ways: Local, remote_s: float | None = None) -> Advice:
     return rank(IMAGE, a_place(), ways, away(remote_s))
 
 
-def order(advice: Advice) -> list[str]:
-    return [each.way.option.label if isinstance(each.way, Local) else "remote" for each in advice.ranked]
+def order(ranked: Advice) -> list[str]:
+    return [each.way.option.label if isinstance(each.way, Local) else "remote" for each in ranked.ranked]
 
 
 def test_another_vae_is_a_way_of_its_own_only_if_asked_for(other: str) -> None:
@@ -50,12 +55,12 @@ def test_another_vae_is_a_way_of_its_own_only_if_asked_for(other: str) -> None:
 
 
 def test_another_vae_comes_after_every_way_of_the_own_one_and_after_remote() -> None:
-    advice = advised(another(0.01), a_way(0, 1.0), a_way(1, 1.2), remote_s=3.0)
-    assert order(advice) == ["untiled", "tile 1024/256", "remote", "tiny, untiled"]
+    ranked = advised(another(0.01), a_way(0, 1.0), a_way(1, 1.2), remote_s=3.0)
+    assert order(ranked) == ["untiled", "tile 1024/256", "remote", "tiny, untiled"]
     # what it would gain is told, with what it costs
-    assert advice.quicker is not None
-    assert "tiny, untiled" in advice.quicker
-    assert "another decoder" in advice.quicker
+    assert ranked.quicker is not None
+    assert "tiny, untiled" in ranked.quicker
+    assert "another decoder" in ranked.quicker
 
 
 def test_another_vae_is_recommended_only_if_nothing_else_runs_and_no_remote_time_is_known() -> None:
@@ -83,3 +88,19 @@ def test_models_of_one_latent_space_are_alike_with_the_fewest_parameters_last(to
             theirs = models.workload(smaller).facts(smaller)
             assert theirs.latents == facts.latents
             assert (theirs.parameters or 0) < (facts.parameters or 0)
+
+
+def test_another_vae_whose_trace_does_not_come_with_the_program_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a smaller VAE with a shipped trace, and one without, whose trace would take torch
+    monkeypatch.setattr(shipped, "of_model", lambda key: None if key == "no-trace" else object())
+    monkeypatch.setattr(local_ways, "of", lambda *_, **__: (_option("tiny"), _option("no-trace")))
+    monkeypatch.setattr(predicted_records, "predict", lambda case, card: foreseen(1))
+    monkeypatch.setattr(advice, "time_of", lambda *_: None)
+    # when
+    ways = advice._local_ways(IMAGE, TargetCard(a_place()), Evidence([], None, compared([]), None), Scope(lower=False))
+    # then
+    assert [way.option.other_model for way in ways] == ["tiny"]
+
+
+def _option(key: str) -> local_ways.Option:
+    return local_ways.Option(IMAGE.model_copy(update={"model": key}), 0, is_other_vae=True)
