@@ -8,6 +8,7 @@ it returns. A repeated pass makes the same changes and returns the same tree of 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def each_pass_once(half: torch.nn.Module, watcher: Watcher) -> Iterator[None]:
                 watcher.repeats(name, given.storages, made.storages)
                 return made.put_in_place(given)
         name = watcher.begins(given.shape, given.storages)
+        given.let_go()
         result = run(*args, **kwargs)
         left = _Left(given, result)
         if watcher.ends(name, left.storages):
@@ -75,8 +77,10 @@ class _Given:
 
     Attributes:
         signature: equal for equal passes.
-        tensors: all tensors in them, in order.
-        storages: one tensor for each storage, in the order of first use.
+        shape: that of the first tensor.
+        tensors: all tensors in them, in order; empty after `let_go`.
+        storages: one tensor for each storage, in the order of first use; empty after `let_go`.
+        offsets: where each of those begins in its storage.
         containers: the lists and dictionaries in them, which the pass may change.
     """
 
@@ -84,12 +88,28 @@ class _Given:
         self.tensors: list[torch.Tensor] = []
         self.storages: list[torch.Tensor] = []
         self.containers: list[list[Any] | dict[Any, Any]] = []
-        self.place: dict[int, int] = {}  # index of a storage by its address
+        self._place: dict[int, int] = {}  # index of a storage by its address
+        self._tensors: list[weakref.ref[torch.Tensor]] = []
+        self._storages: list[weakref.ref[torch.UntypedStorage]] = []
         self.signature = self._signed(arguments)
+        self.shape = tuple(self.tensors[0].shape)
+        self.offsets = [tensor.storage_offset() for tensor in self.storages]
 
-    @property
-    def shape(self) -> Shape:
-        return tuple(self.tensors[0].shape)
+    def let_go(self) -> None:
+        """Keep no tensor alive, so that the pass frees what it replaces when it replaces it."""
+        self._tensors = [weakref.ref(tensor) for tensor in self.tensors]
+        self._storages = [weakref.ref(tensor.untyped_storage()) for tensor in self.storages]
+        self.tensors, self.storages = [], []
+
+    def numbers(self) -> dict[int, int]:
+        """The number of each given tensor that is still alive, by its identity."""
+        alive = ((reference(), number) for number, reference in enumerate(self._tensors))
+        return {id(tensor): number for tensor, number in alive if tensor is not None}
+
+    def number_of_storage(self, tensor: torch.Tensor) -> int | None:
+        """The number of the given storage that the tensor lies in; None for a new one, perhaps at an old address."""
+        number = self._place.get(tensor.untyped_storage()._cdata)
+        return None if number is None or self._storages[number]() is None else number
 
     def _signed(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -105,10 +125,10 @@ class _Given:
     def _of_tensor(self, tensor: torch.Tensor) -> Any:
         self.tensors.append(tensor)
         address = tensor.untyped_storage()._cdata
-        if address not in self.place:
-            self.place[address] = len(self.storages)
+        if address not in self._place:
+            self._place[address] = len(self.storages)
             self.storages.append(tensor)
-        return tensor.dtype, tuple(tensor.shape), tensor.stride(), self.place[address]
+        return tensor.dtype, tuple(tensor.shape), tensor.stride(), self._place[address]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +182,7 @@ class _Left:
         self.storages: list[torch.Tensor] = []
         self._sizes: list[tuple[torch.dtype, int]] = []
         self._place: dict[int, int] = {}
-        self._numbers = {id(tensor): number for number, tensor in enumerate(given.tensors)}
+        self._numbers = given.numbers()
         self._result = self._noted(given, result)
         self._contents = [self._noted(given, container) for container in given.containers]
 
@@ -191,10 +211,9 @@ class _Left:
             return _Same(self._numbers[id(tensor)])
         address = tensor.untyped_storage()._cdata
         layout = tuple(tensor.shape), tensor.stride()
-        if address in given.place:
-            storage = given.place[address]
-            offset = int(tensor.storage_offset()) - int(given.storages[storage].storage_offset())
-            return _View(True, storage, *layout, offset)
+        storage = given.number_of_storage(tensor)
+        if storage is not None:
+            return _View(True, storage, *layout, int(tensor.storage_offset()) - given.offsets[storage])
         if address not in self._place:
             self._place[address] = len(self.storages)
             self.storages.append(tensor)
