@@ -93,7 +93,7 @@ class _Given:
         self._storages: list[weakref.ref[torch.UntypedStorage]] = []
         self.signature = self._signed(arguments)
         self.shape = tuple(self.tensors[0].shape)
-        self.offsets = [tensor.storage_offset() for tensor in self.storages]
+        self.offsets = [int(tensor.storage_offset()) for tensor in self.storages]
 
     def let_go(self) -> None:
         """Keep no tensor alive, so that the pass frees what it replaces when it replaces it."""
