@@ -41,6 +41,8 @@ _MASK_ALIGNMENT = 16
 #: Attention of fewer dimensions has no kernel of its own (check_tensor_shapes in sdp_utils_cpp.h): it is two products
 #: with a matrix of queries by keys between them.
 _FUSED_DIMENSIONS = 4
+#: Dimensions of a tensor of images; one of videos has another, for frames.
+_IMAGES = 4
 #: Places of arguments: the mask of scaled_dot_product_attention, and `transposed` of convolution after its weight.
 _MASK_ARGUMENT, _TRANSPOSED = 3, 4
 
@@ -65,13 +67,15 @@ def decomposition(func: Any, args: tuple[Any, ...], device: Device) -> Callable[
     return parts
 
 
-def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], device: Device) -> Any:
     """The operator's result on meta tensors. Raises TraceError if it is unknown and allocates.
 
     Operators on tensors in the host's memory are run as they are.
     """
     if func in _MADE or _is_on_host(args):
         return func(*args, **kwargs)
+    if func is ATEN.convolution.default:
+        return _convolution(device, *args)
     if func in _REPLACED:
         return _REPLACED[func](*args, **kwargs)
     if func in _ELEMENTWISE:
@@ -82,11 +86,11 @@ def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return result
 
 
-def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor, item_bytes: int) -> Kernel:
+def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor, item_bytes: int, device: Device) -> Kernel:
     """The operator's kernel. Elements that it moves are counted in units of `item_bytes`."""
     if func is ATEN.convolution.default:
         return Convolution(
-            tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), suggests_channels_last(args[0])
+            tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), _convolved_channels_last(args[0], device)
         )
     if func is ATEN.scaled_dot_product_attention.default:
         query, key = args[0].shape, args[1].shape
@@ -110,12 +114,20 @@ def copied_inputs(func: Any, args: tuple[Any, ...], device: Device) -> list[Inpu
         return _padded_mask(args) if device == "cuda" else []
     if func not in _NEED_CONTIGUOUS[device] or args[0].is_contiguous():
         return []
-    # One image after attention is channels-last by one rule only. Upsampling it copies the smallest of all tensors,
-    # which is left out.
-    rule = layouts.is_channels_last if func in _UPSAMPLINGS else layouts.suggests_channels_last
-    if func is not ATEN.native_layer_norm.default and rule(layout_of(args[0])):
+    if _takes_channels_last(func, args[0], device):
         return []
     return [InputCopy("contiguous", args[0].numel(), args[0].element_size())]
+
+
+def _takes_channels_last(func: Any, values: torch.Tensor, device: Device) -> bool:
+    """Whether a kernel takes its input in this layout as channels-last."""
+    if func is ATEN.convolution.default:
+        return _convolved_channels_last(values, device)
+    if func in _UPSAMPLINGS:
+        # One image after attention is channels-last by one rule only. Upsampling it copies the smallest of all tensors,
+        # which is left out.
+        return layouts.is_channels_last(layout_of(values))
+    return func is not ATEN.native_layer_norm.default and suggests_channels_last(values)
 
 
 def _padded_mask(args: tuple[Any, ...]) -> list[InputCopy]:
@@ -219,7 +231,7 @@ def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: 
 def _as_suggested(func: Any) -> Callable[..., torch.Tensor]:
     """An operator whose result has the memory format that its first argument suggests.
 
-    Convolution (`_determine_backend_memory_format`) and pooling do. Only shape and precision come from torch.
+    Pooling and padding do. Only shape and precision come from torch.
     """
 
     def run_as_suggested(values: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -241,11 +253,19 @@ def _as_contiguous(func: Any) -> Callable[..., torch.Tensor]:
     return run_as_contiguous
 
 
-def _convolution(values: torch.Tensor, weight: torch.Tensor, *args: Any) -> torch.Tensor:
+def _convolved_channels_last(values: torch.Tensor, device: Device) -> bool:
+    """Whether a convolution takes its input as channels-last (`_determine_backend_memory_format`). The CPU's does not
+    for videos (aten/src/ATen/native/ConvUtils.h, mkldnn_conv_use_channels_last)."""
+    return suggests_channels_last(values) and (device == "cuda" or values.dim() == _IMAGES)
+
+
+def _convolution(device: Device, values: torch.Tensor, weight: torch.Tensor, *args: Any) -> torch.Tensor:
     if args[_TRANSPOSED]:
         raise TraceError("the tracer does not know transposed convolutions")
-    result: torch.Tensor = _as_suggested(ATEN.convolution.default)(values, weight, *args)
-    return result
+    result = ATEN.convolution.default(values, weight, *args)
+    shape = tuple(result.shape)
+    strides = layouts.channels_last if _convolved_channels_last(values, device) else layouts.contiguous
+    return _new(shape, strides(shape), result.dtype)
 
 
 def _upsampled(
@@ -355,7 +375,6 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.cat.default: _cat,
     ATEN.clone.default: _clone,
     ATEN.constant_pad_nd.default: _padded,
-    ATEN.convolution.default: _convolution,
     ATEN.dropout.default: _dropout,
     ATEN.linalg_vector_norm.default: _as_contiguous(ATEN.linalg_vector_norm.default),
     ATEN.mean.dim: _as_contiguous(ATEN.mean.dim),

@@ -198,7 +198,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if decomposed is not None:
             with self:
                 return decomposed(*args, **kwargs)
-        result = operators.run(func, args, kwargs)
+        result = operators.run(func, args, kwargs, self._device)
         self._record(func, args, result)
         return result
 
@@ -264,7 +264,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.flops += operators.flops(func, args, new[0])
         copies = [self._copied(values) for values in operators.copied_inputs(func, args, self._device)]
         name = func._schema.name.removeprefix("aten::")
-        self.events.append(Launch(name, self._path[-1], operators.kernel(func, args, new[0], self._item_bytes)))
+        self.events.append(
+            Launch(name, self._path[-1], operators.kernel(func, args, new[0], self._item_bytes, self._device))
+        )
         for tensor in new:
             storage = tensor.untyped_storage()
             if storage._cdata not in self._keys:

@@ -1,15 +1,25 @@
-"""Layouts of a trace against a real run on the CPU, convolution by convolution, with the torch that is installed."""
+"""Layouts of a trace against a real run on the CPU, with the torch that is installed.
+
+Convolution by convolution for whole calls; for the small model of each class also operator by operator.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
 from factories import a_case
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from bench.record import Case, Tile
 from bench.traces import operators, strides, trace
+from bench.workloads import models
+from bench.workloads.labels import label_of
+from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.module import VaeOnDevice
 
 #: Path of the module, shape of its input, and whether torch's convolution takes it to be channels-last.
@@ -27,23 +37,39 @@ CALLS = [
 
 
 def run(case: Case) -> list[Seen]:
-    """The convolutions of one real call, by hooks alone."""
+    """The convolutions of one real call, by what its modules give to torch's functions."""
     seen: list[Seen] = []
     workload = VaeOnDevice(case, torch.device("cpu"))
-
-    def note(path: str) -> Any:
-        def before(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            laid = tuple(inputs[0].shape), tuple(inputs[0].stride())
-            seen.append((path, laid[0], strides.suggests_channels_last(laid)))
-
-        return before
-
+    paths = [""]
     for path, module in workload.module.named_modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.register_forward_pre_hook(note(path))
-    with torch.inference_mode():
+        module.register_forward_pre_hook(lambda _module, _inputs, path=path: paths.append(path))
+        module.register_forward_hook(lambda *_: paths.pop() and None)
+
+    def note(values: torch.Tensor) -> None:
+        laid = tuple(values.shape), tuple(values.stride())
+        seen.append((paths[-1], laid[0], strides.suggests_channels_last(laid)))
+
+    with torch.inference_mode(), _watching(note):
         workload.prepare(case).run()
     return seen
+
+
+@contextmanager
+def _watching(note: Callable[[torch.Tensor], None]) -> Iterator[None]:
+    """Note the input of each convolution, with what is put around it before."""
+    functions = torch.nn.functional
+
+    def watched(convolve: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def convolve_and_note(values: torch.Tensor, *args: Any) -> torch.Tensor:
+            note(values)
+            return convolve(values, *args)
+
+        return convolve_and_note
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("conv2d", "conv3d"):
+            patch.setattr(functions, name, watched(getattr(functions, name)))
+        yield
 
 
 def traced(case: Case, device: operators.Device) -> list[Seen]:
@@ -71,3 +97,65 @@ def test_a_decode_of_one_image_is_contiguous_from_the_first_upsampling_on_and_of
     one, two = (run(a_case(model="sd-v1", operation="decode", size=64, batch=batch)) for batch in (1, 2))
     assert [path for path, _, last in one if last and ".up_blocks." in path] == []
     assert {last for path, _, last in two if ".up_blocks." in path} == {True}
+
+
+def small_models() -> list[Case]:
+    """Encode and decode with the small model of each class, whole and in tiles if diffusers can."""
+    cases = []
+    for key, spec in models.zoo().items():
+        if isinstance(spec, VaeSpec) and key.startswith("tiny") and key != "tiny":
+            for operation in spec.vae_class.operations:
+                whole = {"model": key, "operation": operation, "dtype": "float32", "axes": models.square(key, 64)}
+                tiled = Case(**{**whole, "axes": {**whole["axes"], "width": 96}, "tiling": spec.tile})
+                cases += [Case(**whole), *([] if spec.vae_class.tile_refusal(spec, tiled) else [tiled])]
+    return cases
+
+
+@pytest.mark.parametrize("case", small_models(), ids=label_of)
+def test_each_convolution_of_a_class_takes_the_layout_that_it_has_in_a_real_run(case: Case) -> None:
+    assert traced(case, "cpu") == run(case)
+
+
+class _Compared(TorchDispatchMode):
+    """Runs each kernel on real tensors, and collects those whose results lie otherwise than the rules say."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: set[str] = set()
+        self.differing: list[object] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        parts = operators.decomposition(func, args, "cpu")
+        if parts is not None:
+            with self:
+                return parts(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if func not in operators._PRODUCTS and not operators._is_view(result, args):
+            self.seen.add(str(func))
+            expected = operators.run(func, *tree_map(_on_meta, (args, kwargs)), "cpu")
+            for real, ruled in zip(tree_leaves(result), tree_leaves(expected), strict=True):
+                if _described(real) != _described(ruled):
+                    self.differing.append((str(func), _described(real), _described(ruled)))
+        return result
+
+
+def _on_meta(value: Any) -> Any:
+    is_tensor = isinstance(value, torch.Tensor)
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta") if is_tensor else value
+
+
+def _described(values: torch.Tensor) -> tuple[object, ...]:
+    """Precision, shape, and the strides of dimensions that have several indices."""
+    steps = [step for size, step in zip(values.shape, values.stride(), strict=True) if size > 1]
+    return values.dtype, tuple(values.shape), steps
+
+
+@pytest.mark.parametrize("case", [case for case in small_models() if case.tile is None], ids=label_of)
+def test_each_operator_of_a_class_gives_what_the_rules_say(case: Case) -> None:
+    # Given a call in 16 bits, in which some classes compute in 32
+    call = VaeOnDevice(case.model_copy(update={"dtype": "bfloat16"}), torch.device("cpu")).prepare(case)
+    with torch.inference_mode(), _Compared() as compared:
+        call.run()
+    assert compared.differing == []
+    assert "aten.convolution.default" in compared.seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,6 +101,23 @@ def test_dictionaries_and_views_are_made_again() -> None:
     storages = [result.untyped_storage()._cdata for result in results]
     assert frame.untyped_storage()._cdata == storages[-1]
     assert len(set(storages)) == 4
+
+
+def test_what_a_pass_takes_out_of_a_list_can_die_in_it() -> None:
+    # Given a pass that replaces what the list holds, and looks whether that is gone
+    alive: list[bool] = []
+
+    class Replacing(nn.Module):
+        def forward(self, values: torch.Tensor, kept: list[torch.Tensor]) -> torch.Tensor:
+            gone = weakref.ref(kept[0])
+            kept[0] = values * 2
+            alive.append(gone() is not None)
+            return values + 1
+
+    half = Replacing()
+    with repeated_passes.each_pass_once(half, Noted()):
+        half(chunk(), [chunk()])
+    assert alive == [False]
 
 
 def test_a_given_tensor_that_is_returned_stays_the_same() -> None:
