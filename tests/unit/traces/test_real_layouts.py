@@ -47,7 +47,8 @@ def run(case: Case) -> list[Seen]:
 
     def note(values: torch.Tensor) -> None:
         laid = tuple(values.shape), tuple(values.stride())
-        seen.append((paths[-1], laid[0], strides.suggests_channels_last(laid)))
+        # The CPU's convolutions take videos as contiguous, whatever their layout
+        seen.append((paths[-1], laid[0], values.dim() == 4 and strides.suggests_channels_last(laid)))
 
     with torch.inference_mode(), _watching(note):
         workload.prepare(case).run()
