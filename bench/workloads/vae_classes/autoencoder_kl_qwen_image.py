@@ -13,6 +13,7 @@ from bench.workloads.vae_classes.argument_types import Number, each
 from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.strided_tiles import StridedTiles
 from bench.workloads.vae_classes.tape import Grid, Tape, Value
+from bench.workloads.vae_classes.wan import contradiction_of_levels
 
 if TYPE_CHECKING:
     import torch
@@ -43,10 +44,7 @@ class AutoencoderKlQwenImage(StridedTiles):
     blends: ClassVar[Mapping[str, int]] = {"blend_v": 3, "blend_h": 4}
 
     def contradiction(self, config: Mapping[str, Any]) -> str:
-        count, levels = len(config["temperal_downsample"]), len(config["dim_mult"])
-        if count == levels - 1:
-            return ""
-        return f"`temperal_downsample` has length {count}, but `dim_mult` has length {levels}, not one more"
+        return contradiction_of_levels(config)
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         """Each level but the last halves the image."""

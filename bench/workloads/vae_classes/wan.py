@@ -15,6 +15,14 @@ from bench.workloads.vae_classes.video import VideoVae
 _CHUNK = 4
 
 
+def contradiction_of_levels(config: Mapping[str, Any]) -> str:
+    """Whether the lists for each level contradict one another, as `VaeClass.contradiction` says it."""
+    count, levels = len(config["temperal_downsample"]), len(config["dim_mult"])
+    if count == levels - 1:
+        return ""
+    return f"`temperal_downsample` has length {count}, but `dim_mult` has length {levels}, not one more"
+
+
 class Wan(VideoVae):
     """Computes one latent frame after another, and keeps in caches what the next one needs of the ones before."""
 
@@ -43,10 +51,7 @@ class Wan(VideoVae):
     }
 
     def contradiction(self, config: Mapping[str, Any]) -> str:
-        count, levels = len(config["temperal_downsample"]), len(config["dim_mult"])
-        if count == levels - 1:
-            return ""
-        return f"`temperal_downsample` has length {count}, but `dim_mult` has length {levels}, not one more"
+        return contradiction_of_levels(config)
 
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         return Geometry(config["scale_factor_spatial"], config["z_dim"], config["scale_factor_temporal"])
