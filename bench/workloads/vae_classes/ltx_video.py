@@ -50,11 +50,6 @@ class LtxVideo(FramewiseVae):
     own_frames = (16, 8)
     is_framewise = False
 
-    def contradiction(self, config: Mapping[str, Any]) -> str:
-        if config["timestep_conditioning"]:
-            return "`timestep_conditioning` is true, and decoders that take a timestep can't be run here"
-        return ""
-
     def geometry(self, config: Mapping[str, Any]) -> Geometry:
         """As the class computes its ratios, unless they are given."""
         halvings = 2 ** sum(config["spatio_temporal_scaling"])

@@ -132,7 +132,7 @@ def test_another_architecture_is_a_model_with_the_tile_of_its_class(vae_class: A
         ("taesd", {"scaling_factor": None}, "`scaling_factor`"),
         ("wan-2.1", {"base_dim": "96"}, "`base_dim`"),
         ("ltx-video", {"layers_per_block": [4] * 11}, "`layers_per_block`"),
-        ("ltx-video", {"timestep_conditioning": True}, "`timestep_conditioning`"),
+        ("ltx-video", {"timestep_conditioning": "yes"}, "`timestep_conditioning`"),
         ("wan-2.1", {"dim_mult": [1, 2, 4]}, "`temperal_downsample` has length 3"),
     ],
     ids=str,
