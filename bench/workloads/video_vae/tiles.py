@@ -28,7 +28,8 @@ def to_try(case: Case) -> tuple[Tile, ...]:
     Without those that would need hundreds of passes, except the largest, which may be the only one that fits.
     """
     spec = ZOO.get(case.model)
-    tiles = sorted({spec.tile, *(Tile.of(edge) for edge in _EDGES)}, key=_area, reverse=True)
+    by_size = {(tile.tile, tile.rows[0]): tile for tile in (*map(Tile.of, _EDGES), spec.tile)}
+    tiles = sorted(by_size.values(), key=_area, reverse=True)
     chunk = _chunk_to_try(spec)
     if chunk is not None:
         tiles += [tile.model_copy(update=chunk) for tile in tiles]

@@ -339,3 +339,29 @@ def test_a_decoder_that_takes_timesteps_gets_them_and_no_slices() -> None:
     assert videos.shape == spec.image_shape(case)
     assert spec.refusal(case) == ""
     assert "timesteps" in spec.refusal(case.model_copy(update={"variant": "sliced"}))
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "first", "last"),
+    [
+        ("wan-2.1", "832x480x81", "768/192", "256/64"),
+        ("cogvideox-2b", "720x480x49", "512/128", "256/64"),
+        ("hunyuan-video", "1280x720x129", "768/192", "256/64"),
+        ("ltx-video", "704x512x161", "512/64", "256/64, 16/8 frames"),  # in time after all others
+        ("wan-2.1", "256x256x81", None, None),  # not smaller than any tile
+    ],
+)
+def test_tiles_to_try_are_smaller_than_the_video_and_the_class_can_take_them(
+    key: str, size: str, first: str | None, last: str | None
+) -> None:
+    case, workload = a_video(key, "decode", size), models.workload(key)
+    tried = workload.tiles_to_try(case)
+    assert [tile.label for tile in (tried[:1] + tried[-1:])] == [label for label in (first, last) if label]
+    for tile in tried:
+        assert workload.check(case.model_copy(update={"tiling": tile})) == ""
+        assert workload.tile_used(case.model_copy(update={"tiling": tile})) == tile
+
+
+def test_a_tile_that_covers_the_video_is_not_used() -> None:
+    case = a_video("wan-2.1", "decode", "256x256x81", tiling=spec_of("wan-2.1").tile)
+    assert models.workload("wan-2.1").tile_used(case) is None
