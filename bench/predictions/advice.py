@@ -64,6 +64,8 @@ def images_of(wanted: Wanted, batch: int, dtype: str | None, frames: int | None 
         for name in dict.fromkeys(wanted.operations or models.workload(key).operations)
         for width, height in dict.fromkeys(wanted.sizes)
     ]
+    for image in images:
+        local_ways.check_size(image)
     refusals = {image.id: models.workload(image.model).check(image) for image in images}
     if images and all(refusals.values()):
         raise ConfigError(f"{label_of(images[0])}: {refusals[images[0].id]}.")

@@ -79,6 +79,14 @@ class Option:
         return ", ".join([*parts, "untiled" if case.tile is None else f"tile {case.tile.label}"])
 
 
+def check_size(image: Case) -> None:
+    """Raise ConfigError for a size that the image's model can't take, by the name of the option that gives it."""
+    for axis in models.workload(image.model).axes(image.model):
+        if refusal := axis.check(image.axes[axis.name]):
+            given = f"--resolution {size_of(image, FRAMES)}" if axis.name in SIDES else f"--{axis.name}"
+            raise ConfigError(f"{given}: {refusal}.")
+
+
 def of(
     image: Case, place: Place | None = None, *, lower: bool = True, fixed: bool = False, others: bool = False
 ) -> tuple[Option, ...]:
@@ -90,10 +98,7 @@ def of(
     Raises ConfigError for a size that the model can't take.
     """
     workload, usual = models.workload(image.model), models.workload(image.model).default_tile(image.model)
-    for axis in workload.axes(image.model):
-        if refusal := axis.check(image.axes[axis.name]):
-            given = f"--resolution {size_of(image, FRAMES)}" if axis.name in SIDES else f"--{axis.name}"
-            raise ConfigError(f"{given}: {refusal}.")
+    check_size(image)
     tiles = workload.tiles_to_try(image)
     few = list(dict.fromkeys([*(tile for tile in tiles if usual and tile.tile == usual.tile), *tiles[-1:]]))
     zoos = [None, *(tile for tile in few if usual and tile.tile == usual.tile)]

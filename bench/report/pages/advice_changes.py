@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.analysis.advise.variants import Variant
 from bench.analysis.advise.ways import Advice, Change, Local, Ranked
-from bench.core.units import format_bytes, format_seconds
+from bench.core.units import format_bytes, format_count, format_seconds
 from bench.record import Case, Tile
 from bench.workloads.labels import FRAMES, frames_of, size_of
 
@@ -106,7 +106,7 @@ def _line(change: Change, advice: Advice) -> str:
         dtype = "" if change.way is None or not isinstance(change.way.way, Local) else change.way.way.option.case.dtype
         return f"Without --dtype: {way}{f' in {dtype}' if dtype and dtype not in way else ''}"
     if change.condition == "fewer_frames":
-        return f"With at most {change.at_frames} frames: {way}"
+        return f"With at most {format_count(change.at_frames or 0, 'frame')}: {way}"
     side = "below" if change.condition == "round_trip_below" else "above"
     return f"With a round trip {side} {format_seconds(change.at_s)} to the endpoint: {way}"
 

@@ -99,9 +99,8 @@ def test_a_video_has_the_frames_that_were_asked_for_or_its_models_usual_number(t
 
 
 def test_frames_that_a_model_does_not_take_are_refused_by_the_options_name(toy_video: str) -> None:
-    (clip,) = images_of(Wanted((toy_video,), ("decode",), ((512, 512),)), 1, None, 16)
-    with pytest.raises(ConfigError, match="--frames"):
-        local_ways.of(clip)
-    (image,) = images_of(Wanted(("sdxl",), ("decode",), ((512, 512),)), 1, None, 17)
-    with pytest.raises(ConfigError, match="--frames"):
-        local_ways.of(image)
+    for key, frames in ((toy_video, 16), ("sdxl", 17)):
+        with pytest.raises(ConfigError, match="--frames"):
+            images_of(Wanted((key,), ("decode",), ((512, 512),)), 1, None, frames)
+        with pytest.raises(ConfigError, match="--frames"):
+            local_ways.of(a_case(model=key, operation="decode", size=512, frames=frames))
