@@ -34,7 +34,7 @@ def _decode(model: str, side: int) -> Case:
 _H200, _FLUX2 = "NVIDIA H200", "sglang pull request 33451"
 _FUSED = "channels-last, fused normalisation"
 #: What was printed. The form of the model was chosen with the first row in sight, which showed that group normalisation
-#: was missing; no figure and no range was fitted to it. The other rows came later, and nothing was changed for them.
+#: was missing; no figure and no range was fitted to it. The other rows came later, and no figure was changed for them.
 PUBLISHED = (
     PublishedElsewhere(_H200, _decode("flux", 1024), 0.0899, "eager, under autocast", "sglang pull request 33818"),
     PublishedElsewhere(_H200, _decode("flux2", 1024), 0.0976, "eager", _FLUX2),

@@ -80,8 +80,8 @@ _HISTORY = (
     "times their root mean square, and the ends of its ranges were a factor of 3.1 apart. A factor of 3 had been set "
     "beforehand as the widest that is of use, so the rule was changed to twice the worst error.",
     "No figure and no range was fitted to the times below. But since both choices were made with that of Flux in "
-    "sight, that it is in its range does not confirm the rule. The times of FLUX.2 came later, and neither the model "
-    "nor the rule was changed for them.",
+    "sight, that it is in its range does not confirm the rule. The times of FLUX.2 came later, and no figure was changed "
+    "for them. The wider range of other classes was chosen when they were known, but before they were predicted.",
 )
 _NOT_PREDICTED = (
     "No range: the model of times does not know the kernels of that setting, or those of that call were not counted."
@@ -230,7 +230,7 @@ def _of_other_classes(checks: Sequence[Check], clock: Clock) -> list[Block]:
     return [
         Text(
             f"Of these times {len(factors)} are of another class. If the factor were applied once for them, {inside} "
-            "would be in their range. That it is applied twice was decided before they were predicted."
+            "would be in their range."
         )
     ]
 
