@@ -80,8 +80,8 @@ _HISTORY = (
     "times their root mean square, and the ends of its ranges were a factor of 3.1 apart. A factor of 3 had been set "
     "beforehand as the widest that is of use, so the rule was changed to twice the worst error.",
     "No figure and no range was fitted to the times below. But since both choices were made with that of Flux in "
-    "sight, that it is in its range does not confirm the rule. The times of FLUX.2 came later, and no figure was changed "
-    "for them. The wider range of other classes was chosen when they were known, but before they were predicted.",
+    "sight, that it is in its range does not confirm the rule. The times of FLUX.2 came later, and no figure was "
+    "changed for them. The wider range of other classes was chosen when they were known, before they were predicted.",
 )
 _NOT_PREDICTED = (
     "No range: the model of times does not know the kernels of that setting, or those of that call were not counted."
