@@ -151,6 +151,8 @@ def _write(rows: list[Row]) -> None:
     table.sort(key=lambda cells: (order[cells[0]], cells[1] == "decode"))
     lines = [f"| {' | '.join(cells)} |" for cells in (_COLUMNS, ("---",) * 3 + ("--:",) * 3, *table)]
     left_out = [f"- `{model}` is not run: {reason}" for model, reason in _LEFT_OUT.items()]
+    missing = [f"`{model}`" for model in _full_size() if model not in {cells[0] for cells in table}]
+    left_out += [f"- Not measured yet: {', '.join(missing)}."] if missing else []
     _PAGE.write_text("\n".join((*_head(), *lines, *(["", *left_out] if left_out else []))) + "\n")
 
 
