@@ -25,7 +25,7 @@ from bench.workloads.image_vae.zoo import ZOO
 from bench.workloads.vae_classes.base import VaeSpec
 
 #: Heights and widths of the captured passes, in latent pixels.
-_SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (8, 5), (16, 16), (16, 24), (24, 17))
+_SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (8, 5), (12, 7), (16, 16), (16, 24), (24, 17))
 #: Batches of the captured passes: of a single image, of several, and of several that are one latent pixel each.
 _SINGLE, _SEVERAL, _OF_PIXELS = (1,), (2, 3), (2, 3, 4, 8)
 #: A precision for each number of bytes of a value. With two bytes it shows whether a part computes in float32.
