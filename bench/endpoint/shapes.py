@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.core.units import ITEM_BYTES
 from bench.wire.messages import RefusedError
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 #: Bytes of JSON around base64 in legacy requests: names, shape, dtype.
 _JSON_SLACK = 64 * 1024

@@ -15,7 +15,7 @@ from bench.endpoint.prometheus import Metrics
 from bench.record import Device, Environment
 from bench.run import outcome, surroundings
 from bench.wire.messages import RefusedError, Service
-from bench.workloads.vae_classes.base import Geometry
+from bench.workloads.vae_classes.vae_class import Geometry
 
 AnyService = Service[Any, Any]
 #: The kind of device work that loads models.

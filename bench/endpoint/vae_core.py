@@ -22,9 +22,9 @@ from bench.run.outcome import of_exception
 from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
 from bench.workloads import models
 from bench.workloads.vae_classes import zoo
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.module import VaeOnDevice
 from bench.workloads.vae_classes.scaling import keeps_patches
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 Operation = Literal["encode", "decode"]
 WeightsKind = Literal["random", "hub", "local"]

@@ -24,8 +24,8 @@ from bench.wire.messages import Answer, Largest, Message, RefusedError, Size
 from bench.workloads import models
 from bench.workloads.base import weights_bytes
 from bench.workloads.vae_classes import zoo
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.module import VaeOnDevice
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 @dataclass(frozen=True, slots=True)

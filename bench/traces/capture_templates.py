@@ -22,7 +22,7 @@ from bench.traces.shipped import ShippedTraces
 from bench.traces.tape import Architecture
 from bench.workloads import models
 from bench.workloads.image_vae.zoo import ZOO
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 #: Heights and widths of the captured passes, in latent pixels.
 _SIDES = ((1, 2), (2, 1), (2, 2), (3, 2), (2, 5), (8, 5), (12, 7), (16, 16), (16, 24), (24, 17))

@@ -14,7 +14,7 @@ from bench.traces import tape
 from bench.traces.events import Trace
 from bench.traces.tape import Architecture
 from bench.workloads import models
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 class ShippedTraces(msgspec.Struct, frozen=True):

@@ -16,8 +16,8 @@ from bench.core.units import ITEM_BYTES
 from bench.record import Case
 from bench.traces.events import Birth, Convolution, Death, Elementwise, Event, Kernel, Launch, Pass, Shape, Trace
 from bench.traces.pass_template import Layout, PassTemplate, Size
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.tape import Cut, Grid
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 class Architecture(msgspec.Struct, frozen=True):

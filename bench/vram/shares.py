@@ -1,7 +1,7 @@
 """How much of its input and output a convolution of cuDNN needs again as workspace.
 
 The figures for images are fitted to the untiled peaks of the docs' encode and decode tables, which show them through
-the allocator only. Which kernels are behind them is not known. The tables are of AutoencoderKL alone; cuDNN chooses by
+the allocator only. Which kernels are behind them is not known. The tables are of one class alone; cuDNN chooses by
 the convolution and not by the model, so the fitted shares hold for other models' convolutions of the same kinds.
 `Shares.are_fitted_to` tells which those are.
 
@@ -81,7 +81,7 @@ def is_video(kernel: Convolution) -> bool:
 
 
 def _is_of_tables(kernel: Convolution) -> bool:
-    """Whether it is of an image, with all channels together, a filter and channels as AutoencoderKL's."""
+    """Whether it is of an image, with all channels together, a filter and channels as those of the tables."""
     has_groups = kernel.filter[1] != kernel.input[1]
     is_larger = max(kernel.filter[2:]) > _LARGEST_FILTER or max(kernel.input[1], kernel.output[1]) > _MOST_CHANNELS
     return not (is_video(kernel) or has_groups or is_larger)

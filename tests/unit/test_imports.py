@@ -216,6 +216,7 @@ def test_only_what_computes_imports_the_parts_of_workloads_that_build_and_call()
         "run",
         "remote",
         "endpoint",
+        "traces",
         "vram",
         "predictions",
     }

@@ -10,8 +10,8 @@ from pydantic import Field
 from bench.record import Tile
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes.argument_types import Count, Text, each
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.strided_tiles import StridedTiles
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 
 if TYPE_CHECKING:
     import torch

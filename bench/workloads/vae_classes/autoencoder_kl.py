@@ -9,9 +9,9 @@ from pydantic import Field
 
 from bench.record import Tile
 from bench.workloads.vae_classes.argument_types import Activation, Count
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.overlap_factor import OverlapFactor
 from bench.workloads.vae_classes.tape import Tape, Value
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 
 
 def levels(*channels: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from bench.record import Case
 from bench.workloads.vae_classes.argument_types import Count, Layers, each
 from bench.workloads.vae_classes.autoencoder_kl import AutoencoderKl
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 
 #: Channels are normalised in this many groups.
 _GROUPS = 32

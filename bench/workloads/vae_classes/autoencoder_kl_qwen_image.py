@@ -10,9 +10,9 @@ from bench.record import Case, Tile
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes import latent_statistics
 from bench.workloads.vae_classes.argument_types import Number, each
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.strided_tiles import StridedTiles
 from bench.workloads.vae_classes.tape import Grid, Tape, Value
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 from bench.workloads.vae_classes.wan import contradiction_of_levels
 
 if TYPE_CHECKING:

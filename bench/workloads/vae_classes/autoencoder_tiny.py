@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from bench.record import Case, Tile
 from bench.workloads.vae_classes.argument_types import Activation
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
 from bench.workloads.vae_classes.overlap_factor import OverlapFactor
 from bench.workloads.vae_classes.tape import Grid, Tape, Value
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 
 if TYPE_CHECKING:
     import torch

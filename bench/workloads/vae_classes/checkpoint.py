@@ -13,7 +13,7 @@ from bench.errors import ConfigError, in_plain_words, printable
 from bench.record import Tile
 from bench.workloads.checkpoints import Checkpoint, Identified
 from bench.workloads.vae_classes.argument_types import Number, Numbers, of_default
-from bench.workloads.vae_classes.base import VaeClass, VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeClass, VaeSpec
 from bench.workloads.vae_classes.zoo import Zoo
 
 #: Tiles are whole steps of this many pixels, as in sweeps.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from bench.record import Case, Tile
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 from bench.workloads.vae_classes.video import VideoVae
 
 #: Frames that the class encodes at a time, and latent frames that it decodes at a time. The first chunk also has the

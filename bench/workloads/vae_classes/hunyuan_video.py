@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bench.workloads.vae_classes.base import Geometry
+from bench.workloads.vae_classes.vae_class import Geometry
 from bench.workloads.vae_classes.video import FramewiseVae
 
 

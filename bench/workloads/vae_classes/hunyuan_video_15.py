@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from bench.record import Case
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 from bench.workloads.vae_classes.video import VideoVae
 
 

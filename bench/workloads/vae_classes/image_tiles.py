@@ -6,7 +6,7 @@ from itertools import product
 
 from bench.record import Case
 from bench.workloads.base import Shape
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 def passes(spec: VaeSpec, case: Case) -> tuple[Shape, ...]:

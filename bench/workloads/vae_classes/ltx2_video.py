@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bench.record import Case
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.ltx_video import LtxVideo
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 class Ltx2Video(LtxVideo):

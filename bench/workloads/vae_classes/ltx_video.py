@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.record import Case, Tile
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 from bench.workloads.vae_classes.video import FramewiseVae
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import torch
 from bench.record import Case
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes import flops, module, video_flops, zoo
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 @dataclass(frozen=True, slots=True)

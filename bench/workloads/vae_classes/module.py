@@ -18,7 +18,7 @@ from bench.record import Axes, Case
 from bench.workloads import checkpoints
 from bench.workloads.base import Call, Shape, Stage
 from bench.workloads.vae_classes import broken, scaling, zoo
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 _SEED = 0
 

@@ -8,7 +8,7 @@ from typing import Any
 from bench.record import Case
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes import image_tiles
-from bench.workloads.vae_classes.base import VaeClass, VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeClass, VaeSpec
 
 
 class OverlapFactor(VaeClass):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.workloads.model_facts import Facts, Latents
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 def facts_of(spec: VaeSpec) -> Facts:

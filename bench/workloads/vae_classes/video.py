@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from bench.record import Case, Tile
 from bench.workloads.base import Shape
 from bench.workloads.passes import Counts
-from bench.workloads.vae_classes.base import VaeClass, VaeSpec
 from bench.workloads.vae_classes.image_tiles import lengths
+from bench.workloads.vae_classes.vae_class import VaeClass, VaeSpec
 
 #: Why a class lacks a variant, unless it says more.
 _REFUSED = {

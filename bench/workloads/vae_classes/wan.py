@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from bench.record import Case
 from bench.workloads.vae_classes import latent_statistics
 from bench.workloads.vae_classes.argument_types import Number, each
-from bench.workloads.vae_classes.base import Geometry, VaeSpec
+from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
 from bench.workloads.vae_classes.video import VideoVae
 
 #: Frames that the class encodes at a time, after the first frame.

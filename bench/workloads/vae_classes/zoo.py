@@ -12,7 +12,7 @@ from functools import cached_property
 
 from bench.errors import ConfigError, known
 from bench.workloads import models
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 class Zoo:

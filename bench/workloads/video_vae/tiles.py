@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from bench.record import Case, Tile
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 from bench.workloads.vae_classes.video import FramewiseVae, VideoVae
 from bench.workloads.video_vae.zoo import ZOO
 

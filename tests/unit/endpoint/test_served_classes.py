@@ -15,7 +15,7 @@ from bench.record import Case
 from bench.wire.messages import Answer, Message, RefusedError
 from bench.workloads import models
 from bench.workloads.vae_classes import zoo
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 torch = pytest.importorskip("torch")
 module = pytest.importorskip("bench.workloads.vae_classes.module")

@@ -19,8 +19,8 @@ from bench.record import Case, Tile
 from bench.traces import operators, strides, trace
 from bench.workloads import models
 from bench.workloads.labels import label_of
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.module import VaeOnDevice
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 #: Path of the module, shape of its input, and whether torch's convolution takes it to be channels-last.
 Seen = tuple[str, tuple[int, ...], bool]

@@ -12,8 +12,8 @@ from bench.vram import timeline
 from bench.vram.onednn import OneDnn
 from bench.workloads import models
 from bench.workloads.labels import label_of
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.module import VaeOnDevice
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 KIB, MIB = 2**10, 2**20
 _CAPABILITY = torch.backends.cpu.get_cpu_capability()

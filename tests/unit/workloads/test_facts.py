@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.workloads import models
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.module import on_meta
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 VAES = {key: spec for key, spec in models.zoo().items() if isinstance(spec, VaeSpec) and spec.fault is None}
 

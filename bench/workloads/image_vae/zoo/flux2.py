@@ -7,7 +7,7 @@ Source of the smaller decoder's channels: the card and config.json of black-fore
 from bench.record import Tile
 from bench.workloads.vae_classes.autoencoder_kl import levels
 from bench.workloads.vae_classes.autoencoder_kl_flux2 import AUTOENCODER_KL_FLUX2
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODELS = [
     VaeSpec(

@@ -2,7 +2,7 @@
 
 from bench.record import Tile
 from bench.workloads.vae_classes.autoencoder_kl_qwen_image import AUTOENCODER_KL_QWEN_IMAGE
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODELS = [
     VaeSpec(

@@ -2,7 +2,7 @@
 
 from bench.record import Tile
 from bench.workloads.vae_classes.autoencoder_dc import AUTOENCODER_DC
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 _BLOCKS = ["ResBlock"] * 3 + ["EfficientViTBlock"] * 3
 

@@ -3,7 +3,7 @@
 from bench.record import Tile
 from bench.workloads.image_vae.zoo.flux import MODEL as FLUX
 from bench.workloads.vae_classes.autoencoder_kl import AUTOENCODER_KL
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODEL = VaeSpec(
     key="sd3",

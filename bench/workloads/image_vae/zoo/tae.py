@@ -2,7 +2,7 @@
 
 from bench.record import Tile
 from bench.workloads.vae_classes.autoencoder_tiny import AUTOENCODER_TINY
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 
 def _published(key: str, title: str, latents_of: str, latent_channels: int, parameters: int) -> VaeSpec:

@@ -2,7 +2,7 @@
 
 from bench.record import Tile
 from bench.workloads.vae_classes.autoencoder_kl import AUTOENCODER_KL, levels
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODEL = VaeSpec(
     key="tiny",

@@ -1,7 +1,7 @@
 """The VAEs of CogVideoX, which differ in their weights and scaling. Arguments: diffusers' conversion script."""
 
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.cogvideox import COGVIDEOX
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODELS = [
     VaeSpec(

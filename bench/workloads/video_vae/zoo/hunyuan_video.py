@@ -1,7 +1,7 @@
 """The VAE of HunyuanVideo. Arguments assumed: the defaults of diffusers' class, which was written for this model."""
 
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.hunyuan_video import HUNYUAN_VIDEO
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODEL = VaeSpec(
     key="hunyuan-video",

@@ -3,8 +3,8 @@
 Arguments assumed: the defaults of diffusers' class, which was written for this model.
 """
 
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.hunyuan_video_15 import HUNYUAN_VIDEO_15
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODEL = VaeSpec(
     key="hunyuan-video-1.5",

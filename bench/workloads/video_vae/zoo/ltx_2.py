@@ -1,7 +1,7 @@
 """The video VAE of LTX-2, without its audio. Arguments: diffusers' conversion script, version 2.0."""
 
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.ltx2_video import LTX2_VIDEO
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODEL = VaeSpec(
     key="ltx-2",

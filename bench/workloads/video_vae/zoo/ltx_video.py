@@ -3,8 +3,8 @@
 Versions from 0.9.1 on have other layers, and their decoder takes a timestep. Read one of those from its checkpoint.
 """
 
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.ltx_video import LTX_VIDEO
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODEL = VaeSpec(
     key="ltx-video",

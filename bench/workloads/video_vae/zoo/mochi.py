@@ -1,7 +1,7 @@
 """The VAE of Mochi 1. Arguments assumed: the defaults of diffusers' class, which was written for this model."""
 
-from bench.workloads.vae_classes.base import VaeSpec
 from bench.workloads.vae_classes.mochi import MOCHI
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 MODEL = VaeSpec(
     key="mochi",

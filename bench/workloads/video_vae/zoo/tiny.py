@@ -3,13 +3,13 @@
 from typing import Any
 
 from bench.record import Tile
-from bench.workloads.vae_classes.base import VaeClass, VaeSpec
 from bench.workloads.vae_classes.cogvideox import COGVIDEOX
 from bench.workloads.vae_classes.hunyuan_video import HUNYUAN_VIDEO
 from bench.workloads.vae_classes.hunyuan_video_15 import HUNYUAN_VIDEO_15
 from bench.workloads.vae_classes.ltx2_video import LTX2_VIDEO
 from bench.workloads.vae_classes.ltx_video import LTX_VIDEO
 from bench.workloads.vae_classes.mochi import MOCHI
+from bench.workloads.vae_classes.vae_class import VaeClass, VaeSpec
 from bench.workloads.vae_classes.wan import WAN
 
 

@@ -3,7 +3,7 @@
 float32 as in the model's own example. The latents' mean and deviation are the class's defaults.
 """
 
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 from bench.workloads.vae_classes.wan import WAN
 
 MODEL = VaeSpec(

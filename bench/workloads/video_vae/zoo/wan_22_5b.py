@@ -1,6 +1,6 @@
 """The VAE of Wan 2.2's 5B model. Arguments and statistics: as other programs that load its config.json have them."""
 
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 from bench.workloads.vae_classes.wan import WAN
 
 # fmt: off

@@ -15,7 +15,7 @@ from bench.errors import ConfigError
 from bench.record import Tile
 from bench.workloads import models
 from bench.workloads.image_vae.zoo import ZOO as IMAGES
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 from bench.workloads.video_vae.zoo import ZOO as VIDEOS
 
 SPECS = [spec for zoo in (IMAGES, VIDEOS) for spec in zoo.listed() if spec.fault is None]

@@ -13,7 +13,7 @@ from bench.record import Case, Tile
 from bench.workloads import models
 from bench.workloads.image_vae.zoo import ZOO
 from bench.workloads.labels import label_of
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 
 torch = pytest.importorskip("torch")
 vae = pytest.importorskip("bench.workloads.vae_classes.module")

@@ -13,7 +13,7 @@ from bench.workloads import models
 from bench.workloads.base import Shape
 from bench.workloads.labels import label_of
 from bench.workloads.passes import Counts
-from bench.workloads.vae_classes.base import VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 from bench.workloads.video_vae.zoo import ZOO
 
 torch = pytest.importorskip("torch")
