@@ -30,6 +30,7 @@ from bench.workloads.base import Workload
 FORMAT = 2
 #: The modules of this folder that decide what a trace holds.
 _TRACER = ("composed", "events", "operators", "strides", "trace")
+_WORKLOADS = Path(__file__).parents[1] / "workloads"
 _DIGEST_BYTES = 16
 _ANY_PRECISION = 0
 
@@ -116,19 +117,23 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _source_digest(workload: type[Workload]) -> str:
-    """A digest of the code that makes the traces of a workload: of this folder, and of the workload's own folder or
-    file."""
+    """A digest of the code that makes the traces of a workload."""
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    for file in _sources(workload):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(workload: type[Workload]) -> list[Path]:
+    """The tracer's files, those of the classes of VAEs, and the workload's own folder or file."""
     try:
         own = Path(inspect.getfile(workload))
     except TypeError as error:  # it comes from no file
         raise FileNotFoundError(str(error)) from None
     module = sys.modules[workload.__module__]
     files = [Path(__file__).with_name(f"{name}.py") for name in _TRACER]
-    files += sorted(own.parent.glob("*.py")) if module.__package__ else [own]
-    digest = blake2b(digest_size=_DIGEST_BYTES)
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    files += [_WORKLOADS / "repeated_passes.py", *sorted((_WORKLOADS / "vae_classes").glob("*.py"))]
+    return files + (sorted(own.parent.glob("*.py")) if module.__package__ else [own])
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -319,3 +319,8 @@ def test_a_workload_that_comes_from_no_file_is_not_kept(
     assert len(captured) == 2
     assert not cache.exists()
     trace_cache._source_digest.cache_clear()
+
+
+def test_the_code_of_the_classes_and_of_repeated_passes_counts() -> None:
+    names = {file.name for file in trace_cache._sources(type(tracing.models.workload("tiny")))}
+    assert {"trace.py", "composed.py", "repeated_passes.py", "wan.py", "module.py", "workload.py"} <= names
