@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from factories import a_case, changed
@@ -313,7 +314,7 @@ def test_a_workload_that_comes_from_no_file_is_not_kept(
     def nowhere(_: object) -> str:
         raise TypeError("a built-in class")
 
-    monkeypatch.setattr(trace_cache.inspect, "getfile", nowhere)
+    monkeypatch.setattr(trace_cache, "inspect", SimpleNamespace(getfile=nowhere))  # not for all who use it
     trace_cache._source_digest.cache_clear()
     assert again() == again()
     assert len(captured) == 2
