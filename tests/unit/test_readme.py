@@ -13,7 +13,7 @@ from processes import STANDIN
 
 from bench.cli import main
 from bench.config import load
-from bench.plan import make
+from bench.plan import make, refusal
 from bench.run import executor
 
 ROOT = Path(__file__).parents[2]
@@ -48,10 +48,22 @@ def test_a_command_of_the_readme_runs(line: str, tmp_path: Path, monkeypatch: py
 
 
 def test_the_sweep_of_the_readme_is_one(tmp_path: Path) -> None:
-    (text,) = _blocks("yaml")
+    text, _ = _blocks("yaml")
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     assert len(make(load(path)).cases) == 3 * 2 * 2 * 2 * 3
+
+
+def test_the_readme_s_tiles_of_videos_are_tiles(tmp_path: Path) -> None:
+    # Given the README's tiles in a sweep of a model whose class takes each of them
+    _, text = _blocks("yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"models: hunyuan-video\noperations: decode\n{text}")
+    # When it is planned
+    cases = make(load(path)).cases
+    # Then each is a case that can run
+    assert len(cases) == 3
+    assert not any(map(refusal, cases))
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:
