@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.wire.messages import Largest
-from bench.workloads.image_vae.payloads import SERVED_UNTILED_PX
+from bench.workloads.image_vae.workload import SERVED_UNTILED_PX
 
 #: Sides are multiples of this many pixels; the scale factor of every model divides it.
 _SIDE_STEP = 64

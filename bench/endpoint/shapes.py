@@ -142,7 +142,7 @@ def _video_layout(shape: tuple[int, ...], spec: VaeSpec, limits: Limits) -> Layo
     _check_not_empty(shape)
     frames = spec.vae_class.video_frames(spec, latent_frames)
     limits.check(batch, columns * geometry.factor, rows * geometry.factor, frames)
-    if refusal := spec.vae_class.frames_refusal(spec, "decode", frames):
+    if refusal := spec.vae_class.frames_refusal(spec, frames):
         raise _wrong(shape, f"is that of {refusal}.")
     return Layout(frames, rows, columns)
 
@@ -200,7 +200,7 @@ def check_image_tensor(shape: tuple[int, ...], spec: VaeSpec, limits: Limits) ->
     for name, side in (("height", height), ("width", width)):
         if refusal := spec.side_refusal(side):
             raise _wrong(shape, f"has a wrong {name}: {refusal}.")
-    if frames is not None and (refusal := spec.vae_class.frames_refusal(spec, "encode", frames)):
+    if frames is not None and (refusal := spec.vae_class.frames_refusal(spec, frames)):
         raise _wrong(shape, f"has {refusal}.")
 
 

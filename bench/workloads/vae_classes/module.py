@@ -169,7 +169,7 @@ def _built_on_meta(spec: VaeSpec, dtype: torch.dtype) -> Any:
 
 def _try(spec: VaeSpec) -> None:
     """Raise ConfigError if a checkpoint's architecture can't be built, or computes something of another shape."""
-    frames = next(count for count in range(1, 256) if not spec.vae_class.frames_refusal(spec, "encode", count))
+    frames = next(count for count in range(1, 256) if not spec.vae_class.frames_refusal(spec, count))
     side = 2 * spec.vae_class.multiple(spec.config)
     case = Case(
         model=spec.key, operation="encode", axes=Axes({"width": side, "height": side, "frames": frames, "batch": 1}),

@@ -7,7 +7,7 @@ are the workloads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.errors import ConfigError
 from bench.record import Case, Tile
 from bench.workloads.base import Payload, Shape, Spec
+from bench.workloads.passes import Counts
 from bench.workloads.vae_classes.tape import Grid, Tape, Value, mode_of_moments, whole_or_sliced
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class VaeClass:
 
     # What a case can be, and what it runs
 
-    def frames_refusal(self, spec: VaeSpec, operation: str, frames: int) -> str:
+    def frames_refusal(self, spec: VaeSpec, frames: int) -> str:
         """Why a video can't have this many frames, with the nearest valid counts; empty if it can."""
         return "" if frames == 1 else f"{frames} frames: {spec.key} is an image VAE, which takes 1 frame"
 
@@ -122,6 +123,17 @@ class VaeClass:
     def describe_chunks(self, spec: VaeSpec) -> str:
         """How the class splits frames, a phrase for a list of models; empty for images."""
         return ""
+
+    def chunk_note(self, spec: VaeSpec, case: Case) -> str:
+        """The chunks into which the class splits the case's frames, unless its tile says them, for a label.
+
+        `chunks of 16/4 frames` (frames/overlap). Empty if all frames are computed at once.
+        """
+        return ""
+
+    def count(self, spec: VaeSpec, case: Case, passes: Sequence[Shape]) -> Counts:
+        """The tiles and chunks of frames of a call that made these passes."""
+        return Counts((len(passes) or None) if case.tile else None)
 
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
         """Why the case can't be run in its tiles or variant; empty if it can."""

@@ -50,7 +50,7 @@ class VideoVae(VaeClass):
         """Whether a video can have this many frames."""
         return frames % spec.geometry.frames == 1
 
-    def frames_refusal(self, spec: VaeSpec, operation: str, frames: int) -> str:
+    def frames_refusal(self, spec: VaeSpec, frames: int) -> str:
         if frames > 0 and self.takes_frames(spec, frames):
             return ""
         low = next((count for count in range(frames, 0, -1) if self.takes_frames(spec, count)), None)
@@ -82,13 +82,6 @@ class VideoVae(VaeClass):
         chunks = self.chunks(spec, case)
         tiles = len(passes) // len(chunks)
         return chunks if passes and sorted(shape[2] for shape in passes) == sorted(chunks * tiles) else None
-
-    def chunk_note(self, spec: VaeSpec, case: Case) -> str:
-        """The chunks into which the class splits the case's frames, unless its tile says them, for a label.
-
-        `chunks of 16/4 frames` (frames/overlap). Empty if all frames are computed at once.
-        """
-        return ""
 
     @abstractmethod
     def describe_chunks(self, spec: VaeSpec) -> str:
@@ -186,8 +179,8 @@ class FramewiseVae(VideoVae):
         return tuple(lengths(length, frames + 1, overlap + 1)) if length > frames else (length,)
 
     def chunk_note(self, spec: VaeSpec, case: Case) -> str:
-        is_said = case.tile is not None and case.tile.frames is not None
-        chunk = None if is_said or len(self.chunks(spec, case)) == 1 else self.frames_of_chunk(case)
+        is_in_tile = case.tile is not None and case.tile.frames is not None
+        chunk = None if is_in_tile or len(self.chunks(spec, case)) == 1 else self.frames_of_chunk(case)
         if chunk is None:
             return ""
         return f"chunks of {chunk[0]}/{chunk[1]} frames"

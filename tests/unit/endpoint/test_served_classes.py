@@ -16,6 +16,7 @@ from bench.wire.messages import Answer, Message, RefusedError
 from bench.workloads import models
 from bench.workloads.vae_classes import zoo
 from bench.workloads.vae_classes.vae_class import VaeSpec
+from bench.workloads.video_vae import workload as video_workload
 
 torch = pytest.importorskip("torch")
 module = pytest.importorskip("bench.workloads.vae_classes.module")
@@ -181,8 +182,7 @@ def test_a_video_that_takes_longer_than_the_limit_is_refused_with_the_frames_tha
 
 def test_a_video_of_many_pixels_is_computed_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     # given an endpoint that tiles every video
-    payloads = pytest.importorskip("bench.workloads.video_vae.payloads")
-    monkeypatch.setattr(payloads, "SERVED_UNTILED_VOLUME", 0)
+    monkeypatch.setattr(video_workload, "SERVED_UNTILED_VOLUME", 0)
     # when one of 64x96 px is decoded, whose width is more than a tile of 64 px
     answer = ask(served("tiny-hunyuan-video").decode, torch.zeros(1, 16, 1, 8, 12), output_type="pt")
     # then the answer says how many tiles it has
