@@ -1,16 +1,15 @@
-"""Runs a model's operators on meta tensors with the strides of real devices, and says what they compute.
+"""Runs a model's operators on meta tensors with the strides of real devices.
 
 Composed operators are decomposed as on a device (`composed`). Strides never come from torch's meta kernels, which
 differ between versions although devices do not: in 2.13 the quotient of a single image has other strides than on
 devices, and 2.14 hides the copy that a normalisation makes. Unknown operators that allocate are refused. `strides` has
-the rules.
+the rules, `kernels` what operators compute.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -18,41 +17,15 @@ from bench.errors import TraceError
 from bench.traces import composed
 from bench.traces import strides as layouts
 from bench.traces.composed import Device, layout_of
-from bench.traces.events import Attention, Convolution, Elementwise, Kernel, Normalisation, Product, Shape, Upsampling
+from bench.traces.events import Shape
+from bench.traces.kernels import PRODUCTS, UPSAMPLINGS, convolved_channels_last, tensors_in
 
 ATEN = torch.ops.aten
-_PRODUCTS = {ATEN.addmm.default, ATEN.mm.default, ATEN.bmm.default, ATEN.baddbmm.default}
-#: Products to which their first argument is added.
-_WITH_SUMMAND = {ATEN.addmm.default, ATEN.baddbmm.default}
-#: The rows of a normalisation from its arguments.
-_NORMALISED_ROWS: dict[Any, Callable[..., int]] = {
-    ATEN.native_group_norm.default: lambda values, weight, bias, batch, channels, area, groups, eps: batch * groups,
-    ATEN.native_layer_norm.default: lambda values, sides, *_: values.numel() // math.prod(sides),
-}
-_UPSAMPLINGS = {
-    ATEN.upsample_nearest2d.vec,
-    ATEN.upsample_nearest3d.vec,
-    ATEN._upsample_nearest_exact2d.vec,
-    ATEN._upsample_nearest_exact3d.vec,
-}
-#: The mask of an attention lies in memory as CUDA's kernel takes it if all its strides are multiples of this (pad_bias
-#: in aten/src/ATen/native/transformers/attention.cpp).
-_MASK_ALIGNMENT = 16
 #: Attention of fewer dimensions has no kernel of its own (check_tensor_shapes in sdp_utils_cpp.h): it is two products
 #: with a matrix of queries by keys between them.
 _FUSED_DIMENSIONS = 4
-#: Dimensions of a tensor of images; one of videos has another, for frames.
-_IMAGES = 4
-#: Places of arguments: the mask of scaled_dot_product_attention, and `transposed` of convolution after its weight.
-_MASK_ARGUMENT, _TRANSPOSED = 3, 4
-
-
-class InputCopy(NamedTuple):
-    """A copy that a kernel makes of an input whose layout it does not take. It lives as long as the kernel runs."""
-
-    operator: str
-    elements: int
-    item_bytes: int
+#: Place of `transposed` among the arguments of a convolution after its weight.
+_TRANSPOSED = 4
 
 
 def decomposition(func: Any, args: tuple[Any, ...], device: Device) -> Callable[..., Any] | None:
@@ -81,89 +54,9 @@ def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], device: Device
     if func in _ELEMENTWISE:
         return _elementwise(func, args[: _ELEMENTWISE[func]])
     result = func(*args, **kwargs)
-    if func not in _PRODUCTS and not _is_view(result, args):
+    if func not in PRODUCTS and not _is_view(result, args):
         raise TraceError(f"the tracer does not know operator {func}, which allocates memory")
     return result
-
-
-def kernel(func: Any, args: tuple[Any, ...], output: torch.Tensor, item_bytes: int, device: Device) -> Kernel:
-    """The operator's kernel. Elements that it moves are counted in units of `item_bytes`."""
-    if func is ATEN.convolution.default:
-        return Convolution(
-            tuple(args[0].shape), tuple(output.shape), tuple(args[1].shape), _convolved_channels_last(args[0], device)
-        )
-    if func is ATEN.scaled_dot_product_attention.default:
-        query, key = args[0].shape, args[1].shape
-        return Attention(query[0], query[1], query[2], key[2], query[3])
-    if func in _UPSAMPLINGS:
-        return Upsampling(tuple(args[0].shape), tuple(output.shape))
-    if func in _NORMALISED_ROWS:
-        rows = _NORMALISED_ROWS[func](*args)
-        return Normalisation(rows, args[0].numel() // rows)
-    if func in _PRODUCTS:
-        left = args[1] if func in _WITH_SUMMAND else args[0]
-        batch = left.shape[0] if left.dim() == 3 else 1
-        return Product(batch, left.shape[-2], left.shape[-1], output.shape[-1])
-    read = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(args))
-    return Elementwise(-(-read // item_bytes), -(-output.numel() * output.element_size() // item_bytes))
-
-
-def copied_inputs(func: Any, args: tuple[Any, ...], device: Device) -> list[InputCopy]:
-    """The copies that a kernel makes of its inputs: for most, one of a first input that is not contiguous."""
-    if func is ATEN.scaled_dot_product_attention.default:
-        return _padded_mask(args) if device == "cuda" else []
-    if func not in _NEED_CONTIGUOUS[device] or args[0].is_contiguous():
-        return []
-    if _takes_channels_last(func, args[0], device):
-        return []
-    return [InputCopy("contiguous", args[0].numel(), args[0].element_size())]
-
-
-def _takes_channels_last(func: Any, values: torch.Tensor, device: Device) -> bool:
-    """Whether a kernel takes its input in this layout as channels-last."""
-    if func is ATEN.convolution.default:
-        return _convolved_channels_last(values, device)
-    if func in _UPSAMPLINGS:
-        # One image after attention is channels-last by one rule only. Upsampling it copies the smallest of all tensors,
-        # which is left out.
-        return layouts.is_channels_last(layout_of(values))
-    return func is not ATEN.native_layer_norm.default and suggests_channels_last(values)
-
-
-def _padded_mask(args: tuple[Any, ...]) -> list[InputCopy]:
-    """The copy of attention's mask whose rows CUDA's kernel lengthens to whole multiples of its alignment."""
-    mask = args[3] if len(args) > _MASK_ARGUMENT else None
-    if mask is None or not any(stride % _MASK_ALIGNMENT for stride in mask.stride()[:-1]):
-        return []
-    *rows, length = mask.shape
-    padded = length + _MASK_ALIGNMENT - length % _MASK_ALIGNMENT
-    return [InputCopy("constant_pad_nd", math.prod(rows) * padded, mask.element_size())]
-
-
-def _tensors(args: Iterable[Any]) -> Iterator[torch.Tensor]:
-    for arg in args:
-        if isinstance(arg, torch.Tensor):
-            yield arg
-        elif isinstance(arg, (tuple, list)):
-            yield from _tensors(arg)
-
-
-def flops(func: Any, args: tuple[Any, ...], output: torch.Tensor) -> int:
-    """Operations of a convolution, matrix product or attention (a multiply-add is two); 0 for other operators."""
-    if func is ATEN.convolution.default:
-        return 2 * output.numel() * int(args[1][0].numel())
-    if func is ATEN.scaled_dot_product_attention.default:
-        query, key, value = args[:3]
-        return int(2 * query[..., 0].numel() * key.shape[-2] * (key.shape[-1] + value.shape[-1]))
-    if func in _PRODUCTS:
-        left = args[1] if func in _WITH_SUMMAND else args[0]
-        return 2 * output.numel() * int(left.shape[-1])
-    return 0
-
-
-def suggests_channels_last(values: torch.Tensor) -> bool:
-    """Whether torch's kernels regard a tensor as channels-last."""
-    return layouts.suggests_channels_last(layout_of(values))
 
 
 def _new(shape: Shape, strides: layouts.Strides, dtype: torch.dtype) -> torch.Tensor:
@@ -171,7 +64,7 @@ def _new(shape: Shape, strides: layouts.Strides, dtype: torch.dtype) -> torch.Te
 
 
 def _is_on_host(args: Iterable[Any]) -> bool:
-    given = list(_tensors(args))
+    given = list(tensors_in(args))
     return bool(given) and not any(tensor.is_meta for tensor in given)
 
 
@@ -253,18 +146,12 @@ def _as_contiguous(func: Any) -> Callable[..., torch.Tensor]:
     return run_as_contiguous
 
 
-def _convolved_channels_last(values: torch.Tensor, device: Device) -> bool:
-    """Whether a convolution takes its input as channels-last (`_determine_backend_memory_format`). The CPU's does not
-    for videos (aten/src/ATen/native/ConvUtils.h, mkldnn_conv_use_channels_last)."""
-    return suggests_channels_last(values) and (device == "cuda" or values.dim() == _IMAGES)
-
-
 def _convolution(device: Device, values: torch.Tensor, weight: torch.Tensor, *args: Any) -> torch.Tensor:
     if args[_TRANSPOSED]:
         raise TraceError("the tracer does not know transposed convolutions")
     result = ATEN.convolution.default(values, weight, *args)
     shape = tuple(result.shape)
-    strides = layouts.channels_last if _convolved_channels_last(values, device) else layouts.contiguous
+    strides = layouts.channels_last if convolved_channels_last(values, device) else layouts.contiguous
     return _new(shape, strides(shape), result.dtype)
 
 
@@ -367,7 +254,7 @@ _MADE = {
 }
 #: Replacements for operators whose meta kernels differ between versions of torch, or from devices.
 _REPLACED: dict[Any, Callable[..., Any]] = {
-    **dict.fromkeys(_UPSAMPLINGS, _upsampled),
+    **dict.fromkeys(UPSAMPLINGS, _upsampled),
     ATEN._to_copy.default: _to_copy,
     ATEN._softmax.default: _as_contiguous(ATEN._softmax.default),
     ATEN.all.dim: _as_contiguous(ATEN.all.dim),
@@ -391,23 +278,4 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.stack.default: _as_contiguous(ATEN.stack.default),
     ATEN.sum.dim_IntList: _as_contiguous(ATEN.sum.dim_IntList),
     ATEN.zeros_like.default: _like,
-}
-#: Operators that copy a first argument that is not contiguous, on each device.
-_NEED_CONTIGUOUS: dict[Device, set[Any]] = {
-    "cuda": {
-        ATEN.convolution.default,
-        ATEN.avg_pool2d.default,
-        ATEN.native_layer_norm.default,
-        ATEN.reflection_pad3d.default,
-        *_UPSAMPLINGS,
-    },
-    "cpu": {
-        ATEN.convolution.default,
-        ATEN.avg_pool2d.default,
-        ATEN.native_layer_norm.default,
-        ATEN.pixel_shuffle.default,
-        ATEN.pixel_unshuffle.default,
-        ATEN.reflection_pad3d.default,
-        ATEN.replication_pad3d.default,
-    },
 }

@@ -24,9 +24,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.core.units import ITEM_BYTES
 from bench.errors import TraceError
 from bench.record import Case
-from bench.traces import operators, selfcheck
+from bench.traces import kernels, operators, selfcheck
+from bench.traces.composed import Device
 from bench.traces.events import Birth, Death, Elementwise, Launch, Pass, Shape, Trace
-from bench.traces.operators import Device, InputCopy
+from bench.traces.kernels import InputCopy
 from bench.workloads import models
 from bench.workloads.base import MetaCall
 from bench.workloads.repeated_passes import each_pass_once, one_line_blended
@@ -261,11 +262,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ]
         if not new:
             return
-        self.flops += operators.flops(func, args, new[0])
-        copies = [self._copied(values) for values in operators.copied_inputs(func, args, self._device)]
+        self.flops += kernels.flops(func, args, new[0])
+        copies = [self._copied(values) for values in kernels.copied_inputs(func, args, self._device)]
         name = func._schema.name.removeprefix("aten::")
         self.events.append(
-            Launch(name, self._path[-1], operators.kernel(func, args, new[0], self._item_bytes, self._device))
+            Launch(name, self._path[-1], kernels.kernel(func, args, new[0], self._item_bytes, self._device))
         )
         for tensor in new:
             storage = tensor.untyped_storage()

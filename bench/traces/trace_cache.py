@@ -29,7 +29,7 @@ from bench.workloads.base import Workload
 #: Goes up with each change of how traces are stored.
 FORMAT = 2
 #: The modules of this folder that decide what a trace holds.
-_TRACER = ("composed", "events", "operators", "strides", "trace")
+_TRACER = ("composed", "events", "kernels", "operators", "strides", "trace")
 _WORKLOADS = Path(__file__).parents[1] / "workloads"
 _DIGEST_BYTES = 16
 _ANY_PRECISION = 0

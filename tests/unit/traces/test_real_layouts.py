@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from bench.record import Case, Tile
-from bench.traces import operators, strides, trace
+from bench.traces import composed, kernels, operators, strides, trace
 from bench.workloads import models
 from bench.workloads.labels import label_of
 from bench.workloads.vae_classes.module import VaeOnDevice
@@ -73,7 +73,7 @@ def _watching(note: Callable[[torch.Tensor], None]) -> Iterator[None]:
         yield
 
 
-def traced(case: Case, device: operators.Device) -> list[Seen]:
+def traced(case: Case, device: composed.Device) -> list[Seen]:
     """The convolutions of the trace, those of a pass that is repeated as often as it is."""
     found = trace.capture(case, device)
     events = [inner for event in found.events for inner in getattr(event, "events", (event,))]
@@ -132,7 +132,7 @@ class _Compared(TorchDispatchMode):
             with self:
                 return parts(*args, **kwargs)
         result = func(*args, **kwargs)
-        if func not in operators._PRODUCTS and not operators._is_view(result, args):
+        if func not in kernels.PRODUCTS and not operators._is_view(result, args):
             self.seen.add(str(func))
             expected = operators.run(func, *tree_map(_on_meta, (args, kwargs)), "cpu")
             for real, ruled in zip(tree_leaves(result), tree_leaves(expected), strict=True):

@@ -9,7 +9,7 @@ import torch
 from factories import a_case
 
 from bench.errors import TraceError
-from bench.traces import operators, selfcheck, trace
+from bench.traces import kernels, operators, selfcheck, trace
 from bench.traces.events import Birth, Convolution, Launch, Pass
 
 ATEN = torch.ops.aten
@@ -58,12 +58,12 @@ def test_an_operator_that_allocates_and_is_not_known_is_refused(monkeypatch: pyt
 
 def test_a_convolution_that_a_dispatch_mode_does_not_show_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a torch whose convolutions come under another name
-    monkeypatch.setattr(operators, "kernel", lambda *_: None)
+    monkeypatch.setattr(kernels, "kernel", lambda *_: None)
     assert "0 of the " in refusal()
 
 
 def test_other_operations_than_were_counted_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a matrix product that is not seen
-    monkeypatch.setattr(operators, "_PRODUCTS", {ATEN.addmm.default, ATEN.mm.default, ATEN.baddbmm.default})
+    monkeypatch.setattr(kernels, "PRODUCTS", {ATEN.addmm.default, ATEN.mm.default, ATEN.baddbmm.default})
     monkeypatch.setitem(operators._REPLACED, ATEN.bmm.default, ATEN.bmm.default)
     assert "operations" in refusal()
