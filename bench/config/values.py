@@ -128,14 +128,15 @@ def _with_more_sides(tile: Tile, value: dict[str, Any]) -> Tile:
         frames = given["frames"]
         if not 0 <= given.setdefault("overlap_frames", frames // 4) < frames:
             raise ValueError(f"overlap_frames must be from 0 to less than the tile's {frames} frames")
-    return tile.model_copy(update=given)
+    return Tile(tile=tile.tile, overlap=tile.overlap, **given)
 
 
 def _count(value: Any, key: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**9:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{key} {quoted(value)} is not a whole number")
-    if value == 0 and not key.startswith("overlap"):
-        raise ValueError(f"{key} must be at least 1")
+    least = 0 if key.startswith("overlap") else 1
+    if not least <= value < 10**9:
+        raise ValueError(f"{key} must be from {least} to less than a billion, not {quoted(value)}")
     return value
 
 

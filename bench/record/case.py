@@ -44,6 +44,16 @@ class Tile(Frozen):
         """A tile of that edge whose neighbours overlap by a quarter of it, as diffusers' do, in whole steps of 8 px."""
         return cls(tile=edge, overlap=edge // 32 * 8)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _square_has_no_height(cls, data: Any) -> Any:
+        """Leave out the height of a square tile: the same tile must not have two ids."""
+        if not isinstance(data, dict) or data.get("height") != data.get("tile"):
+            return data
+        if data.get("overlap_height") not in (None, data.get("overlap")):
+            return data
+        return {name: value for name, value in data.items() if name not in ("height", "overlap_height")}
+
     @model_serializer(mode="wrap")
     def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
         """Leave out what is not set: ids and lines of square tiles are older than the other fields.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from bench.core.units import format_count
 from bench.record import Case, Transport
 from bench.workloads.base import Axis, Shape
 from bench.workloads.image_vae.zoo import ZOO
@@ -33,11 +35,16 @@ class ImageVae(VaeWorkload):
     tile_edges = (1024, 768, 512, 384, 256)
 
     def axes(self, key: str) -> tuple[Axis, ...]:
-        refusal = ZOO.get(key).side_refusal
+        spec = ZOO.get(key)
         return (
-            Axis("width", "px", check=refusal),
-            Axis("height", "px", check=refusal),
-            Axis("frames", default=1, print=lambda count: f"{count} frames", check=_one_frame),
+            Axis("width", "px", check=spec.side_refusal),
+            Axis("height", "px", check=spec.side_refusal),
+            Axis(
+                "frames",
+                default=1,
+                print=lambda count: format_count(count, "frame"),
+                check=partial(spec.vae_class.frames_refusal, spec, "decode"),
+            ),
             Axis("batch", default=1),
         )
 
@@ -57,9 +64,3 @@ class ImageVae(VaeWorkload):
         from bench.workloads.vae_classes import flops  # noqa: PLC0415 - loads torch
 
         return flops.of_call(case.model, case.operation, passes) if passes else None
-
-
-def _one_frame(frames: int) -> str:
-    if frames == 1:
-        return ""
-    return f"{frames} frames: image VAEs take 1 frame"

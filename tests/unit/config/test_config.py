@@ -319,6 +319,25 @@ def test_an_overlap_that_does_not_fit_its_tile_is_refused(load: Load, tiling: st
     assert "less than the tile's 64 px" in said
 
 
+@pytest.mark.parametrize(
+    ("tiling", "refused"),
+    [
+        ("{tile: 64, height: -32}", "height must be from 1"),
+        ("{tile: 64, frames: 0}", "frames must be from 1"),
+        ("{tile: 64, height: 32, overlap_height: -8}", "overlap_height must be from 0"),
+        ("{tile: 64, height: 32.5}", "height 32.5 is not a whole number"),
+    ],
+)
+def test_a_height_or_frames_that_no_tile_can_have_are_refused(load: Load, tiling: str, refused: str) -> None:
+    assert refused in refusal(ConfigError, load, f"tiling: {tiling}\n")
+
+
+def test_a_square_tile_is_the_same_with_its_height(load: Load) -> None:
+    sweep = load("tiling: [{tile: 96, overlap: 32}, {tile: 96, overlap: 32, height: 96, overlap_height: 32}]\n")
+
+    assert sweep.tiling == (Tile(tile=96, overlap=32),) * 2
+
+
 @pytest.mark.parametrize("tiling", ["64.5", "'64/'", "half", "{overlap: 8}", "{tile: big}", "[[64, 16]]"])
 def test_what_is_no_tiling_is_refused_with_an_example(load: Load, tiling: str) -> None:
     said = refusal(ConfigError, load, f"tiling: {tiling}\n")
@@ -368,7 +387,7 @@ def test_a_number_that_can_not_be_is_named_with_its_key(load: Load, text: str, k
 def test_more_than_one_frame_is_refused_with_the_reason(load: Load) -> None:
     said = refusal(ConfigError, load, "frames: 9\n")
 
-    assert "mine.yaml: key `frames`: 9 frames: " in said
+    assert "mine.yaml: key `frames`: 9 frames: tiny is an image VAE" in said
 
 
 @pytest.mark.parametrize("name", ["../up", "a b", "a/b", ".hidden", "''"])

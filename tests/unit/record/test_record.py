@@ -105,6 +105,15 @@ def test_cases_that_differ_in_their_tile_differ_in_id(tile: Tile) -> None:
     assert a_case(tiling=tile).id != a_case(tiling=Tile(tile=64, overlap=16)).id
 
 
+def test_a_square_tile_with_its_height_is_the_same_case() -> None:
+    square = Tile(tile=64, overlap=16)
+
+    for again in (Tile(tile=64, overlap=16, height=64), Tile(tile=64, overlap=16, height=64, overlap_height=16)):
+        assert again == square
+        assert a_case(tiling=again).id == a_case(tiling=square).id
+    assert Tile(tile=64, overlap=16, height=64, overlap_height=8).label == "64x64/16x8"
+
+
 def test_a_wide_image_is_not_a_tall_one() -> None:
     assert a_case(width=64, height=128).id != a_case(width=128, height=64).id
 
