@@ -15,6 +15,7 @@ from bench.commands.options import (
     TOKEN_ENV,
     AsJson,
     DryRun,
+    Frames,
     Fresh,
     Models,
     Operations,
@@ -79,6 +80,7 @@ def remote(
     model: Models = None,
     operation: Operations = None,
     resolution: Resolutions = None,
+    frames: Frames = None,
     out: Out = RESULTS,
     fresh: Fresh = False,
     dry_run: DryRun = False,
@@ -99,7 +101,7 @@ def remote(
     from bench.run.scheduler import RunOptions
     from bench.wire.address import check_secrecy
 
-    chosen = (model or [], operation or [], resolution or [])
+    chosen = (model or [], operation or [], resolution or [], frames or [])
     load = _load_settings(rate or [], load_seconds)
     sweep = _sweep(config or ("loopback" if loopback else "remote"), overrides or [], load, chosen, transport or [])
     tell_aliases(model or sweep.aliases, quiet=quiet)
@@ -162,7 +164,7 @@ def _sweep(
     name: str,
     overrides: Sequence[str],
     load: Sequence[str],
-    chosen: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    chosen: tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int]],
     transports: Sequence[str],
 ) -> Sweep:
     from bench import config

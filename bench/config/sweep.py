@@ -31,7 +31,7 @@ from bench.config.values import (
     Variant,
     Weights,
 )
-from bench.errors import ConfigError
+from bench.errors import ConfigError, listed
 from bench.record import Case, MeasureSettings
 from bench.workloads import models
 from bench.workloads.base import SIDES, Axis
@@ -238,8 +238,7 @@ def _models_with_axis(axis: str) -> str:
     having = [key for key, spec in models.zoo().items() if axis in models.axes(key) and spec.fault is None]
     if not having:
         return "only models that fail on purpose have it"
-    *names, last = having
-    return f"only {', '.join(names)} and {last} have it" if names else f"only {last} has it"
+    return f"only {listed(having)} have it" if len(having) > 1 else f"only {having[0]} has it"
 
 
 @cache

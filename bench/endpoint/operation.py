@@ -194,12 +194,14 @@ class Operation:
 
         Raises RefusedError, which names the right address if known.
         """
-        services = self.endpoint.models[self.model].services
-        name = routing.operation_of(self.model, {name: services[name] for name in self.names}, message)
+        loaded = self.endpoint.models[self.model]
+        services, is_video = loaded.services, loaded.geometry is not None and loaded.geometry.is_video
+        own = {name: services[name] for name in self.names}
+        name = routing.operation_of(self.model, own, message, is_video=is_video)
         try:
             request = services[name].read(message)
         except RefusedError as error:
-            raise routing.elsewhere(error, self.model, name, services, message) from None
+            raise routing.elsewhere(error, self.model, name, services, message, is_video=is_video) from None
         return name, request, services[name].size(request)
 
     async def _on_codec_thread(self, work: Callable[[], T], deadline: float) -> T:

@@ -167,7 +167,7 @@ def _check_form(form: Form, batch: int, spec: VaeSpec) -> None:
     """Raises RefusedError if the answer can't have this form: a file holds one image, or one video."""
     is_video = spec.geometry.is_video
     if form == "mp4" and not is_video:
-        raise shapes.no_video("output_type mp4 (Accept: text/plain) asks for a video", spec)
+        raise shapes.no_video("output_type=mp4 or Accept: text/plain asks for a video", spec)
     if form in images.FILES and is_video:
         raise RefusedError(
             400,

@@ -49,6 +49,15 @@ def test_a_token_over_plain_http_is_refused_without_being_told(
     assert "s3cret" not in said
 
 
+def test_frames_of_a_video_are_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ("--model", "tiny-wan", "--resolution", "64", "--frames", "5", "--frames", "9")
+    assert cli.main(["remote", "remote", "--loopback", "--dry-run", "--json", *chosen]) == 0
+
+    cases = json.loads(capsys.readouterr().out)["cases"]
+    transports = [(case["frames"], case["transport"]) for case in cases if case["operation"] == "decode"]
+    assert sorted(transports) == [(frames, how) for frames in (5, 9) for how in ("mp4", "pt", "pt-partial")]
+
+
 def test_a_dry_run_of_loopback_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["remote", "--loopback", "--dry-run", "--json", "--transport", "jpg"]) == 0
     plan = json.loads(capsys.readouterr().out)

@@ -11,9 +11,12 @@ import pytest
 from factories import MINIMAL, load_sweep, refusal
 
 from bench import config, plan
-from bench.config import Resolution, Sweep, parse_resolution, parse_tiling
+from bench.config import AxisError, Resolution, Sweep, parse_resolution, parse_tiling
+from bench.config.sweep import sweep_model
 from bench.errors import ConfigError
 from bench.record import Tile
+from bench.workloads import models
+from bench.workloads.base import Axis
 
 Load = Callable[..., Sweep]
 
@@ -382,6 +385,20 @@ def test_a_list_of_nothing_is_an_empty_sweep(load: Load, key: str, nothing: str)
 )
 def test_a_number_that_can_not_be_is_named_with_its_key(load: Load, text: str, key: str) -> None:
     assert f"mine.yaml: key `{key}" in refusal(ConfigError, load, text)
+
+
+def test_models_with_an_axis_are_listed_up_to_a_line_or_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a model without frames among dozens that have them
+    monkeypatch.setattr(models, "axes", lambda key: {} if key == "tiny" else {"frames": Axis("frames")})
+
+    # when a sweep gives it frames
+    with pytest.raises(AxisError) as refused:
+        sweep_model().model_validate({"name": "mine", "models": "tiny", "frames": 9}).values_of("tiny")
+
+    # then the first models that have them are named, and the others counted
+    assert "sd-v1, sdxl" in str(refused.value)
+    assert "more have it" in str(refused.value)
+    assert len(str(refused.value)) < 250
 
 
 def test_more_than_one_frame_is_refused_with_the_reason(load: Load) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from typing import Any
 
 import pytest
 
 from bench.endpoint.limits import Bounds
+from bench.endpoint.routing import elsewhere
 from bench.endpoint.shapes import Limits
 from bench.endpoint.state import Endpoint, LoadedModel, Offer
 from bench.record import Case
@@ -100,6 +102,22 @@ def test_latents_of_an_image_come_plain_packed_or_with_their_only_frame(key: str
     assert torch.allclose(plain, decoded(key, latent), atol=1e-5)
     assert torch.equal(of_packed, plain)
     assert torch.equal(of_one_frame, plain)
+
+
+def test_what_each_address_takes_is_said_for_videos_and_for_images() -> None:
+    for key, shape, takes in (
+        ("tiny-wan", (1, 4, 3, 4, 4), "[batch, 3, frames, height, width]"),
+        ("tiny-qwen-image", (1, 4, 4, 4), "[batch, 3, height, width]"),
+    ):
+        services = {"encode": served(key).encode, "decode": served(key).decode}
+        query = (*(("shape", str(side)) for side in shape), ("dtype", "float32"))
+        message = Message(query, bytes(4 * math.prod(shape)), "tensor/binary", "tensor/binary")
+        refusal = RefusedError(400, "not three channels")
+
+        said = elsewhere(refusal, key, "encode", services, message, is_video=zoo.get(key).geometry.is_video)
+
+        assert said.reason == "wrong_address"
+        assert takes in str(said)
 
 
 @pytest.mark.parametrize("key", VIDEOS)
