@@ -19,6 +19,8 @@ from bench.vram.replay import Peaks, replay
 from bench.vram.timeline import Timeline
 from bench.workloads.labels import label_of
 
+#: The changes of a timeline that is replayed for the ends of the band only, so that a prediction takes seconds.
+_LONG = 50_000
 #: The largest number that a record can have (`store.line`).
 _MOST_NUMBER = 2**63 - 1
 
@@ -49,6 +51,7 @@ class Demand:
         passes: input shapes of the passes through encoder or decoder.
         band: the least and the most bytes that the preferred kernels may reserve.
         largest_elements: elements of the largest tensor.
+        live_bytes: peak of live tensors with kernels that take no workspace, without fragmentation.
         allocator: the allocator that the pool is of.
     """
 
@@ -60,6 +63,7 @@ class Demand:
     largest_elements: int
     lean_timeline: Timeline
     preferred_timeline: Timeline
+    live_bytes: int
     allocator: AllocatorKind = "native"
 
 
@@ -128,7 +132,7 @@ def demand(case: Case, backend: CuDnn, allocator: AllocatorKind = "native") -> D
     return _demand(representative(case), replace(backend, architecture=""), allocator)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32)  # each may hold two timelines of 20 MB
 def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
     traced = trace_of(case)
     item_bytes = ITEM_BYTES[case.dtype]
@@ -138,17 +142,19 @@ def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
         for kernels in (backend.leanest, backend)
     )
     (lean_peaks,) = _unlimited(lean, (1.0,), allocator)
-    preferred_peaks, *others = _unlimited(preferred, dict.fromkeys((1.0, *backend.band)), allocator)
-    band = [peaks.reserved_bytes for peaks in (preferred_peaks, *others)]
+    band = (min(backend.band), max(backend.band)) if len(preferred.changes) > _LONG else backend.band
+    preferred_peaks, *others = _unlimited(preferred, dict.fromkeys((1.0, *band)), allocator)
+    reserved = [peaks.reserved_bytes for peaks in (preferred_peaks, *others)]
     return Demand(
         weights_bytes=traced.weight_elements * item_bytes,
         passes=traced.passes,
         lean_peaks=lean_peaks,
         preferred_peaks=preferred_peaks,
-        band=(min(band), max(band)),
+        band=(min(reserved), max(reserved)),
         largest_elements=traced.largest_elements,
         lean_timeline=lean,
         preferred_timeline=preferred,
+        live_bytes=lean.peak_bytes,
         allocator=allocator,
     )
 
@@ -172,8 +178,7 @@ def _judge(required: Demand, card: Card) -> _Judgement:
     if reserved_bytes <= middle:
         confidence = "high" if required.band[1] <= low else "medium" if reserved_bytes <= low else "low"
         return _Judgement("fits", confidence, _FITS[confidence], required.preferred_peaks, "preferred")
-    preferred = within(required.preferred_timeline, middle, required.allocator)
-    peaks = preferred or within(required.lean_timeline, middle, required.allocator)
+    preferred, peaks = _within(required, middle)
     if peaks is None:
         needed = required.lean_peaks.allocated_bytes
         confidence = "high" if needed > high else "medium" if needed > middle else "low"
@@ -182,6 +187,14 @@ def _judge(required: Demand, card: Card) -> _Judgement:
     kernels: KernelChoice = "preferred" if preferred and not preferred.shrunk_workspaces else "low_workspace"
     only_cache = kernels == "preferred" and confidence == "medium"
     return _Judgement("tight", confidence, _EMPTIES_CACHE if only_cache else _TIGHT[confidence], peaks, kernels)
+
+
+def _within(required: Demand, capacity: int) -> tuple[Peaks | None, Peaks | None]:
+    """The peaks with the preferred kernels, and those with these or the leanest; None if out of memory."""
+    if required.live_bytes > capacity:  # no replay is needed to tell
+        return None, None
+    preferred = within(required.preferred_timeline, capacity, required.allocator)
+    return preferred, preferred or within(required.lean_timeline, capacity, required.allocator)
 
 
 def _with_caveat(judgement: _Judgement, caveat: str) -> _Judgement:

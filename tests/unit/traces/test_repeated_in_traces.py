@@ -63,8 +63,9 @@ def test_only_the_result_outlives_the_call(model: str) -> None:
     assert [timeline.sizes[index] for index in ends if index not in before] == [3 * frames * 64 * 64]
 
 
-def test_passes_that_are_left_out_peak_no_lower() -> None:
-    # Given a call whose later passes are like the third
+def test_passes_that_are_left_out_peak_no_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a call whose later passes are like the third, and no room for repeats
+    monkeypatch.setattr("bench.vram.timeline.MOST_CHANGES", 0)
     traced = trace.capture(VIDEO)
     whole = build(traced, LiveOnly(), 2)
     short = build(traced, LiveOnly(), 2, each_shape_once=True)
@@ -120,3 +121,23 @@ def test_inherited_storages_and_precision_are_stored_and_equal_passes_once() -> 
     _, longer = _stored(changed(VIDEO, frames=33))
     assert len(longer) < 1.3 * len(data)
     assert replace(traced, item_bytes=4) != traced
+
+
+def test_a_call_in_32_bits_is_captured_once_if_its_model_is_known_to_mix_precisions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a model of which a capture in 16 bits has shown that it computes some of a call in 32
+    trace.capture(changed(VIDEO, dtype="float32"))
+    captured = []
+    capture_once = trace._capture
+
+    def noted(case: Case, device: str) -> Trace:
+        captured.append(case.dtype)
+        return capture_once(case, device)
+
+    monkeypatch.setattr(trace, "_capture", noted)
+    # When another of its calls is captured in 32 bits
+    longer = trace.capture(changed(VIDEO, dtype="float32", frames=25))
+    # Then that is all that is captured
+    assert captured == ["float32"]
+    assert longer.item_bytes == 4

@@ -104,6 +104,13 @@ def test_less_than_live_tensors_whatever_the_context_is_surely_out_of_memory(wan
     assert (found.verdict, found.confidence) == ("out_of_memory", "high")
 
 
+def test_a_card_below_the_live_tensors_needs_no_replay(wanted: Demand, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a card that holds the weights, but not the live tensors
+    monkeypatch.delattr("bench.vram.verdict.replay")
+    # Then the verdict takes none of the replays with a limit, which are slow for videos
+    assert on(wanted.live_bytes - 1, MIDDLE).verdict == "out_of_memory"
+
+
 def test_the_peak_on_a_card_is_given_where_it_runs_and_none_where_it_does_not(wanted: Demand) -> None:
     _, _, roomy = predict(CASE, BACKEND, Card(2**40, CONTEXT))
     assert roomy == wanted.preferred_peaks

@@ -116,6 +116,35 @@ def test_later_passes_of_a_shape_leave_their_result_behind_and_no_more() -> None
     assert signed(timeline) == [10, 3, -3, 4, -10, 4, 4, -4]
 
 
+#: As `_EVENTS`, with a cache of 6 elements besides, which replaces that of the pass before.
+_WITH_CACHE = (WORK, Birth(0, 10), PLAIN, Birth(1, 4), Death(-1), PLAIN, Birth(2, 6), Death(0))
+
+
+def passes_with_a_cache(count: int) -> list[Birth | Pass]:
+    """A first cache, and passes that each inherit one and leave another."""
+    later = [Pass(_WITH_CACHE, 1 + 3 * number, 1, (1, 3, 8, 8), inherited=(3 * number,)) for number in range(count)]
+    return [Birth(0, 6), *later]
+
+
+def test_passes_that_hand_on_caches_are_repeated_in_full() -> None:
+    # Given three passes that each free what the one before left, repeats being left out
+    timeline = build(a_trace(PLAIN, *passes_with_a_cache(3)), LiveOnly(), 1, each_shape_once=True)
+    # Then all are there, because where their caches lie decides what is reserved
+    assert signed(timeline) == [6, *[10, 4, -6, 6, -10] * 3]
+    assert timeline.left_out_bytes == 0
+
+
+def test_in_a_long_call_passes_that_hand_on_caches_leave_only_what_outlives_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given room for the first two of four passes
+    monkeypatch.setattr("bench.vram.timeline.MOST_CHANGES", 10)
+    timeline = build(a_trace(PLAIN, *passes_with_a_cache(4)), LiveOnly(), 1, each_shape_once=True)
+    # Then the others exchange caches and leave their results
+    assert signed(timeline) == [6, *[10, 4, -6, 6, -10] * 2, *[-6, 4, 6] * 2]
+    assert timeline.left_out_bytes == 6 + 3 * 4 + (10 + 4)
+
+
 def test_the_first_of_equal_passes_is_there_in_full() -> None:
     # Given two passes of one shape that are not equal, as their events are not one object
     first, second = passes(2)
