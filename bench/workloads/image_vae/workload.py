@@ -43,7 +43,7 @@ class ImageVae(VaeWorkload):
                 "frames",
                 default=1,
                 print=lambda count: format_count(count, "frame"),
-                check=partial(spec.vae_class.frames_refusal, spec, "decode"),
+                check=partial(spec.vae_class.frames_refusal, spec),
             ),
             Axis("batch", default=1),
         )

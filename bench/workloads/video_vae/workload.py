@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from bench.core.units import format_count
 from bench.record import Case, Tile, Transport
 from bench.workloads.base import Axis, Shape
 from bench.workloads.vae_classes.tiles_to_try import to_try
@@ -43,7 +44,7 @@ class VideoVaes(VaeWorkload):
             Axis(
                 "frames",
                 usual=spec.frames,
-                print=lambda count: f"{count} frames",
+                print=lambda count: format_count(count, "frame"),
                 check=partial(spec.vae_class.frames_refusal, spec),
             ),
             Axis("batch", default=1),
