@@ -152,9 +152,13 @@ def build(spec: VaeSpec) -> Any:
     return spec.vae_class.build(spec)
 
 
-@cache
 def on_meta(model: str, dtype: str = "float32") -> Any:
     """The module of a model on meta tensors in a precision, shared by all counts and traces."""
+    return _shared_on_meta(model, dtype)
+
+
+@cache  # not of `on_meta`: the cache would not know that a default that is left out is the same as one that is given
+def _shared_on_meta(model: str, dtype: str) -> Any:
     spec, precision = zoo.get(model), getattr(torch, dtype)
     if spec.from_checkpoint:
         _try(spec)
