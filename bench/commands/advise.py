@@ -150,10 +150,10 @@ def _write_decoders(
     from bench.predictions import decoders
     from bench.report.pages import decoders_page
 
-    compared = tracked(decoders.comparisons(wanted, cards, evidence), "Comparing decoders", quiet=quiet)
-    found = [compare() for compare in compared]
-    if found:
-        page = decoders_page.page(found, decoders.left_out(wanted), networks)
+    computations = tracked(decoders.comparisons(wanted, cards, evidence), "Comparing decoders", quiet=quiet)
+    compared = [compute() for compute in computations]
+    if compared:
+        page = decoders_page.page(compared, decoders.left_out(wanted), networks)
         write_pages(folder, {decoders_page.PAGE: page}, quiet=quiet)
 
 

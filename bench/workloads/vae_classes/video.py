@@ -202,7 +202,7 @@ class FramewiseVae(VideoVae):
         if tile.frames % step or overlap % step:
             return f"tile {tile.label}: frames and overlap_frames must be multiples of {step}, which {spec.key} needs"
         if tile.frames >= case.axes["frames"]:
-            return f"tile {tile.label}: it has more frames than the video, which has {case.axes['frames']}"
+            return f"tile {tile.label}: it does not have fewer frames than the video, which has {case.axes['frames']}"
         return ""
 
     def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
