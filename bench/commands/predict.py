@@ -108,7 +108,7 @@ def predict(
         warn(warnings)
         predict_fits.show(cards, model or [], operation or [], dtype, as_json=as_json, quiet=quiet)
         return
-    listed = _sweep(config, overrides or [], dtype)
+    listed = _sweep(config, overrides or [], dtype, check_axes=not (model or weights))
     tell_aliases(model or (() if weights is not None else listed.aliases), quiet=quiet)
     sweep = configs.choose(listed, model or [], operation or [], resolution or [], frames or [])
     if weights is not None:
@@ -125,13 +125,13 @@ def predict(
     _tell(records, output_format, kind, as_json=as_json, quiet=quiet)
 
 
-def _sweep(config: str, overrides: Sequence[str], dtype: str | None) -> Sweep:
+def _sweep(config: str, overrides: Sequence[str], dtype: str | None, *, check_axes: bool) -> Sweep:
     """The sweep with its keys overridden. Raises ConfigError."""
     from bench import config as configs
 
     precision = {} if dtype is None else {"dtypes": dtype}
     keys = [*overrides, *(f"{key}={value}" for key, value in precision.items())]
-    return configs.load(configs.find(config), keys, dict.fromkeys(precision, "--dtype"))
+    return configs.load(configs.find(config), keys, dict.fromkeys(precision, "--dtype"), check_axes=check_axes)
 
 
 def _records(plan: Plan, cards: Sequence[TargetCard], *, quiet: bool) -> list[Record]:

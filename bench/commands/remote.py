@@ -170,7 +170,8 @@ def _sweep(
     from bench import config
 
     typed = {key: option for key, option in _OPTIONS.items() if any(item.startswith(f"{key}=") for item in load)}
-    sweep = config.choose(config.load(config.find(name), [*overrides, *load], typed), *chosen)
+    read = config.load(config.find(name), [*overrides, *load], typed, check_axes=not chosen[0])
+    sweep = config.choose(read, *chosen)
     return config.choose_transports(sweep, transports)
 
 

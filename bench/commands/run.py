@@ -101,6 +101,6 @@ def _sweep(
         why = f"{ready.device.name} is a CUDA GPU." if name == "docs" else f"no CUDA GPU is used: {ready.reason}"
         if not quiet:
             tell(f"Sweep: {name}.yaml, because {why}")
-    sweep = config.load(config.find(name), overrides)
+    sweep = config.load(config.find(name), overrides, check_axes=not chosen[0])
     tell_aliases(chosen[0] or sweep.aliases, quiet=quiet)
     return config.choose(sweep, *chosen)

@@ -45,10 +45,17 @@ def find(name: str) -> Path:
     )
 
 
-def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] = MappingProxyType({})) -> Sweep:
+def load(
+    path: Path,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, str] = MappingProxyType({}),
+    *,
+    check_axes: bool = True,
+) -> Sweep:
     """Read a sweep, and apply `key=value` overrides. Raises ConfigError.
 
-    `options` maps keys to the option that set them, if it was not --set.
+    `options` maps keys to the option that set them, if it was not --set. Without `check_axes` the values of axes need
+    not suit the sweep's models, because others will replace them (`choose`); `plan.make` checks them.
     """
     data = read_mapping(path, "a sweep", list(sweep_model().model_fields), "`models` and `resolutions`")
     data.setdefault("name", _name_of(path))
@@ -59,7 +66,7 @@ def load(path: Path, overrides: Sequence[str] = (), options: Mapping[str, str] =
     except ValidationError as error:
         raise ConfigError(*complaints(error, sweep_model(), path, partial(_option_of, overridden))) from None
     try:
-        for model in sweep.models:
+        for model in sweep.models if check_axes else ():
             sweep.values_of(model)
     except AxisError as error:
         if error.is_missing:

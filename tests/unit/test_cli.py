@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 from pathlib import Path
@@ -219,6 +220,24 @@ def test_results_of_a_shells_own_pipe_are_read(tmp_path: Path, capsys: pytest.Ca
     # then it is as good as a file
     assert main(["report", f"/dev/fd/{reader}", "--out", str(tmp_path / "reports"), "--quiet"]) == 0
     os.close(reader)
+
+
+@pytest.mark.parametrize("command", [["run"], ["remote", "--loopback"]])
+def test_a_set_value_has_to_suit_only_the_models_that_are_chosen(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a sweep of two models, one of which can't have 17 frames
+    path = tmp_path / "mine.yaml"
+    path.write_text("models: [tiny-wan, tiny-mochi]\nresolutions: 64\n")
+    chosen = [*command, str(path), "--dry-run", "--json", "--set", "frames=17"]
+    # then it is refused for both, and planned for the other
+    assert main(chosen) == 2
+    assert "tiny-mochi takes 6k + 1 frames" in capsys.readouterr().err
+    assert main([*chosen, "--model", "tiny-wan"]) == 0
+    assert {case["frames"] for case in json.loads(capsys.readouterr().out)["cases"]} == {17}
+    # and frames that the chosen model can't have are still refused
+    assert main([*chosen, "--set", "frames=18", "--model", "tiny-wan"]) == 2
+    assert "tiny-wan takes 4k + 1 frames: try 17 or 21" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["run", "smoke", "--dry-run"], ["doctor"], ["calibrate"]])
