@@ -13,6 +13,7 @@ from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
 from bench.report.pages.known_peaks import KnownPeak, known_peaks, unmatched
 from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand_table, groups, known_table
 from bench.vram import assumptions
+from bench.workloads import models
 
 _LEGEND = (
     ("Needed", "the least that the call can run in: live tensors, with kernels that need no workspace."),
@@ -35,6 +36,8 @@ _SOURCES = {
     "published": "workspaces fitted to the docs' published peaks of this precision and architecture",
     "rule": "workspaces by a rule that was not checked against this precision and architecture: a wide band",
 }
+#: The class of VAE whose published peaks the fitted workspaces come from.
+_FITTED_CLASS = "AutoencoderKL"
 _FITTED = (
     "The published peaks set the assumed size of workspaces for each precision and architecture, and how wide the band "
     "is. So the ratios show how well the model fits, not how well it predicts. The verdicts are independent of them."
@@ -105,8 +108,28 @@ def _group_section(group: Group) -> Section:
 
 def _sources(records: Iterable[Record]) -> list[tuple[str, str]]:
     """The meaning of each word that occurs in the last column."""
-    words = dict.fromkeys(record.prediction.workspaces for record in records if record.prediction)
-    return [(word, f"{_SOURCES[word]}.") for word in words]
+    used = dict.fromkeys((record.prediction.workspaces, record.case.model) for record in records if record.prediction)
+    words = dict.fromkeys(word for word, _ in used)
+    return [
+        (word, f"{_SOURCES[word]}{_unchecked(word, [model for each, model in used if each == word])}.")
+        for word in words
+    ]
+
+
+def _unchecked(word: str, keys: Iterable[str]) -> str:
+    """What was not checked of fitted workspaces: models of another class than the docs' tables have."""
+    zoo = models.zoo()
+    others = [key for key in keys if key in zoo and _class_of(key) not in (None, _FITTED_CLASS)]
+    if word != "published" or not others:
+        return ""
+    return (
+        f"; those are of {_FITTED_CLASS}, and for {', '.join(others)} the same kinds of convolution are taken to need "
+        "the same, which was not checked"
+    )
+
+
+def _class_of(key: str) -> object:
+    return models.workload(key).architecture(key).get("class")
 
 
 def _reasons(records: Iterable[Record]) -> list[str]:

@@ -12,7 +12,7 @@ from factories import a_case
 from timelines import LiveOnly
 
 from bench.record import Case, Tile
-from bench.traces import trace
+from bench.traces import operators, trace
 from bench.traces.events import (
     Attention,
     Birth,
@@ -30,6 +30,8 @@ from bench.workloads import models
 from bench.workloads.labels import label_of
 from bench.workloads.vae_classes.module import build as build_vae
 from bench.workloads.vae_classes.module import on_meta
+
+ATEN = torch.ops.aten
 
 TILED = Tile(tile=64, overlap=16)
 
@@ -248,3 +250,17 @@ def test_a_call_that_fails_leaves_the_module_as_it_was(monkeypatch: pytest.Monke
     traced = uncached(a_case(operation="decode", size=40))
     assert "decoder.conv_in" in [one.module for one in launches(traced)]
     assert trace._watched(vae).path == [""]
+
+
+def test_tensors_made_like_another_are_known() -> None:
+    # Given the operators by which a class makes a tensor beside its latents, as LTX-Video 0.9.5 its timesteps
+    latents = torch.empty(2, 8, 3, device="meta")
+    for func, args in (
+        (ATEN.new_zeros.default, ()),
+        (ATEN.new_ones.default, ()),
+        (ATEN.new_empty.default, ()),
+        (ATEN.new_full.default, (1.0,)),
+    ):
+        # Then the tracer runs them, and the result is a new tensor of that size
+        made = operators.run(func, (latents, [4, 5], *args), {}, "cuda")
+        assert (tuple(made.shape), made.stride(), made.is_meta) == ((4, 5), (5, 1), True)

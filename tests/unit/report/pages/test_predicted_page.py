@@ -190,3 +190,13 @@ def test_a_video_has_a_column_for_each_number_of_frames(toy_video: str) -> None:
     (group,) = groups
     columns = [column.name for column in predicted_tables.card_table(group).columns]
     assert columns == ["Card", "512 17 frames", "512 17 frames tile 360x240/72x40", "512 81 frames"]
+
+
+def test_fitted_workspaces_of_another_class_say_that_they_were_not_checked() -> None:
+    # Given predictions with fitted workspaces for the docs' class, and for two models of others
+    of_docs = a_prediction()
+    others = [of_docs.model_copy(update={"case": changed(CASE, model=model)}) for model in ("taesd", "sana")]
+    # Then only the page with those names them, and the class that the fit is of
+    alone, together = a_page([of_docs], []), a_page([of_docs, *others], [])
+    assert "AutoencoderKL" not in alone
+    assert "AutoencoderKL, and for taesd, sana" in together
