@@ -36,8 +36,8 @@ _SOURCES = {
     "published": "workspaces fitted to the docs' published peaks of this precision and architecture",
     "rule": "workspaces by a rule that was not checked against this precision and architecture: a wide band",
 }
-#: The class of VAE whose published peaks the fitted workspaces come from.
-_FITTED_CLASS = "AutoencoderKL"
+#: A model of the class whose published peaks the fitted workspaces come from.
+_FITTED_MODEL = "sd-v1"
 _FITTED = (
     "The published peaks set the assumed size of workspaces for each precision and architecture, and how wide the band "
     "is. So the ratios show how well the model fits, not how well it predicts. The verdicts are independent of them."
@@ -119,11 +119,11 @@ def _sources(records: Iterable[Record]) -> list[tuple[str, str]]:
 def _unchecked(word: str, keys: Iterable[str]) -> str:
     """What was not checked of fitted workspaces: models of another class than the docs' tables have."""
     zoo = models.zoo()
-    others = [key for key in keys if key in zoo and _class_of(key) not in (None, _FITTED_CLASS)]
+    others = [key for key in keys if key in zoo and _class_of(key) not in (None, _class_of(_FITTED_MODEL))]
     if word != "published" or not others:
         return ""
     return (
-        f"; those are of {_FITTED_CLASS}, and for {', '.join(others)} the same kinds of convolution are taken to need "
+        f"; those are of {_class_of(_FITTED_MODEL)}, and for {', '.join(others)} the same kinds of convolution are taken to need "
         "the same, which was not checked"
     )
 
