@@ -123,8 +123,8 @@ def _unchecked(word: str, keys: Iterable[str]) -> str:
     if word != "published" or not others:
         return ""
     return (
-        f"; those are of {_class_of(_FITTED_MODEL)}, and for {', '.join(others)} the same kinds of convolution are taken to need "
-        "the same, which was not checked"
+        f"; those are of {_class_of(_FITTED_MODEL)}, and for {', '.join(others)} the same kinds of convolution "
+        "are taken to need the same, which was not checked"
     )
 
 
