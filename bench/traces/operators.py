@@ -49,6 +49,8 @@ def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], device: Device
         return func(*args, **kwargs)
     if func is ATEN.convolution.default:
         return _convolution(device, *args)
+    if func is ATEN.native_layer_norm.default:
+        return _native_layer_norm(device, *args)
     if func in _REPLACED:
         return _REPLACED[func](*args, **kwargs)
     if func in _ELEMENTWISE:
@@ -105,12 +107,14 @@ def _native_group_norm(values: torch.Tensor, *args: Any) -> tuple[torch.Tensor, 
 
 
 def _native_layer_norm(
-    values: torch.Tensor, sides: Sequence[int], *_: Any
+    device: Device, values: torch.Tensor, sides: Sequence[int], *_: Any
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Output, mean and reciprocal deviation, in float32 (aten/src/ATen/native/cuda/layer_norm_kernel.cu)."""
+    """Output, mean and reciprocal deviation. CUDA has the latter two in float32
+    (aten/src/ATen/native/cuda/layer_norm_kernel.cu)."""
     shape = tuple(values.shape)
     statistics = shape[: len(shape) - len(sides)] + (1,) * len(sides)
-    mean, deviation = (_new(statistics, layouts.contiguous(statistics), torch.float32) for _ in range(2))
+    precision = torch.float32 if device == "cuda" else values.dtype
+    mean, deviation = (_new(statistics, layouts.contiguous(statistics), precision) for _ in range(2))
     return _new(shape, layouts.contiguous(shape), values.dtype), mean, deviation
 
 
@@ -270,7 +274,6 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.linalg_vector_norm.default: _as_contiguous(ATEN.linalg_vector_norm.default),
     ATEN.mean.dim: _as_contiguous(ATEN.mean.dim),
     ATEN.native_group_norm.default: _native_group_norm,
-    ATEN.native_layer_norm.default: _native_layer_norm,
     ATEN.ones_like.default: _like,
     ATEN.pixel_shuffle.default: _as_suggested(ATEN.pixel_shuffle.default),
     ATEN.pixel_unshuffle.default: _as_suggested(ATEN.pixel_unshuffle.default),

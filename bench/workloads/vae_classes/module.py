@@ -124,12 +124,20 @@ def _load(spec: VaeSpec, weights: str, dtype: torch.dtype) -> Any:
         vae = vae_class.from_pretrained(spec.hub_id, subfolder=spec.hub_subfolder, torch_dtype=dtype)
     else:
         folder = Path(weights).expanduser()
-        if refusal := checkpoints.refusal(weights, spec.key, spec.vae_class.name):
+        if refusal := _refusal(weights, spec):
             raise ValueError(refusal)
         inside = None if (folder / "config.json").is_file() else "vae"
         vae = vae_class.from_pretrained(str(folder), subfolder=inside, torch_dtype=dtype, local_files_only=True)
     _check_architecture(spec, vae)
     return vae
+
+
+def _refusal(folder: str, spec: VaeSpec) -> str:
+    """Why a folder has no weights of the model. Raises OSError if it has no configuration that can be read."""
+    try:
+        return checkpoints.refusal(folder, spec.key, spec.vae_class.name)
+    except ConfigError as error:
+        raise OSError(str(error)) from None
 
 
 def _check_architecture(spec: VaeSpec, vae: Any) -> None:

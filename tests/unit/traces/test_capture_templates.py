@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the place of the shipped files, and a zoo of `tiny` and a model with its architecture."""
     monkeypatch.setattr(shipped, "path_of", lambda model: tmp_path / "traces" / f"{model}.json")
     monkeypatch.setattr(shipped, "architecture_of", lambda _: {"class": "one"})
-    monkeypatch.setattr(ZOO, "listed", lambda: (TINY, dataclasses.replace(TINY, key="twin")))
+    monkeypatch.setattr(ZOO, "listed", lambda: (TINY, dataclasses.replace(TINY, key="twin", hub_id="tests/twin")))
     return tmp_path / "traces"
 
 

@@ -26,8 +26,8 @@ from bench.traces.pass_template import LaunchTemplate, Layout, PassTemplate, Siz
 
 LAYOUT = Layout(is_batch=False, is_pixel=False, is_cut=False)
 BATCHES = Layout(is_batch=True, is_pixel=False, is_cut=False)
-SIZES = [Size(1, 1, 2), Size(1, 2, 1), Size(1, 2, 2), Size(1, 3, 5)]
-#: Enough for polynomials with the batch in them: two batches of four sizes.
+SIZES = [Size(1, 1, 2), Size(1, 2, 1), Size(1, 2, 2), Size(1, 3, 5), Size(1, 4, 7)]
+#: Enough for polynomials with the batch in them: two batches of five sizes.
 BATCH_SIZES = [Size(batch, *size[1:]) for batch in (2, 3) for size in SIZES]
 
 
@@ -100,7 +100,7 @@ def test_coefficients_follow_the_order_of_powers() -> None:
 
     template = fit(BATCHES, {size: a_pass(size, elements) for size in BATCH_SIZES})
     # Then they are found
-    assert Size(2, 3, 5).powers == (30, 6, 10, 2, 15, 3, 5, 1)
+    assert Size(2, 3, 5).powers == (30, 6, 10, 2, 15, 3, 5, 1, 450, 225)
     assert coefficients in template.polynomials
 
 
@@ -135,17 +135,32 @@ def test_passes_that_differ_in_more_than_numbers_are_refused(change: str) -> Non
 
 
 def test_numbers_that_are_no_polynomials_are_refused() -> None:
-    # Given an attention matrix, which grows with the square of the area
+    # Given what grows with the cube of the area
     with pytest.raises(TraceError, match="polynomials"):
         fit(
             LAYOUT,
-            {size: a_pass(size, lambda size: (size.height * size.width) ** 2) for size in (*SIZES, Size(1, 5, 7))},
+            {size: a_pass(size, lambda size: (size.height * size.width) ** 3) for size in (*SIZES, Size(1, 5, 7))},
         )
 
 
+def test_an_attention_matrix_and_its_mask_of_single_bytes_are_polynomials_rounded_up() -> None:
+    # Given a mask that takes half a value, or a quarter, for each pair of pixels
+    for divisor in (1, 2, 4):
+
+        def mask(size: Size, divisor: int = divisor) -> int:
+            return -(-((size.height * size.width) ** 2 + size.height * size.width) // divisor)
+
+        sizes = [Size(1, *sides) for sides in ((2, 2), (8, 5), (12, 7), (16, 16), (16, 24), (1, 2), (3, 2))]
+        template = fit(LAYOUT, {size: a_pass(size, mask) for size in sizes})
+        # Then it is found, also where it is rounded up
+        for size in (Size(1, 3, 5), Size(1, 7, 9), Size(1, 47, 64)):
+            expected = a_pass(size, mask)
+            assert template.at(size, expected.shape) == expected
+
+
 def test_a_size_off_by_one_element_is_refused_however_large() -> None:
-    # Given four sizes that fit, and a fifth with one element too many among 10^9
-    large = Size(1, 20_000, 20_000)
+    # Given sizes that fit, and another with one element too many among 10^6
+    large = Size(1, 1_000, 1_000)
     passes = {size: a_pass(size) for size in (*SIZES, large)}
     fit(LAYOUT, passes)
     passes[large] = a_pass(large, lambda size: 3 * size.height * size.width + 1)

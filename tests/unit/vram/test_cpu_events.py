@@ -70,7 +70,7 @@ def _small_models() -> list[Case]:
         for operation in spec.vae_class.operations:
             whole = {"model": key, "operation": operation, "dtype": "float32", "axes": models.square(key, 64)}
             cases += [Case(**whole), Case(**{**whole, "axes": {**whole["axes"], "width": 96}, "tiling": spec.tile})]
-    return cases
+    return [case for case in cases if not models.workload(case.model).check(case)]
 
 
 @pytest.mark.parametrize("case", _small_models(), ids=label_of)
