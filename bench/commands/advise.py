@@ -55,7 +55,10 @@ System = Annotated[
 ]
 Resolutions = Annotated[
     list[str] | None,
-    typer.Option("--resolution", help="512 or 512x768 (width x height); repeatable. Default: 512, 1024 and 2048."),
+    typer.Option(
+        "--resolution",
+        help="512 or 512x768 (width x height); repeatable. Default: 512, 1024, 2048; for a video model its own size.",
+    ),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")]
 Dtype = Annotated[
@@ -100,7 +103,7 @@ def advise(
     from bench.predictions import what_would_change
     from bench.predictions.target_cards import choose_cards
 
-    wanted = comparisons.wanted_of(model or [], operation or [], resolution or list(_SIZES), [], quiet=quiet)
+    wanted = comparisons.wanted_of(model or [], operation or [], resolution or _sizes(model), [], quiet=quiet)
     images = advising.images_of(wanted, batch, dtype, frames)
     records = table_records(given_or_all(results))
     cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
@@ -124,6 +127,16 @@ def advise(
         if is_page and folder is not None:
             _write_decoders(folder, wanted, cards, evidence, networks, quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
+
+
+def _sizes(names: list[str] | None) -> list[str]:
+    """The sizes to advise on if none is given: of one model that has a size of its own, that."""
+    from bench import config
+    from bench.workloads import models
+
+    keys = config.models_of(names or [])
+    size = models.usual_size(keys[0]) if len(keys) == 1 else None
+    return list(_SIZES) if size is None else [f"{size[0]}x{size[1]}"]
 
 
 def _as_they_are_used(

@@ -26,16 +26,25 @@ def choose(
 ) -> Sweep:
     """The sweep with these models, operations, resolutions and frames instead of its own.
 
-    Values that the sweep lists keep its order; others follow. An empty list keeps the sweep's own values. Raises
-    ConfigError for a value that does not exist.
+    Values that the sweep lists keep its order; others follow. An empty list keeps the sweep's own values; but if it has
+    none of the models, and all of them have a size of their own, as videos do, they take that. Raises ConfigError for
+    a value that does not exist.
     """
+    chosen = models_of(models)
     changes = {
-        "models": _in_order(sweep.models, models_of(models)),
+        "models": _in_order(sweep.models, chosen),
         "operations": _in_order(sweep.operations or (), operations_of(operations)),
         "resolutions": _in_order(sweep.resolutions or (), resolutions_of(resolutions)),
         FRAMES: _in_order(getattr(sweep, FRAMES, None) or (), tuple(dict.fromkeys(frames))),
     }
-    return sweep.model_copy(update={key: values for key, values in changes.items() if values})
+    update: dict[str, object] = {key: values for key, values in changes.items() if values}
+    if chosen and not resolutions and not set(chosen) & set(sweep.models) and all(map(_has_a_size, chosen)):
+        update["resolutions"] = None
+    return sweep.model_copy(update=update)
+
+
+def _has_a_size(model: str) -> bool:
+    return workload_models.usual_size(model) is not None
 
 
 def choose_checkpoint(sweep: Sweep, source: str, names: Sequence[str] = ()) -> tuple[Sweep, list[str]]:

@@ -138,6 +138,12 @@ def sized(name: str, width: int, height: int, **values: int) -> Axes:
     return Axes({axis: value for axis, value in sizes.items() if value is not None})
 
 
+def usual_size(name: str) -> tuple[int, int] | None:
+    """Width and height that a model's pipeline makes, if its cases take them by themselves; None if they do not."""
+    width, height = (axes(name)[side].usual if side in axes(name) else None for side in SIDES)
+    return None if width is None or height is None else (width, height)
+
+
 def square(name: str, edge: int) -> Axes:
     """The axes of one square image of a model. Raises ConfigError if the model's cases are not images."""
     return sized(name, edge, edge)
