@@ -162,8 +162,11 @@ def time_of(case: Case, card: TargetCard, evidence: Evidence, peak: Peak) -> Tim
 
 
 def _refuse_no_room(advice: Sequence[Advice]) -> None:
-    """Raise ConfigError if not even the weights of anything asked for fit: then there is no advice to give."""
-    ways = [way for image in advice for way in image.local]
+    """Raise ConfigError if not even the weights of anything asked for fit: then there is no advice to give.
+
+    Other VAEs are not what was asked for.
+    """
+    ways = [way for image in advice for way in image.local if not way.option.is_other_vae]
     if any(way.peak.has_room for way in ways):
         return
     place = advice[0].place

@@ -46,7 +46,8 @@ def test_published_rows_and_a_loopback_endpoint_are_enough_and_torch_is_not_load
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     # Then page and plot are there, and the page shows the plot
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == [f"{page}.md", f"{page}.png"]
+    names = {path.name for path in (tmp_path / "reports").iterdir()}  # a long page is divided
+    assert names - {f"{page}_2.md"} == {f"{page}.md", f"{page}.png"}
     assert f"]({page}.png)" in (tmp_path / "reports" / f"{page}.md").read_text()
     assert f"Wrote {tmp_path / 'reports' / page}.md" in done.stdout
 
