@@ -79,10 +79,6 @@ class AutoencoderDc(StridedTiles):
         """Each level but the last halves the image."""
         return Geometry(2 ** (len(config["encoder_block_out_channels"]) - 1), config["latent_channels"])
 
-    def image_channels(self, config: Mapping[str, Any]) -> int:
-        channels: int = config["in_channels"]
-        return channels
-
     has_trace = True
     has_moments = False
 

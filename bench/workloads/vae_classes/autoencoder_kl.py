@@ -69,10 +69,6 @@ class AutoencoderKl(OverlapFactor):
         """Each level but the last halves the image."""
         return Geometry(2 ** (len(config["block_out_channels"]) - 1), config["latent_channels"])
 
-    def image_channels(self, config: Mapping[str, Any]) -> int:
-        channels: int = config["in_channels"]
-        return channels
-
     has_trace = True
 
     def has_quant_convs(self, spec: VaeSpec) -> bool:

@@ -68,10 +68,10 @@ class AutoencoderKlQwenImage(StridedTiles):
         return (batch, channels, 1, *sides)
 
     def whole_or_tiled(self, tape: Tape[Value], spec: VaeSpec, case: Case, image: Value) -> Value:
-        grid = Grid.of(case.tile, case.operation, spec.spatial_factor) if case.tile else None
-        if grid is None or not grid.cuts(image):
+        if case.tile is None or not self.is_tiled(case):
             return (self._encoded_whole if case.operation == "encode" else self._decoded_whole)(tape, spec, image)
         tiles = _Tiles(tape, partial(self.encoded if case.operation == "encode" else self.decoded, tape, spec))
+        grid = Grid.of(case.tile, case.operation, spec.spatial_factor)
         return tape.tiled(image, grid, tiles.encoded if case.operation == "encode" else tiles.decoded, tiles.left)
 
     def _encoded_whole(self, tape: Tape[Value], spec: VaeSpec, image: Value) -> Value:

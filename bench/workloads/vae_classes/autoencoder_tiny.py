@@ -60,10 +60,6 @@ class AutoencoderTiny(OverlapFactor):
         """Each level but the first halves the image."""
         return Geometry(2 ** (len(config["encoder_block_out_channels"]) - 1), config["latent_channels"])
 
-    def image_channels(self, config: Mapping[str, Any]) -> int:
-        channels: int = config["in_channels"]
-        return channels
-
     def is_tiled(self, case: Case) -> bool:
         return case.tile is not None
 
@@ -130,9 +126,7 @@ class _Tiles(Generic[Value]):
             image = self._tape.part(self._image, shape) if whole else self._tape.cut(shape)
             self._put("tile", self._tape.one_pass(image, self._channels, self._scale))
             self._add(masks, is_first_row=top == 0, is_first_column=left == 0)
-        if tops[-1] == lefts[-1] == 0:
-            self._tape.free(masks)
-        self._end(masks, is_first_row=tops[-1] == 0, is_first_column=lefts[-1] == 0)
+        self._end(masks)
         return result
 
     def _put(self, name: str, value: Value | None) -> None:
@@ -157,16 +151,15 @@ class _Tiles(Generic[Value]):
         total = tape.new("add", tile.shape, reads=(weighted, before), wide=True)
         tape.free(weighted, before, total)
 
-    def _end(self, masks: Value, *, is_first_row: bool, is_first_column: bool) -> None:
-        """The masks end with the last variable that has a view of them, if any has."""
-        self._put("tile", None)
-        self._put("rows", None)
-        if not is_first_row and is_first_column:
+    def _end(self, masks: Value) -> None:
+        """Free what the variables hold. The masks end with the last variable that has a view of them, or before all."""
+        views = [name for name in ("rows", "columns") if self._held[name] is None]
+        if not views:
             self._tape.free(masks)
-        self._put("columns", None)
-        if not is_first_column:
-            self._tape.free(masks)
-        self._put("mask", None)
+        for name in self._held:
+            self._put(name, None)
+            if views[-1:] == [name]:
+                self._tape.free(masks)
 
 
 AUTOENCODER_TINY = AutoencoderTiny()

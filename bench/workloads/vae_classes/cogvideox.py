@@ -57,10 +57,6 @@ class CogVideoX(VideoVae):
         factor = 2 ** (len(config["block_out_channels"]) - 1)
         return Geometry(factor, config["latent_channels"], int(config["temporal_compression_ratio"]))
 
-    def image_channels(self, config: Mapping[str, Any]) -> int:
-        channels: int = config["in_channels"]
-        return channels
-
     def counts_of_frames(self, spec: VaeSpec) -> str:
         return f"1, {_FRAMES}k or {_FRAMES}k + 1"
 

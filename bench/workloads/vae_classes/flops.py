@@ -8,10 +8,11 @@ from fractions import Fraction
 from functools import cache
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.record import Case
 from bench.workloads import models
+from bench.workloads.base import Shape
+from bench.workloads.repeated_passes import counted
 from bench.workloads.vae_classes import module as vae
 from bench.workloads.vae_classes import zoo
 
@@ -62,14 +63,19 @@ def _polynomial(model: str, operation: str) -> _Polynomial:
 
 @cache
 def _counted(model: str, operation: str, rows: int, columns: int) -> int:
-    """The floating-point operations of one pass for a latent of this size, by torch's own counter."""
-    spec, module = zoo.get(model), vae.on_meta(model)
+    """The floating-point operations of one pass for a latent of this size."""
+    spec = zoo.get(model)
     axes = models.sized(model, columns * spec.spatial_factor, rows * spec.spatial_factor)
     case = Case(model=model, operation=operation, axes=axes, dtype=spec.dtype)
-    spec.vae_class.set_up(module, spec, case)
-    shape = spec.image_shape(case) if operation == "encode" else spec.latent_shape(case)
-    call = spec.vae_class.encode if operation == "encode" else spec.vae_class.decode
-    counter = FlopCounterMode(display=False)
-    with torch.inference_mode(), counter:
-        call(module, torch.empty(shape, device="meta"))
-    return counter.get_total_flops()
+    return of_input(case, spec.input_shape(case))
+
+
+def of_input(case: Case, shape: Shape) -> int:
+    """The floating-point operations of a call with an input of this shape, set up as for the case, by torch's counter.
+
+    Any VAE; precision does not matter.
+    """
+    vae_class, module = zoo.get(case.model).vae_class, vae.on_meta(case.model)
+    vae_class.set_up(module, zoo.get(case.model), case)
+    values = torch.empty(shape, device="meta")
+    return counted(lambda: vae_class.call(module, case.operation, values), vae_class.repeated(module, case.operation))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bench.workloads.vae_classes.vae_class import Geometry
 from bench.workloads.vae_classes.video import FramewiseVae
 
 
@@ -34,14 +33,6 @@ class HunyuanVideo(FramewiseVae):
     }
     own_frames = (16, 4)
     is_framewise = True
-
-    def geometry(self, config: Mapping[str, Any]) -> Geometry:
-        ratios = config["spatial_compression_ratio"], config["temporal_compression_ratio"]
-        return Geometry(ratios[0], config["latent_channels"], ratios[1])
-
-    def image_channels(self, config: Mapping[str, Any]) -> int:
-        channels: int = config["in_channels"]
-        return channels
 
 
 HUNYUAN_VIDEO = HunyuanVideo()

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from bench.record import Case
-from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
+from bench.workloads.vae_classes.vae_class import VaeSpec
 from bench.workloads.vae_classes.video import VideoVae
 
 
@@ -30,14 +30,6 @@ class HunyuanVideo15(VideoVae):
     refused_variants: ClassVar[Mapping[str, str]] = {
         "whole-clip": "it computes all frames at once anyway (variant default)"
     }
-
-    def geometry(self, config: Mapping[str, Any]) -> Geometry:
-        ratios = config["spatial_compression_ratio"], config["temporal_compression_ratio"]
-        return Geometry(ratios[0], config["latent_channels"], ratios[1])
-
-    def image_channels(self, config: Mapping[str, Any]) -> int:
-        channels: int = config["in_channels"]
-        return channels
 
     def describe_chunks(self, spec: VaeSpec) -> str:
         return "all frames at once"

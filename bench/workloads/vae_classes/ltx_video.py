@@ -57,10 +57,6 @@ class LtxVideo(FramewiseVae):
         time = config["temporal_compression_ratio"] or config["patch_size_t"] * halvings
         return Geometry(space, config["latent_channels"], time)
 
-    def image_channels(self, config: Mapping[str, Any]) -> int:
-        channels: int = config["in_channels"]
-        return channels
-
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
         is_split = case.variant == "sliced" and case.operation == "decode" and case.axes["batch"] > 1
         if is_split and spec.config["timestep_conditioning"]:

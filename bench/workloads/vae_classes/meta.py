@@ -35,10 +35,8 @@ class MetaCall:
 
     def run(self) -> torch.Tensor:
         """Encode or decode."""
-        vae_class = self.spec.vae_class
-        vae_class.set_up(self.module, self.spec, self.case)
-        call = vae_class.encode if self.case.operation == "encode" else vae_class.decode
-        return call(self.module, self.values)
+        self.spec.vae_class.set_up(self.module, self.spec, self.case)
+        return self.spec.vae_class.call(self.module, self.case.operation, self.values)
 
     def flops(self, passes: Sequence[Shape]) -> int | None:
         """Floating-point operations of these passes; None if they can't be counted exactly."""
@@ -53,6 +51,5 @@ class MetaCall:
 def call(case: Case) -> MetaCall:
     """The call of a case; its weights do not matter."""
     spec = zoo.get(case.model)
-    shape = spec.image_shape(case) if case.operation == "encode" else spec.latent_shape(case)
     vae = module.on_meta(case.model, case.dtype)
-    return MetaCall(case, spec, vae, torch.empty(shape, dtype=vae.dtype, device="meta"))
+    return MetaCall(case, spec, vae, torch.empty(spec.input_shape(case), dtype=vae.dtype, device="meta"))

@@ -109,10 +109,6 @@ class Grid:
         )
         return cls(rows, columns)
 
-    def cuts(self, image: Tensor) -> bool:
-        """Whether the image is larger than one tile."""
-        return image.shape[-2] > self.rows.edge or image.shape[-1] > self.columns.edge
-
 
 def whole_or_sliced(tape: Tape[Value], case: Case, compute: Callable[[Value], Value]) -> tuple[Value, Sequence[Value]]:
     """The result of the whole batch, and the results of its slices, which are still alive; none if not sliced."""

@@ -87,7 +87,8 @@ class VaeClass:
 
     def image_channels(self, config: Mapping[str, Any]) -> int:
         """Channels of the image that the encoder takes."""
-        return 3
+        channels: int = config["in_channels"]
+        return channels
 
     def multiple(self, config: Mapping[str, Any]) -> int:
         """The number of pixels of which both sides of an image must be a multiple."""
@@ -169,7 +170,7 @@ class VaeClass:
 
     def input_shape(self, spec: VaeSpec, case: Case) -> Shape:
         """Shape of the tensor with which diffusers' class is called."""
-        return spec.image_shape(case) if case.operation == "encode" else spec.latent_shape(case)
+        return spec.input_shape(case)
 
     def trace(self, tape: Tape[Any], spec: VaeSpec, case: Case) -> None:
         """Record what a call does around its passes."""
@@ -182,8 +183,9 @@ class VaeClass:
     def whole_or_tiled(self, tape: Tape[Value], spec: VaeSpec, case: Case, image: Value) -> Value:
         """Record the result of an image or latent, at once or tile by tile."""
         part = partial(self.encoded if case.operation == "encode" else self.decoded, tape, spec)
-        grid = Grid.of(case.tile, case.operation, spec.spatial_factor) if case.tile else None
-        return tape.tiled(image, grid, part) if grid and grid.cuts(image) else part(image)
+        if case.tile is None or not self.is_tiled(case):
+            return part(image)
+        return tape.tiled(image, Grid.of(case.tile, case.operation, spec.spatial_factor), part)
 
     def encoded(self, tape: Tape[Value], spec: VaeSpec, image: Value) -> Value:
         """Record the encoding of a whole image or a tile."""
@@ -237,6 +239,10 @@ class VaeClass:
         """Latents, unscaled, to images or videos."""
         sample: torch.Tensor = module.decode(latents).sample
         return sample
+
+    def call(self, module: Any, operation: str, values: torch.Tensor) -> torch.Tensor:
+        """Encode images or videos, or decode latents."""
+        return self.encode(module, values) if operation == "encode" else self.decode(module, values)
 
     def repeated(self, module: Any, operation: str) -> torch.nn.Module:
         """The submodule that runs once per pass."""
@@ -336,6 +342,10 @@ class VaeSpec(Spec):
         frames = (self.vae_class.latent_frames(self, case.axes["frames"]),) if self.geometry.is_video else ()
         sides = (case.axes[side] // self.spatial_factor for side in ("height", "width"))
         return (case.axes["batch"], self.latent_channels, *frames, *sides)
+
+    def input_shape(self, case: Case) -> Shape:
+        """Shape of what the case's operation takes."""
+        return self.image_shape(case) if case.operation == "encode" else self.latent_shape(case)
 
     def risk(self, dtype: str) -> str:
         """The risk of computing in a precision; empty for the model's default and for float32."""

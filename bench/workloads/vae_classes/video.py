@@ -15,7 +15,7 @@ from bench.record import Case, Tile
 from bench.workloads.base import Shape
 from bench.workloads.passes import Counts
 from bench.workloads.vae_classes.image_tiles import lengths
-from bench.workloads.vae_classes.vae_class import VaeClass, VaeSpec
+from bench.workloads.vae_classes.vae_class import Geometry, VaeClass, VaeSpec
 
 #: Why a class lacks a variant, unless it says more.
 _REFUSED = {
@@ -39,6 +39,11 @@ class VideoVae(VaeClass):
     tile: ClassVar[Tile] = Tile(tile=256, overlap=64)
     time_first: ClassVar[bool] = False
     refused_variants: ClassVar[Mapping[str, str]] = {}
+
+    def geometry(self, config: Mapping[str, Any]) -> Geometry:
+        """By the compression ratios, for classes that have them as arguments."""
+        space, time = config["spatial_compression_ratio"], config["temporal_compression_ratio"]
+        return Geometry(space, config["latent_channels"], time)
 
     # Frames
 

@@ -6,13 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
 from bench.record import Axes, Case
 from bench.workloads.base import Shape
-from bench.workloads.vae_classes import module as vae
-from bench.workloads.vae_classes import zoo
+from bench.workloads.vae_classes import flops, zoo
 from bench.workloads.vae_classes.video import VideoVae
 
 #: From this chunk on all chunks of a video get as much from those before, in caches, so each costs as much as the next.
@@ -53,19 +49,13 @@ def _of_tile(case: Case, chunks: tuple[int, ...], height: int, width: int) -> in
 
 @cache
 def _counted(model: str, operation: str, length: int, height: int, width: int) -> int:
-    """The floating-point operations of an untiled call, by torch's own counter.
+    """The floating-point operations of an untiled call.
 
     `length` counts frames (encode) or latent frames, and height and width are image pixels; of latents, latent pixels.
     """
-    spec, module = zoo.get(model), vae.on_meta(model)
+    spec = zoo.get(model)
     variant = "whole-clip" if "whole-clip" in spec.vae_class.variants else "default"
     axes = Axes({"width": width, "height": height, "frames": length, "batch": 1})
-    spec.vae_class.set_up(
-        module, spec, Case(model=model, operation=operation, axes=axes, dtype=spec.dtype, variant=variant)
-    )
+    case = Case(model=model, operation=operation, axes=axes, dtype=spec.dtype, variant=variant)
     channels = spec.image_channels if operation == "encode" else spec.latent_channels
-    values = torch.empty(1, channels, length, height, width, dtype=module.dtype, device="meta")
-    counter = FlopCounterMode(display=False)
-    with torch.inference_mode(), counter:
-        (spec.vae_class.encode if operation == "encode" else spec.vae_class.decode)(module, values)
-    return counter.get_total_flops()
+    return flops.of_input(case, (1, channels, length, height, width))
