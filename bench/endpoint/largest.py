@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bench.core.boundary import find
 from bench.wire.messages import Largest
 from bench.workloads.image_vae.workload import SERVED_UNTILED_PX
 
@@ -24,11 +25,8 @@ def video(counts: Sequence[int], height: int, width: int, fits: Callable[[int], 
 
     `fits` tells for a number of frames whether it is quick enough. Longer videos take longer, hence the bisection.
     """
-    low, high = 0, len(counts)  # the first `low` counts fit, those from `high` on don't
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(counts[middle - 1]) else (low, middle - 1)
-    frames = counts[low - 1] if low else 0
+    last = find(lambda number: fits(counts[number - 1]), lambda: len(counts) // 2, len(counts), beside=0).last
+    frames = counts[last - 1] if last else 0
     text = (
         f"A video of {frames} frames of {width}x{height} px fits."
         if frames
