@@ -61,7 +61,7 @@ def plan(image: Case, market: Market) -> ImagePlan:
     is_indexed = grades.is_indexed(image)
     offers = _offers(image, market) if is_indexed else ()
     tile, tiled = (None, ()) if comfortable(offers) else _tiled(image, market)
-    endpoints = sorted(_endpoints(image, market), key=lambda endpoint: endpoint.price.price)
+    endpoints = sorted(endpoints_of(image, market), key=lambda endpoint: endpoint.price.price)
     return ImagePlan(
         image=image,
         offers=offers,
@@ -100,7 +100,7 @@ def _tiled(image: Case, market: Market) -> tuple[Tile | None, tuple[CardOffer, .
     return None, ()
 
 
-def _endpoints(image: Case, market: Market) -> list[EndpointOffer]:
+def endpoints_of(image: Case, market: Market) -> list[EndpointOffer]:
     """The endpoints, each with its time by `bench cost`, else with a predicted one."""
     known = next((costed.remote for costed in market.costs.images if alike(costed.case) == alike(image)), ())
     by_name = {remote.name: remote for remote in known}

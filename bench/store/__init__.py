@@ -5,7 +5,16 @@ A torn last line (power cut, full disk) never hides the good ones.
 
 from bench.store.choice import latest, read_latest, unfinished
 from bench.store.device_file import WORKSPACES, read_ceilings, read_workspaces, write_ceilings, write_workspaces
-from bench.store.disk import claimed, device_folder, device_lock, is_named_pipe, prepare_folder, published, write_whole
+from bench.store.disk import (
+    claimed,
+    device_folder,
+    device_lock,
+    is_named_pipe,
+    prepare_folder,
+    published,
+    verdicts,
+    write_whole,
+)
 from bench.store.migrations import MIGRATIONS
 from bench.store.reading import ResultsFile, read, read_file
 from bench.store.stand_in import refuse_stand_in, stand_in_of

@@ -32,6 +32,12 @@ def published() -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
+def verdicts() -> Path:
+    """The file of the verdicts that come with the program: in the wheel, or in a checkout's `results/`."""
+    shipped = _PACKAGE / "verdicts.json"
+    return shipped if shipped.is_file() else _PACKAGE.parent / "results" / "predicted" / "verdicts.json"
+
+
 def is_named_pipe(path: Path) -> bool:
     """Whether the path is a named pipe, which may never end.
 

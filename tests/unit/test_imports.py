@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "analysis.memory": _BASE,
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
     "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
+    "analysis.verdicts": _BASE | {"config", "analysis.advise", "analysis.hybrid", "analysis.speed"},
     "doctor": {"errors", "core", "record"},
     "traces": _BASE | {"packages"},
     "vram": _BASE | {"traces"},
@@ -52,6 +53,7 @@ MAY_IMPORT = {
             "analysis.memory",
             "analysis.advise",
             "analysis.planning",
+            "analysis.verdicts",
         ),
     },
     "wire": {"errors", "core", "workloads"},
@@ -75,7 +77,7 @@ MAY_IMPORT = {
             "analysis.memory",
             "analysis.advise",
         ),
-        "analysis.planning",
+        *("analysis.planning", "analysis.verdicts"),
     },
     "commands": {
         *(
@@ -96,7 +98,7 @@ MAY_IMPORT = {
             | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
-        "analysis.planning",
+        *("analysis.planning", "analysis.verdicts"),
         *("report.document", "report.render", "report.docs", "report.plots", "report.pages"),
     },
     "cli": {"errors", "core", "commands"},

@@ -81,9 +81,7 @@ class CardOffer:
 
     def sold(self, way: Way) -> Purchase | Rental | None:
         """The price at which it is bought, or rented for an hour; None if that is not known."""
-        if self.price is None or way == "unpriced":
-            return None
-        return self.price.purchase if way == "bought" else self.price.rental
+        return sold_as(self.price, way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +171,10 @@ def priced(offers: Sequence[CardOffer], prices: Prices) -> list[PricedCard]:
     for way in _WAYS:
         having = [(price, offer) for offer in offers if (price := offer.sold(way)) is not None]
         having.sort(key=lambda pair: (pair[0].price, pair[1].place.total_bytes))
-        cards += [PricedCard(offer, way, price, _local_cost(offer, price, prices)) for price, offer in having]
+        cards += [
+            PricedCard(offer, way, price, local_cost(offer.case, offer.time, offer.price, way, prices))
+            for price, offer in having
+        ]
     named = {card.offer.place.card for card in cards}
     unpriced = [offer for offer in offers if offer.place.card not in named]
     unpriced.sort(key=lambda offer: offer.place.total_bytes)
@@ -207,17 +208,31 @@ def between_s(time: Time) -> Between:
     return Between(time.least_s, None if math.isinf(time.most_s) else time.most_s)
 
 
-def _local_cost(offer: CardOffer, price: Purchase | Rental, prices: Prices) -> Between | None:
-    rate, watts = price.price, 0.0  # rent includes electricity
-    if isinstance(price, Purchase):
-        rate = ownership_per_hour(price.price, price.lifetime_years)
-        watts = offer.price.board_power.watts if offer.price and offer.price.board_power else 0.0
+def local_cost(case: Case, time: Time | None, card: Card | None, way: Way, prices: Prices) -> Between | None:
+    """The cost of 1,000 images on a card that is bought or rented, for the seconds in which it computes.
+
+    None without a time, or without such a price.
+    """
+    sold = sold_as(card, way)
+    if card is None or sold is None:
+        return None
+    rate, watts = sold.price, 0.0  # rent includes electricity
+    if isinstance(sold, Purchase):
+        rate = ownership_per_hour(sold.price, sold.lifetime_years)
+        watts = card.board_power.watts if card.board_power else 0.0
 
     def money(taken_s: float) -> float:
         energy = energy_cost(watts * taken_s, prices.electricity.price)
         return per_1000(LocalCost(rate, taken_s, energy), 1.0)
 
-    return _cost(offer.time, output_of(offer.case).count, money)
+    return _cost(time, output_of(case).count, money)
+
+
+def sold_as(card: Card | None, way: Way) -> Purchase | Rental | None:
+    """The price at which a card is bought, or rented for an hour; None if that is not known."""
+    if card is None or way == "unpriced":
+        return None
+    return card.purchase if way == "bought" else card.rental
 
 
 def _cost(time: Time | None, images: float, money: Callable[[float], float]) -> Between | None:

@@ -1,0 +1,224 @@
+"""The verdicts as JSON: one line for each card, model, network and question, so that a diff shows what changed.
+
+`reports/index.html` reads the same JSON. A card's figures of a way are an array: index of the way, index of the
+verdict, peak in MiB, least and most time in ms, index of the peak's kind and of the time's kind, cost per 1,000. What is
+not known is null, and at the end of the array left out; left-out kinds are predicted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.analysis.verdicts.questions import (
+    VERDICTS,
+    Card,
+    Figures,
+    Model,
+    OnCard,
+    Question,
+    Remote,
+    TimeErrors,
+    Verdicts,
+    Way,
+)
+from bench.core.units import MIB
+from bench.errors import BenchError
+from bench.record import Kind, Tile
+
+VERSION = 1
+#: The kinds by their index.
+KINDS: tuple[Kind, ...] = ("measured", "published", "predicted", "simulated")
+_PREDICTED = KINDS.index("predicted")
+#: What the figures of a way are if they are left out; the way and its verdict always stand there.
+_LEFT_OUT: tuple[int | None, ...] = (None, None, None, None, None, _PREDICTED, _PREDICTED, None)
+_ALWAYS = 2
+_Json = dict[str, Any]
+
+
+def to_json(verdicts: Verdicts) -> str:
+    """The content of the file."""
+    errors = verdicts.errors
+    head = {
+        "version": VERSION,
+        "kinds": KINDS,
+        "verdicts": VERDICTS,
+        "currency": verdicts.currency,
+        "errors": errors and {"median": _digits(errors.median), "worst": _digits(errors.worst)},
+    }
+    networks = list(verdicts.networks)
+    lists: dict[str, Iterable[_Json]] = {
+        "cards": map(_card, verdicts.cards),
+        "models": map(_model, verdicts.models),
+        "networks": ({"key": key, "title": title} for key, title in verdicts.networks.items()),
+        "questions": (_question(question, networks) for question in verdicts.questions),
+    }
+    parts = [f"{_dump(key)}:{_dump(value)}" for key, value in head.items()]
+    parts += [_dump(key) + ":[\n" + ",\n".join(map(_dump, values)) + "\n]" for key, values in lists.items()]
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _card(card: Card) -> _Json:
+    return {
+        "name": card.name,
+        "memory_bytes": card.memory_bytes,
+        "assumed": card.is_memory_assumed,
+        "is_device": card.is_device,
+        "had": card.had,
+    }
+
+
+def _model(model: Model) -> _Json:
+    return {"key": model.key, "title": model.title, "aliases": model.aliases, "kind": model.kind, "unit": model.unit}
+
+
+def _question(question: Question, networks: Sequence[str]) -> _Json:
+    return {
+        "model": question.model,
+        "operation": question.operation,
+        "width": question.width,
+        "height": question.height,
+        "frames": question.frames,
+        "dtype": question.dtype,
+        "risk": question.risk,
+        "ways": [_way(way) for way in question.ways],
+        "remote": {key: _remote(question.remote[key]) for key in networks if key in question.remote},
+        "cards": [_on_card(answer) for answer in question.cards],
+    }
+
+
+def _way(way: Way) -> _Json:
+    return {
+        "key": way.key,
+        "title": way.title,
+        "tile": way.tile and way.tile.model_dump(),
+        "dtype": way.dtype,
+        "variant": way.variant,
+    }
+
+
+def _remote(remote: Remote) -> _Json:
+    return {
+        "low_s": _digits(remote.least_s),
+        "high_s": _digits(remote.most_s),
+        "kind": remote.kind,
+        "by": remote.by,
+        "cost_per_1000": _digits(remote.cost_per_1000),
+        "endpoint": remote.endpoint,
+        "note": remote.note,
+    }
+
+
+def _on_card(answer: OnCard) -> list[object]:
+    """`[best, [figures, ...]]`; `best` is one number if it is the same over all networks."""
+    best = answer.best
+    return [best[0] if len(set(best)) == 1 else list(best), [_figures(figures) for figures in answer.ways]]
+
+
+def _figures(figures: Figures) -> list[object]:
+    values: list[object] = [
+        figures.way,
+        VERDICTS.index(figures.verdict),
+        None if figures.peak_bytes is None else math.ceil(figures.peak_bytes / MIB),
+        _ms(figures.least_s),
+        _ms(figures.most_s),
+        KINDS.index(figures.peak_kind),
+        KINDS.index(figures.time_kind),
+        _digits(figures.cost_per_1000),
+    ]
+    while len(values) > _ALWAYS and values[-1] == _LEFT_OUT[len(values) - 1]:
+        values.pop()
+    return values
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else _digits(seconds * 1e3)
+
+
+def _digits(value: float | None) -> float | None:
+    """The value with three digits, as an integer if it is one."""
+    if value is None:
+        return None
+    short = float(f"{value:.3g}")
+    return int(short) if short == int(short) else short
+
+
+def from_json(text: str, name: str) -> Verdicts:
+    """The verdicts in the content of the file `name`. Raises BenchError for a broken file or another version."""
+    try:
+        data = json.loads(text)
+        version = data["version"]
+        if version == VERSION:
+            return _verdicts(data)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BenchError(
+            f"Can't read the verdicts in {name} ({error}). Write them again with `make predictions`."
+        ) from None
+    raise BenchError(
+        f"{name} has version {version}, and only version {VERSION} can be read. Install the program again."
+    )
+
+
+def _verdicts(data: _Json) -> Verdicts:
+    networks = {network["key"]: network["title"] for network in data["networks"]}
+    errors = data["errors"]
+    return Verdicts(
+        cards=tuple(
+            Card(card["name"], card["memory_bytes"], card["assumed"], card["is_device"], card["had"])
+            for card in data["cards"]
+        ),
+        models=tuple(
+            Model(model["key"], model["title"], tuple(model["aliases"]), model["kind"], model["unit"])
+            for model in data["models"]
+        ),
+        networks=networks,
+        errors=None if errors is None else TimeErrors(errors["median"], errors["worst"]),
+        currency=data["currency"],
+        questions=tuple(_question_of(question, len(networks)) for question in data["questions"]),
+    )
+
+
+def _question_of(data: _Json, networks: int) -> Question:
+    return Question(
+        **{name: data[name] for name in ("model", "operation", "width", "height", "frames", "dtype", "risk")},
+        ways=tuple(
+            Way(way["key"], way["title"], _tile(way["tile"]), way["dtype"], way["variant"]) for way in data["ways"]
+        ),
+        remote={key: _remote_of(remote) for key, remote in data["remote"].items()},
+        cards=tuple(_on_card_of(best, ways, networks) for best, ways in data["cards"]),
+    )
+
+
+def _tile(fields: Mapping[str, int] | None) -> Tile | None:
+    return None if fields is None else Tile.model_validate(fields)
+
+
+def _remote_of(data: _Json) -> Remote:
+    fields = (data[name] for name in ("low_s", "high_s", "kind", "by", "cost_per_1000", "endpoint", "note"))
+    return Remote(*fields)
+
+
+def _on_card_of(best: int | list[int], ways: list[list[Any]], networks: int) -> OnCard:
+    return OnCard(
+        tuple(best) if isinstance(best, list) else (best,) * networks, tuple(_figures_of(values) for values in ways)
+    )
+
+
+def _figures_of(values: list[Any]) -> Figures:
+    way, verdict, peak_mib, least_ms, most_ms, peak_kind, time_kind, cost = [*values, *_LEFT_OUT[len(values) :]]
+    return Figures(
+        way,
+        VERDICTS[verdict],
+        None if peak_mib is None else peak_mib * MIB,
+        None if least_ms is None else least_ms / 1e3,
+        None if most_ms is None else most_ms / 1e3,
+        KINDS[peak_kind],
+        KINDS[time_kind],
+        cost,
+    )
