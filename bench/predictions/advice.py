@@ -92,12 +92,20 @@ class Scope:
         fixed: whether the user asked for the precision, so that no other is.
         others: whether other VAEs with the same latents are.
         untiled: whether only untiled ways are.
+        own_tile: whether of the tiles only the model's own is.
     """
 
     lower: bool
     fixed: bool = False
     others: bool = False
     untiled: bool = False
+    own_tile: bool = False
+
+    def has_tile_of(self, case: Case) -> bool:
+        """Whether a way in the case's tile, or an untiled one, is among the ways."""
+        if case.tile is None or not (self.untiled or self.own_tile):
+            return True
+        return not self.untiled and case.tile == models.workload(case.model).default_tile(case.model)
 
 
 def advise(images: Iterable[Case], cards: Sequence[TargetCard], evidence: Evidence, scope: Scope) -> list[Advice]:
@@ -138,7 +146,7 @@ def remote_ways_of(image: Case, evidence: Evidence) -> Callable[[Request], Remot
 def _local_ways(image: Case, card: TargetCard, evidence: Evidence, scope: Scope) -> list[Local]:
     ways: list[Local] = []
     for option in local_ways.of(image, card.place, lower=scope.lower, fixed=scope.fixed, others=scope.others):
-        if scope.untiled and option.case.tile is not None:
+        if not scope.has_tile_of(option.case):
             continue
         if option.is_other_vae and shipped.of_model(option.case.model) is None:
             continue  # nobody asked for it, so its trace is not captured, which takes torch

@@ -107,6 +107,13 @@ def choose_cards(
     return tuple(cards), warnings
 
 
+def place_of(name: str, file: Gpus) -> Place:
+    """The whole of a card in gpus.yaml."""
+    gpu = file.cards[name]
+    own = gpu.context.byte_count if gpu.context else None
+    return Place(name, gpu, gpu.memory_bytes, None, file.context.byte_range if own is None else (own, own))
+
+
 def _full_name(name: str, file: Gpus, in_records: Mapping[str, TargetCard]) -> str:
     if not in_records:
         return file.named(name)[0]
@@ -118,9 +125,8 @@ def _full_name(name: str, file: Gpus, in_records: Mapping[str, TargetCard]) -> s
 def _card_in_file(name: str, file: Gpus, calibrated: Sequence[CalibratedDevice], *, torch_runs: bool) -> TargetCard:
     """A card in gpus.yaml; `torch_runs` if the results have cases that ran on it."""
     gpu = file.cards[name]
-    own = gpu.context.byte_count if gpu.context else None
     return TargetCard(
-        Place(name, gpu, gpu.memory_bytes, None, file.context.byte_range if own is None else (own, own)),
+        place_of(name, file),
         calibrated=calibrated_devices.for_card(name, gpu.compute_capability, calibrated),
         kernels=(gpu.architecture, gpu.compute_capability),
         no_torch=None if torch_runs else file.torch_wheels.why_unsupported(gpu.compute_capability),

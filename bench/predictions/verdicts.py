@@ -10,18 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench import store
-from bench.analysis.advise import ranking
-from bench.analysis.advise.card import Place
 from bench.analysis.advise.remote_way import RemoteWay
+from bench.analysis.advise.times import Time
 from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.cost.outputs import output_of
 from bench.analysis.hybrid import local_or_remote
-from bench.analysis.hybrid.scenario import EVERYTHING, Request
-from bench.analysis.planning.card_offers import Between, between_s, local_cost, sold_as
-from bench.analysis.verdicts import verdict_json
+from bench.analysis.hybrid.scenario import Request
+from bench.analysis.planning.card_offers import between_s, local_cost, sold_as
+from bench.analysis.verdicts import recommendation, verdict_json
 from bench.analysis.verdicts.questions import (
     NOTHING,
-    REMOTE,
     Card,
     Figures,
     Had,
@@ -30,7 +28,6 @@ from bench.analysis.verdicts.questions import (
     Question,
     Remote,
     TimeErrors,
-    Verdict,
     Verdicts,
     way_of,
 )
@@ -81,7 +78,7 @@ def build(keys: Sequence[str], cards: Sequence[str] = ()) -> Verdicts:
     errors = sources.evidence.clock.errors if sources.evidence.clock else None
     return Verdicts(
         cards=tuple(_card(card, sources.market.prices) for card in sources.cards),
-        models=tuple(model_of(key) for key in keys),
+        models=tuple(model_of(next(images_of(key))) for key in keys),
         networks={name: network.title or name for name, network in sources.networks.items()},
         errors=None if errors is None else TimeErrors(errors.median, abs(errors.worst.error)),
         currency=sources.market.prices.currency,
@@ -136,7 +133,7 @@ def _sources(names: Sequence[str]) -> _Sources:
         raise ResultsError("Without the published times there are no verdicts. Restore results/published/.")
     networks = load_networks()
     paths = {name: network.path for name, network in networks.networks.items()}
-    comparison = local_or_remote.compare(records, Request(paths, networks.files), EVERYTHING)
+    comparison = local_or_remote.compare(records, Request(paths, networks.files))
     cards, _ = choose_cards(names, None, folder, records)
     evidence, _ = advising.gather_evidence(records, comparison, folder)
     market = card_plans.market(cards, load_prices(), evidence, folder)
@@ -145,117 +142,104 @@ def _sources(names: Sequence[str]) -> _Sources:
 
 def _card(card: TargetCard, prices: Prices) -> Card:
     place = card.place
-    return Card(card.name, place.total_bytes, place.is_memory_assumed, had=_had(prices.cards.get(card.name)))
+    return Card(card.name, place.total_bytes, place.is_memory_assumed, had=had_as(prices.cards.get(card.name)))
 
 
-def _had(price: Price | None) -> Had | None:
-    """How a card is had: bought if it has a price, since a user asks about their own card."""
+def had_as(price: Price | None) -> Had | None:
+    """How a card with this price is had: bought if that price is known, since a user asks about their own card."""
     ways: tuple[Had, ...] = ("bought", "rented")
     return next((way for way in ways if sold_as(price, way) is not None), None)
 
 
-def model_of(key: str) -> Model:
-    """The model as the verdicts name it."""
-    spec = models.get(key)
-    case = Case(model=key, operation=models.workload(key).operations[0], axes=_sizes(key)[0], dtype=spec.dtype)
-    output = output_of(case)
-    return Model(key, spec.title, spec.aliases, "video" if output.is_video else "image", output.unit)
+def model_of(case: Case) -> Model:
+    """The case's model as the verdicts name it."""
+    spec, output = models.get(case.model), output_of(case)
+    return Model(spec.key, spec.title, spec.aliases, "video" if output.is_video else "image", output.unit)
 
 
 def _question(image: Case, sources: _Sources) -> Question:
-    scope = Scope(lower=False, fixed=image.dtype != models.get(image.model).dtype)
+    # the trace of each way to compute a video takes long
+    is_fixed, is_video = image.dtype != models.get(image.model).dtype, frames_of(image) is not None
+    scope = Scope(lower=False, fixed=is_fixed, own_tile=is_video)
     remote_at = advising.remote_ways_of(image, sources.evidence)
     remotes = [remote_at(request) for request in sources.requests]
-    ranked = [advising.rank(image, card, sources.evidence, scope, remotes[0]) for card in sources.cards]
-    ways = {way.option.case: way_of(way.option.case, image.dtype) for each in ranked for way in each.local}
-    ordered = sorted(ways, key=lambda case: (case.dtype != image.dtype, _change(case, ranked)))
-    cards = tuple(_on_card(advice, remotes, ordered, sources.market.prices) for advice in ranked)
+    advice = [advising.rank(image, card, sources.evidence, scope, remotes[0]) for card in sources.cards]
+    changes: dict[Case, int] = {}
+    for way in (way for each in advice for way in each.local):
+        changes[way.option.case] = max(way.option.change, changes.get(way.option.case, 0))
+    cases = sorted(changes, key=lambda case: (case.dtype != image.dtype, changes[case]))
+    times = [remote.time for remote in remotes]
     return Question(
-        image.model,
-        image.operation,
-        image.axes["width"],
-        image.axes["height"],
-        frames_of(image),
-        image.dtype,
-        models.workload(image.model).risk(image.model, image.dtype),
-        tuple(ways[case] for case in ordered),
-        _remotes(image, remotes, sources),
-        cards,
+        model=image.model,
+        operation=image.operation,
+        width=image.axes["width"],
+        height=image.axes["height"],
+        frames=frames_of(image),
+        dtype=image.dtype,
+        risk=models.workload(image.model).risk(image.model, image.dtype),
+        ways=tuple(way_of(case, image.dtype) for case in cases),
+        remote=_remotes(image, remotes, sources),
+        cards=tuple(_on_card(each, times, cases, sources.market.prices) for each in advice),
     )
 
 
-def _change(case: Case, advice: Sequence[Advice]) -> int:
-    return min(way.option.change for each in advice for way in each.local if way.option.case == case)
+def _on_card(advice: Advice, remotes: Sequence[Time | None], cases: Sequence[Case], prices: Prices) -> OnCard:
+    of_case = {case: index for index, case in enumerate(cases)}
+    price = prices.cards.get(advice.place.card or "")
+    figures = [_figures(way, of_case[way.option.case], price, prices) for way in advice.local]
+    first, is_remote = recommendation.best_of(advice.local, remotes)
+    return recommendation.answered(figures, NOTHING if first is None else of_case[first.option.case], is_remote)
 
 
-def _on_card(advice: Advice, remotes: Sequence[RemoteWay], ordered: Sequence[Case], prices: Prices) -> OnCard:
-    places = {case: index for index, case in enumerate(ordered)}
-    best = tuple(_best(ranking.rank(advice.image, advice.place, advice.local, remote), places) for remote in remotes)
-    figures = [_figures(way, places[way.option.case], advice.place, prices) for way in advice.local]
-    return OnCard(best, tuple(sorted(figures, key=lambda each: each.way)))
-
-
-def _best(advice: Advice, places: dict[Case, int]) -> int:
-    if advice.best is None:
-        return NOTHING
-    return places[advice.best.way.option.case] if isinstance(advice.best.way, Local) else REMOTE
-
-
-def _figures(way: Local, index: int, place: Place, prices: Prices) -> Figures:
-    peak, time = way.peak, way.time
-    taken = between_s(time) if time else Between(0, None)
-    price = prices.cards.get(place.card or "")
-    had = _had(price)
-    cost = None if had is None else local_cost(way.option.case, time, price, had, prices)
-    return Figures(
-        index,
-        verdict_of(way),
-        peak.reserved_bytes if peak.runs else peak.needed_bytes,
-        taken.least if time else None,
-        taken.most if time else None,
-        peak.kind,
-        time.kind if time else "predicted",
-        cost.least if cost and cost.is_exact else None,
-    )
-
-
-def verdict_of(way: Local) -> Verdict:
-    """The verdict on a way, with what its precision risks on the card."""
+def _figures(way: Local, index: int, price: Price | None, prices: Prices) -> Figures:
     peak = way.peak
-    if not peak.runs:
-        return "unsupported" if peak.verdict == "unsupported" else "oom"
-    if way.option.hazard is not None:
-        return "emulated" if way.option.hazard == "emulated" else "black"
-    if peak.verdict == "fits":
-        return "fits" if peak.is_comfortable else "unsure"
-    return "tight"
+    figures = Figures(
+        index,
+        recommendation.verdict_of(peak, way.option.hazard),
+        peak.reserved_bytes if peak.runs else peak.needed_bytes,
+        peak_kind=peak.kind,
+    )
+    return with_time(figures, way.option.case, way.time, price, prices)
+
+
+def with_time(figures: Figures, case: Case, time: Time | None, price: Price | None, prices: Prices) -> Figures:
+    """The figures with this time and what it costs on a card with this price."""
+    if time is None:
+        return replace(figures, least_s=None, most_s=None, time_kind="predicted", cost_per_1000=None)
+    taken, had = between_s(time), had_as(price)
+    cost = None if had is None else local_cost(case, time, price, had, prices)
+    return replace(
+        figures,
+        least_s=taken.least,
+        most_s=taken.most,
+        time_kind=time.kind,
+        cost_per_1000=cost.least if cost is not None and cost.is_exact else None,
+    )
 
 
 def _remotes(image: Case, remotes: Sequence[RemoteWay], sources: _Sources) -> dict[str, Remote]:
-    offers = card_plans.endpoints_of(image, sources.market)
-    found: dict[str, Remote] = {}
-    for name, remote in zip(sources.networks, remotes, strict=True):
-        priced = [
-            (offer.per_1000.least, offer.name)
-            for offer in offers
-            if offer.per_1000 is not None
-            and offer.per_1000.is_exact
-            and offer.price.price
-            and remote.by in {offer.by, offer.price.accelerator, offer.price.stand_in}
+    offers = [
+        (offer.per_1000.least, offer)
+        for offer in card_plans.endpoints_of(image, sources.market)
+        if offer.price.price and offer.per_1000 is not None and offer.per_1000.is_exact
+    ]
+    answers: dict[str, Remote] = {}
+    for name, way in zip(sources.networks, remotes, strict=True):
+        names = [
+            (cost, offer.name)
+            for cost, offer in offers
+            if way.by in (offer.by, offer.price.accelerator, offer.price.stand_in)
         ]
-        cost, endpoint = min(priced, default=(None, ""))
-        time = remote.time
-        taken = between_s(time) if time else None
-        found[name] = Remote(
-            taken.least if taken else None,
-            taken.most if taken else None,
-            time.kind if time else "simulated",
-            remote.by,
-            cost,
-            endpoint,
-            remote.reason or None,
-        )
-    return found
+        answers[name] = remote_of(way, *min(names, default=(None, "")))
+    return answers
+
+
+def remote_of(way: RemoteWay, cost: float | None = None, endpoint: str = "") -> Remote:
+    """The remote way as the verdicts keep it, with its cost on an endpoint."""
+    if way.time is None:
+        return Remote(None, None, "simulated", "", note=way.reason)
+    taken = between_s(way.time)
+    return Remote(taken.least, taken.most, way.time.kind, way.by, cost, endpoint)
 
 
 def load() -> Verdicts:

@@ -82,13 +82,17 @@ class Peak:
 
 def of(case: Case, place: Place, records: Sequence[Record], predicted: PredictedPeak) -> Peak:
     """The peak of a case in a place; `records` may be of any card: made on Linux, with the native allocator."""
-    same_call = alike(case, place, records) if place.allocator == "native" else []
-    observed = (_observed(record, place) for record in same_call)
-    peak = next((peak for peak in observed if peak is not None), None) or _predicted(predicted, place)
+    peak = observed(case, place, records) or _predicted(predicted, place)
     peak = replace(peak, taken_bytes=predicted.taken_bytes)
     if place.os == "windows" and peak.verdict in {"tight", "out_of_memory"}:
         return _spilled(peak, place, predicted.weights_bytes)
     return peak
+
+
+def observed(case: Case, place: Place, records: Sequence[Record]) -> Peak | None:
+    """The measured or published peak of a case in a place; None if no record tells it."""
+    same_call = alike(case, place, records) if place.allocator == "native" else []
+    return next((peak for record in same_call if (peak := _observed(record, place)) is not None), None)
 
 
 def _spilled(peak: Peak, place: Place, weights_bytes: int | None) -> Peak:
@@ -126,7 +130,10 @@ def alike(case: Case, place: Place, records: Sequence[Record]) -> list[Record]:
 def _observed(record: Record, place: Place) -> Peak | None:
     """The peak of a place by a record; None if it had other memory, which leaves it uncertain."""
     had = place.total_bytes if record.vram_limit_bytes is None else record.vram_limit_bytes
-    if isinstance(record.outcome, OutOfMemory) and record.outcome.where == "device" and had >= place.available_bytes:
+    is_out = isinstance(record.outcome, OutOfMemory) and (
+        record.outcome.where == "device" or record.device.kind == "cpu"  # whose memory is the host's
+    )
+    if is_out and had >= place.available_bytes:
         return Peak(record.kind, "out_of_memory", "high", None, None, f"out of memory ({record.kind})")
     peak = _peak_bytes(record, had)
     if not isinstance(record.outcome, Measured) or peak is None:

@@ -59,7 +59,7 @@ _REMOTE_AT_MOST = 0.5
 def rank(image: Case, place: Place, ways: Sequence[Local], remote_way: RemoteWay) -> Advice:
     """Put the ways to compute an image in order."""
     local = _in_order(ways)
-    first = local[0] if is_eligible(local[0]) else None
+    first = _eligible(local)
     ranked = [Ranked(way, rank_reason(way, local)) for way in local]
     remote = Ranked(remote_way, remote_reason(remote_way, first))
     before_remote = OUT if remote_way.time is None else OTHER_VAE
@@ -73,6 +73,20 @@ def rank(image: Case, place: Place, ways: Sequence[Local], remote_way: RemoteWay
         None if wins else quicker_remote(remote_way, first),
     ]
     return Advice(image, place, tuple(ranked), reason, "; ".join(filter(None, gains)) or None)
+
+
+def first_local(ways: Sequence[Local]) -> Local | None:
+    """The first way on the card, if it may be recommended."""
+    return _eligible(_in_order(ways))
+
+
+def is_remote_first(remote: Time | None, first: Local | None) -> bool:
+    """Whether remote with this time is recommended. `first` is the first way on the card; None if there is none."""
+    return remote is not None and (first is None or _goes_first(remote, first))
+
+
+def _eligible(in_order: Sequence[Local]) -> Local | None:
+    return in_order[0] if in_order and is_eligible(in_order[0]) else None
 
 
 def _in_order(ways: Sequence[Local]) -> list[Local]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from bench.record import Axes, Case, Kind, Tile
+from bench.record import Case, Kind, Tile
 
 #: fits: with high or medium confidence. tight: it runs, but torch empties its cache or takes low-workspace kernels.
 #: oom: out of memory. unsure: predicted to fit, with low confidence. unsupported: torch has no kernels for the card.
@@ -19,6 +20,8 @@ RUNS: frozenset[Verdict] = frozenset({"fits", "tight", "unsure", "emulated", "bl
 #: What stands for a way in `OnCard.best`: remote, or none that is known to run.
 REMOTE, NOTHING = -1, -2
 Picture = Literal["image", "video"]
+#: What is asked: model, operation, width, height, frames and precision.
+Key = tuple[str, str, int, int, int | None, str]
 #: How a card is had, whose cost is given.
 Had = Literal["bought", "rented"]
 
@@ -101,12 +104,18 @@ class OnCard:
     """The answer on one card.
 
     Attributes:
-        best: for each network, the way's index, or REMOTE or NOTHING. Empty if the card was not looked at.
-        ways: the figures of each way that the card has, in the order of the question's ways.
+        ways: the figures of each way that the card has, in the order of the question's ways. Empty: nothing is known.
+        here: the index of the best way on the card itself, or NOTHING.
+        best: for each network, `here` or REMOTE, or NOTHING.
     """
 
-    best: tuple[int, ...]
-    ways: tuple[Figures, ...]
+    ways: tuple[Figures, ...] = ()
+    here: int = NOTHING
+    best: tuple[int, ...] = ()
+
+
+#: A card of which nothing is known.
+UNKNOWN = OnCard()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,7 @@ class Question:
         frames: of a video; None for an image.
         risk: what the precision risks in this model; empty if nothing is known.
         remote: by the network's key.
-        cards: in the order of the verdicts' cards.
+        cards: in the order of the verdicts' cards; nothing is known of those that are left out at the end.
     """
 
     model: str
@@ -151,8 +160,12 @@ class Question:
     remote: Mapping[str, Remote]
     cards: tuple[OnCard, ...]
 
+    def on(self, card: int) -> OnCard:
+        """What is known on the card with this index."""
+        return self.cards[card] if card < len(self.cards) else UNKNOWN
+
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> Key:
         """What is asked: no two questions of one table have the same."""
         return (self.model, self.operation, self.width, self.height, self.frames, self.dtype)
 
@@ -183,16 +196,20 @@ class Verdicts:
     questions: tuple[Question, ...]
 
 
-def case_of(question: Question, way: Way, axes: Axes) -> Case:
-    """The case of a way; `axes` are those of the question in the model's own names."""
-    return Case(
-        model=question.model,
-        operation=question.operation,
-        axes=axes,
-        dtype=way.dtype,
-        tiling=way.tile or "off",
-        variant=way.variant,
-    )
+def case_of(way: Way, case: Case) -> Case:
+    """The case of a way; `case` is any of the same question."""
+    return case.model_copy(update={"dtype": way.dtype, "variant": way.variant, "tiling": way.tile or "off"})
+
+
+def order_of(way: Way, dtype: str) -> tuple[object, ...]:
+    """A key that sorts the ways of a question in the precision `dtype` by how much they change the picture.
+
+    Untiled, then larger tiles before smaller ones, then tiles in time; all of that in another precision last.
+    """
+    tile = way.tile
+    area = -math.inf if tile is None else -tile.tile * tile.rows[0]
+    overlap = 0 if tile is None else -tile.overlap
+    return (way.dtype != dtype, tile is not None and tile.frames is not None, area, overlap, way.variant != "default")
 
 
 def way_of(case: Case, dtype: str) -> Way:

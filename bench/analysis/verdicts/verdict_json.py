@@ -1,8 +1,8 @@
 """The verdicts as JSON: one line for each card, model, network and question, so that a diff shows what changed.
 
 `reports/index.html` reads the same JSON. A card's figures of a way are an array: index of the way, index of the
-verdict, peak in MiB, least and most time in ms, index of the peak's kind and of the time's kind, cost per 1,000. What is
-not known is null, and at the end of the array left out; left-out kinds are predicted.
+verdict, peak in MiB, least and most time in ms, index of the peak's kind and of the time's kind, cost per 1,000. What
+is not known is null, and at the end of the array left out; left-out kinds are predicted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.verdicts.questions import (
+    UNKNOWN,
     VERDICTS,
     Card,
     Figures,
@@ -32,8 +33,9 @@ VERSION = 1
 #: The kinds by their index.
 KINDS: tuple[Kind, ...] = ("measured", "published", "predicted", "simulated")
 _PREDICTED = KINDS.index("predicted")
-#: What the figures of a way are if they are left out; the way and its verdict always stand there.
+#: What the figures of a way are if they are left out.
 _LEFT_OUT: tuple[int | None, ...] = (None, None, None, None, None, _PREDICTED, _PREDICTED, None)
+#: A card's answer always has two parts, and figures a way and its verdict.
 _ALWAYS = 2
 _Json = dict[str, Any]
 
@@ -115,10 +117,16 @@ def _remote(remote: Remote) -> _Json:
     }
 
 
-def _on_card(answer: OnCard) -> list[object]:
-    """`[best, [figures, ...]]`; `best` is one number if it is the same over all networks."""
-    best = answer.best
-    return [best[0] if len(set(best)) == 1 else list(best), [_figures(figures) for figures in answer.ways]]
+def _on_card(answer: OnCard) -> list[object] | int:
+    """`[best, [figures, ...], here]`, or 0 if nothing is known.
+
+    `best` is one number if it is the same over all networks. `here` is left out if it is that number.
+    """
+    if not answer.ways:
+        return 0
+    best = answer.best[0] if len(set(answer.best)) == 1 else list(answer.best)
+    here = [] if best == answer.here else [answer.here]
+    return [best, [_figures(figures) for figures in answer.ways], *here]
 
 
 def _figures(figures: Figures) -> list[object]:
@@ -191,7 +199,7 @@ def _question_of(data: _Json, networks: int) -> Question:
             Way(way["key"], way["title"], _tile(way["tile"]), way["dtype"], way["variant"]) for way in data["ways"]
         ),
         remote={key: _remote_of(remote) for key, remote in data["remote"].items()},
-        cards=tuple(_on_card_of(best, ways, networks) for best, ways in data["cards"]),
+        cards=tuple(_on_card_of(values, networks) for values in data["cards"]),
     )
 
 
@@ -204,14 +212,17 @@ def _remote_of(data: _Json) -> Remote:
     return Remote(*fields)
 
 
-def _on_card_of(best: int | list[int], ways: list[list[Any]], networks: int) -> OnCard:
-    return OnCard(
-        tuple(best) if isinstance(best, list) else (best,) * networks, tuple(_figures_of(values) for values in ways)
-    )
+def _on_card_of(values: list[Any] | int, networks: int) -> OnCard:
+    if isinstance(values, int):
+        return UNKNOWN
+    best, ways, here = values if len(values) > _ALWAYS else (*values, values[0])
+    over = tuple(best) if isinstance(best, list) else (best,) * networks
+    return OnCard(tuple(_figures_of(figures) for figures in ways), here, over)
 
 
 def _figures_of(values: list[Any]) -> Figures:
-    way, verdict, peak_mib, least_ms, most_ms, peak_kind, time_kind, cost = [*values, *_LEFT_OUT[len(values) :]]
+    whole: list[Any] = [*values, *_LEFT_OUT[len(values) :]]
+    way, verdict, peak_mib, least_ms, most_ms, peak_kind, time_kind, cost = whole
     return Figures(
         way,
         VERDICTS[verdict],
