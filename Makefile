@@ -65,9 +65,10 @@ traces: $(DEV_STAMP) ## Capture the traces that come with the program again, fro
 time-model: $(STAMP) ## Fit the figures of the model of times that come with the program again, to results/published/.
 	$(BIN)/python -m bench.predictions.time_model
 
-predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and write its pages again.
+predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and the verdicts for all cards; write their pages again.
 	for card in $(CARDS); do set -- "$$@" --gpu "$$card"; done; \
 		$(BIN)/bench predict docs --allocator native --quiet --out results/predicted/docs.jsonl "$$@"
+	$(BIN)/python -m bench.predictions.verdicts
 	$(BIN)/bench advise --allocator native
 	$(BIN)/bench report
 

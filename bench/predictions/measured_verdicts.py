@@ -6,7 +6,6 @@ same rule. A device that gpus.yaml does not have becomes a card of its own, with
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,17 +37,17 @@ from bench.analysis.verdicts.questions import (
 from bench.config import Prices, load_prices
 from bench.predictions.verdict_cards import VerdictCards
 from bench.predictions.verdicts import model_of, remote_of, with_time
-from bench.record import Case, Measured, OutOfMemory, Record, grouped
+from bench.record import Case, Measured, OutOfMemory, Record
 from bench.workloads import models
 from bench.workloads.base import SIDES
 from bench.workloads.labels import frames_of
 
-#: How far a time that was rounded to three digits may be from itself.
-_ROUNDING = 0.006
 #: Variants that compute the same picture in another way.
 _VARIANTS = ("default", "sliced", "framewise", "whole-clip")
-#: Records by the index of their card.
-_OnCards = dict[int, list[Record]]
+#: What `call_of` gives: the same for cases with the same time and memory.
+_Call = tuple[object, ...]
+#: Records by the index of their card, then by their call.
+_OnCards = dict[int, dict[_Call, list[Record]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +77,27 @@ def overlaid(verdicts: Verdicts, records: Sequence[Record], comparison: Comparis
     cards = VerdictCards(verdicts.cards)
     by_question: dict[Key, _OnCards] = {}
     cases: dict[str, Case] = {}
+    calls: dict[Case, tuple[Key, _Call]] = {}
     for record in filter(_is_local, records):
-        index = cards.index_of(record)
-        if (key := _key_of(record)) is not None:
-            by_question.setdefault(key, {}).setdefault(index, []).append(record)
-            cases.setdefault(record.case.model, record.case)
+        index, case = cards.index_of(record), record.case
+        if not _answers(record):
+            continue
+        if case not in calls:
+            calls[case] = _key_of(case), call_of(case)
+        key, call = calls[case]
+        by_question.setdefault(key, {}).setdefault(index, {}).setdefault(call, []).append(record)
+        cases.setdefault(case.model, case)
     rule = _rule(verdicts, comparison)
     asked = {question.key for question in verdicts.questions}
     more = sorted((key for key in by_question if key not in asked), key=_order)
     questions = [*verdicts.questions, *map(_empty, more)]
     known = {model.key for model in verdicts.models}
+    answered = [_answered(question, _records_for(question, by_question), cards, rule) for question in questions]
     return replace(
         verdicts,
         cards=cards.cards,
         models=(*verdicts.models, *(model_of(case) for key, case in cases.items() if key not in known)),
-        questions=tuple(
-            _answered(question, _records_for(question, by_question), cards, rule) for question in questions
-        ),
+        questions=tuple(question for question in answered if any(answer.ways for answer in question.cards)),
     )
 
 
@@ -116,13 +119,15 @@ def _is_local(record: Record) -> bool:
     return is_known and record.remote is None and record.device.kind != "endpoint"
 
 
-def _key_of(record: Record) -> Key | None:
-    """The question that a record answers; None if it answers none."""
-    case = record.case
-    if not isinstance(record.outcome, Measured | OutOfMemory) or case.variant not in _VARIANTS:
-        return None
-    if case.model not in models.zoo() or not {*SIDES} <= case.axes.keys() or case.axes.get("batch", 1) != 1:
-        return None
+def _answers(record: Record) -> bool:
+    """Whether a record answers a question: an image or video by itself, computed as it is, that ran or did not fit."""
+    case, outcome = record.case, record.outcome
+    if not isinstance(outcome, Measured | OutOfMemory) or case.variant not in _VARIANTS:
+        return False
+    return case.model in models.zoo() and {*SIDES} <= case.axes.keys() and case.axes.get("batch", 1) == 1
+
+
+def _key_of(case: Case) -> Key:
     return (case.model, case.operation, case.axes["width"], case.axes["height"], frames_of(case), case.dtype)
 
 
@@ -130,8 +135,8 @@ def _records_for(question: Question, by_question: Mapping[Key, _OnCards]) -> _On
     """The records of the question, and of its ways in another precision."""
     together: _OnCards = {}
     for dtype in dict.fromkeys([question.dtype, *(way.dtype for way in question.ways)]):
-        for index, records in by_question.get((*question.key[:-1], dtype), {}).items():
-            together.setdefault(index, []).extend(records)
+        for index, of_calls in by_question.get((*question.key[:-1], dtype), {}).items():
+            together.setdefault(index, {}).update(of_calls)
     return together
 
 
@@ -148,11 +153,16 @@ def _answered(question: Question, records: _OnCards, cards: VerdictCards, rule: 
     remote = _remote(question, case, rule)
     is_same_remote = remote == question.remote
     question = replace(_with_ways(question, case, records), remote=remote)
+    cases = [case_of(way, case) for way in question.ways] if records else []
+    calls = [call_of(of_way) for of_way in cases]
     answers = [question.on(index) for index in range(max([len(question.cards) - 1, *records]) + 1)]
     for index, answer in enumerate(answers):
         figures = answer.ways
         if index in records:
-            figures = tuple(_figures(question, case, answer, records[index], cards.places[index], rule.prices))
+            known = {each.way: each for each in figures}
+            same = [(of_way, records[index].get(call, [])) for of_way, call in zip(cases, calls, strict=True)]
+            place = cards.places[index]
+            figures = tuple(_figures(question, known, same, place, rule.prices))
         if figures and (index in records or not is_same_remote):
             answers[index] = recommendation.recommended(question, case, figures, rule.networks, rule.errors)
     return replace(question, cards=tuple(answers))
@@ -167,16 +177,18 @@ def _case_of(question: Question) -> Case:
 
 def _with_ways(question: Question, case: Case, records: _OnCards) -> Question:
     """The question with the ways of its records too, in the order of how much they change the picture."""
-    have = {call_of(case_of(way, case)) for way in question.ways}
-    new: dict[object, Way] = {}
-    for record in (record for of_card in records.values() for record in of_card):
-        call = call_of(record.case)
-        if call not in have:
-            tile = models.workload(case.model).tile_used(record.case)
-            new.setdefault(call, way_of(record.case.model_copy(update={"tiling": tile or "off"}), question.dtype))
+    calls = {call: same[0].case for of_calls in records.values() for call, same in of_calls.items()}
+    have = {call_of(case_of(way, case)) for way in question.ways} if calls else set()
+    new = [
+        way_of(
+            of_call.model_copy(update={"tiling": models.workload(case.model).tile_used(of_call) or "off"}), case.dtype
+        )
+        for call, of_call in calls.items()
+        if call not in have
+    ]
     if not new:
         return question
-    ways = sorted([*question.ways, *new.values()], key=lambda way: order_of(way, question.dtype))
+    ways = sorted([*question.ways, *new], key=lambda way: order_of(way, question.dtype))
     place = {way.key: index for index, way in enumerate(ways)}
     moved = [place[way.key] for way in question.ways]
     return replace(question, ways=tuple(ways), cards=tuple(_moved(answer, moved) for answer in question.cards))
@@ -190,17 +202,23 @@ def _moved(answer: OnCard, places: Sequence[int]) -> OnCard:
 
 
 def _figures(
-    question: Question, case: Case, answer: OnCard, records: Sequence[Record], place: Place, prices: Prices
+    question: Question,
+    known: Mapping[int, Figures],
+    records: Sequence[tuple[Case, Sequence[Record]]],
+    place: Place,
+    prices: Prices,
 ) -> Iterator[Figures]:
-    """The figures of each way on a card, by its records if they tell."""
-    known = {figures.way: figures for figures in answer.ways}
-    calls = {call_of(same[0].case): same for same in grouped(records, lambda record: call_of(record.case))}
+    """The figures of each way on a card, by its records if they tell.
+
+    `records` has the case of each way, and the records of the same call; `known` what was known of it before.
+    """
     is_own = question.dtype == models.get(question.model).dtype
-    for index, way in enumerate(question.ways):
-        of_way, figures = case_of(way, case), known.get(index)
-        if same := calls.get(call_of(of_way)):
-            figures = _by_records(figures, index, of_way, same, place, _hazard(way, place, is_own=is_own))
-            figures = _timed(figures, of_way, same, place, prices)
+    for index, (way, (case, same)) in enumerate(zip(question.ways, records, strict=True)):
+        figures = known.get(index)
+        if same:
+            figures = _by_records(figures, index, case, same, place, _hazard(way, place, is_own=is_own))
+        if same and figures is not None:
+            figures = _timed(figures, case, same, place, prices)
         if figures is not None:
             yield figures
 
@@ -215,19 +233,18 @@ def _hazard(way: Way, place: Place, *, is_own: bool) -> Hazard | None:
 
 def _by_records(
     figures: Figures | None, way: int, case: Case, records: Sequence[Record], place: Place, hazard: Hazard | None
-) -> Figures:
+) -> Figures | None:
     """The peak and the verdict of a way by the records of its call; as they were if those do not tell."""
     peak = peaks.observed(case, place, records)
-    if peak is None and figures is not None:
-        return figures
-    if peak is None:  # it ran, and nobody noted its memory
-        kind = records[0].kind
-        peak = Peak(kind, "fits", "high", None, None, "")
+    if peak is None:
+        ran = next((record for record in records if isinstance(record.outcome, Measured)), None)
+        if figures is not None or ran is None:
+            return figures
+        peak = Peak(ran.kind, "fits", "high", None, None, "it ran, and nobody noted its memory")
     needed_bytes = figures.peak_bytes if figures is not None and figures.verdict == "oom" else None
     verdict = recommendation.verdict_of(peak, hazard)
-    before = figures or Figures(way, verdict)
     peak_bytes = peak.reserved_bytes if peak.runs else needed_bytes
-    return replace(before, verdict=verdict, peak_bytes=peak_bytes, peak_kind=peak.kind)
+    return replace(figures or Figures(way, verdict), verdict=verdict, peak_bytes=peak_bytes, peak_kind=peak.kind)
 
 
 def _timed(figures: Figures, case: Case, records: Sequence[Record], place: Place, prices: Prices) -> Figures:
@@ -257,8 +274,6 @@ def _remote(question: Question, case: Case, rule: _Rule) -> Mapping[str, Remote]
 
 
 def _is_no_news(now: Remote, before: Remote) -> bool:
-    """Whether a remote way is not known, or is the one before but for rounding."""
-    if now.least_s is None or before.least_s is None:
-        return now.least_s is None
-    is_same = (now.kind, now.by) == (before.kind, before.by)
-    return is_same and math.isclose(now.least_s, before.least_s, rel_tol=_ROUNDING)
+    """Whether a remote way is not known, or is as it was before."""
+    figures = (now.least_s, now.most_s, now.kind, now.by)
+    return now.least_s is None or figures == (before.least_s, before.most_s, before.kind, before.by)

@@ -6,7 +6,8 @@ over them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench import store
@@ -19,16 +20,15 @@ from bench.analysis.hybrid.scenario import Request
 from bench.analysis.planning.card_offers import between_s, local_cost, sold_as
 from bench.analysis.verdicts import recommendation, verdict_json
 from bench.analysis.verdicts.questions import (
-    NOTHING,
     Card,
     Figures,
     Had,
     Model,
-    OnCard,
     Question,
     Remote,
     TimeErrors,
     Verdicts,
+    three_digits,
     way_of,
 )
 from bench.config import Card as Price
@@ -69,20 +69,26 @@ class _Sources:
         return (replace(request, paths={name: request.paths[name]}) for name in self.networks)
 
 
-def build(keys: Sequence[str], cards: Sequence[str] = ()) -> Verdicts:
+def build(keys: Iterable[str], cards: Sequence[str] = ()) -> Verdicts:
     """The verdicts for these models and cards (all of gpus.yaml if none is named), from published records.
 
     Raises ResultsError without the published records, ConfigError for an unknown name.
     """
     sources = _sources(cards)
     errors = sources.evidence.clock.errors if sources.evidence.clock else None
+    described: list[Model] = []
+    questions: list[Question] = []
+    for key in keys:
+        images = list(images_of(key))
+        described.append(model_of(images[0]))
+        questions += [_question(image, sources) for image in images]
     return Verdicts(
         cards=tuple(_card(card, sources.market.prices) for card in sources.cards),
-        models=tuple(model_of(next(images_of(key))) for key in keys),
+        models=tuple(described),
         networks={name: network.title or name for name, network in sources.networks.items()},
         errors=None if errors is None else TimeErrors(errors.median, abs(errors.worst.error)),
         currency=sources.market.prices.currency,
-        questions=tuple(_question(image, sources) for key in keys for image in images_of(key)),
+        questions=tuple(questions),
     )
 
 
@@ -168,8 +174,7 @@ def _question(image: Case, sources: _Sources) -> Question:
     for way in (way for each in advice for way in each.local):
         changes[way.option.case] = max(way.option.change, changes.get(way.option.case, 0))
     cases = sorted(changes, key=lambda case: (case.dtype != image.dtype, changes[case]))
-    times = [remote.time for remote in remotes]
-    return Question(
+    question = Question(
         model=image.model,
         operation=image.operation,
         width=image.axes["width"],
@@ -179,16 +184,20 @@ def _question(image: Case, sources: _Sources) -> Question:
         risk=models.workload(image.model).risk(image.model, image.dtype),
         ways=tuple(way_of(case, image.dtype) for case in cases),
         remote=_remotes(image, remotes, sources),
-        cards=tuple(_on_card(each, times, cases, sources.market.prices) for each in advice),
+        cards=(),
     )
+    figures = [_figures_of(each, cases, sources.market.prices) for each in advice]
+    networks, errors = tuple(sources.networks), sources.evidence.clock.errors if sources.evidence.clock else None
+    cards = tuple(recommendation.recommended(question, image, each, networks, errors) for each in figures)
+    return replace(question, cards=cards)
 
 
-def _on_card(advice: Advice, remotes: Sequence[Time | None], cases: Sequence[Case], prices: Prices) -> OnCard:
+def _figures_of(advice: Advice, cases: Sequence[Case], prices: Prices) -> tuple[Figures, ...]:
+    """The figures of the ways on a card, in the order of the cases."""
     of_case = {case: index for index, case in enumerate(cases)}
     price = prices.cards.get(advice.place.card or "")
     figures = [_figures(way, of_case[way.option.case], price, prices) for way in advice.local]
-    first, is_remote = recommendation.best_of(advice.local, remotes)
-    return recommendation.answered(figures, NOTHING if first is None else of_case[first.option.case], is_remote)
+    return tuple(sorted(figures, key=lambda each: each.way))
 
 
 def _figures(way: Local, index: int, price: Price | None, prices: Prices) -> Figures:
@@ -210,10 +219,10 @@ def with_time(figures: Figures, case: Case, time: Time | None, price: Price | No
     cost = None if had is None else local_cost(case, time, price, had, prices)
     return replace(
         figures,
-        least_s=taken.least,
-        most_s=taken.most,
+        least_s=three_digits(taken.least),
+        most_s=three_digits(taken.most),
         time_kind=time.kind,
-        cost_per_1000=cost.least if cost is not None and cost.is_exact else None,
+        cost_per_1000=three_digits(cost.least) if cost is not None and cost.is_exact else None,
     )
 
 
@@ -239,7 +248,8 @@ def remote_of(way: RemoteWay, cost: float | None = None, endpoint: str = "") -> 
     if way.time is None:
         return Remote(None, None, "simulated", "", note=way.reason)
     taken = between_s(way.time)
-    return Remote(taken.least, taken.most, way.time.kind, way.by, cost, endpoint)
+    seconds = three_digits(taken.least), three_digits(taken.most)
+    return Remote(*seconds, way.time.kind, way.by, three_digits(cost), endpoint)
 
 
 def load() -> Verdicts:
@@ -252,5 +262,17 @@ def load() -> Verdicts:
     return verdict_json.from_json(text, path.name)
 
 
+def write() -> None:
+    """Build the verdicts again and write their file; tell on standard error how far it is, since it takes minutes."""
+    text = verdict_json.to_json(build(_told(keys_of_zoo())))
+    store.write_whole(store.verdicts(), text.encode())
+
+
+def _told(keys: Sequence[str]) -> Iterator[str]:
+    for number, key in enumerate(keys, 1):
+        sys.stderr.write(f"Verdicts for {key} ({number} of {len(keys)})\n")
+        yield key
+
+
 if __name__ == "__main__":
-    store.verdicts().write_text(verdict_json.to_json(build(keys_of_zoo())), encoding="utf-8")
+    write()

@@ -59,6 +59,10 @@ def test_the_docs_figures_the_sweeps_and_the_traces_are_in_the_wheel(
     assert under(wheel, inside) == files
 
 
+def test_the_verdicts_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    assert wheel.read("bench/verdicts.json") == (ROOT / "results/predicted/verdicts.json").read_bytes()
+
+
 def test_nothing_else_of_the_checkout_is(wheel: zipfile.ZipFile) -> None:
     assert {name.split("/")[0].partition("-")[0] for name in wheel.namelist()} == {"bench", "hybrid_bench"}
     assert not [name for name in wheel.namelist() if "predicted/" in name or name.endswith(".got")]

@@ -196,6 +196,11 @@ class Verdicts:
     questions: tuple[Question, ...]
 
 
+def three_digits(value: float | None) -> float | None:
+    """The value as the verdicts keep it, so that the recommendation is the same before and after it was written."""
+    return None if value is None else float(f"{value:.3g}")
+
+
 def case_of(way: Way, case: Case) -> Case:
     """The case of a way; `case` is any of the same question."""
     return case.model_copy(update={"dtype": way.dtype, "variant": way.variant, "tiling": way.tile or "off"})

@@ -30,18 +30,6 @@ def verdict_of(peak: Peak, hazard: Hazard | None) -> Verdict:
     return "tight"
 
 
-def best_of(ways: Sequence[Local], remotes: Sequence[Time | None]) -> tuple[Local | None, list[bool]]:
-    """The best way on the card (None if there is none), and for each remote time whether remote comes before it."""
-    first = ranking.first_local(ways)
-    return first, [ranking.is_remote_first(remote, first) for remote in remotes]
-
-
-def answered(figures: Sequence[Figures], here: int, is_remote: Sequence[bool]) -> OnCard:
-    """The answer with these figures, where `here` is the best way on the card."""
-    best = tuple(REMOTE if remote_first else here for remote_first in is_remote)
-    return OnCard(tuple(sorted(figures, key=lambda each: each.way)), here, best)
-
-
 def recommended(
     question: Question, case: Case, figures: Sequence[Figures], networks: Sequence[str], errors: Errors | None
 ) -> OnCard:
@@ -51,9 +39,10 @@ def recommended(
     """
     ways = [_local(question, case, each, errors) for each in figures]
     remotes = [_remote_time(question.remote.get(name), errors) for name in networks]
-    first, is_remote = best_of(ways, remotes)
+    first = ranking.first_local(ways)
     here = next((each.way for way, each in zip(ways, figures, strict=True) if way is first), NOTHING)
-    return answered(figures, here, is_remote)
+    best = tuple(REMOTE if ranking.is_remote_first(remote, first) else here for remote in remotes)
+    return OnCard(tuple(figures), here, best)
 
 
 def _local(question: Question, case: Case, figures: Figures, errors: Errors | None) -> Local:

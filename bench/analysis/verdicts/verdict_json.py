@@ -24,6 +24,7 @@ from bench.analysis.verdicts.questions import (
     TimeErrors,
     Verdicts,
     Way,
+    three_digits,
 )
 from bench.core.units import MIB
 from bench.errors import BenchError
@@ -151,10 +152,8 @@ def _ms(seconds: float | None) -> float | None:
 
 def _digits(value: float | None) -> float | None:
     """The value with three digits, as an integer if it is one."""
-    if value is None:
-        return None
-    short = float(f"{value:.3g}")
-    return int(short) if short == int(short) else short
+    short = three_digits(value)
+    return int(short) if short is not None and short.is_integer() else short
 
 
 def from_json(text: str, name: str) -> Verdicts:
