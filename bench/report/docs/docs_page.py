@@ -29,6 +29,16 @@ class Page:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTable:
+    """A table of a page with the model and the operation that it is about; `entries` are its figures, row by row."""
+
+    table: PageTable
+    spec: Spec
+    operation: str
+    entries: tuple[docs_row.Entry, ...]
+
+
 def read_page(
     text: str, source: str, operation: str | None = None, *, recorded_at: str, otherwise: str | None = None
 ) -> Page:
@@ -39,20 +49,13 @@ def read_page(
     the docs leave unsaid takes the default of the model, and is listed in `assumed`. Raises DocsError, with the line,
     for a table of figures that cannot be read.
     """
-    if operation is not None and operation not in OPERATIONS:
-        raise DocsError(f"The docs have no tables of operation {quoted(operation)}. {nearest(operation, OPERATIONS)}")
+    refuse_other_operations(operation)
     name = re.split(r"[\\/]", source)[-1]
-    entries: list[docs_row.Entry] = []
-    warnings: list[str] = []
-    for table in find_tables(text, name):
-        if not table.rows:
-            warnings.append(f"{table.place}: this table has no rows.")
-            continue
-        spec = _model(table)
-        table_operation = operation or _operation(table, name, otherwise)
-        for row in table.rows:
-            entries += docs_row.entries(row, spec, table_operation)
-            warnings += docs_row.doubts(row)
+    tables = find_tables(text, name)
+    warnings = [f"{table.place}: this table has no rows." for table in tables if not table.rows]
+    read = [read_table(table, operation, otherwise) for table in tables if table.rows]
+    warnings += [doubt for table in read for row in table.table.rows for doubt in docs_row.doubts(row)]
+    entries = [entry for table in read for entry in table.entries]
     docs_row.refuse_twins(entries)
     if not entries:
         raise DocsError(f"{name}: its tables hold no figures. Is it the right file?")
@@ -64,6 +67,23 @@ def read_page(
         started_at=recorded_at,
     )
     return Page(tuple(docs_row.record(entry, run) for entry in entries), tuple(warnings))
+
+
+def refuse_other_operations(operation: str | None) -> None:
+    """Raise DocsError for an operation that the docs have no tables of."""
+    if operation is not None and operation not in OPERATIONS:
+        raise DocsError(f"The docs have no tables of operation {quoted(operation)}. {nearest(operation, OPERATIONS)}")
+
+
+def read_table(table: PageTable, operation: str | None = None, otherwise: str | None = None) -> ReadTable:
+    """Read a table: its model, its operation and its figures; `operation` and `otherwise` as in `read_page`.
+
+    Raises DocsError, with the line, if any of them can't be read.
+    """
+    spec = _model(table)
+    table_operation = operation or _operation(table, otherwise)
+    entries = (entry for row in table.rows for entry in docs_row.entries(row, spec, table_operation))
+    return ReadTable(table, spec, table_operation, tuple(entries))
 
 
 def _model(table: PageTable) -> Spec:
@@ -84,9 +104,9 @@ def _unknown_title(table: PageTable, title: str) -> DocsError:
     return DocsError(f"{table.place}: no model has the title {quoted(title)}. {nearest(title, titles)}")
 
 
-def _operation(table: PageTable, name: str, otherwise: str | None) -> str:
+def _operation(table: PageTable, otherwise: str | None) -> str:
     """The operation of a table: what the texts above it say, or else its file's name, or else `otherwise`."""
-    operation = table.operation or operation_in(name.replace("_", " ")) or otherwise
+    operation = table.operation or operation_in(table.place.page.replace("_", " ")) or otherwise
     if operation is None:
         raise DocsError(
             f"{table.place}: can't tell whether this table is about encode or decode. Choose one with --operation."

@@ -30,13 +30,24 @@ Figure = float | Literal["OOM"] | None
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a page, counted from 1; printed as `page.md:12`."""
+
+    page: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of a row as a reader sees them. `place` is file and line, `page.md:12`, here and below.
+    """The cells of a row as a reader sees them.
 
     `frames` is the cell under Frames, which is not among `cells`; None in a table without that column.
     """
 
-    place: str
+    place: Place
     cells: tuple[str, ...]
     frames: str | None = None
 
@@ -45,7 +56,7 @@ class Row:
 class Entry:
     """One pair of cells, read."""
 
-    place: str
+    place: Place
     gpu: str
     vram_limit_bytes: int | None
     case: Case
@@ -81,6 +92,17 @@ def entries(row: Row, spec: Spec, operation: str) -> Iterator[Entry]:
             continue
         case = Case(model=spec.key, operation=operation, axes=axes, dtype=spec.dtype, tiling=tiling or "off")
         yield Entry(row.place, gpu, limit, case, time_s, percent)
+
+
+def names(row: Row, spec: Spec) -> tuple[str, ...]:
+    """The GPU as the row spells it, the resolution (`512x768`), and the frames in a table of videos.
+
+    Raises DocsError for a cell that can't be read.
+    """
+    gpu, limit = _gpu(row)
+    label = gpu if limit is None else f"{gpu} (limited to {units.format_bytes(limit)})"
+    width, height = _resolution(row)
+    return (label, f"{width}x{height}", *map(str, _frames(row, spec).values()))
 
 
 def _gpu(row: Row) -> tuple[str, int | None]:
@@ -187,7 +209,7 @@ def record(entry: Entry, run: Run) -> Record:
         outcome=Measured() if measured else OutOfMemory(where="device"),
         stages=_stages(entry),
         assumed=(*unsaid, "tiling") if entry.case.tile else unsaid,
-        source=entry.place,
+        source=str(entry.place),
         recorded_at=run.started_at,
     )
 

@@ -59,10 +59,10 @@ class Label:
 class PageTable:
     """A table of figures: its rows, the labels above it, nearest first, and the operation that the nearest text names.
 
-    `place` is the file and line of its header; `operation` is None if nothing above it names exactly one.
+    `place` is the line of its header; `operation` is None if nothing above it names exactly one.
     """
 
-    place: str
+    place: docs_row.Place
     rows: tuple[docs_row.Row, ...]
     labels: tuple[Label, ...]
     operation: str | None
@@ -183,7 +183,7 @@ class _Walk:
 
     def _refuse_stray(self, line: str, number: int) -> None:
         """Raise DocsError for a header or row of figures outside of any table, because its figures would be lost."""
-        place = f"{self._name}:{number + 1}"
+        place = self._place(number)
         cells = _split(line)
         if _has_figures(cells):
             rule = _split(self._lines[number + 1]) if number + 1 < len(self._lines) else []
@@ -203,7 +203,7 @@ class _Walk:
             if _has_frames(header.cells):
                 rows = list(map(_with_frames, rows))
             labels = tuple(self._labels())
-            self.tables.append(PageTable(f"{self._name}:{begin + 1}", tuple(rows), labels, self._operation(labels)))
+            self.tables.append(PageTable(header.place, tuple(rows), labels, self._operation(labels)))
         self._sections[-1].end_prose()
 
     def _rows(self, tokens: Sequence[Token], begin: int) -> Iterator[docs_row.Row]:
@@ -221,7 +221,10 @@ class _Walk:
             elif token.type == "tr_close":
                 by_bars = _split(self._lines[line])
                 length = len(by_bars) if line > begin else len(cells)
-                yield docs_row.Row(f"{self._name}:{line + 1}", tuple(cells if length == len(cells) else by_bars))
+                yield docs_row.Row(self._place(line), tuple(cells if length == len(cells) else by_bars))
+
+    def _place(self, line: int) -> docs_row.Place:
+        return docs_row.Place(self._name, line + 1)
 
     def _labels(self) -> Iterator[Label]:
         labels = [Label(self._sections[-1].last_line(), binding=True)]
@@ -299,7 +302,7 @@ def _has_figures(header: Sequence[str]) -> bool:
     )
 
 
-def _check_columns(header: Sequence[str], place: str) -> None:
+def _check_columns(header: Sequence[str], place: docs_row.Place) -> None:
     words = _words(header)
     if len(words) != len(_COLUMNS) or not all(p.fullmatch(w) for p, w in zip(_COLUMNS, words, strict=True)):
         raise DocsError(
