@@ -1,4 +1,4 @@
-"""`bench docs`: the tables of the diffusers docs, read, printed and checked."""
+"""`bench docs`: the tables of the diffusers docs, read, printed, checked and updated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.files import read_text, records_and_predictions
+from bench.commands.files import read_exactly, read_text, records_and_predictions, replace_exactly
 from bench.commands.help_page import Command, Group
 from bench.commands.notice import announced
-from bench.commands.options import Quiet
+from bench.commands.options import RESULTS, Quiet
 from bench.commands.stderr import warn
 from bench.errors import GateError
 
-docs = typer.Typer(cls=Group, no_args_is_help=True, help="Read, print and check the tables of the diffusers docs.")
+docs = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Read, print, check and update the tables of the diffusers docs."
+)
 
 Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
 Results = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
@@ -83,6 +85,52 @@ def docs_check(
     if difference:
         typer.echo(difference, nl=False)
         raise GateError(f"{page}: its tables differ from the results. The diff is on standard output.")
+
+
+@docs.command("update", cls=Command)
+@partial(announced, "Reading results")
+def docs_update(
+    page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS]...", help="More results.")] = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option("--results", metavar="RESULTS", help="Results files and folders; repeatable. Default: results/."),
+    ] = None,
+    operation: Annotated[
+        str | None,
+        typer.Option(
+            "--operation", help="Update only tables of encode or decode; those that do not say count as such."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; print a diff if anything would change.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put measured figures into the tables of a docs page, and keep everything else byte for byte.
+
+    Rows of measured devices get the new figures, and new devices are added
+    below the others. Published figures are used only if the results hold
+    nothing measured.
+
+    Exit codes: 0 done; 1 with --check, the page would change; 2 wrong usage,
+    or a page or results that can't be used.
+    """
+    from bench.report.docs import page_update
+    from bench.report.render.terminal import print_lines
+
+    text = read_exactly(page)
+    records, predictions = records_and_predictions([*(results or []), *(more or [])] or [RESULTS], strict=check)
+    updated = page_update.update(text, page.name, records or predictions, operation)
+    warn(updated.notes)
+    if check:
+        if difference := page_update.difference(text, updated.text, page.name):
+            typer.echo(difference, nl=False)
+            raise GateError(f"{page}: its figures differ from the results. To change them, run this without --check.")
+    elif updated.text != text:
+        replace_exactly(page, updated.text)
+    if not quiet:
+        print_lines(page_update.summary(str(page), updated, is_changed=updated.text != text))
 
 
 def _rendered(results: Sequence[Path], operation: str, dialect: str | None, *, strict: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +21,38 @@ Pages = dict[str, "Document | Callable[[], bytes | None]"]
 
 def read_text(path: Path) -> str:
     """The text of a file. Raises BenchError."""
+    return _content(path).decode("utf-8", errors="replace")
+
+
+def _content(path: Path) -> bytes:
     from bench.store import is_named_pipe
 
     try:
         if is_named_pipe(path):
             raise BenchError(f"{path} is a named pipe, which may never end. Write the text to a file first.")
-        return path.read_bytes().decode("utf-8", errors="replace")
+        return path.read_bytes()
     except OSError as error:
         raise BenchError(f"Can't read {path}: {error.strerror}. Check the path and its permissions.") from None
+
+
+def read_exactly(path: Path) -> str:
+    """The text of a file whose every byte can be written back by `replace_exactly`. Raises BenchError."""
+    return _content(path).decode("utf-8", errors="surrogateescape")
+
+
+def replace_exactly(path: Path, text: str) -> None:
+    """Replace the text of a file as a whole: of the file that a link names, with its permissions. Raises BenchError."""
+    from bench.store import write_whole
+
+    try:
+        target = path.resolve(strict=True)
+        if not target.is_file():
+            raise BenchError(f"{path} is not a regular file, so it can't be replaced. Copy it to a file first.")
+        if not target.stat().st_mode & 0o222 or not os.access(target, os.W_OK):  # the administrator may write anything
+            raise BenchError(f"{path} is read-only. Make it writable, or use --check.")
+        write_whole(target, text.encode("utf-8", errors="surrogateescape"))
+    except OSError as error:
+        raise BenchError(f"Can't write {path}: {error.strerror}. Check the path and its permissions.") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -97,6 +97,13 @@ def is_card(device: str, device_bytes: int | None, card: str, card_bytes: int | 
     return abs(device_bytes / card_bytes - 1) <= _ALIKE
 
 
+def are_same(first: str, second: str) -> bool:
+    """Whether two names have the same words, makers' names aside: `RTX 3090` and `NVIDIA GeForce RTX 3090`."""
+    words = _words(first) - _SAYS_NOTHING
+    same = bool(words) and words == _words(second) - _SAYS_NOTHING
+    return first == second or (same and first.isascii() and second.isascii())  # words in other letters are not read
+
+
 def _words(text: str) -> set[str]:
     """The words of a name: `{rtx, 3080, ti, 12gb}` of `NVIDIA GeForce RTX 3080Ti 12 GB`."""
     spaced = _MEMORY_IN_TEXT.sub(r" \1gb ", text.casefold())

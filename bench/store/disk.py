@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bench.errors import ResultsError
@@ -14,11 +15,16 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Create or replace a file as a whole, durably. If that fails, the older file stays. Raises OSError."""
+    """Create or replace a file as a whole, durably, with the permissions of the older file. Raises OSError.
+
+    If that fails, the older file stays.
+    """
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     try:
         append_bytes(fresh, data)
+        with suppress(FileNotFoundError):
+            fresh.chmod(stat.S_IMODE(path.stat().st_mode))
         fresh.replace(path)
     except OSError:
         fresh.unlink(missing_ok=True)

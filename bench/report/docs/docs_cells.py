@@ -15,24 +15,26 @@ OOM, GAP = "OOM", "n/a"
 
 def cells(dialect: Dialect, untiled: Figures, tiled: Figures) -> list[str]:
     """Time, memory, tiled time and tiled memory as a dialect prints them, without padding."""
-    return _decode_cells(untiled, tiled) if dialect == "decode" else _encode_cells(untiled, tiled)
+    time, memory, tiled_time, tiled_memory = numbers(dialect, untiled, tiled)
+    return [time, memory, with_change(time, tiled_time) if dialect == "decode" else tiled_time, tiled_memory]
+
+
+def numbers(dialect: Dialect, untiled: Figures, tiled: Figures) -> list[str]:
+    """The same without the change of the tiled time.
+
+    The encode dialect has six significant digits, as `DataFrame.to_markdown` prints numbers. The decode dialect has
+    three decimals of a time, without zeros at the end of the untiled one, and two of a percentage.
+    """
+    if dialect == "encode":
+        return [_printed(value, "{:g}") for figures in (untiled, tiled) for value in rounded(figures)]
+    time, tiled_time = (_printed(figures.time_s, "{:.3f}") for figures in (untiled, tiled))
+    memory, tiled_memory = (_printed(figures.memory_percent, "{:.2f}%") for figures in (untiled, tiled))
+    return [time.rstrip("0").rstrip("."), memory, tiled_time, tiled_memory]
 
 
 def rounded(figures: Figures) -> tuple[float | None, float | None]:
     """The figures as the encode dialect prints them: the time to three decimals, the percentage as it is."""
     return (None if figures.time_s is None else round(figures.time_s, 3), figures.memory_percent)
-
-
-def _encode_cells(untiled: Figures, tiled: Figures) -> list[str]:
-    """Six significant digits, as `DataFrame.to_markdown` prints numbers."""
-    return [_printed(value, "{:g}") for figures in (untiled, tiled) for value in rounded(figures)]
-
-
-def _decode_cells(untiled: Figures, tiled: Figures) -> list[str]:
-    """Memory in per cent, and the tiled time with its change against the untiled one."""
-    time, tiled_time = (_printed(figures.time_s, "{:.3f}") for figures in (untiled, tiled))
-    memory, tiled_memory = (_printed(figures.memory_percent, "{:.2f}%") for figures in (untiled, tiled))
-    return [time.rstrip("0").rstrip("."), memory, with_change(time, tiled_time), tiled_memory]
 
 
 def _printed(value: float | None, form: str) -> str:

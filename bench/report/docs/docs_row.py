@@ -21,6 +21,7 @@ _CELLS = 6
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _TIME = re.compile(rf"({_NUMBER})")
 _TIME_AND_CHANGE = re.compile(rf"({_NUMBER})(?:\s*\(\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*\))?")
+_ANY_FIGURE = re.compile(rf"{_TIME_AND_CHANGE.pattern}\s*%?")
 _PERCENT = re.compile(rf"({_NUMBER})\s*%?")
 _RESOLUTION = re.compile("([0-9]{1,6})\\s*[x\N{MULTIPLICATION SIGN}]\\s*([0-9]{1,6})", re.IGNORECASE)
 _LIMITED = re.compile(r"(.+) \(limited to ([^()]+)\)")
@@ -160,6 +161,14 @@ def _figure(row: Row, cell: str, pattern: re.Pattern[str]) -> Figure:
         kind = "percentage" if pattern is _PERCENT else "time in seconds"
         raise DocsError(f"{row.place}: the cell {quoted(cell)} must be a {kind} of 0 or more, OOM or n/a.")
     return value
+
+
+def parts(cell: str) -> tuple[str, str | None]:
+    """The number of a cell of figures and the change behind it, as it spells them; `OOM` or `n/a`, and no change."""
+    match = _match(cell, _ANY_FIGURE)
+    if match:
+        return match[1], match[2]
+    return ("OOM" if cell.lower() == "oom" else "n/a"), None
 
 
 def doubts(row: Row) -> Iterator[str]:
