@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "report": set(),
     "report.document": {"core"},
     "report.render": {"errors", "core", "report.document"},
-    "report.docs": _BASE | {"report.document", "report.render", "report.pages"},
+    "report.docs": _BASE | {"config", "report.document", "report.render", "report.pages"},
     "report.plots": {
         *(_BASE | {"config", "vram", "report.pages"}),
         *("analysis.hybrid", "analysis.cost", "analysis.memory", "analysis.speed"),

@@ -59,7 +59,7 @@ def update(text: str, name: str, records: Sequence[Record], operation: str | Non
         notes += change.notes
         for device, counts in change.devices.items():
             devices[device] = devices.get(device, RowCounts()) + counts
-    return UpdatedPage(lines.text(), devices, tuple(notes))
+    return UpdatedPage(lines.text(), devices, tuple(dict.fromkeys(notes)))
 
 
 def difference(old: str, new: str, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.errors import listed
+from bench.errors import DocsError, listed
 from bench.record import Record, grouped
 from bench.report.docs.docs_grid import names_of, refuse_other_kinds, with_rows
 from bench.workloads import models
@@ -24,17 +24,17 @@ def choose(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
     shown = with_rows(records, _KINDS)
     refuse_other_kinds(shown, _KINDS)
     used = [record for record in shown if record.kind == "measured"] or shown
-    odd = [record for record in used if extras(record.case) or record.case.variant != "default"]
-    cells = grouped([record for record in used if record not in odd], _cell)
+    odd: list[Record] = []
+    plain: list[Record] = []
+    for record in used:
+        (odd if extras(record.case) or record.case.variant != "default" else plain).append(record)
+    cells = grouped(plain, _cell)
     chosen = [record for cell in cells for record in ([each for each in cell if _is_docs_own(each)] or cell)]
-    return chosen, _left_out(odd)
-
-
-def _left_out(odd: Sequence[Record]) -> list[str]:
-    if not odd:
-        return []
     labels = listed((label_of(record.case) for record in odd), _MOST_LABELS)
-    return [f"Batches and variants are left out, because the docs' tables have no room for them: {labels}."]
+    note = f"Batches and variants are left out, because the docs' tables have no room for them: {labels}."
+    if not chosen:
+        raise DocsError(f"{note} Name results of single images.")
+    return chosen, [note] if odd else []
 
 
 def _cell(record: Record) -> tuple[object, ...]:

@@ -23,13 +23,17 @@ class Style:
     shows_change: bool
 
 
-def style_of(rows: Sequence[docs_row.Row], operation: str) -> Style:
-    """The style of a table with these rows; of a table without figures, that of the operation's page."""
-    cells = [cell for row in rows for cell in row.cells[2:] if not _is_word(cell)]
-    if not cells:
-        return Style("decode", shows_change=True) if operation == "decode" else Style("encode", shows_change=False)
+def style_of(rule: str, rows: Sequence[docs_row.Row], operation: str) -> Style:
+    """The style of a table with these rows.
+
+    A table without figures has that of the encode page if its rule has colons, else that of its operation's page.
+    """
+    numbers_there = [cell for row in rows for cell in row.cells[2:] if not _is_word(cell)]
+    if not numbers_there:
+        is_encode = ":" in rule or operation == "encode"
+        return Style("encode", shows_change=False) if is_encode else Style("decode", shows_change=True)
     changes = [docs_row.parts(row.cells[4])[1] is not None for row in rows if not _is_word(row.cells[4])]
-    has_percent = any(cell.endswith("%") for cell in cells)
+    has_percent = any(cell.endswith("%") for cell in numbers_there)
     return Style("decode" if has_percent else "encode", any(changes) if changes else has_percent)
 
 
@@ -50,12 +54,11 @@ def changed_cells(old: Sequence[str], pair: Mapping[bool, Record], style: Style)
                 kept if figure == GAP and kept != OOM else figure
                 for figure, kept in zip((time, memory), bare[at : at + 2], strict=True)
             ]
-    result = [None if _is_same(*cells) else cells[1] for cells in zip(bare, new, strict=True)]
-    time, _, tiled_time, _ = result
-    if style.shows_change and (time or tiled_time):
-        with_new_change = with_change(new[0], new[_TILED_TIME])
-        result[_TILED_TIME] = None if with_new_change == old[_TILED_TIME] else with_new_change
-    return result
+    cells = [None if _is_same(*figures) else figures[1] for figures in zip(bare, new, strict=True)]
+    if style.shows_change and (cells[0] or cells[_TILED_TIME]):
+        tiled_time = with_change(new[0], new[_TILED_TIME])
+        cells[_TILED_TIME] = None if tiled_time == old[_TILED_TIME] else tiled_time
+    return cells
 
 
 def added_cells(pair: Mapping[bool, Record], style: Style) -> list[str] | None:

@@ -44,8 +44,8 @@ class TableUpdate:
         self._title = f"{table.spec.title} {table.operation}"
         self._rows = {docs_row.names(row, table.spec): row for row in table.table.rows}
         self._sizes = [*(names[1:] for names in self._rows), *sizes]
-        self._style = row_update.style_of(table.table.rows, table.operation)
         header, rule = self._place.line, self._place.line + 1
+        self._style = row_update.style_of(lines[rule], table.table.rows, table.operation)
         numbers = [row.place.line for row in table.table.rows]
         self._last = max([rule, *numbers])
         self._layout = table_lines.layout(lines[header], lines[rule], [lines[line] for line in numbers], _FIGURES)
@@ -127,7 +127,7 @@ class TableUpdate:
 
     def _note_kept_rows(self, gpu: str, label: str, sizes: Container[Size]) -> None:
         if label != gpu:
-            self.notes.append(f"{self._place}: {gpu} is called {label} in this table, which keeps that name.")
+            self.notes.append(f"{gpu} is called {label} on the page, which keeps that name.")
         kept = [" ".join(size) for size in self._own_rows(label) if size not in sizes]
         if kept:
             self.notes.append(

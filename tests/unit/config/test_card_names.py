@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from factories import refusal
 
-from bench.config.card_names import is_card, matching, near, one_of
+from bench.config.card_names import are_same, is_card, matching, near, one_of
 from bench.core.units import GIB, MIB
 from bench.errors import ConfigError
 
@@ -171,3 +171,22 @@ def test_a_device_is_a_card_by_name_and_memory(
 @pytest.mark.parametrize(("gib", "same"), [(24, True), (22.06, True), (21, False), (24.5, False)])
 def test_a_card_of_which_only_the_sold_memory_is_known_may_report_less(gib: float, same: bool) -> None:
     assert is_card("NVIDIA A10", round(gib * GIB), "NVIDIA A10", 24 * GIB, nominal=True) is same
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("RTX 3090", "NVIDIA GeForce RTX 3090", True),
+        ("rtx3090", "GeForce RTX 3090", True),
+        ("Tesla T4", "NVIDIA T4", True),
+        ("RTX 3090", "RTX 3090 Ti", False),
+        ("RTX 3090", "RTX 3090 (limited to 8.00 GiB)", False),
+        ("Quadro RTX 6000", "Quadro 6000", False),
+        ("RTX 4090", "RTX 4090 \u4e2d\u56fd", False),  # a card of its own
+        ("\u663e\u5361", "\u663e\u5361", True),
+        ("NVIDIA", "GeForce", False),
+    ],
+)
+def test_two_names_are_one_card_s_if_they_differ_in_makers_alone(first: str, second: str, same: bool) -> None:
+    assert are_same(first, second) is same
+    assert are_same(second, first) is same

@@ -339,3 +339,17 @@ def test_a_first_line_that_can_t_be_written_leaves_no_file(path: Path, monkeypat
 
     assert "No space left" in refusal(ResultsError, RunFile(path).append, FIRST)
     assert not path.exists()
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    # given a file that a group may write, and a new one
+    older, new = tmp_path / "older", tmp_path / "new"
+    older.write_bytes(b"a")
+    older.chmod(0o664)
+    # when both are written
+    for path in (older, new):
+        store.write_whole(path, b"b")
+    # then the older one has its permissions still, and the new one the usual ones
+    assert older.read_bytes() == b"b"
+    assert older.stat().st_mode & 0o777 == 0o664
+    assert new.stat().st_mode & 0o022 == 0
