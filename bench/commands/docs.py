@@ -91,7 +91,7 @@ def docs_check(
 @partial(announced, "Reading results")
 def docs_update(
     page: Annotated[Path, typer.Argument(help="A page of the docs, in markdown.")],
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[RESULTS]...", help="More results.")] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS", help="More results.")] = None,
     results: Annotated[
         list[Path] | None,
         typer.Option("--results", metavar="RESULTS", help="Results files and folders; repeatable. Default: results/."),

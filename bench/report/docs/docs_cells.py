@@ -10,6 +10,8 @@ from bench.report.docs.docs_grid import Figures
 
 Dialect = Literal["encode", "decode"]
 
+#: A change of more digits says nothing, and is more than decimal arithmetic keeps (28).
+_MOST_DIGITS = 20
 OOM, GAP = "OOM", "n/a"
 
 
@@ -46,13 +48,15 @@ def _printed(value: float | None, form: str) -> str:
 def with_change(untiled: str, tiled: str) -> str:
     """A printed tiled time with its change from the untiled one: `0.050 (0%)`, `0.257 (+0.4%)`, `0.009 (-12%)`.
 
-    Without a change if either is not a time, or if the untiled time is 0. In decimal, so that a reader with a
-    calculator gets the same digits.
+    Without a change if either is not a time, if the untiled time is 0, or if the change is absurdly large. In decimal,
+    so that a reader with a calculator gets the same digits.
     """
     if GAP in (untiled, tiled) or OOM in (untiled, tiled) or not Decimal(untiled):
         return tiled
     if Decimal(untiled) == Decimal(tiled):
         return f"{tiled} (0%)"
     change = (Decimal(tiled) / Decimal(untiled) - 1) * 100
+    if change.adjusted() > _MOST_DIGITS:
+        return tiled
     step = Decimal("0.1") if abs(change) < 1 else Decimal(1)
     return f"{tiled} ({change.quantize(step, ROUND_HALF_UP):+}%)"

@@ -106,9 +106,19 @@ def names(row: Row, spec: Spec) -> tuple[str, ...]:
     return (label, f"{width}x{height}", *map(str, _frames(row, spec).values()))
 
 
+def without_breaks(text: str) -> str:
+    """The text without the zero-width spaces with which `render.markdown` breaks @mentions and #references."""
+    return text.replace("\N{ZERO WIDTH SPACE}", "")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a GPU."""
+    return bool(text.strip("* ")) and text.isprintable() and "\N{REPLACEMENT CHARACTER}" not in text
+
+
 def _gpu(row: Row) -> tuple[str, int | None]:
-    name = row.cells[0].replace("\N{ZERO WIDTH SPACE}", "")  # our tables break @mentions and #references with it
-    if not name.strip("*") or not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
+    name = without_breaks(row.cells[0])
+    if not is_name(name):
         raise DocsError(f"{row.place}: the cell {quoted(row.cells[0])} does not name a GPU.")
     limited = _LIMITED.fullmatch(name)
     if limited:

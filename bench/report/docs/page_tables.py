@@ -12,6 +12,8 @@ from markdown_it.token import Token
 
 from bench.errors import DocsError, printable
 from bench.report.docs import docs_row
+from bench.report.docs.page_lines import LINE_END
+from bench.report.docs.table_lines import BAR
 
 #: The six headers in their order, in any of the docs' spellings.
 _COLUMNS = tuple(
@@ -28,7 +30,6 @@ _COLUMNS = tuple(
 #: The column after the resolution in tables of videos.
 _FRAMES = re.compile(r"frames", re.IGNORECASE)
 _FRAMES_AT = 2
-_BAR = re.compile(r"(?<!\\)\|")
 _RULE_CELL = re.compile(r":?-+:?")
 #: A line with more bars than this belongs to no table of figures, and would take the parser gigabytes.
 _MOST_BARS = 1000
@@ -109,7 +110,7 @@ def find_tables(text: str, name: str) -> list[PageTable]:
 
     Raises DocsError if there is none, or one that markdown would not show whole.
     """
-    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\N{BYTE ORDER MARK}").replace("\N{NO-BREAK SPACE}", " "))
+    lines = LINE_END.split(text.removeprefix("\N{BYTE ORDER MARK}").replace("\N{NO-BREAK SPACE}", " "))
     lines = [line if line.count("|") <= _MOST_BARS else "" for line in lines]
     walk = _Walk(name, lines)
     walk.page(_PARSER.parse("\n".join(lines)))
@@ -217,7 +218,7 @@ class _Walk:
             if token.type == "tr_open" and token.map:
                 cells, line = [], token.map[0]
             elif token.type == "inline":
-                cells.append(_plain(token.content))
+                cells.append(plain(token.content))
             elif token.type == "tr_close":
                 by_bars = _split(self._lines[line])
                 length = len(by_bars) if line > begin else len(cells)
@@ -250,7 +251,7 @@ def _comment(state: StateBlock, begin: int, end: int, silent: bool) -> bool:
 def _ends_table(state: StateBlock, line: int, _: int, silent: bool) -> bool:
     """Whether a line ends the table above it: one without a bar, which in strict markdown is a row of one cell."""
     text = state.src[state.bMarks[line] : state.eMarks[line]]
-    return silent and state.parentType == "table" and not _BAR.search(text)
+    return silent and state.parentType == "table" and not BAR.search(text)
 
 
 def _parser() -> MarkdownIt:
@@ -270,7 +271,7 @@ _PARSER = _parser()
 _INLINE = MarkdownIt("commonmark")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text that a reader sees: without the marks of emphasis, code and links, and a space in place of a tag."""
     if len(text) > _LONGEST or not _MARKUP.search(text):
         return text
@@ -279,7 +280,7 @@ def _plain(text: str) -> str:
 
 def _plain_line(line: str) -> str:
     """A line of prose, a heading or a summary as a reader sees it, with single spaces."""
-    return " ".join(_plain(_ANCHOR.sub(" ", line)).split())
+    return " ".join(plain(_ANCHOR.sub(" ", line)).split())
 
 
 def _seen(token: Token) -> str:
@@ -288,7 +289,7 @@ def _seen(token: Token) -> str:
 
 def _split(line: str) -> list[str]:
     """The cells of a line by its bars, without the marks of a quote; none if it has no bar."""
-    cells = [_plain(cell.strip()) for cell in _BAR.split(line.strip(" >"))]
+    cells = [plain(cell.strip()) for cell in BAR.split(line.strip(" >"))]
     return cells[cells[0] == "" : len(cells) - (cells[-1] == "")] if len(cells) > 1 else []
 
 

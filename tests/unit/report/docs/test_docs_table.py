@@ -200,6 +200,7 @@ def test_every_form_of_a_cell_in_the_decode_dialect(golden: Callable[[str, str],
         (0.0144, 0.0156, "0.016 (+14%)"),  # from 0.014 to 0.016 as printed; the times themselves give +8%
         (0.0002, 0.301, "0.301"),  # prints as 0: no change can be given
         (1.0, 12.0, "12.000 (+1100%)"),
+        (0.001, 1e40, f"{1e40:.3f}"),  # a change of 45 digits says nothing
     ],
 )
 def test_the_change_is_that_between_the_printed_times(untiled_s: float, tiled_s: float, printed: str) -> None:

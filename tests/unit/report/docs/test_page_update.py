@@ -248,15 +248,36 @@ def test_a_longer_name_is_written_without_moving_other_rows() -> None:
     assert [len(cell) for cell in cells[1:]] == [len(cell) for cell in header[1:]]
 
 
-def test_markup_in_a_name_is_escaped_and_found_again() -> None:
-    # given a card whose name is markup
-    name = "a|b <i>*x*</i> @me #1"
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a|b <i>*x*</i> @me #1", "*A*", "`A`", "[A](b)", "a\\", "&#124;", "---", "A  B", " A ", "A\tB\n"),
+        *("A\N{NO-BREAK SPACE}B", "A\N{ZERO WIDTH SPACE}B", "\N{RIGHT-TO-LEFT OVERRIDE}A", "A (limited to 8.00 GiB)"),
+    ],
+)
+def test_a_name_of_any_characters_has_one_row_however_often_it_is_added(name: str) -> None:
+    # given a card whose name is markup, or has characters that a page can't show
     records = a_row((0.05, 8.4), (0.06, 8.4), gpu=name)
     # when its row is added
     once = update(a_page(ROW), records).text
-    # then the page reads the name back, and a second update finds the row
-    assert name in {record.device.name for record in docs_page.read_page(once, "page.md", recorded_at="").records}
+    # then the page can be read, and a second update finds the row
+    assert len(docs_page.read_page(once, "page.md", recorded_at="").records) == 4
     assert update(once, records).text == once
+
+
+@pytest.mark.parametrize("name", ["", " ", "**"])
+def test_a_device_without_a_name_is_refused(name: str) -> None:
+    assert repr(name) in refusal(DocsError, lambda: update(a_page(ROW), a_row((0.05, 8.4), gpu=name)))
+
+
+def test_hundreds_of_devices_are_added_once() -> None:
+    # given more devices than any page has
+    records = [record for number in range(200) for record in a_row((0.05, 8.4), (0.06, 8.4), gpu=f"Card {number}")]
+    # when they are added
+    once = update(a_page(ROW), records)
+    # then each has its row, and the next update finds them all
+    assert len(lines_of(once.text, "Card ")) == len(once.devices) == 200
+    assert update(once.text, records).text == once.text
 
 
 def test_a_video_s_rows_are_told_apart_by_their_frames(toy_video: str) -> None:
