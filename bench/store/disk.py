@@ -19,7 +19,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
     If that fails, the older file stays.
     """
-    fresh = path.with_name(f"{path.name}.new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     fresh.unlink(missing_ok=True)
     try:
         append_bytes(fresh, data)

@@ -48,8 +48,8 @@ def update(text: str, name: str, records: Sequence[Record], operation: str | Non
     chosen, notes = record_choice.choose(records)
     notes += [doubt for table in tables for row in table.table.rows for doubt in docs_row.doubts(row)]
     wanted = [table for table in tables if operation in (None, table.operation)]
-    by_subject = grouped(chosen, _subject)
-    notes += _without_table(by_subject, wanted, tables, name)
+    by_subject = grouped([record for record in chosen if operation in (None, record.case.operation)], _subject)
+    notes += _without_table(chosen, tables, operation, name)
     lines = PageLines(text)
     sizes = _sizes(tables)
     devices: dict[str, RowCounts] = {}
@@ -110,17 +110,18 @@ def _with_records(
 
 
 def _without_table(
-    by_subject: Sequence[Sequence[Record]], wanted: Sequence[ReadTable], tables: Sequence[ReadTable], name: str
+    records: Iterable[Record], tables: Sequence[ReadTable], operation: str | None, name: str
 ) -> list[str]:
     """A note on records that have no table on the page. Raises DocsError if none has one."""
-    subjects = dict.fromkeys((table.spec.key, table.operation) for table in tables)
-    given = [_subject(records[0]) for records in by_subject]
-    if not any((table.spec.key, table.operation) in given for table in wanted):
+    there = dict.fromkeys((table.spec.key, table.operation) for table in tables)
+    given = dict.fromkeys(map(_subject, records))
+    wanted = [subject for subject in given if operation in (None, subject[1])]
+    lost = [subject for subject in wanted if subject not in there]
+    if lost == wanted:
         raise DocsError(
-            f"{name} has tables of {_listed(subjects)}, and the results are of {_listed(given)}. Name another page or "
+            f"{name} has tables of {_listed(there)}, and the results are of {_listed(given)}. Name another page or "
             "other results."
         )
-    lost = [subject for subject in given if subject not in subjects]
     return [f"{name} has no table of {_listed(lost)}, so these results are left out."] if lost else []
 
 

@@ -122,6 +122,10 @@ class TableUpdate:
         figures = row_update.added_cells(pair, self._style)
         if figures is None:
             return False
+        columns = len(self._layout.columns)
+        if columns != 1 + len(size) + len(figures):
+            problem = "no column Frames, which its results need" if len(size) > 1 else "a column Frames, but no videos"
+            raise DocsError(f"{self._place}: the table of {self._title} has {problem}. Mend its header.")
         lines = {other: row.place.line for other, row in own.items()}
         name = table_lines.first_cell(self._lines[min(lines.values())]) if lines else markdown.safe(gpu)
         self._lines.add_below(self._above(size, lines), self._layout.added([name, *size, *figures]))

@@ -341,11 +341,14 @@ def test_a_first_line_that_can_t_be_written_leaves_no_file(path: Path, monkeypat
     assert not path.exists()
 
 
-def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+def test_a_replaced_file_keeps_its_permissions_and_its_neighbours(tmp_path: Path) -> None:
     # given a file that a group may write, and a new one
     older, new = tmp_path / "older", tmp_path / "new"
     older.write_bytes(b"a")
     older.chmod(0o664)
+    # and one that is called like a part of the work, but is the user's
+    users = tmp_path / "older.new"
+    users.write_bytes(b"mine")
     # when both are written
     for path in (older, new):
         store.write_whole(path, b"b")
@@ -353,3 +356,6 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     assert older.read_bytes() == b"b"
     assert older.stat().st_mode & 0o777 == 0o664
     assert new.stat().st_mode & 0o022 == 0
+    # and the user's file is there still, and no other
+    assert users.read_bytes() == b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"older", "new", "older.new"}

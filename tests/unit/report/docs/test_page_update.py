@@ -295,6 +295,19 @@ def test_a_video_s_rows_are_told_apart_by_their_frames(toy_video: str) -> None:
     ]
 
 
+def test_a_table_whose_header_has_no_frames_takes_no_videos_and_one_with_frames_no_images(toy_video: str) -> None:
+    # given a table of videos without rows, and one of images, each under the header of the other
+    frames = HEADER.replace("Time", "Frames | Time", 1)
+    of_videos = a_page(title=f"{toy_video} decode")
+    of_images = a_page(header=f"{frames}\n|{'---|' * 7}")
+    # when rows are to be added, then the table is refused with its line
+    for page, model in ((of_videos, toy_video), (of_images, "sd-v1")):
+        records = a_row((0.1, 5.0), model=model, frames=17 if model == toy_video else 1)
+        refused = refusal(DocsError, lambda page=page, records=records: update(page, records))
+        assert refused.startswith("page.md:3:")
+        assert "Frames" in refused
+
+
 # Which device a row is of
 
 
@@ -403,6 +416,12 @@ def test_results_that_have_no_table_at_all_are_refused() -> None:
     refused = refusal(DocsError, lambda: update(a_page(ROW), a_row((0.1, 1.0), model="sdxl", operation="encode")))
     assert "SD v1.5 decode" in refused
     assert "SDXL encode" in refused
+
+
+def test_an_operation_without_results_is_refused() -> None:
+    refused = refusal(DocsError, lambda: update(four_tables(), a_row((0.1, 1.0), operation="encode"), "decode"))
+    assert "SDXL decode" in refused
+    assert "SD v1.5 encode" in refused
 
 
 def test_a_table_that_does_not_say_its_operation_is_refused_until_it_is_given() -> None:
