@@ -69,21 +69,14 @@ def published(*operations: str) -> list[Record]:
 
 def measured_on(gpu: str, records: Iterable[Record], factor: float = 1.0) -> list[Record]:
     """The same cases measured on a card, with `factor` times their times."""
-    return [
-        rewritten(
-            record,
-            kind="measured",
-            device=a_device(name=gpu),
-            run=a_run(id=f"{gpu}-{record.case.operation}", cases=0),
-            timing=record.timing and _timing(record.timing.median_s * factor),
-            assumed=(),
-            source=None,
-        )
-        if record.stages
-        else record.model_copy(
-            update={"kind": "measured", "device": a_device(name=gpu), "run": a_run(id=gpu, cases=0), "source": None}
-        )
+    fields = {"kind": "measured", "device": a_device(name=gpu), "assumed": (), "source": None}
+    again = [
+        record.model_copy(update={**fields, "run": a_run(id=f"{gpu}-{record.case.operation}", cases=0)})
         for record in records
+    ]
+    return [
+        rewritten(record, timing=_timing(record.timing.median_s * factor)) if record.timing else record
+        for record in again
     ]
 
 

@@ -53,12 +53,15 @@ def update(text: str, name: str, records: Sequence[Record], operation: str | Non
     lines = PageLines(text)
     sizes = _sizes(tables)
     devices: dict[str, RowCounts] = {}
+    shown: list[Record] = []
     for table, grid in _with_records(by_subject, wanted):
+        shown += [record for pair in grid.values() for record in pair.values()]
         change = TableUpdate(lines, table, sizes)
         change.update(grid)
         notes += change.notes
         for device, counts in change.devices.items():
             devices[device] = devices.get(device, RowCounts()) + counts
+    notes += record_choice.doubts(shown)
     return UpdatedPage(lines.text(), devices, tuple(dict.fromkeys(notes)))
 
 

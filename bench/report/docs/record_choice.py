@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bench.errors import DocsError, listed
 from bench.record import Record, grouped
@@ -28,13 +28,27 @@ def choose(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
     plain: list[Record] = []
     for record in used:
         (odd if extras(record.case) or record.case.variant != "default" else plain).append(record)
+    left_out = f"Batches and variants are left out, because the docs' tables have no room for them: {_labels(odd)}."
+    if not plain:
+        raise DocsError(f"{left_out} Name results of single images.")
     cells = grouped(plain, _cell)
     chosen = [record for cell in cells for record in ([each for each in cell if _is_docs_own(each)] or cell)]
-    labels = listed((label_of(record.case) for record in odd), _MOST_LABELS)
-    note = f"Batches and variants are left out, because the docs' tables have no room for them: {labels}."
-    if not chosen:
-        raise DocsError(f"{note} Name results of single images.")
-    return chosen, [note] if odd else []
+    return chosen, [left_out] if odd else []
+
+
+def doubts(records: Iterable[Record]) -> list[str]:
+    """A note on records that a page shows and that are not of the docs' own cases."""
+    other = [record for record in records if not _is_docs_own(record)]
+    if not other:
+        return []
+    return [
+        "The docs' figures are taken to be in each model's own precision, with its own tile and random weights, and "
+        f"their tables can't say that these are not: {_labels(other)}."
+    ]
+
+
+def _labels(records: Iterable[Record]) -> str:
+    return listed((label_of(record.case) for record in records), _MOST_LABELS)
 
 
 def _cell(record: Record) -> tuple[object, ...]:

@@ -385,6 +385,15 @@ def test_the_docs_own_case_is_used_where_several_fit_a_cell() -> None:
         assert any("batch 4" in note and "sliced" in note for note in updated.notes)
 
 
+def test_a_case_in_another_precision_than_the_docs_is_named() -> None:
+    # given a case that is not the docs' own, and nothing else for its cell
+    updated = update(a_page(ROW), a_row((0.05, 8.4), (0.06, 8.4), dtype="float32"))
+    # then its figures are used, and the user is told
+    assert updated.devices == {"NVIDIA Test": RowCounts(same=1)}
+    (note,) = updated.notes
+    assert "sd-v1 decode 512x512 float32 untiled" in note
+
+
 def test_two_cases_that_fit_a_cell_equally_are_refused() -> None:
     records = [*a_row((0.7, 7.0), dtype="float32"), *a_row((0.8, 8.0), dtype="bfloat16")]
     refused = refusal(DocsError, lambda: update(a_page(ROW), records))
