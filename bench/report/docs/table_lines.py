@@ -46,16 +46,19 @@ class Layout:
 
     def added(self, cells: Sequence[str]) -> str:
         """A new line with these cells."""
-        segments = BAR.split(self.changed(self.sample, cells))
-        if not segments[-1].strip():  # blanks behind the last bar of the sample
-            segments[-1] = ""
-        return "|".join(segments)
+        segments = BAR.split(self.sample)
+        first = _first(segments)
+        for at, text in enumerate(cells):
+            old = segments[first + at]
+            blanks = (" " if end.isspace() else "" for end in (old[:1], old[-1:]))
+            segments[first + at] = self._segment(at, text.join(blanks), text)
+        return "|".join(segments).rstrip()
 
     def _segment(self, at: int, old: str, text: str) -> str:
         column = self.columns[at]
         if column.width is None:
-            before, after = (" " if blank else "" for blank in (old[:1].isspace(), old[-1:].isspace()))
-            return f"{before}{text}{after}"
+            start = len(old) - len(old.lstrip())
+            return f"{old[:start]}{text}{old[max(len(old.rstrip()), start) :]}"
         blanks = max(column.width - len(text), 2)
         if column.side == "left":
             return f" {text}{' ' * (blanks - 1)}"

@@ -118,6 +118,7 @@ def test_a_row_with_the_same_figures_keeps_its_spelling(row: str) -> None:
     [
         ("|NVIDIA Test|512x512|0.05|8.40%|0.060 (+20%)|8.40%|", "|NVIDIA Test|512x512|0.1|9.50%|0.200 (+100%)|5.00%|"),
         ("NVIDIA Test | 512x512 | 1 | 2 | 3 | 4", "NVIDIA Test | 512x512 | 0.1 | 9.5 | 0.2 | 5"),
+        ("NVIDIA Test | 512x512 |  1  |\t2 |3 | 4  ", "NVIDIA Test | 512x512 |  0.1  |\t9.5 |0.2 | 5  "),
         (
             "  | `NVIDIA Test` | 512x512 | 1 | 2 | 3 | 4 |  \t",
             "  | `NVIDIA Test` | 512x512 | 0.1 | 9.5 | 0.2 | 5 |  \t",
