@@ -7,7 +7,7 @@ import statistics
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bench.core.units import format_percent
 from bench.record.environment import Device, Package
@@ -24,10 +24,22 @@ EachRound = Annotated[tuple[Seconds, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
+def _without_secrets(url: str) -> str:
+    """The URL without user, password, query and fragment. Applied on reading too: a line may be edited or foreign."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    place = rest.partition("#")[0].partition("?")[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 class EndpointFacts(Frozen):
     """The endpoint behind a record. Facts that another kind of endpoint does not report are null."""
 
-    url: str = Field(description="without user, password, query and fragment")
+    url: Annotated[str, AfterValidator(_without_secrets)] = Field(
+        description="without user, password, query and fragment"
+    )
     server_device: Device | None = None
     server_packages: dict[str, Package] = Field(default={}, description="torch, diffusers and the like on the server")
     server_commit: str | None = Field(default=None, description="of Hybrid Bench on the server; '-dirty' if changed")
