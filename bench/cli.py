@@ -73,6 +73,7 @@ COMMANDS: dict[str, str | None] = {
     "advise": "Predicting memory and times",
     "plan": "Predicting memory and times",
     "docs": None,
+    "export": _RESULTS,
 }
 
 

@@ -31,6 +31,7 @@ ENDPOINT = Extra("endpoint", ("av", "h11", "prometheus_client", "starlette", "uv
 HTTP = Extra("remote", ("httpx2",))
 REMOTE = Extra("remote", (*HTTP.modules, *MEASURE.modules))
 LOOPBACK = Extra("endpoint,remote", (*HTTP.modules, *ENDPOINT.modules))
+PARQUET = Extra("parquet", ("pyarrow",))
 
 #: What is imported to see whether a package works. diffusers imports its parts when they are first used; all of its
 #: models are built on this one.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.options import RESULTS
 from bench.commands.stderr import warn
 from bench.errors import BenchError, ResultsError
 
@@ -87,13 +86,9 @@ def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bo
 
 def given_or_all(results: Sequence[Path] | None) -> list[Path]:
     """The given results, else results/ and the docs' published figures that are shipped."""
-    from bench.store import published
+    from bench.store import usual_folders
 
-    if results:
-        return list(results)
-    shipped = published()
-    folders = [path for path in (RESULTS, shipped) if path is not None and path.exists()]
-    return folders or [RESULTS]  # reading it reports that it is missing
+    return list(results) if results else usual_folders()  # reading a missing one reports that
 
 
 def table_records(paths: Sequence[Path], *, strict: bool = False) -> list[Record]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 6
+#: The form of a moment in UTC as text.
+MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class Frozen(BaseModel):
@@ -25,4 +27,4 @@ def digest(value: object) -> str:
 
 def timestamp(moment: datetime) -> str:
     """`2026-01-31T12:00:00.000000Z`: text that sorts as time does, also within a second."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    return moment.astimezone(UTC).strftime(MOMENT)

@@ -3,9 +3,10 @@
 A torn last line (power cut, full disk) never hides the good ones.
 """
 
-from bench.store.choice import latest, read_latest, unfinished
+from bench.store.choice import latest, read_all, read_latest, unfinished
 from bench.store.device_file import WORKSPACES, read_ceilings, read_workspaces, write_ceilings, write_workspaces
 from bench.store.disk import (
+    RESULTS,
     claimed,
     device_folder,
     device_lock,
@@ -13,6 +14,7 @@ from bench.store.disk import (
     prepare_folder,
     published,
     verdicts,
+    usual_folders,
     write_whole,
 )
 from bench.store.migrations import MIGRATIONS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.errors import ResultsError
 from bench.record import Record, grouped
-from bench.store.reading import AnyRecord, ResultsFile, read_file, read_unbuilt
+from bench.store.reading import AnyRecord, ResultsFile, read, read_file, read_unbuilt
 from bench.store.unbuilt import UnbuiltRecord
 
 
@@ -20,6 +20,15 @@ def read_latest(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[Re
     chosen, notes = latest(files)
     records = [record.build() if isinstance(record, UnbuiltRecord) else record for record in chosen]
     return records, [*warnings, *notes]
+
+
+def read_all(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """Every record of results files and folders, in the order of the files, and all warnings.
+
+    Raises ResultsError as `read` does.
+    """
+    files, warnings = read(paths)
+    return [record for file in files for record in file.records], warnings
 
 
 def latest(files: Sequence[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], list[str]]:

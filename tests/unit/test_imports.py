@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "report": set(),
     "report.document": {"core"},
     "report.render": {"errors", "core", "report.document"},
+    "report.export": _BASE | {"report.render", "analysis.advise"},
     "report.docs": _BASE | {"config", "report.document", "report.render", "report.pages"},
     "report.plots": {
         *(_BASE | {"config", "vram", "report.pages"}),
@@ -99,7 +100,7 @@ MAY_IMPORT = {
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
         *("analysis.planning", "analysis.verdicts"),
-        *("report.document", "report.render", "report.docs", "report.plots", "report.pages"),
+        *("report.document", "report.render", "report.docs", "report.export", "report.plots", "report.pages"),
     },
     "cli": {"errors", "core", "commands"},
     "__main__": {"cli"},

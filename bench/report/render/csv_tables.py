@@ -56,11 +56,11 @@ def render_table(table: Table) -> str:
 
 def _cell(cell: Cell, column: Column, *, has_kinds: bool) -> list[str]:
     value = cell.value if cell.value is not None else cell.text or ""
-    text = _text(value) if isinstance(value, str) else repr(value)
+    text = plain_text(value) if isinstance(value, str) else repr(value)
     return [text, *([cell.kind or ""] if has_kinds else [])]
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
     """One line that no spreadsheet takes for a formula."""
     plain = one_line(text)
     return f"'{plain}" if plain[:1] in _FORMULA_STARTS and plain != "-" else plain

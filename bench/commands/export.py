@@ -1,0 +1,129 @@
+"""`bench export`: every figure of the results as one flat table, for spreadsheets, notebooks and other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.files import given_or_all, refuse_nothing, write_bytes
+from bench.commands.options import Quiet, Results
+from bench.commands.stderr import tell, warn
+from bench.errors import BenchError, printable
+
+if TYPE_CHECKING:
+    from bench.record import Record
+
+_PARQUET = ".parquet"
+
+AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV. The default, unless --out ends in .parquet.")]
+AsParquet = Annotated[
+    bool, typer.Option("--parquet", help="Write Parquet, to --out. Needs pyarrow: pip install 'hybrid-bench[parquet]'.")
+]
+OutFile = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write to this file instead of printing.")
+]
+AllRuns = Annotated[
+    bool, typer.Option("--all-runs", help="Every record, not only those of the latest finished run of each case.")
+]
+ListColumns = Annotated[
+    bool, typer.Option("--columns", help="List the columns and what they hold, and export nothing.")
+]
+
+
+def export(
+    results: Results = None,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
+    out: OutFile = None,
+    all_runs: AllRuns = False,
+    columns: ListColumns = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the results as one flat table, with a row for each case and a column for each figure.
+
+    Times are in seconds and memory in bytes, as the columns' names say.
+    Published and predicted records are rows too: the column `kind` says which
+    they are. CSV is printed unless --out names a file.
+
+    Exit codes: 0 done; 2 wrong usage, no results, results that can't be read, a
+    package that is missing, or a file that can't be written.
+    """
+    if columns:
+        _list_columns()
+        return
+    is_parquet = _is_parquet(out, as_csv=as_csv, as_parquet=as_parquet)
+    paths = given_or_all(results)
+    _refuse_output_as_results(paths)
+    records = _records(paths, all_runs=all_runs)
+    content = _content(records, paths, is_parquet=is_parquet)
+    if out is None:
+        typer.echo(content.decode(), nl=False)
+        return
+    write_bytes(out, content)
+    if not quiet:
+        tell(f"Wrote {len(records):,} records to {out}")
+
+
+def _is_parquet(out: Path | None, *, as_csv: bool, as_parquet: bool) -> bool:
+    """Whether Parquet is written. Raises BenchError for options that contradict each other, and PackageError."""
+    from bench import packages
+
+    if as_csv and as_parquet:
+        raise BenchError("--csv and --parquet are two formats. Give one of them.")
+    ending = "" if out is None else out.suffix.lower()
+    if ending == ".jsonl":
+        raise BenchError(f"--out {out}: .jsonl files hold results. Choose a name that ends in .csv or .parquet.")
+    if (as_csv and ending == _PARQUET) or (as_parquet and ending == ".csv"):
+        given = "--csv" if as_csv else "--parquet"
+        raise BenchError(
+            f"{given} --out {out}: the file's name ends in {ending}. Give another name, or the other format."
+        )
+    if not (as_parquet or ending == _PARQUET):
+        return False
+    if out is None:
+        raise BenchError("--parquet needs a file to write. Add --out FILE.parquet.")
+    packages.require("`bench export --parquet`", packages.PARQUET)
+    return True
+
+
+def _refuse_output_as_results(paths: list[Path]) -> None:
+    """Raise BenchError for a name that was meant for --out."""
+    for path in paths:
+        if path.suffix.lower() in {".csv", _PARQUET} and not path.exists():
+            name = printable(str(path), 80)
+            raise BenchError(f"There is no results file {name}. To write the table to it, add --out {name}.")
+
+
+def _records(paths: list[Path], *, all_runs: bool) -> list[Record]:
+    from bench import store
+
+    records, warnings = store.read_all(paths) if all_runs else store.read_latest(paths)
+    warn(warnings)
+    refuse_nothing(records, paths)
+    return records
+
+
+def _content(records: list[Record], paths: list[Path], *, is_parquet: bool) -> bytes:
+    from bench.report.export import files, frame
+    from bench.store import read_ceilings
+
+    ceilings, warnings = read_ceilings(paths)
+    warn(warnings)
+    table = frame.of_records(records, ceilings)
+    return files.to_parquet(table) if is_parquet else files.to_csv(table)
+
+
+def _list_columns() -> None:
+    from bench.report.document import Column, Document, table_of
+    from bench.report.export.record_columns import record_columns
+    from bench.report.render import console
+
+    table = table_of(
+        record_columns(),
+        (Column("Column"), lambda column: column.name),
+        (Column("Type"), lambda column: column.type),
+        (Column("Description", may_wrap=True), lambda column: column.description),
+    )
+    console.show(Document("Columns", (table,)))
