@@ -13,7 +13,6 @@ from bench.commands.files import given_or_all, table_records, write_pages
 from bench.commands.options import (
     RESULTS,
     Allocator,
-    AllocatorName,
     AsJson,
     CardMemory,
     ChosenPages,
@@ -25,20 +24,15 @@ from bench.commands.options import (
     allocator_kind,
 )
 from bench.commands.stderr import interruptible, tracked, warn
-from bench.errors import ConfigError, known
+from bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bench.analysis.advise.card import Os
     from bench.analysis.advise.times import Clock
     from bench.analysis.advise.ways import Advice
     from bench.analysis.hybrid.scenario import Wanted
     from bench.config import Network
     from bench.predictions.advice import Evidence
     from bench.predictions.target_cards import TargetCard
-
-_SIZES = ("512", "1024", "2048")
-_SYSTEMS: dict[str, Os] = {"linux": "linux", "windows": "windows"}
-
 
 Gpu = Annotated[str | None, typer.Option("--gpu", help="A card in gpus.yaml, or part of its name.")]
 Free = Annotated[
@@ -101,9 +95,10 @@ def advise(
     from bench.commands import comparisons
     from bench.predictions import advice as advising
     from bench.predictions import what_would_change
-    from bench.predictions.target_cards import choose_cards
+    from bench.predictions.target_cards import as_used, choose_cards
 
-    wanted = comparisons.wanted_of(model or [], operation or [], resolution or _sizes(model), [], quiet=quiet)
+    sizes = resolution or advising.usual_sizes(model or [])
+    wanted = comparisons.wanted_of(model or [], operation or [], sizes, [], quiet=quiet)
     images = advising.images_of(wanted, batch, dtype, frames)
     records = table_records(given_or_all(results))
     cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
@@ -111,11 +106,10 @@ def advise(
     is_page = gpu is None and vram_limit is None
     if is_page and free is not None:
         raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
-    cards = _as_they_are_used(cards, allocator, os, free)
+    cards = as_used(cards, allocator_kind(allocator), os, free)
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
-        comparison, networks = comparisons.compare_ways(
-            records, wanted, network or [], networks_file, server, transport or []
-        )
+        choice = (network or [], networks_file, server, transport or [])
+        comparison, networks = comparisons.compare_ways(records, wanted, *choice)
         evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
         warn(warnings)
         # on the page a tile always fits before a lower precision would be needed
@@ -127,27 +121,6 @@ def advise(
         if is_page and folder is not None:
             _write_decoders(folder, wanted, cards, evidence, networks, quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
-
-
-def _sizes(names: list[str] | None) -> list[str]:
-    """The sizes to advise on if none is given: of one model that has a size of its own, that."""
-    from bench import config
-    from bench.workloads import models
-
-    keys = config.models_of(names or [])
-    size = models.usual_size(keys[0]) if len(keys) == 1 else None
-    return list(_SIZES) if size is None else [f"{size[0]}x{size[1]}"]
-
-
-def _as_they_are_used(
-    cards: Sequence[TargetCard], allocator: AllocatorName | None, os: str, free: str | None
-) -> tuple[TargetCard, ...]:
-    """The cards with their allocator and operating system, and what is free on them. Raises ConfigError."""
-    known("operating system", os, _SYSTEMS, "--os")
-    kind = allocator_kind(allocator)
-    return tuple(
-        (card if free is None else card.with_free(free)).with_allocator(kind).on(_SYSTEMS[os]) for card in cards
-    )
 
 
 def _write_decoders(

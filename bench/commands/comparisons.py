@@ -57,15 +57,9 @@ def compare_ways(
 
     Raises ConfigError for names that are not known.
     """
-    from bench import config
-    from bench.analysis.hybrid import local_or_remote
-    from bench.analysis.hybrid.scenario import Request, transports_of
+    from bench.predictions import over_networks
 
-    known = config.load_networks(file)
-    chosen = known.chosen(networks)
-    paths = {name: network.path for name, network in chosen.items()}
-    request = Request(paths, known.files, transports_of(transports, wanted), server)
-    return local_or_remote.compare(records, request, wanted), chosen
+    return over_networks.compare_ways(records, wanted, networks, file, server, transports)
 
 
 def wanted_of(

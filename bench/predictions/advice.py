@@ -15,7 +15,7 @@ from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.scenario import Request, Wanted
 from bench.analysis.hybrid.service import alike
-from bench.config import DTYPES, load_gpus
+from bench.config import DTYPES, load_gpus, models_of
 from bench.core.units import format_bytes
 from bench.errors import ConfigError, known
 from bench.predictions import predicted_records, time_model
@@ -24,6 +24,16 @@ from bench.record import Case, Record
 from bench.traces import shipped
 from bench.workloads import models
 from bench.workloads.labels import FRAMES, label_of
+
+#: The sizes to advise on if none is given.
+_SIZES = ("512", "1024", "2048")
+
+
+def usual_sizes(names: Sequence[str]) -> list[str]:
+    """The sizes to advise on if none is given: of one model that has a size of its own, that. Raises ConfigError."""
+    keys = models_of(names)
+    size = models.usual_size(keys[0]) if len(keys) == 1 else None
+    return list(_SIZES) if size is None else [f"{size[0]}x{size[1]}"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bench.analysis.advise.card import Os, Place
 from bench.config import Gpu, Gpus, load_gpus, memory_of
 from bench.config.card_names import one_of
 from bench.core.units import ITEM_BYTES, format_bytes
-from bench.errors import ConfigError
+from bench.errors import ConfigError, known
 from bench.predictions import calibrated_devices
 from bench.predictions.calibrated_devices import CalibratedDevice
 from bench.record import AllocatorKind, Case, Record
@@ -74,6 +74,20 @@ class TargetCard:
     def on(self, os: Os) -> TargetCard:
         """The card under an operating system."""
         return replace(self, place=replace(self.place, os=os))
+
+
+def as_used(
+    cards: Sequence[TargetCard], allocator: AllocatorKind, os: str, free: str | None = None
+) -> tuple[TargetCard, ...]:
+    """The cards under an allocator and an operating system, with what is free on them (None: all).
+
+    Raises ConfigError.
+    """
+    systems: dict[str, Os] = {"linux": "linux", "windows": "windows"}
+    known("operating system", os, systems, "--os")
+    return tuple(
+        (card if free is None else card.with_free(free)).with_allocator(allocator).on(systems[os]) for card in cards
+    )
 
 
 def choose_cards(

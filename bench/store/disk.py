@@ -44,6 +44,8 @@ def verdicts() -> Path:
     """The file of the verdicts that come with the program: in the wheel, or in a checkout's `results/`."""
     shipped = _PACKAGE / "verdicts.json"
     return shipped if shipped.is_file() else _PACKAGE.parent / "results" / "predicted" / "verdicts.json"
+
+
 def usual_folders() -> list[Path]:
     """Where results are if none are named: results/ and the docs' figures. Only results/ if neither exists."""
     folders = [folder for folder in (RESULTS, published()) if folder is not None and folder.exists()]

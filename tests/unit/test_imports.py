@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "report": set(),
     "report.document": {"core"},
     "report.render": {"errors", "core", "report.document"},
-    "report.export": _BASE | {"report.render", "analysis.advise"},
+    "report.export": _BASE | {"report.render", "analysis.advise", "analysis.speed"},
     "report.docs": _BASE | {"config", "report.document", "report.render", "report.pages"},
     "report.plots": {
         *(_BASE | {"config", "vram", "report.pages"}),
@@ -102,9 +102,13 @@ MAY_IMPORT = {
         *("analysis.planning", "analysis.verdicts"),
         *("report.document", "report.render", "report.docs", "report.export", "report.plots", "report.pages"),
     },
+    "api": {
+        *(_BASE | {"config", "plan", "store", "vram", "predictions"}),
+        *("analysis.advise", "analysis.hybrid", "report.export"),
+    },
     "cli": {"errors", "core", "commands"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": {"errors", "api"},
 }
 #: Rooms and modules of the parent of `bench run`, of reports, comparisons and predictions: none of them may load torch,
 #: diffusers or pynvml, at any remove.
@@ -114,7 +118,7 @@ PARENT = {
     *("run.executor", "run.scheduler", "run.messages", "run.progress", "run.outcome", "run.surroundings"),
     *("device.base", "device.cpu.host"),
     *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),
-    *("commands.", "predictions.", "traces.tracing", "vram.verdict"),
+    *("api.", "commands.", "predictions.", "traces.tracing", "vram.verdict"),
 }
 #: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes: what
 #: serves and sends, a live trace, and a recorded or measured call.

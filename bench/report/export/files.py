@@ -18,8 +18,10 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 
     A text that a spreadsheet would run as a formula begins with an apostrophe.
     """
-    texts = [str(name) for name in frame.select_dtypes("string").columns]
-    plain = frame.assign(**{name: frame[name].map(plain_text, na_action="ignore") for name in texts})
+    plain = frame.copy()
+    texts: list[str] = frame.select_dtypes("string").columns.tolist()
+    for name in texts:
+        plain[name] = frame[name].map(plain_text, na_action="ignore")
     return plain.to_csv(index=False, lineterminator="\n", date_format=MOMENT).encode()
 
 

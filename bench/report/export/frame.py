@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from bench.record import Ceilings, Record, metrics
-from bench.report.export.columns import Column, Type, Value
+from bench.report.export.columns import Column, Type
 from bench.report.export.record_columns import RecordRow, record_columns
 
 #: The type of a column in pandas. Texts and counts have their own missing value, in pandas 2 and 3 alike.
@@ -37,8 +37,7 @@ def of_rows(rows: Sequence[_Row], columns: Sequence[Column[_Row]]) -> pd.DataFra
     return pd.DataFrame({column.name: _series([column.of(row) for row in rows], column.type) for column in columns})
 
 
-def _series(values: Sequence[Value], kind: Type) -> pd.Series[Any]:
+def _series(values: Sequence[Any], kind: Type) -> pd.Series[Any]:
     if kind == "moment":  # a record may hold any text there
-        moments = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, errors="coerce", format="ISO8601")
-        return moments.astype(_DTYPES[kind])
+        values = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, errors="coerce", format="ISO8601")
     return pd.Series(values, dtype=_DTYPES[kind])
