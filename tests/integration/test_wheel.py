@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+import configparser
 import email
 import json
 import os
 import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("hatchling", reason="hatchling builds the wheel: it comes with the dev extra")
-
 ROOT = Path(__file__).parents[2]
 ADVISE = ["advise", "--gpu", "3070", "--model", "sd-v1", "--resolution", "512", "--operation", "decode", "--json"]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Built from this checkout, without a network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=300)
-    (path,) = folder.glob("*.whl")
-    return zipfile.ZipFile(path)
+def wheel(built_wheel: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(built_wheel)
 
 
 @pytest.fixture(scope="module")
-def site(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel unpacked, as an installation has it."""
-    folder = tmp_path_factory.mktemp("site")
-    wheel.extractall(folder)
+def prefix(built_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as pip installs it, with its scripts, but without what it depends on."""
+    pytest.importorskip("pip")
+    folder = tmp_path_factory.mktemp("prefix")
+    options = ["--prefix", str(folder), "--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--ignore-installed", *options, str(built_wheel)]
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
     return folder
+
+
+@pytest.fixture(scope="module")
+def site(prefix: Path) -> Path:
+    """The folder that has the installed package."""
+    return Path(sysconfig.get_path("purelib", vars={"base": str(prefix)}))
+
+
+def script(prefix: Path, site: Path, name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run an installed command."""
+    return subprocess.run(
+        [Path(sysconfig.get_path("scripts", vars={"base": str(prefix)})) / name, *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(site), "COLUMNS": "120"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def under(wheel: zipfile.ZipFile, folder: str) -> dict[str, bytes]:
@@ -89,6 +106,48 @@ def test_torch_comes_with_what_measures_and_not_with_the_base(wheel: zipfile.Zip
     assert not requirements(wheel) & (measures | {"huggingface-hub", "transformers"})
     assert requirements(wheel, "measure") == measures
     assert all(requirements(wheel, extra) > measures for extra in ("endpoint", "remote", "dev", "mutants"))
+
+
+def test_the_package_s_own_name_is_a_command_too(wheel: zipfile.ZipFile) -> None:
+    # `pipx run hybrid-bench` and `uvx hybrid-bench` run the script that is named like the package
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
+    scripts = configparser.ConfigParser()
+    scripts.read_string(wheel.read(name).decode())
+    assert dict(scripts["console_scripts"]) == {"bench": "bench.cli:main", "hybrid-bench": "bench.cli:main"}
+
+
+def test_parquet_and_its_package_are_an_extra(wheel: zipfile.ZipFile) -> None:
+    assert requirements(wheel, "parquet") == {"pyarrow"}
+    assert requirements(wheel, "dev") >= {"pyarrow"}
+    assert "pyarrow" not in requirements(wheel)
+
+
+@pytest.mark.parametrize("name", ["bench", "hybrid-bench"])
+def test_an_installed_command_tells_its_version_and_its_own_name(
+    name: str, prefix: Path, site: Path, wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    version = script(prefix, site, name, "--version", cwd=tmp_path)
+    assert (version.returncode, version.stdout.strip()) == (0, Path(str(wheel.filename)).name.split("-")[1])
+    usage = script(prefix, site, name, "--help", cwd=tmp_path)
+    assert usage.returncode == 0
+    assert f"Usage: {name} " in usage.stdout
+
+
+def test_the_package_is_typed_and_has_its_functions(site: Path, wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    assert "bench/py.typed" in wheel.namelist()
+    code = "import bench; print(bench.__file__); print(len(bench.load()), len(bench.predict('tiny', gpu='3070')))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(site)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    place, counts = done.stdout.splitlines()
+    assert Path(place).is_relative_to(site)
+    assert counts == "128 16"
 
 
 def advice(cwd: Path, python_path: Path) -> Any:
