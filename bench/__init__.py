@@ -13,17 +13,12 @@ Errors that a user can mend are `bench.BenchError`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from bench.api.advising import advise
-    from bench.api.loading import load
-    from bench.api.predicting import predict
-    from bench.errors import BenchError
+from typing import Any
 
 __all__ = ["BenchError", "advise", "load", "predict"]
 
-#: Where each name is: importing `bench` loads none of them, as the command line needs few and must be quick.
+#: Where each name is: importing `bench` loads none of them, as the command line needs few and must be quick. Type
+#: checkers read `__init__.pyi`: an import here would make one cycle of all modules, which mypy checks as a whole.
 _MODULES = {
     "BenchError": "bench.errors",
     "advise": "bench.api.advising",

@@ -87,16 +87,17 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
 
     Loading all of them takes longer than many commands run.
     """
+    named = arguments[:1] if arguments and arguments[0] in COMMANDS else []
     app = typer.Typer(
         cls=_Commands,
-        add_completion=False,
+        add_completion=not named,
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         help="Measure time and peak VRAM of diffusion VAEs, predict them for other cards, and compare remote "
         "endpoints.",
     )
     app.callback(invoke_without_command=True)(_version)
-    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
+    for name in named or COMMANDS:
         command, notice = getattr(import_module(f"bench.commands.{name}"), name), COMMANDS[name]
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)

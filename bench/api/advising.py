@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bench import config, store
 from bench.analysis.hybrid.scenario import Wanted
-from bench.api.arguments import Allocator, Names, Sizes, allocator_kind, count, named_errors, text_or_none, texts, warn
-from bench.api.loading import Paths, paths_of
+from bench.api.argument_types import Allocator, Names, Paths, Sizes, System
+from bench.api.arguments import allocator_kind, count, named_errors, text_or_none, texts, warn
+from bench.api.loading import paths_of
 from bench.core.garbage import uncollected
 from bench.predictions import advice as advising
 from bench.predictions.over_networks import compare_ways
@@ -32,7 +33,7 @@ def advise(
     dtype: str | None = None,
     vram_limit: str | None = None,
     free: str | None = None,
-    os: Literal["linux", "windows"] = "linux",
+    os: System = "linux",
     allocator: Allocator | None = None,
     network: Names = (),
     results: Paths | None = None,

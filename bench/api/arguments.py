@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import index
-from typing import Any, Literal
+from typing import Any
 
+from bench.api.argument_types import Allocator
 from bench.errors import BenchError, ConfigError, known, quoted
 from bench.record import AllocatorKind
 from bench.vram import alloc_conf
 
-#: One name or several.
-Names = str | Sequence[str]
-#: One image size or several: 512 (square) or "512x768" (width x height).
-Sizes = int | str | Sequence[int | str]
-Numbers = int | Sequence[int]
-Allocator = Literal["native", "expandable"]
 #: A command's option in a message.
 _OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 

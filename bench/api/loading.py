@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import store
+from bench.api.argument_types import Paths
 from bench.api.arguments import named_errors, warn
 from bench.report.export import frame
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: A file or folder of results, or several.
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def load(results: Paths | None = None, *, all_runs: bool = False) -> pd.DataFrame:

@@ -6,18 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench import config, plan, store
-from bench.api.arguments import (
-    Allocator,
-    Names,
-    Numbers,
-    Sizes,
-    allocator_kind,
-    counts,
-    named_errors,
-    text_or_none,
-    texts,
-    warn,
-)
+from bench.api.argument_types import Allocator, Names, Numbers, Sizes
+from bench.api.arguments import allocator_kind, counts, named_errors, text_or_none, texts, warn
 from bench.config import Sweep
 from bench.core.garbage import uncollected
 from bench.predictions import predicted_records

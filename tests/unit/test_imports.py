@@ -108,7 +108,7 @@ MAY_IMPORT = {
     },
     "cli": {"errors", "core", "commands"},
     "__main__": {"cli"},
-    "__init__": {"errors", "api"},
+    "__init__": set(),
 }
 #: Rooms and modules of the parent of `bench run`, of reports, comparisons and predictions: none of them may load torch,
 #: diffusers or pynvml, at any remove.

@@ -61,8 +61,13 @@ def _of_time(value: Callable[[Time], Value]) -> _Of:
     return _of(lambda row: row.ranked.way.time, value)
 
 
+def _range(row: AdviceRow) -> Range | None:
+    time = row.ranked.way.time
+    return None if time is None else time.between
+
+
 def _of_range(value: Callable[[Range], Value]) -> _Of:
-    return _of(lambda row: row.ranked.way.time and row.ranked.way.time.between, value)
+    return _of(_range, value)
 
 
 def _axis(name: str, description: str) -> Column[AdviceRow]:
@@ -109,9 +114,7 @@ ADVICE_COLUMNS: tuple[Column[AdviceRow], ...] = (
     Column(
         "time_s", "number", "time of one call; missing if only a range is known", _of_time(lambda time: time.seconds)
     ),
-    Column(
-        "time_low_s", "number", "lower end of that range", _of_time(lambda time: time.between and time.between.least_s)
-    ),
+    Column("time_low_s", "number", "lower end of that range", _of_range(lambda between: between.least_s)),
     Column(
         "time_high_s",
         "number",

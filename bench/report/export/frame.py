@@ -38,6 +38,8 @@ def of_rows(rows: Sequence[_Row], columns: Sequence[Column[_Row]]) -> pd.DataFra
 
 
 def _series(values: Sequence[Any], kind: Type) -> pd.Series[Any]:
+    cells: Any = values
     if kind == "moment":  # a record may hold any text there
-        values = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, errors="coerce", format="ISO8601")
-    return pd.Series(values, dtype=_DTYPES[kind])
+        cells = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, errors="coerce", format="ISO8601")
+    series: pd.Series[Any] = pd.Series(cells, dtype=_DTYPES[kind])
+    return series

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import subprocess
@@ -16,6 +17,7 @@ import bench
 from bench.cli import main
 
 ROOT = Path(__file__).parents[3]
+STUB = ROOT / "bench" / "__init__.pyi"
 FUNCTIONS = (bench.load, bench.predict, bench.advise)
 PREDICT = ["predict", "--model", "sdxl", "--operation", "decode", "--resolution", "1024", "--gpu", "3070", "--json"]
 ADVISE = ["advise", *PREDICT[1:]]
@@ -157,6 +159,16 @@ def test_every_argument_is_described(function: Callable[..., object]) -> None:
     described = inspect.getdoc(function) or ""
     assert all(f"    {name}: " in described for name in signature.parameters)
     assert signature.return_annotation == "pd.DataFrame"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_type_checkers_see_the_function_s_own_signature(function: Callable[..., object]) -> None:
+    stub, module = (ast.parse(Path(path).read_text()) for path in (STUB, inspect.getfile(function)))
+    declared, own = (
+        next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function.__name__)
+        for tree in (stub, module)
+    )
+    assert ast.dump(declared.args) == ast.dump(own.args)
 
 
 def test_the_package_lists_its_functions_and_loads_them_when_they_are_used() -> None:
