@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.commands import completion
 from bench.errors import ConfigError, printable
 
 if TYPE_CHECKING:
@@ -36,8 +37,14 @@ ChosenPages = Annotated[
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="A model, as `bench models` lists it; repeatable.")]
-Operations = Annotated[list[str] | None, typer.Option("--operation", help="encode or decode; repeatable.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="A model, as `bench models` lists it; repeatable.", autocompletion=completion.models),
+]
+Operations = Annotated[
+    list[str] | None,
+    typer.Option("--operation", help="encode or decode; repeatable.", autocompletion=completion.operations),
+]
 Resolutions = Annotated[
     list[str] | None, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels; repeatable.")
 ]

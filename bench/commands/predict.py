@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands import predict_fits
+from bench.commands import completion, predict_fits
 from bench.commands.options import (
     RESULTS,
     Allocator,
@@ -66,7 +66,9 @@ OutputFormat = Annotated[
 
 
 def predict(
-    config: Annotated[str, typer.Argument(help="A YAML sweep, or the name of a shipped one.")] = "docs",
+    config: Annotated[
+        str, typer.Argument(help="A YAML sweep, or the name of a shipped one.", autocompletion=completion.sweeps)
+    ] = "docs",
     overrides: Overrides = None,
     model: Models = None,
     operation: Operations = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands import sweeps
+from bench.commands import completion, sweeps
 from bench.commands.options import (
     RESULTS,
     TOKEN_ENV,
@@ -38,7 +38,10 @@ _OPTIONS = {"remote.load.rates": "--rate", "remote.load.seconds": "--load-second
 
 Config = Annotated[
     str | None,
-    typer.Argument(help="A YAML sweep, or the name of a shipped one. Default: remote, or loopback with --loopback."),
+    typer.Argument(
+        help="A YAML sweep, or the name of a shipped one. Default: remote, or loopback with --loopback.",
+        autocompletion=completion.sweeps,
+    ),
 ]
 Endpoint = Annotated[
     list[str] | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands import sweeps
+from bench.commands import completion, sweeps
 from bench.commands.options import (
     RESULTS,
     AsJson,
@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 
 def run(
     config: Annotated[
-        str | None, typer.Argument(help="A YAML sweep, or the name of a shipped one. Default: docs on CUDA, else cpu.")
+        str | None,
+        typer.Argument(
+            help="A YAML sweep, or the name of a shipped one. Default: docs on CUDA, else cpu.",
+            autocompletion=completion.sweeps,
+        ),
     ] = None,
     overrides: Overrides = None,
     model: Models = None,

@@ -7,6 +7,7 @@ import email
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -131,6 +132,35 @@ def test_an_installed_command_tells_its_version_and_its_own_name(
     usage = script(prefix, site, name, "--help", cwd=tmp_path)
     assert usage.returncode == 0
     assert f"Usage: {name} " in usage.stdout
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize("name", ["bench", "hybrid-bench"])
+def test_completion_is_installed_for_a_shell_and_completes(name: str, prefix: Path, site: Path, tmp_path: Path) -> None:
+    # Given a user of bash with an empty home
+    scripts = sysconfig.get_path("scripts", vars={"base": str(prefix)})
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(site), "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+
+    def bash(text: str) -> str:
+        done = subprocess.run(
+            ["bash", "--norc", "-c", text],
+            env=os.environ | home,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        return done.stdout
+
+    # When completion is installed, and the shell that has read its start-up file completes a word
+    bash(f"{name} --install-completion; :")
+    words = f"COMP_WORDS=({name} comp); COMP_CWORD=1"
+    completed = bash(
+        f"source ~/.bashrc; {words}; "
+        f"$(complete -p {name} | sed 's/.*-F \\([^ ]*\\).*/\\1/') {name}; echo \"${{COMPREPLY[@]}}\""
+    )
+    # Then it knows the command
+    assert completed.split() == ["compare"]
 
 
 def test_the_package_is_typed_and_has_its_functions(site: Path, wheel: zipfile.ZipFile, tmp_path: Path) -> None:
