@@ -23,7 +23,7 @@ def sweeps(incomplete: str) -> list[str]:
     """The shipped sweeps that begin so."""
     from bench.config import shipped
 
-    return _beginning(incomplete, shipped())
+    return _beginning(incomplete, sorted(shipped()))
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
