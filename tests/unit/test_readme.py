@@ -1,4 +1,4 @@
-"""The README's commands are commands: each is run, over a worker that measures nothing; `bench run` as a dry run."""
+"""The commands of README and docs are commands: each is run, over a worker that measures nothing; `bench run` as a dry run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.plan import make, refusal
 from bench.run import executor
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = "\n".join(path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
 
 
 def _blocks(language: str) -> list[str]:
@@ -48,7 +48,7 @@ def test_a_command_of_the_readme_runs(line: str, tmp_path: Path, monkeypatch: py
 
 
 def test_the_sweep_of_the_readme_is_one(tmp_path: Path) -> None:
-    text, _ = _blocks("yaml")
+    text = _blocks("yaml")[1]
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     assert len(make(load(path)).cases) == 3 * 2 * 2 * 2 * 3
@@ -56,7 +56,7 @@ def test_the_sweep_of_the_readme_is_one(tmp_path: Path) -> None:
 
 def test_the_readme_s_tiles_of_videos_are_tiles(tmp_path: Path) -> None:
     # Given the README's tiles in a sweep of a model whose class takes each of them
-    _, text = _blocks("yaml")
+    text = _blocks("yaml")[2]
     path = tmp_path / "mine.yaml"
     path.write_text(f"models: hunyuan-video\noperations: decode\n{text}")
     # When it is planned
