@@ -1,0 +1,287 @@
+"""README and docs/ are true: each command in them runs, and each option, path and link exists.
+
+What would measure runs over a worker that measures nothing; `documentation.REPLACED` has what else is replaced.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import documentation
+import pytest
+import typer
+from checkpoint_folders import SDXL, checkpoint
+from documentation import DOCUMENTS, ROOT, DocumentedCommand
+from endpoints import Child, serving
+from factories import GIB, a_case, a_run, measured, write_lines
+from processes import STANDIN, STANDIN_BENCH, bench
+
+from bench.cli import COMMANDS, app_for, main
+from bench.config import load, load_gpus
+from bench.plan import make, refusal
+from bench.record import Memory, Record
+from bench.run import executor
+from bench.workloads import models
+
+GOLDEN = ROOT / "tests" / "golden"
+EVERY_COMMAND: dict[str, DocumentedCommand] = {}
+for each in [command for document in DOCUMENTS for command in documentation.commands(document)]:
+    EVERY_COMMAND.setdefault(each.text, each)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def of_program(name: str) -> list[DocumentedCommand]:
+    """The documented commands of one program, each once."""
+    return [command for command in EVERY_COMMAND.values() if command.words[0] == name]
+
+
+def is_of_endpoint(command: DocumentedCommand) -> bool:
+    """Whether the command is an endpoint, or measures one that runs already."""
+    return command.words[1] == "serve" or "--endpoint" in command.words
+
+
+def yaml_block(document: str, holds: str) -> str:
+    """The one YAML block of a document that holds this text."""
+    (text,) = [each.text for each in documentation.blocks(document) if each.language == "yaml" and holds in each.text]
+    return text
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the documents' commands name."""
+    folder = tmp_path_factory.mktemp("documented")
+    shutil.copytree(ROOT / "results" / "published", folder / "results" / "published")
+    cases = [a_case(model="sd-v1", operation=operation, size=512) for operation in ("encode", "decode")]
+    for name in ("results/nvidia-test", "before", "before-2", "after", "after-2"):
+        run = a_run(id=name, cases=len(cases))
+        records = [measured(case=case, run=run, memory=Memory(percent=8.4, peak_reserved_bytes=GIB)) for case in cases]
+        write_lines(folder / name / "run.jsonl", records)
+    for page in ("vae_encode", "vae_decode"):
+        shutil.copy(GOLDEN / f"{page}_tables.md", folder / f"{page}.md")
+    (folder / "mine.yaml").write_text(yaml_block("docs/measuring.md", "name: mine"))
+    (folder / "toy.yaml").write_text(yaml_block("docs/adding-a-workload.md", "models: toy"))
+    (folder / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "toy_workload.py", folder / "tests")
+    shutil.copy(ROOT / "configs" / "prices.yaml", folder / "my-prices.yaml")
+    checkpoint(folder / "my-vae", SDXL)
+    return folder
+
+
+@pytest.fixture
+def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, which is the working directory, over a worker that takes no device."""
+    copy = tmp_path / "folder"
+    shutil.copytree(files, copy)
+    monkeypatch.chdir(copy)
+    monkeypatch.delenv("BENCH_ENDPOINT_TOKEN", raising=False)
+    monkeypatch.setattr(executor, "SubprocessExecutor", partial(executor.SubprocessExecutor, command=STANDIN))
+    return copy
+
+
+def instead_of(command: DocumentedCommand) -> list[str]:
+    """The arguments of what is run instead: it is short, and needs no GPU, no hub and no network."""
+    return shlex.split(documentation.replaced(command.text)[0])[1:]
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """The endpoint that the documents start; there is one such command, because starting takes seconds."""
+    (command,) = [each for each in of_program("bench") if each.words[1] == "serve"]
+    with serving(tmp_path_factory.mktemp("endpoint"), *instead_of(command)[1:]) as child:
+        yield child
+
+
+@pytest.mark.parametrize("command", [each for each in of_program("bench") if not is_of_endpoint(each)], ids=str)
+def test_a_documented_command_runs(command: DocumentedCommand, folder: Path) -> None:
+    # Given a folder with the files that it names
+    arguments = instead_of(command)
+    # When it runs: in a process of its own if variables were set for it, in one that has torch if it loads torch
+    if command.variables:
+        exit_code = bench(*arguments, env=dict(command.variables), command=STANDIN_BENCH, cwd=folder).returncode
+    elif {"--client", "--measured"} & set(arguments):
+        exit_code = bench(*arguments, cwd=folder).returncode
+    else:
+        exit_code = main(arguments)
+    # Then it ends well (bench doctor: or finds that the machine is busy)
+    assert exit_code in ({0, 1} if arguments[0] == "doctor" else {0})
+
+
+@pytest.mark.parametrize("command", [each for each in of_program("bench") if "--endpoint" in each.words], ids=str)
+def test_a_documented_measurement_of_an_endpoint_runs(
+    command: DocumentedCommand, folder: Path, endpoint: Child
+) -> None:
+    # When the documented endpoint is measured
+    arguments = [word.replace("{endpoint}", endpoint.url) for word in instead_of(command)]
+    done = bench(*arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    # Then there are records of it, unless only the plan was asked for
+    assert list(folder.glob("results/endpoint-*/*.jsonl")) or "--dry-run" in arguments
+
+
+def test_what_is_replaced_is_documented() -> None:
+    used = {pattern for text in EVERY_COMMAND for pattern in documentation.replaced(text)[1]}
+    assert {pattern for pattern, _ in documentation.REPLACED} == used
+
+
+def test_every_line_for_a_shell_is_tested() -> None:
+    programs = {command.words[0] for command in EVERY_COMMAND.values()}
+    assert programs <= {"bench", "make", "pip", "python"}
+    assert len(EVERY_COMMAND) > 60
+
+
+@pytest.mark.parametrize("command", of_program("make"), ids=str)
+def test_a_documented_target_exists(command: DocumentedCommand) -> None:
+    done = subprocess.run(["make", "--dry-run", *command.words[1:]], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("command", of_program("pip"), ids=str)
+def test_a_documented_extra_exists(command: DocumentedCommand) -> None:
+    _, install, package = command.words
+    name, _, extras = package.removesuffix("]").partition("[")
+    assert install == "install"
+    assert name in {".", PROJECT["name"]}
+    assert set(filter(None, extras.split(","))) <= set(PROJECT["optional-dependencies"])
+
+
+@pytest.mark.parametrize("command", of_program("python"), ids=str)
+def test_a_documented_script_exists(command: DocumentedCommand) -> None:
+    program, *arguments = command.words[1:]
+    if program == "-m":
+        assert find_spec(arguments[0]) is not None
+        return
+    source = (ROOT / program).read_text()
+    assert all(argument in source for argument in arguments if argument.startswith("--"))
+
+
+def options_of(*names: str) -> set[str]:
+    """The options of a command, or of a command in a group of them."""
+    command = typer.main.get_command(app_for(names[:1]))
+    for name in names:
+        command = command.commands[name]  # type: ignore[attr-defined]
+    assert not hasattr(command, "commands") or names[1:]
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def mentions() -> Iterator[tuple[str, str]]:
+    """The inline code of all documents, with its document."""
+    for document in DOCUMENTS:
+        for text in sorted(documentation.code(document)):
+            yield document, text
+
+
+def test_a_command_in_a_sentence_has_these_options() -> None:
+    checked = 0
+    for document, text in mentions():
+        words = text.split()
+        if words[:1] != ["bench"] or len(words) < 2 or not words[1].isalpha():
+            continue
+        assert words[1] in COMMANDS, f"{document}: {text}"
+        names = words[1:3] if words[1] == "docs" and len(words) > 2 else words[1:2]
+        named = {word for word in words if word.startswith("--")}
+        if named:
+            assert named <= options_of(*names) | {"--help"}, f"{document}: {text}"
+            checked += 1
+    assert checked
+
+
+def test_an_option_in_a_sentence_exists() -> None:
+    known = {option for name in COMMANDS if name != "docs" for option in options_of(name)} | {"--help"}
+    for document, text in mentions():
+        if text.startswith("--"):
+            assert text.split()[0] in known, f"{document}: {text}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_link_leads_somewhere(document: str) -> None:
+    for address in documentation.links(document):
+        if "://" in address:
+            continue
+        path, _, anchor = address.partition("#")
+        target = (ROOT / document).parent / path if path else ROOT / document
+        assert target.exists(), address
+        if anchor:
+            assert anchor in documentation.anchors(target.resolve().relative_to(ROOT).as_posix()), address
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_file_in_a_sentence_exists(document: str) -> None:
+    for text in documentation.code(document):
+        if re.fullmatch(r"(bench|benchmarks|configs|docs|tests)/[\w/.-]+", text):
+            assert (ROOT / text).exists(), text
+
+
+def test_readme_is_short() -> None:
+    assert len(documentation.text_of("README.md").splitlines()) <= 150
+
+
+def test_every_document_is_reached_from_readme() -> None:
+    reached = {f"docs/{path.name}" for path in (ROOT / "docs").iterdir()}
+    linked = {address.partition("#")[0] for address in documentation.links("README.md")}
+    assert reached - linked == {"docs/schema-5-to-6.json"}
+
+
+def test_readme_s_table_is_the_docs_own(capsys: pytest.CaptureFixture[str]) -> None:
+    # Given the rows of README's first table
+    rows = re.findall(r"^\| (NVIDIA .+?) +\|(.+)$", documentation.text_of("README.md"), flags=re.MULTILINE)
+    # When the published tables are printed
+    assert main(["docs", "render", str(ROOT / "results" / "published"), "--operation", "encode"]) == 0
+    printed = re.findall(r"^\| (NVIDIA .+?) +\|(.+)$", capsys.readouterr().out, flags=re.MULTILINE)
+    # Then README's are among them
+    assert rows
+    assert set(rows) <= set(printed)
+
+
+def test_readme_counts_what_the_program_knows() -> None:
+    counts = re.search(
+        r"(\d+) image VAEs and (\d+) video VAEs .*?(\d+) cards", documentation.text_of("README.md"), flags=re.DOTALL
+    )
+    real = [spec for spec in map(models.get, models.zoo()) if spec.hub_id is not None]
+    videos = [spec for spec in real if models.workload(spec.key).name.startswith("video")]
+    assert counts is not None
+    assert [int(count) for count in counts.groups()] == [len(real) - len(videos), len(videos), len(load_gpus().cards)]
+
+
+def test_measuring_lists_every_model() -> None:
+    named = documentation.code("docs/measuring.md")
+    assert {spec.key for spec in map(models.get, models.zoo()) if spec.hub_id is not None} <= named
+
+
+def test_the_documented_sweep_is_one(files: Path) -> None:
+    assert len(make(load(files / "mine.yaml")).cases) == 3 * 2 * 2 * 2 * 3
+
+
+def test_the_documented_tiles_of_videos_are_tiles(tmp_path: Path) -> None:
+    # Given the tiles in a sweep of a model whose class takes each of them
+    path = tmp_path / "mine.yaml"
+    tiles = yaml_block("docs/measuring.md", "overlap_frames")
+    path.write_text(f"models: hunyuan-video\noperations: decode\n{tiles}")
+    # When it is planned
+    cases = make(load(path)).cases
+    # Then each is a case that can run
+    assert len(cases) == 3
+    assert not any(map(refusal, cases))
+
+
+def test_every_field_of_a_record_is_documented() -> None:
+    assert set(Record.model_fields) <= documentation.code("docs/record.md")
+
+
+def test_every_reason_of_a_refusal_is_documented() -> None:
+    documented = documentation.code("docs/protocol.md")
+    reasons = set()
+    for path in (ROOT / "bench" / "endpoint").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"RefusedError", "BusyError"}:
+                reasons |= {each.value for each in node.args[2:3] if isinstance(each, ast.Constant)}
+    assert {"too_large", "stopping"} <= reasons
+    assert {str(reason) for reason in reasons} <= documented
