@@ -70,6 +70,11 @@ def _inline(document: str) -> Iterator[Token]:
         yield from token.children or ()
 
 
+def python(document: str) -> list[str]:
+    """The Python that a document shows a user; `py` marks what is code of this project."""
+    return [block.text for block in blocks(document) if block.language == "python"]
+
+
 def code(document: str) -> set[str]:
     """The inline code of a document."""
     return {token.content for token in _inline(document) if token.type == "code_inline"}
@@ -140,6 +145,8 @@ REPLACED: tuple[tuple[str, str], ...] = (
     (r"^(bench calibrate)$", r"\1 --model tiny --resolution 64"),
     # the published figures, to which the models are fitted again for their pages
     (r"^bench report( results)?(?= --|$)", "bench report before"),
+    # a page that says what the results say, since each command has a folder of its own
+    (r"^(bench docs update overview.md --check)$", r"\1 --results results/published"),
     # the hub: a folder with a checkpoint's configuration
     (r"--weights hub:\S+", "--weights my-vae"),
     # an endpoint elsewhere: one on this machine, with tiny models, asked little

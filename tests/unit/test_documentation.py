@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import documentation
 import pytest
@@ -65,8 +66,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = a_run(id=name, cases=len(cases))
         records = [measured(case=case, run=run, memory=Memory(percent=8.4, peak_reserved_bytes=GIB)) for case in cases]
         write_lines(folder / name / "run.jsonl", records)
-    for page in ("vae_encode", "vae_decode"):
-        shutil.copy(GOLDEN / f"{page}_tables.md", folder / f"{page}.md")
+    pages = {operation: (GOLDEN / f"vae_{operation}_tables.md").read_text() for operation in ("encode", "decode")}
+    for operation, page in pages.items():
+        (folder / f"vae_{operation}.md").write_text(page)
+    (folder / "overview.md").write_text("".join(f"## VAE {title}\n\n{page}\n" for title, page in pages.items()))
     (folder / "mine.yaml").write_text(yaml_block("docs/measuring.md", "name: mine"))
     (folder / "toy.yaml").write_text(yaml_block("docs/adding-a-workload.md", "models: toy"))
     (folder / "tests").mkdir()
@@ -127,6 +130,14 @@ def test_a_documented_measurement_of_an_endpoint_runs(
     assert list(folder.glob("results/endpoint-*/*.jsonl")) or "--dry-run" in arguments
 
 
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if documentation.python(each)])
+@pytest.mark.usefixtures("folder")
+def test_documented_python_runs(document: str) -> None:
+    names: dict[str, Any] = {}
+    for text in documentation.python(document):
+        exec(compile(text, document, "exec"), names)  # noqa: S102 - it is the documents' own
+
+
 def test_what_is_replaced_is_documented() -> None:
     used = {pattern for text in EVERY_COMMAND for pattern in documentation.replaced(text)[1]}
     assert {pattern for pattern, _ in documentation.REPLACED} == used
@@ -164,12 +175,12 @@ def test_a_documented_script_exists(command: DocumentedCommand) -> None:
 
 
 def options_of(*names: str) -> set[str]:
-    """The options of a command, or of a command in a group of them."""
+    """The options of a command; of a group of commands those of all its commands."""
     command = typer.main.get_command(app_for(names[:1]))
     for name in names:
         command = command.commands[name]  # type: ignore[attr-defined]
-    assert not hasattr(command, "commands") or names[1:]
-    return {option for parameter in command.params for option in parameter.opts}
+    each = [command, *getattr(command, "commands", {}).values()]
+    return {option for command in each for parameter in command.params for option in parameter.opts}
 
 
 def mentions() -> Iterator[tuple[str, str]]:
@@ -195,7 +206,7 @@ def test_a_command_in_a_sentence_has_these_options() -> None:
 
 
 def test_an_option_in_a_sentence_exists() -> None:
-    known = {option for name in COMMANDS if name != "docs" for option in options_of(name)} | {"--help"}
+    known = {option for name in COMMANDS for option in options_of(name)} | {"--help"}
     for document, text in mentions():
         if text.startswith("--"):
             assert text.split()[0] in known, f"{document}: {text}"
@@ -241,19 +252,46 @@ def test_readme_s_table_is_the_docs_own(capsys: pytest.CaptureFixture[str]) -> N
     assert set(rows) <= set(printed)
 
 
+def test_readme_s_advice_is_the_program_s(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given README's first `bench advise` and the table below it
+    command = next(each for each in documentation.commands("README.md") if each.words[1] == "advise")
+    rows = re.findall(r"^\| (remote|tile|untiled)(.*)\|$", documentation.text_of("README.md"), flags=re.MULTILINE)
+    figures = [re.findall(r"\d+/\d+|[\d.]+ (?:GiB|ms|s)\b|\d+%", "".join(row)) for row in rows]
+    # When it runs where nothing was measured
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(command.words[1:]) == 0
+    # Then it prints a line with all figures of each row
+    printed = re.sub("[†‡§]", "", capsys.readouterr().out).splitlines()
+    assert len(figures) == 3
+    for row in figures:
+        assert row
+        assert any(all(figure in line for figure in row) for line in printed), row
+
+
 def test_readme_counts_what_the_program_knows() -> None:
-    counts = re.search(
-        r"(\d+) image VAEs and (\d+) video VAEs .*?(\d+) cards", documentation.text_of("README.md"), flags=re.DOTALL
-    )
+    text = documentation.text_of("README.md")
+    counts = re.search(r"(\d+) cards.*?(\d+) image VAEs and (\d+) video VAEs", text, flags=re.DOTALL)
     real = [spec for spec in map(models.get, models.zoo()) if spec.hub_id is not None]
     videos = [spec for spec in real if models.workload(spec.key).name.startswith("video")]
     assert counts is not None
-    assert [int(count) for count in counts.groups()] == [len(real) - len(videos), len(videos), len(load_gpus().cards)]
+    assert [int(count) for count in counts.groups()] == [len(load_gpus().cards), len(real) - len(videos), len(videos)]
 
 
 def test_measuring_lists_every_model() -> None:
     named = documentation.code("docs/measuring.md")
     assert {spec.key for spec in map(models.get, models.zoo()) if spec.hub_id is not None} <= named
+
+
+def test_the_documented_workload_is_the_tested_one() -> None:
+    # Given the blocks on a workload, after the one on a model of the zoo
+    _, *shown = [each.text for each in documentation.blocks("docs/adding-a-workload.md") if each.language == "py"]
+    # Then each is a part of the file that is tested
+    file = (ROOT / "tests" / "toy_workload.py").read_text()
+    assert shown
+    assert all(text.rstrip() in file for text in shown)
 
 
 def test_the_documented_sweep_is_one(files: Path) -> None:
