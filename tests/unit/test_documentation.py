@@ -6,6 +6,7 @@ What would measure runs over a worker that measures nothing; `documentation.REPL
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import shutil
@@ -24,7 +25,7 @@ from checkpoint_folders import SDXL, checkpoint
 from documentation import DOCUMENTS, ROOT, DocumentedCommand
 from endpoints import Child, serving
 from factories import GIB, a_case, a_run, measured, write_lines
-from processes import STANDIN, STANDIN_BENCH, bench
+from processes import STANDIN, STANDIN_BENCH, bench, warm
 
 from bench.cli import COMMANDS, app_for, main
 from bench.config import load, load_gpus
@@ -132,12 +133,28 @@ def test_a_documented_measurement_of_an_endpoint_runs(
     assert list(folder.glob("results/endpoint-*/*.jsonl")) or "--dry-run" in arguments
 
 
-@pytest.mark.parametrize("document", [each for each in DOCUMENTS if documentation.python(each)])
 @pytest.mark.usefixtures("folder")
-def test_documented_python_runs(document: str) -> None:
+def test_the_documented_notebook_runs() -> None:
     names: dict[str, Any] = {}
-    for text in documentation.python(document):
-        exec(compile(text, document, "exec"), names)  # noqa: S102 - it is the documents' own
+    for text in documentation.python("docs/python.md"):
+        exec(compile(text, "docs/python.md", "exec"), names)  # noqa: S102 - it is the documents' own
+
+
+def test_the_documented_client_of_an_endpoint_runs(endpoint: Child, tmp_path: Path) -> None:
+    # Given the client with the address of the documented endpoint, in a file
+    (text,) = documentation.python("docs/endpoint.md")
+    file = tmp_path / "client.py"
+    file.write_text(text.replace("http://127.0.0.1:8000/sd-v1", f"{endpoint.url}/tiny"))
+    # When it runs, in a process that has torch
+    command, environment = warm(os.environ, str(file))
+    parent = str(os.getpid())  # which the server expects of all but `bench`
+    subprocess.run([*command, parent], env=environment, cwd=tmp_path, check=True, timeout=500)
+    # Then there is an image
+    assert (tmp_path / "image.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
+def test_all_python_is_tested() -> None:
+    assert {each for each in DOCUMENTS if documentation.python(each)} == {"docs/endpoint.md", "docs/python.md"}
 
 
 def test_what_is_replaced_is_documented() -> None:
