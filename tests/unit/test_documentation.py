@@ -331,6 +331,16 @@ def test_every_field_of_a_record_is_documented() -> None:
     assert set(Record.model_fields) <= documentation.code("docs/record.md")
 
 
+def test_the_documented_places_of_figures_exist() -> None:
+    # Given the stage of a record that was measured, as JSON
+    stage = measured().model_dump()["stages"][0]
+    # When the documented places are looked up
+    places = [text.split(".")[1:] for text in documentation.code("docs/record.md") if text.startswith("stages[0].")]
+    # Then each is there
+    assert len(places) >= 6
+    assert all(figure in stage[part] for part, figure in places)
+
+
 def test_every_reason_of_a_refusal_is_documented() -> None:
     documented = documentation.code("docs/protocol.md")
     reasons = set()
