@@ -1,4 +1,4 @@
-"""What README and docs/ contain: their commands, inline code, links; and the short commands that tests run instead."""
+"""What README, CONTRIBUTING, SECURITY and docs/ contain: their commands, inline code, links; and the short commands that tests run instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
 #: Languages of fenced blocks that are for a shell. A block without one is if it begins with one of the programs.
 _SHELLS = {"sh", "bash", "shell", "console"}
 PROGRAMS = ("bench", "make", "pip", "python", "export")
