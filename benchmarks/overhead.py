@@ -12,6 +12,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class ProcessPerCase(SubprocessExecutor):
 class Silent:
     """An observer that says nothing."""
 
-    def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None: ...
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None: ...
 
     def case_begun(self, number: int, case: Case) -> None: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from bench.core.units import format_count, format_percent
 if TYPE_CHECKING:
     from bench.config import LoadSettings, OverlapSettings
     from bench.plan import Plan
+    from bench.record import Record
+    from bench.report.render.terminal import Draw
     from bench.run.executor import Executor
     from bench.run.scheduler import RunOptions
 
@@ -28,7 +31,7 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
     from bench.report.render import terminal
     from bench.run import progress, scheduler
 
-    reporter = progress.Reporter(plan, Console(stderr=True), quiet=quiet)
+    reporter = progress.Reporter(plan, Console(stderr=True), _table_of, quiet=quiet)
     try:
         with reporter:
             summary = scheduler.run(plan, executor, replace(options, warn=reporter.warn), reporter)
@@ -44,6 +47,14 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
     elif not quiet:
         terminal.show(lambda console: progress.print_summary(summary, console))
     raise typer.Exit(summary.exit_code)
+
+
+def _table_of(records: Sequence[Record]) -> Draw:
+    from bench.report.document import Document
+    from bench.report.pages import run_table
+    from bench.report.render import console
+
+    return console.draw(Document("", (run_table.table(records),)))
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ Writes to the given console.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,8 +17,8 @@ from bench.core import stats
 from bench.core.units import format_bytes, format_count, format_metric, format_seconds, one_line
 from bench.doctor.gpu_findings import neighbour_warning
 from bench.plan import Plan
-from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Stage, Timing, describe
-from bench.report.render.terminal import say
+from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Stage, Timing, describe, grouped
+from bench.report.render.terminal import Draw, say
 from bench.run.messages import Ready
 from bench.run.scheduler import RunSummary
 from bench.workloads.labels import label_of
@@ -58,6 +58,27 @@ class Estimate:
         return self.elapsed_s * sum(self._left.values()) / self._done if self._done else None
 
 
+class _Calls:
+    """The cases of a plan by model and operation, to know when all of a model and operation are finished."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        groups = grouped(cases, self._call)
+        self._left = {self._call(group[0]): {case.id for case in group} for group in groups}
+        self._records: dict[tuple[str, str], list[Record]] = {}
+
+    def finish(self, record: Record) -> list[Record]:
+        """All records of the case's model and operation if it was the last of them; otherwise none."""
+        call = self._call(record.case)
+        left, records = self._left.get(call, set()), self._records.setdefault(call, [])
+        records.append(record)
+        left.discard(record.case.id)
+        return [] if left else records
+
+    @staticmethod
+    def _call(case: Case) -> tuple[str, str]:
+        return (case.model, case.operation)
+
+
 class _Line(ProgressColumn):
     """The live line: count, time, bar, remaining time and case, as far as they fit.
 
@@ -85,12 +106,18 @@ class _Line(ProgressColumn):
 
 
 class Reporter:
-    """An Observer that prints one line for each finished case, above a live bar if there is a terminal."""
+    """An Observer that prints one line for each finished case, above a live bar if there is a terminal.
 
-    def __init__(self, plan: Plan, console: Console, *, quiet: bool = False) -> None:
+    When all cases of a model and operation are finished, it prints them again as a table that `table_of` makes.
+    """
+
+    def __init__(
+        self, plan: Plan, console: Console, table_of: Callable[[Sequence[Record]], Draw], *, quiet: bool = False
+    ) -> None:
         self.finished = 0
         self.path: Path | None = None
-        self._plan, self._console, self._quiet = plan, console, quiet
+        self._plan, self._console, self._table_of, self._quiet = plan, console, table_of, quiet
+        self._unfinished = _Calls(plan.cases)
         self._estimate, self._position = Estimate(plan.cases), 0
         self._label = ""
         self._bar = Progress(_Line(console), console=console, transient=True, disable=quiet or not console.is_terminal)
@@ -103,9 +130,12 @@ class Reporter:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
+        resumed = len(earlier)
         self.path, self.finished = path, resumed
         self._estimate, self._position = Estimate(self._plan.cases), 0
+        for record in earlier:
+            self._unfinished.finish(record)
         device, environment = ready.device, ready.environment
         torch = environment.packages.get("torch")
         version = f", torch {torch.version}" if torch else ""
@@ -152,6 +182,9 @@ class Reporter:
         for warning in record.warnings:
             self._say(f"warning: {warning}", indent=4)
         self._bar.update(self._task, completed=self.finished, left=about)
+        together = self._unfinished.finish(record)
+        if len(together) > 1 and not self._quiet:
+            self._table_of(together)(self._bar.console)
 
     def _say(self, text: str | Text, indent: int = 0) -> None:
         if not self._quiet:

@@ -26,8 +26,8 @@ GOOD = ("measured", "out_of_memory", "skipped")
 class Observer(Protocol):
     """Receives the events of a run."""
 
-    def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
-        """A run begins, or continues with `resumed` finished cases."""
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
+        """A run begins, or continues after the cases that earlier sessions have finished."""
 
     def case_begun(self, number: int, case: Case) -> None:
         """Case `number` of the plan (from 1) is next."""
@@ -90,7 +90,7 @@ def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer)
         store.device_folder(options.results, ready.device) as folder,
         _opened(plan, ready, folder, options) as (run_info, file, records),
     ):
-        observer.begun(run_info, file.path, len(records), ready)
+        observer.begun(run_info, file.path, tuple(records), ready)
         done = {record.case.id for record in records}
         numbers = {case.id: number for number, case in enumerate(plan.cases, start=1)}
         runner = _CaseRunner(plan, executor, ready, run_info, options, observer, numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from rich.console import Console
 from bench.core.units import GIB
 from bench.plan import Plan
 from bench.record import Crashed, GpuSettings, MeasureSettings, Neighbours, Record, TimedOut, Timing
+from bench.report.render.terminal import Draw
 from bench.run.messages import Ready
 from bench.run.progress import Estimate, Reporter, describe_case, print_summary, summary_json
 from bench.run.scheduler import RunSummary
+from bench.workloads.labels import size_of
 
 CASES = (a_case(size=64), a_case(size=128), a_case(size=256))
 PLAN = Plan(config="test", cases=CASES, measure=MeasureSettings(), timeout_s=5)
@@ -27,9 +30,18 @@ def console(text: io.StringIO, *, terminal: bool = False) -> Console:
     return Console(file=text, force_terminal=terminal, width=200)
 
 
-def say(reporter: Reporter, *records: Record, resumed: int = 0) -> None:
-    reporter.begun(a_run(cases=3), Path("results/x.jsonl"), resumed, READY)
-    for number, record in enumerate(records, start=1 + resumed):
+def drawn(records: Sequence[Record]) -> Draw:
+    """A table that only names the sizes of its records."""
+    return lambda shown: shown.print("table of", *(size_of(record.case) for record in records))
+
+
+def reporter_on(text: io.StringIO, plan: Plan = PLAN, *, quiet: bool = False) -> Reporter:
+    return Reporter(plan, console(text), drawn, quiet=quiet)
+
+
+def say(reporter: Reporter, *records: Record, earlier: Sequence[Record] = ()) -> None:
+    reporter.begun(a_run(cases=3), Path("results/x.jsonl"), earlier, READY)
+    for number, record in enumerate(records, start=1 + len(earlier)):
         reporter.case_begun(number, record.case)
         reporter.phase_begun("run")
         reporter.case_done(number, record)
@@ -37,7 +49,7 @@ def say(reporter: Reporter, *records: Record, resumed: int = 0) -> None:
 
 def test_plain_lines_name_each_case_its_outcome_and_the_time_left() -> None:
     text = io.StringIO()
-    say(Reporter(PLAN, console(text)), measured(0.25, case=CASES[0]), out_of_memory(case=CASES[1]))
+    say(reporter_on(text), measured(0.25, case=CASES[0]), out_of_memory(case=CASES[1]))
     lines = text.getvalue().splitlines()
     figures = "250 ms (median of 3), peak 2.00 GiB (8.40%)"
     assert any(f"[1/3] tiny encode 64x64 float32 untiled: {figures}" in line for line in lines)
@@ -47,7 +59,7 @@ def test_plain_lines_name_each_case_its_outcome_and_the_time_left() -> None:
 
 def test_notes_on_the_device_are_printed_at_the_start() -> None:
     text = io.StringIO()
-    say(Reporter(PLAN, console(text)))
+    say(reporter_on(text))
     assert "A note." in text.getvalue()
     assert "WSL: it may" in text.getvalue()
 
@@ -55,7 +67,7 @@ def test_notes_on_the_device_are_printed_at_the_start() -> None:
 def _begun_beside(neighbours: Neighbours) -> str:
     text = io.StringIO()
     ready = READY.model_copy(update={"environment": an_environment(gpu=GpuSettings(neighbours=neighbours))})
-    Reporter(PLAN, console(text)).begun(a_run(cases=3), Path("results/x.jsonl"), 0, ready)
+    reporter_on(text).begun(a_run(cases=3), Path("results/x.jsonl"), (), ready)
     return text.getvalue()
 
 
@@ -72,8 +84,8 @@ def test_a_desktop_s_own_use_of_the_gpu_is_not_warned_of() -> None:
 
 def test_a_continued_run_shows_how_many_cases_are_finished() -> None:
     text = io.StringIO()
-    reporter = Reporter(PLAN, console(text))
-    say(reporter, measured(case=CASES[2]), resumed=2)
+    reporter = reporter_on(text)
+    say(reporter, measured(case=CASES[2]), earlier=[measured(case=case) for case in CASES[:2]])
     assert "results/x.jsonl" in text.getvalue()
     assert "2 of 3 cases" in text.getvalue()
     assert reporter.finished == 3
@@ -81,7 +93,7 @@ def test_a_continued_run_shows_how_many_cases_are_finished() -> None:
 
 def test_a_terminal_has_a_bar_and_the_same_lines() -> None:
     text = io.StringIO()
-    with Reporter(PLAN, console(text, terminal=True)) as reporter:
+    with Reporter(PLAN, console(text, terminal=True), drawn) as reporter:
         say(reporter, measured(case=CASES[0]))
     assert "1/3" in text.getvalue()
     assert "tiny encode 64x64" in text.getvalue()
@@ -89,9 +101,39 @@ def test_a_terminal_has_a_bar_and_the_same_lines() -> None:
 
 def test_quiet_prints_nothing() -> None:
     text = io.StringIO()
-    with Reporter(PLAN, console(text), quiet=True) as reporter:
-        say(reporter, measured(case=CASES[0]))
+    with reporter_on(text, quiet=True) as reporter:
+        say(reporter, *(measured(case=case) for case in CASES))
     assert text.getvalue() == ""
+
+
+TWO_CALLS = Plan(config="test", cases=(*CASES[:2], a_case(operation="decode")), measure=MeasureSettings(), timeout_s=5)
+
+
+def test_a_model_and_operation_are_a_table_as_soon_as_all_their_cases_are_finished() -> None:
+    # given a plan of two encodes and a decode, and a run in which one encode is finished
+    text = io.StringIO()
+    reporter = reporter_on(text, TWO_CALLS)
+    say(reporter, measured(case=CASES[0]))
+    assert "table of" not in text.getvalue()
+    # when the other one is finished, out of memory
+    reporter.case_done(2, out_of_memory(case=CASES[1]))
+    # then both are a table, before the decode has begun
+    assert text.getvalue().splitlines()[-1] == "table of 64x64 128x128"
+    # and a decode that is alone has no table, because its line says the same
+    reporter.case_done(3, measured(case=TWO_CALLS.cases[2]))
+    assert text.getvalue().count("table of") == 1
+
+
+def test_the_table_of_a_continued_run_has_what_an_earlier_session_measured() -> None:
+    text = io.StringIO()
+    say(reporter_on(text, TWO_CALLS), measured(case=CASES[1]), earlier=[measured(case=CASES[0])])
+    assert text.getvalue().splitlines()[-1] == "table of 64x64 128x128"
+
+
+def test_what_an_earlier_session_finished_is_not_shown_again() -> None:
+    text = io.StringIO()
+    say(reporter_on(text, TWO_CALLS), earlier=[measured(case=case) for case in CASES[:2]])
+    assert "table of" not in text.getvalue()
 
 
 def test_the_estimate_goes_by_pixels() -> None:
@@ -138,7 +180,7 @@ def test_a_median_says_how_far_it_can_be_trusted() -> None:
 def test_each_load_is_a_line_and_part_of_the_summary() -> None:
     text = io.StringIO()
     record = an_endpoint_record(remote=remote(loads=(a_load(),)))
-    say(Reporter(PLAN, console(text)), record)
+    say(reporter_on(text), record)
     assert (
         "    load, open, 12.5 /s (80% of capacity): 370 of 375 good, 12.3 /s, p50 61 ms, p99 300 ms" in text.getvalue()
     )
@@ -153,7 +195,7 @@ def test_each_load_is_a_line_and_part_of_the_summary() -> None:
 def test_each_overlap_is_a_line_and_part_of_the_summary() -> None:
     text = io.StringIO()
     record = an_endpoint_record(remote=remote(overlaps=(an_overlap(), an_overlap(share=None, workers=2))))
-    say(Reporter(PLAN, console(text)), record)
+    say(reporter_on(text), record)
     assert (
         "    overlap, 3 images of 0.05 s (100% of a request): 300 ms in turn, 200 ms overlapped\n"
         "    overlap, 3 images of 0.05 s, 2 workers: 300 ms in turn, 200 ms overlapped\n"
@@ -170,7 +212,8 @@ def test_the_live_line_names_count_and_case_at_every_width(width: int) -> None:
     text = io.StringIO()
     terminal = Console(file=text, force_terminal=True, width=width, color_system=None)
     # when it runs
-    with Reporter(Plan(config="test", cases=(*CASES, case), measure=MeasureSettings(), timeout_s=5), terminal) as bar:
+    plan = Plan(config="test", cases=(*CASES, case), measure=MeasureSettings(), timeout_s=5)
+    with Reporter(plan, terminal, drawn) as bar:
         say(bar, measured(0.25, case=CASES[0]))
         bar.case_begun(4, case)
         bar.phase_begun("run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,8 @@ class Watcher:
         self.on_disk_when_told: list[int] = []
         self.path = Path()
 
-    def begun(self, run: Run, path: Path, resumed: int, ready: Ready) -> None:
-        self.path, self.resumed = path, resumed
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
+        self.path, self.resumed = path, len(earlier)
 
     def case_begun(self, number: int, case: Case) -> None:
         """Not of interest."""
