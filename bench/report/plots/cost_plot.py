@@ -2,95 +2,150 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from bench.analysis.cost.arithmetic import Cost, per_1000
-from bench.analysis.cost.image_costs import Costs, Image, Local
+from bench.analysis.cost.arithmetic import Charge, Cost, per_1000
+from bench.analysis.cost.image_costs import CHARGES, Costs, Image, Local
 from bench.report.pages.cells import by_call
 from bench.report.pages.cost_page import chosen, priced, title
 from bench.report.pages.hybrid_tables import precision
-from bench.report.plots.figure import PALETTE, caption, drawing, legend_below, most, plain
+from bench.report.plots.figure import PALETTE, Label, caption, drawing, label_ends, most, notes_below, plain, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_WIDTH, _PANEL, _FRAME = 13.0, 3.8, 1.6  # inches
+_WIDTH, _PANEL, _FRAME = 7.0, 3.4, 0.2  # inches
+#: About the height of a panel without its title and the names of its axis, in inches.
+_INNER = _PANEL - 0.95
 _FROM, _TO, _POINTS = 1.0, 100_000.0, 400
-_STYLES = {"bought": "--", "rented": "-"}
-_MARKS = "osv^D*Pp<>"
-#: More cards and endpoints can't be told apart, and more panels can't be read.
-_MOST_CARDS, _MOST_ENDPOINTS, _MOST_PANELS = 8, 8, 12
-#: The volume (images per hour) at which the cheapest are chosen, if not all can be drawn.
+#: More endpoints can't be told apart, and more panels can't be read.
+_MOST_ENDPOINTS, _MOST_PANELS = 2, 12
+_MOST_NAME = 40
+#: The volume (images per hour) at which the cheapest are chosen.
 _AT = 100.0
+_CHARGED: dict[Charge, str] = {"use": "computes anyway", "hour": "kept for this"}
+_COLOURS: dict[Charge, str] = {"use": PALETTE[0], "hour": PALETTE[1]}
+_ENDPOINT_COLOURS = ("#000000", "#777777")
+_MEANINGS = (
+    "computes anyway: the card is charged only for the seconds of this work, because it also generates. "
+    "kept for this: every hour of the card is charged.",
+    "Endpoints are charged for every minute in which they start or run. A tooth is one more replica or card. All "
+    "amounts are simulated.",
+)
+_PUBLISHED = "Broken lines: from times that the diffusers docs publish."
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Something that is charged, its cost, and how it is drawn."""
+
+    name: str
+    cost: Cost
+    colour: str
+    style: str = "-"
 
 
 def draw(costs: Costs) -> bytes | None:
     """The PNG: one panel per model and operation, at the size that the page shows first. None if nothing has a price.
 
-    Cards are in colour, endpoints in black with marks. Free endpoints are not drawn, because a logarithmic axis has no
-    0. What does not fit into a figure is left out, with a note under it.
+    Calls for which only endpoints have a cost are left out, unless there are no others.
+    Each has the cheapest card in both ways to charge for one, a measured card too if the cheapest is not, and the
+    cheapest endpoints. Free endpoints are not drawn, because a logarithmic axis has no 0. A note says what is left out.
     """
     groups = by_call(priced(costs), lambda image: image.case)
     if not groups:
         return None
-    shown, panel_note = most(
-        [chosen(group) for _, group in groups],
-        _MOST_PANELS,
-        "models and operations",
-        "only the first in the results are",
-    )
-    rule = f"only the cheapest at {_AT:g} images per hour are"
-    cards, card_note = most(_cheapest(_local_costs(shown)), _MOST_CARDS, "cards", rule)
-    endpoints, endpoint_note = most(_cheapest(_remote_costs(shown)), _MOST_ENDPOINTS, "endpoints", rule)
-    ordered = [name for name, _ in dict.fromkeys(_local_costs(shown)) if name in cards]
-    colours = {name: PALETTE[n % (len(PALETTE) - 1)] for n, name in enumerate(dict.fromkeys(ordered))}
+    rule = "only the first in the results are"
+    images = [chosen(group) for _, group in groups]
+    comparing = [image for image in images if _cards(image)] or images
+    shown, note = most(comparing, _MOST_PANELS, "models and operations", rule)
     height = -(-len(shown) // 2)
-    with drawing(_WIDTH if len(shown) > 1 else _WIDTH * 0.7, _PANEL * height + _FRAME) as made:
+    with drawing(_WIDTH * min(2, len(shown)), _PANEL * height + _FRAME) as made:
         panels = list(made.figure.subplots(height, min(2, len(shown)), squeeze=False).flat)
         for panel, image in zip(panels, shown, strict=False):
             panel.set_title(caption(title(image.case)), loc="left", fontsize=10)
-            _panel(panel, image, colours, endpoints, costs.prices.currency)
+            _panel(panel, image, costs.prices.currency)
         for panel in panels[len(shown) :]:
             panel.set_visible(False)
-        legend_below(made.figure, panels[: len(shown)], 3, left_out=[*panel_note, *card_note, *endpoint_note])
+        kinds = {local.row.kind for image in shown for local, _ in _cards(image)}
+        published = [_PUBLISHED] if "published" in kinds else []
+        notes_below(made.figure, [*_MEANINGS, *published, *note, *_left_out(shown)])
     return made.png
 
 
-def _local_costs(images: Sequence[Image]) -> list[tuple[str, Cost]]:
-    return [(_device(local), local.cost) for image in images for local in image.local if local.cost]
+def _left_out(images: Sequence[Image]) -> list[str]:
+    """How many cards and endpoints have no line, if some have none."""
+    cards = {local.row.label for image in images for local in image.local if local.cost}
+    endpoints = {remote.name for image in images for remote in image.remote if remote.cost and not remote.is_free}
+    drawn = {local.row.label for image in images for local, _ in _cards(image)}
+    named = {name for image in images for name, _ in _endpoints(image)}
+    rule = f"only the cheapest at {_AT:g} an hour are"
+    return [
+        sentence
+        for every, having, noun in ((cards, drawn, "cards"), (endpoints, named, "endpoints"))
+        for sentence in most(sorted(every), len(having), noun, rule)[1]
+    ]
 
 
-def _remote_costs(images: Sequence[Image]) -> list[tuple[str, Cost]]:
-    remotes = (remote for image in images for remote in image.remote)
-    return [(remote.name, remote.cost) for remote in remotes if remote.cost and remote.price.price]
+def _cards(image: Image) -> list[tuple[Local, Charge]]:
+    """The cheapest card in each way to charge for it, and the cheapest that was measured if that is another one."""
+    with_cost = [local for local in image.local if local.cost]
+    measured = [local for local in with_cost if local.row.kind == "measured"]
+
+    def cheapest(cards: Sequence[Local], charge: Charge) -> Local:
+        return min(cards, key=lambda local: per_1000(_charged(local, charge), _AT))
+
+    return [
+        (local, charge)
+        for charge in CHARGES
+        for local in _once(cheapest(cards, charge) for cards in (with_cost, measured) if cards)
+    ]
 
 
-def _cheapest(costs: Sequence[tuple[str, Cost]]) -> list[str]:
-    """The names, by the least that each costs at `_AT` images an hour in any panel."""
-    least: dict[str, float] = {}
-    for name, cost in costs:
-        least[name] = min(per_1000(cost, _AT), least.get(name, math.inf))
-    return sorted(least, key=lambda name: least[name])
+def _once(cards: Iterable[Local]) -> list[Local]:
+    return list({id(card): card for card in cards}.values())
 
 
-def _device(local: Local) -> str:
-    return caption(local.row.label)
+def _charged(local: Local, charge: Charge) -> Cost:
+    assert local.cost is not None  # noqa: S101 - `_cards` has only such
+    return replace(local.cost, charge=charge)
 
 
-def _panel(axes: Axes, image: Image, colours: dict[str, str], endpoints: Sequence[str], currency: str) -> None:
+def _endpoints(image: Image) -> list[tuple[str, Cost]]:
+    """The cheapest endpoints by name."""
+    endpoints = [(remote.name, remote.cost) for remote in image.remote if remote.cost and not remote.is_free]
+    return sorted(endpoints, key=lambda endpoint: per_1000(endpoint[1], _AT))[:_MOST_ENDPOINTS]
+
+
+def _lines(image: Image) -> list[_Line]:
+    lines = []
+    for local, charge in _cards(image):
+        name = f"{_name(local, image)}, {local.way}"
+        style = "-" if local.row.kind == "measured" else "--"
+        lines.append(
+            _Line(f"{caption(name, _MOST_NAME)}:\n{_CHARGED[charge]}", _charged(local, charge), _COLOURS[charge], style)
+        )
+    for (name, cost), colour in zip(_endpoints(image), _ENDPOINT_COLOURS, strict=False):
+        lines.append(_Line(caption(f"endpoint {name}", _MOST_NAME), cost, colour))
+    return lines
+
+
+def _name(local: Local, image: Image) -> str:
+    """The card, and its precision if the card has costs in several."""
+    precisions = {precision(other.row) for other in image.local if other.cost and other.row.label == local.row.label}
+    return f"{short_name(local.row.label)}{f', {precision(local.row)}' if len(precisions) > 1 else ''}"
+
+
+def _panel(axes: Axes, image: Image, currency: str) -> None:
     volumes = [_FROM * (_TO / _FROM) ** (n / (_POINTS - 1)) for n in range(_POINTS)]
-    for local in image.local:
-        if local.cost and _device(local) in colours:
-            alike = [each for each in image.local if (_device(each), each.way) == (_device(local), local.way)]
-            apart = f", {precision(local.row)}, {local.row.kind}" if len(alike) > 1 else ""
-            name = caption(f"{_device(local)}{apart}, {local.way}")
-            _line(axes, volumes, local.cost, name, color=colours[_device(local)], linestyle=_STYLES[local.way])
-    for n, remote in enumerate(image.remote):
-        if remote.cost and remote.price.price and remote.name in endpoints:
-            name = caption(f"endpoint {remote.name}")
-            _line(axes, volumes, remote.cost, name, color="black", marker=_MARKS[n % len(_MARKS)])
+    labels = []
+    for line in _lines(image):
+        amounts = [per_1000(line.cost, volume) for volume in volumes]
+        if all(amounts):  # a logarithmic axis has no 0
+            axes.plot(volumes, amounts, line.style, color=line.colour, linewidth=1.4)
+            labels.append(Label(line.name, volumes[-1], amounts[-1], line.colour))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.minorticks_off()
@@ -99,10 +154,6 @@ def _panel(axes: Axes, image: Image, colours: dict[str, str], endpoints: Sequenc
     axes.set_xlabel(f"{image.output.plural} per hour")
     axes.set_ylabel(caption(f"{currency} for 1,000 {image.output.plural}"))
     plain(axes, "both")
-
-
-def _line(axes: Axes, volumes: Sequence[float], cost: Cost, label: str, **style: Any) -> None:
-    amounts = [per_1000(cost, volume) for volume in volumes]
-    if not all(amounts):
-        return  # a logarithmic axis has no 0
-    axes.plot(volumes, amounts, label=label, linewidth=1.2, markersize=3.5, markevery=_POINTS // 10, **style)
+    axes.set_xlim(_FROM, _TO)
+    axes.set_ylim(axes.get_ylim())
+    label_ends(axes, labels, _INNER)

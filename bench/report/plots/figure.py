@@ -6,10 +6,12 @@ Loads matplotlib inside its functions: half a second that no other command shoul
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.core.units import one_line
@@ -20,10 +22,16 @@ if TYPE_CHECKING:
 
 _Name = TypeVar("_Name")
 _DPI = 110
-#: About the width of a letter of a legend, and of a name's line and gap (inches, at 9 points).
-_LETTER, _HANDLE = 0.068, 0.5
-#: The height of a row of a legend (inches), and how many rows fit before the figure grows.
-_ROW, _ROWS = 0.2, 6
+#: The size of labels and notes in points; about the width of a letter of it, and the height of a line, in inches.
+_LABEL_SIZE = 8
+_LETTER, _ROW = 0.066, 0.16
+#: The distance of two labels, in inches.
+_LINE = 0.16
+#: Labels whose points are less than this share of the axes beside one another could overlap.
+_APART = 0.08
+#: Between two labels beside one another, in inches.
+_WORD_GAP = 0.12
+_POINTS_PER_INCH = 72
 #: A name with more characters than this would leave no room for the figure.
 _LONGEST = 64
 #: Okabe and Ito's palette, which those who see few colours can tell apart; grey and black last.
@@ -82,23 +90,113 @@ def plain(axes: Axes, grid: str) -> None:
     axes.set_axisbelow(True)
 
 
-def legend_below(
-    figure: Figure, axes: list[Axes], columns: int, names: tuple[str, ...] | None = None, left_out: Sequence[str] = ()
-) -> None:
-    """Add one legend for all panels, with each name once, in the order of `names` or else of the panels.
+def spread(wanted: Sequence[float], widths: Sequence[float], low: float, high: float) -> list[float]:
+    """Places near the `wanted` ones, in their order, at which things of these widths do not overlap.
 
-    It has `columns` columns, or as many as its longest name leaves room for; with many rows the figure grows. The
-    sentences in `left_out` are its title, one per line.
+    The places are centres, and nothing reaches beyond `low` and `high` unless there is too little room. The sum of the
+    squared moves is the least: neighbours that would overlap are pooled (isotonic regression).
     """
-    seen = {name: handle for panel in axes for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)}
-    named = [name for name in names or tuple(seen) if name in seen]
-    widest = _HANDLE + _LETTER * max((len(name) for name in named), default=0)
-    columns = max(1, min(columns, int(figure.get_figwidth() / widest)))
-    rows = -(-len(named) // columns) + len(left_out)
-    figure.set_figheight(figure.get_figheight() + _ROW * max(0, rows - _ROWS))
-    title = "\n".join(left_out) or None
-    handles = [seen[name] for name in named]
-    figure.legend(handles, named, loc="outside lower center", ncols=columns, frameon=False, title=title)
+    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
+    ends = list(accumulate((widths[place] for place in order), initial=0.0))
+    offsets = [end + widths[place] / 2 for place, end in zip(order, ends, strict=False)]
+    pools: list[tuple[float, int]] = []  # mean start and size of each
+    for place, offset in zip(order, offsets, strict=True):
+        start, size = wanted[place] - offset, 1
+        while pools and pools[-1][0] > start:
+            mean, count = pools.pop()
+            start, size = (mean * count + start * size) / (count + size), count + size
+        pools.append((start, size))
+    starts = [max(min(start, high - ends[-1]), low) for start, size in pools for _ in range(size)]
+    places = dict(zip(order, (start + offset for start, offset in zip(starts, offsets, strict=True)), strict=True))
+    return [places[number] for number in range(len(wanted))]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text beside the point (x, y) that it names, in the units of the axes and in a colour."""
+
+    text: str
+    x: float
+    y: float
+    colour: str
+
+
+def label_ends(axes: Axes, labels: Sequence[Label], height: float) -> None:
+    """Write each label at the right of its point; those that would overlap are moved apart, and joined to their points.
+
+    Call it when the limits of the axes are final. `height` is about that of the axes, in inches.
+    """
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415 - with the rest of it
+
+    step = _LINE / height
+    to_share = axes.transScale + axes.transLimits
+    placed = [(label, *map(float, to_share.transform((label.x, label.y)))) for label in labels]
+    for column in _columns(placed):
+        group, shares = [label for label, *_ in column], [share for *_, share in column]
+        places = spread(shares, [step * (1 + 0.85 * label.text.count("\n")) for label in group], 0.0, 1.0)
+        for label, share, place in zip(group, shares, places, strict=True):
+            up = (place - share) * height * _POINTS_PER_INCH
+            style = {"arrowstyle": "-", "relpos": (0, 0.5), "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+            axes.annotate(
+                label.text,
+                (label.x, label.y),
+                (10, up),
+                textcoords="offset points",
+                color=label.colour,
+                va="center",
+                fontsize=_LABEL_SIZE,
+                arrowprops={**style, "color": label.colour} if abs(up) > _LABEL_SIZE / 2 else None,
+                annotation_clip=False,
+                path_effects=[withStroke(linewidth=2.5, foreground="white")],  # over lines that pass behind it
+            )
+
+
+def _columns(placed: Sequence[tuple[Label, float, float]]) -> list[list[tuple[Label, float, float]]]:
+    """Labels with their places in shares of the axes, in groups that are as near to one another as texts are wide."""
+    columns: list[list[tuple[Label, float, float]]] = []
+    for label, x, y in sorted(placed, key=lambda place: place[1]):
+        if not columns or x - columns[-1][-1][1] > _APART:
+            columns.append([])
+        columns[-1].append((label, x, y))
+    return columns
+
+
+def label_above(axes: Axes, labels: Sequence[Label], width: float) -> None:
+    """Write each label above its point; those that would overlap are moved apart, and joined to their points.
+
+    All points are at one height. Call it when the limits of the axes are final. `width` is about that of the axes, in
+    inches.
+    """
+    to_share = axes.transScale + axes.transLimits
+    shares = [float(to_share.transform((label.x, label.y))[0]) for label in labels]
+    places = spread(shares, [(_LETTER * len(label.text) + _WORD_GAP) / width for label in labels], 0.0, 1.0)
+    for label, share, place in zip(labels, shares, places, strict=True):
+        aside = (place - share) * width * _POINTS_PER_INCH
+        axes.annotate(
+            label.text,
+            (label.x, label.y),
+            (aside, 9),
+            textcoords="offset points",
+            color=label.colour,
+            ha="center",
+            fontsize=_LABEL_SIZE,
+            arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
+            annotation_clip=False,
+        )
+
+
+def notes_below(figure: Figure, sentences: Sequence[str]) -> None:
+    """Write sentences under all panels, in lines that fit the figure, which grows by their height."""
+    letters = int(figure.get_figwidth() / _LETTER)
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, letters)]
+    figure.set_figheight(figure.get_figheight() + _ROW * len(lines))
+    figure.supxlabel("\n".join(lines), fontsize=_LABEL_SIZE, color="#444444", x=0.01, ha="left")
+
+
+def short_name(device: str) -> str:
+    """`RTX 4090` of `NVIDIA GeForce RTX 4090`, `Intel Xeon` of `Intel(R) Xeon(R) Processor`."""
+    name = device.removeprefix("NVIDIA ").removeprefix("GeForce ").removesuffix(" Processor")
+    return name.replace("(R)", "").replace("(TM)", "") or device
 
 
 def most(names: Sequence[_Name], count: int, noun: str, rule: str) -> tuple[list[_Name], list[str]]:

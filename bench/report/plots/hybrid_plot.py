@@ -1,62 +1,78 @@
-"""The plot of local against remote: seconds of one image over its resolution."""
+"""The plot of local against remote: seconds of one image over its size."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Row
-from bench.core.units import format_seconds
 from bench.record import Case, grouped
 from bench.report.pages.hybrid_tables import Networks, precision, title_of
-from bench.report.plots.figure import PALETTE, caption, drawing, legend_below, most, plain
+from bench.report.plots.figure import PALETTE, Label, caption, drawing, label_ends, most, notes_below, plain, short_name
 from bench.workloads import models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_WIDTH, _PANEL, _FRAME = 9.0, 3.6, 1.3  # inches
-#: One per network. Networks share a colour, because colours are for devices.
-_MARKS = "^vsD*XP<>h"
-#: More lines of devices and networks can't be told apart, and more panels and ticks can't be read.
-_MOST_DEVICES, _MOST_NETWORKS, _MOST_PANELS, _MOST_TICKS = 16, 8, 12, 16
+_WIDTH, _PANEL, _FRAME = 7.0, 3.4, 0.2  # inches
+#: About the height of a panel without its title and the names of its axis, in inches.
+_INNER = _PANEL - 0.95
+#: More lines of devices can't be told apart, and more panels and ticks can't be read.
+_MOST_DEVICES, _MOST_PANELS, _MOST_TICKS = 5, 12, 12
+_MOST_NAME = 32
+_REMOTE = "#444444"
+_WIDTHS = {"measured": 2.2}
+_OTHER_WIDTH = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A device's times of one model and operation: points of (edge, seconds), and the edges at which nothing fits."""
+
+    name: str
+    colour: str
+    kind: str
+    points: tuple[tuple[float, float], ...]
+    out_of_memory: tuple[float, ...]
 
 
 def draw(comparison: Comparison, networks: Networks) -> bytes | None:
-    """The PNG: one panel per model and operation, a line per device and precision, a broken line per network.
+    """The PNG: one panel per model and operation, with a line per device, and one for remote in a band of networks.
 
-    A point is the best local way of single images (no batch, no video); a cross is a size at which nothing fits. What
-    does not fit into a figure is left out, with a note under it. None if no local case has a time.
+    A point is the best local way of single images (no batch, no video). The band reaches from the fastest to the
+    slowest network. What does not fit into a figure is left out, with a note under it. None if no local case has a
+    time.
     """
     if not is_drawn(comparison):
         return None
     rows = [row for row in comparison.rows if _single(row.case)]
     images = [image for image in comparison.remote_images if _single(image.case)]
     every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
-    kinds, panel_note = most(list(every), _MOST_PANELS, "models and operations", "only the first in the results are")
+    calls, panel_note = most(list(every), _MOST_PANELS, "models and operations", "only the first in the results are")
     names = _names(rows)
-    lines, device_note = most(
-        _ranked(rows, names), _MOST_DEVICES, "devices", "only those with the most timed sizes are"
-    )
-    shown, network_note = most(list(networks), _MOST_NETWORKS, "networks", "only the first in networks.yaml are")
-    networks = {name: networks[name] for name in shown}
-    styles = _styles([name for name in dict.fromkeys(names.values()) if name in lines])
-    columns = 2 if len(kinds) > 1 else 1
-    height = -(-len(kinds) // columns)
-    with drawing(_WIDTH * (columns + 1) / 2, _PANEL * height + _FRAME) as made:
+    rule = "only measured ones, and then those with the most timed sizes, are"
+    devices, device_note = most(_ranked(rows, names), _MOST_DEVICES, "devices", rule)
+    colours = dict(zip([name for name in dict.fromkeys(names.values()) if name in devices], PALETTE, strict=False))
+    columns = 2 if len(calls) > 1 else 1
+    height = -(-len(calls) // columns)
+    with drawing(_WIDTH * columns, _PANEL * height + _FRAME) as made:
         panels = list(made.figure.subplots(height, columns, squeeze=False).flat)
-        for panel, (key, operation) in zip(panels, kinds, strict=False):
-            panel.set_title(caption(f"{models.title(key)} {operation}"), loc="left", fontsize=10)
-            local = [row for row in rows if (row.case.model, row.case.operation) == (key, operation)]
-            _local(panel, local, names, styles)
-            remote = [image for image in images if (image.case.model, image.case.operation) == (key, operation)]
-            _remote(panel, remote, networks)
-            _axes(panel, [*(row.case for row in local), *(image.case for image in remote)])
-        for panel in panels[len(kinds) :]:
+        notes: dict[str, None] = {}
+        for panel, call in zip(panels, calls, strict=False):
+            panel.set_title(caption(f"{models.title(call[0])} {call[1]}"), loc="left", fontsize=10)
+            of_call = [row for row in rows if (row.case.model, row.case.operation) == call]
+            remote = [image for image in images if (image.case.model, image.case.operation) == call]
+            notes |= dict.fromkeys(
+                _panel(panel, _lines(of_call, names, colours), remote, comparison.request.network, networks)
+            )
+        for panel in panels[len(calls) :]:
             panel.set_visible(False)
-        legend_below(made.figure, panels[: len(kinds)], 3, left_out=[*panel_note, *device_note, *network_note])
+        notes_below(made.figure, [*notes, *panel_note, *device_note])
     return made.png
 
 
@@ -69,71 +85,145 @@ def _single(case: Case) -> bool:
     return case.axes.product("batch", "frames") == 1
 
 
-def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], str]:
-    """The name of each row's line: its device, and its precision if the device has several for one image."""
+def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], tuple[str, str]]:
+    """The name and kind of each row's line: its device, and its precision if the device has several for one image."""
     groups = grouped(rows, lambda row: (row.label, row.kind, row.case.model, row.case.operation))
     several = {(group[0].label, group[0].kind) for group in groups if len(set(map(precision, group))) > 1}
     return {
-        (label, kind, dtype): caption(f"{label}{f', {dtype}' if (label, kind) in several else ''} ({kind})")
+        (label, kind, dtype): (f"{short_name(label)}{f', {dtype}' if (label, kind) in several else ''}", kind)
         for label, kind, dtype in dict.fromkeys((row.label, row.kind, precision(row)) for row in rows)
     }
 
 
-def _ranked(rows: Sequence[Row], names: dict[tuple[object, ...], str]) -> list[str]:
-    """The lines' names: those with the most times first, measured before published, then in the order of the rows."""
+def _ranked(rows: Sequence[Row], names: dict[tuple[object, ...], tuple[str, str]]) -> list[tuple[str, str]]:
+    """The lines' names: measured before published, then those with the most times, then in the order of the rows."""
     times = dict.fromkeys(names.values(), 0)
-    measured = set[str]()
     for row in rows:
-        name = names[row.label, row.kind, precision(row)]
-        times[name] += row.local_s is not None
-        if row.kind == "measured":
-            measured.add(name)
-    return sorted(times, key=lambda name: (-times[name], name not in measured))
+        times[names[row.label, row.kind, precision(row)]] += row.local_s is not None
+    return sorted(times, key=lambda name: (name[1] != "measured", -times[name]))
 
 
-def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """A colour and mark for each; when the colours are used up, the mark changes."""
-    colours = PALETTE[:-1]
-    return {name: (colours[n % len(colours)], "oD"[n // len(colours) % 2]) for n, name in enumerate(names)}
+def _lines(
+    rows: Sequence[Row], names: dict[tuple[object, ...], tuple[str, str]], colours: dict[tuple[str, str], str]
+) -> list[_Line]:
+    lines = []
+    for (name, kind), colour in colours.items():
+        own = [row for row in rows if names[row.label, row.kind, precision(row)] == (name, kind)]
+        points = sorted((_edge(row.case), row.local_s) for row in own if row.local_s is not None)
+        never = tuple(sorted({_edge(row.case) for row in own if row.only_remote_fits}))
+        lines.append(_Line(caption(name, _MOST_NAME), colour, kind, tuple(points), never))
+    return [line for line in lines if line.points or line.out_of_memory]
 
 
-def _local(
-    axes: Axes, rows: Sequence[Row], names: dict[tuple[object, ...], str], styles: dict[str, tuple[str, str]]
-) -> None:
-    for name, (colour, mark) in styles.items():
-        of_line = [row for row in rows if names[row.label, row.kind, precision(row)] == name]
-        timed = sorted((_edge(row.case), row.local_s) for row in of_line if row.local_s is not None)
-        x, y = [edge for edge, _ in timed], [seconds for _, seconds in timed]
-        axes.plot(x, y, f"{mark}-", color=colour, label=name, markersize=3.5, linewidth=1.4)
-        for row in of_line:
-            if row.only_remote_fits:
-                at = (_edge(row.case), 0.99)
-                axes.annotate("x", at, xycoords=("data", "axes fraction"), color=colour, ha="center", va="top")
+def _panel(
+    axes: Axes, lines: Sequence[_Line], images: Sequence[RemoteImage], network: str, networks: Networks
+) -> list[str]:
+    """Draw a panel, and return the sentences that say what its marks mean."""
+    labels = []
+    for line in lines:
+        x, y = [edge for edge, _ in line.points], [seconds for _, seconds in line.points]
+        width = _WIDTHS.get(line.kind, _OTHER_WIDTH)
+        axes.plot(x, y, "o-", color=line.colour, markersize=3, linewidth=width)
+        labels += [Label(line.name, x[-1], y[-1], line.colour)] if x else []
+    remote, band = _remote_points(images, network), _band(images, networks)
+    if remote:
+        axes.fill_between(*zip(*((edge, low, high) for edge, low, high, _, _ in band), strict=True), color="#e6e6e6")
+        axes.plot(*zip(*remote, strict=True), "--", color=_REMOTE, linewidth=1.4)
+        labels.append(Label(caption(f"remote over {title_of(network, networks)}", _MOST_NAME), *remote[-1], _REMOTE))
+    crossings = [crossing for line in lines for crossing in _crossings(line.points, remote)]
+    for edge, seconds, _ in crossings:
+        axes.plot([edge], [seconds], "o", color="black", markersize=8, fillstyle="none")
+    _axes(axes, [edge for line in lines for edge in (*(x for x, _ in line.points), *line.out_of_memory)], remote)
+    label_ends(axes, labels, _INNER)
+    _out_of_memory(axes, lines)
+    return _meanings(lines, band, networks, {wins for *_, wins in crossings})
 
 
-def _remote(axes: Axes, images: Sequence[RemoteImage], networks: Networks) -> None:
-    for n, name in enumerate(networks):
-        points = sorted((_edge(image.case), image.over_s[name]) for image in images if name in image.over_s)
-        line = caption(f"remote over {title_of(name, networks)} (simulated)")
-        x, y = [edge for edge, _ in points], [seconds for _, seconds in points]
-        style: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "markersize": 4, "fillstyle": "none"}
-        axes.plot(x, y, "--", marker=_MARKS[n % len(_MARKS)], label=line, **style)
+def _meanings(
+    lines: Sequence[_Line], band: Sequence[tuple[float, float, float, str, str]], networks: Networks, wins: set[bool]
+) -> list[str]:
+    """What the marks of a panel mean; `wins` has whether remote is faster above each crossing."""
+    kinds = {line.kind for line in lines}
+    lines_of = {"measured": "Thick lines: measured.", "published": "Thin lines: published in the diffusers docs."}
+    sentences = [sentence for kind, sentence in lines_of.items() if kind in kinds]
+    if band:
+        sentences.append("Broken line: one image from end to end at an endpoint, simulated.")
+        *_, low, high = band[-1]
+        if low != high:
+            ends = f"{title_of(low, networks)} to {title_of(high, networks)}"
+            sentences.append(f"Grey band: the same over other networks, from {caption(ends, 2 * _MOST_NAME)}.")
+    sentences += [f"Circle: {'larger' if larger else 'smaller'} images are faster remotely." for larger in sorted(wins)]
+    sentences += ["OOM: nothing fits."] if any(line.out_of_memory for line in lines) else []
+    return sentences
 
 
-def _axes(axes: Axes, cases: Sequence[Case]) -> None:
+def _remote_points(images: Sequence[RemoteImage], network: str) -> list[tuple[float, float]]:
+    return sorted((_edge(image.case), image.over_s[network]) for image in images if network in image.over_s)
+
+
+def _band(images: Sequence[RemoteImage], networks: Networks) -> list[tuple[float, float, float, str, str]]:
+    """At each edge the least and most seconds over any network, and the names of those two."""
+    band = []
+    for image in images:
+        over = sorted((image.over_s[name], name) for name in networks if name in image.over_s)
+        if over:
+            band.append((_edge(image.case), over[0][0], over[-1][0], over[0][1], over[-1][1]))
+    return sorted(band)
+
+
+def _crossings(
+    local: Sequence[tuple[float, float]], remote: Sequence[tuple[float, float]]
+) -> list[tuple[float, float, bool]]:
+    """Edge and seconds where a line crosses that of remote, and whether remote is faster from there on.
+
+    Both are straight between sizes that both have, on logarithmic axes.
+    """
+    away = dict(remote)
+    shared = [(math.log(x), math.log(y), math.log(away[x])) for x, y in local if x in away and y > 0]
+    crossings = []
+    for (x, y, other), (next_x, next_y, next_other) in pairwise(shared):
+        before, after = other - y, next_other - next_y
+        if before * after < 0:
+            share = before / (before - after)
+            crossings.append((math.exp(x + share * (next_x - x)), math.exp(y + share * (next_y - y)), after < 0))
+    return crossings
+
+
+def _out_of_memory(axes: Axes, lines: Sequence[_Line]) -> None:
+    """Write at the top of each size which devices are out of memory there."""
+    out = [(edge, line) for line in lines for edge in line.out_of_memory]
+    for group in grouped(out, lambda pair: pair[0]):
+        for place, (edge, line) in enumerate(group):
+            axes.annotate(
+                f"{line.name} OOM",
+                (edge, 1.0),
+                (0, -3 - 10 * place),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                color=line.colour,
+                ha="center",
+                va="top",
+                fontsize=8,
+            )
+
+
+def _axes(axes: Axes, edges: Sequence[float], remote: Sequence[tuple[float, float]]) -> None:
     from matplotlib.ticker import LogLocator  # noqa: PLC0415 - with the rest of it
 
-    sizes = sorted({_edge(case) for case in cases})
+    sizes = sorted({*edges, *(edge for edge, _ in remote)})
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
     ticks = sizes[:: -(-len(sizes) // _MOST_TICKS)]
-    axes.set_xticks(ticks, [f"{size:g}" for size in ticks], rotation=45)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(lambda value, _: format_seconds(value))
+    axes.set_xticks(ticks, [f"{size:g}" for size in ticks])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high > low * 100 else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.minorticks_off()
-    axes.set_xlabel("edge of the image (px)")
-    axes.set_ylabel("time of one image")
+    axes.set_xlabel("edge of the image in pixels")
+    axes.set_ylabel("seconds for one image")
     plain(axes, "both")
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
 
 
 def _edge(case: Case) -> float:
