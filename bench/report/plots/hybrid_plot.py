@@ -53,7 +53,13 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
     rows = [row for row in comparison.rows if _single(row.case)]
     images = [image for image in comparison.remote_images if _single(image.case)]
     every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
-    calls, panel_note = most(list(every), _MOST_PANELS, "models and operations", "only the first in the results are")
+    places = {key: place for place, key in enumerate(models.zoo())}
+    calls, panel_note = most(
+        sorted(every, key=lambda call: places.get(call[0], len(places))),
+        _MOST_PANELS,
+        "models and operations",
+        "only the first of `bench models` are",
+    )
     names = _names(rows)
     rule = "only measured ones, and then those with the most timed sizes, are"
     devices, device_note = most(_ranked(rows, names), _MOST_DEVICES, "devices", rule)

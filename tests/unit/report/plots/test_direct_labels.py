@@ -133,6 +133,14 @@ def test_remote_is_one_line_in_a_band_over_all_networks(figures: list[Figure]) -
     assert (min(heights), max(heights)) == pytest.approx((min(over), max(over)))
 
 
+def test_panels_are_in_the_order_of_the_zoo(figures: list[Figure]) -> None:
+    records = [measured(device=SMALL, case=a_case(model=model)) for model in ("tiny", "unknown", "sdxl", "sd-v1")]
+    hybrid_plot.draw(compared(records), NETWORKS)
+    assert [axes.get_title("left") for axes in figures[0].axes] == [
+        *("SD v1.5 encode", "SDXL encode", "Tiny encode", "unknown encode")
+    ]
+
+
 def test_all_times_have_the_unit_that_the_axis_names(figures: list[Figure]) -> None:
     PLOTS["hybrid"]()
     (axes,) = figures[0].axes
