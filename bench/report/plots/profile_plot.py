@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,17 @@ _LEAST_NAMED = 0.02
 #: A line with more points than this is thin, or it would hide what is under it.
 _MANY_POINTS, _STRETCHES = 700, 350
 _HEADROOM = 1.18
+#: The room that a letter and a line of a layer's name take, in inches, in a figure of `_WIDTH` by `_HEIGHT`.
+_LETTER_WIDTH, _LINE_HEIGHT = 0.09, 0.24
+#: Names of light layers are black.
+_TEXT = {OTHER: "black", WORKSPACES: "black"}
 
 
 def draw(profiled: Profiled) -> bytes:
-    """The PNG: predicted bytes in layers and in total, the peak marked, and measured bytes as a broken line."""
+    """The PNG: predicted bytes in layers and in total, the peak marked, and measured bytes as a broken line.
+
+    A layer has its name in it if there is room, otherwise in the legend.
+    """
     predicted = profiled.predicted
     tops = [predicted.peak_bytes, *([profiled.measured.peak_bytes] if profiled.measured else [])]
     unit, name = (GIB, "GiB") if max(tops) >= GIB / 2 else (MIB, "MiB")
@@ -48,11 +56,12 @@ def draw(profiled: Profiled) -> bytes:
     with drawing(_WIDTH, _HEIGHT) as made:
         axes = made.figure.subplots()
         axes.set_title(f"{caption(title_of(profiled))}: live memory by part", loc="left", fontsize=10)
-        _stack(axes, layers(predicted.timeline), along, unit)
+        top = max(tops) / unit * _HEADROOM
+        _stack(axes, layers(predicted.timeline), along, unit, top)
         if profiled.measured:
             _measured(axes, profiled, profiled.measured.timeline, along, unit)
         _peak(axes, predicted, along, unit)
-        axes.set_ylim(0, max(tops) / unit * _HEADROOM)
+        axes.set_ylim(0, top)
         axes.set_xlim(0, along[-1])
         axes.set_ylabel(f"live memory ({name})")
         _name_parts(axes, predicted.timeline, along)
@@ -63,15 +72,48 @@ def draw(profiled: Profiled) -> bytes:
     return made.png
 
 
-def _stack(axes: Axes, shown: Layers, along: Sequence[int], unit: int) -> None:
+def _stack(axes: Axes, shown: Layers, along: Sequence[int], unit: int, top: float) -> None:
     palette = iter(PALETTE[:6])
     colours = [_FIXED.get(name) or next(palette) for name in shown.names]
     live = [[count / unit for count in layer] for layer in shown.live]
     at = [along[change] for change in shown.at]
-    axes.stackplot(at, *live, labels=shown.names, colors=colours, step="post", linewidth=0)
-    total = [sum(counts) for counts in zip(*live, strict=True)]
+    legend = list(shown.names)
+    base = [0.0] * len(at)
+    for place, (name, layer) in enumerate(zip(shown.names, live, strict=True)):
+        tops = [low + count for low, count in zip(base, layer, strict=True)]
+        text = caption(name)
+        room = _room(at, base, tops, along[-1] * (len(text) + 2) * _LETTER_WIDTH / _WIDTH, top * _LINE_HEIGHT / _HEIGHT)
+        if room:
+            axes.text(*room, text, ha="center", va="center", fontsize=8, color=_TEXT.get(name, "white"))
+            legend[place] = f"_{name}"  # matplotlib leaves such names out of its legend
+        base = tops
+    axes.stackplot(at, *live, labels=legend, colors=colours, step="post", linewidth=0)
+    total = base
     width = 0.8 if len(at) <= _MANY_POINTS else 0.3
     axes.step(at, total, where="post", color="black", linewidth=width, label="predicted, all")
+
+
+def _room(
+    at: Sequence[int], low: Sequence[float], high: Sequence[float], width: float, height: float
+) -> tuple[float, float] | None:
+    """The middle of a stretch of a layer that has room for a text of that size; None if there is none.
+
+    Of the stretches of steps that are together as high as the text, the longest one counts.
+    """
+    best, begin = (0.0, 0.0, 0.0), 0
+    floor, ceiling = 0.0, math.inf
+    for step in range(len(at) - 1):
+        lowest, highest = max(floor, low[step]), min(ceiling, high[step])
+        if highest - lowest < height:
+            begin, floor, ceiling = step, low[step], high[step]
+            if ceiling - floor < height:
+                begin, floor, ceiling = step + 1, 0.0, math.inf
+                continue
+        else:
+            floor, ceiling = lowest, highest
+        best = max(best, (at[step + 1] - at[begin], (at[step + 1] + at[begin]) / 2, (floor + ceiling) / 2))
+    length, x, y = best
+    return (x, y) if length >= width else None
 
 
 def _measured(axes: Axes, profiled: Profiled, timeline: Timeline, along: Sequence[int], unit: int) -> None:

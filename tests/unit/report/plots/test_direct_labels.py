@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from observed import TRUTH, WORKS, observed
 from sides import NETWORKS, compared, prices
+from timelines import a_timeline
 
 from bench.analysis.cost.image_costs import VOLUMES, Costs
 from bench.analysis.cost.image_costs import compare as costs_of
@@ -23,8 +24,10 @@ from bench.analysis.speed.clock import Clock
 from bench.analysis.speed.evaluation import Evaluation
 from bench.analysis.speed.extrapolation import Scope
 from bench.analysis.speed.held_out import Cell
+from bench.core.units import MIB
 from bench.record import Record
-from bench.report.plots import cost_plot, figure, hybrid_plot, memory_model_plot, remote_plot, time_plot
+from bench.report.plots import cost_plot, figure, hybrid_plot, memory_model_plot, profile_plot, remote_plot, time_plot
+from bench.vram.call_profile import Profiled, profile
 
 BIG, SMALL = a_device(name="NVIDIA GeForce Big", total_bytes=None), a_device(name="NVIDIA Test", total_bytes=None)
 
@@ -194,6 +197,34 @@ def test_predictions_that_are_furthest_off_are_named(written: list[str]) -> None
     cells = tuple(Cell(timed, timed.seconds * (1 + n / 100)) for n, timed in enumerate(seen))
     time_plot.draw(Evaluation(Clock(TRUTH, Scope.of(seen)), tuple(seen), cells))
     assert written == ["one"] * 5
+
+
+def test_a_layer_with_room_has_its_name_in_it_and_not_in_the_legend(figures: list[Figure]) -> None:
+    profiled = Profiled(a_case(model="sdxl", operation="decode", size=512), "cuda", "a rule", profile(a_timeline(MIB)))
+    profile_plot.draw(profiled)
+    (shown,) = figures
+    inside = {text.get_text() for text in shown.axes[0].texts}
+    beside = {text.get_text() for text in shown.legends[0].get_texts()}
+    assert "weights" in inside
+    assert "input" in beside
+    assert not inside & beside
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "place"),
+    [
+        ([0, 0, 0, 0], [2, 2, 2, 2], (1.5, 1.0)),
+        # a step down that leaves enough height, and one that does not
+        ([0, 0, 0, 0], [2, 1, 1, 1], (1.5, 0.5)),
+        ([0, 0, 0, 0], [0.5, 2, 2, 2], (2.0, 1.0)),
+        ([0, 0, 1.5, 1.5], [2, 2, 3, 3], (1.0, 1.0)),
+        ([0, 0, 0, 0], [0.5, 2, 0.5, 2], None),
+    ],
+)
+def test_a_name_goes_where_its_layer_is_high_enough_for_longest(
+    low: list[float], high: list[float], place: tuple[float, float] | None
+) -> None:
+    assert profile_plot._room([0, 1, 2, 3], low, high, width=2.0, height=1.0) == place
 
 
 def test_names_are_short() -> None:
