@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from bench.core.units import format_bytes
@@ -13,6 +13,7 @@ from bench.workloads.labels import takes_tiles, whole_size_of
 
 #: What the columns of the table differ in; all else tells its rows apart.
 _ACROSS = ("tiling", "transport")
+_ColumnOfRows = tuple[Column, Callable[[Sequence[Record]], Cell | str]]
 
 
 def table(records: Sequence[Record]) -> Table:
@@ -23,19 +24,25 @@ def table(records: Sequence[Record]) -> Table:
     rows = grouped(cells.in_size_order(records, _case_of), lambda record: alike_but_for(record.case, *_ACROSS))
     several = len({cells.precision(record.case, record) for record in records}) > 1
     ways = list(dict.fromkeys(_way(record.case) for record in sorted(records, key=_way_order)))
-    columns: list[tuple[Column, Callable[[Sequence[Record]], Cell | str]]] = []
-    for number, way in enumerate(ways):
-        columns.append((Column(way, "seconds", key=f"time_{number}"), lambda row, way=way: cells.time(_of(row, way))))
-        if any(record.memory for record in records if _way(record.case) == way):
-            memory = Column("memory", "percent", key=f"memory_{number}")
-            columns.append((memory, lambda row, way=way: _memory(_of(row, way))))
+    columns = [column for place, way in enumerate(ways) for column in _columns(records, way, place)]
     return table_of(
         rows,
-        (Column("Resolution"), lambda row: whole_size_of(row[0].case)),
+        (Column("Size"), lambda row: whole_size_of(row[0].case)),
         *([(Column("Precision"), lambda row: cells.precision(row[0].case, row[0]))] if several else []),
         *columns,
         title=_title(records[0]),
     )
+
+
+def _columns(records: Sequence[Record], way: str, place: int) -> Iterator[_ColumnOfRows]:
+    """The columns of a tiling or transport: its times, and its memory if any is known. `place` makes their keys."""
+
+    def of(row: Sequence[Record]) -> Record | None:
+        return next((record for record in row if _way(record.case) == way), None)
+
+    yield Column(way, "seconds", key=f"time_{place}"), lambda row: cells.time(of(row))
+    if any(record.memory for record in records if _way(record.case) == way):
+        yield Column("memory", "percent", key=f"memory_{place}"), lambda row: _memory(of(row))
 
 
 def _title(record: Record) -> str:
@@ -49,7 +56,7 @@ def _case_of(record: Record) -> Case:
 
 
 def _way(case: Case) -> str:
-    """`untiled`, `tile 512, overlap 128` or, of an endpoint, `jpg`: the name of a column."""
+    """`untiled`, `tile 512/128` or, of an endpoint, `jpg`: the name of a column."""
     if case.transport:
         return case.transport
     if case.tile is None:
@@ -60,10 +67,6 @@ def _way(case: Case) -> str:
 def _way_order(record: Record) -> tuple[object, ...]:
     tile = record.case.tile
     return (record.case.transport or "", tile is not None, -tile.tile if tile else 0)
-
-
-def _of(row: Sequence[Record], way: str) -> Record | None:
-    return next((record for record in row if _way(record.case) == way), None)
 
 
 def _memory(record: Record | None) -> Cell:

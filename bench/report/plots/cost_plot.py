@@ -115,7 +115,9 @@ def _charged(local: Local, charge: Charge) -> Cost:
 
 def _endpoints(image: Image) -> list[tuple[str, Cost]]:
     """The cheapest endpoints by name."""
-    endpoints = [(remote.name, remote.cost) for remote in image.remote if remote.cost and not remote.is_free]
+    endpoints: list[tuple[str, Cost]] = [
+        (remote.name, remote.cost) for remote in image.remote if remote.cost and not remote.is_free
+    ]
     return sorted(endpoints, key=lambda endpoint: per_1000(endpoint[1], _AT))[:_MOST_ENDPOINTS]
 
 

@@ -130,8 +130,8 @@ def label_ends(axes: Axes, labels: Sequence[Label], height: float) -> None:
 
     step = _LINE / height
     to_share = axes.transScale + axes.transLimits
-    placed = [(label, *map(float, to_share.transform((label.x, label.y)))) for label in labels]
-    for column in _columns(placed):
+    placed = [(label, to_share.transform((label.x, label.y))) for label in labels]
+    for column in _columns([(label, float(x), float(y)) for label, (x, y) in placed]):
         group, shares = [label for label, *_ in column], [share for *_, share in column]
         places = spread(shares, [step * (1 + 0.85 * label.text.count("\n")) for label in group], 0.0, 1.0)
         for label, share, place in zip(group, shares, places, strict=True):

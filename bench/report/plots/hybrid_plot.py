@@ -31,6 +31,20 @@ _OTHER_WIDTH = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Name:
+    """What tells lines apart: a device, its precision if it has several, and the kind of its times."""
+
+    device: str
+    precision: str
+    kind: str
+
+    @property
+    def shown(self) -> str:
+        name = short_name(self.device)
+        return caption(f"{name}, {self.precision}" if self.precision else name, _MOST_NAME)
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     """A device's times of one model and operation: points of (edge, seconds), and the edges at which nothing fits."""
 
@@ -52,17 +66,10 @@ def draw(comparison: Comparison, networks: Networks) -> bytes | None:
         return None
     rows = [row for row in comparison.rows if _single(row.case)]
     images = [image for image in comparison.remote_images if _single(image.case)]
-    every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
-    places = {key: place for place, key in enumerate(models.zoo())}
-    calls, panel_note = most(
-        sorted(every, key=lambda call: places.get(call[0], len(places))),
-        _MOST_PANELS,
-        "models and operations",
-        "only the first of `bench models` are",
-    )
     names = _names(rows)
     rule = "only measured ones, and then those with the most timed sizes, are"
     devices, device_note = most(_ranked(rows, names), _MOST_DEVICES, "devices", rule)
+    calls, panel_note = _calls([row for row in rows if names[_key(row)] in devices])
     colours = dict(zip([name for name in dict.fromkeys(names.values()) if name in devices], PALETTE, strict=False))
     columns = 2 if len(calls) > 1 else 1
     height = -(-len(calls) // columns)
@@ -87,37 +94,47 @@ def is_drawn(comparison: Comparison) -> bool:
     return any(row.local_s is not None and _single(row.case) for row in comparison.rows)
 
 
+def _calls(rows: Sequence[Row]) -> tuple[list[tuple[str, str]], list[str]]:
+    """The models and operations that have a time, in the order of the models, and a note on those left out."""
+    places = {key: place for place, key in enumerate(models.zoo())}
+    every = dict.fromkeys((row.case.model, row.case.operation) for row in rows if row.local_s is not None)
+    ordered = sorted(every, key=lambda call: places.get(call[0], len(places)))
+    return most(ordered, _MOST_PANELS, "models and operations", "only the first of `bench models` are")
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return (row.label, row.kind, precision(row))
+
+
 def _single(case: Case) -> bool:
     return case.axes.product("batch", "frames") == 1
 
 
-def _names(rows: Sequence[Row]) -> dict[tuple[object, ...], tuple[str, str]]:
-    """The name and kind of each row's line: its device, and its precision if the device has several for one image."""
+def _names(rows: Sequence[Row]) -> dict[tuple[str, str, str], _Name]:
+    """The name of each row's line, by its label, kind and precision."""
     groups = grouped(rows, lambda row: (row.label, row.kind, row.case.model, row.case.operation))
     several = {(group[0].label, group[0].kind) for group in groups if len(set(map(precision, group))) > 1}
     return {
-        (label, kind, dtype): (f"{short_name(label)}{f', {dtype}' if (label, kind) in several else ''}", kind)
-        for label, kind, dtype in dict.fromkeys((row.label, row.kind, precision(row)) for row in rows)
+        (label, kind, dtype): _Name(label, dtype if (label, kind) in several else "", kind)
+        for label, kind, dtype in dict.fromkeys(map(_key, rows))
     }
 
 
-def _ranked(rows: Sequence[Row], names: dict[tuple[object, ...], tuple[str, str]]) -> list[tuple[str, str]]:
+def _ranked(rows: Sequence[Row], names: dict[tuple[str, str, str], _Name]) -> list[_Name]:
     """The lines' names: measured before published, then those with the most times, then in the order of the rows."""
     times = dict.fromkeys(names.values(), 0)
     for row in rows:
-        times[names[row.label, row.kind, precision(row)]] += row.local_s is not None
-    return sorted(times, key=lambda name: (name[1] != "measured", -times[name]))
+        times[names[_key(row)]] += row.local_s is not None
+    return sorted(times, key=lambda name: (name.kind != "measured", -times[name]))
 
 
-def _lines(
-    rows: Sequence[Row], names: dict[tuple[object, ...], tuple[str, str]], colours: dict[tuple[str, str], str]
-) -> list[_Line]:
+def _lines(rows: Sequence[Row], names: dict[tuple[str, str, str], _Name], colours: dict[_Name, str]) -> list[_Line]:
     lines = []
-    for (name, kind), colour in colours.items():
-        own = [row for row in rows if names[row.label, row.kind, precision(row)] == (name, kind)]
+    for name, colour in colours.items():
+        own = [row for row in rows if names[_key(row)] == name]
         points = sorted((_edge(row.case), row.local_s) for row in own if row.local_s is not None)
         never = tuple(sorted({_edge(row.case) for row in own if row.only_remote_fits}))
-        lines.append(_Line(caption(name, _MOST_NAME), colour, kind, tuple(points), never))
+        lines.append(_Line(name.shown, colour, name.kind, tuple(points), never))
     return [line for line in lines if line.points or line.out_of_memory]
 
 
@@ -133,7 +150,8 @@ def _panel(
         labels += [Label(line.name, x[-1], y[-1], line.colour)] if x else []
     remote, band = _remote_points(images, network), _band(images, networks)
     if remote:
-        axes.fill_between(*zip(*((edge, low, high) for edge, low, high, _, _ in band), strict=True), color="#e6e6e6")
+        edges, fastest, slowest = ([point[place] for point in band] for place in range(3))
+        axes.fill_between(edges, fastest, slowest, color="#e6e6e6")
         axes.plot(*zip(*remote, strict=True), "--", color=_REMOTE, linewidth=1.4)
         labels.append(Label(caption(f"remote over {title_of(network, networks)}", _MOST_NAME), *remote[-1], _REMOTE))
     crossings = [crossing for line in lines for crossing in _crossings(line.points, remote)]

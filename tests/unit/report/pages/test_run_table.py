@@ -27,7 +27,7 @@ def test_a_size_is_a_line_with_a_time_and_memory_for_each_tiling() -> None:
     # given sizes in the docs' order
     table = run_table.table(sizes(128, 64))
     # then small ones come first
-    assert [column.name for column in table.columns] == ["Resolution", "untiled", "memory", "tile 64/16", "memory"]
+    assert [column.name for column in table.columns] == ["Size", "untiled", "memory", "tile 64/16", "memory"]
     assert texts(table) == [
         ["64x64", "64 ms", "8.40%", "64 ms", "8.40%"],
         ["128x128", "128 ms", "8.40%", "128 ms", "8.40%"],
@@ -57,7 +57,7 @@ def test_an_endpoint_has_a_column_for_each_transport_and_no_memory() -> None:
         for transport, seconds in (("png", 0.02), ("jpg", 0.01))
     ]
     table = run_table.table(records)
-    assert [column.name for column in table.columns] == ["Resolution", "jpg", "png"]
+    assert [column.name for column in table.columns] == ["Size", "jpg", "png"]
     medians = [record.timing.median_s * 1000 for record in records[:2] if record.timing]
     assert texts(table)[1] == ["128x128", f"{medians[1]:.0f} ms", f"{medians[0]:.0f} ms"]
 

@@ -124,6 +124,12 @@ def test_each_device_and_one_remote_line_are_named_at_their_ends(written: list[s
     assert sorted(written) == ["Big", "Test", "Test OOM", "remote over Near | by"]
 
 
+def test_devices_whose_short_names_are_equal_have_lines_of_their_own(written: list[str]) -> None:
+    records = [measured(0.1 + n, device=a_device(name=name)) for n, name in enumerate(("NVIDIA L4", "L4"))]
+    hybrid_plot.draw(compared(records), NETWORKS)
+    assert written.count("L4") == 2
+
+
 def test_remote_is_one_line_in_a_band_over_all_networks(figures: list[Figure]) -> None:
     comparison = compared(of_two_cards())
     hybrid_plot.draw(comparison, NETWORKS)
@@ -134,6 +140,17 @@ def test_remote_is_one_line_in_a_band_over_all_networks(figures: list[Figure]) -
     heights = band.get_paths()[0].vertices[:, 1]
     over = [seconds for image in comparison.remote_images for seconds in image.over_s.values()]
     assert (min(heights), max(heights)) == pytest.approx((min(over), max(over)))
+
+
+def test_a_model_that_no_drawn_device_has_a_time_of_has_no_panel(figures: list[Figure]) -> None:
+    # given five devices with two times each, and one with a time of another model
+    records = [
+        measured(0.1, device=a_device(name=f"NVIDIA {n}"), case=a_case(size=size))
+        for n in range(5)
+        for size in (64, 128)
+    ]
+    hybrid_plot.draw(compared([*records, measured(0.1, device=SMALL, **encode(512))]), NETWORKS)
+    assert [axes.get_title("left") for axes in figures[0].axes] == ["Tiny encode"]
 
 
 def test_panels_are_in_the_order_of_the_zoo(figures: list[Figure]) -> None:
