@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -187,13 +188,18 @@ def _token(variable: str | None) -> Token | None:
 
 @contextmanager
 def _endpoints(given: Sequence[str], sweep: Sweep, token_env: str | None, *, loopback: bool) -> Iterator[Endpoints]:
-    """The endpoints that were given, or one that runs on this machine until the end of the block."""
+    """The endpoints that were given, or one that runs on this machine until the end of the block.
+
+    While it starts, this process loads torch too, which takes each of them seconds.
+    """
     from bench.wire.address import Endpoints, parse_endpoints
 
     if not loopback:
         yield parse_endpoints(given)
         return
+    from bench import packages
     from bench.remote import loopback as here
 
-    with here.serving(sweep.models, token_env=token_env) as server:
+    load = partial(packages.load, "`bench remote`", packages.REMOTE)
+    with here.serving(sweep.models, token_env=token_env, meanwhile=load) as server:
         yield Endpoints(base=server.address)

@@ -9,7 +9,7 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -39,11 +39,13 @@ def serving(
     token_env: str | None = None,
     arguments: Sequence[str] = (),
     env: Mapping[str, str] = MappingProxyType({}),
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Server]:
     """Run `bench serve` with random weights for these models on a free port, until the end of the block.
 
     Without `token_env` it needs no token, whatever the environment contains. `arguments` are further arguments of
-    `bench serve`, `env` further environment variables. Raises WorkerError if it does not start.
+    `bench serve`, `env` further environment variables. `meanwhile` is called while the endpoint starts, which takes
+    seconds. Raises WorkerError if it does not start, and what `meanwhile` raises.
     """
     command = [sys.executable, "-P", "-m", "bench", "serve", "--weights", "random", "--port", "0", "--json", "--quiet"]
     command += [part for model in models for part in ("--model", model)]
@@ -54,6 +56,7 @@ def serving(
     except OSError as error:
         raise WorkerError(f"The endpoint could not be started: {error}.") from None
     try:
+        meanwhile()
         address = parse(_url(child))
         proxies.spare(address)
         yield Server(address, child.pid)
