@@ -25,8 +25,8 @@ _DPI = 110
 #: The size of labels and notes in points; about the width of a letter of it, and the height of a line, in inches.
 _LABEL_SIZE = 8
 _LETTER, _ROW = 0.066, 0.16
-#: The distance of two labels, in inches.
-_LINE = 0.16
+#: The distance of two labels, in inches, and how much of it a further line of a label takes.
+_LINE, _FURTHER = 0.16, 0.85
 #: Labels whose points are less than this share of the axes beside one another could overlap.
 _APART = 0.08
 #: Between two labels beside one another, in inches.
@@ -133,7 +133,7 @@ def label_ends(axes: Axes, labels: Sequence[Label], height: float) -> None:
     placed = [(label, to_share.transform((label.x, label.y))) for label in labels]
     for column in _columns([(label, float(x), float(y)) for label, (x, y) in placed]):
         group, shares = [label for label, *_ in column], [share for *_, share in column]
-        places = spread(shares, [step * (1 + 0.85 * label.text.count("\n")) for label in group], 0.0, 1.0)
+        places = spread(shares, [step * (1 + _FURTHER * label.text.count("\n")) for label in group], 0.0, 1.0)
         for label, share, place in zip(group, shares, places, strict=True):
             up = (place - share) * height * _POINTS_PER_INCH
             style = {"arrowstyle": "-", "relpos": (0, 0.5), "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
