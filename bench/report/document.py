@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from bench.core.units import Unit, format_quantity
 
 #: Where a figure comes from. If a table mixes kinds, each figure is marked.
-Kind = Literal["measured", "published", "predicted", "simulated", "calibrated"]
+Kind = Literal["measured", "published", "predicted", "simulated", "calibrated", "assumed"]
 #: How a cell or a line stands out where the form can show it: a gate that fails, a change for the better, an aside.
 Tone = Literal["plain", "strong", "good", "bad", "warning", "quiet"]
 
 #: The mark after a figure of each kind; measured figures have none.
-MARKS: dict[Kind, str] = {"measured": "", "published": "†", "predicted": "‡", "simulated": "§", "calibrated": "¶"}
+MARKS: dict[Kind, str] = {
+    "measured": "",
+    "published": "†",
+    "predicted": "‡",
+    "simulated": "§",
+    "calibrated": "¶",
+    "assumed": "*",
+}
 #: What each kind means, for the legend of the marks.
 MEANINGS: dict[Kind, str] = {
     "measured": "measured by this program, on the device that is named",
@@ -28,6 +35,7 @@ MEANINGS: dict[Kind, str] = {
     "predicted": "computed by a model of memory or time, without the device",
     "simulated": "a model of the network or of prices, applied to measured or published figures",
     "calibrated": "predicted with figures that were measured on such a device",
+    "assumed": "not stated by the source, and taken from the model zoo",
 }
 #: Code in a text: between two single backticks.
 _CODE_SPAN = re.compile(r"(?<!`)`([^`|<]+)`(?!`)")
@@ -51,6 +59,11 @@ class Cell:
     kind: Kind | None = None
     note: str = ""
     tone: Tone = "plain"
+
+    @property
+    def has_figure(self) -> bool:
+        """Whether there is anything to mark: a value, or a text in its place."""
+        return bool(self.text) or self.value is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,35 @@ class Table:
         """Whether cells get marks. They don't if a column `kind` states it for the whole row."""
         return "kind" not in self.keys
 
+    @property
+    def column_kinds(self) -> tuple[Kind | None, ...]:
+        """The kind of each column whose figures are all of one kind, so that a mark at its name is enough; else None.
+
+        None too if cells get no marks.
+        """
+        if not self.has_marks:
+            return (None,) * len(self.columns)
+        kinds = [{row[place].kind for row in self.rows if row[place].has_figure} for place in range(len(self.columns))]
+        return tuple(next(iter(alike)) if len(alike) == 1 else None for alike in kinds)
+
+    def headed(self) -> Table:
+        """The table with the mark of a column's only kind at its name, and none in its cells.
+
+        For forms where a column is read as a whole.
+        """
+        kinds = self.column_kinds
+        if not any(kinds):
+            return self
+        columns = tuple(
+            replace(column, name=f"{column.name}{MARKS[kind]}", key=key) if kind else column
+            for column, key, kind in zip(self.columns, self.keys, kinds, strict=True)
+        )
+        rows = tuple(
+            tuple(replace(cell, kind=None) if kind else cell for cell, kind in zip(row, kinds, strict=True))
+            for row in self.rows
+        )
+        return replace(self, columns=columns, rows=rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -160,11 +202,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks under a heading; `folded` ones open on a click, where the form can do that."""
+    """Blocks under a heading.
+
+    Attributes:
+        folded: opens on a click, where the form can do that.
+        detail: left out of pages of markdown, which are to be short. HTML, JSON and CSV have it.
+    """
 
     title: str
     blocks: tuple[Block, ...]
     folded: bool = False
+    detail: bool = False
     type: Literal["section"] = "section"
 
 
@@ -173,10 +221,11 @@ Block = Text | Bullets | Terms | Table | Picture | Section
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A page: its title and its blocks."""
+    """A page: its title, its blocks, and the legend after them: what words and marks mean, and where it comes from."""
 
     title: str
     blocks: tuple[Block, ...]
+    legend: tuple[Block, ...] = ()
 
     def tables(self) -> Iterator[Table]:
         """All tables in order, including those in sections."""
@@ -199,8 +248,13 @@ class Document:
 
 def marked(cell: Cell, column: Column, *, marks: bool) -> tuple[str, str]:
     """A cell's text, and what follows it: the mark of its kind if `marks`, and its note in parentheses."""
-    mark = MARKS[cell.kind] if marks and cell.kind and (cell.text or cell.value is not None) else ""
+    mark = MARKS[cell.kind] if marks and cell.kind and cell.has_figure else ""
     return column.text(cell), f"{mark} ({cell.note})" if cell.note else mark
+
+
+def detail(title: str, *blocks: Block) -> Section:
+    """A section that pages of markdown leave out, and HTML folds."""
+    return Section(title, blocks, folded=True, detail=True)
 
 
 def spans(text: str) -> Iterator[tuple[str, bool]]:

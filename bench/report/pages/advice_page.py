@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from bench.analysis.advise.times import Clock
 from bench.analysis.advise.ways import Advice, Local, Ranked
 from bench.core.units import format_bytes, format_count
+from bench.record import grouped
 from bench.report import document
-from bench.report.document import Block, Bullets, Document, Section, Terms, Text
+from bench.report.document import Block, Bullets, Document, Section, Terms, Text, detail
 from bench.report.pages import advice_changes, advice_words
-from bench.report.pages.advice_tables import BEYOND, card_table, ways_table
-from bench.report.pages.cells import TIGHT, by_call
+from bench.report.pages.advice_tables import BEYOND, card_table, size_table, ways_table
+from bench.report.pages.cells import TIGHT, by_call, featured
 from bench.report.pages.hybrid_tables import Networks, networks_table, title_of
 from bench.vram import assumptions
 from bench.workloads import models
-from bench.workloads.labels import size_order
+from bench.workloads.labels import size_order, whole_size_of
 
 PAGE = "advice.md"
 #: On the terminal, more images than this get short tables, after all recommendations.
@@ -62,9 +63,15 @@ def page(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
         "What to run on each card",
         (
             Text(
-                "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; do not edit. "
-                "`bench advise --gpu NAME` lists every way for one card, with reasons."
+                "The recommended way, its peak as a share of the card's memory, and the time of one call. "
+                "`bench advise --gpu NAME` lists every way for one card at any size, with reasons."
             ),
+            *_by_size(advice, networks),
+            *(detail(name, *_call(group, networks)) for name, group in _by_call(advice)),
+            detail("What changes the picture", Terms(_PICTURE)),
+            detail("The network", networks_table({network: networks[network]})),
+        ),
+        (
             Terms(_legend(title_of(network, networks))),
             Bullets(
                 (
@@ -76,9 +83,7 @@ def page(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
                 ),
                 "What the advice rests on",
             ),
-            *(_section(name, group, networks) for name, group in _by_call(advice)),
-            Section("What changes the picture", (Terms(_PICTURE),)),
-            Section("The network", (networks_table({network: networks[network]}),)),
+            Text("Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; do not edit."),
         ),
     )
 
@@ -130,11 +135,6 @@ def _kind_of_way(advice: Advice) -> str:
 
 def _legend(network: str) -> tuple[tuple[str, str], ...]:
     return (
-        (
-            "Columns",
-            "the recommended way for that size. Share: its peak as a share of the card's memory, as in the docs. "
-            "Time: one call. The docs do not state precision and tile, which are assumed from the model zoo.",
-        ),
         ("untiled", "the whole image at once."),
         ("tile 512", "in tiles of 512 pixels, which overlap by a quarter."),
         (
@@ -165,21 +165,34 @@ def _by_call(advice: Sequence[Advice]) -> list[tuple[str, list[Advice]]]:
     return [(name, sorted(group, key=lambda each: size_order(each.image))) for name, group in groups]
 
 
-def _section(name: str, advice: Sequence[Advice], networks: Networks) -> Section:
+def _by_size(advice: Sequence[Advice], networks: Networks) -> list[Section]:
+    """A table of all cards for each size; of many cards only the size nearest to the docs' as more than a detail."""
+    groups = grouped(sorted(advice, key=lambda each: size_order(each.image)), lambda each: whole_size_of(each.image))
+    first = featured(advice, lambda each: each.image)
+    is_short = len({each.place.label for each in advice}) <= _FEW
+    sections = []
+    for group in groups:
+        size = whole_size_of(group[0].image)
+        is_shown = is_short or size == whole_size_of(first.image)
+        sections.append(Section(size, _size_blocks(group, networks), folded=not is_shown, detail=not is_shown))
+    return sections
+
+
+def _size_blocks(advice: Sequence[Advice], networks: Networks) -> tuple[Block, ...]:
+    best = [each.best for each in advice if each.best]
+    notes = [
+        *advice_words.replaced(advice),
+        *advice_words.risks(ranked.way for ranked in best if isinstance(ranked.way, Local)),
+        *(f"{BEYOND} {line}" for line in _beyond_note(best)),
+    ]
+    return size_table(advice, networks), *([Bullets(tuple(dict.fromkeys(notes)))] if notes else [])
+
+
+def _call(advice: Sequence[Advice], networks: Networks) -> tuple[Block, ...]:
     image = advice[0].image
     own = models.get(image.model).dtype
     which = "the model's own precision" if image.dtype == own else f"while the model's own precision is {own}"
-    best = [each.best for each in advice if each.best]
-    return Section(
-        name,
-        (
-            Text(f"In {image.dtype}, {which}."),
-            card_table(advice, networks),
-            *map(Text, advice_words.replaced(advice)),
-            *map(Text, advice_words.risks(ranked.way for ranked in best if isinstance(ranked.way, Local))),
-            *(Text(f"{BEYOND} {line}") for line in _beyond_note(best)),
-        ),
-    )
+    return Text(f"In {image.dtype}, {which}."), card_table(advice, networks)
 
 
 def _notes(advice: Advice) -> list[str]:

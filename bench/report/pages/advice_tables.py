@@ -10,8 +10,8 @@ from bench.analysis.advise.ways import Advice, Local, Ranked
 from bench.core.units import format_bytes, memory_percent
 from bench.record import Case
 from bench.report import document
-from bench.report.document import Cell, Column, Tone, table_of
-from bench.report.pages import advice_words
+from bench.report.document import MARKS, Cell, Column, Tone, table_of
+from bench.report.pages import advice_words, cells
 from bench.report.pages.cells import SURE, tile_edge
 from bench.report.pages.hybrid_tables import Networks
 from bench.workloads.labels import size_of, whole_size_of
@@ -42,6 +42,35 @@ def card_table(advice: Sequence[Advice], networks: Networks) -> document.Table:
         (Column("Memory", "bytes"), lambda place: place.limit_or_total_bytes),
         *columns,
     )
+
+
+def size_table(advice: Sequence[Advice], networks: Networks) -> document.Table:
+    """One row per card, by its memory; one column per model and operation, with way, share and time."""
+    groups = cells.by_call(advice, lambda each: each.image)
+    by_card = {name: {each.place.label: each for each in group} for name, group in groups}
+    places = {each.place.label: each.place for each in advice}
+
+    def column(name: str) -> tuple[Column, Callable[[Place], Cell]]:
+        dtype = next(iter(by_card[name].values())).image.dtype
+        return Column(f"{name}, {dtype}"), lambda place: _in_short(by_card[name].get(place.label), networks)
+
+    return table_of(
+        sorted(places.values(), key=lambda place: place.limit_or_total_bytes),
+        (Column("Card"), lambda place: place.label),
+        (Column("Memory", "bytes"), lambda place: place.limit_or_total_bytes),
+        *map(column, by_card),
+    )
+
+
+def _in_short(advice: Advice | None, networks: Networks) -> Cell:
+    """`untiled, 37%, 223 ms`; the share has a mark of its own if it is of another kind than the time."""
+    if advice is None:
+        return Cell()
+    way, share, time = _way(advice, networks), _tight_share(advice), _best_time(advice)
+    figures = [cell for cell in (share, time) if cell.text]
+    kind = figures[-1].kind if figures else None
+    texts = [f"{cell.text}{MARKS[cell.kind] if cell.kind and cell.kind != kind else ''}" for cell in figures]
+    return Cell(text=", ".join([str(way.value), *texts]), kind=kind, tone=way.tone)
 
 
 def _image_columns(

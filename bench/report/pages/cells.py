@@ -61,9 +61,14 @@ def device_name(device: Device, limit_bytes: int | None = None) -> str:
     return device.name if limit_bytes is None else f"{device.name}, limited to {format_bytes(limit_bytes)}"
 
 
-def precision(case: Case, record: Record | None, *also: str) -> str:
-    """`float16 (assumed), weights hub`: what tells cases of one size apart; `also` comes after the dtype."""
-    parts = [case.dtype + (" (assumed)" if record is not None and "dtype" in record.assumed else ""), *also]
+def precision(case: Case, record: Record | None, *also: str) -> Cell:
+    """`float16, weights hub`, marked if the dtype is assumed."""
+    return Cell(precision_text(case, *also), kind="assumed" if record and "dtype" in record.assumed else None)
+
+
+def precision_text(case: Case, *also: str) -> str:
+    """`float16, weights hub`: what tells cases of one size apart; `also` comes after the dtype."""
+    parts = [case.dtype, *also]
     parts += [f"weights {case.weights}"] if case.weights != "random" else []
     parts += [case.variant] if case.variant != "default" else []
     return ", ".join(parts)

@@ -7,12 +7,38 @@ from collections.abc import Sequence
 from bench.analysis.cost.image_costs import BUSY, CHARGES, Costs, Image
 from bench.core.units import format_amount, format_percent
 from bench.record import Case
-from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
+from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text, detail
 from bench.report.pages.cells import by_call, call, featured
 from bench.report.pages.cost_tables import break_even_table, image_table, local_name, prices_table
 from bench.workloads.labels import whole_size_of
 
 PLOT = "cost.png"
+_LEGEND = Terms(
+    (
+        (
+            "Cards",
+            "charged for the seconds in which they compute, because they also generate. The price of a bought card is "
+            "spread over all hours of its lifetime, and its electricity is added; rent includes electricity.",
+        ),
+        (
+            "Endpoints",
+            "charged for every minute in which they start or run; they stop after an idle time if their price says so. "
+            f"Requests come at random, and a replica may be at most {format_percent(BUSY)} busy. The network is free, "
+            "and so is the time that your card waits, because the next image is generated meanwhile. 0: the endpoint "
+            "is free.",
+        ),
+        (
+            "Pays",
+            "the images per hour at which that endpoint costs no more than this card, if the card is kept for this "
+            "alone and charged for every hour. never: even a fully used replica is more expensive.",
+        ),
+        (
+            "Time, Energy",
+            "of one image. An endpoint that was not measured has the time of the device in brackets. Energy that was "
+            "not measured is the board's rated power times the time, an upper limit. An endpoint's price includes it.",
+        ),
+    )
+)
 _VIDEOS = (
     "Time, energy, amounts and volumes of a video are for seconds of it, at the frame rate of its model's pipeline, or "
     "for frames if that is not known. A request carries the whole clip."
@@ -24,18 +50,24 @@ def page(costs: Costs) -> Document:
     images = priced(costs)
     currency = costs.prices.currency
     blocks: list[Block] = [
-        Text("Written by `bench cost` (and `bench report`) from the results and `prices.yaml`; do not edit."),
-        _legend(currency),
+        Text(
+            f"{currency} for 1,000 images at a steady number of images per hour (/h). What the VAE costs, and nothing "
+            "else."
+        ),
         Picture(PLOT, f"{currency} for 1,000 images over images per hour; the tables have the figures.")
         if images
         else Text("Nothing has both a time and a price."),
     ]
-    blocks += [Text(_VIDEOS)] if any(image.output.is_video for image in images) else []
     for name, group in by_call(images, lambda image: image.case):
-        blocks.append(Section(name, tuple(_images(group, costs))))
-    blocks.append(Section("Prices", (prices_table(costs.prices),)))
-    blocks += [Section("What is missing", (Bullets(costs.gaps),))] if costs.gaps else []
-    return Document("What an image costs", tuple(blocks))
+        blocks.append(Section(f"{name}{_at(chosen(group))}", tuple(_images(group, costs))))
+    blocks.append(detail("Prices", prices_table(costs.prices)))
+    blocks += [detail("What is missing", Bullets(costs.gaps))] if costs.gaps else []
+    videos = [Text(_VIDEOS)] if any(image.output.is_video for image in images) else []
+    written = Text(
+        "Written by `bench cost` and `bench report` from the results and `configs/prices.yaml`, which has the source "
+        "and date of each price; do not edit."
+    )
+    return Document("What an image costs", tuple(blocks), (_LEGEND, *videos, written))
 
 
 def terminal(costs: Costs) -> Document:
@@ -50,8 +82,7 @@ def terminal(costs: Costs) -> Document:
     legend = Text(
         "Memory is the peak as a share of the card's. Energy that was not measured follows from the board's rated "
         "power. A card is charged for the seconds that it computes. An endpoint breaks even at the volumes where it "
-        "costs no more than the card; never: even a fully used replica costs more. (assumed): the docs do not state "
-        "it. OOM: out of memory. -: unknown.",
+        "costs no more than the card; never: even a fully used replica costs more. OOM: out of memory. -: unknown.",
         "quiet",
     )
     return Document("", (*blocks, legend) if images else ())
@@ -95,48 +126,9 @@ def summary(costs: Costs) -> list[str]:
     return lines
 
 
-def _legend(currency: str) -> Terms:
-    return Terms(
-        (
-            (
-                "Amounts",
-                f"{currency} for 1,000 images at a steady volume, for the VAE alone, since generating costs the same "
-                "everywhere. They are simulated: no such volume was run. 0: the endpoint is free.",
-            ),
-            ("Time", "seconds per image. An endpoint that was not measured has the time of the device in brackets."),
-            (
-                "Energy",
-                "joules per image. It was measured by the driver, or it is simulated: the board's rated power times "
-                "the time, which is an upper limit. The energy of an endpoint is included in its price.",
-            ),
-            (
-                "Cards",
-                "charged for the seconds that they compute, since they also generate. The second of the break-even "
-                "tables is for a card that is kept for this alone and charged for every hour. The price of a card that "
-                "was bought is spread over all hours of its lifetime, and its electricity is added. A rented card's "
-                "price includes its electricity.",
-            ),
-            (
-                "Endpoints",
-                "billed for every minute in which they start or run. They stop after an idle time if the table of "
-                f"prices gives one. Requests arrive at random, and a replica may be at most {format_percent(BUSY)} "
-                "busy. While it starts, requests wait. The network is free here, and so is the time that your "
-                "card waits: while an image travels, the next one is generated (see Queueing on the page Local or "
-                "remote).",
-            ),
-            (
-                "Break-even",
-                "the first range of images per hour in which the endpoint costs no more than the card. Adding a "
-                "replica or a card can end that range or start another: see the plot, for a card that also generates. "
-                "never: even a fully used replica is more expensive.",
-            ),
-        )
-    )
-
-
 def _at(image: Image) -> str:
-    """`At 512x512`, `At 832x480 81 frames, for seconds of video (16 frames a second)`."""
-    output, size = image.output, f"At {whole_size_of(image.case)}"
+    """` 512x512`, ` 832x480 81 frames, for seconds of video (16 frames a second)`: what follows a call's name."""
+    output, size = image.output, f" {whole_size_of(image.case)}"
     if not output.is_video:
         return size
     rate = f" ({output.frames_per_second:g} frames a second)" if output.frames_per_second else ""
@@ -144,8 +136,10 @@ def _at(image: Image) -> str:
 
 
 def _images(images: Sequence[Image], costs: Costs) -> list[Block]:
-    first = chosen(images)
-    blocks: list[Block] = [Text(f"{_at(first)}:"), image_table(first, costs)]
-    blocks += [Section(_at(image), (image_table(image, costs),), folded=True) for image in images if image is not first]
+    """The table of the featured image; those of all images, and where endpoints break even, as details."""
     break_evens = (break_even_table(images, charge) for charge in CHARGES)
-    return [*blocks, *(table for table in break_evens if table)]
+    return [
+        image_table(chosen(images), costs, pays=True),
+        *(detail(f"At{_at(image)}", image_table(image, costs)) for image in images),
+        detail("Break-even", *(table for table in break_evens if table)),
+    ]

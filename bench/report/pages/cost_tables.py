@@ -33,9 +33,13 @@ def endpoint_name(remote: Remote) -> str:
     return f"endpoint {remote.name}{f': {accelerator}' if accelerator else ''}{f' ({by})' if remote.by else ''}"
 
 
-def image_table(image: Image, costs: Costs, *, memory: bool = False) -> Table:
-    """A line for each card, bought or rented, and each endpoint with a cost, and the amounts at each volume."""
+def image_table(image: Image, costs: Costs, *, memory: bool = False, pays: bool = False) -> Table:
+    """A line for each card, bought or rented, and each endpoint with a cost, and the amounts at each volume.
+
+    `memory` and `pays` add columns: each card's peak, and from where on each endpoint pays against a card that is kept.
+    """
     machines: list[_Machine] = [*image.local, *(remote for remote in image.remote if remote.cost)]
+    priced = [remote.name for remote in image.remote if remote.cost and not remote.is_free] if image.local else []
     return table_of(
         machines,
         (Column("Where", may_wrap=True), _name),
@@ -46,6 +50,7 @@ def image_table(image: Image, costs: Costs, *, memory: bool = False) -> Table:
             (Column(f"at {volume:,.12g}/h", "amount", key=f"amount_{place}"), partial(_amount, place))
             for place, volume in enumerate(costs.volumes)
         ),
+        *([(Column(f"{name} pays", right=True), partial(_pays, name)) for name in priced] if pays else []),
     )
 
 
@@ -95,6 +100,10 @@ def prices_table(prices: Prices) -> Table:
     )
 
 
+def _pays(endpoint: str, machine: _Machine) -> Cell:
+    return Cell(text="") if isinstance(machine, Remote) else break_even_cell(machine, endpoint, "hour")
+
+
 def _name(machine: _Machine) -> str:
     return local_name(machine) if isinstance(machine, Local) else endpoint_name(machine)
 
@@ -122,8 +131,7 @@ def _amount(place: int, machine: _Machine) -> Cell:
     """Money for 1,000 images at one of the volumes."""
     if machine.per_1000 is None:
         return _out_of_memory(machine) if isinstance(machine, Local) else Cell()
-    is_free = isinstance(machine, Remote) and machine.is_free
-    return Cell(machine.per_1000[place], kind=None if is_free else "simulated")
+    return Cell(machine.per_1000[place], kind="simulated")
 
 
 def _out_of_memory(local: Local) -> Cell:

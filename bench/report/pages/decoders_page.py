@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.analysis.advise.decoders import Decoder, Decoders, OnCard
 from bench.core.units import format_bytes
 from bench.record import grouped
-from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, table_of
+from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, detail, table_of
 from bench.report.pages import advice_words
 from bench.report.pages.cells import OOM, TIGHT, featured
 from bench.report.pages.hybrid_tables import Networks, title_of
@@ -45,15 +45,15 @@ def page(compared: Sequence[Decoders], left_out: Sequence[str], networks: Networ
     spaces = grouped(compared, lambda each: each.image.model)
     return Document(
         "What to decode with",
+        tuple(_section(space) for space in spaces),
         (
-            Text(
-                "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; do not edit. "
-                "`bench advise --model NAME --gpu NAME` lists every way for one card, with reasons."
-            ),
             Terms(_legend(network)),
             Text(_QUALITY),
             *([Text(_LEFT_OUT.format(", ".join(left_out)))] if left_out else []),
-            *(_section(space) for space in spaces),
+            Text(
+                "`bench advise --model NAME --gpu NAME` lists every way for one card, at any size, with reasons. "
+                "Written by `bench advise` from the results, `gpus.yaml` and `networks.yaml`; do not edit."
+            ),
         ),
     )
 
@@ -76,11 +76,11 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
 def _section(space: Sequence[Decoders]) -> Section:
     first = featured(space, lambda each: each.image)
     rest = [each for each in space if each is not first]
-    blocks: list[Block] = [Text(_about(first)), Text(f"At {whole_size_of(first.image)}:"), _table(first)]
-    blocks += [Section(f"At {whole_size_of(each.image)}", (_table(each),), folded=True) for each in rest]
+    blocks: list[Block] = [Text(_about(first)), _table(first)]
+    blocks += [detail(f"At {whole_size_of(each.image)}", _table(each)) for each in rest]
     notes = _notes(space)
     blocks += [Bullets(tuple(notes))] if notes else []
-    return Section(models.title(first.image.model), tuple(blocks))
+    return Section(f"{models.title(first.image.model)}, {whole_size_of(first.image)}", tuple(blocks))
 
 
 def _about(decoders: Decoders) -> str:

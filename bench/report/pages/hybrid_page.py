@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Row
-from bench.record import Record
-from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
+from bench.record import Record, grouped
+from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text, detail
 from bench.report.pages import overlap_section
 from bench.report.pages.cells import by_call, call, featured
 from bench.report.pages.hybrid_tables import (
@@ -54,18 +54,20 @@ def page(comparison: Comparison, networks: Networks, records: Sequence[Record]) 
             f"{what} `bench run` measures this machine, `bench remote --loopback` measures an endpoint on it, and "
             "`bench docs import` reads the docs' published tables."
         )
-        return Document(title, (origin, remedy, *_missing(comparison)))
+        return Document(title, (remedy, *_missing(comparison)), (origin,))
     return Document(
         title,
         (
-            origin,
-            _legend(title_of(comparison.request.network, networks)),
             *_answer(comparison, networks),
             *_sections(comparison, networks),
-            Section("How to read the remote tables", (_REMOTE_LEGEND,)),
-            Section("Networks", (networks_table(networks),)),
             *overlap_section.sections(comparison, networks, records),
+            Section("Networks", (networks_table(networks),)),
             *_missing(comparison),
+        ),
+        (
+            _legend(title_of(comparison.request.network, networks)),
+            detail("How to read the remote tables", _REMOTE_LEGEND),
+            origin,
         ),
     )
 
@@ -80,7 +82,7 @@ def terminal(comparison: Comparison, networks: Networks) -> Document:
         sections += [Section(operation, tuple(blocks))] if blocks else []
     legend = Text(
         "Memory is the peak as a share of the device's; a remote VAE takes none of it. Remote times are for one image "
-        "from end to end over a new connection. (assumed): the docs do not state it. OOM: out of memory. -: unknown.",
+        "from end to end over a new connection. OOM: out of memory. -: unknown.",
         "quiet",
     )
     return Document("", (*sections, legend) if comparison.rows else tuple(sections))
@@ -116,11 +118,7 @@ def _joined(sizes: Sequence[str]) -> str:
 def _legend(network: str) -> Terms:
     return Terms(
         (
-            (
-                "Untiled, Tiled",
-                "seconds of one call on the device. The docs do not print precision, batch and tile, which are assumed "
-                "from the model zoo.",
-            ),
+            ("Untiled, Tiled", "seconds of one call on the device."),
             ("Memory", "the peak as the docs give it. A remote VAE takes none of your GPU's memory."),
             (
                 "Remote",
@@ -153,7 +151,7 @@ def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
             )
         )
     lines = Bullets(tuple(summary(comparison, networks)))
-    blocks += [Section("The quickest way, by device", (lines,), folded=True)] if comparison.rows else []
+    blocks += [detail("The quickest way, by device", lines)] if comparison.rows else []
     if is_drawn(comparison):
         blocks.append(
             Picture(PLOT, "Time of one image, local and remote, over its resolution; the tables have the figures.")
@@ -170,9 +168,18 @@ def _operations(comparison: Comparison) -> list[tuple[str, list[Row], list[Remot
 def _sections(comparison: Comparison, networks: Networks) -> list[Section]:
     no_rows = "No local figures of the devices asked for." if comparison.wanted.devices else "No local figures."
     return [
-        Section(operation, (local_table(rows, networks) if rows else Text(no_rows), *_remote(images, networks)))
+        Section(operation, (*(_local(rows, networks) if rows else [Text(no_rows)]), *_remote(images, networks)))
         for operation, rows, images in _operations(comparison)
     ]
+
+
+def _local(rows: Sequence[Row], networks: Networks) -> list[Block]:
+    """Each device's row at the size nearest to the docs' that has a time; the other sizes as a detail."""
+    groups = grouped(rows, lambda row: (row.label, precision(row)))
+    shown = [featured([row for row in group if row.fastest] or group, lambda row: row.case) for group in groups]
+    if len(shown) == len(rows):
+        return [local_table(rows, networks)]
+    return [local_table(shown, networks), detail("At every size", local_table(rows, networks))]
 
 
 def _remote(images: Sequence[RemoteImage], networks: Networks) -> list[Block]:
@@ -181,9 +188,10 @@ def _remote(images: Sequence[RemoteImage], networks: Networks) -> list[Block]:
     if served:
         first = featured(served, lambda image: image.case)
         parts = Section(f"Parts of the time at {size_of(first.case)}", (parts_table(first, networks),), folded=True)
-        blocks += [Text("Remote, by what computes it and over each network:"), remote_table(images, networks), parts]
+        title = "Remote, by what computes it and over each network"
+        blocks += [detail(title, remote_table(images, networks), parts)]
     if any(image.measured for image in images):
-        blocks += [Text("Remote, as measured:"), measured_table(images)]
+        blocks += [detail("Remote, as measured", measured_table(images))]
     return blocks
 
 

@@ -24,9 +24,14 @@ def title_of(name: str, networks: Networks) -> str:
     return networks[name].title or name
 
 
-def precision(row: Row) -> str:
-    """`float16 (assumed)`, and whatever else tells the row's case from others of its size."""
+def precision_cell(row: Row) -> Cell:
+    """`float16`, and whatever else tells the row's case from others of its size; marked if it is assumed."""
     return cells.precision(row.case, row.untiled or row.tiled)
+
+
+def precision(row: Row) -> str:
+    """The same without a mark."""
+    return cells.precision_text(row.case)
 
 
 def way_name(choice: Choice, networks: Networks) -> str:
@@ -56,7 +61,7 @@ def local_table(rows: Sequence[Row], networks: Networks, *, short: bool = False)
     return table_of(
         rows,
         (Column("Device", splits_table=True), lambda row: row.label),
-        (Column("Precision", splits_table=True), precision),
+        (Column("Precision", splits_table=True), precision_cell),
         (Column("Resolution"), lambda row: whole_size_of(row.case)),
         (Column("Untiled", "seconds"), lambda row: cells.time(row.untiled)),
         (Column("Memory", "percent"), lambda row: cells.memory(row.untiled)),

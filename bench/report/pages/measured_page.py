@@ -73,31 +73,30 @@ def page(kind: Workload, operation: str, records: Sequence[Record], ceilings: Se
     written = Text(f"{_WRITTEN}{docs}")
     if not shown:
         nothing = Text(f"There are no results of {title} yet. `bench run` measures them on this machine.")
-        return Document(title, (written, nothing))
-    return Document(title, (written, *_body(shown, ceilings)))
+        return Document(title, (nothing,), (written,))
+    return Document(title, _body(shown, ceilings), (*_legend(shown), written))
 
 
 def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> Document:
     """The page of unknown models: measured with a workload that is not installed on this machine."""
     text = "These models are unknown here. Set BENCH_WORKLOADS to the files that describe them."
-    return Document("Other models", (Text(f"{_WRITTEN} {text}"), *_body(records, ceilings)))
+    return Document("Other models", (Text(text), *_body(records, ceilings)), (*_legend(records), Text(_WRITTEN)))
 
 
-def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Block]:
+def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> tuple[Block, ...]:
     several = len({record.case.operation for record in records}) > 1
     sections: list[Block] = []
     for name, group in cells.by_call(records, lambda record: record.case):
         title = name if several else models.title(group[0].case.model)
         sections.append(Section(title, (_results(group), *_stages(group))))
-    return [
-        Terms(tuple(_legend(records))),
-        *sections,
-        *_cases_without_figure(records),
-        Section("Devices", tuple(run_details.sections(records, ceilings))),
-    ]
+    return (*sections, *_cases_without_figure(records), run_details.devices(records, ceilings))
 
 
-def _legend(records: Sequence[Record]) -> list[tuple[str, str]]:
+def _legend(records: Sequence[Record]) -> tuple[Block, ...]:
+    return (Terms(tuple(_terms(records))),)
+
+
+def _terms(records: Sequence[Record]) -> list[tuple[str, str]]:
     terms = [
         ("Time", "the median of one call, in seconds"),
         (
@@ -201,7 +200,7 @@ def _measured_first(records: Sequence[Record]) -> list[Record]:
     return run_details.in_order(sorted(records, key=lambda record: record.kind != "measured"))
 
 
-def _precision(record: Record) -> str:
+def _precision(record: Record) -> Cell:
     return cells.precision(record.case, record, *extras(record.case))
 
 
@@ -218,11 +217,10 @@ def _memory(record: Record | None) -> Cell:
     return cell if cell.value is None or peak is None else replace(cell, note=format_bytes(peak))
 
 
-def _tile(row: _Row) -> str | None:
+def _tile(row: _Row) -> Cell:
     if row.tiled is None or row.tiled.case.tile is None:
-        return None
-    tile = row.tiled.case.tile
-    return f"{tile.label}{' (assumed)' if 'tiling' in row.tiled.assumed else ''}"
+        return Cell()
+    return Cell(row.tiled.case.tile.label, kind="assumed" if "tiling" in row.tiled.assumed else None)
 
 
 _Columns = tuple[tuple[Column, Callable[[_Row], Cell | str | float | None]], ...]

@@ -9,7 +9,19 @@ from bench.analysis.memory.agreement import Cell as Published
 from bench.core.units import format_bytes, format_count, format_relative
 from bench.record import Case, grouped
 from bench.report import document
-from bench.report.document import Block, Bullets, Cell, Column, Document, Picture, Section, Terms, Text, table_of
+from bench.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Picture,
+    Section,
+    Terms,
+    Text,
+    detail,
+    table_of,
+)
 from bench.report.pages import cells
 from bench.report.pages.cells import by_call, in_size_order
 from bench.workloads.labels import size_of
@@ -22,7 +34,7 @@ _ESTIMATES = (
         "this program",
         "what `bench predict` predicts without calibrations: live tensors from a trace of the model, workspaces of "
         "convolutions (memory that cuDNN takes besides the tensors), and a model of torch's allocator. A workspace is "
-        "a share of the convolution's input and output, and these shares are fitted to the cells below.",
+        "a share of the convolution's input and output, and these shares are fitted to these cells.",
     ),
     (
         "shares of the other architecture",
@@ -62,16 +74,18 @@ def page(published: Sequence[Published]) -> Document:
     """The page of the published cells with their estimates; `published` must not be empty."""
     names = tuple(published[0].guesses)
     blocks: tuple[Block, ...] = (
-        Text("Written by `bench report` from the docs' published figures; do not edit."),
         Text(_answer(agreement(published, names[0]))),
         _summary(published, names),
-        Terms(tuple((name, meaning) for name, meaning in _ESTIMATES if name in names)),
         Picture(PLOT, "Estimated over published peak, for every cell"),
-        Bullets(_READING, "How to read it"),
         Section("By model, tiling and card", _parts(published, names)),
-        Section("Every cell", tuple(_cells(name, group, names) for name, group in _by_call(published))),
+        detail("Every cell", *(_cells(name, group, names) for name, group in _by_call(published))),
     )
-    return Document("Predicted memory against the docs' tables", blocks)
+    legend = (
+        Terms(tuple((name, meaning) for name, meaning in _ESTIMATES if name in names)),
+        Bullets(_READING),
+        Text("Written by `bench report` from the docs' published figures; do not edit."),
+    )
+    return Document("Predicted memory against the docs' tables", blocks, legend)
 
 
 def _answer(result: Agreement) -> str:

@@ -62,13 +62,13 @@ def sections(comparison: Comparison, networks: Networks, records: Sequence[Recor
     images = _featured_images(comparison)
     if not rounds and not images:
         return []
-    blocks: list[Block] = [_PATTERN, _LEGEND]
+    blocks: list[Block] = [_PATTERN]
     blocks += [Text("As measured:"), _measured_table(rounds)] if rounds else []
     if images:
         network = title_of(comparison.request.network, networks)
         blocks.append(Text(f"Over {network}, with one worker and {_IMAGES} images:"))
         blocks.append(_simulated_table(images, comparison.request.network))
-    return [Section("Queueing", tuple(blocks))]
+    return [Section("Queueing", (*blocks, _LEGEND))]
 
 
 def _rounds(records: Sequence[Record]) -> list[_Round]:

@@ -8,20 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core.units import format_count
 from bench.record import AllocatorKind, Record
-from bench.report.document import Block, Bullets, Document, Section, Terms, Text
+from bench.report.document import Block, Bullets, Document, Section, Terms, Text, detail
 from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
 from bench.report.pages.known_peaks import KnownPeak, known_peaks, unmatched
 from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand_table, groups, known_table
 from bench.vram import assumptions
 from bench.workloads import models
 
-_LEGEND = (
+_CALL_LEGEND = (
     ("Needed", "the least that the call can run in: live tensors, with kernels that need no workspace."),
     (
         "Allocated, Reserved",
         "what the call takes on a card with memory to spare, where torch uses the kernels it prefers. Allocated is the "
         "live tensors; Reserved is what torch's allocator holds, and Band is its range. The CUDA context comes on top.",
     ),
+)
+_CARD_LEGEND = (
     (
         "Share of a card",
         "peak reserved on that card, as a share of its memory, as in the docs. A tight case reserves less than it "
@@ -52,17 +54,21 @@ def page(predictions: Sequence[Record], known: Sequence[Record]) -> Document:
         missing = (
             "There are no predictions yet. Make them with `bench predict docs --out results/predicted/docs.jsonl`."
         )
-        return Document(title, (written, Text(missing)))
+        return Document(title, (Text(missing),), (written,))
     peaks = known_peaks(predictions, known)
     return Document(
         title,
         (
-            written,
             Text(
-                "Every figure in the tables of cards and calls is predicted: by a trace of the real module, a model of "
-                "torch's allocator, and workspaces of convolutions from the source in the last column."
+                "The predicted peak on each card, as a share of its memory: by a trace of the real module, a model of "
+                "torch's allocator, and the workspaces of convolutions."
             ),
-            Terms((*_LEGEND, *_sources(predictions))),
+            *(_group_section(group) for group in groups(predictions)),
+            *([detail("Against what is known", Text(_FITTED), known_table(peaks))] if peaks else []),
+        ),
+        (
+            Terms(_CARD_LEGEND),
+            detail("What a call takes", Terms((*_CALL_LEGEND, *_sources(predictions)))),
             Bullets(
                 (
                     *(assumptions.of(allocator) for allocator in _allocators(predictions)),
@@ -73,8 +79,7 @@ def page(predictions: Sequence[Record], known: Sequence[Record]) -> Document:
                 ),
                 "What the figures rest on",
             ),
-            *(_group_section(group) for group in groups(predictions)),
-            *([Section("Against what is known", (Text(_FITTED), known_table(peaks)))] if peaks else []),
+            written,
         ),
     )
 
@@ -88,7 +93,7 @@ def terminal(records: Sequence[Record]) -> Document:
             card_table(group, f"{group.title}: predicted share of each card's memory"),
         ]
     notes = (
-        *(f"{term}: {meaning}" for term, meaning in _LEGEND),
+        *(f"{term}: {meaning}" for term, meaning in (*_CALL_LEGEND, *_CARD_LEGEND)),
         *(assumptions.stated(os.environ, allocator) for allocator in _allocators(records)),
         *_memory_notes(records),
         *_reasons(records),
@@ -102,8 +107,7 @@ def _allocators(records: Iterable[Record]) -> list[AllocatorKind]:
 
 
 def _group_section(group: Group) -> Section:
-    demands = Section("What a call takes", (demand_table(group),), folded=True)
-    return Section(group.title, (card_table(group), demands))
+    return Section(group.title, (card_table(group), detail("What a call takes", demand_table(group))))
 
 
 def _sources(records: Iterable[Record]) -> list[tuple[str, str]]:

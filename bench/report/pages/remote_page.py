@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.core.units import format_bytes, format_seconds
+from bench.core.units import format_bytes, format_count, format_seconds
 from bench.record import EndpointFacts, Environment, Package, Record, describe, grouped
-from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text
+from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text, detail
 from bench.report.pages import remote_tables, run_details
 from bench.report.pages.cells import by_call
 from bench.report.pages.remote_parts import exchange, order, stack
@@ -52,18 +52,18 @@ def page(by_slug: Mapping[str, Sequence[Record]]) -> Document:
             "There are no results of an endpoint yet. `bench remote --endpoint URL` measures one, and "
             "`bench remote --loopback` starts one on this machine and measures it."
         )
-        return Document("Endpoints", (Text(written), Text(nothing)))
+        return Document("Endpoints", (Text(nothing),), (Text(written),))
     plotted = set(drawn(by_slug))
     sections = [_endpoint(slug, records, with_plot=slug in plotted) for slug, records in by_slug.items()]
     measured = "All figures are measured unless a row gives another source."
-    return Document("Endpoints", (Text(f"{written} {measured}"), *sections, _how_to_read(by_slug)))
+    return Document("Endpoints", tuple(sections), (*_legend(by_slug), Text(f"{measured} {written}")))
 
 
-def _how_to_read(by_slug: Mapping[str, Sequence[Record]]) -> Section:
+def _legend(by_slug: Mapping[str, Sequence[Record]]) -> tuple[Block, ...]:
     has_loads = any(record.remote and record.remote.loads for group in by_slug.values() for record in group)
-    loads = (Text("Load:"), Terms(remote_tables.LOAD_LEGEND)) if has_loads else ()
-    legend = Terms((*remote_tables.LATENCY_LEGEND, *remote_tables.PARTS_LEGEND))
-    return Section("How to read this", (legend, *loads))
+    loads = remote_tables.LOAD_LEGEND if has_loads else ()
+    parts = detail("Parts of a request", Terms(remote_tables.PARTS_LEGEND))
+    return (Terms((*remote_tables.LATENCY_LEGEND, *loads)), parts)
 
 
 def _endpoint(slug: str, records: Sequence[Record], *, with_plot: bool) -> Section:
@@ -72,7 +72,8 @@ def _endpoint(slug: str, records: Sequence[Record], *, with_plot: bool) -> Secti
     blocks: list[Block] = []
     if loopback:
         blocks.append(Text("The client and the endpoint are on one machine: no network is in these figures.", "strong"))
-    blocks.append(Bullets(tuple(line for group in _by_run(records) for line in _about(group))))
+    blocks += [Text(line) for line in dict.fromkeys(_served_by(record) for record in records)]
+    blocks.append(detail("Runs", Bullets(tuple(line for group in _by_run(records) for line in _about(group)))))
     if with_plot:
         blocks.append(Picture(plot_name(slug), _description(records)))
     elif any(stack(record) for record in records):
@@ -88,7 +89,7 @@ def _results(name: str, records: Sequence[Record]) -> Section:
     blocks: list[Block] = [Text(f"All rows: {shared}.")] if shared else []
     blocks.append(remote_tables.latency(records))
     parts, loads = remote_tables.parts(records), remote_tables.loads(records)
-    blocks += [Text("Parts of a request:"), parts] if parts else []
+    blocks += [detail("Parts of a request", parts)] if parts else []
     blocks += [Text("Under load:"), loads] if loads else []
     return Section(name, tuple(blocks))
 
@@ -116,12 +117,27 @@ def _facts(records: Sequence[Record]) -> list[EndpointFacts]:
     return facts
 
 
+def _served_by(record: Record) -> str:
+    """`Served by NVIDIA L40S (torch 2.13.0), with random weights.`: what is the same in each run."""
+    facts = record.remote.endpoint if record.remote else None
+    device = facts.server_device if facts else None
+    torch = facts.server_packages.get("torch") if facts else None
+    where = "" if facts is None or facts.is_loopback else f" at `{facts.url}`"
+    served = f"{device.name if device else 'an unknown device'}{f' (torch {torch.version})' if torch else ''}{where}"
+    noise = ", with random weights: noise as jpg or png is larger than a photograph" if _is_random(record) else ""
+    return f"Served by {served}{noise}."
+
+
+def _is_random(record: Record) -> bool:
+    return record.case.weights == "random"
+
+
 def _about(group: Sequence[Record]) -> list[str]:
     first = group[0]
     begun = first.run.started_at[:16].replace("T", " ")
     lines = [f"run {first.run.id} of sweep {first.run.config}, begun {begun} UTC"]
     lines += [_server(facts) for facts in _facts(group)]
-    if any(record.case.weights == "random" for record in group):
+    if any(map(_is_random, group)):
         lines.append(
             "random weights: the endpoint answers with noise, for measuring only. As jpg or png an image of noise is "
             "larger than a photograph, so its transfer takes longer"
@@ -159,4 +175,6 @@ def _trouble(records: Sequence[Record]) -> list[Block]:
         if record.outcome.status in _NO_FIGURE
     )
     missing: list[Block] = [Bullets(lines, "Cases without a figure")] if lines else []
-    return [*missing, *run_details.warnings(records)]
+    count = sum(len(record.warnings) for record in records)
+    warned = [Text(f"{format_count(count, 'warning')}, listed by `bench report --format html`.")] if count else []
+    return [*missing, *warned, *run_details.warnings(records)]

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.core import stats
-from bench.core.units import METRICS, format_bytes, format_metric
+from bench.core.units import METRICS, format_bytes, format_count, format_metric
 from bench.doctor.device_findings import float32_settings
 from bench.doctor.gpu_findings import neighbour_finding
 from bench.record import Ceilings, Device, GpuSettings, Record, alike_but_for, grouped, metrics
-from bench.report.document import Block, Bullets, Cell, Column, Section, Table, Terms, table_of
+from bench.report.document import Block, Bullets, Cell, Column, Section, Table, Terms, detail, table_of
 from bench.report.pages import cells
 from bench.workloads.labels import extras, label_of, size_order
 
@@ -63,29 +63,80 @@ def in_order(records: Iterable[Record]) -> list[Record]:
     return [record for group in groups for record in sorted(group, key=lambda record: size_order(record.case))]
 
 
-def sections(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Section]:
-    """A section for each device and run: what it was measured with, all figures of each case, and warnings."""
-    groups = grouped(records, lambda record: (device_label(record), record.run.id))
-    parts: list[Section] = []
+def devices(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> Section:
+    """What the figures were measured on, a line for each device and software; each run's figures as details."""
     published: dict[str, dict[str, None]] = {}
-    for group in groups:
-        label, run = device_label(group[0]), group[0].run
-        if group[0].kind == "published":
-            published.setdefault(run.config, {})[label] = None
-            continue
+    for record in records:
+        if record.kind == "published":
+            published.setdefault(record.run.config, {})[device_label(record)] = None
+    measured = [record for record in records if record.kind != "published"]
+    sources = tuple(f"Published in {source}: {', '.join(labels)}" for source, labels in published.items())
+    blocks: list[Block] = [_devices_table(measured)] if measured else []
+    blocks += [Bullets(sources)] if sources else []
+    return Section("Devices", (*blocks, *_runs(measured, ceilings)))
+
+
+def _devices_table(records: Sequence[Record]) -> Table:
+    return table_of(
+        grouped(records, lambda record: (device_label(record), _software(record), _machine(record), _notes(record))),
+        (Column("Device"), lambda group: device_label(group[0])),
+        (Column("Memory", "bytes"), lambda group: group[0].device.total_bytes),
+        (Column("Software"), lambda group: _software(group[0])),
+        (Column("Machine"), lambda group: _machine(group[0])),
+        (Column("Notes", may_wrap=True), lambda group: _with_warnings(_notes(group[0]), group)),
+    )
+
+
+def _software(record: Record) -> str:
+    """`torch 2.13.0, diffusers 0.42.1, driver 580.1, CUDA 13.0`: what changes figures most."""
+    env = record.environment
+    if env is None:
+        return ""
+    packages = [f"{name} {env.packages[name].version}" for name in ("torch", "diffusers") if name in env.packages]
+    cuda = [f"driver {env.driver or 'unknown'}", f"CUDA {env.cuda}"] if record.device.kind == "cuda" else []
+    return ", ".join([*packages, *cuda])
+
+
+def _machine(record: Record) -> str:
+    env = record.environment
+    if env is None:
+        return ""
+    threads = f", {env.threads} torch threads" if env.threads else ""
+    return f"{env.os}, {env.host_cpu} ({env.host_cores} cores{threads})"
+
+
+def _notes(record: Record) -> tuple[str, ...]:
+    """What may make the figures of a run unlike those of a quiet machine of this kind."""
+    env = record.environment
+    if env is None:
+        return ()
+    neighbours = neighbour_finding(env.gpu.neighbours, record.device) if env.gpu else None
+    notes = [f"others on the GPU: {neighbours.said}"] if neighbours and neighbours.level != "ok" else []
+    notes += [f"out of memory may go unnoticed: {env.may_spill}"] if env.may_spill else []
+    return tuple(notes)
+
+
+def _with_warnings(notes: Sequence[str], records: Iterable[Record]) -> str:
+    count = sum(len(record.warnings) for record in records)
+    return "; ".join([*notes, *([format_count(count, "warning")] if count else [])])
+
+
+def _runs(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Section]:
+    """A detail for each device and run: what it was measured with, all figures of each case, and warnings."""
+    parts = []
+    for group in grouped(records, lambda record: (device_label(record), record.run.id)):
         device = next((each for each in ceilings if each.device.name == group[0].device.name), None)
         facts = Bullets((_begun(group[0]), *_environment(group), *_ceilings(device, group)))
-        blocks: list[Block] = [facts, Section("All figures", _all_figures(group, device), folded=True)]
-        parts.append(Section(f"{label}: run {run.id}", (*blocks, *warnings(group))))
-    return parts + [
-        Section(f"Published in {source}", (Bullets(tuple(labels)),)) for source, labels in published.items()
-    ]
+        figures = Section("All figures", _all_figures(group, device), folded=True)
+        title = f"{device_label(group[0])}: run {group[0].run.id}"
+        parts.append(detail(title, facts, figures, *warnings(group)))
+    return parts
 
 
 def warnings(records: Iterable[Record]) -> list[Section]:
-    """A folded section with the warnings of these records; none if they have none."""
+    """A detail with the warnings of these records; none if they have none."""
     lines = tuple(f"{label_of(record.case)}: {warning}" for record in records for warning in record.warnings)
-    return [Section(f"Warnings ({len(lines)})", (Bullets(lines),), folded=True)] if lines else []
+    return [detail(f"Warnings ({len(lines)})", Bullets(lines))] if lines else []
 
 
 def _begun(record: Record) -> str:

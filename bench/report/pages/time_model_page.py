@@ -28,6 +28,7 @@ from bench.report.document import (
     Table,
     Terms,
     Text,
+    detail,
     table,
     table_of,
 )
@@ -103,7 +104,6 @@ def page(evaluation: Evaluation) -> Document:
     """The page of a fitted model and its errors."""
     cards, architectures = evaluation.cards, evaluation.architectures
     blocks: tuple[Block, ...] = (
-        Text("Written by `bench report` from the results and `gpus.yaml`; do not edit."),
         Text(_answer(cards, "card")),
         *([Text(_answer(architectures, "architecture"))] if architectures else []),
         *([Text(_range_answer(evaluation.clock))]),
@@ -112,11 +112,12 @@ def page(evaluation: Evaluation) -> Document:
         Section("Error of each card", (_groups(cards, "Card left out", lambda cell: cell.observed.card),)),
         *([Section("Error of each architecture", (_by_architecture(evaluation),))] if architectures else []),
         Section("Beyond the fit", _beyond(evaluation)),
-        *([Section("Other forms of the model", _trials(evaluation))] if evaluation.trials else []),
-        Section("All times", (Bullets(_legend()), _times(evaluation))),
+        *([detail("Other forms of the model", *_trials(evaluation))] if evaluation.trials else []),
+        detail("All times", Bullets(_times_legend()), _times(evaluation)),
         Section("Limits", (Bullets((_fitted_to(cards), *_LIMITS)),)),
     )
-    return Document("Time on a card that nobody measured", blocks)
+    written = Text("Written by `bench report` from the results and `configs/gpus.yaml`; do not edit.")
+    return Document("Time on a card that nobody measured", blocks, (written,))
 
 
 def _answer(held_out: Sequence[HeldOut], what: str) -> str:
@@ -209,7 +210,7 @@ def _beyond(evaluation: Evaluation) -> tuple[Block, ...]:
         return (Bullets(_RULE),)
     return (
         Bullets(_RULE),
-        Bullets(_HISTORY, "How the rule came about"),
+        detail("How the rule came about", Bullets(_HISTORY)),
         Text("Published elsewhere, and in no fit:"),
         _checks(checks),
         *([Text(_NOT_PREDICTED)] if any(check.estimate is None for check in checks) else []),
@@ -329,7 +330,7 @@ def _times(evaluation: Evaluation) -> Table:
     )
 
 
-def _legend() -> tuple[str, ...]:
+def _times_legend() -> tuple[str, ...]:
     return (
         "Each prediction uses the model fitted without the times of that card, and the last column the one fitted "
         "without those of its architecture. The error is relative to the known time. Precision, batch and tile of "

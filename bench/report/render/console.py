@@ -41,12 +41,13 @@ _STYLES: dict[Tone, str] = {
 
 
 def draw(document: Document) -> Draw:
-    """A function that prints a document: its blocks, then the legend of its marks. Pictures are only named."""
+    """A function that prints a document: its blocks, then its legend and that of its marks. Pictures are only named."""
 
     def onto(console: Console) -> None:
         if document.title:
             say(console, one_line(document.title), "bold")
         _blocks(console, document.blocks)
+        _blocks(console, document.legend)
         if kinds := document.marks():
             say(console, legend(kinds), "dim")
 
@@ -105,7 +106,7 @@ def _groups(table: Table) -> list[tuple[str, list[Column], list[list[Cell]]]]:
     columns = [table.columns[place] for place in inside]
     rows_of: dict[tuple[str, ...], list[list[Cell]]] = {}
     for row in table.rows:
-        names = tuple(table.columns[place].text(row[place]) for place in outside)
+        names = tuple("".join(marked(row[place], table.columns[place], marks=table.has_marks)) for place in outside)
         rows_of.setdefault(names, []).append([row[place] for place in inside])
     return [(", ".join(filter(None, [table.title, *names])), columns, rows) for names, rows in rows_of.items()]
 

@@ -65,7 +65,9 @@ def render_article(document: Document) -> str:
     """
     title = [f"<h1>{_escaped(document.title)}</h1>"] if document.title else []
     marks = document.marks()
+    heading = ["<h2>Legend</h2>"] if document.legend else []
     foot = [f'<p class="legend">{_prose(legend(marks))}</p>'] if marks else []
+    foot = [*heading, *foot, *_blocks(document.legend, 3)]
     return "\n".join(["<article>", *title, *_blocks(document.blocks, 2), *foot, "</article>"]) + "\n"
 
 

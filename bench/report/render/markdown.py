@@ -36,50 +36,43 @@ _INSTEAD = {"://": ":\\//", "www.": "www\\.", "@": "\\@&#8203;", "#": "\\#&#8203
 _BLOCK_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=\s]*$)|[0-9]{1,9}[.)](?=\s|$)")
 #: A line's end, a tab and the like: all that is blank but a space.
 _BREAK = re.compile(r"[^\S ]+")
-#: A column is at least this much wider than its name, as tabulate has it in the docs' tables.
-_HEADER_ROOM = 2
 
 
 def render(document: Document) -> str:
-    """A page, which ends in a newline."""
+    """A page, which ends in a newline: its blocks, then the legend with the marks' meaning."""
     texts = [f"# {safe(document.title)}"] if document.title else []
-    lead = next(
-        (n for n, block in enumerate(document.blocks) if not isinstance(block, Text | Bullets | Terms)),
-        len(document.blocks),
-    )
-    texts += _blocks(document.blocks[:lead], 2)
+    texts += _blocks(document.blocks, 2)
     kinds = document.marks()
-    texts += [legend(kinds)] if kinds else []
-    return "\n\n".join([*texts, *_blocks(document.blocks[lead:], 2)]) + "\n"
+    marks = [legend(kinds)] if kinds else []
+    heading = ["## Legend"] if document.legend else []
+    return "\n\n".join([*texts, *heading, *map(prose, marks), *_blocks(document.legend, 3)]) + "\n"
 
 
 def render_table(table_: Table) -> str:
-    """One table, without its title."""
-    marks = table_.has_marks
+    """One table, without its title. A column of one kind has its mark at its name."""
+    shown = table_.headed()
+    marks = shown.has_marks
     rows = [
-        [_cell(cell, column, marks=marks) for cell, column in zip(row, table_.columns, strict=True)]
-        for row in table_.rows
+        [_cell(cell, column, marks=marks) for cell, column in zip(row, shown.columns, strict=True)]
+        for row in shown.rows
     ]
-    sides = "".join("r" if column.is_right_aligned else "l" for column in table_.columns)
-    return table([safe(column.name) for column in table_.columns], rows, sides)
+    sides = "".join("r" if column.is_right_aligned else "l" for column in shown.columns)
+    return table([safe(column.name) for column in shown.columns], rows, sides)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
-    """A pipe table of text cells. `align` has one letter per column: l or r."""
-    cells = [[cell.replace("|", "\\|").strip(" ") for cell in row] for row in rows]
-    widths = [max(len(header) + _HEADER_ROOM, *(len(row[n]) for row in cells)) for n, header in enumerate(headers)]
-    dashes = ["-" * (width + 1) for width in widths]
-    rule = [f":{dash}" if side == "l" else f"{dash}:" for side, dash in zip(align, dashes, strict=True)]
-    lines = [_row(headers, align, widths), f"|{'|'.join(rule)}|", *(_row(row, align, widths) for row in cells)]
-    return "\n".join(lines)
+    """A pipe table of text cells. `align` has one letter per column: l or r.
+
+    Cells are not padded to the width of their column, so that a row's text depends on nothing but the row: a new name
+    changes its own line alone.
+    """
+    rule = [":--" if side == "l" else "--:" for side in align]
+    cells = ([cell.replace("|", "\\|").strip(" ") for cell in row] for row in rows)
+    return "\n".join(map(_row, [headers, rule, *cells]))
 
 
-def _row(cells: Sequence[str], align: str, widths: Sequence[int]) -> str:
-    padded = (
-        cell.ljust(width) if side == "l" else cell.rjust(width)
-        for cell, side, width in zip(cells, align, widths, strict=True)
-    )
-    return f"| {' | '.join(padded)} |"
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def folded(summary: str, body: str) -> str:

@@ -43,7 +43,7 @@ def page(found: list[Decoders]) -> Document:
 
 
 def test_the_full_vae_its_tiles_the_smaller_one_and_remote_are_side_by_side(page: Document) -> None:
-    (large, small) = section(page, "Flux").tables()
+    (large, small) = section(page, "Flux, 1024x1024").tables()
     assert [row["With"] for row in shown(small)] == ["Flux, untiled", "SD v1.5, untiled", "remote"]
     # 1024 px are one tile of Flux's own, so tiles change nothing
     assert [row["With"] for row in shown(large)] == ["Flux, untiled", "SD v1.5, untiled", "remote"]
@@ -56,7 +56,7 @@ def test_the_cards_are_those_with_known_times_the_smallest_first(page: Document)
 
 
 def test_every_figure_is_marked_with_its_kind(page: Document) -> None:
-    first = next(section(page, "Flux").tables())
+    first = next(section(page, "Flux, 1024x1024").tables())
     for row in shown(first)[:2]:
         assert row["GeForce RTX 4090"].endswith(("‡", "†"))
         assert row["Time"] == "-" or row["Time"].endswith(("‡", "†", "§"))
@@ -64,7 +64,7 @@ def test_every_figure_is_marked_with_its_kind(page: Document) -> None:
 
 
 def test_what_is_not_known_is_said(page: Document) -> None:
-    first = next(section(page, "Flux").tables())
+    first = next(section(page, "Flux, 1024x1024").tables())
     quality = [row["Quality"] for row in shown(first)]
     assert "not known" in quality[1]
     assert "not known" not in quality[0]

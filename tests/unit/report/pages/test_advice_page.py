@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +20,9 @@ from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.speed import clock as speed_clock
 from bench.analysis.speed.extrapolation import Range
 from bench.analysis.speed.held_out import Cell, errors
+from bench.report.document import Section
 from bench.report.pages import advice_figures, advice_page, advice_words
-from bench.report.render import markdown
+from bench.report.render import markdown, short_pages
 from bench.workloads import models
 
 SMALL = changed(IMAGE, width=512, height=512)
@@ -58,28 +60,54 @@ def as_json(*advice: Advice) -> list[dict[str, Any]]:
     return shown
 
 
-def rows(page: str) -> list[list[str]]:
-    table = page.partition("## SDXL decode")[2].partition("\n\n°")[0]
+def rows(page: str, title: str) -> list[list[str]]:
+    """The cells of the rows under this heading, or in these details."""
+    table = re.split(r"\n## |<summary>", page.partition(title)[2])[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "GiB" in line]
 
 
 def test_a_row_is_a_card_with_way_share_and_time_of_each_image_and_each_figure_is_marked() -> None:
-    assert rows(a_page()) == [
-        ["NVIDIA Old", "2.00 GiB", "nothing fits", "-", "-", "tile 512", "100%‡", "3.00 s°‡"],
-        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "untiled", "25%‡", "300 ms†", "**remote**", "-", "2.00 s§"],
-        ["NVIDIA Big", "24.0 GiB", "untiled", "8%†", "100 ms†", "untiled", "8%‡", "1.00 s°‡"],
+    page = a_page()
+    assert rows(page, "## 512x512") == [
+        ["NVIDIA Old", "2.00 GiB", "nothing fits"],
+        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "untiled, 25%‡, 300 ms†"],
+        ["NVIDIA Big", "24.0 GiB", "untiled, 8%, 100 ms†"],
+    ]
+    assert rows(page, "## 2048x2048") == [
+        ["NVIDIA Old", "2.00 GiB", "tile 512, 100%, 3.00 s°‡"],
+        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "**remote, 2.00 s§**"],
+        ["NVIDIA Big", "24.0 GiB", "untiled, 8%, 1.00 s°‡"],
+    ]
+    assert rows(page, "<summary>SDXL decode") == [
+        ["NVIDIA Old", "2.00 GiB", "nothing fits", "-", "-", "tile 512", "100%", "3.00 s°‡"],
+        ["NVIDIA GeForce RTX 3070", "8.00 GiB", "untiled", "25%‡", "300 ms", "**remote**", "-", "2.00 s§"],
+        ["NVIDIA Big", "24.0 GiB", "untiled", "8%†", "100 ms", "untiled", "8%", "1.00 s°‡"],
     ]
 
 
+def test_of_many_cards_one_size_is_on_the_page_and_the_others_are_details() -> None:
+    # given two sizes on more cards than a page can show twice
+    names = [f"NVIDIA {number}" for number in range(9)]
+    images = [changed(IMAGE, width=edge, height=edge) for edge in (512, 1024, 2048)]
+    advice = [advised([a_way(0, 0.1)], image=image, card=name) for image in images for name in names]
+    # when
+    page = short_pages.shortened(advice_page.page(advice, None, NETWORKS))
+    # then the docs' size is shown, with the precision of each column
+    (table,) = page.tables()
+    assert [block.title for block in page.blocks if isinstance(block, Section)] == ["1024x1024"]
+    assert [column.name for column in table.columns] == ["Card", "Memory", "SDXL decode, float32"]
+    assert len(table.rows) == len(names)
+
+
 def test_what_times_go_beyond_is_told_under_the_table() -> None:
-    (line,) = [line for line in a_page().splitlines() if line.startswith("° ")]
+    (line,) = [line for line in a_page().splitlines() if line.startswith("- ° ")]
     assert line.endswith(": decode (fitted on encode alone); turing, volta (fitted on ada).")
 
 
 def test_the_page_tells_what_is_assumed_and_what_changes_the_picture() -> None:
     page = a_page()
     assert "Assumed: batch 1, nothing else on the card" in page
-    assert "## What changes the picture" in page
+    assert "<summary>What changes the picture</summary>" in page
     assert "Near &#124; by" in page
 
 
@@ -114,7 +142,7 @@ def test_a_range_stands_as_one_in_the_headline_the_page_and_json() -> None:
     assert "between 10 ms and 245 ms (a predicted range, " in advice_words.headline(both, NETWORKS)
     assert "at least 500 ms (predicted, " in advice_words.headline(least, NETWORKS)
     page = a_page_of(both)
-    assert "10 ms to 245 ms°‡" in page
+    assert "10 ms to 245 ms°" in page
     times = [advice["ways"][0]["time"] for advice in as_json(both, least)]
     assert [time["seconds"] for time in times] == [None, None]
     assert [time["range"] for time in times] == [{"least_s": 0.01, "most_s": 0.245}, {"least_s": 0.5, "most_s": None}]

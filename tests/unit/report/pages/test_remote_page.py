@@ -25,7 +25,7 @@ from bench.report.docs import docs_table
 from bench.report.document import Document
 from bench.report.pages import measured_page, remote_page
 from bench.report.pages.remote_parts import stack
-from bench.report.render import markdown
+from bench.report.render import html_page, markdown, short_pages
 from bench.workloads.image_vae import WORKLOAD
 
 FAILURE = {"remote": None, "timing": None}
@@ -36,7 +36,7 @@ def page_of(*records: Record) -> Document:
 
 
 def rendered(*records: Record) -> str:
-    return markdown.render(page_of(*records))
+    return markdown.render(short_pages.shortened(page_of(*records)))
 
 
 def latencies(*records: Record) -> list[dict[str, str]]:
@@ -126,8 +126,20 @@ def test_only_loopback_is_marked_as_without_a_network(url: str, marked: bool) ->
 
 
 def test_random_weights_are_told_and_hub_weights_need_no_word() -> None:
-    assert "\n- random weights: " in rendered(an_endpoint_record())
-    assert "\n- random weights: " not in rendered(an_endpoint_record(case={"weights": "hub"}))
+    assert "with random weights" in rendered(an_endpoint_record())
+    assert "with random weights" not in rendered(an_endpoint_record(case={"weights": "hub"}))
+
+
+def test_the_page_has_nothing_that_each_run_changes_but_its_figures() -> None:
+    """Neither run, date and commit nor an endpoint's port on this machine; the other formats have them."""
+    earlier, later = (
+        an_endpoint_record(),
+        an_endpoint_record(run=a_run(id="20270707T070707Z-x", started_at="2027-07-07")),
+    )
+    assert rendered(earlier) == rendered(later)
+    assert "127.0.0.1" not in rendered(earlier)
+    assert "127.0.0.1" in html_page.render(page_of(earlier))
+    assert "20270707T070707Z-x" in html_page.render(page_of(later))
 
 
 def test_columns_without_a_figure_are_left_out() -> None:
