@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.stderr import warn
+from bench.core.units import format_count
 from bench.errors import BenchError, ResultsError
 
 if TYPE_CHECKING:
     from bench.record import Record
     from bench.report.document import Document
 
+#: More files than this are counted when they are written, not named.
+_FEW_FILES = 3
 #: Pages and plots by file name. A page is named as in markdown; a plot is drawn when it is written, and may be None.
 Pages = dict[str, "Document | Callable[[], bytes | None]"]
 
@@ -65,8 +68,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
 
 
-def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bool) -> None:
-    """Write pages and their plots into a folder, and print the files' names. CSV has no plots. Raises BenchError."""
+def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bool) -> list[Path]:
+    """Write pages and their plots into a folder, and print the files' names. CSV has no plots.
+
+    A file that says what it would say anyway is left as it is. Returns all files. Raises BenchError.
+    """
     from bench.report.document import Document
     from bench.report.render import page_files
     from bench.report.render.terminal import print_lines
@@ -77,11 +83,33 @@ def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bo
             files |= page_files.render(Path(name).stem, page, form)
         elif form != "csv":
             files[name] = page()
-    for name, content in files.items():
-        if content is not None:
-            write_bytes(folder / name, content)
-            if not quiet:
-                print_lines([f"Wrote {folder / name}"])
+    contents = {folder / name: content for name, content in files.items() if content is not None}
+    changed = [path for path, content in contents.items() if not _says_the_same(path, content)]
+    for path in changed:
+        write_bytes(path, contents[path])
+    if not quiet:
+        print_lines(_written(folder, changed, len(contents)))
+    return list(contents)
+
+
+def _written(folder: Path, changed: Sequence[Path], count: int) -> list[str]:
+    """The files that were written, one a line if they are few, and how many stay as they were."""
+    same = count - len(changed)
+    stay = [f"{folder}: {format_count(same, 'file')} unchanged"] if same else []
+    if len(changed) > _FEW_FILES:
+        return [f"Wrote {len(changed)} files to {folder}", *stay]
+    return [*(f"Wrote {path}" for path in changed), *stay]
+
+
+def _says_the_same(path: Path, content: bytes) -> bool:
+    """Whether the file has this content, or, of a picture, shows the same."""
+    from bench.report.plots import drawn
+
+    try:
+        earlier = path.read_bytes() if path.is_file() else None
+    except OSError:
+        return False
+    return earlier == content or (earlier is not None and path.suffix == ".png" and drawn.is_same(earlier, content))
 
 
 def given_or_all(results: Sequence[Path] | None) -> list[Path]:

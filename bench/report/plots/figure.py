@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.core.units import one_line
+from bench.report.plots import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def drawing(width: float, height: float) -> Iterator[Drawing]:
         made = Drawing(figure)
         yield made
         image = io.BytesIO()
-        figure.savefig(image, format="png", metadata={"Software": None})
+        figure.savefig(image, format="png", metadata={"Software": None, drawn.KEY: drawn.digest(figure)})
         made.png = image.getvalue()
 
 

@@ -41,7 +41,7 @@ def test_the_same_records_give_the_same_bytes_in_any_order(drawn: bytes) -> None
 
 
 def test_the_file_says_nothing_of_when_or_by_what_it_was_made(drawn: bytes) -> None:
-    assert set(Image.open(io.BytesIO(drawn)).info) <= {"dpi"}
+    assert set(Image.open(io.BytesIO(drawn)).info) <= {"dpi", "Drawn"}
 
 
 def test_a_user_s_own_settings_of_matplotlib_change_nothing(drawn: bytes) -> None:
