@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +13,11 @@ import typer
 from bench.commands.files import Pages, given_or_all, records_and_predictions, refuse_nothing, write_pages
 from bench.commands.options import REPORTS, PagesFolder, Quiet, Results
 from bench.commands.stderr import warn
+
+#: Pages that `bench advise` writes beside those of this command.
+_WRITTEN_BY_ADVISE = ("advice.md", "decoders.md")
+#: The page to look at first, if it is written; else the next one.
+_FIRST_PAGES = ("index.html", "README.md")
 
 
 class Format(StrEnum):
@@ -42,11 +49,18 @@ def report(
     from bench.analysis.cost.image_costs import compare
     from bench.analysis.hybrid.scenario import EVERYTHING
     from bench.analysis.speed.evaluation import evaluate
-    from bench.commands import comparisons
+    from bench.commands import answers, comparisons
     from bench.config import load_gpus, load_prices
     from bench.predictions import published_again
     from bench.predictions.time_model import kernels_of
-    from bench.report.pages import measured_page, memory_model_page, predicted_page, remote_page, time_model_page
+    from bench.report.pages import (
+        measured_page,
+        memory_model_page,
+        overview_page,
+        predicted_page,
+        remote_page,
+        time_model_page,
+    )
     from bench.report.plots import memory_model_plot, remote_plot, time_plot
     from bench.store import read_ceilings
 
@@ -60,6 +74,7 @@ def report(
     for slug in remote_page.drawn(endpoints):
         pages[remote_page.plot_name(slug)] = partial(remote_plot.draw, endpoints[slug])
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)
+    verdicts = answers.verdicts_of(records, comparison)
     pages |= comparisons.hybrid_pages(comparison, networks, records)
     pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
     pages["predicted.md"] = predicted_page.page(predictions, records)
@@ -69,4 +84,18 @@ def report(
     if times := evaluate(records, kernels_of, load_gpus()):
         pages["time_model.md"] = time_model_page.page(times)
         pages[time_model_page.PLOT] = partial(time_plot.draw, times)
-    write_pages(out, pages, form, quiet=quiet)
+    if form is Format.MARKDOWN:
+        beside = [name for name in _WRITTEN_BY_ADVISE if (out / name).is_file()]
+        pages[overview_page.PAGE] = overview_page.page(verdicts, records, [*pages, *beside])
+    files = write_pages(out, pages, form, quiet=quiet)
+    if not quiet:
+        _tell([] if verdicts is None else answers.lines(verdicts, records), files)
+
+
+def _tell(sentences: Sequence[str], files: Sequence[Path]) -> None:
+    """Print the answers for the machine measured last, and the page to look at."""
+    from bench.core.units import one_line
+    from bench.report.render import terminal
+
+    first = next((path for name in _FIRST_PAGES for path in files if path.name == name), None)
+    terminal.print_lines([*map(one_line, sentences), *([f"Look at {first}"] if first else [])])

@@ -201,6 +201,14 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Files beside the page, each with a few words on what it is."""
+
+    items: tuple[tuple[str, str], ...]
+    type: Literal["links"] = "links"
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """Blocks under a heading.
 
@@ -216,7 +224,7 @@ class Section:
     type: Literal["section"] = "section"
 
 
-Block = Text | Bullets | Terms | Table | Picture | Section
+Block = Text | Bullets | Terms | Table | Picture | Links | Section
 
 
 @dataclass(frozen=True, slots=True)

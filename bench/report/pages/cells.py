@@ -109,4 +109,9 @@ def in_size_order(
 
 def featured(items: Iterable[_Item], case: Callable[[_Item], Case]) -> _Item:
     """The item whose case is nearest in size; the first of several. Raises ValueError if there are no items."""
-    return min(items, key=lambda item: abs(case(item).axes.product("width", "height") ** 0.5 - _FEATURED_EDGE_PX))
+    return nearest_to_docs(items, lambda item: case(item).axes.product("width", "height"))
+
+
+def nearest_to_docs(items: Iterable[_Item], pixels: Callable[[_Item], int]) -> _Item:
+    """The item whose number of pixels is nearest to that of the docs' images. Raises ValueError if there are none."""
+    return min(items, key=lambda item: abs(pixels(item) ** 0.5 - _FEATURED_EDGE_PX))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from bench.core.units import format_count, format_metric
+from bench.core.units import format_metric
 from bench.record import Device, Memory, OutOfMemory, Record
 from bench.report.document import Cell
 from bench.report.pages.cells import OOM
@@ -31,7 +30,7 @@ def cell(record: Record | None) -> Cell:
 
 
 def legend(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """The meaning of the figures, if there are any; then the reasons why cases have none, with their number."""
+    """The meaning of the figures, if there are any; then the reasons why cases have none."""
     terms = []
     if any(is_known(record) for record in records):
         meaning = (
@@ -41,10 +40,8 @@ def legend(records: Sequence[Record]) -> list[tuple[str, str]]:
             "during the calls; it does not include the weights or the context"
         )
         terms.append(("By the driver", meaning))
-    missing = Counter(_reasons(records))
-    if missing:
-        reasons = "; ".join(f"{reason} ({format_count(count, 'case')})" for reason, count in missing.most_common())
-        terms.append(("Driver's peak missing", reasons))
+    if missing := sorted(set(_reasons(records))):
+        terms.append(("Driver's peak missing", "; ".join(missing)))
     return terms
 
 

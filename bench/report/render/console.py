@@ -18,6 +18,7 @@ from bench.report.document import (
     Cell,
     Column,
     Document,
+    Links,
     Picture,
     Section,
     Table,
@@ -79,9 +80,9 @@ def _block(console: Console, block: Block) -> None:
             say(console, one_line(block.text), _STYLES[block.tone])
         case Bullets():
             _bullets(console, block)
-        case Terms():
-            for term, meaning in block.items:
-                say(console, one_line(f"{term}: {meaning}"), "dim")
+        case Terms() | Links():
+            for name, meaning in block.items:
+                say(console, one_line(f"{name}: {meaning}"), "dim")
         case Table():
             for title, columns, rows in _groups(block):
                 _table(console, title, columns, rows, marks=block.has_marks)

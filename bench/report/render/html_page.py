@@ -13,6 +13,7 @@ from bench.report.document import (
     Cell,
     Column,
     Document,
+    Links,
     Picture,
     Section,
     Table,
@@ -91,6 +92,10 @@ def _block(block: Block, level: int) -> str:  # noqa: PLR0911 - one return for e
             return _table(block)
         case Picture():
             return f'<img src="{_escaped(block.file)}" alt="{_escaped(block.description)}">'
+        case Links():
+            files = [(_escaped(file), f": {_prose(about)}" if about else "") for file, about in block.items]
+            items = "".join(f'<li><a href="{file}">{file}</a>{about}</li>' for file, about in files)
+            return f"<ul>{items}</ul>"
         case Section():
             inside = "\n".join(_blocks(block.blocks, level if block.folded else level + 1))
             if block.folded:

@@ -16,6 +16,7 @@ from bench.report.document import (
     Cell,
     Column,
     Document,
+    Links,
     Picture,
     Section,
     Table,
@@ -119,6 +120,10 @@ def _block(block: Block, level: int) -> list[str]:  # noqa: PLR0911 - one return
             return [*([prose(block.title)] if block.title else []), render_table(block)]
         case Picture():
             return [f"![{safe(block.description)}]({block.file})"]
+        case Links():
+            return [
+                bullets([f"[{safe(file)}]({file}){': ' if about else ''}{prose(about)}" for file, about in block.items])
+            ]
         case Section(folded=True):
             return [folded(block.title, "\n\n".join(_blocks(block.blocks, level)))]
         case Section():

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from endpoint_records import an_endpoint_record, endpoint_records
-from factories import a_case, a_run, measured, write_lines
+from factories import a_case, a_device, a_run, measured, write_lines
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bench.cli import main
 from bench.record import TimedOut
@@ -33,8 +35,8 @@ def written(folder: Path) -> list[str]:
 def test_the_page_of_endpoints_is_written_also_where_there_is_none(tmp_path: Path) -> None:
     results = write_lines(tmp_path / "results" / "a.jsonl", [measured()])
     assert main(["report", str(results), "--out", str(tmp_path / "reports")]) == 0
-    pages = ["cost.md", "hybrid.md", "hybrid.png", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
-    assert written(tmp_path / "reports") == pages
+    pages = ["README.md", "cost.md", "hybrid.md", "hybrid.png", "predicted.md", "remote.md"]
+    assert written(tmp_path / "reports") == [*pages, "vae_decode.md", "vae_encode.md"]
 
 
 def test_each_endpoint_has_the_plot_that_its_page_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +53,7 @@ def test_each_endpoint_has_the_plot_that_its_page_shows(tmp_path: Path, capsys: 
     plot = "remote-loopback-on-test-cpu.png"
     assert plot in written(tmp_path / "r")
     assert f"]({plot})" in (tmp_path / "r" / "remote.md").read_text()
-    assert f"Wrote {tmp_path / 'r' / plot}" in done.stdout
+    assert str(tmp_path / "r" / "README.md") in done.stdout
 
 
 def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Path) -> None:
@@ -59,9 +61,70 @@ def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Pat
         tmp_path / "a.jsonl", [an_endpoint_record(remote=None, timing=None, outcome=TimedOut(timeout_s=5))]
     )
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
-    pages = ["cost.md", "hybrid.md", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
+    pages = ["README.md", "cost.md", "hybrid.md", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
     assert written(tmp_path / "reports") == pages
     assert ".png" not in (tmp_path / "reports" / "remote.md").read_text()
+
+
+def test_the_report_ends_with_the_answer_for_the_machine_measured_last_and_where_to_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given results of two devices, and of an endpoint that was measured after them
+    case = a_case(model="sd-v1", size=256)
+    cpu = a_device(name="Our CPU", kind="cpu")
+    earlier = measured(0.1, case=case, device=a_device(name="Older"), run=a_run(id="a", started_at="2026-01-01"))
+    later = measured(1.5, case=case, device=cpu, run=a_run(id="b", started_at="2026-01-02"))
+    results = write_lines(tmp_path / "a.jsonl", [later, earlier, *endpoint_records()])
+    # when
+    assert main(["report", str(results), "--out", str(tmp_path / "r")]) == 0
+    # then few lines are printed, the answer among them
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 6
+    (answer,) = [line for line in lines if "SD v1.5 encode at 256x256" in line]
+    assert "Our CPU" in answer
+    assert "1.50 s" in answer
+    assert str(tmp_path / "r" / "README.md") in lines[-1]
+    assert "Our CPU" in (tmp_path / "r" / "README.md").read_text()
+
+
+def test_a_second_report_of_the_same_results_touches_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given pages, and a picture that another version of matplotlib wrote in other bytes
+    results = write_lines(tmp_path / "a.jsonl", [measured(case=a_case(model="sd-v1", size=256)), *endpoint_records()])
+    arguments = ["report", str(results), "--out", str(tmp_path / "r")]
+    assert main(arguments) == 0
+    picture = tmp_path / "r" / "hybrid.png"
+    other = Image.open(picture)
+    text = PngInfo()
+    text.add_text("Drawn", other.info["Drawn"])
+    other.resize((50, 50)).save(picture, pnginfo=text)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "r").iterdir()}
+    capsys.readouterr()
+    # when
+    assert main(arguments) == 0
+    # then
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "r").iterdir()} == before
+    assert "Wrote" not in capsys.readouterr().out
+
+
+def test_a_new_device_changes_only_its_own_rows(tmp_path: Path) -> None:
+    # given the pages of one device, at several sizes
+    sizes = [a_case(model="sd-v1", size=size) for size in (256, 512, 1024)]
+    ours = [measured(0.1, case=case) for case in sizes]
+    write_lines(tmp_path / "results" / "a" / "a.jsonl", ours)
+    arguments = ["report", str(tmp_path / "results"), "--out", str(tmp_path / "r"), "--quiet"]
+    assert main(arguments) == 0
+    before = {path.name: path.read_text().splitlines() for path in (tmp_path / "r").glob("*.md")}
+    # when another one with a longer name is measured
+    other = a_device(name="NVIDIA GeForce RTX 9090 With A Longer Name")
+    write_lines(tmp_path / "results" / "b" / "b.jsonl", [measured(0.2, case=case, device=other) for case in sizes])
+    assert main(arguments) == 0
+    # then each line that was there is still there, and those that are new are its own
+    for name, lines in before.items():
+        after = (tmp_path / "r" / name).read_text().splitlines()
+        assert [line for line in lines if line not in after] == [], name
+        assert [line for line in after if line not in lines and other.name not in line] == [], name
 
 
 @pytest.mark.parametrize("page", ["predicted.md", "time_model.md"])
