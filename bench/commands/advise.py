@@ -179,6 +179,6 @@ def _write(
     from bench.report.pages import advice_page
     from bench.report.render import terminal
 
-    write_pages(folder, {advice_page.PAGE: advice_page.page(advice, clock, networks)}, quiet=quiet)
+    write_pages(folder, {advice_page.PAGE: advice_page.page(advice, clock, networks)}, quiet=quiet, whole=not is_page)
     if is_page and not quiet:
         terminal.print_lines(advice_page.summary(advice).splitlines())

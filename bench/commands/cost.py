@@ -63,4 +63,4 @@ def cost(
         terminal.print_lines(one_line(line) for line in lines)
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:
-        write_pages(folder, comparisons.cost_pages(costs), quiet=quiet or as_json)
+        write_pages(folder, comparisons.cost_pages(costs), quiet=quiet or as_json, whole=is_choice)

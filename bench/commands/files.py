@@ -68,10 +68,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
 
 
-def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bool) -> list[Path]:
+def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bool, whole: bool = False) -> list[Path]:
     """Write pages and their plots into a folder, and print the files' names. CSV has no plots.
 
-    A file that says what it would say anyway is left as it is. Returns all files. Raises BenchError.
+    Pages of markdown are short unless they are to be `whole`. A file that says what it would say anyway is left as it
+    is. Returns all files. Raises BenchError.
     """
     from bench.report.document import Document
     from bench.report.render import page_files
@@ -80,7 +81,7 @@ def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bo
     files: dict[str, bytes | None] = {}
     for name, page in pages.items():
         if isinstance(page, Document):
-            files |= page_files.render(Path(name).stem, page, form)
+            files |= page_files.render(Path(name).stem, page, form, whole=whole)
         elif form != "csv":
             files[name] = page()
     contents = {folder / name: content for name, content in files.items() if content is not None}

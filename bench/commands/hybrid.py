@@ -55,4 +55,5 @@ def hybrid(
         terminal.print_lines(one_line(line) for line in [*hybrid_page.summary(comparison, networks), *missing])
     folder = comparisons.folder_of_pages(out, is_choice=is_choice, as_json=as_json)
     if folder is not None:
-        write_pages(folder, comparisons.hybrid_pages(comparison, networks, records), quiet=quiet or as_json)
+        pages = comparisons.hybrid_pages(comparison, networks, records)
+        write_pages(folder, pages, quiet=quiet or as_json, whole=is_choice)

@@ -8,15 +8,15 @@ from bench.report.render import csv_tables, html_page, json_text, markdown, shor
 _PAGES = {"html": (".html", html_page.render), "json": (".json", json_text.render)}
 
 
-def render(stem: str, document: Document, form: str) -> dict[str, bytes]:
+def render(stem: str, document: Document, form: str, *, whole: bool = False) -> dict[str, bytes]:
     """The files of a document by name, as markdown, html, json or csv; `stem` is the page's name, such as `hybrid`.
 
-    A page of markdown is short: it leaves out details, which the other formats have.
+    A page of markdown is short unless it is to be `whole`: it leaves out details, which the other formats have.
     """
     if form == "csv":
         files = csv_tables.render(stem, document)
     elif form == "markdown":
-        files = {f"{stem}.md": markdown.render(short_pages.shortened(document))}
+        files = {f"{stem}.md": markdown.render(document if whole else short_pages.shortened(document))}
     else:
         ending, render_page = _PAGES[form]
         files = {f"{stem}{ending}": render_page(document)}
