@@ -28,13 +28,18 @@ def verdicts_of(records: Sequence[Record], comparison: Comparison) -> Verdicts |
         return None
 
 
-def lines(verdicts: Verdicts, records: Sequence[Record]) -> list[str]:
+def lines(records: Sequence[Record], comparison: Comparison) -> list[str]:
     """A sentence for each model and operation that was measured on the device of the latest run."""
     from bench.report.pages import overview_page
 
     local = [record for record in records if record.kind == "measured" and record.device.kind != "endpoint"]
     if not local:
         return []
-    latest = max(local, key=lambda record: record.run.started_at)
-    answers = overview_page.shown_on(verdicts, latest.device.name)
+    device = max(local, key=lambda record: record.run.started_at).device
+    verdicts = verdicts_of([record for record in local if record.device == device], comparison)
+    if verdicts is None:
+        return []
+    # its card may have another name: gpus.yaml has two that are called RTX 4060 Ti
+    names = [card.name for card in verdicts.cards if card.is_device]
+    answers = [answer for name in names for answer in overview_page.shown_on(verdicts, name)]
     return [answer.sentence for answer in answers[:_MOST_LINES]]

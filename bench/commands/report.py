@@ -89,7 +89,7 @@ def report(
         pages[overview_page.PAGE] = overview_page.page(verdicts, records, [*pages, *beside])
     files = write_pages(out, pages, form, quiet=quiet)
     if not quiet:
-        _tell([] if verdicts is None else answers.lines(verdicts, records), files)
+        _tell([] if verdicts is None else answers.lines(records, comparison), files)
 
 
 def _tell(sentences: Sequence[str], files: Sequence[Path]) -> None:

@@ -232,7 +232,7 @@ def test_neither_card_nor_limit_writes_the_page_over_all_cards(
     assert f"Wrote {tmp_path / 'reports' / 'advice.md'}" in text
     assert f"1 image on {len(load_gpus().cards)} cards: " in text
     page = (tmp_path / "reports" / "advice.md").read_text()
-    assert "## Tiny decode" in page
+    assert "| Tiny decode, float32" in page
     assert page.count("| NVIDIA ") >= 20
     assert said([str(results), *SMALL, "--out", str(tmp_path / "reports"), "--quiet"], capsys) == ""
 
@@ -243,7 +243,7 @@ def test_out_is_where_the_page_goes_with_a_card_and_with_json_too(
     monkeypatch.chdir(tmp_path)
     for n, options in enumerate((["--gpu", "4090"], ["--gpu", "4090", "--json"], ["--vram-limit", "4GiB", "--quiet"])):
         text = said([str(results), *SMALL, *options, "--out", f"pages{n}"], capsys)
-        assert "## Tiny decode" in (tmp_path / f"pages{n}" / "advice.md").read_text()
+        assert "| Tiny decode, float32" in (tmp_path / f"pages{n}" / "advice.md").read_text()
         if "--json" in options:
             assert json.loads(text)["advice"]
     # and without it nothing is written

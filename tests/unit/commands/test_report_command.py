@@ -87,6 +87,13 @@ def test_the_report_ends_with_the_answer_for_the_machine_measured_last_and_where
     assert "Our CPU" in (tmp_path / "r" / "README.md").read_text()
 
 
+def test_a_device_whose_name_two_cards_share_has_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = a_device(name="NVIDIA GeForce RTX 4060 Ti", total_bytes=16_700_000_000)
+    results = write_lines(tmp_path / "a.jsonl", [measured(0.1, case=a_case(model="sd-v1", size=256), device=card)])
+    assert main(["report", str(results), "--out", str(tmp_path / "r")]) == 0
+    assert "SD v1.5 encode at 256x256" in capsys.readouterr().out
+
+
 def test_a_second_report_of_the_same_results_touches_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
