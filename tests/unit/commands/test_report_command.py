@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,22 @@ def test_a_new_device_changes_only_its_own_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", ["predicted.md", "time_model.md"])
 def test_a_committed_page_follows_from_the_committed_results(page: str, of_all_results: Path) -> None:
     assert (of_all_results / page).read_text() == (ROOT / "reports" / page).read_text()
+
+
+def test_pages_are_short_and_end_with_their_legend(of_all_results: Path) -> None:
+    pages = {path.name: path.read_text() for path in of_all_results.glob("*.md")}
+    lines = {name: text.count("\n") for name, text in pages.items()}
+    assert max(lines.values()) <= 130, lines
+    assert sum(lines.values()) <= 1200
+    headings = {name: re.findall(r"^## (.*)", text, re.MULTILINE) for name, text in pages.items()}
+    assert {names[-1] for names in headings.values()} == {"Legend"}
+
+
+def test_no_page_has_a_date_or_a_run(of_all_results: Path) -> None:
+    """They would change with each run, and so would lines that have no new figure."""
+    for page in of_all_results.glob("*.md"):
+        named = re.findall(r"\d{8}T\d{6}Z|20\d\d-\d\d-\d\d|127\.0\.0\.1:\d+", page.read_text())
+        assert named == [], page.name
 
 
 def test_two_runs_of_an_endpoint_are_compared_case_by_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
