@@ -13,7 +13,7 @@ from bench.config import EndpointPrice, Prices
 from bench.core.units import format_amount
 from bench.report.document import Cell, Column, Table, table_of
 from bench.report.pages import cells
-from bench.report.pages.hybrid_tables import precision
+from bench.report.pages.hybrid_tables import precision, precision_cell
 from bench.workloads.labels import whole_size_of
 
 #: The use of a card that is charged in this way.
@@ -72,7 +72,7 @@ def break_even_table(images: Sequence[Image], charge: Charge, *, free: bool = Tr
         return None
     return table_of(
         rows,
-        (Column("Card"), lambda row: local_name(row[1])),
+        (Column("Card"), lambda row: _name(row[1])),
         (Column("Resolution", splits_table=True), lambda row: whole_size_of(row[0].case)),
         *map(column, endpoints),
         title=f"Break-even in {images[0].output.plural} per hour, with a card that {_CARDS[charge]}",
@@ -104,8 +104,11 @@ def _pays(endpoint: str, machine: _Machine) -> Cell:
     return Cell(text="") if isinstance(machine, Remote) else break_even_cell(machine, endpoint, "hour")
 
 
-def _name(machine: _Machine) -> str:
-    return local_name(machine) if isinstance(machine, Local) else endpoint_name(machine)
+def _name(machine: _Machine) -> Cell:
+    """The machine's name, marked if its precision is assumed."""
+    if isinstance(machine, Remote):
+        return Cell(endpoint_name(machine))
+    return Cell(local_name(machine), kind=precision_cell(machine.row).kind)
 
 
 def _time(machine: _Machine) -> Cell:

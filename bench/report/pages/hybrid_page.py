@@ -26,6 +26,7 @@ from bench.report.plots.hybrid_plot import is_drawn
 from bench.workloads.labels import size_of, whole_size_of
 
 PLOT = "hybrid.png"
+_MISSING = "What is missing"
 
 _REMOTE_LEGEND = Terms(
     (
@@ -54,7 +55,8 @@ def page(comparison: Comparison, networks: Networks, records: Sequence[Record]) 
             f"{what} `bench run` measures this machine, `bench remote --loopback` measures an endpoint on it, and "
             "`bench docs import` reads the docs' published tables."
         )
-        return Document(title, (remedy, *_missing(comparison)), (origin,))
+        missing = (Section(_MISSING, (Bullets(comparison.missing),)),) if comparison.missing else ()
+        return Document(title, (remedy, *missing), (origin,))
     return Document(
         title,
         (
@@ -62,7 +64,7 @@ def page(comparison: Comparison, networks: Networks, records: Sequence[Record]) 
             *_sections(comparison, networks),
             *overlap_section.sections(comparison, networks, records),
             Section("Networks", (networks_table(networks),)),
-            *_missing(comparison),
+            *([detail(_MISSING, Bullets(comparison.missing))] if comparison.missing else []),
         ),
         (
             _legend(title_of(comparison.request.network, networks)),
@@ -193,7 +195,3 @@ def _remote(images: Sequence[RemoteImage], networks: Networks) -> list[Block]:
     if any(image.measured for image in images):
         blocks += [detail("Remote, as measured", measured_table(images))]
     return blocks
-
-
-def _missing(comparison: Comparison) -> list[Section]:
-    return [Section("What is missing", (Bullets(comparison.missing),))] if comparison.missing else []

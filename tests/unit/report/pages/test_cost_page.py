@@ -81,6 +81,16 @@ def test_break_evens_in_words(card: LocalCost, charge: Charge, endpoint: Endpoin
     assert cost_tables.break_even_cell(local, "mine", charge) == Cell(text=text, kind="simulated")
 
 
+def test_a_card_whose_precision_is_assumed_is_marked_in_each_table() -> None:
+    # given a published time, whose precision the docs do not state, and a measured one
+    page = cost_page.page(costs(*every_kind()))
+    # then each row of the published one says so, and no other
+    tables = [table for table in page.tables() if {"where", "card"} & set(table.keys)]
+    kinds = {(row[0].kind, "float16" in str(row[0].value)) for table in tables for row in table.rows}
+    assert {kind for kind, _ in kinds} == {"assumed", None}
+    assert ("assumed", True) not in kinds  # the published one is in float32
+
+
 def test_without_a_cost_nothing_breaks_even() -> None:
     rented = costs(measured(0.5, device=TEST)).images[0].local[1]
     nothing_fits = cost_tables.break_even_cell(replace(rented, cost=None), "mine", "use")
