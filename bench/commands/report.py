@@ -62,6 +62,7 @@ def report(
         time_model_page,
     )
     from bench.report.plots import memory_model_plot, remote_plot, time_plot
+    from bench.report.site import index_page
     from bench.store import read_ceilings
 
     paths = given_or_all(results)
@@ -75,8 +76,11 @@ def report(
         pages[remote_page.plot_name(slug)] = partial(remote_plot.draw, endpoints[slug])
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)
     verdicts = answers.verdicts_of(records, comparison)
+    costs = compare(records, comparison, load_prices())
     pages |= comparisons.hybrid_pages(comparison, networks, records)
-    pages |= comparisons.cost_pages(compare(records, comparison, load_prices()))
+    pages |= comparisons.cost_pages(costs)
+    if form in {Format.MARKDOWN, Format.HTML}:
+        pages[index_page.PAGE] = partial(index_page.render, index_page.Contents(verdicts, records, costs))
     pages["predicted.md"] = predicted_page.page(predictions, records)
     if cells := published_again.cells(records):
         pages[memory_model_page.PAGE] = memory_model_page.page(cells)

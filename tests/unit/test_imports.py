@@ -80,6 +80,10 @@ MAY_IMPORT = {
         ),
         *("analysis.planning", "analysis.verdicts"),
     },
+    "report.site": {
+        *(_BASE | {"config", "doctor", "report.document", "report.pages"}),
+        *("analysis.cost", "analysis.verdicts"),
+    },
     "commands": {
         *(
             _BASE
@@ -100,7 +104,8 @@ MAY_IMPORT = {
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
         *("analysis.planning", "analysis.verdicts"),
-        *("report.document", "report.render", "report.docs", "report.export", "report.plots", "report.pages"),
+        *("report.document", "report.render", "report.docs", "report.export"),
+        *("report.plots", "report.pages", "report.site"),
     },
     "api": {
         *(_BASE | {"config", "plan", "store", "vram", "predictions"}),

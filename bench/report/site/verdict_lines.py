@@ -1,0 +1,50 @@
+"""The verdicts as the page holds them: as in their file, but with the answers alone that are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bench.analysis.verdicts import verdict_json
+from bench.analysis.verdicts.questions import Verdicts
+from bench.report.site.shown import json_lines, json_text
+
+#: Devices that were measured and are no cards of gpus.yaml. More can't be chosen from in a list.
+MOST_DEVICES = 300
+_LISTS = ("cards", "models", "networks", "questions")
+
+
+def json_of(verdicts: Verdicts | None) -> str:
+    """The verdicts as JSON, a question on a line of its own; `null` for None.
+
+    A question's cards are an object by the card's place: most devices answer few questions, so that a list with a place
+    for each would mostly be empty.
+    """
+    if verdicts is None:
+        return "null"
+    content = json.loads(verdict_json.to_json(_with_fewer_cards(verdicts)))
+    parts = [f"{json_text(key)}:{json_text(value)}" for key, value in content.items() if key not in _LISTS]
+    parts += [f"{json_text(key)}:{json_lines(content[key])}" for key in _LISTS[:-1]]
+    parts.append(f'"questions":{json_lines(_questions(content["questions"]))}')
+    return "{" + ",\n".join(parts) + "}"
+
+
+def _with_fewer_cards(verdicts: Verdicts) -> Verdicts:
+    """The verdicts without the devices beyond `MOST_DEVICES`."""
+    extra = [place for place, card in enumerate(verdicts.cards) if card.is_device][MOST_DEVICES:]
+    if not extra:
+        return verdicts
+    kept = [place for place in range(len(verdicts.cards)) if place not in set(extra)]
+    questions = (
+        replace(question, cards=tuple(question.cards[place] for place in kept)) for question in verdicts.questions
+    )
+    return replace(verdicts, cards=tuple(verdicts.cards[place] for place in kept), questions=tuple(questions))
+
+
+def _questions(questions: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for question in questions:
+        answers = {place: answer for place, answer in enumerate(question["cards"]) if answer[1]}
+        if answers:
+            yield {**question, "ways": [[way["key"], way["title"]] for way in question["ways"]], "cards": answers}
