@@ -54,3 +54,32 @@ class Opened:
         texts = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
         rows: list[list[str]] = self.page.locator(selector).evaluate_all(texts)
         return rows
+
+    def go(self, place: str) -> None:
+        """Go to another address in the page, and wait until it has been read."""
+        self.page.evaluate(
+            """place => new Promise(done => {
+                history.replaceState(null, "", "#");
+                addEventListener("hashchange", () => done(), { once: true });
+                location.hash = place;
+            })""",
+            place,
+        )
+
+    def wait_for_plots(self) -> None:
+        """Wait until the plots show the last choice."""
+        self.page.evaluate("() => drawing.then(() => null)")
+
+    def unfold(self, selector: str) -> None:
+        """Open a part of the page that may be folded."""
+        self.page.locator(selector).evaluate("part => { part.open = true; }")
+
+    def show_all_rows(self) -> None:
+        """Take back what tests filtered and searched for."""
+        self.page.evaluate(
+            """() => document.querySelectorAll(".filters select, details.table input[type=search]").forEach(field => {
+                if (!field.value) return;
+                field.value = "";
+                field.dispatchEvent(new Event(field.tagName === "SELECT" ? "change" : "input", { bubbles: true }));
+            })"""
+        )

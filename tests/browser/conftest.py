@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opened_page import Opened
-from playwright.sync_api import Browser, sync_playwright
+from opened_page import PHONE, Opened
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from site_contents import contents
 
 from bench.report.site import index_page
@@ -68,19 +68,46 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def opened(browser: Browser, page_file: Path) -> Iterator[Callable[..., Opened]]:
-    """Open the page at an address in it, in a browser that has not seen it, and wait for its tables and plots."""
-    contexts = []
+@pytest.fixture(scope="session")
+def open_in(browser: Browser, page_file: Path) -> Iterator[Callable[..., Opened]]:
+    """Open a page, by default the hand-made one, in a browser that has not seen it; wait for its tables and plots."""
+    contexts: list[BrowserContext] = []
 
-    def open_page(address: str = "", *, path: Path = page_file, **options: Any) -> Opened:
+    def open_page(place: str = "", *, path: Path = page_file, **options: Any) -> Opened:
         context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | options)
         contexts.append(context)
         view = Opened(context.new_page())
-        view.page.goto(f"{path.as_uri()}{address}")
+        view.page.goto(f"{path.as_uri()}{place}")
         view.page.wait_for_selector("html[data-ready]")
         return view
 
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def shared(open_in: Callable[..., Opened]) -> Opened:
+    """One page for the many tests that need no new one: loading it takes most of their time."""
+    return open_in()
+
+
+@pytest.fixture
+def view(shared: Opened) -> Opened:
+    """The shared page, with all rows in its tables. What is chosen is left from the test before."""
+    shared.complaints.clear()
+    shared.requests.clear()
+    shared.show_all_rows()
+    return shared
+
+
+@pytest.fixture(scope="session")
+def phone(open_in: Callable[..., Opened]) -> Opened:
+    """The page on a phone, in light colours."""
+    return open_in(viewport=PHONE, color_scheme="light")
+
+
+@pytest.fixture(scope="session")
+def dark(open_in: Callable[..., Opened]) -> Opened:
+    """The page on a wide screen, for a reader of dark colours."""
+    return open_in(color_scheme="dark")

@@ -1,4 +1,4 @@
-"""The page in a real browser: choosing, links, tables, plots, colours, and that it is accessible and asks for nothing."""
+"""The page in a real browser: choosing, links, tables, plots, colours, access for all, and no requests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from opened_page import PHONE, Opened
 from site_contents import CPU, LARGE, OLD, SMALL
 
 Open = Callable[..., Opened]
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def address(card: str = SMALL, size: str = "1024x1024", **fields: str) -> str:
@@ -19,8 +20,8 @@ def address(card: str = SMALL, size: str = "1024x1024", **fields: str) -> str:
     return "#" + "&".join(f"{name}={value}" for name, value in chosen.items()).replace(" ", "+")
 
 
-def test_whether_it_fits_and_whether_to_go_remote_is_answered_within_three_clicks(opened: Open) -> None:
-    view = opened()
+def test_whether_it_fits_and_whether_to_go_remote_is_answered_within_three_clicks(open_in: Open) -> None:
+    view = open_in()
 
     view.choose("card", SMALL)
     view.choose("model", "sdxl")
@@ -31,8 +32,8 @@ def test_whether_it_fits_and_whether_to_go_remote_is_answered_within_three_click
     assert re.search(r"900 ms.*400 ms.*predicted.*simulated", view.fact("Go remote?"), re.DOTALL)
 
 
-def test_another_network_changes_the_recommendation(opened: Open) -> None:
-    view = opened(address())
+def test_another_network_changes_the_recommendation(view: Opened) -> None:
+    view.go(address())
 
     view.choose("network", "slow")
 
@@ -53,46 +54,45 @@ def test_another_network_changes_the_recommendation(opened: Open) -> None:
     ],
 )
 def test_each_way_has_its_figures_with_their_kind(
-    opened: Open, card: str, size: str, way: str, figures: list[str]
+    view: Opened, card: str, size: str, way: str, figures: list[str]
 ) -> None:
-    view = opened(address(card, size))
+    view.go(address(card, size))
 
     assert {title.removesuffix(" recommended"): cells for title, *cells in view.cells("#ways tbody tr")}[way] == figures
 
 
-def test_where_nothing_fits_and_no_endpoint_is_known_the_answer_is_not_one(opened: Open) -> None:
-    view = opened(address(size="4096x4096"))
+def test_where_nothing_fits_and_no_endpoint_is_known_the_answer_is_not_one(view: Opened) -> None:
+    view.go(address(size="4096x4096"))
 
     assert view.page.locator("#verdict").get_attribute("class") == "nothing"
     assert view.fact("Does it fit?").startswith("No")
     assert view.page.locator("#ways tr.best").count() == 0
 
 
-def test_what_a_precision_risks_and_what_is_assumed_of_a_card_is_told(opened: Open) -> None:
-    view = opened(address(OLD, precision="float16"))
+def test_what_a_precision_risks_and_what_is_assumed_of_a_card_is_told(view: Opened) -> None:
+    view.go(address(OLD, precision="float16"))
     remarks = view.page.locator("#verdict .aside").all_inner_texts()
     assert len(remarks) == 2
     assert remarks[0] == "float16 may give black images."
 
 
-def test_a_video_has_sizes_with_frames(opened: Open) -> None:
-    view = opened(address(LARGE))
+def test_a_video_has_sizes_with_frames(view: Opened) -> None:
+    view.go(address(LARGE))
 
     view.choose("model", "wan-2.1")
 
-    assert view.page.locator("#choice select[name=size] option").all_inner_texts() == ["832 × 480, 81 frames"]
+    assert view.page.locator("#choice select[name=size] option").all_inner_texts() == [f"832 {TIMES} 480, 81 frames"]
     assert view.fact("Time") == "40.0 to 80.0 s predicted"
     assert view.fact("1,000 s of video") == "no price is known"
 
 
-def test_lists_have_labels_and_the_answer_is_announced(opened: Open) -> None:
-    view = opened()
+def test_lists_have_labels_and_the_answer_is_announced(view: Opened) -> None:
     assert view.page.locator("#choice label:has(select)").count() == 6
     assert view.page.locator("#verdict").get_attribute("aria-live") == "polite"
 
 
-def test_a_device_on_which_little_was_measured_leads_to_what_was(opened: Open) -> None:
-    view = opened(address())
+def test_a_device_on_which_little_was_measured_leads_to_what_was(view: Opened) -> None:
+    view.go(address())
 
     view.choose("card", CPU)
 
@@ -100,8 +100,8 @@ def test_a_device_on_which_little_was_measured_leads_to_what_was(opened: Open) -
     assert view.fact("Time") == "5.00 s measured"
 
 
-def test_a_choice_can_be_made_with_the_keyboard(opened: Open) -> None:
-    view = opened(address(network="slow"))
+def test_a_choice_can_be_made_with_the_keyboard(view: Opened) -> None:
+    view.go(address(network="slow"))
 
     view.page.locator("#choice select[name=size]").focus()
     view.page.keyboard.press("ArrowDown")
@@ -110,18 +110,18 @@ def test_a_choice_can_be_made_with_the_keyboard(opened: Open) -> None:
     assert view.headline() == "Go remote."
 
 
-def test_a_choice_has_a_link_that_leads_back_to_it(opened: Open) -> None:
-    view = opened(address(size="2048x2048"))
+def test_a_choice_has_a_link_that_leads_back_to_it(open_in: Open) -> None:
+    view = open_in(address(size="2048x2048"))
     view.choose("network", "slow")
 
-    again = opened(view.page.evaluate("location.hash"))
+    again = open_in(view.page.evaluate("location.hash"))
 
     names = ("card", "model", "operation", "size", "precision", "network")
     assert [again.chosen(name) for name in names] == [SMALL, "sdxl", "decode", "2048x2048", "float32", "slow"]
 
 
-def test_another_address_in_the_same_page_shows_its_choice(opened: Open) -> None:
-    view = opened(address())
+def test_another_address_in_the_same_page_shows_its_choice(view: Opened) -> None:
+    view.go(address())
 
     view.page.evaluate("place => { location.hash = place }", address(size="512x512"))
     view.page.wait_for_function("document.querySelector('[name=size]').value === '512x512'")
@@ -139,17 +139,16 @@ def test_another_address_in_the_same_page_shows_its_choice(opened: Open) -> None
     ],
 )
 def test_a_link_to_what_the_page_lacks_shows_the_nearest_and_names_what_it_lacks(
-    opened: Open, place: str, named: str
+    view: Opened, place: str, named: str
 ) -> None:
-    view = opened(place)
+    view.go(place)
 
     assert named in view.page.locator("#notice").inner_text()
     assert view.headline()
     assert not view.complaints
 
 
-def test_a_table_is_sorted_by_the_figures_of_a_column_with_oom_after_them(opened: Open) -> None:
-    view = opened()
+def test_a_table_is_sorted_by_the_figures_of_a_column_with_oom_after_them(view: Opened) -> None:
     headers = view.page.locator("#table-measured thead th")
     time = [header.strip() for header in headers.all_inner_texts()].index("Time")
 
@@ -159,61 +158,62 @@ def test_a_table_is_sorted_by_the_figures_of_a_column_with_oom_after_them(opened
     assert times == ["100 ms", "250 ms", "1.10 s", "1.50 s", "5.00 s", "OOM"]
 
 
-def test_a_table_is_filtered_by_a_value_of_a_column(opened: Open) -> None:
-    view = opened()
-
+def test_a_table_is_filtered_by_a_value_of_a_column(view: Opened) -> None:
     filters = view.page.locator("details[data-table=measured] .filters label")
     filters.filter(has_text="Operation").locator("select").select_option("encode")
 
-    assert [row[2:4] for row in view.cells("#table-measured tbody tr")] == [["encode", "64×64"], ["encode", "256×256"]]
+    assert [row[2:4] for row in view.cells("#table-measured tbody tr")] == [
+        ["encode", f"64{TIMES}64"],
+        ["encode", f"256{TIMES}256"],
+    ]
 
 
-def test_a_table_is_searched(opened: Open) -> None:
-    view = opened()
-    view.page.locator("details[data-table=published] > summary").click()
+def test_a_table_is_searched(view: Opened) -> None:
+    view.unfold("details[data-table=published]")
 
     view.page.locator("details[data-table=published] input[type=search]").fill("3070")
 
     assert [row[0] for row in view.cells("#table-published tbody tr")] == [SMALL]
 
 
-def test_more_figures_of_a_table_can_be_shown(opened: Open) -> None:
-    view = opened()
-
+def test_more_figures_of_a_table_can_be_shown(view: Opened) -> None:
     view.page.locator("details[data-table=measured] button:has-text('Columns')").click()
     view.page.locator("button.buttons-columnVisibility:has-text('First call')").click()
 
     assert "First call" in view.page.locator("#table-measured thead th").all_inner_texts()
 
 
-def test_the_plots_show_the_choice_and_tell_it_in_words(opened: Open) -> None:
-    view = opened(address())
+def test_the_plots_show_the_choice_and_tell_it_in_words(view: Opened) -> None:
+    view.go(address())
+    view.wait_for_plots()
 
     assert view.page.locator(".plot[data-drawn][role=img] canvas").count() >= 4
     assert "untiled at 1024" in view.page.locator("figure:has(#plot-time) figcaption").text_content()
     assert "from 1024" in view.page.locator("figure:has(#plot-remote) figcaption").text_content()
     figures = view.cells("#plotted tbody tr")
-    assert [row[:2] for row in figures][:2] == [["512 × 512", "100 ms published"], ["1024 × 1024", "OOM"]]
+    assert [row[:2] for row in figures][:2] == [[f"512 {TIMES} 512", "100 ms published"], [f"1024 {TIMES} 1024", "OOM"]]
 
 
-def test_a_plot_without_figures_gives_the_reason(opened: Open) -> None:
-    view = opened(address(LARGE, "832x480x81", model="wan-2.1"))
+def test_a_plot_without_figures_gives_the_reason(view: Opened) -> None:
+    view.go(address(LARGE, "832x480x81", model="wan-2.1"))
+    view.wait_for_plots()
+
     assert view.page.locator("#plot-cost").get_attribute("role") is None
     assert view.page.locator("#plot-cost .notice").count() == 1
 
 
-def test_a_warning_stands_with_its_machine(opened: Open) -> None:
-    machines = opened().page.locator("article.machine")
+def test_a_warning_stands_with_its_machine(view: Opened) -> None:
+    machines = view.page.locator("article.machine")
     assert machines.filter(has_text=CPU).locator("li code").first.inner_text() == "bench doctor"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("options", [{}, {"viewport": PHONE}], ids=["wide", "phone"])
-def test_axe_finds_nothing_serious(opened: Open, scheme: str, options: dict[str, dict[str, int]]) -> None:
-    view = opened(address(), color_scheme=scheme, **options)
-    for table in ("published", "endpoints"):
-        view.page.locator(f"details[data-table={table}] > summary").click()
-    view.page.locator("#plotted > summary").click()
+@pytest.mark.parametrize("screen", ["phone", "dark"])
+def test_axe_finds_nothing_serious(screen: str, request: pytest.FixtureRequest) -> None:
+    view: Opened = request.getfixturevalue(screen)
+    view.go(address())
+    for part in ("details[data-table=published]", "details[data-table=endpoints]", "#plotted"):
+        view.unfold(part)
+    view.wait_for_plots()
 
     violations = Axe().run(view.page).response["violations"]
 
@@ -221,37 +221,32 @@ def test_axe_finds_nothing_serious(opened: Open, scheme: str, options: dict[str,
     assert [(each["id"], [node["html"][:300] for node in each["nodes"]]) for each in serious] == []
 
 
-def test_nothing_leaves_the_file_and_the_console_is_quiet(opened: Open) -> None:
-    view = opened()
+def test_a_phone_needs_no_scrolling_sideways(phone: Opened) -> None:
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
+
+def test_nothing_leaves_the_file_and_the_console_is_quiet(view: Opened) -> None:
     for name in (SMALL, LARGE, OLD, CPU):
         view.choose("card", name)
     view.page.locator("#theme").click()
-    view.page.locator("details[data-table=published] > summary").click()
-    view.page.locator("#plotted > summary").click()
+    view.unfold("details[data-table=published]")
+    view.unfold("#plotted")
 
     assert (view.requests, view.complaints) == ([], [])
 
 
-def test_the_page_s_policy_refuses_what_would_leave_the_file(opened: Open) -> None:
-    view = opened()
+def test_the_page_s_policy_refuses_what_would_leave_the_file(view: Opened) -> None:
     asked = "fetch('http://127.0.0.1:9/').then(() => 'answered', error => error.name)"
     assert view.page.evaluate(asked) == "TypeError"
     assert any("Content Security Policy" in text for text in view.complaints)
 
 
-def test_the_reader_s_own_colours_are_taken_and_can_be_changed(opened: Open) -> None:
-    view = opened(color_scheme="dark")
+def test_the_reader_s_own_colours_are_taken_and_can_be_changed(dark: Opened) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
-    before = view.page.evaluate(background)
+    before = dark.page.evaluate(background)
 
-    view.page.locator("#theme").click()
+    dark.page.locator("#theme").click()
 
     assert before == "rgb(20, 22, 26)"
-    assert view.page.evaluate(background) == "rgb(255, 255, 255)"
-    assert view.page.locator("#theme").get_attribute("aria-pressed") == "false"
-
-
-def test_a_phone_needs_no_scrolling_sideways(opened: Open) -> None:
-    view = opened(address(), viewport=PHONE)
-    assert view.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert dark.page.evaluate(background) == "rgb(255, 255, 255)"
+    assert dark.page.locator("#theme").get_attribute("aria-pressed") == "false"

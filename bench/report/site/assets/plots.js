@@ -234,12 +234,15 @@ function costFigure() {
 
 const shownIn = { time: timeFigure, memory: memoryFigure, remote: remoteFigure, cost: costFigure };
 let drawing = Promise.resolve();
+let asked = 0;
 
-// Draw all plots after those that are being drawn; without the library yet, do nothing.
+// Draw all plots, after those that are being drawn and unless another choice follows; without the library do nothing.
 function showPlots() {
   if (!globalThis.Bokeh?.Plotting || document.getElementById("plots").hidden) return;
   Bokeh.set_log_level("error");
-  drawing = drawing.then(drawAll);
+  asked += 1;
+  const own = asked;
+  drawing = drawing.then(() => (own === asked ? drawAll() : null));
 }
 
 async function drawAll() {
