@@ -68,24 +68,27 @@ def question(size: int, *cards: OnCard, **fields: Any) -> Question:
         "risk": "",
         "ways": (UNTILED, TILED),
         "remote": remote_over(0.4, 9.0),
-        "cards": (*cards, *(OnCard((), ()) for _ in CARDS[len(cards) :])),
+        "cards": (*cards, *(OnCard() for _ in CARDS[len(cards) :])),
     }
     return Question(**defaults | fields)
 
 
 def verdicts() -> Verdicts:
     """At 1024 the small card takes tiles of 512 and fibre is quicker, at 2048 nothing fits it but remote."""
-    small = OnCard((REMOTE, 1), (Figures(0, "oom", 9 * GIB), Figures(1, "fits", 2 * GIB, 0.9, 0.9, cost_per_1000=0.02)))
-    large = OnCard(
-        (0, 0),
-        (Figures(0, "fits", 9 * GIB, 0.3, 0.3, "measured", "measured", 0.03), Figures(1, "fits", 2 * GIB, 0.5, 0.6)),
+    small = OnCard(
+        (Figures(0, "oom", 9 * GIB), Figures(1, "fits", 2 * GIB, 0.9, 0.9, cost_per_1000=0.02)), 1, (REMOTE, 1)
     )
-    old = OnCard((1, 1), (Figures(0, "unsure", 9 * GIB, 2.0, None), Figures(1, "fits", 2 * GIB, 1.0, 3.0)))
-    nowhere = OnCard((NOTHING, NOTHING), (Figures(0, "oom", 90 * GIB), Figures(1, "oom", 80 * GIB)))
-    only_remote = OnCard((REMOTE, REMOTE), (Figures(0, "oom", 34 * GIB), Figures(1, "oom", 9 * GIB)))
-    at_512 = OnCard((0, 0), (Figures(0, "fits", 2 * GIB, 0.1, 0.1, "published", "published", 0.01),))
-    cpu = OnCard((0, 0), (Figures(0, "fits", GIB, 5.0, 5.0, "measured", "measured"),))
-    video = OnCard((1, 1), (Figures(0, "tight", 20 * GIB, 30.0, 60.0), Figures(1, "fits", 6 * GIB, 40.0, 80.0)))
+    large = OnCard(
+        (Figures(0, "fits", 9 * GIB, 0.3, 0.3, "measured", "measured", 0.03), Figures(1, "fits", 2 * GIB, 0.5, 0.6)),
+        0,
+        (0, 0),
+    )
+    old = OnCard((Figures(0, "unsure", 9 * GIB, 2.0), Figures(1, "fits", 2 * GIB, 1.0, 3.0)), 1, (1, 1))
+    nowhere = OnCard((Figures(0, "oom", 90 * GIB), Figures(1, "oom", 80 * GIB)), NOTHING, (NOTHING, NOTHING))
+    only_remote = OnCard((Figures(0, "oom", 34 * GIB), Figures(1, "oom", 9 * GIB)), NOTHING, (REMOTE, REMOTE))
+    at_512 = OnCard((Figures(0, "fits", 2 * GIB, 0.1, 0.1, "published", "published", 0.01),), 0, (0, 0))
+    cpu = OnCard((Figures(0, "fits", GIB, 5.0, 5.0, "measured", "measured"),), 0, (0, 0))
+    video = OnCard((Figures(0, "tight", 20 * GIB, 30.0, 60.0), Figures(1, "fits", 6 * GIB, 40.0, 80.0)), 1, (1, 1))
     return Verdicts(
         cards=CARDS,
         models=MODELS,
@@ -93,7 +96,7 @@ def verdicts() -> Verdicts:
         errors=TimeErrors(0.04, 0.2),
         currency="USD",
         questions=(
-            question(256, OnCard((), ()), OnCard((), ()), OnCard((), ()), cpu, model="sd-v1"),
+            question(256, OnCard(), OnCard(), OnCard(), cpu, model="sd-v1"),
             question(512, at_512, at_512, at_512, remote=remote_over(0.2, 3.0)),
             question(1024, small, large, old),
             question(1024, small, large, old, dtype="float16", risk="float16 may give black images"),

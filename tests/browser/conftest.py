@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from opened_page import PHONE, Opened
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from site_contents import contents
+from site_contents import OLD, contents
 
 from bench.report.site import index_page
 
@@ -103,8 +103,8 @@ def view(shared: Opened) -> Opened:
 
 @pytest.fixture(scope="session")
 def phone(open_in: Callable[..., Opened]) -> Opened:
-    """The page on a phone, in light colours."""
-    return open_in(viewport=PHONE, color_scheme="light")
+    """The page on a phone, in light colours, opened by a link."""
+    return open_in(f"#card={OLD}&model=sdxl&size=2048x2048".replace(" ", "+"), viewport=PHONE, color_scheme="light")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 def address(card: str = SMALL, size: str = "1024x1024", **fields: str) -> str:
     """The address of a choice: SDXL decode."""
-    chosen = {"card": card, "model": "sdxl", "operation": "decode", "size": size} | fields
+    usual = {"model": "sdxl", "operation": "decode", "precision": "float32", "network": "fibre"}
+    chosen = {"card": card, "size": size} | usual | fields
     return "#" + "&".join(f"{name}={value}" for name, value in chosen.items()).replace(" ", "+")
 
 
@@ -110,14 +111,20 @@ def test_a_choice_can_be_made_with_the_keyboard(view: Opened) -> None:
     assert view.headline() == "Go remote."
 
 
-def test_a_choice_has_a_link_that_leads_back_to_it(open_in: Open) -> None:
-    view = open_in(address(size="2048x2048"))
+def test_a_choice_has_a_link_that_leads_back_to_it(view: Opened) -> None:
+    view.go(address(size="2048x2048"))
     view.choose("network", "slow")
+    link = view.page.evaluate("location.hash")
 
-    again = open_in(view.page.evaluate("location.hash"))
+    view.go(address(LARGE))
+    view.go(link)
 
     names = ("card", "model", "operation", "size", "precision", "network")
-    assert [again.chosen(name) for name in names] == [SMALL, "sdxl", "decode", "2048x2048", "float32", "slow"]
+    assert [view.chosen(name) for name in names] == [SMALL, "sdxl", "decode", "2048x2048", "float32", "slow"]
+
+
+def test_a_link_opens_the_page_at_its_choice(phone: Opened) -> None:
+    assert [phone.chosen(name) for name in ("card", "model", "size")] == [OLD, "sdxl", "2048x2048"]
 
 
 def test_another_address_in_the_same_page_shows_its_choice(view: Opened) -> None:
@@ -179,6 +186,7 @@ def test_a_table_is_searched(view: Opened) -> None:
 def test_more_figures_of_a_table_can_be_shown(view: Opened) -> None:
     view.page.locator("details[data-table=measured] button:has-text('Columns')").click()
     view.page.locator("button.buttons-columnVisibility:has-text('First call')").click()
+    view.page.keyboard.press("Escape")
 
     assert "First call" in view.page.locator("#table-measured thead th").all_inner_texts()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def plots_scripts() -> tuple[str, ...]:
     return tuple(script_text(_read("bokeh", _PLOTS / name)) for name in ("bokeh.min.js", "bokeh-api.min.js"))
 
 
+@cache
 def script_text(text: str) -> str:
     """JavaScript that can stand in a script element: `<` is written `\\x3c` where it could end the element.
 
@@ -44,9 +46,14 @@ def _read(package: str, path: Path) -> str:
     if not folders:
         raise PackageError(f"The page needs {package}, which is not installed. Install it: pip install {package}")
     try:
-        return (Path(next(iter(folders))) / path).read_text(encoding="utf-8")
+        return _text(Path(next(iter(folders))) / path)
     except OSError as error:
         raise PackageError(
             f"The page needs {path} of {package}, which can't be read ({error.strerror}). "
             f"Install it again: pip install --force-reinstall {package}"
         ) from None
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

@@ -10,13 +10,13 @@ from typing import Any
 
 from bench.core.units import one_line
 
-#: The user and password of a URL, up to the last `@` before its path.
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s?#]*@")
+#: A URL's user and password, up to the last `@` before its path; its host and path; its query and fragment.
+_URL = re.compile(r"://(?:[^/\s?#]*@)?([^\s?#]*)(?:[?#]\S*)?")
 
 
 def shown(text: str) -> str:
-    """A text from a results file: printable, on one line, and without the user and password of a URL in it."""
-    return _CREDENTIALS.sub("", one_line(text))
+    """A text from a results file: printable, on one line, and with nothing of a URL in it that may be secret."""
+    return _URL.sub(r"://\1", one_line(text)) if "://" in text else one_line(text)
 
 
 def rounded(value: float | None, digits: int = 4) -> float | int | None:

@@ -36,15 +36,17 @@ def _with_fewer_cards(verdicts: Verdicts) -> Verdicts:
     extra = [place for place, card in enumerate(verdicts.cards) if card.is_device][MOST_DEVICES:]
     if not extra:
         return verdicts
-    kept = [place for place in range(len(verdicts.cards)) if place not in set(extra)]
+    left_out = set(extra)
+    kept = [place for place in range(len(verdicts.cards)) if place not in left_out]
     questions = (
-        replace(question, cards=tuple(question.cards[place] for place in kept)) for question in verdicts.questions
+        replace(question, cards=tuple(question.cards[place] for place in kept if place < len(question.cards)))
+        for question in verdicts.questions
     )
     return replace(verdicts, cards=tuple(verdicts.cards[place] for place in kept), questions=tuple(questions))
 
 
 def _questions(questions: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for question in questions:
-        answers = {place: answer for place, answer in enumerate(question["cards"]) if answer[1]}
+        answers = {place: answer for place, answer in enumerate(question["cards"]) if answer}
         if answers:
             yield {**question, "ways": [[way["key"], way["title"]] for way in question["ways"]], "cards": answers}

@@ -10,9 +10,9 @@ const FITS = { fits: "yes", tight: "tight", oom: "OOM", unsure: "perhaps", unsup
 function answerTo(asked, place = cardIndex(chosen.card)) {
   const entry = asked?.cards[place];
   if (!entry) return null;
-  const [best, ways] = entry;
+  const [best, ways, here = best] = entry;
   const network = VERDICTS.networks.findIndex((each) => each.key === chosen.network);
-  return { best: Array.isArray(best) ? best[network] : best, ways: ways.map((way) => wayOf(asked, way)), remote: remoteOf(asked, chosen.network) };
+  return { best: Array.isArray(best) ? best[network] : best, here, ways: ways.map((way) => wayOf(asked, way)), remote: remoteOf(asked, chosen.network) };
 }
 
 // A card's figures of a way; what is left out at the end of the array is unknown, and its kind is predicted.
@@ -61,15 +61,13 @@ function isUntiled(way) {
   return way.key === "untiled";
 }
 
-// The quickest way of a list: by the middle of its range.
-function quickest(ways) {
-  const timed = ways.filter((way) => way.low !== null && RUNS.has(way.verdict));
-  const middle = (way) => way.low + (way.high ?? way.low);
-  return timed.sort((a, b) => middle(a) - middle(b))[0] ?? null;
-}
-
 function best(answer) {
   return answer.ways.find((way) => way.index === answer.best) ?? null;
+}
+
+// The best way on the card itself; null if none runs.
+function onCard(answer) {
+  return answer.ways.find((way) => way.index === answer.here) ?? null;
 }
 
 function headline(answer) {
@@ -101,7 +99,7 @@ function fitText(answer) {
 function remoteText(answer) {
   if (!answer.remote || answer.remote.low === null) return "No endpoint’s time is known for this.";
   const remote = `remote over ${networkTitle()} ${timeText(answer.remote)}`;
-  const local = best(answer) ?? quickest(answer.ways);
+  const local = onCard(answer);
   const times = local && local.low !== null ? `the card takes ${timeText(local)}, ${remote}` : remote;
   if (answer.best === REMOTE) return `Yes: ${local ? times : `nothing on the card is known to fit; ${remote}`}.`;
   if (answer.best === NOTHING) return `${remote}.`;
@@ -116,7 +114,7 @@ function fact(name, text, kinds = []) {
 function facts(answer) {
   const way = best(answer);
   const remote = answer.remote;
-  const local = way ?? quickest(answer.ways);
+  const local = onCard(answer);
   const isRemoteKnown = remote !== null && remote.low !== null;
   const kindsOfTimes = unique([...(local && local.low !== null ? [local.timeKind] : []), ...(isRemoteKnown ? [remote.kind] : [])]);
   const shown = [

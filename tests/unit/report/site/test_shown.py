@@ -15,6 +15,7 @@ from bench.report.site.shown import json_lines, json_text, rounded, shown
     [
         ("https://me:secret@host/vae", "https://host/vae"),
         ("https://me:p@ss@host/a@b", "https://host/a@b"),
+        ("https://host/vae?token=secret#part", "https://host/vae"),
         ("ssh: me@host", "ssh: me@host"),
         ("at http://u:p@a/ and http://u:p@b/", "at http://a/ and http://b/"),
         ("two\nlines", "two?lines"),
