@@ -39,7 +39,11 @@ class Opened:
 
     def fact(self, name: str) -> str:
         """A figure of the answer, with its kind."""
-        return self.page.locator(f"#verdict dl > div:has(dt:text-is('{name}')) dd").inner_text()
+        return (
+            self.page.locator(f"#verdict dl > div:has(dt:text-is('{name}')) dd")
+            .inner_text()
+            .replace("\N{NO-BREAK SPACE}", " ")
+        )
 
     def choose(self, name: str, value: str) -> None:
         """Choose from one of the lists at the top."""

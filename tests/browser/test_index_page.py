@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from factories import a_case, a_device, measured
 from opened_page import PHONE, Opened
-from site_contents import CPU, LARGE, OLD, SMALL
+from site_contents import CPU, LARGE, OLD, SMALL, contents
+
+from bench.report.site import index_page
 
 Open = Callable[..., Opened]
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -258,3 +262,20 @@ def test_the_reader_s_own_colours_are_taken_and_can_be_changed(dark: Opened) -> 
     assert before == "rgb(20, 22, 26)"
     assert dark.page.evaluate(background) == "rgb(255, 255, 255)"
     assert dark.page.locator("#theme").get_attribute("aria-pressed") == "false"
+
+
+def test_markup_in_results_acts_on_nothing_and_a_page_without_verdicts_works(open_in: Open, tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+    own = [
+        measured(case=a_case(size=size), device=a_device(name=f"{hostile}{size}"), warnings=(hostile,))
+        for size in (64, 96)
+    ]
+    path = tmp_path / "index.html"
+    path.write_bytes(index_page.render(contents(own=own, verdicts=None)))
+
+    view = open_in(path=path)
+
+    assert [row[0] for row in view.cells("#table-measured tbody tr")] == [f"{hostile}{size}" for size in (64, 96)]
+    assert view.page.locator("img").count() == 0
+    assert not view.page.locator("#answer").is_visible()
+    assert (view.requests, view.complaints) == ([], [])

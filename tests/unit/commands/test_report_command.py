@@ -15,6 +15,7 @@ from factories import a_case, a_device, a_run, measured, write_lines
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from bench import store
 from bench.cli import main
 from bench.record import TimedOut
 
@@ -36,7 +37,7 @@ def written(folder: Path) -> list[str]:
 def test_the_page_of_endpoints_is_written_also_where_there_is_none(tmp_path: Path) -> None:
     results = write_lines(tmp_path / "results" / "a.jsonl", [measured()])
     assert main(["report", str(results), "--out", str(tmp_path / "reports")]) == 0
-    pages = ["README.md", "cost.md", "hybrid.md", "hybrid.png", "predicted.md", "remote.md"]
+    pages = ["README.md", "cost.md", "hybrid.md", "hybrid.png", "index.html", "predicted.md", "remote.md"]
     assert written(tmp_path / "reports") == [*pages, "vae_decode.md", "vae_encode.md"]
 
 
@@ -62,7 +63,8 @@ def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Pat
         tmp_path / "a.jsonl", [an_endpoint_record(remote=None, timing=None, outcome=TimedOut(timeout_s=5))]
     )
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
-    pages = ["README.md", "cost.md", "hybrid.md", "predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
+    pages = ["README.md", "cost.md", "hybrid.md", "index.html", "predicted.md", "remote.md"]
+    pages += ["vae_decode.md", "vae_encode.md"]
     assert written(tmp_path / "reports") == pages
     assert ".png" not in (tmp_path / "reports" / "remote.md").read_text()
 
@@ -179,6 +181,35 @@ def test_results_of_what_this_version_does_not_know_leave_all_other_pages_as_the
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
     assert "128x128" in (tmp_path / "reports" / "vae_encode.md").read_text()
     assert "128x128" in (tmp_path / "reports" / "hybrid.md").read_text()
+
+
+def test_the_page_for_a_browser_has_the_measured_figures_laid_over_the_predicted_ones(tmp_path: Path) -> None:
+    case = a_case(model="sdxl", operation="decode", size=1024)
+    card = a_device(name="NVIDIA GeForce RTX 3070", total_bytes=8_353_711_390)
+    results = write_lines(tmp_path / "a.jsonl", [measured(0.321, case=case, device=card)])
+
+    assert main(["report", str(results), "--out", str(tmp_path / "r"), "--quiet"]) == 0
+
+    page = (tmp_path / "r" / "index.html").read_text()
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    place = next(n for n, each in enumerate(data["verdicts"]["cards"]) if each["name"] == card.name)
+    asked = {"model": "sdxl", "operation": "decode", "width": 1024, "dtype": "float32"}
+    (question,) = (each for each in data["verdicts"]["questions"] if asked.items() <= each.items())
+    untiled = question["cards"][str(place)][1][0]
+    assert untiled[3:7] == [321, 321, 0, 0]
+    assert data["usual"]["card"] == card.name
+
+
+def test_without_the_file_of_verdicts_the_page_for_a_browser_is_written_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store, "verdicts", lambda: tmp_path / "verdicts.json")
+    results = write_lines(tmp_path / "a.jsonl", [measured()])
+
+    assert main(["report", str(results), "--out", str(tmp_path / "r"), "--quiet"]) == 0
+
+    assert "verdicts.json" in capsys.readouterr().err
+    assert 'id="no-verdicts"' in (tmp_path / "r" / "index.html").read_text()
 
 
 # Formats

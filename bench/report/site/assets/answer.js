@@ -80,10 +80,11 @@ function headline(answer) {
 function fitText(answer) {
   const untiled = answer.ways.find(isUntiled);
   const total = chosenCard().memory_bytes;
+  const takes = untiled?.peak && total ? `: it takes ${bytes(untiled.peak)} of ${bytes(total)}` : "";
   const words = {
     fits: "Yes, untiled.",
-    tight: "Barely, untiled: torch takes slower kernels or empties its cache.",
-    unsure: "Perhaps, untiled: the prediction is not sure.",
+    tight: `Barely, untiled${takes}.`,
+    unsure: `Perhaps, untiled${takes}, and that is not sure.`,
     emulated: "Yes, untiled, but the card does not compute in this precision.",
     black: "Yes, untiled, but images may be black.",
     unsupported: "No: torch does not support this card.",
@@ -107,8 +108,13 @@ function remoteText(answer) {
   return isQuicker ? `You need not, but it is quicker: ${times}.` : `No: ${times}.`;
 }
 
+// The text with its figures held together with their units.
+function unbroken(text) {
+  return text.replaceAll(/(\d) (ms|s|µs|min|GiB|MiB)\b/g, "$1\u00a0$2").replaceAll(/\b([A-Z]{3}) (\d)/g, "$1\u00a0$2");
+}
+
 function fact(name, text, kinds = []) {
-  return element("div", {}, element("dt", {}, name), element("dd", {}, text, ...kinds.flatMap((kind) => [" ", kindMark(kind)])));
+  return element("div", {}, element("dt", {}, name), element("dd", {}, unbroken(text), ...kinds.flatMap((kind) => [" ", kindMark(kind)])));
 }
 
 function facts(answer) {

@@ -48,8 +48,9 @@ function ticksBetween(low, high, isBinary) {
   return inside.length > 9 ? inside.filter((tick) => String(tick.toExponential()).startsWith("1e")) : inside;
 }
 
-function setAxis(axis, ticks, textOf) {
+function setAxis(axis, ticks, textOf, grid = null) {
   axis.ticker = new Bokeh.FixedTicker({ ticks });
+  if (grid) grid.ticker = axis.ticker;
   axis.major_label_overrides = new Map(ticks.map((tick) => [tick, textOf(tick)]));
 }
 
@@ -79,8 +80,9 @@ function makeFigure({ title, labels, across, names, low, high, textOf, isBinary 
     Object.assign(axis, { axis_line_color: colour("--line"), major_tick_line_color: colour("--line"), minor_tick_line_color: null, major_label_text_color: colour("--ink"), major_label_text_font_size: "12px" });
   }
   [made.xgrid].flat()[0].grid_line_color = null;
-  Object.assign([made.ygrid].flat()[0], { grid_line_color: colour("--line"), grid_line_alpha: 0.7 });
-  setAxis(y, ticksBetween(from, to, isBinary), textOf);
+  const [grid] = [made.ygrid].flat();
+  Object.assign(grid, { grid_line_color: colour("--line"), grid_line_alpha: 0.7 });
+  setAxis(y, ticksBetween(from, to, isBinary), textOf, grid);
   if (labels) setAxis(x, labels.map((_, index) => index), (index) => labels[index]);
   const width = document.getElementById("plot-time").clientWidth - 70;
   if (labels && labels.join("  ").length * 8 > width * (1 - share)) x.major_label_orientation = 0.5;
