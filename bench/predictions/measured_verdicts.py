@@ -111,7 +111,8 @@ def _order(key: Key) -> tuple[object, ...]:
     """A sort key: by model and operation as the zoo has them, then smaller images first."""
     model, operation, width, height, frames, dtype = key
     zoo, operations = list(models.zoo()), models.operations()
-    return (zoo.index(model), operations.index(operation), width * height, width, frames or 0, dtype)
+    place = operations.index(operation) if operation in operations else len(operations)  # of another version
+    return (zoo.index(model), place, operation, width * height, width, frames or 0, dtype)
 
 
 def _is_local(record: Record) -> bool:
