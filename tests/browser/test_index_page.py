@@ -206,6 +206,12 @@ def test_the_plots_show_the_choice_and_tell_it_in_words(view: Opened) -> None:
     assert [row[:2] for row in figures][:2] == [[f"512 {TIMES} 512", "100 ms published"], [f"1024 {TIMES} 1024", "OOM"]]
 
 
+def test_how_far_predicted_times_were_off_is_told(view: Opened) -> None:
+    legend = view.page.locator("#reading dt:has-text('predicted') + dd").inner_text()
+    assert "4%" in legend
+    assert "20%" in legend
+
+
 def test_a_plot_without_figures_gives_the_reason(view: Opened) -> None:
     view.go(address(LARGE, "832x480x81", model="wan-2.1"))
     view.wait_for_plots()

@@ -67,6 +67,7 @@ def under(wheel: zipfile.ZipFile, folder: str) -> dict[str, bytes]:
         ("bench/published", "results/published"),
         ("bench/configs", "configs"),
         ("bench/traces/data", "bench/traces/data"),
+        ("bench/report/site/assets", "bench/report/site/assets"),
     ],
 )
 def test_the_docs_figures_the_sweeps_and_the_traces_are_in_the_wheel(

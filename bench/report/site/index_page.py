@@ -59,6 +59,7 @@ def render(contents: Contents) -> bytes:
         data=_data(contents, tables),
         tables=tables,
         has_verdicts=contents.verdicts is not None and bool(contents.verdicts.questions and contents.verdicts.cards),
+        errors=contents.verdicts.errors if contents.verdicts is not None else None,
         spans=spans,
         machines=shown_machines,
         unshown_machines=unshown_machines,

@@ -49,8 +49,9 @@ function ticksBetween(low, high, isBinary) {
 }
 
 function setAxis(axis, ticks, textOf, grid = null) {
-  axis.ticker = new Bokeh.FixedTicker({ ticks });
-  if (grid) grid.ticker = axis.ticker;
+  const ticker = new Bokeh.FixedTicker({ ticks });
+  axis.ticker = ticker;
+  if (grid) grid.ticker = ticker; // what an axis has can't be read in older versions
   axis.major_label_overrides = new Map(ticks.map((tick) => [tick, textOf(tick)]));
 }
 
@@ -93,7 +94,13 @@ function drawLine(made, points, colourName, { dash = "solid", marks = true, widt
   const [x, y] = [points.map(([at]) => at), points.map(([, value]) => value)];
   const line = colour(colourName);
   made.line(x, y, { line_color: line, line_width: width, line_dash: dash });
-  if (marks) made.scatter(x, y, { marker: "circle", size: 7, fill_color: line, line_color: line });
+  if (marks) for (const point of points) drawPoint(made, point, colourName);
+}
+
+// A point is filled if its figure was measured or published, and hollow if a model gave it.
+function drawPoint(made, [x, y, kind], colourName) {
+  const fill = colour(kind === "measured" || kind === "published" ? colourName : "--paper");
+  made.scatter([x], [y], { marker: "circle", size: 7, line_width: 2, fill_color: fill, line_color: colour(colourName) });
 }
 
 function drawText(made, at, text, colourName, { align = "left", dx = 8, dy = 0 } = {}) {
@@ -127,7 +134,7 @@ function timeFigure(sizes) {
   const ends = [];
   const outOfMemory = [];
   for (const [name, colourName] of Object.entries(WAYS)) {
-    const points = sizes.map((size, index) => [index, middle(size[name])]).filter(([, value]) => value !== null);
+    const points = sizes.map((size, index) => [index, middle(size[name]), size[name]?.timeKind]).filter(([, value]) => value !== null);
     if (points.length) {
       drawLine(figure.made, points, colourName);
       ends.push({ at: points.at(-1), text: name, colour: colourName });
@@ -154,18 +161,18 @@ function memoryFigure(sizes) {
   }
   const ends = [];
   for (const [name, colourName] of Object.entries(WAYS)) {
-    const points = sizes.map((size, index) => [index, size[name]?.peak ?? null, size[name]?.verdict]).filter(([, value]) => value);
+    const points = sizes.map((size, index) => [index, size[name]?.peak ?? null, size[name]?.peakKind, size[name]?.verdict]).filter(([, value]) => value);
     if (!points.length) continue;
     drawLine(figure.made, points, colourName, { marks: false });
     for (const point of points) {
-      if (point[2] === "oom") drawOutOfMemory(figure.made, point, colourName);
-      else figure.made.scatter([point[0]], [point[1]], { marker: "circle", size: 7, fill_color: colour(colourName), line_color: colour(colourName) });
+      if (point[3] === "oom") drawOutOfMemory(figure.made, point, colourName);
+      else drawPoint(figure.made, point, colourName);
     }
     ends.push({ at: points.at(-1), text: name, colour: colourName });
   }
   labelEnds(figure.made, ends);
   const isOut = sizes.some((size) => Object.keys(WAYS).some((name) => size[name]?.verdict === "oom"));
-  return { made: figure.made, caption: isOut ? "× out of memory: it would need at least this much." : "No size is out of memory." };
+  return { made: figure.made, caption: `${isOut ? "× out of memory: it would need at least this much." : "No size is out of memory."} In tiles: of the quickest tile at each size.` };
 }
 
 // Where the line of remote first goes below that of local, between two sizes; null if it does not.
@@ -182,15 +189,15 @@ function crossing(points) {
 }
 
 function remoteFigure(sizes) {
-  const points = sizes.map((size, index) => ({ index, local: middle(size.local), remote: middle(size.remote), all: size.remotes.map(middle) }));
+  const points = sizes.map((size, index) => ({ index, local: middle(size.local), localKind: size.local?.timeKind, remote: middle(size.remote), remoteKind: size.remote?.kind, all: size.remotes.map(middle) }));
   const remotes = points.filter((point) => point.remote !== null);
   const locals = points.filter((point) => point.local !== null);
   if (!remotes.length) return { why: "No endpoint’s time is known for this model." };
   const values = [...locals.map((point) => point.local), ...remotes.flatMap((point) => [point.remote, ...point.all])];
   const figure = makeFigure({ title: "On the card or remote", labels: sizes.map(({ size }) => sizeLabel(size)), low: Math.min(...values), high: Math.max(...values), names: ["on the card"], textOf: seconds });
   figure.made.varea(remotes.map((p) => p.index), remotes.map((p) => Math.min(...p.all)), remotes.map((p) => Math.max(...p.all)), { fill_color: colour("--three"), fill_alpha: 0.15 });
-  const remoteLine = remotes.map((p) => [p.index, p.remote]);
-  const localLine = locals.map((p) => [p.index, p.local]);
+  const remoteLine = remotes.map((p) => [p.index, p.remote, p.remoteKind]);
+  const localLine = locals.map((p) => [p.index, p.local, p.localKind]);
   drawLine(figure.made, remoteLine, "--three");
   const ends = [{ at: remoteLine.at(-1), text: "remote", colour: "--three" }];
   if (localLine.length) {
@@ -224,7 +231,7 @@ function costFigure() {
   const styles = { use: { name: "computing anyway", colour: "--one", dash: "dashed" }, hour: { name: "kept for this", colour: "--one", dash: "solid" } };
   const amounts = shown.flatMap((line) => line[4]).filter((amount) => amount > 0);
   const names = shown.map(([name, charge]) => styles[charge]?.name ?? name);
-  const figure = makeFigure({ title: `${DATA.currency} for 1,000 ${image.output} by ${image.output} per hour`, across: [DATA.volumes[0], DATA.volumes.at(-1)], names, low: Math.min(...amounts), high: Math.max(...amounts), textOf: (value) => digits(value) });
+  const figure = makeFigure({ title: `Cost of 1,000 ${image.output} in ${DATA.currency}`, across: [DATA.volumes[0], DATA.volumes.at(-1)], names, low: Math.min(...amounts), high: Math.max(...amounts), textOf: (value) => digits(value) });
   setAxis(figure.x, [1, 10, 100, 1000, 10000, 100000], (value) => (value < 1000 ? String(value) : `${value / 1000}k`));
   const greys = ["--four", "--two"];
   const ends = shown.map(([name, charge, , , line]) => {
@@ -237,7 +244,7 @@ function costFigure() {
   const priced = own.length
     ? `${shortName(chosen.card)} (${own[0][2]}, time ${own[0][3]}) is charged for the seconds that it computes, or for every hour if it is kept for this.`
     : "This card has no measured or published time with a price.";
-  return { made: figure.made, caption: `At ${sizeTitle(sizeOf(image))}. ${priced} The other lines are endpoints. All costs are simulated.` };
+  return { made: figure.made, caption: `By ${image.output} per hour, at ${sizeTitle(sizeOf(image))}. ${priced} The other lines are endpoints. All costs are simulated.` };
 }
 
 const shownIn = { time: timeFigure, memory: memoryFigure, remote: remoteFigure, cost: costFigure };
