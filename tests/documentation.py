@@ -1,4 +1,4 @@
-"""What README, CONTRIBUTING, SECURITY and docs/ contain: their commands, inline code, links; and the short commands that tests run instead."""
+"""The commands, inline code and links of README, CONTRIBUTING, SECURITY and docs/, and what tests run instead of long ones."""
 
 from __future__ import annotations
 

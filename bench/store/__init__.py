@@ -13,8 +13,8 @@ from bench.store.disk import (
     is_named_pipe,
     prepare_folder,
     published,
-    verdicts,
     usual_folders,
+    verdicts,
     write_whole,
 )
 from bench.store.migrations import MIGRATIONS
