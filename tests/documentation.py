@@ -1,4 +1,4 @@
-"""The commands, inline code and links of README, CONTRIBUTING, SECURITY and docs/, and what tests run instead of long ones."""
+"""The commands, inline code and links of README, CONTRIBUTING, SECURITY and docs/, and what tests run instead."""
 
 from __future__ import annotations
 

@@ -116,6 +116,11 @@ def device(record: Record) -> str:
     return shown(run_details.device_label(record))
 
 
+def _precision(record: Record, *also: str) -> str:
+    assumed = " (assumed)" if "dtype" in record.assumed else ""
+    return shown(f"{cells.precision_text(record.case, *also)}{assumed}")
+
+
 def _way(record: Record) -> str | None:
     tile = record.case.tile
     if tile is None:
@@ -184,7 +189,7 @@ def _begun(record: Record) -> str:
 
 
 _SIZE = Field("Size", "size", lambda record: shown(whole_size_of(record.case)))
-_PRECISION = Field("Precision", "text", lambda record: shown(cells.precision(record.case, record)))
+_PRECISION = Field("Precision", "text", _precision)
 _BEGUN = Field("Run (UTC)", "text", _begun, extra=True)
 _CASE = (
     _SIZE,
@@ -214,7 +219,7 @@ _REQUEST = (
     Field("Received", "payload bytes", lambda record: record.remote.response_bytes if record.remote else None),
     Field("Computes", "seconds", lambda record: rounded(record.remote.compute_s) if record.remote else None),
     Field("Requests/s", "amount", _throughput),
-    Field("Precision", "text", lambda record: shown(cells.precision(record.case, record, *extras(record.case)))),
+    Field("Precision", "text", lambda record: _precision(record, *extras(record.case))),
     Field("Address", "text", _url, extra=True),
     _BEGUN,
 )
