@@ -36,9 +36,6 @@ from bench.workloads.repeated_passes import each_pass_once, one_line_blended
 _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 #: The precisions in which those of 16 and of 32 bits are captured.
 _NARROW, _WIDE = "bfloat16", "float32"
-#: Models and operations that were seen to compute some of a call in 16 bits in 32. A trace in 32 bits is right for any,
-#: so that in 32 bits these need no capture in 16.
-_MIXED: set[tuple[str, str]] = set()
 #: Key of storages that exist before the call. They do not die in it.
 _OUTSIDE = -1
 
@@ -52,15 +49,10 @@ def capture(case: Case, device: Device = "cuda") -> Trace:
     """
     variant = "default" if case.variant == "channels-last" else case.variant
     like = case.model_copy(update={"weights": "random", "variant": variant, "transport": None})
-    is_narrow = ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW]
-    call = case.model, case.operation
-    if is_narrow or call not in _MIXED:
-        # Only a call in 16 bits shows whether a model computes some of it in 32.
-        narrow = _capture(like.model_copy(update={"dtype": _NARROW}), device)
-        if is_narrow or not narrow.item_bytes:
-            return narrow
-        _MIXED.add(call)
-    return _capture(like.model_copy(update={"dtype": _WIDE}), device)
+    dtype = _NARROW if ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW] else _WIDE
+    narrow, captured = (like.model_copy(update={"dtype": name}) for name in (_NARROW, dtype))
+    # Only a call in 16 bits shows whether a model computes some of it in 32.
+    return _of_one_precision(narrow, device) or _capture(captured, device)
 
 
 def build(case: Case) -> None:
@@ -118,12 +110,30 @@ class _Watched:
             self.passes.append(tuple(inputs[0].shape))
 
 
+class _OtherPrecisionError(Exception):
+    """A call has a tensor of another precision than its own."""
+
+
+@lru_cache(maxsize=256)
+def _of_one_precision(case: Case, device: Device) -> Trace | None:
+    """The trace of a call that computes all in one precision; None as soon as a tensor has another one."""
+    try:
+        return _recorded(case, device, one_precision=True)
+    except _OtherPrecisionError:
+        return None
+
+
 @lru_cache(maxsize=256)
 def _capture(case: Case, device: Device) -> Trace:
+    return _recorded(case, device)
+
+
+def _recorded(case: Case, device: Device, *, one_precision: bool = False) -> Trace:
+    """The trace of a call. Raises _OtherPrecisionError if it must have one precision and has another."""
     call = models.workload(case.model).on_meta(case)
     watched = _watched(call.module)
     watched.begin(call.repeated)
-    recorder = _Recorder(watched.path, device, call.values.element_size())
+    recorder = _Recorder(watched.path, device, call.values.element_size(), one_precision=one_precision)
     for tensor in (call.values, *watched.tensors):
         recorder.ignore(tensor)
     # For CUDA, tensors that are made on the default device are in the host's memory.
@@ -182,8 +192,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Implements `repeated_passes.Watcher`.
     """
 
-    def __init__(self, path: list[str], device: Device, item_bytes: int) -> None:
+    def __init__(self, path: list[str], device: Device, item_bytes: int, *, one_precision: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._must_have_one_precision = one_precision
         self.events: list[Any] = []  # of type Event, without Pass while inside a pass
         self.next_key = 0
         self.flops = 0
@@ -278,14 +289,20 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in new:
             storage = tensor.untyped_storage()
             if storage._cdata not in self._keys:
-                self.has_one_precision &= tensor.element_size() == self._item_bytes
+                self._note_precision(tensor.element_size())
                 self._adopt(tensor, self._born(-(-storage.nbytes() // self._item_bytes)))
         self.events += [Death(key) for key in copies]
+
+    def _note_precision(self, item_bytes: int) -> None:
+        """Note the bytes of a value of a new tensor."""
+        self.has_one_precision &= item_bytes == self._item_bytes
+        if self._must_have_one_precision and not self.has_one_precision:
+            raise _OtherPrecisionError
 
     def _copied(self, values: InputCopy) -> int:
         """Record the copy of an operator's input, and return its key."""
         elements = -(-values.elements * values.item_bytes // self._item_bytes)
-        self.has_one_precision &= values.item_bytes == self._item_bytes
+        self._note_precision(values.item_bytes)
         self.events.append(
             Launch(values.operator, self._path[-1], Elementwise(elements, elements))
         )  # its own launch: the kernel's workspace comes later

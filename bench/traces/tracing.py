@@ -30,7 +30,9 @@ def representative(case: Case) -> Case:
         valid = " and ".join(["default", *(name for name in workload.variants if name != _UNKNOWN_LAYOUTS)])
         raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
     tile = workload.tile_used(case)
-    representing = case.model_copy(update={"weights": "random", "tiling": tile or "off", "transport": None})
+    dtype = _NARROW if ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW] else _WIDE
+    same = {"dtype": dtype, "weights": "random", "tiling": tile or "off", "transport": None}
+    representing = case.model_copy(update=same)
     if (count := passes.count_at_most(representing)) > passes.MOST_PASSES:
         raise ConfigError(
             f"{label_of(case)}: a call of {count:,} tiles or slices can't be predicted, only one of "
@@ -46,8 +48,7 @@ def trace_of(case: Case) -> Trace:
     installed; TraceError if the capture fails.
     """
     case = representative(case)
-    dtype = _NARROW if ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW] else _WIDE
-    return shipped.trace_of(case) or _kept_or_live(case.model_copy(update={"dtype": dtype}))
+    return shipped.trace_of(case) or _kept_or_live(case)
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +21,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.workloads.base import Shape
+from bench.workloads.repeated_operators import EachOperatorOnce
 
 #: What is hashed of anything in the arguments that is neither a tensor nor a container.
 _PLAIN = (type(None), bool, int, float, str, torch.dtype, torch.device)
@@ -266,16 +268,20 @@ def one_line_blended(module: torch.nn.Module, blends: Mapping[str, int]) -> Iter
             delattr(module, name)
 
 
-def counted(run: Callable[[], object], half: torch.nn.Module) -> int:
-    """The floating-point operations of a call on meta tensors, by torch's own counter. A multiply-add is two.
+def counted(calls: Sequence[Callable[[], object]], half: torch.nn.Module) -> tuple[int, ...]:
+    """The floating-point operations of each call on meta tensors, by torch's own counter. A multiply-add is two.
 
-    `half` is the submodule that runs once for each pass; equal passes are counted without being run.
+    `half` is the submodule that runs once for each pass; equal passes, of any of the calls, are counted without being
+    run.
     """
     counter = FlopCounterMode(display=False)
     watcher = _Flops(counter)
-    with torch.inference_mode(), counter, each_pass_once(half, watcher):
-        run()
-    return counter.get_total_flops() + watcher.repeated
+    totals = [0]
+    with torch.inference_mode(), EachOperatorOnce(), counter, each_pass_once(half, watcher):
+        for call in calls:
+            call()
+            totals.append(counter.get_total_flops() + watcher.repeated)
+    return tuple(after - before for before, after in pairwise(totals))
 
 
 class _Flops:

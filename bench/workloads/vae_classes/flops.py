@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 
 import torch
 
@@ -17,7 +17,7 @@ from bench.workloads.vae_classes import module as vae
 from bench.workloads.vae_classes import zoo
 
 #: Edges in latent pixels of the two counted images: the first of these pairs that are like all larger ones.
-_EDGES = ((4, 8), (8, 16))
+EDGES = ((4, 8), (8, 16))
 
 
 def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> int:
@@ -34,31 +34,41 @@ def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> in
     for shape in passes:
         batch, *_, height, width = shape
         if spec.vae_class.has_template(spec, operation, shape):
-            polynomial, area = _polynomial(model, operation), Fraction(height * width, factor**2)
-            flops += batch * area * (polynomial.linear + area * polynomial.quadratic)
+            flops += batch * _polynomial(model, operation).at(Fraction(height * width, factor**2))
         else:
             flops += batch * _counted(model, operation, height // factor, width // factor)
     return round(flops)
 
 
 @dataclass(frozen=True, slots=True)
-class _Polynomial:
+class Polynomial:
     """The floating-point operations of a pass for each latent pixel of its area, and for each pixel of it squared."""
 
     linear: Fraction
     quadratic: Fraction
 
+    @classmethod
+    def of_squares(cls, small: int, flops_of_small: int, large: int, flops_of_large: int) -> Polynomial:
+        """By the counts for two squares of these edges, in latent pixels."""
+        of_small, of_large = Fraction(flops_of_small, small**2), Fraction(flops_of_large, large**2)
+        quadratic = (of_large - of_small) / (large**2 - small**2)
+        return cls(of_small - quadratic * small**2, quadratic)
+
+    def at(self, area: Fraction) -> Fraction:
+        """The operations for an area in latent pixels."""
+        return area * (self.linear + area * self.quadratic)
+
 
 @cache
-def _polynomial(model: str, operation: str) -> _Polynomial:
+def _polynomial(model: str, operation: str) -> Polynomial:
     spec = zoo.get(model)
     factor = spec.spatial_factor if operation == "encode" else 1
     small, large = next(
-        pair for pair in _EDGES if spec.vae_class.has_template(spec, operation, (1, 1, *[pair[0] * factor] * 2))
+        pair for pair in EDGES if spec.vae_class.has_template(spec, operation, (1, 1, *[pair[0] * factor] * 2))
     )
-    of_small, of_large = (Fraction(_counted(model, operation, edge, edge), edge**2) for edge in (small, large))
-    quadratic = (of_large - of_small) / (large**2 - small**2)
-    return _Polynomial(of_small - quadratic * small**2, quadratic)
+    return Polynomial.of_squares(
+        small, _counted(model, operation, small, small), large, _counted(model, operation, large, large)
+    )
 
 
 @cache
@@ -67,15 +77,23 @@ def _counted(model: str, operation: str, rows: int, columns: int) -> int:
     spec = zoo.get(model)
     axes = models.sized(model, columns * spec.spatial_factor, rows * spec.spatial_factor)
     case = Case(model=model, operation=operation, axes=axes, dtype=spec.dtype)
-    return of_input(case, spec.input_shape(case))
+    (flops,) = of_inputs([(case, spec.input_shape(case))])
+    return flops
 
 
-def of_input(case: Case, shape: Shape) -> int:
-    """The floating-point operations of a call with an input of this shape, set up as for the case, by torch's counter.
+def of_inputs(inputs: Sequence[tuple[Case, Shape]]) -> tuple[int, ...]:
+    """The floating-point operations of calls with inputs of these shapes, set up as for their cases.
 
-    Any VAE; precision does not matter.
+    By torch's counter, for cases of one model, any VAE, and of one operation; precision does not matter. Passes that
+    several calls have in common run once.
     """
-    vae_class, module = zoo.get(case.model).vae_class, vae.on_meta(case.model)
-    vae_class.set_up(module, zoo.get(case.model), case)
-    values = torch.empty(shape, device="meta")
-    return counted(lambda: vae_class.call(module, case.operation, values), vae_class.repeated(module, case.operation))
+    first = inputs[0][0]
+    vae_class, module = zoo.get(first.model).vae_class, vae.on_meta(first.model)
+    calls = [partial(_call, module, case, shape) for case, shape in inputs]
+    return counted(calls, vae_class.repeated(module, first.operation))
+
+
+def _call(module: torch.nn.Module, case: Case, shape: Shape) -> None:
+    spec = zoo.get(case.model)
+    spec.vae_class.set_up(module, spec, case)
+    spec.vae_class.call(module, case.operation, torch.empty(shape, device="meta"))

@@ -149,7 +149,7 @@ def test_operations_of_repeated_passes_count_without_being_run() -> None:
     runs = []
     half.register_forward_pre_hook(lambda *_: runs.append(1))
     tiles = [torch.empty(1, 3, 8, width, device="meta") for width in (8, 8, 4, 8, 4)]
-    counted = repeated_passes.counted(lambda: [half(tile) for tile in tiles], half)
+    (counted,) = repeated_passes.counted([lambda: [half(tile) for tile in tiles]], half)
     # Then all count: 2 operations for each of 4 x 8 x width outputs and 3 x 3 x 3 weights
     assert counted == sum(2 * 4 * 8 * width * 27 for width in (8, 8, 4, 8, 4))
     assert len(runs) == 5  # hooks see all of them

@@ -13,6 +13,7 @@ from bench.record import Case
 from bench.traces import counting, stored_trace, trace, trace_cache, tracing
 from bench.traces.events import Birth, Death, Pass, Trace
 from bench.vram.timeline import build
+from bench.workloads import models
 
 #: Five latent frames, so that the loop over them repeats itself.
 VIDEO = a_case(model="tiny-wan", operation="decode", frames=17, dtype="bfloat16")
@@ -141,3 +142,24 @@ def test_a_call_in_32_bits_is_captured_once_if_its_model_is_known_to_mix_precisi
     # Then that is all that is captured
     assert captured == ["float32"]
     assert longer.item_bytes == 4
+
+
+def test_a_capture_in_16_bits_ends_at_the_first_tensor_of_another_precision_if_32_are_wanted() -> None:
+    # Given a model that computes some of a call in 32 bits, and what runs of its decoder in 16
+    trace._of_one_precision.cache_clear()
+    decoder = models.workload(VIDEO.model).on_meta(changed(VIDEO, dtype="bfloat16")).module.decoder
+    began, ended = [], []
+    hooks = [
+        decoder.conv_in.register_forward_pre_hook(lambda *_: began.append(1)),
+        decoder.conv_out.register_forward_pre_hook(lambda *_: ended.append(1)),
+    ]
+    # When it is captured in 32 bits, and then in 16
+    wide = trace.capture(changed(VIDEO, dtype="float32", frames=21))
+    in_wide = len(began), len(ended)
+    narrow = trace.capture(changed(VIDEO, dtype="float16", frames=21))
+    for hook in hooks:
+        hook.remove()
+    # Then the first capture did not run to the end in 16 bits, and the second did
+    assert in_wide == (1, 0)
+    assert ended
+    assert (wide.item_bytes, narrow.item_bytes) == (4, 2)

@@ -20,9 +20,12 @@ CALLED = ("conv", KERNEL.input, KERNEL.output, KERNEL.filter)
 @pytest.fixture(autouse=True)
 def fresh() -> Any:
     """No trace is remembered before or after: these are broken ones."""
-    trace._capture.cache_clear()
+    remembered = trace._capture, trace._of_one_precision
+    for captures in remembered:
+        captures.cache_clear()
     yield
-    trace._capture.cache_clear()
+    for captures in remembered:
+        captures.cache_clear()
 
 
 def refusal() -> str:

@@ -19,6 +19,8 @@ from bench.workloads.video_vae.zoo import ZOO
 torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from bench.workloads.vae_classes import flops, video_flops  # noqa: E402
+
 vae = pytest.importorskip("bench.workloads.vae_classes.module")
 
 CLASSES = sorted({spec.vae_class for spec in ZOO.listed()}, key=lambda vae_class: vae_class.name)
@@ -366,3 +368,27 @@ def test_tiles_to_try_are_smaller_than_the_video_and_the_class_can_take_them(
 def test_a_tile_that_covers_the_video_is_not_used() -> None:
     case = a_video("wan-2.1", "decode", "256x256x81", tiling=spec_of("wan-2.1").tile)
     assert models.workload("wan-2.1").tile_used(case) is None
+
+
+@pytest.mark.parametrize("operation", ["encode", "decode"])
+@pytest.mark.parametrize("key", ["tiny-wan", "tiny-hunyuan-video"])
+def test_two_counts_give_the_operations_of_every_size(
+    key: str, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given sizes of many areas, and how often a call is counted
+    video_flops._polynomials.cache_clear()
+    video_flops._counted.cache_clear()
+    count = flops.of_inputs
+    counts = []
+    monkeypatch.setattr(flops, "of_inputs", lambda inputs: counts.append(inputs) or count(inputs))
+    workload = models.workload(key)
+    cases = [a_video(key, operation, size) for size in ("64x32x9", "96x64x9", "192x32x9", "160x96x9")]
+    # When the operations of each are asked for
+    operations = [workload.flops(case, operation, workload.passes(case)) for case in cases]
+    # Then two videos were counted for them, and the operations are those that torch counts
+    assert len(counts) == 2
+    call, counter = workload.on_meta(cases[-1]), FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        call.run()
+    assert operations[-1] == counter.get_total_flops()
+    assert len(set(operations)) == len(cases) - 1  # two have one area
