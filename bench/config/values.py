@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -77,10 +77,10 @@ def parse_resolution(value: Any) -> Resolution:
 
 
 def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
-    """`off`, `on` (the model's tile), or the tile in `128`, `128/32` (tile/overlap in px), `{tile: 128, overlap: 32}`.
+    """`off`, `on` (the model's tile), or a tile as `Tile.label` has it, or as a mapping. Raises ValueError.
 
-    A mapping may also have `height` and `overlap_height`, of tiles that are not square, and for videos `frames` and
-    `overlap_frames`. Raises ValueError.
+    A label is `128`, `128/32` (tile/overlap in px), `96x64/24x16` (width x height) or `64/16, 8/4 frames`, a mapping
+    `{tile: 128, overlap: 32}`. This may also have `height` and `overlap_height`, and `frames` and `overlap_frames`.
     """
     if isinstance(value, Tile):
         return value
@@ -94,17 +94,38 @@ def parse_tiling(value: Any) -> Literal["off", "on"] | Tile:
         if "tile" not in value:
             raise ValueError(f"{quoted(value)} has no `tile`: write {{tile: 128, overlap: 32}}")
         text = f"{value['tile']}/{value['overlap']}" if "overlap" in value else str(value["tile"])
-        return _with_more_sides(parse_tile(text, value), value)
-    return parse_tile(str(value) if _is_scalar(value) else "", value)
+        label = _in_label(text, value)
+        if label["height"] is not None or label["frames"] is not None:
+            raise ValueError(f"{quoted(value)}: write the height and the frames of a tile as keys of their own")
+        return _with_more_sides(_square(label), value)
+    label = _in_label(str(value) if _is_scalar(value) else "", value)
+    return _with_more_sides(_square(label), {name: int(number) for name, number in label.items() if number is not None})
 
 
-def parse_tile(text: str, value: Any) -> Tile:
-    """The square tile in `128` or `128/32`. `value` is what the user wrote. Raises ValueError."""
-    match = re.fullmatch(r"\s*(-?\d{1,18})(?:\s*/\s*(-?\d{1,18}))?\s*", text)
+_NUMBER = r"-?\d{1,18}"
+#: `256/64`, `360x240/72x40`, `256/64, 16/4 frames`: what `Tile.label` prints. An overlap may be left out.
+_LABEL = re.compile(
+    rf"\s*(?P<tile>{_NUMBER})(\s*[xX]\s*(?P<height>{_NUMBER}))?"
+    rf"(\s*/\s*(?P<overlap>{_NUMBER})(\s*[xX]\s*(?P<overlap_height>{_NUMBER}))?)?"
+    rf"(\s*,\s*(?P<frames>{_NUMBER})(\s*/\s*(?P<overlap_frames>{_NUMBER}))?\s*frames)?\s*"
+)
+
+
+def _in_label(text: str, value: Any) -> dict[str, str | None]:
+    """The numbers in a tile's label by the fields of Tile. `value` is what the user wrote. Raises ValueError."""
+    match = _LABEL.fullmatch(text)
     if match is None:
         raise ValueError(f"{quoted(value)} is not a tiling: write off, on, 128/32 or {{tile: 128, overlap: 32}}")
-    tile = _side(match.group(1), "tile")
-    overlap = Tile.of(tile).overlap if match.group(2) is None else int(match.group(2))
+    numbers = match.groupdict()
+    if numbers["height"] is not None and numbers["overlap_height"] is None:
+        numbers["overlap_height"] = numbers["overlap"]  # `96x64/16` is one overlap for both sides
+    return numbers
+
+
+def _square(label: Mapping[str, str | None]) -> Tile:
+    """The square tile of a label's width, whose overlap is a quarter if the label has none. Raises ValueError."""
+    tile = _side(label["tile"] or "", "tile")
+    overlap = Tile.of(tile).overlap if label["overlap"] is None else int(label["overlap"])
     _check_overlap(overlap, tile)
     return Tile(tile=tile, overlap=overlap)
 

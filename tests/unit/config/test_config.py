@@ -107,10 +107,28 @@ def test_what_is_no_resolution_is_refused_with_an_example(value: Any) -> None:
         ({"tile": 128, "overlap": 8}, Tile(tile=128, overlap=8)),
         ({"tile": 128}, Tile(tile=128, overlap=32)),
         (Tile(tile=64, overlap=8), Tile(tile=64, overlap=8)),
+        ("96x64", Tile(tile=96, overlap=24, height=64, overlap_height=16)),
+        ("96X64/16", Tile(tile=96, overlap=16, height=64, overlap_height=16)),
+        ("64x64/16", Tile(tile=64, overlap=16)),
+        ("64, 8 frames", Tile(tile=64, overlap=16, frames=8, overlap_frames=2)),
     ],
 )
 def test_tiling_is_read_in_each_of_its_spellings(value: Any, tiling: Any) -> None:
     assert parse_tiling(value) == tiling
+
+
+@pytest.mark.parametrize(
+    "tile",
+    [
+        Tile(tile=256, overlap=64),
+        Tile(tile=360, overlap=72, height=240, overlap_height=40),
+        Tile(tile=256, overlap=64, frames=16, overlap_frames=4),
+        Tile(tile=96, overlap=24, height=64, overlap_height=16, frames=8, overlap_frames=0),
+    ],
+    ids=lambda tile: tile.label,
+)
+def test_a_tile_is_read_as_labels_print_it(tile: Tile) -> None:
+    assert parse_tiling(tile.label) == tile
 
 
 @pytest.mark.parametrize("tile", range(8, 129, 8))
@@ -329,6 +347,11 @@ def test_an_overlap_that_does_not_fit_its_tile_is_refused(load: Load, tiling: st
         ("{tile: 64, frames: 0}", "frames must be from 1"),
         ("{tile: 64, height: 32, overlap_height: -8}", "overlap_height must be from 0"),
         ("{tile: 64, height: 32.5}", "height 32.5 is not a whole number"),
+        ("{tile: 96x64}", "keys of their own"),
+        ("96x60", "height 60 px"),
+        ("96x64/24x64", "less than the tile's 64 px"),
+        ("96/24x16", "no `height`"),
+        ("'64/16, 8/8 frames'", "less than the tile's 8 frames"),
     ],
 )
 def test_a_height_or_frames_that_no_tile_can_have_are_refused(load: Load, tiling: str, refused: str) -> None:
