@@ -53,6 +53,14 @@ def test_a_models_sizes_fit_each_other(key: str) -> None:
     assert spec.dtype in DTYPES
 
 
+@pytest.mark.parametrize(
+    ("key", "title"),
+    [("tiny-wan", "Tiny Wan"), ("tiny-hunyuan-video-1.5", "Tiny HunyuanVideo 1.5"), ("tiny-ltx-2", "Tiny LTX-2")],
+)
+def test_the_small_model_of_a_class_is_titled_like_the_full_ones(key: str, title: str) -> None:
+    assert models.title(key) == title
+
+
 def test_no_title_stands_for_two_models() -> None:
     names = [
         name.casefold()

@@ -13,10 +13,10 @@ from bench.workloads.vae_classes.vae_class import VaeClass, VaeSpec
 from bench.workloads.vae_classes.wan import WAN
 
 
-def _tiny(name: str, vae_class: VaeClass, arguments: dict[str, Any], **fields: Any) -> VaeSpec:
+def _tiny(name: str, title: str, vae_class: VaeClass, arguments: dict[str, Any], **fields: Any) -> VaeSpec:
     return VaeSpec(
         key=f"tiny-{name}",
-        title=f"Tiny {name}",
+        title=f"Tiny {title}",
         vae_class=vae_class,
         arguments=arguments,
         **{"dtype": "float32", "tile": Tile(tile=64, overlap=16), "frames": 9, **fields},
@@ -40,6 +40,7 @@ _WAN = {"base_dim": 16, "dim_mult": [1, 2, 2, 2], "num_res_blocks": 1}
 MODELS = [
     _tiny(
         "hunyuan-video",
+        "HunyuanVideo",
         HUNYUAN_VIDEO,
         # as many channels of latents as the full model, so that it takes the latents of diffusers' own remote tests
         {"latent_channels": 16, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 1, "norm_num_groups": 16},
@@ -49,15 +50,17 @@ MODELS = [
     ),
     _tiny(
         "hunyuan-video-1.5",
+        "HunyuanVideo 1.5",
         HUNYUAN_VIDEO_15,
         {"latent_channels": 8, "block_out_channels": [16, 32, 32, 32, 32], "layers_per_block": 1},
         scaling_factor=1.0,
         parameters=1_586_667,
         order=202,
     ),
-    _tiny("wan", WAN, {**_WAN, "z_dim": 4}, statistics=_statistics(4), parameters=797_271, order=203),
+    _tiny("wan", "Wan", WAN, {**_WAN, "z_dim": 4}, statistics=_statistics(4), parameters=797_271, order=203),
     _tiny(
         "wan-2.2",
+        "Wan 2.2",
         WAN,
         {
             **_WAN,
@@ -75,6 +78,7 @@ MODELS = [
     ),
     _tiny(
         "ltx-video",
+        "LTX-Video",
         LTX_VIDEO,
         _LAYERS,
         scaling_factor=1.0,
@@ -84,6 +88,7 @@ MODELS = [
     ),
     _tiny(
         "ltx-2",
+        "LTX-2",
         LTX2_VIDEO,
         {
             **_LAYERS,
@@ -101,6 +106,7 @@ MODELS = [
     ),
     _tiny(
         "cogvideox",
+        "CogVideoX",
         COGVIDEOX,
         {"latent_channels": 4, "block_out_channels": [16, 32, 32, 32], "layers_per_block": 1, "norm_num_groups": 8},
         scaling_factor=1.0,
@@ -110,6 +116,7 @@ MODELS = [
     ),
     _tiny(
         "mochi",
+        "Mochi",
         MOCHI,
         {
             "encoder_block_out_channels": [32] * 4,
