@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,8 +43,8 @@ class _Outline:
                 self.order.append(event)
 
 
-def fit(layout: Layout, captured: Mapping[Size, Pass]) -> PassTemplate:
-    """The template of captured passes of one layout.
+def fit(layout: Layout, captured: Mapping[Size, Pass], kind: int = 0) -> PassTemplate:
+    """The template of captured passes of one layout and kind.
 
     Raises TraceError if their sizes are too few to find the polynomials, if their events are not in the same order, or
     if a number in one of them is not what the polynomials say.
@@ -53,7 +53,7 @@ def fit(layout: Layout, captured: Mapping[Size, Pass]) -> PassTemplate:
     first, *others = outlines.values()
     if any((other.order, other.output) != (first.order, first.output) for other in others):
         raise TraceError(f"Passes of {layout} have events in different orders.")
-    powers = np.array([size.powers for size in outlines])
+    powers = _powers(outlines)
     independent = _independent(powers)
     if len(independent) < layout.terms:
         raise TraceError(f"Passes of {layout} need {layout.terms} independent sizes, and have {len(independent)}.")
@@ -62,7 +62,16 @@ def fit(layout: Layout, captured: Mapping[Size, Pass]) -> PassTemplate:
     index_of = {row: index for index, row in enumerate(polynomials)}
     launches: dict[LaunchTemplate, int] = {}
     codes = " ".join(_codes(first.order, iter([index_of[row] for row in rows]), launches))
-    return PassTemplate(layout, tuple(polynomials), tuple(launches), codes, first.output)
+    return PassTemplate(layout, tuple(polynomials), tuple(launches), codes, first.output, kind)
+
+
+def are_enough(layout: Layout, sizes: Iterable[Size]) -> bool:
+    """Whether passes of these sizes decide the polynomials of a layout."""
+    return len(_independent(_powers(sizes))) >= layout.terms
+
+
+def _powers(sizes: Iterable[Size]) -> _Array:
+    return np.array([size.powers for size in sizes])
 
 
 def _codes(

@@ -106,8 +106,8 @@ class LaunchTemplate(msgspec.Struct, frozen=True, array_like=True, omit_defaults
         return Launch(self.operator, self.module, kind(*shapes, *layout))
 
 
-class PassTemplate(msgspec.Struct, frozen=True):
-    """All passes of one layout.
+class PassTemplate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All passes of one layout and kind.
 
     Attributes:
         layout: their layout.
@@ -116,6 +116,7 @@ class PassTemplate(msgspec.Struct, frozen=True):
         events: `L3` is the launch with index 3, `B5` a birth of as many elements as polynomial 5 says, with the next
             key, and `D7` the death of the storage with key 7.
         output: key of the result.
+        kind: the kind that their class gives them (`VaeClass.kind_of_pass`).
     """
 
     layout: Layout
@@ -123,6 +124,7 @@ class PassTemplate(msgspec.Struct, frozen=True):
     launches: tuple[LaunchTemplate, ...]
     events: str
     output: int
+    kind: int = 0
 
     def values(self, size: Size) -> tuple[int, ...]:
         """The values of the polynomials."""

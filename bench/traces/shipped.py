@@ -78,7 +78,7 @@ def trace_of(case: Case) -> Trace | None:
     """
     traces = of_model(case.model)
     spec = models.get(case.model)
-    if traces is None or not isinstance(spec, VaeSpec) or not tape.can_trace(case, spec):
+    if traces is None or not isinstance(spec, VaeSpec) or not tape.can_trace(case, spec, traces.architecture):
         return None
     try:
         return tape.trace_of(case, spec, traces.architecture)

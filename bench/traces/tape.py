@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 import msgspec
@@ -55,14 +56,21 @@ class _Tensor:
         return replace(self, shape=(*outer, min(height, grid.rows.limit), min(width, grid.columns.limit)))
 
 
-def can_trace(case: Case, spec: VaeSpec) -> bool:
-    """Whether all passes of the case have whole latent pixels, as the templates need, and their class knows them."""
+def can_trace(case: Case, spec: VaeSpec, model: Architecture) -> bool:
+    """Whether all passes of the case have whole latent pixels, as the templates need, and there are templates of their
+    kinds."""
     sides = [case.axes["height"], case.axes["width"]]
     if case.tile is not None:
         sides += [case.tile.tile, case.tile.overlap, *case.tile.rows]
     if not spec.vae_class.has_trace or any(side % spec.spatial_factor for side in sides):
         return False
-    return all(spec.vae_class.has_template(spec, case.operation, shape) for shape in spec.vae_class.passes(spec, case))
+    shapes = {
+        shape
+        for shape in spec.vae_class.passes(spec, case)
+        if spec.vae_class.kind_of_pass(spec, case.operation, shape)  # those of kind 0 there always are
+    }
+    is_cut, recorded = spec.vae_class.is_tiled(case), _Recorded(case, spec, model)
+    return all(recorded.template_of(_Tensor(shape, _INPUT_KEY, is_cut=is_cut)) is not None for shape in shapes)
 
 
 def trace_of(case: Case, spec: VaeSpec, model: Architecture) -> Trace:
@@ -85,7 +93,8 @@ class _Recorded:
         is_encode = case.operation == "encode"
         self.input = _Tensor(spec.vae_class.input_shape(spec, case), _INPUT_KEY)
         self.blended_lines = 0
-        self._templates = {each.layout: each for each in (model.encode if is_encode else model.decode)}
+        self._kind = partial(spec.vae_class.kind_of_pass, spec, case.operation)
+        self._templates = {(each.layout, each.kind): each for each in (model.encode if is_encode else model.decode)}
         self._item_bytes = ITEM_BYTES[case.dtype]
         #: The bytes of a value for which the events are right; 0: any.
         self.item_bytes = 0
@@ -156,14 +165,23 @@ class _Recorded:
         self._next_key += births
         return result
 
+    def template_of(self, values: _Tensor) -> PassTemplate | None:
+        """The template of a pass with this input: that of all precisions, or that of the call's."""
+        size, kind = self._size(values), self._kind(values.shape)
+        layouts = (Layout.of(size, is_cut=values.is_cut, item_bytes=item_bytes) for item_bytes in (0, self._item_bytes))
+        return next((self._templates[layout, kind] for layout in layouts if (layout, kind) in self._templates), None)
+
+    def _size(self, values: _Tensor) -> Size:
+        return Size(values.shape[0], values.shape[-2] // self._unit, values.shape[-1] // self._unit)
+
     def _new_pass(self, values: _Tensor) -> tuple[Pass, int, tuple[int, ...]]:
         """The first pass of a shape, how many storages it makes, and which of them it leaves in caches."""
-        size = Size(values.shape[0], values.shape[-2] // self._unit, values.shape[-1] // self._unit)
-        template = self._templates.get(Layout.of(size, is_cut=values.is_cut))
+        template = self.template_of(values)
         if template is None:
+            raise LookupError(f"no template for {values.shape}")
+        if template.layout.item_bytes:
             self.item_bytes = self._item_bytes
-            template = self._templates[Layout.of(size, is_cut=values.is_cut, item_bytes=self._item_bytes)]
-        once = template.at(size, values.shape)
+        once = template.at(self._size(values), values.shape)
         births = [event.key for event in once.events if isinstance(event, Birth)]
         deaths = {event.key for event in once.events if isinstance(event, Death)}
         cached = tuple(key for key in births if key not in deaths and key != once.output)

@@ -79,7 +79,7 @@ def save(case: Case, trace: Trace) -> None:
         if path is None or data is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        replace_file(path, data)
 
 
 def key_of(case: Case, item_bytes: int = _ANY_PRECISION) -> str:
@@ -136,8 +136,8 @@ def _sources(workload: type[Workload]) -> list[Path]:
     return files + (sorted(own.parent.glob("*.py")) if module.__package__ else [own])
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Create or replace a file as a whole, under a name of its own until it is complete."""
+def replace_file(path: Path, data: bytes) -> None:
+    """Create or replace a file as a whole, under a name of its own until it is complete. Raises OSError."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".new", delete=False) as fresh:
         try:
             fresh.write(data)

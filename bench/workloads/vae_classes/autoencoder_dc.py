@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _CHANNELS = (128, 256, 512, 512, 1024, 1024)
 _MULTISCALES: tuple[tuple[int, ...], ...] = ((), (), (), (5,), (5,), (5,))
 _HALVES = ("encoder", "decoder")
+_WITH_ATTENTION = "EfficientViTBlock"
 
 
 def _one_or_each(inner: Any) -> Any:
@@ -82,11 +83,19 @@ class AutoencoderDc(StridedTiles):
     has_trace = True
     has_moments = False
 
-    def has_template(self, spec: VaeSpec, operation: str, shape: Shape) -> bool:
-        """With fewer pixels than a head has values, attention is computed in the usual way (`use_linear_attention`)."""
-        unit = spec.spatial_factor if operation == "encode" else 1
-        smallest = shape[-2] // unit * (shape[-1] // unit)
-        return smallest > int(spec.config["attention_head_dim"])
+    def kind_of_pass(self, spec: VaeSpec, operation: str, shape: Shape) -> int:
+        """How many levels compute attention in the usual way.
+
+        They do if they have no more pixels than a head has values (`use_linear_attention`). Negative for a batch that
+        is one pixel high or wide, whose strides torch regards as several layouts'.
+        """
+        unit, half = (spec.spatial_factor, "encoder") if operation == "encode" else (1, "decoder")
+        pixels = shape[-2] // unit * (shape[-1] // unit)
+        types = spec.config[f"{half}_block_types"]
+        blocks = [types] * len(spec.config[f"{half}_block_out_channels"]) if isinstance(types, str) else types
+        sizes = [pixels * 4**above for above, block in enumerate(reversed(blocks)) if block == _WITH_ATTENTION]
+        levels = sum(size <= int(spec.config["attention_head_dim"]) for size in sizes)
+        return -levels if shape[0] > 1 and pixels > 1 and unit in shape[-2:] else levels
 
     def encode(self, module: Any, images: torch.Tensor) -> torch.Tensor:
         latent: torch.Tensor = module.encode(images).latent

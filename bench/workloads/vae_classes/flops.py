@@ -33,10 +33,10 @@ def of_call(model: str, operation: str, passes: Iterable[tuple[int, ...]]) -> in
     flops = Fraction(0)
     for shape in passes:
         batch, *_, height, width = shape
-        if spec.vae_class.has_template(spec, operation, shape):
-            flops += batch * _polynomial(model, operation).at(Fraction(height * width, factor**2))
-        else:
+        if spec.vae_class.kind_of_pass(spec, operation, shape):
             flops += batch * _counted(model, operation, height // factor, width // factor)
+        else:
+            flops += batch * _polynomial(model, operation).at(Fraction(height * width, factor**2))
     return round(flops)
 
 
@@ -64,7 +64,7 @@ def _polynomial(model: str, operation: str) -> Polynomial:
     spec = zoo.get(model)
     factor = spec.spatial_factor if operation == "encode" else 1
     small, large = next(
-        pair for pair in EDGES if spec.vae_class.has_template(spec, operation, (1, 1, *[pair[0] * factor] * 2))
+        pair for pair in EDGES if not spec.vae_class.kind_of_pass(spec, operation, (1, 1, *[pair[0] * factor] * 2))
     )
     return Polynomial.of_squares(
         small, _counted(model, operation, small, small), large, _counted(model, operation, large, large)

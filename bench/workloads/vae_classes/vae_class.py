@@ -160,9 +160,12 @@ class VaeClass:
     #: Whether the encoder's result has the moments of a distribution, and so twice the latent's channels.
     has_moments: ClassVar[bool] = True
 
-    def has_template(self, spec: VaeSpec, operation: str, shape: Shape) -> bool:
-        """Whether a pass with an input of this shape does the same, in the same order, as larger ones."""
-        return True
+    def kind_of_pass(self, spec: VaeSpec, operation: str, shape: Shape) -> int:
+        """Which kind of pass has an input of this shape: one kind does the same, in the same order, at every size.
+
+        0 is the kind of all large passes.
+        """
+        return 0
 
     def copies_cut_latents(self, spec: VaeSpec) -> bool:
         """Whether something makes a tile of a latent contiguous before the decoder gets it."""

@@ -53,18 +53,18 @@ def test_a_capture_that_fails_leaves_the_older_file(folder: Path, monkeypatch: p
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"tiny.json": "older"}
 
 
-def test_a_disk_that_is_full_leaves_the_older_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "tiny.json"
-    path.write_text("older")
+def test_a_disk_that_is_full_leaves_the_older_file_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    (folder / "tiny.json").write_text("older")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(capture_templates, "architecture", lambda _: ARCHITECTURE)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="space"):
-        capture_templates._replace(path, b"newer")
-    assert [each.name for each in tmp_path.iterdir()] == ["tiny.json"]
-    assert path.read_text() == "older"
+        capture_templates.main()
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"tiny.json": "older"}
 
 
 def test_the_shipped_file_of_tiny_is_what_a_capture_gives_now() -> None:

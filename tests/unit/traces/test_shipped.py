@@ -65,6 +65,8 @@ def drawn_cases(model: str, operation: str) -> Iterator[Case]:
 def other_cases(model: str, operation: str) -> Iterator[Case]:
     """Cases of any size, batch, tile, overlap and precision that a model of another class can run."""
     draw, spec, count = random.Random(f"{model} {operation}"), ZOO.get(model), 0
+    traces = shipped.of_model(model)
+    assert traces is not None
     factor = spec.spatial_factor
     while count < _DRAWN_OF_OTHERS:
         width, height = (factor * draw.randrange(6, 40) for _ in "wh")
@@ -79,7 +81,7 @@ def other_cases(model: str, operation: str) -> Iterator[Case]:
             tiling=draw.choice(("off", Tile(tile=edge * factor, overlap=draw.randrange(2, edge * 3 // 4) * factor))),
             variant=draw.choice(("default", "default", "sliced")),
         )
-        if not spec.refusal(case) and tape.can_trace(case, spec):
+        if not spec.refusal(case) and tape.can_trace(case, spec, traces.architecture):
             count += 1
             yield case
 
@@ -135,6 +137,29 @@ def test_shipped_traces_of_other_classes_are_exactly_the_live_ones(model: str, o
         item_bytes = ITEM_BYTES[case.dtype]
         calls = [timeline.build(each, _BACKEND, item_bytes, MIN_BLOCK_BYTES) for each in (ours, live)]
         assert replay(calls[0]) == replay(calls[1])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    ("size", "edge", "batch", "last"),
+    [
+        ((384, 448), 384, 1, (4, 2)),  # latent pixels of the last tile: two levels compute attention in the usual way
+        ((1024, 1024), 512, 1, (4, 4)),  # one level does
+        ((416, 416), 256, 1, (1, 1)),  # all three
+        ((1024, 1024), 512, 2, (4, 4)),
+    ],
+    ids=str,
+)
+def test_small_tiles_of_sana_are_exactly_the_live_ones(
+    operation: str, size: tuple[int, int], edge: int, batch: int, last: tuple[int, int]
+) -> None:
+    case = _case("sana", operation, *size, batch=batch, tiling=Tile(tile=edge, overlap=64))
+    traces, ours, live = _both(case)
+    unit = ZOO.get("sana").spatial_factor if operation == "encode" else 1
+    assert tuple(side // unit for side in ours.passes[-1][-2:]) == last
+    drifted = drift.message(case, traces, ours, live)
+    assert not drifted, drifted
+    assert ours == live
 
 
 def test_every_real_image_vae_has_a_shipped_trace() -> None:

@@ -171,7 +171,7 @@ def test_a_folder_that_can_t_be_written_to_is_no_fault(
         cache.parent.write_text("in the way")
     elif hindrance == "read-only":
         # the tests may run as root, for whom nothing is read-only
-        monkeypatch.setattr(trace_cache, "_replace", _refuse)
+        monkeypatch.setattr(trace_cache, "replace_file", _refuse)
     else:
         again()
         path = only_file(cache)
