@@ -12,7 +12,7 @@ from sides import compared
 from ways import IMAGE, a_place, a_way, away
 
 from bench.analysis.advise import remote_way
-from bench.analysis.advise.ranking import rank
+from bench.analysis.advise.ranking import first_local, is_remote_first, rank
 from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
 from bench.analysis.advise.ways import Advice, Local
@@ -263,3 +263,25 @@ def test_sliced_changes_nothing_and_goes_before_tiles() -> None:
     assert [one.reason for one in advised([a_way(0, 1.0), sliced, a_way(2, 1.0, case=tile)]).ranked[1:3]] == [
         *("about as long", "about as long, changes the picture more")
     ]
+
+
+@pytest.mark.parametrize("remote_s", [None, 0.1, 0.6, 5.0])
+@pytest.mark.parametrize(
+    "ways",
+    [
+        [a_way(0, 1.0), a_way(1, 1.2)],
+        [a_way(0, 1.0, "tight")],
+        [a_way(0, None, "out_of_memory"), a_way(2, 2.0)],
+        [a_way(0, None, "out_of_memory")],
+        [a_way(0, None)],
+    ],
+)
+def test_the_two_steps_of_the_rule_give_the_recommendation(ways: list[Local], remote_s: float | None) -> None:
+    # given
+    remote = replace(away(), time=None if remote_s is None else Time(remote_s, "simulated"))
+    # when
+    first = first_local(ways)
+    is_remote = is_remote_first(remote.time, first)
+    # then
+    best = advised(ways, remote).best
+    assert (best.way if best else None) == (remote if is_remote else first)
