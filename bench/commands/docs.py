@@ -15,11 +15,14 @@ from bench.commands.help_page import Command, Group
 from bench.commands.notice import announced
 from bench.commands.options import RESULTS, Quiet
 from bench.commands.stderr import warn
-from bench.errors import GateError
+from bench.errors import ConfigError, GateError
 
 docs = typer.Typer(
     cls=Group, no_args_is_help=True, help="Read, print, check and update the tables of the diffusers docs."
 )
+
+#: The endings of pages, which are no results.
+_PAGES = {".md", ".mdx"}
 
 Operation = Annotated[str, typer.Option("--operation", help="encode or decode.")]
 Results = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
@@ -119,8 +122,11 @@ def docs_update(
     from bench.report.docs import page_update
     from bench.report.render.terminal import print_lines
 
+    paths = [*(results or []), *(more or [])] or [RESULTS]
+    if another := next((path for path in paths if path.suffix.lower() in _PAGES), None):
+        raise ConfigError(f"{another} is a page, and this updates one at a time. Run it once for each page.")
     text = read_exactly(page)
-    records, predictions = records_and_predictions([*(results or []), *(more or [])] or [RESULTS], strict=check)
+    records, predictions = records_and_predictions(paths, strict=check)
     updated = page_update.update(text, page.name, records or predictions, operation)
     warn(updated.notes)
     if check:

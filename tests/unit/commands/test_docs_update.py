@@ -112,6 +112,16 @@ def test_results_are_named_by_options_or_arguments(
     assert page.read_text() == a_page(FASTER, "| NVIDIA New | 512x512 | 0.1 | 5.00% | n/a | n/a |")
 
 
+def test_a_second_page_is_refused_before_the_first_is_written(
+    page: Path, results: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = page.with_name("other.md")
+    other.write_text(page.read_text())
+    assert main(["docs", "update", str(page), str(other), "--results", results]) == 2
+    assert str(other) in capsys.readouterr().err
+    assert page.read_text() == other.read_text() == a_page(ROW)
+
+
 def test_a_link_stays_and_the_page_keeps_its_permissions(page: Path, results: str, tmp_path: Path) -> None:
     # given a link to a page that a group may write
     page.chmod(0o664)

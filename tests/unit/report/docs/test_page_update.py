@@ -50,7 +50,7 @@ def lines_of(text: str, gpu: str = "NVIDIA Test") -> list[str]:
 def test_the_same_figures_leave_a_page_as_it_is(page: str, start: str, line_end: str) -> None:
     # given a page, and the figures that it prints, measured again
     text = start + PAGES[page].replace("\n", line_end)
-    again = [record for one in published() for record in measured_on(one.device.name, [one])]
+    again = [copy for record in published() for copy in measured_on(record.device.name, [record])]
 
     # when it is updated with them, or with the published ones, then no byte changes
     assert update(text, again, name=NAMES[page]).text == text
