@@ -25,7 +25,7 @@ _INNER = _PANEL - 0.95
 #: More lines of devices can't be told apart, and more panels and ticks can't be read.
 _MOST_DEVICES, _MOST_PANELS, _MOST_TICKS = 5, 12, 12
 _MOST_NAME = 32
-_REMOTE = "#444444"
+_REMOTE, _BAND = "#444444", "#e6e6e6"
 _WIDTHS = {"measured": 2.2}
 _OTHER_WIDTH = 1.0
 
@@ -151,8 +151,10 @@ def _panel(
     remote, band = _remote_points(images, network), _band(images, networks)
     if remote:
         edges, fastest, slowest = ([point[place] for point in band] for place in range(3))
-        axes.fill_between(edges, fastest, slowest, color="#e6e6e6")
-        axes.plot(*zip(*remote, strict=True), "--", color=_REMOTE, linewidth=1.4)
+        if len(edges) == 1:  # a band of one size has no width
+            axes.vlines(edges, fastest, slowest, color=_BAND, linewidth=8)
+        axes.fill_between(edges, fastest, slowest, color=_BAND)
+        axes.plot(*zip(*remote, strict=True), "o--", color=_REMOTE, linewidth=1.4, markersize=2)
         labels.append(Label(caption(f"remote over {title_of(network, networks)}", _MOST_NAME), *remote[-1], _REMOTE))
     crossings = [crossing for line in lines for crossing in _crossings(line.points, remote)]
     for edge, seconds, _ in crossings:

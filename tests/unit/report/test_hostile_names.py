@@ -38,6 +38,7 @@ from bench.doctor import Finding
 from bench.record import Crashed, Environment, Failed, GpuSettings, Memory, Package, Record, Skipped, Tile
 from bench.report.docs import docs_table
 from bench.report.docs.docs_page import read_page
+from bench.report.document import Document
 from bench.report.pages import (
     advice_page,
     compare_page,
@@ -48,6 +49,7 @@ from bench.report.pages import (
     predicted_page,
     profile_page,
     remote_page,
+    run_table,
     time_model_page,
 )
 from bench.report.plots import cost_plot, hybrid_plot, profile_plot, remote_plot, time_plot
@@ -239,6 +241,7 @@ TERMINALS: dict[str, Callable[[], Draw]] = {
     "predict": lambda: console.draw(predicted_page.terminal(_predicted(HOSTILE))),
     "advise": lambda: console.draw(advice_page.terminal(_advice(HOSTILE), None, _networks(HOSTILE))),
     "doctor": _doctor,
+    "run": lambda: console.draw(Document("", (run_table.table(_local(HOSTILE)),))),
     "profile": lambda: console.draw(profile_page.terminal(_profiled())),
 }
 

@@ -161,6 +161,16 @@ def test_panels_are_in_the_order_of_the_zoo(figures: list[Figure]) -> None:
     ]
 
 
+def test_one_size_has_points_and_a_band_too(figures: list[Figure]) -> None:
+    hybrid_plot.draw(compared(of_two_cards()[:1]), NETWORKS)
+    (axes,) = figures[0].axes
+    assert all(line.get_marker() == "o" for line in axes.lines)
+    low, high = axes.collections[0].get_paths()[0].vertices[:, 1]
+    (remote_s,) = axes.lines[1].get_ydata()
+    assert low < high
+    assert low <= remote_s <= high
+
+
 def test_all_times_have_the_unit_that_the_axis_names(figures: list[Figure]) -> None:
     PLOTS["hybrid"]()
     (axes,) = figures[0].axes
