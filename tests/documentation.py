@@ -1,4 +1,4 @@
-"""The commands, inline code and links of README, CONTRIBUTING, SECURITY and docs/, and what tests run instead."""
+"""What README, docs/ and the like contain: commands, inline code, links; and the short commands that tests run instead."""
 
 from __future__ import annotations
 
