@@ -1,4 +1,4 @@
-"""What README, docs/ and the like contain: commands, inline code, links; and the short commands that tests run instead."""
+"""What README, docs/ and the like contain: commands, inline code, links; and what tests run in place of commands."""
 
 from __future__ import annotations
 
