@@ -14,7 +14,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
-    *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *sorted(path.name for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"),
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 )
 #: Languages of fenced blocks that are for a shell. A block without one is if it begins with one of the programs.
