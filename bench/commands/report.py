@@ -88,12 +88,23 @@ def report(
     if times := evaluate(records, kernels_of, load_gpus()):
         pages["time_model.md"] = time_model_page.page(times)
         pages[time_model_page.PLOT] = partial(time_plot.draw, times)
-    if form is Format.MARKDOWN:
+    if form is Format.MARKDOWN and _is_free(out / overview_page.PAGE, overview_page.WRITTEN):
         beside = [name for name in _WRITTEN_BY_ADVISE if (out / name).is_file()]
         pages[overview_page.PAGE] = overview_page.page(verdicts, records, [*pages, *beside])
     files = write_pages(out, pages, form, quiet=quiet)
     if not quiet:
         _tell([] if verdicts is None else answers.lines(records, comparison), files)
+
+
+def _is_free(path: Path, mark: str) -> bool:
+    """Whether the index may be written there: there is no file, or one with this mark. Else a warning says why not."""
+    try:
+        is_ours = not path.exists() or mark in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        warn([f"{path} was not written by `bench report`, so it stays as it is. Choose another folder with --out."])
+    return is_ours
 
 
 def _tell(sentences: Sequence[str], files: Sequence[Path]) -> None:

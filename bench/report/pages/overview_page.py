@@ -13,6 +13,9 @@ from bench.report.pages.cells import TIGHT, nearest_to_docs
 from bench.workloads import models
 
 PAGE = "README.md"
+#: Tells the page from any other file of its name.
+WRITTEN = "Written by `bench report` from the results; do not edit."
+_NOTHING = "Nothing was measured yet. `make bench`, or `bench run` and then `bench report`, measures this machine."
 #: More devices than this are not looked up: the page is short.
 _MOST_DEVICES = 20
 #: Smaller shares of a device's memory are not told apart.
@@ -53,11 +56,11 @@ def page(verdicts: Verdicts | None, records: Sequence[Record], files: Iterable[s
         published = {record.device.name for record in records if record.kind == "published"}
         devices = [card for card in verdicts.cards if card.is_device]
         cards = [card for card in verdicts.cards if card.name in published]
-        blocks += [Section("Measured here", _measured(devices, verdicts))] if devices else []
+        blocks.append(Section("Measured here", _measured(devices, verdicts)))
         title = f"The docs' cards, {_EDGE_PX}x{_EDGE_PX}"
         blocks += [Section(title, (_cards_table(cards[:_MOST_DEVICES], verdicts),))] if cards else []
     blocks.append(Section("Pages", (Links(tuple(_links(files))),)))
-    written = Text("Written by `bench report` from the results; do not edit.")
+    written = Text(WRITTEN)
     return Document("What to run where", tuple(blocks), (_LEGEND, written) if verdicts else (written,))
 
 
@@ -76,7 +79,7 @@ def _measured(devices: Sequence[Card], verdicts: Verdicts) -> tuple[Block, ...]:
     blocks: list[Block] = [_measured_table(answers)] if answers else []
     more = len(devices) - _MOST_DEVICES
     blocks += [Text(f"{format_count(more, 'more device')}: `bench report --format csv` has them.")] if more > 0 else []
-    return tuple(blocks)
+    return tuple(blocks) or (Text(_NOTHING),)
 
 
 def _measured_table(answers: Sequence[Answer]) -> Table:

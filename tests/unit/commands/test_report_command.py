@@ -97,6 +97,15 @@ def test_a_device_whose_name_two_cards_share_has_an_answer(tmp_path: Path, capsy
     assert "SD v1.5 encode at 256x256" in capsys.readouterr().out
 
 
+def test_a_readme_of_the_user_s_own_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = write_lines(tmp_path / "a.jsonl", [measured()])
+    (tmp_path / "README.md").write_text("# Mine\n")
+    assert main(["report", str(results), "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "README.md").read_text() == "# Mine\n"
+    assert (tmp_path / "hybrid.md").exists()
+    assert "warning: " in capsys.readouterr().err
+
+
 def test_a_second_report_of_the_same_results_touches_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

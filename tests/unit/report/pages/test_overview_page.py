@@ -98,6 +98,12 @@ def test_very_many_devices_are_counted_and_not_looked_up() -> None:
     assert "2980 more devices" in markdown.render(page)
 
 
+def test_where_nothing_was_measured_it_says_how_to() -> None:
+    page = overview_page.page(verdicts(a_question(1024, on_card(TIGHT, here=0)), devices=[]), DOCS, [])
+    assert list(tables(page)) == ["The docs' cards, 1024x1024"]
+    assert "`bench run`" in markdown.render(page)
+
+
 def test_without_verdicts_it_is_a_list_of_pages() -> None:
     page = overview_page.page(None, DOCS, ["cost.md"])
     assert tables(page) == {}
