@@ -123,6 +123,8 @@ def _is_local(record: Record) -> bool:
 def _answers(record: Record) -> bool:
     """Whether a record answers a question: an image or video by itself, computed as it is, that ran or did not fit."""
     case, outcome = record.case, record.outcome
+    if case.operation not in models.operations():  # of a newer version, or of a workload that is not here
+        return False
     if not isinstance(outcome, Measured | OutOfMemory) or case.variant not in _VARIANTS:
         return False
     return case.model in models.zoo() and {*SIDES} <= case.axes.keys() and case.axes.get("batch", 1) == 1
