@@ -76,7 +76,7 @@ def drawn() -> bytes:
 def test_the_plot_is_a_png_with_the_colours_of_its_layers(drawn: bytes) -> None:
     image = Image.open(io.BytesIO(drawn))
     assert image.format == "PNG"
-    assert set(image.info) <= {"dpi"}
+    assert set(image.info) <= {"dpi", "Drawn"}
     colours = {tuple(pixel) for pixel in np.asarray(image.convert("RGB")).reshape(-1, 3)}
     wanted = ("#999999", PALETTE[6], *PALETTE[:3], "#D00000")
     assert {tuple(bytes.fromhex(colour.lstrip("#"))) for colour in wanted} <= colours
