@@ -26,6 +26,7 @@ PAGE = str(ROOT / "tests" / "golden" / "seed_vae_encode.md")
 LACKING = {
     *("torch", "diffusers", "accelerate", "safetensors"),
     *("httpx2", "av", "h11", "prometheus_client", "starlette", "uvicorn"),
+    "pyarrow",
 }
 HIDING = f"""
 import sys
@@ -137,6 +138,7 @@ def run(base: subprocess.Popen[str], tmp_path: Path) -> Run:
         ["docs", "check", PAGE, PUBLISHED, "--operation", "encode"],
         ["models"],
         ["profile", "--gpu", "3070"],
+        ["export", PUBLISHED],
         ["run", "docs", "--dry-run"],
         ["remote", "--loopback", "--dry-run"],
         *([name, "--help"] for name in COMMANDS),
@@ -164,6 +166,7 @@ def test_what_measures_nothing_works(arguments: list[str], run: Run) -> None:
         (["remote", "--endpoint", "http://127.0.0.1:1"], packages.REMOTE, "remote"),
         (["remote", "--endpoint", "http://127.0.0.1:1", "--dry-run"], packages.HTTP, "remote"),
         (["remote", "--loopback"], packages.LOOPBACK, "endpoint,remote"),
+        (["export", "--parquet", "--out", "a.parquet"], packages.PARQUET, "parquet"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
