@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bench.record import Record
 
 _PARQUET = ".parquet"
+#: What needs pyarrow, in a message.
+_USER = "`bench export --parquet`"
 
 AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV. The default, unless --out ends in .parquet.")]
 AsParquet = Annotated[
@@ -84,7 +86,7 @@ def _is_parquet(out: Path | None, *, as_csv: bool, as_parquet: bool) -> bool:
         return False
     if out is None:
         raise BenchError("--parquet needs a file to write. Add --out FILE.parquet.")
-    packages.require("`bench export --parquet`", packages.PARQUET)
+    packages.require(_USER, packages.PARQUET)
     return True
 
 
@@ -106,13 +108,17 @@ def _records(paths: list[Path], *, all_runs: bool) -> list[Record]:
 
 
 def _content(records: list[Record], paths: list[Path], *, is_parquet: bool) -> bytes:
+    from bench import packages
     from bench.report.export import files, frame
     from bench.store import read_ceilings
 
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
     table = frame.of_records(records, ceilings)
-    return files.to_parquet(table) if is_parquet else files.to_csv(table)
+    if not is_parquet:
+        return files.to_csv(table)
+    packages.load(_USER, packages.PARQUET)
+    return files.to_parquet(table)
 
 
 def _list_columns() -> None:

@@ -119,6 +119,12 @@ def test_a_time_that_is_none_is_missing() -> None:
     assert frame.of_records([measured(recorded_at="yesterday")]).recorded_at.isna().all()
 
 
+def test_half_a_character_is_a_question_mark() -> None:
+    rows = frame.of_records([measured(device=a_device(name="\ud800 \u00e9"))])
+    assert list(rows.device) == ["? \u00e9"]
+    assert files.to_csv(rows).decode().count("? \u00e9") == 1
+
+
 def test_csv_has_every_digit_and_nothing_that_a_spreadsheet_runs() -> None:
     device = a_device(name='=HYPERLINK("http://x","card"),\n<b>')
     rows = frame.of_records([measured(1 / 3, device=device), out_of_memory(device=device)])
