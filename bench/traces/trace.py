@@ -30,6 +30,7 @@ from bench.traces.events import Birth, Death, Elementwise, Launch, Pass, Shape, 
 from bench.traces.kernels import InputCopy
 from bench.workloads import models
 from bench.workloads.base import MetaCall
+from bench.workloads.repeated_operators import EachOperatorOnce
 from bench.workloads.repeated_passes import each_pass_once, one_line_blended
 
 #: The modules whose calls `selfcheck` compares with the trace.
@@ -142,6 +143,7 @@ def _recorded(case: Case, device: Device, *, one_precision: bool = False) -> Tra
         with (
             torch.inference_mode(),
             created,
+            EachOperatorOnce(),
             recorder,
             each_pass_once(call.repeated, recorder),
             one_line_blended(call.module, call.blends) as extents,

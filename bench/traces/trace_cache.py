@@ -132,7 +132,8 @@ def _sources(workload: type[Workload]) -> list[Path]:
         raise FileNotFoundError(str(error)) from None
     module = sys.modules[workload.__module__]
     files = [Path(__file__).with_name(f"{name}.py") for name in _TRACER]
-    files += [_WORKLOADS / "repeated_passes.py", *sorted((_WORKLOADS / "vae_classes").glob("*.py"))]
+    files += [_WORKLOADS / f"{name}.py" for name in ("repeated_operators", "repeated_passes")]
+    files += sorted((_WORKLOADS / "vae_classes").glob("*.py"))
     return files + (sorted(own.parent.glob("*.py")) if module.__package__ else [own])
 
 

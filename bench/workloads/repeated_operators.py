@@ -37,17 +37,24 @@ class EachOperatorOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]
             shape, strides, dtype = known
             return torch.empty_strided(shape, strides, dtype=dtype, device="meta")
         result = func(*args, **kwargs)
-        if key is not None and isinstance(result, torch.Tensor) and result.is_meta:
+        if key is not None and result.is_meta and not _is_an_argument(result, args):
             self._known[key] = tuple(result.shape), result.stride(), result.dtype
         return result
 
 
 @cache
 def _makes_a_tensor(func: Any) -> bool:
-    """Whether an operator returns one tensor, which shares nothing with its arguments."""
+    """Whether an operator makes one tensor from others, and by its schema shares nothing with them."""
     schema = func._schema
     is_new = not any(part.alias_info for part in (*schema.arguments, *schema.returns))
-    return is_new and [str(part.type) for part in schema.returns] == ["Tensor"]
+    has_given = any("Tensor" in str(part.type) for part in schema.arguments)  # what needs none is quick
+    return is_new and has_given and [str(part.type) for part in schema.returns] == ["Tensor"]
+
+
+def _is_an_argument(result: torch.Tensor, args: tuple[Any, ...]) -> bool:
+    """Whether a result lies in the storage of an argument although the schema does not say so."""
+    storage = result.untyped_storage()._cdata
+    return any(isinstance(given, torch.Tensor) and given.untyped_storage()._cdata == storage for given in args)
 
 
 def _key(value: Any) -> Any:

@@ -94,7 +94,7 @@ class AutoencoderDc(StridedTiles):
         types = spec.config[f"{half}_block_types"]
         blocks = [types] * len(spec.config[f"{half}_block_out_channels"]) if isinstance(types, str) else types
         sizes = [pixels * 4**above for above, block in enumerate(reversed(blocks)) if block == _WITH_ATTENTION]
-        levels = sum(size <= int(spec.config["attention_head_dim"]) for size in sizes)
+        levels: int = sum(size <= int(spec.config["attention_head_dim"]) for size in sizes)
         return -levels if shape[0] > 1 and pixels > 1 and unit in shape[-2:] else levels
 
     def encode(self, module: Any, images: torch.Tensor) -> torch.Tensor:

@@ -146,7 +146,8 @@ def test_a_call_in_32_bits_is_captured_once_if_its_model_is_known_to_mix_precisi
 
 def test_a_capture_in_16_bits_ends_at_the_first_tensor_of_another_precision_if_32_are_wanted() -> None:
     # Given a model that computes some of a call in 32 bits, and what runs of its decoder in 16
-    trace._of_one_precision.cache_clear()
+    for captures in (trace._capture, trace._of_one_precision):
+        captures.cache_clear()
     decoder = models.workload(VIDEO.model).on_meta(changed(VIDEO, dtype="bfloat16")).module.decoder
     began, ended = [], []
     hooks = [

@@ -73,3 +73,11 @@ def test_views_and_what_is_written_in_place_are_those_of_their_argument(ran: Cou
 def test_a_tensor_in_memory_is_computed_each_time() -> None:
     with repeated_operators.EachOperatorOnce():
         assert [float(torch.tensor(number) + 1) for number in (1.0, 2.0)] == [2.0, 3.0]
+
+
+def test_a_result_that_is_its_argument_stays_so(ran: Counter[str]) -> None:
+    # Given dropout outside training, which returns its input although its schema does not say so
+    values = torch.empty(4, 6, device="meta")
+    with torch.inference_mode():
+        results = [torch.ops.aten.dropout.default(values, 0.5, False) for _ in range(2)]
+    assert all(result.untyped_storage()._cdata == values.untyped_storage()._cdata for result in results)
