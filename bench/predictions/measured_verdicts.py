@@ -35,12 +35,13 @@ from bench.analysis.verdicts.questions import (
     way_of,
 )
 from bench.config import Prices, load_prices
+from bench.errors import ConfigError
 from bench.predictions.verdict_cards import VerdictCards
 from bench.predictions.verdicts import model_of, remote_of, with_time
-from bench.record import Case, Measured, OutOfMemory, Record
+from bench.record import Axes, Case, Measured, OutOfMemory, Record
 from bench.workloads import models
 from bench.workloads.base import SIDES
-from bench.workloads.labels import frames_of
+from bench.workloads.labels import FRAMES, frames_of
 
 #: Variants that compute the same picture in another way.
 _VARIANTS = ("default", "sliced", "framewise", "whole-clip")
@@ -75,30 +76,39 @@ def overlaid(verdicts: Verdicts, records: Sequence[Record], comparison: Comparis
     are no way to compute the same picture, answer none.
     """
     cards = VerdictCards(verdicts.cards)
+    by_question = _by_question(records, cards)
+    rule = _rule(verdicts, comparison)
+    asked = {question.key for question in verdicts.questions}
+    added = [_empty(key) for key in sorted(by_question.keys() - asked, key=_order)]
+    answered = [
+        _answered(question, _records_for(question, by_question), cards, rule)
+        for question in (*verdicts.questions, *added)
+    ]
+    questions = [question for question in answered if any(answer.ways for answer in question.cards)]
+    known = {model.key for model in verdicts.models}
+    more = {question.model: question for question in questions if question.model not in known}
+    return replace(
+        verdicts,
+        cards=cards.cards,
+        models=(*verdicts.models, *(model_of(_case_of(question)) for question in more.values())),
+        questions=tuple(questions),
+    )
+
+
+def _by_question(records: Sequence[Record], cards: VerdictCards) -> dict[Key, _OnCards]:
+    """The records that answer questions; `cards` gets their devices, also of those that answer none."""
     by_question: dict[Key, _OnCards] = {}
-    cases: dict[str, Case] = {}
-    calls: dict[Case, tuple[Key, _Call]] = {}
+    places: dict[Case, tuple[Key, _Call] | None] = {}
     for record in filter(_is_local, records):
         index, case = cards.index_of(record), record.case
         if not _answers(record):
             continue
-        if case not in calls:
-            calls[case] = _key_of(case), call_of(case)
-        key, call = calls[case]
-        by_question.setdefault(key, {}).setdefault(index, {}).setdefault(call, []).append(record)
-        cases.setdefault(case.model, case)
-    rule = _rule(verdicts, comparison)
-    asked = {question.key for question in verdicts.questions}
-    more = sorted((key for key in by_question if key not in asked), key=_order)
-    questions = [*verdicts.questions, *map(_empty, more)]
-    known = {model.key for model in verdicts.models}
-    answered = [_answered(question, _records_for(question, by_question), cards, rule) for question in questions]
-    return replace(
-        verdicts,
-        cards=cards.cards,
-        models=(*verdicts.models, *(model_of(case) for key, case in cases.items() if key not in known)),
-        questions=tuple(question for question in answered if any(answer.ways for answer in question.cards)),
-    )
+        if case not in places:
+            places[case] = (_key_of(case), call_of(case)) if _is_whole(case) else None
+        if (place := places[case]) is not None:
+            key, call = place
+            by_question.setdefault(key, {}).setdefault(index, {}).setdefault(call, []).append(record)
+    return by_question
 
 
 def _rule(verdicts: Verdicts, comparison: Comparison | None) -> _Rule:
@@ -111,8 +121,7 @@ def _order(key: Key) -> tuple[object, ...]:
     """A sort key: by model and operation as the zoo has them, then smaller images first."""
     model, operation, width, height, frames, dtype = key
     zoo, operations = list(models.zoo()), models.operations()
-    place = operations.index(operation) if operation in operations else len(operations)  # of another version
-    return (zoo.index(model), place, operation, width * height, width, frames or 0, dtype)
+    return (zoo.index(model), operations.index(operation), width * height, width, frames or 0, dtype)
 
 
 def _is_local(record: Record) -> bool:
@@ -121,13 +130,23 @@ def _is_local(record: Record) -> bool:
 
 
 def _answers(record: Record) -> bool:
-    """Whether a record answers a question: an image or video by itself, computed as it is, that ran or did not fit."""
+    """Whether a record answers a question about a known model: one that ran, or did not fit, computed as it is."""
     case, outcome = record.case, record.outcome
-    if case.operation not in models.operations():  # of a newer version, or of a workload that is not here
+    return isinstance(outcome, Measured | OutOfMemory) and case.variant in _VARIANTS and case.model in models.zoo()
+
+
+def _is_whole(case: Case) -> bool:
+    """Whether a case is one image or video by itself, so that its size, and a video's frames, say all of it."""
+    if not {*SIDES} <= case.axes.keys() or case.operation not in models.workload(case.model).operations:
         return False
-    if not isinstance(outcome, Measured | OutOfMemory) or case.variant not in _VARIANTS:
+    try:
+        return _axes(case.model, case.axes["width"], case.axes["height"], frames_of(case)) == case.axes
+    except ConfigError:  # its model has other axes
         return False
-    return case.model in models.zoo() and {*SIDES} <= case.axes.keys() and case.axes.get("batch", 1) == 1
+
+
+def _axes(model: str, width: int, height: int, frames: int | None) -> Axes:
+    return models.sized(model, width, height, **({} if frames is None else {FRAMES: frames}))
 
 
 def _key_of(case: Case) -> Key:
@@ -173,8 +192,7 @@ def _answered(question: Question, records: _OnCards, cards: VerdictCards, rule: 
 
 def _case_of(question: Question) -> Case:
     """The untiled case of a question."""
-    frames = {} if question.frames is None else {"frames": question.frames}
-    axes = models.sized(question.model, question.width, question.height, **frames)
+    axes = _axes(question.model, question.width, question.height, question.frames)
     return Case(model=question.model, operation=question.operation, axes=axes, dtype=question.dtype)
 
 

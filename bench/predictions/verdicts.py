@@ -1,7 +1,7 @@
 """The verdicts that come with the program: for every card of gpus.yaml, every model of the zoo and common sizes.
 
-`python -m bench.predictions.verdicts` writes them (`make predictions`). `analysis.verdicts` lays a user's own figures
-over them.
+`python -m bench.predictions.verdicts` writes them (`make predictions`). `measured_verdicts` lays records over
+them.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from bench.analysis.verdicts.questions import (
     Way,
     three_digits,
 )
+from bench.core.garbage import uncollected
 from bench.core.units import MIB
 from bench.errors import BenchError
 from bench.record import Kind, Tile
@@ -159,10 +160,11 @@ def _digits(value: float | None) -> float | None:
 def from_json(text: str, name: str) -> Verdicts:
     """The verdicts in the content of the file `name`. Raises BenchError for a broken file or another version."""
     try:
-        data = json.loads(text)
-        version = data["version"]
-        if version == VERSION:
-            return _verdicts(data)
+        with uncollected(freeze=False):  # tens of thousands of figures, which takes twice as long otherwise
+            data = json.loads(text)
+            version = data["version"]
+            if version == VERSION:
+                return _verdicts(data)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BenchError(
             f"Can't read the verdicts in {name} ({error}). Write them again with `make predictions`."

@@ -15,7 +15,7 @@ from bench.analysis.verdicts.answer import answer_for
 from bench.analysis.verdicts.questions import REMOTE, Figures, OnCard, Question, Verdicts
 from bench.core.units import MIB
 from bench.predictions.measured_verdicts import overlaid
-from bench.record import Case, Device, Memory, Tile
+from bench.record import Axes, Case, Device, Memory, Tile
 
 SIZE = (1024, 1024)
 IMAGE = a_case(model="sdxl", operation="decode", size=1024)
@@ -169,6 +169,9 @@ def test_a_tile_that_covers_the_image_is_untiled() -> None:
         a_case(model="sdxl", operation="decode", size=1024, batch=4),
         IMAGE.model_copy(update={"variant": "channels-last"}),
         IMAGE.model_copy(update={"model": "unknown"}),
+        IMAGE.model_copy(update={"operation": "unknown"}),
+        IMAGE.model_copy(update={"axes": Axes({"width": 1024, "height": 1024, "frames": 1, "batch": 1, "steps": 4})}),
+        IMAGE.model_copy(update={"axes": Axes({"length": 16})}),
     ],
 )
 def test_other_calls_than_one_image_as_it_is_answer_nothing(case: Case) -> None:
