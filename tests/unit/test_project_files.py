@@ -177,10 +177,6 @@ def test_the_example_compares_head_with_base_and_writes_the_summary(head_s: floa
 
 
 @NO_BASH
-@pytest.mark.skipif(
-    "update" not in {registered.name for registered in docs.registered_commands},
-    reason="`bench docs update` comes with another change",
-)
 @pytest.mark.parametrize(("edit", "code"), [(("", ""), 0), (("0.402", "0.403"), 1)])
 def test_the_example_checks_a_page_of_the_docs(edit: tuple[str, str], code: int, tmp_path: Path) -> None:
     # Given a page, the figures behind it, and an installed command
