@@ -17,7 +17,6 @@ from factories import a_run, measured, write_lines
 from processes import STANDIN_BENCH
 
 from bench import cli, config
-from bench.commands.docs import docs
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
