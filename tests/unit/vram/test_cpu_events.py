@@ -40,8 +40,8 @@ def _of_profiler(case: Case) -> int:
 @pytest.mark.parametrize(
     "case",
     [
-        a_case(model="sd-v1", size=128),
-        a_case(model="sd-v1", operation="decode", size=128),
+        a_case(model="sd-v1", size=64),
+        a_case(model="sd-v1", operation="decode", size=64),
         a_case(model="flux", operation="decode", size=64),
         *(a_case(operation=name, size=128, tiling=Tile(tile=64, overlap=16)) for name in ("encode", "decode")),
         a_case(operation="decode", width=192, height=64),
