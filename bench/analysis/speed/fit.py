@@ -82,29 +82,49 @@ class Model:
 LEAST = Model(ProductFigures(1, 1), ProductFigures(1, 1), 1, 1, 0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """What an observation says of the figures: shares of its time, each times how far its figure is above its least.
+
+    Attributes:
+        item_bytes: the width of its values.
+        shares: its parts as shares of its time, in the order of the figures.
+        left: the share of its time that the least figures leave.
+    """
+
+    item_bytes: int
+    shares: tuple[float, ...]
+    left: float
+
+
 def fit(observations: Sequence[Observation], form: Form = FORM) -> Model:
     """Fit the figures, none below `LEAST`, with the least sum of squared relative errors.
 
-    What is fitted is how far each figure is above its least (Lawson and Hanson 1974, NNLS).
-
     Raises ValueError if one of the two widths of values was not observed.
     """
-    widths = {ITEM_BYTES[observation.case.dtype] for observation in observations}
-    if widths != {2, 4}:
+    return solve([equation(observation, form) for observation in observations], form)
+
+
+def solve(equations: Sequence[Equation], form: Form = FORM) -> Model:
+    """As `fit`, from the observations' equations. Many fits share them, and they take longer than a fit.
+
+    What is fitted is how far each figure is above its least (Lawson and Hanson 1974, NNLS).
+    """
+    if {each.item_bytes for each in equations} != {2, 4}:
         raise ValueError("a model of times is fitted on times of both float32 and float16 (or bfloat16)")
     from scipy.optimize import nnls  # noqa: PLC0415 - slow to import, and only needed to fit
 
-    rows = [_row(observation, form) for observation in observations]
-    left = [1 - sum(least * share for least, share in zip(LEAST.figures, row, strict=True)) for row in rows]
-    above, _ = nnls(rows, left)
+    above, _ = nnls([each.shares for each in equations], [each.left for each in equations])
     return Model.of([least + more for least, more in zip(LEAST.figures, above, strict=True)], form)
 
 
-def _row(observation: Observation, form: Form) -> list[float]:
-    """The parts of an observation as shares of its time, in the order of the figures."""
+def equation(observation: Observation, form: Form = FORM) -> Equation:
+    """What an observation says of the figures. Raises ValueError as `parts.parts` does."""
     dtype = observation.case.dtype
     whole = parts(observation.kernels, dtype, observation.gpu, form)
-    return [part / observation.seconds for part in _by_figure(whole, dtype)]
+    shares = tuple(part / observation.seconds for part in _by_figure(whole, dtype))
+    left = 1 - sum(least * share for least, share in zip(LEAST.figures, shares, strict=True))
+    return Equation(ITEM_BYTES[dtype], shares, left)
 
 
 def _by_figure(whole: Parts, dtype: str) -> tuple[float, ...]:

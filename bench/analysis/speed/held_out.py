@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.speed.fit import fit
+from bench.analysis.speed.fit import equation, solve
 from bench.analysis.speed.observation import Observation, TimedCall
 from bench.analysis.speed.parts import FORM, Form
 
@@ -56,12 +56,15 @@ def leave_one_out(
 
     Raises ValueError if, without a group, one of the two widths of values is missing (`fit`), as with a single group.
     """
+    groups = [group_of(seen) for seen in observed]
+    equations = [equation(seen, form) for seen in observed]
     models = {
-        group: fit([observation for observation in observed if group_of(observation) != group], form)
-        for group in dict.fromkeys(map(group_of, observed))
+        left_out: solve([each for each, group in zip(equations, groups, strict=True) if group != left_out], form)
+        for left_out in dict.fromkeys(groups)
     }
     return tuple(
-        Cell(seen, models[group_of(seen)].seconds(seen.kernels, seen.case.dtype, seen.gpu)) for seen in observed
+        Cell(seen, models[group].seconds(seen.kernels, seen.case.dtype, seen.gpu))
+        for seen, group in zip(observed, groups, strict=True)
     )
 
 

@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 from observed import WORKS, all_observed, observed
 
+from bench.analysis.speed import held_out
+from bench.analysis.speed.fit import Equation, equation
 from bench.analysis.speed.held_out import Cell, architecture_of, card_of, errors, leave_one_out
 from bench.analysis.speed.observation import Observation
+from bench.analysis.speed.parts import Form
 
 
 def slower(observations: tuple[Observation, ...], card: str, factor: float) -> tuple[Observation, ...]:
@@ -74,3 +77,18 @@ def test_errors_by_hand() -> None:
     assert [cell.error for cell in cells] == pytest.approx([0.1, -0.25, 0.01])
     assert cells[1].log_error == pytest.approx(math.log(0.75))
     assert (found.cells, found.median, found.worst) == (3, pytest.approx(0.1), cells[1])
+
+
+def test_what_a_time_says_of_the_figures_is_found_once_for_all_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given times of many cards, whose parts take longer to find than a fit takes
+    seen, counted = all_observed(), []
+
+    def count(observation: Observation, *form: Form) -> Equation:
+        counted.append(observation)
+        return equation(observation, *form)
+
+    monkeypatch.setattr(held_out, "equation", count)
+    # when
+    leave_one_out(seen, card_of)
+    # then
+    assert counted == list(seen)
