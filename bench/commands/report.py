@@ -71,7 +71,9 @@ def report(
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
     endpoints = remote_page.endpoints(records)
-    pages: Pages = {**measured_page.pages(records, ceilings), "remote.md": remote_page.page(endpoints)}
+    # pages of markdown are short: they leave the runs out
+    measured = measured_page.pages(records, ceilings, has_runs=form is not Format.MARKDOWN)
+    pages: Pages = {**measured, "remote.md": remote_page.page(endpoints)}
     for slug in remote_page.drawn(endpoints):
         pages[remote_page.plot_name(slug)] = partial(remote_plot.draw, endpoints[slug])
     comparison, networks = comparisons.compare_ways(records, EVERYTHING)

@@ -34,17 +34,24 @@ class _Row:
     tiled: Record | None
 
 
-def pages(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> dict[str, Document]:
-    """The pages of all kinds of workload by file name, such as `vae_encode.md`."""
+def pages(
+    records: Sequence[Record], ceilings: Sequence[Ceilings] = (), *, has_runs: bool = True
+) -> dict[str, Document]:
+    """The pages of all kinds of workload by file name, such as `vae_encode.md`.
+
+    `has_runs`: with each run's figures as details, which take long to make of many runs.
+    """
     groups = grouped(run_details.local(records), lambda record: _place(record.case))
     placed = {_place(group[0].case): group for group in groups}
     documents = {
-        _file(kind, operation): page(kind, operation, placed.get((kind.page, operation), []), ceilings)
+        _file(kind, operation): page(kind, operation, placed.get((kind.page, operation), []), ceilings, has_runs=has_runs)
         for kind in models.workloads()
         for operation in kind.operations
         if kind.in_docs or (kind.page, operation) in placed
     }
-    return documents | ({_UNKNOWN_MODELS: _unknown_models(placed[None], ceilings)} if None in placed else {})
+    if None in placed:
+        documents[_UNKNOWN_MODELS] = _unknown_models(placed[None], ceilings, has_runs=has_runs)
+    return documents
 
 
 def _file(kind: Workload, operation: str) -> str:
@@ -60,11 +67,18 @@ def _place(case: Case) -> tuple[str, str] | None:
     return None if kind is None else (kind.page, case.operation)
 
 
-def page(kind: Workload, operation: str, records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> Document:
+def page(
+    kind: Workload,
+    operation: str,
+    records: Sequence[Record],
+    ceilings: Sequence[Ceilings] = (),
+    *,
+    has_runs: bool = True,
+) -> Document:
     """A page of one operation of a kind of workload: tables by model, all figures, devices.
 
     Records of other operations and of endpoints are left out; endpoints have a page of their own (`remote_page`).
-    `ceilings` are the measured ones of the records' devices, one for each device.
+    `ceilings` are the measured ones of the records' devices, one for each device. `has_runs` as in `pages`.
     """
     shown = [record for record in run_details.local(records) if record.case.operation == operation]
     title = f"{kind.page} {operation}"
@@ -74,22 +88,24 @@ def page(kind: Workload, operation: str, records: Sequence[Record], ceilings: Se
     if not shown:
         nothing = Text(f"There are no results of {title} yet. `bench run` measures them on this machine.")
         return Document(title, (nothing,), (written,))
-    return Document(title, _body(shown, ceilings), (*_legend(shown), written))
+    return Document(title, _body(shown, ceilings, has_runs=has_runs), (*_legend(shown), written))
 
 
-def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> Document:
+def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings], *, has_runs: bool) -> Document:
     """The page of unknown models: measured with a workload that is not installed on this machine."""
     text = "These models are unknown here. Set BENCH_WORKLOADS to the files that describe them."
-    return Document("Other models", (Text(text), *_body(records, ceilings)), (*_legend(records), Text(_WRITTEN)))
+    body = _body(records, ceilings, has_runs=has_runs)
+    return Document("Other models", (Text(text), *body), (*_legend(records), Text(_WRITTEN)))
 
 
-def _body(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> tuple[Block, ...]:
+def _body(records: Sequence[Record], ceilings: Sequence[Ceilings], *, has_runs: bool) -> tuple[Block, ...]:
     several = len({record.case.operation for record in records}) > 1
     sections: list[Block] = []
     for name, group in cells.by_call(records, lambda record: record.case):
         title = name if several else models.title(group[0].case.model)
         sections.append(Section(title, (_results(group), *_stages(group))))
-    return (*sections, *_cases_without_figure(records), run_details.devices(records, ceilings))
+    runs = run_details.runs(records, ceilings) if has_runs else []
+    return (*sections, *_cases_without_figure(records), run_details.devices(records, runs))
 
 
 def _legend(records: Sequence[Record]) -> tuple[Block, ...]:

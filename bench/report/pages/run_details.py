@@ -63,8 +63,8 @@ def in_order(records: Iterable[Record]) -> list[Record]:
     return [record for group in groups for record in sorted(group, key=lambda record: size_order(record.case))]
 
 
-def devices(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> Section:
-    """What the figures were measured on, a line for each device and software; each run's figures as details."""
+def devices(records: Sequence[Record], details: Sequence[Section]) -> Section:
+    """What the figures were measured on, a line for each device and software, and `runs` as details."""
     published: dict[str, dict[str, None]] = {}
     for record in records:
         if record.kind == "published":
@@ -73,7 +73,7 @@ def devices(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> Section:
     sources = tuple(f"Published in {source}: {', '.join(labels)}" for source, labels in published.items())
     blocks: list[Block] = [_devices_table(measured)] if measured else []
     blocks += [Bullets(sources)] if sources else []
-    return Section("Devices", (*blocks, *_runs(measured, ceilings)))
+    return Section("Devices", (*blocks, *details))
 
 
 def _devices_table(records: Sequence[Record]) -> Table:
@@ -121,10 +121,11 @@ def _with_warnings(notes: Sequence[str], records: Iterable[Record]) -> str:
     return "; ".join([*notes, *([format_count(count, "warning")] if count else [])])
 
 
-def _runs(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Section]:
-    """A detail for each device and run: what it was measured with, all figures of each case, and warnings."""
+def runs(records: Sequence[Record], ceilings: Sequence[Ceilings]) -> list[Section]:
+    """A detail for each device and measured run: what it was measured with, all figures of each case, and warnings."""
     parts = []
-    for group in grouped(records, lambda record: (device_label(record), record.run.id)):
+    measured = (record for record in records if record.kind != "published")
+    for group in grouped(measured, lambda record: (device_label(record), record.run.id)):
         device = next((each for each in ceilings if each.device.name == group[0].device.name), None)
         facts = Bullets((_begun(group[0]), *_environment(group), *_ceilings(device, group)))
         figures = Section("All figures", _all_figures(group, device), folded=True)

@@ -156,7 +156,7 @@ def _peak(record: Record) -> float | None:
 
 
 def _metric(name: str) -> Callable[[Record], float | None]:
-    return lambda record: rounded(metrics.values(record).get(name))
+    return lambda record: rounded(metrics.value(name, record))
 
 
 def _end_to_end(record: Record) -> _Value:

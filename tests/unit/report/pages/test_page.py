@@ -105,10 +105,16 @@ def test_pages_of_no_records_at_all_are_pages(operation: str) -> None:
     assert measured_page.page(WORKLOAD, operation, []).title == f"VAE {operation}"
 
 
+def test_the_figures_of_each_run_are_left_out_if_nobody_asks_for_them() -> None:
+    whole, without = (measured_page.pages(_records(), has_runs=has_runs)["vae_encode.md"] for has_runs in (True, False))
+
+    assert [table.keys for table in without.tables()] == [table.keys for table in whole.tables()][:-2]
+
+
 def test_the_settings_of_float32_are_printed_with_a_device_that_has_them() -> None:
     settings = TorchSettings(convolutions_tf32=True, matmul_tf32=None, cudnn_benchmark=True)
     with_them, without = (
-        run_details.devices([measured(environment=an_environment(torch_settings=told))], []).blocks[-1].blocks[0].items
+        run_details.runs([measured(environment=an_environment(torch_settings=told))], [])[-1].blocks[0].items
         for told in (settings, None)
     )
 
