@@ -44,7 +44,9 @@ def pages(
     groups = grouped(run_details.local(records), lambda record: _place(record.case))
     placed = {_place(group[0].case): group for group in groups}
     documents = {
-        _file(kind, operation): page(kind, operation, placed.get((kind.page, operation), []), ceilings, has_runs=has_runs)
+        _file(kind, operation): page(
+            kind, operation, placed.get((kind.page, operation), []), ceilings, has_runs=has_runs
+        )
         for kind in models.workloads()
         for operation in kind.operations
         if kind.in_docs or (kind.page, operation) in placed
