@@ -34,7 +34,7 @@ def test_whether_it_fits_and_whether_to_go_remote_is_answered_within_three_click
 
     assert view.headline() == "Go remote."
     assert re.search(r"9\.00 GiB of 8\.00 GiB.*predicted", view.fact("Does it fit?"), re.DOTALL)
-    assert re.search(r"900 ms.*400 ms.*predicted.*simulated", view.fact("Go remote?"), re.DOTALL)
+    assert re.search(r"400 ms; tile 512, overlap 128 takes 900 ms\..*predicted.*simulated", view.fact("Go remote?"), re.DOTALL)
 
 
 def test_another_network_changes_the_recommendation(view: Opened) -> None:
@@ -47,6 +47,16 @@ def test_another_network_changes_the_recommendation(view: Opened) -> None:
     assert view.fact("Peak") == "2.00 GiB (25%) predicted"
     assert view.fact("1,000 images") == "USD 0.02 simulated"
     assert view.page.locator("#ways tr.best th").inner_text() == "tile 512, overlap 128 recommended"
+
+
+def test_a_way_that_is_not_recommended_is_named_with_its_time_and_with_what_speaks_against_it(view: Opened) -> None:
+    # given a card whose quickest way is untiled, but not sure to fit
+    view.go(address(OLD))
+
+    assert re.search(r"9\.00 GiB.*Tile 512, overlap 128 fits", view.fact("Does it fit?"), re.DOTALL)
+    assert "tile 512, overlap 128 takes 1.00 to 3.00 s; untiled takes at least 2.00 s, but may not fit" in view.fact(
+        "Go remote?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,6 +80,7 @@ def test_where_nothing_fits_and_no_endpoint_is_known_the_answer_is_not_one(view:
     view.go(address(size="4096x4096"))
 
     assert view.page.locator("#verdict").get_attribute("class") == "nothing"
+    assert view.headline() == "Nothing fits."
     assert view.fact("Does it fit?").startswith("No")
     assert view.page.locator("#ways tr.best").count() == 0
 

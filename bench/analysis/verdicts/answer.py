@@ -84,6 +84,14 @@ class Answer:
         return any("measured" in (each.peak_kind, each.time_kind) for each in self.on_card.ways)
 
     @property
+    def nothing(self) -> str:
+        """Why nothing on the card is recommended, in the words of `bench advise`."""
+        verdicts = {figures.verdict for figures in self.on_card.ways}
+        if "unsupported" in verdicts:
+            return "torch does not support this card"
+        return f"no {self.question.dtype} here" if verdicts & RUNS else "nothing fits"
+
+    @property
     def share(self) -> float | None:
         """The recommended way's peak as a share of the card's memory."""
         return None if self.figures is None else share_of(self.figures, self.card)
@@ -107,7 +115,7 @@ class Answer:
         if self.best == REMOTE:
             yield f"remote over {self.network} ({remote})"
         elif here is None:
-            yield "nothing is known to run"
+            yield self.nothing
         if here is not None:
             yield self._way_text(here)
         if self.untiled is not None and self.untiled is not here:

@@ -125,7 +125,7 @@ def _recommended(answer: Answer | None) -> Cell:
     if answer.way is not None:
         return _figures(answer, answer.figures)
     if answer.best != REMOTE:
-        return Cell("nothing fits", tone="bad")
+        return Cell(answer.nothing, tone="bad")
     remote = _remote(answer.remote)
     return Cell(text=", ".join(["remote", *([remote.text] if remote.text else [])]), kind=remote.kind, tone="strong")
 
@@ -133,7 +133,7 @@ def _recommended(answer: Answer | None) -> Cell:
 def _figures(answer: Answer, figures: Figures | None) -> Cell:
     """`tile 512, overlap 128, 25%, 900 ms`; the share has a mark of its own if it is of another kind than the time."""
     if figures is None:
-        return Cell("nothing fits", tone="bad")
+        return Cell(answer.nothing, tone="bad")
     time = _time(figures.least_s, figures.most_s)
     kind = figures.time_kind if time else figures.peak_kind
     texts = [answer.question.ways[figures.way].title]

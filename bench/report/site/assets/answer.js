@@ -4,6 +4,7 @@
 const REMOTE = -1;
 const NOTHING = -2;
 const RUNS = new Set(["fits", "tight", "unsure", "emulated", "black"]);
+const BUT = { tight: ", but is tight", unsure: ", but may not fit", emulated: ", but is only emulated", black: ", but may give black images" };
 const FITS = { fits: "yes", tight: "tight", oom: "OOM", unsure: "perhaps", unsupported: "not supported", emulated: "runs, emulated", black: "runs, may give black images" };
 
 // The answer of the chosen card as an object; null if the file has none.
@@ -73,8 +74,12 @@ function onCard(answer) {
 function headline(answer) {
   if (answer.best === REMOTE) return "Go remote.";
   const way = best(answer);
-  if (!way) return "Nothing that is known of fits.";
+  if (!way) return `${capitalised(nothing(answer))}.`;
   return isUntiled(way) ? "Run it on the card, untiled." : `Run it on the card: ${way.title}.`;
+}
+
+function capitalised(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function fitText(answer) {
@@ -89,7 +94,9 @@ function fitText(answer) {
     black: "Yes, untiled, but images may be black.",
     unsupported: "No: torch does not support this card.",
   };
-  if (untiled && untiled.verdict !== "oom") return words[untiled.verdict];
+  const surely = untiled?.verdict === "fits" ? null : answer.ways.find((way) => way.index === answer.here && way.verdict === "fits");
+  const instead = surely && RUNS.has(untiled?.verdict) ? ` ${capitalised(surely.title)} fits.` : "";
+  if (untiled && untiled.verdict !== "oom") return `${words[untiled.verdict]}${instead}`;
   const needs = untiled?.peak && total && untiled.peak > total ? `: untiled needs ${bytes(untiled.peak)} of ${bytes(total)}` : "";
   const others = answer.ways.filter((way) => !isUntiled(way) && RUNS.has(way.verdict));
   const sure = others.some((way) => way.verdict === "fits");
@@ -97,13 +104,25 @@ function fitText(answer) {
   return untiled ? `No${needs}.` : "Not known.";
 }
 
+// Why nothing on the card is recommended, in the words of `Answer.nothing`.
+function nothing(answer) {
+  if (answer.ways.some((way) => way.verdict === "unsupported")) return "torch does not support this card";
+  return answer.ways.some((way) => RUNS.has(way.verdict)) ? `no ${chosen.precision} here` : "nothing fits";
+}
+
+// The best way on the card and the untiled one, if their times are known.
+function timedOnCard(answer) {
+  const shown = unique([onCard(answer), answer.ways.find(isUntiled) ?? null]);
+  return shown.filter((way) => way && way.low !== null && RUNS.has(way.verdict));
+}
+
 function remoteText(answer) {
   if (!answer.remote || answer.remote.low === null) return "No endpoint’s time is known for this.";
-  const remote = `remote over ${networkTitle()} ${timeText(answer.remote)}`;
+  const remote = `remote over ${networkTitle()} takes ${timeText(answer.remote)}`;
   const local = onCard(answer);
-  const times = local && local.low !== null ? `the card takes ${timeText(local)}, ${remote}` : remote;
-  if (answer.best === REMOTE) return `Yes: ${local ? times : `nothing on the card is known to fit; ${remote}`}.`;
-  if (answer.best === NOTHING) return `${remote}.`;
+  const onTheCard = timedOnCard(answer).map((way) => `${way.title} takes ${timeText(way)}${BUT[way.verdict] ?? ""}`);
+  if (answer.best === REMOTE) return `Yes: ${[remote, ...(local ? onTheCard : [nothing(answer)])].join("; ")}.`;
+  const times = [...onTheCard, remote].join("; ");
   const isQuicker = local.low !== null && answer.remote.high !== null && answer.remote.high < local.low;
   return isQuicker ? `You need not, but it is quicker: ${times}.` : `No: ${times}.`;
 }
@@ -120,9 +139,8 @@ function fact(name, text, kinds = []) {
 function facts(answer) {
   const way = best(answer);
   const remote = answer.remote;
-  const local = onCard(answer);
   const isRemoteKnown = remote !== null && remote.low !== null;
-  const kindsOfTimes = unique([...(local && local.low !== null ? [local.timeKind] : []), ...(isRemoteKnown ? [remote.kind] : [])]);
+  const kindsOfTimes = isRemoteKnown ? unique([...timedOnCard(answer).map((each) => each.timeKind), remote.kind]) : [];
   const shown = [
     fact("Does it fit?", fitText(answer), [(answer.ways.find(isUntiled) ?? answer.ways[0]).peakKind]),
     fact("Go remote?", remoteText(answer), kindsOfTimes),
@@ -187,7 +205,7 @@ function remoteRows(answer) {
   const computedBy = remote.by ? `, computed by ${shortName(remote.by)}` : "";
   const title = `remote over ${networkTitle()}${remote.note ? ` (${remote.note})` : computedBy}`;
   const kinds = remote.low === null ? [] : [remote.kind];
-  return [row([title, "yes", "none", timeText(remote), remote.cost], "fits", kinds, answer.best === REMOTE)];
+  return [row([title, remote.low === null ? "-" : "yes", "none", timeText(remote), remote.cost], "fits", kinds, answer.best === REMOTE)];
 }
 
 function row([title, fits, peak, time, cost], verdict, kinds, isBest) {

@@ -9,7 +9,7 @@ from factories import refusal
 from verdict_tables import LARGE, SMALL, TILE_512, UNTILED, a_question, verdicts
 
 from bench.analysis.verdicts.answer import answer_for, answers_on
-from bench.analysis.verdicts.questions import NOTHING, REMOTE, Figures, OnCard
+from bench.analysis.verdicts.questions import NOTHING, REMOTE, Figures, OnCard, Verdict
 from bench.core.units import MIB
 from bench.errors import ConfigError
 
@@ -56,12 +56,17 @@ def test_a_measured_figure_has_no_kind_and_mixed_ones_have_each_their_own() -> N
     ]
 
 
-def test_where_nothing_runs_and_no_remote_time_is_known_the_answer_says_so() -> None:
-    table = verdicts(a_question(remote={}, cards=(OnCard((Figures(0, "oom"),), NOTHING, (NOTHING, NOTHING)),)))
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [("oom", "nothing fits"), ("unsupported", "torch does not support this card"), ("emulated", "no float32 here")],
+)
+def test_where_nothing_runs_and_no_remote_time_is_known_the_answer_says_so(verdict: Verdict, words: str) -> None:
+    table = verdicts(a_question(remote={}, cards=(OnCard((Figures(0, verdict),), NOTHING, (NOTHING, NOTHING)),)))
     answer = answer_for(table, SMALL, "sdxl", "decode", SIZE)
     assert answer is not None
     assert (answer.way, answer.here, answer.remote) == (None, None, None)
-    assert "nothing is known to run" in answer.sentence
+    assert answer.nothing == words
+    assert words in answer.sentence
 
 
 def test_the_models_own_precision_is_answered_unless_another_is_asked_for_or_alone_known() -> None:
