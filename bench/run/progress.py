@@ -25,6 +25,12 @@ from bench.workloads.labels import label_of
 
 #: In columns: the bar's width, the narrowest terminal with a bar, and the narrowest with the remaining time.
 _BAR, _BAR_FROM, _LEFT_FROM = 16, 80, 60
+#: The shipped sweeps for GPUs, and their counterparts for CPUs.
+_CPU_SWEEPS = {"docs": "cpu", "models": "models-cpu", "video": "video-cpu"}
+#: In pixels of all images or frames of a case: from here on a full-size VAE takes minutes for a call on a CPU.
+_LARGE_ON_A_CPU = 512 * 512
+#: Longer times are given in hours.
+_IN_HOURS_S = 2 * 3600
 _STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
 
 
@@ -142,6 +148,8 @@ class Reporter:
         self._say(_where(ready, version))
         if ready.note:
             self._say(f"Note: {ready.note}")
+        if ready.device.kind == "cpu" and (warning := _for_gpus(self._plan)):
+            self._say(f"Note: {warning}")
         if environment.may_spill:
             self._say(f"Note: {environment.may_spill}. Out-of-memory may go unnoticed here, as the records state.")
         neighbours = neighbour_warning(environment.gpu, device)
@@ -191,8 +199,18 @@ class Reporter:
             say(self._bar.console, one_line(text) if isinstance(text, str) else text, indent=indent)
 
 
+def _for_gpus(plan: Plan) -> str | None:
+    """Return what to run instead of a sweep that is meant for GPUs; None if the plan suits a CPU."""
+    instead = _CPU_SWEEPS.get(plan.config)
+    if instead is None or all(case.axes.product() < _LARGE_ON_A_CPU for case in plan.cases):
+        return None
+    return f"{plan.config} is a sweep for GPUs, and may take days on a CPU. For a CPU: bench run {instead}"
+
+
 def _rough(seconds: float) -> str:
-    """Return seconds for people who wait: `0.4 s`, `35.1 s`."""
+    """Return seconds for people who wait: `0.4 s`, `35.1 s`, `14 h`."""
+    if seconds >= _IN_HOURS_S:
+        return f"{seconds / 3600:.0f} h"
     return f"{seconds:.1f} s" if seconds < 1 else format_seconds(seconds)
 
 

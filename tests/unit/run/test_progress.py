@@ -64,6 +64,34 @@ def test_notes_on_the_device_are_printed_at_the_start() -> None:
     assert "WSL: it may" in text.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("config", "size", "kind", "instead"),
+    [
+        ("docs", 1024, "cpu", "bench run cpu"),
+        ("models", 512, "cpu", "bench run models-cpu"),
+        ("docs", 64, "cpu", None),
+        ("cpu", 1024, "cpu", None),
+        ("docs", 1024, "cuda", None),
+    ],
+)
+def test_a_sweep_for_gpus_names_the_one_for_a_cpu(config: str, size: int, kind: str, instead: str | None) -> None:
+    text = io.StringIO()
+    plan = Plan(config=config, cases=(a_case(size=64), a_case(size=size)), measure=MeasureSettings(), timeout_s=5)
+    ready = READY.model_copy(update={"device": a_device().model_copy(update={"kind": kind})})
+    reporter_on(text, plan).begun(a_run(cases=2), Path("results/x.jsonl"), (), ready)
+    assert re.findall(r"bench run \S+", text.getvalue()) == ([instead] if instead else [])
+
+
+def test_a_long_wait_is_in_hours() -> None:
+    text = io.StringIO()
+    cases = (a_case(size=64), a_case(size=8192))
+    reporter = reporter_on(text, Plan(config="test", cases=cases, measure=MeasureSettings(), timeout_s=5))
+    reporter.begun(a_run(cases=2), Path("results/x.jsonl"), (), READY)
+    reporter._estimate = Estimate(cases, iter([0.0, *[10.0] * 20]).__next__)
+    reporter.case_done(1, measured(0.25, case=cases[0]))
+    assert "about 46 h left" in text.getvalue()
+
+
 def _begun_beside(neighbours: Neighbours) -> str:
     text = io.StringIO()
     ready = READY.model_copy(update={"environment": an_environment(gpu=GpuSettings(neighbours=neighbours))})
