@@ -21,7 +21,7 @@ _USER = "`bench export --parquet`"
 
 AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV. The default, unless --out ends in .parquet.")]
 AsParquet = Annotated[
-    bool, typer.Option("--parquet", help="Write Parquet, to --out. Needs pyarrow: pip install 'hybrid-bench[parquet]'.")
+    bool, typer.Option("--parquet", help="Write Parquet, to --out. Needs pyarrow: pip install pyarrow.")
 ]
 OutFile = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write to this file instead of printing.")

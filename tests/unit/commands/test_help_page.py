@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.main import get_command
 
 from bench import cli
 from bench.cli import main
+from bench.commands.docs import docs
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "tests" / "golden" / "vae_encode_tables.md"
@@ -27,6 +33,25 @@ def test_help_names_values_and_has_no_python_types(
     for kind in ("bool", "str", "int", "float", "path", "list"):
         assert f"<{kind}" not in text
     assert "Exit codes:" in text or command == ["models"]
+
+
+def _commands(command: Any) -> list[Any]:
+    """A command, or those of a group and its groups."""
+    below = getattr(command, "commands", None)
+    return [each for child in below.values() for each in _commands(child)] if below else [command]
+
+
+def test_help_shows_what_is_in_square_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    """Typer takes a word in brackets for the name of a style, and leaves it out: [parquet] of a package's extra."""
+    app = typer.Typer()
+    for name in COMMANDS:
+        app.command(name)(getattr(import_module(f"bench.commands.{name}"), name))
+    app.add_typer(docs, name="docs")
+    texts = [
+        str(getattr(parameter, "help", "")) for command in _commands(get_command(app)) for parameter in command.params
+    ]
+    assert len(texts) > 50
+    assert [text for text in texts if re.search(r"(?<!\\)\[[a-z]+\]", text)] == []
 
 
 @pytest.mark.parametrize(
