@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from factories import a_run, measured, write_lines
+from packaging.requirements import Requirement
 from processes import STANDIN_BENCH
 
 from bench import cli, config
@@ -139,6 +140,22 @@ def test_the_card_of_the_text_for_contributors_is_that_of_the_file() -> None:
 @pytest.mark.parametrize("name", ["compare.yml"])
 def test_the_sweep_of_an_example_is_one(name: str) -> None:
     assert config.find(read(EXAMPLES / name)["env"]["SWEEP"]).is_file()
+
+
+@NO_BASH
+@pytest.mark.parametrize(("name", "step"), [("compare.yml", "Install both sides"), ("docs-page.yml", "Install")])
+def test_an_example_installs_the_package_from_its_repository(name: str, step: str, tmp_path: Path) -> None:
+    # Given a Python that only prints what it is asked to do, also as that of both sides
+    for folder in ("bin", "venv-base/bin", "venv-head/bin"):
+        command(tmp_path / folder / "python", "echo")
+    variables = {**read(EXAMPLES / name)["env"], "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    # When the packages are installed
+    done = run(script(EXAMPLES / name, step), tmp_path, variables)
+    # Then the package comes from an address, because no index has it
+    assert done.returncode == 0, done.stderr
+    asked = re.findall(r"(hybrid-bench\S*(?: @ \S+)?)", done.stdout)
+    assert asked
+    assert {str(Requirement(text).url).partition("://")[0] for text in asked} == {"git+https"}
 
 
 @NO_BASH
