@@ -101,7 +101,7 @@ def _tiled(image: Case, market: Market) -> tuple[Tile | None, tuple[CardOffer, .
 
 
 def endpoints_of(image: Case, market: Market) -> list[EndpointOffer]:
-    """The endpoints, each with its time by `bench cost`, else with a predicted one."""
+    """The endpoints, each with its time as `bench cost` has it, or else with a predicted one."""
     known = next((costed.remote for costed in market.costs.images if alike(costed.case) == alike(image)), ())
     by_name = {remote.name: remote for remote in known}
     return [_endpoint(image, name, price, by_name.get(name), market) for name, price in market.prices.endpoints.items()]

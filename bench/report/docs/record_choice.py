@@ -42,8 +42,8 @@ def doubts(records: Iterable[Record]) -> list[str]:
     if not other:
         return []
     return [
-        "The docs' figures are taken to be in each model's own precision, with its own tile and random weights, and "
-        f"their tables can't say that these are not: {_labels(other)}."
+        "A docs table has no column for precision, tile or weights, so readers will take these cases to be in the "
+        f"model's own precision, with its own tile and random weights, which they are not: {_labels(other)}."
     ]
 
 

@@ -23,14 +23,14 @@ _LEGEND = Terms(
         (
             "Endpoints",
             "charged for every minute in which they start or run; they stop after an idle time if their price says so. "
-            f"Requests come at random, and a replica may be at most {format_percent(BUSY)} busy. The network is free, "
-            "and so is the time that your card waits, because the next image is generated meanwhile. 0: the endpoint "
-            "is free.",
+            f"Requests come at random, and a running endpoint may be at most {format_percent(BUSY)} busy. The network "
+            "is free, and so is the time that your card waits, because the next image is generated meanwhile. 0: the "
+            "endpoint is free.",
         ),
         (
             "Pays",
             "the images per hour at which that endpoint costs no more than this card, if the card is kept for this "
-            "alone and charged for every hour. never: even a fully used replica is more expensive.",
+            "alone and charged for every hour. never: even an endpoint that is always busy costs more.",
         ),
         (
             "Time, Energy",
@@ -82,7 +82,7 @@ def terminal(costs: Costs) -> Document:
     legend = Text(
         "Memory is the peak as a share of the card's. Energy that was not measured follows from the board's rated "
         "power. A card is charged for the seconds that it computes. An endpoint breaks even at the volumes where it "
-        "costs no more than the card; never: even a fully used replica costs more. OOM: out of memory. -: unknown.",
+        "costs no more than the card; never: even one that is always busy costs more. OOM: out of memory. -: unknown.",
         "quiet",
     )
     return Document("", (*blocks, legend) if images else ())

@@ -44,8 +44,8 @@ _LEGEND = (
 )
 _TOO_LARGE = "Untiled, a tensor has 2^31 elements or more. What kernels take beyond 32-bit indices is not known."
 _ENDPOINTS = (
-    "Endpoints: time is that of computing, by `bench cost`, else predicted; end to end is simulated over the network "
-    "(change it with --network). Images of more than 2048 px are served in tiles."
+    "Endpoints: time is that of computing, as `bench cost` has it, or else predicted; end to end is simulated over the "
+    "network (change it with --network). Images of more than 2048 px are served in tiles."
 )
 
 

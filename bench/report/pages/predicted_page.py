@@ -172,7 +172,7 @@ def _agreement(peaks: Sequence[KnownPeak]) -> Iterator[str]:
         if ratios:
             text += (
                 f"; predicted over {kind} peak reserved is {min(ratios):.2f} to {max(ratios):.2f}, median "
-                f"{statistics.median(ratios):.2f}; {sum(within)} of {len(within)} are within the band"
+                f"{statistics.median(ratios):.2f}; {sum(within)} of {len(within)} are in the predicted range"
             )
         allocated = [peak.allocated_ratio for peak in alike if peak.allocated_ratio is not None]
         if allocated:

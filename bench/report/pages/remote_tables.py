@@ -62,6 +62,7 @@ LOAD_LEGEND = (
         "Latency counts from the moment when a request was due",
     ),
     ("Closed", "the given number of requests is always in flight"),
+    ("Sent, Good", "how many requests were sent, and how many of them were answered without an error"),
     ("Opened", "how many connections were opened; connections are kept and reused"),
     (
         "p50 to p99",

@@ -70,7 +70,7 @@ def devices(records: Sequence[Record], details: Sequence[Section]) -> Section:
         if record.kind == "published":
             published.setdefault(record.run.config, {})[device_label(record)] = None
     measured = [record for record in records if record.kind != "published"]
-    sources = tuple(f"Published in {source}: {', '.join(labels)}" for source, labels in published.items())
+    sources = tuple(f"Published on the page {source}: {', '.join(labels)}" for source, labels in published.items())
     blocks: list[Block] = [_devices_table(measured)] if measured else []
     blocks += [Bullets(sources)] if sources else []
     return Section("Devices", (*blocks, *details))
