@@ -55,7 +55,7 @@ def test_each_endpoint_has_the_plot_that_its_page_shows(tmp_path: Path, capsys: 
     plot = "remote-loopback-on-test-cpu.png"
     assert plot in written(tmp_path / "r")
     assert f"]({plot})" in (tmp_path / "r" / "remote.md").read_text()
-    assert str(tmp_path / "r" / "README.md") in done.stdout
+    assert str(tmp_path / "r" / "index.html") in done.stdout
 
 
 def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_report_ends_with_the_answer_for_the_machine_measured_last_and_where
     (answer,) = [line for line in lines if "SD v1.5 encode at 256x256" in line]
     assert "Our CPU" in answer
     assert "1.50 s" in answer
-    assert str(tmp_path / "r" / "README.md") in lines[-1]
+    assert str(tmp_path / "r" / "index.html") in lines[-1]
     assert "Our CPU" in (tmp_path / "r" / "README.md").read_text()
 
 
