@@ -28,18 +28,19 @@ def verdicts_of(records: Sequence[Record], comparison: Comparison) -> Verdicts |
         return None
 
 
-def lines(records: Sequence[Record], comparison: Comparison) -> list[str]:
-    """A sentence for each model and operation that was measured on the device of the latest run."""
-    from bench.report.pages import overview_page
+def lines(verdicts: Verdicts, records: Sequence[Record]) -> list[str]:
+    """A sentence for each model and operation that was measured on the device of the latest run.
 
-    local = [record for record in records if record.kind == "measured" and record.device.kind != "endpoint"]
-    if not local:
+    `verdicts` are overlaid with the records.
+    """
+    from bench.analysis.verdicts.device_card import card_of
+    from bench.config import load_gpus
+    from bench.report.pages import overview_page, run_details
+
+    measured = [record for record in run_details.local(records) if record.kind == "measured"]
+    if not measured:
         return []
-    device = max(local, key=lambda record: record.run.started_at).device
-    verdicts = verdicts_of([record for record in local if record.device == device], comparison)
-    if verdicts is None:
-        return []
-    # its card may have another name: gpus.yaml has two that are called RTX 4060 Ti
-    names = [card.name for card in verdicts.cards if card.is_device]
-    answers = [answer for name in names for answer in overview_page.shown_on(verdicts, name)]
+    device = max(measured, key=lambda record: record.run.started_at).device
+    card = card_of(device, verdicts.cards, load_gpus())
+    answers = [] if card is None else overview_page.shown_on(verdicts, card.name)
     return [answer.sentence for answer in answers[:_MOST_LINES]]

@@ -95,7 +95,7 @@ def report(
         pages[overview_page.PAGE] = overview_page.page(verdicts, records, [*pages, *beside])
     files = write_pages(out, pages, form, quiet=quiet)
     if not quiet:
-        _tell([] if verdicts is None else answers.lines(records, comparison), files)
+        _tell([] if verdicts is None else answers.lines(verdicts, records), files)
 
 
 def _is_free(path: Path, mark: str) -> bool:

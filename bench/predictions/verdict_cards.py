@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.analysis.advise.card import Place
+from bench.analysis.verdicts.device_card import is_of_card
 from bench.analysis.verdicts.questions import Card
-from bench.config import card_names, load_gpus
+from bench.config import load_gpus
 from bench.core.units import format_bytes
 from bench.predictions.target_cards import place_of
 from bench.record import Record
@@ -70,8 +71,7 @@ class VerdictCards:
         """The card that was added for a device, or a new one; its name says its memory if another card has the name."""
         device, gpu = record.device, record.environment.gpu if record.environment else None
         for index in self._added.get(device.name, ()):
-            # a machine's memory differs by a few pages from run to run
-            if card_names.is_card(device.name, device.total_bytes, device.name, self._cards[index].memory_bytes):
+            if is_of_card(device, self._cards[index]):
                 return index
         name = f"{device.name} ({size})" if device.name in self._indices else device.name
         total_bytes = device.total_bytes or _UNKNOWN_BYTES

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from bench.analysis.cost.image_costs import Costs
+from bench.analysis.verdicts.device_card import card_of
 from bench.analysis.verdicts.questions import Verdicts
 from bench.config import load_gpus
 from bench.record import Record
@@ -91,6 +92,6 @@ def _usual(contents: Contents) -> dict[str, str | None]:
     """What the page shows first: the GPU that was measured last, and the call that the docs begin with."""
     measured = [record for record in contents.records if record.kind == "measured" and record.device.kind == "cuda"]
     last = max(measured, key=lambda record: record.run.started_at, default=None)
-    card = load_gpus().of_device(last.device.name, last.device.total_bytes) if last else None
-    name = card[0] if card else last.device.name if last else None
-    return {"card": name, "model": _USUAL_MODEL, "operation": "decode"}
+    cards = contents.verdicts.cards if contents.verdicts is not None else ()
+    card = card_of(last.device, cards, load_gpus()) if last else None
+    return {"card": card.name if card else None, "model": _USUAL_MODEL, "operation": "decode"}
