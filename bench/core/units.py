@@ -140,6 +140,19 @@ def format_amount(amount: float) -> str:
     return f"{rounded:,.{digits}f}"
 
 
+def format_between(least: float, most: float | None, unit: Unit) -> str:
+    """`310 ms`, `138 ms to 311 ms`; `at least 138 ms` if nothing bounds the quantity (`most` is None)."""
+    text = format_quantity(least, unit)
+    if most is None:
+        return f"at least {text}"
+    return text if most == least else f"{text} to {format_quantity(most, unit)}"
+
+
+def format_share(share: float) -> str:
+    """A share of a device's memory: `45%`, `<1%`."""
+    return "<1%" if share < 0.01 else f"{share:.0%}"
+
+
 def format_size(count: int) -> str:
     """Bytes on the wire, in decimal units as rates are: `32.8 kB`, `2.76 MB`."""
     return _scaled(count, "B")

@@ -20,7 +20,7 @@ from bench.analysis.speed.extrapolation import Range
 from bench.analysis.speed.held_out import Errors
 from bench.analysis.speed.observation import LEAST_S
 from bench.config.gpus import Gpu
-from bench.core.units import format_seconds
+from bench.core.units import format_between, format_seconds
 from bench.core.work import Kernels
 from bench.record import Case, Kind, Record
 
@@ -66,8 +66,7 @@ class Time:
         """`24 ms`, `11 ms to 245 ms`, `at least 11 ms`."""
         if self.between is None:
             return format_seconds(self.seconds)
-        least, most_s = format_seconds(self.between.least_s), self.between.most_s
-        return f"at least {least}" if most_s is None else f"{least} to {format_seconds(most_s)}"
+        return format_between(self.between.least_s, self.between.most_s, "seconds")
 
 
 def of(

@@ -20,12 +20,10 @@ from bench.analysis.verdicts.questions import (
     Way,
 )
 from bench.config import card_names
-from bench.core.units import format_bytes, format_seconds
+from bench.core.units import format_between, format_bytes, format_share
 from bench.record import Kind
 from bench.workloads import models
 
-#: Smaller shares of a card's memory are not told apart.
-_LEAST_SHARE = 0.01
 _IN_WORDS: dict[Verdict, str] = {
     "fits": "fits",
     "tight": "is tight",
@@ -187,6 +185,11 @@ def share_of(figures: Figures, card: Card) -> float | None:
     return figures.peak_bytes / card.memory_bytes
 
 
+def time_text(figures: Figures | Remote) -> str:
+    """`310 ms`, `138 ms to 311 ms`, `at least 138 ms`; empty for no time."""
+    return "" if figures.least_s is None else format_between(figures.least_s, figures.most_s, "seconds")
+
+
 def _card_index(verdicts: Verdicts, device: str) -> int:
     names = [card.name for card in verdicts.cards]
     if device in names:
@@ -216,8 +219,8 @@ def _in_brackets(figures: Figures, card: Card) -> str:
     share = share_of(figures, card)
     peak = "" if figures.peak_bytes is None else format_bytes(figures.peak_bytes)
     texts = [
-        (peak if share is None else _percent(share), figures.peak_kind),
-        (_time_text(figures.least_s, figures.most_s), figures.time_kind),
+        (peak if share is None else format_share(share), figures.peak_kind),
+        (time_text(figures), figures.time_kind),
     ]
     inside = _with_kinds([(text, kind) for text, kind in texts if text])
     return f" ({inside})" if inside else ""
@@ -235,17 +238,4 @@ def _remote_text(remote: Remote | None) -> str:
     """`484 ms, simulated`; empty if no time is known."""
     if remote is None or remote.least_s is None:
         return ""
-    return _with_kinds([(_time_text(remote.least_s, remote.most_s), remote.kind)])
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= _LEAST_SHARE else f"<{_LEAST_SHARE:.0%}"
-
-
-def _time_text(least_s: float | None, most_s: float | None) -> str:
-    """`310 ms`, `138 ms to 311 ms`, `at least 138 ms`; empty for no time."""
-    if least_s is None:
-        return ""
-    if most_s is None:
-        return f"at least {format_seconds(least_s)}"
-    return format_seconds(least_s) + ("" if most_s == least_s else f" to {format_seconds(most_s)}")
+    return _with_kinds([(time_text(remote), remote.kind)])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bench.analysis.verdicts.answer import Answer, answer_for, answers_on, share_of
+from bench.analysis.verdicts.answer import Answer, answer_for, answers_on, share_of, time_text
 from bench.analysis.verdicts.questions import REMOTE, Card, Figures, Remote, Verdict, Verdicts
-from bench.core.units import format_count, format_seconds
+from bench.core.units import format_count, format_share
 from bench.record import Record, grouped
 from bench.report.document import MARKS, Block, Cell, Column, Document, Links, Section, Table, Terms, Text, table_of
 from bench.report.pages.cells import TIGHT, nearest_to_docs
@@ -18,8 +18,6 @@ WRITTEN = "Written by `bench report` from the results; do not edit."
 _NOTHING = "Nothing was measured yet. `make bench`, or `bench run` and then `bench report`, measures this machine."
 #: More devices than this are not looked up: the page is short.
 _MOST_DEVICES = 20
-#: Smaller shares of a device's memory are not told apart.
-_LEAST_SHARE = 0.01
 #: The edge of the images in the table of cards.
 _EDGE_PX = 1024
 #: What each page is about, by its file or the beginning of its name; the order of the list.
@@ -134,29 +132,19 @@ def _figures(answer: Answer, figures: Figures | None) -> Cell:
     """`tile 512, overlap 128, 25%, 900 ms`; the share has a mark of its own if it is of another kind than the time."""
     if figures is None:
         return Cell(answer.nothing, tone="bad")
-    time = _time(figures.least_s, figures.most_s)
+    time = time_text(figures)
     kind = figures.time_kind if time else figures.peak_kind
     texts = [answer.question.ways[figures.way].title]
     if (share := share_of(figures, answer.card)) is not None:
-        percent = f"{share:.0%}" if share >= _LEAST_SHARE else f"<{_LEAST_SHARE:.0%}"
         mark = "" if figures.peak_kind == kind else MARKS[figures.peak_kind]
-        texts.append(f"{percent}{_UNSURE.get(figures.verdict, '')}{mark}")
+        texts.append(f"{format_share(share)}{_UNSURE.get(figures.verdict, '')}{mark}")
     return Cell(text=", ".join([*texts, *([time] if time else [])]), kind=kind)
 
 
 def _remote(remote: Remote | None) -> Cell:
     if remote is None or remote.least_s is None:
         return Cell()
-    return Cell(remote.least_s, _time(remote.least_s, remote.most_s), remote.kind)
-
-
-def _time(least_s: float | None, most_s: float | None) -> str:
-    """`310 ms`, `138 ms to 311 ms`, `at least 138 ms`; empty for no time."""
-    if least_s is None:
-        return ""
-    if most_s is None:
-        return f"at least {format_seconds(least_s)}"
-    return format_seconds(least_s) + ("" if most_s == least_s else f" to {format_seconds(most_s)}")
+    return Cell(remote.least_s, time_text(remote), remote.kind)
 
 
 def _links(files: Iterable[str]) -> Iterable[tuple[str, str]]:

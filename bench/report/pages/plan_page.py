@@ -19,7 +19,7 @@ from bench.analysis.planning.card_offers import (
     priced,
 )
 from bench.config.prices import Purchase, Rental
-from bench.core.units import format_amount, format_bytes, format_count, format_seconds, memory_percent
+from bench.core.units import format_between, format_bytes, format_count, memory_percent
 from bench.errors import listed
 from bench.report import document
 from bench.report.document import Block, Bullets, Cell, Column, Document, Kind, Section, Text, table_of
@@ -194,11 +194,7 @@ def _amount(amount: Between | None, time: Time | None) -> Cell:
     if amount is None:
         return Cell()
     kind = None if time is None else _kind_of_sum(time)
-    least = format_amount(amount.least)
-    if amount.is_exact:
-        return Cell(amount.least, least, kind)
-    text = f"at least {least}" if amount.most is None else f"{least} to {format_amount(amount.most)}"
-    return Cell(text=text, kind=kind)
+    return Cell(amount.least if amount.is_exact else None, format_between(amount.least, amount.most, "amount"), kind)
 
 
 def _counted(plan: ImagePlan) -> str:
@@ -244,10 +240,7 @@ def _kind_of_sum(time: Time) -> Kind:
 
 
 def _span(span: Between) -> str:
-    least = format_seconds(span.least)
-    if span.is_exact:
-        return least
-    return f"at least {least}" if span.most is None else f"{least} to {format_seconds(span.most)}"
+    return format_between(span.least, span.most, "seconds")
 
 
 def _for_all(plans: Sequence[ImagePlan]) -> Iterable[str]:

@@ -275,6 +275,19 @@ def test_a_change_without_a_ratio_names_its_base(base: float, change: float | No
     assert units.format_change("time", base, change) == text
 
 
+@pytest.mark.parametrize(
+    ("most", "unit", "text"),
+    [(0.31, "seconds", "310 ms"), (1.2, "seconds", "310 ms to 1.20 s"), (None, "amount", "at least 0.310")],
+)
+def test_a_quantity_that_is_known_within_bounds(most: float | None, unit: units.Unit, text: str) -> None:
+    assert units.format_between(0.31, most, unit) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.454, "45%"), (0.01, "1%"), (0.0099, "<1%"), (1.2, "120%")])
+def test_a_share_of_a_memory(share: float, text: str) -> None:
+    assert units.format_share(share) == text
+
+
 @pytest.mark.parametrize(("p", "text"), [(None, "-"), (0.0009, "<0.001"), (0.001, "0.001"), (0.0314, "0.031")])
 def test_a_probability(p: float | None, text: str) -> None:
     assert units.format_p(p) == text
