@@ -104,6 +104,11 @@ def are_same(first: str, second: str) -> bool:
     return first == second or (same and first.isascii() and second.isascii())  # words in other letters are not read
 
 
+def short(name: str) -> str:
+    """`RTX 4090` of `NVIDIA GeForce RTX 4090`: without its maker and its series, by which `--gpu` finds it too."""
+    return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
 def _words(text: str) -> set[str]:
     """The words of a name: `{rtx, 3080, ti, 12gb}` of `NVIDIA GeForce RTX 3080Ti 12 GB`."""
     spaced = _MEMORY_IN_TEXT.sub(r" \1gb ", text.casefold())
@@ -135,5 +140,5 @@ def _models(words: Iterable[str]) -> set[str]:
 
 
 def _known(names: Iterable[str]) -> str:
-    short = sorted(name.removeprefix("NVIDIA ").removeprefix("GeForce ") for name in names)
-    return f"Known: {listed(short, _MOST_KNOWN)}." if short else "There are no cards to choose from."
+    known = sorted(map(short, names))
+    return f"Known: {listed(known, _MOST_KNOWN)}." if known else "There are no cards to choose from."

@@ -18,6 +18,7 @@ from bench.analysis.planning.card_offers import (
     comfortable,
     priced,
 )
+from bench.config import card_names
 from bench.config.prices import Purchase, Rental
 from bench.core.units import format_between, format_bytes, format_count, memory_percent
 from bench.errors import listed
@@ -155,7 +156,7 @@ def _cards_table(cards: Sequence[PricedCard], way: Way, plan: ImagePlan) -> Iter
     cost = (Column(_counted(plan), right=True), lambda card: _amount(card.per_1000, card.offer.time))
     yield table_of(
         having,
-        (Column("Card", may_wrap=True), lambda card: _short(card.offer.place.label)),
+        (Column("Card", may_wrap=True), lambda card: card_names.short(card.offer.place.label)),
         *([price] if money else []),
         (Column("Peak", "bytes"), lambda card: Cell(card.offer.peak.reserved_bytes, kind=card.offer.peak.kind)),
         (Column("Share", right=True), lambda card: _share(card.offer)),
@@ -163,11 +164,6 @@ def _cards_table(cards: Sequence[PricedCard], way: Way, plan: ImagePlan) -> Iter
         *([cost] if money else []),
         title=f"Fits {how}: {_HOW[way]}{money}",
     )
-
-
-def _short(card: str) -> str:
-    """A card's name without its maker and its series, by which `--gpu` finds it too."""
-    return card.removeprefix("NVIDIA ").removeprefix("GeForce ")
 
 
 def _price(card: PricedCard) -> Cell:
@@ -224,8 +220,8 @@ def _endpoints_table(plan: ImagePlan) -> Iterable[Block]:
 def _endpoint_name(endpoint: EndpointOffer) -> str:
     """`aws-a10g: A10G (time of RTX 3090)`."""
     accelerator, by = endpoint.price.accelerator, endpoint.by
-    time_of = f" (time of {_short(by)})" if by and by != accelerator else ""
-    return f"{endpoint.name}{f': {_short(accelerator)}' if accelerator else ''}{time_of}"
+    time_of = f" (time of {card_names.short(by)})" if by and by != accelerator else ""
+    return f"{endpoint.name}{f': {card_names.short(accelerator)}' if accelerator else ''}{time_of}"
 
 
 def _whole(endpoint: EndpointOffer) -> Cell:

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
+from bench.config import card_names
 from bench.core.units import one_line
 from bench.report.plots import drawn
 
@@ -196,7 +197,7 @@ def notes_below(figure: Figure, sentences: Sequence[str]) -> None:
 
 def short_name(device: str) -> str:
     """`RTX 4090` of `NVIDIA GeForce RTX 4090`, `Intel Xeon` of `Intel(R) Xeon(R) Processor`."""
-    name = device.removeprefix("NVIDIA ").removeprefix("GeForce ").removesuffix(" Processor")
+    name = card_names.short(device).removesuffix(" Processor")
     return name.replace("(R)", "").replace("(TM)", "") or device
 
 
