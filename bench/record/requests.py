@@ -24,7 +24,7 @@ EachRound = Annotated[tuple[Seconds, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
-def _without_secrets(url: str) -> str:
+def without_secrets(url: str) -> str:
     """The URL without user, password, query and fragment. Applied on reading too: a line may be edited or foreign."""
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -37,7 +37,7 @@ def _without_secrets(url: str) -> str:
 class EndpointFacts(Frozen):
     """The endpoint behind a record. Facts that another kind of endpoint does not report are null."""
 
-    url: Annotated[str, AfterValidator(_without_secrets)] = Field(
+    url: Annotated[str, AfterValidator(without_secrets)] = Field(
         description="without user, password, query and fragment"
     )
     server_device: Device | None = None

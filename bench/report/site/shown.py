@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.core.units import one_line
+from bench.record import without_secrets
 
-#: A URL's user and password, up to the last `@` before its path; its host and path; its query and fragment.
-_URL = re.compile(r"://(?:[^/\s?#]*@)?([^\s?#]*)(?:[?#]\S*)?")
+_URL = re.compile(r"://\S+")
 
 
 def shown(text: str) -> str:
     """A text from a results file: printable, on one line, and with nothing of a URL in it that may be secret."""
-    return _URL.sub(r"://\1", one_line(text)) if "://" in text else one_line(text)
+    line = one_line(text)
+    return _URL.sub(lambda url: without_secrets(url[0]), line) if "://" in line else line
 
 
 def rounded(value: float | None, digits: int = 4) -> float | int | None:
