@@ -94,7 +94,7 @@ def advise(
     """
     from bench.commands import comparisons
     from bench.predictions import advice as advising
-    from bench.predictions import what_would_change
+    from bench.predictions import over_networks, what_would_change
     from bench.predictions.target_cards import as_used, choose_cards
 
     sizes = resolution or advising.usual_sizes(model or [])
@@ -109,7 +109,7 @@ def advise(
     cards = as_used(cards, allocator_kind(allocator), os, free)
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         choice = (network or [], networks_file, server, transport or [])
-        comparison, networks = comparisons.compare_ways(records, wanted, *choice)
+        comparison, networks = over_networks.compare_ways(records, wanted, *choice)
         evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
         warn(warnings)
         # on the page a tile always fits before a lower precision would be needed

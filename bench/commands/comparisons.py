@@ -1,4 +1,4 @@
-"""Shared by `bench hybrid`, `cost`, `advise` and `report`: comparing local with remote, and its pages."""
+"""Shared by `bench hybrid`, `cost`, `advise` and `report`: options of comparing local with remote, and its pages."""
 
 from __future__ import annotations
 
@@ -43,23 +43,6 @@ Transports = Annotated[
         "--transport", help="How payloads travel: jpg, png, pt or pt-partial; repeatable. Default: png up, jpg down."
     ),
 ]
-
-
-def compare_ways(
-    records: Sequence[Record],
-    wanted: Wanted,
-    networks: Sequence[str] = (),
-    file: Path | None = None,
-    server: str | None = None,
-    transports: Sequence[str] = (),
-) -> tuple[Comparison, dict[str, Network]]:
-    """The comparison of local with remote over the chosen networks of the file, and those networks.
-
-    Raises ConfigError for names that are not known.
-    """
-    from bench.predictions import over_networks
-
-    return over_networks.compare_ways(records, wanted, networks, file, server, transports)
 
 
 def wanted_of(

@@ -41,6 +41,7 @@ def cost(
     from bench.commands import comparisons
     from bench.config import load_prices
     from bench.core.units import one_line
+    from bench.predictions import over_networks
     from bench.report.pages import cost_page
     from bench.report.pages.cost_figures import CostFigures
     from bench.report.render import console, json_text, terminal
@@ -52,7 +53,7 @@ def cost(
     paths = given_or_all(results)
     records = table_records(paths)
     refuse_nothing(records, paths)
-    comparison, _ = comparisons.compare_ways(records, wanted)
+    comparison, _ = over_networks.compare_ways(records, wanted)
     costs = image_costs.compare(records, comparison, prices, volumes)
     if as_json:
         typer.echo(json_text.render(CostFigures.model_validate(costs)), nl=False)

@@ -34,6 +34,7 @@ def hybrid(
     """
     from bench.commands import comparisons
     from bench.core.units import one_line
+    from bench.predictions import over_networks
     from bench.report.pages import hybrid_page
     from bench.report.pages.hybrid_figures import HybridFigures
     from bench.report.render import console, json_text, terminal
@@ -43,7 +44,7 @@ def hybrid(
     paths = given_or_all(results)
     records = table_records(paths)
     refuse_nothing(records, paths)
-    comparison, networks = comparisons.compare_ways(
+    comparison, networks = over_networks.compare_ways(
         records, wanted, network or [], networks_file, server, transport or []
     )
     if as_json:

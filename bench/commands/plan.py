@@ -51,7 +51,7 @@ def plan(
     """
     from bench.commands import comparisons
     from bench.config import load_gpus, load_prices
-    from bench.predictions import advice, card_plans
+    from bench.predictions import advice, card_plans, over_networks
     from bench.predictions.target_cards import choose_cards
     from bench.report.pages import plan_figures, plan_page
     from bench.report.render import console, json_text
@@ -69,7 +69,7 @@ def plan(
     cards, warnings = choose_cards(names, None, RESULTS, records)
     warn(warnings)
     with interruptible("Interrupted before all cards were looked at. Nothing was printed."):
-        comparison, _ = comparisons.compare_ways(records, wanted, network or [], networks_file, server)
+        comparison, _ = over_networks.compare_ways(records, wanted, network or [], networks_file, server)
         evidence, warnings = advice.gather_evidence(records, comparison, RESULTS)
         warn(warnings)
         market = card_plans.market(cards, prices, evidence, RESULTS)

@@ -51,7 +51,7 @@ def report(
     from bench.analysis.speed.evaluation import evaluate
     from bench.commands import answers, comparisons
     from bench.config import load_gpus, load_prices
-    from bench.predictions import published_again
+    from bench.predictions import over_networks, published_again
     from bench.predictions.time_model import kernels_of
     from bench.report.pages import (
         measured_page,
@@ -76,7 +76,7 @@ def report(
     pages: Pages = {**measured, "remote.md": remote_page.page(endpoints)}
     for slug in remote_page.drawn(endpoints):
         pages[remote_page.plot_name(slug)] = partial(remote_plot.draw, endpoints[slug])
-    comparison, networks = comparisons.compare_ways(records, EVERYTHING)
+    comparison, networks = over_networks.compare_ways(records, EVERYTHING)
     verdicts = answers.verdicts_of(records, comparison)
     costs = compare(records, comparison, load_prices())
     pages |= comparisons.hybrid_pages(comparison, networks, records)

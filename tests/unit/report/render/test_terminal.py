@@ -24,6 +24,7 @@ from bench.commands.files import table_records
 from bench.config import load_prices
 from bench.core.units import GIB, MIB
 from bench.doctor import Finding
+from bench.predictions import over_networks
 from bench.record import Failed, Memory, Timing
 from bench.report.document import Column
 from bench.report.pages import (
@@ -104,13 +105,13 @@ def _diagnosis() -> Draw:
 
 def _hybrid() -> Draw:
     wanted = comparisons.wanted_of(["sdxl"], ["encode"], [], ["3070"])
-    return render_console.draw(hybrid_page.terminal(*comparisons.compare_ways(table_records([PUBLISHED]), wanted)))
+    return render_console.draw(hybrid_page.terminal(*over_networks.compare_ways(table_records([PUBLISHED]), wanted)))
 
 
 def _cost() -> Draw:
     wanted = comparisons.wanted_of(["sdxl"], ["encode"], ["1024"], [])
     records = table_records([PUBLISHED])
-    comparison, _ = comparisons.compare_ways(records, wanted)
+    comparison, _ = over_networks.compare_ways(records, wanted)
     return render_console.draw(
         cost_page.terminal(image_costs.compare(records, comparison, load_prices(None), image_costs.VOLUMES))
     )
