@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from bench.analysis.advise.local_ways import Option
 from bench.analysis.advise.peaks import Peak
@@ -12,7 +11,7 @@ from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
 from bench.analysis.advise.ways import Advice, Local, Ranked
 from bench.analysis.speed.extrapolation import Range
-from bench.report.export.columns import Column, Value
+from bench.report.export.columns import Column, Value, of_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +24,11 @@ class AdviceRow:
 
 
 _Of = Callable[[AdviceRow], Value]
-_Part = TypeVar("_Part")
 
 
 def rows_of(advice: Advice) -> list[AdviceRow]:
     """A row for each way, the best first."""
     return [AdviceRow(advice, rank, ranked) for rank, ranked in enumerate(advice.ranked, start=1)]
-
-
-def _of(part: Callable[[AdviceRow], _Part | None], value: Callable[[_Part], Value]) -> _Of:
-    def of(row: AdviceRow) -> Value:
-        present = part(row)
-        return None if present is None else value(present)
-
-    return of
 
 
 def _local(row: AdviceRow) -> Local | None:
@@ -50,15 +40,15 @@ def _remote(row: AdviceRow) -> RemoteWay | None:
 
 
 def _of_option(value: Callable[[Option], Value]) -> _Of:
-    return _of(_local, lambda local: value(local.option))
+    return of_part(_local, lambda local: value(local.option))
 
 
 def _of_peak(value: Callable[[Peak], Value]) -> _Of:
-    return _of(_local, lambda local: value(local.peak))
+    return of_part(_local, lambda local: value(local.peak))
 
 
 def _of_time(value: Callable[[Time], Value]) -> _Of:
-    return _of(lambda row: row.ranked.way.time, value)
+    return of_part(lambda row: row.ranked.way.time, value)
 
 
 def _range(row: AdviceRow) -> Range | None:
@@ -67,7 +57,7 @@ def _range(row: AdviceRow) -> Range | None:
 
 
 def _of_range(value: Callable[[Range], Value]) -> _Of:
-    return _of(_range, value)
+    return of_part(_range, value)
 
 
 def _axis(name: str, description: str) -> Column[AdviceRow]:
@@ -100,8 +90,8 @@ ADVICE_COLUMNS: tuple[Column[AdviceRow], ...] = (
         _of_option(lambda option: "off" if option.case.tile is None else option.case.tile.label),
     ),
     Column("variant", "text", "default, or the name of a variant", _of_option(lambda o: o.case.variant)),
-    Column("network", "text", "of the remote way", _of(_remote, lambda remote: remote.network)),
-    Column("server", "text", "what computes the remote way", _of(_remote, lambda remote: remote.by or None)),
+    Column("network", "text", "of the remote way", of_part(_remote, lambda remote: remote.network)),
+    Column("server", "text", "what computes the remote way", of_part(_remote, lambda remote: remote.by or None)),
     Column(
         "verdict", "text", "fits, tight, out_of_memory, unsupported, spills or remote", lambda row: row.ranked.standing
     ),

@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 Type = Literal["text", "count", "number", "flag", "moment"]
 Value = str | int | float | None
 _Row = TypeVar("_Row")
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,13 @@ class Column(Generic[_Row]):
     type: Type
     description: str
     of: Callable[[_Row], Value]
+
+
+def of_part(part: Callable[[_Row], _Part | None], value: Callable[[_Part], Value]) -> Callable[[_Row], Value]:
+    """The value of a part of a row, which not every row has: None without it."""
+
+    def of(row: _Row) -> Value:
+        present = part(row)
+        return None if present is None else value(present)
+
+    return of

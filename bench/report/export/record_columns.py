@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from bench.core.units import METRICS, Unit
 from bench.record import Environment, Memory, Prediction, Record, Remote, Tile, Timing, describe
-from bench.report.export.columns import Column, Value
+from bench.report.export.columns import Column, Value, of_part
 from bench.workloads import models
 
 
@@ -60,12 +60,7 @@ def _metric(key: str) -> Column[RecordRow]:
 
 def _of(part: Callable[[Record], _Part | None], value: Callable[[_Part], Value]) -> _Of:
     """The value of a part of a record, which not every record has."""
-
-    def of(row: RecordRow) -> Value:
-        present = part(row.record)
-        return None if present is None else value(present)
-
-    return of
+    return of_part(lambda row: part(row.record), value)
 
 
 def _of_tile(value: Callable[[Tile], Value]) -> _Of:
