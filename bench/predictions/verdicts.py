@@ -15,9 +15,9 @@ from bench.analysis.advise.remote_way import RemoteWay
 from bench.analysis.advise.times import Time
 from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.cost.outputs import output_of
-from bench.analysis.hybrid import local_or_remote
-from bench.analysis.hybrid.scenario import Request
+from bench.analysis.hybrid.scenario import EVERYTHING, Request
 from bench.analysis.planning.card_offers import between_s, local_cost, sold_as
+from bench.analysis.speed.held_out import Errors
 from bench.analysis.verdicts import recommendation, verdict_json
 from bench.analysis.verdicts.questions import (
     Card,
@@ -32,12 +32,13 @@ from bench.analysis.verdicts.questions import (
     way_of,
 )
 from bench.config import Card as Price
-from bench.config import Network, Prices, load_networks, load_prices
+from bench.config import Network, Prices, load_prices
 from bench.errors import BenchError, ResultsError
 from bench.predictions import advice as advising
 from bench.predictions import card_plans
 from bench.predictions.advice import Evidence, Scope
 from bench.predictions.card_plans import Market
+from bench.predictions.over_networks import compare_ways
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Axes, Case
 from bench.workloads import models
@@ -63,6 +64,11 @@ class _Sources:
     networks: dict[str, Network]
 
     @property
+    def errors(self) -> Errors | None:
+        """Those of predicted times; None if no time is predicted."""
+        return self.evidence.clock.errors if self.evidence.clock else None
+
+    @property
     def requests(self) -> Iterator[Request]:
         """The request over each network, in order."""
         request = self.evidence.comparison.request
@@ -75,7 +81,7 @@ def build(keys: Iterable[str], cards: Sequence[str] = ()) -> Verdicts:
     Raises ResultsError without the published records, ConfigError for an unknown name.
     """
     sources = _sources(cards)
-    errors = sources.evidence.clock.errors if sources.evidence.clock else None
+    errors = sources.errors
     described: list[Model] = []
     questions: list[Question] = []
     for key in keys:
@@ -137,13 +143,11 @@ def _sources(names: Sequence[str]) -> _Sources:
     records = [] if folder is None else store.read_latest([folder], strict=True)[0]
     if not records or folder is None:
         raise ResultsError("Without the published times there are no verdicts. Restore results/published/.")
-    networks = load_networks()
-    paths = {name: network.path for name, network in networks.networks.items()}
-    comparison = local_or_remote.compare(records, Request(paths, networks.files))
+    comparison, networks = compare_ways(records, EVERYTHING)
     cards, _ = choose_cards(names, None, folder, records)
     evidence, _ = advising.gather_evidence(records, comparison, folder)
     market = card_plans.market(cards, load_prices(), evidence, folder)
-    return _Sources(cards, evidence, market, networks.networks)
+    return _Sources(cards, evidence, market, networks)
 
 
 def _card(card: TargetCard, prices: Prices) -> Card:
@@ -187,8 +191,8 @@ def _question(image: Case, sources: _Sources) -> Question:
         cards=(),
     )
     figures = [_figures_of(each, cases, sources.market.prices) for each in advice]
-    networks, errors = tuple(sources.networks), sources.evidence.clock.errors if sources.evidence.clock else None
-    cards = tuple(recommendation.recommended(question, image, each, networks, errors) for each in figures)
+    networks = tuple(sources.networks)
+    cards = tuple(recommendation.recommended(question, image, each, networks, sources.errors) for each in figures)
     return replace(question, cards=cards)
 
 
