@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.core.units import format_count
 from bench.errors import DocsError, listed
 from bench.record import Record, grouped
 from bench.report.docs import docs_row, record_choice
@@ -84,7 +85,7 @@ def summary(page: str, updated: UpdatedPage, *, is_changed: bool) -> list[str]:
 
 def _counted(counts: RowCounts) -> str:
     parts = ((counts.added, "added"), (counts.changed, "changed"), (counts.same, "with the same figures"))
-    return ", ".join(f"{count} row{'' if count == 1 else 's'} {what}" for count, what in parts if count) or "no row"
+    return ", ".join(f"{format_count(count, 'row')} {what}" for count, what in parts if count) or "no row"
 
 
 def _subject(record: Record) -> _Subject:

@@ -56,6 +56,11 @@ def outcome(record: Record) -> str:
     return OOM if isinstance(record.outcome, OutOfMemory) else record.outcome.status.replace("_", " ")
 
 
+def begun(record: Record) -> str:
+    """`2026-01-31 12:00`: when the record's run began, in UTC."""
+    return record.run.started_at[:16].replace("T", " ")
+
+
 def device_name(device: Device, limit_bytes: int | None = None) -> str:
     """A device's name, with the VRAM limit if there is one."""
     return device.name if limit_bytes is None else f"{device.name}, limited to {format_bytes(limit_bytes)}"

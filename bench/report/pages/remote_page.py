@@ -8,7 +8,7 @@ from bench.core.units import format_bytes, format_count, format_seconds
 from bench.record import EndpointFacts, Environment, Package, Record, describe, grouped
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text, detail
 from bench.report.pages import remote_tables, run_details
-from bench.report.pages.cells import by_call
+from bench.report.pages.cells import begun, by_call
 from bench.report.pages.remote_parts import exchange, order, stack
 from bench.workloads.labels import label_of
 
@@ -134,8 +134,7 @@ def _is_random(record: Record) -> bool:
 
 def _about(group: Sequence[Record]) -> list[str]:
     first = group[0]
-    begun = first.run.started_at[:16].replace("T", " ")
-    lines = [f"run {first.run.id} of sweep {first.run.config}, begun {begun} UTC"]
+    lines = [f"run {first.run.id} of sweep {first.run.config}, begun {begun(first)} UTC"]
     lines += [_server(facts) for facts in _facts(group)]
     if any(map(_is_random, group)):
         lines.append(

@@ -141,8 +141,7 @@ def warnings(records: Iterable[Record]) -> list[Section]:
 
 
 def _begun(record: Record) -> str:
-    begun = record.run.started_at[:16].replace("T", " ")
-    return f"sweep `{record.run.config}`, begun {begun} UTC"
+    return f"sweep `{record.run.config}`, begun {cells.begun(record)} UTC"
 
 
 def _environment(group: Sequence[Record]) -> list[str]:

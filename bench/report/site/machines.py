@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.core.units import format_bytes, format_count
 from bench.doctor.device_findings import float32_settings
 from bench.record import Environment, Measured, OutOfMemory, Record, describe, grouped
+from bench.report.pages import cells
 from bench.report.site.record_rows import device
 from bench.report.site.shown import shown
 from bench.workloads.labels import label_of
@@ -45,7 +46,7 @@ def _begun(records: Sequence[Record]) -> str:
 
 def _machine(records: Sequence[Record]) -> Machine:
     last = max(records, key=lambda record: record.run.started_at)
-    facts = [("Last run", f"{last.run.started_at[:16].replace('T', ' ')} UTC, sweep {last.run.config}")]
+    facts = [("Last run", f"{cells.begun(last)} UTC, sweep {last.run.config}")]
     runs = len({record.run.id for record in records})
     facts.append(("Shown here", f"{format_count(len(records), 'case')} of {format_count(runs, 'run')}"))
     if last.device.total_bytes:

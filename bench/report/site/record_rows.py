@@ -184,13 +184,9 @@ def _url(record: Record) -> str | None:
     return shown(record.remote.endpoint.url) if record.remote else None
 
 
-def _begun(record: Record) -> str:
-    return shown(record.run.started_at[:16].replace("T", " "))
-
-
 _SIZE = Field("Size", "size", lambda record: shown(whole_size_of(record.case)))
 _PRECISION = Field("Precision", "text", _precision)
-_BEGUN = Field("Run (UTC)", "text", _begun, extra=True)
+_BEGUN = Field("Run (UTC)", "text", lambda record: shown(cells.begun(record)), extra=True)
 _CASE = (
     _SIZE,
     _PRECISION,
