@@ -8,6 +8,7 @@ from typing import Any
 from endpoint_records import an_endpoint_record
 from factories import a_case, a_device, a_run, an_environment, measured, out_of_memory, published
 from sides import compared, prices
+from verdict_tables import LARGE, SMALL, a_question
 
 from bench.analysis.cost.image_costs import compare as costs_of
 from bench.analysis.verdicts.questions import (
@@ -21,14 +22,12 @@ from bench.analysis.verdicts.questions import (
     Remote,
     TimeErrors,
     Verdicts,
-    Way,
 )
-from bench.record import Record, Tile
+from bench.core.units import GIB
+from bench.record import Record
 from bench.report.site.index_page import Contents
 
-MIB = 2**20
-GIB = 2**30
-SMALL, LARGE, OLD, CPU = "NVIDIA GeForce RTX 3070", "NVIDIA GeForce RTX 4090", "Tesla P40", "Test CPU"
+OLD, CPU = "Tesla P40", "Test CPU"
 CARDS = (
     Card(SMALL, 8 * GIB, had="bought"),
     Card(LARGE, 24 * GIB, had="bought"),
@@ -41,8 +40,6 @@ MODELS = (
     Model("wan-2.1", "Wan 2.1", (), "video", "second of video"),
 )
 NETWORKS = {"fibre": "Fibre", "slow": "Slow 4G"}
-UNTILED = Way("untiled", "untiled", None, "float32")
-TILED = Way("512/128", "tile 512, overlap 128", Tile.of(512), "float32")
 
 
 def remote_over(fibre_s: float | None, slow_s: float | None) -> dict[str, Remote]:
@@ -58,19 +55,8 @@ def remote_over(fibre_s: float | None, slow_s: float | None) -> dict[str, Remote
 
 def question(size: int, *cards: OnCard, **fields: Any) -> Question:
     """SDXL decode at a square size in float32."""
-    defaults = {
-        "model": "sdxl",
-        "operation": "decode",
-        "width": size,
-        "height": size,
-        "frames": None,
-        "dtype": "float32",
-        "risk": "",
-        "ways": (UNTILED, TILED),
-        "remote": remote_over(0.4, 9.0),
-        "cards": (*cards, *(OnCard() for _ in CARDS[len(cards) :])),
-    }
-    return Question(**defaults | fields)
+    every = (*cards, *(OnCard() for _ in CARDS[len(cards) :]))
+    return a_question(**{"width": size, "height": size, "remote": remote_over(0.4, 9.0), "cards": every} | fields)
 
 
 def verdicts() -> Verdicts:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "analysis.memory": _BASE,
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
     "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
-    "analysis.verdicts": _BASE | {"config", "analysis.advise", "analysis.hybrid", "analysis.speed"},
+    "analysis.verdicts": _BASE | {"config", "analysis.advise", "analysis.speed"},
     "doctor": {"errors", "core", "record"},
     "traces": _BASE | {"packages"},
     "vram": _BASE | {"traces"},
@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "report.document": {"core"},
     "report.render": {"errors", "core", "report.document"},
     "report.export": _BASE | {"report.render", "analysis.advise", "analysis.speed"},
-    "report.docs": _BASE | {"config", "report.document", "report.render", "report.pages"},
+    "report.docs": _BASE | {"config", "report.render", "report.pages"},
     "report.plots": {
         *(_BASE | {"config", "vram", "report.pages"}),
         *("analysis.hybrid", "analysis.cost", "analysis.memory", "analysis.speed"),
@@ -109,7 +109,7 @@ MAY_IMPORT = {
     },
     "api": {
         *(_BASE | {"config", "plan", "store", "vram", "predictions"}),
-        *("analysis.advise", "analysis.hybrid", "report.export"),
+        *("analysis.hybrid", "report.export"),
     },
     "cli": {"errors", "core", "commands"},
     "__main__": {"cli"},
