@@ -44,24 +44,34 @@ _Json = dict[str, Any]
 
 def to_json(verdicts: Verdicts) -> str:
     """The content of the file."""
+    parts = [f"{_dump(key)}:{_dump(value)}" for key, value in head_of(verdicts).items()]
+    parts += [
+        _dump(key) + ":[\n" + ",\n".join(map(_dump, values)) + "\n]" for key, values in lists_of(verdicts).items()
+    ]
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def head_of(verdicts: Verdicts) -> _Json:
+    """What the file says of the verdicts as a whole."""
     errors = verdicts.errors
-    head = {
+    return {
         "version": VERSION,
         "kinds": KINDS,
         "verdicts": VERDICTS,
         "currency": verdicts.currency,
         "errors": errors and {"median": _digits(errors.median), "worst": _digits(errors.worst)},
     }
+
+
+def lists_of(verdicts: Verdicts) -> dict[str, Iterable[_Json]]:
+    """The lists of the file, whose items are lines."""
     networks = list(verdicts.networks)
-    lists: dict[str, Iterable[_Json]] = {
+    return {
         "cards": map(_card, verdicts.cards),
         "models": map(_model, verdicts.models),
         "networks": ({"key": key, "title": title} for key, title in verdicts.networks.items()),
         "questions": (_question(question, networks) for question in verdicts.questions),
     }
-    parts = [f"{_dump(key)}:{_dump(value)}" for key, value in head.items()]
-    parts += [_dump(key) + ":[\n" + ",\n".join(map(_dump, values)) + "\n]" for key, values in lists.items()]
-    return "{" + ",\n".join(parts) + "}\n"
 
 
 def _dump(value: object) -> str:

@@ -57,11 +57,9 @@ def _cards(image: Image) -> Iterator[Line]:
             amount, name = per_1000(local.cost, VOLUMES[-1]), local.row.label
             if name not in cheapest or amount < cheapest[name][0]:
                 cheapest[name] = (amount, local, local.cost)
-    for name, (_, local, _) in cheapest.items():
+    for name, (_, local, cost) in cheapest.items():
         for charge in CHARGES:
-            if local.cost is not None:
-                amounts = _amounts(replace(local.cost, charge=charge))
-                yield Line(shown(name), charge, local.way, local.row.kind, amounts)
+            yield Line(shown(name), charge, local.way, local.row.kind, _amounts(replace(cost, charge=charge)))
 
 
 def _endpoints(image: Image) -> Iterator[Line]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,6 @@ from bench.report.site.shown import json_lines, json_text
 
 #: Devices that were measured and are no cards of gpus.yaml. More can't be chosen from in a list.
 MOST_DEVICES = 300
-_LISTS = ("cards", "models", "networks", "questions")
 
 
 def json_of(verdicts: Verdicts | None) -> str:
@@ -24,10 +22,11 @@ def json_of(verdicts: Verdicts | None) -> str:
     """
     if verdicts is None:
         return "null"
-    content = json.loads(verdict_json.to_json(_with_fewer_cards(verdicts)))
-    parts = [f"{json_text(key)}:{json_text(value)}" for key, value in content.items() if key not in _LISTS]
-    parts += [f"{json_text(key)}:{json_lines(content[key])}" for key in _LISTS[:-1]]
-    parts.append(f'"questions":{json_lines(_questions(content["questions"]))}')
+    shown = _with_fewer_cards(verdicts)
+    lists = verdict_json.lists_of(shown)
+    lists["questions"] = _questions(lists["questions"])
+    parts = [f"{json_text(key)}:{json_text(value)}" for key, value in verdict_json.head_of(shown).items()]
+    parts += [f"{json_text(key)}:{json_lines(values)}" for key, values in lists.items()]
     return "{" + ",\n".join(parts) + "}"
 
 
@@ -45,7 +44,7 @@ def _with_fewer_cards(verdicts: Verdicts) -> Verdicts:
     return replace(verdicts, cards=tuple(verdicts.cards[place] for place in kept), questions=tuple(questions))
 
 
-def _questions(questions: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _questions(questions: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for question in questions:
         answers = {place: answer for place, answer in enumerate(question["cards"]) if answer}
         if answers:
