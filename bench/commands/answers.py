@@ -40,7 +40,6 @@ def lines(verdicts: Verdicts, records: Sequence[Record]) -> list[str]:
     measured = [record for record in run_details.local(records) if record.kind == "measured"]
     if not measured:
         return []
-    device = max(measured, key=lambda record: record.run.started_at).device
-    card = card_of(device, verdicts.cards, load_gpus())
+    card = card_of(run_details.begun_last(measured).device, verdicts.cards, load_gpus())
     answers = [] if card is None else overview_page.shown_on(verdicts, card.name)
     return [answer.sentence for answer in answers[:_MOST_LINES]]

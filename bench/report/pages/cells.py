@@ -9,7 +9,7 @@ from bench.core.units import format_bytes, format_relative
 from bench.record import Case, Device, Measured, OutOfMemory, Record, Tile, alike_but_for, grouped
 from bench.report.document import Cell
 from bench.workloads import models
-from bench.workloads.labels import size_order
+from bench.workloads.labels import size_order, takes_tiles
 
 OOM = "OOM"
 #: The mark after a predicted verdict, by its confidence.
@@ -88,6 +88,13 @@ def by_call(items: Iterable[_Item], case_of: Callable[[_Item], Case]) -> list[tu
     """The items of each model and operation, with their name."""
     groups = grouped(items, lambda item: (case_of(item).model, case_of(item).operation))
     return [(call(case_of(group[0])), group) for group in groups]
+
+
+def way(case: Case) -> str | None:
+    """`untiled`, `tile 512/128`; None for a model that takes no tiles."""
+    if case.tile is not None:
+        return f"tile {case.tile.label}"
+    return "untiled" if takes_tiles(case) else None
 
 
 def tile_edge(tile: Tile) -> str:

@@ -44,6 +44,11 @@ def local(records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record.device.kind != "endpoint"]
 
 
+def begun_last(records: Iterable[Record]) -> Record:
+    """The record whose run began last. Raises ValueError if there are no records."""
+    return max(records, key=lambda record: record.run.started_at)
+
+
 def device_label(record: Record) -> str:
     """The record's device, and the VRAM limit if it ran under one."""
     return cells.device_name(record.device, record.vram_limit_bytes)

@@ -9,7 +9,7 @@ from bench.core.units import format_bytes
 from bench.record import Case, Record, alike_but_for, grouped
 from bench.report.document import Cell, Column, Table, table_of
 from bench.report.pages import cells
-from bench.workloads.labels import takes_tiles, whole_size_of
+from bench.workloads.labels import whole_size_of
 
 #: What the columns of the table differ in; all else tells its rows apart.
 _ACROSS = ("tiling", "transport")
@@ -57,11 +57,7 @@ def _case_of(record: Record) -> Case:
 
 def _way(case: Case) -> str:
     """`untiled`, `tile 512/128` or, of an endpoint, `jpg`: the name of a column."""
-    if case.transport:
-        return case.transport
-    if case.tile is None:
-        return "untiled" if takes_tiles(case) else "time"
-    return f"tile {case.tile.label}"
+    return case.transport or cells.way(case) or "time"
 
 
 def _way_order(record: Record) -> tuple[object, ...]:

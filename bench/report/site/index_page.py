@@ -16,6 +16,7 @@ from bench.analysis.verdicts.questions import Verdicts
 from bench.config import load_gpus
 from bench.record import Record
 from bench.report.document import spans
+from bench.report.pages import run_details
 from bench.report.site import cost_curves, libraries, machines, record_rows, verdict_lines
 from bench.report.site.record_rows import RecordTable
 from bench.report.site.shown import json_lines, json_text
@@ -91,7 +92,6 @@ def _data(contents: Contents, tables: Sequence[RecordTable]) -> str:
 def _usual(contents: Contents) -> dict[str, str | None]:
     """What the page shows first: the GPU that was measured last, and the call that the docs begin with."""
     measured = [record for record in contents.records if record.kind == "measured" and record.device.kind == "cuda"]
-    last = max(measured, key=lambda record: record.run.started_at, default=None)
     cards = contents.verdicts.cards if contents.verdicts is not None else ()
-    card = card_of(last.device, cards, load_gpus()) if last else None
+    card = card_of(run_details.begun_last(measured).device, cards, load_gpus()) if measured else None
     return {"card": card.name if card else None, "model": _USUAL_MODEL, "operation": "decode"}

@@ -9,6 +9,7 @@ from bench.core.units import format_bytes, format_count
 from bench.doctor.device_findings import float32_settings
 from bench.record import Environment, Measured, OutOfMemory, Record, describe, grouped
 from bench.report.pages import cells
+from bench.report.pages.run_details import begun_last
 from bench.report.site.record_rows import device
 from bench.report.site.shown import shown
 from bench.workloads.labels import label_of
@@ -36,16 +37,12 @@ def machines(records: Sequence[Record]) -> tuple[list[Machine], int]:
     """The devices that ran last, and how many others there are. Published figures name no machine."""
     groups = grouped([record for record in records if record.kind == "measured"], device)
     if len(groups) > MOST_MACHINES:
-        groups = sorted(groups, key=_begun, reverse=True)
+        groups = sorted(groups, key=lambda group: begun_last(group).run.started_at, reverse=True)
     return [_machine(group) for group in groups[:MOST_MACHINES]], max(0, len(groups) - MOST_MACHINES)
 
 
-def _begun(records: Sequence[Record]) -> str:
-    return max(record.run.started_at for record in records)
-
-
 def _machine(records: Sequence[Record]) -> Machine:
-    last = max(records, key=lambda record: record.run.started_at)
+    last = begun_last(records)
     facts = [("Last run", f"{cells.begun(last)} UTC, sweep {last.run.config}")]
     runs = len({record.run.id for record in records})
     facts.append(("Shown here", f"{format_count(len(records), 'case')} of {format_count(runs, 'run')}"))

@@ -11,7 +11,7 @@ from bench.record import Measured, Record, grouped, metrics
 from bench.report.pages import cells, run_details
 from bench.report.site.shown import rounded, shown
 from bench.workloads import models
-from bench.workloads.labels import extras, takes_tiles, whole_size_of
+from bench.workloads.labels import extras, whole_size_of
 
 #: More rows make the page too large to load: 20,000 take about 2 MB.
 MOST_ROWS = 20_000
@@ -101,7 +101,7 @@ def newest(records: Sequence[Record], most: int) -> tuple[list[Record], int]:
     if len(records) <= most:
         return list(records), 0
     devices = grouped(records, device)
-    by_time = sorted(devices, key=lambda group: max(record.run.started_at for record in group), reverse=True)
+    by_time = sorted(devices, key=lambda group: run_details.begun_last(group).run.started_at, reverse=True)
     names, count = set[str](), 0
     for group in by_time:
         if names and count + len(group) > most:
@@ -122,10 +122,8 @@ def _precision(record: Record, *also: str) -> str:
 
 
 def _way(record: Record) -> str | None:
-    tile = record.case.tile
-    if tile is None:
-        return "untiled" if takes_tiles(record.case) else None
-    return f"tile {tile.label}{' (assumed)' if 'tiling' in record.assumed else ''}"
+    way = cells.way(record.case)
+    return f"{way} (assumed)" if record.case.tile is not None and "tiling" in record.assumed else way
 
 
 def _time(record: Record) -> _Value:
