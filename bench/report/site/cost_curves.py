@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.analysis.cost.arithmetic import Charge, Cost, per_1000
+from bench.analysis.cost.arithmetic import Charge, Cost, LocalCost, per_1000
 from bench.analysis.cost.image_costs import CHARGES, Costs, Image, Local
 from bench.report.site.shown import rounded, shown
 
@@ -51,7 +51,7 @@ def curves(costs: Costs) -> Iterator[dict[str, Any]]:
 
 def _cards(image: Image) -> Iterator[Line]:
     """Two lines for each card, by how it is charged: of the cheapest of its precisions and of buying and renting."""
-    cheapest: dict[str, tuple[float, Local, Cost]] = {}
+    cheapest: dict[str, tuple[float, Local, LocalCost]] = {}
     for local in image.local:
         if local.cost is not None:
             amount, name = per_1000(local.cost, VOLUMES[-1]), local.row.label
