@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.analysis.cost.arithmetic import Charge, Cost, per_1000
+from bench.analysis.cost.arithmetic import Charge, Cost, LocalCost, per_1000
 from bench.analysis.cost.image_costs import CHARGES, Costs, Image, Local
 from bench.report.pages.cells import by_call
 from bench.report.pages.cost_page import chosen, priced, title
@@ -45,6 +45,10 @@ class _Line:
     cost: Cost
     colour: str
     style: str = "-"
+
+
+#: A card, and its cost in one way to charge for it.
+_Card = tuple[Local, LocalCost]
 
 
 def draw(costs: Costs) -> bytes | None:
@@ -89,28 +93,20 @@ def _left_out(images: Sequence[Image]) -> list[str]:
     ]
 
 
-def _cards(image: Image) -> list[tuple[Local, Charge]]:
+def _cards(image: Image) -> list[_Card]:
     """The cheapest card in each way to charge for it, and the cheapest that was measured if that is another one."""
-    with_cost = [local for local in image.local if local.cost]
-    measured = [local for local in with_cost if local.row.kind == "measured"]
-
-    def cheapest(cards: Sequence[Local], charge: Charge) -> Local:
-        return min(cards, key=lambda local: per_1000(_charged(local, charge), _AT))
-
-    return [
-        (local, charge)
-        for charge in CHARGES
-        for local in _once(cheapest(cards, charge) for cards in (with_cost, measured) if cards)
-    ]
+    cards = [(local, local.cost) for local in image.local if local.cost]
+    measured = [card for card in cards if card[0].row.kind == "measured"]
+    return [card for charge in CHARGES for card in _once(_cheapest(some, charge) for some in (cards, measured) if some)]
 
 
-def _once(cards: Iterable[Local]) -> list[Local]:
-    return list({id(card): card for card in cards}.values())
+def _cheapest(cards: Iterable[_Card], charge: Charge) -> _Card:
+    charged = ((local, replace(cost, charge=charge)) for local, cost in cards)
+    return min(charged, key=lambda card: per_1000(card[1], _AT))
 
 
-def _charged(local: Local, charge: Charge) -> Cost:
-    assert local.cost is not None  # noqa: S101 - `_cards` has only such
-    return replace(local.cost, charge=charge)
+def _once(cards: Iterable[_Card]) -> list[_Card]:
+    return list({id(local): (local, cost) for local, cost in cards}.values())
 
 
 def _endpoints(image: Image) -> list[tuple[str, Cost]]:
@@ -123,12 +119,10 @@ def _endpoints(image: Image) -> list[tuple[str, Cost]]:
 
 def _lines(image: Image) -> list[_Line]:
     lines = []
-    for local, charge in _cards(image):
-        name = f"{_name(local, image)}, {local.way}"
+    for local, cost in _cards(image):
+        name = caption(f"{_name(local, image)}, {local.way}", _MOST_NAME)
         style = "-" if local.row.kind == "measured" else "--"
-        lines.append(
-            _Line(f"{caption(name, _MOST_NAME)}:\n{_CHARGED[charge]}", _charged(local, charge), _COLOURS[charge], style)
-        )
+        lines.append(_Line(f"{name}:\n{_CHARGED[cost.charge]}", cost, _COLOURS[cost.charge], style))
     for (name, cost), colour in zip(_endpoints(image), _ENDPOINT_COLOURS, strict=False):
         lines.append(_Line(caption(f"endpoint {name}", _MOST_NAME), cost, colour))
     return lines
