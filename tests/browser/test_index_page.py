@@ -34,7 +34,8 @@ def test_whether_it_fits_and_whether_to_go_remote_is_answered_within_three_click
 
     assert view.headline() == "Go remote."
     assert re.search(r"9\.00 GiB of 8\.00 GiB.*predicted", view.fact("Does it fit?"), re.DOTALL)
-    assert re.search(r"400 ms; tile 512, overlap 128 takes 900 ms\..*predicted.*simulated", view.fact("Go remote?"), re.DOTALL)
+    times = r"400 ms; tile 512, overlap 128 takes 900 ms\..*predicted.*simulated"
+    assert re.search(times, view.fact("Go remote?"), re.DOTALL)
 
 
 def test_another_network_changes_the_recommendation(view: Opened) -> None:

@@ -15,7 +15,9 @@ from bench.workloads import models
 PAGE = "README.md"
 #: Tells the page from any other file of its name.
 WRITTEN = "Written by `bench report` from the results; do not edit."
-_NOTHING = "Nothing was measured yet. `make bench`, or `bench run` and then `bench report`, measures this machine."
+_NOTHING = (
+    "No card or CPU has a measured figure yet. `make bench`, or `bench run` and `bench report`, measures this machine."
+)
 #: More devices than this are not looked up: the page is short.
 _MOST_DEVICES = 20
 #: The edge of the images in the table of cards.

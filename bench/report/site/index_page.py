@@ -19,7 +19,7 @@ from bench.report.document import spans
 from bench.report.pages import run_details
 from bench.report.site import cost_curves, libraries, machines, record_rows, verdict_lines
 from bench.report.site.record_rows import RecordTable
-from bench.report.site.shown import json_lines, json_text
+from bench.report.site.shown import json_lines, json_text, shown
 
 #: The file's name.
 PAGE = "index.html"
@@ -94,4 +94,4 @@ def _usual(contents: Contents) -> dict[str, str | None]:
     measured = [record for record in contents.records if record.kind == "measured" and record.device.kind == "cuda"]
     cards = contents.verdicts.cards if contents.verdicts is not None else ()
     card = card_of(run_details.begun_last(measured).device, cards, load_gpus()) if measured else None
-    return {"card": card.name if card else None, "model": _USUAL_MODEL, "operation": "decode"}
+    return {"card": shown(card.name) if card else None, "model": _USUAL_MODEL, "operation": "decode"}

@@ -1,4 +1,4 @@
-"""The verdicts as the page holds them: as in their file, but with the answers alone that are known."""
+"""The verdicts as the page holds them: as in their file, with printable names, and the answers alone that are known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.analysis.verdicts import verdict_json
 from bench.analysis.verdicts.questions import Verdicts
-from bench.report.site.shown import json_lines, json_text
+from bench.report.site.shown import json_lines, json_text, shown
 
 #: Devices that were measured and are no cards of gpus.yaml. More can't be chosen from in a list.
 MOST_DEVICES = 300
@@ -22,12 +22,28 @@ def json_of(verdicts: Verdicts | None) -> str:
     """
     if verdicts is None:
         return "null"
-    shown = _with_fewer_cards(verdicts)
-    lists = verdict_json.lists_of(shown)
+    printable = _with_fewer_cards(_printable(verdicts))
+    lists = verdict_json.lists_of(printable)
     lists["questions"] = _questions(lists["questions"])
-    parts = [f"{json_text(key)}:{json_text(value)}" for key, value in verdict_json.head_of(shown).items()]
+    parts = [f"{json_text(key)}:{json_text(value)}" for key, value in verdict_json.head_of(printable).items()]
     parts += [f"{json_text(key)}:{json_lines(values)}" for key, values in lists.items()]
     return "{" + ",\n".join(parts) + "}"
+
+
+def _printable(verdicts: Verdicts) -> Verdicts:
+    """The verdicts with the names of cards and endpoints as the page's tables and plots have them."""
+    questions = (
+        replace(
+            question,
+            remote={
+                network: replace(remote, by=shown(remote.by), endpoint=shown(remote.endpoint))
+                for network, remote in question.remote.items()
+            },
+        )
+        for question in verdicts.questions
+    )
+    cards = (replace(card, name=shown(card.name)) for card in verdicts.cards)
+    return replace(verdicts, cards=tuple(cards), questions=tuple(questions))
 
 
 def _with_fewer_cards(verdicts: Verdicts) -> Verdicts:

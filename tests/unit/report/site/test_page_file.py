@@ -103,6 +103,25 @@ def test_markup_in_results_stays_text(place: str) -> None:
     assert not hostile.named("img")
 
 
+def test_a_card_s_name_can_not_turn_the_page_s_text_around() -> None:
+    # given a GPU whose name holds letters that turn the direction of text
+    name = "NVIDIA \u202eXTR\u202c \u2066\u200bx"
+    known = verdicts()
+    hostile = replace(
+        known,
+        cards=(replace(known.cards[0], name=name), *known.cards[1:]),
+        questions=tuple(
+            replace(each, remote={key: replace(remote, by=name) for key, remote in each.remote.items()})
+            for each in known.questions
+        ),
+    )
+    # when
+    text = page(own=[measured(device=a_device(name=name))], verdicts=hostile)
+    # then
+    assert not {"\u202e", "\u202c", "\u2066", "\u200b"} & set(json.dumps(data_of(text), ensure_ascii=False))
+    assert data_of(text)["verdicts"]["cards"][0]["name"] == data_of(text)["usual"]["card"]
+
+
 def test_the_password_in_an_address_is_not_on_the_page() -> None:
     address = "https://me:hunter2@example.test/vae?token=hunter2"
     names = (address, "mine")
