@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from factories import a_case, a_device, measured
 from opened_page import PHONE, Opened
+from playwright.sync_api import Browser
 from site_contents import CPU, LARGE, OLD, SMALL, contents
 
 from bench.report.site import index_page
@@ -34,7 +35,7 @@ def test_whether_it_fits_and_whether_to_go_remote_is_answered_within_three_click
 
     assert view.headline() == "Go remote."
     assert re.search(r"9\.00 GiB of 8\.00 GiB.*predicted", view.fact("Does it fit?"), re.DOTALL)
-    times = r"400 ms; tile 512, overlap 128 takes 900 ms\..*predicted.*simulated"
+    times = r"400 ms; tile 512, overlap 128 takes 900 ms\..*simulated.*predicted"
     assert re.search(times, view.fact("Go remote?"), re.DOTALL)
 
 
@@ -249,6 +250,27 @@ def test_axe_finds_nothing_serious(screen: str, request: pytest.FixtureRequest) 
 
     serious = [each for each in violations if each["impact"] in {"serious", "critical"}]
     assert [(each["id"], [node["html"][:300] for node in each["nodes"]]) for each in serious] == []
+
+
+def test_without_javascript_the_page_shows_no_empty_lists(browser: Browser, page_file: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+
+    assert page.locator("noscript p").is_visible()
+    assert page.locator("#machines").is_visible()
+    assert not [part for part in ("#choice", "#plots", "#tables", "#theme") if page.locator(part).is_visible()]
+    context.close()
+
+
+def test_on_paper_the_page_is_light_and_without_what_can_be_clicked(dark: Opened) -> None:
+    dark.page.emulate_media(media="print")
+    colour = dark.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    clicked = [part for part in ("#choice", "#theme", "#copy", "header nav") if dark.page.locator(part).is_visible()]
+    verdict = dark.page.locator("#verdict").is_visible()
+    dark.page.emulate_media(media="screen")
+
+    assert (colour, clicked, verdict) == ("rgb(255, 255, 255)", [], True)
 
 
 def test_a_phone_needs_no_scrolling_sideways(phone: Opened) -> None:

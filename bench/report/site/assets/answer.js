@@ -140,10 +140,13 @@ function facts(answer) {
   const way = best(answer);
   const remote = answer.remote;
   const isRemoteKnown = remote !== null && remote.low !== null;
-  const kindsOfTimes = isRemoteKnown ? unique([...timedOnCard(answer).map((each) => each.timeKind), remote.kind]) : [];
+  const untiled = answer.ways.find(isUntiled);
+  const fitting = untiled?.verdict === "fits" ? [untiled] : [untiled, onCard(answer)];
+  const kindsOnCard = timedOnCard(answer).map((each) => each.timeKind);
+  const kindsOfTimes = answer.best === REMOTE ? [remote?.kind, ...kindsOnCard] : [...kindsOnCard, remote?.kind];
   const shown = [
-    fact("Does it fit?", fitText(answer), [(answer.ways.find(isUntiled) ?? answer.ways[0]).peakKind]),
-    fact("Go remote?", remoteText(answer), kindsOfTimes),
+    fact("Does it fit?", fitText(answer), unique(fitting.filter(Boolean).map((each) => each.peakKind))),
+    fact("Go remote?", remoteText(answer), isRemoteKnown ? unique(kindsOfTimes) : []),
   ];
   if (way) {
     shown.push(fact("Time", timeText(way), way.low === null ? [] : [way.timeKind]));
