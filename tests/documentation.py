@@ -149,7 +149,7 @@ REPLACED: tuple[tuple[str, str], ...] = (
     # the published figures, to which the models are fitted again for their pages
     (r"^bench report( results)?(?= --|$)", "bench report before"),
     # a page that says what the results say, since each command has a folder of its own
-    (r"^(bench docs update overview.md --check)$", r"\1 --results results/published"),
+    (r"^(bench docs update overview.md)(?: --results mine)? --check$", r"\1 --check --results results/published"),
     # the hub: a folder with a checkpoint's configuration
     (r"--weights hub:\S+", "--weights my-vae"),
     # an endpoint elsewhere: one on this machine, with tiny models, asked little

@@ -43,6 +43,9 @@ def report(
 ) -> None:
     """Write the report pages, with their plots, from all results. No GPU needed.
 
+    index.html answers for any card, model and size; open it in a browser.
+    The answer for the machine that was measured last is printed too.
+
     Exit codes: 0 done; 2 wrong usage, no results, results that can't be read,
     or pages that can't be written.
     """

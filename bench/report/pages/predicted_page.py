@@ -36,13 +36,13 @@ _CARD_LEGEND = (
 _SOURCES = {
     "calibrated": "workspaces of convolutions as `bench calibrate` measured them on that device",
     "published": "workspaces fitted to the docs' published peaks of this precision and architecture",
-    "rule": "workspaces by a rule that was not checked against this precision and architecture: a wide band",
+    "rule": "workspaces by a rule that was not checked against this precision and architecture: a wide range",
 }
 #: A model of the class whose published peaks the fitted workspaces come from.
 _FITTED_MODEL = "sd-v1"
 _FITTED = (
-    "The published peaks set the assumed size of workspaces for each precision and architecture, and how wide the band "
-    "is. So the ratios show how well the model fits, not how well it predicts. The verdicts are independent of them."
+    "The published peaks set the assumed size of workspaces for each precision and architecture, and how wide the "
+    "range is. So the ratios show how well the model fits, not how well it predicts. The verdicts depend on neither."
 )
 
 
