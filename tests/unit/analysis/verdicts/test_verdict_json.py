@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from factories import refusal
@@ -53,8 +54,7 @@ def test_one_question_more_is_one_line_more() -> None:
 
 
 def test_letters_beyond_ascii_and_markup_survive() -> None:
-    table = verdicts()
-    named = type(table)(**{name: getattr(table, name) for name in table.__slots__} | {"cards": (Card('Ü"</b>', None),)})
+    named = replace(verdicts(), cards=(Card('Ü"</b>', None),))
     assert from_json(to_json(named), "verdicts.json").cards == named.cards
 
 
