@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +16,7 @@ Os = Literal["linux", "windows"]
 #: The largest share of a card that Windows keeps from programs: 3.2 of 22 GiB in ollama issue 9167 (Windows 10). The
 #: smallest is nothing, for a card without a display; ComfyUI sets 600 to 700 MiB aside (`comfy/model_management.py`).
 WINDOWS_KEEPS_MOST = 0.15
+_CAPABILITY = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,10 @@ class Place:
 
     @property
     def capability(self) -> tuple[int, int] | None:
-        """The compute capability, `(8, 6)`; None if it is not known."""
+        """The compute capability, `(8, 6)`; None if it is not known, or a record has another text in its place."""
         text = self.gpu.compute_capability if self.gpu else self.compute_capability
-        if text is None:
-            return None
-        major, _, minor = text.partition(".")
-        return int(major), int(minor)
+        match = _CAPABILITY.fullmatch(text or "")
+        return None if match is None else (int(match[1]), int(match[2]))
 
     @property
     def label(self) -> str:

@@ -51,7 +51,7 @@ def test_a_card_of_the_results_that_gpus_yaml_lacks_is_judged_by_its_compute_cap
     assert lack("bfloat16", unlisted("7.5")) is not None
     assert lack("bfloat16", unlisted("12.0")) is None
     # and of one that is not known nothing is claimed
-    assert lack("bfloat16", unlisted(None)) is None
+    assert [lack("bfloat16", unlisted(text)) for text in (None, "", "seven", "7", "7.5.1")] == [None] * 5
     assert lack("bfloat16", a_place(card=None, gpu=None)) is None
 
 
