@@ -164,7 +164,9 @@ def _cards_in(records: Sequence[Record], file: Gpus) -> dict[str, TargetCard]:
             continue
         gpu = record.environment.gpu if record.environment else None
         capability = gpu.compute_capability if gpu else None
-        kernels = None if capability is None else (file.architecture_of(capability), capability)
         place = Place(device.name, None, total_bytes, None, file.context.byte_range, compute_capability=capability)
+        kernels = None
+        if capability is not None and place.capability is not None:
+            kernels = (file.architecture_of(capability), capability)
         cards[device.name] = TargetCard(place, kernels=kernels)
     return cards
