@@ -123,8 +123,8 @@ def _lines(image: Image) -> list[_Line]:
         name = caption(f"{_name(local, image)}, {local.way}", _MOST_NAME)
         style = "-" if local.row.kind == "measured" else "--"
         lines.append(_Line(f"{name}:\n{_CHARGED[cost.charge]}", cost, _COLOURS[cost.charge], style))
-    for (name, cost), colour in zip(_endpoints(image), _ENDPOINT_COLOURS, strict=False):
-        lines.append(_Line(caption(f"endpoint {name}", _MOST_NAME), cost, colour))
+    for (endpoint, of_endpoint), colour in zip(_endpoints(image), _ENDPOINT_COLOURS, strict=False):
+        lines.append(_Line(caption(f"endpoint {endpoint}", _MOST_NAME), of_endpoint, colour))
     return lines
 
 
