@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.verdicts.questions import (
+    NOTHING,
     UNKNOWN,
     VERDICTS,
     Card,
@@ -174,7 +175,9 @@ def from_json(text: str, name: str) -> Verdicts:
             data = json.loads(text)
             version = data["version"]
             if version == VERSION:
-                return _verdicts(data)
+                verdicts = _verdicts(data)
+                _check(verdicts)
+                return verdicts
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BenchError(
             f"Can't read the verdicts in {name} ({error}). Write them again with `make predictions`."
@@ -201,6 +204,21 @@ def _verdicts(data: _Json) -> Verdicts:
         currency=data["currency"],
         questions=tuple(_question_of(question, len(networks)) for question in data["questions"]),
     )
+
+
+def _check(verdicts: Verdicts) -> None:
+    """Raise ValueError if something is named that is not there."""
+    models = {model.key for model in verdicts.models}
+    if not verdicts.networks:
+        raise ValueError("no networks")
+    for question in verdicts.questions:
+        ways = range(NOTHING, len(question.ways))
+        named = [place for answer in question.cards for place in (answer.here, *answer.best)]
+        named += [figures.way for answer in question.cards for figures in answer.ways]
+        if not all(place in ways for place in named):
+            raise ValueError(f"{question.key} names a way that it does not have")
+        if question.model not in models:
+            raise ValueError(f"{question.key} is of a model that is not listed")
 
 
 def _question_of(data: _Json, networks: int) -> Question:

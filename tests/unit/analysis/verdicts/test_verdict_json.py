@@ -63,6 +63,13 @@ def test_a_broken_file_is_refused_by_its_name(text: str) -> None:
     assert "verdicts.json" in refusal(BenchError, from_json, text, "verdicts.json")
 
 
+@pytest.mark.parametrize(("part", "edited"), [("ways", []), ("model", "nobody")])
+def test_a_file_that_names_what_is_not_there_is_refused(part: str, edited: object) -> None:
+    data = json.loads(to_json(verdicts()))
+    data["questions"][0][part] = edited
+    assert "verdicts.json" in refusal(BenchError, from_json, json.dumps(data), "verdicts.json")
+
+
 def test_a_file_of_another_version_is_refused() -> None:
     later = to_json(verdicts()).replace('"version":1', '"version":99', 1)
     assert "99" in refusal(BenchError, from_json, later, "verdicts.json")
