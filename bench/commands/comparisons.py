@@ -78,9 +78,9 @@ def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: 
     return {"hybrid.md": page, hybrid_page.PLOT: partial(hybrid_plot.draw, comparison, networks)}
 
 
-def cost_pages(costs: Costs) -> Pages:
-    """The page of costs and its plot, by file name."""
+def cost_pages(costs: Costs, *, has_details: bool = True) -> Pages:
+    """The page of costs and its plot, by file name. `has_details` as in `cost_page.page`."""
     from bench.report.pages import cost_page
     from bench.report.plots import cost_plot
 
-    return {"cost.md": cost_page.page(costs), cost_page.PLOT: partial(cost_plot.draw, costs)}
+    return {"cost.md": cost_page.page(costs, has_details=has_details), cost_page.PLOT: partial(cost_plot.draw, costs)}

@@ -74,8 +74,8 @@ def report(
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
     endpoints = remote_page.endpoints(records)
-    # pages of markdown are short: they leave the runs out
-    measured = measured_page.pages(records, ceilings, has_runs=form is not Format.MARKDOWN)
+    has_details = form is not Format.MARKDOWN  # whose pages are short
+    measured = measured_page.pages(records, ceilings, has_runs=has_details)
     pages: Pages = {**measured, "remote.md": remote_page.page(endpoints)}
     for slug in remote_page.drawn(endpoints):
         pages[remote_page.plot_name(slug)] = partial(remote_plot.draw, endpoints[slug])
@@ -83,7 +83,7 @@ def report(
     verdicts = answers.verdicts_of(records, comparison)
     costs = compare(records, comparison, load_prices())
     pages |= comparisons.hybrid_pages(comparison, networks, records)
-    pages |= comparisons.cost_pages(costs)
+    pages |= comparisons.cost_pages(costs, has_details=has_details)
     if form in {Format.MARKDOWN, Format.HTML}:
         pages[index_page.PAGE] = partial(index_page.render, index_page.Contents(verdicts, records, costs))
     pages["predicted.md"] = predicted_page.page(predictions, records)

@@ -45,8 +45,8 @@ _VIDEOS = (
 )
 
 
-def page(costs: Costs) -> Document:
-    """The page."""
+def page(costs: Costs, *, has_details: bool = True) -> Document:
+    """The page. `has_details`: with the tables that markdown leaves out, which take long to make of many cards."""
     images = priced(costs)
     currency = costs.prices.currency
     blocks: list[Block] = [
@@ -59,7 +59,7 @@ def page(costs: Costs) -> Document:
         else Text("Nothing has both a time and a price."),
     ]
     for name, group in by_call(images, lambda image: image.case):
-        blocks.append(Section(f"{name}{_at(chosen(group))}", tuple(_images(group, costs))))
+        blocks.append(Section(f"{name}{_at(chosen(group))}", tuple(_images(group, costs, has_details=has_details))))
     blocks.append(detail("Prices", prices_table(costs.prices)))
     blocks += [detail("What is missing", Bullets(costs.gaps))] if costs.gaps else []
     videos = [Text(_VIDEOS)] if any(image.output.is_video for image in images) else []
@@ -135,11 +135,14 @@ def _at(image: Image) -> str:
     return f"{size}, for {output.plural}{rate}"
 
 
-def _images(images: Sequence[Image], costs: Costs) -> list[Block]:
+def _images(images: Sequence[Image], costs: Costs, *, has_details: bool) -> list[Block]:
     """The table of the featured image; those of all images, and where endpoints break even, as details."""
+    featured = image_table(chosen(images), costs, pays=True)
+    if not has_details:
+        return [featured]
     break_evens = (break_even_table(images, charge) for charge in CHARGES)
     return [
-        image_table(chosen(images), costs, pays=True),
+        featured,
         *(detail(f"At{_at(image)}", image_table(image, costs)) for image in images),
         detail("Break-even", *(table for table in break_evens if table)),
     ]

@@ -193,3 +193,11 @@ def test_the_plot_is_a_picture_and_the_same_each_time() -> None:
     assert Image.open(io.BytesIO(drawn)).format == "PNG"
     assert cost_plot.draw(found) == drawn
     assert cost_plot.draw(costs(measured(0.1, device=OTHER))) is None
+
+
+def test_without_details_the_page_reads_the_same_in_markdown() -> None:
+    shown = costs(*every_kind())
+    whole, without = (cost_page.page(shown, has_details=has_details) for has_details in (True, False))
+
+    assert len(list(without.tables())) < len(list(whole.tables()))
+    assert short_pages.shortened(without) == short_pages.shortened(whole)
