@@ -90,7 +90,7 @@ def report(
     if cells := published_again.cells(records):
         pages[memory_model_page.PAGE] = memory_model_page.page(cells)
         pages[memory_model_page.PLOT] = partial(memory_model_plot.draw, cells, published_again.COMPARED)
-    if times := evaluate(records, kernels_of, load_gpus()):
+    if times := evaluate(records, kernels_of, load_gpus(), has_trials=has_details):
         pages["time_model.md"] = time_model_page.page(times)
         pages[time_model_page.PLOT] = partial(time_plot.draw, times)
     if form is Format.MARKDOWN and _is_free(out / overview_page.PAGE, overview_page.WRITTEN):

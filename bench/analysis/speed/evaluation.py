@@ -67,15 +67,22 @@ class Evaluation:
     checks: tuple[Check, ...] = ()
 
 
-def evaluate(records: Iterable[Record], kernels_of: Callable[[Case], Kernels | None], gpus: Gpus) -> Evaluation | None:
-    """Fit the model to the records' times; None if they are of one precision or one card alone."""
+def evaluate(
+    records: Iterable[Record], kernels_of: Callable[[Case], Kernels | None], gpus: Gpus, *, has_trials: bool = True
+) -> Evaluation | None:
+    """Fit the model to the records' times; None if they are of one precision or one card alone.
+
+    `has_trials`: with what other forms would do, which takes most of the time.
+    """
     seen = observations(records, gpus, kernels_of)
     timed = [each for each in seen if variant_of(each.case) == "default"]
     cards = clock.cells(timed, card_of)
     fitted = clock.fitted(seen)
     if fitted is None or not cards:
         return None
-    others = [(form, other) for form in FORMS if (other := clock.fitted(timed, form)) is not None]
+    others = [
+        (form, other) for form in (FORMS if has_trials else ()) if (other := clock.fitted(timed, form)) is not None
+    ]
     trials = tuple(Trial(form, other, tuple(_checks(other, kernels_of, gpus))) for form, other in others)
     checks = tuple(_checks(fitted, kernels_of, gpus))
     return Evaluation(fitted, tuple(timed), cards, clock.cells(timed, architecture_of), trials, checks)

@@ -9,7 +9,7 @@ import pytest
 from factories import refusal
 from verdict_tables import a_question, verdicts
 
-from bench.analysis.verdicts.questions import UNKNOWN, Card, Figures, OnCard
+from bench.analysis.verdicts.questions import UNKNOWN, Card, Figures, Model, OnCard
 from bench.analysis.verdicts.verdict_json import from_json, to_json
 from bench.core.units import MIB
 from bench.errors import BenchError
@@ -17,6 +17,7 @@ from bench.errors import BenchError
 
 def test_what_is_written_is_read_again() -> None:
     table = verdicts(a_question(), a_question(model="flux", dtype="bfloat16", risk="overflows", cards=(UNKNOWN,)))
+    table = replace(table, models=(*table.models, Model("flux", "Flux", (), "image", "image")))
     assert from_json(to_json(table), "verdicts.json") == table
 
 
