@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from factories import a_case
 
@@ -33,6 +35,16 @@ def test_a_card_s_times_are_predicted_from_the_others_within_the_aims(evaluation
     assert found.cells == 114
     assert found.median < 0.05
     assert abs(found.worst.error) < 0.20
+
+
+def test_other_forms_are_left_out_if_nobody_asks_for_them(evaluation: Evaluation) -> None:
+    folder = published()
+    assert folder is not None
+
+    without = evaluate(read_latest([folder])[0], kernels_of, load_gpus(), has_trials=False)
+
+    assert evaluation.trials
+    assert without == replace(evaluation, trials=())
 
 
 def test_an_architecture_s_times_are_predicted_from_the_other_s(evaluation: Evaluation) -> None:
