@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.files import Pages, given_or_all, records_and_predictions, refuse_nothing, write_pages
 from bench.commands.options import REPORTS, PagesFolder, Quiet, Results
 from bench.commands.stderr import warn
+
+if TYPE_CHECKING:
+    from bench.record import Record
 
 #: Pages that `bench advise` writes beside those of this command.
 _WRITTEN_BY_ADVISE = ("advice.md", "decoders.md")
@@ -51,20 +54,11 @@ def report(
     """
     from bench.analysis.cost.image_costs import compare
     from bench.analysis.hybrid.scenario import EVERYTHING
-    from bench.analysis.speed.evaluation import evaluate
     from bench.commands import answers, comparisons
-    from bench.config import load_gpus, load_prices
-    from bench.predictions import over_networks, published_again
-    from bench.predictions.time_model import kernels_of
-    from bench.report.pages import (
-        measured_page,
-        memory_model_page,
-        overview_page,
-        predicted_page,
-        remote_page,
-        time_model_page,
-    )
-    from bench.report.plots import memory_model_plot, remote_plot, time_plot
+    from bench.config import load_prices
+    from bench.predictions import over_networks
+    from bench.report.pages import measured_page, overview_page, predicted_page, remote_page
+    from bench.report.plots import remote_plot
     from bench.report.site import index_page
     from bench.store import read_ceilings
 
@@ -87,18 +81,32 @@ def report(
     if form in {Format.MARKDOWN, Format.HTML}:
         pages[index_page.PAGE] = partial(index_page.render, index_page.Contents(verdicts, records, costs))
     pages["predicted.md"] = predicted_page.page(predictions, records)
-    if cells := published_again.cells(records):
-        pages[memory_model_page.PAGE] = memory_model_page.page(cells)
-        pages[memory_model_page.PLOT] = partial(memory_model_plot.draw, cells, published_again.COMPARED)
-    if times := evaluate(records, kernels_of, load_gpus(), has_trials=has_details):
-        pages["time_model.md"] = time_model_page.page(times)
-        pages[time_model_page.PLOT] = partial(time_plot.draw, times)
+    pages |= _model_pages(records, has_details=has_details)
     if form is Format.MARKDOWN and _is_free(out / overview_page.PAGE, overview_page.WRITTEN):
         beside = [name for name in _WRITTEN_BY_ADVISE if (out / name).is_file()]
         pages[overview_page.PAGE] = overview_page.page(verdicts, records, [*pages, *beside])
     files = write_pages(out, pages, form, quiet=quiet)
     if not quiet:
         _tell([] if verdicts is None else answers.lines(verdicts, records), files)
+
+
+def _model_pages(records: Sequence[Record], *, has_details: bool) -> Pages:
+    """The pages and plots of how far the models of memory and time are off; none without figures to compare with."""
+    from bench.analysis.speed.evaluation import evaluate
+    from bench.config import load_gpus
+    from bench.predictions import published_again
+    from bench.predictions.time_model import kernels_of
+    from bench.report.pages import memory_model_page, time_model_page
+    from bench.report.plots import memory_model_plot, time_plot
+
+    pages: Pages = {}
+    if cells := published_again.cells(records):
+        pages[memory_model_page.PAGE] = memory_model_page.page(cells)
+        pages[memory_model_page.PLOT] = partial(memory_model_plot.draw, cells, published_again.COMPARED)
+    if times := evaluate(records, kernels_of, load_gpus(), has_trials=has_details):
+        pages["time_model.md"] = time_model_page.page(times)
+        pages[time_model_page.PLOT] = partial(time_plot.draw, times)
+    return pages
 
 
 def _is_free(path: Path, mark: str) -> bool:

@@ -106,17 +106,18 @@ def test_markup_in_results_stays_text(place: str) -> None:
 def test_a_card_s_name_can_not_turn_the_page_s_text_around() -> None:
     # given a GPU whose name holds letters that turn the direction of text
     name = "NVIDIA \u202eXTR\u202c \u2066\u200bx"
-    known = verdicts()
+    device, known = a_device(name=name), verdicts()
+    own = replace(known.cards[0], name=name, is_device=True, memory_bytes=device.total_bytes)
     hostile = replace(
         known,
-        cards=(replace(known.cards[0], name=name), *known.cards[1:]),
+        cards=(own, *known.cards[1:]),
         questions=tuple(
             replace(each, remote={key: replace(remote, by=name) for key, remote in each.remote.items()})
             for each in known.questions
         ),
     )
     # when
-    text = page(own=[measured(device=a_device(name=name))], verdicts=hostile)
+    text = page(own=[measured(device=device)], verdicts=hostile)
     # then
     assert not {"\u202e", "\u202c", "\u2066", "\u200b"} & set(json.dumps(data_of(text), ensure_ascii=False))
     assert data_of(text)["verdicts"]["cards"][0]["name"] == data_of(text)["usual"]["card"]
