@@ -89,6 +89,7 @@ def verdicts() -> Verdicts:
             question(2048, only_remote, large, old, remote=remote_over(1.5, 30.0)),
             question(4096, nowhere, nowhere, nowhere, remote=remote_over(None, None)),
             question(1024, small, large, old, operation="encode"),
+            question(416, video, video, video, model="wan-2.1", height=240, frames=37),
             question(
                 832, nowhere, video, video, model="wan-2.1", height=480, frames=81, remote=remote_over(None, None)
             ),

@@ -99,9 +99,31 @@ def test_a_video_has_sizes_with_frames(view: Opened) -> None:
 
     view.choose("model", "wan-2.1")
 
-    assert view.page.locator("#choice select[name=size] option").all_inner_texts() == [f"832 {TIMES} 480, 81 frames"]
+    sizes = view.page.locator("#choice select[name=size]")
+    assert sizes.locator("option").all_inner_texts() == [f"416 {TIMES} 240, 37 frames", f"832 {TIMES} 480, 81 frames"]
+    assert sizes.input_value() == "832x480x81"  # the model's own
     assert view.fact("Time") == "40.0 to 80.0 s predicted"
     assert view.fact("1,000 s of video") == "no price is known"
+
+
+def test_an_image_model_after_a_video_has_the_usual_size_of_images(view: Opened) -> None:
+    view.go(address(LARGE, "832x480x81", model="wan-2.1"))
+
+    view.choose("model", "sdxl")
+
+    assert view.page.locator("#choice select[name=size]").input_value() == "1024x1024"
+
+
+def test_the_axes_of_a_plot_have_one_unit_each(view: Opened) -> None:
+    view.go(address(SMALL, "2048x2048"))
+
+    axes = view.page.evaluate(
+        "Bokeh.documents.flatMap((doc) => doc.roots()).flatMap((root) => root.select ? root.left : [])"
+        ".map((axis) => [...axis.major_label_overrides.values()].map((text) => text.split(' ')[1]))"
+    )
+
+    assert axes
+    assert all(len(set(units)) == 1 for units in axes)
 
 
 def test_lists_have_labels_and_the_answer_is_announced(view: Opened) -> None:

@@ -57,6 +57,15 @@ function nearestSize(sizes, wanted) {
   return [...sizes].sort((a, b) => distance(a) - distance(b))[0];
 }
 
+// The size to show if the chosen one does not exist: the nearest; from an image to a video, the model's own, which is its largest.
+function sizeInstead(sizes, usual) {
+  const wanted = chosen.size ?? usual;
+  const isVideo = (size) => size.split("x").length > 2;
+  const alike = sizes.filter((size) => isVideo(size) === isVideo(wanted));
+  if (alike.length) return nearestSize(alike, wanted);
+  return isVideo(sizes[0]) ? [...sizes].sort((a, b) => pixels(b) - pixels(a))[0] : nearestSize(sizes, usual);
+}
+
 // Make the choice whole: a value that does not exist with the ones before it gives way to the nearest that does.
 function settle() {
   const { models, cards, networks, usual } = VERDICTS_WITH_USUAL;
@@ -65,7 +74,7 @@ function settle() {
   const operations = unique(questionsLike(["model"]).map((q) => q.operation));
   if (!operations.includes(chosen.operation)) chosen.operation = operations.includes("decode") ? "decode" : operations[0];
   const sizes = unique(questionsLike(["model", "operation"]).map(sizeOf));
-  if (!sizes.includes(chosen.size)) chosen.size = nearestSize(sizes, chosen.size ?? usual.size);
+  if (!sizes.includes(chosen.size)) chosen.size = sizeInstead(sizes, usual.size);
   const precisions = unique(questionsLike(["model", "operation", "size"]).map((q) => q.dtype));
   if (!precisions.includes(chosen.precision)) chosen.precision = precisions[0];
   if (!networks.some((network) => network.key === chosen.network)) chosen.network = networks[0]?.key ?? null;

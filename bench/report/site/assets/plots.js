@@ -48,6 +48,10 @@ function ticksBetween(low, high, isBinary) {
   return inside.length > 9 ? inside.filter((tick) => String(tick.toExponential()).startsWith("1e")) : inside;
 }
 
+// One unit for all values of an axis.
+const inSeconds = (value) => `${digits(value)} s`;
+const inGib = (value) => `${digits(value / 2 ** 30)} GiB`;
+
 function setAxis(axis, ticks, textOf, grid = null) {
   const ticker = new Bokeh.FixedTicker({ ticks });
   axis.ticker = ticker;
@@ -130,7 +134,7 @@ function sizeLabel(size) {
 function timeFigure(sizes) {
   const times = sizes.flatMap((size) => Object.keys(WAYS).map((name) => middle(size[name]))).filter((value) => value !== null);
   if (!times.length) return { why: "No time on this card is known." };
-  const figure = makeFigure({ title: `Time of one ${chosen.operation} on the card`, labels: sizes.map(({ size }) => sizeLabel(size)), low: Math.min(...times), high: Math.max(...times), names: Object.keys(WAYS), textOf: seconds });
+  const figure = makeFigure({ title: `Time of one ${chosen.operation} on the card`, labels: sizes.map(({ size }) => sizeLabel(size)), low: Math.min(...times), high: Math.max(...times), names: Object.keys(WAYS), textOf: inSeconds });
   const ends = [];
   const outOfMemory = [];
   for (const [name, colourName] of Object.entries(WAYS)) {
@@ -154,7 +158,7 @@ function memoryFigure(sizes) {
   const peaks = sizes.flatMap((size) => Object.keys(WAYS).map((name) => size[name]?.peak ?? null)).filter((value) => value);
   if (!peaks.length) return { why: "No peak on this card is known." };
   const limit = total ? [total] : [];
-  const figure = makeFigure({ title: "Peak memory on the card", labels: sizes.map(({ size }) => sizeLabel(size)), low: Math.min(...peaks, ...limit), high: Math.max(...peaks, ...limit), names: Object.keys(WAYS), textOf: bytes, isBinary: true });
+  const figure = makeFigure({ title: "Peak memory on the card", labels: sizes.map(({ size }) => sizeLabel(size)), low: Math.min(...peaks, ...limit), high: Math.max(...peaks, ...limit), names: Object.keys(WAYS), textOf: inGib, isBinary: true });
   if (total) {
     drawLine(figure.made, [[-0.3, total], [sizes.length + 9, total]], "--nothing", { dash: "dashed", marks: false, width: 1.5 });
     drawText(figure.made, [-0.25, total], `the card has ${bytes(total)}`, "--nothing", { dx: 0, dy: -10 });
@@ -194,7 +198,7 @@ function remoteFigure(sizes) {
   const locals = points.filter((point) => point.local !== null);
   if (!remotes.length) return { why: "No endpoint’s time is known for this model." };
   const values = [...locals.map((point) => point.local), ...remotes.flatMap((point) => [point.remote, ...point.all])];
-  const figure = makeFigure({ title: "On the card or remote", labels: sizes.map(({ size }) => sizeLabel(size)), low: Math.min(...values), high: Math.max(...values), names: ["on the card"], textOf: seconds });
+  const figure = makeFigure({ title: "On the card or remote", labels: sizes.map(({ size }) => sizeLabel(size)), low: Math.min(...values), high: Math.max(...values), names: ["on the card"], textOf: inSeconds });
   figure.made.varea(remotes.map((p) => p.index), remotes.map((p) => Math.min(...p.all)), remotes.map((p) => Math.max(...p.all)), { fill_color: colour("--three"), fill_alpha: 0.15 });
   const remoteLine = remotes.map((p) => [p.index, p.remote, p.remoteKind]);
   const localLine = locals.map((p) => [p.index, p.local, p.localKind]);
