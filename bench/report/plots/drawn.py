@@ -45,11 +45,11 @@ def _digest_of(png: bytes) -> str | None:
 
     try:
         with Image.open(io.BytesIO(png)) as image:
-            found = image.info.get(KEY)
+            kept = image.info.get(KEY)
             image.verify()
     except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file
         return None
-    return found if isinstance(found, str) else None
+    return kept if isinstance(kept, str) else None
 
 
 def _drawn(artist: Artist) -> Iterator[str]:
