@@ -114,11 +114,17 @@ class _Line(ProgressColumn):
 class Reporter:
     """An Observer that prints one line for each finished case, above a live bar if there is a terminal.
 
-    When all cases of a model and operation are finished, it prints them again as a table that `table_of` makes.
+    When all cases of a model and operation are finished, it prints them again as the table that `table_of` makes,
+    if that is given.
     """
 
     def __init__(
-        self, plan: Plan, console: Console, table_of: Callable[[Sequence[Record]], Draw], *, quiet: bool = False
+        self,
+        plan: Plan,
+        console: Console,
+        table_of: Callable[[Sequence[Record]], Draw] | None = None,
+        *,
+        quiet: bool = False,
     ) -> None:
         self.finished = 0
         self.path: Path | None = None
@@ -191,7 +197,7 @@ class Reporter:
             self._say(f"warning: {warning}", indent=4)
         self._bar.update(self._task, completed=self.finished, left=about)
         together = self._unfinished.finish(record)
-        if len(together) > 1 and not self._quiet:
+        if self._table_of is not None and len(together) > 1 and not self._quiet:
             self._table_of(together)(self._bar.console)
 
     def _say(self, text: str | Text, indent: int = 0) -> None:
