@@ -50,9 +50,9 @@ def _install() -> None:
             pytest.skip(f"chromium can't be installed: {done.stderr.decode(errors='replace')[-200:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """The running browser."""
+    """The running browser, closed after its tests: while it runs, so does an event loop in this thread."""
     with sync_playwright() as playwright:
         # the sandbox needs rights that a container does not give, and /dev/shm is small there
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
@@ -60,7 +60,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the hand-made contents."""
     path = tmp_path_factory.mktemp("page") / index_page.PAGE
@@ -68,7 +68,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_in(browser: Browser, page_file: Path) -> Iterator[Callable[..., Opened]]:
     """Open a page, by default the hand-made one, in a browser that has not seen it; wait for its tables and plots."""
     contexts: list[BrowserContext] = []
@@ -86,7 +86,7 @@ def open_in(browser: Browser, page_file: Path) -> Iterator[Callable[..., Opened]
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared(open_in: Callable[..., Opened]) -> Opened:
     """One page for the many tests that need no new one: loading it takes most of their time."""
     return open_in()
@@ -101,13 +101,13 @@ def view(shared: Opened) -> Opened:
     return shared
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def phone(open_in: Callable[..., Opened]) -> Opened:
     """The page on a phone, in light colours, opened by a link."""
     return open_in(f"#card={OLD}&model=sdxl&size=2048x2048".replace(" ", "+"), viewport=PHONE, color_scheme="light")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dark(open_in: Callable[..., Opened]) -> Opened:
     """The page on a wide screen, for a reader of dark colours."""
     return open_in(color_scheme="dark")
