@@ -83,11 +83,11 @@ def _read_file(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> Results
 
 def _read_lines(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> _Lines[AnyRecord]:
     """Read a file line by line. Raises OSError, and ResultsError for the first bad line if `strict`."""
-    lines, end = _Lines[AnyRecord](), 0
+    lines, end, prefix = _Lines[AnyRecord](), 0, f"{path}, line "
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             begin, end = end, end + len(line)
-            if not line.strip():
+            if line.isspace():
                 continue
             if lines.torn is not None:  # not the last line, so it was not cut off
                 lines.bad.append(lines.torn)
@@ -96,7 +96,7 @@ def _read_lines(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> _Lines
                 raise lines.bad[0]
             text = line.removesuffix(b"\n")
             try:
-                lines.records.append(parse(text, f"{path}, line {number}"))
+                lines.records.append(parse(text, f"{prefix}{number}"))
             except TornLineError as error:
                 lines.torn, lines.torn_bytes = error, len(text)
             except ResultsError as error:

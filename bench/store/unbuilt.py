@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from operator import itemgetter
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -47,6 +48,10 @@ _MODELS: dict[type[msgspec.Struct], tuple[type, Sequence[str]]] = {}
 _Model = TypeVar("_Model", bound=BaseModel)
 _NAMES = tuple(Record.model_fields)
 _VERSION = str(SCHEMA_VERSION).encode()
+#: Fields that are the same in most lines of a run, and those of which other lines have the same value.
+_SAME_IN_RUNS = ("schema_version", "kind", "device", "vram_limit_bytes", "run", "environment", "measure", "source")
+_VARYING = tuple(name for name in _NAMES if name not in (*_SAME_IN_RUNS, *UNIQUE_FIELDS))
+_texts_same_in_runs = itemgetter(*map(_NAMES.index, _SAME_IN_RUNS))
 #: The length of a line whose values are empty, as this program writes lines: with every field once, and no spaces.
 _FRAME = len("{}") + sum(len(f'"{name}":,') for name in _NAMES) - len(",")
 
@@ -94,6 +99,9 @@ class _Draft:
         return self.stages[0].memory if self.stages else None
 
 
+_DRAFTED = tuple(field.name for field in dataclasses.fields(_Draft))
+
+
 def unbuilt_record(line: bytes, where: str) -> UnbuiltRecord | Record:
     """The record of a line, unbuilt if that is possible. Raises what `record_of` raises."""
     values = _values(line)
@@ -128,21 +136,32 @@ def _values(line: bytes) -> dict[str, Any] | None:
     try:
         if not line.isascii():
             line.decode()
-        texts = [*map(bytes, msgspec.structs.astuple(_line_decoder().decode(line)))]
-        fields = dict(zip(_NAMES, texts, strict=True))
-        is_plain = len(line) == _FRAME + sum(map(len, texts)) and fields["schema_version"] == _VERSION
-        if not (is_plain and fields["remote"] == b"null"):
+        texts = msgspec.structs.astuple(_line_decoder().decode(line))
+        if len(line) != _FRAME + sum(map(len, texts)):
             return None
-        decoders = _decoders()
-        values = {
-            name: decoders[name].decode(text) if name in decoders else _repeated(name, text)
-            for name, text in fields.items()
-        }
+        values = dict(zip(_NAMES, texts, strict=True))
+        values.update(_same_in_runs(tuple(map(bytes, _texts_same_in_runs(texts)))))
+        for name in _VARYING:
+            values[name] = _repeated(name, bytes(values[name]))
+        for name, decode in _decoders():
+            values[name] = decode(values[name])
     except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
         return None
-    values["prediction"] = values["prediction"] and _model(values["prediction"])
-    draft = _Draft(**{field.name: values[field.name] for field in dataclasses.fields(_Draft)})
+    if values["prediction"] is not None:
+        values["prediction"] = _model(values["prediction"])
+    draft = _Draft(*(values[name] for name in _DRAFTED))
     return None if len(draft.stages) > 1 or any(contradictions(cast("Record", draft))) else values
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _same_in_runs(texts: tuple[bytes, ...]) -> dict[str, Any]:
+    """The values of the fields that are the same in most lines of a run, out of their JSON.
+
+    Raises ValueError for another version, and as `_repeated` does.
+    """
+    if texts[0] != _VERSION:
+        raise ValueError("a line of another version")
+    return {name: _repeated(name, text) for name, text in zip(_SAME_IN_RUNS, texts, strict=True)}
 
 
 @lru_cache(maxsize=CACHE_SIZE)
@@ -230,10 +249,8 @@ def _line_decoder() -> msgspec.json.Decoder[msgspec.Struct]:
 
 
 @cache
-def _decoders() -> dict[str, msgspec.json.Decoder[Any]]:
-    """The decoder of each field that lines rarely repeat."""
-    return {
-        name: msgspec.json.Decoder(_msgspec_type(field.annotation, field.metadata))
-        for name, field in Record.model_fields.items()
-        if name in UNIQUE_FIELDS and name != "remote"
-    }
+def _decoders() -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """What decodes each field that lines rarely repeat. Lines of endpoints are not for it."""
+    fields = {name: field for name, field in Record.model_fields.items() if name in UNIQUE_FIELDS}
+    types = {name: _msgspec_type(field.annotation, field.metadata) for name, field in fields.items() if name != "remote"}
+    return tuple((name, msgspec.json.Decoder(kind).decode) for name, kind in {"remote": None, **types}.items())
