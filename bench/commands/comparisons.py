@@ -69,12 +69,14 @@ def folder_of_pages(out: Path | None, *, is_choice: bool, as_json: bool) -> Path
     return REPORTS if out is None and not is_choice and not as_json else out
 
 
-def hybrid_pages(comparison: Comparison, networks: dict[str, Network], records: Sequence[Record]) -> Pages:
-    """The page that compares local with remote, and its plot, by file name."""
+def hybrid_pages(
+    comparison: Comparison, networks: dict[str, Network], records: Sequence[Record], *, has_details: bool = True
+) -> Pages:
+    """The page that compares local with remote, and its plot, by file name. `has_details` as in `hybrid_page.page`."""
     from bench.report.pages import hybrid_page
     from bench.report.plots import hybrid_plot
 
-    page = hybrid_page.page(comparison, networks, records)
+    page = hybrid_page.page(comparison, networks, records, has_details=has_details)
     return {"hybrid.md": page, hybrid_page.PLOT: partial(hybrid_plot.draw, comparison, networks)}
 
 

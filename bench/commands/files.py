@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bench.commands.stderr import warn
 from bench.core.units import format_count
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 #: More files than this are counted when they are written, not named.
 _FEW_FILES = 3
-#: Pages and plots by file name. A page is named as in markdown; a plot is drawn when it is written, and may be None.
-Pages = dict[str, "Document | Callable[[], bytes | None]"]
+#: A page, or a plot, which is drawn when it is written and may be None.
+Page: TypeAlias = "Document | Callable[[], bytes | None]"
+#: Pages and plots by file name. A page is named as in markdown.
+Pages: TypeAlias = "dict[str, Page]"
 
 
 def read_text(path: Path) -> str:
@@ -68,29 +70,43 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise BenchError(f"{path}: can't be written: {error.strerror}. Choose another folder with --out.") from None
 
 
-def write_pages(folder: Path, pages: Pages, form: str = "markdown", *, quiet: bool, whole: bool = False) -> list[Path]:
+def write_pages(
+    folder: Path,
+    pages: Mapping[str, Page] | Iterator[tuple[str, Page]],
+    form: str = "markdown",
+    *,
+    quiet: bool,
+    whole: bool = False,
+) -> list[Path]:
     """Write pages and their plots into a folder, and print the files' names. CSV has no plots.
 
-    Pages of markdown are short unless they are to be `whole`. A file that says what it would say anyway is left as it
-    is. Returns all files. Raises BenchError.
+    Each page is written as soon as `pages` has it. Pages of markdown are short unless they are to be `whole`. A file
+    that says what it would say anyway is left as it is. Returns all files. Raises BenchError.
     """
-    from bench.report.document import Document
-    from bench.report.render import page_files
     from bench.report.render.terminal import print_lines
 
-    files: dict[str, bytes | None] = {}
-    for name, page in pages.items():
-        if isinstance(page, Document):
-            files |= page_files.render(Path(name).stem, page, form, whole=whole)
-        elif form != "csv":
-            files[name] = page()
-    contents = {folder / name: content for name, content in files.items() if content is not None}
-    changed = [path for path, content in contents.items() if not _says_the_same(path, content)]
-    for path in changed:
-        write_bytes(path, contents[path])
+    written: dict[Path, bool] = {}
+    for name, page in pages.items() if isinstance(pages, Mapping) else pages:
+        for path, content in _files_of(folder / name, page, form, whole=whole):
+            written[path] = not _says_the_same(path, content)
+            if written[path]:
+                write_bytes(path, content)
     if not quiet:
-        print_lines(_written(folder, changed, len(contents)))
-    return list(contents)
+        changed = [path for path, is_changed in written.items() if is_changed]
+        print_lines(_written(folder, changed, len(written)))
+    return list(written)
+
+
+def _files_of(path: Path, page: Page, form: str, *, whole: bool) -> Iterator[tuple[Path, bytes]]:
+    """The files of a page in a format, or the plot, if there is one."""
+    from bench.report.document import Document
+    from bench.report.render import page_files
+
+    if isinstance(page, Document):
+        for name, text in page_files.render(path.stem, page, form, whole=whole).items():
+            yield path.with_name(name), text
+    elif form != "csv" and (content := page()) is not None:
+        yield path, content
 
 
 def _written(folder: Path, changed: Sequence[Path], count: int) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,12 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.files import Pages, given_or_all, records_and_predictions, refuse_nothing, write_pages
+from bench.commands import answers, comparisons
+from bench.commands.files import Page, Pages, given_or_all, records_and_predictions, refuse_nothing, write_pages
 from bench.commands.options import REPORTS, PagesFolder, Quiet, Results
-from bench.commands.stderr import warn
+from bench.commands.stderr import tell, warn
+from bench.core.units import format_seconds
 
 if TYPE_CHECKING:
-    from bench.record import Record
+    from bench.analysis.cost.image_costs import Costs
+    from bench.analysis.hybrid.local_or_remote import Comparison
+    from bench.analysis.verdicts.questions import Verdicts
+    from bench.config import Network
+    from bench.record import Ceilings, Record
 
 #: Pages that `bench advise` writes beside those of this command.
 _WRITTEN_BY_ADVISE = ("advice.md", "decoders.md")
@@ -46,48 +54,93 @@ def report(
 ) -> None:
     """Write the report pages, with their plots, from all results. No GPU needed.
 
-    index.html answers for any card, model and size; open it in a browser.
+    index.html answers for any card, model and size; open it in a browser. It
+    is written first.
     The answer for the machine that was measured last is printed too.
 
     Exit codes: 0 done; 2 wrong usage, no results, results that can't be read,
     or pages that can't be written.
     """
-    from bench.analysis.cost.image_costs import compare
-    from bench.analysis.hybrid.scenario import EVERYTHING
-    from bench.commands import answers, comparisons
-    from bench.config import load_prices
-    from bench.predictions import over_networks
-    from bench.report.pages import measured_page, overview_page, predicted_page, remote_page
-    from bench.report.plots import remote_plot
-    from bench.report.site import index_page
     from bench.store import read_ceilings
 
+    begun = time.perf_counter()
     paths = given_or_all(results)
     records, predictions = records_and_predictions(paths)
     refuse_nothing([*records, *predictions], paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    endpoints = remote_page.endpoints(records)
-    has_details = form is not Format.MARKDOWN  # whose pages are short
-    measured = measured_page.pages(records, ceilings, has_runs=has_details)
-    pages: Pages = {**measured, "remote.md": remote_page.page(endpoints)}
-    for slug in remote_page.drawn(endpoints):
-        pages[remote_page.plot_name(slug)] = partial(remote_plot.draw, endpoints[slug])
+    sources = _sources(records, predictions, ceilings)
+    files = write_pages(out, _pages(sources, out, form, None if quiet else begun), form, quiet=quiet)
+    if not quiet:
+        verdicts = sources.verdicts
+        _tell([] if verdicts is None else answers.lines(verdicts, records), files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What the pages are made of. The records that are not predicted, and what several pages need of them."""
+
+    records: Sequence[Record]
+    predictions: Sequence[Record]
+    ceilings: Sequence[Ceilings]
+    comparison: Comparison
+    networks: dict[str, Network]
+    costs: Costs
+    verdicts: Verdicts | None
+
+
+def _sources(records: Sequence[Record], predictions: Sequence[Record], ceilings: Sequence[Ceilings]) -> _Sources:
+    from bench.analysis.cost.image_costs import compare
+    from bench.analysis.hybrid.scenario import EVERYTHING
+    from bench.config import load_prices
+    from bench.predictions import over_networks
+
     comparison, networks = over_networks.compare_ways(records, EVERYTHING)
     verdicts = answers.verdicts_of(records, comparison)
     costs = compare(records, comparison, load_prices())
-    pages |= comparisons.hybrid_pages(comparison, networks, records)
-    pages |= comparisons.cost_pages(costs, has_details=has_details)
+    return _Sources(records, predictions, ceilings, comparison, networks, costs, verdicts)
+
+
+def _pages(sources: _Sources, out: Path, form: Format, begun: float | None) -> Iterator[tuple[str, Page]]:
+    """Each page and plot, when it is to be written: the one for a browser first, and then a line that it is there.
+
+    `begun`: when the command began; None to print nothing.
+    """
+    from bench.report.pages import overview_page
+    from bench.report.site import index_page
+
+    names: list[str] = []
     if form in {Format.MARKDOWN, Format.HTML}:
-        pages[index_page.PAGE] = partial(index_page.render, index_page.Contents(verdicts, records, costs))
-    pages["predicted.md"] = predicted_page.page(predictions, records)
-    pages |= _model_pages(records, has_details=has_details)
+        names.append(index_page.PAGE)
+        contents = index_page.Contents(sources.verdicts, sources.records, sources.costs)
+        yield index_page.PAGE, partial(index_page.render, contents)
+        if begun is not None:
+            taken = format_seconds(time.perf_counter() - begun)
+            tell(f"{out / index_page.PAGE} is ready after {taken}. The other pages and the plots follow ...")
+    for pages in _page_groups(sources, has_details=form is not Format.MARKDOWN):  # whose pages are short
+        names += pages
+        yield from pages.items()
     if form is Format.MARKDOWN and _is_free(out / overview_page.PAGE, overview_page.WRITTEN):
         beside = [name for name in _WRITTEN_BY_ADVISE if (out / name).is_file()]
-        pages[overview_page.PAGE] = overview_page.page(verdicts, records, [*pages, *beside])
-    files = write_pages(out, pages, form, quiet=quiet)
-    if not quiet:
-        _tell([] if verdicts is None else answers.lines(verdicts, records), files)
+        yield overview_page.PAGE, overview_page.page(sources.verdicts, sources.records, [*names, *beside])
+
+
+def _page_groups(sources: _Sources, *, has_details: bool) -> Iterator[Pages]:
+    """The pages and plots of each subject, made when they are asked for."""
+    from bench.report.pages import measured_page, predicted_page, remote_page
+    from bench.report.plots import remote_plot
+
+    records = sources.records
+    yield dict(measured_page.pages(records, sources.ceilings, has_runs=has_details))
+    endpoints = remote_page.endpoints(records)
+    yield {"remote.md": remote_page.page(endpoints)}
+    yield {
+        remote_page.plot_name(slug): partial(remote_plot.draw, endpoints[slug]) for slug in remote_page.drawn(endpoints)
+    }
+    yield comparisons.hybrid_pages(sources.comparison, sources.networks, records, has_details=has_details)
+    yield comparisons.cost_pages(sources.costs, has_details=has_details)
+    yield {"predicted.md": predicted_page.page(sources.predictions, records)}
+    yield _model_pages(records, has_details=has_details)
 
 
 def _model_pages(records: Sequence[Record], *, has_details: bool) -> Pages:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from bench.core.units import Unit, format_quantity
+from bench.report.lazy_rows import LazyRows
 
 #: Where a figure comes from. If a table mixes kinds, each figure is marked.
 Kind = Literal["measured", "published", "predicted", "simulated", "calibrated", "assumed"]
@@ -106,18 +107,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under columns; one cell per column.
+    """Rows under columns; one cell per column. The rows may be made when they are looked at (`LazyRows`).
 
     Raises ValueError if a row has more or fewer cells than there are columns, or two columns have the same key.
     """
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Sequence[tuple[Cell, ...]]
     title: str = ""
     type: Literal["table"] = "table"
 
     def __post_init__(self) -> None:
-        for row in self.rows:
+        for row in () if isinstance(self.rows, LazyRows) else self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"{len(row)} cells under {len(self.columns)} columns")
         keys = self.keys
@@ -281,15 +282,22 @@ def legend(kinds: Sequence[Kind]) -> str:
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | float | None]], title: str = "") -> Table:
     """A table of cells. A plain value is a cell that holds only that, None a cell without a value."""
-    cells = (tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows)
-    return Table(tuple(columns), tuple(cells), title)
+    return Table(tuple(columns), tuple(map(_cells, rows)), title)
 
 
 def table_of(
     rows: Iterable[_Row], *columns: tuple[Column, Callable[[_Row], Cell | str | float | None]], title: str = ""
 ) -> Table:
-    """A table with one line for each of `rows`. Each column comes with the function that makes its cell of a row."""
-    return table([column for column, _ in columns], [[cell(row) for _, cell in columns] for row in rows], title)
+    """A table with one line for each of `rows`. Each column comes with the function that makes its cell of a row.
+
+    The cells are made when they are looked at.
+    """
+    made = LazyRows(rows, lambda row: _cells([cell(row) for _, cell in columns]))
+    return Table(tuple(column for column, _ in columns), made, title)
+
+
+def _cells(values: Iterable[Cell | str | float | None]) -> tuple[Cell, ...]:
+    return tuple(value if isinstance(value, Cell) else Cell(value) for value in values)
 
 
 def _tables(blocks: Sequence[Block], sections: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Table]]:

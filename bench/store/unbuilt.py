@@ -252,5 +252,7 @@ def _line_decoder() -> msgspec.json.Decoder[msgspec.Struct]:
 def _decoders() -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     """What decodes each field that lines rarely repeat. Lines of endpoints are not for it."""
     fields = {name: field for name, field in Record.model_fields.items() if name in UNIQUE_FIELDS}
-    types = {name: _msgspec_type(field.annotation, field.metadata) for name, field in fields.items() if name != "remote"}
+    types = {
+        name: _msgspec_type(field.annotation, field.metadata) for name, field in fields.items() if name != "remote"
+    }
     return tuple((name, msgspec.json.Decoder(kind).decode) for name, kind in {"remote": None, **types}.items())

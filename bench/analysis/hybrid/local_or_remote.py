@@ -15,7 +15,7 @@ from bench.analysis.hybrid.scenario import EVERYTHING, Request, Wanted
 from bench.analysis.hybrid.service import alike, usual_server
 from bench.config import card_names
 from bench.core.units import format_bytes
-from bench.record import Record, alike_but_for, grouped
+from bench.record import Case, Record, alike_but_for, grouped
 from bench.workloads import models
 from bench.workloads.labels import size_order
 
@@ -100,16 +100,21 @@ def _named(text: str, names: Sequence[str], option: str, remedy: str = "") -> st
     return card_names.one_of(text, dict.fromkeys(names), option, "there are no results for that device.", remedy)
 
 
-def _order(record: Record) -> tuple[object, ...]:
-    case = record.case
+def _orders(records: Iterable[Record]) -> dict[Case, tuple[object, ...]]:
+    """A sort key of each case: by model and operation, as the zoo has them, then smaller images first."""
     zoo, operations = list(models.zoo()), models.operations()
-    model = zoo.index(case.model) if case.model in zoo else len(zoo)
-    operation = operations.index(case.operation) if case.operation in operations else len(operations)
-    return (model, case.model, operation, case.operation, *size_order(case))
+
+    def order(case: Case) -> tuple[object, ...]:
+        model = zoo.index(case.model) if case.model in zoo else len(zoo)
+        operation = operations.index(case.operation) if case.operation in operations else len(operations)
+        return (model, case.model, operation, case.operation, *size_order(case))
+
+    return {case: order(case) for case in dict.fromkeys(record.case for record in records)}
 
 
 def _images(records: Sequence[Record]) -> dict[_Key, list[Record]]:
-    groups = grouped(sorted(records, key=_order), lambda record: alike(record.case))
+    orders = _orders(records)
+    groups = grouped(sorted(records, key=lambda record: orders[record.case]), lambda record: alike(record.case))
     return {alike(group[0].case): group for group in groups}
 
 
@@ -135,10 +140,11 @@ def _labels(records: Iterable[Record]) -> dict[_Key, str]:
 
 def _groups(records: Sequence[Record]) -> list[list[Record]]:
     """Local records that differ only in tiling, in the order of `Comparison.rows`."""
-    devices = list(dict.fromkeys(_device(record) for record in records))
+    places = {device: place for place, device in enumerate(dict.fromkeys(map(_device, records)))}
+    orders = _orders(records)
 
     def order(record: Record) -> tuple[object, ...]:
-        return (record.kind != "measured", devices.index(_device(record)), *_order(record))
+        return (record.kind != "measured", places[_device(record)], *orders[record.case])
 
     return grouped(
         sorted(records, key=order),

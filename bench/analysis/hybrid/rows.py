@@ -10,6 +10,7 @@ from bench.analysis.hybrid.crossover import Crossover, crossover
 from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.scenario import Request
 from bench.analysis.hybrid.service import seconds
+from bench.core.network import Path
 from bench.record import Case, Device, Kind, OutOfMemory, Record
 
 #: Whether a case fits. no: it is out of memory untiled and with every tile that was tried. untiled: no: it is out of
@@ -38,8 +39,7 @@ class Row:
         tiles: how many tiles there were to choose from.
         local_s: the shortest local time in seconds; None if nothing fits or was timed.
         fastest: the quickest way that fits; None if nothing has a time.
-        crossover: where remote begins to win over the first network; None without a service, or if it is not known
-            whether the case fits locally.
+        path: the first network.
     """
 
     label: str
@@ -54,7 +54,17 @@ class Row:
     local_s: float | None
     fits: Fits
     fastest: Choice | None
-    crossover: Crossover | None
+    path: Path
+
+    @property
+    def crossover(self) -> Crossover | None:
+        """Where remote begins to win over the first network: found anew each time, by bisection.
+
+        None without a service, or if it is not known whether the case fits locally.
+        """
+        is_known = self.local_s is not None or self.only_remote_fits
+        service = self.remote.service
+        return crossover(self.path, service, self.local_s) if is_known and service else None
 
     @property
     def only_remote_fits(self) -> bool:
@@ -75,9 +85,6 @@ def make(group: Sequence[Record], label: str, remote: RemoteImage, request: Requ
     tilings = [record for record in group if record.case.tile]
     tiled = min(tilings, key=_rank, default=None)
     local_s = min((taken for record in group if (taken := seconds(record)) is not None), default=None)
-    fits = _fits(group, tilings, local_s)
-    is_known = local_s is not None or fits == "no"
-    path = request.paths[request.network]
     return Row(
         label=label,
         device=first.device,
@@ -89,9 +96,9 @@ def make(group: Sequence[Record], label: str, remote: RemoteImage, request: Requ
         tiles=len(tilings),
         remote=remote,
         local_s=local_s,
-        fits=fits,
+        fits=_fits(group, tilings, local_s),
         fastest=_fastest(untiled, tiled, remote, request.network),
-        crossover=crossover(path, remote.service, local_s) if is_known and remote.service else None,
+        path=request.paths[request.network],
     )
 
 

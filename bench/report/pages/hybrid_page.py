@@ -45,8 +45,13 @@ _REMOTE_LEGEND = Terms(
 )
 
 
-def page(comparison: Comparison, networks: Networks, records: Sequence[Record]) -> Document:
-    """The page; `records` are those that were compared."""
+def page(
+    comparison: Comparison, networks: Networks, records: Sequence[Record], *, has_details: bool = True
+) -> Document:
+    """The page; `records` are those that were compared.
+
+    `has_details`: with the sentences that markdown leaves out, which take long to make of many cards.
+    """
     title = "Local or remote"
     origin = Text("Written by `bench hybrid` (and `bench report`) from the results and `networks.yaml`; do not edit.")
     if not comparison.remote_images:
@@ -60,7 +65,7 @@ def page(comparison: Comparison, networks: Networks, records: Sequence[Record]) 
     return Document(
         title,
         (
-            *_answer(comparison, networks),
+            *_answer(comparison, networks, has_details=has_details),
             *_sections(comparison, networks),
             *overlap_section.sections(comparison, networks, records),
             Section("Networks", (networks_table(networks),)),
@@ -141,7 +146,7 @@ def _legend(network: str) -> Terms:
     )
 
 
-def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
+def _answer(comparison: Comparison, networks: Networks, *, has_details: bool) -> list[Block]:
     blocks: list[Block] = []
     if comparison.request.server is not None:
         blocks.append(Text(f"The endpoint is {comparison.request.server} (`--server`)."))
@@ -152,8 +157,8 @@ def _answer(comparison: Comparison, networks: Networks) -> list[Block]:
                 "that is quicker. Choose another with `--server`."
             )
         )
-    lines = Bullets(tuple(summary(comparison, networks)))
-    blocks += [detail("The quickest way, by device", lines)] if comparison.rows else []
+    if comparison.rows and has_details:
+        blocks.append(detail("The quickest way, by device", Bullets(tuple(summary(comparison, networks)))))
     if is_drawn(comparison):
         blocks.append(
             Picture(PLOT, "Time of one image, local and remote, over its resolution; the tables have the figures.")

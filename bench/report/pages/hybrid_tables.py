@@ -161,18 +161,19 @@ def _fastest_time(row: Row) -> Cell:
 
 def _crossover(row: Row, network: Network) -> Cell:
     """From which bandwidth on, or up to which round trip, remote wins."""
-    if row.crossover is None:
+    crossover = row.crossover
+    if crossover is None:
         return Cell()
-    if row.crossover.verdict == "always":
+    if crossover.verdict == "always":
         return Cell(text="always: nothing else fits", kind=row.kind)
-    if row.crossover.verdict == "never":
+    if crossover.verdict == "never":
         return Cell(text="never", kind="simulated")
-    bounds, factor = [], row.crossover.factor
+    bounds, factor = [], crossover.factor
     if factor is not None:
         down, up = (format_rate(rate * factor) for rate in (network.path.down_bit_s, network.path.up_bit_s))
         bounds.append(f"{down} down, {up} up")
-    if row.crossover.rtt_s is not None:
-        bounds.append(f"up to {format_seconds(row.crossover.rtt_s)} of round trip")
+    if crossover.rtt_s is not None:
+        bounds.append(f"up to {format_seconds(crossover.rtt_s)} of round trip")
     return Cell(text="; or ".join(bounds) or "neither alone is enough", kind="simulated")
 
 

@@ -58,12 +58,21 @@ def drawing(width: float, height: float) -> Iterator[Drawing]:
     settings = {**mpl.rcParamsDefault, "text.parse_math": False, "font.size": 9.0, "svg.hashsalt": "0"}
     with mpl.rc_context(settings):  # a user's own settings are not to change the picture
         figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white", layout="constrained")
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         made = Drawing(figure)
         yield made
+        digest = drawn.digest(figure)
+        _lay_out(figure)
         image = io.BytesIO()
-        figure.savefig(image, format="png", metadata={"Software": None, drawn.KEY: drawn.digest(figure)})
+        canvas.print_png(image, metadata={"Software": None, drawn.KEY: digest})  # draws once, where savefig draws twice
         made.png = image.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Give each panel its place for good: the layout takes longer than drawing."""
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def caption(text: str, most: int = _LONGEST) -> str:

@@ -15,7 +15,7 @@ def render(value: Any) -> str:
     Times are in seconds, memory in bytes; a table's columns name the unit of their cells. Half a surrogate pair, which
     a name from a file can have, becomes a question mark.
     """
-    data = _plain(TypeAdapter(type(value)).dump_python(value, mode="json"))
+    data = _plain(TypeAdapter(type(value)).dump_python(value, mode="json", fallback=list))  # of rows made late
     return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 

@@ -26,7 +26,16 @@ from bench.analysis.speed.extrapolation import Scope
 from bench.analysis.speed.held_out import Cell
 from bench.core.units import MIB
 from bench.record import Record
-from bench.report.plots import cost_plot, figure, hybrid_plot, memory_model_plot, profile_plot, remote_plot, time_plot
+from bench.report.plots import (
+    cost_plot,
+    drawn,
+    figure,
+    hybrid_plot,
+    memory_model_plot,
+    profile_plot,
+    remote_plot,
+    time_plot,
+)
 from bench.vram.call_profile import Profiled, profile
 
 BIG, SMALL = a_device(name="NVIDIA GeForce Big", total_bytes=None), a_device(name="NVIDIA Test", total_bytes=None)
@@ -99,15 +108,15 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that were drawn."""
-    drawn: list[Figure] = []
-    saved = Figure.savefig
+    shown: list[Figure] = []
+    digest = drawn.digest
 
-    def noted(shown: Figure, *args: Any, **kwargs: Any) -> None:
-        drawn.append(shown)
-        saved(shown, *args, **kwargs)
+    def noted(made: Figure) -> str:
+        shown.append(made)
+        return digest(made)
 
-    monkeypatch.setattr(Figure, "savefig", noted)
-    return drawn
+    monkeypatch.setattr(drawn, "digest", noted)
+    return shown
 
 
 @pytest.mark.parametrize("name", PLOTS)
