@@ -47,9 +47,9 @@ def value(name: str, record: Record) -> float | None:
         return None if memory is None else _if_finite(_MEMORY[name](memory))
     if name == "energy":
         return _if_finite(_energy(record))
-    if name == "time":
-        return _if_finite(record.timing.median_s if record.timing else None)
-    return values(record).get(name)
+    if name == "flops":
+        return _if_finite(record.flops)
+    return _if_finite(_timed(record, None).get(name))
 
 
 def _if_finite(figure: float | None) -> float | None:

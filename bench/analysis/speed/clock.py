@@ -70,8 +70,30 @@ class Clock:
         return Estimate(seconds, beyond, extrapolation.around(seconds, rated_s, spread))
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The fitted model, and the predictions that its errors are those of.
+
+    Attributes:
+        timed: the times of the default variant.
+        cards, architectures: their predictions with each card, or each architecture, left out; none if there is only
+            one.
+    """
+
+    clock: Clock
+    timed: tuple[Observation, ...]
+    cards: tuple[Cell, ...]
+    architectures: tuple[Cell, ...]
+
+
 def fitted(observations: Iterable[Observation], form: Form = FORM) -> Clock | None:
     """The model fitted to these times, each variant's figures to its own; None if the default's are too few."""
+    made = fitted_with_cells(observations, form)
+    return None if made is None else made.clock
+
+
+def fitted_with_cells(observations: Iterable[Observation], form: Form = FORM) -> Fit | None:
+    """As `fitted`, with the predictions of what was left out in turn."""
     by_variant = grouped(observations, lambda seen: variant_of(seen.case))
     models = {variant_of(group[0].case): _model(group, form) for group in by_variant}
     model = models.pop("default", None)
@@ -80,7 +102,7 @@ def fitted(observations: Iterable[Observation], form: Form = FORM) -> Clock | No
     timed = next(group for group in by_variant if variant_of(group[0].case) == "default")
     cards, architectures = cells(timed, card_of, form), cells(timed, architecture_of, form)
     draws = [(architecture_of(seen), cell.log_error) for seen, cell in zip(timed, architectures, strict=False)]
-    return Clock(
+    clock = Clock(
         model,
         Scope.of(timed),
         _errors(cards),
@@ -88,6 +110,7 @@ def fitted(observations: Iterable[Observation], form: Form = FORM) -> Clock | No
         extrapolation.spread(draws),
         {variant: own for variant, own in models.items() if own is not None},
     )
+    return Fit(clock, tuple(timed), cards, architectures)
 
 
 def cells(timed: Sequence[Observation], group_of: Callable[[Observation], str], form: Form = FORM) -> tuple[Cell, ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bench.analysis.speed import clock
 from bench.analysis.speed.clock import Clock, Estimate
-from bench.analysis.speed.held_out import Cell, architecture_of, card_of
+from bench.analysis.speed.held_out import Cell
 from bench.analysis.speed.never_fitted import PUBLISHED, PublishedElsewhere
-from bench.analysis.speed.observation import Observation, observations, variant_of
+from bench.analysis.speed.observation import Observation, observations
 from bench.analysis.speed.parts import Form
 from bench.config.gpus import Gpus
 from bench.core.work import Kernels
@@ -75,17 +75,15 @@ def evaluate(
     `has_trials`: with what other forms would do, which takes most of the time.
     """
     seen = observations(records, gpus, kernels_of)
-    timed = [each for each in seen if variant_of(each.case) == "default"]
-    cards = clock.cells(timed, card_of)
-    fitted = clock.fitted(seen)
-    if fitted is None or not cards:
+    fit = clock.fitted_with_cells(seen)
+    if fit is None or not fit.cards:
         return None
     others = [
-        (form, other) for form in (FORMS if has_trials else ()) if (other := clock.fitted(timed, form)) is not None
+        (form, other) for form in (FORMS if has_trials else ()) if (other := clock.fitted(fit.timed, form)) is not None
     ]
     trials = tuple(Trial(form, other, tuple(_checks(other, kernels_of, gpus))) for form, other in others)
-    checks = tuple(_checks(fitted, kernels_of, gpus))
-    return Evaluation(fitted, tuple(timed), cards, clock.cells(timed, architecture_of), trials, checks)
+    checks = tuple(_checks(fit.clock, kernels_of, gpus))
+    return Evaluation(fit.clock, fit.timed, fit.cards, fit.architectures, trials, checks)
 
 
 def _checks(fitted: Clock, kernels_of: Callable[[Case], Kernels | None], gpus: Gpus) -> Iterable[Check]:

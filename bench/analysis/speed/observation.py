@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from bench.config.gpus import Gpu, Gpus
 from bench.core.units import ITEM_BYTES
@@ -49,11 +50,13 @@ def timed_calls(records: Iterable[Record], gpus: Gpus) -> tuple[tuple[TimedCall,
     figures of these.
     """
     given = list(records)
-    published = {class_of(record.case.model) for record in given if record.kind == "published"}
+    classes = {key: class_of(key) for key in dict.fromkeys(record.case.model for record in given)}
+    published = {classes[record.case.model] for record in given if record.kind == "published"}
+    card_of = cache(gpus.of_device)
     usable = []
     for record in given:
-        seconds = None if published and class_of(record.case.model) not in published else _seconds(record)
-        entry = None if seconds is None else gpus.of_device(record.device.name, record.device.total_bytes)
+        seconds = None if published and classes[record.case.model] not in published else _seconds(record)
+        entry = None if seconds is None else card_of(record.device.name, record.device.total_bytes)
         if seconds is not None and entry is not None and entry[1].has_rates:
             usable.append((TimedCall(record.kind, entry[0], record.case, seconds), entry[1]))
     return tuple(usable)

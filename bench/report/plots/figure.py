@@ -64,7 +64,8 @@ def drawing(width: float, height: float) -> Iterator[Drawing]:
         digest = drawn.digest(figure)
         _lay_out(figure)
         image = io.BytesIO()
-        canvas.print_png(image, metadata={"Software": None, drawn.KEY: digest})  # draws once, where savefig draws twice
+        # draws once, where savefig draws twice
+        canvas.print_png(image, metadata={"Software": None, drawn.KEY: digest})  # type: ignore[no-untyped-call]
         made.png = image.getvalue()
 
 
