@@ -143,8 +143,11 @@ def _check(endpoint: Sequence[str] | None, name: str | None, *, loopback: bool) 
             "for each operation of any other, or --loopback to start one on this machine."
         )
     if name is not None and not re.fullmatch(r"(?=.*[A-Za-z0-9])[ -~]{1,80}", name):
+        from bench.record import without_url_secrets
+
         raise ConfigError(
-            f"--name {printable(name, 80)} can't name a folder. Use letters or digits, and at most 80 characters."
+            f"--name {printable(without_url_secrets(name), 80)} can't name a folder. Use letters or digits, and at "
+            "most 80 characters."
         )
 
 

@@ -12,10 +12,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from bench.config.values import Figure, SourceText, Strict
 from bench.config.yaml_file import configs, load_as
 from bench.errors import quoted
+from bench.record import without_url_secrets
 
 #: Bounded for any currency; less than a millionth counts as free.
 _Price = Annotated[Figure, Field(ge=0, le=1e9), AfterValidator(lambda price: price if price >= 1e-6 else 0.0)]
 _Waiting = Annotated[Figure, Field(le=1e7)]
+#: As in results, where an endpoint may be named by its URL: a password in it is left out.
+_EndpointName = Annotated[str, AfterValidator(without_url_secrets)]
 
 
 def _date(value: Any) -> Any:
@@ -114,7 +117,7 @@ class Prices(Strict):
 
     electricity: Electricity
     cards: dict[str, Card] = Field(default={})
-    endpoints: dict[str, EndpointPrice] = Field(min_length=1)
+    endpoints: dict[_EndpointName, EndpointPrice] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _one_currency(self) -> Prices:

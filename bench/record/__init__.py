@@ -31,16 +31,7 @@ from bench.record.measurements import ContextFoundBy, EnergySource, Memory, Spre
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
 from bench.record.prediction import AllocatorKind, Confidence, KernelChoice, Prediction, Verdict, WorkspaceSource
 from bench.record.record import Kind, Record, Run, Stage, json_schema
-from bench.record.requests import (
-    EndpointFacts,
-    Exchange,
-    Load,
-    Overlap,
-    Percentile,
-    Remote,
-    ServerTimes,
-    Split,
-    without_secrets,
-)
+from bench.record.requests import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
+from bench.record.urls import without_secrets, without_url_secrets
 from bench.record.workspaces import WORKSPACES_VERSION, ConvolutionWorkspace, Workspaces

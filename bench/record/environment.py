@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from bench.core import identity
 from bench.record.stored import Frozen
+from bench.record.urls import without_url_secrets
 
 
 def _without_uuids(variables: dict[str, str]) -> dict[str, str]:
@@ -18,6 +19,8 @@ def _without_uuids(variables: dict[str, str]) -> dict[str, str]:
 
 #: Environment variables by name. CUDA_VISIBLE_DEVICES may hold the UUIDs of cards.
 Variables = Annotated[dict[str, str], AfterValidator(_without_uuids)]
+#: An endpoint may be named by its URL. Applied on reading too: older records may hold a password.
+DeviceName = Annotated[str, AfterValidator(without_url_secrets)]
 SmClockSource = Literal["default application clock", "rated boost", "highest clock"]
 
 
@@ -28,7 +31,7 @@ class Device(Frozen):
     """
 
     kind: Literal["cuda", "cpu", "endpoint"]
-    name: str
+    name: DeviceName
     total_bytes: int | None = Field(default=None, gt=0)
     nvml_total_bytes: int | None = Field(default=None, ge=0)
     identity: str | None = Field(

@@ -13,6 +13,7 @@ from bench.core.units import format_percent
 from bench.record.environment import Device, Package
 from bench.record.measurements import Seconds, Timing
 from bench.record.stored import Frozen
+from bench.record.urls import without_secrets
 
 #: A generator of load that is itself later than this share of the median latency casts doubt on it.
 LATE_SHARE = 0.1
@@ -22,16 +23,6 @@ EachCall = tuple[Seconds, ...]
 #: A row of seconds, one a round, in the order of the rounds.
 EachRound = Annotated[tuple[Seconds, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
-
-
-def without_secrets(url: str) -> str:
-    """The URL without user, password, query and fragment. Applied on reading too: a line may be edited or foreign."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    place = rest.partition("#")[0].partition("?")[0]
-    host, slash, path = place.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 class EndpointFacts(Frozen):

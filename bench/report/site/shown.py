@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from bench.core.units import one_line
-from bench.record import without_secrets
-
-_URL = re.compile(r"://\S+")
+from bench.record import without_url_secrets
 
 
 def shown(text: str) -> str:
     """A text from a results file: printable, on one line, and with nothing of a URL in it that may be secret."""
-    line = one_line(text)
-    return _URL.sub(lambda url: without_secrets(url[0]), line) if "://" in line else line
+    return without_url_secrets(one_line(text))
 
 
 def rounded(value: float | None, digits: int = 4) -> float | int | None:
