@@ -18,7 +18,7 @@ from bench.analysis.cost.outputs import output_of
 from bench.analysis.hybrid.scenario import EVERYTHING, Request
 from bench.analysis.planning.card_offers import between_s, local_cost, sold_as
 from bench.analysis.speed.held_out import Errors
-from bench.analysis.verdicts import recommendation, verdict_json
+from bench.analysis.verdicts import recommendation, verdict_json, verdict_reading
 from bench.analysis.verdicts.questions import (
     Card,
     Figures,
@@ -260,10 +260,10 @@ def load() -> Verdicts:
     """The verdicts that come with the program. Raises BenchError if their file is missing or broken."""
     path = store.verdicts()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except OSError as error:
         raise BenchError(f"Can't read {path.name}, which comes with the program ({error.strerror}).") from None
-    return verdict_json.from_json(text, path.name)
+    return verdict_reading.from_json(text, path.name)
 
 
 def write() -> None:

@@ -2,19 +2,17 @@
 
 `reports/index.html` reads the same JSON. A card's figures of a way are an array: index of the way, index of the
 verdict, peak in MiB, least and most time in ms, index of the peak's kind and of the time's kind, cost per 1,000. What
-is not known is null, and at the end of the array left out; left-out kinds are predicted.
+is not known is null, and at the end of the array left out; left-out kinds are predicted. `verdict_reading` reads it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.analysis.verdicts.questions import (
-    NOTHING,
-    UNKNOWN,
     VERDICTS,
     Card,
     Figures,
@@ -22,22 +20,19 @@ from bench.analysis.verdicts.questions import (
     OnCard,
     Question,
     Remote,
-    TimeErrors,
     Verdicts,
     Way,
     three_digits,
 )
-from bench.core.garbage import uncollected
 from bench.core.units import MIB
-from bench.errors import BenchError
-from bench.record import Kind, Tile
+from bench.record import Kind
 
 VERSION = 1
 #: The kinds by their index.
 KINDS: tuple[Kind, ...] = ("measured", "published", "predicted", "simulated")
-_PREDICTED = KINDS.index("predicted")
+PREDICTED = KINDS.index("predicted")
 #: What the figures of a way are if they are left out.
-_LEFT_OUT: tuple[int | None, ...] = (None, None, None, None, None, _PREDICTED, _PREDICTED, None)
+_LEFT_OUT: tuple[int | None, ...] = (None, None, None, None, None, PREDICTED, PREDICTED, None)
 #: A card's answer always has two parts, and figures a way and its verdict.
 _ALWAYS = 2
 _Json = dict[str, Any]
@@ -166,99 +161,3 @@ def _digits(value: float | None) -> float | None:
     """The value with three digits, as an integer if it is one."""
     short = three_digits(value)
     return int(short) if short is not None and short.is_integer() else short
-
-
-def from_json(text: str, name: str) -> Verdicts:
-    """The verdicts in the content of the file `name`. Raises BenchError for a broken file or another version."""
-    try:
-        with uncollected(freeze=False):  # tens of thousands of figures, which takes twice as long otherwise
-            data = json.loads(text)
-            version = data["version"]
-            if version == VERSION:
-                verdicts = _verdicts(data)
-                _check(verdicts)
-                return verdicts
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BenchError(
-            f"Can't read the verdicts in {name} ({error}). Write them again with `make predictions`."
-        ) from None
-    raise BenchError(
-        f"{name} has version {version}, and only version {VERSION} can be read. Install the program again."
-    )
-
-
-def _verdicts(data: _Json) -> Verdicts:
-    networks = {network["key"]: network["title"] for network in data["networks"]}
-    errors = data["errors"]
-    return Verdicts(
-        cards=tuple(
-            Card(card["name"], card["memory_bytes"], card["assumed"], card["is_device"], card["had"])
-            for card in data["cards"]
-        ),
-        models=tuple(
-            Model(model["key"], model["title"], tuple(model["aliases"]), model["kind"], model["unit"])
-            for model in data["models"]
-        ),
-        networks=networks,
-        errors=None if errors is None else TimeErrors(errors["median"], errors["worst"]),
-        currency=data["currency"],
-        questions=tuple(_question_of(question, len(networks)) for question in data["questions"]),
-    )
-
-
-def _check(verdicts: Verdicts) -> None:
-    """Raise ValueError if something is named that is not there."""
-    models = {model.key for model in verdicts.models}
-    if not verdicts.networks:
-        raise ValueError("no networks")
-    for question in verdicts.questions:
-        ways = range(NOTHING, len(question.ways))
-        named = [place for answer in question.cards for place in (answer.here, *answer.best)]
-        named += [figures.way for answer in question.cards for figures in answer.ways]
-        if not all(place in ways for place in named):
-            raise ValueError(f"{question.key} names a way that it does not have")
-        if question.model not in models:
-            raise ValueError(f"{question.key} is of a model that is not listed")
-
-
-def _question_of(data: _Json, networks: int) -> Question:
-    return Question(
-        **{name: data[name] for name in ("model", "operation", "width", "height", "frames", "dtype", "risk")},
-        ways=tuple(
-            Way(way["key"], way["title"], _tile(way["tile"]), way["dtype"], way["variant"]) for way in data["ways"]
-        ),
-        remote={key: _remote_of(remote) for key, remote in data["remote"].items()},
-        cards=tuple(_on_card_of(values, networks) for values in data["cards"]),
-    )
-
-
-def _tile(fields: Mapping[str, int] | None) -> Tile | None:
-    return None if fields is None else Tile.model_validate(fields)
-
-
-def _remote_of(data: _Json) -> Remote:
-    fields = (data[name] for name in ("low_s", "high_s", "kind", "by", "cost_per_1000", "endpoint", "note"))
-    return Remote(*fields)
-
-
-def _on_card_of(values: list[Any] | int, networks: int) -> OnCard:
-    if isinstance(values, int):
-        return UNKNOWN
-    best, ways, here = values if len(values) > _ALWAYS else (*values, values[0])
-    over = tuple(best) if isinstance(best, list) else (best,) * networks
-    return OnCard(tuple(_figures_of(figures) for figures in ways), here, over)
-
-
-def _figures_of(values: list[Any]) -> Figures:
-    whole: list[Any] = [*values, *_LEFT_OUT[len(values) :]]
-    way, verdict, peak_mib, least_ms, most_ms, peak_kind, time_kind, cost = whole
-    return Figures(
-        way,
-        VERDICTS[verdict],
-        None if peak_mib is None else peak_mib * MIB,
-        None if least_ms is None else least_ms / 1e3,
-        None if most_ms is None else most_ms / 1e3,
-        KINDS[peak_kind],
-        KINDS[time_kind],
-        cost,
-    )

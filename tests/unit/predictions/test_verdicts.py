@@ -10,7 +10,7 @@ from factories import refusal
 
 from bench import store
 from bench.analysis.speed import shipped
-from bench.analysis.verdicts import recommendation, verdict_json
+from bench.analysis.verdicts import recommendation, verdict_json, verdict_reading
 from bench.analysis.verdicts.answer import answer_for
 from bench.analysis.verdicts.questions import REMOTE, Question, Verdicts, case_of, order_of
 from bench.config import load_gpus, load_networks
@@ -98,7 +98,8 @@ def test_the_file_says_what_would_be_built_now(table: Verdicts, built: Verdicts)
     index = [card.name for card in table.cards].index(CARD)
     for question in built.questions:
         written = next(each for each in table.questions if each.key == question.key)
-        rounded = verdict_json.from_json(verdict_json.to_json(replace(built, questions=(question,))), "").questions[0]
+        text = verdict_json.to_json(replace(built, questions=(question,)))
+        rounded = verdict_reading.from_json(text, "").questions[0]
         assert (rounded.on(0), rounded.remote) == (written.on(index), written.remote)
 
 

@@ -10,7 +10,8 @@ from factories import refusal
 from verdict_tables import a_question, verdicts
 
 from bench.analysis.verdicts.questions import UNKNOWN, Card, Figures, Model, OnCard
-from bench.analysis.verdicts.verdict_json import from_json, to_json
+from bench.analysis.verdicts.verdict_json import to_json
+from bench.analysis.verdicts.verdict_reading import from_json
 from bench.core.units import MIB
 from bench.errors import BenchError
 
@@ -69,6 +70,37 @@ def test_a_file_that_names_what_is_not_there_is_refused(part: str, edited: objec
     data = json.loads(to_json(verdicts()))
     data["questions"][0][part] = edited
     assert "verdicts.json" in refusal(BenchError, from_json, json.dumps(data), "verdicts.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "edited"),
+    [
+        (["questions"], {"a": 1}),
+        (["questions", 0, "width"], "1024"),
+        (["questions", 0, "remote"], []),
+        (["questions", 0, "ways", 0, "tile"], {"tile": "wide", "overlap": 0}),
+        (["questions", 0, "cards", 0], "none"),
+        (["questions", 0, "cards", 0, 0], [0]),
+        (["questions", 0, "cards", 0, 1, 0, 0], "0"),
+        (["questions", 0, "cards", 0, 1, 0, 1], 7),
+        (["questions", 0, "cards", 0, 1, 0, 2], "1 GiB"),
+        (["models", 0, "aliases"], 5),
+        (["cards", 0, "name"], None),
+        (["errors"], 3),
+        (["version"], "1"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused_with_what_to_do(place: list[str | int], edited: object) -> None:
+    data = json.loads(to_json(verdicts()))
+    held = data
+    for step in place[:-1]:
+        held = held[step]
+    held[place[-1]] = edited
+
+    refused = refusal(BenchError, from_json, json.dumps(data), "verdicts.json")
+
+    assert "verdicts.json" in refused
+    assert "make predictions" in refused
 
 
 def test_a_file_of_another_version_is_refused() -> None:
