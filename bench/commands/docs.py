@@ -145,5 +145,5 @@ def _rendered(results: Sequence[Path], operation: str, dialect: str | None, *, s
     records, predictions = records_and_predictions(results, strict=strict)
     # Predicted records alone are passed on, to be refused for what they are
     rendered = docs_table.render(records or predictions, operation, dialect)
-    warn(rendered.gaps)
+    warn(rendered.notes)
     return rendered.text

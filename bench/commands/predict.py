@@ -181,4 +181,6 @@ def _show(records: Sequence[Record], output_format: Format) -> None:
     from bench.report.docs import docs_table
 
     for name in dict.fromkeys(record.case.operation for record in records):
-        typer.echo(docs_table.render(records, name, predicted=True).text, nl=False)
+        rendered = docs_table.render(records, name, predicted=True)
+        typer.echo(rendered.text, nl=False)
+        warn(rendered.notes)

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.core import units
-from bench.errors import DocsError, quoted
+from bench.errors import DocsError, listed, quoted
 from bench.record import Measured, OutOfMemory, Record, describe
 from bench.report.pages.run_details import local
 from bench.workloads import models
-from bench.workloads.labels import FRAMES, frames_of, label_of, size_of
+from bench.workloads.labels import FRAMES, extras, frames_of, label_of, size_of
+
+_MOST_LABELS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,26 @@ def refuse_other_kinds(records: Sequence[Record], kinds: Sequence[str]) -> None:
                 f"These tables take {' and '.join(kinds)} figures only, and {label_of(record.case)} of run "
                 f"{record.run.id} is {record.kind}. Leave that file out."
             )
+
+
+def single_images(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
+    """The records of single images (or videos) as a model usually computes them, and a note on the others.
+
+    Raises DocsError if there are only others: batches and variants, of which the docs' tables say nothing.
+    """
+    plain: list[Record] = []
+    others: list[Record] = []
+    for record in records:
+        (others if extras(record.case) or record.case.variant != "default" else plain).append(record)
+    if not others:
+        return plain, []
+    left_out = (
+        "Batches and variants are left out, because the docs' tables have no room for them: "
+        f"{listed((label_of(record.case) for record in others), _MOST_LABELS)}."
+    )
+    if not plain:
+        raise DocsError(f"{left_out} Name results of single images.")
+    return plain, [left_out]
 
 
 def grids(records: Sequence[Record]) -> dict[str, Grid]:

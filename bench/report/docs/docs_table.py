@@ -11,7 +11,7 @@ from typing import cast, get_args
 from bench.errors import DocsError, nearest, quoted
 from bench.record import Record
 from bench.report.docs.docs_cells import GAP, OOM, Dialect, cells, rounded
-from bench.report.docs.docs_grid import Figures, Names, admitted, figures_of, gaps_of, grids, names_of
+from bench.report.docs.docs_grid import Figures, Names, admitted, figures_of, gaps_of, grids, names_of, single_images
 from bench.report.docs.docs_page import read_page
 from bench.report.render import markdown
 from bench.workloads import models
@@ -27,10 +27,10 @@ _COLUMNS = {"SD v1.5": ("Time (seconds)", "Memory (%)", "Tiled Time (secs)", "Ti
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The docs' markdown, and one sentence for each case whose cells hold neither a figure nor OOM."""
+    """The docs' markdown, a note on records that it has no room for, and one on each cell without a figure or OOM."""
 
     text: str
-    gaps: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 #: The names of a row, and the figures of the untiled and the tiled case.
@@ -48,9 +48,9 @@ def render(
     """
     dialect = _dialect(dialect or operation)
     sections: list[str] = []
-    gaps: list[str] = []
     kinds = ("predicted",) if predicted else ("measured", "published")
-    for title, grid in grids(admitted(records, operation, kinds)).items():
+    shown, notes = single_images(admitted(records, operation, kinds))
+    for title, grid in grids(shown).items():
         rows: list[_Row] = [
             ((markdown.safe(gpu), *size), figures_of(pair.get(False)), figures_of(pair.get(True)))
             for (gpu, *size), pair in grid.items()
@@ -60,8 +60,8 @@ def render(
         header = (*names, *(f"{name}, predicted" if predicted else name for name in columns))
         table = _encode_table(header, rows) if dialect == "encode" else _decode_table(header, rows)
         sections.append(f"{markdown.folded(f'{title} (predicted)' if predicted else title, table)}\n")
-        gaps += [] if predicted else gaps_of(title, grid)  # predictions have no times; the caller says so once
-    return Rendered("\n".join(sections), tuple(gaps))
+        notes += [] if predicted else gaps_of(title, grid)  # predictions have no times; the caller says so once
+    return Rendered("\n".join(sections), tuple(notes))
 
 
 def difference(page_text: str, rendered: str, operation: str | None = None, *, name: str = "page") -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.errors import DocsError, listed
+from bench.errors import listed
 from bench.record import Record, grouped
-from bench.report.docs.docs_grid import names_of, refuse_other_kinds, with_rows
+from bench.report.docs.docs_grid import names_of, refuse_other_kinds, single_images, with_rows
 from bench.workloads import models
-from bench.workloads.labels import extras, label_of
+from bench.workloads.labels import label_of
 
 _KINDS = ("measured", "published")
 _MOST_LABELS = 4
@@ -24,16 +24,10 @@ def choose(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
     shown = with_rows(records, _KINDS)
     refuse_other_kinds(shown, _KINDS)
     used = [record for record in shown if record.kind == "measured"] or shown
-    odd: list[Record] = []
-    plain: list[Record] = []
-    for record in used:
-        (odd if extras(record.case) or record.case.variant != "default" else plain).append(record)
-    left_out = f"Batches and variants are left out, because the docs' tables have no room for them: {_labels(odd)}."
-    if not plain:
-        raise DocsError(f"{left_out} Name results of single images.")
+    plain, notes = single_images(used)
     cells = grouped(plain, _cell)
     chosen = [record for cell in cells for record in ([each for each in cell if _is_docs_own(each)] or cell)]
-    return chosen, [left_out] if odd else []
+    return chosen, notes
 
 
 def doubts(records: Iterable[Record]) -> list[str]:

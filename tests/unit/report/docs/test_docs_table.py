@@ -48,6 +48,7 @@ def a_record(
     gpu: str = "NVIDIA Test",
     size: int = 512,
     frames: int = 1,
+    batch: int = 1,
     tiled: bool = False,
     dtype: str = "float16",
     kind: str = "measured",
@@ -62,6 +63,7 @@ def a_record(
             operation=operation,
             size=size,
             frames=frames,
+            batch=batch,
             dtype=dtype,
             tiling=Tile(tile=512, overlap=128) if tiled else "off",
         ),
@@ -122,7 +124,7 @@ def test_the_published_encode_tables_are_printed_byte_for_byte(golden: Callable[
 
     # then the page's own bytes come out, and nothing is missing
     golden("vae_encode_tables.md", rendered.text)
-    assert rendered.gaps == ()
+    assert rendered.notes == ()
 
 
 def test_the_seed_page_gives_the_published_tables(golden: Callable[[str, str], None]) -> None:
@@ -223,6 +225,19 @@ def test_an_untiled_time_of_the_decode_dialect_has_no_trailing_zeros(time_s: flo
     assert row[2] == printed
 
 
+def test_a_batch_is_not_printed_as_if_it_were_one_image() -> None:
+    # given an image, and a batch of the same size
+    single, batch = a_pair((1.0, 5), OOM), a_pair((4.0, 20), OOM, batch=4)
+
+    # when they are rendered, then the batch is left out and named
+    rendered = docs_table.render([*single, *batch], "encode")
+    assert rendered.text == docs_table.render(single, "encode").text
+    assert any("batch 4" in note for note in rendered.notes)
+
+    # and a batch alone is refused
+    assert "batch 4" in refusal(DocsError, docs_table.render, batch, "encode")
+
+
 def test_a_column_of_nothing_but_oom_stays_one_of_figures() -> None:
     # given a table whose untiled cells are all out of memory
     records = a_pair(OOM, (1.866, 44.4717))
@@ -278,7 +293,7 @@ def test_each_gap_is_told_with_its_reason() -> None:
     rendered = docs_table.render(records, "encode")
 
     # then there is one sentence for each of them
-    assert rendered.gaps == (
+    assert rendered.notes == (
         "SD v1.5 on NVIDIA Test at 1x1, untiled: timed out after 60 s (run).",
         "SD v1.5 on NVIDIA Test at 2x2, untiled: crashed (SIGSEGV, run).",
         "SD v1.5 on NVIDIA Test at 3x3, untiled: crashed (exit code 3, load).",
@@ -292,7 +307,7 @@ def test_each_gap_is_told_with_its_reason() -> None:
 
 
 def test_out_of_memory_is_a_result_and_no_gap() -> None:
-    assert docs_table.render(a_pair(OOM, OOM), "encode").gaps == ()
+    assert docs_table.render(a_pair(OOM, OOM), "encode").notes == ()
 
 
 def test_models_and_rows_come_in_the_order_of_their_first_record() -> None:
@@ -550,7 +565,7 @@ def test_predicted_tables_say_so_in_title_and_every_column_of_figures_and_list_n
     ]
     assert cells[2] == ["NVIDIA Test", "512x512", "n/a", "12.5", "n/a", "n/a"]
     assert cells[3][2:4] == ["OOM", "OOM"]
-    assert found.gaps == ()
+    assert found.notes == ()
 
 
 @pytest.mark.parametrize(("kind", "predicted"), [("predicted", False), ("measured", True), ("published", True)])
