@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.analysis.advise.decoders import Decoder, Decoders, OnCard
+from bench.config import card_names
 from bench.core.units import format_bytes
 from bench.record import grouped
 from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, detail, table_of
@@ -111,7 +112,7 @@ def _table(decoders: Decoders) -> Table:
 
 def _columns(card: str) -> list[tuple[Column, Callable[[_Way], Cell]]]:
     return [
-        (Column(card.removeprefix("NVIDIA "), "bytes", key=f"{card}_peak"), lambda way: _peak(way, card)),
+        (Column(card_names.short(card), "bytes", key=f"{card}_peak"), lambda way: _peak(way, card)),
         (Column("Time", "seconds", key=f"{card}_time"), lambda way: _time(way, card)),
     ]
 
