@@ -82,7 +82,7 @@ def test_a_video_is_measured_over_tensors_and_over_a_file(tmp_path: Path) -> Non
     sweep = tmp_path / "video.yaml"
     sweep.write_text(
         "{name: video, models: tiny-hunyuan-video, operations: decode, resolutions: 48x32, frames: 5, repeats: 2, "
-        "measure: {few_samples: 1, min_time: 0}, remote: {transports: [pt-partial, mp4]}}"
+        "measure: {few_samples: 1, min_time: 0, max_noise: null}, remote: {transports: [pt-partial, mp4]}}"
     )
     # when an endpoint is started for it and measured
     done = bench("remote", str(sweep), "--loopback", "--out", str(tmp_path / "out"), "--json")
