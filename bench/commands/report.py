@@ -16,6 +16,7 @@ from bench.commands import answers, comparisons
 from bench.commands.files import Page, Pages, given_or_all, records_and_predictions, refuse_nothing, write_pages
 from bench.commands.options import REPORTS, PagesFolder, Quiet, Results
 from bench.commands.stderr import tell, warn
+from bench.core.garbage import uncollected
 from bench.core.units import format_seconds
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def report(
     refuse_nothing([*records, *predictions], paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    sources = _sources(records, predictions, ceilings)
+    with uncollected():  # all of it lives on
+        sources = _sources(records, predictions, ceilings)
     files = write_pages(out, _pages(sources, out, form, None if quiet else begun), form, quiet=quiet)
     if not quiet:
         verdicts = sources.verdicts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from bench.core.garbage import uncollected
 from bench.errors import ResultsError
 from bench.record import Record, grouped
 from bench.store.reading import AnyRecord, ResultsFile, read, read_file, read_unbuilt
@@ -18,7 +19,8 @@ def read_latest(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[Re
     """
     files, warnings = read_unbuilt(paths, strict=strict)
     chosen, notes = latest(files)
-    records = [record.build() if isinstance(record, UnbuiltRecord) else record for record in chosen]
+    with uncollected():
+        records = [record.build() if isinstance(record, UnbuiltRecord) else record for record in chosen]
     return records, [*warnings, *notes]
 
 
