@@ -36,6 +36,7 @@ from bench.analysis.verdicts.questions import (
 )
 from bench.config import Prices, load_prices
 from bench.errors import ConfigError
+from bench.predictions import answered_devices
 from bench.predictions.verdict_cards import VerdictCards
 from bench.predictions.verdicts import model_of, remote_of, with_time
 from bench.record import Axes, Case, Measured, OutOfMemory, Record
@@ -70,11 +71,14 @@ class _Rule:
 
 
 def overlaid(verdicts: Verdicts, records: Sequence[Record], comparison: Comparison | None = None) -> Verdicts:
-    """The verdicts with what the records tell. `comparison` has the remote times that follow from the same records.
+    """The verdicts with what the records tell, if they are of the devices that ran last (`answered_devices`).
+
+    `comparison` has the remote times that follow from the same records.
 
     Questions that only records answer come last, as do such cards and models. Records of batches, and of variants that
     are no way to compute the same picture, answer none.
     """
+    records, left_out = answered_devices.of_newest(records)
     cards = VerdictCards(verdicts.cards)
     by_question = _by_question(records, cards)
     rule = _rule(verdicts, comparison)
@@ -92,6 +96,7 @@ def overlaid(verdicts: Verdicts, records: Sequence[Record], comparison: Comparis
         cards=cards.cards,
         models=(*verdicts.models, *(model_of(_case_of(question)) for question in more.values())),
         questions=tuple(questions),
+        left_out=left_out,
     )
 
 

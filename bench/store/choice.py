@@ -19,9 +19,18 @@ def read_latest(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[Re
     """
     files, warnings = read_unbuilt(paths, strict=strict)
     chosen, notes = latest(files)
+    del files  # the lines of all other records
     with uncollected():
-        records = [record.build() if isinstance(record, UnbuiltRecord) else record for record in chosen]
+        records = list(_built(chosen))
     return records, [*warnings, *notes]
+
+
+def _built(chosen: list[Record | UnbuiltRecord]) -> Iterator[Record]:
+    """The records in their order; each line is let go as soon as its record is built, because both are large."""
+    chosen.reverse()
+    while chosen:
+        record = chosen.pop()
+        yield record.build() if isinstance(record, UnbuiltRecord) else record
 
 
 def read_all(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:

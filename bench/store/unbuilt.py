@@ -73,8 +73,8 @@ class UnbuiltRecord(msgspec.Struct, frozen=True, gc=False):
         return (self.case.id, device.name, device.identity, self.vram_limit_bytes, self.kind, self.run.id)
 
     def build(self) -> Record:
-        """The record of the line."""
-        return built_record(self.line, "a line that was checked")
+        """The record of the line, which was checked."""
+        return _of_checked(_decoded(self.line))
 
 
 class _Draft(msgspec.Struct, gc=False):
@@ -118,8 +118,10 @@ def unbuilt_record(line: bytes, where: str) -> UnbuiltRecord | Record:
 def built_record(line: bytes, where: str) -> Record:
     """The record of a line. Raises what `record_of` raises."""
     values = _values(line)
-    if values is None:
-        return record_of(line, where)
+    return record_of(line, where) if values is None else _of_checked(values)
+
+
+def _of_checked(values: dict[str, Any]) -> Record:
     values["stages"] = tuple(map(_model, values["stages"]))
     values["telemetry"] = values["telemetry"] and _model(values["telemetry"])
     return _of_values(Record, values)
@@ -131,23 +133,32 @@ def _values(line: bytes) -> dict[str, Any] | None:
     None if the line may be bad, has another version or several stages, or is of an endpoint.
     """
     try:
-        if not line.isascii():
-            line.decode()
-        texts = msgspec.structs.astuple(_line_decoder().decode(line))
-        if len(line) != _FRAME + sum(map(len, texts)):
-            return None
-        values = dict(zip(_NAMES, texts, strict=True))
-        values.update(_same_in_runs(tuple(map(bytes, _texts_same_in_runs(texts)))))
-        for name in _VARYING:
-            values[name] = _repeated(name, bytes(values[name]))
-        for name, decode in _decoders():
-            values[name] = decode(values[name])
+        values = _decoded(line)
     except (ValueError, LookupError, RecursionError, ResultsError):  # the first are also pydantic's and msgspec's
         return None
-    if values["prediction"] is not None:
-        values["prediction"] = _model(values["prediction"])
     draft = _Draft(*_DRAFTED(values))
     return None if len(draft.stages) > 1 or any(contradictions(cast("Record", draft))) else values
+
+
+def _decoded(line: bytes) -> dict[str, Any]:
+    """The values of a record's fields, each as its model would have it; together they may contradict themselves.
+
+    Raises ValueError, LookupError, RecursionError or ResultsError for a line that only `record_of` can judge.
+    """
+    if not line.isascii():
+        line.decode()
+    texts = msgspec.structs.astuple(_line_decoder().decode(line))
+    if len(line) != _FRAME + sum(map(len, texts)):
+        raise ValueError("not as this program writes lines")
+    values = dict(zip(_NAMES, texts, strict=True))
+    values.update(_same_in_runs(tuple(map(bytes, _texts_same_in_runs(texts)))))
+    for name in _VARYING:
+        values[name] = _repeated(name, bytes(values[name]))
+    for name, decode in _decoders():
+        values[name] = decode(values[name])
+    if values["prediction"] is not None:
+        values["prediction"] = _model(values["prediction"])
+    return values
 
 
 @lru_cache(maxsize=CACHE_SIZE)

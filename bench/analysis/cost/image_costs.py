@@ -216,7 +216,7 @@ def _serving_time(device: str, records: Sequence[Record]) -> tuple[float, Record
     under a closed load, which includes codecs and queue, or else from its own figure of computing.
     """
     timed: list[tuple[float, Record]] = []
-    for record in records:
+    for record in [record for record in records if record.remote is not None or record.device.name == device]:
         taken_s = _serving_s(record, device)
         if taken_s is not None:
             timed.append((taken_s / output_of(record.case).count, record))

@@ -5,8 +5,10 @@ Rows are local cases. The remote side depends only on the image, so it is the sa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from bench.analysis.hybrid import gaps, rows
 from bench.analysis.hybrid.remote_image import RemoteImage, remote_image
@@ -120,18 +122,22 @@ def _images(records: Sequence[Record]) -> dict[_Key, list[Record]]:
 
 def _device(record: Record) -> _Key:
     """A key of a local device. Memory counts as it is shown, since a machine's may differ by a few pages."""
-    total_bytes = record.device.total_bytes
-    return (record.device.name, None if total_bytes is None else format_bytes(total_bytes), record.vram_limit_bytes)
+    return _device_key(record.device.name, record.device.total_bytes, record.vram_limit_bytes)
+
+
+@lru_cache(maxsize=1 << 12)
+def _device_key(name: str, total_bytes: int | None, limit_bytes: int | None) -> _Key:
+    return (name, None if total_bytes is None else format_bytes(total_bytes), limit_bytes)
 
 
 def _labels(records: Iterable[Record]) -> dict[_Key, str]:
     """The label of each device: its name, its memory if a device of another size has its name, and its limit."""
     names = {_device(record): record.device.name for record in records}
-    sizes = {(name, size) for name, size, _ in names if size is not None}
+    sizes = Counter(name for name, _ in {(name, size) for name, size, _ in names if size is not None})
     labels: dict[_Key, str] = {}
     for key, name in names.items():
         _, size, limit_bytes = key
-        has_namesakes = size is not None and sum(other == name for other, _ in sizes) > 1
+        has_namesakes = size is not None and sizes[name] > 1
         memory = f" ({size})" if has_namesakes else ""
         limit = f", limited to {format_bytes(limit_bytes)}" if isinstance(limit_bytes, int) else ""
         labels[key] = f"{name}{memory}{limit}"

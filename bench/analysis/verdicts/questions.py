@@ -19,6 +19,8 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 RUNS: frozenset[Verdict] = frozenset({"fits", "tight", "unsure", "emulated", "black"})
 #: What stands for a way in `OnCard.best`: remote, or none that is known to run.
 REMOTE, NOTHING = -1, -2
+#: More measured devices can't be chosen from in a list; those that ran last are answered for.
+MOST_DEVICES = 300
 Picture = Literal["image", "video"]
 #: What is asked: model, operation, width, height, frames and precision.
 Key = tuple[str, str, int, int, int | None, str]
@@ -186,6 +188,7 @@ class Verdicts:
         networks: titles by key, the one that choices are made for first.
         errors: of predicted times; None if no time is predicted.
         currency: of all costs.
+        left_out: measured devices that nothing is answered for, because too many others ran later.
     """
 
     cards: tuple[Card, ...]
@@ -194,6 +197,7 @@ class Verdicts:
     errors: TimeErrors | None
     currency: str
     questions: tuple[Question, ...]
+    left_out: int = 0
 
 
 def three_digits(value: float | None) -> float | None:

@@ -77,7 +77,7 @@ def _pixels(answer: Answer) -> int:
 def _measured(devices: Sequence[Card], verdicts: Verdicts) -> tuple[Block, ...]:
     answers = [answer for card in devices[:_MOST_DEVICES] for answer in shown_on(verdicts, card.name)]
     blocks: list[Block] = [_measured_table(answers)] if answers else []
-    more = len(devices) - _MOST_DEVICES
+    more = max(0, len(devices) - _MOST_DEVICES) + verdicts.left_out
     blocks += [Text(f"{format_count(more, 'more device')}: `bench report --format csv` has them.")] if more > 0 else []
     return tuple(blocks) or (Text(_NOTHING),)
 

@@ -56,16 +56,12 @@ def device_label(record: Record) -> str:
 
 def in_order(records: Iterable[Record]) -> list[Record]:
     """The records grouped by device, model and precision, small cases first; groups in the order of their first."""
-    groups = grouped(
-        records,
-        lambda record: (
-            record.kind,
-            device_label(record),
-            *alike_but_for(record.case, "tiling", "axes"),
-            *extras(record.case),
-        ),
-    )
-    return [record for group in groups for record in sorted(group, key=lambda record: size_order(record.case))]
+    given = list(records)
+    cases = dict.fromkeys(record.case for record in given)
+    alike = {case: (*alike_but_for(case, "tiling", "axes"), *extras(case)) for case in cases}
+    sizes = {case: size_order(case) for case in cases}
+    groups = grouped(given, lambda record: (record.kind, device_label(record), alike[record.case]))
+    return [record for group in groups for record in sorted(group, key=lambda record: sizes[record.case])]
 
 
 def devices(records: Sequence[Record], details: Sequence[Section]) -> Section:

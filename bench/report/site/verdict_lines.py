@@ -7,11 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from bench.analysis.verdicts import verdict_json
-from bench.analysis.verdicts.questions import Verdicts
+from bench.analysis.verdicts.questions import MOST_DEVICES, Verdicts
 from bench.report.site.shown import json_lines, json_text, shown
-
-#: Devices that were measured and are no cards of gpus.yaml. More can't be chosen from in a list.
-MOST_DEVICES = 300
 
 
 def json_of(verdicts: Verdicts | None) -> str:

@@ -13,10 +13,9 @@ from endpoint_records import an_endpoint_record, facts, remote
 from factories import a_case, a_device, a_run, an_environment, measured
 from site_contents import CARDS, contents, records, verdicts
 
-from bench.analysis.verdicts.questions import Card
+from bench.analysis.verdicts.questions import MOST_DEVICES, Card
 from bench.errors import PackageError
 from bench.report.site import index_page, libraries
-from bench.report.site.verdict_lines import MOST_DEVICES
 
 #: The page may have 6 MB, of which the libraries take 2.2.
 MOST_BYTES = 6_000_000
