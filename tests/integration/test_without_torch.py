@@ -63,7 +63,10 @@ IMAGE_KEYS = [
     key for key in models.zoo() if models.workload(key).name == "image VAE" and (key == "tiny" or "tiny-" not in key)
 ]
 IMAGE_MODELS = [word for key in IMAGE_KEYS for word in ("--model", key)]
-PREDICT = ["predict", "docs", *IMAGE_MODELS, "--resolution", "512", "--resolution", "2048", "--gpu", "3070", "--quiet"]
+#: One of the docs' own, one whose small passes have templates of their own, and a small one.
+SOME_KEYS = ["sd-v1", "sana", "taesd"]
+SOME_MODELS = [word for key in SOME_KEYS for word in ("--model", key)]
+PREDICT = ["predict", "docs", *SOME_MODELS, "--resolution", "512", "--resolution", "1024", "--gpu", "3070", "--quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ def claiming(folder: Path, version: str) -> Path:
 
 
 def told(process: subprocess.Popen[str], folder: Path) -> tuple[list[str], Any]:
-    """The predicted records of all image models, and the advice for one image; neither loads torch or diffusers."""
+    """The predicted records of some image models, and the advice for one image; neither loads torch or diffusers."""
     out = folder / "predicted.jsonl"
     predicted, advised = ended(process, folder, *PREDICT, "--out", str(out)), ended(process, folder, *ADVISE, "--json")
     assert (predicted.code, advised.code) == (0, 0), predicted.stderr + advised.stderr
@@ -250,14 +253,14 @@ def told(process: subprocess.Popen[str], folder: Path) -> tuple[list[str], Any]:
 def test_predictions_and_advice_are_the_same_with_any_torch_or_none(
     base: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    # Given no torch, the installed one, and three others by their claims
+    # Given no torch, the installed one, and an older and a newer one by their claims
     installed = tmp_path / "installed"
     installed.mkdir()
-    sites = [installed, *(claiming(tmp_path / version, version) for version in ("2.11.0", "2.13.0", "2.14.1"))]
+    sites = [installed, *(claiming(tmp_path / version, version) for version in ("2.11.0", "2.14.1"))]
     # When predictions and advice are made with each
     records, advice = told(base, tmp_path)
     # Then all are the same
-    assert {json.loads(record)["case"]["model"] for record in records} == set(IMAGE_KEYS)
+    assert {json.loads(record)["case"]["model"] for record in records} == set(SOME_KEYS)
     for site in sites:
         with started(site) as process:
             assert told(process, site) == (records, advice)
