@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 PHONE = {"width": 390, "height": 844}
 #: What a page may read: itself, and what it made.
@@ -53,8 +53,12 @@ class Opened:
         """What one of the lists at the top shows."""
         return self.page.locator(f"#choice select[name={name}]").input_value()
 
+    def column(self, table: str, number: int) -> Locator:
+        """The cells of a column, counted from 0, in the rows that are shown; `expect` waits for its texts."""
+        return self.page.locator(f"{table} tbody tr > :nth-child({number + 1})")
+
     def cells(self, selector: str) -> list[list[str]]:
-        """The texts of the rows of a table that are shown."""
+        """The texts of the rows of a table as they are now; a table that sorts or filters takes a while to."""
         texts = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
         rows: list[list[str]] = self.page.locator(selector).evaluate_all(texts)
         return rows

@@ -115,12 +115,21 @@ function fillLists() {
   const asOption = (group) => (card) => ({ value: card.name, title: cardTitle(card), group });
   fillList("card", [...measured.map(asOption("Measured")), ...listed.map(asOption(measured.length ? "Cards" : ""))]);
   const kinds = { image: "Images", video: "Videos" };
-  fillList("model", VERDICTS.models.map((m) => ({ value: m.key, title: m.aliases.length ? `${m.title} · ${m.aliases.join(", ")}` : m.title, group: kinds[m.kind] ?? "Others" })));
+  fillList("model", VERDICTS.models.map((m) => ({ value: m.key, title: m.title, group: kinds[m.kind] ?? "Others" })));
   fillList("operation", unique(questionsLike(["model"]).map((q) => q.operation)).map((value) => ({ value, title: value })));
   const sizes = unique(questionsLike(["model", "operation"]).map(sizeOf)).sort((a, b) => pixels(a) - pixels(b));
   fillList("size", sizes.map((value) => ({ value, title: sizeTitle(value) })));
   fillList("precision", unique(questionsLike(["model", "operation", "size"]).map((q) => q.dtype)).map((value) => ({ value, title: value })));
   fillList("network", VERDICTS.networks.map((network) => ({ value: network.key, title: network.title })));
+}
+
+// Models have other names, which are found in the open list; in the closed one they would cut off its title.
+function showAliases(areShown) {
+  const { options } = form.elements.model;
+  for (const { key, title, aliases } of VERDICTS.models) {
+    const option = [...options].find((each) => each.value === key);
+    if (option) option.text = areShown && aliases.length ? `${title} · ${aliases.join(", ")}` : title;
+  }
 }
 
 function addressOfChoice() {

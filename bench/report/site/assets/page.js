@@ -72,6 +72,8 @@ function start() {
   if (VERDICTS) {
     Object.assign(chosen, { card: DATA.usual.card, model: DATA.usual.model, operation: DATA.usual.operation });
     form.addEventListener("change", onChoice);
+    for (const event of ["pointerdown", "focus"]) form.elements.model.addEventListener(event, () => showAliases(true));
+    form.elements.model.addEventListener("blur", () => showAliases(false));
     document.getElementById("copy").addEventListener("click", copyLink);
     addEventListener("hashchange", onAddress);
     onAddress();
