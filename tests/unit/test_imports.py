@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "analysis.memory": _BASE,
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
     "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
+    "analysis.quality": _BASE,
     "analysis.verdicts": _BASE | {"config", "analysis.advise", "analysis.speed"},
     "doctor": {"errors", "core", "record"},
     "traces": _BASE | {"packages"},

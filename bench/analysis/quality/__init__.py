@@ -1,0 +1,1 @@
+"""How far a picture is from a reference: arrays in, numbers out. Never imports torch."""
