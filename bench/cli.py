@@ -70,6 +70,7 @@ COMMANDS: dict[str, str | None] = {
     "predict": "Predicting memory",
     "profile": "Predicting memory",
     "calibrate": _WORKER,
+    "quality": _WORKER,
     "advise": "Predicting memory and times",
     "plan": "Predicting memory and times",
     "docs": None,

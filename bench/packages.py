@@ -26,6 +26,7 @@ class Extra:
 
 
 MEASURE = Extra("measure", ("torch", "diffusers"))
+QUALITY = Extra("measure", (*MEASURE.modules, "skimage"))
 ENDPOINT = Extra("endpoint", ("av", "h11", "prometheus_client", "starlette", "uvicorn", *MEASURE.modules))
 #: What sends requests, and what makes and measures them.
 HTTP = Extra("remote", ("httpx2",))

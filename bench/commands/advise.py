@@ -119,7 +119,7 @@ def advise(
             advice = [what_would_change.with_changes(each, cards[0], evidence, scope) for each in advice]
         folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
         if is_page and folder is not None:
-            _write_decoders(folder, wanted, cards, evidence, networks, quiet=quiet or as_json)
+            _write_decoders(folder, wanted, cards, evidence, networks, given_or_all(results), quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
 
 
@@ -129,17 +129,21 @@ def _write_decoders(
     cards: Sequence[TargetCard],
     evidence: Evidence,
     networks: dict[str, Network],
+    paths: Sequence[Path],
     *,
     quiet: bool,
 ) -> None:
     """Write the page that compares the VAEs of each latent space, unless the options choose no decode."""
     from bench.predictions import decoders
     from bench.report.pages import decoders_page
+    from bench.store import read_pictures
 
+    pictures, warnings = read_pictures(paths)
+    warn(warnings)
     computations = tracked(decoders.comparisons(wanted, cards, evidence), "Comparing decoders", quiet=quiet)
     compared = [compute() for compute in computations]
     if compared:
-        page = decoders_page.page(compared, decoders.left_out(wanted), networks)
+        page = decoders_page.page(compared, decoders.left_out(wanted), networks, [each for _, each in pictures])
         write_pages(folder, {decoders_page.PAGE: page}, quiet=quiet)
 
 

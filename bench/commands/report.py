@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.analysis.verdicts.questions import Verdicts
     from bench.config import Network
     from bench.record import Ceilings, Record
+    from bench.report.pages.quality_page import OnDevice
 
 #: Pages that `bench advise` writes beside those of this command.
 _WRITTEN_BY_ADVISE = ("advice.md", "decoders.md")
@@ -62,7 +63,7 @@ def report(
     Exit codes: 0 done; 2 wrong usage, no results, results that can't be read,
     or pages that can't be written.
     """
-    from bench.store import read_ceilings
+    from bench.store import read_ceilings, read_pictures
 
     begun = time.perf_counter()
     paths = given_or_all(results)
@@ -70,8 +71,10 @@ def report(
     refuse_nothing([*records, *predictions], paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
+    pictures, warnings = read_pictures(paths)
+    warn(warnings)
     with uncollected():  # all of it lives on
-        sources = _sources(records, predictions, ceilings)
+        sources = _sources(records, predictions, ceilings, pictures)
     files = write_pages(out, _pages(sources, out, form, None if quiet else begun), form, quiet=quiet)
     if not quiet:
         verdicts = sources.verdicts
@@ -85,13 +88,16 @@ class _Sources:
     records: Sequence[Record]
     predictions: Sequence[Record]
     ceilings: Sequence[Ceilings]
+    pictures: Sequence[OnDevice]
     comparison: Comparison
     networks: dict[str, Network]
     costs: Costs
     verdicts: Verdicts | None
 
 
-def _sources(records: Sequence[Record], predictions: Sequence[Record], ceilings: Sequence[Ceilings]) -> _Sources:
+def _sources(
+    records: Sequence[Record], predictions: Sequence[Record], ceilings: Sequence[Ceilings], pictures: Sequence[OnDevice]
+) -> _Sources:
     from bench.analysis.cost.image_costs import compare
     from bench.analysis.hybrid.scenario import EVERYTHING
     from bench.config import load_prices
@@ -100,7 +106,7 @@ def _sources(records: Sequence[Record], predictions: Sequence[Record], ceilings:
     comparison, networks = over_networks.compare_ways(records, EVERYTHING)
     verdicts = answers.verdicts_of(records, comparison)
     costs = compare(records, comparison, load_prices())
-    return _Sources(records, predictions, ceilings, comparison, networks, costs, verdicts)
+    return _Sources(records, predictions, ceilings, pictures, comparison, networks, costs, verdicts)
 
 
 def _pages(sources: _Sources, out: Path, form: Format, begun: float | None) -> Iterator[tuple[str, Page]]:
@@ -129,7 +135,7 @@ def _pages(sources: _Sources, out: Path, form: Format, begun: float | None) -> I
 
 def _page_groups(sources: _Sources, *, has_details: bool) -> Iterator[Pages]:
     """The pages and plots of each subject, made when they are asked for."""
-    from bench.report.pages import measured_page, predicted_page, remote_page
+    from bench.report.pages import measured_page, predicted_page, quality_page, remote_page
     from bench.report.plots import remote_plot
 
     records = sources.records
@@ -142,6 +148,8 @@ def _page_groups(sources: _Sources, *, has_details: bool) -> Iterator[Pages]:
     yield comparisons.hybrid_pages(sources.comparison, sources.networks, records, has_details=has_details)
     yield comparisons.cost_pages(sources.costs, has_details=has_details)
     yield {"predicted.md": predicted_page.page(sources.predictions, records)}
+    if quality := quality_page.page(sources.pictures):
+        yield {quality_page.PAGE: quality}
     yield _model_pages(records, has_details=has_details)
 
 

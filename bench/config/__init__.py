@@ -32,4 +32,5 @@ from bench.config.values import (
     parse_operation,
     parse_resolution,
     parse_tiling,
+    parse_weights,
 )

@@ -187,7 +187,8 @@ def parse_transport(name: Any) -> Transport:
     raise ValueError(unknown("transport", str(name), TRANSPORTS))
 
 
-def _checkpoint(name: str) -> str:
+def parse_weights(name: str) -> str:
+    """`random`, `hub`, or the path of a checkpoint folder that exists. Raises ValueError."""
     if name in {"random", "hub"}:
         return name
     try:
@@ -262,7 +263,7 @@ Model = Annotated[str, AfterValidator(parse_model)]
 Operation = Annotated[str, AfterValidator(parse_operation)]
 Dtype = Annotated[str, _known(lambda: DTYPES, "dtype")]
 Variant = Annotated[str, _known(models.variants, "variant")]
-Weights = Annotated[str, AfterValidator(_checkpoint)]
+Weights = Annotated[str, AfterValidator(parse_weights)]
 Size = Annotated[Resolution, BeforeValidator(parse_resolution)]
 Tiling = Annotated[Literal["off", "on"] | Tile, BeforeValidator(parse_tiling)]
 Count = Annotated[int, Field(ge=1), NoBoolean]

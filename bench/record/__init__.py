@@ -29,6 +29,13 @@ from bench.record.environment import (
 )
 from bench.record.measurements import ContextFoundBy, EnergySource, Memory, Spread, StoppedBy, Telemetry, Timing
 from bench.record.outcome import Crashed, Failed, Measured, Outcome, OutOfMemory, Phase, Skipped, TimedOut, describe
+from bench.record.picture_comparison import (
+    PICTURES_VERSION,
+    PictureComparison,
+    PictureComparisons,
+    PictureFigures,
+    SeamFigures,
+)
 from bench.record.prediction import AllocatorKind, Confidence, KernelChoice, Prediction, Verdict, WorkspaceSource
 from bench.record.record import Kind, Record, Run, Stage, json_schema
 from bench.record.requests import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split

@@ -3,7 +3,7 @@
 The parent writes a `Start`, then one `RunCase` or `RunInterleaved` at a time, and ends the worker by closing the pipe.
 The worker answers `Start` with `Ready` or `Refused`, and each other request with any number of `PhaseBegun` and one
 `Done` per case, or with one `Broken`. `bench doctor` sends `Examine` and `MeasureCeiling`, `bench calibrate` sends
-`MeasureWorkspaces`; each has one answer.
+`MeasureWorkspaces`, `bench quality` sends `ComparePictures`; each has one answer.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bench.record import (
     MeasureSettings,
     Outcome,
     Phase,
+    PictureComparison,
     Remote,
     Stage,
     Telemetry,
@@ -160,9 +161,28 @@ class WorkspacesMeasured(Frozen):
     warnings: tuple[str, ...] = ()
 
 
-#: Requests about the device that are not cases, and their answers.
-DeviceQuestion = Examine | MeasureCeiling | MeasureWorkspaces
-DeviceAnswer = Examined | CeilingMeasured | WorkspacesMeasured
+class ComparePictures(Frozen):
+    """Compute a picture in two ways, and fill in the figures of their comparison.
+
+    `image` is the file to begin with; null: a picture made here. A picture of the differences goes to `folder`.
+    """
+
+    type: Literal["compare_pictures"] = "compare_pictures"
+    comparison: PictureComparison
+    image: str | None = None
+    folder: str
+
+
+class PicturesCompared(Frozen):
+    """The comparison, with its outcome."""
+
+    type: Literal["pictures_compared"] = "pictures_compared"
+    comparison: PictureComparison
+
+
+#: Requests besides cases, and their answers.
+DeviceQuestion = Examine | MeasureCeiling | MeasureWorkspaces | ComparePictures
+DeviceAnswer = Examined | CeilingMeasured | WorkspacesMeasured | PicturesCompared
 
 Request = Annotated[Start | RunCase | RunInterleaved | DeviceQuestion, Field(discriminator="type")]
 Answer = Annotated[Ready | Refused | PhaseBegun | Done | Broken | DeviceAnswer, Field(discriminator="type")]

@@ -4,7 +4,15 @@ A torn last line (power cut, full disk) never hides the good ones.
 """
 
 from bench.store.choice import latest, read_all, read_latest, unfinished
-from bench.store.device_file import WORKSPACES, read_ceilings, read_workspaces, write_ceilings, write_workspaces
+from bench.store.device_file import (
+    WORKSPACES,
+    read_ceilings,
+    read_pictures,
+    read_workspaces,
+    write_ceilings,
+    write_pictures,
+    write_workspaces,
+)
 from bench.store.disk import (
     RESULTS,
     claimed,

@@ -1,4 +1,4 @@
-"""A JSON file in a device's results folder, replaced as a whole. Of several files of a kind the newest is read."""
+"""JSON files in a device's results folder, each replaced as a whole. Of several files of a kind the newest is read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from bench.errors import ResultsError, in_plain_words
-from bench.record import CEILINGS_VERSION, WORKSPACES_VERSION, Ceilings, Workspaces
+from bench.record import (
+    CEILINGS_VERSION,
+    PICTURES_VERSION,
+    WORKSPACES_VERSION,
+    Ceilings,
+    PictureComparison,
+    PictureComparisons,
+    Workspaces,
+)
 from bench.store.disk import reported, write_whole
 from bench.store.stand_in import LEFT_OUT, refuse_stand_in, stand_in_of
 
-_Content = TypeVar("_Content", Ceilings, Workspaces)
+_Content = TypeVar("_Content", Ceilings, Workspaces, PictureComparisons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class DeviceFile(Generic[_Content]):
     """A kind of file with facts of a device.
 
     Attributes:
-        name: the file's name.
+        name: the file's name, or a pattern for the names of several.
         model: the model of its content.
         version: the newest schema version that this program reads.
         what: its content in words, `a device's ceilings`.
@@ -38,10 +46,10 @@ class DeviceFile(Generic[_Content]):
     command: str
     key: Callable[[_Content], Hashable]
 
-    def write(self, folder: Path, content: _Content) -> Path:
+    def write(self, folder: Path, content: _Content, name: str | None = None) -> Path:
         """Write the file in a device's results folder, in place of an older one. Raises ResultsError."""
         refuse_stand_in(folder, stand_in_of(content.environment))
-        path = folder / self.name
+        path = folder / (name or self.name)
         with reported(path):
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, content.model_dump_json(indent=2).encode() + b"\n")
@@ -70,7 +78,7 @@ class DeviceFile(Generic[_Content]):
 
     def _files(self, paths: Sequence[Path]) -> Iterator[Path]:
         for path in paths:
-            files = sorted(path.rglob(self.name)) if path.is_dir() else [path.parent / self.name]
+            files = sorted(path.rglob(self.name) if path.is_dir() else path.parent.glob(self.name))
             yield from (file for file in files if file.is_file())
 
     def _parsed(self, path: Path) -> _Content:
@@ -113,6 +121,29 @@ _WORKSPACES_FILE = DeviceFile(
     command="bench calibrate",
     key=lambda workspaces: (workspaces.device.name, workspaces.cudnn),
 )
+_PICTURES_FILE = DeviceFile(
+    name="quality-*.json",
+    model=PictureComparisons,
+    version=PICTURES_VERSION,
+    what="comparisons of pictures",
+    command="bench quality",
+    key=lambda pictures: (pictures.device.name, pictures.recorded_at),  # all of them
+)
 WORKSPACES = _WORKSPACES_FILE.name
 write_ceilings, read_ceilings = _CEILINGS_FILE.write, _CEILINGS_FILE.read
 write_workspaces, read_workspaces = _WORKSPACES_FILE.write, _WORKSPACES_FILE.read
+write_pictures = _PICTURES_FILE.write
+
+
+def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[str, PictureComparison]], list[str]]:
+    """The newest comparison of each pair of cases and image, with the device's name, and warnings.
+
+    `paths` are folders and results files, beside which files of comparisons are looked for.
+    """
+    files, warnings = _PICTURES_FILE.read(paths)
+    newest = {
+        (content.device.name, *comparison.key): (content.device.name, comparison)
+        for content in sorted(files, key=lambda content: content.recorded_at)
+        for comparison in content.comparisons
+    }
+    return list(newest.values()), warnings

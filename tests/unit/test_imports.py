@@ -44,7 +44,10 @@ MAY_IMPORT = {
     "traces": _BASE | {"packages"},
     "vram": _BASE | {"traces"},
     "device": {"errors", "core", "process", "record", "doctor"},
-    "run": _BASE | {"packages", "process", "config", "plan", "store", "doctor", "device", "report.render"},
+    "run": {
+        *(_BASE | {"packages", "process", "config", "plan", "store", "doctor", "device"}),
+        *("analysis.quality", "report.render"),
+    },
     "predictions": {
         *(_BASE | {"packages", "config", "plan", "store", "device", "run", "traces", "vram"}),
         *(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from bench.analysis.advise.decoders import Decoder, Decoders, OnCard
 from bench.config import card_names
 from bench.core.units import format_bytes
-from bench.record import grouped
+from bench.record import Case, PictureComparison, grouped
 from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, detail, table_of
-from bench.report.pages import advice_words
+from bench.report.pages import advice_words, quality_page
 from bench.report.pages.cells import OOM, TIGHT, featured
 from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.workloads import models
@@ -20,9 +20,9 @@ PAGE = "decoders.md"
 _WORDS = {"out_of_memory": OOM, "unsupported": "no torch", "spills": "spills"}
 _BEYOND = "°"
 _QUALITY = (
-    "Quality is not known: it takes the real weights, which this program does not download unless it is told to, and "
-    "nobody has measured it with them. A smaller VAE is another network, trained to come close to the picture of the "
-    "full one. Tiles change the picture where they meet."
+    "Quality takes the real weights, which this program does not download unless it is told to. Where it is not known, "
+    "`bench quality --model NAME --resolution PIXELS --weights hub` measures it. A smaller VAE is another network, "
+    "trained to come close to the picture of the full one. Tiles change the picture where they meet."
 )
 
 
@@ -34,19 +34,30 @@ _LEFT_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A line of a table: a decoder, or the endpoint."""
+    """A line of a table: a decoder, or the endpoint; and the comparisons of pictures that are known."""
 
     decoder: Decoder | None
     decoders: Decoders
+    pictures: Sequence[PictureComparison] = ()
 
 
-def page(compared: Sequence[Decoders], left_out: Sequence[str], networks: Networks) -> Document:
-    """A section for each latent space. `left_out`: VAEs that were not compared, because their traces take torch."""
+def page(
+    compared: Sequence[Decoders],
+    left_out: Sequence[str],
+    networks: Networks,
+    pictures: Sequence[PictureComparison] = (),
+) -> Document:
+    """A section for each latent space.
+
+    `left_out`: VAEs that were not compared, because their traces take torch. `pictures`: what `bench quality` compared;
+    what it did with random weights is not shown.
+    """
+    pictures = [each for each in pictures if each.has_real_weights and each.figures is not None]
     network = title_of(next(iter(networks)), networks)
     spaces = grouped(compared, lambda each: each.image.model)
     return Document(
         "What to decode with",
-        tuple(_section(space) for space in spaces),
+        tuple(_section(space, pictures) for space in spaces),
         (
             Terms(_legend(network)),
             Text(_QUALITY),
@@ -74,11 +85,11 @@ def _legend(network: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _section(space: Sequence[Decoders]) -> Section:
+def _section(space: Sequence[Decoders], pictures: Sequence[PictureComparison]) -> Section:
     first = featured(space, lambda each: each.image)
     rest = [each for each in space if each is not first]
-    blocks: list[Block] = [Text(_about(first)), _table(first)]
-    blocks += [detail(f"At {whole_size_of(each.image)}", _table(each)) for each in rest]
+    blocks: list[Block] = [Text(_about(first)), _table(first, pictures)]
+    blocks += [detail(f"At {whole_size_of(each.image)}", _table(each, pictures)) for each in rest]
     notes = _notes(space)
     blocks += [Bullets(tuple(notes))] if notes else []
     return Section(f"{models.title(first.image.model)}, {whole_size_of(first.image)}", tuple(blocks))
@@ -99,8 +110,8 @@ def _millions(key: str) -> str:
     return "not known" if parameters is None else f"{parameters / 1e6:,.1f} M"
 
 
-def _table(decoders: Decoders) -> Table:
-    ways = [*(_Way(decoder, decoders) for decoder in decoders.decoders), _Way(None, decoders)]
+def _table(decoders: Decoders, pictures: Sequence[PictureComparison]) -> Table:
+    ways = [*(_Way(decoder, decoders, pictures) for decoder in decoders.decoders), _Way(None, decoders)]
     return table_of(
         ways,
         (Column("With"), _name),
@@ -150,12 +161,22 @@ def _time(way: _Way, card: str) -> Cell:
 
 
 def _quality(way: _Way) -> str:
+    """`the VAE's own`; `another VAE's; 28.1 dB, SSIM 0.861`, held against the VAE's own in float32."""
     if way.decoder is None:
         return "that of its VAE"
-    case = way.decoder.case
-    if case.model != way.decoders.image.model:
-        return "another VAE's; not known"
-    return "the VAE's own" if case.tile is None else "seams of tiles; not known"
+    case, own = way.decoder.case, way.decoders.image
+    if case.model == own.model and case.tile is None:
+        return "the VAE's own"
+    measured = next((each for each in way.pictures if _is_of(each, case, own)), None)
+    known = "not known" if measured is None else quality_page.summary(measured)
+    return f"another VAE's; {known}" if case.model != own.model else f"seams of tiles; {known}"
+
+
+def _is_of(comparison: PictureComparison, case: Case, own: Case) -> bool:
+    """Whether the comparison shows what the case's model or tile does to a picture of this size."""
+    changed, reference = comparison.changed, comparison.reference
+    what = (changed.model, changed.operation, changed.axes, changed.tile, changed.dtype)
+    return reference.model == own.model and what == (case.model, case.operation, case.axes, case.tile, reference.dtype)
 
 
 def _notes(space: Sequence[Decoders]) -> list[str]:

@@ -32,6 +32,7 @@ _ABOUT = {
     "remote": "endpoints: latency and load",
     "advice": "what to run on each card",
     "decoders": "the VAEs of each latent space, side by side",
+    "quality": "what tiles, precisions and smaller VAEs do to the picture",
     "predicted": "memory on cards that are not here",
     "memory_model": "how far predicted memory is from the docs' tables",
     "time_model": "how far predicted times are off",

@@ -68,6 +68,10 @@ class VaeOnDevice:
         """A pipeline's latents as `decode` takes them, by the checkpoint's own values; `shift` replaces its own."""
         return scaling.unscaled(self._vae, latents, shift)
 
+    def scaled(self, latents: torch.Tensor) -> torch.Tensor:
+        """What `encode` makes as a pipeline's latents, by the checkpoint's own values."""
+        return scaling.scaled(self._vae, latents)
+
     def encode(self, image: torch.Tensor) -> torch.Tensor:
         """(batch, 3, height, width) in [-1, 1], placed -> (batch, latent channels, height / f, width / f), unscaled.
 

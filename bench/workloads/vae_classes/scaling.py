@@ -34,6 +34,18 @@ def unscaled(module: Any, latents: torch.Tensor, shift: float | None = None) -> 
     return latents if shift is None else latents + shift
 
 
+def scaled(module: Any, latents: torch.Tensor) -> torch.Tensor:
+    """What `encode` makes as a pipeline's latents: the inverse of `unscaled`."""
+    if keeps_patches(module):
+        return _from_patches(_normalised(module, _patches(latents)))
+    mean, deviation = _per_channel(module, "latents_mean", latents), _per_channel(module, "latents_std", latents)
+    shift, factor = module.config.get("shift_factor"), module.config.get("scaling_factor")
+    latents = latents if shift is None else latents - shift
+    if mean is not None and deviation is not None:
+        latents = (latents - mean) / deviation
+    return latents if factor is None else latents * factor
+
+
 def _per_channel(module: Any, name: str, latents: torch.Tensor) -> torch.Tensor | None:
     """A value per channel, from the module's configuration or its buffer (LTX); None if it has none."""
     values = module.config.get(name)
@@ -50,6 +62,15 @@ def _undo_normalisation(module: Any, patches: torch.Tensor) -> torch.Tensor:
     mean = norm.running_mean.view(1, -1, 1, 1).to(patches)
     deviation = torch.sqrt(norm.running_var.view(1, -1, 1, 1) + module.config.batch_norm_eps).to(patches)
     normal: torch.Tensor = patches * deviation + mean
+    return normal
+
+
+def _normalised(module: Any, patches: torch.Tensor) -> torch.Tensor:
+    """`(patches - mean) / deviation`, by the running statistics of the module's BatchNorm."""
+    norm = module.bn
+    mean = norm.running_mean.view(1, -1, 1, 1).to(patches)
+    deviation = torch.sqrt(norm.running_var.view(1, -1, 1, 1) + module.config.batch_norm_eps).to(patches)
+    normal: torch.Tensor = (patches - mean) / deviation
     return normal
 
 

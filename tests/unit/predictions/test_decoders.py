@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from documents import columns_of, section, shown
-from factories import GIB, a_device, published
+from factories import GIB, a_case, a_device, published
 from sides import NETWORKS, compared
 from ways import a_place
 
@@ -17,6 +17,7 @@ from bench.commands.files import table_records
 from bench.predictions import decoders, time_model
 from bench.predictions.advice import Evidence
 from bench.predictions.target_cards import choose_cards
+from bench.record import PictureComparison, PictureFigures
 from bench.report.document import Document
 from bench.report.pages import decoders_page
 from bench.report.render import markdown
@@ -71,6 +72,25 @@ def test_what_is_not_known_is_said(page: Document) -> None:
     text = markdown.render(page)
     assert "left-out" in text
     assert "fitted to" in text  # bfloat16 and Flux were never timed
+
+
+@pytest.mark.parametrize(("weights", "text"), [("hub", "31.5 dB, SSIM 0.912"), ("random", "not known")])
+def test_quality_that_was_measured_with_real_weights_is_shown(found: list[Decoders], weights: str, text: str) -> None:
+    # Given a comparison of another VAE with Flux's at 1024 px
+    reference = a_case(model="flux", operation="decode", size=1024, weights=weights)
+    measured_pictures = PictureComparison(
+        changed=reference.model_copy(update={"model": "sd-v1"}),
+        reference=reference,
+        image="cat.png",
+        image_digest="0" * 16,
+        outcome="compared",
+        figures=PictureFigures(psnr_db=31.5, ssim=0.912, mean=0.01, largest=0.1),
+    )
+    # When the page is made, then it is in the row of that VAE and size alone
+    page = decoders_page.page(found, (), NETWORKS, [measured_pictures])
+    large, small = section(page, "Flux, 1024x1024").tables()
+    assert text in shown(large)[1]["Quality"]
+    assert "not known" in shown(small)[1]["Quality"]
 
 
 def test_only_models_with_shipped_traces_are_compared_if_none_is_named() -> None:

@@ -80,3 +80,21 @@ def test_the_norm_of_flux2_is_undone_patch_by_patch() -> None:
 
 def test_only_a_class_with_such_a_norm_keeps_patches() -> None:
     assert not scaling.keeps_patches(diffusers.AutoencoderKL())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"scaling_factor": 0.5, "shift_factor": 0.25}, {"latents_mean": [0.1, -0.2], "latents_std": [2.0, 3.0]}],
+)
+def test_scaling_is_undone_by_its_inverse(config: dict[str, Any]) -> None:
+    module, latents = Configured(**config), _latents(1, 2, 4, 4)
+    assert torch.allclose(scaling.unscaled(module, scaling.scaled(module, latents)), latents, atol=1e-6)
+
+
+def test_the_norm_of_flux2_is_undone_by_its_inverse() -> None:
+    module = Configured()
+    module.bn = torch.nn.BatchNorm2d(8, eps=1e-4, affine=False)
+    module.bn.running_mean, module.bn.running_var = torch.arange(8.0), torch.arange(1.0, 9.0)
+    module.config = SimpleNamespace(batch_norm_eps=1e-4)
+    latents = _latents(1, 2, 4, 6)
+    assert torch.allclose(scaling.unscaled(module, scaling.scaled(module, latents)), latents, atol=1e-5)
