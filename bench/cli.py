@@ -71,6 +71,7 @@ COMMANDS: dict[str, str | None] = {
     "profile": "Predicting memory",
     "calibrate": _WORKER,
     "quality": _WORKER,
+    "latents": _WORKER,
     "advise": "Predicting memory and times",
     "plan": "Predicting memory and times",
     "docs": None,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bench.analysis.verdicts.questions import Verdicts
     from bench.config import Network
     from bench.record import Ceilings, Record
-    from bench.report.pages.quality_page import OnDevice
 
 #: Pages that `bench advise` writes beside those of this command.
 _WRITTEN_BY_ADVISE = ("advice.md", "decoders.md")
@@ -63,7 +62,7 @@ def report(
     Exit codes: 0 done; 2 wrong usage, no results, results that can't be read,
     or pages that can't be written.
     """
-    from bench.store import read_ceilings, read_pictures
+    from bench.store import read_ceilings
 
     begun = time.perf_counter()
     paths = given_or_all(results)
@@ -71,10 +70,8 @@ def report(
     refuse_nothing([*records, *predictions], paths)
     ceilings, warnings = read_ceilings(paths)
     warn(warnings)
-    pictures, warnings = read_pictures(paths)
-    warn(warnings)
     with uncollected():  # all of it lives on
-        sources = _sources(records, predictions, ceilings, pictures)
+        sources = _sources(paths, records, predictions, ceilings)
     files = write_pages(out, _pages(sources, out, form, None if quiet else begun), form, quiet=quiet)
     if not quiet:
         verdicts = sources.verdicts
@@ -85,10 +82,10 @@ def report(
 class _Sources:
     """What the pages are made of. The records that are not predicted, and what several pages need of them."""
 
+    paths: Sequence[Path]
     records: Sequence[Record]
     predictions: Sequence[Record]
     ceilings: Sequence[Ceilings]
-    pictures: Sequence[OnDevice]
     comparison: Comparison
     networks: dict[str, Network]
     costs: Costs
@@ -96,7 +93,7 @@ class _Sources:
 
 
 def _sources(
-    records: Sequence[Record], predictions: Sequence[Record], ceilings: Sequence[Ceilings], pictures: Sequence[OnDevice]
+    paths: Sequence[Path], records: Sequence[Record], predictions: Sequence[Record], ceilings: Sequence[Ceilings]
 ) -> _Sources:
     from bench.analysis.cost.image_costs import compare
     from bench.analysis.hybrid.scenario import EVERYTHING
@@ -106,7 +103,7 @@ def _sources(
     comparison, networks = over_networks.compare_ways(records, EVERYTHING)
     verdicts = answers.verdicts_of(records, comparison)
     costs = compare(records, comparison, load_prices())
-    return _Sources(records, predictions, ceilings, pictures, comparison, networks, costs, verdicts)
+    return _Sources(paths, records, predictions, ceilings, comparison, networks, costs, verdicts)
 
 
 def _pages(sources: _Sources, out: Path, form: Format, begun: float | None) -> Iterator[tuple[str, Page]]:
@@ -135,7 +132,7 @@ def _pages(sources: _Sources, out: Path, form: Format, begun: float | None) -> I
 
 def _page_groups(sources: _Sources, *, has_details: bool) -> Iterator[Pages]:
     """The pages and plots of each subject, made when they are asked for."""
-    from bench.report.pages import measured_page, predicted_page, quality_page, remote_page
+    from bench.report.pages import measured_page, predicted_page, remote_page
     from bench.report.plots import remote_plot
 
     records = sources.records
@@ -148,9 +145,19 @@ def _page_groups(sources: _Sources, *, has_details: bool) -> Iterator[Pages]:
     yield comparisons.hybrid_pages(sources.comparison, sources.networks, records, has_details=has_details)
     yield comparisons.cost_pages(sources.costs, has_details=has_details)
     yield {"predicted.md": predicted_page.page(sources.predictions, records)}
-    if quality := quality_page.page(sources.pictures):
-        yield {quality_page.PAGE: quality}
+    yield _pages_if_any(sources.paths, records)
     yield _model_pages(records, has_details=has_details)
+
+
+def _pages_if_any(paths: Sequence[Path], records: Sequence[Record]) -> Pages:
+    """The pages of what `bench quality` and `bench latents` measure; none without such results."""
+    from bench.report.pages import quality_page, training_page
+    from bench.store import read_pictures
+
+    pictures, warnings = read_pictures(paths)
+    warn(warnings)
+    pages = {quality_page.PAGE: quality_page.page(pictures), training_page.PAGE: training_page.page(records)}
+    return {name: page for name, page in pages.items() if page is not None}
 
 
 def _model_pages(records: Sequence[Record], *, has_details: bool) -> Pages:

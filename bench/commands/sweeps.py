@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.record import Record
     from bench.report.render.terminal import Draw
     from bench.run.executor import Executor
-    from bench.run.scheduler import RunOptions
+    from bench.run.scheduler import RunOptions, RunSummary
 
 #: What an interruption prints before the first case is measured.
 NOTHING_MEASURED = "Interrupted before anything was measured."
@@ -26,15 +26,34 @@ NOTHING_MEASURED = "Interrupted before anything was measured."
 
 def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: bool, quiet: bool) -> None:
     """Run a plan, print its progress and summary, and exit with its exit code."""
+    from bench.report.render import terminal
+    from bench.run import progress
+
+    summary = run_plan(plan, executor, options, _table_of, quiet=quiet)
+    if as_json:
+        typer.echo(json.dumps(progress.summary_json(summary), indent=2))
+    elif not quiet:
+        terminal.show(lambda console: progress.print_summary(summary, console))
+    raise typer.Exit(summary.exit_code)
+
+
+def run_plan(
+    plan: Plan,
+    executor: Executor,
+    options: RunOptions,
+    table_of: Callable[[Sequence[Record]], Draw] | None,
+    *,
+    quiet: bool,
+) -> RunSummary:
+    """Run a plan and print its progress; `table_of` draws what is finished, if given. Exits if it is interrupted."""
     from rich.console import Console
 
-    from bench.report.render import terminal
     from bench.run import progress, scheduler
 
-    reporter = progress.Reporter(plan, Console(stderr=True), _table_of, quiet=quiet)
+    reporter = progress.Reporter(plan, Console(stderr=True), table_of, quiet=quiet)
     try:
         with reporter:
-            summary = scheduler.run(plan, executor, replace(options, warn=reporter.warn), reporter)
+            return scheduler.run(plan, executor, replace(options, warn=reporter.warn), reporter)
     except KeyboardInterrupt:
         if not reporter.finished:
             raise
@@ -42,11 +61,6 @@ def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: boo
         kept = f"{reporter.finished} of {len(plan.cases)} cases are kept in {reporter.path}."
         tell(f"Interrupted. {kept} {how} continues from there.")
         raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        typer.echo(json.dumps(progress.summary_json(summary), indent=2))
-    elif not quiet:
-        terminal.show(lambda console: progress.print_summary(summary, console))
-    raise typer.Exit(summary.exit_code)
 
 
 def _table_of(records: Sequence[Record]) -> Draw:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from bench.analysis.planning.largest_image import Largest, LargestImages
+from bench.analysis.training.caching import with_batch
 from bench.config import DTYPES
 from bench.core.boundary import Boundary, find, interpolated
 from bench.errors import ConfigError, known
@@ -153,12 +154,21 @@ class _Call:
         return _limited(_Search(case_of, most_px // self._step, False, 2, (low, high), _BESIDE))
 
     def _over_batches(self, edge: int) -> _Search:
-        def case_of(batch: int) -> Case:
-            axes = models.sized(self._case.model, edge, edge, batch=batch)
-            return self._case.model_copy(update={"axes": axes})
+        axes = models.sized(self._case.model, edge, edge)
+        return _over_batches(self._case.model_copy(update={"axes": axes}), MOST_BATCH)
 
-        indexed = MOST_ELEMENTS // grades.largest_tensor(case_of(1))  # all tensors grow with the batch
-        return _Search(case_of, min(indexed, MOST_BATCH), indexed < MOST_BATCH, 1, (2, 4), 1)
+
+def largest_batch(case: Case, card: TargetCard, most: int) -> Largest:
+    """The largest batches of a case, up to `most`, that fit a card and that run on it.
+
+    Raises ConfigError if it can't be predicted.
+    """
+    return _Grader(card, case).largest(_over_batches(case, most))
+
+
+def _over_batches(case: Case, most: int) -> _Search:
+    indexed = MOST_ELEMENTS // grades.largest_tensor(with_batch(case, 1))  # all tensors grow with the batch
+    return _Search(partial(with_batch, case), min(indexed, most), indexed < most, 1, (2, 4), 1)
 
 
 class _Grader:

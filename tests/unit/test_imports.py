@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "analysis.advise": _BASE | {"config", "analysis.speed", "analysis.hybrid"},
     "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
     "analysis.quality": _BASE,
+    "analysis.training": _BASE,
     "analysis.verdicts": _BASE | {"config", "analysis.advise", "analysis.speed"},
     "doctor": {"errors", "core", "record"},
     "traces": _BASE | {"packages"},
@@ -57,6 +58,7 @@ MAY_IMPORT = {
             "analysis.memory",
             "analysis.advise",
             "analysis.planning",
+            "analysis.training",
             "analysis.verdicts",
         ),
     },
@@ -82,7 +84,7 @@ MAY_IMPORT = {
             "analysis.memory",
             "analysis.advise",
         ),
-        *("analysis.planning", "analysis.verdicts"),
+        *("analysis.planning", "analysis.training", "analysis.verdicts"),
     },
     "report.site": {
         *(_BASE | {"config", "doctor", "report.document", "report.pages"}),
@@ -107,7 +109,7 @@ MAY_IMPORT = {
             | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
-        *("analysis.planning", "analysis.verdicts"),
+        *("analysis.planning", "analysis.training", "analysis.verdicts"),
         *("report.document", "report.render", "report.docs", "report.export"),
         *("report.plots", "report.pages", "report.site"),
     },

@@ -33,6 +33,7 @@ _ABOUT = {
     "advice": "what to run on each card",
     "decoders": "the VAEs of each latent space, side by side",
     "quality": "what tiles, precisions and smaller VAEs do to the picture",
+    "training": "caching latents: images a second over the batch",
     "predicted": "memory on cards that are not here",
     "memory_model": "how far predicted memory is from the docs' tables",
     "time_model": "how far predicted times are off",

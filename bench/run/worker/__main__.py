@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 def _device_answer(request: DeviceQuestion, session: Session) -> Answer:
     """Return the answer to a question of `bench doctor`, `bench calibrate` or `bench quality`."""
     from bench.run import messages  # noqa: PLC0415 - load torch
-    from bench.run.worker import compare_pictures, measure_ceilings, measure_workspaces  # noqa: PLC0415 - load torch
+    from bench.run.worker import measure_ceilings, measure_workspaces  # noqa: PLC0415 - load torch
 
     if isinstance(request, messages.MeasureCeiling):
         return measure_ceilings.measure(request, session.held)
     if isinstance(request, messages.MeasureWorkspaces):
         return measure_workspaces.measure(request, session.held)
     if isinstance(request, messages.ComparePictures):
+        from bench.run.worker import compare_pictures  # noqa: PLC0415 - loads torch
+
         return compare_pictures.compare(request, session.held)
     return messages.Examined(facts=session.held.facts())
 
