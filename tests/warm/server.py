@@ -83,7 +83,8 @@ def received(connection: socket.socket) -> Request:
         os.dup2(pipe, number)
         os.close(pipe)
     request = Request(**message)
-    if request.arguments[0] != "bench":  # a worker, whose last argument is the id of its parent
+    is_user = request.arguments[0] == "bench" or "examples" in request.arguments[0].split(os.sep)
+    if not is_user:  # a worker, whose last argument is the id of its parent
         request.arguments[-1] = str(os.getppid())
     return request
 
@@ -124,6 +125,7 @@ def main() -> None:
     program = request.arguments[0]
     try:
         if program.endswith(".py"):
+            sys.path.insert(0, os.path.dirname(os.path.abspath(program)))
             runpy.run_path(program, run_name="__main__")
         else:
             runpy.run_module(program, run_name="__main__", alter_sys=True)
