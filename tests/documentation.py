@@ -142,6 +142,8 @@ REPLACED: tuple[tuple[str, str], ...] = (
     (r"^bench run smoke$", "bench run smoke --quiet --device cpu"),
     (r"^(bench run\b(?!.* --quiet)(?:(?! --dry-run).)*)$", r"\1 --dry-run --device cpu"),
     (r"^(bench remote --loopback)$", r"\1 --dry-run"),
+    (r"^(bench latents\b(?:(?! --dry-run).)*)$", r"\1 --dry-run --gpu 4090"),
+    (r"^(bench quality .*) --image \S+", r"\1"),
     # a full model where even its trace takes seconds
     (r"--model sd-v1 --resolution 512 --measured", "--model tiny --resolution 64 --measured"),
     (r"^bench predict video --model ltx-video --frames 97", "bench predict video-cpu --model tiny-wan --frames 1"),

@@ -22,10 +22,20 @@ from bench.record import (
     MeasureSettings,
     Package,
     Phase,
+    PictureFigures,
     Stage,
     Timing,
 )
-from bench.run.messages import CeilingMeasured, Done, MeasureCeiling, MeasureWorkspaces, Ready, WorkspacesMeasured
+from bench.run.messages import (
+    CeilingMeasured,
+    ComparePictures,
+    Done,
+    MeasureCeiling,
+    MeasureWorkspaces,
+    PicturesCompared,
+    Ready,
+    WorkspacesMeasured,
+)
 
 SECONDS = float(os.environ.get("BENCH_STANDIN_SECONDS", "0.01"))
 
@@ -83,12 +93,20 @@ def measure_workspaces(request: MeasureWorkspaces, held: StandInDevice) -> Works
     return WorkspacesMeasured(entries=(made_up,))
 
 
+def compare(request: ComparePictures, held: StandInDevice) -> PicturesCompared:
+    """Made-up figures: of two pictures that are identical."""
+    figures = PictureFigures(psnr_db=None, ssim=1.0, mean=0.0, largest=0.0, no_lpips="it is a stand-in")
+    update = {"outcome": "compared", "figures": figures}
+    return PicturesCompared(comparison=request.comparison.model_copy(update=update))
+
+
 def main() -> None:
     """Put the stand-ins where the worker looks for the modules that load torch, and serve."""
     for name, member in {
         "session": {"Session": StandInSession},
         "measure_ceilings": {"measure": measure},
         "measure_workspaces": {"measure": measure_workspaces},
+        "compare_pictures": {"compare": compare},
     }.items():
         module = ModuleType(f"bench.run.worker.{name}")
         vars(module).update(member)
