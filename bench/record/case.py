@@ -144,6 +144,10 @@ class Case(Frozen):
         }
         return {name: value for name, value in fields.items() if name not in left_out} if left_out else fields
 
+    def is_variant(self, name: str) -> bool:
+        """Whether the variant is this one, or combines it with others: `channels-last+compiled` is both."""
+        return name in self.variant.split("+")
+
     @property
     def tile(self) -> Tile | None:
         """The tile; None if tiling is off."""

@@ -40,14 +40,21 @@ class Stage(Frozen):
         description="floating-point operations of one call, a multiply-add being two, "
         "as torch's FlopCounterMode counts",
     )
+    compile_s: float | None = Field(
+        default=None,
+        ge=0,
+        description="seconds that torch.compile took before the first call, with its cache as it was; null: nothing "
+        "was compiled. Of several stages the first has it for all",
+    )
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        """Leave out chunks if there are none: lines of images are older than the field.
+        """Leave out chunks and compiling if there were none: lines of most cases are older than the fields.
 
         Without a return type, which pydantic would take for the schema.
         """
-        return {name: value for name, value in serialize(self).items() if name != "chunks" or value is not None}
+        optional = ("chunks", "compile_s")
+        return {name: value for name, value in serialize(self).items() if name not in optional or value is not None}
 
 
 def whole_timing(stages: Sequence[Stage]) -> Timing | None:

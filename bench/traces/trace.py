@@ -48,7 +48,7 @@ def capture(case: Case, device: Device = "cuda") -> Trace:
     those of `device`, which differ for batches. Raises TraceError if the installed torch runs the model in an unknown
     way, ConfigError if the case's workload has no predictions.
     """
-    variant = "default" if case.variant == "channels-last" else case.variant
+    variant = "default" if case.is_variant("channels-last") or case.is_variant("compiled") else case.variant
     like = case.model_copy(update={"weights": "random", "variant": variant, "transport": None})
     dtype = _NARROW if ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW] else _WIDE
     narrow, captured = (like.model_copy(update={"dtype": name}) for name in (_NARROW, dtype))

@@ -17,8 +17,8 @@ from bench.traces.events import Trace
 from bench.workloads import models, passes
 from bench.workloads.labels import label_of
 
-#: A variant that can't be traced: its memory layouts, and so its copies, are not known.
-_UNKNOWN_LAYOUTS = "channels-last"
+#: Variants that can't be traced: their memory layouts or kernels, and so what they allocate, are not known.
+_UNKNOWN = ("channels-last", "compiled")
 #: The precision that stands for all of 16 bits, and that for all others.
 _NARROW, _WIDE = "bfloat16", "float32"
 
@@ -26,8 +26,9 @@ _NARROW, _WIDE = "bfloat16", "float32"
 def representative(case: Case) -> Case:
     """One case for all with the same allocations. Raises ConfigError for a case that can't be traced."""
     workload = models.workload(case.model)
-    if case.variant == _UNKNOWN_LAYOUTS:
-        valid = " and ".join(["default", *(name for name in workload.variants if name != _UNKNOWN_LAYOUTS)])
+    if any(map(case.is_variant, _UNKNOWN)):
+        known = [name for name in workload.variants if not set(name.split("+")) & {*_UNKNOWN}]
+        valid = " and ".join(["default", *known])
         raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
     tile = workload.tile_used(case)
     dtype = _NARROW if ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW] else _WIDE

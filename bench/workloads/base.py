@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
@@ -207,6 +207,21 @@ class Loaded(Protocol):
 
     def prepare(self, case: Case) -> Call:
         """Create the case's input and its call. May raise out-of-memory."""
+
+
+class CompileError(Exception):
+    """A variant's kernels could not be compiled; the message is the reason."""
+
+
+@runtime_checkable
+class Compiles(Protocol):
+    """A loaded model, some of whose variants compile kernels for each case."""
+
+    def compile(self, case: Case) -> bool:
+        """Compile the kernels of a case, by calling it once, and return whether its variant has such kernels.
+
+        Not part of the case's time or peak. Raises CompileError, or what the call raises.
+        """
 
 
 def weights_bytes(loaded: Loaded) -> int:

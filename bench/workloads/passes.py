@@ -13,7 +13,7 @@ MOST_PASSES = 10_000
 
 def count_at_most(case: Case) -> int:
     """The passes of a call at most, without listing them. A tile that covers the image counts as in a larger one."""
-    slices = case.axes.get("batch", 1) if case.variant == "sliced" else 1
+    slices = case.axes.get("batch", 1) if case.is_variant("sliced") else 1
     if case.tile is None:
         return slices
     lengths = {"width": (case.tile.tile, case.tile.overlap), "height": case.tile.rows}

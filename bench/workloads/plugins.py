@@ -25,6 +25,8 @@ from bench.workloads.base import Axis, Spec, Workload
 VARIABLE = "BENCH_WORKLOADS"
 #: Names for labels and file names, and names that are keys of sweeps too.
 _NAME, _KEY = r"[A-Za-z0-9][A-Za-z0-9 ._-]*", r"[a-z][a-z0-9_]*"
+#: Also several names joined by `+`.
+_VARIANT = r"[A-Za-z0-9][A-Za-z0-9 ._+-]*"
 
 
 def discover() -> tuple[Workload, ...]:
@@ -64,9 +66,9 @@ def _faults(workload: Workload) -> Iterator[str]:
     for field in ("name", "part", "page"):
         if not _matches(_NAME, getattr(workload, field, None)):
             yield f"its `{field}` must be a name of letters and digits"
-    for field in ("operations", "variants"):
+    for field, pattern in (("operations", _NAME), ("variants", _VARIANT)):
         names = getattr(workload, field, None)
-        if not isinstance(names, tuple) or not all(_matches(_NAME, name) for name in names):
+        if not isinstance(names, tuple) or not all(_matches(pattern, name) for name in names):
             yield f"its `{field}` must be a tuple of names"
     if not workload.operations:
         yield "it has no `operations`"

@@ -17,7 +17,7 @@ class Variant:
     """A variant that was published as quicker.
 
     Attributes:
-        name: `torch.compile`, or a variant of `bench run`.
+        name: a variant of `bench run`.
         is_measurable: whether `bench run` has it.
         models: keys of the zoo that the figures hold for.
         operation: encode or decode.
@@ -37,7 +37,7 @@ class Variant:
 
 _PUBLISHED = (
     Variant(
-        *("torch.compile", False, ("flux",), "decode", (10, 0)),
+        *("compiled", True, ("flux",), "decode", (10, 0)),
         published="117.6 ms without and 27.1 ms with torch.compile for FLUX.1's decoder on a B200",
         source="unslothai/unsloth pull request 10889",
     ),
@@ -48,7 +48,7 @@ _PUBLISHED = (
         source="sgl-project/sglang pull request 33451",
     ),
     Variant(
-        *("torch.compile", False, ("flux",), "decode", (8, 6)),
+        *("compiled", True, ("flux",), "decode", (8, 6)),
         published="about 0.3 s without and 0.2 s with torch.compile for FLUX.1's VAE on an RTX A5000",
         source="replicate/cog-flux pull request 25",
     ),

@@ -12,13 +12,13 @@ from bench.core import stats
 from bench.core.units import format_count
 from bench.device import choose
 from bench.device.base import DeviceState, Held, Window, windowed
-from bench.record import Case, Failed, MeasureSettings, Memory, OutOfMemory, Phase, Stage, Telemetry
+from bench.record import Case, Failed, MeasureSettings, Memory, OutOfMemory, Phase, Skipped, Stage, Telemetry
 from bench.run import outcome, stopping
 from bench.run.messages import Broken, Done, Ready
 from bench.run.outcome import OnPhase, PhaseTracker
 from bench.run.worker import environment_capture
 from bench.workloads import models
-from bench.workloads.base import Call, Loaded, Shape, weights_bytes
+from bench.workloads.base import Call, CompileError, Compiles, Loaded, Shape, weights_bytes
 
 
 class _TooTightError(Exception):
@@ -40,6 +40,7 @@ class _FirstStage:
     name: str
     seconds: float
     passes: tuple[Shape, ...]
+    compile_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -168,6 +169,7 @@ class Session:
         enter("load")
         self.held.watch.prepare()
         loaded = self._load(case)
+        compile_call_s = self._compile(loaded, case)
         self.held.meter.begin()
         enter("warm-up")
         call = loaded.prepare(case)
@@ -178,9 +180,27 @@ class Session:
             for place, stage in enumerate(call.stages):
                 with stage.watching_passes() as made:
                     seconds = self._time(call, place)
-                first.append(_FirstStage(stage.name, seconds, tuple(made)))
+                compile_s = None if compile_call_s is None or place else max(0.0, compile_call_s - seconds)
+                first.append(_FirstStage(stage.name, seconds, tuple(made), compile_s))
         self.held.meter.first_call_done()
         return loaded, call, first
+
+    def _compile(self, loaded: Loaded, case: Case) -> float | None:
+        """Compile the case's kernels before anything is measured.
+
+        Return the seconds that the compiling call took; None if nothing is compiled.
+        """
+        if not isinstance(loaded, Compiles):
+            return None
+        is_compiled = False
+
+        def compile_once() -> None:
+            nonlocal is_compiled
+            is_compiled = loaded.compile(case)
+
+        with torch.inference_mode():
+            seconds = self.held.clock.time(compile_once)
+        return seconds if is_compiled else None
 
     def _time(self, call: Call, place: int) -> float:
         """Return the seconds of a stage. If there are several, measure each one's peak, and name it in its errors."""
@@ -235,6 +255,7 @@ class Session:
                     tiles=counts.tiles,
                     chunks=counts.chunks,
                     flops=flops,
+                    compile_s=stage.compile_s,
                 )
             )
         return Done(
@@ -280,9 +301,14 @@ def _brief(error: Exception) -> str:
     return f"{stage}: {outcome.brief(raised)}" if stage else outcome.brief(raised)
 
 
-def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory | Failed:
-    """Return the outcome for an exception, with its stage if there are several."""
+def _outcome(error: Exception, phase: Phase, state: DeviceState) -> OutOfMemory | Failed | Skipped:
+    """Return the outcome for an exception, with its stage if there are several.
+
+    A case whose kernels can't be compiled is skipped: the figures of its eager variant are those that there are.
+    """
     raised, stage = _unwrapped(error)
+    if isinstance(raised, CompileError) and outcome.memory_in(str(raised)) is None:
+        return Skipped(reason=str(raised))
     return outcome.of_exception(raised, phase, state).model_copy(update={"stage": stage})
 
 

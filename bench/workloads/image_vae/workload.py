@@ -10,6 +10,7 @@ from bench.core.units import format_count
 from bench.record import Case, Transport
 from bench.workloads.base import Axis, Shape
 from bench.workloads.image_vae.zoo import ZOO
+from bench.workloads.vae_classes.vae_class import IMAGE_VARIANTS
 from bench.workloads.vae_classes.vae_workload import VaeWorkload
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class ImageVae(VaeWorkload):
 
     name = "image VAE"
     page = "VAE"
-    variants = ("channels-last", "sliced")
+    variants = IMAGE_VARIANTS
     in_docs = True
     zoo = ZOO
     #: The first is the default of diffusers' own functions: an image file is sent or received instead of a tensor.

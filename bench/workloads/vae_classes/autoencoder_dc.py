@@ -11,7 +11,7 @@ from bench.record import Tile
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes.argument_types import Count, Text, each
 from bench.workloads.vae_classes.strided_tiles import StridedTiles
-from bench.workloads.vae_classes.vae_class import Geometry, VaeSpec
+from bench.workloads.vae_classes.vae_class import IMAGE_VARIANTS, Geometry, VaeSpec
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ class AutoencoderDc(StridedTiles):
         "decoder_act_fns": _one_or_each(Text),
     }
     tile = Tile(tile=512, overlap=64)
-    variants = ("channels-last", "sliced")
+    variants = IMAGE_VARIANTS
     blends: ClassVar[Mapping[str, int]] = {"blend_v": 2, "blend_h": 3}
 
     def contradiction(self, config: Mapping[str, Any]) -> str:

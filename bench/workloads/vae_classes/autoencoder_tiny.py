@@ -43,7 +43,6 @@ class AutoencoderTiny(OverlapFactor):
     unread = frozenset({"latent_magnitude", "latent_shift", "block_out_channels"})
     types: ClassVar[Mapping[str, Any]] = {"act_fn": Activation}
     tile = Tile(tile=512, overlap=64)
-    variants = ("channels-last", "sliced")
 
     def contradiction(self, config: Mapping[str, Any]) -> str:
         for half in ("encoder", "decoder"):

@@ -23,7 +23,7 @@ def passes(spec: VaeSpec, case: Case) -> tuple[Shape, ...]:
     if case.tile is not None and spec.vae_class.is_tiled(case):
         rows = lengths(height, *case.tile.rows)
         columns = lengths(width, case.tile.tile, case.tile.overlap)
-    slices = case.axes["batch"] if case.variant == "sliced" else 1
+    slices = case.axes["batch"] if case.is_variant("sliced") else 1
     batch = case.axes["batch"] // slices
     return tuple((batch, channels, row // unit, column // unit) for row, column in product(rows, columns)) * slices
 

@@ -58,7 +58,7 @@ class LtxVideo(FramewiseVae):
         return Geometry(space, config["latent_channels"], time)
 
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
-        is_split = case.variant == "sliced" and case.operation == "decode" and case.axes["batch"] > 1
+        is_split = case.is_variant("sliced") and case.operation == "decode" and case.axes["batch"] > 1
         if is_split and spec.config["timestep_conditioning"]:
             return f"{spec.key} can't decode a batch sliced: diffusers pairs the videos with the wrong timesteps"
         return super().tile_refusal(spec, case)

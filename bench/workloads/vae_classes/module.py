@@ -17,7 +17,7 @@ from bench.errors import ConfigError, printable
 from bench.record import Axes, Case
 from bench.workloads import checkpoints
 from bench.workloads.base import Call, Shape, Stage
-from bench.workloads.vae_classes import broken, scaling, zoo
+from bench.workloads.vae_classes import broken, compiling, scaling, zoo
 from bench.workloads.vae_classes.vae_class import VaeSpec
 
 _SEED = 0
@@ -48,10 +48,13 @@ class VaeOnDevice:
         """Build or load the VAE. May raise out-of-memory, or OSError if a checkpoint can't be loaded."""
         self._device = device
         self._dtype: torch.dtype = getattr(torch, case.dtype)
-        self._memory_format = torch.channels_last if case.variant == "channels-last" else torch.contiguous_format
+        is_channels_last = case.is_variant("channels-last")
+        self._memory_format = torch.channels_last if is_channels_last else torch.contiguous_format
         self._spec = zoo.get(case.model)
         vae = _load(self._spec, case.weights, self._dtype)
         self._vae = vae.to(device=device, memory_format=self._memory_format).eval().requires_grad_(False)
+        if case.is_variant("compiled"):
+            compiling.replace_halves(self._vae)
         self.set_up(case)
 
     @property
@@ -86,6 +89,15 @@ class VaeOnDevice:
     def place(self, values: torch.Tensor) -> torch.Tensor:
         """A copy of the values on the model's device, in its precision and memory format."""
         return values.to(device=self._device, dtype=self._dtype).contiguous(memory_format=self._memory_format)
+
+    def compile(self, case: Case) -> bool:
+        """Compile the kernels of a case of a compiled variant, by calling it once; return whether it is one.
+
+        Raises CompileError, or what the call raises.
+        """
+        if case.is_variant("compiled"):
+            compiling.compile_by(lambda: self.prepare(case).run())
+        return case.is_variant("compiled")
 
     def set_up(self, case: Case) -> None:
         """Compute in the tiles, slices and chunks of frames of this case from now on."""

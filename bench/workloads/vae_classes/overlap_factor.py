@@ -8,13 +8,13 @@ from typing import Any
 from bench.record import Case
 from bench.workloads.base import Shape
 from bench.workloads.vae_classes import image_tiles
-from bench.workloads.vae_classes.vae_class import VaeClass, VaeSpec
+from bench.workloads.vae_classes.vae_class import IMAGE_VARIANTS, VaeClass, VaeSpec
 
 
 class OverlapFactor(VaeClass):
     """A class of images with `tile_sample_min_size`, `tile_latent_min_size` and `tile_overlap_factor`."""
 
-    variants = ("channels-last", "sliced")
+    variants = IMAGE_VARIANTS
 
     def tile_refusal(self, spec: VaeSpec, case: Case) -> str:
         if case.tile is not None and case.tile.rows != (case.tile.tile, case.tile.overlap):
@@ -25,7 +25,7 @@ class OverlapFactor(VaeClass):
         return image_tiles.passes(spec, case)
 
     def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
-        module.use_slicing = case.variant == "sliced"  # encode and decode a batch image by image
+        module.use_slicing = case.is_variant("sliced")  # encode and decode a batch image by image
         if case.tile is None:
             module.disable_tiling()
             return

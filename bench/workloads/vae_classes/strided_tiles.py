@@ -17,7 +17,7 @@ class StridedTiles(VaeClass):
         return image_tiles.passes(spec, case)
 
     def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
-        module.use_slicing = case.variant == "sliced"  # encode and decode a batch one by one
+        module.use_slicing = case.is_variant("sliced")  # encode and decode a batch one by one
         if case.tile is None:
             module.disable_tiling()
             return

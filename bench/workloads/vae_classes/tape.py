@@ -112,7 +112,7 @@ class Grid:
 
 def whole_or_sliced(tape: Tape[Value], case: Case, compute: Callable[[Value], Value]) -> tuple[Value, Sequence[Value]]:
     """The result of the whole batch, and the results of its slices, which are still alive; none if not sliced."""
-    if case.variant != "sliced" or case.axes["batch"] == 1:
+    if not case.is_variant("sliced") or case.axes["batch"] == 1:
         return compute(tape.input), ()
     results = [compute(image) for image in tape.slices()]
     return tape.concatenated(results, 0), results

@@ -29,6 +29,13 @@ _RISKS = {
     "float16": "float16 overflows above 65504: check that this VAE's weights tolerate it",
 }
 
+#: The variants of most classes of images: another memory layout, a batch image by image, torch.compile, and all of
+#: them together.
+IMAGE_VARIANTS = (
+    *("channels-last", "sliced", "compiled", "channels-last+compiled"),
+    *("channels-last+sliced", "sliced+compiled", "channels-last+sliced+compiled"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:

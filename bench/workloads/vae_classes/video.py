@@ -112,7 +112,7 @@ class VideoVae(VaeClass):
 
         Each video of a sliced batch has its own passes.
         """
-        slices = case.axes["batch"] if case.variant == "sliced" else 1
+        slices = case.axes["batch"] if case.is_variant("sliced") else 1
         batch = case.axes["batch"] // slices
         channels, unit = self.input_of_pass(spec, case)
         places, chunks = list(product(*self._sides(case, unit))), self.chunks(spec, case)
@@ -140,7 +140,7 @@ class VideoVae(VaeClass):
     # Calls
 
     def set_up(self, module: Any, spec: VaeSpec, case: Case) -> None:
-        module.use_slicing = case.variant == "sliced"
+        module.use_slicing = case.is_variant("sliced")
         module.use_tiling = case.tile is not None
         self.set_tile(module, spec, case)
 

@@ -93,8 +93,8 @@ def test_more_memory_is_tried_for_safe_ways_that_change_the_picture_less_alone()
     ("card", "model", "operation", "names"),
     [
         ("NVIDIA H200", "flux", "decode", ["channels-last"]),
-        ("NVIDIA B200", "flux", "decode", ["torch.compile"]),
-        ("NVIDIA GeForce RTX 3070", "flux", "decode", ["torch.compile"]),
+        ("NVIDIA B200", "flux", "decode", ["compiled"]),
+        ("NVIDIA GeForce RTX 3070", "flux", "decode", ["compiled"]),
         ("NVIDIA GeForce RTX 4090", "flux", "decode", []),
         ("NVIDIA H200", "flux", "encode", []),
         ("NVIDIA H200", "sdxl", "decode", []),
