@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "analysis.planning": _BASE | {"config", "analysis.hybrid", "analysis.cost", "analysis.advise"},
     "analysis.quality": _BASE,
     "analysis.training": _BASE,
+    "analysis.best": _BASE,
     "analysis.verdicts": _BASE | {"config", "analysis.advise", "analysis.speed"},
     "doctor": {"errors", "core", "record"},
     "traces": _BASE | {"packages"},
@@ -60,6 +61,7 @@ MAY_IMPORT = {
             "analysis.planning",
             "analysis.training",
             "analysis.verdicts",
+            "analysis.best",
         ),
     },
     "wire": {"errors", "core", "workloads"},
@@ -84,7 +86,7 @@ MAY_IMPORT = {
             "analysis.memory",
             "analysis.advise",
         ),
-        *("analysis.planning", "analysis.training", "analysis.verdicts"),
+        *("analysis.best", "analysis.planning", "analysis.training", "analysis.verdicts"),
     },
     "report.site": {
         *(_BASE | {"config", "doctor", "report.document", "report.pages"}),
@@ -109,7 +111,7 @@ MAY_IMPORT = {
             | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
-        *("analysis.planning", "analysis.training", "analysis.verdicts"),
+        *("analysis.best", "analysis.planning", "analysis.training", "analysis.verdicts"),
         *("report.document", "report.render", "report.docs", "report.export"),
         *("report.plots", "report.pages", "report.site"),
     },

@@ -1,0 +1,1 @@
+"""The fastest setting that fits: which settings there are, which to measure next, and the answer. Pure."""
