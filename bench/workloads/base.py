@@ -335,6 +335,10 @@ class Workload(Protocol):
         """The tensors that a request for the case carries; None if no endpoint serves it."""
         return None
 
+    def code(self, case: Case, device: str) -> str:
+        """Python to paste that sets the case in the library that users have, on `cpu` or `cuda`; empty if not known."""
+        return ""
+
     # Computation (needs torch)
 
     @abstractmethod

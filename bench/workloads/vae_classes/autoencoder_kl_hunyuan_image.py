@@ -57,5 +57,8 @@ class AutoencoderKlHunyuanImage(AutoencoderKl):
     def build_arguments(self, spec: VaeSpec) -> dict[str, Any]:
         return {**super().build_arguments(spec), "sample_size": spec.tile.tile}
 
+    def told_arguments(self, spec: VaeSpec) -> dict[str, Any]:
+        return {**super().told_arguments(spec), "sample_size": spec.tile.tile}
+
 
 AUTOENCODER_KL_HUNYUAN_IMAGE = AutoencoderKlHunyuanImage()

@@ -226,6 +226,10 @@ class VaeClass:
         }
         return {**config, **spec.usual_scaling, **spec.statistics}
 
+    def told_arguments(self, spec: VaeSpec) -> dict[str, Any]:
+        """The arguments that differ from diffusers' defaults, as somebody would write them."""
+        return {**spec.arguments, **spec.usual_scaling, **spec.statistics}
+
     def in_diffusers(self) -> Any:
         """The class in diffusers. Raises ConfigError if the installed version has none."""
         diffusers: Any = import_module("diffusers")  # by name: what only reads about a class must not load it

@@ -96,6 +96,11 @@ class VaeWorkload(Workload):
     def payload(self, case: Case) -> Payload:
         return self.zoo.get(case.model).payload(case)
 
+    def code(self, case: Case, device: str) -> str:
+        from bench.workloads.vae_classes import code_to_paste  # noqa: PLC0415 - few commands need it
+
+        return code_to_paste.code(self.zoo.get(case.model), case, device)
+
     def load(self, case: Case, device: torch.device) -> Loaded:
         from bench.workloads.vae_classes import module  # noqa: PLC0415 - loads torch
 
