@@ -73,6 +73,7 @@ COMMANDS: dict[str, str | None] = {
     "quality": _WORKER,
     "latents": _WORKER,
     "advise": "Predicting memory and times",
+    "best": _WORKER,
     "plan": "Predicting memory and times",
     "docs": None,
     "export": _RESULTS,

@@ -150,13 +150,18 @@ def _page_groups(sources: _Sources, *, has_details: bool) -> Iterator[Pages]:
 
 
 def _pages_if_any(paths: Sequence[Path], records: Sequence[Record]) -> Pages:
-    """The pages of what `bench quality` and `bench latents` measure; none without such results."""
-    from bench.report.pages import quality_page, training_page
+    """The pages of what `bench best`, `bench quality` and `bench latents` measure; none without such results."""
+    from bench.analysis.best import answer
+    from bench.report.pages import best_page, quality_page, training_page
     from bench.store import read_pictures
 
     pictures, warnings = read_pictures(paths)
     warn(warnings)
-    pages = {quality_page.PAGE: quality_page.page(pictures), training_page.PAGE: training_page.page(records)}
+    pages = {
+        best_page.PAGE: best_page.page(answer.of_records(records)),
+        quality_page.PAGE: quality_page.page(pictures),
+        training_page.PAGE: training_page.page(records),
+    }
     return {name: page for name, page in pages.items() if page is not None}
 
 

@@ -77,7 +77,6 @@ def of(
     cases = settings.of(image, names)
     memory = cache(lambda case: _on_cpu(case, card) if device.kind == "cpu" else _on_cuda(case, card))
     seconds = _seconds(cases, card) if device.kind == "cuda" else None
-    workload = models.workload(image.model)
     listed = []
     for case in cases:
         forecast = memory(case) if case == _eager(case) else _loosened(memory(_eager(case)), card.place)
@@ -88,7 +87,6 @@ def of(
                 forecast=forecast.forecast,
                 peak_bytes=forecast.peak_bytes,
                 reason=forecast.reason,
-                risk=workload.risk(case.model, case.dtype),
             )
         )
     return Forecasts(Search(image, tuple(listed)), seconds is not None, tuple(left_out.items()) if not dtype else ())

@@ -210,6 +210,14 @@ class Links:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """A program to paste."""
+
+    text: str
+    type: Literal["code"] = "code"
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """Blocks under a heading.
 
@@ -225,7 +233,7 @@ class Section:
     type: Literal["section"] = "section"
 
 
-Block = Text | Bullets | Terms | Table | Picture | Links | Section
+Block = Text | Bullets | Terms | Table | Picture | Links | Code | Section
 
 
 @dataclass(frozen=True, slots=True)

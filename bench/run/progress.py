@@ -115,7 +115,7 @@ class Reporter:
     """An Observer that prints one line for each finished case, above a live bar if there is a terminal.
 
     When all cases of a model and operation are finished, it prints them again as the table that `table_of` makes,
-    if that is given.
+    if that is given. Without `header` it does not say on which device.
     """
 
     def __init__(
@@ -125,13 +125,14 @@ class Reporter:
         table_of: Callable[[Sequence[Record]], Draw] | None = None,
         *,
         quiet: bool = False,
+        header: bool = True,
     ) -> None:
         self.finished = 0
         self.path: Path | None = None
         self._plan, self._console, self._table_of, self._quiet = plan, console, table_of, quiet
         self._unfinished = _Calls(plan.cases)
         self._estimate, self._position = Estimate(plan.cases), 0
-        self._label = ""
+        self._label, self._header = "", header
         self._bar = Progress(_Line(console), console=console, transient=True, disable=quiet or not console.is_terminal)
         self._task = self._bar.add_task("starting", total=len(plan.cases), left="")
 
@@ -148,6 +149,14 @@ class Reporter:
         self._estimate, self._position = Estimate(self._plan.cases), 0
         for record in earlier:
             self._unfinished.finish(record)
+        if self._header:
+            self._say_where(ready)
+        continuing = f"Continuing {path} ({resumed} of {len(self._plan.cases)} cases are finished)"
+        self._say(continuing if resumed else f"Writing {path}")
+        self._bar.update(self._task, completed=resumed)
+
+    def _say_where(self, ready: Ready) -> None:
+        """Print the device, and what there is to say about it."""
         device, environment = ready.device, ready.environment
         torch = environment.packages.get("torch")
         version = f", torch {torch.version}" if torch else ""
@@ -161,9 +170,6 @@ class Reporter:
         neighbours = neighbour_warning(environment.gpu, device)
         if neighbours:
             self._say(f"Warning: {neighbours}")
-        continuing = f"Continuing {path} ({resumed} of {len(self._plan.cases)} cases are finished)"
-        self._say(continuing if resumed else f"Writing {path}")
-        self._bar.update(self._task, completed=resumed)
 
     def warn(self, text: str) -> None:
         """Print a warning about the file that the run continues, even if quiet."""

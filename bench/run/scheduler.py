@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -194,14 +195,9 @@ def _opened(
     start in the same second.
     """
 
-    def same_setting(record: Record) -> bool:
-        return _setting(record.device, record.environment) == _setting(
-            ready.device, ready.environment
-        ) and _same_endpoint(record, ready)
-
-    limit_bytes, identity = options.vram_limit_bytes, ready.device.identity
+    limit_bytes, identity, alike = options.vram_limit_bytes, ready.device.identity, partial(is_alike, ready)
     with ExitStack() as claims:
-        unfinished = None if options.fresh else store.unfinished(folder, plan.id, limit_bytes, identity, same_setting)
+        unfinished = None if options.fresh else store.unfinished(folder, plan.id, limit_bytes, identity, alike)
         if unfinished is not None and claims.enter_context(store.claimed(unfinished.path)):
             file = store.RunFile(unfinished.path)
             file.repair()
@@ -215,6 +211,12 @@ def _opened(
             id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=timestamp(started)
         )
         yield run_info, store.RunFile(path), []
+
+
+def is_alike(ready: Ready, record: Record) -> bool:
+    """Whether a record was measured in the setting of this worker or client, so that its run may be continued."""
+    here = _setting(ready.device, ready.environment)
+    return _setting(record.device, record.environment) == here and _same_endpoint(record, ready)
 
 
 def _same_endpoint(record: Record, ready: Ready) -> bool:

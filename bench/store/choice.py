@@ -86,7 +86,20 @@ def _shared_names(chosen: Iterable[AnyRecord], files: Iterable[ResultsFile[AnyRe
 def unfinished(
     folder: Path, plan: str, vram_limit_bytes: int | None, identity: str | None, same_setting: Callable[[Record], bool]
 ) -> ResultsFile[Record] | None:
-    """The latest run of `plan` in a device's folder, if it is unfinished and was made in the same setting.
+    """The latest run of `plan` in a device's folder (`latest_run`), if it is unfinished."""
+    last = latest_run(folder, plan, vram_limit_bytes, identity, same_setting)
+    return None if last is None or is_finished(last) else last
+
+
+def is_finished(run: ResultsFile[Record]) -> bool:
+    """Whether a run has every case of its plan."""
+    return len({record.case.id for record in run.records}) >= run.records[0].run.cases
+
+
+def latest_run(
+    folder: Path, plan: str, vram_limit_bytes: int | None, identity: str | None, same_setting: Callable[[Record], bool]
+) -> ResultsFile[Record] | None:
+    """The latest run of `plan` in a device's folder that was made in the same setting.
 
     A run with records of another card of this name (`identity`) is skipped. Records of older versions do not name
     their card, so any card may continue them. A case whose line is bad is measured again. Files that can't be read, or
@@ -102,8 +115,4 @@ def unfinished(
         if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
             cards = {record.device.identity for record in file.records} - {None, identity}
             runs += [] if cards else [file]
-    if not runs:
-        return None
-    last = max(runs, key=lambda file: file.records[0].run.started_at)
-    done = {record.case.id for record in last.records}
-    return last if len(done) < last.records[0].run.cases else None
+    return max(runs, key=lambda file: file.records[0].run.started_at, default=None)

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "device": {"errors", "core", "process", "record", "doctor"},
     "run": {
         *(_BASE | {"packages", "process", "config", "plan", "store", "doctor", "device"}),
-        *("analysis.quality", "report.render"),
+        *("analysis.best", "analysis.quality", "report.render"),
     },
     "predictions": {
         *(_BASE | {"packages", "config", "plan", "store", "device", "run", "traces", "vram"}),

@@ -196,13 +196,12 @@ def _halving(known: Known, halvings: Sequence[Finished]) -> Round | None:
         return None
     near = [trial.case for trial in contenders if trial.median_s <= contenders[0].median_s * _FAR]
     kept = near[: max(2, math.ceil(len(contenders) / SHARE))]
-    beside = [_safest(known, contenders), known.default()]
+    beside = [_safest(contenders), known.default()]
     cases = tuple(dict.fromkeys([*kept, *(case for case in beside if case is not None)]))
     is_final = bool(halvings)
     return Round(cases, HALVING_CALLS[len(halvings)], "final" if is_final else "halving")
 
 
-def _safest(known: Known, contenders: Sequence[Trial]) -> Case | None:
+def _safest(contenders: Sequence[Trial]) -> Case | None:
     """The quickest setting without a known risk."""
-    risks = {setting.case: setting.risk for setting in known.search.all}
-    return next((trial.case for trial in contenders if not risks[trial.case]), None)
+    return next((trial.case for trial in contenders if not settings.risk_of(trial.case)), None)

@@ -27,7 +27,6 @@ class Setting:
         forecast: whether it fits, by its predicted memory.
         peak_bytes: predicted peak; None if it is not known.
         reason: why it does not fit, or is uncertain; empty if it fits.
-        risk: what its precision risks in this model; empty if nothing is known.
     """
 
     case: Case
@@ -35,7 +34,6 @@ class Setting:
     forecast: Forecast = "fits"
     peak_bytes: int | None = None
     reason: str = ""
-    risk: str = ""
 
 
 def of(image: Case, dtypes: Sequence[str]) -> tuple[Case, ...]:
@@ -83,6 +81,11 @@ def label(case: Case) -> str:
 def is_exact(case: Case) -> bool:
     """Whether it computes the same picture as the default, but for the rounding of other kernels."""
     return case.tile is None and case.dtype == models.get(case.model).dtype
+
+
+def risk_of(case: Case) -> str:
+    """What the precision of a setting risks in its model; empty if nothing is known."""
+    return models.workload(case.model).risk(case.model, case.dtype)
 
 
 def _slices(variant: str) -> bool:

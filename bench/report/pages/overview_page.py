@@ -32,6 +32,7 @@ _ABOUT = {
     "remote": "endpoints: latency and load",
     "advice": "what to run on each card",
     "decoders": "the VAEs of each latent space, side by side",
+    "best": "the fastest settings that fit, with the code that sets them",
     "quality": "what tiles, precisions and smaller VAEs do to the picture",
     "training": "caching latents: images a second over the batch",
     "predicted": "memory on cards that are not here",

@@ -16,6 +16,7 @@ from bench.report.document import (
     Block,
     Bullets,
     Cell,
+    Code,
     Column,
     Document,
     Links,
@@ -84,13 +85,27 @@ def _block(console: Console, block: Block) -> None:
             for name, meaning in block.items:
                 say(console, one_line(f"{name}: {meaning}"), "dim")
         case Table():
-            for title, columns, rows in _groups(block):
-                _table(console, title, columns, rows, marks=block.has_marks)
+            _tables(console, block)
+        case Code():
+            _code(console, block)
         case Picture():
             say(console, one_line(f"{block.file}: {block.description}"), "dim")
         case Section():
             say(console, one_line(block.title), "bold")
             _blocks(console, block.blocks)
+
+
+def _code(console: Console, block: Code) -> None:
+    """Print a program neither wrapped nor indented, so that it can be pasted."""
+    console.print()
+    for line in block.text.splitlines():
+        console.print(rich_text.Text(one_line(line)), soft_wrap=True)
+    console.print()
+
+
+def _tables(console: Console, block: Table) -> None:
+    for title, columns, rows in _groups(block):
+        _table(console, title, columns, rows, marks=block.has_marks)
 
 
 def _bullets(console: Console, block: Bullets) -> None:

@@ -11,6 +11,7 @@ from bench.report.document import (
     Block,
     Bullets,
     Cell,
+    Code,
     Column,
     Document,
     Links,
@@ -92,6 +93,8 @@ def _block(block: Block, level: int) -> str:  # noqa: PLR0911 - one return for e
             return _table(block)
         case Picture():
             return f'<img src="{_escaped(block.file)}" alt="{_escaped(block.description)}">'
+        case Code():
+            return f"<pre><code>{_escaped(block.text)}</code></pre>"
         case Links():
             files = [(_escaped(file), f": {_prose(about)}" if about else "") for file, about in block.items]
             items = "".join(f'<li><a href="{file}">{file}</a>{about}</li>' for file, about in files)

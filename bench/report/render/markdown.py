@@ -14,6 +14,7 @@ from bench.report.document import (
     Block,
     Bullets,
     Cell,
+    Code,
     Column,
     Document,
     Links,
@@ -120,6 +121,9 @@ def _block(block: Block, level: int) -> list[str]:  # noqa: PLR0911 - one return
             return [*([prose(block.title)] if block.title else []), render_table(block)]
         case Picture():
             return [f"![{safe(block.description)}]({block.file})"]
+        case Code():
+            fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`{3,}", block.text))])
+            return [f"{fence}py\n{block.text.rstrip()}\n{fence}"]
         case Links():
             return [
                 bullets([f"[{safe(file)}]({file}){': ' if about else ''}{prose(about)}" for file, about in block.items])

@@ -6,6 +6,7 @@ writes down what it is told.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, cast
@@ -63,8 +64,8 @@ def _loading(spec: VaeSpec, case: Case, device: str) -> Iterator[str]:
         yield f"vae = {name}({arguments}).eval()"
         yield f'vae = vae.to("{device}", {dtype})'
         return
-    subfolder = f', subfolder="{spec.hub_subfolder}"' if source == spec.hub_id and spec.hub_subfolder else ""
-    yield f'vae = {name}.from_pretrained("{source}"{subfolder}, torch_dtype={dtype}).to("{device}")'
+    subfolder = f", subfolder={json.dumps(spec.hub_subfolder)}" if source == spec.hub_id and spec.hub_subfolder else ""
+    yield f'vae = {name}.from_pretrained({json.dumps(source)}{subfolder}, torch_dtype={dtype}).to("{device}")'
 
 
 def _settings(spec: VaeSpec, case: Case) -> Iterator[str]:

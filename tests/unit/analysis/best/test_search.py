@@ -189,10 +189,7 @@ def test_a_risky_precision_has_the_fastest_safe_setting_beside_it() -> None:
         def seconds(self, case: Case) -> float:
             return super().seconds(case) * (0.1 if case.dtype == "float16" else 1)
 
-    world = Half(seed=3)
-    search = world.search()
-    risky = tuple(replace(s, risk="black images" if s.case.dtype == "float16" else "") for s in search.all)
-    answer = world.found(replace(search, all=risky))
+    answer = Half(seed=3).found()  # Flux may give black images in float16
     assert answer.best is not None
     assert answer.safest is not None
     assert answer.best.case.dtype == "float16"
