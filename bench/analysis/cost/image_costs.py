@@ -141,7 +141,8 @@ def compare(
     images = []
     for case in (image.case for image in comparison.remote_images):
         key = alike(case)
-        remote = tuple(_remote(name, price, records_of[key], volumes) for name, price in prices.endpoints.items())
+        by_server = {_server(group[0]): group for group in grouped(records_of[key], _server)}
+        remote = tuple(_remote(name, price, by_server, volumes) for name, price in prices.endpoints.items())
         local = tuple(card for row in rows_of.get(key, ()) for card in _local(row, prices, remote, volumes))
         images.append(Image(case, local, remote))
     gaps = tuple(_gaps(comparison, images, prices))
@@ -192,10 +193,23 @@ def _energy(row: Row, card: Card) -> Energy | None:
     return Energy(card.board_power.watts * row.local_s / count, "board power")
 
 
-def _remote(name: str, price: EndpointPrice, records: Sequence[Record], volumes: Sequence[float]) -> Remote:
-    """An endpoint with the time of its accelerator, or of the device that stands in for it."""
+def _server(record: Record) -> str | None:
+    """The device that computed the case: the record's own, or the endpoint's; None if the endpoint did not say."""
+    if record.remote is None:
+        return record.device.name
+    server = record.remote.endpoint.server_device
+    return None if server is None else server.name
+
+
+def _remote(
+    name: str, price: EndpointPrice, by_server: Mapping[str | None, Sequence[Record]], volumes: Sequence[float]
+) -> Remote:
+    """An endpoint with the time of its accelerator, or of the device that stands in for it.
+
+    `by_server` has the records of the image by what computed it (`_server`).
+    """
     for device in (price.accelerator, price.stand_in) if price.price else ():
-        timed = _serving_time(device, records) if device else None
+        timed = _serving_time(by_server.get(device, ())) if device else None
         if timed:
             taken_s, record = timed
             own = device == price.accelerator and record.remote is not None
@@ -209,28 +223,27 @@ def _remote(name: str, price: EndpointPrice, records: Sequence[Record], volumes:
     return Remote(name, price, None, None, None, free, _amounts(free, volumes))
 
 
-def _serving_time(device: str, records: Sequence[Record]) -> tuple[float, Record] | None:
-    """Seconds per image, or per second or frame of a video, when that device serves; and the record that says so.
+def _serving_time(records: Sequence[Record]) -> tuple[float, Record] | None:
+    """Seconds per image, or per second or frame of a video, by the records of one device; and the one that says so.
 
     A measured endpoint on the device is preferred to the device's local time. Its time follows from the throughput
     under a closed load, which includes codecs and queue, or else from its own figure of computing.
     """
     timed: list[tuple[float, Record]] = []
-    for record in [record for record in records if record.remote is not None or record.device.name == device]:
-        taken_s = _serving_s(record, device)
+    for record in records:
+        taken_s = _serving_s(record)
         if taken_s is not None:
             timed.append((taken_s / output_of(record.case).count, record))
     endpoints = [(taken_s, record) for taken_s, record in timed if record.remote is not None]
     return min(endpoints or timed, key=lambda pair: pair[0], default=None)
 
 
-def _serving_s(record: Record, device: str) -> float | None:
-    """Seconds of one request if that device computed it, otherwise None."""
+def _serving_s(record: Record) -> float | None:
+    """Seconds of one request as the record tells; None if it does not."""
     remote = record.remote
     if remote is None:
-        return whole_card_s(record) if record.device.name == device else None
-    server = remote.endpoint.server_device
-    if server is None or server.name != device or seconds(record) is None:
+        return whole_card_s(record)
+    if seconds(record) is None:
         return None
     # across a network, or with one request at a time, a closed load shows latency and not the endpoint's capacity
     loads = [load for load in remote.loads if load.kind == "closed" and (load.concurrency or 0) > 1 and not load.errors]

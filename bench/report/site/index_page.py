@@ -27,6 +27,8 @@ PAGE = "index.html"
 _USUAL_MODEL = "sdxl"
 #: The page's own scripts, in the order in which they need each other.
 _SCRIPTS = ("words.js", "choice.js", "answer.js", "plots.js", "tables.js", "page.js")
+#: More machines are folded: a phone shows one or two of them at a time.
+_MACHINES_AT_FIRST = 6
 _ASSETS = files("bench.report.site") / "assets"
 
 
@@ -64,6 +66,7 @@ def render(contents: Contents) -> bytes:
         errors=contents.verdicts.errors if contents.verdicts is not None else None,
         spans=spans,
         machines=shown_machines,
+        machines_at_first=_MACHINES_AT_FIRST,
         unshown_machines=unshown_machines,
     )
     return f"{text}\n".encode()

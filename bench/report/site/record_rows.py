@@ -13,8 +13,10 @@ from bench.report.site.shown import rounded, shown
 from bench.workloads import models
 from bench.workloads.labels import extras, whole_size_of
 
-#: More rows make the page too large to load: 20,000 take about 2 MB.
-MOST_ROWS = 20_000
+#: More rows make the page too large to load: 10,000 with a figure in every column take 1.4 MB.
+MOST_ROWS = 10_000
+#: The most rows of each other table.
+_MOST_OTHERS = 3_000
 _Value = str | float | None
 
 
@@ -62,13 +64,13 @@ def measured(records: Sequence[Record], most: int = MOST_ROWS) -> RecordTable:
     return _table("measured", _CASE, [r for r in run_details.local(records) if r.kind == "measured"], most)
 
 
-def published(records: Sequence[Record], most: int = MOST_ROWS) -> RecordTable:
+def published(records: Sequence[Record], most: int = _MOST_OTHERS) -> RecordTable:
     """The cases whose figures others published."""
     fields = tuple(field for field in _CASE if field.name not in _NOT_PUBLISHED)
     return _table("published", fields, [r for r in run_details.local(records) if r.kind == "published"], most)
 
 
-def endpoints(records: Sequence[Record], most: int = MOST_ROWS) -> RecordTable:
+def endpoints(records: Sequence[Record], most: int = _MOST_OTHERS) -> RecordTable:
     """The requests to endpoints: a row for each case and transport."""
     return _table("endpoints", _REQUEST, [r for r in records if r.device.kind == "endpoint"], most)
 
