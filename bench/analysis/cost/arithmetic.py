@@ -81,6 +81,12 @@ class LocalCost:
         hours = volume * self.seconds / HOUR_S if self.charge == "use" else machines(volume, self.seconds)
         return hours * self.rate + volume * self.energy
 
+    def per_image(self, volume: float) -> float:
+        """Money for one image at a volume: exactly the same at every volume for a card that is charged by use."""
+        if self.charge == "use":
+            return self.seconds / HOUR_S * self.rate + self.energy
+        return self.per_hour(volume) / volume
+
     @property
     def step(self) -> float | None:
         """Images per hour of one card that is kept for this alone, after which another is needed; else None."""
@@ -111,6 +117,10 @@ class EndpointCost:
         share = billed_share(volume / self.images_per_request, self.start_s, self.idle_s) if replicas == 1 else 1.0
         return replicas * share * self.rate
 
+    def per_image(self, volume: float) -> float:
+        """Money for one image at a volume."""
+        return self.per_hour(volume) / volume
+
     @property
     def step(self) -> float | None:
         """Images per hour of one replica; None for a free endpoint whose time is not known."""
@@ -122,7 +132,7 @@ Cost = LocalCost | EndpointCost
 
 def per_1000(cost: Cost, volume: float) -> float:
     """Money for 1,000 images at a volume."""
-    return cost.per_hour(volume) / volume * 1000
+    return cost.per_image(volume) * 1000
 
 
 @dataclass(frozen=True, slots=True)

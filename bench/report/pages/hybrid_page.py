@@ -80,11 +80,20 @@ def page(
 
 
 def terminal(comparison: Comparison, networks: Networks) -> Document:
-    """The figures of a choice: each device's times and memory, then remote times over every network."""
+    """The figures of a choice: each device's times and memory, then remote times over every network.
+
+    A single network is in the tables of the devices already, and what computes there is named before them.
+    """
     sections = []
     for operation, rows, images in _operations(comparison):
         blocks: list[Block] = [local_table(rows, networks, short=True)] if rows else []
-        blocks += [remote_table(images, networks, short=True)] if any(image.service for image in images) else []
+        served = [image for image in images if image.service]
+        sizes = {size_of(row.case) for row in rows}
+        if len(networks) == 1 and all(size_of(image.case) in sizes for image in served):
+            names = dict.fromkeys(image.service.by for image in served if image.service)
+            blocks = [*([Text(f"Remote is computed by {' or '.join(names)}.")] if names else []), *blocks]
+        elif served:
+            blocks.append(remote_table(images, networks, short=True))
         blocks += [measured_table(images)] if any(image.measured for image in images) else []
         sections += [Section(operation, tuple(blocks))] if blocks else []
     legend = Text(

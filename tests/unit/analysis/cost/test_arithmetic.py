@@ -55,6 +55,9 @@ def test_a_card_charged_by_use_costs_the_same_at_every_volume() -> None:
     card = LocalCost(rate=0.36, seconds=0.5, energy=0.00001)
     assert per_1000(card, 1) == pytest.approx(0.06)
     assert per_1000(card, 50_000) == pytest.approx(0.06)
+    # to the last digit: what is rounded for a page must not differ between volumes either
+    amounts = {per_1000(LocalCost(rate=0.18, seconds=0.265, energy=0.0), volume) for volume in (1, 10, 100, 1_000)}
+    assert len(amounts) == 1
 
 
 def test_a_card_kept_for_this_alone_is_paid_by_the_hour() -> None:

@@ -135,6 +135,14 @@ def test_the_terminal_has_the_figures_of_the_page(columns: str, monkeypatch: pyt
     assert "NVIDIA Small <b>, limited to 8.00 GiB" in " ".join(text.split())
 
 
+def test_over_one_network_the_terminal_has_its_times_once_and_names_what_computes() -> None:
+    one_network = dict(list(NETWORKS.items())[:1])
+    records = [published(0.01, 3.5, device=BIG, **encode(512)), published(2.0, 9.0, device=SMALL, **encode(512))]
+    document = hybrid_page.terminal(compared(records), one_network)
+    assert [table.keys[0] for table in document.tables()] == ["device"]
+    assert "computed by NVIDIA Big" in console.render(document)
+
+
 def test_a_median_of_0_and_an_overlap_without_requests_break_no_page() -> None:
     empty = an_overlap(requests_in_turn_s=(), requests_overlapped_s=(), generated_s=())
     still = an_overlap(in_turn_s=(0.0,), overlapped_s=(0.0,), requests_in_turn_s=(0.0,) * 3)
