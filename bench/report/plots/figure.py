@@ -10,13 +10,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.config import card_names
 from bench.core.units import one_line
-from bench.report.plots import drawn
+from bench.report.plots import drawn, label_room
+from bench.report.plots.label_room import Box
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +35,8 @@ _APART = 0.08
 #: Between two labels beside one another, in inches.
 _WORD_GAP = 0.12
 _POINTS_PER_INCH = 72
+#: From a point to its label, and what a panel has beside its axes, in inches.
+_ASIDE, _MARGINS = 10 / 72, 1.0
 #: A name with more characters than this would leave no room for the figure.
 _LONGEST = 64
 #: Okabe and Ito's palette, which those who see few colours can tell apart; grey and black last.
@@ -136,31 +139,51 @@ class Label:
 def label_ends(axes: Axes, labels: Sequence[Label], height: float) -> None:
     """Write each label at the right of its point; those that would overlap are moved apart, and joined to their points.
 
-    Call it when the limits of the axes are final. `height` is about that of the axes, in inches.
+    They move together off lines that pass there; one that lies on a line even so gets a background. Call it when all
+    lines are drawn and the limits of the axes are final. `height` is about that of the axes, in inches.
     """
-    from matplotlib.patheffects import withStroke  # noqa: PLC0415 - with the rest of it
-
-    step = _LINE / height
+    step, width = _LINE / height, _width_of(axes)
+    lines = label_room.segments(axes)
     to_share = axes.transScale + axes.transLimits
     placed = [(label, to_share.transform((label.x, label.y))) for label in labels]
     for column in _columns([(label, float(x), float(y)) for label, (x, y) in placed]):
         group, shares = [label for label, *_ in column], [share for *_, share in column]
-        places = spread(shares, [step * (1 + _FURTHER * label.text.count("\n")) for label in group], 0.0, 1.0)
-        for label, share, place in zip(group, shares, places, strict=True):
-            up = (place - share) * height * _POINTS_PER_INCH
-            style = {"arrowstyle": "-", "relpos": (0, 0.5), "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
-            axes.annotate(
-                label.text,
-                (label.x, label.y),
-                (10, up),
-                textcoords="offset points",
-                color=label.colour,
-                va="center",
-                fontsize=_LABEL_SIZE,
-                arrowprops={**style, "color": label.colour} if abs(up) > _LABEL_SIZE / 2 else None,
-                annotation_clip=False,
-                path_effects=[withStroke(linewidth=2.5, foreground="white")],  # over lines that pass behind it
-            )
+        heights = [step * (1 + _FURTHER * label.text.count("\n")) for label in group]
+        boxes = [
+            Box(x, x + _ASIDE / width, x + (_ASIDE + _LETTER * max(map(len, label.text.split("\n")))) / width, each)
+            for (label, x, _), each in zip(column, heights, strict=True)
+        ]
+        kept_apart = partial(spread, widths=heights, low=0.0, high=1.0)
+        places, on_lines = label_room.with_room(shares, boxes, lines, kept_apart)
+        for label, share, place, is_on_line in zip(group, shares, places, on_lines, strict=True):
+            _write(axes, label, (place - share) * height * _POINTS_PER_INCH, has_background=is_on_line)
+
+
+def _width_of(axes: Axes) -> float:
+    """About the width of the axes in inches, before they are laid out."""
+    place, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    columns = place.get_gridspec().ncols if place is not None else 1
+    return max(1.0, figure.get_figwidth() / columns - _MARGINS) if figure is not None else 1.0
+
+
+def _write(axes: Axes, label: Label, up: float, *, has_background: bool) -> None:
+    """Write a label beside its point, that many points higher."""
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415 - with the rest of it
+
+    style = {"arrowstyle": "-", "relpos": (0, 0.5), "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+    axes.annotate(
+        label.text,
+        (label.x, label.y),
+        (_ASIDE * _POINTS_PER_INCH, up),
+        textcoords="offset points",
+        color=label.colour,
+        va="center",
+        fontsize=_LABEL_SIZE,
+        arrowprops={**style, "color": label.colour} if abs(up) > _LABEL_SIZE / 2 else None,
+        annotation_clip=False,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5} if has_background else None,
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],  # over grids and areas that pass behind it
+    )
 
 
 def _columns(placed: Sequence[tuple[Label, float, float]]) -> list[list[tuple[Label, float, float]]]:

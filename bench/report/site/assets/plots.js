@@ -111,14 +111,26 @@ function drawText(made, at, text, colourName, { align = "left", dx = 8, dy = 0 }
   made.text([at[0]], [at[1]], [text], { text_color: colour(colourName), text_font_size: "13px", text_align: align, text_baseline: "middle", x_offset: dx, y_offset: dy });
 }
 
-// Names at the right ends of lines, moved apart where they would lie on each other.
-function labelEnds(made, ends) {
+// Heights of names, in pixels from the top and in order, moved apart where they would lie on each other.
+function movedApart(heights, least, most) {
+  const lines = heights.map((height) => Math.max(height, least));
+  for (let n = 1; n < lines.length; n += 1) lines[n] = Math.max(lines[n], lines[n - 1] + 15);
+  for (let n = lines.length - 1; n >= 0; n -= 1) lines[n] = Math.min(lines[n], n === lines.length - 1 ? most : lines[n + 1] - 15);
+  return lines;
+}
+
+// Names at the right ends of lines, moved off each other and off a line at `limit` across the whole plot.
+function labelEnds(made, ends, limit = null) {
   const { start, end: top } = made.y_range;
   const inner = HEIGHT - 75; // without title and axis
-  const placed = ends.map((end) => ({ ...end, down: (Math.log(top / end.at[1]) / Math.log(top / start)) * inner })).sort((a, b) => a.down - b.down);
-  const lines = placed.map(({ down }) => down);
-  for (let n = 1; n < lines.length; n += 1) lines[n] = Math.max(lines[n], lines[n - 1] + 15);
-  for (let n = lines.length - 1; n >= 0; n -= 1) lines[n] = Math.min(lines[n], n === lines.length - 1 ? inner - 8 : lines[n + 1] - 15);
+  const downTo = (value) => (Math.log(top / value) / Math.log(top / start)) * inner;
+  const placed = ends.map((end) => ({ ...end, down: downTo(end.at[1]) })).sort((a, b) => a.down - b.down);
+  const heights = placed.map(({ down }) => down);
+  const limitDown = limit === null ? Infinity : downTo(limit);
+  const lines = [
+    ...movedApart(heights.filter((down) => down < limitDown), -Infinity, Math.min(limitDown - 10, inner - 8)),
+    ...movedApart(heights.filter((down) => down >= limitDown), limitDown + 10, inner - 8),
+  ];
   placed.forEach((end, n) => drawText(made, end.at, end.text, end.colour, { dx: 10, dy: lines[n] - end.down }));
 }
 
@@ -174,7 +186,7 @@ function memoryFigure(sizes) {
     }
     ends.push({ at: points.at(-1), text: name, colour: colourName });
   }
-  labelEnds(figure.made, ends);
+  labelEnds(figure.made, ends, total || null);
   const isOut = sizes.some((size) => Object.keys(WAYS).some((name) => size[name]?.verdict === "oom"));
   return { made: figure.made, caption: `${isOut ? "× out of memory: it would need at least this much." : "No size is out of memory."} In tiles: of the quickest tile at each size.` };
 }
