@@ -94,7 +94,7 @@ def test_no_record_is_lost_or_doubled_by_kills_of_parent_and_worker(tmp_path: Pa
             killed["worker"] += 1
         if number == 0:  # on a busy machine a run may need longer than the moments below to begin
             _wait_for(lambda: _records(tmp_path), "a first record")
-        time.sleep(moment.uniform(0.0, 1.2))
+        time.sleep(moment.uniform(0.0, 0.8))
         assert parent.poll() is None, "the run must outlive its worker, and be too long to finish here"
         _kill_parent(parent)
         killed["parent"] += 1
@@ -116,25 +116,21 @@ def test_no_record_is_lost_or_doubled_by_kills_of_parent_and_worker(tmp_path: Pa
 
 @pytest.mark.slow
 def test_with_the_real_worker_too_kills_of_both_lose_nothing_and_leave_nobody_behind(tmp_path: Path) -> None:
-    # Given a real run of the tiny VAE, long enough to be cut off twice
+    # Given a real run of the tiny VAE, long enough to be cut off
     moment = random.Random(7)
     command = [*BENCH, "run", "smoke", "--device", "cpu", "--quiet", "--out", str(tmp_path)]
-    command += ["--set", "resolutions=[128, 136, 144, 152, 160]", "--set", "measure.max_time=0.1"]
+    command += ["--set", "resolutions=[64, 72, 80, 88, 96]", "--set", "measure.max_time=0.1"]
     command += ["--set", "measure.max_noise=null"]
-    kept: list[Record] = []
-    for number in range(2):
-        parent = subprocess.Popen(command)
-        # When a while after the next record the worker is killed, once, and then the parent each time
-        _wait_for(lambda: len(_records(tmp_path)) > len(kept), "the next record", 60)  # noqa: B023 - called at once
-        time.sleep(moment.uniform(0, 1))
-        if number == 1:
-            _kill_a_worker(parent, moment)
-            time.sleep(moment.uniform(0, 2))
-        assert parent.poll() is None
-        _kill_parent(parent)
-        now = _records(tmp_path)
-        _assert_kept(kept, now)
-        kept = now
+    parent = subprocess.Popen(command)
+    # When a while after the first record the worker is killed, and a while later the parent
+    _wait_for(lambda: _records(tmp_path), "the first record", 60)
+    _kill_a_worker(parent, moment)
+    time.sleep(moment.uniform(0, 2))
+    assert parent.poll() is None
+    before = _records(tmp_path)
+    _kill_parent(parent)
+    kept = _records(tmp_path)
+    _assert_kept(before, kept)
     # Then the same command completes the same file
     code = subprocess.run(command, check=False).returncode
     final = _records(tmp_path)

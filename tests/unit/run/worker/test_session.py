@@ -21,6 +21,8 @@ session = pytest.importorskip("bench.run.worker.session")
 vae = pytest.importorskip("bench.workloads.vae_classes.module")
 flops = pytest.importorskip("bench.workloads.vae_classes.flops")
 QUICK = MeasureSettings(min_samples=2, min_time=0.0, max_noise=None)
+#: Of 32 px, nine times: many CPUs take long over 16 bits.
+SMALL_TILE = Tile(tile=16, overlap=4)
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +140,12 @@ def test_a_case_s_operations_are_those_of_its_whole_batch(cpu: object) -> None:
 
 
 def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have_alone(cpu: object) -> None:
-    # given a tiled and an untiled case in each of two precisions
+    # given a tiled and an untiled case in each of two precisions, each of which has loaded its kernels already
     settings = MeasureSettings(min_samples=3, min_time=0.0, max_time=600, max_noise=None)
-    tilings = ("off", Tile(tile=32, overlap=8))  # of 64 px: on a CPU, 16 bits take long
-    cases = [a_case(size=64, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
+    tilings = ("off", SMALL_TILE)
+    cases = [a_case(size=32, tiling=tiling, dtype=dtype) for tiling in tilings for dtype in ("float32", "bfloat16")]
+    for case in cases:
+        cpu.run(case, QUICK, lambda _: None)
     phases: list[str] = []
     together = cpu.run_interleaved(cases, settings, phases.append)
 
@@ -151,7 +155,7 @@ def test_cases_that_take_turns_have_as_many_samples_and_the_peaks_that_they_have
     for case, done in zip(cases, together, strict=True):
         turning, alone = only_stage(done), only_stage(cpu.run(case, settings, lambda _: None))
         assert turning.memory.measured_during == "first call"
-        assert turning.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=4 * MIB)
+        assert turning.memory.peak_bytes == pytest.approx(alone.memory.peak_bytes, abs=2 * MIB)
         assert turning.flops == alone.flops
 
 
@@ -174,9 +178,9 @@ def test_while_a_case_s_peak_is_taken_no_other_s_model_is_there(cpu: object, mon
     monkeypatch.setattr(vae, "VaeOnDevice", building)
     monkeypatch.setattr(cpu.held.meter, "begin", beginning)
     cases = [
-        a_case(dtype="float16"),
-        a_case(dtype="bfloat16"),
-        a_case(dtype="bfloat16", tiling=Tile(tile=64, overlap=16)),
+        a_case(size=32, dtype="float16"),
+        a_case(size=32, dtype="bfloat16"),
+        a_case(size=32, dtype="bfloat16", tiling=SMALL_TILE),
     ]
     cpu.run_interleaved(cases, QUICK, lambda _: None)
 
