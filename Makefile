@@ -18,8 +18,10 @@ DEV_STAMP := $(VENV)/.installed-dev
 SEES_SYSTEM = $(SYSTEM_SITE)$(shell grep -s 'include-system-site-packages = true' $(VENV)/pyvenv.cfg)
 PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 
-# The tests run in two processes, a file in one of them; where there is a GPU, which they would share, in one.
-PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,2)
+# The tests run in a process for each core, two to four, a file in one of them; where there is a GPU, which they would
+# share, in one.
+CORES = $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,$(shell echo $$(($(CORES) > 4 ? 4 : $(CORES) < 2 ? 2 : $(CORES)))))
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -38,8 +40,11 @@ bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU 
 
 test: check ## Run what CI runs.
 
-check: lint ## The same as test: ruff, mypy, pytest.
-	$(PYTEST)
+check: $(DEV_STAMP) ## The same as test: ruff, then pytest with mypy beside it.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@types=$$(mktemp); $(BIN)/mypy >$$types 2>&1 & mypy=$$!; $(PYTEST); tests=$$?; \
+		wait $$mypy; wrong=$$?; cat $$types; rm $$types; exit $$((tests ? tests : wrong))
 
 coverage: $(DEV_STAMP) ## Run the tests and list the lines of bench/ that none of them ran; takes much longer than test.
 	$(PYTEST) --cov --cov-report=term:skip-covered
