@@ -18,10 +18,10 @@ DEV_STAMP := $(VENV)/.installed-dev
 SEES_SYSTEM = $(SYSTEM_SITE)$(shell grep -s 'include-system-site-packages = true' $(VENV)/pyvenv.cfg)
 PINS = $(if $(strip $(SEES_SYSTEM)),,-c constraints.txt)
 
-# The tests run in a process for each core, two to four, a file in one of them; where there is a GPU, which they would
-# share, in one.
+# The tests run in one process more than there are cores, because some wait for others most of the time, but in at most
+# four; a file in one of them. Where there is a GPU, which they would share, in one.
 CORES = $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,$(shell echo $$(($(CORES) > 4 ? 4 : $(CORES) < 2 ? 2 : $(CORES)))))
+PROCESSES = $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),0,$(shell echo $$(($(CORES) > 3 ? 4 : $(CORES) + 1))))
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
