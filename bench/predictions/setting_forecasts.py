@@ -89,7 +89,8 @@ def of(
                 reason=forecast.reason,
             )
         )
-    return Forecasts(Search(image, tuple(listed)), seconds is not None, tuple(left_out.items()) if not dtype else ())
+    search = Search(image, tuple(listed), tries_combinations=device.kind == "cuda")
+    return Forecasts(search, seconds is not None, tuple(left_out.items()) if not dtype else ())
 
 
 def _card_of(device: Device, environment: Environment | None, limit_bytes: int | None, results: Path) -> TargetCard:

@@ -14,12 +14,17 @@ from bench.record import Case
 
 #: How many measured settings the prediction weighs as much as: for tiles, whose work is predicted well, and for others.
 _PRIOR_OF_TILES, _PRIOR = 1.0, 0.01
-_ROUNDS = 30
+_ROUNDS = 60
+#: The level that all settings share.
+_ALL = ""
 
 
 def levels(case: Case) -> tuple[str, ...]:
-    """What a setting has a factor for: its precision, its tile, and each variant, also of several together."""
-    parts = case.variant.split("+")
+    """What a setting has a factor for: its precision, its tile, and each variant, also of several together.
+
+    The default variant has none, so that the factors of others are beside it, and combine.
+    """
+    parts = [part for part in case.variant.split("+") if part != "default"]
     return (case.dtype, _tile(case), *parts, *([case.variant] if len(parts) > 1 else []))
 
 
@@ -33,11 +38,13 @@ def of(settings: Iterable[Setting], measured: Mapping[Case, float]) -> dict[Case
     `measured` has the seconds of at least one of the settings.
     """
     settings = list(settings)
-    offsets = {s.case: math.log(measured[s.case] / s.seconds) for s in settings if s.case in measured}
-    mean = math.fsum(offsets.values()) / len(offsets)
-    rows = [(levels(case), offset - mean) for case, offset in offsets.items()]
+    rows = [
+        ((_ALL, *levels(setting.case)), math.log(measured[setting.case] / setting.seconds))
+        for setting in settings
+        if setting.case in measured
+    ]
     factors = {level: 0.0 for names, _ in rows for level in names}
-    tiles = {_tile(case) for case in offsets}
+    tiles = {names[2] for names, _ in rows}
     shown_by = {level: [row for row in rows if level in row[0]] for level in factors}
     for _ in range(_ROUNDS):
         for level, shown in shown_by.items():
@@ -45,6 +52,6 @@ def of(settings: Iterable[Setting], measured: Mapping[Case, float]) -> dict[Case
             factors[level] = rest / (len(shown) + (_PRIOR_OF_TILES if level in tiles else _PRIOR))
 
     def log_factor(case: Case) -> float:
-        return mean + math.fsum(factors.get(level, 0.0) for level in levels(case))
+        return math.fsum(factors.get(level, 0.0) for level in (_ALL, *levels(case)))
 
     return {s.case: s.seconds * math.exp(log_factor(s.case)) for s in settings}

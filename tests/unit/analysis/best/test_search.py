@@ -112,17 +112,17 @@ def worst_case(case: Case) -> float:
     return 1.3 if case.is_variant("compiled") or case.dtype == "float32" else 1.0
 
 
-@pytest.mark.parametrize(("interaction", "noise", "least"), [(0.03, 0.01, 46), (0.1, 0.03, 40)])
+@pytest.mark.parametrize(("interaction", "noise", "least"), [(0.03, 0.01, 0.95), (0.1, 0.03, 0.8)])
 def test_in_random_worlds_the_answer_fits_and_is_within_noise_of_the_best(
-    interaction: float, noise: float, least: int
+    interaction: float, noise: float, least: float
 ) -> None:
-    """In 48 worlds with limits from ample to tight, in which predictions of memory are wrong for two thirds.
+    """In 32 worlds with limits from ample to tight, in which predictions of memory are wrong for two thirds.
 
-    Within noise: the setting is at most 5% slower than the best. Of 200 worlds with an interaction of 3%, 199 answers
-    were, after a tenth of the settings was measured.
+    Within noise: the setting is at most 5% slower than the best. Of 200 worlds with an interaction of 3%, 197 answers
+    were; 9% of the settings were measured in the middle, and 19% at most.
     """
-    near = 0
-    for seed in range(48):
+    near, worlds = 0, 32
+    for seed in range(worlds):
         limit = (1000, 12, 6, 3)[seed % 4] * GIB
         world = World(seed=seed, limit=limit, interaction=interaction, noise=noise, wrong_peak=worst_case)
         answer = world.found()
@@ -132,7 +132,7 @@ def test_in_random_worlds_the_answer_fits_and_is_within_noise_of_the_best(
         assert not any(need(case) * 0.9 > limit for case in world.measured), "it measured what is predicted not to fit"
         best_s = min(world.seconds(case) for case in ALL if world.fits(case))
         near += world.seconds(answer.best.case) <= 1.05 * best_s
-    assert near >= least
+    assert near >= least * worlds
 
 
 def test_what_runs_out_of_memory_when_measured_is_not_recommended_nor_what_needs_more() -> None:
