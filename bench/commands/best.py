@@ -82,11 +82,11 @@ def best(
     from bench.run.scheduler import RunOptions
 
     limit = None if vram_limit is None else memory_of(vram_limit, "--vram-limit")
-    image = _image(model, operation, resolution, frames, batch, weights, quiet=quiet or as_json)
+    image = _image(model, operation, resolution, (frames, batch, dtype), weights, quiet=quiet or as_json)
     progress = _Progress(Console(stderr=True), quiet=quiet)
     with interruptible(progress.interrupted, sigterm=True), closing(SubprocessExecutor(device, limit)) as executor:
         ready = executor.start()
-        forecasts = setting_forecasts.of(image, ready.device, ready.environment, limit, out, dtype)
+        forecasts = setting_forecasts.of(image, ready.device, ready.environment, limit, out, fixed=dtype is not None)
         if dry_run:
             _print_dry_run(forecasts, as_json=as_json, quiet=quiet)
             return
@@ -103,13 +103,12 @@ def _image(
     model: str | None,
     operation: str,
     resolution: str | None,
-    frames: int | None,
-    batch: int,
+    call: tuple[int | None, int, str | None],
     weights: str,
     *,
     quiet: bool,
 ) -> Case:
-    """The untiled case of the options in the model's own precision. Raises ConfigError."""
+    """The untiled case of the options; `call` has its frames, batch and precision. Raises ConfigError."""
     from bench import config
     from bench.commands.comparisons import wanted_of
     from bench.predictions import advice
@@ -122,7 +121,8 @@ def _image(
             "--resolution 1024`."
         )
     wanted = wanted_of([model], [operation], [resolution], [], quiet=quiet)
-    (image,) = advice.images_of(wanted, batch, None, frames)
+    frames, batch, dtype = call
+    (image,) = advice.images_of(wanted, batch, dtype, frames)
     source = config.parsed("--weights", weights, config.parse_weights)
     if source == "hub" and models.get(image.model).hub_id is None:
         raise ConfigError(f"--weights hub: the hub has no weights of {image.model}. Use --weights random.")

@@ -62,24 +62,28 @@ def of(
     environment: Environment | None,
     limit_bytes: int | None,
     results: Path,
-    dtype: str | None = None,
+    *,
+    fixed: bool = False,
 ) -> Forecasts:
     """The forecasts for an image, given as its untiled case, on a device with a limit.
 
-    `dtype` leaves out all other precisions. `results` is the folder where `bench calibrate` may have written
+    If the precision is `fixed`, there is no other. `results` is the folder where `bench calibrate` may have written
     workspaces. Raises ConfigError if a size is none of the model's.
     """
     card = _card_of(device, environment, limit_bytes, results)
     own = models.get(image.model).dtype
     lacks = {name: precision.lack(name, card.place) for name in (own, *_DTYPES)} if device.kind == "cuda" else {}
     left_out = {name: why.reason for name, why in lacks.items() if why is not None and why.hazard is not None}
-    names = [name for name in (own, *_DTYPES) if name not in left_out] if dtype is None else [dtype]
+    names = [name for name in (own, *_DTYPES) if name not in left_out] if not fixed else [image.dtype]
     cases = settings.of(image, names)
     memory = cache(lambda case: _on_cpu(case, card) if device.kind == "cpu" else _on_cuda(case, card))
     seconds = _seconds(cases, card) if device.kind == "cuda" else None
+    room_bytes = card.place.capacities[0], card.place.capacities[2]
+    if device.kind == "cpu":  # whose limit is of the process's data alone
+        room_bytes = card.place.limit_or_total_bytes, card.place.limit_or_total_bytes
     listed = []
     for case in cases:
-        forecast = memory(case) if case == _eager(case) else _loosened(memory(_eager(case)), card.place)
+        forecast = memory(case) if case == _eager(case) else _loosened(memory(_eager(case)), room_bytes)
         listed.append(
             Setting(
                 case=case,
@@ -90,7 +94,7 @@ def of(
             )
         )
     search = Search(image, tuple(listed), tries_combinations=device.kind == "cuda")
-    return Forecasts(search, seconds is not None, tuple(left_out.items()) if not dtype else ())
+    return Forecasts(search, seconds is not None, () if fixed else tuple(left_out.items()))
 
 
 def _card_of(device: Device, environment: Environment | None, limit_bytes: int | None, results: Path) -> TargetCard:
@@ -146,14 +150,17 @@ def _on_cpu(case: Case, card: TargetCard) -> _Memory:
     return _Memory("uncertain", live_bytes, f"its tensors alone take {format_bytes(live_bytes)}")
 
 
-def _loosened(memory: _Memory, place: Place) -> _Memory:
-    """The forecast of a case whose layouts and kernels are not those that were predicted."""
+def _loosened(memory: _Memory, room_bytes: tuple[int, int]) -> _Memory:
+    """The forecast of a case whose layouts and kernels are not those that were predicted.
+
+    `room_bytes` are the least and the most that there is room for.
+    """
     if memory.peak_bytes is None or memory.forecast == "uncertain":
         return memory
     if memory.forecast == "out_of_memory":
-        is_sure = _LEAST * memory.peak_bytes > place.limit_or_total_bytes
+        is_sure = _LEAST * memory.peak_bytes > room_bytes[1]
         return memory if is_sure else replace(memory, forecast="uncertain")
-    if _MOST * memory.peak_bytes <= place.limit_or_total_bytes:
+    if _MOST * memory.peak_bytes <= room_bytes[0]:
         return memory
     return _Memory("uncertain", memory.peak_bytes, "its layouts or kernels are not those that are predicted")
 

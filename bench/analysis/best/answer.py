@@ -95,10 +95,9 @@ def of_records(records: Iterable[Record]) -> list[Finding]:
 
 
 def _of_group(records: Sequence[Record]) -> Finding:
-    first = records[0]
-    image = first.case.model_copy(
-        update={"dtype": models.get(first.case.model).dtype, "tiling": "off", "variant": "default"}
-    )
+    first, own = records[0], models.get(records[0].case.model).dtype
+    dtype = own if any(record.case.dtype == own for record in records) else first.case.dtype
+    image = first.case.model_copy(update={"dtype": dtype, "tiling": "off", "variant": "default"})
     most_bytes = first.vram_limit_bytes or first.device.total_bytes
     tried = {record.case: trials.of(record, most_bytes) for record in records}
     calls = {r.case: r.measure.min_samples for r in records if r.measure is not None and r.run.config == CONFIG}

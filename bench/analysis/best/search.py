@@ -66,7 +66,7 @@ class Search:
         image: its untiled case.
         all: every setting, also those that can't fit.
         tries_combinations: whether each combination of variants is in the first look. On CUDA it has to be: there
-            torch's group normalisation undoes channels-last unless it is compiled (pytorch issue 111824), so that the two
+            torch's group normalisation undoes channels-last unless it is compiled (pytorch issue 111824), so that both
             together may be quick though neither is. Elsewhere their factors are multiplied.
     """
 

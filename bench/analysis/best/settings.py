@@ -54,9 +54,9 @@ def of(image: Case, dtypes: Sequence[str]) -> tuple[Case, ...]:
 
 
 def default(image: Case) -> tuple[Case, ...]:
-    """The docs' defaults: the model's own precision, untiled; if that does not fit, in the model's own tile."""
+    """The docs' defaults in the image's precision: untiled; if that does not fit, in the model's own tile."""
     workload = models.workload(image.model)
-    own = image.model_copy(update={"dtype": models.get(image.model).dtype, "tiling": "off", "variant": "default"})
+    own = image.model_copy(update={"tiling": "off", "variant": "default"})
     tile = workload.default_tile(image.model)
     tiled = [own.model_copy(update={"tiling": tile})] if tile is not None else []
     return tuple(case for case in (own, *tiled) if not workload.check(case))
