@@ -25,6 +25,7 @@ from bench.workloads import models
 
 #: The precisions to try besides the model's own.
 _DTYPES = ("float32", "float16", "bfloat16")
+_SLOW_ON_A_CPU = "few CPUs convolve in it, so that torch computes it slowly (--dtype float16 measures it)"
 #: The least that a case may take, as a share of the live tensors that are predicted for the eager one: compiled kernels
 #: keep fewer of them, and a CPU's other layouts differ. The most before it counts as sure to fit on a CPU. Assumed, and
 #: wide on purpose: what lies between is tried.
@@ -72,8 +73,8 @@ def of(
     """
     card = _card_of(device, environment, limit_bytes, results)
     own = models.get(image.model).dtype
-    lacks = {name: precision.lack(name, card.place) for name in (own, *_DTYPES)} if device.kind == "cuda" else {}
-    left_out = {name: why.reason for name, why in lacks.items() if why is not None and why.hazard is not None}
+    reasons = {name: _why_not(name, device, card.place) for name in (own, *_DTYPES)}
+    left_out = {name: reason for name, reason in reasons.items() if reason and (name != own or device.kind == "cuda")}
     names = [name for name in (own, *_DTYPES) if name not in left_out] if not fixed else [image.dtype]
     cases = settings.of(image, names)
     memory = cache(lambda case: _on_cpu(case, card) if device.kind == "cpu" else _on_cuda(case, card))
@@ -95,6 +96,13 @@ def of(
         )
     search = Search(image, tuple(listed), tries_combinations=device.kind == "cuda")
     return Forecasts(search, seconds is not None, () if fixed else tuple(left_out.items()))
+
+
+def _why_not(dtype: str, device: Device, place: Place) -> str:
+    """Why a precision is not tried on a device; empty if it is."""
+    if device.kind == "cpu":
+        return _SLOW_ON_A_CPU if dtype == "float16" else ""
+    return precision.why_unusable(dtype, place)
 
 
 def _card_of(device: Device, environment: Environment | None, limit_bytes: int | None, results: Path) -> TargetCard:

@@ -75,7 +75,10 @@ def sentences(finding: Finding) -> Iterator[str]:
     else:
         yield f"Fastest that fits: {_figures(best)}."
     if default is None:
-        yield "The docs' default (the model's own precision, untiled or in its own tile) does not fit."
+        yield (
+            "The docs' default (the model's own precision, untiled or in its own tile) does not fit, or the device does "
+            "not compute in that precision."
+        )
     elif best is not None and best.case != default.case and answer.speedup is not None:
         yield f"The docs' default: {_figures(default)}. The fastest setting is {answer.speedup:.2f} times as fast."
     elif best is not None:
