@@ -126,7 +126,7 @@ class Trace:
 
     Attributes:
         events: in order. The result of the call never dies.
-        input_elements: elements of its input, which exists before the call.
+        input_elements: elements of its inputs, which exist before the call and outlive it.
         weights: elements of each parameter and buffer, in the order in which they move to the device.
         blended_lines: rows and columns of tiles that are blended one by one. `events` have only one for each pair of
             tile shapes.

@@ -85,7 +85,16 @@ class _Watched:
                 convolve: Any = part._conv_forward
                 part._conv_forward = partial(self._convolved, part, convolve)  # type: ignore[method-assign]
         self.tensors = (*module.parameters(), *module.buffers())
-        self.weights = tuple(tensor.numel() for tensor in self.tensors)
+
+    def weights(self, item_bytes: int) -> tuple[int, ...]:
+        """The elements of each parameter and buffer; of another floating-point precision as many as fill its bytes."""
+        return tuple(
+            _elements(tensor, item_bytes) if tensor.is_floating_point() else tensor.numel() for tensor in self.tensors
+        )
+
+    def has_one_precision(self, item_bytes: int) -> bool:
+        """Whether all weights that are floating-point numbers have this many bytes."""
+        return all(tensor.element_size() == item_bytes for tensor in self.tensors if tensor.is_floating_point())
 
     def begin(self, repeated: torch.nn.Module) -> None:
         """Start a call in which `repeated` runs once per pass."""
@@ -111,6 +120,11 @@ class _Watched:
             self.passes.append(tuple(inputs[0].shape))
 
 
+def _elements(tensor: torch.Tensor, item_bytes: int) -> int:
+    """How many elements of `item_bytes` fill the bytes of a tensor."""
+    return -(-tensor.numel() * tensor.element_size() // item_bytes)
+
+
 class _OtherPrecisionError(Exception):
     """A call has a tensor of another precision than its own."""
 
@@ -134,8 +148,11 @@ def _recorded(case: Case, device: Device, *, one_precision: bool = False) -> Tra
     call = models.workload(case.model).on_meta(case)
     watched = _watched(call.module)
     watched.begin(call.repeated)
-    recorder = _Recorder(watched.path, device, call.values.element_size(), one_precision=one_precision)
-    for tensor in (call.values, *watched.tensors):
+    item_bytes = ITEM_BYTES[case.dtype]
+    if one_precision and not watched.has_one_precision(item_bytes):
+        raise _OtherPrecisionError
+    recorder = _Recorder(watched.path, device, item_bytes, one_precision=one_precision)
+    for tensor in (*call.inputs, *watched.tensors):
         recorder.ignore(tensor)
     # For CUDA, tensors that are made on the default device are in the host's memory.
     created = torch.device("meta") if device == "cpu" else nullcontext()
@@ -154,8 +171,10 @@ def _recorded(case: Case, device: Device, *, one_precision: bool = False) -> Tra
         _check(call, watched, recorder)
     except TraceError as error:
         raise selfcheck.refused(f"{case.model} {case.operation}", torch.__version__, error) from error
-    item_bytes = 0 if case.dtype == _NARROW and recorder.has_one_precision else call.values.element_size()
-    return Trace(tuple(recorder.events), call.values.numel(), watched.weights, sum(extents), item_bytes)
+    is_of_any = case.dtype == _NARROW and recorder.has_one_precision and watched.has_one_precision(item_bytes)
+    given = sum(_elements(tensor, item_bytes) for tensor in call.inputs)
+    weights = watched.weights(item_bytes)
+    return Trace(tuple(recorder.events), given, weights, sum(extents), 0 if is_of_any else item_bytes)
 
 
 def _check(call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:

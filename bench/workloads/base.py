@@ -184,8 +184,8 @@ class MetaCall(Protocol):
         """The whole module."""
 
     @property
-    def values(self) -> torch.Tensor:
-        """The input, which exists before the call."""
+    def inputs(self) -> Sequence[torch.Tensor]:
+        """The tensors that exist before the call and outlive it, besides the weights."""
 
     @property
     def repeated(self) -> torch.nn.Module:

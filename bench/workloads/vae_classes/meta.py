@@ -24,6 +24,11 @@ class MetaCall:
     values: torch.Tensor
 
     @property
+    def inputs(self) -> Sequence[torch.Tensor]:
+        """The image or the latent."""
+        return (self.values,)
+
+    @property
     def blends(self) -> Mapping[str, int]:
         """The methods that blend tiles, and the dimension along which each goes."""
         return self.spec.vae_class.blends
