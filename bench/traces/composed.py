@@ -16,6 +16,8 @@ from bench.traces import strides as layouts
 Device = Literal["cuda", "cpu"]
 
 ATEN = torch.ops.aten
+#: The root-mean-square normalisation as one operator; None in a torch that lacks it (before 2.9).
+FUSED_RMS_NORM = packet.default if (packet := getattr(ATEN, "_fused_rms_norm", None)) else None
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
@@ -74,6 +76,22 @@ def _linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
     return product if bias is None else product.add_(bias)
 
 
+def _rms_norm_on_cuda(
+    values: torch.Tensor, sides: list[int], weight: torch.Tensor | None = None, eps: float | None = None
+) -> torch.Tensor:
+    """One kernel if weight and input have the same precision (aten/src/ATen/native/layer_norm.cpp, rms_norm_symint).
+
+    torch has it from 2.9 on; it is what predictions assume.
+    """
+    if FUSED_RMS_NORM is None or (weight is not None and weight.dtype != values.dtype):
+        result = ATEN.rms_norm.default.decompose(values, sides, weight, eps)
+    else:
+        result, deviation = FUSED_RMS_NORM(values, sides, weight, eps)
+        del deviation
+    assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: operators are not typed
+    return result
+
+
 def _pixels_from_channels(values: torch.Tensor, factor: int) -> torch.Tensor:
     """pixel_shuffle without a kernel of its own (aten/src/ATen/native/PixelShuffle.cpp, math_pixel_shuffle)."""
     *batch, channels, height, width = values.shape
@@ -111,6 +129,9 @@ _ON_DEVICE: dict[Device, dict[Any, Callable[..., Any]]] = {
         ATEN.group_norm.default: _group_norm_on_cuda,
         ATEN.pixel_shuffle.default: _pixels_from_channels,
         ATEN.pixel_unshuffle.default: _channels_from_pixels,
+        ATEN.rms_norm.default: _rms_norm_on_cuda,
     },
     "cpu": {ATEN.group_norm.default: _group_norm_on_cpu},
 }
+if FUSED_RMS_NORM is not None:  # only CUDA has a kernel of it
+    _ON_DEVICE["cpu"][FUSED_RMS_NORM] = FUSED_RMS_NORM.decompose

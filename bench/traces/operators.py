@@ -118,6 +118,14 @@ def _native_layer_norm(
     return _new(shape, layouts.contiguous(shape), values.dtype), mean, deviation
 
 
+def _fused_rms_norm(values: torch.Tensor, sides: Sequence[int], *_: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output, and reciprocal root mean square in float32 (layer_norm_kernel.cu, _fused_rms_norm_cuda)."""
+    shape = tuple(values.shape)
+    statistics = shape[: len(shape) - len(sides)] + (1,) * len(sides)
+    deviation = _new(statistics, layouts.contiguous(statistics), torch.float32)
+    return _new(shape, layouts.contiguous(shape), values.dtype), deviation
+
+
 def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
     """A result of (batch, heads, queries, size of values) with the strides of torch's kernels: heads inside queries."""
     batch, heads, queries, _size = query.shape
@@ -232,8 +240,10 @@ _ELEMENTWISE: dict[Any, int] = {
     ATEN.mish.default: 1,
     ATEN.mul.Scalar: 2,
     ATEN.mul.Tensor: 2,
+    ATEN.neg.default: 1,
     ATEN.pow.Scalar: 2,
     ATEN.pow.Tensor_Scalar: 1,
+    ATEN.reciprocal.default: 1,
     ATEN.relu.default: 1,
     ATEN.rsqrt.default: 1,
     ATEN.rsub.Scalar: 2,
@@ -271,6 +281,7 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.clone.default: _clone,
     ATEN.constant_pad_nd.default: _padded,
     ATEN.dropout.default: _dropout,
+    ATEN.empty_like.default: _like,
     ATEN.linalg_vector_norm.default: _as_contiguous(ATEN.linalg_vector_norm.default),
     ATEN.mean.dim: _as_contiguous(ATEN.mean.dim),
     ATEN.native_group_norm.default: _native_group_norm,
@@ -286,3 +297,5 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.sum.dim_IntList: _as_contiguous(ATEN.sum.dim_IntList),
     ATEN.zeros_like.default: _like,
 }
+if composed.FUSED_RMS_NORM is not None:
+    _REPLACED[composed.FUSED_RMS_NORM] = _fused_rms_norm

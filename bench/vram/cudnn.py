@@ -126,8 +126,10 @@ class CuDnn:
                 return Scratch(after=(size,)) if size else NOTHING
             case Product():
                 return Scratch(kept=tuple(size for size in (self.cublas_bytes, self.cublaslt_bytes) if size))
-            case Attention() if item_bytes < _ACCUMULATED_BYTES and kernel.head_size > _REGISTER_HEAD:
+            case Attention() if item_bytes < _ACCUMULATED_BYTES and kernel.head_size > _FLASH_HEAD:
                 return Scratch(buffers=(_accumulator(kernel),))
+            case Attention() if item_bytes < _ACCUMULATED_BYTES:
+                return Scratch(buffers=(kernel.batch * kernel.heads * kernel.queries * _ACCUMULATED_BYTES,))
         return NOTHING
 
     def _convolution(self, kernel: Convolution, item_bytes: int) -> int:
@@ -140,8 +142,9 @@ class CuDnn:
 
 
 _ACCUMULATED_BYTES = 4
-#: The largest head that is accumulated in registers.
-_REGISTER_HEAD = 128
+#: The largest head of the flash kernel, which runs in 16 bits and keeps a float32 for each query (the log-sum-exp,
+#: flash_attn/flash_api.cpp). Larger ones go to the memory-efficient kernel, which accumulates them outside registers.
+_FLASH_HEAD = 256
 
 
 def _accumulator(kernel: Attention) -> int:

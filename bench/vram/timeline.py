@@ -143,7 +143,14 @@ class Builder:
 
 
 def build(
-    trace: Trace, backend: Backend, item_bytes: int, round_to: int = 1, *, each_shape_once: bool = False
+    trace: Trace,
+    backend: Backend,
+    item_bytes: int,
+    round_to: int = 1,
+    *,
+    each_shape_once: bool = False,
+    resident: Iterable[int] | None = None,
+    held_bytes: int = 0,
 ) -> Timeline:
     """The timeline of a traced call with values of `item_bytes` and the workspaces of a backend.
 
@@ -152,10 +159,14 @@ def build(
     passes hand on caches, which come to lie elsewhere in each, so those are included in full up to `MOST_CHANGES`. In
     longer calls the later ones are left out too, and what is reserved may come out lower than it is: in videos by up
     to a sixth if nearly all are (Wan 2.1 and 2.2).
+
+    `resident` are the bytes of each weight on the device if those are not just the traced model's, and `held_bytes` are
+    those of other tensors that live through the call.
     """
     builder = Builder(round_to)
-    builder.allocate_all((elements * item_bytes for elements in trace.weights), _WEIGHTS)
-    builder.allocate(trace.input_elements * item_bytes, _INPUT)
+    own = (elements * item_bytes for elements in trace.weights)
+    builder.allocate_all(own if resident is None else resident, _WEIGHTS)
+    builder.allocate(trace.input_elements * item_bytes + held_bytes, _INPUT)
     builder.call_begins()
     _Call(builder, backend, item_bytes, each_shape_once=each_shape_once).replay(trace.events)
     return builder.done()

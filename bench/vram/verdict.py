@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bench.core.units import ITEM_BYTES, pool_bytes
+from bench.core.work import Work
 from bench.errors import ConfigError
 from bench.record import AllocatorKind, Case, Confidence, KernelChoice, Prediction, Verdict
 from bench.traces import indexing
+from bench.traces.events import Trace
 from bench.traces.tracing import kernels_of, representative, trace_of
 from bench.vram import timeline, unlimited
 from bench.vram.allocator import OutOfMemoryError
@@ -85,13 +87,24 @@ def predict(
 
     Raises ConfigError for a case that can't be traced, or whose numbers do not fit into a record.
     """
-    backend = _backend_for(representative(case), backend)
+    backend = backend_for(representative(case), backend)
     required, work = demand(case, backend, allocator), kernels_of(case).work
-    if max(work.flops, work.elements, required.band[1]) > _MOST_NUMBER:
+    refuse_beyond_records(case, work, required.band[1])
+    prediction, peaks = judge(required, backend, work, card)
+    return prediction, required, peaks
+
+
+def refuse_beyond_records(case: Case, work: Work, most_bytes: int) -> None:
+    """Raise ConfigError if the numbers of a prediction do not fit into a record."""
+    if max(work.flops, work.elements, most_bytes) > _MOST_NUMBER:
         raise ConfigError(
             f"{label_of(case)}: its operations or bytes are too many for a record, whose numbers fit in 64 bits. "
             "Take a smaller image or a smaller batch."
         )
+
+
+def judge(required: Demand, backend: CuDnn, work: Work, card: Card) -> tuple[Prediction, Peaks | None]:
+    """The verdict on a demand with the kernels of this backend, and its peaks on the card (None: out of memory)."""
     judgement = _with_caveat(_judge(required, card), indexing.caveat(required.largest_elements))
     lean, preferred = required.lean_peaks, required.preferred_peaks
     low, high = required.band
@@ -103,7 +116,7 @@ def predict(
         reason=judgement.reason,
         kernels=judgement.kernels,
         workspaces=backend.source,
-        allocator=allocator,
+        allocator=required.allocator,
         architecture=backend.architecture or None,
         needed_allocated_bytes=lean.allocated_bytes,
         needed_reserved_bytes=lean.reserved_bytes,
@@ -118,11 +131,11 @@ def predict(
         context_high_bytes=card.context_bytes[1],
         work=work,
     )
-    return prediction, required, judgement.peaks
+    return prediction, judgement.peaks
 
 
 @lru_cache(maxsize=1024)
-def _backend_for(case: Case, backend: CuDnn) -> CuDnn:
+def backend_for(case: Case, backend: CuDnn) -> CuDnn:
     """The backend with the workspaces and the band that apply to the kernels of a case."""
     return backend.for_kernels(trace_of(case).kernels, ITEM_BYTES[case.dtype])
 
@@ -134,11 +147,25 @@ def demand(case: Case, backend: CuDnn, allocator: AllocatorKind = "native") -> D
 
 @lru_cache(maxsize=32)  # each may hold two timelines of 20 MB
 def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
-    traced = trace_of(case)
-    item_bytes = ITEM_BYTES[case.dtype]
+    return demand_of_trace(trace_of(case), backend, ITEM_BYTES[case.dtype], allocator)
+
+
+def demand_of_trace(
+    traced: Trace,
+    backend: CuDnn,
+    item_bytes: int,
+    allocator: AllocatorKind,
+    resident: Sequence[int] | None = None,
+    held_bytes: int = 0,
+) -> Demand:
+    """The memory of a traced call in an unlimited pool; `resident` and `held_bytes` as in `timeline.build`."""
+    if resident is None:
+        resident = [elements * item_bytes for elements in traced.weights]
     # A later tile allocates like the first of its shape, but with more earlier results alive: `_unlimited` adds those.
     lean, preferred = (
-        timeline.build(traced, kernels, item_bytes, MIN_BLOCK_BYTES, each_shape_once=True)
+        timeline.build(
+            traced, kernels, item_bytes, MIN_BLOCK_BYTES, each_shape_once=True, resident=resident, held_bytes=held_bytes
+        )
         for kernels in (backend.leanest, backend)
     )
     (lean_peaks,) = _unlimited(lean, (1.0,), allocator)
@@ -146,7 +173,7 @@ def _demand(case: Case, backend: CuDnn, allocator: AllocatorKind) -> Demand:
     preferred_peaks, *others = _unlimited(preferred, dict.fromkeys((1.0, *band)), allocator)
     reserved = [peaks.reserved_bytes for peaks in (preferred_peaks, *others)]
     return Demand(
-        weights_bytes=traced.weight_elements * item_bytes,
+        weights_bytes=sum(resident),
         passes=traced.passes,
         lean_peaks=lean_peaks,
         preferred_peaks=preferred_peaks,

@@ -169,6 +169,28 @@ class Call:
         return result
 
 
+@dataclass(frozen=True, slots=True)
+class StagePart:
+    """A part of a call whose stages are predicted one by one, and what is on the device meanwhile.
+
+    Attributes:
+        stage: name of its stage, which may have several parts: a pipeline has one for each text encoder.
+        case: the case whose trace it has. Of a loop it is one step.
+        resident: cases of the models whose weights are on the device, this one's among them, each in the precision in
+            which it lies there.
+        held_bytes: tensors that live through it, besides its inputs.
+        repeats: how often a call makes it: the steps.
+        by_leaf: the weights come to the device module by module, so that only the largest tensor of these counts.
+    """
+
+    stage: str
+    case: Case
+    resident: tuple[Case, ...]
+    held_bytes: int = 0
+    repeats: int = 1
+    by_leaf: bool = False
+
+
 class MetaCall(Protocol):
     """A call on meta tensors in the precision of its case, which `traces.trace` captures."""
 
@@ -352,6 +374,11 @@ class Workload(Protocol):
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
         """Floating-point operations of a stage that made these passes; None if they are not counted."""
         return None
+
+    def parts(self, case: Case) -> tuple[StagePart, ...]:
+        """The parts of a call whose stages are predicted one by one, in order; empty if it has one stage, which is the
+        case's own trace."""
+        return ()
 
     def on_meta(self, case: Case) -> MetaCall:
         """The call on meta tensors, for `traces.trace`. Raises ConfigError if the kind has no predictions."""

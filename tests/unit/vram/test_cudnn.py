@@ -63,8 +63,8 @@ def test_attention_in_half_precision_accumulates_in_float32() -> None:
 def test_a_small_head_needs_no_accumulator() -> None:
     # tiny's heads of 64 stay within the registers of a block: up to 128 do
     backend = CuDnn(Shares(1.0), "rule", (1.0,))
-    assert backend.scratch(Attention(1, 1, 16, 16, 128), 2) == NOTHING
-    assert backend.scratch(Attention(1, 1, 16, 16, 129), 2) == Scratch(buffers=(16 * 129 * 4,))
+    assert backend.scratch(Attention(1, 3, 16, 16, 256), 2) == Scratch(buffers=(3 * 16 * 4,))  # a sum for each query
+    assert backend.scratch(Attention(1, 1, 16, 16, 257), 2) == Scratch(buffers=(16 * 257 * 4,))
 
 
 def test_upsampling_needs_nothing() -> None:
