@@ -178,7 +178,7 @@ class StagePart:
         case: the case whose trace it has. Of a loop it is one step.
         resident: cases of the models whose weights are on the device, this one's among them, each in the precision in
             which it lies there.
-        held_bytes: tensors that live through it, besides its inputs.
+        held: cases whose inputs are alive too.
         repeats: how often a call makes it: the steps.
         by_leaf: the weights come to the device module by module, so that only the largest tensor of these counts.
     """
@@ -186,7 +186,7 @@ class StagePart:
     stage: str
     case: Case
     resident: tuple[Case, ...]
-    held_bytes: int = 0
+    held: tuple[Case, ...] = ()
     repeats: int = 1
     by_leaf: bool = False
 
