@@ -1,0 +1,92 @@
+"""What is known of a text encoder: its class in transformers, its sizes, and how pipelines call it. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from bench.record import Case
+from bench.workloads.base import Shape, Spec
+
+#: What a pipeline says of padding: nothing; that there is none; or which tokens are padding.
+Mask = Literal["none", "full", "padded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSpec(Spec):
+    """A text encoder as diffusers' pipelines load and call it.
+
+    Attributes:
+        resident_class: the class of transformers that pipelines load, with vision part and language head if it has
+            them: all of it takes memory.
+        config_class: the class of its configuration.
+        arguments: the configuration's arguments that differ from the class's defaults; dictionaries for the parts.
+        parameters: of the resident class.
+        used_parameters: those that a call on text computes with.
+        vocabulary: number of token ids.
+        tokens: tokens of a prompt if a command is not told how many.
+        most_tokens: the most that it takes.
+        template_tokens: tokens of the pipeline's template that are encoded before the prompt's and then dropped.
+        width: values of a token in the answer.
+        layers: hidden states that are joined to the answer, by transformers' numbers; empty: the last, normalised one.
+        has_pooled: whether a pipeline also takes one vector for the whole prompt, which the call makes anyway.
+        mask: what the pipeline says of padding. `padded` keeps kernels that know only causal masks from being used.
+        forbids_cache: whether the pipeline forbids the cache of keys and values. Classes that have one make it unless
+            they are told not to.
+        hub_subfolder: folder of the encoder inside the hub's repository.
+        tokenizer_subfolder: folder of its tokenizer.
+        template: which template the pipeline puts around a prompt (`prompts`); empty: none.
+        keeps_first: whether the pipeline keeps the first token of all when it drops the template's.
+        used_by: the pipelines that use it, for people.
+        order: position in listings.
+    """
+
+    resident_class: str
+    config_class: str
+    arguments: Mapping[str, Any] = field(hash=False)
+    parameters: int
+    used_parameters: int
+    vocabulary: int
+    tokens: int
+    most_tokens: int
+    template_tokens: int = 0
+    width: int
+    layers: tuple[int, ...] = ()
+    has_pooled: bool = False
+    mask: Mask = "none"
+    forbids_cache: bool = False
+    hub_subfolder: str = "text_encoder"
+    tokenizer_subfolder: str = "tokenizer"
+    template: str = ""
+    keeps_first: bool = False
+    used_by: str = ""
+    order: int
+
+    def input_shape(self, case: Case) -> Shape:
+        """(batch, tokens) of the token ids that the encoder gets, the template's among them."""
+        return (case.axes["batch"], case.axes["tokens"] + self.template_tokens)
+
+    def answer_shape(self, case: Case) -> Shape:
+        """(batch, tokens, width) of what a pipeline gets from it."""
+        return (case.axes["batch"], case.axes["tokens"], self.width)
+
+    def tokens_refusal(self, tokens: int) -> str:
+        """Why the encoder can't take a prompt of this many tokens, with the most; empty if it can."""
+        if tokens <= self.most_tokens:
+            return ""
+        return f"{tokens} tokens are more than {self.key} takes: at most {self.most_tokens}"
+
+
+def sibling(full: EncoderSpec, **sizes: Any) -> EncoderSpec:
+    """A small encoder of the same classes, called in the same way, which tests and CPUs can run."""
+    return replace(
+        full,
+        key=f"tiny-{full.key}",
+        title=f"Tiny {full.title}",
+        aliases=tuple(f"tiny-{alias}" for alias in full.aliases),
+        hub_id=None,
+        used_by="",
+        order=full.order + 100,
+        **sizes,
+    )

@@ -1,0 +1,55 @@
+"""Text encoders as a workload: prompts in, hidden states out, by tokens and batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bench.core.units import format_count
+from bench.record import Case
+from bench.workloads.base import Axis, Loaded, Shape, Spec, Workload
+from bench.workloads.model_facts import Facts
+from bench.workloads.text_encoder import zoo
+
+if TYPE_CHECKING:
+    import torch
+
+#: The only operation.
+ENCODE_TEXT = "encode-text"
+
+
+class TextEncoders(Workload):
+    """Text encoders of any of transformers' classes."""
+
+    name = "text encoder"
+    part = "text encoder"
+    page = "Text encoder"
+    operations = (ENCODE_TEXT,)
+
+    def specs(self) -> Iterable[Spec]:
+        return zoo.listed()
+
+    def axes(self, key: str) -> tuple[Axis, ...]:
+        spec = zoo.get(key)
+        return (
+            Axis(
+                "tokens",
+                "tokens",
+                usual=spec.tokens,
+                print=lambda count: format_count(count, "token"),
+                check=spec.tokens_refusal,
+            ),
+            Axis("batch", default=1),
+        )
+
+    def facts(self, key: str) -> Facts:
+        spec = zoo.get(key)
+        return Facts(class_name=spec.resident_class, parameters=spec.parameters)
+
+    def passes(self, case: Case) -> tuple[Shape, ...]:
+        return (zoo.get(case.model).input_shape(case),)
+
+    def load(self, case: Case, device: torch.device) -> Loaded:
+        from bench.workloads.text_encoder import module  # noqa: PLC0415 - loads torch
+
+        return module.EncoderOnDevice(case, device)
