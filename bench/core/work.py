@@ -32,6 +32,10 @@ class Work:
     def __add__(self, other: Work) -> Work:
         return Work(*(sum(counts) for counts in zip(astuple(self), astuple(other), strict=True)))
 
+    def times(self, count: int) -> Work:
+        """The work of so many equal calls."""
+        return Work(*(count * number for number in astuple(self)))
+
 
 #: Times that a group normalisation moves its tensor: read for the moments, read again, written.
 NORMALISATION_MOVES = 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bench.analysis.advise.peaks import PredictedPeak
 from bench.core.units import memory_percent
 from bench.plan import Plan
+from bench.predictions import predicted_stages
 from bench.predictions.target_cards import TargetCard
 from bench.record import (
     Case,
@@ -28,26 +30,22 @@ from bench.workloads import models
 
 if TYPE_CHECKING:
     from bench.vram.replay import Peaks
-    from bench.vram.verdict import Demand
 
 
 def predict(case: Case, card: TargetCard) -> PredictedPeak:
     """The memory that a case takes on a card. Raises ConfigError if it can't be traced."""
-    from bench.vram import verdict
-
-    prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory(), card.place.allocator)
+    call = _predicted(case, card)
+    prediction, peaks = call.prediction, call.peaks
     if card.no_torch is not None:
         return PredictedPeak(_unsupported(prediction, card.no_torch))
     taken_bytes = prediction.taken_reserved_bytes
-    if card.place.capacities[2] < demand.weights_bytes:
-        return PredictedPeak(None, weights_bytes=demand.weights_bytes, taken_bytes=taken_bytes)
+    if card.place.capacities[2] < call.weights_bytes:
+        return PredictedPeak(None, weights_bytes=call.weights_bytes, taken_bytes=taken_bytes)
     return PredictedPeak(prediction, None if peaks is None else peaks.reserved_bytes, taken_bytes=taken_bytes)
 
 
 def records_of(case: Case, cards: Sequence[TargetCard], plan: Plan) -> list[Record]:
     """The predicted records of a case, one for each card. Raises ConfigError if the case can't be predicted."""
-    from bench.vram import verdict
-
     run = Run(
         id=f"predicted-{plan.config}",
         config=plan.config,
@@ -55,10 +53,49 @@ def records_of(case: Case, cards: Sequence[TargetCard], plan: Plan) -> list[Reco
         cases=len(plan.cases) * len(cards),
         started_at=timestamp(datetime.now(UTC)),
     )
-    return [
-        _record(case, card, run, *verdict.predict(case, card.backend(case), card.memory(), card.place.allocator))
-        for card in cards
-    ]
+    return [_record(case, card, run, _predicted(case, card)) for card in cards]
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """A case on a card: the prediction, its peaks there (None: out of memory), and the stages of its record."""
+
+    prediction: Prediction
+    peaks: Peaks | None
+    weights_bytes: int
+    stages: tuple[Stage, ...]
+
+
+def _predicted(case: Case, card: TargetCard) -> _Predicted:
+    """Raises ConfigError if the case can't be traced."""
+    staged = predicted_stages.predict(case, card)
+    if staged is not None:
+        stages = predicted_stages.stages_of(staged, card.place.limit_or_total_bytes)
+        return _Predicted(staged.prediction, staged.peaks, staged.weights_bytes, stages)
+    from bench.vram import verdict
+
+    prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory(), card.place.allocator)
+    counts = models.workload(case.model).count(case, demand.passes)
+    stage = Stage(
+        name=case.operation,
+        memory=_memory(peaks, demand.weights_bytes, card),
+        tiles=counts.tiles,
+        chunks=counts.chunks,
+        flops=prediction.work.flops,
+    )
+    return _Predicted(prediction, peaks, demand.weights_bytes, (stage,))
+
+
+def _memory(peaks: Peaks | None, weights_bytes: int, card: TargetCard) -> Memory | None:
+    if peaks is None:
+        return None
+    return Memory(
+        percent=memory_percent(peaks.reserved_bytes, card.place.limit_or_total_bytes),
+        peak_bytes=peaks.reserved_bytes,
+        weights_bytes=weights_bytes,
+        peak_allocated_bytes=peaks.allocated_bytes,
+        peak_reserved_bytes=peaks.reserved_bytes,
+    )
 
 
 def _unsupported(prediction: Prediction, reason: str) -> Prediction:
@@ -67,24 +104,13 @@ def _unsupported(prediction: Prediction, reason: str) -> Prediction:
     return prediction.model_copy(update=unsupported)
 
 
-def _record(
-    case: Case, card: TargetCard, run: Run, prediction: Prediction, demand: Demand, peaks: Peaks | None
-) -> Record:
-    outcome: Outcome = Measured() if peaks else OutOfMemory(where="device", message=prediction.reason)
+def _record(case: Case, card: TargetCard, run: Run, call: _Predicted) -> Record:
+    prediction, stages = call.prediction, call.stages
+    outcome: Outcome = Measured() if call.peaks else OutOfMemory(where="device", message=prediction.reason)
     if card.no_torch is not None:
-        prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
-    place, counts = card.place, models.workload(case.model).count(case, demand.passes)
-    memory = (
-        None
-        if peaks is None
-        else Memory(
-            percent=memory_percent(peaks.reserved_bytes, place.limit_or_total_bytes),
-            peak_bytes=peaks.reserved_bytes,
-            weights_bytes=demand.weights_bytes,
-            peak_allocated_bytes=peaks.allocated_bytes,
-            peak_reserved_bytes=peaks.reserved_bytes,
-        )
-    )
+        prediction, outcome = _unsupported(prediction, card.no_torch), Skipped(reason=card.no_torch)
+        stages = tuple(stage.model_copy(update={"memory": None}) for stage in stages)
+    place = card.place
     return Record(
         kind="predicted",
         case=case,
@@ -92,15 +118,7 @@ def _record(
         vram_limit_bytes=place.limit_bytes,
         run=run,
         outcome=outcome,
-        stages=(
-            Stage(
-                name=case.operation,
-                memory=memory,
-                tiles=counts.tiles,
-                chunks=counts.chunks,
-                flops=prediction.work.flops,
-            ),
-        ),
+        stages=stages,
         prediction=prediction,
         assumed=("total_bytes",) if place.is_memory_assumed else (),
         recorded_at=run.started_at,

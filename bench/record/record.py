@@ -19,6 +19,10 @@ from bench.record.stored import SCHEMA_VERSION, Frozen
 Kind = Literal["measured", "published", "predicted", "simulated"]
 
 
+#: Fields of a stage that its line leaves out if they are not set.
+_OPTIONAL = {"chunks", "reserved_range"}
+
+
 class Stage(Frozen):
     """A part of a call with a time and a peak of its own. A VAE's call has one, a pipeline's several.
 
@@ -40,21 +44,18 @@ class Stage(Frozen):
         description="floating-point operations of one call, a multiply-add being two, "
         "as torch's FlopCounterMode counts",
     )
-    compile_s: float | None = Field(
+    reserved_range: tuple[int, int] | None = Field(
         default=None,
-        ge=0,
-        description="seconds that torch.compile took before the first call, with its cache as it was; null: nothing "
-        "was compiled. Of several stages the first has it for all",
+        description="the least and the most bytes that the stage reserves with memory to spare, if it is predicted",
     )
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        """Leave out chunks and compiling if there were none: lines of most cases are older than the fields.
+        """Leave out what most stages lack, if it is not set: lines of images are older than these fields.
 
         Without a return type, which pydantic would take for the schema.
         """
-        optional = ("chunks", "compile_s")
-        return {name: value for name, value in serialize(self).items() if name not in optional or value is not None}
+        return {name: value for name, value in serialize(self).items() if name not in _OPTIONAL or value is not None}
 
 
 def whole_timing(stages: Sequence[Stage]) -> Timing | None:

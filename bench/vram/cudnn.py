@@ -126,10 +126,8 @@ class CuDnn:
                 return Scratch(after=(size,)) if size else NOTHING
             case Product():
                 return Scratch(kept=tuple(size for size in (self.cublas_bytes, self.cublaslt_bytes) if size))
-            case Attention() if item_bytes < _ACCUMULATED_BYTES and kernel.head_size > _FLASH_HEAD:
-                return Scratch(buffers=(_accumulator(kernel),))
             case Attention() if item_bytes < _ACCUMULATED_BYTES:
-                return Scratch(buffers=(kernel.batch * kernel.heads * kernel.queries * _ACCUMULATED_BYTES,))
+                return Scratch(buffers=(_of_attention(kernel),))
         return NOTHING
 
     def _convolution(self, kernel: Convolution, item_bytes: int) -> int:
@@ -147,10 +145,11 @@ _ACCUMULATED_BYTES = 4
 _FLASH_HEAD = 256
 
 
-def _accumulator(kernel: Attention) -> int:
-    """Bytes of the float32 accumulator that the memory-efficient kernel uses for larger heads
-    (mem_eff_attention/kernel_forward.h, kNeedsOutputAccumulatorBuffer)."""
-    return kernel.batch * kernel.queries * kernel.heads * kernel.head_size * _ACCUMULATED_BYTES
+def _of_attention(kernel: Attention) -> int:
+    """Bytes of the flash kernel's sums, or of the float32 accumulator that the memory-efficient kernel uses for larger
+    heads (mem_eff_attention/kernel_forward.h, kNeedsOutputAccumulatorBuffer)."""
+    values = kernel.head_size if kernel.head_size > _FLASH_HEAD else 1
+    return kernel.batch * kernel.queries * kernel.heads * values * _ACCUMULATED_BYTES
 
 
 def cublas_bytes(compute_capability: str, torch_version: str = ASSUMED_TORCH) -> int:

@@ -56,6 +56,7 @@ class MetaCall:
 
     def run(self) -> torch.Tensor:
         """Make one step."""
+        latents: torch.Tensor
         latents, *_ = self.given.values()
         predicted = self._denoised()
         if self.spec.denoiser.calls > 1:

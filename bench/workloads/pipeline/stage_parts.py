@@ -82,9 +82,7 @@ def _step(case: Case) -> Case:
 def _vae(spec: PipelineSpec, case: Case, operation: str, dtype: str) -> Case:
     width, height = (case.axes[side] for side in SIDES)
     others = {name: case.axes[name] for name in ("frames", "batch") if name in case.axes}
-    return Case(
-        model=spec.vae, operation=operation, axes=models.sized(spec.vae, width, height, **others), dtype=dtype
-    )
+    return Case(model=spec.vae, operation=operation, axes=models.sized(spec.vae, width, height, **others), dtype=dtype)
 
 
 def _loaded_vae_dtype(spec: PipelineSpec, case: Case) -> str:
