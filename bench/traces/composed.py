@@ -16,8 +16,8 @@ from bench.traces import strides as layouts
 Device = Literal["cuda", "cpu"]
 
 ATEN = torch.ops.aten
-#: The root-mean-square normalisation as one operator; None in a torch that lacks it (before 2.9).
-FUSED_RMS_NORM = packet.default if (packet := getattr(ATEN, "_fused_rms_norm", None)) else None
+#: Place of the mask among the arguments of scaled_dot_product_attention.
+_MASK = 3
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
@@ -108,6 +108,22 @@ def _channels_from_pixels(values: torch.Tensor, factor: int) -> torch.Tensor:
     parts = values.reshape(*batch, channels, height // factor, factor, width // factor, factor)
     order = (*range(first), first, first + 2, first + 4, first + 1, first + 3)
     return parts.permute(order).reshape(*batch, channels * factor**2, height // factor, width // factor)
+
+
+def has_mask_of_truth_values(args: tuple[Any, ...]) -> bool:
+    """Whether the arguments of attention have a mask that says which pairs count, and no values to add."""
+    return len(args) > _MASK and args[_MASK] is not None and args[_MASK].dtype is torch.bool
+
+
+def attention_with_values_as_mask(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, *args: Any, **kwargs: Any
+) -> torch.Tensor:
+    """Attention after its mask was made into values to add, which live as long as it runs
+    (aten/src/ATen/native/transformers/attention.cpp, convert_boolean_attn_mask)."""
+    values = torch.where(mask, 0.0, torch.scalar_tensor(-torch.inf, dtype=query.dtype))
+    result = ATEN.scaled_dot_product_attention.default(query, key, value, values, *args, **kwargs)
+    assert isinstance(result, torch.Tensor)  # noqa: S101 - for the type checker: operators are not typed
+    return result
 
 
 def _safe_softmax(values: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> torch.Tensor:

@@ -33,6 +33,8 @@ def decomposition(func: Any, args: tuple[Any, ...], device: Device) -> Callable[
     known = composed.of(func, device)
     if known is not None:
         return known
+    if func is ATEN.scaled_dot_product_attention.default and composed.has_mask_of_truth_values(args):
+        return composed.attention_with_values_as_mask
     has_kernel = func is not ATEN.scaled_dot_product_attention.default or args[0].dim() == _FUSED_DIMENSIONS
     if (has_kernel and func in _REPLACED) or func in _ELEMENTWISE or not func._can_decompose():
         return None
@@ -209,7 +211,9 @@ def _like(values: torch.Tensor, *_: Any, dtype: torch.dtype | None = None, **__:
     return _to_copy(values, dtype=dtype)
 
 
-def _cat(parts: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
+def _cat(tensors: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
+    """torch leaves out tensors of one dimension without values, whatever the others are (TensorShape.cpp)."""
+    parts = [tensor for tensor in tensors if tuple(tensor.shape) != (0,)]
     shape = list(parts[0].shape)
     shape[dim] = sum(part.shape[dim] for part in parts)
     strides = layouts.concatenated(tuple(shape), [layout_of(part) for part in parts])
@@ -228,15 +232,23 @@ def _dropout(values: torch.Tensor, *_: Any) -> torch.Tensor:
 
 #: Elementwise operators, and how many of their arguments are operands.
 _ELEMENTWISE: dict[Any, int] = {
+    ATEN.abs.default: 1,
     ATEN.add.Tensor: 2,
+    ATEN.bitwise_and.Tensor: 2,
     ATEN.clamp.default: 1,
     ATEN.clamp_min.default: 1,
     ATEN.cos.default: 1,
     ATEN.div.Tensor: 2,
     ATEN.eq.Scalar: 2,
     ATEN.exp.default: 1,
+    ATEN.ge.Scalar: 2,
     ATEN.gelu.default: 1,
+    ATEN.gt.Scalar: 2,
+    ATEN.gt.Tensor: 2,
     ATEN.le.Tensor: 2,
+    ATEN.log.default: 1,
+    ATEN.lt.Scalar: 2,
+    ATEN.minimum.default: 2,
     ATEN.mish.default: 1,
     ATEN.mul.Scalar: 2,
     ATEN.mul.Tensor: 2,
@@ -247,6 +259,7 @@ _ELEMENTWISE: dict[Any, int] = {
     ATEN.relu.default: 1,
     ATEN.rsqrt.default: 1,
     ATEN.rsub.Scalar: 2,
+    ATEN.sigmoid.default: 1,
     ATEN.silu.default: 1,
     ATEN.sin.default: 1,
     ATEN.sqrt.default: 1,
@@ -254,7 +267,14 @@ _ELEMENTWISE: dict[Any, int] = {
     ATEN.tanh.default: 1,
     ATEN.where.self: 3,
 }
-_COMPARISONS = {ATEN.eq.Scalar, ATEN.le.Tensor}
+_COMPARISONS = {
+    ATEN.eq.Scalar,
+    ATEN.ge.Scalar,
+    ATEN.gt.Scalar,
+    ATEN.gt.Tensor,
+    ATEN.le.Tensor,
+    ATEN.lt.Scalar,
+}
 #: Operators that make a contiguous tensor from nothing.
 _MADE = {
     ATEN.arange.default,
@@ -275,13 +295,17 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys(UPSAMPLINGS, _upsampled),
     ATEN._to_copy.default: _to_copy,
     ATEN._softmax.default: _as_contiguous(ATEN._softmax.default),
+    ATEN.all.default: _as_contiguous(ATEN.all.default),
     ATEN.all.dim: _as_contiguous(ATEN.all.dim),
+    ATEN.argmax.default: _as_contiguous(ATEN.argmax.default),
     ATEN.avg_pool2d.default: _as_suggested(ATEN.avg_pool2d.default),
     ATEN.cat.default: _cat,
     ATEN.clone.default: _clone,
     ATEN.constant_pad_nd.default: _padded,
     ATEN.dropout.default: _dropout,
-    ATEN.empty_like.default: _like,
+    ATEN.embedding.default: _as_contiguous(ATEN.embedding.default),
+    ATEN.full_like.default: _like,
+    ATEN.index.Tensor: _as_contiguous(ATEN.index.Tensor),
     ATEN.linalg_vector_norm.default: _as_contiguous(ATEN.linalg_vector_norm.default),
     ATEN.mean.dim: _as_contiguous(ATEN.mean.dim),
     ATEN.native_group_norm.default: _native_group_norm,
@@ -294,6 +318,7 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.scalar_tensor.default: _host_number,
     ATEN.scaled_dot_product_attention.default: _attention,
     ATEN.stack.default: _as_contiguous(ATEN.stack.default),
+    ATEN.sum.default: _as_contiguous(ATEN.sum.default),
     ATEN.sum.dim_IntList: _as_contiguous(ATEN.sum.dim_IntList),
     ATEN.zeros_like.default: _like,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.core.units import format_count
 from bench.record import Case
-from bench.workloads.base import Axis, Loaded, Shape, Spec, Workload
+from bench.workloads.base import Axis, Loaded, MetaCall, Shape, Spec, Workload
 from bench.workloads.model_facts import Facts
 from bench.workloads.text_encoder import zoo
 
@@ -53,3 +53,13 @@ class TextEncoders(Workload):
         from bench.workloads.text_encoder import module  # noqa: PLC0415 - loads torch
 
         return module.EncoderOnDevice(case, device)
+
+    def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
+        from bench.workloads.text_encoder import on_meta  # noqa: PLC0415 - loads torch
+
+        return on_meta.call(case).flops(passes)
+
+    def on_meta(self, case: Case) -> MetaCall:
+        from bench.workloads.text_encoder import on_meta  # noqa: PLC0415 - loads torch
+
+        return on_meta.call(case)
