@@ -25,12 +25,14 @@ class TextEncoder:
         model: key of the text encoder.
         tokens: tokens of one prompt, as the pipeline pads or cuts it.
         prompts: prompts that one call encodes for each image: 2 with a negative prompt.
+        words: words of the prompt that is measured. It matters only if the pipeline does not pad to `tokens`.
     """
 
     component: str
     model: str
     tokens: int
     prompts: int = 1
+    words: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,10 @@ class PipelineSpec(Spec):
         class_name: diffusers' class.
         text_encoders: in the order in which the pipeline runs them.
         denoiser: the model of the steps.
+        embeddings: what the text stage makes, by the names of the call's arguments: shapes for one image.
         vae: key of the VAE.
         vae_dtype: precision in which the VAE is loaded; None: that of the pipeline.
-        vae_decodes_in: precision in which the pipeline decodes; None: that in which the VAE is loaded.
+        upcasts_vae: whether the pipeline computes with a VAE that is loaded in float16 in float32.
         scheduler: the scheduler.
         size: width and height in pixels that the pipeline makes if it is not told.
         frames: frames of a video that it makes if it is not told; None: it makes images.
@@ -106,9 +109,10 @@ class PipelineSpec(Spec):
     class_name: str
     text_encoders: tuple[TextEncoder, ...]
     denoiser: Denoiser
+    embeddings: Mapping[str, Shape] = field(hash=False)
     vae: str
     vae_dtype: str | None = None
-    vae_decodes_in: str | None = None
+    upcasts_vae: bool = False
     scheduler: Scheduler
     size: tuple[int, int]
     frames: int | None = None
@@ -151,12 +155,12 @@ class PipelineSpec(Spec):
     def vae_case(self, case: Case, operation: str) -> Case:
         """The case of the VAE, as a model of its own, that a stage `encode` or `decode` of this case runs."""
         sizes = {axis: case.axes[axis] for axis in ("width", "height", "frames", "batch") if axis in case.axes}
-        dtype = (self.vae_decodes_in if operation == "decode" else None) or self.vae_dtype or case.dtype
+        dtype = self.vae_dtype or case.dtype
         return Case(
             model=self.vae,
             operation=operation,
             axes=models.sized(self.vae, **sizes),
-            dtype=dtype,
+            dtype="float32" if self.upcasts_vae and dtype == "float16" else dtype,
             tiling=case.tiling,
             weights=case.weights,
         )

@@ -26,6 +26,7 @@ _FULL: dict[str, Any] = {
     "denoiser": Denoiser(
         "unet", "UNet2DConditionModel", 859_520_964, {"sample_size": 64, "cross_attention_dim": 768}, batch=2
     ),
+    "embeddings": {"prompt_embeds": (77, 768), "negative_prompt_embeds": (77, 768)},
     "vae": "sd-v1",
     "scheduler": _SCHEDULER,
     "hub_id": "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -49,6 +50,7 @@ _TINY: dict[str, Any] = {
         },
         batch=2,
     ),
+    "embeddings": {"prompt_embeds": (77, 64), "negative_prompt_embeds": (77, 64)},
     "vae": "tiny-sd-v1",
     "scheduler": _SCHEDULER,
     "size": (128, 128),
