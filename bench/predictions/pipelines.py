@@ -1,34 +1,27 @@
 """The predicted memory of pipelines, stage by stage, on cards.
 
-`python -m bench.predictions.pipelines` writes the file that comes with the program (`make predictions`), for one card of
-each class of memory. It needs torch unless the traces of all components are kept (`traces.trace_cache`).
+`python -m bench.predictions.pipelines` writes the file that comes with the program (`make predictions`), for one card
+of each class of memory. It needs torch unless the traces of all components are kept (`traces.trace_cache`).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from bench import store
 from bench.analysis.pipelines import choice, memory_json
-from bench.analysis.pipelines.memory_map import (
-    CardMemory,
-    Component,
-    MemoryMap,
-    OnCard,
-    PipelineMemory,
-    StagePeak,
-    Way,
-)
+from bench.analysis.pipelines.memory_map import CardMemory, Component, MemoryMap, OnCard, PipelineMemory, StagePeak, Way
 from bench.analysis.speed.parts import parts as parts_of_time
 from bench.core.units import ITEM_BYTES
 from bench.errors import BenchError
 from bench.predictions import predicted_stages
 from bench.predictions.predicted_stages import StagedCall
 from bench.predictions.target_cards import TargetCard, choose_cards
-from bench.record import Case
+from bench.record import Axes, Case
 from bench.traces.tracing import kernels_of, trace_of
 from bench.workloads import models
 
@@ -55,7 +48,7 @@ def is_staged(key: str) -> bool:
 def usual_case(key: str) -> Case:
     """The case that a pipeline makes if it is not told otherwise."""
     axes = {name: axis.assumed for name, axis in models.axes(key).items()}
-    known = {name: value for name, value in axes.items() if value is not None}
+    known = Axes({name: value for name, value in axes.items() if value is not None})
     return Case(model=key, operation=models.workload(key).operations[0], axes=known, dtype=models.get(key).dtype)
 
 
@@ -154,17 +147,31 @@ def load() -> MemoryMap:
         ) from None
 
 
-def write(path: Path, shown: bool = True) -> None:
-    """Predict all pipelines on the cards of each class, and write the file."""
+def write() -> None:
+    """Predict all pipelines on the cards of each class, and write the file; tell on standard error how far it is."""
     cards, _ = choose_cards(CARDS, None, Path("results"))
-    pipelines = []
-    for key in keys():
-        if shown:
-            print(f"Predicting {key}", file=sys.stderr, flush=True)  # noqa: T201 - a tool for developers
-        pipelines.append(memory_of(usual_case(key), cards))
-    named = tuple(CardMemory(card.name, card.place.total_bytes) for card in cards)
-    path.write_text(memory_json.to_json(MemoryMap(named, tuple(pipelines))), encoding="utf-8")
+    path = store.pipeline_memory()
+    text = memory_json.to_json(without_reasons(build(map(usual_case, _told(keys())), cards)))
+    store.write_whole(path, text.encode())
+
+
+def without_reasons(memory: MemoryMap) -> MemoryMap:
+    """The same without what verdicts rest on, which pages over many cards do not show."""
+    return replace(memory, pipelines=tuple(map(_without_reasons, memory.pipelines)))
+
+
+def _without_reasons(pipeline: PipelineMemory) -> PipelineMemory:
+    def short(way: Way) -> Way:
+        return replace(way, cards={name: replace(on_card, reason="") for name, on_card in way.cards.items()})
+
+    return replace(pipeline, ways=tuple(map(short, pipeline.ways)))
+
+
+def _told(named: Sequence[str]) -> Iterator[str]:
+    for number, key in enumerate(named, 1):
+        sys.stderr.write(f"Memory of {key} ({number} of {len(named)})\n")
+        yield key
 
 
 if __name__ == "__main__":
-    write(store.pipeline_memory())
+    write()

@@ -19,6 +19,7 @@ from bench.store.disk import (
     device_folder,
     device_lock,
     is_named_pipe,
+    pipeline_memory,
     prepare_folder,
     published,
     usual_folders,

@@ -42,8 +42,17 @@ def published() -> Path | None:
 
 def verdicts() -> Path:
     """The file of the verdicts that come with the program: in the wheel, or in a checkout's `results/`."""
-    shipped = _PACKAGE / "verdicts.json"
-    return shipped if shipped.is_file() else _PACKAGE.parent / "results" / "predicted" / "verdicts.json"
+    return _shipped("verdicts.json")
+
+
+def pipeline_memory() -> Path:
+    """The file of the memory of pipelines that comes with the program, in the same places."""
+    return _shipped("pipelines.json")
+
+
+def _shipped(name: str) -> Path:
+    in_wheel = _PACKAGE / name
+    return in_wheel if in_wheel.is_file() else _PACKAGE.parent / "results" / "predicted" / name
 
 
 def usual_folders() -> list[Path]:

@@ -267,14 +267,7 @@ _ELEMENTWISE: dict[Any, int] = {
     ATEN.tanh.default: 1,
     ATEN.where.self: 3,
 }
-_COMPARISONS = {
-    ATEN.eq.Scalar,
-    ATEN.ge.Scalar,
-    ATEN.gt.Scalar,
-    ATEN.gt.Tensor,
-    ATEN.le.Tensor,
-    ATEN.lt.Scalar,
-}
+_COMPARISONS = {ATEN.eq.Scalar, ATEN.ge.Scalar, ATEN.gt.Scalar, ATEN.gt.Tensor, ATEN.le.Tensor, ATEN.lt.Scalar}
 #: Operators that make a contiguous tensor from nothing.
 _MADE = {
     ATEN.arange.default,

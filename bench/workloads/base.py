@@ -380,6 +380,11 @@ class Workload(Protocol):
         case's own trace."""
         return ()
 
+    def components(self, case: Case) -> Mapping[str, Case]:
+        """A case of each model that is loaded for calls of several stages, by the component's name, in the precision in
+        which it is loaded; empty for a single model."""
+        return {}
+
     def on_meta(self, case: Case) -> MetaCall:
         """The call on meta tensors, for `traces.trace`. Raises ConfigError if the kind has no predictions."""
         raise ConfigError(f"{case.model}: calls of the kind {self.name!r} can't be predicted. Measure them instead.")

@@ -48,6 +48,12 @@ def _lines(values: Sequence[object]) -> str:
     return ",\n".join(map(_dump, values))
 
 
+def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
 def _pipeline(pipeline: dict[str, Any]) -> str:
     ways = pipeline.pop("ways")
+    for way in ways:
+        way["cards"] = {name: _without_empty(on_card) for name, on_card in way["cards"].items()}
     return f'{_dump(pipeline)[:-1]},"ways":[\n{_lines(ways)}\n]}}'

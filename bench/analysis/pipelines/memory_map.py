@@ -62,7 +62,7 @@ class OnCard:
     verdict: Verdict
     confidence: Confidence
     stage: str
-    peak_bytes: int | None
+    peak_bytes: int | None = None
     least_s: float | None = None
     reason: str = ""
 

@@ -30,9 +30,5 @@ def local_tokenizer(tokens: int) -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n|\w+|[^\w\s]+"), behavior="removed", invert=True)
     tokenizer.add_special_tokens([AddedToken(mark, special=True) for mark in _MARKS])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=_PADDING,
-        eos_token=_END,
-        unk_token=_UNKNOWN,
-        model_max_length=tokens,
+        tokenizer_object=tokenizer, pad_token=_PADDING, eos_token=_END, unk_token=_UNKNOWN, model_max_length=tokens
     )

@@ -119,7 +119,7 @@ def _load(spec: PipelineSpec, case: Case) -> Any:
     if case.weights == "random":
         torch.manual_seed(_SEED)
         return its_class(**{**unset, **components.components(spec, case.dtype, parts)}, **_unchecked(its_class))
-    absent = {name: None for name in components.names(spec, {"text", "vae"} - parts)}
+    absent = dict.fromkeys(components.names(spec, {"text", "vae"} - parts))
     return its_class.from_pretrained(
         spec.hub_id if case.weights == "hub" else str(Path(case.weights).expanduser()),
         torch_dtype=_precisions(spec, case),

@@ -9,13 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.record import Axes, Case
-from bench.workloads import models
-from bench.workloads.base import SIDES, StagePart
+from bench.workloads.base import StagePart
 from bench.workloads.pipeline import zoo
 from bench.workloads.pipeline.pipeline_spec import LEFT_OUT, OFFLOADED, PipelineSpec
-
-#: The precision whose VAEs a pipeline runs in float32 if they overflow otherwise (`vae_decodes_in`).
-_OVERFLOWING = "float16"
 
 
 def of(case: Case) -> tuple[StagePart, ...]:
@@ -37,7 +33,7 @@ def components(case: Case) -> dict[str, Case]:
     return {
         **encoders,
         spec.denoiser.component: _step(case),
-        spec.vae_component: _vae(spec, case, "decode", _loaded_vae_dtype(spec, case)),
+        spec.vae_component: spec.vae_case(case, "decode").model_copy(update={"dtype": spec.vae_dtype or case.dtype}),
     }
 
 
@@ -60,11 +56,7 @@ def _all_parts(spec: PipelineSpec, case: Case) -> list[StagePart]:
     prompts = [
         StagePart("text", _text(case, each.model, each.tokens), (), repeats=each.prompts) for each in spec.text_encoders
     ]
-    loaded = _loaded_vae_dtype(spec, case)
-    runs_in = spec.vae_decodes_in if spec.vae_decodes_in and loaded == _OVERFLOWING else loaded
-    encode, decode = (
-        StagePart(name, _vae(spec, case, name, runs_in), (), held=(step,)) for name in ("encode", "decode")
-    )
+    encode, decode = (StagePart(name, spec.vae_case(case, name), (), held=(step,)) for name in ("encode", "decode"))
     return [*prompts, encode, StagePart("denoise", step, (), repeats=spec.steps_made(case.axes["steps"])), decode]
 
 
@@ -76,14 +68,5 @@ def _text(case: Case, model: str, tokens: int) -> Case:
 
 def _step(case: Case) -> Case:
     """The case of one step."""
-    return case.model_copy(update={"axes": Axes({**case.axes, "steps": 1}), "variant": "default"})
-
-
-def _vae(spec: PipelineSpec, case: Case, operation: str, dtype: str) -> Case:
-    width, height = (case.axes[side] for side in SIDES)
-    others = {name: case.axes[name] for name in ("frames", "batch") if name in case.axes}
-    return Case(model=spec.vae, operation=operation, axes=models.sized(spec.vae, width, height, **others), dtype=dtype)
-
-
-def _loaded_vae_dtype(spec: PipelineSpec, case: Case) -> str:
-    return spec.vae_dtype or case.dtype
+    update = {"axes": Axes({**case.axes, "steps": 1}), "variant": "default", "tiling": "off"}
+    return case.model_copy(update=update)
