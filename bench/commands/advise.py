@@ -92,11 +92,22 @@ def advise(
 
     Exit codes: 0 done; 2 wrong usage, or not even the weights fit.
     """
-    from bench.commands import comparisons
+    from bench.commands import advise_pipelines, comparisons
     from bench.predictions import advice as advising
     from bench.predictions import over_networks, what_would_change
     from bench.predictions.target_cards import as_used, choose_cards
 
+    if staged := advise_pipelines.chosen(model or []):
+        others = {"--operation": operation, "--out": out, "--network": network, "--server": server}
+        advise_pipelines.refuse_others({**others, "--transport": transport, "--os windows": os == "windows"})
+        if gpu is None and vram_limit is None:
+            raise ConfigError("Advice on a pipeline requires --gpu or --vram-limit. Add one of them.")
+        cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS)
+        warn(warnings)
+        (card,) = as_used(cards, allocator_kind(allocator), os, free)
+        sized = {"frames": frames, "batch": batch, "dtype": dtype}
+        advise_pipelines.show(staged, card, resolution or [], **sized, as_json=as_json, quiet=quiet)
+        return
     sizes = resolution or advising.usual_sizes(model or [])
     wanted = comparisons.wanted_of(model or [], operation or [], sizes, [], quiet=quiet)
     images = advising.images_of(wanted, batch, dtype, frames)

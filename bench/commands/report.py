@@ -15,9 +15,8 @@ import typer
 from bench.commands import answers, comparisons
 from bench.commands.files import Page, Pages, given_or_all, records_and_predictions, refuse_nothing, write_pages
 from bench.commands.options import REPORTS, PagesFolder, Quiet, Results
-from bench.commands.stderr import tell, warn
-from bench.core.garbage import uncollected
-from bench.core.units import format_seconds
+from bench.commands.stderr import warn
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.analysis.cost.image_costs import Costs
@@ -116,15 +115,10 @@ def _pages(sources: _Sources, out: Path, form: Format, begun: float | None) -> I
 
     names: list[str] = []
     if form in {Format.MARKDOWN, Format.HTML}:
-        names.append(index_page.PAGE)
-        contents = index_page.Contents(sources.verdicts, sources.records, sources.costs)
-        yield index_page.PAGE, partial(index_page.render, contents)
-        if begun is not None:
-            taken = format_seconds(time.perf_counter() - begun)
-            tell(f"{out / index_page.PAGE} is ready after {taken}. The other pages and the plots follow ...")
-    for pages in _page_groups(sources, has_details=form is not Format.MARKDOWN):  # whose pages are short
-        names += pages
-        yield from pages.items()
+        pages[index_page.PAGE] = partial(index_page.render, index_page.Contents(verdicts, records, costs))
+    pages["predicted.md"] = predicted_page.page(predictions, records)
+    pages |= _pipeline_pages()
+    pages |= _model_pages(records, has_details=has_details)
     if form is Format.MARKDOWN and _is_free(out / overview_page.PAGE, overview_page.WRITTEN):
         beside = [name for name in _WRITTEN_BY_ADVISE if (out / name).is_file()]
         yield overview_page.PAGE, overview_page.page(sources.verdicts, sources.records, [*names, *beside])
@@ -163,6 +157,23 @@ def _pages_if_any(paths: Sequence[Path], records: Sequence[Record]) -> Pages:
         training_page.PAGE: training_page.page(records),
     }
     return {name: page for name, page in pages.items() if page is not None}
+
+
+def _pipeline_pages() -> Pages:
+    """The page of where the memory of pipelines goes, and its plot; none, with a warning, if its data can't be read."""
+    from bench.predictions import pipelines
+    from bench.report.pages import memory_by_stage_page
+    from bench.report.plots import pipeline_memory_plot
+
+    try:
+        memory = pipelines.load()
+    except BenchError as error:
+        warn([f"{error} {memory_by_stage_page.PAGE} is not written."])
+        return {}
+    return {
+        memory_by_stage_page.PAGE: memory_by_stage_page.page(memory),
+        memory_by_stage_page.PLOT: partial(pipeline_memory_plot.draw, memory),
+    }
 
 
 def _model_pages(records: Sequence[Record], *, has_details: bool) -> Pages:

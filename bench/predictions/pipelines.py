@@ -16,14 +16,16 @@ from bench import store
 from bench.analysis.pipelines import choice, memory_json
 from bench.analysis.pipelines.memory_map import CardMemory, Component, MemoryMap, OnCard, PipelineMemory, StagePeak, Way
 from bench.analysis.speed.parts import parts as parts_of_time
+from bench.config import DTYPES, resolutions_of
 from bench.core.units import ITEM_BYTES
-from bench.errors import BenchError
+from bench.errors import BenchError, ConfigError, known
 from bench.predictions import predicted_stages
 from bench.predictions.predicted_stages import StagedCall
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Axes, Case
 from bench.traces.tracing import kernels_of, trace_of
 from bench.workloads import models
+from bench.workloads.labels import FRAMES, label_of
 
 #: A card of each class: 8, 12, 16, 24 and 80 GB.
 CARDS = (
@@ -50,6 +52,31 @@ def usual_case(key: str) -> Case:
     axes = {name: axis.assumed for name, axis in models.axes(key).items()}
     known = Axes({name: value for name, value in axes.items() if value is not None})
     return Case(model=key, operation=models.workload(key).operations[0], axes=known, dtype=models.get(key).dtype)
+
+
+def cases_of(
+    named: Sequence[str], sizes: Sequence[str], frames: int | None, batch: int, dtype: str | None
+) -> list[Case]:
+    """The cases of pipelines at these sizes (`512`, `512x768`), by default the pipelines' own.
+
+    Raises ConfigError for a size, number of frames or precision that a pipeline does not take.
+    """
+    if dtype is not None:
+        known("dtype", dtype, [name for name in DTYPES if name != "model"], "--dtype")
+    counts = {"batch": batch, **({} if frames is None else {FRAMES: frames})}
+    cases = []
+    for key in named:
+        usual = models.usual_size(key)
+        pairs = [(size.width, size.height) for size in resolutions_of(sizes)] or ([usual] if usual else [])
+        for width, height in pairs:
+            axes = models.sized(key, width, height, **counts)
+            case = usual_case(key).model_copy(update={"axes": axes, "dtype": dtype or models.get(key).dtype})
+            refusals = (axis.check(axes[name]) for name, axis in models.axes(key).items())
+            reason = next(filter(None, refusals), "") or models.workload(key).check(case)
+            if reason:
+                raise ConfigError(f"{label_of(case)}: {reason}.")
+            cases.append(case)
+    return cases
 
 
 def build(cases: Iterable[Case], cards: Sequence[TargetCard]) -> MemoryMap:

@@ -1,9 +1,10 @@
 """Which way to run a pipeline on a card.
 
-The first way of `ORDER` that fits with high or medium confidence is recommended, else the first that is tight or fits
-with low confidence. The order is by what a way costs: whole on the card nothing; offload of whole components copies all
-weights to the card once a call; tiles change the picture where they meet; remote stages need an endpoint; offload
-module by module copies the denoiser's weights in every step. No times decide, because nobody measured them.
+The first way of `ORDER` that runs with high or medium confidence is recommended, else the first that runs with low
+confidence. A way that is tight runs, although torch may have to empty its cache on the way. The order is by what a way
+costs: whole on the card nothing; offload of whole components copies all weights to the card once a call; tiles change
+the picture where they meet; remote stages need an endpoint; offload module by module copies the denoiser's weights in
+every step. No times decide, because nobody measured them.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ REMOTE = ("without-vae", "without-text", "denoise-only")
 def recommended(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | None:
     """The recommended way on a card, and what becomes of it there; None if none runs."""
     running = [(way, way.cards[card]) for way in pipeline.ways if way.cards[card].runs]
-    comfortable = ((way, on_card) for way, on_card in running if on_card.is_comfortable)
-    return next(comfortable, next(iter(running), None))
+    sure = ((way, on_card) for way, on_card in running if on_card.is_sure)
+    return next(sure, next(iter(running), None))
 
 
 def first_remote(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | None:
-    """The first remote way that fits a card comfortably; None if none does."""
+    """The first remote way that runs on a card with high or medium confidence; None if none does."""
     remote = ((way, way.cards[card]) for way in pipeline.ways if way.variant in REMOTE)
-    return next(((way, on_card) for way, on_card in remote if on_card.is_comfortable), None)
+    return next(((way, on_card) for way, on_card in remote if on_card.is_sure), None)

@@ -67,14 +67,14 @@ class OnCard:
     reason: str = ""
 
     @property
-    def is_comfortable(self) -> bool:
-        """Whether it fits with more than low confidence."""
-        return self.verdict == "fits" and self.confidence != "low"
-
-    @property
     def runs(self) -> bool:
         """Whether the call ends."""
         return self.verdict in {"fits", "tight"}
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it runs with more than low confidence."""
+        return self.runs and self.confidence != "low"
 
 
 @dataclass(frozen=True, slots=True)

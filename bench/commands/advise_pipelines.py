@@ -1,0 +1,65 @@
+"""`bench advise` for pipelines: how to run one on a card, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from bench.commands.stderr import interruptible, tell_aliases, tracked
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bench.predictions.target_cards import TargetCard
+
+
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """The pipelines among the named models; none if no model is named.
+
+    Raises ConfigError if others are named too, whose advice has another form.
+    """
+    from bench.config import models_of
+    from bench.predictions import pipelines
+
+    keys = models_of(names) if names else ()
+    staged = tuple(key for key in keys if pipelines.is_staged(key))
+    if staged and len(staged) < len(keys):
+        other = next(key for key in keys if key not in staged)
+        raise ConfigError(f"--model: {staged[0]} is a pipeline and {other} is not. Ask for each kind by itself.")
+    return staged
+
+
+def refuse_others(given: Mapping[str, object]) -> None:
+    """Raise ConfigError if one of these options, by name, is given: they say nothing about a pipeline."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise ConfigError(f"{', '.join(names)} can't be combined with a pipeline. Leave it out.")
+
+
+def show(
+    keys: Sequence[str],
+    card: TargetCard,
+    sizes: Sequence[str],
+    *,
+    frames: int | None,
+    batch: int,
+    dtype: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print the advice for each pipeline and size on a card. Raises ConfigError for what can't be predicted."""
+    from bench.analysis.pipelines.reasons import recommendation
+    from bench.predictions import pipelines
+    from bench.report.pages import pipeline_advice_page
+    from bench.report.render import console, json_text
+
+    tell_aliases(keys, quiet=quiet)
+    cases = pipelines.cases_of(keys, sizes, frames, batch, dtype)
+    with interruptible("Interrupted before all ways were looked at. Nothing was printed."):
+        told = tracked(cases, "Looking at pipelines", quiet=quiet or as_json)
+        advice = [recommendation(pipelines.memory_of(case, [card]), card.name) for case in told]
+    if as_json:
+        typer.echo(json_text.render(pipeline_advice_page.figures(advice)), nl=False)
+    elif not quiet:
+        console.show(pipeline_advice_page.terminal(advice, card.place.label, card.place.allocator))

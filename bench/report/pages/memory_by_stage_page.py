@@ -1,0 +1,157 @@
+"""The page `reports/memory_by_stage.md`: where the memory of each pipeline goes, and what fits cards of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from bench.analysis.pipelines import choice
+from bench.analysis.pipelines.memory_map import CardMemory, Component, MemoryMap, PipelineMemory, Way
+from bench.core.units import format_bytes
+from bench.report.document import Bullets, Cell, Column, Document, Picture, Section, Table, Terms, Text, table_of
+from bench.report.pages.cells import OOM, TIGHT
+from bench.report.pages.pipeline_words import HOW, WAYS, component_name, short_card, size_of, verdict_cell, way_name
+from bench.vram import assumptions
+from bench.workloads import models
+
+PAGE = "memory_by_stage.md"
+PLOT = "memory_by_stage.png"
+_STAGES = ("text", "encode", "denoise", "decode")
+_DESCRIPTION = (
+    "A bar for each pipeline: the weights of its text encoders, its denoiser and its VAE, and what its largest stage "
+    "takes besides weights; the memory of cards as lines."
+)
+
+
+def page(memory: MemoryMap, *, has_plot: bool = True) -> Document:
+    """What to do on each class of cards, then for each pipeline its components and the peaks of its stages."""
+    return Document(
+        "Where does the memory go?",
+        (
+            Text(
+                "How each pipeline runs on cards of 8 to 80 GB, by prediction: the first way that runs of those below. "
+                "`bench advise --model NAME --gpu NAME` says it for any card and size."
+            ),
+            _recommendations(memory),
+            *([Picture(PLOT, _DESCRIPTION)] if has_plot else []),
+            *(_section(pipeline, memory.cards) for pipeline in memory.pipelines),
+        ),
+        (
+            Terms(_legend()),
+            Bullets(_RESTS_ON, "What this rests on"),
+            Text("Written by `bench report` from the predictions that come with the program; do not edit."),
+        ),
+    )
+
+
+def _recommendations(memory: MemoryMap) -> Table:
+    return table_of(
+        memory.pipelines,
+        (Column("Pipeline"), lambda pipeline: models.title(pipeline.model)),
+        (Column("Size"), size_of),
+        *((Column(_card_title(card), key=card.name), partial(_recommended, card=card)) for card in memory.cards),
+    )
+
+
+def _card_title(card: CardMemory) -> str:
+    return f"{short_card(card.name)} ({format_bytes(card.total_bytes)})"
+
+
+def _recommended(pipeline: PipelineMemory, card: CardMemory) -> Cell:
+    first = choice.recommended(pipeline, card.name)
+    if first is None:
+        return Cell(text="does not run", kind="predicted")
+    way, on_card = first
+    sure = "" if on_card.is_sure else " ??"
+    return Cell(text=f"{way_name(way)}{' (tight)' if on_card.verdict == 'tight' else ''}{sure}", kind="predicted")
+
+
+def _section(pipeline: PipelineMemory, cards: Sequence[CardMemory]) -> Section:
+    return Section(
+        f"{models.title(pipeline.model)}, {size_of(pipeline)}, {pipeline.dtype}",
+        (components_table(pipeline), ways_table(pipeline, cards)),
+    )
+
+
+def components_table(pipeline: PipelineMemory) -> Table:
+    """The components with the bytes of their weights, and their sum."""
+    total = sum(component.bytes for component in pipeline.components)
+    whole = Component("all", "", "", total)
+    return table_of(
+        [*pipeline.components, whole],
+        (Column("Component"), lambda component: component.name),
+        (Column("Model"), lambda component: component_name(pipeline, component.model) if component.model else None),
+        (Column("Precision"), lambda component: component.dtype or None),
+        (Column("Weights", "bytes"), lambda component: Cell(component.bytes, kind="predicted")),
+    )
+
+
+def ways_table(pipeline: PipelineMemory, cards: Sequence[CardMemory]) -> Table:
+    """The ways to run a pipeline: the peak of each stage, what a call copies to the card, and the verdict on cards."""
+    return table_of(
+        pipeline.ways,
+        (Column("Way"), way_name),
+        *stage_columns(pipeline),
+        (Column("Copied a call", "bytes"), lambda way: Cell(way.copied_bytes or None, kind="predicted")),
+        *(_card_column(card.name) for card in cards),
+    )
+
+
+def _card_column(card: str) -> tuple[Column, Callable[[Way], Cell]]:
+    return Column(short_card(card), key=card), lambda way: verdict_cell(way.cards.get(card))
+
+
+def stage_columns(pipeline: PipelineMemory) -> list[tuple[Column, Callable[[Way], Cell]]]:
+    """A column for each stage of a pipeline, with the peak of each way."""
+    named = {stage.name for way in pipeline.ways for stage in way.stages}
+    return [_stage_column(stage) for stage in _STAGES if stage in named]
+
+
+def _stage_column(stage: str) -> tuple[Column, Callable[[Way], Cell]]:
+    return Column(stage.capitalize(), "bytes", key=stage), lambda way: _stage_cell(way, stage)
+
+
+def _stage_cell(way: Way, name: str) -> Cell:
+    """The peak of a stage; the largest of a way stands out."""
+    stage = next((stage for stage in way.stages if stage.name == name), None)
+    if stage is None:
+        return Cell()
+    return Cell(stage.taken_bytes, kind="predicted", tone="strong" if stage == way.largest else "plain")
+
+
+def _legend() -> tuple[tuple[str, str], ...]:
+    return (
+        *((name.capitalize(), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
+        ("VAE in tiles", "`pipe.vae.enable_tiling()`: the picture changes where the tiles meet."),
+        (
+            "Text, encode, denoise, decode",
+            "the peak of torch's pool in that stage with memory to spare, weights included; the CUDA context comes on "
+            "top. The largest one decides.",
+        ),
+        ("Copied a call", "weights that go from host memory to the card for one call, at the least."),
+        ("tight", TIGHT),
+        ("? and ??", "medium and low confidence."),
+        (OOM, "out of memory."),
+    )
+
+
+_MEANINGS = {
+    "default": "all components stay on the card ({how}).",
+    "model-offload": "only the component that runs is on the card ({how}); all of them are copied for each call.",
+    "sequential-offload": (
+        "only the module that runs is on the card ({how}); the denoiser is copied in every step, which is slow."
+    ),
+    "without-vae": "an endpoint decodes, and encodes images ({how}).",
+    "without-text": "an endpoint encodes the prompt ({how}).",
+    "denoise-only": "only the denoiser is on the card ({how}).",
+}
+_RESTS_ON = (
+    "Weights of all resident components, and what one stage takes besides: a prompt of the pipeline's number of "
+    "tokens, one step of the denoiser (the steps are alike), one call of the VAE. Each is traced from diffusers' and "
+    "transformers' own modules.",
+    "No peak of a whole pipeline was compared with a GPU yet. `docs/prediction.md` says how well tiny siblings of "
+    "these pipelines agree with torch's own events on a CPU.",
+    "A stage is predicted on an empty pool. What earlier stages leave in the pool may add to what is reserved, and "
+    "torch gives it back before a call fails.",
+    assumptions.ASSUMPTIONS,
+)
