@@ -105,8 +105,9 @@ def advise(
         cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS)
         warn(warnings)
         (card,) = as_used(cards, allocator_kind(allocator), os, free)
-        sized = {"frames": frames, "batch": batch, "dtype": dtype}
-        advise_pipelines.show(staged, card, resolution or [], **sized, as_json=as_json, quiet=quiet)
+        advise_pipelines.show(
+            staged, card, resolution or [], frames=frames, batch=batch, dtype=dtype, as_json=as_json, quiet=quiet
+        )
         return
     sizes = resolution or advising.usual_sizes(model or [])
     wanted = comparisons.wanted_of(model or [], operation or [], sizes, [], quiet=quiet)

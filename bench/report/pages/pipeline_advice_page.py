@@ -64,9 +64,7 @@ def _why(advice: Recommendation) -> list[str]:
         lines.append(f"Each call copies at least {format_bytes(way.copied_bytes)} of weights to the card.")
     if on_card.least_s is not None:
         least = format_seconds(on_card.least_s)
-        lines.append(
-            f"Time: at least {least}, the matrix products at the card's rated rates. No better figure is known."
-        )
+        lines.append(f"Time: at least {least} (matrix products at the card's rated rates). Nothing better is known.")
     if advice.remote is not None:
         peak_bytes = advice.remote.largest.taken_bytes
         lines.append(f"With an endpoint: {way_name(advice.remote)} takes {format_bytes(peak_bytes)} here.")
@@ -103,12 +101,11 @@ def _peak(way: Way, card: str) -> Cell:
 
 def _figures(advice: Recommendation) -> dict[str, Any]:
     pipeline: dict[str, Any] = msgspec.to_builtins(advice.pipeline)
-    for way in pipeline["ways"]:
-        way |= way.pop("cards")[advice.card]
+    ways = [{**way, **way.pop("cards")[advice.card]} for way in pipeline["ways"]]
     return {
         **{name: pipeline[name] for name in ("model", "axes", "dtype", "components")},
         "card": advice.card,
         "recommended": None if advice.way is None else {"variant": advice.way.variant, "is_tiled": advice.way.is_tiled},
         "reasons": _why(advice),
-        "ways": pipeline["ways"],
+        "ways": ways,
     }
