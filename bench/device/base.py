@@ -131,8 +131,9 @@ class Clock(Protocol):
 class MemoryMeter(Protocol):
     """Measures the peak of one case after another.
 
-    The order is `begin` (with the model loaded), `first_call_done`, `calls_done`, and `left_behind` after the case's
-    tensors are gone. If a call has several stages, `enter` and `leave` surround each of them in every call.
+    `begin_load` and `load_done` surround the loading of a model. The order of a case is `begin` (with the model
+    loaded), `first_call_done`, `calls_done`, and `left_behind` after the case's tensors are gone. If a call has several
+    stages, `enter` and `leave` surround each of them in every call.
     """
 
     #: More leftover bytes than this are a leak.
@@ -140,6 +141,12 @@ class MemoryMeter(Protocol):
 
     def empty(self) -> None:
         """Return all cached memory to the device."""
+
+    def begin_load(self) -> None:
+        """Start loading a model, with the cache emptied."""
+
+    def load_done(self) -> Memory:
+        """End loading and return its peaks."""
 
     def begin(self) -> None:
         """Empty the cache and start a case, with its model loaded but not its input."""

@@ -108,9 +108,19 @@ def _record(case: Case, card: TargetCard, run: Run, call: _Predicted) -> Record:
     prediction, stages = call.prediction, call.stages
     outcome: Outcome = Measured() if call.peaks else OutOfMemory(where="device", message=prediction.reason)
     if card.no_torch is not None:
-        prediction, outcome = _unsupported(prediction, card.no_torch), Skipped(reason=card.no_torch)
-        stages = tuple(stage.model_copy(update={"memory": None}) for stage in stages)
-    place = card.place
+        prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
+    place, counts = card.place, models.workload(case.model).count(case, case.operation, demand.passes)
+    memory = (
+        None
+        if peaks is None
+        else Memory(
+            percent=memory_percent(peaks.reserved_bytes, place.limit_or_total_bytes),
+            peak_bytes=peaks.reserved_bytes,
+            weights_bytes=demand.weights_bytes,
+            peak_allocated_bytes=peaks.allocated_bytes,
+            peak_reserved_bytes=peaks.reserved_bytes,
+        )
+    )
     return Record(
         kind="predicted",
         case=case,

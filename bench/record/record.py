@@ -38,6 +38,9 @@ class Stage(Frozen):
         ge=2,
         description="chunks of frames that one call computed one after another for each tile; null: all frames at once",
     )
+    steps: int | None = Field(
+        default=None, ge=1, description="steps of a denoiser that one call made; null: the stage has no steps"
+    )
     flops: int | None = Field(
         default=None,
         ge=0,
@@ -51,11 +54,12 @@ class Stage(Frozen):
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        """Leave out what most stages lack, if it is not set: lines of images are older than these fields.
+        """Leave out chunks and steps if there are none: lines of images are older than the fields.
 
         Without a return type, which pydantic would take for the schema.
         """
-        return {name: value for name, value in serialize(self).items() if name not in _OPTIONAL or value is not None}
+        optional = ("chunks", "steps")
+        return {name: value for name, value in serialize(self).items() if name not in optional or value is not None}
 
 
 def whole_timing(stages: Sequence[Stage]) -> Timing | None:
@@ -112,6 +116,11 @@ class Record(Frozen):
     stages: tuple[Stage, ...] = Field(
         default=(), description="in the order in which they run; none if nothing was measured or published"
     )
+    loading: Memory | None = Field(
+        default=None,
+        description="peaks while the model was loaded, before any call; null: not measured for its kind of model, or "
+        "the case was interleaved",
+    )
     telemetry: Telemetry | None = None
     remote: Remote | None = Field(default=None, description="null unless an endpoint did the work")
     prediction: Prediction | None = Field(default=None, description="null unless the kind is predicted")
@@ -129,6 +138,14 @@ class Record(Frozen):
         description="the whole case: load, warm-up, calls, clean-up; an equal share of it if cases were interleaved",
     )
     recorded_at: str
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        """Leave out loading if it was not measured: most lines are older than the field, or have none.
+
+        Without a return type, which pydantic would take for the schema.
+        """
+        return {name: value for name, value in serialize(self).items() if name != "loading" or value is not None}
 
     @property
     def timing(self) -> Timing | None:

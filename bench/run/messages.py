@@ -23,6 +23,7 @@ from bench.record import (
     Frozen,
     Measured,
     MeasureSettings,
+    Memory,
     Outcome,
     Phase,
     PictureComparison,
@@ -97,6 +98,7 @@ class Done(Frozen):
     type: Literal["done"] = "done"
     outcome: Outcome = Measured()
     stages: tuple[Stage, ...] = ()
+    loading: Memory | None = None
     telemetry: Telemetry | None = None
     remote: Remote | None = None
     assumed: tuple[str, ...] = ()

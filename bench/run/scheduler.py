@@ -19,6 +19,7 @@ from bench.plan import Plan, refusal
 from bench.record import Case, Device, Environment, Phase, Record, Run, Skipped, timestamp
 from bench.run.executor import Executor
 from bench.run.messages import Broken, Done, Ready
+from bench.workloads import models
 
 #: Outcomes after which a run still ends with exit code 0.
 GOOD = ("measured", "out_of_memory", "skipped")
@@ -126,9 +127,13 @@ class _CaseRunner:
         count = format_count(measured_earlier, "case")
         warning = f"measured without {count} of its group, measured by an earlier session"
         warnings = [warning] if measured_earlier else []
-        if len(cases) == 1:
-            reason = refusal(cases[0])
-            yield (self._skip(cases[0], reason) if reason else self._measure_alone(cases[0], warnings),)
+        refused = {case: reason for case in cases if (reason := self._refusal(case))}
+        for case, reason in refused.items():
+            yield (self._skip(case, reason),)
+        cases = tuple(case for case in cases if case not in refused)
+        if len(cases) < 2:
+            for case in cases:
+                yield (self._measure_alone(case, warnings),)
             return
         self._announce(cases[0])
         begin = time.monotonic()
@@ -150,6 +155,10 @@ class _CaseRunner:
     def _announce(self, case: Case) -> None:
         self.executor.start()  # so that starting a new worker is not part of the case's time
         self.observer.case_begun(self.numbers[case.id], case)
+
+    def _refusal(self, case: Case) -> str:
+        """Why the case will be skipped: its model can't run it, or not on this device."""
+        return refusal(case) or models.workload(case.model).device_refusal(case, self.ready.device.kind)
 
     def _skip(self, case: Case, reason: str) -> Record:
         self.observer.case_begun(self.numbers[case.id], case)
@@ -173,6 +182,7 @@ class _CaseRunner:
             run=self.run,
             outcome=done.outcome,
             stages=done.stages,
+            loading=done.loading,
             telemetry=done.telemetry,
             remote=done.remote,
             interleaved_with=interleaved_with,

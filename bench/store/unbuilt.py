@@ -45,7 +45,8 @@ _set = object.__setattr__
 #: The model or dataclass that each msgspec type is made from, and the names of its fields that hold such.
 _MODELS: dict[type[msgspec.Struct], tuple[type, Sequence[str]]] = {}
 _Model = TypeVar("_Model", bound=BaseModel)
-_NAMES = tuple(Record.model_fields)
+#: The fields of a line but for one that only pipelines have: their lines, of several stages, are left to `record_of`.
+_NAMES = tuple(name for name in Record.model_fields if name != "loading")
 _VERSION = str(SCHEMA_VERSION).encode()
 #: Fields that are the same in most lines of a run, and those of which other lines have the same value.
 _SAME_IN_RUNS = ("schema_version", "kind", "device", "vram_limit_bytes", "run", "environment", "measure", "source")
@@ -124,6 +125,7 @@ def built_record(line: bytes, where: str) -> Record:
 def _of_checked(values: dict[str, Any]) -> Record:
     values["stages"] = tuple(map(_model, values["stages"]))
     values["telemetry"] = values["telemetry"] and _model(values["telemetry"])
+    values["loading"] = None
     return _of_values(Record, values)
 
 

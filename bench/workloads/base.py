@@ -262,6 +262,7 @@ class Workload(Protocol):
         operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
         in_docs: whether the diffusers docs have tables of it, so that it has pages even without results.
+        records_loading: whether records hold the peak while the model is loaded.
     """
 
     name: str
@@ -270,6 +271,7 @@ class Workload(Protocol):
     operations: tuple[str, ...]
     variants: tuple[str, ...] = ()
     in_docs: bool = False
+    records_loading: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -325,6 +327,10 @@ class Workload(Protocol):
         """Why the model can't run a case although each axis has a valid value; empty if it can."""
         return ""
 
+    def device_refusal(self, case: Case, kind: str) -> str:
+        """Why a kind of device (`cuda`, `cpu`) can't run a case that the model can; empty if it can."""
+        return ""
+
     def chunk_note(self, case: Case) -> str:
         """The chunks into which the model by itself cuts a case's frames, for a label; empty if into none."""
         return ""
@@ -345,8 +351,8 @@ class Workload(Protocol):
         """Input shape of each pass of a call, in order: one pass, or one per tile. Empty if not known."""
         return ()
 
-    def count(self, case: Case, passes: Sequence[Shape]) -> Counts:
-        """The tiles and chunks of frames of a call that made these passes."""
+    def count(self, case: Case, stage: str, passes: Sequence[Shape]) -> Counts:
+        """The tiles, chunks of frames and steps of a stage that made these passes."""
         return Counts((len(passes) or None) if case.tile else None)
 
     def served(self, case: Case) -> Case:

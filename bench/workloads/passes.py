@@ -31,7 +31,9 @@ class Counts:
     Attributes:
         tiles: tiles, once for each slice of a batch; None when untiled.
         chunks: chunks of frames into which each tile was cut; None if all frames were computed at once.
+        steps: steps of a loop; None if there is none.
     """
 
     tiles: int | None = None
     chunks: int | None = None
+    steps: int | None = None

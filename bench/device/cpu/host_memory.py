@@ -15,6 +15,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 #: The mmap threshold to which glibc raises itself once blocks of this size were freed (malloc.c,
 #: DEFAULT_MMAP_THRESHOLD_MAX on 64 bits; the trim threshold is then twice as high).
 _GLIBC_MMAP_MAX = 32 * MIB
+_NO_PROC = "this system has no /proc"
 _CLEAR_REFS, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
@@ -41,6 +42,24 @@ class HostMemory:
     def empty(self) -> None:
         gc.collect()
         self._heap.trim()
+
+    def begin_load(self) -> None:
+        self._heap.return_freed_blocks(True)
+        self._reason = _reset_peak()
+        self._baseline = _status_bytes("VmRSS")
+
+    def load_done(self) -> Memory:
+        """The growth of the resident set: before loading nothing of the model is in it."""
+        high = _status_bytes("VmHWM")
+        if self._reason is not None or high is None or self._baseline is None:
+            return Memory(peak_reason=self._reason or _NO_PROC)
+        peak = max(0, high - self._baseline)
+        return Memory(
+            percent=memory_percent(peak, self._capacity.divisor),
+            peak_bytes=peak,
+            baseline_rss_bytes=self._baseline,
+            peak_rss_bytes=high,
+        )
 
     def begin(self) -> None:
         self._heap.return_freed_blocks(True)
@@ -71,7 +90,7 @@ class HostMemory:
 
     def _figures(self, first_peak: int | None, weights_bytes: int, timing_peak: int | None) -> Memory:
         if self._reason is not None or first_peak is None or self._baseline is None:
-            return Memory(weights_bytes=weights_bytes, peak_reason=self._reason or "this system has no /proc")
+            return Memory(weights_bytes=weights_bytes, peak_reason=self._reason or _NO_PROC)
         peak = weights_bytes + max(0, first_peak - self._baseline)
         return Memory(
             percent=memory_percent(peak, self._capacity.divisor),

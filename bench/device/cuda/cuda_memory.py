@@ -34,6 +34,19 @@ class CudaMemory:
             clear_workspaces()
         torch.cuda.empty_cache()
 
+    def begin_load(self) -> None:
+        torch.cuda.reset_peak_memory_stats(self._device)
+
+    def load_done(self) -> Memory:
+        torch.cuda.synchronize(self._device)
+        allocated, reserved = self._peaks()
+        return Memory(
+            percent=memory_percent(reserved, self._capacity.divisor),
+            peak_bytes=reserved,
+            peak_allocated_bytes=allocated,
+            peak_reserved_bytes=reserved,
+        )
+
     def begin(self) -> None:
         self._stage_peaks = []
         self.empty()

@@ -64,6 +64,7 @@ class Session:
         choice = choose.choose(device)
         self.held: Held = choose.take(choice.device, vram_limit_bytes, models.exercise)
         self._loaded: tuple[tuple[str, ...], Loaded] | None = None
+        self._loading: Memory | None = None
         gc.freeze()  # else each collection would traverse hundreds of thousands of objects of torch's import
         self.ready = Ready(
             device=self.held.device,
@@ -85,7 +86,7 @@ class Session:
             return Done(outcome=_outcome(error, enter.phase, state))
         after = self._state()
         warnings = (*_refused_warning(after.refusals - before.refusals), *done.warnings)
-        return done.model_copy(update={"leaked_bytes": leaked, "warnings": warnings})
+        return done.model_copy(update={"leaked_bytes": leaked, "warnings": warnings, "loading": self._loading})
 
     def run_interleaved(
         self, cases: Sequence[Case], settings: MeasureSettings, begin: OnPhase
@@ -245,7 +246,7 @@ class Session:
         uncounted: list[str] = []
         for stage, peak, seconds in zip(first, memory, zip(*timed.seconds, strict=True), strict=True):
             flops, why_not = _flops(case, stage)
-            counts = models.workload(case.model).count(case, stage.passes)
+            counts = models.workload(case.model).count(case, stage.name, stage.passes)
             uncounted += why_not
             stages.append(
                 Stage(
@@ -254,6 +255,7 @@ class Session:
                     memory=peak,
                     tiles=counts.tiles,
                     chunks=counts.chunks,
+                    steps=counts.steps,
                     flops=flops,
                     compile_s=stage.compile_s,
                 )
@@ -274,7 +276,10 @@ class Session:
         if self._loaded is None or self._loaded[0] != _key(case):
             self._loaded = None  # frees the model first, because two at once might not fit
             self.held.meter.empty()
+            self.held.meter.begin_load()
             self._loaded = (_key(case), self._built(case))
+            is_recorded = models.workload(case.model).records_loading
+            self._loading = self.held.meter.load_done() if is_recorded else None
         return self._loaded[1]
 
     def _built(self, case: Case) -> Loaded:

@@ -89,7 +89,7 @@ class VaeWorkload(Workload):
         spec = self.zoo.get(case.model)
         return spec.vae_class.passes(spec, case)
 
-    def count(self, case: Case, passes: Sequence[Shape]) -> Counts:
+    def count(self, case: Case, stage: str, passes: Sequence[Shape]) -> Counts:
         spec = self.zoo.get(case.model)
         return spec.vae_class.count(spec, case, passes)
 

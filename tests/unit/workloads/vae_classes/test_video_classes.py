@@ -273,10 +273,12 @@ def test_tiles_and_chunks_are_counted_from_the_passes_that_ran(
     case = a_video(key, operation, SIZES[key], **{**fields, "tiling": tiling})
     passes, _ = ran(case)
 
-    counts = models.workload(key).count(case, passes)
+    counts = models.workload(key).count(case, case.operation, passes)
 
     assert (counts.tiles, counts.chunks) == (tiles, chunks)
-    assert chunks is None or models.workload(key).count(case, passes[:-1]) == Counts()  # not what the class does
+    assert (
+        chunks is None or models.workload(key).count(case, case.operation, passes[:-1]) == Counts()
+    )  # not what the class does
 
 
 @pytest.mark.parametrize(
