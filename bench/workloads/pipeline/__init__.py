@@ -1,1 +1,5 @@
-"""Whole pipelines, from a text or an image to an image or a video."""
+"""Whole pipelines, from a text or a picture to pictures or a video."""
+
+from bench.workloads.pipeline.pipeline_workload import Pipelines
+
+WORKLOAD = Pipelines()

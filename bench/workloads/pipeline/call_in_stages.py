@@ -1,7 +1,7 @@
 """A function call that stops between its stages, so that each can be timed alone.
 
-A pipeline's `__call__` runs all stages in one go. Here it runs in a thread of its own, which waits at each border of two
-stages until the next stage is asked for. So what is measured is diffusers' own call, cut but not rewritten.
+A pipeline's `__call__` runs all stages in one go. Here it runs in a thread of its own, which waits at each border of
+two stages until the next stage is asked for. So what is measured is diffusers' own call, cut but not rewritten.
 """
 
 from __future__ import annotations

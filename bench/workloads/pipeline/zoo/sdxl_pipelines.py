@@ -25,6 +25,18 @@ _BLOCKS = {
     "use_linear_projection": True,
     "addition_embed_type": "text_time",
 }
+
+
+def _embeddings(width: int, pooled: int) -> dict[str, tuple[int, ...]]:
+    """What the two encoders make of the prompt and of the negative prompt, side by side, and the second's whole."""
+    return {
+        "prompt_embeds": (77, width),
+        "negative_prompt_embeds": (77, width),
+        "pooled_prompt_embeds": (pooled,),
+        "negative_pooled_prompt_embeds": (pooled,),
+    }
+
+
 _FULL: dict[str, Any] = {
     "text_encoders": (
         TextEncoder("text_encoder", "clip-l", tokens=77),
@@ -53,7 +65,7 @@ _FULL: dict[str, Any] = {
         "negative_pooled_prompt_embeds": (1280,),
     },
     "vae": "sdxl",
-    "upcasts_vae": True,
+    "vae_decodes_in": "float32",
     "scheduler": _SCHEDULER,
     "hub_id": "stabilityai/stable-diffusion-xl-base-1.0",
     "dtype": "float16",
@@ -89,7 +101,7 @@ _TINY: dict[str, Any] = {
         "negative_pooled_prompt_embeds": (64,),
     },
     "vae": "tiny-sd-v1",
-    "upcasts_vae": True,
+    "vae_decodes_in": "float32",
     "scheduler": _SCHEDULER,
     "size": (128, 128),
 }
