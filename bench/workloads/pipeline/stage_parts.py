@@ -1,7 +1,9 @@
 """The parts of a pipeline's call, for predictions: what each runs, and what is on the device meanwhile. Free of torch.
 
 Of the steps one is predicted, because they are alike. During a part the inputs of the denoiser (embeddings of the
-prompts, latents) are alive too, except while the prompts are encoded.
+prompts, latents) are alive too, except while the prompts are encoded; so is a picture that was encoded. A picture that
+the pipeline is given lies channels-last in memory, of which predictions know nothing: the encoder's peak is that of a
+contiguous one.
 """
 
 from __future__ import annotations
@@ -56,8 +58,11 @@ def _all_parts(spec: PipelineSpec, case: Case) -> list[StagePart]:
     prompts = [
         StagePart("text", _text(case, each.model, each.tokens), (), repeats=each.prompts) for each in spec.text_encoders
     ]
-    encode, decode = (StagePart(name, spec.vae_case(case, name), (), held=(step,)) for name in ("encode", "decode"))
-    return [*prompts, encode, StagePart("denoise", step, (), repeats=spec.steps_made(case.axes["steps"])), decode]
+    encode = StagePart("encode", spec.vae_case(case, "encode"), (), held=(step,))
+    picture = (encode.case,) if spec.takes_image else ()
+    denoise = StagePart("denoise", step, (), held=picture, repeats=spec.steps_made(case.axes["steps"]))
+    decode = StagePart("decode", spec.vae_case(case, "decode"), (), held=(step, *picture))
+    return [*prompts, encode, denoise, decode]
 
 
 def _text(case: Case, model: str, tokens: int) -> Case:
