@@ -27,8 +27,8 @@ def choose(
     """The sweep with these models, operations, resolutions and frames instead of its own.
 
     Values that the sweep lists keep its order; others follow. An empty list keeps the sweep's own values; but if it has
-    none of the models, and all of them have a size of their own, as videos do, they take that. Raises ConfigError for
-    a value that does not exist.
+    none of the models, and all of them have a size of their own, as videos and text encoders do, they take that, and
+    models that have none of its operations, or no tiles, take their own. Raises ConfigError for a value that does not exist.
     """
     chosen = models_of(models)
     changes = {
@@ -38,13 +38,23 @@ def choose(
         FRAMES: _in_order(getattr(sweep, FRAMES, None) or (), tuple(dict.fromkeys(frames))),
     }
     update: dict[str, object] = {key: values for key, values in changes.items() if values}
-    if chosen and not resolutions and not set(chosen) & set(sweep.models) and all(map(_has_a_size, chosen)):
-        update["resolutions"] = None
+    if chosen and not set(chosen) & set(sweep.models):
+        if not resolutions and all(map(_has_a_size, chosen)):
+            update["resolutions"] = None
+        if not operations and not any(set(sweep.operations or ()) & set(_operations_of(model)) for model in chosen):
+            update["operations"] = None
+        if not any(workload_models.workload(model).default_tile(model) for model in chosen):
+            update["tiling"] = ("off",)
     return sweep.model_copy(update=update)
 
 
 def _has_a_size(model: str) -> bool:
-    return workload_models.usual_size(model) is not None
+    """Whether each axis has a value if none is named."""
+    return all(axis.assumed is not None for axis in workload_models.axes(model).values())
+
+
+def _operations_of(model: str) -> tuple[str, ...]:
+    return workload_models.workload(model).operations
 
 
 def choose_checkpoint(sweep: Sweep, source: str, names: Sequence[str] = ()) -> tuple[Sweep, list[str]]:
