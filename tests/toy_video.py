@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.record import Case, Tile, Transport
-from bench.workloads.base import Axis, Loaded, Payload, Spec, Workload
+from bench.workloads.base import Axis, Loaded, Spec, Workload
 from bench.workloads.model_facts import Facts, Latents
+from bench.workloads.payloads import ImagePayload
 
 if TYPE_CHECKING:
     import torch
@@ -51,10 +52,10 @@ class ToyVideo(Workload):
     def transports(self, operation: str) -> tuple[Transport, ...]:
         return ("pt", "pt-partial") if operation == "decode" else ()
 
-    def payload(self, case: Case) -> Payload | None:
+    def payload(self, case: Case) -> ImagePayload | None:
         width, height, frames, batch = case.axes.values()
         latent = (batch, 16, (frames - 1) // 4 + 1, height // 8, width // 8)
-        return Payload(latent, (batch * frames, 3, height, width), sends_images=False, scaling={})
+        return ImagePayload(latent, (batch * frames, 3, height, width), sends_images=False, scaling={})
 
     def load(self, case: Case, device: torch.device) -> Loaded:
         raise NotImplementedError

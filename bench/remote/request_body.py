@@ -24,8 +24,8 @@ from bench.remote.http import Post
 from bench.remote.payloads import bytes_of, sendable
 from bench.wire.address import Address
 from bench.workloads import models
-from bench.workloads.base import Payload
 from bench.workloads.labels import size_of
+from bench.workloads.payloads import ImagePayload
 
 _SEED = 0
 _SLACK_BYTES = 2**20
@@ -214,7 +214,7 @@ def _of_tensor(case: Case, tensor: torch.Tensor, content: str) -> CasePayload:
     return CasePayload(case, data, content, hashlib.sha256(bytes_of(data)).hexdigest())
 
 
-def _payload_of(case: Case) -> Payload:
+def _payload_of(case: Case) -> ImagePayload:
     """Return the shapes and scaling of the case's request. Raises ConfigError for a model that no endpoint serves."""
     payload = models.workload(case.model).payload(case)
     if payload is None:

@@ -11,13 +11,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport
 from bench.workloads.model_facts import Facts
 from bench.workloads.passes import Counts
+from bench.workloads.payloads import ImagePayload
 
 if TYPE_CHECKING:
     import torch
@@ -97,33 +97,6 @@ class Spec:
     dtype: str = "float32"
     is_featured: bool = False
     fault: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """The tensors that a request for a case carries to an endpoint and back.
-
-    Attributes:
-        tensor: shape of the latent.
-        images: shape of the images, (count, 3, height, width), or of the videos, (count, 3, frames, height, width).
-        sends_images: True if the request carries the images, False if the answer does.
-        scaling: parameters of the request by name, such as `scaling_factor`.
-    """
-
-    tensor: Shape
-    images: Shape
-    sends_images: bool
-    scaling: Mapping[str, float]
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of all images, or of all frames of all videos."""
-        return prod(self.images) // self.images[1]
-
-    @property
-    def sent(self) -> Shape:
-        """The shape of the tensor that the request carries."""
-        return self.images if self.sends_images else self.tensor
 
 
 #: The axes of an image, which `resolutions` sets in pairs.
@@ -359,7 +332,7 @@ class Workload(Protocol):
         """The case as an endpoint computes it: tiled if endpoints tile images of this size."""
         return case
 
-    def payload(self, case: Case) -> Payload | None:
+    def payload(self, case: Case) -> ImagePayload | None:
         """The tensors that a request for the case carries; None if no endpoint serves it."""
         return None
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import ConfigError
 from bench.record import Case, Tile
-from bench.workloads.base import Payload, Shape, Spec
+from bench.workloads.base import Shape, Spec
 from bench.workloads.passes import Counts
+from bench.workloads.payloads import ImagePayload
 from bench.workloads.vae_classes.tape import Grid, Tape, Value, mode_of_moments, whole_or_sliced
 
 if TYPE_CHECKING:
@@ -342,9 +343,10 @@ class VaeSpec(Spec):
         """Channels of the image that the encoder takes: 3, but for a checkpoint with other ones."""
         return self.vae_class.image_channels(self.config)
 
-    def payload(self, case: Case) -> Payload:
+    def payload(self, case: Case) -> ImagePayload:
         """The tensor shapes of a case and the scaling that a client asks for."""
-        return Payload(self.latent_shape(case), self.image_shape(case), case.operation == "encode", self.usual_scaling)
+        sends_images = case.operation == "encode"
+        return ImagePayload(self.latent_shape(case), self.image_shape(case), sends_images, self.usual_scaling)
 
     def image_shape(self, case: Case) -> Shape:
         """(batch, image channels, height, width), with frames before the height for a video."""

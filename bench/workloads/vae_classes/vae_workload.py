@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.record import Case, Tile, Transport
-from bench.workloads.base import Loaded, Payload, Shape, Spec, Workload
+from bench.workloads.base import Loaded, Shape, Spec, Workload
 from bench.workloads.model_facts import Facts, Latents
 from bench.workloads.passes import Counts
+from bench.workloads.payloads import ImagePayload
 from bench.workloads.vae_classes.tiles_to_try import to_try
 from bench.workloads.vae_classes.zoo import Zoo
 
@@ -93,7 +94,7 @@ class VaeWorkload(Workload):
         spec = self.zoo.get(case.model)
         return spec.vae_class.count(spec, case, passes)
 
-    def payload(self, case: Case) -> Payload:
+    def payload(self, case: Case) -> ImagePayload:
         return self.zoo.get(case.model).payload(case)
 
     def code(self, case: Case, device: str) -> str:
