@@ -10,7 +10,7 @@ from typing import Literal
 
 from bench.config import AxisError, LoadSettings, OverlapSettings, Sweep, refuse_many
 from bench.errors import ConfigError, listed
-from bench.record import Axes, Case, MeasureSettings, Tile, alike_but_for, digest, fits_in_one_request, grouped
+from bench.record import Axes, Case, MeasureSettings, Tile, alike_but_for, digest, grouped
 from bench.workloads import checkpoints, models
 from bench.workloads.labels import label_of
 
@@ -98,7 +98,7 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
         workload = models.workload(key)
         for operation, axes in itertools.product(_operations(sweep, key), _axes(sweep, key)):
             for transport in sweep.remote.transports:
-                if transport not in workload.transports(operation) or not fits_in_one_request(transport, axes):
+                if transport not in workload.transports(operation):
                     continue
                 case = Case(
                     model=key,
@@ -108,7 +108,8 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
                     weights=served[key].weights,
                     transport=transport,
                 )
-                cases.append(workload.served(case))
+                if workload.carries(case, transport):
+                    cases.append(workload.served(case))
     if not cases:
         raise ConfigError(
             f"Sweep {sweep.name!r}, key `remote.transports`: no case can use {listed(sweep.remote.transports)}. "

@@ -55,7 +55,7 @@ class ToyVideo(Workload):
     def payload(self, case: Case) -> ImagePayload | None:
         width, height, frames, batch = case.axes.values()
         latent = (batch, 16, (frames - 1) // 4 + 1, height // 8, width // 8)
-        return ImagePayload(latent, (batch * frames, 3, height, width), sends_images=False, scaling={})
+        return ImagePayload(latent, (batch * frames, 3, height, width), case.dtype, sends_images=False, scaling={})
 
     def load(self, case: Case, device: torch.device) -> Loaded:
         raise NotImplementedError

@@ -20,8 +20,9 @@ from bench.record.stored import Frozen, digest
 
 #: How a payload travels. decode: jpg and png (an image), pt (a tensor in the model's own precision, NCHW; of videos
 #: NCFHW), pt-partial (uint8, NHWC, where N counts frames) and mp4 (a video); encode: png (an image is sent) and pt (a
-#: tensor is).
-Transport = Literal["jpg", "png", "pt", "pt-partial", "mp4"]
+#: tensor is); encode-text: tensor (JSON is sent, raw bytes come back) and predict (FLUX.2's protocol: a file of
+#: `torch.save` comes back).
+Transport = Literal["jpg", "png", "pt", "pt-partial", "mp4", "tensor", "predict"]
 #: The transports that carry an image file, which holds one image.
 FILE_TRANSPORTS = ("jpg", "png")
 #: The fields of a case that say how it is executed. The computation is the same, or nearly so, with any values.

@@ -217,7 +217,7 @@ def _of_tensor(case: Case, tensor: torch.Tensor, content: str) -> CasePayload:
 def _payload_of(case: Case) -> ImagePayload:
     """Return the shapes and scaling of the case's request. Raises ConfigError for a model that no endpoint serves."""
     payload = models.workload(case.model).payload(case)
-    if payload is None:
+    if not isinstance(payload, ImagePayload):
         raise ConfigError(f"{case.model}: no endpoint serves a {models.workload(case.model).name}.")
     return payload
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import ConfigError, quoted
-from bench.record import Case, Tile, Transport
+from bench.record import Case, Tile, Transport, fits_in_one_request
 from bench.workloads.model_facts import Facts
 from bench.workloads.passes import Counts
-from bench.workloads.payloads import ImagePayload
+from bench.workloads.payloads import Payload
 
 if TYPE_CHECKING:
     import torch
@@ -332,8 +332,12 @@ class Workload(Protocol):
         """The case as an endpoint computes it: tiled if endpoints tile images of this size."""
         return case
 
-    def payload(self, case: Case) -> ImagePayload | None:
-        """The tensors that a request for the case carries; None if no endpoint serves it."""
+    def carries(self, case: Case, transport: Transport) -> bool:
+        """Whether one request over this transport of the operation can carry the whole case."""
+        return fits_in_one_request(transport, case.axes)
+
+    def payload(self, case: Case) -> Payload | None:
+        """What a request for the case carries to an endpoint and back; None if no endpoint serves it."""
         return None
 
     def code(self, case: Case, device: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.analysis.hybrid.scenario import Request
 from bench.analysis.hybrid.service import EndpointTime, OverNetwork, carries, of_card, of_loopback, seconds
-from bench.record import Case, OutOfMemory, Record, Transport
+from bench.record import FILE_TRANSPORTS, Case, OutOfMemory, Record, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +103,10 @@ def _why_no_card(cards: Sequence[Record], card: str, transport: Transport) -> st
     if not timed:
         return f"neither an endpoint nor {card}, which would stand in for one, has a time"
     if not carries(transport, timed[0].case):
-        return "an image file holds one image; --transport pt carries more"
+        is_file = transport in FILE_TRANSPORTS
+        return (
+            "an image file holds one image; --transport pt carries more"
+            if is_file
+            else f"a request over {transport} can't carry it; choose another with --transport"
+        )
     return f"the size of a request is not known, so {card} can't stand in for an endpoint"

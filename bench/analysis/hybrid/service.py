@@ -4,36 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import prod
 from typing import Literal
 
 from bench.config import Files
 from bench.core.network import Path, Way, request
-from bench.core.units import ITEM_BYTES
-from bench.record import (
-    EXECUTION,
-    FILE_TRANSPORTS,
-    Case,
-    Kind,
-    Measured,
-    Record,
-    Transport,
-    alike_but_for,
-    fits_in_one_request,
-)
+from bench.record import EXECUTION, Case, Kind, Measured, Record, Transport, alike_but_for, fits_in_one_request
 from bench.workloads import models
+from bench.workloads.payloads import Body
 
 #: A time below this counts as unknown: the docs print `0.000` for times below their precision.
 LEAST_S = 1e-9
-#: The transports whose payload has a size that follows from the case's shape, or from `networks.yaml`.
-OF_KNOWN_SIZE: tuple[Transport, ...] = ("jpg", "png", "pt", "pt-partial")
+#: The transports whose bodies have sizes that follow from the case's shape, or from `networks.yaml`.
+OF_KNOWN_SIZE: tuple[Transport, ...] = ("jpg", "png", "pt", "pt-partial", "tensor", "predict")
 #: The kinds of records whose times are known, rather than simulated or predicted.
 _KNOWN: tuple[Kind, ...] = ("measured", "published")
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
-    """One request and its answer.
+class Bodies:
+    """The bodies of one request and its answer.
 
     Attributes:
         sent_bytes, received_bytes: sizes of the bodies.
@@ -130,9 +119,9 @@ def of_time(
     case: Case, compute_s: float, kind: Kind, card: str, transport: Transport, files: Files
 ) -> EndpointTime | None:
     """The time at an endpoint whose card computes the case in `compute_s`; None if the payload is not known."""
-    if case.model not in models.zoo() or case.dtype not in ITEM_BYTES or not carries(transport, case):
+    if case.model not in models.zoo() or not carries(transport, case):
         return None
-    body = payload(case, transport, files)
+    body = bodies(case, transport, files)
     if body is None:
         return None
     return EndpointTime(
@@ -148,31 +137,35 @@ def of_time(
     )
 
 
-def payload(case: Case, transport: Transport, files: Files) -> Payload | None:
-    """The payload of one request for a case; tensors travel in the case's own precision.
+def bodies(case: Case, transport: Transport, files: Files) -> Bodies | None:
+    """The bodies of one request for a case and its answer.
 
-    None if no endpoint serves the case, or if the size is not known.
+    None if no endpoint serves the case, or if a size is not known.
     """
-    carried = models.workload(case.model).payload(case)
-    if carried is None or transport not in OF_KNOWN_SIZE:
+    payload = models.workload(case.model).payload(case)
+    both = payload.bodies(transport) if payload else None
+    if both is None:
         return None
-    pixels, item = carried.pixels, ITEM_BYTES[case.dtype]
-    tensor = prod(carried.tensor) * item
-    if transport not in FILE_TRANSPORTS:
-        image = pixels * 3 * (1 if transport == "pt-partial" else item)
-        sent, received = (image, tensor) if carried.sends_images else (tensor, image)
-        return Payload(sent, received, 0.0, 0.0)
+    sent, received = both
     kind = files.png if transport == "png" else files.jpg
-    image = round(pixels * kind.bytes_per_pixel)
-    write_s, read_s = pixels / 1e6 * kind.write_s_per_mpx, pixels / 1e6 * kind.read_s_per_mpx
-    if carried.sends_images:
-        return Payload(image, tensor, write_s, read_s)
-    return Payload(tensor, image, read_s, write_s)
+
+    def size(body: Body) -> int:
+        return body.known_bytes + round(body.file_pixels * kind.bytes_per_pixel)
+
+    write_s, read_s = kind.write_s_per_mpx / 1e6, kind.read_s_per_mpx / 1e6
+    return Bodies(
+        size(sent),
+        size(received),
+        client_s=sent.file_pixels * write_s + received.file_pixels * read_s,
+        server_s=sent.file_pixels * read_s + received.file_pixels * write_s,
+    )
 
 
 def carries(transport: Transport, case: Case) -> bool:
-    """Whether one request over the transport can carry all images of the case."""
-    return fits_in_one_request(transport, case.axes)
+    """Whether one request over the transport can carry the whole case, such as all its images."""
+    if case.model not in models.zoo():
+        return fits_in_one_request(transport, case.axes)
+    return models.workload(case.model).carries(case, transport)
 
 
 def usual_server(records: Sequence[Record]) -> str | None:

@@ -345,8 +345,13 @@ class VaeSpec(Spec):
 
     def payload(self, case: Case) -> ImagePayload:
         """The tensor shapes of a case and the scaling that a client asks for."""
-        sends_images = case.operation == "encode"
-        return ImagePayload(self.latent_shape(case), self.image_shape(case), sends_images, self.usual_scaling)
+        return ImagePayload(
+            self.latent_shape(case),
+            self.image_shape(case),
+            case.dtype,
+            sends_images=case.operation == "encode",
+            scaling=self.usual_scaling,
+        )
 
     def image_shape(self, case: Case) -> Shape:
         """(batch, image channels, height, width), with frames before the height for a video."""

@@ -24,7 +24,7 @@ def load(tmp_path: Path) -> Load:
 
 def test_a_sweep_that_says_nothing_goes_over_every_transport_without_load(load: Load) -> None:
     remote = load("").remote
-    assert remote.transports == config.TRANSPORTS == ("jpg", "png", "pt", "pt-partial", "mp4")
+    assert remote.transports == config.TRANSPORTS == ("jpg", "png", "pt", "pt-partial", "mp4", "tensor", "predict")
     assert remote.load is None
     assert remote.overlap is None
 

@@ -6,7 +6,7 @@ import pytest
 from factories import a_case
 from sides import FILES
 
-from bench.analysis.hybrid.service import payload
+from bench.analysis.hybrid.service import bodies
 
 
 @pytest.mark.parametrize(
@@ -23,22 +23,22 @@ from bench.analysis.hybrid.service import payload
     ],
 )
 def test_the_bytes_of_a_request(case: dict[str, object], transport: str, sent: int, received: int) -> None:
-    found = payload(a_case(**case), transport, FILES)  # type: ignore[arg-type]
+    found = bodies(a_case(**case), transport, FILES)  # type: ignore[arg-type]
     assert (found.sent_bytes, found.received_bytes) == (sent, received)
 
 
 def test_an_encode_s_file_is_written_by_the_client_and_read_by_the_server() -> None:
     # 1,000,000 pixels: 0.1 s to write a PNG, 0.2 s to read it
-    found = payload(a_case(model="sd-v1", operation="encode", size=1000), "png", FILES)
+    found = bodies(a_case(model="sd-v1", operation="encode", size=1000), "png", FILES)
     assert (found.client_s, found.server_s) == pytest.approx((0.1, 0.2))
 
 
 def test_a_decode_s_file_is_written_by_the_server_and_read_by_the_client() -> None:
-    found = payload(a_case(model="sd-v1", operation="decode", size=1000), "jpg", FILES)
+    found = bodies(a_case(model="sd-v1", operation="decode", size=1000), "jpg", FILES)
     assert (found.client_s, found.server_s) == pytest.approx((0.02, 0.01))
 
 
 def test_a_batch_is_so_many_times_as_much() -> None:
-    one, two = (payload(a_case(operation="decode", batch=count), "pt", FILES) for count in (1, 2))
+    one, two = (bodies(a_case(operation="decode", batch=count), "pt", FILES) for count in (1, 2))
     assert (two.sent_bytes, two.received_bytes) == (2 * one.sent_bytes, 2 * one.received_bytes)
     assert (one.client_s, one.server_s) == (0, 0)
