@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,7 @@ class FakeService:
     """
 
     max_body_bytes = 1_000_000
+    input_words = "something (of a test)"
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -78,11 +79,11 @@ class FakeService:
     def takes(self, message: Message) -> bool:
         return message.body.startswith(self.name.encode())
 
-    def flops(self, frames: int, height: int, width: int) -> int:
-        return frames * height * width * 1_000_000
+    def rehearsals(self) -> Iterator[Sequence[Message]]:
+        return iter(())
 
     def largest(self, message: Message, fits: Callable[[int], bool]) -> Largest:
-        return largest.image(lambda side: fits(self.flops(1, side, side)))
+        return largest.image(lambda side: fits(side * side * 1_000_000))
 
     def compute(self, message: Message) -> tuple[bytes, int]:
         options = dict(message.query)

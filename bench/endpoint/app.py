@@ -168,7 +168,7 @@ def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:
         "dtype": served.dtype if served else None,
         "dtype_note": served.note if served else None,
         "weights_bytes": served.weights_bytes if served else None,
-        "geometry": asdict(served.geometry) if served and served.geometry else None,
+        **(served.facts if served else {}),
         "address": f"/{model}",
         "routes": {operation: f"/{model}/{operation}" for operation in offer.operations},
         "max_body_bytes": bodies,

@@ -194,14 +194,13 @@ class Operation:
 
         Raises RefusedError, which names the right address if known.
         """
-        loaded = self.endpoint.models[self.model]
-        services, is_video = loaded.services, loaded.geometry is not None and loaded.geometry.is_video
+        services = self.endpoint.models[self.model].services
         own = {name: services[name] for name in self.names}
-        name = routing.operation_of(self.model, own, message, is_video=is_video)
+        name = routing.operation_of(self.model, own, message)
         try:
             request = services[name].read(message)
         except RefusedError as error:
-            raise routing.elsewhere(error, self.model, name, services, message, is_video=is_video) from None
+            raise routing.elsewhere(error, self.model, name, services, message) from None
         return name, request, services[name].size(request)
 
     async def _on_codec_thread(self, work: Callable[[], T], deadline: float) -> T:

@@ -7,20 +7,11 @@ from collections.abc import Mapping
 from bench.endpoint.state import AnyService
 from bench.wire.messages import Message, RefusedError
 
-_LATENT = "a latent (a tensor with the channels of the model's latents)"
-#: What each operation takes, by whether the model is one of videos.
-_TAKES = {
-    False: {"encode": "an image (a PNG or JPEG file, or a tensor [batch, 3, height, width])", "decode": _LATENT},
-    True: {
-        "encode": "a video (a tensor [batch, 3, frames, height, width], or a PNG or JPEG file of one frame)",
-        "decode": _LATENT,
-    },
-}
 _BAD_REQUEST = 400
 
 
-def operation_of(model: str, services: Mapping[str, AnyService], message: Message, *, is_video: bool = False) -> str:
-    """Return the name of the operation that accepts the message. `is_video`: whether the model is one of videos.
+def operation_of(model: str, services: Mapping[str, AnyService], message: Message) -> str:
+    """Return the name of the operation that accepts the message.
 
     Raises RefusedError (400) if the message can't be read, or if not exactly one operation accepts it.
     """
@@ -29,18 +20,12 @@ def operation_of(model: str, services: Mapping[str, AnyService], message: Messag
     accepting = [name for name, service in services.items() if service.takes(message)]
     if len(accepting) == 1:
         return accepting[0]
-    addresses = "; ".join(f"/{model}/{name} takes {_TAKES[is_video][name]}" for name in services)
+    addresses = "; ".join(f"/{model}/{name} takes {service.input_words}" for name, service in services.items())
     raise RefusedError(400, f"It is not clear whether this request is to be encoded or decoded. {addresses}.")
 
 
 def elsewhere(
-    refusal: RefusedError,
-    model: str,
-    name: str,
-    services: Mapping[str, AnyService],
-    message: Message,
-    *,
-    is_video: bool = False,
+    refusal: RefusedError, model: str, name: str, services: Mapping[str, AnyService], message: Message
 ) -> RefusedError:
     """Return the refusal, or one that names the right address if another operation of the model accepts the message."""
     if refusal.status != _BAD_REQUEST:
@@ -53,6 +38,6 @@ def elsewhere(
         return refusal
     if other is None:
         return refusal
-    takes = _TAKES[is_video]
-    text = f"/{model}/{name} takes {takes[name]}, but this request contains {takes[other].partition(' (')[0]}."
+    content = services[other].input_words.partition(" (")[0]
+    text = f"/{model}/{name} takes {services[name].input_words}, but this request contains {content}."
     return RefusedError(_BAD_REQUEST, f"{text} Send it to /{model}/{other}.", "wrong_address")

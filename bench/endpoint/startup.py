@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +15,13 @@ from bench.endpoint import vae_service
 from bench.endpoint.shapes import Limits
 from bench.endpoint.state import AnyService, LoadedModel, Machine
 from bench.errors import BenchError, DeviceError
-from bench.record import Case
 from bench.run import outcome
 from bench.run.worker import environment_capture
 from bench.wire.messages import Message, RefusedError
 from bench.workloads import models
-from bench.workloads.payloads import ImagePayload
-from bench.workloads.vae_classes import zoo
 
 #: auto: the zoo's precision on a GPU, float32 on a CPU. model: the zoo's precision everywhere.
 AUTO, MODEL = "auto", "model"
-#: Sides of the warm-up's images and videos.
-_SMALLEST_PX, _LARGEST_PX = 64, 512
 #: Seconds. The warm-up skips sizes that should take longer, and stops timing a size once its calls have taken longer.
 _LONGEST_S = 1.0
 _FEWEST_CALLS = 2
@@ -74,22 +68,15 @@ class Loader:
         dtype = self._precision(model)
         try:
             loaded = vae_service.load(model, weights, self._held, dtype, self.limits)
-            both: dict[str, AnyService] = {"encode": loaded.encode, "decode": loaded.decode}
-            services = {name: service for name, service in both.items() if name in self.operations}
-            timed = {operation: warm_up(model, operation, service) for operation, service in services.items()}
+            services = {name: service for name, service in loaded.services.items() if name in self.operations}
+            timed = {operation: warm_up(service) for operation, service in services.items()}
         except BenchError:
             raise
         except Exception as error:  # whatever a checkpoint, torch or a full device raises
             raise BenchError(f"--model {model} --weights {weights} can't be loaded: {outcome.brief(error)}") from error
         self._held.meter.empty()
         return LoadedModel(
-            model,
-            loaded.dtype,
-            loaded.weights_bytes,
-            services,
-            timed,
-            self._note(model, loaded.dtype),
-            zoo.get(model).geometry,
+            model, loaded.dtype, loaded.weights_bytes, services, timed, self._note(model, loaded.dtype), loaded.facts
         )
 
     def _precision(self, model: str) -> str:
@@ -109,55 +96,35 @@ class Loader:
         return f"float32, because this is a CPU; the model's own precision is {own}." if self.dtype == AUTO else None
 
 
-def warm_up(
-    model: str, operation: str, service: AnyService, clock: Callable[[], float] = time.perf_counter
-) -> list[tuple[float, int]]:
-    """Call all three steps of a service, with tensors and a file, so that everything lazy is loaded and compiled.
+def warm_up(service: AnyService, clock: Callable[[], float] = time.perf_counter) -> list[tuple[float, int]]:
+    """Call all three steps of a service with its rehearsals, so that everything lazy is loaded and compiled.
 
-    The side doubles from size to size until the next size would take too long; videos have two latent frames, the first
-    of which is computed differently. The times serve to estimate those of larger requests. Returns the seconds and
-    floating-point operations of one call of each size.
+    Larger sizes follow until one would take too long. The times serve to estimate those of larger requests. Returns the
+    seconds and floating-point operations of one call of each size.
     """
     timed: list[tuple[float, int]] = []
-    frames = _frames(model)
-    side = _SMALLEST_PX
-    while True:
+    for messages in service.rehearsals():
+        if timed:
+            seconds, flops = timed[-1]
+            if seconds * service.size(service.read(messages[0])).flops / flops > _LONGEST_S:
+                break
         try:
-            timed.append(_call(model, operation, service, (frames, side), clock))
+            timed.append(_call(service, messages, clock))
         except RefusedError:  # too large for the limits or the memory
             if not timed:
                 raise
-            return timed
-        side *= 2
-        seconds, flops = timed[-1]
-        if side > _LARGEST_PX or seconds * service.flops(frames, side, side) / flops > _LONGEST_S:
-            return timed
+            break
+    return timed
 
 
-def _frames(model: str) -> int:
-    """The frames of the warm-up's videos; 1 if the model's cases are images."""
-    spec = zoo.get(model)
-    return spec.vae_class.video_frames(spec, 2) if spec.geometry.is_video else 1
-
-
-def _call(
-    model: str, operation: str, service: AnyService, size: tuple[int, int], clock: Callable[[], float]
-) -> tuple[float, int]:
-    """Call a service a few times. Returns the seconds of the quickest computation, because other programs slow down
-    the others, and its floating-point operations."""
-    frames, side = size
-    axes = models.sized(model, side, side, frames=frames)
-    case = Case(model=model, operation=operation, axes=axes, dtype="float32")
-    payload = models.workload(model).payload(case)
-    assert isinstance(payload, ImagePayload)  # noqa: S101 - a VAE has one
-    tensor = (*(("shape", str(size)) for size in payload.sent), ("dtype", "float32"))
-    body = bytes(4 * math.prod(payload.sent))
+def _call(service: AnyService, messages: Sequence[Message], clock: Callable[[], float]) -> tuple[float, int]:
+    """Call a service with messages of one size. Returns the seconds of the quickest computation, because other programs
+    slow down the others, and its floating-point operations."""
     times: list[float] = []
     flops = 1
-    for output in ("pt", "mp4" if zoo.get(model).geometry.is_video else "pil", "pt", "pt"):
+    for message in messages:
         if len(times) >= _FEWEST_CALLS and sum(times) > _LONGEST_S:
             break
-        message = Message((*tensor, ("output_type", output)), body, "tensor/binary", None)
         request = service.read(message)
         flops = service.size(request).flops
         begun = clock()

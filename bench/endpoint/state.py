@@ -15,7 +15,6 @@ from bench.endpoint.prometheus import Metrics
 from bench.record import Device, Environment
 from bench.run import outcome, surroundings
 from bench.wire.messages import RefusedError, Service
-from bench.workloads.vae_classes.vae_class import Geometry
 
 AnyService = Service[Any, Any]
 #: The kind of device work that loads models.
@@ -35,7 +34,7 @@ class LoadedModel:
         dtype: the precision of its computations.
         timed: seconds and floating-point operations of each operation's warm-up calls.
         note: a remark for users on the precision.
-        geometry: how its latents relate to its images or videos; None: unknown.
+        facts: what clients may want to know of it, by name: how latents relate to images, how many tokens it takes.
     """
 
     model: str
@@ -44,7 +43,7 @@ class LoadedModel:
     services: Mapping[str, AnyService]
     timed: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
     note: str | None = None
-    geometry: Geometry | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeVar
@@ -19,7 +20,7 @@ from bench.endpoint import images, tensors, videos
 from bench.endpoint.request_format import Form
 from bench.record import Case, Failed
 from bench.run.outcome import of_exception
-from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, RefusedError, Size
+from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, Message, RefusedError, Size
 from bench.workloads import models
 from bench.workloads.vae_classes import zoo
 from bench.workloads.vae_classes.module import VaeOnDevice
@@ -31,6 +32,8 @@ WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with the pixels of a whole batch.
 PIXELS_AT_ONCE = 2048 * 2048
 _NO_MEMORY = 507
+#: Sides of the images and videos to warm up with.
+_REHEARSED_PX = (64, 128, 256, 512)
 #: Frames per second of a video file if the zoo does not say how many the model's videos have.
 _USUAL_FPS = 24.0
 #: Calls are counted on a module that all threads share.
@@ -108,6 +111,24 @@ class VaeCore:
         if operation == "decode" and spec.geometry.is_video:
             frames = spec.vae_class.video_frames(spec, frames)
         return ImageSize(frames, values.shape[-2] * factor, values.shape[-1] * factor)
+
+    def rehearsals(self, operation: Operation) -> Iterator[Sequence[Message]]:
+        """Yield messages with tensors, one of which asks for a file, for squares whose side doubles from size to size.
+
+        Videos have two latent frames, the first of which is computed differently.
+        """
+        spec = self.spec
+        is_video = spec.geometry.is_video
+        frames = spec.vae_class.video_frames(spec, 2) if is_video else 1
+        for side in _REHEARSED_PX:
+            axes = models.sized(spec.key, side, side, frames=frames)
+            shape = spec.payload(Case(model=spec.key, operation=operation, axes=axes, dtype="float32")).sent
+            tensor = (*(("shape", str(size)) for size in shape), ("dtype", "float32"))
+            body = bytes(4 * math.prod(shape))
+            yield [
+                Message((*tensor, ("output_type", output)), body, "tensor/binary")
+                for output in ("pt", "mp4" if is_video else "pil", "pt", "pt")
+            ]
 
     def run(self, operation: Operation, values: torch.Tensor) -> tuple[torch.Tensor, int | None]:
         """Call the VAE with images or latents on the device. Returns the result and the number of tiles, if tiled.

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import torch
 
@@ -52,6 +52,12 @@ class LoadedVae:
     weights_bytes: int
     encode: EncodeService
     decode: DecodeService
+    facts: Mapping[str, Any]
+
+    @property
+    def services(self) -> Mapping[str, EncodeService | DecodeService]:
+        """Both services by operation."""
+        return {"encode": self.encode, "decode": self.decode}
 
 
 def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits) -> LoadedVae:
@@ -71,7 +77,10 @@ def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits
     case = Case(model=model, operation="decode", axes=axes, dtype=dtype or spec.dtype, weights=weights)
     kind: WeightsKind = "random" if weights == "random" else "hub" if weights == "hub" else "local"
     core = VaeCore(VaeOnDevice(case, held.torch_device), model, kind, held)
-    return LoadedVae(case.dtype, weights_bytes(core.vae), EncodeService(core, limits), DecodeService(core, limits))
+    facts = {"geometry": asdict(core.spec.geometry)}
+    return LoadedVae(
+        case.dtype, weights_bytes(core.vae), EncodeService(core, limits), DecodeService(core, limits), facts
+    )
 
 
 class _VaeService(ABC):
@@ -97,6 +106,10 @@ class _VaeService(ABC):
             counts, size.height, size.width, lambda frames: fits(self.flops(frames, size.height, size.width))
         )
 
+    def rehearsals(self) -> Iterator[Sequence[Message]]:
+        """Yield the messages to warm up with."""
+        return self._core.rehearsals(self.operation)
+
     def compute(self, job: Job) -> Computed:
         """Run the VAE. Raises RefusedError: 422 for values that are not finite, 507 if out of memory."""
         return self._core.guarded(lambda: self._computed(job))
@@ -114,6 +127,7 @@ class DecodeService(_VaeService):
     """Decodes latents to images or videos."""
 
     operation = "decode"
+    input_words = "a latent (a tensor with the channels of the model's latents)"
 
     def __init__(self, core: VaeCore, limits: Limits) -> None:
         super().__init__(core, limits)
@@ -185,6 +199,10 @@ def _check_form(form: Form, batch: int, spec: VaeSpec) -> None:
         )
 
 
+_IMAGE = "an image (a PNG or JPEG file, or a tensor [batch, 3, height, width])"
+_VIDEO = "a video (a tensor [batch, 3, frames, height, width], or a PNG or JPEG file of one frame)"
+
+
 class EncodeService(_VaeService):
     """Encodes images or videos to latents."""
 
@@ -192,6 +210,7 @@ class EncodeService(_VaeService):
 
     def __init__(self, core: VaeCore, limits: Limits) -> None:
         super().__init__(core, limits)
+        self.input_words = _VIDEO if core.spec.geometry.is_video else _IMAGE
         self.max_body_bytes = shapes.max_image_bytes(core.spec, limits)
 
     def takes(self, message: Message) -> bool:

@@ -7,7 +7,7 @@ run on any thread, `compute` on the device's thread.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -88,6 +88,8 @@ class Service(Protocol, Generic[Request, Result]):
 
     #: The most bytes of a valid body.
     max_body_bytes: int
+    #: What it takes, in words that begin with an article: `an image (a PNG or JPEG file, ...)`.
+    input_words: str
 
     def takes(self, message: Message) -> bool:
         """Whether the message contains an input of this operation: an image, or a latent of the model.
@@ -95,8 +97,8 @@ class Service(Protocol, Generic[Request, Result]):
         Raises RefusedError if the message can't be parsed.
         """
 
-    def flops(self, frames: int, height: int, width: int) -> int:
-        """Return the floating-point operations for one image (`frames` is 1) or video of this size in pixels."""
+    def rehearsals(self) -> Iterator[Sequence[Message]]:
+        """Yield messages to warm up with: of each size several in different forms, the smallest size first."""
 
     def largest(self, request: Request, fits: Callable[[int], bool]) -> Largest:
         """Return the largest input like this request's for which `fits`, asked for its operations, is true."""
@@ -108,7 +110,7 @@ class Service(Protocol, Generic[Request, Result]):
         """Return the work and memory of a request, from its shape and form. May take a second; needs no device."""
 
     def compute(self, request: Request) -> Result:
-        """Run the VAE. Called only on the device's thread; the result is in host memory."""
+        """Run the model. Called only on the device's thread; the result is in host memory."""
 
     def write(self, result: Result) -> Answer:
         """Encode the result as the request asked. Does not use the device."""

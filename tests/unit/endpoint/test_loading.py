@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ class Timed:
     """A service whose computations take what they are told to, by a clock that moves with them alone."""
 
     max_body_bytes = 1_000_000_000
+    input_words = "a side"
 
     def __init__(self, seconds: Callable[[int], float], largest: int = 4096) -> None:
         self.seconds, self.largest = seconds, largest
@@ -30,8 +31,9 @@ class Timed:
     def takes(self, message: Message) -> bool:
         return True
 
-    def flops(self, frames: int, height: int, width: int) -> int:
-        return frames * height * width
+    def rehearsals(self) -> Iterator[Sequence[Message]]:
+        for side in (64, 128, 256, 512):
+            yield [Message((("shape", str(side)),), b"")] * 4
 
     def read(self, message: Message) -> int:
         return [int(value) for name, value in message.query if name == "shape"][-1]
@@ -50,7 +52,7 @@ class Timed:
         return Answer(b"", "tensor/binary")
 
     def warm_up(self) -> list[tuple[float, int]]:
-        timed: list[tuple[float, int]] = loading.warm_up("sd-v1", "encode", self, lambda: self.now)
+        timed: list[tuple[float, int]] = loading.warm_up(self, lambda: self.now)
         return timed
 
 

@@ -114,7 +114,7 @@ def test_what_each_address_takes_is_said_for_videos_and_for_images() -> None:
         message = Message(query, bytes(4 * math.prod(shape)), "tensor/binary", "tensor/binary")
         refusal = RefusedError(400, "not three channels")
 
-        said = elsewhere(refusal, key, "encode", services, message, is_video=zoo.get(key).geometry.is_video)
+        said = elsewhere(refusal, key, "encode", services, message)
 
         assert said.reason == "wrong_address"
         assert takes in str(said)
