@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import math
 import threading
@@ -14,13 +13,12 @@ from typing import Literal, TypeVar
 
 import torch
 
-from bench.core.units import format_bytes
 from bench.device.base import Held
 from bench.endpoint import images, tensors, videos
+from bench.endpoint.out_of_memory import guarded
 from bench.endpoint.request_format import Form
-from bench.record import Case, Failed
-from bench.run.outcome import of_exception
-from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, Message, RefusedError, Size
+from bench.record import Case
+from bench.wire.messages import TILES_HEADER, WEIGHTS_HEADER, Answer, Message, Size
 from bench.workloads import models
 from bench.workloads.vae_classes import zoo
 from bench.workloads.vae_classes.module import VaeOnDevice
@@ -31,7 +29,6 @@ Operation = Literal["encode", "decode"]
 WeightsKind = Literal["random", "hub", "local"]
 #: Activations grow with the pixels of a whole batch.
 PIXELS_AT_ONCE = 2048 * 2048
-_NO_MEMORY = 507
 #: Sides of the images and videos to warm up with.
 _REHEARSED_PX = (64, 128, 256, 512)
 #: Frames per second of a video file if the zoo does not say how many the model's videos have.
@@ -154,25 +151,8 @@ class VaeCore:
 
     def guarded(self, compute: Callable[[], T]) -> T:
         """Return what `compute` returns. Out-of-memory of any kind becomes a refusal (507), once memory is freed."""
-        refusals = self.held.state().refusals
-        try:
-            with torch.inference_mode():
-                return compute()
-        except RefusedError as error:
-            refusal = RefusedError(error.status, error.message, error.reason)
-        except (RuntimeError, MemoryError) as error:
-            now = self.held.state()
-            outcome = of_exception(error, "run", dataclasses.replace(now, refusals=now.refusals - refusals))
-            if isinstance(outcome, Failed):
-                raise
-            requested = f" (requested {format_bytes(outcome.requested_bytes)})" if outcome.requested_bytes else ""
-            less = "a smaller or shorter video" if self.spec.geometry.is_video else "a smaller image"
-            text = f"The {outcome.where} is out of memory{requested}. Send {less}, or a smaller batch."
-            refusal = RefusedError(_NO_MEMORY, text, "out_of_memory")
-        # only after the handlers does the traceback release the tensors of the failed frames
-        if refusal.status == _NO_MEMORY:
-            self.held.meter.empty()
-        raise refusal
+        less = "a smaller or shorter video" if self.spec.geometry.is_video else "a smaller image"
+        return guarded(self.held, less, compute)
 
     def answer(self, computed: Computed) -> Answer:
         """Encode a result as the request asked. The headers give shape, dtype, weights and tiles."""
