@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from bench.core.units import ITEM_BYTES
 from bench.record import Case
 from bench.workloads.base import Shape, Spec
 
@@ -67,9 +68,13 @@ class EncoderSpec(Spec):
         """(batch, tokens) of the token ids that the encoder gets, the template's among them."""
         return (case.axes["batch"], case.axes["tokens"] + self.template_tokens)
 
-    def answer_shape(self, case: Case) -> Shape:
+    def answer_shape(self, case: Case) -> tuple[int, int, int]:
         """(batch, tokens, width) of what a pipeline gets from it."""
         return (case.axes["batch"], case.axes["tokens"], self.width)
+
+    def computed_in(self, dtype: str) -> str:
+        """The precision of the answer for weights in a precision: their own, unless they are quantised."""
+        return dtype if dtype in ITEM_BYTES else self.dtype
 
     def tokens_refusal(self, tokens: int) -> str:
         """Why the encoder can't take a prompt of this many tokens, with the most; empty if it can."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.core.units import format_count
-from bench.record import Case
+from bench.record import Case, Transport
 from bench.workloads.base import Axis, Loaded, MetaCall, Shape, Spec, Workload
 from bench.workloads.model_facts import Facts
-from bench.workloads.text_encoder import zoo
+from bench.workloads.payloads import PREDICT, TextPayload
+from bench.workloads.text_encoder import prompts, zoo
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +46,17 @@ class TextEncoders(Workload):
     def facts(self, key: str) -> Facts:
         spec = zoo.get(key)
         return Facts(class_name=spec.resident_class, parameters=spec.parameters)
+
+    def transports(self, operation: str) -> tuple[Transport, ...]:
+        return ("tensor", PREDICT) if operation == ENCODE_TEXT else ()
+
+    def carries(self, case: Case, transport: Transport) -> bool:
+        return transport != PREDICT or case.axes["tokens"] == zoo.get(case.model).tokens
+
+    def payload(self, case: Case) -> TextPayload:
+        spec = zoo.get(case.model)
+        texts = prompts.sample(case.axes["tokens"], case.axes["batch"])
+        return TextPayload(texts, spec.answer_shape(case), spec.computed_in(case.dtype))
 
     def passes(self, case: Case) -> tuple[Shape, ...]:
         return (zoo.get(case.model).input_shape(case),)

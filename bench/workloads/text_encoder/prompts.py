@@ -19,6 +19,23 @@ from typing import Any
 from bench.errors import ConfigError, known, printable
 from bench.workloads.text_encoder.encoder_spec import EncoderSpec
 
+#: Words of `sample`.
+_PLAIN = (
+    "a",
+    "photo",
+    "of",
+    "the",
+    "old",
+    "harbour",
+    "with",
+    "small",
+    "boats",
+    "under",
+    "heavy",
+    "clouds",
+    "at",
+    "dawn",
+)
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -29,12 +46,14 @@ class Prompts:
     Attributes:
         token_ids: the ids of each prompt, the template's first.
         mask: 1 for each token that counts, 0 for padding.
+        lengths: tokens of each prompt before it was cut, the template's not counted.
         template_tokens: how many of the ids are the template's.
         is_hashed: whether a hash made them, and no tokenizer, because the weights are random too.
     """
 
     token_ids: list[list[int]]
     mask: list[list[int]]
+    lengths: list[int]
     template_tokens: int
     is_hashed: bool
 
@@ -88,13 +107,23 @@ def _folder_of_tokenizer(spec: EncoderSpec, weights: str) -> Path:
 def hashed(spec: EncoderSpec, texts: Sequence[str], tokens: int) -> Prompts:
     """Ids that are hashes of words: the same word gives the same id, on every machine. They mean nothing."""
     template = [_id_of(spec, f"{spec.template} {place}") for place in range(spec.template_tokens)]
-    ids, mask = [], []
+    ids, mask, lengths = [], [], []
     for text in texts:
         words = [_id_of(spec, word) for word in islice(_words(text), tokens)]
         padding = tokens - len(words)
+        lengths.append(sum(1 for _ in _words(text)))
         ids.append([*template, *words, *[0] * padding])
         mask.append([*[1] * (len(template) + len(words)), *[0] * padding])
-    return Prompts(ids, mask, len(template), is_hashed=True)
+    return Prompts(ids, mask, lengths, len(template), is_hashed=True)
+
+
+def sample(tokens: int, count: int) -> tuple[str, ...]:
+    """So many different texts of plain words, each of about three quarters as many words as tokens."""
+    words = max(1, tokens * 3 // 4)
+    return tuple(
+        " ".join(f"{_PLAIN[(place * 7 + number) % len(_PLAIN)]}" for place in range(words - 1)) + f" number {number}"
+        for number in range(count)
+    )
 
 
 def _words(text: str) -> Iterator[str]:
@@ -118,7 +147,15 @@ def _tokenized(spec: EncoderSpec, own: Any, texts: Sequence[str], tokens: int) -
         encoded = own(list(whole), return_attention_mask=True, **cut)
     else:
         encoded = own.apply_chat_template(whole, add_generation_prompt=False, tokenize=True, return_dict=True, **cut)
-    return Prompts(encoded["input_ids"], encoded["attention_mask"], template_tokens, is_hashed=False)
+    lengths = [_length(own, text) - template_tokens for text in whole]
+    return Prompts(encoded["input_ids"], encoded["attention_mask"], lengths, template_tokens, is_hashed=False)
+
+
+def _length(own: Any, whole: Any) -> int:
+    """Tokens of a prompt in its template before it is cut."""
+    if isinstance(whole, str):
+        return len(own(whole)["input_ids"])
+    return len(own.apply_chat_template(whole, add_generation_prompt=False, tokenize=True, return_dict=False))
 
 
 def _plain(_own: Any, texts: Sequence[str]) -> tuple[Sequence[Any], int]:
