@@ -54,6 +54,9 @@ Resolutions = Annotated[
         help="512 or 512x768 (width x height); repeatable. Default: 512, 1024, 2048; for a video model its own size.",
     ),
 ]
+Tokens = Annotated[
+    int | None, typer.Option("--tokens", min=1, help="Tokens of a prompt. Default: the text encoder's usual number.")
+]
 Batch = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")]
 Dtype = Annotated[
     str | None,
@@ -72,6 +75,7 @@ def advise(
     operation: Operations = None,
     resolution: Resolutions = None,
     frames: ClipFrames = None,
+    tokens: Tokens = None,
     batch: Batch = 1,
     dtype: Dtype = None,
     network: Networks = None,
@@ -111,7 +115,7 @@ def advise(
         return
     sizes = resolution or advising.usual_sizes(model or [])
     wanted = comparisons.wanted_of(model or [], operation or [], sizes, [], quiet=quiet)
-    images = advising.images_of(wanted, batch, dtype, frames)
+    images = advising.images_of(wanted, batch, dtype, frames, tokens)
     records = table_records(given_or_all(results))
     cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
     warn(warnings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from bench.core.units import format_bytes
 from bench.errors import ConfigError, known
 from bench.predictions import predicted_records, time_model
 from bench.predictions.target_cards import TargetCard, choose_cards
-from bench.record import Case, Record
+from bench.record import Axes, Case, Record
 from bench.traces import shipped
 from bench.workloads import models
 from bench.workloads.labels import FRAMES, label_of
@@ -30,8 +30,13 @@ _SIZES = ("512", "1024", "2048")
 
 
 def usual_sizes(names: Sequence[str]) -> list[str]:
-    """The sizes to advise on if none is given: of one model that has a size of its own, that. Raises ConfigError."""
+    """The sizes to advise on if none is given: of one model that has a size of its own, that. Raises ConfigError.
+
+    None if the models' cases have no width and no height.
+    """
     keys = models_of(names)
+    if keys and not any(map(models.has_sides, keys)):
+        return []
     size = models.usual_size(keys[0]) if len(keys) == 1 else None
     return list(_SIZES) if size is None else [f"{size[0]}x{size[1]}"]
 
@@ -53,8 +58,12 @@ class Evidence:
     server: TargetCard | None
 
 
-def images_of(wanted: Wanted, batch: int, dtype: str | None, frames: int | None = None) -> list[Case]:
-    """The images, and videos of so many frames, that options choose, each as its untiled case. Raises ConfigError.
+def images_of(
+    wanted: Wanted, batch: int, dtype: str | None, frames: int | None = None, tokens: int | None = None
+) -> list[Case]:
+    """The images, videos of so many frames and prompts of so many tokens that options choose, each as its untiled case.
+
+    Raises ConfigError.
 
     Operations that a model lacks are left out.
     """
@@ -62,17 +71,13 @@ def images_of(wanted: Wanted, batch: int, dtype: str | None, frames: int | None 
     if dtype is not None:
         known("dtype", dtype, precisions, "--dtype")
     keys = wanted.models or models.featured()
-    counts = {"batch": batch} if frames is None else {"batch": batch, FRAMES: frames}
+    given = {"batch": batch, FRAMES: frames, "tokens": tokens}
+    counts = {name: count for name, count in given.items() if count is not None}
     images = [
-        Case(
-            model=key,
-            operation=name,
-            axes=models.sized(key, width, height, **counts),
-            dtype=dtype or models.get(key).dtype,
-        )
+        Case(model=key, operation=name, axes=axes, dtype=dtype or models.get(key).dtype)
         for key in dict.fromkeys(keys)
         for name in dict.fromkeys(wanted.operations or models.workload(key).operations)
-        for width, height in dict.fromkeys(wanted.sizes)
+        for axes in _axes_of(key, wanted, counts)
     ]
     for image in images:
         local_ways.check_size(image)
@@ -80,6 +85,15 @@ def images_of(wanted: Wanted, batch: int, dtype: str | None, frames: int | None 
     if images and all(refusals.values()):
         raise ConfigError(f"{label_of(images[0])}: {refusals[images[0].id]}.")
     return [image for image in images if not refusals[image.id]]
+
+
+def _axes_of(key: str, wanted: Wanted, counts: Mapping[str, int]) -> list[Axes]:
+    """The axes of a model's cases: of each size, or once if they have no width and no height. Raises ConfigError."""
+    if models.has_sides(key):
+        return [models.sized(key, width, height, **counts) for width, height in dict.fromkeys(wanted.sizes)]
+    if wanted.sizes and not any(map(models.has_sides, wanted.models)):
+        raise ConfigError(f"--resolution: {key} takes no width and no height. Leave it out.")
+    return [models.usual(key, **counts)]
 
 
 def gather_evidence(records: Sequence[Record], comparison: Comparison, results: Path) -> tuple[Evidence, list[str]]:

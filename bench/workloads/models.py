@@ -138,6 +138,23 @@ def sized(name: str, width: int, height: int, **values: int) -> Axes:
     return Axes({axis: value for axis, value in sizes.items() if value is not None})
 
 
+def usual(name: str, **values: int) -> Axes:
+    """The axes of a case of a model without a width and a height: the given `values`, and defaults for the rest.
+
+    Raises ConfigError for a value of an axis that the model lacks.
+    """
+    known = axes(name)
+    for axis in values.keys() - known.keys():
+        raise ConfigError(f"{name}: the kind {workload(name).name!r} has no {axis}, only {listed(known)}.")
+    chosen = {axis: values.get(axis, of.assumed) for axis, of in known.items()}
+    return Axes({axis: value for axis, value in chosen.items() if value is not None})
+
+
+def has_sides(name: str) -> bool:
+    """Whether the cases of a model are of a width and a height."""
+    return set(SIDES) <= axes(name).keys()
+
+
 def usual_size(name: str) -> tuple[int, int] | None:
     """Width and height that a model's pipeline makes, if its cases take them by themselves; None if they do not."""
     width, height = (axes(name)[side].usual if side in axes(name) else None for side in SIDES)

@@ -16,7 +16,9 @@ two precisions, so that no error of a model or a precision left out is known. If
 nothing but the lower end is known.
 
 A model of another class than the fitted ones may run kernels that were never timed, such as convolutions in three
-dimensions. For those the factor is applied twice. That is a guess, and not checked by any time.
+dimensions. For those the factor is applied twice. That is a guess, and not checked by any time. Of another part of a
+pipeline, such as a text encoder, only the lower end is known: small ones take as long as their launches, which the
+model leaves out.
 
 An earlier form of the rule took one draw for each architecture and Student's t at 90%. For two draws that is 2.92 times
 their root mean square, and made ranges with ends a factor of 3.1 apart: more than the factor of 3 that was set
@@ -103,6 +105,18 @@ def spread(log_errors: Iterable[tuple[str, float]]) -> float | None:
 def is_other_class(case: Case, scope: Scope) -> bool:
     """Whether the case's model is of a class of which no time was fitted."""
     return class_of(case.model) not in {class_of(key) for key, _ in scope.models}
+
+
+def is_other_part(case: Case, scope: Scope) -> bool:
+    """Whether the case's model is another part of a pipeline than the fitted ones: a text encoder, not a VAE.
+
+    Its time may be that of launching its kernels, which nobody timed, so only the rated rates bound it.
+    """
+    return _part_of(case.model) not in {_part_of(key) for key, _ in scope.models}
+
+
+def _part_of(key: str) -> str:
+    return models.workload(key).part if key in models.zoo() else ""
 
 
 def around(seconds: float, rated_s: float, spread: float | None) -> Range:
