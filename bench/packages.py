@@ -25,8 +25,7 @@ class Extra:
     modules: tuple[str, ...]
 
 
-MEASURE = Extra("measure", ("torch", "diffusers"))
-QUALITY = Extra("measure", (*MEASURE.modules, "skimage"))
+MEASURE = Extra("measure", ("torch", "diffusers", "transformers"))
 ENDPOINT = Extra("endpoint", ("av", "h11", "prometheus_client", "starlette", "uvicorn", *MEASURE.modules))
 #: What sends requests, and what makes and measures them.
 HTTP = Extra("remote", ("httpx2",))

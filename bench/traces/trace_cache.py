@@ -2,8 +2,9 @@
 
 Single traces are kept, not templates that are valid for every size: a template takes a hundred captures, and exists for
 whole latent pixels of one kind of model only, while most users predict a few cases of a checkpoint. A trace is found by
-all that it depends on: the architecture, the case, the versions of torch and diffusers, and the tracer's own code. If
-it is missing, damaged or unreadable, it is captured again. If it can't be written, nothing is lost but time.
+all that it depends on: the architecture, the case, the versions of torch, diffusers and transformers, and the tracer's
+own code. If it is missing, damaged or unreadable, it is captured again. If it can't be written, nothing is lost but
+time.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ def _path(key: str) -> Path | None:
 
 @cache
 def _versions() -> dict[str, str]:
-    """The versions of torch and diffusers, without importing them; empty for one that is not installed."""
-    versions = dict.fromkeys(("torch", "diffusers"), "")
+    """The versions of what models are made of, without importing it; empty for a package that is not installed."""
+    versions = dict.fromkeys(("torch", "diffusers", "transformers"), "")
     for package in versions:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)

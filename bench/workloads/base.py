@@ -234,6 +234,8 @@ class Workload(Protocol):
         page: prefix of its pages' names: `VAE` and `encode` give `vae_encode.md`.
         operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
+        has_fitted_times: whether the model of times was fitted on models of this part. For others it gives only a least
+            time, because what it leaves out may take longer.
         in_docs: whether the diffusers docs have tables of it, so that it has pages even without results.
         records_loading: whether records hold the peak while the model is loaded.
     """
@@ -243,6 +245,7 @@ class Workload(Protocol):
     page: str
     operations: tuple[str, ...]
     variants: tuple[str, ...] = ()
+    has_fitted_times: bool = False
     in_docs: bool = False
     records_loading: bool = False
 

@@ -24,7 +24,7 @@ PUBLISHED = str(ROOT / "results" / "published")
 PAGE = str(ROOT / "tests" / "golden" / "seed_vae_encode.md")
 #: The packages of the extras that a base installation lacks; `pip install hybrid-bench` brings all others.
 LACKING = {
-    *("torch", "diffusers", "accelerate", "safetensors"),
+    *("torch", "diffusers", "transformers", "accelerate", "safetensors"),
     *("httpx2", "av", "h11", "prometheus_client", "starlette", "uvicorn"),
     "pyarrow",
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "bench"
-HEAVY = {"torch", "diffusers", "transformers", "accelerate", "pynvml"}
+HEAVY = {"torch", "diffusers", "transformers", "pynvml"}
 
 #: Pure rooms that nearly every other one may import.
 _BASE = {"errors", "core", "record", "workloads"}

@@ -65,7 +65,7 @@ class Clock:
         if not beyond:
             return Estimate(seconds)
         rated_s = model.parts(kernels, case.dtype, gpu).rated_s
-        if extrapolation.is_other_part(case, self.scope):
+        if extrapolation.is_other_part(case):
             return Estimate(seconds, beyond, extrapolation.around(seconds, rated_s, None))
         times = 2 if extrapolation.is_other_class(case, self.scope) else 1
         spread = None if self.spread is None else self.spread**times

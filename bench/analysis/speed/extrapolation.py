@@ -107,16 +107,12 @@ def is_other_class(case: Case, scope: Scope) -> bool:
     return class_of(case.model) not in {class_of(key) for key, _ in scope.models}
 
 
-def is_other_part(case: Case, scope: Scope) -> bool:
+def is_other_part(case: Case) -> bool:
     """Whether the case's model is another part of a pipeline than the fitted ones: a text encoder, not a VAE.
 
     Its time may be that of launching its kernels, which nobody timed, so only the rated rates bound it.
     """
-    return _part_of(case.model) not in {_part_of(key) for key, _ in scope.models}
-
-
-def _part_of(key: str) -> str:
-    return models.workload(key).part if key in models.zoo() else ""
+    return case.model in models.zoo() and not models.workload(case.model).has_fitted_times
 
 
 def around(seconds: float, rated_s: float, spread: float | None) -> Range:

@@ -108,4 +108,4 @@ def _can_count(case: Case) -> bool:
     if case.model not in models.zoo():
         return False
     workload = models.workload(case.model)
-    return workload.is_predicted and case.operation in workload.operations
+    return workload.has_fitted_times and workload.is_predicted and case.operation in workload.operations

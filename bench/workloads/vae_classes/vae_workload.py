@@ -31,6 +31,7 @@ class VaeWorkload(Workload):
 
     part = "VAE"
     operations = ("encode", "decode")
+    has_fitted_times = True
     zoo: ClassVar[Zoo]
     carried_by: ClassVar[Mapping[str, tuple[Transport, ...]]]
     tile_edges: ClassVar[tuple[int, ...]]
