@@ -62,6 +62,7 @@ def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
             raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {key} has no checkpoint on the hub. Use random.")
         _check_weights(sweep, key, weights)
         _check_variant(sweep, key, variant)
+        _check_precision(sweep, key, dtype)
         for operation, axes, tiling in itertools.product(
             _operations(sweep, key), _axes(sweep, key), _tilings(sweep, key)
         ):
@@ -209,6 +210,14 @@ def _check_variant(sweep: Sweep, key: str, variant: str) -> None:
     if variant not in valid:
         raise ConfigError(
             f"Sweep {sweep.name!r}, key `variants`: {key} has no variant {variant!r}, only {', '.join(valid)}."
+        )
+
+
+def _check_precision(sweep: Sweep, key: str, dtype: str) -> None:
+    valid = models.workload(key).precisions
+    if dtype not in ("model", *valid):
+        raise ConfigError(
+            f"Sweep {sweep.name!r}, key `dtypes`: {key} can't be run in {dtype}, only in {listed(valid)}."
         )
 
 

@@ -29,6 +29,7 @@ class ToyVideo(Workload):
 
     name = "toy video VAE"
     part = "VAE"
+    has_fitted_times = True
     page = "Toy Video VAE"
     operations = ("encode", "decode")
 

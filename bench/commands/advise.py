@@ -120,9 +120,7 @@ def advise(
     cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
     warn(warnings)
     is_page = gpu is None and vram_limit is None
-    if is_page and free is not None:
-        raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
-    cards = as_used(cards, allocator_kind(allocator), os, free)
+    cards = as_used(cards, allocator_kind(allocator), os, _free_of_one(free, is_page=is_page))
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         choice = (network or [], networks_file, server, transport or [])
         comparison, networks = over_networks.compare_ways(records, wanted, *choice)
@@ -137,6 +135,13 @@ def advise(
         if is_page and folder is not None:
             _write_decoders(folder, wanted, cards, evidence, networks, given_or_all(results), quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
+
+
+def _free_of_one(free: str | None, *, is_page: bool) -> str | None:
+    """What is free on the card. Raises ConfigError for advice on all cards."""
+    if is_page and free is not None:
+        raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
+    return free
 
 
 def _write_decoders(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from bench.core.units import QUANTISED
 from bench.errors import quoted, unknown
 from bench.record import Tile, Transport
 from bench.workloads import models
@@ -261,7 +262,7 @@ NotNull = BeforeValidator(_not_null)
 Name = Annotated[str, AfterValidator(_plain)]
 Model = Annotated[str, AfterValidator(parse_model)]
 Operation = Annotated[str, AfterValidator(parse_operation)]
-Dtype = Annotated[str, _known(lambda: DTYPES, "dtype")]
+Dtype = Annotated[str, _known(lambda: (*DTYPES, *QUANTISED), "dtype")]
 Variant = Annotated[str, _known(models.variants, "variant")]
 Weights = Annotated[str, AfterValidator(parse_weights)]
 Size = Annotated[Resolution, BeforeValidator(parse_resolution)]

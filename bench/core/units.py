@@ -17,6 +17,8 @@ from bench.errors import BenchError, quoted
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 #: Bytes of one value of each precision.
 ITEM_BYTES = {"float16": 2, "float32": 4, "bfloat16": 2}
+#: Precisions of weights alone: what is computed has the model's own.
+QUANTISED = ("int8", "nf4")
 _BYTE_UNITS = {
     "": 1, "b": 1,
     "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": 2**40, "tib": 2**40,

@@ -16,6 +16,7 @@ from bench.errors import BenchError, ResultsError
 from bench.record import Case, Record
 from bench.store import published, read_latest
 from bench.traces import tracing
+from bench.workloads import models
 
 
 def of_records(records: Sequence[Record]) -> Clock | None:
@@ -28,7 +29,12 @@ def of_records(records: Sequence[Record]) -> Clock | None:
 
 
 def kernels_of(case: Case) -> Kernels | None:
-    """What the kernels of a case compute and move; None if they can't be counted."""
+    """What the kernels of a case compute and move; None if they can't be counted.
+
+    Those that unpack weights, moves from the host's memory, and calls of several stages can't.
+    """
+    if case.model in models.zoo() and models.workload(case.model).parts(case):
+        return None
     try:
         return tracing.kernels_of(case)
     except BenchError:

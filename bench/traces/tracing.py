@@ -31,7 +31,7 @@ def representative(case: Case) -> Case:
         valid = " and ".join(["default", *known])
         raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
     tile = workload.tile_used(case)
-    dtype = _NARROW if ITEM_BYTES[case.dtype] == ITEM_BYTES[_NARROW] else _WIDE
+    dtype = _WIDE if ITEM_BYTES.get(case.dtype) == ITEM_BYTES[_WIDE] else _NARROW
     same = {"dtype": dtype, "weights": "random", "tiling": tile or "off", "transport": None}
     representing = case.model_copy(update=same)
     if (count := passes.count_at_most(representing)) > passes.MOST_PASSES:

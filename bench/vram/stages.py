@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from operator import add
 
-from bench.core.units import ITEM_BYTES
+from bench.core.units import ITEM_BYTES, QUANTISED
 from bench.core.work import Work
 from bench.record import AllocatorKind, Case, Confidence, Prediction, Verdict
 from bench.traces.tracing import kernels_of, representative, trace_of
@@ -20,6 +20,7 @@ from bench.vram import verdict
 from bench.vram.cudnn import CuDnn
 from bench.vram.replay import Peaks
 from bench.vram.verdict import Card, Demand
+from bench.workloads import models
 from bench.workloads.base import StagePart
 
 _WORST_LAST: tuple[Verdict, ...] = ("fits", "tight", "out_of_memory")
@@ -93,7 +94,7 @@ def kept_bytes(parts: Sequence[PredictedPart]) -> int:
 def _predicted(part: StagePart, backend: CuDnn, card: Card, allocator: AllocatorKind) -> PredictedPart:
     case = representative(part.case)
     backend = verdict.backend_for(case, backend)
-    held = sum(trace_of(each).input_elements * ITEM_BYTES[each.dtype] for each in part.held)
+    held = sum(trace_of(each).input_elements * ITEM_BYTES[each.dtype] for each in part.held) + _unpacked_bytes(part)
     required = _demand(case, replace(backend, architecture=""), allocator, resident_weights(part), held)
     work = kernels_of(part.case).work.times(part.repeats)
     verdict.refuse_beyond_records(part.case, work, required.band[1])
@@ -103,8 +104,21 @@ def _predicted(part: StagePart, backend: CuDnn, card: Card, allocator: Allocator
 
 def resident_weights(part: StagePart) -> tuple[int, ...]:
     """Bytes of each weight that is on the device during a part."""
-    sizes = tuple(elements * ITEM_BYTES[each.dtype] for each in part.resident for elements in trace_of(each).weights)
+    sizes = tuple(size for each in part.resident for _, size in _stored(each))
     return (max(sizes, default=0),) if part.by_leaf else sizes
+
+
+def _stored(case: Case) -> list[tuple[int, int]]:
+    """The elements of each weight of a case's model, and the bytes that it takes."""
+    workload = models.workload(case.model)
+    return [(elements, workload.stored_bytes(case, elements)) for elements in trace_of(case).weights]
+
+
+def _unpacked_bytes(part: StagePart) -> int:
+    """The largest quantised weight of the running model in the precision of the call: kernels unpack one at a time."""
+    item_bytes = ITEM_BYTES[part.case.dtype]
+    stored = (pair for each in part.resident if each.dtype in QUANTISED for pair in _stored(each))
+    return max((elements * item_bytes for elements, size in stored if size < elements * item_bytes), default=0)
 
 
 @lru_cache(maxsize=64)

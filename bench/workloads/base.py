@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from bench.core.units import ITEM_BYTES
 from bench.errors import ConfigError, quoted
 from bench.record import Case, Tile, Transport, fits_in_one_request
 from bench.workloads.model_facts import Facts
@@ -234,6 +235,7 @@ class Workload(Protocol):
         page: prefix of its pages' names: `VAE` and `encode` give `vae_encode.md`.
         operations: operations of a model, such as `encode`.
         variants: ways of running it besides `default`.
+        precisions: those that a model can have.
         has_fitted_times: whether the model of times was fitted on models of this part. For others it gives only a least
             time, because what it leaves out may take longer.
         in_docs: whether the diffusers docs have tables of it, so that it has pages even without results.
@@ -245,6 +247,7 @@ class Workload(Protocol):
     page: str
     operations: tuple[str, ...]
     variants: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = tuple(ITEM_BYTES)
     has_fitted_times: bool = False
     in_docs: bool = False
     records_loading: bool = False
@@ -360,6 +363,14 @@ class Workload(Protocol):
     def flops(self, case: Case, stage: str, passes: tuple[Shape, ...]) -> int | None:
         """Floating-point operations of a stage that made these passes; None if they are not counted."""
         return None
+
+    def needs(self, case: Case) -> tuple[str, ...]:
+        """The packages that a case needs besides those of every model, by the name of their modules."""
+        return ()
+
+    def stored_bytes(self, case: Case, elements: int) -> int:
+        """Bytes that a weight of so many elements takes in the case's precision."""
+        return elements * ITEM_BYTES[case.dtype]
 
     def parts(self, case: Case) -> tuple[StagePart, ...]:
         """The parts of a call whose stages are predicted one by one, in order; empty if it has one stage, which is the

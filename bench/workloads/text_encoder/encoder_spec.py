@@ -13,6 +13,11 @@ from bench.workloads.base import Shape, Spec
 #: What a pipeline says of padding: nothing; that there is none; or which tokens are padding.
 Mask = Literal["none", "full", "padded"]
 
+#: Weights with fewer elements are those of normalisations and biases, which are not quantised.
+_LEAST_QUANTISED = 2048
+#: Values of a block with one scale in 4 bits.
+_BLOCK = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSpec(Spec):
@@ -33,6 +38,7 @@ class EncoderSpec(Spec):
         layers: hidden states that are joined to the answer, by transformers' numbers; empty: the last, normalised one.
         has_pooled: whether a pipeline also takes one vector for the whole prompt, which the call makes anyway.
         mask: what the pipeline says of padding. `padded` keeps kernels that know only causal masks from being used.
+        refuses_float16: whether transformers would mix it with float32.
         forbids_cache: whether the pipeline forbids the cache of keys and values. Classes that have one make it unless
             they are told not to.
         hub_subfolder: folder of the encoder inside the hub's repository.
@@ -56,6 +62,7 @@ class EncoderSpec(Spec):
     layers: tuple[int, ...] = ()
     has_pooled: bool = False
     mask: Mask = "none"
+    refuses_float16: bool = False
     forbids_cache: bool = False
     hub_subfolder: str = "text_encoder"
     tokenizer_subfolder: str = "tokenizer"
@@ -72,9 +79,29 @@ class EncoderSpec(Spec):
         """(batch, tokens, width) of what a pipeline gets from it."""
         return (case.axes["batch"], case.axes["tokens"], self.width)
 
+    def stored_bytes(self, dtype: str, elements: int) -> int:
+        """Bytes that a weight of so many elements takes.
+
+        Which weights are quantised is told from their size: linear layers but the head, whose weights are as many as
+        the embedding's. `nf4`: half a byte, and a float32 for each 64 values.
+        """
+        is_table = elements == self.vocabulary * self.width // max(1, len(self.layers))
+        if dtype in ITEM_BYTES or is_table or elements < _LEAST_QUANTISED:
+            return elements * ITEM_BYTES[self.computed_in(dtype)]
+        return elements if dtype == "int8" else -(-elements // 2) + -(-elements // _BLOCK) * 4
+
     def computed_in(self, dtype: str) -> str:
         """The precision of the answer for weights in a precision: their own, unless they are quantised."""
         return dtype if dtype in ITEM_BYTES else self.dtype
+
+    def refusal(self, case: Case) -> str:
+        """Why the encoder can't run a case although each of its axes has a valid value; empty if it can."""
+        if case.dtype == "float16" and self.refuses_float16:
+            return (
+                f"transformers keeps a part of {self.resident_class} in float32 if the rest is float16, which is not "
+                "measured here: take bfloat16 or float32"
+            )
+        return ""
 
     def tokens_refusal(self, tokens: int) -> str:
         """Why the encoder can't take a prompt of this many tokens, with the most; empty if it can."""

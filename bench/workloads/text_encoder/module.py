@@ -9,12 +9,14 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+import accelerate
 import torch
 
+from bench.core.units import QUANTISED
 from bench.errors import ConfigError
 from bench.record import Case
 from bench.workloads.base import Call, Stage
-from bench.workloads.text_encoder import zoo
+from bench.workloads.text_encoder import encoder_checkpoint, quantised, zoo
 from bench.workloads.text_encoder.encoder_spec import EncoderSpec
 
 _SEED = 0
@@ -24,10 +26,17 @@ class EncoderOnDevice:
     """A text encoder on a device, ready for any case with its model, weights, dtype and variant."""
 
     def __init__(self, case: Case, device: torch.device) -> None:
-        """Build or load the encoder. May raise out-of-memory, or OSError if a checkpoint can't be loaded."""
+        """Build or load the encoder. May raise out-of-memory, or OSError if a checkpoint can't be loaded.
+
+        Offloaded, it lies in the host's memory.
+        """
         self._spec = zoo.get(case.model)
         self._device = device
-        self._module = _load(self._spec, case.weights, getattr(torch, case.dtype), device)
+        self._moves = case.variant == "cpu-offload"
+        place = device if case.variant == "default" else torch.device("cpu")
+        self._module = _load(self._spec, case, place)
+        if case.variant == "sequential-offload":
+            accelerate.cpu_offload(self._module, device, offload_buffers=True)
 
     @property
     def module(self) -> Any:
@@ -53,7 +62,12 @@ class EncoderOnDevice:
         padding; None: no padding. It is ignored if the pipeline gives none. `template_tokens` are those of the template
         if a tokenizer made others than the model's entry says (`prompts`). Asynchronous on CUDA.
         """
-        return encode(self._module, self._spec, token_ids, mask, template_tokens)
+        if not self._moves:
+            return encode(self._module, self._spec, token_ids, mask, template_tokens)
+        self._module.to(self._device)
+        answer = encode(self._module, self._spec, token_ids, mask, template_tokens)
+        self._module.to("cpu")
+        return answer
 
     def prepare(self, case: Case) -> Call:
         """Create the token ids of a case's prompts, and the call that encodes them."""
@@ -111,23 +125,39 @@ def usual_mask(spec: EncoderSpec, token_ids: torch.Tensor) -> torch.Tensor | Non
     return mask
 
 
-def _load(spec: EncoderSpec, weights: str, dtype: torch.dtype, device: torch.device) -> Any:
-    if weights == "random":
+def _load(spec: EncoderSpec, case: Case, device: torch.device) -> Any:
+    precision = getattr(torch, spec.computed_in(case.dtype))
+    is_quantised = case.dtype in QUANTISED
+    if case.weights == "random":
         torch.manual_seed(_SEED)
-        return build(spec, dtype, device)
-    place: dict[str, Any] = {"pretrained_model_name_or_path": weights, "local_files_only": True}
-    if weights == "hub":
-        place = {"pretrained_model_name_or_path": spec.hub_id, "subfolder": spec.hub_subfolder}
-    module = in_transformers(spec.resident_class).from_pretrained(**place, dtype=dtype)
-    return module.to(device).eval().requires_grad_(False)
+        if not is_quantised:
+            return build(spec, precision, device)
+        module = quantised.build(spec, case.dtype, device, partial(_build_empty, spec, precision))
+    else:
+        how = quantised.load_arguments(spec, case.dtype, device) if is_quantised else {}
+        place = encoder_checkpoint.place(spec, case.weights)
+        module = in_transformers(spec.resident_class).from_pretrained(**place, dtype=precision, **how)
+        encoder_checkpoint.check_architecture(spec, module.config)
+        module = module if is_quantised else module.to(device)
+    if is_quantised:
+        for number, scale in enumerate(quantised.scales(module)):
+            module.register_buffer(f"scale_{number}", scale, persistent=False)  # so that they count as weights
+    return module.eval().requires_grad_(False)
 
 
-def build(spec: EncoderSpec, dtype: torch.dtype, device: torch.device) -> Any:
+def build(spec: EncoderSpec, precision: torch.dtype, device: torch.device) -> Any:
     """The module that pipelines load, with transformers' random initialisation, made on the device."""
     config = in_transformers(spec.config_class)(**spec.arguments)
     with torch.device(device):
-        module = in_transformers(spec.resident_class)._from_config(config, dtype=dtype)
+        module = in_transformers(spec.resident_class)._from_config(config, dtype=precision)
     return module.eval().requires_grad_(False)
+
+
+def _build_empty(spec: EncoderSpec, precision: torch.dtype) -> Any:
+    """The module with parameters on meta tensors, and its buffers in the host's memory."""
+    config = in_transformers(spec.config_class)(**spec.arguments)
+    with accelerate.init_empty_weights(include_buffers=False):
+        return in_transformers(spec.resident_class)._from_config(config, dtype=precision)
 
 
 def in_transformers(name: str) -> Any:

@@ -20,6 +20,7 @@ _SMALL = _SIZES | {"d_model": 64, "d_kv": 16, "d_ff": 128, "num_layers": 3, "num
 
 _T5 = EncoderSpec(
     key="t5-xxl",
+    refuses_float16=True,
     title="T5-XXL",
     aliases=("t5-v1.1-xxl",),
     resident_class="T5EncoderModel",
@@ -40,6 +41,7 @@ _T5 = EncoderSpec(
 )
 _UMT5 = EncoderSpec(
     key="umt5-xxl",
+    refuses_float16=True,
     title="UMT5-XXL",
     resident_class="UMT5EncoderModel",
     config_class="UMT5Config",
