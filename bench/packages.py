@@ -31,6 +31,8 @@ ENDPOINT = Extra("endpoint", ("av", "h11", "prometheus_client", "starlette", "uv
 HTTP = Extra("remote", ("httpx2",))
 REMOTE = Extra("remote", (*HTTP.modules, *MEASURE.modules))
 LOOPBACK = Extra("endpoint,remote", (*HTTP.modules, *ENDPOINT.modules))
+#: Weights of 8 and 4 bits, on top of MEASURE.
+QUANTISED = Extra("quantised", ("bitsandbytes",))
 PARQUET = Extra("parquet", ("pyarrow",))
 
 #: What is imported to see whether a package works. diffusers imports its parts when they are first used; all of its

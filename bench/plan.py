@@ -48,6 +48,12 @@ class Plan:
 
         return tuple(tuple(group) for group in grouped(self.cases, key))
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the packages that its cases need besides those of every model."""
+        needed = (models.workload(case.model).needs(case) for case in self.cases if case.model in models.zoo())
+        return tuple(sorted({name for names in needed for name in names}))
+
 
 def make(sweep: Sweep, *, interleave: bool = False) -> Plan:
     """The plan of a sweep: models outermost, then operations, and tiling innermost. Raises ConfigError.

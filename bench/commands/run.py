@@ -81,6 +81,8 @@ def run(
     with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), closing(SubprocessExecutor(device, limit)) as executor:
         sweep = _sweep(config, overrides or [], chosen, executor, quiet=quiet)
         plan = plans.make(sweep, interleave=interleave)
+        if plan.modules and not dry_run:
+            packages.require("`bench run`", packages.Extra(packages.QUANTISED.name, plan.modules), in_child=True)
         if dry_run:
             sweeps.print_plan(plan, as_json=as_json)
         else:

@@ -16,8 +16,8 @@ from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.scenario import Request, Wanted
 from bench.analysis.hybrid.service import alike
 from bench.config import DTYPES, load_gpus, models_of
-from bench.core.units import format_bytes
-from bench.errors import ConfigError, known
+from bench.core.units import QUANTISED, format_bytes
+from bench.errors import ConfigError, known, listed
 from bench.predictions import predicted_records, time_model
 from bench.predictions.target_cards import TargetCard, choose_cards
 from bench.record import Axes, Case, Record
@@ -67,7 +67,7 @@ def images_of(
 
     Operations that a model lacks are left out.
     """
-    precisions = [name for name in DTYPES if name != "model"]
+    precisions = [name for name in (*DTYPES, *QUANTISED) if name != "model"]
     if dtype is not None:
         known("dtype", dtype, precisions, "--dtype")
     keys = wanted.models or models.featured()
@@ -81,6 +81,8 @@ def images_of(
     ]
     for image in images:
         local_ways.check_size(image)
+        if image.dtype not in (valid := models.workload(image.model).precisions):
+            raise ConfigError(f"--dtype: {image.model} can't be run in {image.dtype}, only in {listed(valid)}.")
     refusals = {image.id: models.workload(image.model).check(image) for image in images}
     if images and all(refusals.values()):
         raise ConfigError(f"{label_of(images[0])}: {refusals[images[0].id]}.")

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 
 from bench.analysis.advise.card import Place
 from bench.analysis.advise.precision import Hazard, Lack, lack
+from bench.core.units import QUANTISED
 from bench.errors import ConfigError
 from bench.record import Case, Tile, alike_but_for
 from bench.workloads import models, passes
 from bench.workloads.base import SIDES
-from bench.workloads.labels import FRAMES, size_of
+from bench.workloads.labels import FRAMES, size_of, takes_tiles
 
 #: Variants that compute the same picture.
-_EXACT_VARIANTS = ("default", "sliced")
+_EXACT_VARIANTS = ("default", "sliced", "cpu-offload", "sequential-offload")
 #: What float32 can be lowered to.
 _LOWER = ("float16", "bfloat16")
 
@@ -71,12 +72,19 @@ class Option:
 
     @property
     def label(self) -> str:
-        """`untiled`, `tile 512/128`, `float16, tile 512/128`, `sliced, untiled`, `taesd, untiled`."""
+        """`untiled`, `tile 512/128`, `float16, tile 512/128`, `sliced, untiled`, `taesd, untiled`.
+
+        Of a model that has no tiles: `local`, `sequential-offload`, `nf4`.
+        """
         case = self.case
         parts = [case.model] if self.is_other_vae else []
         parts += [case.dtype] if self.names_precision else []
         parts += [case.variant] if case.variant != "default" else []
-        return ", ".join([*parts, "untiled" if case.tile is None else f"tile {case.tile.label}"])
+        if case.tile is not None:
+            parts.append(f"tile {case.tile.label}")
+        elif takes_tiles(case):
+            parts.append("untiled")
+        return ", ".join(parts or ["local"])
 
 
 def check_size(image: Case) -> None:
@@ -107,7 +115,7 @@ def of(
     cases = list(_cases(image, tiles))
     if is_replaced and image.dtype != "float32":
         cases += _cases(image.model_copy(update={"dtype": "float32"}), tiles)
-    for dtype in _lower_than(image.dtype, is_replaced=is_replaced) if lower and not fixed else ():
+    for dtype in _lower_than(image.dtype, workload.precisions, is_replaced=is_replaced) if lower and not fixed else ():
         cases += _cases(image.model_copy(update={"dtype": dtype}), few)
     options = tuple(
         _option(case, image, change, lacks.get(case.dtype), fixed=fixed, is_usual=case.tile in zoos)
@@ -143,9 +151,10 @@ def _another(image: Case) -> str:
     return f"another {coder} for the same latents, so another quality"
 
 
-def _lower_than(dtype: str, *, is_replaced: bool) -> tuple[str, ...]:
-    """The lower precisions to try: those of float32, whether it was requested or replaces what was."""
-    return tuple(name for name in _LOWER if name != dtype) if dtype == "float32" or is_replaced else ()
+def _lower_than(dtype: str, precisions: Sequence[str], *, is_replaced: bool) -> tuple[str, ...]:
+    """The lower precisions to try: those of float32, whether it was requested or replaces what was; then quantised."""
+    narrow = tuple(name for name in _LOWER if name != dtype) if dtype == "float32" or is_replaced else ()
+    return (*narrow, *(name for name in precisions if name in QUANTISED and dtype not in QUANTISED))
 
 
 def _option(case: Case, image: Case, change: int, lacking: Lack | None, *, fixed: bool, is_usual: bool) -> Option:

@@ -9,7 +9,8 @@ from bench.analysis.advise.variants import Variant
 from bench.analysis.advise.ways import Advice, Change, Local, Ranked
 from bench.core.units import format_bytes, format_count, format_seconds
 from bench.record import Case, Tile
-from bench.workloads.labels import FRAMES, frames_of, size_of
+from bench.workloads.base import SIDES
+from bench.workloads.labels import FRAMES, frames_of, size_of, takes_tiles
 
 
 def lines(advice: Advice) -> list[str]:
@@ -62,11 +63,10 @@ def _command(cases: Sequence[Case], advice: Advice) -> str:
     image = cases[0]
     cases = [case for case in cases if case.model == image.model]
     words = ["bench", "run", "--model", image.model, "--operation", image.operation]
-    words += ["--resolution", size_of(image, FRAMES)]
-    words += [] if (frames := frames_of(image)) is None else ["--frames", str(frames)]
+    words += _size_words(image)
     keys = {
         "dtypes": _listed(case.dtype for case in cases),
-        "tiling": _listed(_tiling(case) for case in cases),
+        "tiling": _listed(_tiling(case) for case in cases) if takes_tiles(image) else "default",
         "variants": _listed(case.variant for case in cases),
         "batch": str(image.axes.get("batch", 1)),
     }
@@ -75,6 +75,15 @@ def _command(cases: Sequence[Case], advice: Advice) -> str:
     if advice.place.limit_bytes is not None:
         words += ["--vram-limit", str(advice.place.limit_bytes)]
     return shlex.join([*words, "--interleave"] if len(cases) > 1 else words)
+
+
+def _size_words(image: Case) -> list[str]:
+    """The options for a size: `--resolution 512x512 --frames 81`, `--set tokens=77`."""
+    if not {*SIDES} <= image.axes.keys():
+        sizes = (name for name in image.axes if name != "batch")
+        return [word for name in sizes for word in ("--set", f"{name}={image.axes[name]}")]
+    frames = frames_of(image)
+    return ["--resolution", size_of(image, FRAMES), *([] if frames is None else ["--frames", str(frames)])]
 
 
 def _listed(values: Iterable[str]) -> str:

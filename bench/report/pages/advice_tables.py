@@ -14,7 +14,7 @@ from bench.report.document import MARKS, Cell, Column, Tone, table_of
 from bench.report.pages import advice_words, cells
 from bench.report.pages.cells import SURE, tile_edge
 from bench.report.pages.hybrid_tables import Networks
-from bench.workloads.labels import size_of, whole_size_of
+from bench.workloads.labels import size_of, takes_tiles, whole_size_of
 
 #: After a time that goes beyond what its model was fitted on.
 BEYOND = "°"
@@ -93,6 +93,8 @@ def _way(advice: Advice, networks: Networks) -> Cell:
         measured = best.way.time is not None and best.way.time.kind == "measured"
         return Cell(advice_words.way(best, networks) if measured else "remote", tone="strong")
     case, option = best.way.option.case, best.way.option
+    if not takes_tiles(case):
+        return Cell(option.label)
     tile = "untiled" if case.tile is None else f"tile {tile_edge(case.tile)}"
     return Cell(f"{case.dtype}, {tile}" if option.names_precision else tile)
 
