@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
-from bench.core.units import format_bytes
-from bench.record import Case, Ceilings, Record, alike_but_for, describe, grouped, metrics
+from bench.record import Case, Ceilings, Record, alike_but_for, describe, grouped
 from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Terms, Text, table_of
-from bench.report.pages import cells, driver_peak, run_details
+from bench.report.pages import cells, driver_peak, measured_cells, run_details, stages_table
 from bench.workloads import models
 from bench.workloads.base import Workload
-from bench.workloads.labels import FRAMES, extras, frames_of, label_of, size_of, takes_tiles
+from bench.workloads.labels import label_of, takes_tiles
 
 #: The page of records whose models are not among the workloads here.
 _UNKNOWN_MODELS = "other.md"
 #: Outcomes listed below the tables: they give no figure, and unlike OOM they are not results.
 _NO_FIGURE = ("timed_out", "crashed", "failed", "skipped")
-_Shown = TypeVar("_Shown")
 _WRITTEN = "Written by `bench report` from the results; do not edit."
 
 
@@ -105,7 +102,7 @@ def _body(records: Sequence[Record], ceilings: Sequence[Ceilings], *, has_runs: 
     sections: list[Block] = []
     for name, group in cells.by_call(records, lambda record: record.case):
         title = name if several else models.title(group[0].case.model)
-        sections.append(Section(title, (_results(group), *_stages(group))))
+        sections.append(Section(title, (_results(group), *stages_table.blocks(group))))
     runs = run_details.runs(records, ceilings) if has_runs else []
     return (*sections, *_cases_without_figure(records), run_details.devices(records, runs))
 
@@ -136,7 +133,7 @@ def _terms(records: Sequence[Record]) -> list[tuple[str, str]]:
             "and tile: these are assumed from the model zoo"
         )
         terms.append(("Published", meaning))
-    return terms + driver_peak.legend(records)
+    return [*terms, *stages_table.legend(records), *driver_peak.legend(records)]
 
 
 def _results(records: Sequence[Record]) -> Table:
@@ -146,55 +143,18 @@ def _results(records: Sequence[Record]) -> Table:
         _rows(records),
         (Column("Device"), lambda row: run_details.device_label(row.record)),
         (Column("Source", key="kind"), lambda row: row.record.kind),
-        (Column("Precision"), lambda row: _precision(row.record)),
-        *_size(records, _case),
-        (Column("Time (s)", "seconds", key="time"), lambda row: _time(row.untiled)),
-        (Column("Memory", "percent"), lambda row: _memory(row.untiled)),
+        (Column("Precision"), lambda row: measured_cells.precision(row.record)),
+        *measured_cells.size_columns(records, _case),
+        (Column("Time (s)", "seconds", key="time"), lambda row: measured_cells.time(row.untiled)),
+        (Column("Memory", "percent"), lambda row: measured_cells.memory(row.untiled)),
         *(_DRIVER if driver else ()),
         *(_TILED if tiles else ()),
         *(_TILED_DRIVER if driver and tiles else ()),
     )
 
 
-def _stages(records: Sequence[Record]) -> list[Block]:
-    calls = _measured_first([record for record in records if len(record.stages) > 1])
-    if not calls:
-        return []
-    stages = [(name, stage) for record in calls for name, stage in metrics.of_stages(record).items()]
-    return [
-        Text("Stages: the time of a call is the sum of its stages, and its memory is the largest of theirs."),
-        table_of(
-            stages,
-            (Column("Device"), lambda row: run_details.device_label(row[1])),
-            (Column("Precision"), lambda row: _precision(row[1])),
-            *_size(calls, _case_of_stage),
-            (Column("Stage", in_heading=True), lambda row: row[0]),
-            (Column("Time (s)", "seconds", key="time"), lambda row: _time(row[1])),
-            (Column("Memory", "percent"), lambda row: _memory(row[1])),
-        ),
-    ]
-
-
 def _case(row: _Row) -> Case:
     return row.record.case
-
-
-def _case_of_stage(stage: tuple[str, Record]) -> Case:
-    return stage[1].case
-
-
-def _size(
-    records: Iterable[Record], case_of: Callable[[_Shown], Case]
-) -> list[tuple[Column, Callable[[_Shown], str | int | None]]]:
-    """The columns of a row's size: with one of frames if any record has some."""
-    cases = [record.case for record in records]
-    name = "Resolution" if all("width" in case.axes for case in cases) else "Size"
-    columns: list[tuple[Column, Callable[[_Shown], str | int | None]]] = [
-        (Column(name, in_heading=True), lambda row: size_of(case_of(row), FRAMES))
-    ]
-    if any(frames_of(case) is not None for case in cases):
-        columns.append((Column("Frames", "count", in_heading=True), lambda row: frames_of(case_of(row))))
-    return columns
 
 
 def _takes_tiles(records: Iterable[Record]) -> bool:
@@ -205,34 +165,13 @@ def _rows(records: Sequence[Record]) -> list[_Row]:
     """Untiled and tiled cases joined; measured rows first, and small images first within a device and precision."""
     rows: list[_Row] = []
     for group in grouped(
-        _measured_first(records),
+        measured_cells.measured_first(records),
         lambda record: (record.kind, run_details.device_label(record), *alike_but_for(record.case, "tiling")),
     ):
         untiled = next((record for record in group if record.case.tile is None), None)
         tiled = [record for record in group if record.case.tile is not None]
         rows += [_Row(untiled or record, untiled, record) for record in tiled] or [_Row(group[0], untiled, None)]
     return rows
-
-
-def _measured_first(records: Sequence[Record]) -> list[Record]:
-    return run_details.in_order(sorted(records, key=lambda record: record.kind != "measured"))
-
-
-def _precision(record: Record) -> Cell:
-    return cells.precision(record.case, record, *extras(record.case))
-
-
-def _time(record: Record | None) -> Cell:
-    """The median in seconds, to the millisecond as the docs print it."""
-    cell = cells.time(record)
-    return cell if cell.value is None else replace(cell, text=f"{cell.value:.3f}")
-
-
-def _memory(record: Record | None) -> Cell:
-    """The peak in per cent, and in bytes if they are known."""
-    cell = cells.memory(record)
-    peak = record.memory.peak_bytes if record and record.memory else None
-    return cell if cell.value is None or peak is None else replace(cell, note=format_bytes(peak))
 
 
 def _tile(row: _Row) -> Cell:
@@ -246,8 +185,8 @@ _DRIVER: _Columns = ((Column("By the driver", "bytes"), lambda row: driver_peak.
 _TILED: _Columns = (
     (Column("Tile (px)", right=True, key="tile"), _tile),
     (Column("Tiles", "count"), lambda row: row.tiled.tiles if row.tiled else None),
-    (Column("Tiled time (s)", "seconds", key="tiled_time"), lambda row: _time(row.tiled)),
-    (Column("Tiled memory", "percent"), lambda row: _memory(row.tiled)),
+    (Column("Tiled time (s)", "seconds", key="tiled_time"), lambda row: measured_cells.time(row.tiled)),
+    (Column("Tiled memory", "percent"), lambda row: measured_cells.memory(row.tiled)),
 )
 _TILED_DRIVER: _Columns = ((Column("Tiled, by the driver", "bytes"), lambda row: driver_peak.cell(row.tiled)),)
 

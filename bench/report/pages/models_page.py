@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from bench.core.units import ITEM_BYTES
 from bench.report.document import Cell, Column, Document, Table, Text, table_of
 from bench.workloads import models
-from bench.workloads.base import Spec
+from bench.workloads.base import Spec, Workload
 from bench.workloads.labels import FRAMES
 from bench.workloads.model_facts import Facts
 
 
 def page(specs: Sequence[Spec]) -> Document:
     """Names, sizes, latents and videos of the models; then the operations and axes of each kind."""
-    kinds = dict.fromkeys(_kind(spec) for spec in specs)
+    kinds = dict.fromkeys(models.workload(spec.key) for spec in specs)
     known = [spec for spec in specs if _facts(spec) != Facts()]
     videos = [spec for spec in specs if _usual_frames(spec) is not None]
     tables = (_names(specs), _sizes(known), _latents(specs), _videos(videos))
-    return Document("", (*(table for table in tables if table.rows), *map(Text, kinds)))
+    return Document("", (*(table for table in tables if table.rows), *(Text(_kind(kind)) for kind in kinds)))
 
 
 def whole_table(specs: Sequence[Spec]) -> Table:
@@ -132,7 +132,7 @@ def _frames_per_latent(spec: Spec) -> int | None:
     return None if latents is None else latents.frames or None
 
 
-def _kind(spec: Spec) -> str:
-    """`image VAE: encode, decode; axes: width, height, frames, batch`."""
-    workload = models.workload(spec.key)
-    return f"{workload.name}: {', '.join(workload.operations)}; axes: {', '.join(models.axes(spec.key))}"
+def _kind(workload: Workload) -> str:
+    """`image VAE: encode, decode; axes: width, height, frames, batch`: the axes of any of its models."""
+    longest = max((models.axes(spec.key) for spec in workload.specs()), key=len)
+    return f"{workload.name}: {', '.join(workload.operations)}; axes: {', '.join(longest)}"
