@@ -164,10 +164,13 @@ def live(
     token: str | None = None,
     operations: tuple[str, ...] = ("encode", "decode"),
     origins: tuple[str, ...] = (),
+    model: str = "tiny",
+    *,
+    loaded: bool = True,
 ) -> Iterator[Live]:
-    """Serve the model `tiny` with fake services, on a thread of its own."""
+    """Serve a model with fake services, on a thread of its own."""
     services = {name: FakeService(name) for name in operations}
-    endpoint = Endpoint(Offer(("tiny",), operations, "random"), bounds, Bearer.of(token, "TOKEN"), origins)
+    endpoint = Endpoint(Offer((model,), operations, "random"), bounds, Bearer.of(token, "TOKEN"), origins)
     listener = serve.listen("127.0.0.1", 0)
     server = serve.prepare(endpoint)
     running = Live(endpoint, services, listener.getsockname()[1], server)
@@ -177,7 +180,8 @@ def live(
             raise RuntimeError(running.broken[0])
 
     endpoint.machine = Machine(Device(kind="cpu", name="fake"), ENVIRONMENT, check)
-    endpoint.models["tiny"] = LoadedModel("tiny", "float32", 4, services)
+    if loaded:
+        endpoint.models[model] = LoadedModel(model, "float32", 4, services)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
     try:

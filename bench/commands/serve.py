@@ -1,4 +1,4 @@
-"""`bench serve`: VAEs behind the protocol of hybrid inference."""
+"""`bench serve`: VAEs and text encoders behind the protocols of hybrid inference."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def serve(
     max_batch: options.MaxBatch = 16,
     max_frames: options.MaxFrames = 257,
     max_video_pixels: options.MaxVideoPixels = "128x1024x1024",
+    max_tokens: options.MaxTokens = 2**14,
     time_limit: options.TimeLimit = 60.0,
     body_timeout: options.BodyTimeout = 30.0,
     token_env: TokenEnv = None,
@@ -45,9 +46,9 @@ def serve(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Serve VAE encode and decode over the protocol of the hybrid inference endpoints.
+    """Serve VAEs and text encoders over the protocols of the hybrid inference endpoints.
 
-    Any client of that protocol can use it, and `bench remote` measures it.
+    Any client of those protocols can use it, and `bench remote` measures it.
     Ctrl-C finishes the requests that were accepted, then stops.
 
     Exit codes: 0 stopped; 2 wrong usage, or the device or a model can't be
@@ -62,8 +63,10 @@ def serve(
 
     models = offered.models_of(model or [])
     tell_aliases(model or [], quiet=quiet)
-    limits = _limits(max_pixels, max_batch, max_frames, max_video_pixels)
-    offer = Offer(models, offered.operations_of(operation or []), offered.weights_of(weights, models), asdict(limits))
+    limits = _limits(max_pixels, max_batch, max_frames, max_video_pixels, max_tokens)
+    offer = Offer(
+        models, offered.operations_of(operation or [], models), offered.weights_of(weights, models), asdict(limits)
+    )
     precision = known("dtype", dtype, offered.DTYPES, "--dtype")
     make_loader = partial(_make_loader, device, weights or "", precision, offer, limits)
     bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
@@ -91,7 +94,7 @@ def _prepare(with_parent: int | None) -> None:
     packages.require("`bench serve`", packages.ENDPOINT)
 
 
-def _limits(max_pixels: str, max_batch: int, max_frames: int, max_video_pixels: str) -> Limits:
+def _limits(max_pixels: str, max_batch: int, max_frames: int, max_video_pixels: str, max_tokens: int) -> Limits:
     """Return the limits on one request that the options give. Raises ConfigError."""
     from bench.endpoint.offered import pixels_of
     from bench.endpoint.shapes import Limits
@@ -101,6 +104,7 @@ def _limits(max_pixels: str, max_batch: int, max_frames: int, max_video_pixels: 
         max_batch=max_batch,
         max_frames=max_frames,
         max_video_pixels=pixels_of(max_video_pixels, "--max-video-pixels", "128x1024x1024"),
+        max_tokens=max_tokens,
     )
 
 
@@ -133,7 +137,7 @@ def _announce(endpoint: Endpoint, address: str, *, local: bool, as_json: bool, q
         _say("  GET  /health /ready /metrics", err=as_json)
         _say("Requests need a token." if endpoint.bearer.required else "Requests need no token.", err=as_json)
         if offer.weights == "random":
-            _say("Random weights: images are noise, for measuring only.", err=as_json)
+            _say("Random weights: results are noise, for measuring only.", err=as_json)
     if not local and not endpoint.bearer.required:
         _say(
             f"warning: other machines can reach this address without a token. Set one in {TOKEN_ENV} (or the variable "
@@ -164,7 +168,7 @@ def _say_ready(endpoint: Endpoint, address: str, *, as_json: bool, quiet: bool) 
         routes = {
             model: {
                 "address": f"{address}/{model}",
-                **{operation: f"{address}/{model}/{operation}" for operation in endpoint.offer.operations},
+                **{operation: f"{address}/{model}/{operation}" for operation in endpoint.offer.operations_of(model)},
                 "dtype": served.dtype,
                 "weights_bytes": served.weights_bytes,
             }

@@ -13,10 +13,11 @@ Models = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(help="random (images are noise: for measuring only), hub, or a folder of checkpoints. Required."),
+    typer.Option(help="random (results are noise: for measuring only), hub, or a folder of checkpoints. Required."),
 ]
 Operations = Annotated[
-    list[str] | None, typer.Option("--operation", help="Serve only encode or only decode; default: both.")
+    list[str] | None,
+    typer.Option("--operation", help="Serve only encode, decode or encode-text; repeatable; default: all."),
 ]
 Dtype = Annotated[
     str,
@@ -32,10 +33,13 @@ Queue = Annotated[int, typer.Option(min=1, max=10_000, help="The most requests t
 MaxPixels = Annotated[
     str, typer.Option(help="The most pixels in one request, all images together: 4096x4096 or a number.")
 ]
-MaxBatch = Annotated[int, typer.Option(min=1, max=1024, help="The most images or videos in one request.")]
+MaxBatch = Annotated[int, typer.Option(min=1, max=1024, help="The most images, videos or prompts in one request.")]
 MaxFrames = Annotated[int, typer.Option(min=1, max=100_000, help="The most frames of a video.")]
 MaxVideoPixels = Annotated[
     str, typer.Option(help="The most pixels of all frames of all videos in one request: 128x1024x1024 or a number.")
+]
+MaxTokens = Annotated[
+    int, typer.Option(min=1, max=2**24, help="The most tokens of all prompts in one request, for text encoders.")
 ]
 TimeLimit = Annotated[
     float,

@@ -17,7 +17,7 @@ from bench.endpoint.operation import Operation, authorization
 from bench.endpoint.shell import Shell, error_response
 from bench.endpoint.state import Endpoint
 from bench.errors import nearest
-from bench.wire.messages import RefusedError
+from bench.wire.messages import PREDICT_PATH, RefusedError
 
 _NOT_READY = {"loading": "models are being loaded", "stopping": "it is shutting down"}
 _NOISE = "random weights: the results are noise, for measuring only"
@@ -30,7 +30,7 @@ def make(endpoint: Endpoint) -> ASGIApp:
         for path, answer in (("/", _index), ("/health", _health), ("/ready", _ready), ("/metrics", _metrics))
     }
     for path, (model, operations) in endpoint.offer.routes.items():
-        pages.setdefault(path, {})["POST"] = Operation(endpoint, model, operations)
+        pages.setdefault(path, {})["POST"] = Operation(endpoint, model, operations, path)
     by_path = {path: _ByMethod(path, methods, endpoint) for path, methods in pages.items()}
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +76,7 @@ class _ByMethod:
         text = f"{self.path} does not accept {scope['method'][:40]}. Valid: {allowed}."
         if scope["method"] == "POST":
             posts = [path for path in endpoint.offer.routes if path != "/"]
-            text = f"{text} Post images and latents to {', '.join(posts)}."
+            text = f"{text} Post to {', '.join(posts)}."
         return error_response(RefusedError(405, text, "method"), {"allow": allowed})
 
 
@@ -170,7 +170,8 @@ def _model(endpoint: Endpoint, model: str) -> dict[str, Any]:
         "weights_bytes": served.weights_bytes if served else None,
         **(served.facts if served else {}),
         "address": f"/{model}",
-        "routes": {operation: f"/{model}/{operation}" for operation in offer.operations},
+        "routes": {operation: f"/{model}/{operation}" for operation in offer.operations_of(model)},
+        **({"predict": f"/{model}{PREDICT_PATH}"} if f"/{model}{PREDICT_PATH}" in offer.routes else {}),
         "max_body_bytes": bodies,
     }
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from bench.wire.address import parse_token
 from bench.wire.messages import RefusedError
 
+#: What diffusers' remote text encoder sends without a token.
+_NO_TOKEN = b"bearer none"
+
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
@@ -39,4 +42,10 @@ class Bearer:
         """Raises RefusedError (401) unless the Authorization header carries the token or no token is needed."""
         if not self.admits(authorization):
             problem = "is wrong" if authorization else "is missing"
-            raise RefusedError(401, f"The token {problem}. Send `Authorization: Bearer TOKEN`.", "unauthorized")
+            text = f"The token {problem}. Send `Authorization: Bearer TOKEN`."
+            if (authorization or b"").strip().lower() == _NO_TOKEN:
+                text = (
+                    "The token is missing: `Bearer None` means that the client had none. diffusers sends that of "
+                    "`hf auth login` or of the variable HF_TOKEN; set it to this endpoint's token."
+                )
+            raise RefusedError(401, text, "unauthorized")

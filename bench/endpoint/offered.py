@@ -10,7 +10,6 @@ from pathlib import Path
 from bench.errors import ConfigError, known
 from bench.workloads import models as zoo
 
-OPERATIONS = ("encode", "decode")
 DTYPES = ("auto", "model", "float32", "float16", "bfloat16")
 _LEAST_PIXELS, _MOST_PIXELS = 64, 2**31
 
@@ -26,9 +25,18 @@ def models_of(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known("model", zoo.aliases().get(name, name), valid, "--model") for name in names))
 
 
-def operations_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the operations that `--operation` gives, without duplicates; both if it gives none. Raises ConfigError."""
-    return tuple(dict.fromkeys(known("operation", name, OPERATIONS, "--operation") for name in names or OPERATIONS))
+def operations_of(names: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the operations that `--operation` gives, without duplicates; all of these models if it gives none.
+
+    Raises ConfigError, also for a model of which nothing would be served.
+    """
+    own = {key: zoo.workload(key).operations for key in keys}
+    valid = tuple(dict.fromkeys(name for operations in own.values() for name in operations))
+    chosen = tuple(dict.fromkeys(known("operation", name, valid, "--operation") for name in names or valid))
+    left_out = next((key for key, operations in own.items() if not set(operations) & set(chosen)), None)
+    if left_out is not None:
+        raise ConfigError(f"--operation: {left_out} has only {', '.join(own[left_out])}. Add one of its operations.")
+    return chosen
 
 
 def pixels_of(text: str, option: str = "--max-pixels", example: str = "4096x4096") -> int:
@@ -46,8 +54,9 @@ def weights_of(weights: str | None, keys: Sequence[str]) -> str:
     """Return `random`, `hub` or `local`. Raises ConfigError if the hub or the folder lacks the weights of a model."""
     if not weights:
         raise ConfigError(
-            "--weights is required: random (nothing is downloaded, but images are noise: for measuring only), hub (the "
-            "published weights), or a checkpoint folder. With several models: a folder with one checkpoint folder each."
+            "--weights is required: random (nothing is downloaded, but results are noise: for measuring only), hub "
+            "(the published weights), or a checkpoint folder. With several models: a folder with one checkpoint folder "
+            "each."
         )
     if weights == "hub":
         missing = [key for key in keys if zoo.get(key).hub_id is None]

@@ -22,7 +22,7 @@ from bench.endpoint import routing
 from bench.endpoint.limits import BusyError, Reservation
 from bench.endpoint.shell import FAILED, DroppedError, error_response
 from bench.endpoint.state import Endpoint, kind
-from bench.wire.messages import RECEIVED_HEADER, Answer, Message, RefusedError, Size
+from bench.wire.messages import PREDICT_PATH, RECEIVED_HEADER, Answer, Message, RefusedError, Size
 
 _LOG = logging.getLogger("bench.endpoint")
 _PHASES = ("receive", "queue", "deserialize", "compute", "serialize", "send")
@@ -66,6 +66,7 @@ class Operation:
     endpoint: Endpoint
     model: str
     names: tuple[str, ...]
+    path: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever goes wrong, the next request is served."""
@@ -76,7 +77,8 @@ class Operation:
                 return
             if refusal.reason != _INTERNAL:
                 self.endpoint.metrics.refused(refusal.reason)
-            await error_response(refusal, progress.headers())(scope, receive, send)
+            has_detail = self.path.endswith(PREDICT_PATH)
+            await error_response(refusal, progress.headers(), has_detail=has_detail)(scope, receive, send)
             self._count(refusal.status, progress)
         except DroppedError:
             self._count(_DISCONNECTED, progress)
@@ -109,7 +111,7 @@ class Operation:
         with endpoint.admission.reserve() as reservation:
             body = await self._body(receive, reservation, limit, progress)
             reservation.enter(endpoint.device.retry_after_s)
-            message = Message(_query(scope), body, headers.get("content-type"), headers.get("accept"))
+            message = Message(_query(scope), body, headers.get("content-type"), headers.get("accept"), self.path)
             del body
             answer = await self._compute(message, reservation, receive, progress)
             del message

@@ -16,14 +16,15 @@ _JSON_SLACK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits on one request, in image pixels, for encode and decode alike.
+    """The limits on one request: in image pixels, for encode and decode alike, and in tokens.
 
     Attributes:
         max_pixels: pixels of all images of a request together; of videos one frame of each counts.
-        max_batch: images or videos in a request.
+        max_batch: images, videos or prompts in a request.
         max_side: pixels of an image's width or height.
         max_frames: frames of a video.
         max_video_pixels: pixels of all frames of all videos of a request together.
+        max_tokens: tokens of all prompts of a request together.
     """
 
     max_pixels: int = 4096 * 4096
@@ -31,6 +32,7 @@ class Limits:
     max_side: int = 16384
     max_frames: int = 257
     max_video_pixels: int = 2**27
+    max_tokens: int = 2**14
 
     def check(self, batch: int, width: int, height: int, frames: int | None = None) -> None:
         """Raises RefusedError (413) with the exceeded limit, if there is one. `frames` is None for images."""
@@ -52,6 +54,14 @@ class Limits:
                     f"{batch} x {width}x{height} px{of_frames} are {pixels:,} pixels; this endpoint allows at most "
                     f"{allowed:,} in one request"
                 )
+
+    def check_tokens(self, batch: int, tokens: int) -> None:
+        """Raises RefusedError (413) if so many prompts of so many tokens exceed the limit."""
+        if batch * tokens > self.max_tokens:
+            raise _too_large(
+                f"{batch} x {tokens} tokens are {batch * tokens:,}; this endpoint allows at most {self.max_tokens:,} "
+                "in one request"
+            )
 
 
 def _too_large(text: str) -> RefusedError:

@@ -32,14 +32,19 @@ _PIECE = 256 * 1024
 FAILED = "The endpoint failed. Its log shows the error."
 
 
-def error_response(error: RefusedError, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error as the JSON that every client of this protocol expects."""
+def error_response(
+    error: RefusedError, headers: Mapping[str, str] | None = None, *, has_detail: bool = False
+) -> Response:
+    """Return an error as the JSON that every client of this protocol expects.
+
+    With `has_detail` the message is there a second time, as clients of FLUX.2's remote text encoder read it.
+    """
     extended = dict(headers or {})
     if isinstance(error, BusyError):
         extended["retry-after"] = str(error.retry_after_s)
     if error.status == 401:
         extended["www-authenticate"] = "Bearer"
-    body = error_body(error.message, error.reason, error.figures)
+    body = error_body(error.message, error.reason, error.figures, has_detail=has_detail)
     return Response(body, error.status, extended, media_type="application/json")
 
 

@@ -11,7 +11,7 @@ import torch
 
 from bench.device import choose
 from bench.device.base import Held
-from bench.endpoint import vae_service
+from bench.endpoint import text_service, vae_service
 from bench.endpoint.shapes import Limits
 from bench.endpoint.state import AnyService, LoadedModel, Machine
 from bench.errors import BenchError, DeviceError
@@ -19,6 +19,7 @@ from bench.run import outcome
 from bench.run.worker import environment_capture
 from bench.wire.messages import Message, RefusedError
 from bench.workloads import models
+from bench.workloads.text_encoder.encoder_workload import ENCODE_TEXT
 
 #: auto: the zoo's precision on a GPU, float32 on a CPU. model: the zoo's precision everywhere.
 AUTO, MODEL = "auto", "model"
@@ -67,7 +68,8 @@ class Loader:
         weights = str(Path(self.weights) / model) if self.many else self.weights
         dtype = self._precision(model)
         try:
-            loaded = vae_service.load(model, weights, self._held, dtype, self.limits)
+            load = text_service.load if ENCODE_TEXT in models.workload(model).operations else vae_service.load
+            loaded = load(model, weights, self._held, dtype, self.limits)
             services = {name: service for name, service in loaded.services.items() if name in self.operations}
             timed = {operation: warm_up(service) for operation, service in services.items()}
         except BenchError:
@@ -104,17 +106,21 @@ def warm_up(service: AnyService, clock: Callable[[], float] = time.perf_counter)
     """
     timed: list[tuple[float, int]] = []
     for messages in service.rehearsals():
-        if timed:
-            seconds, flops = timed[-1]
-            if seconds * service.size(service.read(messages[0])).flops / flops > _LONGEST_S:
-                break
         try:
+            if timed and _scaled_s(timed[-1], service, messages[0]) > _LONGEST_S:
+                break
             timed.append(_call(service, messages, clock))
         except RefusedError:  # too large for the limits or the memory
             if not timed:
                 raise
             break
     return timed
+
+
+def _scaled_s(timed: tuple[float, int], service: AnyService, message: Message) -> float:
+    """The seconds that a message would take at the rate of a timed one."""
+    seconds, flops = timed
+    return seconds * service.size(service.read(message)).flops / flops
 
 
 def _call(service: AnyService, messages: Sequence[Message], clock: Callable[[], float]) -> tuple[float, int]:

@@ -14,7 +14,8 @@ from bench.endpoint.limits import STOPPING, Admission, Bounds, BusyError
 from bench.endpoint.prometheus import Metrics
 from bench.record import Device, Environment
 from bench.run import outcome, surroundings
-from bench.wire.messages import RefusedError, Service
+from bench.wire.messages import PREDICT_PATH, RefusedError, Service
+from bench.workloads import models
 
 AnyService = Service[Any, Any]
 #: The kind of device work that loads models.
@@ -59,7 +60,8 @@ class Machine:
 class Offer:
     """Models, operations and the kind of weights that a server offers.
 
-    `limits` are the limits on one request, by name, as `/health` shows them.
+    `operations` may name some that not every model has: `operations_of` says which a model has. `limits` are the limits
+    on one request, by name, as `/health` shows them.
     """
 
     models: Sequence[str]
@@ -72,13 +74,29 @@ class Offer:
         """Return each path's model and operations.
 
         A model's own address has all its operations, and a request's content decides between them. If there is only
-        one operation of one model, `/` stands for it.
+        one operation of one model, `/` stands for it. A text encoder also answers at `/predict` below its address, as
+        FLUX.2's does, and at `/predict` itself if no other is served.
         """
         single = {
-            f"/{model}/{operation}": (model, (operation,)) for model in self.models for operation in self.operations
+            f"/{model}/{operation}": (model, (operation,))
+            for model in self.models
+            for operation in self.operations_of(model)
         }
-        routes = single | {f"/{model}": (model, tuple(self.operations)) for model in self.models}
+        routes = single | {f"/{model}": (model, self.operations_of(model)) for model in self.models}
+        predicting = [model for model in self.models if _has_predict(model)]
+        routes |= {f"/{model}{PREDICT_PATH}": (model, self.operations_of(model)) for model in predicting}
+        if len(predicting) == 1:
+            routes[PREDICT_PATH] = (predicting[0], self.operations_of(predicting[0]))
         return {**routes, "/": next(iter(single.values()))} if len(single) == 1 else routes
+
+    def operations_of(self, model: str) -> tuple[str, ...]:
+        """Return the operations that are served of a model."""
+        return tuple(name for name in models.workload(model).operations if name in self.operations)
+
+
+def _has_predict(model: str) -> bool:
+    kind = models.workload(model)
+    return any("predict" in kind.transports(name) for name in kind.operations)
 
 
 class Endpoint:

@@ -19,14 +19,21 @@ RECEIVED_HEADER = "x-received-sha256"
 TILES_HEADER = "x-tiles"
 
 
+#: Which prompts of a request were longer than the tokens that were encoded, counted from 0; absent if none was.
+TRUNCATED_HEADER = "x-truncated-prompts"
+#: How the addresses end that answer in the protocol of FLUX.2's remote text encoder.
+PREDICT_PATH = "/predict"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request: its query in order, with repeated keys, two headers, and its body."""
+    """A request: its query in order, with repeated keys, two headers, its body, and the path to which it was posted."""
 
     query: tuple[tuple[str, str], ...]
     body: bytes
     content_type: str | None = None
     accept: str | None = None
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,15 @@ class RefusedError(Exception):
         self.status, self.message, self.reason, self.figures = status, message, reason, figures or {}
 
 
-def error_body(message: str, reason: str, figures: Mapping[str, float] | None = None) -> bytes:
-    """Return an error as the JSON that every client of this protocol expects."""
-    return json.dumps({"error": message, "reason": reason, **(figures or {})}).encode()
+def error_body(
+    message: str, reason: str, figures: Mapping[str, float] | None = None, *, has_detail: bool = False
+) -> bytes:
+    """Return an error as the JSON that every client of this protocol expects.
+
+    With `has_detail` the message is there a second time, as clients of FLUX.2's remote text encoder read it.
+    """
+    detail = {"detail": message} if has_detail else {}
+    return json.dumps({"error": message, "reason": reason, **detail, **(figures or {})}).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.core.units import ITEM_BYTES, QUANTISED, format_count
+from bench.core.units import format_count
 from bench.record import Case, Transport
-from bench.workloads.base import Axis, Loaded, MetaCall, Shape, Spec, StagePart, Workload
+from bench.workloads.base import Axis, Loaded, Shape, Spec, Workload
 from bench.workloads.model_facts import Facts
-from bench.workloads.payloads import PREDICT, TextPayload
-from bench.workloads.text_encoder import prompts, zoo
+from bench.workloads.payloads import TextPayload
+from bench.workloads.text_encoder import zoo
+from bench.workloads.text_encoder.sample_prompts import sample_prompts
 
 if TYPE_CHECKING:
     import torch
@@ -52,41 +53,17 @@ class TextEncoders(Workload):
         spec = zoo.get(key)
         return Facts(class_name=spec.resident_class, parameters=spec.parameters)
 
-    def risk(self, key: str, dtype: str) -> str:
-        return f"{dtype} weights change the embeddings" if dtype in QUANTISED else ""
-
-    def check(self, case: Case) -> str:
-        if case.dtype in QUANTISED and case.variant in OFFLOADED:
-            return f"{case.dtype} weights can't be offloaded: take variant default, or another precision"
-        return zoo.get(case.model).refusal(case)
-
-    def variants_to_try(self, case: Case) -> tuple[str, ...]:
-        return (SEQUENTIAL,) if case.dtype in ITEM_BYTES else ()
-
-    def needs(self, case: Case) -> tuple[str, ...]:
-        return ("bitsandbytes",) if case.dtype in QUANTISED else ()
-
-    def stored_bytes(self, case: Case, elements: int) -> int:
-        return zoo.get(case.model).stored_bytes(case.dtype, elements)
-
-    def parts(self, case: Case) -> tuple[StagePart, ...]:
-        if case.dtype in ITEM_BYTES and case.variant == "default":
-            return ()
-        plain = {"dtype": zoo.get(case.model).computed_in(case.dtype), "variant": "default"}
-        as_stored = case.model_copy(update={"variant": "default"})
-        traced = case.model_copy(update=plain)
-        return (StagePart(case.operation, traced, (as_stored,), by_leaf=case.variant == SEQUENTIAL),)
-
     def transports(self, operation: str) -> tuple[Transport, ...]:
-        return ("tensor", PREDICT) if operation == ENCODE_TEXT else ()
+        return ("tensor", "predict")
 
     def carries(self, case: Case, transport: Transport) -> bool:
-        return transport != PREDICT or case.axes["tokens"] == zoo.get(case.model).tokens
+        """FLUX.2's protocol has no parameter for the number of tokens."""
+        return transport != "predict" or case.axes["tokens"] == zoo.get(case.model).tokens
 
     def payload(self, case: Case) -> TextPayload:
-        spec = zoo.get(case.model)
-        texts = prompts.sample(case.axes["tokens"], case.axes["batch"])
-        return TextPayload(texts, spec.answer_shape(case), spec.computed_in(case.dtype))
+        tokens, batch = case.axes["tokens"], case.axes["batch"]
+        shape = (batch, tokens, zoo.get(case.model).width)
+        return TextPayload(sample_prompts(batch, tokens), shape, case.dtype)
 
     def passes(self, case: Case) -> tuple[Shape, ...]:
         return (zoo.get(case.model).input_shape(case),)
