@@ -22,7 +22,7 @@ from PIL import Image
 
 from bench.device.cpu import host
 from bench.endpoint import images
-from bench.remote.request_body import natural_image
+from bench.remote.image_body import natural_image
 
 SIZES = (512, 1024, 2048)
 

@@ -14,8 +14,8 @@ from typing import Literal, Protocol
 from bench.record import Exchange, ServerTimes, Split, TimedOut, Timing
 from bench.remote import failures
 from bench.remote.http import Client, Reply
+from bench.remote.image_body import ImageBody
 from bench.remote.leash import CutOffError, Leash, MemoryGrowthError, OutOfTimeError
-from bench.remote.request_body import CasePayload
 from bench.wire.address import Address, Redactor, Token
 from bench.wire.messages import RECEIVED_HEADER, TILES_HEADER
 
@@ -30,7 +30,7 @@ class CaseRequest:
     """The requests of one case: address, payload, token, time-out, and the deadline (of time.monotonic) for all."""
 
     address: Address
-    payload: CasePayload
+    payload: ImageBody
     token: Token | None
     redact: Redactor
     timeout_s: float

@@ -13,9 +13,10 @@ from PIL import Image
 from bench.record import FILE_TRANSPORTS, Case
 from bench.remote import proxies
 from bench.remote.http import Client
+from bench.remote.image_body import ImageBody
 from bench.remote.payloads import bytes_of
 from bench.remote.payloads.echo import serving
-from bench.remote.request_body import CasePayload, make
+from bench.remote.request_body import make
 from bench.wire.address import Endpoints, Redactor, parse
 from bench.workloads import models
 
@@ -47,7 +48,7 @@ def warm() -> None:
         client.close()
 
 
-def _answer(payload: CasePayload) -> tuple[bytes, dict[str, str]]:
+def _answer(payload: ImageBody) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of a valid answer."""
     transport = payload.case.transport
     if payload.case.operation == "decode" and transport in FILE_TRANSPORTS:
