@@ -40,6 +40,8 @@ class Misbehaving(socketserver.ThreadingTCPServer):
         self.stop = threading.Event()
         self.one_at_a_time = threading.Lock()
         self.stalled = False
+        #: What `given` answers, by a test.
+        self.given = b""
 
     @property
     def url(self) -> str:
@@ -165,6 +167,7 @@ def _says(status: int, body: bytes, **headers: str) -> Callable[..., bool]:
 
 
 _BEHAVIOURS: dict[str, Callable[..., bool]] = {
+    "given": lambda handler, *_: handler.answer(200, handler.server.given),
     "tensor": _tensor,
     "truncated": lambda handler, *_: handler.answer(200, jpeg()[:100], length=5000) and False,
     "cut-image": _says(200, jpeg()[:-20]),

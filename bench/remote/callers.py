@@ -14,8 +14,8 @@ from typing import Literal, Protocol
 from bench.record import Exchange, ServerTimes, Split, TimedOut, Timing
 from bench.remote import failures
 from bench.remote.http import Client, Reply
-from bench.remote.image_body import ImageBody
 from bench.remote.leash import CutOffError, Leash, MemoryGrowthError, OutOfTimeError
+from bench.remote.request_body import CasePayload
 from bench.wire.address import Address, Redactor, Token
 from bench.wire.messages import RECEIVED_HEADER, TILES_HEADER
 
@@ -30,7 +30,7 @@ class CaseRequest:
     """The requests of one case: address, payload, token, time-out, and the deadline (of time.monotonic) for all."""
 
     address: Address
-    payload: ImageBody
+    payload: CasePayload
     token: Token | None
     redact: Redactor
     timeout_s: float
@@ -87,7 +87,7 @@ class DiffusersClient:
 
         def timed() -> tuple[float, object]:
             begin = time.perf_counter()
-            result = request.payload.through_diffusers(request.address)
+            result = request.payload.through_diffusers(request.address, request.token)
             return time.perf_counter() - begin, result
 
         growth = _MOST_GROWTH + 8 * request.payload.max_response_bytes
@@ -216,7 +216,9 @@ class Decoder:
         self._timeout_s, self._leash = timeout_s, Leash()
         self._timed_client = TimedClient(request, self._leash, "new")
         self._caller: Caller = (
-            self._timed_client if request.token else DiffusersClient(request, self._leash, self._timed_client)
+            DiffusersClient(request, self._leash, self._timed_client)
+            if request.payload.has_diffusers_client(request.token)
+            else self._timed_client
         )
         self.client = self._caller.client
 

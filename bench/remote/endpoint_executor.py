@@ -135,7 +135,7 @@ class EndpointExecutor:
         """
         self.start()
         skip_reason = self._skip_reason(case)
-        address = self._endpoints.of(case.model, case.operation)
+        address = self._endpoints.of(case.model, case.operation, case.transport)
         if skip_reason or address is None:
             return Done(outcome=Skipped(reason=skip_reason or "no address was given for it"), remote=self._remote(case))
         enter = PhaseTracker(on_phase)
@@ -165,11 +165,11 @@ class EndpointExecutor:
     def _measure(self, case: Case, measure: MeasureSettings, timeout_s: float, enter: OnPhase) -> Done:
         from bench.remote import callers, exchanges, request_body, warm  # noqa: PLC0415 - load torch and diffusers
 
-        address = self._endpoints.of(case.model, case.operation)
+        address = self._endpoints.of(case.model, case.operation, case.transport)
         assert address is not None  # noqa: S101 - `run` has checked it
         enter("load")
         self._reachability.check(address, time.monotonic() + timeout_s)
-        warm.warm()
+        warm.warm(case)
         payload = request_body.make(case)
         request = callers.CaseRequest(
             address=address,
@@ -243,7 +243,7 @@ class EndpointExecutor:
         """Return the facts of the case's endpoint, and the figures of its requests."""
         if self._info is not None:
             return Remote(endpoint=self._info.facts, **figures)
-        address = self._endpoints.of(case.model, case.operation)
+        address = self._endpoints.of(case.model, case.operation, case.transport)
         reason = _ONLY_ADDRESS if address else "no address was given"
         return Remote(endpoint=EndpointFacts(url=address.shown if address else "", reason=reason), **figures)
 
@@ -254,8 +254,10 @@ class EndpointExecutor:
     def _skip_reason(self, case: Case) -> str | None:
         """Return why the case can't be measured here; None if it can."""
         if self._endpoints.base is None:
-            known = self._endpoints.of(case.model, case.operation) is not None
-            return None if known else f"no --endpoint {case.model}/{case.operation}=URL was given"
+            if self._endpoints.of(case.model, case.operation) is None:
+                return f"no --endpoint {case.model}/{case.operation}=URL was given"
+            known = self._endpoints.of(case.model, case.operation, case.transport) is not None
+            return None if known else f"the address that was given does not answer over {case.transport}"
         if self._info is None or self._info.models is None:
             return None  # it may answer later
         offer = self._info.models.get(case.model)

@@ -35,12 +35,16 @@ def measure(request: CaseRequest, settings: MeasureSettings, leash: Leash, begun
 
     The kept connection has a block of its own, because the endpoint would close it while other clients take turns.
     `begun` is called after each client's first request. diffusers' client is first, so that its first request is the
-    first of this case that the endpoint gets. With a token, which diffusers does not send, only this program's client
-    is measured. A client without time left has no exchange, and a warning says so. Raises RequestError.
+    first of this case that the endpoint gets, unless an answer has to be checked before diffusers may read one. Where
+    diffusers has no client, as for images with a token, only this program's is measured. A client without time left has
+    no exchange, and a warning says so. Raises RequestError.
     """
     new, kept = TimedClient(request, leash, "new"), TimedClient(request, leash, "kept")
-    callers: tuple[Caller, ...] = (new,) if request.token else (DiffusersClient(request, leash, new), new)
+    has_diffusers = request.payload.has_diffusers_client(request.token)
+    callers: tuple[Caller, ...] = (DiffusersClient(request, leash, new), new) if has_diffusers else (new,)
     try:
+        if has_diffusers and request.payload.is_tried_first:
+            new.call()
         exchanges = _block(request, callers, settings, begun, requests_reserved=_REQUESTS_RESERVED)
         slowest_s = max(exchange.timing.median_s for exchange in exchanges)
         if _left_s(request) > _LEAST_REQUESTS * slowest_s:

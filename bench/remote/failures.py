@@ -20,7 +20,7 @@ _ADVICE = {
     404: "Check the address, and which models the endpoint serves.",
     405: "Check the address.",
     408: "The request arrived too slowly.",
-    413: "The image is too large for it. Choose smaller resolutions, or raise its --max-pixels.",
+    413: "The request is too large for it. Choose smaller sizes, or raise its limits, such as --max-pixels.",
     415: "It does not accept this form of payload.",
     422: "It could not use the payload.",
     429: "It is busy. Wait, then repeat the command with --fresh.",
@@ -68,7 +68,7 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, redact: Reda
     if 300 <= status < 400:
         return failed(f"HTTP {status}", "The endpoint redirects to another address. Give that address instead.")
     if 200 <= status < 300:
-        return failed(f"HTTP {status}", "The endpoint answers without a result. Check that the address is a VAE's.")
+        return failed(f"HTTP {status}", "The endpoint answers without a result. Check the address.")
     advice = _ADVICE.get(status, "Its log may show the error." if status >= 500 else "Check the address.")
     retry = headers.get("retry-after")
     wait = f" It asks to retry in {redact(retry)[:20]} s." if retry else ""
@@ -91,10 +91,10 @@ def of_exception(error: BaseException, address: Address, redact: Redactor) -> Re
 
 
 def _message(body: bytes) -> str:
-    """Return an error's message: `error` or `message` in its JSON, or its text."""
+    """Return an error's message: `error`, `message` or `detail` in its JSON, or its text."""
     content = _json(body)
     if isinstance(content, dict):
-        error = content.get("error", content.get("message"))
+        error = content.get("error", content.get("message", content.get("detail")))
         return error if isinstance(error, str) else ""
     text = body.decode("utf-8", errors="replace")
     return re.sub(r"<[^>]*>", " ", text) if "<" in text else text

@@ -8,29 +8,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers.utils import remote_utils
 from PIL import Image
-from pydantic import Field, TypeAdapter
 
-from bench.core.units import ITEM_BYTES
-from bench.errors import ConfigError
 from bench.record import FILE_TRANSPORTS, Case
-from bench.remote import failures, mp4
+from bench.remote import failures, mp4, tensor_answer
 from bench.remote.http import Post
 from bench.remote.payloads import bytes_of, sendable
-from bench.wire.address import Address
-from bench.workloads import models
+from bench.wire.address import Address, Token
 from bench.workloads.labels import size_of
 from bench.workloads.payloads import ImagePayload
 
 _SEED = 0
 _SLACK_BYTES = 2**20
-_SHAPE = TypeAdapter(tuple[Annotated[int, Field(strict=True, gt=0, lt=2**31)], ...])
-_ITEM_BYTES = {**ITEM_BYTES, "uint8": 1}
 #: The arguments of diffusers' function for each transport of a decode's result.
 _DECODES: dict[str, dict[str, Any]] = {
     "jpg": {"output_type": "pil", "return_type": "pil", "image_format": "jpg"},
@@ -46,21 +40,27 @@ class ImageBody:
     """A user's input for one case: a latent, or an image (a tensor or a PIL image)."""
 
     case: Case
+    payload: ImagePayload
     data: torch.Tensor | Image.Image
     content: str
     #: SHA-256 of the tensor's bytes in hex; None for a PIL image, whose file is encoded anew for each request.
     digest: str | None
+    is_tried_first: bool = False
+
+    def has_diffusers_client(self, token: Token | None) -> bool:
+        """Whether diffusers' client can be used: it sends no token."""
+        return token is None
 
     @property
     def max_response_bytes(self) -> int:
         """An upper bound on the bytes of a valid answer: float32 values of the result, with room for an image file."""
-        payload = _payload_of(self.case)
+        payload = self.payload
         return math.prod(payload.tensor if payload.sends_images else payload.images) * 5 + _SLACK_BYTES
 
     def post(self, address: Address) -> Post:
         """Return the request that diffusers would send."""
         if self.case.operation == "encode":
-            request = remote_utils.prepare_encode(image=self.data, **_payload_of(self.case).scaling)
+            request = remote_utils.prepare_encode(image=self.data, **self.payload.scaling)
         else:
             options = {key: value for key, value in _DECODES[self._transport].items() if key != "return_type"}
             request = remote_utils.prepare_decode(tensor=self.data, **self._scaling, **options)
@@ -78,10 +78,11 @@ class ImageBody:
         options = {key: value for key, value in _DECODES[self._transport].items() if key != "image_format"}
         return remote_utils.postprocess_decode(response, **options)
 
-    def through_diffusers(self, address: Address) -> object:
+    def through_diffusers(self, address: Address, token: Token | None = None) -> object:
         """Send the request with diffusers' client, which has no time-out and no size limit. Returns its result."""
+        del token  # it sends none
         if self.case.operation == "encode":
-            return remote_utils.remote_encode(address.url, self.data, **_payload_of(self.case).scaling)
+            return remote_utils.remote_encode(address.url, self.data, **self.payload.scaling)
         return remote_utils.remote_decode(address.url, self.data, **self._scaling, **_DECODES[self._transport])
 
     def check_answer(self, content: bytes, headers: Mapping[str, str]) -> None:
@@ -91,7 +92,7 @@ class ImageBody:
         elif self._transport == "mp4":
             self._check_video(content)
         else:
-            self._check_tensor(content, headers)
+            tensor_answer.check(content, headers, self.shape)
 
     def check_result(self, result: object) -> None:
         """Raises RequestError unless the result of diffusers' client has the right type and size."""
@@ -110,7 +111,7 @@ class ImageBody:
     @property
     def _scaling(self) -> Mapping[str, Any]:
         """The arguments of diffusers' functions for decoding. A model without a factor gets latents that need none."""
-        return _payload_of(self.case).scaling or {"do_scaling": False}
+        return self.payload.scaling or {"do_scaling": False}
 
     @property
     def _transport(self) -> str:
@@ -120,7 +121,7 @@ class ImageBody:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of a valid answer that is a tensor."""
-        payload = _payload_of(self.case)
+        payload = self.payload
         if payload.sends_images:
             return payload.tensor
         batch, channels, *frames, height, width = payload.images
@@ -131,7 +132,7 @@ class ImageBody:
     @property
     def _image_size(self) -> tuple[int, int]:
         """Width and height, in PIL's order."""
-        *_, height, width = _payload_of(self.case).images
+        *_, height, width = self.payload.images
         return width, height
 
     def _check_image(self, content: bytes) -> None:
@@ -162,64 +163,43 @@ class ImageBody:
                 "the address is this model's.",
             )
 
-    def _check_tensor(self, content: bytes, headers: Mapping[str, str]) -> None:
-        missing = [name for name in ("shape", "dtype") if name not in headers]
-        if missing:
-            raise failures.failed(
-                "MissingHeaders",
-                f"The answer lacks the headers {' and '.join(missing)}. Check that the address is a VAE's.",
-            )
-        try:
-            shape, dtype = _SHAPE.validate_json(headers["shape"][:200]), headers["dtype"]
-            item_bytes = _ITEM_BYTES[dtype]
-        except (ValueError, KeyError):
-            raise failures.failed("BadHeaders", "The answer's headers `shape` and `dtype` are invalid.") from None
-        if shape != self.shape:
-            raise failures.failed(
-                "WrongShape",
-                f"The answer's shape is {list(shape)[:6]}, not {list(self.shape)}. Check that the address is this "
-                "model's.",
-            )
-        if math.prod(shape) * item_bytes != len(content):
-            raise failures.failed(
-                "Truncated",
-                f"The answer has {len(content)} bytes, too few or too many for {list(shape)} in {dtype}. Try again.",
-            )
+    def valid_answer(self) -> tuple[bytes, dict[str, str]]:
+        """Return an answer of zeros, or an empty image file; no video file, which nobody decodes."""
+        if self.case.operation == "decode" and self._transport in FILE_TRANSPORTS:
+            buffer = io.BytesIO()
+            Image.new("RGB", self._image_size).save(buffer, "JPEG" if self._transport == "jpg" else "PNG")
+            return buffer.getvalue(), {}
+        partial = self._transport == "pt-partial"
+        values = torch.zeros(self.shape, dtype=torch.uint8 if partial else torch.float32)
+        return bytes_of(values), {"shape": str(list(values.shape)), "dtype": "uint8" if partial else "float32"}
 
 
-def make(case: Case) -> ImageBody:
+def make(case: Case, payload: ImagePayload) -> ImageBody:
     """Return the payload of a case, the same on every machine.
 
     Decode: normal latents. Encode: an image whose amplitudes fall with frequency as in natural images (Field 1987,
     JOSA A 4(12), 2379), because the size of a file depends on the image, and white noise would be the worst case.
     """
-    payload = _payload_of(case)
     dtype: torch.dtype = getattr(torch, case.dtype)
     if not payload.sends_images:
         latents = torch.randn(payload.tensor, generator=torch.Generator().manual_seed(_SEED))
-        return _of_tensor(case, latents.to(dtype), "normal latents")
+        return _of_tensor(case, payload, latents.to(dtype), "normal latents")
     batch, _, *frames, height, width = payload.images
     image = np.stack([natural_image(height, width, _SEED + place) for place in range(batch)])
     if case.transport == "png":
         pixels = np.rint(image[0] * 255).astype(np.uint8)
-        return ImageBody(case, Image.fromarray(pixels), "1/f noise image", None)
+        return ImageBody(case, payload, Image.fromarray(pixels), "1/f noise image", None)
     values = torch.from_numpy(image).permute(0, 3, 1, 2) * 2 - 1
     if frames:  # what a tensor holds does not change its size or how long it takes
-        return _of_tensor(case, values.to(dtype).unsqueeze(2).expand(payload.images), "1/f noise image in each frame")
-    return _of_tensor(case, values.to(dtype), "1/f noise image")
+        return _of_tensor(
+            case, payload, values.to(dtype).unsqueeze(2).expand(payload.images), "1/f noise image in each frame"
+        )
+    return _of_tensor(case, payload, values.to(dtype), "1/f noise image")
 
 
-def _of_tensor(case: Case, tensor: torch.Tensor, content: str) -> ImageBody:
+def _of_tensor(case: Case, payload: ImagePayload, tensor: torch.Tensor, content: str) -> ImageBody:
     data = sendable(tensor)
-    return ImageBody(case, data, content, hashlib.sha256(bytes_of(data)).hexdigest())
-
-
-def _payload_of(case: Case) -> ImagePayload:
-    """Return the shapes and scaling of the case's request. Raises ConfigError for a model that no endpoint serves."""
-    payload = models.workload(case.model).payload(case)
-    if not isinstance(payload, ImagePayload):
-        raise ConfigError(f"{case.model}: no endpoint serves a {models.workload(case.model).name}.")
-    return payload
+    return ImageBody(case, payload, data, content, hashlib.sha256(bytes_of(data)).hexdigest())
 
 
 def natural_image(height: int, width: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:

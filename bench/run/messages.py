@@ -30,6 +30,7 @@ from bench.record import (
     Remote,
     Stage,
     Telemetry,
+    Transport,
 )
 
 
@@ -72,6 +73,10 @@ class Ready(Frozen):
     endpoint: EndpointFacts | None = None
     addresses: dict[str, str] = Field(default={})
     client: Literal["diffusers", "bench"] | None = None
+
+    def client_of(self, transport: Transport | None) -> str | None:
+        """The client whose requests give the time of a case over this transport: diffusers has only one for texts."""
+        return {"tensor": "bench", "predict": "diffusers"}.get(transport or "", self.client)
 
 
 class Refused(Frozen):

@@ -238,14 +238,15 @@ def _same_endpoint(record: Record, ready: Ready) -> bool:
     remote = record.remote
     if remote is None:
         return ready.endpoint is None
-    client = remote.exchanges[0].client if remote.exchanges else ready.client
+    expected = ready.client_of(record.case.transport)
+    client = remote.exchanges[0].client if remote.exchanges else expected
     current, recorded = ready.endpoint, remote.endpoint
     if (current and current.server_device) or recorded.server_device:
         same = current is not None and current.server == recorded.server
     else:
         url = current.url if current else ready.addresses.get(f"{record.case.model}/{record.case.operation}", "")
         same = url == recorded.url
-    return same and client == ready.client
+    return same and client == expected
 
 
 def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, quote, quote_plus, unquote, unquote_plus, 
 
 from bench.core.units import one_line
 from bench.errors import ConfigError, known, printable
+from bench.wire.messages import PREDICT_PATH
 from bench.workloads import models
 
 _ONE_OPERATION = re.compile(r"(?P<model>[^/=:?#]+)/(?P<operation>[^/=:?#]+)=(?P<url>.*)", re.DOTALL)
@@ -77,11 +78,19 @@ class Endpoints:
     base: Address | None = None
     single: Mapping[tuple[str, str], Address] = field(default_factory=dict)
 
-    def of(self, model: str, operation: str) -> Address | None:
-        """Return the address of one operation of one model, or None if there is none."""
+    def of(self, model: str, operation: str, transport: str | None = None) -> Address | None:
+        """Return the address of one operation of one model, or None if there is none that answers over the transport.
+
+        A single address of a text encoder is taken to speak FLUX.2's protocol, as all but this program's do, unless it
+        ends as this program's other one does: in `/encode-text`.
+        """
         if self.base is not None:
-            return self.base.below(f"{model}/{operation}")
-        return self.single.get((model, operation))
+            return self.base.below(f"{model}{PREDICT_PATH}" if transport == "predict" else f"{model}/{operation}")
+        address = self.single.get((model, operation))
+        if address is None or transport not in {"predict", "tensor"}:
+            return address
+        is_raw = urlsplit(address.url).path.rstrip("/").endswith(f"/{operation}")
+        return address if is_raw == (transport == "tensor") else None
 
     @property
     def addresses(self) -> tuple[Address, ...]:

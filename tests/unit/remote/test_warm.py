@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from factories import a_case
 
-from bench.remote import warm
 from bench.remote.request_body import make
 from bench.workloads import models
 
@@ -18,7 +17,7 @@ pytest.importorskip("httpx2")
 )
 def test_each_way_is_warmed_with_an_answer_that_is_read_to_its_end(operation: str, transport: str) -> None:
     payload = make(a_case(operation=operation, transport=transport))
-    body, headers = warm._answer(payload)
+    body, headers = payload.valid_answer()
 
     payload.check_answer(body, headers)
     payload.check_result(payload.result(body, headers))
