@@ -58,12 +58,16 @@ def records_of(case: Case, cards: Sequence[TargetCard], plan: Plan) -> list[Reco
 
 @dataclass(frozen=True, slots=True)
 class _Predicted:
-    """A case on a card: the prediction, its peaks there (None: out of memory), and the stages of its record."""
+    """A case on a card: the prediction, its peaks there (None: out of memory), and the stages of its record.
+
+    `refused` is the stage in which it is out of memory; None for a call of one stage.
+    """
 
     prediction: Prediction
     peaks: Peaks | None
     weights_bytes: int
     stages: tuple[Stage, ...]
+    refused: str | None = None
 
 
 def _predicted(case: Case, card: TargetCard) -> _Predicted:
@@ -71,7 +75,8 @@ def _predicted(case: Case, card: TargetCard) -> _Predicted:
     staged = predicted_stages.predict(case, card)
     if staged is not None:
         stages = predicted_stages.stages_of(staged, card.place.limit_or_total_bytes)
-        return _Predicted(staged.prediction, staged.peaks, staged.weights_bytes, stages)
+        refused = next((each.part.stage for each in staged.parts if each.peaks is None), None)
+        return _Predicted(staged.prediction, staged.peaks, staged.weights_bytes, stages, refused)
     from bench.vram import verdict
 
     prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory(), card.place.allocator)
@@ -106,7 +111,8 @@ def _unsupported(prediction: Prediction, reason: str) -> Prediction:
 
 def _record(case: Case, card: TargetCard, run: Run, call: _Predicted) -> Record:
     prediction, stages = call.prediction, call.stages
-    outcome: Outcome = Measured() if call.peaks else OutOfMemory(where="device", message=prediction.reason)
+    refused = OutOfMemory(where="device", message=prediction.reason, stage=call.refused)
+    outcome: Outcome = Measured() if call.peaks else refused
     if card.no_torch is not None:
         prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
     place, counts = card.place, models.workload(case.model).count(case, case.operation, demand.passes)

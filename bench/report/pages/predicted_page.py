@@ -11,7 +11,7 @@ from bench.record import AllocatorKind, Record
 from bench.report.document import Block, Bullets, Document, Section, Terms, Text, detail
 from bench.report.pages.cells import MEMORY_ASSUMED, SURE, TIGHT
 from bench.report.pages.known_peaks import KnownPeak, known_peaks, unmatched
-from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand_table, groups, known_table
+from bench.report.pages.predicted_tables import WORDS, Group, card_table, demand_table, groups, known_table, stage_table
 from bench.vram import assumptions
 from bench.workloads import models
 
@@ -88,8 +88,10 @@ def terminal(records: Sequence[Record]) -> Document:
     """Two tables for each model, operation and precision: what a case takes, and its share of each card."""
     blocks: list[Block] = []
     for group in groups(records):
+        stages = stage_table(group, f"{group.title}: what each stage reserves with memory to spare (predicted)")
         blocks += [
             demand_table(group, f"{group.title}: what a call takes with memory to spare (predicted)"),
+            *([stages] if stages else []),
             card_table(group, f"{group.title}: predicted share of each card's memory"),
         ]
     notes = (
@@ -107,7 +109,9 @@ def _allocators(records: Iterable[Record]) -> list[AllocatorKind]:
 
 
 def _group_section(group: Group) -> Section:
-    return Section(group.title, (card_table(group), detail("What a call takes", demand_table(group))))
+    stages = stage_table(group)
+    taken = detail("What a call takes", demand_table(group), *([stages] if stages else []))
+    return Section(group.title, (card_table(group), taken))
 
 
 def _sources(records: Iterable[Record]) -> list[tuple[str, str]]:

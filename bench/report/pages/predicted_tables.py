@@ -89,6 +89,27 @@ def demand_table(group: Group, title: str = "") -> document.Table:
     return replace(table, rows=tuple(rows.values()))
 
 
+def stage_table(group: Group, title: str = "") -> document.Table | None:
+    """What each stage of the cases of a group reserves; identical rows are merged. None for calls of one stage."""
+    rows = {
+        (record.case.id, stage.name, stage.reserved_range): (record.case, stage.name, stage.reserved_range)
+        for case in group.cases
+        for record in group.records
+        if record.case.id == case.id
+        for stage in record.stages
+        if stage.reserved_range is not None
+    }
+    if not rows:
+        return None
+    return table_of(
+        rows.values(),
+        (Column("Size"), lambda row: _tiled_size(row[0])),
+        (Column("Stage"), lambda row: row[1]),
+        (Column("Reserved", right=True, key="range"), lambda row: Cell(text=_between(*row[2]))),
+        title=title,
+    )
+
+
 def share(record: Record | None) -> Cell:
     """`48%`, `tight 96%?`, `OOM`: a case on a card."""
     if record is None or record.prediction is None:
@@ -146,7 +167,12 @@ def _short(case: Case) -> str:
 def _band(prediction: Prediction, *, context: bool = False) -> Cell:
     low = prediction.taken_low_bytes + (prediction.context_low_bytes if context else 0)
     high = prediction.taken_high_bytes + (prediction.context_high_bytes if context else 0)
-    return Cell(text=f"{format_bytes(low)} to {format_bytes(high)}")
+    return Cell(text=_between(low, high))
+
+
+def _between(low: int, high: int) -> str:
+    """`6.1 GiB to 6.4 GiB`; one figure if both are the same."""
+    return format_bytes(low) if low == high else f"{format_bytes(low)} to {format_bytes(high)}"
 
 
 def known_table(peaks: Sequence[KnownPeak]) -> document.Table:
