@@ -26,9 +26,13 @@ _NARROW, _WIDE = "bfloat16", "float32"
 def representative(case: Case) -> Case:
     """One case for all with the same allocations. Raises ConfigError for a case that can't be traced."""
     workload = models.workload(case.model)
-    if any(map(case.is_variant, _UNKNOWN)):
-        known = [name for name in workload.variants if not set(name.split("+")) & {*_UNKNOWN}]
-        valid = " and ".join(["default", *known])
+    if workload.parts(case):
+        raise ConfigError(
+            f"{label_of(case)}: its stages are predicted one by one, so that there is no trace of the whole call. "
+            "Use `bench predict` or `bench advise`."
+        )
+    if case.variant == _UNKNOWN_LAYOUTS:
+        valid = " and ".join(["default", *(name for name in workload.variants if name != _UNKNOWN_LAYOUTS)])
         raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
     tile = workload.tile_used(case)
     dtype = _WIDE if ITEM_BYTES.get(case.dtype) == ITEM_BYTES[_WIDE] else _NARROW

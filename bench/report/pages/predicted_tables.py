@@ -90,24 +90,26 @@ def demand_table(group: Group, title: str = "") -> document.Table:
 
 
 def stage_table(group: Group, title: str = "") -> document.Table | None:
-    """What each stage of the cases of a group reserves; identical rows are merged. None for calls of one stage."""
-    rows = {
-        (record.case.id, stage.name, stage.reserved_range): (record.case, stage.name, stage.reserved_range)
-        for case in group.cases
-        for record in group.records
-        if record.case.id == case.id
-        for stage in record.stages
-        if stage.reserved_range is not None
-    }
-    if not rows:
+    """What each stage of the cases of a group reserves, over all cards; None for calls of one stage."""
+    ranges: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for record in group.records:
+        for stage in record.stages:
+            if stage.reserved_range is not None:
+                ranges.setdefault((record.case.id, stage.name), []).append(stage.reserved_range)
+    if not ranges:
         return None
+    sizes = {case.id: _tiled_size(case) for case in group.cases}
     return table_of(
-        rows.values(),
-        (Column("Size"), lambda row: _tiled_size(row[0])),
+        sorted(ranges, key=lambda row: list(sizes).index(row[0])),
+        (Column("Size"), lambda row: sizes[row[0]]),
         (Column("Stage"), lambda row: row[1]),
-        (Column("Reserved", right=True, key="range"), lambda row: Cell(text=_between(*row[2]))),
+        (Column("Reserved", right=True, key="range"), lambda row: Cell(text=_over_cards(ranges[row]))),
         title=title,
     )
+
+
+def _over_cards(ranges: Sequence[tuple[int, int]]) -> str:
+    return _between(min(low for low, _ in ranges), max(high for _, high in ranges))
 
 
 def share(record: Record | None) -> Cell:

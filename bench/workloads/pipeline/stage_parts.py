@@ -15,9 +15,14 @@ from bench.workloads.base import StagePart
 from bench.workloads.pipeline import zoo
 from bench.workloads.pipeline.pipeline_spec import LEFT_OUT, OFFLOADED, PipelineSpec
 
+#: The operation of a single step, which is traced but not measured by itself.
+STEP = "denoise"
+
 
 def of(case: Case) -> tuple[StagePart, ...]:
-    """The parts of a case's call, in order."""
+    """The parts of a case's call, in order; none of a single step."""
+    if case.operation == STEP:
+        return ()
     spec = zoo.get(case.model)
     stages = set(spec.stages(case.variant))
     parts = [part for part in _all_parts(spec, case) if part.stage in stages]
@@ -73,14 +78,5 @@ def _text(case: Case, model: str, tokens: int) -> Case:
 
 def _step(case: Case) -> Case:
     """The case of one step."""
-    return case.model_copy(update={"axes": Axes({**case.axes, "steps": 1}), "variant": "default"})
-
-
-def _vae(spec: PipelineSpec, case: Case, operation: str, dtype: str) -> Case:
-    width, height = (case.axes[side] for side in SIDES)
-    others = {name: case.axes[name] for name in ("frames", "batch") if name in case.axes}
-    return Case(model=spec.vae, operation=operation, axes=models.sized(spec.vae, width, height, **others), dtype=dtype)
-
-
-def _loaded_vae_dtype(spec: PipelineSpec, case: Case) -> str:
-    return spec.vae_dtype or case.dtype
+    update = {"axes": Axes({**case.axes, "steps": 1}), "operation": STEP, "variant": "default", "tiling": "off"}
+    return case.model_copy(update=update)
