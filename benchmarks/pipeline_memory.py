@@ -13,6 +13,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -62,8 +63,8 @@ def main() -> int:
             case = case.model_copy(update={"axes": Axes({**case.axes, "width": size, "height": size})})
         for peak in peaks_of(case):
             print(
-                f"{key} {peak.stage}: measured {peak.measured / MIB:.2f} MiB, predicted {peak.predicted / MIB:.2f} MiB, "
-                f"predicted/measured {peak.predicted / peak.measured:.4f}{'' if peak.agrees else ' TOO FAR'}",
+                f"{key} {peak.stage}: measured {peak.measured / MIB:.2f} MiB, "
+                f"predicted {peak.predicted / MIB:.2f} MiB, predicted/measured {peak.predicted / peak.measured:.4f}{'' if peak.agrees else ' TOO FAR'}",
                 flush=True,
             )
             good &= peak.agrees
@@ -101,8 +102,8 @@ def measured_peaks(case: Case) -> dict[str, int]:
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, profile_memory=True) as profile, torch.inference_mode():
         loaded._in_stages(arguments, border)
-    assert profile.profiler is not None
-    events = sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns())
+    recorded: Any = profile.profiler
+    events = sorted(recorded.kineto_results.events(), key=lambda event: event.start_ns())
     stage, alive = next(iter(models.workload(case.model).parts(case))).stage, 0
     peaks = {stage: 0}
     for event in events:

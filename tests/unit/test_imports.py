@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "analysis.training": _BASE,
     "analysis.best": _BASE,
     "analysis.verdicts": _BASE | {"config", "analysis.advise", "analysis.speed"},
+    "analysis.pipelines": _BASE,
     "doctor": {"errors", "core", "record"},
     "traces": _BASE | {"packages"},
     "vram": _BASE | {"traces"},
@@ -61,7 +62,7 @@ MAY_IMPORT = {
             "analysis.planning",
             "analysis.training",
             "analysis.verdicts",
-            "analysis.best",
+            "analysis.pipelines",
         ),
     },
     "wire": {"errors", "core", "workloads"},
@@ -75,7 +76,7 @@ MAY_IMPORT = {
     "report.docs": _BASE | {"config", "report.render", "report.pages"},
     "report.plots": {
         *(_BASE | {"config", "vram", "report.pages"}),
-        *("analysis.hybrid", "analysis.cost", "analysis.memory", "analysis.speed"),
+        *("analysis.hybrid", "analysis.cost", "analysis.memory", "analysis.speed", "analysis.pipelines"),
     },
     "report.pages": {
         *(_BASE | {"config", "doctor", "vram", "report.document", "report.render", "report.plots"}),
@@ -87,7 +88,7 @@ MAY_IMPORT = {
             "analysis.memory",
             "analysis.advise",
         ),
-        *("analysis.best", "analysis.planning", "analysis.training", "analysis.verdicts"),
+        *("analysis.planning", "analysis.verdicts", "analysis.pipelines"),
     },
     "report.site": {
         *(_BASE | {"config", "doctor", "report.document", "report.pages"}),
@@ -112,7 +113,7 @@ MAY_IMPORT = {
             | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
-        *("analysis.best", "analysis.planning", "analysis.training", "analysis.verdicts"),
+        *("analysis.planning", "analysis.verdicts", "analysis.pipelines"),
         *("report.document", "report.render", "report.docs", "report.export"),
         *("report.plots", "report.pages", "report.site"),
     },
