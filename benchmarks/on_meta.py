@@ -38,7 +38,7 @@ def main() -> int:
 
 def _cases() -> Iterator[Case]:
     """The cases of all parts of real pipelines, and of the other real text encoders."""
-    for key in pipelines.keys():
+    for key in pipelines.real_keys():
         yield from (part.case for part in models.workload(key).parts(pipelines.usual_case(key)))
     for key, spec in models.zoo().items():
         if spec.hub_id is not None and models.workload(key).operations == ("encode-text",):

@@ -64,7 +64,8 @@ def main() -> int:
         for peak in peaks_of(case):
             print(
                 f"{key} {peak.stage}: measured {peak.measured / MIB:.2f} MiB, "
-                f"predicted {peak.predicted / MIB:.2f} MiB, predicted/measured {peak.predicted / peak.measured:.4f}{'' if peak.agrees else ' TOO FAR'}",
+                f"predicted {peak.predicted / MIB:.2f} MiB, predicted/measured "
+                f"{peak.predicted / peak.measured:.4f}{'' if peak.agrees else ' TOO FAR'}",
                 flush=True,
             )
             good &= peak.agrees

@@ -37,7 +37,7 @@ CARDS = (
 )
 
 
-def keys() -> tuple[str, ...]:
+def real_keys() -> tuple[str, ...]:
     """The real pipelines of the zoo."""
     return tuple(key for key, spec in models.zoo().items() if spec.hub_id is not None and is_staged(key))
 
@@ -178,7 +178,7 @@ def write() -> None:
     """Predict all pipelines on the cards of each class, and write the file; tell on standard error how far it is."""
     cards, _ = choose_cards(CARDS, None, Path("results"))
     path = store.pipeline_memory()
-    text = memory_json.to_json(without_reasons(build(map(usual_case, _told(keys())), cards)))
+    text = memory_json.to_json(without_reasons(build(map(usual_case, _told(real_keys())), cards)))
     store.write_whole(path, text.encode())
 
 

@@ -121,12 +121,12 @@ def test_a_record_has_each_stage_with_its_peak_and_range(card: TargetCard) -> No
 
 def test_a_record_names_the_stage_that_does_not_fit(card: TargetCard) -> None:
     case = usual_case(KEY)
+    case = case.model_copy(update={"axes": Axes({**case.axes, "width": 512, "height": 512})})
     call = predicted_stages.predict(case, card)
     assert call is not None
     needed = [part.required.lean_peaks.allocated_bytes for part in call.parts]
     assert max(needed) == needed[-1]  # decoding needs the most
-    limit = needed[-1] - 1 + card.place.context_bytes[0]
-    small = replace(card, place=replace(card.place, limit_bytes=limit))
+    small = replace(card, place=replace(card.place, limit_bytes=needed[-1] - 1, context_bytes=(0, 0)))
     record = records_on(small, case)
     assert isinstance(record.outcome, OutOfMemory)
     assert record.outcome.stage == "decode"
