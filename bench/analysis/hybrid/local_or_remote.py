@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from bench.analysis.hybrid import gaps, rows
+from bench.analysis.hybrid import gaps, pipeline_ways, rows
+from bench.analysis.hybrid.pipeline_ways import PipelineRow, is_pipeline
 from bench.analysis.hybrid.remote_image import RemoteImage, remote_image
 from bench.analysis.hybrid.rows import Row
 from bench.analysis.hybrid.scenario import EVERYTHING, Request, Wanted
@@ -33,6 +34,7 @@ class Comparison:
     Attributes:
         rows: measured ones first, then in the order of the devices' first records, then by size.
         remote_images: each image that has a local or remote record, by model, operation and size.
+        pipelines: whole pipelines, of which an endpoint may do a part; they are not among `rows`.
         card: the device that may stand in for an endpoint, or None.
         without: models and operations that have no figures, in sentences.
         gaps: what else is missing, in sentences.
@@ -42,6 +44,7 @@ class Comparison:
     wanted: Wanted
     rows: tuple[Row, ...]
     remote_images: tuple[RemoteImage, ...]
+    pipelines: tuple[PipelineRow, ...]
     card: str | None
     without: tuple[str, ...]
     gaps: tuple[str, ...]
@@ -66,20 +69,35 @@ def compare(records: Sequence[Record], request: Request, wanted: Wanted = EVERYT
     names = list(dict.fromkeys(record.device.name for record in local))
     request, card = _server(records, names, request)
     devices = [_named(name, names, "--gpu", _REMEDY) for name in wanted.devices] or names
+    images = _images(records)
     remote_images = {
-        key: remote_image(group, request, card) for key, group in _images(records).items() if wanted.has(group[0].case)
+        key: remote_image(group, request, card)
+        for key, group in images.items()
+        if wanted.has(group[0].case) and not is_pipeline(group[0].case.model)
     }
     chosen = [record for record in local if alike(record.case) in remote_images and record.device.name in devices]
-    labels = _labels(chosen)
+    whole = [
+        record
+        for record in local
+        if record.kind == "measured"
+        and is_pipeline(record.case.model)
+        and wanted.has(record.case)
+        and record.device.name in devices
+    ]
+    labels = _labels([*chosen, *whole])
     local_rows = [
         rows.make(group, labels[_device(group[0])], remote_images[alike(group[0].case)], request)
-        for group in _groups(chosen)
+        for group in _groups(chosen, "tiling", "transport")
     ]
     return Comparison(
         request=request,
         wanted=wanted,
         rows=tuple(local_rows),
         remote_images=tuple(remote_images.values()),
+        pipelines=tuple(
+            pipeline_ways.row(group, labels[_device(group[0])], images, request, card)
+            for group in _groups(whole, "variant", "tiling", "transport")
+        ),
         card=card,
         without=(*gaps.of_models(records, wanted), *gaps.of_devices(local_rows, wanted)),
         gaps=tuple(gaps.of_rows(local_rows)),
@@ -144,15 +162,13 @@ def _labels(records: Iterable[Record]) -> dict[_Key, str]:
     return labels
 
 
-def _groups(records: Sequence[Record]) -> list[list[Record]]:
-    """Local records that differ only in tiling, in the order of `Comparison.rows`."""
-    places = {device: place for place, device in enumerate(dict.fromkeys(map(_device, records)))}
-    orders = _orders(records)
+def _groups(records: Sequence[Record], *but_for: str) -> list[list[Record]]:
+    """Local records of one device that differ only in these fields, in the order of `Comparison.rows`."""
+    devices = list(dict.fromkeys(_device(record) for record in records))
 
     def order(record: Record) -> tuple[object, ...]:
         return (record.kind != "measured", places[_device(record)], *orders[record.case])
 
     return grouped(
-        sorted(records, key=order),
-        lambda record: (record.kind, _device(record), alike_but_for(record.case, "tiling", "transport")),
+        sorted(records, key=order), lambda record: (record.kind, _device(record), alike_but_for(record.case, *but_for))
     )

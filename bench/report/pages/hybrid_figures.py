@@ -93,6 +93,34 @@ class _Remote(Figures):
     local_memory_bytes: Literal[0] = 0
 
 
+class _RemotePart(Figures):
+    stage: str
+    requests: int
+    case: ImageFields = Field(validation_alias=AliasPath("image", "case"))
+    over: dict[str, _OverNetwork] = Field(validation_alias=AliasPath("image", "over"))
+    reason: str | None = Field(validation_alias=AliasPath("image", "reason"))
+
+
+class _PipelineWay(Figures):
+    variant: str
+    tiling: str
+    local_s: float | None
+    source: str | None
+    out_of_memory: bool = Field(validation_alias="is_out_of_memory")
+    memory_percent: float | None = Field(None, validation_alias=AliasPath("memory", "percent"))
+    peak_bytes: int | None = Field(None, validation_alias=AliasPath("memory", "peak_bytes"))
+    remote: list[_RemotePart]
+    over_s: dict[str, float]
+    reason: str
+
+
+class _Pipeline(Figures):
+    device: str = Field(validation_alias=AliasPath("device", "name"))
+    vram_limit_bytes: int | None
+    case: Annotated[dict[str, Any], BeforeValidator(lambda case: case.flat("tiling", "transport", "variant"))]
+    ways: list[_PipelineWay]
+
+
 class HybridFigures(Figures):
     """A whole comparison: `HybridFigures.model_validate(comparison)`."""
 
@@ -101,4 +129,5 @@ class HybridFigures(Figures):
     server: str | None
     local: list[_Local] = Field(validation_alias="rows")
     remote: list[_Remote] = Field(validation_alias="remote_images")
+    pipelines: list[_Pipeline]
     missing: list[str]

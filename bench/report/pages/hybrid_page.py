@@ -9,7 +9,7 @@ from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Row
 from bench.record import Record, grouped
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text, detail
-from bench.report.pages import overlap_section
+from bench.report.pages import overlap_section, pipeline_ways_section
 from bench.report.pages.cells import by_call, call, featured
 from bench.report.pages.hybrid_tables import (
     Networks,
@@ -54,7 +54,7 @@ def page(
     """
     title = "Local or remote"
     origin = Text("Written by `bench hybrid` (and `bench report`) from the results and `networks.yaml`; do not edit.")
-    if not comparison.remote_images:
+    if not comparison.remote_images and not comparison.pipelines:
         what = "The results hold nothing of what was asked for." if records else "There are no results yet."
         remedy = Text(
             f"{what} `bench run` measures this machine, `bench remote --loopback` measures an endpoint on it, and "
@@ -67,6 +67,7 @@ def page(
         (
             *_answer(comparison, networks, has_details=has_details),
             *_sections(comparison, networks),
+            *pipeline_ways_section.sections(comparison, networks),
             *overlap_section.sections(comparison, networks, records),
             Section("Networks", (networks_table(networks),)),
             *([detail(_MISSING, Bullets(comparison.missing))] if comparison.missing else []),
@@ -96,6 +97,7 @@ def terminal(comparison: Comparison, networks: Networks) -> Document:
             blocks.append(remote_table(images, networks, short=True))
         blocks += [measured_table(images)] if any(image.measured for image in images) else []
         sections += [Section(operation, tuple(blocks))] if blocks else []
+    sections += pipeline_ways_section.sections(comparison, networks, short=True)
     legend = Text(
         "Memory is the peak as a share of the device's; a remote VAE takes none of it. Remote times are for one image "
         "from end to end over a new connection. OOM: out of memory. -: unknown.",
@@ -117,7 +119,7 @@ def summary(comparison: Comparison, networks: Networks) -> list[str]:
         sizes.setdefault(name, {}).setdefault(_quickest(row, networks), []).append(whole_size_of(row.case))
     return [
         f"{name}: {'; '.join(f'{way} at {_joined(at)}' for way, at in ways.items())}" for name, ways in sizes.items()
-    ]
+    ] + pipeline_ways_section.summary(comparison, networks)
 
 
 def _quickest(row: Row, networks: Networks) -> str:
