@@ -27,7 +27,7 @@ def local_tokenizer(tokens: int) -> Any:
     """A tokenizer of transformers for prompts of at most so many tokens."""
     names = dict.fromkeys([_PADDING, _END, _UNKNOWN, *_MARKS, *WORDS])
     tokenizer = Tokenizer(models.WordLevel({name: place for place, name in enumerate(names)}, unk_token=_UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n|\w+|[^\w\s]+"), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n|\w+|[^\w\s]+| $"), behavior="removed", invert=True)
     tokenizer.add_special_tokens([AddedToken(mark, special=True) for mark in _MARKS])
     its_class: Any = PreTrainedTokenizerFast
     return its_class(

@@ -214,7 +214,7 @@ def test_the_same_as_json_has_a_kind_for_every_figure() -> None:
 
 def test_the_keys_of_the_json_stay() -> None:
     told = json.loads(json_text.render(HybridFigures.model_validate(compared(every_kind()))))
-    assert list(told) == ["network", "networks", "server", "local", "remote", "missing"]
+    assert list(told) == ["network", "networks", "server", "local", "remote", "pipelines", "missing"]
     assert list(told["networks"]["near"]) == ["rtt_s", "down_bit_s", "up_bit_s", "tls"]
     big = next(row for row in told["local"] if row["device"] == "NVIDIA Big")
     assert list(big) == [
