@@ -26,7 +26,7 @@ from bench.workloads.labels import label_of
 #: In columns: the bar's width, the narrowest terminal with a bar, and the narrowest with the remaining time.
 _BAR, _BAR_FROM, _LEFT_FROM = 16, 80, 60
 #: The shipped sweeps for GPUs, and their counterparts for CPUs.
-_CPU_SWEEPS = {"docs": "cpu", "models": "models-cpu", "video": "video-cpu"}
+_CPU_SWEEPS = {"docs": "cpu", "models": "models-cpu", "video": "video-cpu", "pipelines": "pipelines-cpu"}
 #: In pixels of all images or frames of a case: from here on a full-size VAE takes minutes for a call on a CPU.
 _LARGE_ON_A_CPU = 512 * 512
 #: Longer times are given in hours.

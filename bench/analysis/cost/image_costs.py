@@ -255,6 +255,10 @@ def _serving_s(record: Record) -> float | None:
 def _gaps(comparison: Comparison, images: Sequence[Image], prices: Prices) -> Iterable[str]:
     """Sentences that say what has no cost, and why."""
     yield from comparison.without
+    pipelines = dict.fromkeys(row.case.model for row in comparison.pipelines)
+    if pipelines:
+        names = ", ".join(pipelines)
+        yield f"no costs of whole pipelines ({names}): `bench hybrid` compares their ways by time and memory"
     unpriced = dict.fromkeys(row.device.name for row in comparison.rows if row.device.name not in prices.cards)
     if unpriced:
         yield f"no price for {', '.join(unpriced)}: add one to `cards` in prices.yaml, or in a file for --prices"

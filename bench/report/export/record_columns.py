@@ -1,13 +1,17 @@
-"""The columns of the table of records. Of a call with several stages they have the figures of the whole call."""
+"""The columns of the table of records.
+
+Of a call with several stages they have the figures of the whole call, and further columns the time and peak of each.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bench.core.units import METRICS, Unit
-from bench.record import Environment, Memory, Prediction, Record, Remote, Tile, Timing, describe
+from bench.record import Environment, Memory, Prediction, Record, Remote, Stage, Tile, Timing, describe
 from bench.report.export.columns import Column, Value, of_part
 from bench.workloads import models
 
@@ -37,9 +41,40 @@ _SUFFIXES: dict[Unit, str] = {
 
 
 def record_columns(records: Iterable[Record] = ()) -> tuple[Column[RecordRow], ...]:
-    """The columns in their order; with one for each axis of these records that images and videos do not have."""
-    axes = dict.fromkeys(name for record in records for name in record.case.axes if name not in _AXIS_NAMES)
-    return (*_CASE, *map(_other_axis, axes), *_REST)
+    """The columns in their order.
+
+    With one for each axis of these records that images and videos do not have, and two for each of several stages.
+    """
+    axes, stages, has_loading = dict[str, None](), dict[str, None](), False
+    for record in records:
+        axes |= dict.fromkeys(name for name in record.case.axes if name not in _AXIS_NAMES)
+        stages |= dict.fromkeys(stage.name for stage in record.stages if len(record.stages) > 1)
+        has_loading = has_loading or record.loading is not None
+    of_stages = (column for name in stages for column in _of_stage(name))
+    return (*_CASE, *map(_other_axis, axes), *_REST, *of_stages, *((_LOADING,) if has_loading else ()))
+
+
+def _of_stage(name: str) -> tuple[Column[RecordRow], ...]:
+    """The time and the peak of one of several stages."""
+
+    def stage_of(record: Record) -> Stage | None:
+        return next((stage for stage in record.stages if stage.name == name and len(record.stages) > 1), None)
+
+    key = re.sub(r"\W+", "_", name)
+    return (
+        Column(
+            f"stage_{key}_s",
+            "number",
+            f"the median time of the stage `{name}`",
+            _of(stage_of, lambda stage: stage.timing.median_s if stage.timing else None),
+        ),
+        Column(
+            f"stage_{key}_peak_bytes",
+            "count",
+            f"the peak of the stage `{name}`",
+            _of(stage_of, lambda stage: stage.memory.peak_bytes if stage.memory else None),
+        ),
+    )
 
 
 def _other_axis(name: str) -> Column[RecordRow]:
@@ -121,6 +156,12 @@ _CASE: tuple[Column[RecordRow], ...] = (
     _axis("height", "height of the image in pixels"),
     _axis("frames", "frames of the video; 1 for an image"),
     _axis("batch", "images or videos in one call"),
+)
+_LOADING: Column[RecordRow] = Column(
+    "loading_peak_bytes",
+    "count",
+    "the peak while the model was loaded, before any call",
+    _of(lambda record: record.loading, lambda loading: loading.peak_bytes),
 )
 _AXIS_NAMES = {"width", "height", "frames", "batch"}
 _REST: tuple[Column[RecordRow], ...] = (

@@ -29,8 +29,8 @@ class _Row:
 
 
 def blocks(records: Sequence[Record]) -> list[Block]:
-    """A table of the stages of these calls; nothing if no call has several."""
-    calls = [record for record in measured_cells.measured_first(records) if len(record.stages) > 1]
+    """A table of the stages of these calls; nothing if no call has several, and no model's loading was measured."""
+    calls = [record for record in measured_cells.measured_first(records) if _has_parts(record)]
     rows = [row for record in calls for row in _rows(record)]
     if not rows:
         return []
@@ -52,9 +52,13 @@ def blocks(records: Sequence[Record]) -> list[Block]:
 
 def legend(records: Sequence[Record]) -> list[tuple[str, str]]:
     """The terms of columns and rows that these records have."""
-    has_steps = any(stage.steps for record in records if len(record.stages) > 1 for stage in record.stages)
+    has_steps = any(stage.steps for record in records if _has_parts(record) for stage in record.stages)
     has_loading = any(record.loading for record in records)
     return [*([STEP] if has_steps else []), *([LOADING] if has_loading else [])]
+
+
+def _has_parts(record: Record) -> bool:
+    return len(record.stages) > 1 or (record.loading is not None and bool(record.stages))
 
 
 def _rows(record: Record) -> Iterator[_Row]:
@@ -62,8 +66,9 @@ def _rows(record: Record) -> Iterator[_Row]:
     if record.loading is not None:
         stage = record.stages[0].model_copy(update={"timing": None, "memory": record.loading, "steps": None})
         yield _Row("loading", record.model_copy(update={"stages": (stage,)}))
-    for name, alone in metrics.of_stages(record).items():
-        yield _Row(name, alone, alone.memory is not None and alone.memory == record.memory)
+    several = len(record.stages) > 1
+    for name, alone in metrics.of_stages(record, even_if_one=True).items():
+        yield _Row(name, alone, several and alone.memory is not None and alone.memory == record.memory)
 
 
 def _memory(row: _Row) -> Cell:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from endpoint_records import endpoint_device, exchanges, facts, remote
 from factories import a_case, a_device, an_environment, measured, of_version_5
+from pipelines import a_pipeline_case
 
 from bench import store
 from bench.errors import ResultsError, WorkerError
@@ -465,3 +466,16 @@ def test_a_case_that_its_model_can_t_run_is_skipped_with_the_reason_and_the_othe
         assert summary.exit_code == 0
     assert odd not in executor.asked
     assert not executor.groups
+
+
+def test_a_case_that_the_device_can_t_run_is_skipped_with_the_reason_and_the_others_take_turns(tmp_path: Path) -> None:
+    # Given a pipeline with and without offload, to be interleaved on a CPU
+    variants = ("default", "model-offload", "denoise-only")
+    cases = tuple(a_pipeline_case("tiny-flux-txt2img", variant=variant) for variant in variants)
+    executor = FakeExecutor()
+    # When they run
+    summary, _ = go(tmp_path, executor, plan(cases, interleave=True))
+    # Then the one that needs an accelerator is skipped, and the others are interleaved without it
+    outcomes = {record.case.variant: record.outcome.status for record in summary.records}
+    assert outcomes == {"default": "measured", "model-offload": "skipped", "denoise-only": "measured"}
+    assert executor.groups == [(cases[0], cases[2])]

@@ -71,3 +71,14 @@ def test_where_the_peak_can_t_be_reset_there_is_a_reason_and_no_figure(
     assert memory.percent is None
     assert memory.peak_reason
     assert memory.weights_bytes == WEIGHTS
+
+
+def test_the_peak_while_a_model_is_loaded_is_what_the_resident_set_grew_by() -> None:
+    meter = HostMemory(Capacity(GIB))
+    meter.begin_load()
+    kept, scratch = _touched(48 * MIB), _touched(48 * MIB)
+    del scratch
+    loading = meter.load_done()
+    assert loading.peak_bytes == pytest.approx(96 * MIB, abs=6 * MIB)
+    assert loading.percent == memory_percent(loading.peak_bytes or 0, GIB)
+    del kept

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bench.core.units import MIB
 from bench.device.base import Capacity, Context
 
 torch = pytest.importorskip("torch")
@@ -86,3 +87,17 @@ def test_the_next_case_begins_without_the_stages_of_the_last(pool: Pool, meter: 
     meter.first_call_done()
 
     assert [memory.peak_allocated_bytes for memory in meter.calls_done(weights_bytes=0)] == [10]
+
+
+def test_the_peak_while_a_model_is_loaded_is_apart_from_that_of_its_calls(pool: Pool, meter: object) -> None:
+    pool.take(5 * MIB)  # an earlier case
+    meter.begin_load()
+    pool.take(3 * MIB)
+    loading = meter.load_done()
+    assert (loading.peak_allocated_bytes, loading.peak_reserved_bytes) == (3 * MIB, 6 * MIB)
+    assert loading.peak_bytes == loading.peak_reserved_bytes
+    meter.begin()
+    pool.take(MIB)
+    meter.first_call_done()
+    (memory,) = meter.calls_done(0)
+    assert memory.peak_allocated_bytes == MIB
