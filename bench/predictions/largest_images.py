@@ -1,5 +1,7 @@
 """Searches for the largest image and the largest batch of a model that fit a card, untiled and in tiles.
 
+Of a text encoder it searches the largest batch of prompts.
+
 What is reserved hardly ever falls as an image grows: of 362 square sizes up to 2896 px of each VAE of the docs and each
 operation at most 11 reserve less than a smaller one, and above 512 px each is at most two steps of 8 px away from it.
 So a few sizes beside the boundary are tried too. On eight cards none of them made a difference.
@@ -17,7 +19,7 @@ from bench.config import DTYPES
 from bench.core.boundary import Boundary, find, interpolated
 from bench.errors import ConfigError, known
 from bench.predictions.target_cards import TargetCard
-from bench.record import Case, Tile
+from bench.record import Axes, Case, Tile
 from bench.traces.indexing import MOST_ELEMENTS
 from bench.vram import grades
 from bench.workloads import models
@@ -47,10 +49,9 @@ def calls_of(keys: Sequence[str], operations: Sequence[str], dtype: str | None) 
         if not workload.is_predicted:
             raise ConfigError(f"--model {key}: memory of the kind {workload.name!r} can't be predicted.")
         edge = _step_px(key)
+        axes = models.sized(key, edge, edge) if models.has_sides(key) else models.usual(key)
         calls = [
-            Case(
-                model=key, operation=name, axes=models.sized(key, edge, edge), dtype=precision or models.get(key).dtype
-            )
+            Case(model=key, operation=name, axes=axes, dtype=precision or models.get(key).dtype)
             for name in workload.operations
             if not operations or name in operations
         ]
@@ -126,11 +127,28 @@ class _Call:
     def _batches(self) -> dict[int, _Search]:
         return {edge: self._over_batches(edge) for edge in BATCH_EDGES}
 
+    @cached_property
+    def _prompts(self) -> dict[int, _Search]:
+        """Of a text encoder, whose cases have no width and no height."""
+        tokens = self._case.axes["tokens"]
+
+        def case_of(batch: int) -> Case:
+            return self._with_axes(models.usual(self._case.model, batch=batch))
+
+        # the biases of T5's attention do not grow with the batch
+        return {tokens: _limited(_Search(case_of, MOST_BATCH, False, 1, (2, 4), 1))}
+
+    def _with_axes(self, axes: Axes) -> Case:
+        return self._case.model_copy(update={"axes": axes})
+
     def on(self, card: TargetCard) -> LargestImages:
         """What fits a card."""
         if card.no_torch is not None:
             return LargestImages(card.place, self._case, self._tile, no_torch=card.no_torch)
         grader = _Grader(card, self._case)
+        if not models.has_sides(self._case.model):
+            prompts = {tokens: grader.largest(search) for tokens, search in self._prompts.items()}
+            return LargestImages(card.place, self._case, self._tile, prompts=prompts)
         untiled = grader.largest(self._untiled)
         tiled = None
         if self._tiled is not None and self._tile is not None:
@@ -154,8 +172,8 @@ class _Call:
         return _limited(_Search(case_of, most_px // self._step, False, 2, (low, high), _BESIDE))
 
     def _over_batches(self, edge: int) -> _Search:
-        axes = models.sized(self._case.model, edge, edge)
-        return _over_batches(self._case.model_copy(update={"axes": axes}), MOST_BATCH)
+        def case_of(batch: int) -> Case:
+            return self._with_axes(models.sized(self._case.model, edge, edge, batch=batch))
 
 
 def largest_batch(case: Case, card: TargetCard, most: int) -> Largest:

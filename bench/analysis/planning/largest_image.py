@@ -37,6 +37,7 @@ class LargestImages:
         tile: the tile of `tiled`; None if the model can't run in tiles.
         untiled, tiled: edges in pixels; None if torch does not run on the card, and `tiled` without a tile.
         batches: of untiled images, by edge in pixels.
+        prompts: batches of prompts, by tokens of a prompt, of a text encoder.
         no_torch: why torch does not run on the card; None if it does.
     """
 
@@ -46,6 +47,7 @@ class LargestImages:
     untiled: Largest | None = None
     tiled: Largest | None = None
     batches: Mapping[int, Largest] = field(default_factory=dict)
+    prompts: Mapping[int, Largest] = field(default_factory=dict)
     no_torch: str | None = None
 
     @property

@@ -40,6 +40,7 @@ class _LargestImages(Figures):
     untiled_px: _Largest | None = Field(validation_alias="untiled")
     tiled_px: _Largest | None = Field(validation_alias="tiled")
     batch_at_px: dict[int, _Largest] = Field(validation_alias="batches")
+    batch_at_tokens: dict[int, _Largest] = Field(validation_alias="prompts")
     no_torch: str | None
     lacks: Annotated[str | None, BeforeValidator(lambda reason: reason or None)]
 

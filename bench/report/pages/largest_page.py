@@ -38,19 +38,28 @@ def terminal(results: Sequence[LargestImages]) -> Document:
 
 def _table(results: Sequence[LargestImages], *, is_one_card: bool) -> document.Table:
     edges = dict.fromkeys(edge for each in results for edge in each.batches)
+    lengths = dict.fromkeys(tokens for each in results for tokens in each.prompts)
+    of_images = [
+        (Column("Untiled", right=True), lambda each: _cell(each, each.untiled)),
+        (Column("Tiled", right=True), _tiled_cell),
+    ]
     return table_of(
         results,
         (Column("Card", splits_table=is_one_card, may_wrap=True), lambda each: each.place.label),
         (Column("Call", splits_table=not is_one_card), lambda each: _call(each.case)),
-        (Column("Untiled", right=True), lambda each: _cell(each, each.untiled)),
-        (Column("Tiled", right=True), _tiled_cell),
+        *(of_images if edges or not lengths else ()),
         *(_batch_column(edge) for edge in edges),
+        *(_prompts_column(tokens) for tokens in lengths),
         title="What fits",
     )
 
 
 def _batch_column(edge: int) -> tuple[Column, Callable[[LargestImages], Cell]]:
     return Column(f"Batch at {edge}", right=True), lambda each: _cell(each, each.batches.get(edge))
+
+
+def _prompts_column(tokens: int) -> tuple[Column, Callable[[LargestImages], Cell]]:
+    return Column(f"Prompts of {tokens} tokens", right=True), lambda each: _cell(each, each.prompts.get(tokens))
 
 
 def _call(case: Case) -> str:
@@ -81,7 +90,12 @@ def _number(boundary: Boundary) -> str:
 
 def _notes(results: Sequence[LargestImages]) -> list[str]:
     """The legend, what limits the search, and what is assumed."""
-    untiled = [largest for each in results for largest in (each.untiled, *each.batches.values()) if largest]
+    untiled = [
+        largest
+        for each in results
+        for largest in (each.untiled, *each.batches.values(), *each.prompts.values())
+        if largest
+    ]
     tiled = [each.tiled for each in results if each.tiled]
     notes = list(_LEGEND)
     if any(largest.runs.is_most and largest.is_index_limit for largest in untiled):
