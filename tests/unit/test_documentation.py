@@ -36,6 +36,8 @@ from bench.workloads import models
 
 GOLDEN = ROOT / "tests" / "golden"
 EVERY_COMMAND = [command for document in DOCUMENTS for command in documentation.commands(document)]
+#: Models whose traces are captured with torch.
+TRACED = ("tiny-t5-xxl", "tiny-flux2-text")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -113,7 +115,7 @@ def test_a_documented_command_runs(command: DocumentedCommand, folder: Path) -> 
     # When it runs: in a process of its own if variables were set for it, in one that has torch if it loads torch
     if command.variables:
         exit_code = bench(*arguments, env=dict(command.variables), command=STANDIN_BENCH, cwd=folder).returncode
-    elif {"--client", "--measured", "video-cpu"} & set(arguments[1:]) and "--dry-run" not in arguments:
+    elif {"--client", "--measured", "video-cpu", *TRACED} & set(arguments[1:]) and "--dry-run" not in arguments:
         exit_code = bench(*arguments, cwd=folder).returncode
     else:
         exit_code = main(arguments)
