@@ -11,7 +11,7 @@ from typing import Literal
 from bench.config import AxisError, LoadSettings, OverlapSettings, Sweep, refuse_many
 from bench.errors import ConfigError, listed
 from bench.record import Axes, Case, MeasureSettings, Tile, alike_but_for, digest, grouped
-from bench.workloads import checkpoints, models
+from bench.workloads import models
 from bench.workloads.labels import label_of
 
 
@@ -204,10 +204,9 @@ def _checked(sweep: Sweep, cases: Sequence[Case]) -> tuple[Case, ...]:
 
 def _check_weights(sweep: Sweep, key: str, weights: str) -> None:
     """Raise ConfigError for the folder of a checkpoint of another class than the model's."""
-    its_class = models.workload(key).architecture(key).get("class")
-    if weights in {"random", "hub"} or weights.startswith(checkpoints.HUB) or not isinstance(its_class, str):
+    if weights in {"random", "hub"}:
         return
-    if refusal := checkpoints.refusal(weights, key, its_class):
+    if refusal := models.workload(key).weights_refusal(key, weights):
         raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {refusal}. Give another folder or model.")
 
 

@@ -199,7 +199,7 @@ def parse_weights(name: str) -> str:
         exists = False
     if not exists:
         raise ValueError(f"{quoted(name)} is neither 'random', 'hub' nor an existing folder")
-    if not any((folder / inside / "config.json").is_file() for inside in ("", "vae")):
+    if not any((folder / inside).is_file() for inside in ("config.json", "vae/config.json", "model_index.json")):
         raise ValueError(f"{quoted(name)} is not a checkpoint folder: it has neither config.json nor vae/config.json")
     return name
 

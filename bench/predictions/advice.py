@@ -91,6 +91,8 @@ def images_of(
 
 def _axes_of(key: str, wanted: Wanted, counts: Mapping[str, int]) -> list[Axes]:
     """The axes of a model's cases: of each size, or once if they have no width and no height. Raises ConfigError."""
+    for name in counts.keys() - models.axes(key).keys():
+        raise ConfigError(f"--{name}: {key} has no {name}, only {listed(models.axes(key))}. Leave it out.")
     if models.has_sides(key):
         return [models.sized(key, width, height, **counts) for width, height in dict.fromkeys(wanted.sizes)]
     if wanted.sizes and not any(map(models.has_sides, wanted.models)):

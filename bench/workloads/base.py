@@ -300,6 +300,13 @@ class Workload(Protocol):
         """
         raise ConfigError(f"{checkpoint.source}: checkpoints of the kind {self.name!r} can't be read.")
 
+    def weights_refusal(self, key: str, weights: str) -> str:
+        """Why a folder, or `hub:ID`, can't have the weights of a model; empty if it can, or if that is not known.
+
+        Raises ConfigError if the folder's configuration can't be read.
+        """
+        return ""
+
     # A case before it runs
 
     def check(self, case: Case) -> str:

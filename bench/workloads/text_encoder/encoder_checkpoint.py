@@ -43,8 +43,11 @@ def refusal(spec: EncoderSpec, weights: str) -> str:
     except (OSError, ValueError, RecursionError) as error:
         return f"{_CONFIG} of {label} can't be read ({printable(str(error), 100)})"
     classes = config.get("architectures") if isinstance(config, dict) else None
-    if not isinstance(classes, list) or spec.resident_class not in classes:
-        return f"{label} is a checkpoint of {quoted(classes)}, and {spec.key} is of class {spec.resident_class}"
+    if not isinstance(classes, list) or not classes:
+        return f"{_CONFIG} of {label} names no class of transformers, and {spec.key} is of class {spec.resident_class}"
+    if spec.resident_class not in classes:
+        given = quoted(classes[0])
+        return f"{label} is a checkpoint of class {given}, and {spec.key} is of class {spec.resident_class}"
     return ""
 
 

@@ -9,9 +9,8 @@ from bench.core.units import format_count
 from bench.record import Case, Transport
 from bench.workloads.base import Axis, Loaded, Shape, Spec, Workload
 from bench.workloads.model_facts import Facts
-from bench.workloads.payloads import TextPayload
-from bench.workloads.text_encoder import zoo
-from bench.workloads.text_encoder.sample_prompts import sample_prompts
+from bench.workloads.payloads import PREDICT, TextPayload
+from bench.workloads.text_encoder import encoder_checkpoint, prompts, zoo
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +51,34 @@ class TextEncoders(Workload):
     def facts(self, key: str) -> Facts:
         spec = zoo.get(key)
         return Facts(class_name=spec.resident_class, parameters=spec.parameters)
+
+    def weights_refusal(self, key: str, weights: str) -> str:
+        return encoder_checkpoint.refusal(zoo.get(key), weights)
+
+    def risk(self, key: str, dtype: str) -> str:
+        return f"{dtype} weights change the embeddings" if dtype in QUANTISED else ""
+
+    def check(self, case: Case) -> str:
+        if case.dtype in QUANTISED and case.variant in OFFLOADED:
+            return f"{case.dtype} weights can't be offloaded: take variant default, or another precision"
+        return zoo.get(case.model).refusal(case)
+
+    def variants_to_try(self, case: Case) -> tuple[str, ...]:
+        return (SEQUENTIAL,) if case.dtype in ITEM_BYTES else ()
+
+    def needs(self, case: Case) -> tuple[str, ...]:
+        return ("bitsandbytes",) if case.dtype in QUANTISED else ()
+
+    def stored_bytes(self, case: Case, elements: int) -> int:
+        return zoo.get(case.model).stored_bytes(case.dtype, elements)
+
+    def parts(self, case: Case) -> tuple[StagePart, ...]:
+        if case.dtype in ITEM_BYTES and case.variant == "default":
+            return ()
+        plain = {"dtype": zoo.get(case.model).computed_in(case.dtype), "variant": "default"}
+        as_stored = case.model_copy(update={"variant": "default"})
+        traced = case.model_copy(update=plain)
+        return (StagePart(case.operation, traced, (as_stored,), by_leaf=case.variant == SEQUENTIAL),)
 
     def transports(self, operation: str) -> tuple[Transport, ...]:
         return ("tensor", "predict")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.record import Case, Tile, Transport
+from bench.workloads import checkpoints
 from bench.workloads.base import Loaded, Shape, Spec, Workload
 from bench.workloads.model_facts import Facts, Latents
 from bench.workloads.passes import Counts
@@ -72,6 +73,10 @@ class VaeWorkload(Workload):
         from bench.workloads.vae_classes import checkpoint as reader  # noqa: PLC0415 - few commands need it
 
         return reader.identify(checkpoint, name, self.zoo)
+
+    def weights_refusal(self, key: str, weights: str) -> str:
+        is_on_hub = weights.startswith(checkpoints.HUB)
+        return "" if is_on_hub else checkpoints.refusal(weights, key, self.zoo.get(key).vae_class.name)
 
     def check(self, case: Case) -> str:
         return self.zoo.get(case.model).refusal(case)
