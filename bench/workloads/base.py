@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bench.core.units import ITEM_BYTES
 from bench.errors import ConfigError, quoted
@@ -239,7 +239,7 @@ class Workload(Protocol):
         has_fitted_times: whether the model of times was fitted on models of this part. For others it gives only a least
             time, because what it leaves out may take longer.
         in_docs: whether the diffusers docs have tables of it, so that it has pages even without results.
-        records_loading: whether records hold the peak while the model is loaded.
+        counted: what a batch has several of, and costs are counted by.
     """
 
     name: str
@@ -250,7 +250,7 @@ class Workload(Protocol):
     precisions: tuple[str, ...] = tuple(ITEM_BYTES)
     has_fitted_times: bool = False
     in_docs: bool = False
-    records_loading: bool = False
+    counted: Literal["image", "prompt"] = "image"
 
     @property
     def classes(self) -> tuple[str, ...]:

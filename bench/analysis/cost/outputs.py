@@ -1,4 +1,4 @@
-"""What costs are counted by: images; seconds of video; or frames, if nobody says how many a second has."""
+"""What costs are counted by: images; prompts; seconds of video, or frames if nobody says how many a second has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.record import Case
 from bench.workloads import models
 from bench.workloads.labels import frames_of
 
-Unit = Literal["image", "second of video", "frame"]
+Unit = Literal["image", "prompt", "second of video", "frame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Output:
 
     @property
     def is_video(self) -> bool:
-        return self.unit != "image"
+        return self.unit in {"second of video", "frame"}
 
 
 def output_of(case: Case) -> Output:
     """What a call of the case makes; of a batch all images or videos together."""
     pictures = case.axes.product("batch", "frames")
     if frames_of(case) is None:
-        return Output("image", pictures)
+        return Output(models.workload(case.model).counted if case.model in models.zoo() else "image", pictures)
     rate = models.workload(case.model).facts(case.model).frames_per_second
     return Output("frame", pictures) if rate is None else Output("second of video", pictures / rate, rate)

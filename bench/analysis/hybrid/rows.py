@@ -12,6 +12,7 @@ from bench.analysis.hybrid.scenario import Request
 from bench.analysis.hybrid.service import seconds
 from bench.core.network import Path
 from bench.record import Case, Device, Kind, OutOfMemory, Record
+from bench.workloads.labels import takes_tiles
 
 #: Whether a case fits. no: it is out of memory untiled and with every tile that was tried. untiled: no: it is out of
 #: memory untiled, and no tile was tried. unknown: something other than memory went wrong.
@@ -20,9 +21,12 @@ Fits = Literal["yes", "no", "untiled: no", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A way to compute an image, and its time: local, remote over a simulated network, or at a measured endpoint."""
+    """A way to compute an image, and its time: local, remote over a simulated network, or at a measured endpoint.
 
-    way: Literal["untiled", "tiled", "remote"]
+    A model that can't run in tiles has one local way; others have `untiled` and `tiled`.
+    """
+
+    way: Literal["local", "untiled", "tiled", "remote"]
     seconds: float
     kind: Kind
     network: str | None = None
@@ -107,7 +111,7 @@ def _fits(group: Sequence[Record], tilings: Sequence[Record], local_s: float | N
         return "yes"
     if not all(isinstance(record.outcome, OutOfMemory) for record in group):
         return "unknown"
-    return "no" if tilings else "untiled: no"
+    return "no" if tilings or not takes_tiles(group[0].case) else "untiled: no"
 
 
 def _rank(record: Record) -> tuple[bool, bool, float]:
@@ -120,7 +124,7 @@ def _fastest(untiled: Record | None, tiled: Record | None, remote: RemoteImage, 
     """The quickest of the local ways, remote over the first network, and endpoints measured across a network."""
     choices: list[Choice] = []
     if (taken := seconds(untiled)) is not None and untiled:
-        choices.append(Choice("untiled", taken, untiled.kind))
+        choices.append(Choice("untiled" if takes_tiles(untiled.case) else "local", taken, untiled.kind))
     if (taken := seconds(tiled)) is not None and tiled:
         choices.append(Choice("tiled", taken, tiled.kind))
     if remote.service:

@@ -41,6 +41,11 @@ def memory(record: Record | None) -> Cell:
     return Cell(percent, kind=record.kind) if percent is not None else Cell()
 
 
+def size_heading(cases: Iterable[Case]) -> str:
+    """The heading of a column of sizes: `Resolution` if all are of images."""
+    return "Resolution" if all("width" in case.axes for case in cases) else "Size"
+
+
 def share(value: float | None) -> Cell:
     """A share in per cent with one decimal, however large it is; a cell without a value for None."""
     return Cell() if value is None else Cell(value, text=f"{value:.1%}")

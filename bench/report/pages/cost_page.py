@@ -51,8 +51,8 @@ def page(costs: Costs, *, has_details: bool = True) -> Document:
     currency = costs.prices.currency
     blocks: list[Block] = [
         Text(
-            f"{currency} for 1,000 images at a steady number of images per hour (/h). What the VAE costs, and nothing "
-            "else."
+            f"{currency} for 1,000 images at a steady number of images per hour (/h). What the VAE or the text encoder "
+            "costs, and nothing else."
         ),
         Picture(PLOT, f"{currency} for 1,000 images over images per hour; the tables have the figures.")
         if images
@@ -118,9 +118,9 @@ def summary(costs: Costs) -> list[str]:
         ]
         cheapest = [min(ways) for ways in (local, remote) if ways]
         if cheapest:
-            of_video = f" {image.output.plural}" if image.output.is_video else ""
+            of_what = f" {image.output.plural}" if image.output.unit != "image" else ""
             volume, currency = f"{costs.volumes[place]:,.12g}/h", costs.prices.currency
-            heading = f"{title(image.case)} at {volume}, {currency} for 1,000{of_video}"
+            heading = f"{title(image.case)} at {volume}, {currency} for 1,000{of_what}"
             amounts = "; ".join(f"{name} {format_amount(amount)}" for amount, name in cheapest)
             lines.append(f"{heading} (simulated): {amounts}")
     return lines
@@ -130,7 +130,7 @@ def _at(image: Image) -> str:
     """` 512x512`, ` 832x480 81 frames, for seconds of video (16 frames a second)`: what follows a call's name."""
     output, size = image.output, f" {whole_size_of(image.case)}"
     if not output.is_video:
-        return size
+        return size if output.unit == "image" else f"{size}, for {output.plural}"
     rate = f" ({output.frames_per_second:g} frames a second)" if output.frames_per_second else ""
     return f"{size}, for {output.plural}{rate}"
 

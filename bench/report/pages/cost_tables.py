@@ -73,10 +73,14 @@ def break_even_table(images: Sequence[Image], charge: Charge, *, free: bool = Tr
     return table_of(
         rows,
         (Column("Card"), lambda row: _name(row[1])),
-        (Column("Resolution", splits_table=True), lambda row: whole_size_of(row[0].case)),
+        (Column(cells.size_heading(image.case for image in images), splits_table=True), _size),
         *map(column, endpoints),
         title=f"Break-even in {images[0].output.plural} per hour, with a card that {_CARDS[charge]}",
     )
+
+
+def _size(row: tuple[Image, Local]) -> str:
+    return whole_size_of(row[0].case)
 
 
 def break_even_cell(local: Local, endpoint: str, charge: Charge) -> Cell:

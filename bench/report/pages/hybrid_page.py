@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.rows import Row
+from bench.core.units import format_seconds, format_size
 from bench.record import Record, grouped
 from bench.report.document import Block, Bullets, Document, Picture, Section, Terms, Text, detail
 from bench.report.pages import overlap_section, pipeline_ways_section
@@ -27,6 +28,8 @@ from bench.workloads.labels import size_of, whole_size_of
 
 PLOT = "hybrid.png"
 _MISSING = "What is missing"
+#: The share of a request's time from which what travels is said to decide.
+_MOST = 0.5
 
 _REMOTE_LEGEND = Terms(
     (
@@ -99,8 +102,8 @@ def terminal(comparison: Comparison, networks: Networks) -> Document:
         sections += [Section(operation, tuple(blocks))] if blocks else []
     sections += pipeline_ways_section.sections(comparison, networks, short=True)
     legend = Text(
-        "Memory is the peak as a share of the device's; a remote VAE takes none of it. Remote times are for one image "
-        "from end to end over a new connection. OOM: out of memory. -: unknown.",
+        "Memory is the peak as a share of the device's; what is computed remotely takes none of it. Remote times are "
+        "for one request from end to end over a new connection. OOM: out of memory. -: unknown.",
         "quiet",
     )
     return Document("", (*sections, legend) if comparison.rows else tuple(sections))
@@ -136,12 +139,12 @@ def _joined(sizes: Sequence[str]) -> str:
 def _legend(network: str) -> Terms:
     return Terms(
         (
-            ("Untiled, Tiled", "seconds of one call on the device."),
-            ("Memory", "the peak as the docs give it. A remote VAE takes none of your GPU's memory."),
+            ("Untiled, Tiled, Local", "seconds of one call on the device."),
+            ("Memory", "the peak as the docs give it. What is computed remotely takes none of your GPU's memory."),
             (
                 "Remote",
-                "one image from end to end: from the image or tensor in memory to the result in memory, with a new "
-                "connection and TLS for each request, as diffusers' client does it.",
+                "one request from end to end: from the image, tensor or prompts in memory to the result in memory, "
+                "with a new connection and TLS for each, as diffusers' client does it.",
             ),
             ("OOM", "out of memory, which is a result."),
             ("-", "unknown."),
@@ -200,6 +203,22 @@ def _local(rows: Sequence[Row], networks: Networks) -> list[Block]:
     return [local_table(shown, networks), detail("At every size", local_table(rows, networks))]
 
 
+def _what_travels(image: RemoteImage, networks: Networks) -> list[Block]:
+    """A sentence if most of a request's time over the first network is that of its bytes; else nothing."""
+    name, service = next(iter(networks)), image.service
+    over = image.over[name]
+    travel_s = over.upload_s + over.download_s
+    if service is None or travel_s < _MOST * over.seconds:
+        return []
+    carried = format_size(service.sent_bytes + service.received_bytes)
+    return [
+        Text(
+            f"Bandwidth decides: at {whole_size_of(image.case)} over {title_of(name, networks)}, carrying {carried} "
+            f"takes {format_seconds(travel_s)} of {format_seconds(over.seconds)} (simulated)."
+        )
+    ]
+
+
 def _remote(images: Sequence[RemoteImage], networks: Networks) -> list[Block]:
     blocks: list[Block] = []
     served = [image for image in images if image.service]
@@ -207,6 +226,7 @@ def _remote(images: Sequence[RemoteImage], networks: Networks) -> list[Block]:
         first = featured(served, lambda image: image.case)
         parts = Section(f"Parts of the time at {size_of(first.case)}", (parts_table(first, networks),), folded=True)
         title = "Remote, by what computes it and over each network"
+        blocks += _what_travels(first, networks)
         blocks += [detail(title, remote_table(images, networks), parts)]
     if any(image.measured for image in images):
         blocks += [detail("Remote, as measured", measured_table(images))]

@@ -13,7 +13,7 @@ from bench.core.units import format_rate, format_seconds
 from bench.record import FILE_TRANSPORTS, Record
 from bench.report.document import Cell, Column, Table, table_of
 from bench.report.pages import cells
-from bench.workloads.labels import whole_size_of
+from bench.workloads.labels import takes_tiles, whole_size_of
 
 Networks = Mapping[str, Network]
 _ServedColumn = tuple[Column, Callable[[tuple[EndpointTime, RemoteImage]], Cell | str]]
@@ -58,15 +58,16 @@ def local_table(rows: Sequence[Row], networks: Networks, *, short: bool = False)
     If `short`, without the columns that follow from others.
     """
     first = next(iter(networks))
+    has_tiles = any(takes_tiles(row.case) for row in rows)
     return table_of(
         rows,
         (Column("Device", splits_table=True), lambda row: row.label),
         (Column("Precision", splits_table=True), precision_cell),
-        (Column("Resolution"), lambda row: whole_size_of(row.case)),
-        (Column("Untiled", "seconds"), lambda row: cells.time(row.untiled)),
+        (Column(cells.size_heading(row.case for row in rows)), lambda row: whole_size_of(row.case)),
+        (Column("Untiled" if has_tiles else "Local", "seconds", key="untiled"), lambda row: cells.time(row.untiled)),
         (Column("Memory", "percent"), lambda row: cells.memory(row.untiled)),
-        (Column("Tiled", "seconds"), _tiled_time),
-        (Column("Tiled memory", "percent"), lambda row: cells.memory(row.tiled)),
+        *([(Column("Tiled", "seconds"), _tiled_time)] if has_tiles else []),
+        *([(Column("Tiled memory", "percent"), lambda row: cells.memory(row.tiled))] if has_tiles else []),
         (
             Column(f"Remote over {title_of(first, networks)}", "seconds", key="remote"),
             lambda row: _simulated(row.remote.over_s.get(first)),
@@ -99,7 +100,7 @@ def remote_table(images: Sequence[RemoteImage], networks: Networks, *, short: bo
 
     return table_of(
         served,
-        (Column("Resolution"), lambda row: whole_size_of(row[1].case)),
+        (Column(cells.size_heading(image.case for image in images)), lambda row: whole_size_of(row[1].case)),
         *([by] if short else service),
         *map(over, networks),
     )
@@ -127,7 +128,7 @@ def measured_table(images: Sequence[RemoteImage]) -> Table:
     """Measured end-to-end times of requests to endpoints."""
     return table_of(
         [record for image in images for record in image.measured],
-        (Column("Resolution"), lambda record: whole_size_of(record.case)),
+        (Column(cells.size_heading(image.case for image in images)), lambda record: whole_size_of(record.case)),
         (Column("Over"), lambda record: record.case.transport),
         (Column("Endpoint"), lambda record: record.device.name),
         (Column("Measured end to end", "seconds"), _measured_time),

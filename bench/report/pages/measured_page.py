@@ -157,6 +157,23 @@ def _case(row: _Row) -> Case:
     return row.record.case
 
 
+def _case_of_stage(stage: tuple[str, Record]) -> Case:
+    return stage[1].case
+
+
+def _size(
+    records: Iterable[Record], case_of: Callable[[_Shown], Case]
+) -> list[tuple[Column, Callable[[_Shown], str | int | None]]]:
+    """The columns of a row's size: with one of frames if any record has some."""
+    cases = [record.case for record in records]
+    columns: list[tuple[Column, Callable[[_Shown], str | int | None]]] = [
+        (Column(cells.size_heading(cases), in_heading=True), lambda row: size_of(case_of(row), FRAMES))
+    ]
+    if any(frames_of(case) is not None for case in cases):
+        columns.append((Column("Frames", "count", in_heading=True), lambda row: frames_of(case_of(row))))
+    return columns
+
+
 def _takes_tiles(records: Iterable[Record]) -> bool:
     return any(takes_tiles(record.case) for record in records)
 

@@ -23,6 +23,7 @@ from bench.report.pages.cells import by_call, call, featured
 from bench.report.pages.hybrid_tables import Networks, title_of
 from bench.report.pages.remote_parts import order
 from bench.workloads.labels import size_of
+from bench.workloads.models import has_docs_row
 
 #: Seconds of generation and number of images in the simulated table.
 _GENERATIONS_S, _IMAGES = (1.0, 4.0, 16.0), 100
@@ -130,7 +131,8 @@ def _pace(images: int, seconds: float, kind: Kind, note: str = "") -> Cell:
 
 
 def _featured_images(comparison: Comparison) -> list[RemoteImage]:
-    timed = [image for image in comparison.remote_images if comparison.request.network in image.over_s]
+    network = comparison.request.network
+    timed = [image for image in comparison.remote_images if network in image.over_s and has_docs_row(image.case)]
     return [featured(images, lambda image: image.case) for _, images in by_call(timed, lambda image: image.case)]
 
 

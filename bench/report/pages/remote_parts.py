@@ -79,6 +79,6 @@ def stack(record: Record) -> dict[str, float]:
 def order(record: Record) -> tuple[object, ...]:
     """A sort key: small images first, and the transports of one size in a fixed order."""
     case = record.case
-    transports = ("jpg", "png", "mp4", "pt-partial", "pt", "predict")
-    place = transports.index(case.transport) if case.transport in transports else len(transports)
+    transports = ("jpg", "png", "mp4", "pt-partial", "pt", "predict", "tensor")
+    place = transports.index(case.transport) if case.transport else len(transports)
     return (size_order(case), case.dtype, place, case.id)

@@ -21,9 +21,9 @@ _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 LATENCY_LEGEND = (
     (
         "End to end",
-        "the median time from the tensor (or image) in memory to the result in memory, over a new connection each "
-        "time, with diffusers' own functions. Marked `bench`: with this program's client, because the endpoint needs a "
-        "token, which diffusers cannot send",
+        "the median time from the tensor, image or prompt in memory to the result in memory, over a new connection "
+        "each time, with diffusers' own functions. Marked `bench`: with this program's client, because diffusers has "
+        "none that sends such requests, or none that sends the token that the endpoint needs",
     ),
     ("±", "half the 95% interval of the median, as a share of the median"),
     (
@@ -149,7 +149,7 @@ def _quantile(q: float) -> tuple[Column, Callable[[tuple[Record, Load]], Cell]]:
 def _head(records: Sequence[Record], record_of: Callable[[_Row], Record]) -> _Columns[_Row]:
     """The first columns: size and transport, and what else tells the records of one model and operation apart."""
     head: _Columns[_Row] = (
-        (Column("Resolution"), lambda row: size_of(record_of(row).case)),
+        (Column(cells.size_heading(record.case for record in records)), lambda row: size_of(record_of(row).case)),
         (Column("Over", in_heading=True), lambda row: record_of(row).case.transport),
     )
     case: _Columns[_Row] = ((Column("Case"), lambda row: _case(record_of(row))),)

@@ -107,7 +107,8 @@ def _key(row: Row) -> tuple[str, str, str]:
 
 
 def _single(case: Case) -> bool:
-    return case.axes.product("batch", "frames") == 1
+    """Whether it is one image: figures have a resolution along their axis."""
+    return "width" in case.axes and case.axes.product("batch", "frames") == 1
 
 
 def _names(rows: Sequence[Row]) -> dict[tuple[str, str, str], _Name]:

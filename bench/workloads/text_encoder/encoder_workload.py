@@ -29,8 +29,7 @@ class TextEncoders(Workload):
     part = "text encoder"
     page = "Text encoder"
     operations = (ENCODE_TEXT,)
-    variants = OFFLOADED
-    precisions = (*ITEM_BYTES, *QUANTISED)
+    counted = "prompt"
 
     def specs(self) -> Iterable[Spec]:
         return zoo.listed()
