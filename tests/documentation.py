@@ -141,10 +141,7 @@ REPLACED: tuple[tuple[str, str], ...] = (
     # measures on this machine: the plan alone, but for a sweep of seconds
     (r"^bench run smoke$", "bench run smoke --quiet --device cpu"),
     (r"^(bench run\b(?!.* --quiet)(?:(?! --dry-run).)*)$", r"\1 --dry-run --device cpu"),
-    (r"^(bench best\b(?:(?! --dry-run).)*)$", r"\1 --dry-run --device cpu"),
-    (r"^(bench remote --loopback)$", r"\1 --dry-run"),
-    (r"^(bench latents\b(?:(?! --dry-run).)*)$", r"\1 --dry-run --gpu 4090"),
-    (r"^(bench quality .*) --image \S+", r"\1"),
+    (r"^(bench remote(?: loopback-text)? --loopback)$", r"\1 --dry-run"),
     # a full model where even its trace takes seconds
     (r"--model sd-v1 --resolution 512 --measured", "--model tiny --resolution 64 --measured"),
     (r"--model (t5-xxl|flux2-text)(?= )", r"--model tiny-\1"),
@@ -157,16 +154,21 @@ REPLACED: tuple[tuple[str, str], ...] = (
     # the hub: a folder with a checkpoint's configuration
     (r"--weights hub:\S+", "--weights my-vae"),
     # an endpoint elsewhere: one on this machine, with tiny models, asked little
-    (r"https?://(?:host|host\.example)(?::8000)?(?P<path>/decode)?(?=\s|$)", "{endpoint}"),
+    (r"https?://(?:host|host\.example)(?::8000)?(?P<path>/decode|/predict)?(?=\s|$)", "{endpoint}"),
     (r"sd-v1/decode={endpoint}", "tiny/decode={endpoint}/tiny/decode"),
+    (
+        r"(remote-text .*) flux2-text/encode-text={endpoint}",
+        r"\1 {endpoint} --model tiny-flux2-text --transport predict --set batch=1",
+    ),
     (
         r"--model wan-2.1 --resolution 832x480 --frames 81$",
         "--model tiny-wan --resolution 64 --frames 5 --transport pt",
     ),
     (r"^(bench remote --endpoint (?!.*--model).*)$", r"\1 --model tiny --resolution 64 --transport jpg"),
-    (r"^(bench remote --endpoint .*)$", r"\1 --set repeats=1 --set measure.few_samples=1"),
+    (r"^(bench remote (?:remote-text )?--endpoint .*)$", r"\1 --set repeats=1 --set measure.few_samples=1"),
     (r"--load-seconds 30", "--load-seconds 0.5"),
     (r"^(bench serve) --model sd-v1 --model sdxl --weights hub", r"\1 --model tiny"),
+    (r"^(bench serve --model tiny-flux2-text) --weights hub", r"\1"),
 )
 
 

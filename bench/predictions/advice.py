@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from bench.analysis.advise.ways import Advice, Local
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.analysis.hybrid.scenario import Request, Wanted
 from bench.analysis.hybrid.service import alike
-from bench.config import DTYPES, load_gpus, models_of
+from bench.config import DTYPES, load_gpus, load_prices, models_of
 from bench.core.units import QUANTISED, format_bytes
 from bench.errors import ConfigError, known, listed
 from bench.predictions import predicted_records, time_model
@@ -50,12 +50,15 @@ class Evidence:
         clock: the model of times fitted to them; None if there are too few times.
         comparison: local times compared with remote ones.
         server: the card that stands in for an endpoint; None if its rates are not known.
+        largest_server: the card with the most memory that an endpoint can be rented with. It stands in for one that
+            serves models without fitted times, which may be too large for `server`.
     """
 
     records: Sequence[Record]
     clock: Clock | None
     comparison: Comparison
     server: TargetCard | None
+    largest_server: TargetCard | None = None
 
 
 def images_of(
@@ -108,7 +111,10 @@ def gather_evidence(records: Sequence[Record], comparison: Comparison, results: 
     warnings: list[str] = []
     if comparison.card in gpus.cards:
         cards, warnings = choose_cards([comparison.card], None, results, records)
-    return Evidence(records, clock, comparison, next(iter(cards), None)), warnings
+    rented = {price.accelerator for price in load_prices().endpoints.values() if price.accelerator in gpus.cards}
+    largest = sorted(rented, key=lambda name: gpus.cards[name].memory_bytes)[-1:]
+    servers, _ = choose_cards(largest, None, results, records) if largest else ((), [])
+    return Evidence(records, clock, comparison, next(iter(cards), None), next(iter(servers), None)), warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +165,26 @@ def remote_ways_of(image: Case, evidence: Evidence) -> Callable[[Request], Remot
 
     If `hybrid` has no time, it is one with the time predicted for the card that stands in for an endpoint.
     """
-    request, card = evidence.comparison.request, evidence.server
     served = next((served for served in evidence.comparison.remote_images if alike(served.case) == alike(image)), None)
-    remote = remote_way.of(served, request)
-    if remote.time is not None or card is None:
-        return partial(remote_way.of, served)
-    best = rank(image, card, evidence, Scope(lower=False), remote).best
-    if best is None or not isinstance(best.way, Local) or best.way.time is None:
-        return partial(remote_way.of, served)
-    case, time = best.way.option.case, best.way.time
-    return lambda request: remote_way.predicted(case, time, card.name, request) or remote
+    remote = remote_way.of(served, evidence.comparison.request)
+    if remote.time is None:
+        for card in _servers(image.model, evidence):
+            best = rank(image, card, evidence, Scope(lower=False), remote).best
+            if best is not None and isinstance(best.way, Local) and best.way.time is not None:
+                return partial(_predicted, best.way.option.case, best.way.time, card.name, remote)
+    return partial(remote_way.of, served)
+
+
+def _predicted(case: Case, time: Time, card: str, otherwise: RemoteWay, request: Request) -> RemoteWay:
+    return remote_way.predicted(case, time, card, request) or otherwise
+
+
+def _servers(model: str, evidence: Evidence) -> Iterator[TargetCard]:
+    """The cards that may stand in for an endpoint that serves a model, the usual one first."""
+    if evidence.server is not None:
+        yield evidence.server
+    if evidence.largest_server is not None and not models.workload(model).has_fitted_times:
+        yield evidence.largest_server
 
 
 def _local_ways(image: Case, card: TargetCard, evidence: Evidence, scope: Scope) -> list[Local]:

@@ -102,9 +102,10 @@ def instead_of(command: DocumentedCommand) -> list[str]:
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    """The endpoint that the documents start; there is one such command, because starting takes seconds."""
-    (command,) = [each for each in of_program("bench") if each.words[1] == "serve"]
-    with serving(tmp_path_factory.mktemp("endpoint"), *instead_of(command)[1:]) as child:
+    """The endpoints that the documents start, as one that serves all their models: starting takes seconds."""
+    commands = [each for each in of_program("bench") if each.words[1] == "serve"]
+    arguments = [word for command in commands for word in instead_of(command)[1:]]
+    with serving(tmp_path_factory.mktemp("endpoint"), *arguments) as child:
         yield child
 
 
@@ -142,17 +143,23 @@ def test_the_documented_notebook_runs() -> None:
         exec(compile(text, "docs/python.md", "exec"), names)  # noqa: S102 - it is the documents' own
 
 
-def test_the_documented_client_of_an_endpoint_runs(endpoint: Child, tmp_path: Path) -> None:
-    # Given the client with the address of the documented endpoint, in a file
-    (text,) = documentation.python("docs/endpoint.md")
+def test_the_documented_clients_of_an_endpoint_run(endpoint: Child, tmp_path: Path) -> None:
+    # Given the clients with the address of the documented endpoint, in a file that shows what the last one got
+    text = "\n".join([*documentation.python("docs/endpoint.md"), "print(tuple(prompt_embeds.shape))\n"])
     file = tmp_path / "client.py"
-    file.write_text(text.replace("http://127.0.0.1:8000/sd-v1", f"{endpoint.url}/tiny"))
+    addresses = {"http://127.0.0.1:8000/sd-v1": f"{endpoint.url}/tiny", "http://127.0.0.1:8000": endpoint.url}
+    for documented, served in addresses.items():
+        text = text.replace(documented, served)
+    file.write_text(text)
     # When it runs, in a process that has torch
     command, environment = warm(os.environ, str(file))
     parent = str(os.getpid())  # which the server expects of all but `bench`
-    subprocess.run([*command, parent], env=environment, cwd=tmp_path, check=True, timeout=500)
-    # Then there is an image
+    done = subprocess.run(
+        [*command, parent], env=environment, cwd=tmp_path, check=True, timeout=500, stdout=subprocess.PIPE, text=True
+    )
+    # Then there are an image and embeddings
     assert (tmp_path / "image.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert "(1, 512, " in done.stdout
 
 
 def test_all_python_is_tested() -> None:
