@@ -68,6 +68,17 @@ def test_without_the_parts_that_an_endpoint_does_the_rest_runs(key: str, variant
     assert (pipeline.pipe.text_encoder is None) == ("text" not in spec.stages(variant))
 
 
+@pytest.mark.parametrize("key", ["tiny-sd-v1-img2img", "tiny-flux-txt2img", "tiny-wan-2.1-t2v"])
+def test_a_pipeline_whose_components_accelerate_moves_is_cut_into_the_same_stages(key: str) -> None:
+    # Given a pipeline with accelerate's hooks, which here move everything from the CPU to the CPU
+    whole, offloaded = (built(key, variant).prepare(a_pipeline_case(key)) for variant in ("default", "model-offload"))
+    # When it is called twice, since hooks are made anew after each call
+    for _ in range(2):
+        results = [result_of([stage.run() for stage in call.stages][-1]) for call in (whole, offloaded)]
+        # Then each stage runs, and the picture is the same
+        assert torch.equal(*results)
+
+
 @pytest.mark.parametrize("key", [key for key in TINY if zoo.get(key).needs_vae])
 def test_what_is_said_to_need_its_vae_fails_without_one(key: str) -> None:
     pipeline = built(key, "without-vae")
