@@ -71,7 +71,7 @@ COMMANDS: dict[str, str | None] = {
     "profile": "Predicting memory",
     "calibrate": _WORKER,
     "quality": _WORKER,
-    "latents": _WORKER,
+    "latents": "Predicting memory",
     "advise": "Predicting memory and times",
     "best": _WORKER,
     "plan": "Predicting memory and times",

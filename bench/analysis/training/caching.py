@@ -71,6 +71,11 @@ def batch_of(record: Record) -> int:
     return record.case.axes.get("batch", 1)
 
 
+def noun_of(case: Case) -> str:
+    """`image` or `video`: what the case encodes."""
+    return "video" if case.axes.get("frames", 1) > 1 else "image"
+
+
 def batches_to(largest: int) -> tuple[int, ...]:
     """The powers of 2 below the largest batch, then the largest itself; empty for 0."""
     powers = (2**exponent for exponent in range(largest.bit_length()))

@@ -11,10 +11,11 @@ from bench.analysis.training.caching import (
     data_set,
     fastest,
     images_per_second,
+    noun_of,
     with_batch,
 )
 from bench.core.units import format_bytes, format_seconds, format_size
-from bench.record import Record, grouped
+from bench.record import Case, Record, grouped
 from bench.report.document import Bullets, Cell, Column, Document, Section, Table, Text, table_of
 from bench.report.pages import cells
 from bench.workloads.labels import size_of
@@ -22,7 +23,7 @@ from bench.workloads.labels import size_of
 PAGE = "training.md"
 #: Of the page: a curve has at least two points.
 _FEWEST_BATCHES = 2
-_ALONE = "The VAE alone: reading, decoding and resizing of the images come on top."
+_ALONE = "The VAE alone: reading, decoding and resizing of the files come on top."
 _WRITTEN = "Written by `bench report` from records of encodes in several batches (`bench latents`); do not edit."
 
 
@@ -42,7 +43,7 @@ def terminal(batches: PredictedBatches, records: Sequence[Record], images: int |
         columns += [
             (Column("Peak", "bytes"), measured(_peak)),
             (Column("Time", "seconds"), measured(cells.time)),
-            (Column("Images/s", right=True), measured(_rate)),
+            (Column(_rate_name(batches.case), right=True), measured(_rate)),
         ]
     title = f"{cells.call(batches.case)} {size_of(batches.case)}, {batches.case.dtype}, on {batches.place}"
     notes = [*_verdict(batches, by_batch), *_data_set_notes(batches, records, images)]
@@ -101,9 +102,8 @@ def _verdict(batches: PredictedBatches, by_batch: dict[int, Record]) -> list[str
     within = f"within {format_bytes(batches.capacity_bytes)}"
     if not batches.largest:
         peak = format_bytes(batches.peaks.get(1))
-        return [
-            f"Not even one image is predicted to fit {within}: it takes {peak}. Try --tiling on, or a lower --dtype."
-        ]
+        problem = f"Not even one {noun_of(batches.case)} is predicted to fit {within}: it takes {peak}."
+        return [f"{problem} Try --tiling on, or a lower --dtype."]
     most = "; no larger one was considered (--most)" if batches.is_most else ""
     notes = [f"The largest batch that is predicted to fit {within} is {batches.largest}{most}."]
     record = by_batch.get(batches.largest)
@@ -126,15 +126,15 @@ def _data_set_notes(batches: PredictedBatches, records: Sequence[Record], images
     notes = []
     best = fastest(records)
     if best is not None:
-        notes.append(f"Quickest: {_rate(best).text} images/s in batches of {batch_of(best)}.")
+        notes.append(f"Quickest: {_rate(best).text} {noun_of(best.case)}s/s in batches of {batch_of(best)}.")
     if images is not None:
-        notes.append(_data_set_text(data_set(images, batches.case, _best_rate(records)), batches.case.dtype))
+        notes.append(_data_set_text(data_set(images, batches.case, _best_rate(records)), batches.case))
     return [*notes, _ALONE] if notes else []
 
 
-def _data_set_text(wanted: DataSet, dtype: str) -> str:
-    latents = f"their latents in {dtype} {format_size(wanted.latent_bytes)}"
-    count = f"{wanted.images:,} image{'' if wanted.images == 1 else 's'}"
+def _data_set_text(wanted: DataSet, case: Case) -> str:
+    latents = f"their latents in {case.dtype} {format_size(wanted.latent_bytes)}"
+    count = f"{wanted.images:,} {noun_of(case)}{'' if wanted.images == 1 else 's'}"
     if wanted.seconds is None:
         return f"{count}: {latents}. How long it takes is not known before it is measured."
     return f"{count} take {format_seconds(wanted.seconds)}, {latents}."
@@ -157,6 +157,10 @@ def _peak(record: Record | None) -> Cell:
 def _peak_text(record: Record) -> str:
     peak = record.memory.peak_bytes if record.memory else None
     return "a peak that is not known" if peak is None else format_bytes(peak)
+
+
+def _rate_name(case: Case) -> str:
+    return f"{noun_of(case).capitalize()}s/s"
 
 
 def _rate(record: Record | None) -> Cell:
@@ -184,16 +188,16 @@ def _curve(group: Sequence[Record]) -> Table:
     return table_of(
         sorted(group, key=batch_of),
         (Column("Batch", "count"), batch_of),
-        (Column("Images/s", right=True), _rate),
+        (Column(_rate_name(group[0].case), right=True), _rate),
         (Column("Time", "seconds"), cells.time),
         (Column("Peak", "bytes"), _peak),
     )
 
 
 def _summary(group: Sequence[Record]) -> str:
-    """What 10,000 images take at the quickest batch."""
+    """What 10,000 images or videos take in the quickest batches."""
     best = fastest(group)
     if best is None:
         return "No batch could be measured."
     wanted = data_set(10_000, best.case, images_per_second(best))
-    return f"In batches of {batch_of(best)} {_data_set_text(wanted, best.case.dtype)}"
+    return f"In batches of {batch_of(best)} {_data_set_text(wanted, best.case)}"

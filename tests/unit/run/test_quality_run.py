@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import refusal
+from factories import a_device, an_environment, refusal
 from PIL import Image
 
 from bench.config import Resolution
-from bench.errors import ConfigError
-from bench.record import Case, Tile
+from bench.errors import ConfigError, WorkerError
+from bench.record import Case, PictureComparison, PictureComparisons, Tile
 from bench.run import input_picture
-from bench.run.quality_run import Changes, changed_of, references_of
+from bench.run.messages import ComparePictures, PicturesCompared, Ready
+from bench.run.quality_run import Changes, QualityRun, changed_of, references_of
 
 
 def reference(model: str = "sd-v1", side: int = 1024, weights: str = "hub") -> Case:
@@ -113,3 +115,46 @@ def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "nothing.png" in refusal(ConfigError, input_picture.of, tmp_path / "nothing.png", 64, 64)
+
+
+class Machine:
+    """Answers comparisons with the given outcomes, or dies."""
+
+    def __init__(self, *outcomes: str | Exception) -> None:
+        self.outcomes, self.closed = list(outcomes), 0
+
+    def ask(self, request: ComparePictures, timeout_s: float) -> PicturesCompared:
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return PicturesCompared(comparison=request.comparison.model_copy(update={"outcome": outcome}))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def comparing(self, comparison: PictureComparison) -> AbstractContextManager[object]:
+        return nullcontext()
+
+
+def test_each_comparison_is_kept_at_once_whatever_becomes_of_it(tmp_path: Path) -> None:
+    # Given a process that runs out of memory, dies, and then compares
+    machine = Machine("out_of_memory", WorkerError("The measuring process died."), "compared")
+    ready = Ready(device=a_device(), environment=an_environment())
+    run = QualityRun(machine, ready, tmp_path, Quiet())  # type: ignore[arg-type]
+    outcomes = []
+    for changed in changed_of(reference(side=768), Changes()):
+        # When it compares one after another
+        run.compare(reference(side=768), changed, None)
+        # Then the file has all of them so far
+        assert run.path is not None
+        kept = PictureComparisons.model_validate_json(run.path.read_bytes())
+        outcomes = [each.outcome for each in kept.comparisons]
+        assert len(outcomes) == len(run.comparisons)
+    assert outcomes == ["out_of_memory", "failed", "compared"]
+    assert "died" in (run.comparisons[1].reason or "")
+    assert machine.closed == 1  # what is full begins anew
+    assert len(list(tmp_path.glob("quality-*.json"))) == 1
