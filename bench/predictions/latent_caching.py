@@ -121,6 +121,7 @@ def on_card(case: Case, card: TargetCard, most: int) -> PredictedBatches:
 def on_cpu(case: Case, device: Device, limit_bytes: int | None, most: int) -> PredictedBatches:
     """The batches up to `most` that fit a limit, or most of the free memory of this host.
 
+    What is free varies, so the largest is then a power of 2: the same command has to make the same plan to continue it.
     Peaks are of float32 kernels, and of a batch the layouts are CUDA's, so they are rough.
     """
     capacity_bytes = int(_free_bytes() * _SHARE_OF_FREE) if limit_bytes is None else limit_bytes
@@ -133,10 +134,13 @@ def on_cpu(case: Case, device: Device, limit_bytes: int | None, most: int) -> Pr
     boundary = find(
         lambda batch: peak(batch) <= capacity_bytes, lambda: interpolated(peak, capacity_bytes, (2, 4), 1), most, 1
     )
-    peaks = {batch: peak(batch) for batch in batches_to(boundary.last) or (1,)}
+    largest = boundary.last
+    if limit_bytes is None and not boundary.is_most and largest:
+        largest = 1 << (largest.bit_length() - 1)
+    peaks = {batch: peak(batch) for batch in batches_to(largest) or (1,)}
     free = "" if limit_bytes is not None else " of free memory"
     place = f"{device.name}, {format_bytes(capacity_bytes)}{free}"
-    return PredictedBatches(case, place, peaks, boundary.last, capacity_bytes, boundary.is_most, is_rough=True)
+    return PredictedBatches(case, place, peaks, largest, capacity_bytes, boundary.is_most, is_rough=True)
 
 
 def _free_bytes() -> int:

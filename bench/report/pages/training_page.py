@@ -110,11 +110,9 @@ def _verdict(batches: PredictedBatches, by_batch: dict[int, Record]) -> list[str
     measured = [batch for batch, each in by_batch.items() if images_per_second(each) is not None]
     if record is not None and batches.largest in measured:
         notes.append(f"Confirmed by one run: a batch of {batches.largest} takes {_peak_text(record)}.")
-    elif record is not None and measured:
-        notes.append(
-            f"Not confirmed: a batch of {batches.largest} ended as {cells.outcome(record)}. The largest that was "
-            f"measured is {max(measured)}."
-        )
+    elif record is not None:
+        most_measured = f"The largest that was measured is {max(measured)}." if measured else "None was measured."
+        notes.append(f"Not confirmed: a batch of {batches.largest} ended as {cells.outcome(record)}. {most_measured}")
     if batches.is_rough:
         notes.append(
             "Predicted peaks are rough on a CPU: of a batch the layouts are CUDA's, and kernels are float32's."
