@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from bench import store
 from bench.cli import main
 from bench.record import TimedOut
+from bench.report.pages import measured_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -88,6 +89,22 @@ def test_the_report_ends_with_the_answer_for_the_machine_measured_last_and_where
     assert "1.50 s" in answer
     assert str(tmp_path / "r" / "index.html") in lines[-1]
     assert "Our CPU" in (tmp_path / "r" / "README.md").read_text()
+
+
+def test_the_page_for_a_browser_is_there_before_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a report that is interrupted at its first other page
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    results = write_lines(tmp_path / "a.jsonl", [measured()])
+    monkeypatch.setattr(measured_page, "pages", interrupted)
+    # when
+    assert main(["report", str(results), "--out", str(tmp_path / "r")]) == 130
+    # then
+    assert written(tmp_path / "r") == ["index.html"]
+    assert str(tmp_path / "r" / "index.html") in capsys.readouterr().err
 
 
 def test_a_device_whose_name_two_cards_share_has_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
