@@ -6,7 +6,8 @@ Writes that many made-up records, of about 3.3 kB each, into a temporary folder:
 run again and again, half of the runs being the base and half the head of the comparison. The devices have the names of
 cards in gpus.yaml, so that times are fitted, costs found and answers changed by them. Then runs each command as a
 process of its own, and prints its time, its CPU time and its greatest resident memory beside the goal. On a machine
-that computes other things too, its CPU time is nearer to what it takes on a quiet one than its time.
+that computes other things too, its CPU time is nearer to what it takes on a quiet one than its time. How quickly the
+page answers is told by `benchmarks/page_in_browser.py FOLDER/reports/index.html`.
 """
 
 from __future__ import annotations

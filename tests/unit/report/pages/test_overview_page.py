@@ -96,6 +96,8 @@ def test_very_many_devices_are_counted_and_not_looked_up() -> None:
     page = overview_page.page(many, DOCS, [])
     assert len(tables(page)["Measured here"]) == 20
     assert "2980 more devices" in markdown.render(page)
+    with_others = overview_page.page(replace(many, left_out=100), DOCS, [])
+    assert "3080 more devices" in markdown.render(with_others)
 
 
 def test_where_nothing_was_measured_it_says_how_to() -> None:

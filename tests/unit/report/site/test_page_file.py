@@ -185,6 +185,18 @@ def test_rows_beyond_what_can_be_loaded_are_counted(monkeypatch: pytest.MonkeyPa
     assert "1 more device is not on this page" in text
 
 
+@pytest.mark.parametrize(("count", "folded"), [(6, 0), (8, 2)])
+def test_more_than_a_few_machines_are_folded(count: int, folded: int) -> None:
+    own = [measured(device=a_device(name=f"Test {number}")) for number in range(count)]
+
+    shown, _, hidden = page(own=own).partition('<details class="machines">')
+
+    assert (shown.count('<article class="machine">'), hidden.count('<article class="machine">')) == (
+        count - folded,
+        folded,
+    )
+
+
 @pytest.mark.parametrize("package", ["itables", "bokeh"])
 def test_a_missing_library_is_named_with_the_command_that_installs_it(
     package: str, monkeypatch: pytest.MonkeyPatch
