@@ -100,7 +100,13 @@ def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings], *, 
 def _body(records: Sequence[Record], ceilings: Sequence[Ceilings], *, has_runs: bool) -> tuple[Block, ...]:
     several = len({record.case.operation for record in records}) > 1
     sections: list[Block] = []
-    for name, group in cells.by_call(records, lambda record: record.case):
+    order = {key: number for number, key in enumerate(models.zoo())}
+    # not in the order of the results, in which another device would change the order of all sections
+    groups = sorted(
+        cells.by_call(records, lambda record: record.case),
+        key=lambda call: order.get(call[1][0].case.model, len(order)),
+    )
+    for name, group in groups:
         title = name if several else models.title(group[0].case.model)
         sections.append(Section(title, (_results(group), *stages_table.blocks(group))))
     runs = run_details.runs(records, ceilings) if has_runs else []

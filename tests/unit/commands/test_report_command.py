@@ -163,6 +163,24 @@ def test_a_new_device_changes_only_its_own_rows(tmp_path: Path) -> None:
         assert [line for line in after if line not in lines and other.name not in line] == [], name
 
 
+def test_another_device_does_not_change_the_order_of_the_models(tmp_path: Path) -> None:
+    # given results of two models, and of a device that is read first and has measured the later of them alone
+    models = ("sd-v1", "tiny")
+    ours = [measured(0.1, case=a_case(model=model)) for model in models]
+    other = [measured(0.2, case=a_case(model="tiny"), device=a_device(name="Another"))]
+    orders = []
+    for name, results in (("one", {"b": ours}), ("two", {"a": other, "b": ours})):
+        for folder, records in results.items():
+            write_lines(tmp_path / name / folder / "run.jsonl", records)
+        # when their pages are written
+        assert main(["report", str(tmp_path / name), "--out", str(tmp_path / name / "r"), "--quiet"]) == 0
+        page = (tmp_path / name / "r" / "vae_encode.md").read_text()
+        orders.append([line for line in page.splitlines() if line.startswith("## ")])
+    # then both have their sections in the same order
+    assert orders[0] == orders[1]
+    assert len(orders[0]) > len(models)
+
+
 @pytest.mark.parametrize("page", ["predicted.md", "time_model.md"])
 def test_a_committed_page_follows_from_the_committed_results(page: str, of_all_results: Path) -> None:
     assert (of_all_results / page).read_text() == (ROOT / "reports" / page).read_text()
