@@ -204,10 +204,13 @@ def _checked(sweep: Sweep, cases: Sequence[Case]) -> tuple[Case, ...]:
 
 def _check_weights(sweep: Sweep, key: str, weights: str) -> None:
     """Raise ConfigError for the folder of a checkpoint of another class than the model's."""
-    if weights in {"random", "hub"}:
-        return
-    if refusal := models.workload(key).weights_refusal(key, weights):
+    if refusal := weights_refusal(key, weights):
         raise ConfigError(f"Sweep {sweep.name!r}, key `weights`: {refusal}. Give another folder or model.")
+
+
+def weights_refusal(key: str, weights: str) -> str:
+    """Why the folder of a checkpoint can't be a model's weights: it is of another class. Empty if it can."""
+    return "" if weights in {"random", "hub"} else models.workload(key).weights_refusal(key, weights)
 
 
 def _check_variant(sweep: Sweep, key: str, variant: str) -> None:

@@ -111,6 +111,7 @@ def _image(
     """The untiled case of the options; `call` has its frames, batch and precision. Raises ConfigError."""
     from bench import config
     from bench.commands.comparisons import wanted_of
+    from bench.plan import weights_refusal
     from bench.predictions import advice
     from bench.workloads import models
 
@@ -126,6 +127,8 @@ def _image(
     source = config.parsed("--weights", weights, config.parse_weights)
     if source == "hub" and models.get(image.model).hub_id is None:
         raise ConfigError(f"--weights hub: the hub has no weights of {image.model}. Use --weights random.")
+    if refusal := weights_refusal(image.model, source):
+        raise ConfigError(f"--weights {weights}: {refusal}. Give another folder or model.")
     return image.model_copy(update={"weights": source})
 
 

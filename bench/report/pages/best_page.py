@@ -138,7 +138,7 @@ def _table(answer: Answer) -> Table:
         (Column("Calls", "count"), lambda trial: len(trial.samples_s) or None),
         (Column("Peak", "bytes"), lambda trial: trial.peak_bytes),
         (Column("Compiling", "seconds"), lambda trial: trial.compile_s),
-        (Column("Note", may_wrap=True), lambda trial: trial.reason or settings.risk_of(trial.case) or None),
+        (Column("Why not", may_wrap=True), lambda trial: trial.reason or None),
     )
 
 

@@ -12,6 +12,7 @@ from made_up_executor import MadeUpExecutor
 
 from bench.cli import main
 from bench.run import executor as executors
+from bench.workloads import models
 
 ARGUMENTS = ["best", "--model", "sdxl", "--operation", "decode", "--resolution", "1024"]
 
@@ -65,6 +66,23 @@ def test_quiet_prints_nothing_and_a_report_has_a_page(device: Any, capsys: pytes
     page = Path("reports/best.md").read_text()
     assert "SDXL decode 1024x1024, NVIDIA Made-up" in page
     assert "```py" in page
+
+
+def test_with_real_weights_the_picture_is_compared_with_the_default_s(
+    device: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("vae").mkdir()
+    Path("vae/config.json").write_text(json.dumps({"_class_name": models.workload("sdxl").facts("sdxl").class_name}))
+    assert main([*ARGUMENTS, "--weights", "vae", "--json"]) == 0
+    picture = printed(capsys)["picture"]
+    assert picture["figures"]["psnr_db"] == 50
+    assert picture["reference"]["dtype"] == "float32"
+    assert picture["changed"]["variant"] == "channels-last+compiled"
+    assert list(Path("results").rglob("quality-*.json"))
+    # and a folder of another class is refused before anything is started
+    Path("vae/config.json").write_text(json.dumps({"_class_name": "Other"}))
+    assert main([*ARGUMENTS, "--weights", "vae"]) == 2
+    assert "Other" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_the_limit_is_neither_measured_nor_recommended(
