@@ -303,6 +303,7 @@ def test_no_basename_occurs_three_times() -> None:
         ["models"],
         ["docs", "render", "results/published", "--operation", "encode"],
         ["hybrid", "results/published", "--gpu", "4090"],
+        ["latents", "--model", "sdxl", "--resolution", "512", "--gpu", "4090", "--dry-run"],
     ],
 )
 def test_a_command_that_measures_nothing_runs_where_torch_can_t_be_imported(arguments: list[str]) -> None:
