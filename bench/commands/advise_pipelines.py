@@ -20,14 +20,10 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
     Raises ConfigError if others are named too, whose advice has another form.
     """
     from bench.config import models_of
-    from bench.predictions import pipelines
+    from bench.predictions import largest_pipelines
 
     keys = models_of(names) if names else ()
-    staged = tuple(key for key in keys if pipelines.is_staged(key))
-    if staged and len(staged) < len(keys):
-        other = next(key for key in keys if key not in staged)
-        raise ConfigError(f"--model: {staged[0]} is a pipeline and {other} is not. Ask for each kind by itself.")
-    return staged
+    return keys if largest_pipelines.refuse_mixed(keys) else ()
 
 
 def refuse_others(given: Mapping[str, object]) -> None:

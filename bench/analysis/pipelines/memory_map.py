@@ -137,3 +137,30 @@ class MemoryMap:
 
     cards: tuple[CardMemory, ...]
     pipelines: tuple[PipelineMemory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LargestPicture:
+    """The longest edge in pixels of square pictures that a way makes on a card.
+
+    Attributes:
+        fits: with high or medium confidence, with memory to spare; None for none that was tried.
+        runs: at all.
+        is_most: whether no longer edge was tried.
+    """
+
+    variant: str
+    fits: int | None
+    runs: int | None
+    is_most: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LargestPictures:
+    """The largest pictures of a pipeline on a card; `no_torch` says why torch does not run there."""
+
+    model: str
+    dtype: str
+    card: str
+    ways: tuple[LargestPicture, ...]
+    no_torch: str

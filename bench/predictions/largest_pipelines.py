@@ -1,0 +1,91 @@
+"""Searches for the largest square picture that each way to run a pipeline makes on a card.
+
+Edges are tried in steps of 128 px up to 2048 px, because each takes a trace of its own, which takes seconds. A larger
+edge is taken not to fit where a smaller one does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from bench.analysis.pipelines import choice
+from bench.analysis.pipelines.memory_map import LargestPicture, LargestPictures
+from bench.config import DTYPES
+from bench.errors import ConfigError, known
+from bench.predictions import pipelines, predicted_stages
+from bench.predictions.target_cards import TargetCard
+from bench.record import Case
+from bench.workloads import models
+
+#: The step and the longest edge in pixels.
+STEP_PX, MOST_PX = 128, 2048
+
+
+def searches(
+    keys: Sequence[str], dtype: str | None, cards: Sequence[TargetCard]
+) -> list[Callable[[], LargestPictures]]:
+    """The searches of what fits, by pipeline and then by card. Raises ConfigError for an unknown precision.
+
+    Each raises ConfigError if its pipeline can't be predicted.
+    """
+    if dtype is not None and known("dtype", dtype, DTYPES, "--dtype") == "model":
+        dtype = None
+    cases = [pipelines.usual_case(key) for key in keys]
+    cases = [case if dtype is None else case.model_copy(update={"dtype": dtype}) for case in cases]
+    return [partial(on_card, case, card) for case in cases for card in cards]
+
+
+def on_card(case: Case, card: TargetCard) -> LargestPictures:
+    """The largest pictures of all ways to run a pipeline on a card."""
+    if card.no_torch is not None:
+        return LargestPictures(case.model, case.dtype, card.name, (), card.no_torch)
+    ways = [_largest(chosen, card) for chosen in _ways(case)]
+    return LargestPictures(case.model, case.dtype, card.name, tuple(ways), "")
+
+
+def _ways(case: Case) -> list[Case]:
+    """A case of each way without tiles that the pipeline can be run in."""
+    chosen = [case.model_copy(update={"variant": variant}) for variant, is_tiled in choice.ORDER if not is_tiled]
+    return [each for each in chosen if not models.workload(case.model).check(each)]
+
+
+def _largest(case: Case, card: TargetCard) -> LargestPicture:
+    fits, runs = (_last(case, card, is_enough) for is_enough in (_surely, _at_all))
+    return LargestPicture(case.variant, fits, runs, fits == MOST_PX)
+
+
+def _last(case: Case, card: TargetCard, is_enough: Callable[[Case, TargetCard], bool]) -> int | None:
+    """The longest edge that is enough, by bisection; None if not even the first one is."""
+    low, high = 0, MOST_PX // STEP_PX
+    while low < high:
+        middle = (low + high + 1) // 2
+        if is_enough(_sized(case, middle * STEP_PX), card):
+            low = middle
+        else:
+            high = middle - 1
+    return low * STEP_PX or None
+
+
+def _sized(case: Case, edge: int) -> Case:
+    counts = {name: count for name, count in case.axes.items() if name not in {"width", "height"}}
+    return case.model_copy(update={"axes": models.sized(case.model, edge, edge, **counts)})
+
+
+def _surely(case: Case, card: TargetCard) -> bool:
+    call = predicted_stages.predict(case, card)
+    return call is not None and call.prediction.verdict == "fits" and call.prediction.confidence != "low"
+
+
+def _at_all(case: Case, card: TargetCard) -> bool:
+    call = predicted_stages.predict(case, card)
+    return call is not None and call.prediction.verdict in {"fits", "tight"}
+
+
+def refuse_mixed(keys: Sequence[str]) -> bool:
+    """Whether these models are pipelines. Raises ConfigError if only some are."""
+    staged = [key for key in keys if pipelines.is_staged(key)]
+    if staged and len(staged) < len(keys):
+        other = next(key for key in keys if key not in staged)
+        raise ConfigError(f"--model: {staged[0]} is a pipeline and {other} is not. Ask for each kind by itself.")
+    return bool(staged)
