@@ -34,9 +34,9 @@ def terminal(advice: Sequence[Recommendation], label: str, allocator: AllocatorK
     return Document("", (*(_section(each, label) for each in advice), Bullets(notes, tone="quiet")))
 
 
-def figures(advice: Sequence[Recommendation]) -> list[dict[str, Any]]:
+def figures(advice: Sequence[Recommendation]) -> dict[str, Any]:
     """The same for JSON: bytes and seconds."""
-    return [_figures(each) for each in advice]
+    return {"advice": [_figures(each) for each in advice]}
 
 
 def headline(advice: Recommendation, label: str) -> str:
