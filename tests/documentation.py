@@ -145,6 +145,9 @@ REPLACED: tuple[tuple[str, str], ...] = (
     # a full model where even its trace takes seconds
     (r"--model sd-v1 --resolution 512 --measured", "--model tiny --resolution 64 --measured"),
     (r"--model (t5-xxl|flux2-text)(?= )", r"--model tiny-\1"),
+    (r"^(bench (?:predict|advise) .*)--model (sdxl|flux)-txt2img", r"\1--model tiny-\2-txt2img"),
+    # a trace for each size that is tried
+    (r"--fits --model tiny-sdxl-txt2img", "--fits --model sdxl"),
     (r"^bench predict video --model ltx-video --frames 97", "bench predict video-cpu --model tiny-wan --frames 1"),
     (r"^(bench calibrate)$", r"\1 --model tiny --resolution 64"),
     # the published figures, to which the models are fitted again for their pages

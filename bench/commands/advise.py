@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bench.config import Network
     from bench.predictions.advice import Evidence
     from bench.predictions.target_cards import TargetCard
+    from bench.record import AllocatorKind, Record
 
 Gpu = Annotated[str | None, typer.Option("--gpu", help="A card in gpus.yaml, or part of its name.")]
 Free = Annotated[
@@ -99,28 +100,20 @@ def advise(
     from bench.commands import advise_pipelines, comparisons
     from bench.predictions import advice as advising
     from bench.predictions import over_networks, what_would_change
-    from bench.predictions.target_cards import as_used, choose_cards
 
     if staged := advise_pipelines.chosen(model or []):
-        others = {"--operation": operation, "--out": out, "--network": network, "--server": server}
+        others = {"--operation": operation, "--out": out, "--network": network, "--server": server, "--tokens": tokens}
         advise_pipelines.refuse_others({**others, "--transport": transport, "--os windows": os == "windows"})
-        if gpu is None and vram_limit is None:
-            raise ConfigError("Advice on a pipeline requires --gpu or --vram-limit. Add one of them.")
-        cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS)
-        warn(warnings)
-        (card,) = as_used(cards, allocator_kind(allocator), os, free)
-        advise_pipelines.show(
-            staged, card, resolution or [], frames=frames, batch=batch, dtype=dtype, as_json=as_json, quiet=quiet
-        )
+        card = advise_pipelines.card_of(gpu, vram_limit, free, allocator_kind(allocator))
+        asked = advise_pipelines.Asked(resolution or [], frames, batch, dtype)
+        advise_pipelines.show(staged, card, asked, as_json=as_json, quiet=quiet)
         return
     sizes = resolution or advising.usual_sizes(model or [])
     wanted = comparisons.wanted_of(model or [], operation or [], sizes, [], quiet=quiet)
     images = advising.images_of(wanted, batch, dtype, frames, tokens)
     records = table_records(given_or_all(results))
-    cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
-    warn(warnings)
     is_page = gpu is None and vram_limit is None
-    cards = as_used(cards, allocator_kind(allocator), os, _free_of_one(free, is_page=is_page))
+    cards = _cards(gpu, vram_limit, free, allocator_kind(allocator), os, records)
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         choice = (network or [], networks_file, server, transport or [])
         comparison, networks = over_networks.compare_ways(records, wanted, *choice)
@@ -137,11 +130,22 @@ def advise(
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
 
 
-def _free_of_one(free: str | None, *, is_page: bool) -> str | None:
-    """What is free on the card. Raises ConfigError for advice on all cards."""
-    if is_page and free is not None:
+def _cards(
+    gpu: str | None,
+    vram_limit: str | None,
+    free: str | None,
+    allocator: AllocatorKind,
+    os: str,
+    records: Sequence[Record],
+) -> tuple[TargetCard, ...]:
+    """The cards that the options choose, as they are used: all if none is named. Raises ConfigError."""
+    from bench.predictions.target_cards import as_used, choose_cards
+
+    if gpu is None and vram_limit is None and free is not None:
         raise ConfigError("--free requires --gpu or --vram-limit. Add one of them.")
-    return free
+    cards, warnings = choose_cards([gpu] if gpu is not None else [], vram_limit, RESULTS, records)
+    warn(warnings)
+    return as_used(cards, allocator, os, free)
 
 
 def _write_decoders(

@@ -37,7 +37,7 @@ from bench.workloads import models
 GOLDEN = ROOT / "tests" / "golden"
 EVERY_COMMAND = [command for document in DOCUMENTS for command in documentation.commands(document)]
 #: Models whose traces are captured with torch.
-TRACED = ("tiny-t5-xxl", "tiny-flux2-text")
+TRACED = ("tiny-t5-xxl", "tiny-flux2-text", "tiny-sdxl-txt2img", "tiny-flux-txt2img")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
