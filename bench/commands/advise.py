@@ -29,9 +29,10 @@ from bench.errors import ConfigError
 if TYPE_CHECKING:
     from bench.analysis.advise.times import Clock
     from bench.analysis.advise.ways import Advice
+    from bench.analysis.hybrid.local_or_remote import Comparison
     from bench.analysis.hybrid.scenario import Wanted
     from bench.config import Network
-    from bench.predictions.advice import Evidence
+    from bench.predictions.advice import Evidence, Scope
     from bench.predictions.target_cards import TargetCard
     from bench.record import AllocatorKind, Record
 
@@ -99,7 +100,7 @@ def advise(
     """
     from bench.commands import advise_pipelines, comparisons
     from bench.predictions import advice as advising
-    from bench.predictions import over_networks, what_would_change
+    from bench.predictions import over_networks
 
     if staged := advise_pipelines.chosen(model or []):
         others = {"--operation": operation, "--out": out, "--network": network, "--server": server, "--tokens": tokens}
@@ -117,17 +118,30 @@ def advise(
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         choice = (network or [], networks_file, server, transport or [])
         comparison, networks = over_networks.compare_ways(records, wanted, *choice)
-        evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
-        warn(warnings)
+        evidence = _evidence(records, comparison)
         # on the page a tile always fits before a lower precision would be needed
         scope = advising.Scope(lower=dtype is None and not is_page, fixed=dtype is not None, others=not is_page)
         advice = advising.advise(tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, scope)
-        if not is_page:
-            advice = [what_would_change.with_changes(each, cards[0], evidence, scope) for each in advice]
+        advice = advice if is_page else _with_changes(advice, cards[0], evidence, scope)
         folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
-        if is_page and folder is not None:
-            _write_decoders(folder, wanted, cards, evidence, networks, given_or_all(results), quiet=quiet or as_json)
+        _write_decoders(folder if is_page else None, wanted, cards, evidence, networks, quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
+
+
+def _evidence(records: Sequence[Record], comparison: Comparison) -> Evidence:
+    """What the advice rests on, besides predicted memory; warnings are printed."""
+    from bench.predictions import advice as advising
+
+    evidence, warnings = advising.gather_evidence(records, comparison, RESULTS)
+    warn(warnings)
+    return evidence
+
+
+def _with_changes(advice: Sequence[Advice], card: TargetCard, evidence: Evidence, scope: Scope) -> list[Advice]:
+    """The advice with what would change it."""
+    from bench.predictions import what_would_change
+
+    return [what_would_change.with_changes(each, card, evidence, scope) for each in advice]
 
 
 def _cards(
@@ -149,7 +163,7 @@ def _cards(
 
 
 def _write_decoders(
-    folder: Path,
+    folder: Path | None,
     wanted: Wanted,
     cards: Sequence[TargetCard],
     evidence: Evidence,
@@ -158,7 +172,9 @@ def _write_decoders(
     *,
     quiet: bool,
 ) -> None:
-    """Write the page that compares the VAEs of each latent space, unless the options choose no decode."""
+    """Write the page that compares the VAEs of each latent space, unless there is no folder or no decode is chosen."""
+    if folder is None:
+        return
     from bench.predictions import decoders
     from bench.report.pages import decoders_page
     from bench.store import read_pictures

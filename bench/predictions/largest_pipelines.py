@@ -7,7 +7,7 @@ edge is taken not to fit where a smaller one does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 from bench.analysis.pipelines import choice
 from bench.analysis.pipelines.memory_map import LargestPicture, LargestPictures
@@ -15,7 +15,7 @@ from bench.config import DTYPES
 from bench.errors import ConfigError, known
 from bench.predictions import pipelines, predicted_stages
 from bench.predictions.target_cards import TargetCard
-from bench.record import Case
+from bench.record import Case, Prediction
 from bench.workloads import models
 
 #: The step and the longest edge in pixels.
@@ -51,16 +51,23 @@ def _ways(case: Case) -> list[Case]:
 
 
 def _largest(case: Case, card: TargetCard) -> LargestPicture:
-    fits, runs = (_last(case, card, is_enough) for is_enough in (_surely, _at_all))
+    @cache
+    def of_edge(edge: int) -> Prediction:
+        call = predicted_stages.predict(_sized(case, edge), card)
+        assert call is not None  # noqa: S101 - pipelines have stages
+        return call.prediction
+
+    fits = _last(lambda edge: of_edge(edge).verdict == "fits" and of_edge(edge).confidence != "low")
+    runs = _last(lambda edge: of_edge(edge).verdict in {"fits", "tight"})
     return LargestPicture(case.variant, fits, runs, fits == MOST_PX)
 
 
-def _last(case: Case, card: TargetCard, is_enough: Callable[[Case, TargetCard], bool]) -> int | None:
+def _last(is_enough: Callable[[int], bool]) -> int | None:
     """The longest edge that is enough, by bisection; None if not even the first one is."""
     low, high = 0, MOST_PX // STEP_PX
     while low < high:
         middle = (low + high + 1) // 2
-        if is_enough(_sized(case, middle * STEP_PX), card):
+        if is_enough(middle * STEP_PX):
             low = middle
         else:
             high = middle - 1
@@ -70,16 +77,6 @@ def _last(case: Case, card: TargetCard, is_enough: Callable[[Case, TargetCard], 
 def _sized(case: Case, edge: int) -> Case:
     counts = {name: count for name, count in case.axes.items() if name not in {"width", "height"}}
     return case.model_copy(update={"axes": models.sized(case.model, edge, edge, **counts)})
-
-
-def _surely(case: Case, card: TargetCard) -> bool:
-    call = predicted_stages.predict(case, card)
-    return call is not None and call.prediction.verdict == "fits" and call.prediction.confidence != "low"
-
-
-def _at_all(case: Case, card: TargetCard) -> bool:
-    call = predicted_stages.predict(case, card)
-    return call is not None and call.prediction.verdict in {"fits", "tight"}
 
 
 def refuse_mixed(keys: Sequence[str]) -> bool:
