@@ -27,7 +27,8 @@ def comparisons(wanted: Wanted, cards: Sequence[TargetCard], evidence: Evidence)
     Of images the wanted sizes, of videos the size that their pipeline makes. Cards: `shown_places` of these. If no
     model is named, those whose traces have to be captured are left out (`left_out`).
     """
-    labels = {place.label for place in shown_places([card.place for card in cards], evidence.records)}
+    records = [record for record in evidence.records if _has_latents(record.case)]
+    labels = {place.label for place in shown_places([card.place for card in cards], records)}
     shown = [card for card in cards if card.place.label in labels]
     shown.sort(key=lambda card: card.place.limit_or_total_bytes)
     return [partial(_decoders, image, shown, evidence, live=bool(wanted.models)) for image in _images(wanted)]
@@ -63,6 +64,10 @@ def _largest(wanted: Sequence[str]) -> list[str]:
     smaller = {other for key in keys for other in models.smaller_alike(key)}
     has_latents = [key for key in keys if models.workload(key).facts(key).latents is not None]
     return [key for key in has_latents if key not in smaller and (not wanted or key in wanted)]
+
+
+def _has_latents(case: Case) -> bool:
+    return case.model in models.zoo() and models.workload(case.model).facts(case.model).latents is not None
 
 
 def _decoders(image: Case, cards: Sequence[TargetCard], evidence: Evidence, *, live: bool) -> Decoders:

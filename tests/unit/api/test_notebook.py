@@ -132,7 +132,7 @@ def test_a_card_is_limited_and_may_be_partly_free() -> None:
     [
         (lambda: bench.predict("sdlx"), "Did you mean 'sdxl'"),
         (lambda: bench.predict("sdxl", tiling="x"), "tiling: "),
-        (lambda: bench.predict("sdxl", dtype="int8"), "dtype: "),
+        (lambda: bench.predict("sdxl", dtype="int5"), "dtype: "),
         (lambda: bench.predict("sdxl", frames="many"), "frames: "),
         (lambda: bench.predict("sdxl", batch=0), "batch: "),
         (lambda: bench.predict(sweep="nope"), "nope"),

@@ -137,7 +137,7 @@ def test_it_needs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("option", "value"), [("--dtype", "int8"), ("--set", "dtypes=int8")])
+@pytest.mark.parametrize(("option", "value"), [("--dtype", "int5"), ("--set", "dtypes=int5")])
 def test_a_wrong_precision_names_the_option_that_gave_it(
     option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
