@@ -99,11 +99,11 @@ def build(keys: Iterable[str], cards: Sequence[str] = ()) -> Verdicts:
 
 
 def keys_of_zoo() -> tuple[str, ...]:
-    """The models that verdicts are given for: real ones whose memory and time can be predicted."""
+    """The models that verdicts are given for: real ones of images whose memory and time can be predicted."""
     return tuple(
         key
         for key, spec in models.zoo().items()
-        if spec.fault is None and spec.hub_id is not None and models.workload(key).is_predicted
+        if spec.fault is None and spec.hub_id is not None and models.workload(key).has_fitted_times
     )
 
 

@@ -42,7 +42,7 @@ def test_results_are_loaded_from_a_file_a_folder_or_several(tmp_path: Path) -> N
 def test_without_results_the_docs_figures_are_loaded() -> None:
     rows = bench.load()
     assert set(rows.kind) == {"published"}
-    assert len(rows) == 128
+    assert len(rows) == 130
 
 
 def test_a_torn_line_is_a_warning_of_the_caller_s_line(tmp_path: Path) -> None:
