@@ -5,6 +5,7 @@ Only the worker imports it.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial, wraps
@@ -51,6 +52,7 @@ class PipelineOnDevice:
         spec, pipe = self._spec, self._pipe
         arguments = self.arguments(case)
         stages = CallInStages(spec.stages(case.variant), partial(self._in_stages, arguments))
+        weakref.finalize(stages, _forget, pipe)
 
         def set_up() -> None:
             stages.abandon()
@@ -151,6 +153,23 @@ def _place(pipe: Any, variant: str, device: torch.device) -> None:
             pipe.enable_sequential_cpu_offload(device=device)
         case _:
             pipe.to(device)
+
+
+def _forget(pipe: Any) -> None:
+    """Free what calls leave on the device in diffusers' objects: tensors of the scheduler, and cached results."""
+    pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
+    modules = [module for module in pipe.components.values() if isinstance(module, torch.nn.Module)]
+    for part_class in {type(part) for module in modules for part in module.modules()}:
+        for cache in _caches(part_class):
+            cache.cache_clear()
+
+
+def _caches(part_class: type) -> Iterator[Any]:
+    """The caches of a class's methods. diffusers wraps cached methods, so that only their closures have the cache."""
+    for method in vars(part_class).values():
+        for cell in getattr(method, "__closure__", None) or ():
+            if hasattr(cell.cell_contents, "cache_clear"):
+                yield cell.cell_contents
 
 
 def _pictures(case: Case) -> list[Any]:

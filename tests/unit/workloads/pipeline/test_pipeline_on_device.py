@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from functools import cache
 from inspect import signature
 from typing import Any
@@ -66,6 +68,22 @@ def test_without_the_parts_that_an_endpoint_does_the_rest_runs(key: str, variant
     assert torch.isfinite(result_of(results[-1]).float()).all()
     assert (pipeline.pipe.vae is None) == ("decode" not in spec.stages(variant))
     assert (pipeline.pipe.text_encoder is None) == ("text" not in spec.stages(variant))
+
+
+def test_what_a_case_s_calls_leave_in_diffusers_objects_goes_with_the_case() -> None:
+    for key in ("tiny-qwen-image-txt2img", "tiny-wan-2.1-t2v"):
+        # Given a call that filled the scheduler and the caches of diffusers
+        pipe, call = built(key).pipe, built(key).prepare(a_pipeline_case(key))
+        call.run()
+        used = weakref.ref(pipe.scheduler)
+        # When the case is over
+        del call
+        gc.collect()
+        # Then they are empty
+        assert used() is None
+        assert not getattr(pipe.scheduler, "model_outputs", None) or set(pipe.scheduler.model_outputs) == {None}
+    rope = type(built("tiny-qwen-image-txt2img").pipe.transformer.pos_embed)
+    assert [cache.cache_info().currsize for cache in on_device._caches(rope)] == [0, 0]
 
 
 @pytest.mark.parametrize("key", ["tiny-sd-v1-img2img", "tiny-flux-txt2img", "tiny-wan-2.1-t2v"])
