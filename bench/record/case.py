@@ -86,7 +86,7 @@ class Case(Frozen):
     model: str
     operation: str
     axes: Axes = Field(description="the dimensions along which cases of this model differ, as its workload names them")
-    dtype: str = Field(description="float32, float16 or bfloat16")
+    dtype: str = Field(description="float32, float16 or bfloat16; of the weights alone int8 or nf4")
     tiling: Literal["off"] | Tile = Field(default="off", description="off: the whole image at once")
     weights: str = Field(default="random", description="random, hub, hub:ID, or the path of a checkpoint folder")
     variant: str = "default"

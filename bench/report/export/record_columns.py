@@ -165,7 +165,12 @@ _LOADING: Column[RecordRow] = Column(
 )
 _AXIS_NAMES = {"width", "height", "frames", "batch"}
 _REST: tuple[Column[RecordRow], ...] = (
-    Column("dtype", "text", "the precision: float32, float16 or bfloat16", lambda row: row.record.case.dtype),
+    Column(
+        "dtype",
+        "text",
+        "the precision: float32, float16 or bfloat16; of the weights alone int8 or nf4",
+        lambda row: row.record.case.dtype,
+    ),
     Column(
         "tiling",
         "text",
