@@ -120,7 +120,8 @@ def make_remote(sweep: Sweep, served: Mapping[str, Served]) -> Plan:
     if not cases:
         raise ConfigError(
             f"Sweep {sweep.name!r}, key `remote.transports`: no case can use {listed(sweep.remote.transports)}. "
-            f"{_usable_transports(sweep)} jpg, png and mp4 need `batch: 1`, because a file holds one image or video."
+            f"{_usable_transports(sweep)} jpg, png and mp4 need `batch: 1`, because a file holds one image or video; "
+            "predict needs the encoder's usual number of tokens."
         )
     remote = sweep.remote
     return Plan(

@@ -58,7 +58,10 @@ Loopback = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="The endpoint's name in results and reports; default: its host.")]
 Transports = Annotated[
-    list[str] | None, typer.Option("--transport", help="Only jpg, png, pt, pt-partial or (videos) mp4; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--transport", help="Only jpg, png, pt, pt-partial, mp4 (videos), tensor or predict (prompts); repeatable."
+    ),
 ]
 Rates = Annotated[
     list[float] | None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bench.config.sweep import Sweep
-from bench.config.values import Resolution, parse_model, parse_operation, parse_resolution, parse_transport
+from bench.config.values import TRANSPORTS, Resolution, parse_model, parse_operation, parse_resolution, parse_transport
 from bench.core.units import MIB, format_bytes, parse_bytes
 from bench.errors import BenchError, ConfigError, listed, printable, quoted
 from bench.workloads import models as workload_models
@@ -27,8 +27,9 @@ def choose(
     """The sweep with these models, operations, resolutions and frames instead of its own.
 
     Values that the sweep lists keep its order; others follow. An empty list keeps the sweep's own values; but if it has
-    none of the models, and all of them have a size of their own, as videos and text encoders do, they take that, and
-    models that have none of its operations, or no tiles, take their own. Raises ConfigError for a value that does not exist.
+    none of the models, and all of them have a size of their own, as videos and text encoders do, they take that.
+    If none of them has its operations, or tiles, all operations are taken, untiled; if none can use its transports, all
+    are, without load and overlap. Raises ConfigError for a value that does not exist.
     """
     chosen = models_of(models)
     changes = {
@@ -45,12 +46,19 @@ def choose(
             update["operations"] = None
         if not any(workload_models.workload(model).default_tile(model) for model in chosen):
             update["tiling"] = ("off",)
+        if not any(_can_use(model, sweep.remote.transports) for model in chosen):
+            update["remote"] = sweep.remote.model_copy(update={"transports": TRANSPORTS, "load": None, "overlap": None})
     return sweep.model_copy(update=update)
 
 
 def _has_a_size(model: str) -> bool:
     """Whether each axis has a value if none is named."""
     return all(axis.assumed is not None for axis in workload_models.axes(model).values())
+
+
+def _can_use(model: str, transports: Sequence[str]) -> bool:
+    kind = workload_models.workload(model)
+    return any(set(transports) & set(kind.transports(operation)) for operation in kind.operations)
 
 
 def _operations_of(model: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,10 +55,15 @@ class Embeddings:
     saved: bool
 
 
+#: A count makes the whole model on meta tensors, which is slow enough to be done by one thread at a time.
+_COUNTING = threading.Lock()
+
+
 @lru_cache(maxsize=4096)
 def _counted(case: Case) -> int | None:
     workload = models.workload(case.model)
-    return workload.flops(case, case.operation, workload.passes(case))
+    with _COUNTING:
+        return workload.flops(case, case.operation, workload.passes(case))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,19 @@ class TextCore:
             headers[TRUNCATED_HEADER] = ", ".join(map(str, result.truncated))
         if result.saved:
             buffer = io.BytesIO()
-            torch.save(result.tensor.clone() if result.tensor._base is not None else result.tensor, buffer)
+            torch.save(_alone(result.tensor), buffer)
             return Answer(buffer.getvalue(), "application/octet-stream", headers)
         headers |= {"shape": json.dumps(list(result.tensor.shape)), "dtype": tensors.name_of(result.tensor.dtype)}
         return Answer(tensors.to_bytes(result.tensor), "tensor/binary", headers)
+
+
+def _alone(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the tensor in a storage of its own: `torch.save` writes the whole storage of a view.
+
+    The states without those of a template are a view.
+    """
+    return (
+        tensor
+        if tensor.untyped_storage().nbytes() == tensor.nbytes
+        else tensor.clone(memory_format=torch.contiguous_format)
+    )

@@ -13,8 +13,9 @@ import pytest
 import torch
 from diffusers.modular_pipelines.flux2.encoders import Flux2RemoteTextEncoderStep
 from endpoints import Child, serving
+from processes import bench, records
 
-from bench.record import Axes, Case
+from bench.record import Axes, Case, Measured
 from bench.workloads.text_encoder import prompts, zoo
 from bench.workloads.text_encoder.module import EncoderOnDevice
 
@@ -148,3 +149,27 @@ def test_the_example_writes_the_embeddings(child: Child, tmp_path: Path, monkeyp
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     embeds = torch.load(tmp_path / "prompt_embeds.pt", weights_only=True)
     assert torch.allclose(embeds, local(["a cat"]), atol=1e-4)
+
+
+def test_bench_remote_measures_both_protocols_with_the_token(child: Child, tmp_path: Path) -> None:
+    # Given a sweep of images, whose sizes and transports a text encoder does not have
+    few = ("--set", "repeats=1", "--set", "measure.few_samples=1", "--set", "measure.max_time=0.01")
+    # When the endpoint of one is measured
+    done = bench(
+        "remote", "--endpoint", child.url, "--token-env", "TEXT_TOKEN", "--model", "tiny-flux2-text", *few,
+        "--out", str(tmp_path), "--quiet", env=TOKEN,
+    )  # fmt: skip
+    # Then what came back over both is the embeddings
+    assert done.returncode == 0, done.stderr
+    raw, saved = sorted(records(tmp_path), key=lambda record: str(record.case.transport), reverse=True)
+    assert (raw.case.transport, saved.case.transport) == ("tensor", "predict")
+    embeddings = 512 * zoo.get(KEY).width * 4
+    clients = []
+    for record in (raw, saved):
+        assert isinstance(record.outcome, Measured), record.outcome
+        assert record.remote is not None
+        assert 0 <= (record.remote.response_bytes or 0) - embeddings < (1 if record is raw else 4096)
+        assert record.remote.checked > 0
+        assert record.assumed == ()
+        clients.append(record.remote.exchanges[0].client)
+    assert clients == ["bench", "diffusers"]

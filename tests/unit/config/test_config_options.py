@@ -192,6 +192,15 @@ def test_a_transport_is_chosen_too(load: Load) -> None:
     assert "--transport jpg --transport pt" in refusal(ConfigError, choose_transports, sweep, ["jpg,pt"])
 
 
+def test_models_that_can_use_no_transport_of_a_sweep_get_all(load: Load) -> None:
+    sweep = load("remote: {transports: [jpg], load: {rates: [1], transports: jpg}}\n")
+
+    text = choose(sweep, models=["tiny-clip-l"]).remote
+    assert {"tensor", "predict"} <= set(text.transports)
+    assert text.load is None
+    assert choose(sweep, models=["flux"]).remote == sweep.remote
+
+
 # Sweeps that come with the program
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from endpoints import live
 from bench.endpoint.shapes import Limits
 from bench.endpoint.state import Offer
 from bench.record import Axes, Case
+from bench.wire.address import parse
 from bench.wire.messages import Answer, Message, RefusedError
 from bench.workloads.text_encoder import prompts, zoo
 
@@ -21,6 +23,7 @@ httpx2 = pytest.importorskip("httpx2")
 text_service = pytest.importorskip("bench.endpoint.text_service")
 startup = pytest.importorskip("bench.endpoint.startup")
 module = pytest.importorskip("bench.workloads.text_encoder.module")
+request_body = pytest.importorskip("bench.remote.request_body")
 processor = pytest.importorskip("bench.device.cpu.processor")
 CPU = torch.device("cpu")
 KEY = "tiny-mistral-small-24b"
@@ -31,6 +34,12 @@ def loaded() -> Any:
     """The encoder as it is served, at most three prompts of 2,048 tokens together."""
     held = processor.Processor(CPU, None, lambda _: None)
     return text_service.load(KEY, "random", held, "float32", Limits(max_batch=3, max_tokens=2048))
+
+
+@cache
+def small(key: str) -> Any:
+    """The service of a small encoder."""
+    return text_service.load(key, "random", processor.Processor(CPU, None, lambda _: None), "float32", Limits()).encode
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +128,26 @@ def test_both_forms_are_warmed_up_with_one_two_and_four_prompts_within_the_limit
 def test_its_facts_are_its_tokens_and_width(loaded: Any) -> None:
     assert loaded.facts == {"tokens": 512, "most_tokens": 131_072, "width": zoo.get(KEY).width}
     assert list(loaded.services) == ["encode-text"]
+
+
+@pytest.mark.parametrize("key", [spec.key for spec in zoo.listed() if spec.key.startswith("tiny-")])
+@pytest.mark.parametrize("transport", ["tensor", "predict"])
+def test_every_small_encoder_answers_what_the_client_of_bench_remote_expects(key: str, transport: str) -> None:
+    spec = zoo.get(key)
+    axes = Axes({"tokens": spec.tokens, "batch": 1})
+    case = Case.model_validate(
+        {"model": key, "operation": "encode-text", "axes": axes, "dtype": "float32", "transport": transport}
+    )
+    payload = request_body.make(case)
+    post = payload.post(parse("http://127.0.0.1:1"))
+    service = small(key)
+    job = service.read(Message((), post.data, path="/predict" if transport == "predict" else ""))
+    answer = service.write(service.compute(job))
+
+    payload.check_answer(answer.body, answer.headers)
+    payload.check_result(payload.result(answer.body, answer.headers))
+    assert "x-truncated-prompts" not in answer.headers
+    assert len(answer.body) < spec.tokens * spec.width * 4 + 4096  # also without the states of a template
 
 
 def test_only_one_encoder_answers_at_predict_itself() -> None:

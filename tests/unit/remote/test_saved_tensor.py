@@ -67,7 +67,8 @@ def test_a_bare_tensor_is_read(dtype: Any) -> None:
 
 
 def test_a_view_a_transposed_tensor_and_one_of_512_tokens_are_read() -> None:
-    for tensor in (TENSOR[:, 1:3], TENSOR.transpose(1, 2), torch.zeros(1, 512, 768, dtype=torch.bfloat16)):
+    sliced = torch.zeros(1, 900, 4)[:, 800:].clone()  # whose first stride is longer than its storage
+    for tensor in (sliced, TENSOR[:, 1:3], TENSOR.transpose(1, 2), torch.zeros(1, 512, 768, dtype=torch.bfloat16)):
         content = saved(tensor)
         saved_tensor.check(content)
         assert torch.equal(saved_tensor.load(content), tensor)
@@ -128,6 +129,14 @@ def test_a_storage_that_claims_more_values_than_it_has_is_refused() -> None:
     assert "claims more" in refusal(rewritten(saved(TENSOR), **{"0": bytes(8)}))
     grown = pickle_of(saved(TENSOR)).replace(b"K\x18", b"J" + struct.pack("<i", 2**31 - 1))
     assert "claims more" in refusal(rewritten(saved(TENSOR), data_pkl=grown))
+
+
+def test_sizes_beyond_the_storage_are_an_error_and_no_memory_of_others() -> None:
+    grown = pickle_of(saved(TENSOR)).replace(b"K\x04K\x06", b"M\x00\x10K\x06")
+    content = rewritten(saved(TENSOR), data_pkl=grown)
+    saved_tensor.check(content)
+    with pytest.raises(RuntimeError):
+        saved_tensor.load(content)
 
 
 @pytest.mark.parametrize(
