@@ -17,6 +17,7 @@ from bench.analysis.advise.ways import (
     is_eligible,
     rank_class,
 )
+from bench.core.units import format_size
 
 
 def rank_reason(way: Local, local: Sequence[Local]) -> str:
@@ -113,7 +114,8 @@ def remote_reason(remote: RemoteWay, first: Local | None) -> str:
     if remote.time is None:
         return f"no time known: {remote.reason}"
     compared = "" if first is None else against(remote.time, first.time, first.option.label)
-    return "; ".join(filter(None, ("takes none of the card's memory", compared)))
+    carried = f"mostly carrying {format_size(remote.carried_bytes)}" if remote.carried_bytes else ""
+    return "; ".join(filter(None, ("takes none of the card's memory", compared, carried)))
 
 
 def remote_first_reason(remote: Ranked, ranked: Sequence[Ranked]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from bench.analysis.advise.times import Time
 from bench.analysis.hybrid.remote_image import RemoteImage
 from bench.analysis.hybrid.scenario import Request
-from bench.analysis.hybrid.service import of_time, seconds
+from bench.analysis.hybrid.service import EndpointTime, of_time, seconds
 from bench.analysis.speed.extrapolation import Range
 from bench.record import Case
 
@@ -25,12 +25,14 @@ class RemoteWay:
         time: from end to end; None if it is not known.
         by: the card that computes it, or the endpoint that was measured; empty if no time is known.
         reason: why no time is known.
+        carried_bytes: what travels, if that takes most of the time; else None.
     """
 
     network: str
     time: Time | None
     by: str
     reason: str
+    carried_bytes: int | None = None
 
 
 def of(remote: RemoteImage | None, request: Request) -> RemoteWay:
@@ -38,17 +40,19 @@ def of(remote: RemoteImage | None, request: Request) -> RemoteWay:
     network = request.network
     if remote is None:
         return RemoteWay(network, None, "", "no endpoint was timed on it, and no card that could stand in for one")
-    times = [
-        (Time(taken, record.kind), record.device.name)
+    path = request.paths[network]
+    times: list[tuple[Time, str, int | None]] = [
+        (Time(taken, record.kind), record.device.name, None)
         for record in remote.across
         if (taken := seconds(record)) is not None
     ]
     if remote.service is not None:
-        times.append((Time(remote.service.over(request.paths[network]), "simulated"), remote.service.by))
+        simulated = Time(remote.service.over(path), "simulated")
+        times.append((simulated, remote.service.by, remote.service.mostly_carried(path)))
     if not times:
         return RemoteWay(network, None, "", remote.reason or "nobody timed it")
-    time, by = min(times, key=lambda timed: timed[0].least_s)
-    return RemoteWay(network, time, by, "")
+    time, by, carried_bytes = min(times, key=lambda timed: timed[0].least_s)
+    return RemoteWay(network, time, by, "", carried_bytes)
 
 
 def predicted(case: Case, time: Time, card: str, request: Request) -> RemoteWay | None:
@@ -60,9 +64,14 @@ def predicted(case: Case, time: Time, card: str, request: Request) -> RemoteWay 
     if transport is None:
         return None
 
+    path = request.paths[request.network]
+
+    def served(compute_s: float | None) -> EndpointTime | None:
+        return None if compute_s is None else of_time(case, compute_s, time.kind, card, transport, request.files)
+
     def whole(compute_s: float | None) -> float | None:
-        service = None if compute_s is None else of_time(case, compute_s, time.kind, card, transport, request.files)
-        return None if service is None else service.over(request.paths[request.network])
+        service = served(compute_s)
+        return None if service is None else service.over(path)
 
     if time.between is None:
         taken, between = whole(time.seconds), None
@@ -71,4 +80,6 @@ def predicted(case: Case, time: Time, card: str, request: Request) -> RemoteWay 
         between = None if least is None else Range(least, whole(time.between.most_s))
     if taken is None and between is None:
         return None
-    return RemoteWay(request.network, replace(time, seconds=taken, between=between), card, "")
+    quickest = served(time.least_s)
+    carried_bytes = quickest.mostly_carried(path) if quickest else None
+    return RemoteWay(request.network, replace(time, seconds=taken, between=between), card, "", carried_bytes)

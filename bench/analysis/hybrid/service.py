@@ -12,6 +12,8 @@ from bench.record import EXECUTION, Case, Kind, Measured, Record, Transport, ali
 from bench.workloads import models
 from bench.workloads.payloads import Body
 
+#: The share of a request's time from which carrying its bodies is most of it.
+_MOST = 0.75
 #: A time below this counts as unknown: the docs print `0.000` for times below their precision.
 LEAST_S = 1e-9
 #: The transports whose bodies have sizes that follow from the case's shape, or from `networks.yaml`.
@@ -70,6 +72,12 @@ class EndpointTime:
     def over(self, path: Path) -> float:
         """Simulated seconds from end to end over a network, with a new connection as diffusers' client makes it."""
         return self.off_network_s + request(path, self.sent_bytes, self.received_bytes).total_s
+
+    def mostly_carried(self, path: Path) -> int | None:
+        """The bytes of both bodies, if carrying them takes most of the time over a network; else None."""
+        over = self.over_network(path)
+        travels = over.upload_s + over.download_s >= _MOST * over.seconds
+        return self.sent_bytes + self.received_bytes if travels else None
 
     def over_network(self, path: Path) -> OverNetwork:
         """Simulated seconds from end to end over a network, with the network's parts of them."""

@@ -28,8 +28,6 @@ from bench.workloads.labels import size_of, whole_size_of
 
 PLOT = "hybrid.png"
 _MISSING = "What is missing"
-#: The share of a request's time from which what travels is said to decide.
-_MOST = 0.5
 
 _REMOTE_LEGEND = Terms(
     (
@@ -205,16 +203,16 @@ def _local(rows: Sequence[Row], networks: Networks) -> list[Block]:
 
 def _what_travels(image: RemoteImage, networks: Networks) -> list[Block]:
     """A sentence if most of a request's time over the first network is that of its bytes; else nothing."""
-    name, service = next(iter(networks)), image.service
-    over = image.over[name]
-    travel_s = over.upload_s + over.download_s
-    if service is None or travel_s < _MOST * over.seconds:
+    name = next(iter(networks))
+    over, carried = image.over[name], image.service.mostly_carried(networks[name].path) if image.service else None
+    if carried is None:
         return []
-    carried = format_size(service.sent_bytes + service.received_bytes)
+    travel_s = over.upload_s + over.download_s
+    at = f"at {whole_size_of(image.case)} over {title_of(name, networks)}"
     return [
         Text(
-            f"Bandwidth decides: at {whole_size_of(image.case)} over {title_of(name, networks)}, carrying {carried} "
-            f"takes {format_seconds(travel_s)} of {format_seconds(over.seconds)} (simulated)."
+            f"Bandwidth decides: {at}, carrying {format_size(carried)} takes {format_seconds(travel_s)} of "
+            f"{format_seconds(over.seconds)} (simulated)."
         )
     ]
 

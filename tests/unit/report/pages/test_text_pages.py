@@ -5,6 +5,8 @@ from __future__ import annotations
 from factories import a_device, measured, out_of_memory
 from sides import NETWORKS, compared, prices
 
+from bench.analysis.advise import reasons, remote_way
+from bench.analysis.advise.times import Time
 from bench.analysis.cost.image_costs import Costs, compare
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.record import Axes, Case, Record
@@ -57,6 +59,19 @@ def test_the_page_says_that_bandwidth_decides() -> None:
     slow = compared(records(), server="NVIDIA Test", paths={"far": NETWORKS["far"].path})
     text = markdown.render(hybrid_page.page(slow, far, records()))
     assert "Bandwidth decides: at 512 tokens over far, carrying 15.7 MB takes" in text
+
+
+def test_advice_says_what_the_remote_way_carries() -> None:
+    slow = compared(records(), server="NVIDIA Test", paths={"far": NETWORKS["far"].path})
+    case = a_text_case()
+    simulated = remote_way.of(slow.remote_images[0], slow.request)
+    predicted = remote_way.predicted(case, Time(0.1, "predicted"), "NVIDIA Big", slow.request)
+    assert predicted is not None
+    for way in (simulated, predicted):
+        assert (way.carried_bytes or 0) > 15_728_640
+        assert "mostly carrying 15.7 MB" in reasons.remote_reason(way, None)
+    near = comparison()
+    assert remote_way.of(near.remote_images[0], near.request).carried_bytes is None
 
 
 def test_a_model_without_tiles_has_one_local_way() -> None:
