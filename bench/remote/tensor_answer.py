@@ -15,8 +15,15 @@ _SHAPE = TypeAdapter(tuple[Annotated[int, Field(strict=True, gt=0, lt=2**31)], .
 _ITEM_BYTES = {**ITEM_BYTES, "uint8": 1}
 
 
-def check(content: bytes, headers: Mapping[str, str], expected: tuple[int, ...], dtype: str | None = None) -> None:
-    """Raises RequestError unless the answer is a tensor of the expected shape, and of this dtype if one is given."""
+def check(content: bytes, headers: Mapping[str, str], expected: tuple[int, ...]) -> None:
+    """Raises RequestError unless the answer is a tensor of the expected shape, in any dtype."""
+    shape, dtype = kind_of(headers)
+    check_kind(shape, dtype, expected, dtype)
+    check_length(content, shape, dtype)
+
+
+def kind_of(headers: Mapping[str, str]) -> tuple[tuple[int, ...], str]:
+    """Return the shape and the dtype that the headers give. Raises RequestError if they are missing or invalid."""
     missing = [name for name in ("shape", "dtype") if name not in headers]
     if missing:
         raise failures.failed(
@@ -24,15 +31,20 @@ def check(content: bytes, headers: Mapping[str, str], expected: tuple[int, ...],
             f"The answer lacks the headers {' and '.join(missing)}. Check that the address is this model's.",
         )
     try:
-        shape, answered = _SHAPE.validate_json(headers["shape"][:200]), headers["dtype"]
-        item_bytes = _ITEM_BYTES[answered]
-    except (ValueError, KeyError):
-        raise failures.failed("BadHeaders", "The answer's headers `shape` and `dtype` are invalid.") from None
-    check_kind(shape, answered, expected, dtype or answered)
-    if math.prod(shape) * item_bytes != len(content):
+        shape, dtype = _SHAPE.validate_json(headers["shape"][:200]), headers["dtype"]
+    except ValueError:
+        shape, dtype = (), ""
+    if dtype not in _ITEM_BYTES:
+        raise failures.failed("BadHeaders", "The answer's headers `shape` and `dtype` are invalid.")
+    return shape, dtype
+
+
+def check_length(content: bytes, shape: tuple[int, ...], dtype: str) -> None:
+    """Raises RequestError unless the answer has as many bytes as such a tensor."""
+    if math.prod(shape) * _ITEM_BYTES[dtype] != len(content):
         raise failures.failed(
             "Truncated",
-            f"The answer has {len(content)} bytes, too few or too many for {list(shape)} in {answered}. Try again.",
+            f"The answer has {len(content)} bytes, too few or too many for {list(shape)} in {dtype}. Try again.",
         )
 
 

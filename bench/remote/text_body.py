@@ -65,8 +65,9 @@ class TextBody:
         """Return the embeddings of an answer that was checked."""
         if self.is_tried_first:
             return saved_tensor.load(content)
-        dtype: torch.dtype = getattr(torch, headers["dtype"])
-        return torch.frombuffer(bytearray(content), dtype=dtype).reshape(self.payload.embeddings)
+        shape, dtype = tensor_answer.kind_of(headers)
+        kind: torch.dtype = getattr(torch, dtype)
+        return torch.frombuffer(bytearray(content), dtype=kind).reshape(shape)
 
     def through_diffusers(self, address: Address, token: Token | None = None) -> object:
         """Send the prompts with diffusers' remote text encoder, which has no time-out and no size limit."""
@@ -78,14 +79,22 @@ class TextBody:
         if self.is_tried_first:
             saved_tensor.check(content)
         else:
-            tensor_answer.check(content, headers, self.payload.embeddings, self.payload.dtype)
+            shape, dtype = tensor_answer.kind_of(headers)
+            self._check_kind(shape, dtype)
+            tensor_answer.check_length(content, shape, dtype)
 
     def check_result(self, result: object) -> None:
         """Raises RequestError unless the result is a tensor of the case's shape and dtype."""
         if not isinstance(result, torch.Tensor):
             raise failures.failed("WrongType", "The result is not a tensor. Check that the address is this model's.")
         dtype = str(result.dtype).removeprefix("torch.")
-        tensor_answer.check_kind(tuple(result.shape), dtype, self.payload.embeddings, self.payload.dtype)
+        self._check_kind(tuple(result.shape), dtype)
+
+    def _check_kind(self, shape: tuple[int, ...], dtype: str) -> None:
+        """Raises RequestError unless this is the case's tensor. Without padding it may have fewer tokens."""
+        batch, tokens, width = self.payload.embeddings
+        answered = shape[1] if len(shape) == 3 and not self.payload.is_padded else tokens
+        tensor_answer.check_kind(shape, dtype, (batch, min(answered, tokens), width), self.payload.dtype)
 
     def valid_answer(self) -> tuple[bytes, dict[str, str]]:
         """Return an answer of zeros."""

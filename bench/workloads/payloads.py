@@ -81,11 +81,14 @@ class TextPayload:
         prompts: the texts.
         embeddings: shape of the answer, (prompts, tokens, width).
         dtype: the precision of the answer.
+        is_padded: whether each prompt is padded to so many tokens. If not, an answer may have fewer: those of the
+            longest prompt.
     """
 
     prompts: Sequence[str]
     embeddings: tuple[int, int, int]
     dtype: str
+    is_padded: bool = True
 
     @property
     def answer_bytes(self) -> int:

@@ -87,9 +87,10 @@ class TextEncoders(Workload):
         return transport != "predict" or case.axes["tokens"] == zoo.get(case.model).tokens
 
     def payload(self, case: Case) -> TextPayload:
-        tokens, batch = case.axes["tokens"], case.axes["batch"]
-        shape = (batch, tokens, zoo.get(case.model).width)
-        return TextPayload(sample_prompts(batch, tokens), shape, case.dtype)
+        spec = zoo.get(case.model)
+        texts = prompts.sample(case.axes["tokens"], case.axes["batch"])
+        dtype = spec.computed_in(case.dtype)
+        return TextPayload(texts, spec.answer_shape(case), dtype, is_padded=spec.mask != "full")
 
     def passes(self, case: Case) -> tuple[Shape, ...]:
         return (zoo.get(case.model).input_shape(case),)

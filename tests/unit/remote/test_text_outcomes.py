@@ -126,6 +126,24 @@ def test_the_other_protocol_is_checked_by_its_headers(server: Misbehaving) -> No
     assert outcome.exception == "MissingHeaders"
 
 
+def test_an_encoder_that_does_not_pad_may_answer_fewer_tokens_but_not_more() -> None:
+    failures = pytest.importorskip("bench.remote.failures")
+    axes = Axes({"tokens": 64, "batch": 1})
+    key, operation = "tiny-qwen2.5-vl-7b", "encode-text"
+    payload = request_body.make(Case(model=key, operation=operation, axes=axes, dtype="float32", transport="tensor"))
+    width = payload.payload.embeddings[2]
+
+    def check(tokens: int) -> None:
+        body, headers = bytes(tokens * width * 4), {"shape": f"[1, {tokens}, {width}]", "dtype": "float32"}
+        payload.check_answer(body, headers)
+        payload.check_result(payload.result(body, headers))
+
+    check(64)
+    check(50)
+    with pytest.raises(failures.RequestError):
+        check(65)
+
+
 @pytest.mark.parametrize(("transport", "path"), [("tensor", "predict"), ("predict", "x/encode-text")])
 def test_an_address_answers_over_one_transport(server: Misbehaving, transport: str, path: str) -> None:
     outcome = measure(server, transport=transport, path=path).outcome
