@@ -112,8 +112,8 @@ def advise(
     sizes = resolution or advising.usual_sizes(model or [])
     wanted = comparisons.wanted_of(model or [], operation or [], sizes, [], quiet=quiet)
     images = advising.images_of(wanted, batch, dtype, frames, tokens)
-    records = table_records(given_or_all(results))
-    is_page = gpu is None and vram_limit is None
+    paths = given_or_all(results)
+    is_page, records = gpu is None and vram_limit is None, table_records(paths)
     cards = _cards(gpu, vram_limit, free, allocator_kind(allocator), os, records)
     with interruptible("Interrupted before all images were looked at. Nothing was written."):
         choice = (network or [], networks_file, server, transport or [])
@@ -124,7 +124,7 @@ def advise(
         advice = advising.advise(tracked(images, "Looking at images", quiet=quiet or as_json), cards, evidence, scope)
         advice = advice if is_page else _with_changes(advice, cards[0], evidence, scope)
         folder = comparisons.folder_of_pages(out, is_choice=not is_page, as_json=as_json)
-        _write_decoders(folder if is_page else None, wanted, cards, evidence, networks, quiet=quiet or as_json)
+        _write_decoders(folder if is_page else None, wanted, cards, evidence, networks, paths, quiet=quiet or as_json)
     _tell(advice, evidence.clock, networks, folder, is_page=is_page, as_json=as_json, quiet=quiet)
 
 
