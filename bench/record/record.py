@@ -20,7 +20,7 @@ Kind = Literal["measured", "published", "predicted", "simulated"]
 
 
 #: Fields of a stage that its line leaves out if they are not set.
-_OPTIONAL = {"chunks", "reserved_range"}
+_OPTIONAL = {"chunks", "steps", "compile_s", "reserved_range"}
 
 
 class Stage(Frozen):
