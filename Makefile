@@ -74,6 +74,7 @@ predictions: $(STAMP) ## Predict the docs' sweep for twelve cards again, and the
 	for card in $(CARDS); do set -- "$$@" --gpu "$$card"; done; \
 		$(BIN)/bench predict docs --allocator native --quiet --out results/predicted/docs.jsonl "$$@"
 	$(BIN)/python -m bench.predictions.verdicts
+	$(BIN)/python -m bench.predictions.pipelines
 	$(BIN)/bench advise --allocator native
 	$(BIN)/bench report
 

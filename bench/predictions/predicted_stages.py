@@ -73,4 +73,5 @@ def _stage(name: str, parts: Sequence[PredictedPart], call: StagedCall, total_by
         )
     )
     flops = sum(each.work.flops for each in parts)
-    return Stage(name=name, memory=memory, flops=flops, reserved_range=(low, high))
+    steps = largest.part.repeats if largest.part.is_step else None
+    return Stage(name=name, memory=memory, flops=flops, steps=steps, reserved_range=(low, high))

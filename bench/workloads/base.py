@@ -153,7 +153,8 @@ class StagePart:
         resident: cases of the models whose weights are on the device, this one's among them, each in the precision in
             which it lies there.
         held: cases whose inputs are alive too.
-        repeats: how often a call makes it: the steps.
+        repeats: how often a call makes it: the steps, or the prompts.
+        is_step: whether it is one of several steps.
         by_leaf: the weights come to the device module by module, so that only the largest tensor of these counts.
     """
 
@@ -163,6 +164,7 @@ class StagePart:
     held: tuple[Case, ...] = ()
     repeats: int = 1
     by_leaf: bool = False
+    is_step: bool = False
 
 
 class MetaCall(Protocol):

@@ -65,7 +65,7 @@ def _all_parts(spec: PipelineSpec, case: Case) -> list[StagePart]:
     ]
     encode = StagePart("encode", spec.vae_case(case, "encode"), (), held=(step,))
     picture = (encode.case,) if spec.takes_image else ()
-    denoise = StagePart("denoise", step, (), held=picture, repeats=spec.steps_made(case.axes["steps"]))
+    denoise = StagePart("denoise", step, (), held=picture, repeats=spec.steps_made(case.axes["steps"]), is_step=True)
     decode = StagePart("decode", spec.vae_case(case, "decode"), (), held=(step, *picture))
     return [*prompts, encode, denoise, decode]
 
