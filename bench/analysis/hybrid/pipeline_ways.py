@@ -98,8 +98,8 @@ class PipelineRow:
 
 
 def is_pipeline(key: str) -> bool:
-    """Whether a model's calls have stages that are other models of the zoo, which an endpoint could run."""
-    return key in models.zoo() and type(models.workload(key)).parts is not Workload.parts
+    """Whether a model consists of several models of the zoo, of which an endpoint could run some."""
+    return key in models.zoo() and type(models.workload(key)).components is not Workload.components
 
 
 def row(group: Sequence[Record], label: str, images: Images, request: Request, card: str | None) -> PipelineRow:
