@@ -74,15 +74,7 @@ def sentences(finding: Finding) -> Iterator[str]:
         yield "No setting fits. Raise the limit, take a smaller image, or compute it remotely (`bench hybrid`)."
     else:
         yield f"Fastest that fits: {_figures(best)}."
-    if default is None:
-        yield (
-            "The docs' default (the model's own precision, untiled or in its own tile) does not fit, or the device does "
-            "not compute in that precision."
-        )
-    elif best is not None and best.case != default.case and answer.speedup is not None:
-        yield f"The docs' default: {_figures(default)}. The fastest setting is {answer.speedup:.2f} times as fast."
-    elif best is not None:
-        yield "That is the docs' default."
+    yield from _default_text(answer)
     if best is not None:
         if risk := settings.risk_of(best.case):
             yield f"Risk: {risk}."
@@ -95,6 +87,24 @@ def sentences(finding: Finding) -> Iterator[str]:
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         yield f"As fast: {'; '.join(names[:_MOST_NAMED])}{more}."
     yield from _coverage(answer)
+
+
+def _default_text(answer: Answer) -> Iterator[str]:
+    """The docs' default, and how much faster the best setting is."""
+    best, default = answer.best, answer.default
+    if default is None:
+        yield (
+            "The docs' default (the model's own precision, untiled or in its own tile) does not fit, or the device "
+            "does not compute in that precision."
+        )
+        return
+    if default.case.tile is not None:
+        yield "Untiled the docs' default does not fit, so that the default is the model's own tile."
+    if best is not None and best.case == default.case:
+        yield "That is the docs' default."
+    else:
+        faster = "" if answer.speedup is None else f" The fastest setting is {answer.speedup:.2f} times as fast."
+        yield f"The docs' default: {_figures(default)}.{faster}"
 
 
 def _coverage(answer: Answer) -> Iterator[str]:

@@ -10,13 +10,14 @@ from factories import a_case, a_device
 
 from bench.analysis.best.answer import Answer, Finding
 from bench.analysis.best.trials import Trial
-from bench.record import PictureComparison, PictureFigures
+from bench.record import PictureComparison, PictureFigures, Tile
 from bench.report.pages import best_page
 from bench.report.render import console, html_page, markdown
 
 IMAGE = a_case(model="sdxl", operation="decode", size=1024)
 DEFAULT = Trial(IMAGE, "fits", (0.2, 0.2), 3 * 2**30)
 BEST = Trial(IMAGE.model_copy(update={"variant": "compiled"}), "fits", (0.1, 0.1), 2 * 2**30, compile_s=40.0)
+TILED = replace(DEFAULT, case=IMAGE.model_copy(update={"tiling": Tile.of(512)}))
 OUT = Trial(IMAGE.model_copy(update={"dtype": "bfloat16"}), "out_of_memory", reason="asked for more")
 
 
@@ -50,6 +51,7 @@ def test_the_best_and_the_default_are_said_with_how_much_faster_it_is() -> None:
     [
         (finding(best=DEFAULT), "That is the docs' default."),
         (finding(default=None), "does not fit"),
+        (finding(default=TILED), "Untiled the docs' default does not fit"),
         (finding(best=None, default=None), "No setting fits."),
         (finding(), "not known with random weights"),
         (finding(picture=a_picture()), "PSNR 48.2 dB, SSIM 0.9987, at most 5 of 255 levels"),
