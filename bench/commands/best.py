@@ -13,6 +13,7 @@ import typer
 from bench.commands import completion
 from bench.commands.options import RESULTS, AsJson, ClipFrames, Fresh, Out, Quiet, VramLimit, device_option
 from bench.commands.stderr import interruptible, tell
+from bench.core.units import format_count
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class _Progress:
 
         if not self.quiet:
             turns = ", in turns" if plan.interleave else ""
-            tell(f"Round {len(self.rounds) + 1}: {len(plan.cases)} settings, {plan.measure.min_samples} calls{turns}")
+            count = format_count(len(plan.cases), "setting")
+            tell(f"Round {len(self.rounds) + 1}: {count}, {plan.measure.min_samples} calls{turns}")
         reporter = Reporter(plan, self.console, quiet=self.quiet, header=not self.rounds)
         self.rounds.append(len(plan.cases))
         try:

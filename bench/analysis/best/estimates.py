@@ -44,12 +44,14 @@ def of(settings: Iterable[Setting], measured: Mapping[Case, float]) -> dict[Case
         if setting.case in measured
     ]
     factors = {level: 0.0 for names, _ in rows for level in names}
+    factors[_ALL] = math.fsum(offset for _, offset in rows) / len(rows)
     tiles = {names[2] for names, _ in rows}
     shown_by = {level: [row for row in rows if level in row[0]] for level in factors}
     for _ in range(_ROUNDS):
         for level, shown in shown_by.items():
             rest = sum(offset - sum(factors[other] for other in names if other != level) for names, offset in shown)
-            factors[level] = rest / (len(shown) + (_PRIOR_OF_TILES if level in tiles else _PRIOR))
+            prior = 0.0 if level == _ALL else _PRIOR_OF_TILES if level in tiles else _PRIOR
+            factors[level] = rest / (len(shown) + prior)
 
     def log_factor(case: Case) -> float:
         return math.fsum(factors.get(level, 0.0) for level in (_ALL, *levels(case)))
