@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ GIB = 2**30
 IMAGE = a_case(model="flux", operation="decode", size=1024, dtype="bfloat16")
 DTYPES = ("bfloat16", "float16", "float32")
 ALL = settings.of(IMAGE, DTYPES)
+#: How many random worlds are searched; docs/best.md has figures of 200.
+WORLDS = int(os.environ.get("BENCH_WORLDS", "32"))
 
 
 def work(case: Case) -> float:
@@ -116,13 +119,13 @@ def worst_case(case: Case) -> float:
 def test_in_random_worlds_the_answer_fits_and_is_within_noise_of_the_best(
     interaction: float, noise: float, least: float
 ) -> None:
-    """In 32 worlds with limits from ample to tight, in which predictions of memory are wrong for two thirds.
+    """In WORLDS worlds with limits from ample to tight, in which predictions of memory are wrong for two thirds.
 
     Within noise: the setting is at most 5% slower than the best. Of 200 worlds with an interaction of 3%, 198 answers
     were; 11% of the settings were measured on average, and 19% at most.
     """
-    near, worlds = 0, 32
-    for seed in range(worlds):
+    near, measured_share = 0, 0.0
+    for seed in range(WORLDS):
         limit = (1000, 12, 6, 3)[seed % 4] * GIB
         world = World(seed=seed, limit=limit, interaction=interaction, noise=noise, wrong_peak=worst_case)
         answer = world.found()
@@ -132,7 +135,9 @@ def test_in_random_worlds_the_answer_fits_and_is_within_noise_of_the_best(
         assert not any(need(case) * 0.9 > limit for case in world.measured), "it measured what is predicted not to fit"
         best_s = min(world.seconds(case) for case in ALL if world.fits(case))
         near += world.seconds(answer.best.case) <= 1.05 * best_s
-    assert near >= least * worlds
+        measured_share += len(set(world.measured)) / len(ALL) / WORLDS
+    assert near >= least * WORLDS
+    assert measured_share < 0.15
 
 
 def test_what_runs_out_of_memory_when_measured_is_not_recommended_nor_what_needs_more() -> None:
