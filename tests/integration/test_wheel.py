@@ -80,6 +80,7 @@ def test_the_docs_figures_the_sweeps_and_the_traces_are_in_the_wheel(
 
 def test_the_verdicts_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     assert wheel.read("bench/verdicts.json") == (ROOT / "results/predicted/verdicts.json").read_bytes()
+    assert wheel.read("bench/pipelines.json") == (ROOT / "results/predicted/pipelines.json").read_bytes()
 
 
 def test_nothing_else_of_the_checkout_is(wheel: zipfile.ZipFile) -> None:

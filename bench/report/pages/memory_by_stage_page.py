@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from bench.analysis.pipelines import choice
 from bench.analysis.pipelines.memory_map import CardMemory, Component, MemoryMap, PipelineMemory, Way
 from bench.core.units import format_bytes
-from bench.report.document import Bullets, Cell, Column, Document, Picture, Section, Table, Terms, Text, table_of
+from bench.report.document import (
+    Bullets,
+    Cell,
+    Column,
+    Document,
+    Picture,
+    Section,
+    Table,
+    Terms,
+    Text,
+    detail,
+    table_of,
+)
 from bench.report.pages.cells import OOM, TIGHT
 from bench.report.pages.pipeline_words import HOW, WAYS, component_name, short_card, size_of, verdict_cell, way_name
 from bench.vram import assumptions
@@ -34,7 +46,8 @@ def page(memory: MemoryMap, *, has_plot: bool = True) -> Document:
             ),
             _recommendations(memory),
             *([Picture(PLOT, _DESCRIPTION)] if has_plot else []),
-            *(_section(pipeline, memory.cards) for pipeline in memory.pipelines),
+            _weights_table(memory),
+            *_sections(memory),
         ),
         (
             Terms(_legend()),
@@ -66,11 +79,32 @@ def _recommended(pipeline: PipelineMemory, card: CardMemory) -> Cell:
     return Cell(text=f"{way_name(way)}{' (tight)' if on_card.verdict == 'tight' else ''}{sure}", kind="predicted")
 
 
-def _section(pipeline: PipelineMemory, cards: Sequence[CardMemory]) -> Section:
-    return Section(
-        f"{models.title(pipeline.model)}, {size_of(pipeline)}, {pipeline.dtype}",
-        (components_table(pipeline), ways_table(pipeline, cards)),
+def _weights_table(memory: MemoryMap) -> Table:
+    """The weights of each pipeline by kind of component."""
+    return table_of(
+        memory.pipelines,
+        (Column("Weights of"), lambda pipeline: models.title(pipeline.model)),
+        (Column("Text encoders", "bytes"), lambda pipeline: _weights(pipeline.components[:-2])),
+        (Column("Denoiser", "bytes"), lambda pipeline: _weights(pipeline.components[-2:-1])),
+        (Column("VAE", "bytes"), lambda pipeline: _weights(pipeline.components[-1:])),
+        (Column("All", "bytes"), lambda pipeline: _weights(pipeline.components)),
     )
+
+
+def _weights(components: Sequence[Component]) -> Cell:
+    return Cell(sum(component.bytes for component in components), kind="predicted")
+
+
+def _sections(memory: MemoryMap) -> Iterator[Section]:
+    """A section for each pipeline, a detail if an earlier one has the same components, as image to image has."""
+    seen: set[tuple[tuple[str, int], ...]] = set()
+    for pipeline in memory.pipelines:
+        title = f"{models.title(pipeline.model)}, {size_of(pipeline)}, {pipeline.dtype}"
+        components = tuple((component.name, component.bytes) for component in pipeline.components)
+        is_known = components in seen
+        seen.add(components)
+        blocks = ways_table(pipeline, memory.cards), detail("Components", components_table(pipeline))
+        yield Section(title, blocks, folded=is_known, detail=is_known)
 
 
 def components_table(pipeline: PipelineMemory) -> Table:

@@ -38,7 +38,8 @@ def written(folder: Path) -> list[str]:
 def test_the_page_of_endpoints_is_written_also_where_there_is_none(tmp_path: Path) -> None:
     results = write_lines(tmp_path / "results" / "a.jsonl", [measured()])
     assert main(["report", str(results), "--out", str(tmp_path / "reports")]) == 0
-    pages = ["README.md", "cost.md", "hybrid.md", "hybrid.png", "index.html", "predicted.md", "remote.md"]
+    pages = ["README.md", "cost.md", "hybrid.md", "hybrid.png", "index.html"]
+    pages += ["memory_by_stage.md", "memory_by_stage.png", "predicted.md", "remote.md"]
     assert written(tmp_path / "reports") == [*pages, "vae_decode.md", "vae_encode.md"]
 
 
@@ -64,8 +65,8 @@ def test_an_endpoint_whose_cases_all_failed_has_a_page_and_no_plot(tmp_path: Pat
         tmp_path / "a.jsonl", [an_endpoint_record(remote=None, timing=None, outcome=TimedOut(timeout_s=5))]
     )
     assert main(["report", str(results), "--out", str(tmp_path / "reports"), "--quiet"]) == 0
-    pages = ["README.md", "cost.md", "hybrid.md", "index.html", "predicted.md", "remote.md"]
-    pages += ["vae_decode.md", "vae_encode.md"]
+    pages = ["README.md", "cost.md", "hybrid.md", "index.html", "memory_by_stage.md", "memory_by_stage.png"]
+    pages += ["predicted.md", "remote.md", "vae_decode.md", "vae_encode.md"]
     assert written(tmp_path / "reports") == pages
     assert ".png" not in (tmp_path / "reports" / "remote.md").read_text()
 

@@ -8,7 +8,7 @@ from bench.analysis.pipelines import choice
 from bench.analysis.pipelines.memory_map import MemoryMap
 from bench.core.units import ITEM_BYTES
 from bench.predictions import pipelines
-from bench.report.document import Document, Section, Table
+from bench.report.document import Document, Section
 from bench.report.pages import memory_by_stage_page as page
 from bench.report.plots import pipeline_memory_plot
 from bench.workloads import models
@@ -51,10 +51,17 @@ def test_the_first_table_says_what_to_do_on_each_card(document: Document, memory
             assert (cell.text == "does not run") == (choice.recommended(pipeline, card.name) is None)
 
 
+def test_the_weights_of_all_components_add_up(document: Document, memory: MemoryMap) -> None:
+    weights = list(document.tables())[1]
+    for pipeline, (_, *parts, whole) in zip(memory.pipelines, weights.rows, strict=True):
+        assert sum(int(part.value or 0) for part in parts) == whole.value
+        assert whole.value == sum(component.bytes for component in pipeline.components)
+
+
 def test_each_pipeline_has_its_components_and_all_its_ways(document: Document, memory: MemoryMap) -> None:
     sections = [block for block in document.blocks if isinstance(block, Section)]
     for pipeline, section in zip(memory.pipelines, sections, strict=True):
-        components, ways = (block for block in section.blocks if isinstance(block, Table))
+        ways, components = (table for _, table in Document("", (section,)).placed_tables())
         assert len(components.rows) == len(pipeline.components) + 1
         assert components.rows[-1][3].value == sum(component.bytes for component in pipeline.components)
         assert len(ways.rows) == len(pipeline.ways)
