@@ -19,6 +19,7 @@ from bench.record import (
     Crashed,
     Device,
     EndpointFacts,
+    Memory,
     Outcome,
     Package,
     Record,
@@ -269,3 +270,12 @@ def test_a_record_measured_again_in_its_run_has_the_same_key() -> None:
 )
 def test_case_device_limit_kind_and_run_keep_keys_apart(fields: dict[str, Any]) -> None:
     assert a_record(**fields).key != a_record().key
+
+
+def test_loading_and_steps_are_left_out_of_lines_that_lack_them() -> None:
+    plain = measured()
+    stage = plain.stages[0].model_copy(update={"steps": 50})
+    pipeline = plain.model_copy(update={"stages": (stage,), "loading": Memory(peak_bytes=1)})
+    assert not any(f'"{name}"' in plain.to_json() for name in ("loading", "steps"))
+    assert all(f'"{name}"' in pipeline.to_json() for name in ("loading", "steps"))
+    assert Record.model_validate_json(pipeline.to_json()) == pipeline
