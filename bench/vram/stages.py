@@ -111,7 +111,8 @@ def resident_weights(part: StagePart) -> tuple[int, ...]:
 def _stored(case: Case) -> list[tuple[int, int]]:
     """The elements of each weight of a case's model, and the bytes that it takes."""
     workload = models.workload(case.model)
-    return [(elements, workload.stored_bytes(case, elements)) for elements in trace_of(case).weights]
+    traced = next((part.case for part in workload.parts(case)), case)  # a quantised model computes in another precision
+    return [(elements, workload.stored_bytes(case, elements)) for elements in trace_of(traced).weights]
 
 
 def _unpacked_bytes(part: StagePart) -> int:
