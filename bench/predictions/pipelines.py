@@ -43,8 +43,8 @@ def real_keys() -> tuple[str, ...]:
 
 
 def is_staged(key: str) -> bool:
-    """Whether a model is a pipeline: its calls are predicted stage by stage."""
-    return bool(models.workload(key).parts(usual_case(key)))
+    """Whether a model is a pipeline: several models are loaded for its calls."""
+    return bool(models.workload(key).components(usual_case(key)))
 
 
 def usual_case(key: str) -> Case:
