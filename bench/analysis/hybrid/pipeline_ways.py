@@ -16,7 +16,7 @@ from bench.analysis.hybrid.scenario import Request
 from bench.analysis.hybrid.service import alike, seconds
 from bench.record import Case, Device, Memory, OutOfMemory, Record, Skipped, describe
 from bench.workloads import models
-from bench.workloads.base import StagePart, Workload
+from bench.workloads.base import StagePart
 from bench.workloads.labels import label_of
 
 #: Where a local part's time is from. computed: from the other stages of the whole call.
@@ -98,8 +98,8 @@ class PipelineRow:
 
 
 def is_pipeline(key: str) -> bool:
-    """Whether a model consists of several models of the zoo, of which an endpoint could run some."""
-    return key in models.zoo() and type(models.workload(key)).components is not Workload.components
+    """Whether a model's calls have stages that are other models of the zoo, which an endpoint could run."""
+    return key in models.zoo() and models.workload(key).part == "pipeline"
 
 
 def row(group: Sequence[Record], label: str, images: Images, request: Request, card: str | None) -> PipelineRow:
