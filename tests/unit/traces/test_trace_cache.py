@@ -158,7 +158,7 @@ def test_an_entry_under_another_one_s_name_is_not_used(captured: list[Case], cac
 def test_the_key_is_readable_and_names_all_that_counts() -> None:
     key = json.loads(trace_cache.key_of(CASE))
     assert set(key) == {"format", "architecture", "case", "item_bytes", "packages", "tracer"}
-    assert set(key["packages"]) == {"torch", "diffusers"}
+    assert set(key["packages"]) == {"torch", "diffusers", "transformers"}
     assert key["architecture"]["block_out_channels"] == [32, 64]
     assert not {"model", "dtype", "weights", "transport"} & set(key["case"])
 
