@@ -51,7 +51,7 @@ def test_without_results_the_docs_figures_are_exported(
     assert main(["export"]) == 0
     exported = rows(capsys.readouterr().out)
     assert {row["kind"] for row in exported} == {"published"}
-    assert len(exported) == 128
+    assert len(exported) == 130
 
 
 def test_files_are_written_in_the_format_of_their_name(results: Path, tmp_path: Path) -> None:
