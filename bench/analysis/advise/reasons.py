@@ -18,6 +18,7 @@ from bench.analysis.advise.ways import (
     rank_class,
 )
 from bench.core.units import format_size
+from bench.workloads import models
 
 
 def rank_reason(way: Local, local: Sequence[Local]) -> str:
@@ -35,7 +36,7 @@ def rank_reason(way: Local, local: Sequence[Local]) -> str:
     elif way.option.is_lower and not first.option.is_lower:
         parts.append("but in lower precision")
     elif way.option.change > first.option.change and not way.option.is_exact:
-        parts.append("changes the picture more")
+        parts.append(f"changes {_result(way)} more")
     return ", ".join(filter(None, parts)) or "fits"
 
 
@@ -46,15 +47,21 @@ def _first_reason(way: Local, local: Sequence[Local]) -> str:
     if len(same) == 1:
         return f"the only way {fits}"
     if any(other.time is None for other in same) or way.time is None:
-        return f"changes the picture least of all {fits} (not all times are known)"
+        return f"changes {_result(way)} least of all {fits} (not all times are known)"
     if all(quicker(way.time, other.time) for other in same if other is not way):
         return f"the quickest {fits}"
     if any(other.time.between for other in same if other.time):
-        return f"changes the picture least of all {fits} (their times are ranges that overlap)"
+        return f"changes {_result(way)} least of all {fits} (their times are ranges that overlap)"
     least = min(other.time.least_s for other in same if other.time)
     if way.time.least_s == least:
         return f"the quickest {fits}"
-    return f"within {max(0.01, way.time.least_s / least - 1):.0%} of the quickest {fits}, and changes the picture less"
+    behind = max(0.01, way.time.least_s / least - 1)
+    return f"within {behind:.0%} of the quickest {fits}, and changes {_result(way)} less"
+
+
+def _result(way: Local) -> str:
+    """What a way may change."""
+    return "the embeddings" if models.workload(way.option.case.model).counted == "prompt" else "the picture"
 
 
 def recommendation_reason(first: Local, local: Sequence[Local]) -> str:

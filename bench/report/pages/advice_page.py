@@ -100,7 +100,7 @@ def terminal(advice: Sequence[Advice], clock: Clock | None, networks: Networks) 
     notes = [
         "Peak: of torch's pool, weights included; the CUDA context comes on top.",
         f"tight: {TIGHT} {_CONFIDENCE[0]}: {_CONFIDENCE[1]}",
-        "Tiles are edge/overlap in pixels. They change the picture where they meet, a lower precision everywhere.",
+        *_tiles_note(advice),
         assumptions.stated(os.environ, advice[0].place.allocator),
         *advice_words.risks(way for each in advice for way in each.local),
         *advice_words.place_notes(advice),
@@ -109,11 +109,18 @@ def terminal(advice: Sequence[Advice], clock: Clock | None, networks: Networks) 
     ]
     if any(ranked.standing == "remote" and ranked.way.time for each in advice for ranked in each.ranked):
         notes.append(
-            "remote: an image from end to end over the network, with a new connection each, by an endpoint or by a "
+            "remote: a request from end to end over the network, with a new connection each, by an endpoint or by a "
             "card that stands in for one (`bench hybrid`); predicted if nobody timed that card. Choose another network "
             "with --network."
         )
     return Document("", (*blocks, Bullets(tuple(notes), tone="quiet")))
+
+
+def _tiles_note(advice: Sequence[Advice]) -> list[str]:
+    """What tiles change; nothing if there are none."""
+    if not any(way.option.case.tile for each in advice for way in each.local):
+        return []
+    return ["Tiles are edge/overlap in pixels. They change the picture where they meet, a lower precision everywhere."]
 
 
 def summary(advice: Sequence[Advice]) -> str:

@@ -15,11 +15,15 @@ from bench.report.pages.cells import MEMORY_ASSUMED, tile_edge
 from bench.report.pages.predicted_tables import WORDS
 from bench.vram import assumptions
 
+_OF_IMAGES = "Edges of square images in pixels, or numbers of untiled images in a batch"
+_OF_PROMPTS = "numbers of prompts in a batch"
 _LEGEND = (
-    "Edges of square images in pixels, or numbers of untiled images in a batch. Before the slash is the largest that "
-    "fits with memory to spare (high or medium confidence), after it the largest that runs at all (tight, or fits with "
-    "low confidence). Every figure is predicted; 0 means that none fits.",
-    "Tiled: in the model's own tiles, with their edge in brackets. An image no larger than a tile is computed whole.",
+    "{counted}. Before the slash is the largest that fits with memory to spare (high or medium confidence), after it "
+    "the largest that runs at all (tight, or fits with low confidence). Every figure is predicted; 0 means that none "
+    "fits."
+)
+_TILED = (
+    "Tiled: in the model's own tiles, with their edge in brackets. An image no larger than a tile is computed whole."
 )
 _MOST = "+: nothing larger was tried."
 _INDEX_LIMIT = (
@@ -88,6 +92,15 @@ def _number(boundary: Boundary) -> str:
     return f"{boundary.last}{'+' if boundary.is_most else ''}{'~' if boundary.has_gaps else ''}"
 
 
+def _legend(results: Sequence[LargestImages]) -> list[str]:
+    """What the figures of the table are."""
+    has_prompts = any(each.prompts for each in results)
+    has_images = not has_prompts or any(each.untiled or each.tiled or each.batches for each in results)
+    counted = [_OF_IMAGES] if has_images else []
+    counted += [_OF_PROMPTS if has_images else _OF_PROMPTS.capitalize()] if has_prompts else []
+    return [_LEGEND.format(counted="; ".join(counted)), *([_TILED] if has_images else [])]
+
+
 def _notes(results: Sequence[LargestImages]) -> list[str]:
     """The legend, what limits the search, and what is assumed."""
     untiled = [
@@ -97,7 +110,7 @@ def _notes(results: Sequence[LargestImages]) -> list[str]:
         if largest
     ]
     tiled = [each.tiled for each in results if each.tiled]
-    notes = list(_LEGEND)
+    notes = _legend(results)
     if any(largest.runs.is_most and largest.is_index_limit for largest in untiled):
         notes.append(_INDEX_LIMIT)
     if any(largest.runs.is_most and not largest.is_index_limit for largest in untiled):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from factories import a_device, measured, out_of_memory
 from sides import NETWORKS, compared, prices
+from ways import IMAGE, a_place, a_way, away
 
 from bench.analysis.advise import reasons, remote_way
+from bench.analysis.advise.ranking import rank
 from bench.analysis.advise.times import Time
 from bench.analysis.cost.image_costs import Costs, compare
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.record import Axes, Case, Record
-from bench.report.pages import cost_page, hybrid_page
+from bench.report.pages import advice_page, cost_page, hybrid_page
 from bench.report.plots import hybrid_plot
-from bench.report.render import markdown
+from bench.report.render import console, markdown
 
 SERVER, MINE = a_device(name="NVIDIA Test", total_bytes=None), a_device(name="NVIDIA Mine", total_bytes=None)
 
@@ -103,3 +105,20 @@ def test_costs_are_of_1_000_prompts() -> None:
     text = markdown.render(cost_page.page(costs()))
     assert "for prompts" in text
     assert any("for 1,000 prompts" in line for line in cost_page.summary(costs()))
+
+
+def test_advice_on_prompts_speaks_of_embeddings_and_of_no_tiles() -> None:
+    # Given a text encoder's ways, and an image's
+    ways = [a_way(0, None, case=a_text_case()), a_way(1, 1.0, case=a_text_case())]
+    prompt, picture = (
+        rank(a_text_case(), a_place(), ways, away(2.0)),
+        rank(IMAGE, a_place(), [a_way(1, 1.0)], away(2.0)),
+    )
+    # When they are printed
+    text, of_image = (console.render(advice_page.terminal([each], None, NETWORKS)) for each in (prompt, picture))
+    # Then the words are those of what is computed
+    assert "changes the embeddings least" in text
+    assert "picture" not in text
+    assert "an image from end to end" not in text
+    assert "Tiles are edge/overlap in pixels" not in text
+    assert "Tiles are edge/overlap in pixels" in of_image
