@@ -199,9 +199,24 @@ def parse_weights(name: str) -> str:
         exists = False
     if not exists:
         raise ValueError(f"{quoted(name)} is neither 'random', 'hub' nor an existing folder")
-    if not any((folder / inside).is_file() for inside in ("config.json", "vae/config.json", "model_index.json")):
-        raise ValueError(f"{quoted(name)} is not a checkpoint folder: it has neither config.json nor vae/config.json")
+    if not _has_config(folder):
+        raise ValueError(
+            f"{quoted(name)} is not a checkpoint folder: it has no config.json, neither in itself nor in a folder such "
+            "as vae or text_encoder"
+        )
     return name
+
+
+def _has_config(folder: Path) -> bool:
+    """Whether it is the folder of a model or of a pipeline, of which a part may be enough."""
+    try:
+        return (
+            (folder / "model_index.json").is_file()
+            or any(folder.glob("config.json"))
+            or any(folder.glob("*/config.json"))
+        )
+    except OSError:  # a folder that can't be read
+        return False
 
 
 def _plain(name: str) -> str:

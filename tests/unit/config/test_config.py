@@ -449,7 +449,9 @@ def test_each_complaint_is_told_at_once(load: Load) -> None:
 # Weights
 
 
-@pytest.mark.parametrize("place", ["config.json", "vae/config.json"])
+@pytest.mark.parametrize(
+    "place", ["config.json", "vae/config.json", "text_encoder/config.json", "text_encoder_2/config.json"]
+)
 def test_weights_may_be_a_checkpoint_folder(load: Load, tmp_path: Path, place: str) -> None:
     (tmp_path / "checkpoint" / place).parent.mkdir(parents=True)
     (tmp_path / "checkpoint" / place).write_text("{}")
@@ -469,4 +471,5 @@ def test_a_folder_without_a_checkpoint_is_refused(load: Load, tmp_path: Path) ->
     said = refusal(ConfigError, load, f"weights: {tmp_path}\n")
 
     assert "mine.yaml: key `weights" in said
-    assert "config.json" in said
+    assert "no config.json" in said
+    assert "vae or text_encoder" in said
