@@ -17,6 +17,7 @@ from bench.analysis.planning.largest_image import Largest, LargestImages
 from bench.analysis.training.caching import with_batch
 from bench.config import DTYPES
 from bench.core.boundary import Boundary, find, interpolated
+from bench.core.units import QUANTISED
 from bench.errors import ConfigError, known
 from bench.predictions.target_cards import TargetCard
 from bench.record import Axes, Case, Tile
@@ -39,10 +40,10 @@ _PROBED_PX = (768, 1536)
 def calls_of(keys: Sequence[str], operations: Sequence[str], dtype: str | None) -> list[Case]:
     """The smallest case of each model and operation, of the featured models if none is named.
 
-    Raises ConfigError for a model whose cases are not images or can't be predicted, for an unknown precision, and if no
-    model has the operations.
+    Raises ConfigError for a model whose cases can't be predicted, or that refuses the precision, for an unknown
+    precision, and if no model has the operations.
     """
-    precision = None if dtype is None or known("dtype", dtype, DTYPES, "--dtype") == "model" else dtype
+    precision = _precision(dtype, keys)
     cases = []
     for key in keys or models.featured():
         workload = models.workload(key)
@@ -55,10 +56,23 @@ def calls_of(keys: Sequence[str], operations: Sequence[str], dtype: str | None) 
             for name in workload.operations
             if not operations or name in operations
         ]
-        cases += [call for call in calls if not workload.check(call)]
+        refusals = [workload.check(call) for call in calls]
+        if keys and refusals and all(refusals):
+            raise ConfigError(f"--model {key}: {refusals[0]}.")
+        cases += [call for call, refusal in zip(calls, refusals, strict=True) if not refusal]
     if not cases:
         raise ConfigError(f"--operation {' '.join(operations)}: these models have no such operation.")
     return cases
+
+
+def _precision(dtype: str | None, keys: Sequence[str]) -> str | None:
+    """The precision that was asked for; None for each model's own. Raises ConfigError."""
+    if dtype in QUANTISED and any(dtype in models.workload(key).precisions for key in keys):
+        raise ConfigError(
+            f"--dtype {dtype}: the largest batch is not searched for quantised weights. Leave out --fits, and give a "
+            "batch: --set batch=8."
+        )
+    return None if dtype is None or known("dtype", dtype, DTYPES, "--dtype") == "model" else dtype
 
 
 def searches(calls: Iterable[Case], cards: Sequence[TargetCard]) -> list[Callable[[], LargestImages]]:

@@ -8,10 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from factories import a_case
 
+from bench.analysis.advise.card import Place
+from bench.analysis.planning.largest_image import Largest, LargestImages
 from bench.cli import main
 from bench.config import load_gpus
+from bench.core.boundary import Boundary
 from bench.predictions import largest_images
+from bench.record import Axes, Case
+from bench.report.pages import largest_page
+from bench.report.render import console
 
 FITS = ["predict", "--fits"]
 SMALL = ["--model", "sd-v1", "--operation", "encode", "--vram-limit", "2GiB"]
@@ -77,6 +84,22 @@ def test_a_table_fits_80_columns_and_names_cards_and_calls(
     assert "8192+ (1024)" in tables
 
 
+def test_the_legend_of_prompts_speaks_of_no_images() -> None:
+    # Given calls of text encoders alone, and of images too
+    place, largest = Place("NVIDIA Test", None, 2**33, None, (0, 0)), Largest(Boundary(9), Boundary(9), 99, False)
+    prompt = Case(model="clip-l", operation="encode-text", axes=Axes({"tokens": 77, "batch": 1}), dtype="float16")
+    prompts = LargestImages(place, prompt, None, prompts={77: largest})
+    picture = LargestImages(place, a_case(), None, untiled=largest)
+    # When their tables are printed
+    alone, both = (console.render(largest_page.terminal(each)) for each in ([prompts], [prompts, picture]))
+    # Then images and tiles are explained only where there are some
+    assert "Numbers of prompts in a batch. Before the slash" in alone
+    assert "image" not in alone
+    assert "Tiled" not in alone
+    assert "numbers of prompts in a batch" in both
+    assert "Edges of square images" in both
+
+
 def test_a_card_without_torch_is_named_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     output = printed(["--gpu", "P40", "--model", "sd-v1"], capsys)
     assert "no torch" in output
@@ -135,6 +158,21 @@ def test_it_needs_no_torch() -> None:
     code = f"{blocked}sys.exit(main({[*FITS, *SMALL]!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype", "told"),
+    [
+        ("clip-l", "nf4", "Leave out --fits"),
+        ("t5-xxl", "float16", "keeps a part of T5EncoderModel in float32"),
+        ("tiny", "nf4", "Valid: model, float32"),
+    ],
+)
+def test_a_precision_that_is_not_searched_is_refused_with_the_reason(
+    model: str, dtype: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*FITS, "--model", model, "--dtype", dtype, "--gpu", "3070"]) == 2
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("option", "value"), [("--dtype", "int5"), ("--set", "dtypes=int5")])
