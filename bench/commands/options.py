@@ -43,7 +43,9 @@ Models = Annotated[
 ]
 Operations = Annotated[
     list[str] | None,
-    typer.Option("--operation", help="encode or decode; repeatable.", autocompletion=completion.operations),
+    typer.Option(
+        "--operation", help="encode, decode, encode-text or generate; repeatable.", autocompletion=completion.operations
+    ),
 ]
 Resolutions = Annotated[
     list[str] | None, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels; repeatable.")
